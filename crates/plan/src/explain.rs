@@ -1,0 +1,127 @@
+//! How an error explains itself: what class it is (and so which exit code it earns), what to
+//! type next, and the last words of a child process where one failed.
+//!
+//! Each room has its own typed errors; they implement [`Explain`], and the command line renders
+//! all of them in one way.
+
+use std::path::PathBuf;
+
+/// What kind of failure an error is. Decides the exit code, which is documented and stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// A bug in Sysforge: exit code 1.
+    Bug,
+    /// Wrong usage or configuration: exit code 2.
+    Usage,
+    /// Something could not be downloaded, verified, unpacked or stored: exit code 3.
+    Acquire,
+    /// The C toolchain or the linker failed: exit code 4.
+    Toolchain,
+    /// Julia failed: exit code 5.
+    Julia,
+    /// The image was made, but it failed its check: exit code 6.
+    Check,
+    /// Publishing or installing failed: exit code 7.
+    Publish,
+    /// The machine gave out under us: a full disk, a missing permission. Exit code 8.
+    Machine,
+}
+
+impl Class {
+    /// The process exit code of this class.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Bug => 1,
+            Self::Usage => 2,
+            Self::Acquire => 3,
+            Self::Toolchain => 4,
+            Self::Julia => 5,
+            Self::Check => 6,
+            Self::Publish => 7,
+            Self::Machine => 8,
+        }
+    }
+}
+
+/// The last words of a child process that failed, and where the rest of them is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The last lines that the child wrote, oldest first.
+    pub tail: Vec<String>,
+    /// The full log, kept for the user.
+    pub log: Option<PathBuf>,
+}
+
+/// An error that can tell a user what to do about it.
+///
+/// `Display` says what happened in one lowercase fragment, `source` says why.
+pub trait Explain: std::error::Error + Send + Sync + 'static {
+    /// The class, which decides the exit code.
+    fn class(&self) -> Class;
+
+    /// What to type or change next; each becomes a `hint:` line.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What the failed child process said, where there was one.
+    fn evidence(&self) -> Option<Evidence> {
+        None
+    }
+}
+
+/// The class of an I/O error: a full disk or a missing permission is the machine's, whatever
+/// room it happens in; anything else is the room's own.
+#[must_use]
+pub fn io_class(error: &std::io::Error, room: Class) -> Class {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => Class::Machine,
+        _ => room,
+    }
+}
+
+/// The hint for an I/O error that the machine is to blame for.
+#[must_use]
+pub fn io_hint(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => Some(
+            "free some space, or put the store and the build directory on a larger disk \
+             (`--store DIR`, `--build-dir DIR`)"
+                .to_owned(),
+        ),
+        PermissionDenied | ReadOnlyFilesystem => Some(
+            "choose a directory that you may write to (`--store DIR`, `--build-dir DIR`, \
+             `--out DIR`)"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// The candidate that is nearest to what was typed, if any is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_needs_a_resemblance() {
+        assert_eq!(
+            nearest("workload", ["workloads", "packages"]),
+            Some("workloads")
+        );
+        assert_eq!(nearest("zzz", ["workloads", "packages"]), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! What differs between Julia versions, as far as making a sysimage goes. This is the ONE place
+//! for such differences: a new Julia that behaves differently is a new row.
+
+use crate::version::JuliaVersion;
+
+/// How one generation of Julia wants to be driven and linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation {
+    /// The first `(major, minor)` that this row holds for; it holds up to the next row.
+    pub since: (u64, u64),
+    /// Libraries that a sysimage is linked against, without `lib` and extension. From 1.6 on
+    /// `libjulia` is a thin loader of `libjulia-internal`.
+    pub libraries: &'static [&'static str],
+    /// Whether native code may live in package images, which hide it from `--trace-compile`, so
+    /// that tracing and emitting need `--pkgimages=no` (since 1.9).
+    pub package_images: bool,
+    /// Whether the emitted object is an archive of several objects (since 1.9) or one object.
+    pub emits_archive: bool,
+    /// Whether Julia ships an `lld` (since 1.9).
+    pub ships_lld: bool,
+    /// Whether code generation runs in `JULIA_IMAGE_THREADS` threads (since 1.9).
+    pub image_threads: bool,
+    /// Whether the base image holds native code for several CPU targets that a derived image
+    /// must repeat; julia#50792: dropped silently with a shared library as base on 1.10.
+    pub drops_further_targets: bool,
+    /// Whether Windows wants `--export-all-symbols` said (since 1.11, harmless there).
+    pub windows_export_all: bool,
+}
+
+const V1_5: Generation = Generation {
+    since: (1, 5),
+    libraries: &["julia"],
+    package_images: false,
+    emits_archive: false,
+    ships_lld: false,
+    image_threads: false,
+    drops_further_targets: false,
+    windows_export_all: false,
+};
+const V1_6: Generation = Generation {
+    since: (1, 6),
+    libraries: &["julia", "julia-internal"],
+    ..V1_5
+};
+const V1_8: Generation = Generation {
+    since: (1, 8),
+    ..V1_6
+};
+const V1_9: Generation = Generation {
+    since: (1, 9),
+    package_images: true,
+    emits_archive: true,
+    ships_lld: true,
+    image_threads: true,
+    ..V1_8
+};
+const V1_10: Generation = Generation {
+    since: (1, 10),
+    drops_further_targets: true,
+    ..V1_9
+};
+const V1_11: Generation = Generation {
+    since: (1, 11),
+    drops_further_targets: false,
+    windows_export_all: true,
+    ..V1_10
+};
+const V1_12: Generation = Generation {
+    since: (1, 12),
+    ..V1_11
+};
+const V1_13: Generation = Generation {
+    since: (1, 13),
+    ..V1_12
+};
+
+/// Oldest first.
+const TABLE: &[Generation] = &[V1_5, V1_6, V1_8, V1_9, V1_10, V1_11, V1_12, V1_13];
+
+impl Generation {
+    /// The oldest Julia that Sysforge builds for.
+    pub const OLDEST: (u64, u64) = TABLE[0].since;
+
+    /// The row for `version`, or `None` if it is older than [`Self::OLDEST`]. A version newer
+    /// than the last row is taken to behave like the last.
+    #[must_use]
+    pub fn of(version: &JuliaVersion) -> Option<&'static Self> {
+        TABLE
+            .iter()
+            .rev()
+            .find(|row| version.minor_pair() >= row.since)
+    }
+
+    /// Every row, oldest first.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        TABLE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_and_cover_what_lies_between() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].since < pair[1].since));
+        let of = |major, minor| Generation::of(&JuliaVersion::new(major, minor, 0));
+        assert_eq!(of(1, 7).map(|g| g.since), Some((1, 6)));
+        assert_eq!(of(1, 99).map(|g| g.since), Some((1, 13)));
+        assert_eq!(of(1, 4), None);
+    }
+}

@@ -1,0 +1,397 @@
+//! What differs between operating systems, and the platforms (triplets) that Julia is published
+//! for. This is the ONE place for such differences: a new platform is a new row.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::explain::nearest;
+
+/// An operating system that Julia runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Os {
+    /// Linux, with glibc or musl.
+    Linux,
+    /// macOS.
+    MacOs,
+    /// Windows.
+    Windows,
+    /// FreeBSD.
+    FreeBsd,
+}
+
+/// A processor architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// 64-bit x86.
+    X86_64,
+    /// 32-bit x86.
+    I686,
+    /// 64-bit ARM.
+    Aarch64,
+    /// 32-bit ARM with hardware floating point.
+    Armv7l,
+    /// 64-bit little-endian POWER.
+    Powerpc64le,
+}
+
+/// What an operating system calls and keeps its files. See `docs/` for the printed table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conventions {
+    /// Extension of a shared library, without the dot.
+    pub library_extension: &'static str,
+    /// What an executable's name ends in.
+    pub exe_suffix: &'static str,
+    /// Separates the entries of a path list such as `JULIA_LOAD_PATH`.
+    pub path_list_separator: char,
+    /// Where an official Julia keeps `libjulia`, below its prefix.
+    pub libjulia_dir: &'static str,
+    /// Where an official Julia keeps its private libraries, below its prefix.
+    pub private_dir: &'static str,
+}
+
+impl Os {
+    /// This system's row of the table.
+    #[must_use]
+    pub const fn conventions(self) -> Conventions {
+        match self {
+            Self::Linux | Self::FreeBsd => Conventions {
+                library_extension: "so",
+                exe_suffix: "",
+                path_list_separator: ':',
+                libjulia_dir: "lib",
+                private_dir: "lib/julia",
+            },
+            Self::MacOs => Conventions {
+                library_extension: "dylib",
+                exe_suffix: "",
+                path_list_separator: ':',
+                libjulia_dir: "lib",
+                private_dir: "lib/julia",
+            },
+            Self::Windows => Conventions {
+                library_extension: "dll",
+                exe_suffix: ".exe",
+                path_list_separator: ';',
+                libjulia_dir: "bin",
+                private_dir: "bin",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Os {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Linux => "Linux",
+            Self::MacOs => "macOS",
+            Self::Windows => "Windows",
+            Self::FreeBsd => "FreeBSD",
+        })
+    }
+}
+
+/// One platform that Julia is published for, in Julia's own spelling without the version of the
+/// operating system (`aarch64-apple-darwin`, where the catalogue says `aarch64-apple-darwin14`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Triplet(usize);
+
+struct Row {
+    name: &'static str,
+    arch: Arch,
+    os: Os,
+    /// Folder below `bin/` and archive suffix on the official server, for instance
+    /// `bin/linux/x64/1.12/julia-1.12.7-linux-x86_64.tar.gz`.
+    folder: &'static str,
+    suffix: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    arch: Arch,
+    os: Os,
+    folder: &'static str,
+    suffix: &'static str,
+) -> Row {
+    Row {
+        name,
+        arch,
+        os,
+        folder,
+        suffix,
+    }
+}
+
+/// Every platform in Julia's catalogue (state: November 2026).
+const TABLE: &[Row] = &[
+    row(
+        "x86_64-linux-gnu",
+        Arch::X86_64,
+        Os::Linux,
+        "linux/x64",
+        "linux-x86_64",
+    ),
+    row(
+        "i686-linux-gnu",
+        Arch::I686,
+        Os::Linux,
+        "linux/x86",
+        "linux-i686",
+    ),
+    row(
+        "aarch64-linux-gnu",
+        Arch::Aarch64,
+        Os::Linux,
+        "linux/aarch64",
+        "linux-aarch64",
+    ),
+    row(
+        "armv7l-linux-gnueabihf",
+        Arch::Armv7l,
+        Os::Linux,
+        "linux/armv7l",
+        "linux-armv7l",
+    ),
+    row(
+        "powerpc64le-linux-gnu",
+        Arch::Powerpc64le,
+        Os::Linux,
+        "linux/ppc64le",
+        "linux-ppc64le",
+    ),
+    row(
+        "x86_64-linux-musl",
+        Arch::X86_64,
+        Os::Linux,
+        "musl/x64",
+        "musl-x86_64",
+    ),
+    row(
+        "x86_64-apple-darwin",
+        Arch::X86_64,
+        Os::MacOs,
+        "mac/x64",
+        "mac64",
+    ),
+    row(
+        "aarch64-apple-darwin",
+        Arch::Aarch64,
+        Os::MacOs,
+        "mac/aarch64",
+        "macaarch64",
+    ),
+    row(
+        "x86_64-w64-mingw32",
+        Arch::X86_64,
+        Os::Windows,
+        "winnt/x64",
+        "win64",
+    ),
+    row(
+        "i686-w64-mingw32",
+        Arch::I686,
+        Os::Windows,
+        "winnt/x86",
+        "win32",
+    ),
+    row(
+        "x86_64-unknown-freebsd",
+        Arch::X86_64,
+        Os::FreeBsd,
+        "freebsd/x64",
+        "freebsd-x86_64",
+    ),
+];
+
+/// The text names no platform that Julia is published for.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not a platform that Julia is published for{}", 
+    .suggestion.map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
+pub struct NotATriplet {
+    /// What was given.
+    pub text: String,
+    /// The nearest platform.
+    pub suggestion: Option<&'static str>,
+}
+
+impl Triplet {
+    /// 64-bit Linux with glibc.
+    pub const X86_64_LINUX_GNU: Self = Self(0);
+    /// macOS on Apple silicon.
+    pub const AARCH64_APPLE_DARWIN: Self = Self(7);
+    /// 64-bit Windows.
+    pub const X86_64_W64_MINGW32: Self = Self(8);
+
+    /// Every known platform.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..TABLE.len()).map(Self)
+    }
+
+    /// The name, for instance `x86_64-linux-gnu`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        TABLE[self.0].name
+    }
+
+    /// The operating system.
+    #[must_use]
+    pub const fn os(self) -> Os {
+        TABLE[self.0].os
+    }
+
+    /// The architecture.
+    #[must_use]
+    pub const fn arch(self) -> Arch {
+        TABLE[self.0].arch
+    }
+
+    /// Folder on the official server, below `bin/`.
+    #[must_use]
+    pub const fn server_folder(self) -> &'static str {
+        TABLE[self.0].folder
+    }
+
+    /// What an official archive's name carries for this platform.
+    #[must_use]
+    pub const fn server_suffix(self) -> &'static str {
+        TABLE[self.0].suffix
+    }
+
+    /// The platform that a Rust program of this `arch` and `os` (`std::env::consts`) with this C
+    /// library runs on.
+    #[must_use]
+    pub fn of_host(arch: &str, os: &str, musl: bool) -> Option<Self> {
+        let name = match (os, arch, musl) {
+            ("linux", "x86_64", false) => "x86_64-linux-gnu",
+            ("linux", "x86_64", true) => "x86_64-linux-musl",
+            ("linux", "x86", _) => "i686-linux-gnu",
+            ("linux", "aarch64", _) => "aarch64-linux-gnu",
+            ("linux", "arm", _) => "armv7l-linux-gnueabihf",
+            ("linux", "powerpc64", _) => "powerpc64le-linux-gnu",
+            ("macos", "x86_64", _) => "x86_64-apple-darwin",
+            ("macos", "aarch64", _) => "aarch64-apple-darwin",
+            // Windows on ARM has no Julia of its own and emulates x86_64.
+            ("windows", "x86_64" | "aarch64", _) => "x86_64-w64-mingw32",
+            ("windows", "x86", _) => "i686-w64-mingw32",
+            ("freebsd", "x86_64", _) => "x86_64-unknown-freebsd",
+            _ => return None,
+        };
+        name.parse().ok()
+    }
+}
+
+impl fmt::Display for Triplet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for Triplet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Triplet {
+    type Err = NotATriplet;
+
+    /// Reads a triplet as Julia prints it: `x86_64-linux-gnu`, but also with an operating system
+    /// version (`aarch64-apple-darwin14`, `x86_64-unknown-freebsd11.1`), with the vendor spelled
+    /// out (`x86_64-pc-linux-gnu`, as Debian's Julia says), or with the ABI tags of BinaryBuilder
+    /// (`x86_64-linux-gnu-libgfortran5-cxx11`).
+    fn from_str(text: &str) -> Result<Self, NotATriplet> {
+        let plain = text
+            .trim()
+            .replace("-pc-linux", "-linux")
+            .replace("-unknown-linux", "-linux")
+            .replace("arm-linux-gnueabihf", "armv7l-linux-gnueabihf");
+        let found = (0..TABLE.len()).rev().find(|&index| {
+            plain.strip_prefix(TABLE[index].name).is_some_and(|rest| {
+                rest.is_empty()
+                    || rest.starts_with('-')
+                    || rest.chars().all(|c| c.is_ascii_digit() || c == '.')
+            })
+        });
+        found.map(Self).ok_or_else(|| NotATriplet {
+            text: text.to_owned(),
+            suggestion: nearest(&plain, TABLE.iter().map(|row| row.name)),
+        })
+    }
+}
+
+impl TryFrom<String> for Triplet {
+    type Error = NotATriplet;
+
+    fn try_from(text: String) -> Result<Self, NotATriplet> {
+        text.parse()
+    }
+}
+
+impl From<Triplet> for String {
+    fn from(triplet: Triplet) -> Self {
+        triplet.name().to_owned()
+    }
+}
+
+impl schemars::JsonSchema for Triplet {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Triplet".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+        schemars::json_schema!({
+            "type": "string",
+            "enum": names,
+            "description": "A platform, in Julia's spelling",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_reads_back() {
+        for triplet in Triplet::all() {
+            assert_eq!(triplet.name().parse::<Triplet>().unwrap(), triplet);
+        }
+    }
+
+    #[test]
+    fn named_constants_are_the_rows_they_name() {
+        assert_eq!(Triplet::X86_64_LINUX_GNU.name(), "x86_64-linux-gnu");
+        assert_eq!(Triplet::AARCH64_APPLE_DARWIN.name(), "aarch64-apple-darwin");
+        assert_eq!(Triplet::X86_64_W64_MINGW32.name(), "x86_64-w64-mingw32");
+    }
+
+    #[test]
+    fn reads_the_spellings_that_julia_uses() {
+        for (text, name) in [
+            ("aarch64-apple-darwin14", "aarch64-apple-darwin"),
+            ("aarch64-apple-darwin23.4.0", "aarch64-apple-darwin"),
+            ("x86_64-unknown-freebsd11.1", "x86_64-unknown-freebsd"),
+            ("x86_64-pc-linux-gnu", "x86_64-linux-gnu"),
+            ("x86_64-linux-gnu-libgfortran5-cxx11", "x86_64-linux-gnu"),
+            ("x86_64-linux-musl", "x86_64-linux-musl"),
+            ("arm-linux-gnueabihf", "armv7l-linux-gnueabihf"),
+        ] {
+            assert_eq!(text.parse::<Triplet>().unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_triplet_is_answered_with_the_nearest() {
+        let error = "x86_64-linux-gnuu".parse::<Triplet>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`x86_64-linux-gnuu` is not a platform that Julia is published for \
+             (did you mean `x86_64-linux-gnu`?)"
+        );
+    }
+}
