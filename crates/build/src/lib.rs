@@ -1,1 +1,11 @@
-//! build
+//! Making an image: ask Julia about itself, trace, emit, link, check, measure.
+//!
+//! Architecture invariants: this room runs child processes and writes below the build directory,
+//! and nowhere else. It reads no environment variable and prints nothing: the environment comes in
+//! as an [`Environment`], what happens goes out as events.
+
+pub mod environment;
+pub mod process;
+
+pub use environment::Environment;
+pub use process::{Children, Ended, ProcessError, Program};

@@ -1,0 +1,696 @@
+//! Running child processes so that nothing of them is lost and none of them is left behind.
+//!
+//! A child runs in a process group (a job object on Windows) of its own. Its output goes into a
+//! log file, line by line to the task's events, and its last lines into the error if it fails.
+//! Dropping the future that waits for it, as an interrupted Sysforge does, kills the whole group.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use sysforge_plan::{Class, Evidence, Explain, Task, explain};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+
+use crate::Environment;
+
+/// How many of a child's last lines an error shows.
+const TAIL: usize = 20;
+
+/// How long output may still arrive after a child has ended: a grandchild that kept the pipe open
+/// must not hold Sysforge up.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A program to be run, with everything that it is given.
+#[derive(Debug, Clone)]
+pub struct Program {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Environment,
+    directory: Option<PathBuf>,
+    log: PathBuf,
+    timeout: Option<Duration>,
+}
+
+/// A child that ended well.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it wrote on standard output.
+    pub stdout: String,
+    /// What it wrote on standard error.
+    pub stderr: String,
+    /// Wall time from start to end.
+    pub wall: Duration,
+}
+
+/// How a child ended badly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(i32),
+    /// Killed by this signal (Unix).
+    Signal(i32),
+}
+
+/// A child process could not be run to a good end.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started.
+    #[error("could not start `{}`", .program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It failed.
+    #[error("`{program}` {ended}")]
+    Failed {
+        /// The program's file name.
+        program: String,
+        /// How it ended.
+        ended: Ended,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
+    /// It took longer than allowed and was killed.
+    #[error("`{program}` did not end within {} s and was killed", .limit.as_secs())]
+    TimedOut {
+        /// The program's file name.
+        program: String,
+        /// The limit.
+        limit: Duration,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
+    /// Its log could not be written, or its output not be read.
+    #[error("could not write the log {}", .log.display())]
+    Log {
+        /// The log file.
+        log: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl ProcessError {
+    /// How the child ended, if it ran and failed.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        match self {
+            Self::Failed { ended, .. } => Some(*ended),
+            _ => None,
+        }
+    }
+
+    /// The class where the child's own failure has the class `room`.
+    #[must_use]
+    pub fn class_in(&self, room: Class) -> Class {
+        match self {
+            Self::Start { source, .. } | Self::Log { source, .. } => {
+                explain::io_class(source, room)
+            }
+            Self::Failed { .. } | Self::TimedOut { .. } => room,
+        }
+    }
+
+    /// The child's last lines and its log.
+    #[must_use]
+    pub fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Failed { evidence, .. } | Self::TimedOut { evidence, .. } => {
+                Some(evidence.clone())
+            }
+            Self::Start { .. } | Self::Log { .. } => None,
+        }
+    }
+
+    /// Hints that hold whatever the child was for.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Failed {
+                ended: Ended::Signal(9),
+                ..
+            } => vec![
+                "signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or \
+                 build with fewer code-generation threads (`--image-threads 1`)"
+                    .to_owned(),
+            ],
+            Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],
+            Self::Start { source, .. } | Self::Log { source, .. } => {
+                explain::io_hint(source).into_iter().collect()
+            }
+            Self::Failed { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Explain for ProcessError {
+    fn class(&self) -> Class {
+        self.class_in(Class::Toolchain)
+    }
+
+    fn hints(&self) -> Vec<String> {
+        Self::hints(self)
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        Self::evidence(self)
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with exit code {code}"),
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "was killed by signal {signal} ({name})"),
+                None => write!(f, "was killed by signal {signal}"),
+            },
+        }
+    }
+}
+
+/// Names of the signals that kill compilers and Julias, numbered as on Linux and macOS alike
+/// (signal(7)); SIGBUS differs between the two.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL, an instruction that this CPU lacks",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV, a crash",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// Starts children and keeps count of the time in which at least one of them ran, so that
+/// Sysforge's own share of a build can be told.
+#[derive(Debug, Clone, Default)]
+pub struct Children {
+    clock: Arc<Mutex<Clock>>,
+}
+
+#[derive(Debug, Default)]
+struct Clock {
+    running: usize,
+    since: Option<Instant>,
+    total: Duration,
+}
+
+/// Counts one running child for as long as it lives.
+struct Counted(Arc<Mutex<Clock>>);
+
+impl Counted {
+    fn new(clock: &Arc<Mutex<Clock>>) -> Self {
+        let mut now = clock.lock().unwrap_or_else(PoisonError::into_inner);
+        now.running += 1;
+        if now.running == 1 {
+            now.since = Some(Instant::now());
+        }
+        drop(now);
+        Self(Arc::clone(clock))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.running -= 1;
+        if now.running == 0
+            && let Some(since) = now.since.take()
+        {
+            now.total += since.elapsed();
+        }
+    }
+}
+
+impl Children {
+    /// The time during which at least one child ran, so far.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        now.total + now.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Runs `program` to its end, reporting its lines to `task`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessError`] if it cannot be started, fails, or takes too long.
+    pub async fn run(&self, program: &Program, task: &Task) -> Result<Finished, ProcessError> {
+        let started = Instant::now();
+        let log_error = |source| ProcessError::Log {
+            log: program.log.clone(),
+            source,
+        };
+        if let Some(parent) = program.log.parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(log_error)?;
+        }
+        let mut log = tokio::fs::File::create(&program.log)
+            .await
+            .map_err(log_error)?;
+        log.write_all(program.headline().as_bytes())
+            .await
+            .map_err(log_error)?;
+
+        let counted = Counted::new(&self.clock);
+        let mut child = Group(Some(program.spawn()?));
+        let (sender, mut lines) = mpsc::channel(256);
+        let stdout = child.get().stdout().take();
+        let stderr = child.get().stderr().take();
+        let readers = [
+            tokio::spawn(read_lines(stdout, Stream::Out, sender.clone())),
+            tokio::spawn(read_lines(stderr, Stream::Err, sender)),
+        ];
+        let _abort = AbortOnDrop(
+            readers
+                .iter()
+                .map(tokio::task::JoinHandle::abort_handle)
+                .collect(),
+        );
+
+        let mut said = Said::default();
+        let deadline = program
+            .timeout
+            .map(|limit| tokio::time::Instant::now() + limit);
+        let mut ended: Option<ExitStatus> = None;
+        let mut drained = false;
+        while !(drained && ended.is_some()) {
+            let limit = match (ended, deadline) {
+                (Some(_), _) => Some(tokio::time::Instant::now() + DRAIN),
+                (None, deadline) => deadline,
+            };
+            tokio::select! {
+                line = lines.recv(), if !drained => match line {
+                    Some((stream, line)) => {
+                        log.write_all(line.as_bytes()).await.map_err(log_error)?;
+                        log.write_all(b"\n").await.map_err(log_error)?;
+                        task.line(line.clone());
+                        said.add(stream, line);
+                    }
+                    None => drained = true,
+                },
+                status = child.wait(), if ended.is_none() => {
+                    ended = Some(status.map_err(log_error)?);
+                }
+                () = sleep_until(limit) => match ended {
+                    Some(_) => drained = true,
+                    None => {
+                        log.flush().await.map_err(log_error)?;
+                        return Err(ProcessError::TimedOut {
+                            program: program.name(),
+                            limit: program.timeout.unwrap_or_default(),
+                            evidence: said.evidence(&program.log),
+                        });
+                    }
+                },
+            }
+        }
+        drop(counted);
+        log.flush().await.map_err(log_error)?;
+        match ended.and_then(bad_end) {
+            None => Ok(Finished {
+                stdout: said.out,
+                stderr: said.err,
+                wall: started.elapsed(),
+            }),
+            Some(ended) => Err(ProcessError::Failed {
+                program: program.name(),
+                ended,
+                evidence: said.evidence(&program.log),
+            }),
+        }
+    }
+}
+
+impl Program {
+    /// `program`, started with `environment` and nothing else; its output is kept in `log`.
+    pub fn new(
+        program: impl Into<PathBuf>,
+        environment: Environment,
+        log: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            environment,
+            directory: None,
+            log: log.into(),
+            timeout: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds `NAME=VALUE` as one argument, for instance `--project=/some/path`.
+    #[must_use]
+    pub fn option(self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut argument = OsString::from(name);
+        argument.push("=");
+        argument.push(value);
+        self.arg(argument)
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.arguments
+            .extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment = self.environment.with(name, value);
+        self
+    }
+
+    /// Sets the directory that it starts in.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Kills it after this long.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The program's file name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.program.file_name().map_or_else(
+            || self.program.display().to_string(),
+            |n| n.to_string_lossy().into_owned(),
+        )
+    }
+
+    /// The command line as one would type it, for logs.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let words = std::iter::once(self.program.as_os_str())
+            .chain(self.arguments.iter().map(OsString::as_os_str))
+            .map(|word| word.to_string_lossy().into_owned());
+        shell_words::join(words)
+    }
+
+    fn headline(&self) -> String {
+        let directory = self
+            .directory
+            .as_ref()
+            .map(|d| format!("# in {}\n", d.display()));
+        format!(
+            "{}$ {}\n",
+            directory.unwrap_or_default(),
+            self.command_line()
+        )
+    }
+
+    fn spawn(&self) -> Result<Box<dyn ChildWrapper>, ProcessError> {
+        let mut command = CommandWrap::with_new(&self.program, |command| {
+            command
+                .args(&self.arguments)
+                .env_clear()
+                .envs(self.environment.iter())
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            if let Some(directory) = &self.directory {
+                command.current_dir(directory);
+            }
+        });
+        command.wrap(KillOnDrop);
+        #[cfg(unix)]
+        command.wrap(process_wrap::tokio::ProcessGroup::leader());
+        #[cfg(windows)]
+        command.wrap(process_wrap::tokio::JobObject);
+        command.spawn().map_err(|source| ProcessError::Start {
+            program: self.program.clone(),
+            source,
+        })
+    }
+}
+
+/// A process group that does not outlive this value.
+struct Group(Option<Box<dyn ChildWrapper>>);
+
+impl Group {
+    fn get(&mut self) -> &mut dyn ChildWrapper {
+        self.0
+            .as_deref_mut()
+            .expect("the child is only taken by drop")
+    }
+
+    /// Waits for the child itself; members of its group that outlive it are killed on drop.
+    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        // The group's own wait would wait for every member; the innermost child is the leader.
+        let mut child = self.get();
+        while !is_leader(child) {
+            child = child.inner_mut();
+        }
+        child.wait().await
+    }
+}
+
+/// Whether a wrapper is the innermost one: tokio's own child is its own inner.
+fn is_leader(child: &dyn ChildWrapper) -> bool {
+    std::ptr::addr_eq(child, child.inner())
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // An error means that no member of the group is left.
+            let _ = child.start_kill();
+        }
+    }
+}
+
+struct AbortOnDrop(Vec<tokio::task::AbortHandle>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
+}
+
+#[derive(Default)]
+struct Said {
+    out: String,
+    err: String,
+    tail: VecDeque<String>,
+}
+
+/// At most this much of each stream is kept in memory; all of it is in the log.
+const KEPT: usize = 4 << 20;
+
+impl Said {
+    fn add(&mut self, stream: Stream, line: String) {
+        let kept = match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        };
+        if kept.len() < KEPT {
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line);
+    }
+
+    fn evidence(self, log: &Path) -> Evidence {
+        Evidence {
+            tail: self.tail.into(),
+            log: Some(log.to_owned()),
+        }
+    }
+}
+
+/// Sends each line of `pipe`, whatever its encoding and line ends, until it closes.
+async fn read_lines(
+    pipe: Option<impl AsyncRead + Unpin>,
+    stream: Stream,
+    lines: mpsc::Sender<(Stream, String)>,
+) {
+    let Some(pipe) = pipe else { return };
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    while let Ok(1..) = reader.read_until(b'\n', &mut bytes).await {
+        let line = String::from_utf8_lossy(&bytes)
+            .trim_end_matches(['\n', '\r'])
+            .to_owned();
+        bytes.clear();
+        if lines.send((stream, line)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn bad_end(status: ExitStatus) -> Option<Ended> {
+    if status.success() {
+        return None;
+    }
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Some(Ended::Signal(signal));
+    }
+    Some(Ended::Code(status.code().unwrap_or(-1)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use sysforge_plan::{Reporter, Step};
+
+    use super::*;
+
+    fn shell(dir: &Path, script: &str) -> Program {
+        let path = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
+        Program::new("/bin/sh", path, dir.join("child.log"))
+            .arg("-c")
+            .arg(script)
+    }
+
+    async fn run(program: &Program) -> Result<Finished, ProcessError> {
+        let task = Reporter::silent().start(Step::Trace, "test");
+        Children::default().run(program, &task).await
+    }
+
+    #[tokio::test]
+    async fn both_streams_are_kept_apart_and_logged_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let done = run(&shell(dir.path(), "echo out; echo err >&2"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (done.stdout.as_str(), done.stderr.as_str()),
+            ("out\n", "err\n")
+        );
+        let log = std::fs::read_to_string(dir.path().join("child.log")).unwrap();
+        assert!(log.starts_with("$ /bin/sh -c"), "{log}");
+        assert!(log.contains("out\n") && log.contains("err\n"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_the_last_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = run(&shell(dir.path(), "seq 1 100; exit 3"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.ended(), Some(Ended::Code(3)));
+        let evidence = error.evidence().unwrap();
+        assert_eq!(evidence.tail.len(), TAIL);
+        assert_eq!(evidence.tail.last().map(String::as_str), Some("100"));
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = run(&shell(dir.path(), "kill -SEGV $$")).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh` was killed by signal 11 (SIGSEGV, a crash)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = Program::new(
+            "/nonexistent/julia",
+            Environment::default(),
+            dir.path().join("log"),
+        );
+        let error = run(&program).await.unwrap_err();
+        assert_eq!(error.to_string(), "could not start `/nonexistent/julia`");
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let done = run(&shell(dir.path(), "sleep 600 & echo started"))
+            .await
+            .unwrap();
+        assert_eq!(done.stdout, "started\n");
+    }
+
+    #[tokio::test]
+    async fn too_long_is_killed_with_all_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "sleep 600 & echo $! > grandchild; wait";
+        let program = shell(dir.path(), script)
+            .directory(dir.path())
+            .timeout(Some(Duration::from_millis(300)));
+        let error = run(&program).await.unwrap_err();
+        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error:?}");
+        assert_dead(dir.path()).await;
+    }
+
+    #[tokio::test]
+    async fn dropping_the_future_kills_all_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "sleep 600 & echo $! > grandchild; wait";
+        let program = shell(dir.path(), script).directory(dir.path());
+        let waited = tokio::time::timeout(Duration::from_millis(300), run(&program)).await;
+        assert!(waited.is_err());
+        assert_dead(dir.path()).await;
+    }
+
+    /// Waits until the process whose number stands in `dir/grandchild` is gone (or a zombie that
+    /// nobody has reaped).
+    async fn assert_dead(dir: &Path) {
+        let number = std::fs::read_to_string(dir.join("grandchild")).unwrap();
+        let alive = || {
+            let probe = std::process::Command::new("ps")
+                .args(["-o", "stat=", "-p", number.trim()])
+                .output()
+                .unwrap();
+            let state = String::from_utf8_lossy(&probe.stdout).into_owned();
+            !state.trim().is_empty() && !state.trim().starts_with('Z')
+        };
+        for _ in 0..100 {
+            if !alive() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("process {number} is still alive");
+    }
+}
