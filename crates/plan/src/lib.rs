@@ -10,6 +10,7 @@ pub mod event;
 pub mod explain;
 pub mod generation;
 pub mod julia;
+pub mod link;
 pub mod platform;
 pub mod version;
 
