@@ -5,6 +5,8 @@
 //! as an [`Environment`], what happens goes out as events.
 
 pub mod environment;
+pub mod inspect;
+pub mod link;
 pub mod process;
 
 pub use environment::Environment;
