@@ -5,17 +5,21 @@
 //! without a machine that fits it. It depends on no other crate of the workspace; all others
 //! depend on it.
 
+pub mod build_id;
 pub mod digest;
 pub mod event;
 pub mod explain;
 pub mod generation;
 pub mod julia;
 pub mod platform;
+pub mod receipt;
 pub mod version;
 
+pub use build_id::BuildId;
 pub use digest::Sha256;
 pub use event::{Event, Reporter, Step, Task};
 pub use explain::{Class, Evidence, Explain};
 pub use julia::{JuliaBuild, JuliaFacts};
 pub use platform::{Arch, Os, Triplet};
+pub use receipt::Receipt;
 pub use version::JuliaVersion;
