@@ -12,7 +12,10 @@ pub mod explain;
 pub mod generation;
 pub mod julia;
 pub mod platform;
+pub mod project;
 pub mod receipt;
+pub mod statements;
+pub mod toml_error;
 pub mod version;
 
 pub use build_id::BuildId;
