@@ -4,10 +4,18 @@
 //! and nowhere else. It reads no environment variable and prints nothing: the environment comes in
 //! as an [`Environment`], what happens goes out as events.
 
+pub mod check;
+pub mod context;
+pub mod emit;
 pub mod environment;
 pub mod inspect;
 pub mod link;
+pub mod probe;
 pub mod process;
+pub mod trace;
+pub mod workdir;
 
+pub use context::Context;
 pub use environment::Environment;
 pub use process::{Children, Ended, ProcessError, Program};
+pub use workdir::WorkDir;

@@ -1,1 +1,11 @@
-//! testkit
+//! Test support: what the outside world would be, made to order. Nothing here is part of the
+//! program; tests may panic, and so may this.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "a failing helper fails its test"
+)]
+
+pub mod archives;
+pub mod mirror_dir;

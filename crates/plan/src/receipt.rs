@@ -1,0 +1,233 @@
+//! The receipt: one JSON document that explains a result. It travels inside the archive and
+//! beside it; plan (what exists), publish (merge), install (choose) and report (tables) all read
+//! this schema.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::build_id::BuildId;
+use crate::digest::Sha256;
+use crate::event::Step;
+use crate::julia::JuliaBuild;
+
+/// The schema that this Sysforge writes. A reader refuses a higher major number.
+pub const SCHEMA: &str = "sysforge-receipt/1";
+
+/// What was built, from what, how, and what was proven of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Sysforge receipt")]
+pub struct Receipt {
+    /// Always `sysforge-receipt/1`.
+    pub schema: String,
+    /// The build identifier.
+    pub build_id: BuildId,
+    /// The image's name, as configured.
+    pub name: String,
+    /// The version of the project that the image was built from, if it has one.
+    pub project_version: Option<String>,
+    /// The Julia build that the image belongs to; no other may load it.
+    pub julia: JuliaBuild,
+    /// Where that Julia came from.
+    pub julia_origin: JuliaOrigin,
+    /// The image file.
+    pub image: FileRecord,
+    /// The CPU targets.
+    pub targets: Targets,
+    /// The packages in the image, the requested ones and what they depend on.
+    pub packages: Vec<PackageRecord>,
+    /// What became of the precompile statements.
+    pub statements: StatementCounts,
+    /// What the check of the finished image found.
+    pub check: CheckRecord,
+    /// How it was linked.
+    pub link: LinkRecord,
+    /// How long each step took.
+    pub timings: Vec<Timing>,
+    /// What made it.
+    pub tool: ToolRecord,
+    /// The digest over everything that decides the result: Julia build, packages, workloads,
+    /// configuration, recipe. Equal digests mean that no second build is needed.
+    pub inputs_digest: Sha256,
+}
+
+/// Where a Julia came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum JuliaOrigin {
+    /// From the catalogue, by digest.
+    Catalogue {
+        /// The archive's address in the catalogue.
+        url: String,
+        /// The archive's digest, which was checked.
+        sha256: Sha256,
+        /// Whether an OpenPGP signature was verified, by the fingerprint of the key.
+        signed_by: Option<String>,
+    },
+    /// Given by the user, taken as it was.
+    Given,
+}
+
+/// A file, by name, size and digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileRecord {
+    /// The file name, without folders.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest of the bytes.
+    pub sha256: Sha256,
+}
+
+/// CPU targets: what was asked for, and what the image holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Targets {
+    /// The tier of this image, if the platform has several, for instance `x86-64-v3`.
+    pub tier: Option<String>,
+    /// The `--cpu-target` string that Julia was given.
+    pub requested: String,
+    /// The targets read from the finished image; `None` where they could not be read.
+    pub held: Option<Vec<String>>,
+}
+
+/// One package in the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PackageRecord {
+    /// The name.
+    pub name: String,
+    /// The UUID.
+    pub uuid: String,
+    /// The version; standard libraries may have none.
+    pub version: Option<String>,
+    /// `git-tree-sha1` from the Manifest, for packages that come from a registry or repository.
+    pub tree: Option<String>,
+    /// Whether it was asked for, as opposed to depended on.
+    pub requested: bool,
+}
+
+/// What became of the precompile statements. `recorded` is the sum of the three others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementCounts {
+    /// Different statements that tracing recorded or the configuration gave.
+    pub recorded: usize,
+    /// Statements that Julia compiled into the image.
+    pub replayed: usize,
+    /// Of those, the ones whose printed form had to be mended before it could be read back.
+    pub mended: usize,
+    /// Statements that could not be replayed, each with its reason.
+    pub failed: Vec<Unreplayed>,
+    /// Statements that were left out on purpose, each with its reason.
+    pub skipped: Vec<Unreplayed>,
+}
+
+/// A statement that did not make it into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unreplayed {
+    /// The statement, as recorded.
+    pub statement: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the check of the finished image found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckRecord {
+    /// The requested packages that `Base.loaded_modules` held right after the start.
+    pub loaded: Vec<String>,
+    /// Statements that running the workloads on the image still compiled.
+    pub residuals: Vec<String>,
+    /// Latency with the image, in seconds; absent without a workload.
+    pub latency: Option<Latency>,
+}
+
+/// Latency of a workload, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Loading the packages (`using`).
+    pub load_s: f64,
+    /// The first run of the workloads in a fresh process.
+    pub first_call_s: f64,
+    /// The second run in the same process.
+    pub second_call_s: f64,
+}
+
+/// How an image was linked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkRecord {
+    /// The strategy, for instance `driver` or `julia-lld`.
+    pub strategy: String,
+    /// The linker that really ran, as it calls itself.
+    pub linker: String,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Timing {
+    /// The step.
+    pub step: Step,
+    /// Seconds of wall time.
+    pub seconds: f64,
+}
+
+/// The tool that built the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolRecord {
+    /// `sysforge`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The version of its recipe: raised whenever the same inputs would give another image.
+    pub recipe: u32,
+}
+
+/// A receipt cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// It is not a receipt at all.
+    #[error("not a Sysforge receipt")]
+    Malformed(#[source] serde_json::Error),
+    /// It was written by a newer Sysforge.
+    #[error("the receipt has the schema `{0}`, and this Sysforge reads `{SCHEMA}`")]
+    Schema(String),
+}
+
+impl Receipt {
+    /// The receipt as it is written: indented JSON with a final line end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a receipt. Unknown fields are passed over, so that a later Sysforge may add some.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no receipt, or one of another schema.
+    pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let head: Head = serde_json::from_str(text).map_err(ReceiptError::Malformed)?;
+        if head.schema != SCHEMA {
+            return Err(ReceiptError::Schema(head.schema));
+        }
+        serde_json::from_str(text).map_err(ReceiptError::Malformed)
+    }
+
+    /// The JSON Schema of receipts, for those who read them with other tools.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+impl CheckRecord {
+    /// First call over second call: 1.0 means that nothing was left to compile.
+    #[must_use]
+    pub fn first_over_second(&self) -> Option<f64> {
+        self.latency
+            .map(|latency| latency.first_call_s / latency.second_call_s.max(1e-9))
+    }
+}
