@@ -54,7 +54,10 @@ function findfields(bytes)
         span, stop = nextfield(bytes, start, record)
         push!(spans, span)
         if bytes[stop] == NEWLINE
-            record == 1 && (width = length(spans))
+            if record == 1
+                width = length(spans)
+                sizehint!(spans, width * count(isequal(NEWLINE), bytes))
+            end
             found = length(spans) - (record - 1) * width
             found == width || throw(MalformedCSV(record, "$found fields instead of $width"))
             record += 1
@@ -93,13 +96,14 @@ function quotedfield(bytes, start, record)
     return span, stop
 end
 
-isquoted(bytes, span) = first(span) > 1 && bytes[first(span)-1] == QUOTE
+# Whether two quotes stand for one in this field. RFC 4180 has quotes in no other place within one.
+isescaped(bytes, span) = any(i -> @inbounds(bytes[i]) == QUOTE, span)
 
 text(fields::Fields, column, record) = text(fields.bytes, fields.spans[column, record])
 
 function text(bytes::Vector{UInt8}, span::Span)
     value = String(bytes[span])
-    return isquoted(bytes, span) ? replace(value, "\"\"" => "\"") : value
+    return isescaped(bytes, span) ? replace(value, "\"\"" => "\"") : value
 end
 
 # Parsing the columns.
@@ -161,7 +165,7 @@ function hashbytes(bytes, span)
 end
 
 function issame(value, bytes, span)
-    isquoted(bytes, span) && return value == text(bytes, span)
+    isescaped(bytes, span) && return value == text(bytes, span)
     ncodeunits(value) == length(span) || return false
     for (i, position) in enumerate(span)
         codeunit(value, i) == @inbounds(bytes[position]) || return false
