@@ -115,7 +115,7 @@ type Attempt = Result<Entry, (Error, Option<EntryLock>)>;
 async fn look(store: &Store, id: &EntryId, reporter: &Reporter) -> Result<Option<Entry>, Error> {
     let (store, id_) = (store.clone(), id.clone());
     match blocking(move || store.lookup(&id_)).await? {
-        Lookup::Whole(entry) => Ok(Some(entry)),
+        Lookup::Whole(entry) => Ok(Some(*entry)),
         Lookup::Absent => Ok(None),
         Lookup::Damaged(damage) => {
             reporter.warn(
@@ -279,7 +279,7 @@ fn line_now(
         Ok(size) => {
             task.done(format!("{} MB", size.div_ceil(1_000_000)));
             match store.lookup(&wanted.id) {
-                Ok(Lookup::Whole(entry)) => Ok(entry),
+                Ok(Lookup::Whole(entry)) => Ok(*entry),
                 Ok(_) => Err((
                     Error::Io {
                         doing: "read what was just installed in",

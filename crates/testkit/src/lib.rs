@@ -9,3 +9,5 @@
 
 pub mod archives;
 pub mod mirror_dir;
+pub mod server;
+pub mod tls;

@@ -47,7 +47,7 @@ pub struct Store {
 /// What was found under an entry's name.
 pub enum Lookup {
     /// The entry, whole, with a lease on it.
-    Whole(Entry),
+    Whole(Box<Entry>),
     /// The entry, but not as it was installed.
     Damaged(Damage),
     /// Nothing.
@@ -88,12 +88,12 @@ impl Store {
             Err(error) => return Err(Error::io("read", &prefix)(error)),
         }
         Ok(match damage::check(&prefix) {
-            Ok(record) => Lookup::Whole(Entry {
+            Ok(record) => Lookup::Whole(Box::new(Entry {
                 id: id.clone(),
                 prefix,
                 record,
                 lease,
-            }),
+            })),
             Err(damage) => Lookup::Damaged(damage),
         })
     }

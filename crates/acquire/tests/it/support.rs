@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Store};
+use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Store};
 use sysforge_plan::{Event, Reporter, Request, Triplet};
+use sysforge_testkit::tls::PrivateTls;
 
 pub(crate) const LINUX: Triplet = Triplet::X86_64_LINUX_GNU;
 
@@ -19,6 +20,12 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let mut network = Network::default();
+        // The machine's proxies are no part of a test.
+        network.proxies = Proxies::Explicit {
+            http: None,
+            https: None,
+            except: None,
+        };
         // Tests do not wait.
         network.retries.first_delay = Duration::from_millis(1);
         network.retries.longest_delay = Duration::from_millis(5);
@@ -52,6 +59,13 @@ impl Bench {
         let request: Request = request.parse().unwrap();
         let choice = acquirer.catalogue().await?.choose(&request, LINUX)?;
         acquirer.julia(&choice).await
+    }
+
+    /// Trusts a private certificate authority, as `SSL_CERT_FILE` would.
+    pub(crate) fn trust(&mut self, tls: &PrivateTls) {
+        let file = self.folder.path().join("authority.pem");
+        std::fs::write(&file, &tls.authority_pem).unwrap();
+        self.network.ca_file = Some(file);
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
