@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sysforge_plan::catalogue::Choice;
+use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Sha256, Triplet};
 use tokio::sync::OnceCell;
 
@@ -14,6 +15,7 @@ use crate::install::{Wanted, install};
 use crate::mirror::Mirror;
 use crate::network::Network;
 use crate::pipeline::Expected;
+use crate::signature::Signatures;
 use crate::store::{EntryId, Lease, Store};
 use crate::unpack::Links;
 
@@ -24,6 +26,7 @@ pub struct Acquirer {
     mirror: Mirror,
     network: Arc<Network>,
     reporter: Reporter,
+    signatures: Arc<Signatures>,
     fetcher: Arc<OnceCell<Fetcher>>,
 }
 
@@ -40,6 +43,8 @@ pub struct InstalledJulia {
     pub triplet: Triplet,
     /// The digest of the archive that it came from.
     pub sha256: Option<Sha256>,
+    /// What was found out about the archive's signature.
+    pub signature: SignatureCheck,
     /// Whether it was there before.
     pub reused: bool,
     /// Holds it in the store.
@@ -55,8 +60,16 @@ impl Acquirer {
             mirror,
             network: Arc::new(network),
             reporter,
+            signatures: Arc::default(),
             fetcher: Arc::new(OnceCell::new()),
         }
+    }
+
+    /// The same, with other rules for signatures.
+    #[must_use]
+    pub fn with_signatures(mut self, signatures: Signatures) -> Self {
+        self.signatures = Arc::new(signatures);
+        self
     }
 
     /// The store.
@@ -102,6 +115,8 @@ impl Acquirer {
             links: Links::default(),
             version: Some(choice.version.clone()),
             triplet: Some(file.triplet),
+            asc: file.asc.clone(),
+            signatures: Some(Arc::clone(&self.signatures)),
             must_have: Some(executable(file.triplet)),
         };
         let installed = install(
@@ -118,6 +133,7 @@ impl Acquirer {
             version: Some(choice.version.clone()),
             triplet: file.triplet,
             sha256: Some(file.sha256),
+            signature: installed.entry.record().signature.clone(),
             reused: installed.reused,
             lease: installed.entry.into_lease(),
         })

@@ -6,6 +6,7 @@ use sysforge_plan::catalogue::{NoJulia, NotACatalogue};
 use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
 use sysforge_plan::{Sha256, Triplet};
 
+use crate::signature::SignatureError;
 use crate::unpack;
 
 /// A failure to acquire something.
@@ -122,6 +123,9 @@ pub enum Error {
         #[source]
         source: unpack::Error,
     },
+    /// The signature of the archive is not what it should be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The archive was unpacked and holds no Julia.
     #[error("{what} holds no Julia: it has no `{missing}`")]
     NotAJulia {
@@ -213,6 +217,7 @@ impl Explain for Error {
             Self::Io { source, .. } => io_class(source, Class::Acquire),
             Self::Unpack { source, .. } => source.class(),
             Self::NoJulia(source) => source.class(),
+            Self::Signature(source) => source.class(),
             Self::Proxy { .. }
             | Self::Certificates { .. }
             | Self::NoNightly { .. }
@@ -247,6 +252,7 @@ impl Explain for Error {
             Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
             Self::Catalogue { source, .. } => return source.hints(),
             Self::NoJulia(source) => return source.hints(),
+            Self::Signature(source) => return source.hints(),
             Self::NoNightly { .. } => "ask for a release, for instance `release` or `rc`",
             Self::NoSuchJulia { hint, .. } => return vec![hint.clone()],
             Self::Certificates { .. } => {

@@ -19,6 +19,7 @@ mod install;
 mod mirror;
 mod network;
 mod pipeline;
+mod signature;
 pub mod store;
 pub mod unpack;
 
@@ -26,4 +27,5 @@ pub use acquirer::{Acquirer, InstalledJulia};
 pub use error::Error;
 pub use mirror::{Location, Mirror, NotAMirror};
 pub use network::{Network, Proxies, Retries};
+pub use signature::{SignatureError, Signatures};
 pub use store::{Lease, Store};

@@ -22,6 +22,7 @@ pub mod project;
 pub mod ranges;
 pub mod receipt;
 pub mod request;
+pub mod signing;
 pub mod statements;
 pub mod toml_error;
 pub mod version;

@@ -8,4 +8,5 @@
 
 mod install;
 mod network;
+mod signatures;
 mod support;

@@ -1,10 +1,10 @@
 //! What every test here needs: a store in a folder of its own, and events kept for questions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Store};
+use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Signatures, Store};
 use sysforge_plan::{Event, Reporter, Request, Triplet};
 use sysforge_testkit::tls::PrivateTls;
 
@@ -15,16 +15,19 @@ pub(crate) struct Bench {
     folder: tempfile::TempDir,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     pub(crate) network: Network,
+    pub(crate) signatures: Signatures,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let mut network = Network::default();
-        // The machine's proxies are no part of a test.
-        network.proxies = Proxies::Explicit {
-            http: None,
-            https: None,
-            except: None,
+        let mut network = Network {
+            // The machine's proxies are no part of a test.
+            proxies: Proxies::Explicit {
+                http: None,
+                https: None,
+                except: None,
+            },
+            ..Network::default()
         };
         // Tests do not wait.
         network.retries.first_delay = Duration::from_millis(1);
@@ -33,6 +36,7 @@ impl Bench {
             folder: tempfile::tempdir().unwrap(),
             events: Arc::default(),
             network,
+            signatures: Signatures::default(),
         }
     }
 
@@ -48,6 +52,7 @@ impl Bench {
     pub(crate) fn acquirer(&self, mirror: &str) -> Acquirer {
         let mirror: Mirror = mirror.parse().unwrap();
         Acquirer::new(self.store(), mirror, self.network.clone(), self.reporter())
+            .with_signatures(self.signatures.clone())
     }
 
     pub(crate) async fn install(
@@ -59,6 +64,13 @@ impl Bench {
         let request: Request = request.parse().unwrap();
         let choice = acquirer.catalogue().await?.choose(&request, LINUX)?;
         acquirer.julia(&choice).await
+    }
+
+    /// A file that holds a key's certificate.
+    pub(crate) fn keyring(&self, name: &str, certificate: &str) -> PathBuf {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, certificate).unwrap();
+        file
     }
 
     /// Trusts a private certificate authority, as `SSL_CERT_FILE` would.
