@@ -15,6 +15,7 @@ pub mod event;
 pub mod explain;
 pub mod generation;
 pub mod julia;
+pub mod link;
 pub mod nightly;
 pub mod plan;
 pub mod platform;

@@ -76,7 +76,10 @@ async fn a_release_that_should_have_julias_signature_must_not_have_anothers() {
     );
     bench.assert_empty();
     // Unless one says so.
-    trusting(&stranger).install(path(&mirror), "1").await.unwrap();
+    trusting(&stranger)
+        .install(path(&mirror), "1")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

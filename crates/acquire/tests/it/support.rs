@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Signatures, Store};
+use sysforge_acquire::{
+    Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Signatures, Store,
+};
 use sysforge_plan::{Event, Reporter, Request, Triplet};
 use sysforge_testkit::tls::PrivateTls;
 
