@@ -51,7 +51,7 @@ pub(crate) enum CliError {
     NoSystemJulia,
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
-    Compiler(#[from] sysforge_plan::link::NotWords),
+    Compiler(#[from] sysforge_plan::link::linker::NotWords),
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
