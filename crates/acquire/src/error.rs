@@ -145,6 +145,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Nothing new can be kept.
+    #[error("the store `{}` cannot be written to", path.display())]
+    ReadOnlyStore {
+        /// The store's folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// What came as a catalogue is none.
     #[error("cannot use the catalogue at {location}")]
     Catalogue {
@@ -214,7 +223,9 @@ impl Error {
 impl Explain for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } => io_class(source, Class::Acquire),
+            Self::Io { source, .. } | Self::ReadOnlyStore { source, .. } => {
+                io_class(source, Class::Acquire)
+            }
             Self::Unpack { source, .. } => source.class(),
             Self::NoJulia(source) => source.class(),
             Self::Signature(source) => source.class(),
@@ -249,7 +260,9 @@ impl Explain for Error {
             }
             Self::Unpack { source, .. } => return source.hints(),
             Self::NotAJulia { .. } => "is this the archive of a Julia release?",
-            Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
+            Self::Io { source, .. } | Self::ReadOnlyStore { source, .. } => {
+                return io_hint(source).into_iter().collect();
+            }
             Self::Catalogue { source, .. } => return source.hints(),
             Self::NoJulia(source) => return source.hints(),
             Self::Signature(source) => return source.hints(),

@@ -79,7 +79,10 @@ pub(crate) async fn install(
     }
     store
         .check_writable()
-        .map_err(Error::io("write to", store.root()))?;
+        .map_err(|source| Error::ReadOnlyStore {
+            path: store.root().to_owned(),
+            source,
+        })?;
     let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
     // Another process may have been faster.
     if let Some(entry) = look(store, wanted, reporter).await? {

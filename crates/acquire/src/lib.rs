@@ -21,6 +21,7 @@ mod network;
 mod pipeline;
 mod signature;
 pub mod store;
+mod tool_cache;
 pub mod unpack;
 
 pub use acquirer::{Acquirer, InstalledJulia};
@@ -29,3 +30,4 @@ pub use mirror::{Location, Mirror, NotAMirror};
 pub use network::{Network, Proxies, Retries};
 pub use signature::{SignatureError, Signatures};
 pub use store::{Lease, Store};
+pub use tool_cache::ToolCache;

@@ -2,6 +2,8 @@
 
 mod bench;
 mod build;
+mod cache;
+mod julia;
 mod plan;
 mod steps;
 
@@ -20,5 +22,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Check(args) => steps::check(args, session).await,
         Command::Pack(args) => steps::pack(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
+        Command::Julia(command) => julia::run(command, session).await,
+        Command::Cache(command) => cache::run(command, session).await,
     }
 }
