@@ -26,6 +26,7 @@ pub mod request;
 pub mod signing;
 pub mod statements;
 pub mod toml_error;
+pub mod toolchain;
 pub mod version;
 
 pub use archive::ArchiveFormat;
