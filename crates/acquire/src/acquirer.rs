@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::catalogue::Choice;
 use sysforge_plan::nightly::Nightly;
 use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::toolchain::Published;
 use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Sha256, Triplet};
 use tokio::sync::OnceCell;
 
@@ -32,6 +33,7 @@ pub struct Acquirer {
     signatures: Arc<Signatures>,
     fallback: Option<Store>,
     tool_cache: Option<ToolCache>,
+    toolchains: Option<PathBuf>,
     add_to_tool_cache: bool,
     fetcher: Arc<OnceCell<Fetcher>>,
 }
@@ -55,6 +57,31 @@ pub struct InstalledJulia {
     pub reused: bool,
     /// Holds it in the store.
     pub lease: Lease,
+}
+
+/// A C toolchain on this machine, kept from `prune` while this value lives.
+#[derive(Debug)]
+pub struct InstalledToolchain {
+    /// The folder that it lies in.
+    pub prefix: PathBuf,
+    /// Its C compiler.
+    pub compiler: PathBuf,
+    /// Whether it was there before.
+    pub reused: bool,
+    /// Holds it in the store.
+    pub lease: Lease,
+}
+
+impl InstalledToolchain {
+    fn of(installed: Installed, published: &Published) -> Self {
+        let prefix = installed.entry.prefix().to_owned();
+        Self {
+            compiler: prefix.join(published.compiler),
+            prefix,
+            reused: installed.reused,
+            lease: installed.entry.into_lease(),
+        }
+    }
 }
 
 impl InstalledJulia {
@@ -87,6 +114,7 @@ impl Acquirer {
             signatures: Arc::default(),
             fallback: None,
             tool_cache: None,
+            toolchains: None,
             add_to_tool_cache: false,
             fetcher: Arc::new(OnceCell::new()),
         }
@@ -111,6 +139,14 @@ impl Acquirer {
     pub fn with_tool_cache(mut self, cache: ToolCache, add: bool) -> Self {
         self.tool_cache = Some(cache);
         self.add_to_tool_cache = add;
+        self
+    }
+
+    /// The same, with a folder that holds the archives of toolchains by their file names, for
+    /// machines without a network.
+    #[must_use]
+    pub fn with_toolchain_archives(mut self, folder: PathBuf) -> Self {
+        self.toolchains = Some(folder);
         self
     }
 
@@ -232,6 +268,68 @@ impl Acquirer {
             must_have: Some(executable(triplet)),
         };
         Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
+    }
+
+    /// Fetches a published toolchain, or finds it installed. It is pinned by its digest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::julia`].
+    pub async fn toolchain(&self, published: &Published) -> Result<InstalledToolchain, Error> {
+        let wanted = self.wanted_toolchain(published)?;
+        let installed = self.install(&wanted).await?;
+        Ok(InstalledToolchain::of(installed, published))
+    }
+
+    /// A published toolchain, if it is here already. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn installed_toolchain(
+        &self,
+        published: &Published,
+    ) -> Result<Option<InstalledToolchain>, Error> {
+        let wanted = self.wanted_toolchain(published)?;
+        Ok(match self.store.lookup(&wanted.id)? {
+            Lookup::Whole(entry) => {
+                let installed = Installed {
+                    entry: *entry,
+                    reused: true,
+                };
+                Some(InstalledToolchain::of(installed, published))
+            }
+            _ => None,
+        })
+    }
+
+    fn wanted_toolchain(&self, published: &Published) -> Result<Wanted, Error> {
+        let url = published.url.parse().map_err(|_| Error::NoSuchJulia {
+            request: published.url.to_owned(),
+            hint: "its address in the table is wrong; please report this".to_owned(),
+        })?;
+        // Toolchains come from their own servers; a mirror may hold them by their file names.
+        let location = match &self.toolchains {
+            Some(folder) => Location::File(folder.join(published.file_name())),
+            None => self.mirror.locate(&url),
+        };
+        Ok(Wanted {
+            id: EntryId::toolchain(published.name, &published.sha256()),
+            what: published.file_name().to_owned(),
+            location,
+            expected: Some(Expected {
+                sha256: published.sha256(),
+                size: None,
+            }),
+            format: published.format,
+            strip: published.strip,
+            links: Links::default(),
+            version: None,
+            triplet: Some(published.target()),
+            asc: None,
+            signatures: None,
+            must_have: Some(published.compiler.to_owned()),
+        })
     }
 
     fn wanted(&self, choice: &Choice) -> Wanted {

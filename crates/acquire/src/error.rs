@@ -127,7 +127,7 @@ pub enum Error {
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// The archive was unpacked and holds no Julia.
-    #[error("{what} holds no Julia: it has no `{missing}`")]
+    #[error("{what} is not what it should be: it has no `{missing}`")]
     NotAJulia {
         /// The archive or the directory.
         what: String,
@@ -259,7 +259,9 @@ impl Explain for Error {
                  broken mirror?), or it was published anew: try again, or use another `--mirror`"
             }
             Self::Unpack { source, .. } => return source.hints(),
-            Self::NotAJulia { .. } => "is this the archive of a Julia release?",
+            Self::NotAJulia { .. } => {
+                "nothing was kept; is this the archive of a Julia release, or of a toolchain?"
+            }
             Self::Io { source, .. } | Self::ReadOnlyStore { source, .. } => {
                 return io_hint(source).into_iter().collect();
             }

@@ -24,7 +24,7 @@ pub mod store;
 mod tool_cache;
 pub mod unpack;
 
-pub use acquirer::{Acquirer, InstalledJulia};
+pub use acquirer::{Acquirer, InstalledJulia, InstalledToolchain};
 pub use error::Error;
 pub use mirror::{Location, Mirror, NotAMirror};
 pub use network::{Network, Proxies, Retries};

@@ -155,6 +155,11 @@ pub(crate) enum Command {
     /// List, install and find Julias
     #[command(subcommand)]
     Julia(JuliaCommand),
+    /// List, install and find C toolchains
+    #[command(subcommand)]
+    Toolchain(ToolchainCommand),
+    /// Tell whether this machine is able to build, and what would make it so
+    Doctor(Platform),
     /// Show and clean the store of Julias and toolchains
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -279,6 +284,32 @@ pub(crate) enum JuliaCommand {
         /// A version, range or channel
         #[arg(value_name = "REQUEST", default_value = "release")]
         request: String,
+        #[command(flatten)]
+        platform: Platform,
+    },
+}
+
+/// What to do with C toolchains.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ToolchainCommand {
+    /// The compilers of this machine and those that can be fetched, and whether they suit Julia
+    List(Platform),
+    /// Fetch, verify and unpack a toolchain, and print where its compiler lies
+    Install {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// A folder that holds the archive already
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Print where a toolchain's compiler lies that is installed already
+    Path {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
         #[command(flatten)]
         platform: Platform,
     },

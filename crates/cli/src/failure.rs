@@ -63,6 +63,9 @@ pub(crate) enum CliError {
     /// The request names a Julia that is there already.
     #[error("`{0}` names a Julia of this machine; there is nothing to install")]
     NothingToInstall(String),
+    /// The doctor found something missing.
+    #[error("this machine cannot build yet")]
+    CannotBuild,
     /// There is no tool cache to add to.
     #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
     NoToolCache,
@@ -98,6 +101,9 @@ impl Explain for CliError {
             }
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
+            Self::CannotBuild => {
+                "each line above that says MISSING has its remedy below it".to_owned()
+            }
             Self::NotInstalled { command, .. } => format!("run `{command}`"),
             Self::NothingToInstall(_) => {
                 "ask for a version or a channel, for instance `release`".to_owned()

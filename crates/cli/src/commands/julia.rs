@@ -52,7 +52,7 @@ pub(crate) async fn run(command: &JuliaCommand, session: &Session) -> Outcome {
 }
 
 impl Platform {
-    fn triplet(&self) -> Result<Triplet, CliError> {
+    pub(crate) fn triplet(&self) -> Result<Triplet, CliError> {
         match self.triplet {
             Some(triplet) => Ok(triplet),
             None => Session::host(),
