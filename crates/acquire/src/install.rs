@@ -274,7 +274,7 @@ async fn line_and_forget(
     partial: Partial,
 ) -> Attempt {
     let attempt = line(store, wanted, feed, lock, task).await;
-    let keep = matches!(&attempt, Err((Error::Interrupted | Error::Io { .. }, _)));
+    let keep = matches!(&attempt, Err((Error::Interrupted, _)));
     if !keep {
         partial.remove();
     }

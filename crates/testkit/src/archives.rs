@@ -4,7 +4,8 @@ use std::io::{Cursor, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tar::{Builder, EntryType, Header};
+pub use tar::EntryType;
+use tar::{Builder, Header};
 
 /// The time that files in made archives carry: 2024-05-06 07:08:09 UTC.
 pub const MTIME: u64 = 1_714_979_289;

@@ -82,7 +82,12 @@ impl Store {
         let prefix = self.entry_dir(id);
         match fs::symlink_metadata(&prefix) {
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Ok(Lookup::Absent);
             }
             Err(error) => return Err(Error::io("read", &prefix)(error)),

@@ -9,4 +9,5 @@
 mod install;
 mod network;
 mod signatures;
+mod store;
 mod support;

@@ -52,8 +52,12 @@ impl Bench {
     }
 
     pub(crate) fn acquirer(&self, mirror: &str) -> Acquirer {
+        self.acquirer_with(self.store(), mirror)
+    }
+
+    pub(crate) fn acquirer_with(&self, store: Store, mirror: &str) -> Acquirer {
         let mirror: Mirror = mirror.parse().unwrap();
-        Acquirer::new(self.store(), mirror, self.network.clone(), self.reporter())
+        Acquirer::new(store, mirror, self.network.clone(), self.reporter())
             .with_signatures(self.signatures.clone())
     }
 
