@@ -52,6 +52,23 @@ pub(crate) enum CliError {
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::linker::NotWords),
+    /// Something is not in the store.
+    #[error("{what} is not installed")]
+    NotInstalled {
+        /// What.
+        what: String,
+        /// What installs it.
+        command: String,
+    },
+    /// The request names a Julia that is there already.
+    #[error("`{0}` names a Julia of this machine; there is nothing to install")]
+    NothingToInstall(String),
+    /// The doctor found something missing.
+    #[error("this machine cannot build yet")]
+    CannotBuild,
+    /// There is no tool cache to add to.
+    #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
+    NoToolCache,
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -84,6 +101,16 @@ impl Explain for CliError {
             }
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
+            Self::CannotBuild => {
+                "each line above that says MISSING has its remedy below it".to_owned()
+            }
+            Self::NotInstalled { command, .. } => format!("run `{command}`"),
+            Self::NothingToInstall(_) => {
+                "ask for a version or a channel, for instance `release`".to_owned()
+            }
+            Self::NoToolCache => {
+                "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
+            }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]
     }
