@@ -5,6 +5,7 @@
 
 mod error;
 mod find;
+pub mod foreign;
 mod libraries;
 mod probe;
 mod scan;
@@ -18,8 +19,8 @@ use sysforge_plan::generation::Generation;
 use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Expectation, Finding, Flavour, Inventory, Layout, LinkSpec, Linked, LinkerChoice,
-    PassedOver, Strategy, exports, linker,
+    Candidate, Expectation, Finding, Flavour, Inspection, Inventory, Layout, LinkSpec, Linked,
+    LinkerChoice, PassedOver, Strategy, exports, linker,
 };
 use sysforge_plan::{JuliaFacts, Os, Task};
 
@@ -104,7 +105,8 @@ struct Link<'a> {
     layout: Layout,
     scan: Scan,
     libraries: Vec<Library>,
-    /// Symbols of the compiler's support library that no library of Julia has.
+    /// Symbols that neither a library of Julia nor the C library has: the compiler's own support
+    /// functions, and what nobody has.
     missing: BTreeSet<String>,
     exports: PathBuf,
     shims: PathBuf,
@@ -188,11 +190,14 @@ impl Link<'_> {
             Err(Refusal::Ucrt) => return Err(Failure::Ucrt),
             Err(Refusal::Other(reason)) => return Err(Failure::PassedOver(reason)),
         };
-        if candidate.flavour == Flavour::Gnu
-            && self.job.julia.triplet.os() != Os::Windows
-            && !self.missing.is_empty()
-        {
-            let names: Vec<_> = self.missing.iter().map(String::as_str).collect();
+        let without_driver = candidate.flavour == Flavour::Gnu;
+        let builtins: Vec<_> = self
+            .missing
+            .iter()
+            .filter(|name| home(name).is_some())
+            .collect();
+        if without_driver && self.job.julia.triplet.os() != Os::Windows && !builtins.is_empty() {
+            let names: Vec<_> = builtins.into_iter().map(String::as_str).collect();
             return Err(Failure::PassedOver(format!(
                 "without a compiler driver, {} would stay undefined",
                 names.join(", ")
@@ -237,6 +242,7 @@ impl Link<'_> {
             let linker = answer.version.clone();
             return Err(Failure::Failed(LinkError::Rejected { linker, findings }));
         }
+        self.nothing_missing(&inspection)?;
         if let (Some(asked), Some(ran)) = (answer.family, inspection.linker)
             && asked != ran
             && asked != linker::Family::Zig
@@ -253,6 +259,28 @@ impl Link<'_> {
             passed_over: Vec::new(),
             inspection,
             wall_seconds: done.wall.as_secs_f64(),
+        })
+    }
+
+    /// An ELF linker lets an undefined symbol pass; the image would fail to load.
+    fn nothing_missing(&self, image: &Inspection) -> Result<(), Failure> {
+        let left = image
+            .imports
+            .iter()
+            .filter(|name| self.missing.contains(*name));
+        let symbols: Vec<_> = left.map(|name| (name.clone(), home(name))).collect();
+        if symbols.is_empty() {
+            return Ok(());
+        }
+        let hopeless = symbols.iter().any(|(_, home)| home.is_none());
+        let error = LinkError::Undefined {
+            symbols,
+            evidence: None,
+        };
+        Err(if hopeless {
+            Failure::Final(error)
+        } else {
+            Failure::Failed(error)
         })
     }
 
@@ -442,6 +470,10 @@ fn resolve(choice: &LinkerChoice, environment: &Environment) -> Result<LinkerCho
 fn write_exports(job: &LinkJob, scan: &Scan, work_dir: &Path) -> Result<PathBuf, LinkError> {
     let os = job.julia.triplet.os();
     let mut further = scan.callable();
+    let is_defined = |name: &&String| scan.defined.iter().any(|(defined, _)| defined == *name);
+    if let Some(name) = job.exports.iter().find(|name| !is_defined(name)) {
+        return Err(LinkError::NoSuchExport { name: name.clone() });
+    }
     further.extend(job.exports.iter().cloned());
     let defined = scan
         .defined

@@ -47,6 +47,12 @@ pub enum LinkError {
         /// The limit.
         limit: u64,
     },
+    /// A function that is to be exported is not there.
+    #[error("`{name}` cannot be exported, as the objects do not define it")]
+    NoSuchExport {
+        /// Its name.
+        name: String,
+    },
     /// A library of Julia is missing.
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
@@ -190,9 +196,11 @@ fn together(findings: &[Finding]) -> String {
 impl Explain for LinkError {
     fn class(&self) -> Class {
         match self {
-            Self::TooOld(_) | Self::NoObject | Self::Choice(_) | Self::NotAJulia { .. } => {
-                Class::Usage
-            }
+            Self::TooOld(_)
+            | Self::NoObject
+            | Self::NoSuchExport { .. }
+            | Self::Choice(_)
+            | Self::NotAJulia { .. } => Class::Usage,
             Self::Failed { source, .. } => source.class_in(Class::Toolchain),
             Self::Inspect(error) => error.class(),
             Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),
@@ -217,6 +225,9 @@ impl Explain for LinkError {
                 "build for fewer CPU targets (`cpu = \"generic\"`), or split the packages over \
                  several images"
                     .to_owned(),
+            ],
+            Self::NoSuchExport { .. } => vec![
+                "mark the function with `Base.@ccallable` in a package of the image".to_owned(),
             ],
             Self::MissingLibrary { .. } => vec![
                 "this Julia is incomplete: install it again, or name another with `--julia PATH`"

@@ -116,11 +116,15 @@ impl LinkSpec {
             if let Some(exports) = &self.exports {
                 words.linker(joined("--version-script=", exports));
             }
-            // LLVM calls into libm for what the CPU has no instruction for.
-            words
-                .add("-Wl,--as-needed")
-                .add("-lm")
-                .add("-Wl,--no-as-needed");
+            if zig {
+                // It links against the oldest glibc that its target names.
+                words.add("-lm");
+            } else {
+                // No C library: linked against this machine's, the image would ask for the newest
+                // version of `pow` or `fmod` (glibc 2.29, 2.38) and load on no older system. The
+                // process that loads the image has them all, in whichever version.
+                words.add("-nostdlib").add("-lgcc");
+            }
         }
         if self.strip {
             words.add("-Wl,-s");
