@@ -19,8 +19,8 @@ use sysforge_plan::generation::Generation;
 use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Expectation, Finding, Flavour, Inspection, Inventory, Layout, LinkSpec, Linked,
-    LinkerChoice, PassedOver, Strategy, exports, linker,
+    Candidate, Expectation, Finding, Flavour, Inspection, Layout, LinkSpec, Linked, LinkerChoice,
+    PassedOver, Strategy, exports, linker,
 };
 use sysforge_plan::{JuliaFacts, Os, Task};
 
@@ -77,16 +77,29 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
     let missing = unresolved(&scan, &libraries, &job.julia)?;
 
     let environment = quiet(&job.environment);
-    let inventory = match &job.linker {
-        LinkerChoice::Words(_) => Inventory::default(),
-        _ => find::inventory(&job.julia, &environment, &work_dir),
-    };
+    let inventory = find::inventory(&job.julia, &environment, &work_dir);
     let choice = resolve(&job.linker, &environment)?;
+    let mut toolchains = Vec::new();
+    if triplet.os() == Os::Windows {
+        let prober = Prober {
+            triplet,
+            environment: environment.clone(),
+            work_dir: &work_dir,
+            children,
+            task,
+        };
+        for driver in &inventory.drivers {
+            if !prober.is_ucrt(driver).await {
+                toolchains.push(driver.clone());
+            }
+        }
+    }
     let link = Link {
         job,
         layout,
         exports: write_exports(job, &scan, &work_dir)?,
         shims: work_dir.join("linkers"),
+        toolchains,
         missing,
         scan,
         libraries,
@@ -110,6 +123,8 @@ struct Link<'a> {
     missing: BTreeSet<String>,
     exports: PathBuf,
     shims: PathBuf,
+    /// Compiler drivers for Windows whose C runtime is Julia's.
+    toolchains: Vec<Vec<String>>,
     environment: Environment,
     work_dir: PathBuf,
     children: &'a Children,
@@ -215,7 +230,7 @@ impl Link<'_> {
     ) -> Result<Linked, Failure> {
         let sibling = sibling(&self.job.output).map_err(Failure::Final)?;
         let partial = sibling.path().join(&self.job.name);
-        let spec = self.spec(partial.clone(), shims);
+        let spec = self.spec(candidate, partial.clone(), shims).await;
         let log = match attempt {
             0 => self.job.log.clone(),
             n => self.job.log.with_extension(format!("{n}.log")),
@@ -316,7 +331,12 @@ impl Link<'_> {
         })
     }
 
-    fn spec(&self, output: PathBuf, shims: Option<PathBuf>) -> LinkSpec {
+    async fn spec(
+        &self,
+        candidate: &Candidate,
+        output: PathBuf,
+        shims: Option<PathBuf>,
+    ) -> LinkSpec {
         LinkSpec {
             triplet: self.job.julia.triplet,
             inputs: self.scan.inputs.clone(),
@@ -327,7 +347,7 @@ impl Link<'_> {
                 .iter()
                 .map(|library| library.path.clone())
                 .collect(),
-            further_libraries: Vec::new(),
+            further_libraries: self.toolchain_libraries(candidate).await,
             library_dirs: self.layout.directories(&self.job.julia),
             run_paths: self
                 .layout
@@ -337,10 +357,60 @@ impl Link<'_> {
                 .collect(),
             exports: Some(self.exports.clone()),
             has_entry: self.scan.has_entry(),
+            entry: self.toolchain_file(candidate, "dllcrt2.o").await,
             strip: self.job.strip,
             minimum_macos: "11.0".to_owned(),
             shims,
         }
+    }
+
+    /// The libraries that a compiler driver would add by itself, for a linker that is used
+    /// without one: those of a toolchain of this machine before those that Julia brings, whose
+    /// `libmsvcrt.a` is not always complete (julia#56840).
+    async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for name in self.layout.toolchain_libraries {
+            let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
+            let mut library = None;
+            for file in &files {
+                if library.is_none() {
+                    library = self.toolchain_file(candidate, file).await;
+                }
+            }
+            let dirs = self.layout.directories(&self.job.julia);
+            let of_julia = || {
+                let paths = files
+                    .iter()
+                    .flat_map(|file| dirs.iter().map(move |d| d.join(file)));
+                paths.into_iter().find(|path| path.is_file())
+            };
+            found.extend(library.or_else(of_julia));
+        }
+        found
+    }
+
+    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
+    async fn toolchain_file(&self, candidate: &Candidate, file: &str) -> Option<PathBuf> {
+        if matches!(candidate.flavour, Flavour::Driver { .. }) {
+            return None;
+        }
+        for driver in &self.toolchains {
+            let (program, leading) = driver.split_first()?;
+            let log = self.work_dir.join("probe-libraries.log");
+            let program = Program::new(program, self.environment.clone(), log)
+                .args(leading)
+                .arg(format!("-print-file-name={file}"))
+                .timeout(Some(probe::PATIENCE));
+            // The name alone is the answer if the file is not there.
+            if let Ok(done) = self.children.run(&program, self.task).await
+                && let path = PathBuf::from(done.stdout.trim())
+                && path.is_absolute()
+                && path.is_file()
+            {
+                return Some(path);
+            }
+        }
+        None
     }
 
     fn expectation(&self, candidate: &Candidate) -> Expectation {

@@ -44,9 +44,9 @@ pub struct LinkSpec {
     pub name: String,
     /// The libraries of Julia, as files.
     pub libraries: Vec<PathBuf>,
-    /// Further libraries, by name, where a linker is used without a compiler driver.
-    pub further_libraries: Vec<String>,
-    /// Where libraries are looked for.
+    /// Further libraries, as files, where a linker is used without a compiler driver.
+    pub further_libraries: Vec<PathBuf>,
+    /// Where the libraries of the libraries are looked for.
     pub library_dirs: Vec<PathBuf>,
     /// The image's run paths.
     pub run_paths: Vec<String>,
@@ -55,6 +55,9 @@ pub struct LinkSpec {
     pub exports: Option<PathBuf>,
     /// Whether the objects bring the entry point of a DLL themselves (Julia ≥1.9 on Windows).
     pub has_entry: bool,
+    /// The toolchain's object that brings it otherwise (`dllcrt2.o`), which a compiler driver
+    /// adds by itself.
+    pub entry: Option<PathBuf>,
     /// Whether symbols and debug sections are left out.
     pub strip: bool,
     /// Oldest macOS that the image is for, for instance `11.0`.
@@ -106,7 +109,8 @@ impl LinkSpec {
             words.add("-static-libgcc");
             words.all(self.exports.as_ref());
         } else {
-            for dir in &self.library_dirs {
+            // zig does not know it, and needs it as little as lld does.
+            for dir in self.library_dirs.iter().filter(|_| !zig) {
                 words.linker("-rpath-link").linker(dir);
             }
             words.linker("-soname").linker(&self.name);
@@ -179,7 +183,7 @@ impl LinkSpec {
         if let Some(exports) = &self.exports {
             words.joined("--version-script=", exports);
         }
-        self.further(words);
+        words.all(&self.further_libraries);
         if self.strip {
             words.add("-s");
         }
@@ -196,12 +200,18 @@ impl LinkSpec {
             .add("--enable-auto-image-base")
             .add("--allow-multiple-definition");
         words.add("-shared").add("-o").add(&self.output);
-        if !self.has_entry {
-            words.add("-Xlink=-noentry");
+        match &self.entry {
+            _ if self.has_entry => {}
+            Some(entry) => {
+                words.add(entry);
+            }
+            None => {
+                words.add("-Xlink=-noentry");
+            }
         }
         self.whole(words);
         words.all(&self.libraries);
-        self.further(words);
+        words.all(&self.further_libraries);
         words.all(self.exports.as_ref());
         if self.strip {
             words.add("-s");
@@ -226,6 +236,7 @@ impl LinkSpec {
             words.add(&input.path);
         }
         words.all(&self.libraries);
+        words.all(&self.further_libraries);
         words.add("-install_name").add(&self.name);
         for path in &self.run_paths {
             words.add("-rpath").add(path);
@@ -251,8 +262,16 @@ impl LinkSpec {
             Arch::I686 => "/machine:x86",
             _ => "/machine:x64",
         });
-        if !self.has_entry {
-            words.add("/noentry");
+        match &self.entry {
+            Some(entry) if !self.has_entry => {
+                words.add(entry).add("/entry:DllMainCRTStartup");
+            }
+            _ if self.has_entry => {
+                words.add("/entry:DllMainCRTStartup");
+            }
+            _ => {
+                words.add("/noentry");
+            }
         }
         for input in &self.inputs {
             if input.archive {
@@ -262,12 +281,7 @@ impl LinkSpec {
             }
         }
         words.all(&self.libraries);
-        for dir in &self.library_dirs {
-            words.joined("/libpath:", dir);
-        }
-        for library in &self.further_libraries {
-            words.add(format!("lib{library}.a"));
-        }
+        words.all(&self.further_libraries);
         if let Some(exports) = &self.exports {
             words.joined("/def:", exports);
         }
@@ -279,15 +293,6 @@ impl LinkSpec {
             words.add(&input.path);
         }
         words.add("--no-whole-archive");
-    }
-
-    fn further(&self, words: &mut Words) {
-        for dir in &self.library_dirs {
-            words.joined("-L", dir);
-        }
-        for library in &self.further_libraries {
-            words.add(format!("-l{library}"));
-        }
     }
 }
 
