@@ -8,6 +8,7 @@ pub mod check;
 pub mod context;
 pub mod emit;
 pub mod environment;
+pub mod inputs;
 pub mod inspect;
 pub mod link;
 pub mod probe;
@@ -19,3 +20,7 @@ pub use context::Context;
 pub use environment::Environment;
 pub use process::{Children, Ended, ProcessError, Program};
 pub use workdir::WorkDir;
+
+/// The version of the recipe: raised whenever the same inputs would give another image, so that
+/// results of an older recipe are not taken for current ones.
+pub const RECIPE: u32 = 1;

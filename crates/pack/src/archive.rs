@@ -38,12 +38,15 @@ type Sink = Hashing<File>;
 
 /// An archive that is being written.
 enum Writer {
-    TarGz(
-        tar::Builder<ParCompress<'static, Gzip, SharedSink>>,
-        SharedSink,
-    ),
+    TarGz(Box<TarGz>),
     TarZst(tar::Builder<zstd::Encoder<'static, Sink>>),
-    Zip(zip::ZipWriter<zip::write::StreamWriter<Sink>>),
+    Zip(Box<zip::ZipWriter<zip::write::StreamWriter<Sink>>>),
+}
+
+/// The parallel compressor keeps its writer to itself; `sink` gets the file back.
+struct TarGz {
+    tar: tar::Builder<ParCompress<'static, Gzip, SharedSink>>,
+    sink: SharedSink,
 }
 
 /// What came of packing.
@@ -204,7 +207,7 @@ impl Writer {
                 encoder.include_checksum(true)?;
                 Self::TarZst(tar::Builder::new(encoder))
             }
-            ArchiveFormat::Zip => Self::Zip(zip::ZipWriter::new_stream(sink)),
+            ArchiveFormat::Zip => Self::Zip(Box::new(zip::ZipWriter::new_stream(sink))),
             // Configurations with other formats are refused before anything is built.
             ArchiveFormat::TarGz | ArchiveFormat::TarXz | ArchiveFormat::SevenZ => {
                 let shared = SharedSink::new(sink);
@@ -213,7 +216,10 @@ impl Writer {
                     .map_err(io::Error::other)?
                     .compression_level(gzp::Compression::new(GZIP_LEVEL))
                     .from_writer(shared.clone());
-                Self::TarGz(tar::Builder::new(encoder), shared)
+                Self::TarGz(Box::new(TarGz {
+                    tar: tar::Builder::new(encoder),
+                    sink: shared,
+                }))
             }
         })
     }
@@ -244,7 +250,7 @@ impl Writer {
 
     fn add(&mut self, name: &str, mode: u32, size: u64, data: &mut dyn Read) -> io::Result<()> {
         match self {
-            Self::TarGz(tar, _) => tar.append_data(&mut header(mode, size), name, data),
+            Self::TarGz(inner) => inner.tar.append_data(&mut header(mode, size), name, data),
             Self::TarZst(tar) => tar.append_data(&mut header(mode, size), name, data),
             Self::Zip(zip) => {
                 let options = zip::write::SimpleFileOptions::default()
@@ -264,11 +270,12 @@ impl Writer {
             receipt
         })?;
         match self {
-            Self::TarGz(tar, shared) => {
+            Self::TarGz(inner) => {
+                let TarGz { tar, sink } = *inner;
                 let mut encoder = tar.into_inner()?;
                 encoder.finish().map_err(io::Error::other)?;
                 drop(encoder);
-                shared.into_inner()
+                sink.into_inner()
             }
             Self::TarZst(tar) => tar.into_inner()?.finish(),
             Self::Zip(zip) => Ok(zip.finish().map_err(io::Error::other)?.into_inner()),
@@ -287,8 +294,7 @@ fn header(mode: u32, size: u64) -> tar::Header {
     header
 }
 
-/// The parallel compressor keeps its writer to itself and gives only an end; this handle gets the
-/// file back.
+/// The file, shared with the compressor's writing thread.
 #[derive(Clone)]
 struct SharedSink(Arc<std::sync::Mutex<Option<Sink>>>);
 

@@ -1,11 +1,14 @@
 //! The plan: from a project's files and a catalogue to the builds that are to be made, each with
 //! everything that the later steps need.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::archive::ArchiveFormat;
 use crate::build_id::{BuildId, is_good_name};
-use crate::catalogue::{Catalogue, Choice, NoJulia};
+use crate::catalogue::{Choice, NoJulia};
 use crate::config::{Config, Settings};
 use crate::cpu::{self, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
@@ -88,7 +91,13 @@ pub enum PlannedJulia {
         choice: Choice,
     },
     /// Installed already, given by the user.
-    Given(JuliaBuild),
+    Given {
+        /// The executable.
+        executable: PathBuf,
+        /// What it is.
+        #[serde(flatten)]
+        build: JuliaBuild,
+    },
 }
 
 impl PlannedJulia {
@@ -97,7 +106,7 @@ impl PlannedJulia {
     pub fn version(&self) -> &JuliaVersion {
         match self {
             Self::Catalogue { choice, .. } => &choice.version,
-            Self::Given(build) => &build.version,
+            Self::Given { build, .. } => &build.version,
         }
     }
 }
@@ -262,39 +271,15 @@ impl Inputs {
             .collect()
     }
 
-    /// Plans builds with Julias from the catalogue.
+    /// Plans builds for these Julias, which answer the requests in their order. Two requests that
+    /// the same version answers (`lts` and `1.10`) make one image.
     ///
     /// # Errors
     ///
     /// See [`PlanError`].
-    pub fn plan(&self, catalogue: &Catalogue) -> Result<Plan, PlanError> {
-        let mut julias: Vec<PlannedJulia> = Vec::new();
-        for request in self.requests()? {
-            let choice = catalogue.choose(&request, self.triplet)?;
-            // `lts` and `1.10` may be the same Julia: one image.
-            if julias
-                .iter()
-                .all(|known| *known.version() != choice.version)
-            {
-                julias.push(PlannedJulia::Catalogue {
-                    request: request.to_string(),
-                    choice,
-                });
-            }
-        }
-        self.plan_for(julias)
-    }
-
-    /// Plans builds with a Julia that is installed already.
-    ///
-    /// # Errors
-    ///
-    /// See [`PlanError`].
-    pub fn plan_given(&self, julia: JuliaBuild) -> Result<Plan, PlanError> {
-        self.plan_for(vec![PlannedJulia::Given(julia)])
-    }
-
-    fn plan_for(&self, julias: Vec<PlannedJulia>) -> Result<Plan, PlanError> {
+    pub fn plan(&self, mut julias: Vec<PlannedJulia>) -> Result<Plan, PlanError> {
+        let mut seen = BTreeSet::new();
+        julias.retain(|julia| seen.insert(julia.version().clone()));
         let name = self.name()?;
         let packages = self.packages()?;
         for julia in &julias {
