@@ -20,7 +20,7 @@ use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
     Candidate, Expectation, Finding, Flavour, Inspection, Layout, LinkSpec, Linked, LinkerChoice,
-    PassedOver, Strategy, exports, linker,
+    PassedOver, Strategy, exports, linker, stub,
 };
 use sysforge_plan::{JuliaFacts, Os, Task};
 
@@ -100,6 +100,7 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
         exports: write_exports(job, &scan, &work_dir)?,
         shims: work_dir.join("linkers"),
         toolchains,
+        libsystem: write_libsystem(triplet.os(), &scan, &work_dir)?,
         missing,
         scan,
         libraries,
@@ -123,6 +124,8 @@ struct Link<'a> {
     missing: BTreeSet<String>,
     exports: PathBuf,
     shims: PathBuf,
+    /// The stub of macOS's system library.
+    libsystem: Option<PathBuf>,
     /// Compiler drivers for Windows whose C runtime is Julia's.
     toolchains: Vec<Vec<String>>,
     environment: Environment,
@@ -357,7 +360,7 @@ impl Link<'_> {
                 .collect(),
             exports: Some(self.exports.clone()),
             has_entry: self.scan.has_entry(),
-            entry: self.toolchain_file(candidate, "dllcrt2.o").await,
+            start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
             strip: self.job.strip,
             minimum_macos: "11.0".to_owned(),
             shims,
@@ -368,7 +371,7 @@ impl Link<'_> {
     /// without one: those of a toolchain of this machine before those that Julia brings, whose
     /// `libmsvcrt.a` is not always complete (julia#56840).
     async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        let mut found: Vec<_> = self.libsystem.iter().cloned().collect();
         for name in self.layout.toolchain_libraries {
             let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
             let mut library = None;
@@ -558,6 +561,19 @@ fn write_exports(job: &LinkJob, scan: &Scan, work_dir: &Path) -> Result<PathBuf,
         }
     })?;
     Ok(path)
+}
+
+fn write_libsystem(os: Os, scan: &Scan, work_dir: &Path) -> Result<Option<PathBuf>, LinkError> {
+    if os != Os::MacOs {
+        return Ok(None);
+    }
+    let path = work_dir.join("libSystem.tbd");
+    std::fs::write(&path, stub::libsystem(&scan.undefined)).map_err(|source| LinkError::Io {
+        what: "write",
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(path))
 }
 
 /// Without what would load other libraries into a linker, and with messages in English, which are

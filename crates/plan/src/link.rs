@@ -10,6 +10,7 @@ pub mod layout;
 pub mod linker;
 pub mod report;
 pub mod size;
+pub mod stub;
 pub mod symbols;
 
 pub use arguments::{Flavour, Input, LinkSpec};

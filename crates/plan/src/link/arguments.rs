@@ -55,9 +55,9 @@ pub struct LinkSpec {
     pub exports: Option<PathBuf>,
     /// Whether the objects bring the entry point of a DLL themselves (Julia ≥1.9 on Windows).
     pub has_entry: bool,
-    /// The toolchain's object that brings it otherwise (`dllcrt2.o`), which a compiler driver
+    /// The toolchain's object that brings one otherwise (`dllcrt2.o`), which a compiler driver
     /// adds by itself.
-    pub entry: Option<PathBuf>,
+    pub start_object: Option<PathBuf>,
     /// Whether symbols and debug sections are left out.
     pub strip: bool,
     /// Oldest macOS that the image is for, for instance `11.0`.
@@ -200,10 +200,11 @@ impl LinkSpec {
             .add("--enable-auto-image-base")
             .add("--allow-multiple-definition");
         words.add("-shared").add("-o").add(&self.output);
-        match &self.entry {
+        match &self.start_object {
+            // lld's own default for a DLL is the name that Julia gives it.
             _ if self.has_entry => {}
-            Some(entry) => {
-                words.add(entry);
+            Some(object) => {
+                words.add(object).add("-e").add(TOOLCHAIN_ENTRY);
             }
             None => {
                 words.add("-Xlink=-noentry");
@@ -262,14 +263,15 @@ impl LinkSpec {
             Arch::I686 => "/machine:x86",
             _ => "/machine:x64",
         });
-        match &self.entry {
-            Some(entry) if !self.has_entry => {
-                words.add(entry).add("/entry:DllMainCRTStartup");
-            }
+        match &self.start_object {
             _ if self.has_entry => {
-                words.add("/entry:DllMainCRTStartup");
+                words.add(format!("/entry:{JULIA_ENTRY}"));
             }
-            _ => {
+            Some(object) => {
+                words.add(object).add(format!("/entry:{TOOLCHAIN_ENTRY}"));
+                words.add("/alternatename:__image_base__=__ImageBase");
+            }
+            None => {
                 words.add("/noentry");
             }
         }
@@ -295,6 +297,12 @@ impl LinkSpec {
         words.add("--no-whole-archive");
     }
 }
+
+/// The entry point that Julia ≥1.9 gives an image on Windows (`src/aotcompile.cpp`).
+pub const JULIA_ENTRY: &str = "_DllMainCRTStartup";
+
+/// The entry point in the start-up object of mingw-w64 (`dllcrt2.o`).
+pub const TOOLCHAIN_ENTRY: &str = "DllMainCRTStartup";
 
 /// Apple's name of an architecture.
 const fn apple_arch(arch: Arch) -> &'static str {
