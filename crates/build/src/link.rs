@@ -113,6 +113,32 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
         .await
 }
 
+/// Compares an image that was linked elsewhere with what one for `julia` must look like. Its name
+/// may be any, and it may export more than Julia needs.
+///
+/// # Errors
+///
+/// [`LinkError::Rejected`] with all that is wrong.
+pub fn verify(
+    image: &Inspection,
+    path: &Path,
+    julia: &JuliaFacts,
+    stripped: bool,
+) -> Result<(), LinkError> {
+    let generation =
+        Generation::of(&julia.version).ok_or_else(|| LinkError::TooOld(julia.version.clone()))?;
+    let libraries = libraries::find(&Layout::of(julia.triplet.os(), generation), julia)?;
+    let names = libraries.into_iter().map(|library| library.name).collect();
+    let mut wanted = Expectation::new(julia, generation, "", names, stripped);
+    wanted.name = None;
+    wanted.run_paths.clear();
+    wanted.restricted = false;
+    image.verify(&wanted).map_err(|findings| LinkError::NoGood {
+        path: path.to_owned(),
+        findings,
+    })
+}
+
 /// A link under way.
 struct Link<'a> {
     job: &'a LinkJob,

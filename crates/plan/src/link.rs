@@ -16,5 +16,5 @@ pub mod symbols;
 pub use arguments::{Flavour, Input, LinkSpec};
 pub use inspection::{Expectation, Finding, Format, Inspection};
 pub use layout::Layout;
-pub use linker::{Candidate, Family, Inventory, LinkerChoice, Strategy};
+pub use linker::{Candidate, Family, Inventory, LinkerChoice, NotWords, Strategy};
 pub use report::{Linked, PassedOver};

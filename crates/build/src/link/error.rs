@@ -133,6 +133,14 @@ pub enum LinkError {
         /// What is wrong with it.
         findings: Vec<Finding>,
     },
+    /// An image that was linked elsewhere is no good.
+    #[error("{} is not a good image: {}", .path.display(), together(.findings))]
+    NoGood {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
     /// A file could not be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -257,6 +265,9 @@ impl Explain for LinkError {
                 let mut hints = source.hints();
                 hints.push("try another linker with `--cc` or `JULIA_CC`".to_owned());
                 hints
+            }
+            Self::NoGood { .. } => {
+                vec!["link it again with `sysforge link OBJECT --out FILE`".to_owned()]
             }
             Self::Rejected { .. } => {
                 vec!["try another linker with `--cc` or `JULIA_CC`".to_owned()]
