@@ -74,7 +74,8 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
     let work_dir = absolute(&job.work_dir)?;
     let scan = scan::scan(&job.objects, triplet)?;
     let libraries = libraries::find(&layout, &job.julia)?;
-    let missing = unresolved(&scan, &libraries, &job.julia)?;
+    require_image(&scan, generation, &job.julia)?;
+    let unresolved = unresolved(&scan, &libraries, &job.julia)?;
 
     let environment = quiet(&job.environment);
     let inventory = find::inventory(&job.julia, &environment, &work_dir);
@@ -101,7 +102,8 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
         shims: work_dir.join("linkers"),
         toolchains,
         libsystem: write_libsystem(triplet.os(), &scan, &work_dir)?,
-        missing,
+        missing: unresolved.missing,
+        support: unresolved.support,
         scan,
         libraries,
         environment,
@@ -148,6 +150,8 @@ struct Link<'a> {
     /// Symbols that neither a library of Julia nor the C library has: the compiler's own support
     /// functions, and what nobody has.
     missing: BTreeSet<String>,
+    /// The compiler's support library that Julia brings, if the objects need it.
+    support: Option<PathBuf>,
     exports: PathBuf,
     shims: PathBuf,
     /// The stub of macOS's system library.
@@ -397,7 +401,12 @@ impl Link<'_> {
     /// without one: those of a toolchain of this machine before those that Julia brings, whose
     /// `libmsvcrt.a` is not always complete (julia#56840).
     async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
-        let mut found: Vec<_> = self.libsystem.iter().cloned().collect();
+        let mut found: Vec<_> = self
+            .libsystem
+            .iter()
+            .chain(&self.support)
+            .cloned()
+            .collect();
         for name in self.layout.toolchain_libraries {
             let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
             let mut library = None;
@@ -514,15 +523,45 @@ impl Link<'_> {
     }
 }
 
-/// Which support functions no library of Julia has; an error if Julia's own are missing.
+/// Refuses objects that hold no image, or one of another generation, before anything is linked.
+fn require_image(
+    scan: &Scan,
+    generation: &Generation,
+    julia: &JuliaFacts,
+) -> Result<(), LinkError> {
+    let is_defined = |symbol: &str| scan.defined.iter().any(|(name, _)| name == symbol);
+    let wanted = generation.image_symbols.iter();
+    let symbols: Vec<_> = wanted
+        .filter(|symbol| !is_defined(symbol))
+        .map(|symbol| format!("`{symbol}`"))
+        .collect();
+    if symbols.is_empty() {
+        return Ok(());
+    }
+    Err(LinkError::NotAnImage {
+        version: julia.version.clone(),
+        symbols,
+    })
+}
+
+/// What the objects need and none of the libraries linked against has.
+#[derive(Default)]
+struct Unresolved {
+    /// Names that no library of Julia has, and that are none of the C library's.
+    missing: BTreeSet<String>,
+    /// The support library, if it has some of them.
+    support: Option<PathBuf>,
+}
+
+/// What is left open; an error if it is Julia's own.
 fn unresolved(
     scan: &Scan,
     libraries: &[Library],
     julia: &JuliaFacts,
-) -> Result<BTreeSet<String>, LinkError> {
+) -> Result<Unresolved, LinkError> {
     // Elsewhere every linker refuses an undefined symbol by itself.
     if !matches!(julia.triplet.os(), Os::Linux | Os::FreeBsd) {
-        return Ok(BTreeSet::new());
+        return Ok(Unresolved::default());
     }
     let mut open = scan.undefined.clone();
     for library in libraries {
@@ -540,10 +579,20 @@ fn unresolved(
             evidence: None,
         });
     }
-    Ok(open
-        .into_iter()
-        .filter(|name| home(name) != Some(Home::C) && home(name) != Some(Home::Math))
-        .collect())
+    open.retain(|name| !matches!(home(name), Some(Home::C | Home::Math)));
+    let support = julia.private_libdir.join("libgcc_s.so.1");
+    if open.is_empty() || !support.is_file() {
+        return Ok(Unresolved {
+            missing: open,
+            support: None,
+        });
+    }
+    let found = libraries::exported(&support, &open)?;
+    open.retain(|name| !found.contains(name));
+    Ok(Unresolved {
+        missing: open,
+        support: Some(support).filter(|_| !found.is_empty()),
+    })
 }
 
 /// Finds the program that the user chose.

@@ -1,5 +1,7 @@
 //! Packing, seen from outside: what lies in the dist directory, and what other tools make of it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -47,6 +47,14 @@ pub enum LinkError {
         /// The limit.
         limit: u64,
     },
+    /// The objects hold no image.
+    #[error("the objects hold no sysimage of Julia {version}: they do not define {}", .symbols.join(", "))]
+    NotAnImage {
+        /// The Julia.
+        version: JuliaVersion,
+        /// The symbols that are missing.
+        symbols: Vec<String>,
+    },
     /// A function that is to be exported is not there.
     #[error("`{name}` cannot be exported, as the objects do not define it")]
     NoSuchExport {
@@ -234,6 +242,9 @@ impl Explain for LinkError {
                  several images"
                     .to_owned(),
             ],
+            Self::NotAnImage { version, .. } => vec![format!(
+                "emit the object with Julia {version} itself (`julia --output-o …`)"
+            )],
             Self::NoSuchExport { .. } => vec![
                 "mark the function with `Base.@ccallable` in a package of the image".to_owned(),
             ],
