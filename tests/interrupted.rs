@@ -73,7 +73,10 @@ fn interrupt(scratch: &Scratch, args: &[&str], how: &str, code: i32, moment: imp
     let since = Instant::now();
     while !processes_in(scratch).is_empty() {
         let left = processes_in(scratch);
-        assert!(since.elapsed() < Duration::from_secs(20), "processes were left behind: {left}");
+        assert!(
+            since.elapsed() < Duration::from_secs(20),
+            "processes were left behind: {left}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(scratch.dist().is_empty(), "{:?}", scratch.dist());
