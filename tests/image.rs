@@ -159,7 +159,9 @@ fn packing_again_gives_the_same_bytes() {
     let built = Built::get();
     let sums = [(); 2].map(|()| {
         let out = tempfile::tempdir().unwrap();
-        let packed = built.sysforge(&["pack", "--out", out.path().to_str().unwrap()]).succeeds();
+        let packed = built
+            .sysforge(&["pack", "--out", out.path().to_str().unwrap()])
+            .succeeds();
         let sum = run(out.path(), "sha256sum", &[packed.stdout.trim()]);
         sum[..64].to_owned()
     });
