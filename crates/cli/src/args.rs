@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sysforge_plan::Triplet;
+use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
+use sysforge_plan::{JuliaVersion, Triplet};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -144,8 +145,8 @@ pub(crate) enum Command {
     Trace(StepArgs),
     /// Emit the object file from the recorded statements (second step)
     Emit(StepArgs),
-    /// Link the image from the object file (third step)
-    Link(StepArgs),
+    /// Link the image from the object file (third step), or any objects for any platform
+    Link(LinkArgs),
     /// Load an image and prove it: packages, workloads, residual compilations (fourth step)
     Check(ImageArgs),
     /// Pack the checked image with its receipt (last step)
@@ -221,6 +222,54 @@ pub(crate) struct Out {
 pub(crate) struct StepArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+}
+
+/// Arguments of `link`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LinkArgs {
+    /// Builds whose object is linked [default: all for this machine]; with --out, the objects
+    /// themselves
+    #[arg(value_name = "BUILD_ID|OBJECT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Link OBJECTs into this image, apart from any project
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The platform of the OBJECTs, for a Julia that this machine cannot run: --julia is then the
+    /// folder of that Julia
+    #[arg(long, value_name = "TRIPLET")]
+    pub(crate) triplet: Option<Triplet>,
+
+    /// The version of that Julia, where its folder does not tell
+    #[arg(long, value_name = "VERSION", requires = "triplet")]
+    pub(crate) julia_version: Option<JuliaVersion>,
+
+    /// Ways to come by a linker, of which the first that works is used [default: all, in the
+    /// order that `sysforge plan` shows]
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        value_delimiter = ',',
+        conflicts_with = "cc"
+    )]
+    pub(crate) linker: Vec<Strategy>,
+
+    /// Functions to export beside those that Julia looks up and the @ccallable ones
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "out")]
+    pub(crate) export: Vec<String>,
+
+    /// Link nothing: inspect this image as if it had just been linked
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "triplet",
+        conflicts_with = "out"
+    )]
+    pub(crate) inspect: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) driving: Driving,
 }

@@ -51,7 +51,13 @@ pub(crate) enum CliError {
     NoSystemJulia,
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
-    Compiler(#[from] sysforge_plan::link::linker::NotWords),
+    Compiler(#[from] sysforge_plan::link::NotWords),
+    /// A link of objects needs to be told the Julia.
+    #[error("the Julia to link for is not named")]
+    NoJuliaFolder,
+    /// An output that is a folder.
+    #[error("{} is not the name of a file", .0.display())]
+    NoFileName(std::path::PathBuf),
     /// Something is not in the store.
     #[error("{what} is not installed")]
     NotInstalled {
@@ -99,6 +105,8 @@ impl Explain for CliError {
                 "install Julia, or let Sysforge fetch one, for instance `--julia release`"
                     .to_owned()
             }
+            Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
+            Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::CannotBuild => {

@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod doctor;
 mod julia;
+mod link;
 mod plan;
 mod steps;
 mod toolchain;
@@ -20,7 +21,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Build(args) => build::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,
-        Command::Link(args) => steps::link(args, session).await,
+        Command::Link(args) => link::run(args, session).await,
         Command::Check(args) => steps::check(args, session).await,
         Command::Pack(args) => steps::pack(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
