@@ -18,6 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
+use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Step, statements};
 
 use crate::args::Driving;
@@ -141,7 +142,10 @@ impl<'a> Forge<'a> {
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
-                    executable, lease, ..
+                    executable,
+                    lease,
+                    signature,
+                    ..
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
@@ -150,7 +154,10 @@ impl<'a> Forge<'a> {
                     JuliaOrigin::Catalogue {
                         url,
                         sha256,
-                        signed_by: None,
+                        signed_by: match signature {
+                            SignatureCheck::Good { key } => Some(key.to_string()),
+                            SignatureCheck::NotChecked { .. } => None,
+                        },
                     },
                     Some(lease),
                 )
