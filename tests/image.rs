@@ -39,7 +39,8 @@ impl Built {
     }
 
     fn image(&self) -> PathBuf {
-        self.result["image"].as_str().unwrap().into()
+        let id = "insurance-julia1.5.3-x86_64-linux-gnu";
+        self.scratch.path(&format!(".sysforge/{id}/{id}.so"))
     }
 
     fn receipt(&self) -> &serde_json::Value {
@@ -164,6 +165,14 @@ fn packing_again_gives_the_same_bytes() {
         .stdout;
     let after = run(out.path(), "sha256sum", &[archive.trim()]);
     assert!(after.starts_with(before), "{before} {after}");
+}
+
+#[test]
+fn an_unchanged_project_is_not_built_again() {
+    let built = Built::get();
+    let again = built.sysforge(&["build", "--json"]).succeeds().json();
+    assert_eq!(again[0]["reused"], true);
+    assert_eq!(again[0]["sha256"], built.result["sha256"]);
 }
 
 #[test]

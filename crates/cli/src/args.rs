@@ -207,6 +207,9 @@ pub(crate) struct BuildArgs {
     pub(crate) driving: Driving,
     #[command(flatten)]
     pub(crate) out: Out,
+    /// Build even if nothing has changed since the last time
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Where archives go.

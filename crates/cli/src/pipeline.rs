@@ -18,8 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
-use sysforge_plan::signing::SignatureCheck;
-use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Step, statements};
+use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Sha256, Step, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -30,6 +29,24 @@ use crate::session::{Session, absolute};
 pub(crate) struct Planned {
     pub(crate) files: ProjectFiles,
     pub(crate) plan: Plan,
+}
+
+impl Planned {
+    /// The digest of everything that decides what `build` becomes.
+    pub(crate) fn inputs_digest(&self, build: &Build) -> Result<Sha256, Failure> {
+        Ok(inputs::digest(&inputs::Inputs {
+            build,
+            plan: &self.plan,
+            project: &self.files.folder,
+            config: &self.files.inputs.config,
+            manifest: self.files.inputs.manifest.as_ref(),
+        })?)
+    }
+
+    /// Where archives go: where it was said, or `dist` in the project.
+    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
+        given.map_or_else(|| self.files.folder.join("dist"), absolute)
+    }
 }
 
 /// Reads the project and makes the plan for this machine's platform.
@@ -59,6 +76,21 @@ async fn answer(
     let given = match request {
         Request::Directory(path) => probe::executable_at(&absolute(path))?,
         Request::System => system_julia(session)?,
+        Request::Nightly => {
+            session
+                .acquirer()?
+                .nightly(None, Session::host()?)
+                .await?
+                .executable
+        }
+        Request::NightlyOf(major, minor) => {
+            let branch = Some((*major, *minor));
+            session
+                .acquirer()?
+                .nightly(branch, Session::host()?)
+                .await?
+                .executable
+        }
         _ => {
             let catalogue = match catalogue {
                 Some(known) => known,
@@ -154,10 +186,7 @@ impl<'a> Forge<'a> {
                     JuliaOrigin::Catalogue {
                         url,
                         sha256,
-                        signed_by: match signature {
-                            SignatureCheck::Good { key } => Some(key.to_string()),
-                            SignatureCheck::NotChecked { .. } => None,
-                        },
+                        signature,
                     },
                     Some(lease),
                 )
@@ -364,15 +393,8 @@ impl<'a> Forge<'a> {
         let emitted: Emitted = work.recorded("emit")?;
         let linked: Linked = work.recorded("link")?;
         let Checked { check, timings } = work.recorded("check")?;
-        let Planned { plan, files } = self.planned;
-        let inputs_digest = inputs::digest(&inputs::Inputs {
-            build: self.build,
-            julia: &self.context.julia.build(),
-            plan,
-            project: &files.folder,
-            config: &files.inputs.config,
-            manifest: files.inputs.manifest.as_ref(),
-        })?;
+        let plan = &self.planned.plan;
+        let inputs_digest = self.planned.inputs_digest(self.build)?;
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -415,11 +437,6 @@ impl<'a> Forge<'a> {
         let record = self.check(&self.image()).await?;
         self.record_check(&record)?;
         self.finish_packing(packing).await
-    }
-
-    /// Where this build's archives go.
-    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
-        given.map_or_else(|| self.planned.files.folder.join("dist"), absolute)
     }
 }
 

@@ -225,7 +225,7 @@ async fn ask(
         if std::fs::write(&source, "#include <_mingw.h>\n").is_ok() {
             let preprocess = program("macros.log").args(["-E", "-dM"]).arg(&source);
             if let Ok(done) = session.children.run(&preprocess, &task).await {
-                macros = done.stdout.to_string();
+                macros = done.stdout;
             }
         }
     }
