@@ -13,6 +13,7 @@ pub mod generation;
 pub mod julia;
 pub mod platform;
 pub mod receipt;
+pub mod release;
 pub mod version;
 
 pub use build_id::BuildId;
@@ -22,4 +23,5 @@ pub use explain::{Class, Evidence, Explain};
 pub use julia::{JuliaBuild, JuliaFacts};
 pub use platform::{Arch, Os, Triplet};
 pub use receipt::Receipt;
+pub use release::ReleaseIndex;
 pub use version::JuliaVersion;
