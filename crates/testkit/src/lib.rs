@@ -1,1 +1,3 @@
-//! testkit
+//! Test support for Sysforge: servers on loopback that behave as the real ones do, also badly.
+
+pub mod github;
