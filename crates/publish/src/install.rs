@@ -1,0 +1,1 @@
+//! Installing from a release host.
