@@ -4,8 +4,23 @@
 //! and nowhere else. It reads no environment variable and prints nothing: the environment comes in
 //! as an [`Environment`], what happens goes out as events.
 
+pub mod check;
+pub mod context;
+pub mod emit;
 pub mod environment;
+pub mod inputs;
+pub mod inspect;
+pub mod link;
+pub mod probe;
 pub mod process;
+pub mod trace;
+pub mod workdir;
 
+pub use context::Context;
 pub use environment::Environment;
 pub use process::{Children, Ended, ProcessError, Program};
+pub use workdir::WorkDir;
+
+/// The version of the recipe: raised whenever the same inputs would give another image, so that
+/// results of an older recipe are not taken for current ones.
+pub const RECIPE: u32 = 1;

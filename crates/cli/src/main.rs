@@ -1,1 +1,109 @@
-fn main() {}
+//! `sysforge`: arguments in, progress and results out, exit codes.
+//!
+//! Architecture invariants: the environment and the terminal are read here and nowhere else, and
+//! passed down as values. No other crate depends on this one.
+
+mod args;
+mod commands;
+mod failure;
+mod pipeline;
+mod progress;
+mod project;
+mod session;
+mod terminal;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::session::Session;
+
+/// How long threads that were told to stop may take to remove what they had begun.
+const GRACE: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let session = Session::new(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            session
+                .terminal
+                .error_line(&format!("the system gives no threads: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(async {
+        // Dropping the command's future stops everything it does: children are killed, temporary
+        // files removed.
+        tokio::select! {
+            result = commands::run(&cli.command, &session) => {
+                session.progress.clear();
+                match result {
+                    Ok(()) => 0,
+                    Err(failure) => {
+                        session.terminal.failure(&failure);
+                        failure.exit_code()
+                    }
+                }
+            }
+            signal = interrupted() => {
+                session.progress.clear();
+                session.terminal.error_line(&format!("interrupted by {}", signal.name));
+                signal.exit_code
+            }
+        }
+    });
+    runtime.shutdown_timeout(GRACE);
+    ExitCode::from(code)
+}
+
+struct Signal {
+    name: &'static str,
+    /// 128 and the signal's number, as shells report it.
+    exit_code: u8,
+}
+
+const INTERRUPT: Signal = Signal {
+    name: "Ctrl-C",
+    exit_code: 130,
+};
+
+/// Waits for a wish to stop.
+#[cfg(unix)]
+async fn interrupted() -> Signal {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => INTERRUPT,
+        Some(()) = term.recv() => Signal { name: "SIGTERM", exit_code: 143 },
+        Some(()) = hangup.recv() => Signal { name: "SIGHUP", exit_code: 129 },
+    }
+}
+
+/// Waits for a wish to stop.
+#[cfg(windows)]
+async fn interrupted() -> Signal {
+    let (Ok(mut pause), Ok(mut close)) = (
+        tokio::signal::windows::ctrl_break(),
+        tokio::signal::windows::ctrl_close(),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => INTERRUPT,
+        Some(()) = pause.recv() => INTERRUPT,
+        Some(()) = close.recv() => Signal { name: "the closing of the window", exit_code: 130 },
+    }
+}

@@ -25,6 +25,12 @@ pub struct Generation {
     pub drops_further_targets: bool,
     /// Whether Windows wants `--export-all-symbols` said (since 1.11, harmless there).
     pub windows_export_all: bool,
+    /// Whether the names of the libjulias carry the minor version (`libjulia.so.1.10`, since
+    /// 1.10) or the major version only (`libjulia.so.1`).
+    pub minor_in_names: bool,
+    /// The symbols without which an image cannot be loaded, in the C spelling
+    /// (`jl_image_pointers` is the root of all code symbols since 1.10).
+    pub image_symbols: &'static [&'static str],
 }
 
 const V1_5: Generation = Generation {
@@ -36,6 +42,15 @@ const V1_5: Generation = Generation {
     image_threads: false,
     drops_further_targets: false,
     windows_export_all: false,
+    minor_in_names: false,
+    image_symbols: &[
+        "jl_system_image_data",
+        "jl_system_image_size",
+        "jl_sysimg_fvars_base",
+        "jl_sysimg_fvars_offsets",
+        "jl_sysimg_gvars_base",
+        "jl_sysimg_gvars_offsets",
+    ],
 };
 const V1_6: Generation = Generation {
     since: (1, 6),
@@ -57,6 +72,12 @@ const V1_9: Generation = Generation {
 const V1_10: Generation = Generation {
     since: (1, 10),
     drops_further_targets: true,
+    minor_in_names: true,
+    image_symbols: &[
+        "jl_system_image_data",
+        "jl_system_image_size",
+        "jl_image_pointers",
+    ],
     ..V1_9
 };
 const V1_11: Generation = Generation {

@@ -5,23 +5,40 @@
 //! without a machine that fits it. It depends on no other crate of the workspace; all others
 //! depend on it.
 
+pub mod archive;
 pub mod build_id;
+pub mod catalogue;
+pub mod config;
+pub mod cpu;
 pub mod digest;
 pub mod event;
 pub mod explain;
 pub mod generation;
 pub mod julia;
+pub mod link;
+pub mod nightly;
+pub mod plan;
 pub mod platform;
+pub mod project;
+pub mod ranges;
 pub mod receipt;
 pub mod release;
+pub mod request;
+pub mod statements;
+pub mod toml_error;
 pub mod version;
 
+pub use archive::ArchiveFormat;
 pub use build_id::BuildId;
+pub use catalogue::{Catalogue, Choice};
+pub use config::Config;
 pub use digest::Sha256;
 pub use event::{Event, Reporter, Step, Task};
 pub use explain::{Class, Evidence, Explain};
 pub use julia::{JuliaBuild, JuliaFacts};
+pub use plan::Plan;
 pub use platform::{Arch, Os, Triplet};
 pub use receipt::Receipt;
 pub use release::ReleaseIndex;
+pub use request::Request;
 pub use version::JuliaVersion;

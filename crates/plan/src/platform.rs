@@ -23,7 +23,19 @@ pub enum Os {
 }
 
 /// A processor architecture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
     /// 64-bit x86.
@@ -36,6 +48,18 @@ pub enum Arch {
     Armv7l,
     /// 64-bit little-endian POWER.
     Powerpc64le,
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::X86_64 => "x86_64",
+            Self::I686 => "i686",
+            Self::Aarch64 => "aarch64",
+            Self::Armv7l => "armv7l",
+            Self::Powerpc64le => "powerpc64le",
+        })
+    }
 }
 
 /// What an operating system calls and keeps its files. See `docs/` for the printed table.

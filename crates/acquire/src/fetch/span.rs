@@ -1,0 +1,171 @@
+//! A run of bytes of one file, fetched over as many connections, one after the other, as it
+//! takes.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::{Response, StatusCode};
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::attempt::{Attempts, Failure, connection_error};
+use super::range::{ContentRange, validator};
+use super::{Fetcher, Message, status_error};
+use crate::error::Error;
+use crate::mirror::redacted;
+
+/// The bytes from `next` up to `end`, or to the end of the file.
+pub(super) struct Span {
+    pub(super) fetcher: Fetcher,
+    pub(super) url: Url,
+    /// The state of the file that all bytes must be of.
+    pub(super) validator: Option<String>,
+    pub(super) next: u64,
+    pub(super) end: Option<u64>,
+}
+
+/// Where the bytes go.
+pub(super) enum Sink<'a> {
+    /// On, at the pace of who takes them.
+    Bounded(&'a mpsc::Sender<Message>),
+    /// Aside, until it is their turn.
+    Part(&'a mpsc::UnboundedSender<Bytes>),
+}
+
+impl Sink<'_> {
+    async fn send(&self, bytes: Bytes) -> Result<(), Error> {
+        match self {
+            Self::Bounded(sender) => sender
+                .send(Message::Bytes(bytes))
+                .await
+                .map_err(|_| Error::Interrupted),
+            Self::Part(sender) => sender.send(bytes).map_err(|_| Error::Interrupted),
+        }
+    }
+}
+
+impl Span {
+    /// Fetches all of it. `first` is a response that has begun already.
+    pub(super) async fn run(
+        mut self,
+        first: Option<Response>,
+        sink: &Sink<'_>,
+    ) -> Result<(), Error> {
+        let mut attempts = Attempts::new(&self.fetcher.network.retries);
+        let mut pending = first.map(|response| (response, 0));
+        loop {
+            let before = self.next;
+            let outcome = match pending.take() {
+                Some((response, skip)) => self.read(response, skip, sink).await,
+                None => match self.ask().await {
+                    Ok(begun) => {
+                        pending = Some(begun);
+                        continue;
+                    }
+                    Err(failure) => Err(failure),
+                },
+            };
+            if self.next > before {
+                attempts.progressed();
+            }
+            match outcome {
+                Ok(()) if self.end.is_none_or(|end| self.next >= end) => return Ok(()),
+                // The server ended the response early, though in good order.
+                Ok(()) => attempts.wait_after(self.short().into()).await?,
+                Err(failure) => attempts.wait_after(failure).await?,
+            }
+        }
+    }
+
+    fn short(&self) -> Error {
+        Error::Stalled {
+            url: redacted(&self.url),
+            bytes: 0,
+            seconds: 0,
+        }
+    }
+
+    /// Asks for what is missing. Returns the response and how many bytes at its front are not
+    /// wanted.
+    async fn ask(&self) -> Result<(Response, u64), Failure> {
+        let range = Some((self.next, self.end));
+        let response = self
+            .fetcher
+            .request(&self.url, range, self.validator.as_deref())
+            .await?;
+        let now = validator(&response);
+        if self.validator.is_some() && now != self.validator {
+            return Err(self.changed().into());
+        }
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let start = ContentRange::of(&response, &self.url)?.start;
+                if start != self.next {
+                    return Err(Error::WrongRange {
+                        url: redacted(&self.url),
+                        detail: format!("from byte {start}, not {}", self.next),
+                    }
+                    .into());
+                }
+                Ok((response, 0))
+            }
+            StatusCode::OK => Ok((response, self.next)),
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.changed().into()),
+            status => Err(status_error(&self.url, status).into()),
+        }
+    }
+
+    fn changed(&self) -> Error {
+        Error::Changed {
+            url: redacted(&self.url),
+        }
+    }
+
+    /// Reads a response up to the span's end. The time in which nobody takes the bytes does not
+    /// count against the server.
+    async fn read(
+        &mut self,
+        mut response: Response,
+        mut skip: u64,
+        sink: &Sink<'_>,
+    ) -> Result<(), Failure> {
+        let limit = self.fetcher.network.stall_time;
+        let mut waited = Duration::ZERO;
+        let mut came: u64 = 0;
+        while self.end.is_none_or(|end| self.next < end) {
+            let asked = Instant::now();
+            let chunk = tokio::time::timeout(limit.saturating_sub(waited), response.chunk()).await;
+            waited += asked.elapsed();
+            let mut bytes = match chunk {
+                Ok(Ok(Some(bytes))) => bytes,
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(source)) => return Err(connection_error(&self.url, source).into()),
+                Err(_) => Bytes::new(),
+            };
+            came += bytes.len() as u64;
+            if waited >= limit {
+                if came < self.fetcher.network.stall_bytes {
+                    return Err(Error::Stalled {
+                        url: redacted(&self.url),
+                        bytes: came,
+                        seconds: waited.as_secs(),
+                    }
+                    .into());
+                }
+                waited = Duration::ZERO;
+                came = 0;
+            }
+            let unwanted = skip.min(bytes.len() as u64);
+            skip -= unwanted;
+            let _ = bytes.split_to(usize::try_from(unwanted).unwrap_or(bytes.len()));
+            if let Some(end) = self.end {
+                bytes.truncate(usize::try_from(end - self.next).unwrap_or(usize::MAX));
+            }
+            if !bytes.is_empty() {
+                self.next += bytes.len() as u64;
+                sink.send(bytes).await?;
+            }
+        }
+        Ok(())
+    }
+}

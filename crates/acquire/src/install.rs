@@ -1,0 +1,348 @@
+//! Putting one archive into the store: look, lock, look again, fetch, check, move into place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::{ArchiveFormat, JuliaVersion, Reporter, Sha256, Step, Task, Triplet};
+use tokio::sync::mpsc;
+use url::Url;
+
+use crate::error::Error;
+use crate::fetch::Fetcher;
+use crate::mirror::Location;
+use crate::pipeline::{self, Expected, Feed, Job};
+use crate::store::{Entry, EntryId, EntryLock, LockAttempt, Lookup, Partial, Record, Store};
+use crate::unpack::{Cancel, Kind, Links};
+
+/// One archive that shall become an entry of the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) id: EntryId,
+    /// The archive's name, for people.
+    pub(crate) what: String,
+    pub(crate) location: Location,
+    pub(crate) expected: Option<Expected>,
+    pub(crate) format: ArchiveFormat,
+    pub(crate) strip: usize,
+    pub(crate) links: Links,
+    pub(crate) version: Option<JuliaVersion>,
+    pub(crate) triplet: Option<Triplet>,
+    /// A file that the tree must have, or it is not what it should be.
+    pub(crate) must_have: Option<String>,
+}
+
+/// An entry, and whether it was there before.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    pub(crate) entry: Entry,
+    pub(crate) reused: bool,
+}
+
+/// How many times a download begins anew because what is kept of an earlier one, or what the
+/// server has, turned out to be something else.
+const FRESH_STARTS: u32 = 3;
+
+/// How long the lock's holder is left alone before the next look.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// Tells the threads of an install to stop when its future is dropped.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Installs `wanted`, or finds it installed.
+pub(crate) async fn install(
+    store: &Store,
+    fetcher: impl AsyncFn() -> Result<Fetcher, Error>,
+    reporter: &Reporter,
+    wanted: &Wanted,
+) -> Result<Installed, Error> {
+    if let Some(entry) = look(store, &wanted.id, reporter).await? {
+        return Ok(Installed {
+            entry,
+            reused: true,
+        });
+    }
+    store
+        .check_writable()
+        .map_err(Error::io("write to", store.root()))?;
+    let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
+    // Another process may have been faster.
+    if let Some(entry) = look(store, &wanted.id, reporter).await? {
+        return Ok(Installed {
+            entry,
+            reused: true,
+        });
+    }
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let task = reporter.start(Step::Download, &wanted.what);
+        let attempt = match &wanted.location {
+            Location::File(path) => {
+                let feed = Feed::File(path.clone());
+                (line(store, wanted, feed, lock, task).await, false)
+            }
+            Location::Web(url) => from_web(store, &fetcher().await?, wanted, url, lock, task).await,
+        };
+        match attempt {
+            (Ok(entry), _) => {
+                return Ok(Installed {
+                    entry,
+                    reused: false,
+                });
+            }
+            (Err((error, given_back)), resumed) => {
+                let anew = matches!(error, Error::Changed { .. })
+                    || resumed && matches!(error, Error::Digest { .. } | Error::Size { .. });
+                match given_back {
+                    Some(back) if anew && starts < FRESH_STARTS => lock = back,
+                    _ => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+/// An attempt's end: the entry, or why not, with the lock for another attempt.
+type Attempt = Result<Entry, (Error, Option<EntryLock>)>;
+
+async fn look(store: &Store, id: &EntryId, reporter: &Reporter) -> Result<Option<Entry>, Error> {
+    let (store, id_) = (store.clone(), id.clone());
+    match blocking(move || store.lookup(&id_)).await? {
+        Lookup::Whole(entry) => Ok(Some(entry)),
+        Lookup::Absent => Ok(None),
+        Lookup::Damaged(damage) => {
+            reporter.warn(
+                format!("the store's {id} is damaged ({damage}); it is fetched again"),
+                None,
+            );
+            Ok(None)
+        }
+    }
+}
+
+async fn wait_for_lock(
+    store: &Store,
+    id: &EntryId,
+    reporter: &Reporter,
+) -> Result<EntryLock, Error> {
+    let mut said = false;
+    loop {
+        match store.try_lock(id)? {
+            LockAttempt::Got(lock) => return Ok(lock),
+            LockAttempt::Busy if !said => {
+                said = true;
+                reporter.note(format!(
+                    "another process is installing {id}; waiting for it to finish"
+                ));
+            }
+            LockAttempt::Busy => {}
+        }
+        tokio::time::sleep(LOCK_POLL).await;
+    }
+}
+
+/// Fetches and installs. Also tells whether an earlier download was resumed.
+async fn from_web(
+    store: &Store,
+    fetcher: &Fetcher,
+    wanted: &Wanted,
+    url: &Url,
+    lock: EntryLock,
+    task: Task,
+) -> (Attempt, bool) {
+    let partial = store.partial(&partial_key(wanted));
+    let name = wanted.location.to_string();
+    let (offset, validator) = partial.resume(&name);
+    let size = wanted.expected.and_then(|expected| expected.size);
+    let offset = if size.is_some_and(|size| offset > size) {
+        0
+    } else {
+        offset
+    };
+    if size == Some(offset) && offset > 0 {
+        // Everything came; the process died while unpacking.
+        let feed = Feed::File(partial.path().to_owned());
+        return (
+            line_and_forget(store, wanted, feed, lock, task, partial).await,
+            true,
+        );
+    }
+    let opened = match fetcher.open(url, offset, validator).await {
+        Ok(opened) => opened,
+        Err(error) => return (Err((error, Some(lock))), false),
+    };
+    let resumed = opened.start > 0;
+    if let (Some(expected), Some(actual)) = (size, opened.total)
+        && expected != actual
+    {
+        let error = Error::Size {
+            what: wanted.what.clone(),
+            expected,
+            actual,
+        };
+        partial.remove();
+        return (Err((error, Some(lock))), resumed);
+    }
+    let file = match partial.open(opened.start, &name, opened.validator.as_deref()) {
+        Ok(file) => file,
+        Err(error) => return (Err((error, None)), resumed),
+    };
+    let (sender, bytes) = mpsc::channel(32);
+    let feed = Feed::Network {
+        partial: file,
+        path: partial.path().to_owned(),
+        kept: opened.start,
+        bytes,
+    };
+    let unpacking = line_and_forget(store, wanted, feed, lock, task, partial);
+    (both(fetcher.pump(opened, sender), unpacking).await, resumed)
+}
+
+/// Runs the network and the assembly line side by side. The line ends when the network does;
+/// its error counts more, except where it only missed the network.
+async fn both(
+    pumping: impl Future<Output = Result<(), Error>>,
+    unpacking: impl Future<Output = Attempt>,
+) -> Attempt {
+    let (pumped, unpacked) = tokio::join!(pumping, unpacking);
+    match (pumped, unpacked) {
+        (_, Ok(entry)) => Ok(entry),
+        (Err(network), Err((Error::Interrupted, lock))) => Err((network, lock)),
+        (_, Err(error)) => Err(error),
+    }
+}
+
+/// The assembly line; and the partial download goes when it served its purpose, or is bad.
+async fn line_and_forget(
+    store: &Store,
+    wanted: &Wanted,
+    feed: Feed,
+    lock: EntryLock,
+    task: Task,
+    partial: Partial,
+) -> Attempt {
+    let attempt = line(store, wanted, feed, lock, task).await;
+    let keep = matches!(&attempt, Err((Error::Interrupted | Error::Io { .. }, _)));
+    if !keep {
+        partial.remove();
+    }
+    attempt
+}
+
+/// Runs the assembly line, and moves what it made into its place.
+async fn line(store: &Store, wanted: &Wanted, feed: Feed, lock: EntryLock, task: Task) -> Attempt {
+    let cancel = Cancel::default();
+    let _guard = CancelOnDrop(cancel.clone());
+    let (store, wanted) = (store.clone(), wanted.clone());
+    blocking(move || Ok(line_now(&store, &wanted, feed, lock, task, &cancel)))
+        .await
+        .unwrap_or_else(|error| Err((error, None)))
+}
+
+fn line_now(
+    store: &Store,
+    wanted: &Wanted,
+    feed: Feed,
+    lock: EntryLock,
+    task: Task,
+    cancel: &Cancel,
+) -> Attempt {
+    let made = (|| {
+        let tree = store.temporary(&wanted.id)?;
+        let job = Job {
+            what: &wanted.what,
+            expected: wanted.expected,
+            format: wanted.format,
+            strip: wanted.strip,
+            links: wanted.links,
+            into: tree.path(),
+            cancel,
+            task: &task,
+        };
+        let unpacked = pipeline::run(&job, feed)?;
+        check_contents(wanted, tree.path())?;
+        seal(wanted, &unpacked, tree.path())?;
+        if cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        store.commit(&wanted.id, tree)?;
+        Ok(unpacked.size)
+    })();
+    match made {
+        Ok(size) => {
+            task.done(format!("{} MB", size.div_ceil(1_000_000)));
+            match store.lookup(&wanted.id) {
+                Ok(Lookup::Whole(entry)) => Ok(entry),
+                Ok(_) => Err((
+                    Error::Io {
+                        doing: "read what was just installed in",
+                        path: store.entry_dir(&wanted.id),
+                        source: std::io::Error::other("it changed"),
+                    },
+                    None,
+                )),
+                Err(error) => Err((error, None)),
+            }
+        }
+        Err(error) => Err((error, Some(lock))),
+    }
+}
+
+fn check_contents(wanted: &Wanted, tree: &Path) -> Result<(), Error> {
+    match &wanted.must_have {
+        Some(name) if !tree.join(name).is_file() => Err(Error::NotAJulia {
+            what: wanted.what.clone(),
+            missing: name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn seal(wanted: &Wanted, unpacked: &pipeline::Unpacked, tree: &Path) -> Result<(), Error> {
+    let listing = crate::store::write_listing(&unpacked.listing);
+    let record = Record {
+        schema: crate::store::SCHEMA,
+        source: wanted.location.to_string(),
+        sha256: unpacked.sha256,
+        size: unpacked.size,
+        version: wanted.version.clone(),
+        triplet: wanted.triplet,
+        unpacked_bytes: unpacked
+            .listing
+            .values()
+            .map(|item| match item.kind {
+                Kind::File { size, .. } => size,
+                _ => 0,
+            })
+            .sum(),
+        listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+    };
+    crate::store::seal(tree, &record, &listing).map_err(Error::io("write to", tree))
+}
+
+/// What a partial download is called: the digest of what it shall become.
+fn partial_key(wanted: &Wanted) -> String {
+    match &wanted.expected {
+        Some(expected) => expected.sha256.to_string(),
+        None => wanted.id.name().to_owned(),
+    }
+}
+
+/// Runs what blocks on a thread where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|failure| match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Interrupted),
+        })
+}

@@ -1,0 +1,221 @@
+//! Where Julias come from: the official server, or a mirror that keeps its paths.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sysforge_plan::catalogue::{CATALOGUE_PATH, OFFICIAL_SERVER};
+use sysforge_plan::explain::{Class, Explain};
+use sysforge_plan::nightly;
+use url::Url;
+
+/// A server or a directory that Julias come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mirror {
+    /// A web server.
+    Server(Url),
+    /// A directory with the same paths below it.
+    Directory(PathBuf),
+}
+
+/// Where one file lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// On a web server.
+    Web(Url),
+    /// On this machine.
+    File(PathBuf),
+}
+
+/// The text names no mirror.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a mirror")]
+pub struct NotAMirror(String);
+
+impl Explain for NotAMirror {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "a mirror is a base address (`https://…`, `http://…`, `file:///…`) or a directory, \
+             below which `bin/versions.json` lies"
+                .to_owned(),
+        ]
+    }
+}
+
+impl Default for Mirror {
+    fn default() -> Self {
+        // The constant is an address; a test holds it to that.
+        OFFICIAL_SERVER
+            .parse()
+            .unwrap_or_else(|_| Self::Directory(PathBuf::from(OFFICIAL_SERVER)))
+    }
+}
+
+impl Mirror {
+    /// Where the catalogue lies.
+    #[must_use]
+    pub fn catalogue(&self) -> Location {
+        self.below(CATALOGUE_PATH)
+    }
+
+    /// Where the file lies that the catalogue gives this address for. Addresses on Julia's own
+    /// servers are looked up on the mirror; any other address is taken as it is.
+    #[must_use]
+    pub fn locate(&self, url: &Url) -> Location {
+        let text = url.as_str();
+        let path = [OFFICIAL_SERVER, nightly::SERVER]
+            .iter()
+            .find_map(|server| text.strip_prefix(server)?.strip_prefix('/'));
+        match path {
+            // The nightly server is another one than the release server: only a mirror stands
+            // for both.
+            Some(_) if *self == Self::default() => Location::Web(url.clone()),
+            Some(path) => self.below(path),
+            None => of_url(url.clone()),
+        }
+    }
+
+    fn below(&self, path: &str) -> Location {
+        match self {
+            Self::Server(base) => {
+                let mut url = base.clone();
+                let folder = base.path().trim_end_matches('/');
+                url.set_path(&format!("{folder}/{path}"));
+                Location::Web(url)
+            }
+            Self::Directory(base) => Location::File(base.join(path)),
+        }
+    }
+}
+
+fn of_url(url: Url) -> Location {
+    match url.to_file_path() {
+        Ok(path) if url.scheme() == "file" => Location::File(path),
+        _ => Location::Web(url),
+    }
+}
+
+impl FromStr for Mirror {
+    type Err = NotAMirror;
+
+    fn from_str(text: &str) -> Result<Self, NotAMirror> {
+        let text = text.trim();
+        let not = || NotAMirror(redacted_text(text));
+        if text.is_empty() {
+            return Err(not());
+        }
+        match text.parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::Server(url)),
+            Ok(url) if url.scheme() == "file" => {
+                url.to_file_path().map(Self::Directory).map_err(|()| not())
+            }
+            // `C:\mirror` is a URL with the scheme `c`.
+            Ok(url) if url.scheme().len() > 1 => Err(not()),
+            _ => Ok(Self::Directory(PathBuf::from(text))),
+        }
+    }
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(url) => f.write_str(&redacted(url)),
+            Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Web(url) => f.write_str(&redacted(url)),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}
+
+/// The address without user and password: it goes into messages and logs.
+pub(crate) fn redacted(url: &Url) -> String {
+    let mut url = url.clone();
+    // These fail only for addresses that cannot carry credentials.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    url.to_string()
+}
+
+fn redacted_text(text: &str) -> String {
+    text.parse::<Url>()
+        .map_or_else(|_| text.to_owned(), |url| redacted(&url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "https://julialang-s3.julialang.org/bin/linux/x64/1.5/julia-1.5.3.tar.gz";
+
+    fn located(mirror: &str, url: &str) -> String {
+        let mirror: Mirror = mirror.parse().unwrap();
+        mirror.locate(&url.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_mirror_stands_for_julias_own_server() {
+        let path = "bin/linux/x64/1.5/julia-1.5.3.tar.gz";
+        for (mirror, place) in [
+            ("http://localhost:8000", "http://localhost:8000/"),
+            ("https://host/julia/", "https://host/julia/"),
+            ("file:///srv/julia", "/srv/julia/"),
+            ("/srv/julia", "/srv/julia/"),
+            ("mirror", "mirror/"),
+        ] {
+            assert_eq!(located(mirror, FILE), format!("{place}{path}"));
+        }
+        assert_eq!(
+            located("http://localhost", "https://elsewhere.org/x.tar.gz"),
+            "https://elsewhere.org/x.tar.gz"
+        );
+    }
+
+    #[test]
+    fn the_default_is_the_official_server() {
+        assert_eq!(
+            Mirror::default().catalogue().to_string(),
+            "https://julialang-s3.julialang.org/bin/versions.json"
+        );
+        let nightly = format!("{}/bin/x.tar.gz", nightly::SERVER);
+        assert_eq!(
+            Mirror::default()
+                .locate(&nightly.parse().unwrap())
+                .to_string(),
+            nightly
+        );
+    }
+
+    #[test]
+    fn credentials_are_never_printed() {
+        let mirror: Mirror = "https://me:secret@host/julia".parse().unwrap();
+        assert_eq!(mirror.to_string(), "https://host/julia");
+        assert_eq!(
+            mirror.catalogue().to_string(),
+            "https://host/julia/bin/versions.json"
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_mirror() {
+        for text in ["", "ftp://host/julia"] {
+            assert!(text.parse::<Mirror>().is_err(), "{text}");
+        }
+    }
+}

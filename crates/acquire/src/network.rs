@@ -1,0 +1,176 @@
+//! The HTTP client and its settings: proxies, certificates, deadlines, retries. All of them are
+//! values that the command line passes down.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
+
+use crate::error::Error;
+use crate::mirror::redacted;
+
+/// How to reach the network.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Which proxy to use for what.
+    pub proxies: Proxies,
+    /// A file of PEM certificates that are trusted besides the platform's own, for companies
+    /// that break TLS open.
+    pub ca_file: Option<PathBuf>,
+    /// Do not touch the network at all.
+    pub offline: bool,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// An attempt has stalled when fewer than [`Network::stall_bytes`] come in this time.
+    pub stall_time: Duration,
+    /// See [`Network::stall_time`].
+    pub stall_bytes: u64,
+    /// How to try again.
+    pub retries: Retries,
+    /// How many connections fetch ranges of one file at once. One means: no ranges.
+    pub connections: usize,
+    /// The size of such a range, in bytes.
+    pub range_bytes: u64,
+}
+
+/// Which proxy to use for what.
+#[derive(Debug, Clone, Default)]
+pub enum Proxies {
+    /// What the operating system is set to.
+    #[default]
+    System,
+    /// Exactly these.
+    Explicit {
+        /// For `http://` addresses.
+        http: Option<String>,
+        /// For `https://` addresses.
+        https: Option<String>,
+        /// Hosts that are reached without a proxy, in the form of `NO_PROXY`.
+        except: Option<String>,
+    },
+}
+
+/// How to try again after a failure that may pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// How many times in a row an attempt may fail without a single new byte.
+    pub fruitless: u32,
+    /// How many attempts there may be in all, however much each of them brings.
+    pub total: u32,
+    /// The first delay; each next one is about double.
+    pub first_delay: Duration,
+    /// The longest delay of our own.
+    pub longest_delay: Duration,
+    /// The longest `Retry-After` that is honoured by waiting. A server that asks for more gets
+    /// its way: the attempt fails and says so.
+    pub longest_wait: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            fruitless: 6,
+            total: 60,
+            first_delay: Duration::from_millis(250),
+            longest_delay: Duration::from_secs(20),
+            longest_wait: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            proxies: Proxies::System,
+            ca_file: None,
+            offline: false,
+            connect_timeout: Duration::from_secs(20),
+            // curl's `--speed-limit`/`--speed-time` in the same spirit: a line that brings less
+            // than 1 KiB/s will not bring a Julia today.
+            stall_time: Duration::from_secs(30),
+            stall_bytes: 30 << 10,
+            retries: Retries::default(),
+            connections: 4,
+            range_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Network {
+    /// Sets up the client.
+    ///
+    /// # Errors
+    ///
+    /// If a certificate file or a proxy address cannot be used.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        // The provider of cryptography is a setting of the whole process. A second call fails,
+        // and what the first one set is what is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("sysforge/", env!("CARGO_PKG_VERSION")))
+            // HTTP/2 halves the throughput of one large file (measured by juliaup's authors) and
+            // puts concurrent ranges onto one connection.
+            .http1_only()
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .redirect(redirect::Policy::custom(follow));
+        if let Some(path) = &self.ca_file {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        }
+        if let Proxies::Explicit {
+            http,
+            https,
+            except,
+        } = &self.proxies
+        {
+            builder = builder.no_proxy();
+            let except = except.as_deref().and_then(NoProxy::from_string);
+            let http = http
+                .as_deref()
+                .map(|address| (address, Proxy::http(address)));
+            let https = https
+                .as_deref()
+                .map(|address| (address, Proxy::https(address)));
+            for (address, proxy) in http.into_iter().chain(https) {
+                let proxy = proxy.map_err(|source| Error::Proxy {
+                    address: address
+                        .parse()
+                        .map_or_else(|_| address.to_owned(), |url| redacted(&url)),
+                    source,
+                })?;
+                builder = builder.proxy(proxy.no_proxy(except.clone()));
+            }
+        }
+        builder.build().map_err(Error::Client)
+    }
+}
+
+fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
+    let pem = std::fs::read(path).map_err(Error::io("read", path))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|source| Error::Certificates {
+        path: path.to_owned(),
+        source: Some(source),
+    })?;
+    if found.is_empty() {
+        return Err(Error::Certificates {
+            path: path.to_owned(),
+            source: None,
+        });
+    }
+    Ok(found)
+}
+
+/// Follows redirects, but never from https down to http.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let was_secure = attempt
+        .previous()
+        .last()
+        .is_some_and(|url| url.scheme() == "https");
+    if was_secure && attempt.url().scheme() != "https" {
+        attempt.error("a redirect from https to http is not followed")
+    } else if attempt.previous().len() > 10 {
+        attempt.error("more than ten redirects")
+    } else {
+        attempt.follow()
+    }
+}

@@ -1,0 +1,411 @@
+//! The assembly line of an install: bytes come in, are hashed and kept, decompressed, and
+//! written as files, each step in a thread of its own, all at once. What comes out is only
+//! trusted by the caller when the digest of what came in is right.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::{ArchiveFormat, Sha256, Task};
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::fetch::Message;
+use crate::unpack::{self, Cancel, Limits, Links, Listing, TreeWriter};
+
+/// What an archive must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) sha256: Sha256,
+    /// In bytes; not known for every toolchain.
+    pub(crate) size: Option<u64>,
+}
+
+/// One archive to check and unpack.
+pub(crate) struct Job<'a> {
+    /// Its name, for messages.
+    pub(crate) what: &'a str,
+    pub(crate) expected: Option<Expected>,
+    pub(crate) format: ArchiveFormat,
+    /// How many leading components its names lose.
+    pub(crate) strip: usize,
+    pub(crate) links: Links,
+    /// The empty folder to unpack in.
+    pub(crate) into: &'a Path,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) task: &'a Task,
+}
+
+/// Where the bytes come from.
+pub(crate) enum Feed {
+    /// A file of this machine.
+    File(PathBuf),
+    /// The network, after what an earlier attempt kept.
+    Network {
+        /// The file that the bytes are kept in, as long as `kept`.
+        partial: File,
+        /// Where that file lies.
+        path: PathBuf,
+        /// How many bytes of it are there already.
+        kept: u64,
+        /// The bytes after those.
+        bytes: mpsc::Receiver<Message>,
+    },
+}
+
+/// What came of it. Every byte was hashed, and if a digest was expected, it was this one.
+pub(crate) struct Unpacked {
+    pub(crate) sha256: Sha256,
+    pub(crate) size: u64,
+    pub(crate) listing: Listing,
+}
+
+/// How many chunks may wait between two threads. They come in the tens of KiB, so this bounds
+/// the memory at some MiB.
+const QUEUE: usize = 32;
+
+/// The size of the pieces of decompressed bytes.
+const PLAIN_PIECE: usize = 256 << 10;
+
+/// Runs the line to its end.
+pub(crate) fn run(job: &Job<'_>, feed: Feed) -> Result<Unpacked, Error> {
+    if !unpack::streams(job.format) {
+        return run_in_two_steps(job, feed);
+    }
+    let (chunks, compressed) = sync_channel(QUEUE);
+    let (hashed, unpacked) = std::thread::scope(|scope| {
+        let unpacker = scope.spawn(move || {
+            let result = unpack_stream(job, compressed);
+            if let Err(unpack::Error::Write { .. }) = &result {
+                // A full disk: the rest need not come.
+                job.cancel.cancel();
+            }
+            result
+        });
+        let hashed = Intake::new(job, Some(chunks)).take_all(feed);
+        if hashed.is_err() {
+            job.cancel.cancel();
+        }
+        let unpacked = unpacker.join().unwrap_or(Err(unpack::Error::Interrupted));
+        (hashed, unpacked)
+    });
+    match (hashed, unpacked) {
+        // A file that could not be written explains why the intake was told to stop.
+        (_, Err(source @ unpack::Error::Write { .. })) => Err(unpack_error(job, source)),
+        // Wrong bytes explain why they could not be unpacked.
+        (Err(error), _) => Err(error),
+        (Ok(_), Err(source)) => Err(unpack_error(job, source)),
+        (Ok((sha256, size)), Ok(listing)) => Ok(Unpacked {
+            sha256,
+            size,
+            listing,
+        }),
+    }
+}
+
+/// For the formats whose table of contents comes last.
+fn run_in_two_steps(job: &Job<'_>, feed: Feed) -> Result<Unpacked, Error> {
+    let path = match &feed {
+        Feed::File(path) | Feed::Network { path, .. } => path.clone(),
+    };
+    let (sha256, size) = Intake::new(job, None).take_all(feed)?;
+    let mut tree = new_tree(job, Some(size));
+    let archive = File::open(&path).map_err(Error::io("read", &path))?;
+    unpack::unpack_file(job.format, archive, &mut tree)
+        .and_then(|()| tree.finish())
+        .map(|listing| Unpacked {
+            sha256,
+            size,
+            listing,
+        })
+        .map_err(|source| unpack_error(job, source))
+}
+
+fn unpack_error(job: &Job<'_>, source: unpack::Error) -> Error {
+    match source {
+        unpack::Error::Interrupted => Error::Interrupted,
+        source => Error::Unpack {
+            what: job.what.to_owned(),
+            source,
+        },
+    }
+}
+
+fn new_tree(job: &Job<'_>, packed: Option<u64>) -> TreeWriter {
+    let limits = Limits {
+        packed: packed.or_else(|| job.expected?.size),
+        ..Limits::default()
+    };
+    TreeWriter::new(
+        job.into.to_owned(),
+        job.strip,
+        limits,
+        job.links,
+        job.cancel.clone(),
+    )
+}
+
+fn unpack_stream(job: &Job<'_>, compressed: Receiver<Piece>) -> Result<Listing, unpack::Error> {
+    let mut tree = new_tree(job, None);
+    let (filled, plain) = sync_channel(8);
+    let (spent, empty) = sync_channel(8);
+    std::thread::scope(|scope| {
+        let decompressing = scope.spawn(move || {
+            let reader = PieceReader::new(compressed);
+            decompress(unpack::decompressor(job.format, reader)?, &filled, &empty);
+            Ok(())
+        });
+        let result = unpack::untar(
+            PlainReader {
+                pieces: plain,
+                spent,
+                current: Vec::new(),
+                at: 0,
+                seen: 0,
+                limits: tree.limits(),
+            },
+            &mut tree,
+        );
+        // The reader is gone, so this ends too.
+        decompressing.join().unwrap_or(Ok(())).and(result)
+    })?;
+    tree.finish()
+}
+
+/// Bytes on their way to the decompressor, or their regular end.
+enum Piece {
+    Bytes(Bytes),
+    End,
+}
+
+/// Takes bytes in: hashes, counts, keeps and passes on.
+struct Intake<'a> {
+    job: &'a Job<'a>,
+    onward: Option<SyncSender<Piece>>,
+    hasher: Hasher,
+    count: u64,
+    told: Instant,
+}
+
+impl<'a> Intake<'a> {
+    fn new(job: &'a Job<'a>, onward: Option<SyncSender<Piece>>) -> Self {
+        Self {
+            job,
+            onward,
+            hasher: Hasher::new(),
+            count: 0,
+            told: Instant::now(),
+        }
+    }
+
+    fn take_all(mut self, feed: Feed) -> Result<(Sha256, u64), Error> {
+        match feed {
+            Feed::File(path) => {
+                let file = File::open(&path).map_err(Error::io("read", &path))?;
+                self.take_file(file, &path, u64::MAX)?;
+            }
+            Feed::Network {
+                mut partial,
+                path,
+                kept,
+                mut bytes,
+            } => {
+                partial = self.take_file(partial, &path, kept)?;
+                loop {
+                    match bytes.blocking_recv() {
+                        Some(Message::Bytes(bytes)) => {
+                            partial
+                                .write_all(&bytes)
+                                .map_err(Error::io("write", &path))?;
+                            self.take(bytes)?;
+                        }
+                        Some(Message::End) => break,
+                        None => return Err(Error::Interrupted),
+                    }
+                }
+            }
+        }
+        self.end()
+    }
+
+    /// Takes in at most `length` bytes of a file, and gives the file back.
+    fn take_file(&mut self, mut file: File, path: &Path, length: u64) -> Result<File, Error> {
+        let mut left = length;
+        while left > 0 {
+            let mut buffer = vec![0; PLAIN_PIECE.min(usize::try_from(left).unwrap_or(PLAIN_PIECE))];
+            let count = file.read(&mut buffer).map_err(Error::io("read", path))?;
+            if count == 0 {
+                break;
+            }
+            buffer.truncate(count);
+            left -= count as u64;
+            self.take(buffer.into())?;
+        }
+        Ok(file)
+    }
+
+    fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if self.job.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        self.count += bytes.len() as u64;
+        let size = self.job.expected.and_then(|expected| expected.size);
+        if let Some(expected) = size
+            && self.count > expected
+        {
+            return Err(Error::Size {
+                what: self.job.what.to_owned(),
+                expected,
+                actual: self.count,
+            });
+        }
+        self.hasher.update(&bytes);
+        if let Some(onward) = &self.onward
+            && onward.send(Piece::Bytes(bytes)).is_err()
+        {
+            // The archive ended, or could not be unpacked. The digest will tell whether that
+            // is the archive's fault or the line's.
+            self.onward = None;
+        }
+        if self.told.elapsed() >= Duration::from_millis(100) {
+            self.told = Instant::now();
+            self.job.task.progress(self.count, size);
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(Sha256, u64), Error> {
+        let actual = Sha256::new(self.hasher.finalize_reset().into());
+        let what = || self.job.what.to_owned();
+        if let Some(Expected { sha256, size }) = self.job.expected {
+            if let Some(expected) = size
+                && expected != self.count
+            {
+                return Err(Error::Size {
+                    what: what(),
+                    expected,
+                    actual: self.count,
+                });
+            }
+            if sha256 != actual {
+                return Err(Error::Digest {
+                    what: what(),
+                    expected: sha256,
+                    actual,
+                });
+            }
+            self.job.task.progress(self.count, size);
+        }
+        if let Some(onward) = self.onward.take() {
+            // Nobody there: the archive ended before its file did.
+            let _ = onward.send(Piece::End);
+        }
+        Ok((actual, self.count))
+    }
+}
+
+/// The compressed bytes, as a reader.
+struct PieceReader {
+    pieces: Receiver<Piece>,
+    current: Bytes,
+    ended: bool,
+}
+
+impl PieceReader {
+    fn new(pieces: Receiver<Piece>) -> Self {
+        Self {
+            pieces,
+            current: Bytes::new(),
+            ended: false,
+        }
+    }
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.ended {
+            match self.pieces.recv() {
+                Ok(Piece::Bytes(bytes)) => self.current = bytes,
+                Ok(Piece::End) => self.ended = true,
+                Err(_) => return Err(io::Error::other("the download was given up")),
+            }
+        }
+        let count = self.current.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Decompresses in large pieces; the buffers come back to be filled again.
+fn decompress(
+    mut reader: Box<dyn Read + Send + '_>,
+    filled: &SyncSender<io::Result<Vec<u8>>>,
+    empty: &Receiver<Vec<u8>>,
+) {
+    loop {
+        let mut piece = empty.try_recv().unwrap_or_default();
+        piece.resize(PLAIN_PIECE, 0);
+        let mut length = 0;
+        let mut failed = None;
+        while length < piece.len() {
+            match reader.read(&mut piece[length..]) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let ended = length < piece.len();
+        piece.truncate(length);
+        // Nobody there: the tar file ended before its compressed stream did.
+        if filled.send(Ok(piece)).is_err() {
+            return;
+        }
+        if let Some(error) = failed {
+            let _ = filled.send(Err(error));
+            return;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// The decompressed bytes, as a reader with a bound.
+struct PlainReader {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    spent: SyncSender<Vec<u8>>,
+    current: Vec<u8>,
+    at: usize,
+    seen: u64,
+    limits: Limits,
+}
+
+impl Read for PlainReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.current.len() {
+            let Ok(piece) = self.pieces.recv() else {
+                return Ok(0);
+            };
+            let spent = std::mem::replace(&mut self.current, piece?);
+            let _ = self.spent.try_send(spent);
+            self.at = 0;
+            self.seen += self.current.len() as u64;
+            // Counts what the tree does not: headers and what is skipped.
+            if self.seen > self.limits.most_bytes() {
+                return Err(io::Error::other("it unpacks to more than is reasonable"));
+            }
+        }
+        let count = buffer.len().min(self.current.len() - self.at);
+        buffer[..count].copy_from_slice(&self.current[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}

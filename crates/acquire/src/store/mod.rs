@@ -1,0 +1,229 @@
+//! The store: a folder that keeps what was acquired, each entry named by what it is and by the
+//! digest of the archive that it came from.
+//!
+//! ```text
+//! STORE/
+//!   julia/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/   a Julia, whole, with its record inside
+//!   toolchain/…                                   a C toolchain, likewise
+//!   catalogue/…                                   the last catalogue of each mirror
+//!   partial/…                                     downloads that were interrupted
+//!   locks/…                                       empty files that processes lock
+//!   tmp/…                                         what is being unpacked, or being removed
+//! ```
+//!
+//! An entry appears by a rename and is never changed afterwards. Who installs holds the entry's
+//! lock; who reads holds a [`Lease`], which costs nothing and keeps `prune` away. Locks are the
+//! operating system's and end with the process, however it ends.
+
+mod damage;
+mod entry;
+mod lock;
+mod partial;
+mod prune;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use damage::Damage;
+pub use entry::{Entry, EntryId, Record};
+pub use lock::Lease;
+pub use prune::{Listed, PruneRules, Pruned};
+
+pub(crate) use entry::{SCHEMA, seal, write_listing};
+pub(crate) use lock::{EntryLock, LockAttempt};
+pub(crate) use partial::Partial;
+
+use crate::error::Error;
+
+/// The kinds of entries, which are also the folders that they lie in.
+pub(crate) const KINDS: [&str; 2] = ["julia", "toolchain"];
+
+/// A store in a folder. Opening it touches nothing.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What was found under an entry's name.
+pub enum Lookup {
+    /// The entry, whole, with a lease on it.
+    Whole(Entry),
+    /// The entry, but not as it was installed.
+    Damaged(Damage),
+    /// Nothing.
+    Absent,
+}
+
+impl Store {
+    /// The store in `root`, which need not exist yet.
+    #[must_use]
+    pub fn open(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Looks for an entry and checks that it is as it was installed: every file there, with its
+    /// size and time. Waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
+        // The lease first: from then on, prune keeps away, and what is found stays.
+        let Some(lease) = lock::lease(&self.use_file(id)) else {
+            // Prune has it in its hands at this moment.
+            return Ok(Lookup::Absent);
+        };
+        let prefix = self.entry_dir(id);
+        match fs::symlink_metadata(&prefix) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Lookup::Absent);
+            }
+            Err(error) => return Err(Error::io("read", &prefix)(error)),
+        }
+        Ok(match damage::check(&prefix) {
+            Ok(record) => Lookup::Whole(Entry {
+                id: id.clone(),
+                prefix,
+                record,
+                lease,
+            }),
+            Err(damage) => Lookup::Damaged(damage),
+        })
+    }
+
+    /// Whether new entries can be made, and if not, why.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made or written to.
+    pub fn check_writable(&self) -> std::io::Result<()> {
+        fs::create_dir_all(&self.root)?;
+        let probe = tempfile::Builder::new()
+            .prefix(".writable-")
+            .tempfile_in(&self.root)?;
+        drop(probe);
+        let tag = self.root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            // Backup programs leave such folders out (https://bford.info/cachedir/).
+            fs::write(
+                tag,
+                "Signature: 8a477f597d28d172789f06886806bc55\n# The store of Sysforge.\n",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Where an entry lies.
+    #[must_use]
+    pub fn entry_dir(&self, id: &EntryId) -> PathBuf {
+        self.root.join(id.kind()).join(id.name())
+    }
+
+    /// The file of a partial download, and its note.
+    pub(crate) fn partial(&self, key: &str) -> Partial {
+        Partial::new(self.root.join("partial").join(key))
+    }
+
+    /// Tries to take the right to make or remove an entry.
+    pub(crate) fn try_lock(&self, id: &EntryId) -> Result<LockAttempt, Error> {
+        let path = self.root.join("locks").join(id.lock_name("lock"));
+        make_parent(&path)?;
+        let attempt = lock::try_exclusive(&path).map_err(Error::io("lock", &path))?;
+        if let LockAttempt::Got(lock) = &attempt
+            && lock.is_real()
+        {
+            self.sweep(id)?;
+        }
+        Ok(attempt)
+    }
+
+    /// A new folder to unpack an entry in, on the same file system as its place.
+    pub(crate) fn temporary(&self, id: &EntryId) -> Result<tempfile::TempDir, Error> {
+        let tmp = self.root.join("tmp");
+        fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+        // Short, because Windows paths are: toolchains nest deep.
+        tempfile::Builder::new()
+            .prefix(&id.temporary_prefix())
+            .rand_bytes(4)
+            .tempdir_in(&tmp)
+            .map_err(Error::io("write to", &tmp))
+    }
+
+    /// Moves a finished tree into its place. What was there before, a damaged entry, goes.
+    pub(crate) fn commit(&self, id: &EntryId, tree: tempfile::TempDir) -> Result<PathBuf, Error> {
+        let place = self.entry_dir(id);
+        make_parent(&place)?;
+        if place.symlink_metadata().is_ok() {
+            self.discard(id)?;
+        }
+        rename_patiently(tree.path(), &place).map_err(Error::io("create", &place))?;
+        // It is no longer there to be removed.
+        let _ = tree.keep();
+        Ok(place)
+    }
+
+    /// Removes an entry: out of its place at once, then from the disk.
+    pub(crate) fn discard(&self, id: &EntryId) -> Result<(), Error> {
+        let place = self.entry_dir(id);
+        let grave = self.temporary(id)?;
+        let moved = grave.path().join("old");
+        rename_patiently(&place, &moved).map_err(Error::io("remove", &place))?;
+        grave.close().map_err(Error::io("remove", &moved))
+    }
+
+    /// Removes what killed processes left of this entry. Only for the holder of its lock: then
+    /// whatever lies there belongs to nobody.
+    fn sweep(&self, id: &EntryId) -> Result<(), Error> {
+        let tmp = self.root.join("tmp");
+        let Ok(entries) = fs::read_dir(&tmp) else {
+            return Ok(());
+        };
+        let prefix = id.temporary_prefix();
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let path = entry.path();
+                fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn use_file(&self, id: &EntryId) -> PathBuf {
+        self.root.join("locks").join(id.lock_name("use"))
+    }
+}
+
+/// Renames, and where Windows says no tries again for some seconds: virus scanners hold new files
+/// open for a while.
+pub(crate) fn rename_patiently(from: &Path, to: &Path) -> std::io::Result<()> {
+    let attempts = if cfg!(windows) { 40 } else { 1 };
+    let mut last = Ok(());
+    for attempt in 0..attempts {
+        if attempt > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(250));
+        }
+        last = fs::rename(from, to);
+        match &last {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            _ => break,
+        }
+    }
+    last
+}
+
+fn make_parent(path: &Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(parent) => fs::create_dir_all(parent).map_err(Error::io("create", parent)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Downloads that were interrupted: the bytes that came, and what the server said about the file
+//! then, so that the next attempt can go on from there.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// The bytes that came so far, in order, and a note beside them. Only the holder of the entry's
+/// lock touches them.
+#[derive(Debug, Clone)]
+pub(crate) struct Partial {
+    bytes: PathBuf,
+    note: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    url: String,
+    validator: Option<String>,
+}
+
+impl Partial {
+    pub(super) fn new(bytes: PathBuf) -> Self {
+        let note = bytes.with_extension("json");
+        Self { bytes, note }
+    }
+
+    /// The file of bytes.
+    pub(crate) fn path(&self) -> &Path {
+        &self.bytes
+    }
+
+    /// How many bytes there are of this address, and what the server called that state of it.
+    pub(crate) fn resume(&self, url: &str) -> (u64, Option<String>) {
+        let note = fs::read(&self.note)
+            .ok()
+            .and_then(|json| serde_json::from_slice::<Note>(&json).ok())
+            .filter(|note| note.url == url);
+        match (note, fs::metadata(&self.bytes)) {
+            (Some(note), Ok(metadata)) => (metadata.len(), note.validator),
+            _ => (0, None),
+        }
+    }
+
+    /// Opens the file to go on after `keep` bytes. The note is written first: bytes without a
+    /// note are never resumed.
+    pub(crate) fn open(
+        &self,
+        keep: u64,
+        url: &str,
+        validator: Option<&str>,
+    ) -> Result<File, Error> {
+        super::make_parent(&self.bytes)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&self.bytes)
+            .map_err(Error::io("write", &self.bytes))?;
+        file.set_len(keep)
+            .map_err(Error::io("write", &self.bytes))?;
+        let note = Note {
+            url: url.to_owned(),
+            validator: validator.map(str::to_owned),
+        };
+        let json = serde_json::to_vec(&note).map_err(io::Error::other);
+        json.and_then(|json| fs::write(&self.note, json))
+            .map_err(Error::io("write", &self.note))?;
+        Ok(file)
+    }
+
+    /// Removes both files. That there are none is fine; that they stay is a matter for `prune`.
+    pub(crate) fn remove(&self) {
+        let _ = fs::remove_file(&self.bytes);
+        let _ = fs::remove_file(&self.note);
+    }
+}

@@ -1,0 +1,179 @@
+//! Removing what was not used for long, or what is too much, but never what someone is using.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::lock::LockAttempt;
+use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage, lock};
+use crate::error::Error;
+
+/// What to remove.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PruneRules {
+    /// Entries that were not used for this long.
+    pub unused_for: Option<Duration>,
+    /// The least recently used ones, until the rest takes at most this many bytes.
+    pub keep_bytes: Option<u64>,
+}
+
+/// What was removed, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The entries that were removed.
+    pub removed: Vec<EntryId>,
+    /// Those that were to go, but are in use.
+    pub in_use: Vec<EntryId>,
+    /// Bytes that were freed.
+    pub bytes: u64,
+}
+
+/// One entry, for a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its name.
+    pub id: EntryId,
+    /// What it says about itself, or what is wrong with it.
+    pub state: Result<Record, Damage>,
+    /// When it was last used.
+    pub used: SystemTime,
+    /// Its size on the disk, in bytes.
+    pub bytes: u64,
+}
+
+/// How old an interrupted download, or a temporary folder that no lock protects, may get.
+const LEFTOVER_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Store {
+    /// Every entry, least recently used first. `deeply` reads every byte of each.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn list(&self, deeply: bool) -> Result<Vec<Listed>, Error> {
+        let mut all = Vec::new();
+        for kind in KINDS {
+            let folder = self.root.join(kind);
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("read", folder)(error)),
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let id = EntryId::existing(kind, name);
+                let prefix = entry.path();
+                let state = if deeply {
+                    damage::check_deeply(&prefix)
+                } else {
+                    damage::check(&prefix)
+                };
+                let bytes = match &state {
+                    Ok(record) => record.unpacked_bytes,
+                    Err(_) => disk_usage(&prefix),
+                };
+                let used = modified(&self.use_file(&id))
+                    .or_else(|| modified(&prefix))
+                    .unwrap_or(SystemTime::UNIX_EPOCH);
+                all.push(Listed {
+                    id,
+                    state,
+                    used,
+                    bytes,
+                });
+            }
+        }
+        all.sort_by(|a, b| (a.used, &a.id).cmp(&(b.used, &b.id)));
+        Ok(all)
+    }
+
+    /// Removes entries by age and size, and old leftovers. `now` is the caller's clock.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read or written.
+    pub fn prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
+        let entries = self.list(false)?;
+        let mut left: u64 = entries.iter().map(|entry| entry.bytes).sum();
+        let mut pruned = Pruned::default();
+        for entry in entries {
+            let age = now.duration_since(entry.used).unwrap_or_default();
+            let too_old = rules.unused_for.is_some_and(|limit| age >= limit);
+            let too_much = rules.keep_bytes.is_some_and(|limit| left > limit);
+            if !(too_old || too_much) {
+                continue;
+            }
+            if self.remove_unused(&entry.id)? {
+                left -= entry.bytes;
+                pruned.bytes += entry.bytes;
+                pruned.removed.push(entry.id);
+            } else {
+                pruned.in_use.push(entry.id);
+            }
+        }
+        self.prune_leftovers(now);
+        Ok(pruned)
+    }
+
+    /// Removes an entry unless it is being used or made. Returns whether it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be removed.
+    pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
+        let LockAttempt::Got(_making) = self.try_lock(id)? else {
+            return Ok(false);
+        };
+        let path = self.use_file(id);
+        let using = lock::try_exclusive(&path).map_err(Error::io("lock", &path))?;
+        let LockAttempt::Got(_using) = using else {
+            return Ok(false);
+        };
+        self.discard(id)?;
+        Ok(true)
+    }
+
+    /// Whether an entry is there and whole; for a list of what need not be fetched.
+    #[must_use]
+    pub fn has(&self, id: &EntryId) -> bool {
+        matches!(self.lookup(id), Ok(Lookup::Whole(_)))
+    }
+
+    fn prune_leftovers(&self, now: SystemTime) {
+        for folder in ["partial", "tmp"] {
+            let Ok(entries) = fs::read_dir(self.root.join(folder)) else {
+                continue;
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let old = modified(&path)
+                    .is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= LEFTOVER_AGE));
+                if old {
+                    // Best effort: the next prune comes by again.
+                    let _ = if path.is_dir() {
+                        fs::remove_dir_all(&path)
+                    } else {
+                        fs::remove_file(&path)
+                    };
+                }
+            }
+        }
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}
+
+fn disk_usage(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => disk_usage(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

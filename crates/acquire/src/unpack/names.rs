@@ -1,0 +1,148 @@
+//! Which names an archive may give to its entries.
+
+use super::Error;
+
+/// A clean path below the archive's folder: components that are plain names, joined by `/`.
+/// `None` for the folder itself. `strip` components are taken off the front first.
+pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
+    let Ok(text) = std::str::from_utf8(raw) else {
+        return Err(bad(raw, "is not UTF-8"));
+    };
+    if text.starts_with('/') {
+        return Err(bad(raw, "is absolute"));
+    }
+    let mut parts = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => return Err(bad(raw, "climbs out of its folder")),
+            name => {
+                check_component(name, raw)?;
+                parts.push(name);
+            }
+        }
+    }
+    if parts.len() <= strip {
+        return Ok(None);
+    }
+    Ok(Some(parts[strip..].join("/")))
+}
+
+fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
+    if name.chars().any(char::is_control) {
+        return Err(bad(whole, "holds control characters"));
+    }
+    if name.contains('\\') {
+        return Err(bad(
+            whole,
+            "holds a backslash, which Windows takes for a folder",
+        ));
+    }
+    if name.len() > 255 {
+        return Err(bad(whole, "is longer than a file's name may be"));
+    }
+    if cfg!(windows) && !fits_windows(name) {
+        return Err(bad(whole, "cannot be a file's name on Windows"));
+    }
+    Ok(())
+}
+
+/// Windows gives meaning to colons (streams, drives), to device names and to final dots.
+fn fits_windows(name: &str) -> bool {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+    let stem = name.split('.').next().unwrap_or(name).trim_end();
+    let lower = stem.to_ascii_lowercase();
+    let port = (lower.starts_with("com") || lower.starts_with("lpt"))
+        && lower.len() == 4
+        && lower.ends_with(|c: char| c.is_ascii_digit());
+    !name.contains([':', '<', '>', '"', '|', '?', '*'])
+        && !name.ends_with(['.', ' '])
+        && !DEVICES.contains(&lower.as_str())
+        && !port
+}
+
+/// Where a relative link at `link` leads, by its text alone, or why it may not.
+pub(crate) fn link_target(link: &str, target: &str) -> Result<(), Error> {
+    let refuse = |why| {
+        Err(Error::Link {
+            link: shown(link.as_bytes()),
+            target: shown(target.as_bytes()),
+            why,
+        })
+    };
+    if target.is_empty() {
+        return refuse("is empty");
+    }
+    if target.starts_with('/') || target.contains('\\') || has_drive(target) {
+        return refuse("is absolute");
+    }
+    if target.chars().any(char::is_control) {
+        return refuse("holds control characters");
+    }
+    Ok(())
+}
+
+fn has_drive(target: &str) -> bool {
+    let mut chars = target.chars();
+    matches!((chars.next(), chars.next()), (Some(c), Some(':')) if c.is_ascii_alphabetic())
+}
+
+fn bad(name: &[u8], why: &'static str) -> Error {
+    Error::Name {
+        name: shown(name),
+        why,
+    }
+}
+
+/// A name for a message: escaped and not too long.
+pub(crate) fn shown(name: &[u8]) -> String {
+    let escaped: String = String::from_utf8_lossy(name).escape_debug().collect();
+    match escaped.char_indices().nth(200) {
+        Some((cut, _)) => format!("{}…", &escaped[..cut]),
+        None => escaped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_names_lose_what_is_stripped() {
+        for (raw, strip, name) in [
+            ("julia-1.5.3/bin/julia", 1, Some("bin/julia")),
+            ("./julia-1.5.3/bin/", 1, Some("bin")),
+            ("julia-1.5.3/", 1, None),
+            ("a//b/./c", 0, Some("a/b/c")),
+        ] {
+            assert_eq!(clean(raw.as_bytes(), strip).unwrap().as_deref(), name);
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for raw in [
+            &b"/etc/passwd"[..],
+            b"julia/../../x",
+            b"..",
+            b"julia/a\nb",
+            b"julia\\..\\x",
+            b"julia/\xff",
+            b"julia/a\0b",
+        ] {
+            assert!(clean(raw, 1).is_err(), "{raw:?}");
+        }
+        assert!(clean("x/".repeat(3).as_bytes(), 1).is_ok());
+        assert!(clean("x".repeat(300).as_bytes(), 0).is_err());
+    }
+
+    #[test]
+    fn windows_keeps_some_names_for_itself() {
+        for name in ["a:b", "NUL", "nul.txt", "COM1", "x.", "x ", "a?b"] {
+            assert!(!fits_windows(name), "{name}");
+        }
+        for name in ["null", "com10", "console", "libstdc++.dll.a", ".gitignore"] {
+            assert!(fits_windows(name), "{name}");
+        }
+    }
+}

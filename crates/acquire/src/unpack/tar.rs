@@ -1,0 +1,149 @@
+//! Tar files. The headers are read raw, and the extensions that carry long names are put
+//! together here, because each of them must have a bound: an archive may announce a name of
+//! gigabytes, and a reader that believes it fills the memory.
+
+use std::io::Read;
+
+use tar::{Archive, EntryType, Header, PaxExtensions};
+
+use super::tree::TreeWriter;
+use super::{Error, names};
+
+/// The longest name, or set of PAX records, that is believed.
+const LONGEST_EXTENSION: u64 = 64 << 10;
+
+/// What extension headers said about the entry that follows them.
+#[derive(Default)]
+struct Extensions {
+    name: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+    modified: Option<u64>,
+    size: Option<u64>,
+}
+
+pub(super) fn unpack(plain: impl Read, tree: &mut TreeWriter) -> Result<(), Error> {
+    let mut archive = Archive::new(plain);
+    let mut extensions = Extensions::default();
+    for entry in archive.entries().map_err(Error::Broken)?.raw(true) {
+        let mut entry = entry.map_err(Error::Broken)?;
+        let header = entry.header().clone();
+        let kind = header.entry_type();
+        match kind {
+            EntryType::GNULongName => extensions.name = Some(long(&mut entry)?),
+            EntryType::GNULongLink => extensions.target = Some(long(&mut entry)?),
+            EntryType::XHeader => pax(&read_extension(&mut entry)?, &mut extensions)?,
+            EntryType::XGlobalHeader => drop(read_extension(&mut entry)?),
+            _ => {
+                let extensions = std::mem::take(&mut extensions);
+                one(kind, &header, extensions, &mut entry, tree)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one(
+    kind: EntryType,
+    header: &Header,
+    extensions: Extensions,
+    content: &mut impl Read,
+    tree: &mut TreeWriter,
+) -> Result<(), Error> {
+    let name = extensions
+        .name
+        .unwrap_or_else(|| header.path_bytes().into_owned());
+    let size = header.entry_size().map_err(Error::Broken)?;
+    // Readers that disagree about the size disagree about where the next header lies, and so
+    // about what the archive holds.
+    if extensions.size.is_some_and(|said| said != size) {
+        return Err(Error::Malformed(format!(
+            "`{}` has two sizes",
+            names::shown(&name)
+        )));
+    }
+    let modified = match extensions.modified {
+        Some(modified) => modified,
+        None => header.mtime().map_err(Error::Broken)?,
+    };
+    let target = || {
+        extensions
+            .target
+            .clone()
+            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
+            .unwrap_or_default()
+    };
+    let forbidden = |kind| Error::Forbidden {
+        name: names::shown(&name),
+        kind,
+    };
+    match kind {
+        EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => {
+            tree.folder(&name, modified)
+        }
+        EntryType::Regular | EntryType::Continuous => {
+            let mode = header.mode().map_err(Error::Broken)?;
+            tree.file(&name, mode, modified, size, content)
+        }
+        EntryType::Directory => tree.folder(&name, modified),
+        EntryType::Symlink => tree.symlink(&name, &target(), modified),
+        EntryType::Link => tree.hard_link(&name, &target()),
+        EntryType::Char | EntryType::Block => Err(forbidden("device")),
+        EntryType::Fifo => Err(forbidden("named pipe")),
+        EntryType::GNUSparse => Err(forbidden("sparse file")),
+        _ => Err(forbidden("thing of an unknown kind")),
+    }
+}
+
+fn read_extension(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    entry
+        .take(LONGEST_EXTENSION + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::Broken)?;
+    if bytes.len() as u64 > LONGEST_EXTENSION {
+        return Err(Error::TooMuch {
+            limit: LONGEST_EXTENSION,
+            unit: "bytes in a name",
+        });
+    }
+    Ok(bytes)
+}
+
+/// A GNU long name ends with a zero byte.
+fn long(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
+    let mut name = read_extension(entry)?;
+    while name.last() == Some(&0) {
+        name.pop();
+    }
+    Ok(name)
+}
+
+fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
+    for record in PaxExtensions::new(records) {
+        let record = record.map_err(Error::Broken)?;
+        let value = record.value_bytes();
+        match record.key_bytes() {
+            b"path" => extensions.name = Some(value.to_vec()),
+            b"linkpath" => extensions.target = Some(value.to_vec()),
+            b"mtime" => extensions.modified = Some(seconds(value).unwrap_or(0)),
+            b"size" => extensions.size = Some(seconds(value).unwrap_or(u64::MAX)),
+            key if key.starts_with(b"GNU.sparse") => {
+                return Err(Error::Forbidden {
+                    name: extensions
+                        .name
+                        .as_deref()
+                        .map_or_else(String::new, names::shown),
+                    kind: "sparse file",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// `1700000000.123`, without the fraction.
+fn seconds(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
+    text.split('.').next()?.parse().ok()
+}

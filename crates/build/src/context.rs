@@ -1,0 +1,80 @@
+//! What every step of a build needs: the Julia, the project, the environment, and where to work
+//! and report.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysforge_plan::generation::Generation;
+use sysforge_plan::{JuliaFacts, Reporter};
+
+use crate::environment::Environment;
+use crate::process::{Children, Program};
+use crate::workdir::WorkDir;
+
+/// The surroundings of a build's steps.
+#[derive(Debug)]
+pub struct Context {
+    /// The Julia that the image is for.
+    pub julia: JuliaFacts,
+    /// Its generation.
+    pub generation: &'static Generation,
+    /// The project's folder.
+    pub project: PathBuf,
+    /// The environment that Sysforge was started with, and what the configuration adds.
+    pub environment: Environment,
+    /// Starts the children.
+    pub children: Children,
+    /// Where events go.
+    pub reporter: Reporter,
+    /// The build's folder.
+    pub work: WorkDir,
+    /// How long one child may take.
+    pub timeout: Option<Duration>,
+}
+
+/// Flags of every Julia that Sysforge starts: nothing of the user's own set-up may matter.
+const PLAIN: [&str; 3] = ["--startup-file=no", "--history-file=no", "--color=no"];
+
+impl Context {
+    /// This Julia with plain settings, seeing the project and the standard libraries and nothing
+    /// else. The project is set by environment variables, as `--project` does not reach the
+    /// workers of Distributed.
+    #[must_use]
+    pub fn julia(&self, environment: Environment, log: &str) -> Program {
+        self.add_project(Program::new(
+            &self.julia.executable,
+            environment,
+            self.work.log(log),
+        ))
+        .args(PLAIN)
+        .timeout(self.timeout)
+    }
+
+    fn add_project(&self, program: Program) -> Program {
+        program
+            .env("JULIA_PROJECT", self.project.as_os_str())
+            .env("JULIA_LOAD_PATH", self.load_path())
+    }
+
+    /// The flag that keeps native code out of package images, where it would be hidden from
+    /// tracing and missing in the image.
+    #[must_use]
+    pub fn without_package_images(&self) -> Option<&'static str> {
+        self.generation.package_images.then_some("--pkgimages=no")
+    }
+
+    fn load_path(&self) -> OsString {
+        let separator = self.julia.triplet.os().conventions().path_list_separator;
+        OsString::from(format!("@{separator}@stdlib"))
+    }
+}
+
+/// A path for a person: relative to the project where it lies inside.
+#[must_use]
+pub fn shown(path: &Path, project: &Path) -> String {
+    path.strip_prefix(project)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

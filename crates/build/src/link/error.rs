@@ -1,0 +1,314 @@
+//! What can go wrong in a link, in words for someone who has never linked anything.
+
+use std::path::PathBuf;
+
+use sysforge_plan::link::linker::NotWords;
+use sysforge_plan::link::symbols::Home;
+use sysforge_plan::link::{Finding, PassedOver};
+use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet, explain};
+
+use crate::ProcessError;
+use crate::inspect::InspectError;
+
+/// An image could not be linked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no generation for this Julia.
+    #[error("Julia {0} is older than any that Sysforge links for")]
+    TooOld(JuliaVersion),
+    /// No object was given.
+    #[error("there is nothing to link")]
+    NoObject,
+    /// A file is no object and no archive of objects.
+    #[error("{} is not an object file or an archive of object files: {reason}", .path.display())]
+    NotAnObject {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// An object is for another machine.
+    #[error("{} is for {found}, not for {wanted}", .path.display())]
+    WrongMachine {
+        /// The object.
+        path: PathBuf,
+        /// What it is for.
+        found: String,
+        /// What is linked for.
+        wanted: Triplet,
+    },
+    /// The image would not work for its size.
+    #[error(
+        "the image would take {bytes} bytes in memory, more than the {limit} bytes that one can have"
+    )]
+    TooLarge {
+        /// Predicted size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A library of Julia is missing.
+    #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
+    MissingLibrary {
+        /// Its name, without `lib`.
+        name: String,
+        /// The directories that were searched.
+        searched: Vec<PathBuf>,
+    },
+    /// A library of Julia is for another machine.
+    #[error("{} is for {found}, not for {wanted}", .path.display())]
+    ForeignLibrary {
+        /// The library.
+        path: PathBuf,
+        /// What it is for.
+        found: String,
+        /// What is linked for.
+        wanted: Triplet,
+    },
+    /// A library of Julia belongs to another version.
+    #[error("{} calls itself `{found}`, which is not the library of Julia {version}", .path.display())]
+    LibraryVersion {
+        /// The library.
+        path: PathBuf,
+        /// What it calls itself.
+        found: String,
+        /// The Julia that is linked for.
+        version: JuliaVersion,
+    },
+    /// The compiler setting is no command.
+    #[error(transparent)]
+    Choice(#[from] NotWords),
+    /// The compiler that the user asked for is not there.
+    #[error("the compiler or linker `{program}` was not found")]
+    NoProgram {
+        /// What was asked for.
+        program: String,
+    },
+    /// No linker is there that could do it.
+    #[error("no linker for {triplet} was found{}", reasons(.passed_over))]
+    NoLinker {
+        /// What was linked for.
+        triplet: Triplet,
+        /// What was tried.
+        passed_over: Vec<PassedOver>,
+    },
+    /// The only compilers for Windows use another C runtime than Julia.
+    #[error(
+        "`{program}` compiles for the universal C runtime, while Julia for Windows uses msvcrt"
+    )]
+    Ucrt {
+        /// The compiler.
+        program: String,
+    },
+    /// Symbols that nothing defines.
+    #[error("undefined symbols: {}", in_words(.symbols))]
+    Undefined {
+        /// Their names in the C spelling, and where they should come from.
+        symbols: Vec<(String, Option<Home>)>,
+        /// What the linker said, if it was asked.
+        evidence: Option<Evidence>,
+    },
+    /// The linker failed.
+    #[error("{linker} could not link the image")]
+    Failed {
+        /// The linker.
+        linker: String,
+        /// How it failed.
+        #[source]
+        source: Box<ProcessError>,
+        /// What else was tried.
+        passed_over: Vec<PassedOver>,
+    },
+    /// The linker made something that is no good.
+    #[error("{linker} made an image that is no good: {}", together(.findings))]
+    Rejected {
+        /// The linker.
+        linker: String,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
+    /// A file could not be looked at.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// The directory given as a Julia is not one.
+    #[error("{} is not a Julia for {triplet}: {reason}", .path.display())]
+    NotAJulia {
+        /// The directory.
+        path: PathBuf,
+        /// The platform.
+        triplet: Triplet,
+        /// What is missing.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("could not {what} {}", .path.display())]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+fn reasons(passed_over: &[PassedOver]) -> String {
+    let each = |p: &PassedOver| format!("; {} ({}): {}", p.program, p.strategy, p.reason);
+    passed_over.iter().map(each).collect()
+}
+
+fn in_words(symbols: &[(String, Option<Home>)]) -> String {
+    const SHOWN: usize = 8;
+    let mut named: Vec<_> = symbols
+        .iter()
+        .take(SHOWN)
+        .map(|(name, home)| match home {
+            Some(home) => format!("`{name}` (should come from {})", home.title()),
+            None => format!("`{name}` (from no library that Julia brings)"),
+        })
+        .collect();
+    if symbols.len() > SHOWN {
+        named.push(format!("and {} more", symbols.len() - SHOWN));
+    }
+    named.join(", ")
+}
+
+fn together(findings: &[Finding]) -> String {
+    let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    findings.join("; ")
+}
+
+impl Explain for LinkError {
+    fn class(&self) -> Class {
+        match self {
+            Self::TooOld(_) | Self::NoObject | Self::Choice(_) | Self::NotAJulia { .. } => {
+                Class::Usage
+            }
+            Self::Failed { source, .. } => source.class_in(Class::Toolchain),
+            Self::Inspect(error) => error.class(),
+            Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),
+            _ => Class::Toolchain,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::TooOld(_) => vec!["use Julia 1.5 or newer".to_owned()],
+            Self::NoObject => vec!["name an object that `sysforge emit` made".to_owned()],
+            Self::NotAnObject { .. } => vec![
+                "give the file that `julia --output-o` wrote (`…-o.a`), not an image or bitcode"
+                    .to_owned(),
+            ],
+            Self::WrongMachine { .. } => vec![
+                "emit the object with the Julia of that platform, or name the platform that the \
+                 object is for with `--triplet`"
+                    .to_owned(),
+            ],
+            Self::TooLarge { .. } => vec![
+                "build for fewer CPU targets (`cpu = \"generic\"`), or split the packages over \
+                 several images"
+                    .to_owned(),
+            ],
+            Self::MissingLibrary { .. } => vec![
+                "this Julia is incomplete: install it again, or name another with `--julia PATH`"
+                    .to_owned(),
+            ],
+            Self::ForeignLibrary { .. } => vec![
+                "use a Julia of the same architecture as the object; on Apple silicon, mind which \
+                 of the two Julias (native, or x86_64 under Rosetta) made the object"
+                    .to_owned(),
+            ],
+            Self::LibraryVersion { .. } => vec![
+                "two Julias seem to be mixed in one directory: install this one again".to_owned(),
+            ],
+            Self::Choice(_) => vec!["close the quote in `--cc` or `JULIA_CC`".to_owned()],
+            Self::NoProgram { .. } => vec![
+                "give the full path in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose"
+                    .to_owned(),
+            ],
+            Self::NoLinker { triplet, .. } => vec![install(*triplet)],
+            Self::Ucrt { .. } => vec![
+                "use an msvcrt toolchain (`sysforge toolchain install`), or Julia 1.9 or newer, \
+                 which brings its own linker"
+                    .to_owned(),
+            ],
+            Self::Undefined { symbols, .. } => undefined_hints(symbols),
+            Self::Failed { source, .. } => {
+                let mut hints = source.hints();
+                hints.push("try another linker with `--cc` or `JULIA_CC`".to_owned());
+                hints
+            }
+            Self::Rejected { .. } => {
+                vec!["try another linker with `--cc` or `JULIA_CC`".to_owned()]
+            }
+            Self::Inspect(error) => error.hints(),
+            Self::NotAJulia { .. } => vec![
+                "give the directory that holds `bin` and `lib`, and the platform that this Julia \
+                 is for"
+                    .to_owned(),
+            ],
+            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Failed { source, .. } => source.evidence(),
+            Self::Undefined { evidence, .. } => evidence.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// The command that brings a linker for this platform.
+fn install(triplet: Triplet) -> String {
+    use sysforge_plan::Os;
+    match triplet.os() {
+        Os::Linux => "install a C compiler (`apt install gcc`, `dnf install gcc`, `apk add gcc \
+                      musl-dev`)"
+            .to_owned(),
+        Os::MacOs => {
+            "install the Command Line Tools (`xcode-select --install`), or an `ld64.lld`".to_owned()
+        }
+        Os::Windows => "install an msvcrt toolchain (`sysforge toolchain install`); on Debian \
+                        `apt install gcc-mingw-w64-x86-64 lld`"
+            .to_owned(),
+        Os::FreeBsd => "install a C compiler (`pkg install llvm`)".to_owned(),
+    }
+}
+
+fn undefined_hints(symbols: &[(String, Option<Home>)]) -> Vec<String> {
+    let any = |wanted| symbols.iter().any(|(_, home)| *home == wanted);
+    let mut hints = Vec::new();
+    if any(Some(Home::Julia)) {
+        hints.push(
+            "the object was emitted by another Julia than the one it is linked against: use the \
+             same for both"
+                .to_owned(),
+        );
+    }
+    if any(Some(Home::Compiler)) {
+        hints.push(
+            "these are the compiler's own helpers: link through a compiler driver, for instance \
+             with `JULIA_CC=gcc`"
+                .to_owned(),
+        );
+    }
+    if any(None) {
+        hints.push(
+            "code that calls a C function directly (`llvmcall`) needs that function's library: \
+             pass it on with `JULIA_CC=\"gcc /path/to/library.so\"`"
+                .to_owned(),
+        );
+    }
+    hints
+}

@@ -1,0 +1,185 @@
+//! Finding the linkers and compiler drivers of this machine. C compilers are found by the `cc`
+//! crate, as every Rust build finds them, and by the names that cross tools go by.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::link::linker::{driver_names, flavour_of};
+use sysforge_plan::link::{Flavour, Inventory};
+use sysforge_plan::{Arch, JuliaFacts, Os, Triplet};
+
+use crate::Environment;
+
+/// Versions of LLVM whose linkers are looked for under their own names (`ld.lld-19`).
+const LLVM_VERSIONS: std::ops::RangeInclusive<u32> = 14..=24;
+
+/// The platform that this Sysforge runs on.
+#[must_use]
+pub fn host() -> Option<Triplet> {
+    use std::env::consts::{ARCH, OS};
+    Triplet::of_host(ARCH, OS, cfg!(target_env = "musl"))
+}
+
+/// Everything that could link for `julia`'s platform.
+pub(super) fn inventory(
+    julia: &JuliaFacts,
+    environment: &Environment,
+    work_dir: &Path,
+) -> Inventory {
+    let triplet = julia.triplet;
+    let host = host();
+    let (plain, prefix) = match triplet.os() {
+        Os::MacOs => ("ld64.lld", "ld64.lld-"),
+        Os::Linux | Os::FreeBsd | Os::Windows => ("ld.lld", "ld.lld-"),
+    };
+    let newest = || {
+        let versions = LLVM_VERSIONS.rev();
+        versions
+            .map(|v| format!("{prefix}{v}"))
+            .find_map(|name| which(&name, environment))
+    };
+    Inventory {
+        // A foreign Julia's lld runs on that platform only.
+        julia_lld: (host == Some(triplet)).then(|| julia_lld(julia)).flatten(),
+        lld: which(plain, environment).or_else(newest),
+        mold: which("mold", environment).filter(|_| triplet.os() == Os::Linux),
+        drivers: drivers(triplet, host, environment, work_dir),
+    }
+}
+
+/// The lld of a Julia, where Julia itself looks for it (`base/linking.jl`).
+fn julia_lld(julia: &JuliaFacts) -> Option<PathBuf> {
+    let name = format!("lld{}", julia.triplet.os().conventions().exe_suffix);
+    let tools = julia.bindir.parent().map(|prefix| prefix.join("tools"));
+    let dirs = julia
+        .private_libexecdir
+        .iter()
+        .chain(&tools)
+        .chain([&julia.bindir]);
+    dirs.map(|dir| dir.join(&name)).find(|path| path.is_file())
+}
+
+fn drivers(
+    triplet: Triplet,
+    host: Option<Triplet>,
+    environment: &Environment,
+    work_dir: &Path,
+) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut add = |words: Vec<String>| {
+        // `cc` is mostly a link to one of the others: the same program is not tried twice.
+        let real = |words: &[String]| std::fs::canonicalize(&words[0]).ok();
+        if !found
+            .iter()
+            .any(|known| known[1..] == words[1..] && real(known) == real(&words))
+        {
+            found.push(words);
+        }
+    };
+    if let Some(words) = by_cc_crate(triplet, host, environment, work_dir) {
+        add(words);
+    }
+    for name in driver_names(triplet, host) {
+        if let Some(path) = which(&name, environment) {
+            add(vec![path.display().to_string()]);
+        }
+    }
+    // zig's own C runtime for Windows is the universal one, Julia's is msvcrt.
+    if triplet.os() != Os::Windows
+        && let Some(zig) = which("zig", environment)
+    {
+        add(vec![zig.display().to_string(), "cc".to_owned()]);
+    }
+    found
+}
+
+/// The compiler that the `cc` crate would use: `CC_<target>`, `CC`, or the name that is usual for
+/// the platform.
+fn by_cc_crate(
+    triplet: Triplet,
+    host: Option<Triplet>,
+    environment: &Environment,
+    work_dir: &Path,
+) -> Option<Vec<String>> {
+    // On any other system, the compiler for macOS would be asked from Apple's `xcrun`.
+    if triplet.os() == Os::MacOs && host.map(Triplet::os) != Some(Os::MacOs) {
+        return None;
+    }
+    let tool = cc::Build::new()
+        .set_envs_snapshot(environment.iter())
+        .target(rust_target(triplet))
+        .host(rust_target(host.unwrap_or(triplet)))
+        .opt_level(0)
+        .debug(false)
+        .cargo_metadata(false)
+        .cargo_warnings(false)
+        .no_default_flags(true)
+        .out_dir(work_dir)
+        .try_get_compiler()
+        .ok()?;
+    let program = which(&tool.path().display().to_string(), environment)?;
+    let arguments = tool
+        .args()
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = std::iter::once(program.display().to_string())
+        .chain(arguments)
+        .collect();
+    // Without a cross compiler the crate falls back on the machine's own.
+    let is_foreign = host != Some(triplet) && !words[0].contains(triplet.name());
+    let is_cc = matches!(flavour_of(&words), Flavour::Driver { .. });
+    (is_cc && !(is_foreign && environment.get("CC").is_none())).then_some(words)
+}
+
+/// A platform in Rust's spelling, which the `cc` crate speaks.
+const fn rust_target(triplet: Triplet) -> &'static str {
+    match (triplet.os(), triplet.arch()) {
+        (Os::Linux, Arch::X86_64) => "x86_64-unknown-linux-gnu",
+        (Os::Linux, Arch::I686) => "i686-unknown-linux-gnu",
+        (Os::Linux, Arch::Aarch64) => "aarch64-unknown-linux-gnu",
+        (Os::Linux, Arch::Armv7l) => "armv7-unknown-linux-gnueabihf",
+        (Os::Linux, Arch::Powerpc64le) => "powerpc64le-unknown-linux-gnu",
+        (Os::MacOs, Arch::Aarch64) => "aarch64-apple-darwin",
+        (Os::MacOs, _) => "x86_64-apple-darwin",
+        (Os::Windows, Arch::I686) => "i686-pc-windows-gnu",
+        (Os::Windows, _) => "x86_64-pc-windows-gnu",
+        (Os::FreeBsd, _) => "x86_64-unknown-freebsd",
+    }
+}
+
+/// Finds a program: a path as it is, a name in the directories of `PATH`.
+#[must_use]
+pub fn which(program: &str, environment: &Environment) -> Option<PathBuf> {
+    let suffixes: &[&str] = if cfg!(windows) {
+        &["", ".exe", ".cmd", ".bat"]
+    } else {
+        &[""]
+    };
+    let with_suffix = |path: PathBuf| {
+        let paths = suffixes.iter().map(move |suffix| {
+            let mut path = path.clone().into_os_string();
+            path.push(suffix);
+            PathBuf::from(path)
+        });
+        paths.into_iter().find(|path| is_program(path))
+    };
+    let path = Path::new(program);
+    if path.components().count() > 1 {
+        return with_suffix(std::path::absolute(path).ok()?);
+    }
+    let directories = std::env::split_paths(environment.get("PATH")?);
+    directories
+        .filter(|dir| dir.is_absolute())
+        .find_map(|dir| with_suffix(dir.join(program)))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}

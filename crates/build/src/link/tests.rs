@@ -1,0 +1,263 @@
+//! Links of small real objects with the real linkers of this machine.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sysforge_plan::link::{Family, LinkerChoice, Strategy};
+use sysforge_plan::{Class, Explain, JuliaFacts, JuliaVersion, Os, Reporter, Step, Triplet};
+
+use super::*;
+
+/// What the object of an image looks like from outside, in C.
+const IMAGE: &str = "
+extern void jl_throw(void *);
+char jl_system_image_data[] = \"data\";
+unsigned long long jl_system_image_size = 5;
+char jl_sysimg_fvars_base[1], jl_sysimg_gvars_base[1];
+int jl_sysimg_fvars_offsets[1] = {0}, jl_sysimg_gvars_offsets[1] = {0};
+int answer(void) { return 42; }
+void julia_f_1(void) { jl_throw(0); }
+";
+
+struct Lab {
+    dir: tempfile::TempDir,
+}
+
+impl Lab {
+    /// A directory whose name has what paths may have.
+    fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("link lab ü,")
+            .tempdir()
+            .unwrap();
+        let lab = Self { dir };
+        std::fs::create_dir_all(lab.path("lib/julia")).unwrap();
+        lab.compile(
+            "void jl_throw(void *e) {}",
+            &["-shared", "-Wl,-soname,libjulia.so.1"],
+            "lib/libjulia.so",
+        );
+        lab
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn compile(&self, source: &str, flags: &[&str], output: &str) {
+        let file = self.path("source.c");
+        std::fs::write(&file, source).unwrap();
+        let done = Command::new("gcc")
+            .args(flags)
+            .args(["-fPIC", "-o"])
+            .arg(self.path(output))
+            .arg(&file)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+
+    /// An archive, as Julia emits it.
+    fn object(&self, source: &str) -> PathBuf {
+        self.compile(source, &["-c"], "image.o");
+        let archive = self.path("image-o.a");
+        let _ = std::fs::remove_file(&archive);
+        let done = Command::new("ar")
+            .arg("rc")
+            .arg(&archive)
+            .arg(self.path("image.o"))
+            .status();
+        assert!(done.unwrap().success());
+        archive
+    }
+
+    fn job(&self, source: &str) -> LinkJob {
+        LinkJob {
+            objects: vec![self.object(source)],
+            output: self.path("dist/image.so"),
+            name: "image.so".to_owned(),
+            julia: JuliaFacts {
+                executable: self.path("bin/julia"),
+                version: JuliaVersion::new(1, 5, 3),
+                commit: String::new(),
+                triplet: Triplet::X86_64_LINUX_GNU,
+                bindir: self.path("bin"),
+                libdir: self.path("lib"),
+                private_libdir: self.path("lib/julia"),
+                private_libexecdir: None,
+                stdlib: self.path("share/julia/stdlib/v1.5"),
+                base_image: self.path("lib/julia/sys.so"),
+                cpu_name: "generic".to_owned(),
+                cpu_threads: 1,
+            },
+            linker: LinkerChoice::Auto,
+            strip: false,
+            exports: Vec::new(),
+            environment: Environment::new(std::env::vars_os()),
+            work_dir: self.path("work"),
+            log: self.path("work/link.log"),
+            timeout: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+async fn run(job: &LinkJob) -> Result<Linked, LinkError> {
+    let task = Reporter::silent().start(Step::Link, "test");
+    link(job, &Children::default(), &task).await
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[tokio::test]
+async fn an_image_is_linked_and_described() {
+    let lab = Lab::new();
+    let job = lab.job(IMAGE);
+    let linked = run(&job).await.unwrap();
+    let image = &linked.inspection;
+    assert_eq!(image.name.as_deref(), Some("image.so"));
+    assert!(
+        image.needed.contains(&"libjulia.so.1".to_owned()),
+        "{image:?}"
+    );
+    assert_eq!(image.run_paths, ["$ORIGIN", "$ORIGIN/julia"]);
+    assert_eq!(image.data_bytes, Some(5));
+    assert!(
+        image.exports.contains(&"answer".to_owned()),
+        "{:?}",
+        image.exports
+    );
+    assert!(
+        !image.exports.contains(&"julia_f_1".to_owned()),
+        "{:?}",
+        image.exports
+    );
+    assert_eq!(std::fs::read_dir(lab.path("dist")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn every_strategy_of_this_machine_is_the_one_that_ran() {
+    let lab = Lab::new();
+    for (strategy, family) in [
+        (Strategy::DriverLld, Some(Family::Lld)),
+        (Strategy::DriverMold, Some(Family::Mold)),
+        (Strategy::Driver, None),
+        (Strategy::Lld, Some(Family::Lld)),
+    ] {
+        for strip in [false, true] {
+            let job = LinkJob {
+                linker: LinkerChoice::Only(vec![strategy]),
+                strip,
+                ..lab.job(IMAGE)
+            };
+            match run(&job).await {
+                Ok(linked) => {
+                    assert_eq!(linked.strategy, strategy);
+                    assert_eq!(linked.inspection.linker, family, "{strategy}");
+                    assert_eq!(linked.inspection.stripped, strip, "{strategy}");
+                }
+                // The linker is not on this machine.
+                Err(LinkError::NoLinker { .. }) => {}
+                Err(error) => panic!("{strategy}: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_users_compiler_comes_before_all_and_may_carry_arguments() {
+    let lab = Lab::new();
+    let linker = LinkerChoice::parse("gcc -Wl,-z,now", Os::Linux).unwrap();
+    let linked = run(&LinkJob {
+        linker,
+        ..lab.job(IMAGE)
+    })
+    .await
+    .unwrap();
+    assert_eq!(linked.strategy, Strategy::Chosen);
+    assert!(
+        linked.program.ends_with("/gcc -Wl,-z,now"),
+        "{}",
+        linked.program
+    );
+}
+
+#[tokio::test]
+async fn a_missing_compiler_is_named() {
+    let lab = Lab::new();
+    let linker = LinkerChoice::parse("no-such-cc -v", Os::Linux).unwrap();
+    let error = run(&LinkJob {
+        linker,
+        ..lab.job(IMAGE)
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the compiler or linker `no-such-cc` was not found"
+    );
+    assert_eq!(error.class(), Class::Toolchain);
+}
+
+#[tokio::test]
+async fn a_missing_libjulia_is_named_with_where_it_was_sought() {
+    let lab = Lab::new();
+    std::fs::remove_file(lab.path("lib/libjulia.so")).unwrap();
+    let error = run(&lab.job(IMAGE)).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("Julia's library `libjulia` was not found in "),
+        "{error}"
+    );
+    assert!(error.contains("lib/julia"), "{error}");
+}
+
+#[tokio::test]
+async fn an_undefined_symbol_of_julia_is_found_before_linking() {
+    let lab = Lab::new();
+    let source = format!("{IMAGE} void jl_new_thing(void); void g(void) {{ jl_new_thing(); }}");
+    let error = run(&lab.job(&source)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "undefined symbols: `jl_new_thing` (should come from libjulia)"
+    );
+    assert!(is_empty(&lab.path("dist")));
+}
+
+#[tokio::test]
+async fn an_object_without_an_image_is_refused() {
+    let lab = Lab::new();
+    let error = run(&lab.job("void jl_throw(void*); void f(void) { jl_throw(0); }")).await;
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("it does not export `jl_system_image_data`"),
+        "{error}"
+    );
+    assert!(is_empty(&lab.path("dist")));
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_said_to_be_none() {
+    let lab = Lab::new();
+    let mut job = lab.job(IMAGE);
+    std::fs::write(&job.objects[0], "BC\u{c0}").unwrap();
+    let error = run(&job).await.unwrap_err().to_string();
+    assert!(error.contains("is not an object file"), "{error}");
+    job.objects = vec![lab.path("lib/libjulia.so")];
+    let error = run(&job).await.unwrap_err().to_string();
+    assert!(error.ends_with("it is a shared library"), "{error}");
+}
+
+#[tokio::test]
+async fn an_object_for_another_machine_is_refused() {
+    let lab = Lab::new();
+    let mut job = lab.job(IMAGE);
+    job.julia.triplet = Triplet::AARCH64_APPLE_DARWIN;
+    let error = run(&job).await.unwrap_err().to_string();
+    assert!(
+        error.ends_with("is for x86_64, ELF (Linux), not for aarch64-apple-darwin"),
+        "{error}"
+    );
+}

@@ -1,0 +1,226 @@
+//! Asking a Julia about itself: version, platform, layout. Nothing about a layout is assumed,
+//! since official, Debian's and Windows' Julias all differ.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Reporter, Step};
+
+use crate::environment::Environment;
+use crate::process::{Children, ProcessError, Program};
+
+const SCRIPT: &str = include_str!("julia/probe.jl");
+
+/// Marks the probe's own lines; anything else that is printed is passed over.
+const PREFIX: &str = "sysforge-probe:";
+
+/// A Julia that says nothing within this time is broken.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The Julia cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// There is no Julia at this path.
+    #[error("there is no Julia at {}", .path.display())]
+    NotThere {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// It does not run.
+    #[error("the Julia at {} does not run", .path.display())]
+    DoesNotRun {
+        /// The executable.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: ProcessError,
+    },
+    /// It answered something that is not understood.
+    #[error("the Julia at {} gave no usable answer about `{about}`", .path.display())]
+    Unclear {
+        /// The executable.
+        path: PathBuf,
+        /// What was asked.
+        about: &'static str,
+        /// Why the answer is of no use, if it gave one.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl Explain for ProbeError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotThere { .. } => Class::Usage,
+            Self::DoesNotRun { source, .. } => source.class_in(Class::Julia),
+            Self::Unclear { .. } => Class::Julia,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotThere { .. } => vec![
+                "`--julia` takes a Julia's folder or its executable, or a version to be fetched \
+                 such as `--julia 1.12`"
+                    .to_owned(),
+            ],
+            Self::DoesNotRun { source, .. } => source.hints(),
+            Self::Unclear { .. } => {
+                vec!["is it a complete Julia, 1.5 or newer? Try `julia --version`".to_owned()]
+            }
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::DoesNotRun { source, .. } => source.evidence(),
+            _ => None,
+        }
+    }
+}
+
+/// The executable of the Julia at `path`: itself, or `bin/julia` below it.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
+    let name = if cfg!(windows) { "julia.exe" } else { "julia" };
+    let candidates = [
+        path.to_owned(),
+        path.join("bin").join(name),
+        path.join(name),
+    ];
+    candidates
+        .into_iter()
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| ProbeError::NotThere {
+            path: path.to_owned(),
+        })
+}
+
+/// Asks the Julia `executable` about itself.
+///
+/// # Errors
+///
+/// If it does not run, or answers nothing usable.
+pub async fn probe(
+    executable: &Path,
+    environment: &Environment,
+    children: &Children,
+    reporter: &Reporter,
+) -> Result<JuliaFacts, ProbeError> {
+    let task = reporter.start(Step::Probe, executable.display().to_string());
+    let does_not_run = |source| ProbeError::DoesNotRun {
+        path: executable.to_owned(),
+        source,
+    };
+    let scratch = tempfile::tempdir().map_err(|source| {
+        does_not_run(ProcessError::Log {
+            log: std::env::temp_dir(),
+            source,
+        })
+    })?;
+    let script = scratch.path().join("probe.jl");
+    std::fs::write(&script, SCRIPT).map_err(|source| {
+        does_not_run(ProcessError::Log {
+            log: script.clone(),
+            source,
+        })
+    })?;
+    let program = Program::new(
+        executable,
+        environment.for_julia(),
+        scratch.path().join("probe.log"),
+    )
+    .args(["--startup-file=no", "--history-file=no", "--color=no"])
+    .arg(&script)
+    .arg(PREFIX)
+    .timeout(Some(LIMIT));
+    let said = children.run(&program, &task).await.map_err(|mut error| {
+        forget_log(&mut error);
+        does_not_run(error)
+    })?;
+    let facts = read(executable, &said.stdout)?;
+    task.done(format!("Julia {} for {}", facts.version, facts.triplet));
+    Ok(facts)
+}
+
+/// The log lies in a folder that is gone by the time anyone could look.
+fn forget_log(error: &mut ProcessError) {
+    if let ProcessError::Failed { evidence, .. } | ProcessError::TimedOut { evidence, .. } = error {
+        evidence.log = None;
+    }
+}
+
+fn read(executable: &Path, stdout: &str) -> Result<JuliaFacts, ProbeError> {
+    let answers: BTreeMap<&str, &str> = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix(PREFIX)?.split_once('='))
+        .collect();
+    let unclear = |about, source| ProbeError::Unclear {
+        path: executable.to_owned(),
+        about,
+        source,
+    };
+    let answer = |about: &'static str| {
+        answers
+            .get(about)
+            .copied()
+            .filter(|a| !a.is_empty())
+            .ok_or_else(|| unclear(about, None))
+    };
+    Ok(JuliaFacts {
+        executable: executable.to_owned(),
+        version: answer("version")?
+            .parse()
+            .map_err(|e| unclear("version", Some(Box::new(e))))?,
+        commit: answers
+            .get("commit")
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
+        triplet: answer("machine")?
+            .parse()
+            .map_err(|e| unclear("machine", Some(Box::new(e))))?,
+        bindir: answer("bindir")?.into(),
+        libdir: answer("libdir")?.into(),
+        private_libdir: answer("private_libdir")?.into(),
+        private_libexecdir: answers.get("private_libexecdir").map(PathBuf::from),
+        stdlib: answer("stdlib")?.into(),
+        base_image: answer("base_image")?.into(),
+        cpu_name: answer("cpu_name")?.to_owned(),
+        cpu_threads: answers
+            .get("cpu_threads")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_its_own_lines_and_passes_over_others() {
+        let stdout = "a banner\nsysforge-probe:version=1.5.3\nsysforge-probe:commit=\n\
+                      sysforge-probe:machine=x86_64-pc-linux-gnu\nsysforge-probe:bindir=/j/bin\n\
+                      sysforge-probe:libdir=/j/lib\nsysforge-probe:private_libdir=/j/lib/julia\n\
+                      sysforge-probe:stdlib=/j/s\nsysforge-probe:base_image=/j/lib/julia/sys.so\n\
+                      sysforge-probe:cpu_name=generic\nsysforge-probe:cpu_threads=2\n";
+        let facts = read(Path::new("/j/bin/julia"), stdout).unwrap();
+        assert_eq!(facts.version.to_string(), "1.5.3");
+        assert_eq!(facts.triplet.name(), "x86_64-linux-gnu");
+        assert_eq!((facts.commit.as_str(), facts.cpu_threads), ("", 2));
+    }
+
+    #[test]
+    fn says_which_answer_is_missing() {
+        let error = read(Path::new("/j/bin/julia"), "hello\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the Julia at /j/bin/julia gave no usable answer about `version`"
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! The build directory: where a build's statements, object, image, records and logs lie. One
+//! folder for each build identifier, locked while a build runs in it.
+
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sysforge_plan::{BuildId, Class, Explain, explain};
+
+/// The folder of one build.
+#[derive(Debug)]
+pub struct WorkDir {
+    root: PathBuf,
+    // Held as long as this value lives; the system releases it however the process ends.
+    _lock: File,
+}
+
+/// The build directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkDirError {
+    /// A file could not be written or read.
+    #[error("could not {action} {}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another Sysforge builds the same thing at this moment.
+    #[error("another Sysforge is building in {}", .path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An earlier step has not been done.
+    #[error("the step `{step}` has not been done for this build")]
+    Missing {
+        /// The step.
+        step: &'static str,
+    },
+    /// A record of an earlier step cannot be read.
+    #[error("the record {} is damaged", .path.display())]
+    Damaged {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Explain for WorkDirError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Busy { .. } | Self::Missing { .. } => Class::Usage,
+            Self::Damaged { .. } => Class::Machine,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Busy { .. } => vec!["wait for it, or use another `--build-dir`".to_owned()],
+            Self::Missing { step } => {
+                vec![format!(
+                    "run `sysforge {step}` first, or `sysforge build` for all steps"
+                )]
+            }
+            Self::Damaged { .. } => vec!["run `sysforge build` again; it starts afresh".to_owned()],
+        }
+    }
+}
+
+/// Attaches what was tried to an I/O error.
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WorkDirError {
+    let path = path.to_owned();
+    move |source| WorkDirError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+impl WorkDir {
+    /// Opens the folder of the build `id` below `base`, making it if need be, and locks it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or another process has it.
+    pub fn open(base: &Path, id: &BuildId) -> Result<Self, WorkDirError> {
+        let root = base.join(id.as_str());
+        std::fs::create_dir_all(root.join("logs")).map_err(io("create", &root))?;
+        // The build directory lies in the project: keep it out of version control.
+        let ignore = base.join(".gitignore");
+        if !ignore.exists() {
+            std::fs::write(&ignore, "*\n").map_err(io("write", &ignore))?;
+        }
+        let path = root.join("lock");
+        let lock = File::create(&path).map_err(io("create", &path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(WorkDirError::Busy { path: root }),
+            Err(TryLockError::Error(source)) => Err(WorkDirError::Io {
+                action: "lock",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file or folder in it.
+    #[must_use]
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The log of a step.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Writes a file so that it is there whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf, WorkDirError> {
+        let path = self.path(name);
+        let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(io("write", &path))?;
+        file.write_all(contents.as_bytes())
+            .map_err(io("write", &path))?;
+        file.persist(&path)
+            .map_err(|error| io("write", &path)(error.error))?;
+        Ok(path)
+    }
+
+    /// Writes the record of a step.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn record(&self, step: &'static str, record: &impl Serialize) -> Result<(), WorkDirError> {
+        let mut json = serde_json::to_string_pretty(record).unwrap_or_default();
+        json.push('\n');
+        self.write(&format!("{step}.json"), &json).map(drop)
+    }
+
+    /// Reads the record of a step.
+    ///
+    /// # Errors
+    ///
+    /// If the step has not been done, or its record cannot be read.
+    pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
+        let path = self.path(format!("{step}.json"));
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(WorkDirError::Missing { step });
+            }
+            Err(source) => {
+                return Err(WorkDirError::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
+        };
+        serde_json::from_str(&text).map_err(|source| WorkDirError::Damaged { path, source })
+    }
+
+    /// Forgets what an earlier run of these steps left, records first, so that nothing half-made
+    /// can be taken for whole.
+    ///
+    /// # Errors
+    ///
+    /// If something is there and cannot be removed.
+    pub fn forget(&self, names: &[&str]) -> Result<(), WorkDirError> {
+        for name in names {
+            let path = self.path(name);
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::{JuliaVersion, Triplet};
+
+    use super::*;
+
+    fn id() -> BuildId {
+        BuildId::new(
+            "x",
+            &JuliaVersion::new(1, 5, 3),
+            Triplet::X86_64_LINUX_GNU,
+            None,
+        )
+    }
+
+    #[test]
+    fn a_second_build_of_the_same_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let first = WorkDir::open(base.path(), &id()).unwrap();
+        let second = WorkDir::open(base.path(), &id());
+        assert!(matches!(second, Err(WorkDirError::Busy { .. })));
+        drop(first);
+        assert!(WorkDir::open(base.path(), &id()).is_ok());
+    }
+
+    #[test]
+    fn records_read_back_and_missing_ones_name_the_step() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        let missing = work.recorded::<Vec<u32>>("trace").unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "the step `trace` has not been done for this build"
+        );
+        work.record("trace", &vec![1, 2]).unwrap();
+        assert_eq!(work.recorded::<Vec<u32>>("trace").unwrap(), [1, 2]);
+        work.forget(&["trace.json", "nothing"]).unwrap();
+        assert!(work.recorded::<Vec<u32>>("trace").is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! What can be typed. What is meant by it is the business of the commands.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+Examples:
+  sysforge plan                      what would be built
+  sysforge build                     build the image of the project in this folder
+  sysforge build --julia lts         … for another Julia
+  sysforge bench                     how fast it is, with and without the image
+
+Exit codes:
+  0 done · 1 a bug in Sysforge · 2 usage or configuration · 3 acquiring failed ·
+  4 toolchain or linker failed · 5 Julia failed · 6 the image failed its check ·
+  7 publishing or installing failed · 8 the machine gave out (disk, permissions) ·
+  130 Ctrl-C · 143 SIGTERM";
+
+/// Builds Julia sysimages for Linux, macOS and Windows, proves them, and ships them to releases.
+#[derive(Debug, Parser)]
+#[command(name = "sysforge", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The Julia project's folder [default: this one, or the nearest above with a Project.toml]
+    #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_PROJECT")]
+    pub(crate) project: Option<PathBuf>,
+
+    /// The Julia: a version, range or channel (1.12, ^1.6, lts, manifest, …), `system`, or a
+    /// folder or executable; may be repeated [default: from Sysimage.toml]
+    #[arg(
+        long,
+        global = true,
+        value_name = "REQUEST",
+        env = "SYSFORGE_JULIA",
+        value_delimiter = ','
+    )]
+    pub(crate) julia: Vec<String>,
+
+    /// Where Julias come from: a base address or a folder that holds bin/versions.json
+    /// [default: Julia's own server]
+    #[arg(long, global = true, value_name = "URL|DIR", env = "SYSFORGE_MIRROR")]
+    pub(crate) mirror: Option<String>,
+
+    /// Where fetched Julias and toolchains are kept [default: the user's cache directory]
+    #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_STORE")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Where builds work and leave their logs [default: .sysforge in the project]
+    #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_BUILD_DIR")]
+    pub(crate) build_dir: Option<PathBuf>,
+
+    /// Use only what is in the store already
+    #[arg(long, global = true, env = "SYSFORGE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    pub(crate) offline: bool,
+
+    /// Print results as JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Show what Julia and the linker print
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Whether to use colour (NO_COLOR and CLICOLOR_FORCE count, too)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    pub(crate) fn write_global(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what would be built, where, and from which Julia
+    Plan(Selection),
+    /// Build, check and pack the image: all steps for this machine's platform
+    Build(BuildArgs),
+    /// Record precompile statements by running the workloads (first step)
+    Trace(StepArgs),
+    /// Emit the object file from the recorded statements (second step)
+    Emit(StepArgs),
+    /// Link the image from the object file (third step)
+    Link(StepArgs),
+    /// Load an image and prove it: packages, workloads, residual compilations (fourth step)
+    Check(ImageArgs),
+    /// Pack the checked image with its receipt (last step)
+    Pack(PackArgs),
+    /// Measure latency with and without an image
+    Bench(BenchArgs),
+}
+
+/// Which builds of the plan.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selection {
+    /// Build identifiers or globs, such as '*-linux-gnu' [default: all for this machine]
+    #[arg(value_name = "BUILD_ID")]
+    pub(crate) select: Vec<String>,
+}
+
+/// How Julia and the linker are driven.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Driving {
+    /// Fail if a statement cannot be replayed
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Remove symbols and debug sections from the image
+    #[arg(long)]
+    pub(crate) strip: bool,
+
+    /// The C compiler or linker, with arguments if need be [default: found by itself]
+    #[arg(long, value_name = "COMMAND", env = "JULIA_CC")]
+    pub(crate) cc: Option<String>,
+
+    /// Code-generation threads of Julia 1.9 and later [default: one per CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) image_threads: Option<u32>,
+
+    /// Stop a Julia or linker that takes longer than this
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: Option<u64>,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+    #[command(flatten)]
+    pub(crate) out: Out,
+}
+
+/// Where archives go.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Out {
+    /// Where archives, receipts and checksums go [default: dist in the project]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of the steps that work on a build.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StepArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImageArgs {
+    /// The image [default: the one that was linked last]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: Option<PathBuf>,
+    /// The build that the image belongs to, where the plan has several
+    #[arg(long = "build", value_name = "BUILD_ID")]
+    pub(crate) select: Vec<String>,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+}
+
+/// Arguments of `pack`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PackArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) out: Out,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// How many fresh processes to measure, with and without the image
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) samples: u32,
+}

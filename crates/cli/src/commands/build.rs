@@ -1,0 +1,97 @@
+//! `sysforge build`: every step, for every selected build of this machine's platform.
+
+use serde::Serialize;
+use sysforge_plan::Receipt;
+
+use crate::args::BuildArgs;
+use crate::failure::Outcome;
+use crate::pipeline::{self, Forge};
+use crate::progress::seconds;
+use crate::session::Session;
+
+/// One build's result, for `--json`.
+#[derive(Serialize)]
+struct Built {
+    archive: std::path::PathBuf,
+    size: u64,
+    sha256: sysforge_plan::Sha256,
+    receipt_file: std::path::PathBuf,
+    image: std::path::PathBuf,
+    receipt: Receipt,
+    /// Wall time of the whole build, and of it the time in which no child process ran, in seconds.
+    wall_s: f64,
+    own_s: f64,
+}
+
+pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let mut results = Vec::new();
+    for build in &planned.plan.builds {
+        session.terminal.heading(&format!("Building {}", build.id));
+        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+        let dist = forge.dist(args.out.out.as_deref());
+        let (packed, receipt) = forge.run(&dist).await?;
+        let wall = session.started.elapsed();
+        let own = wall.saturating_sub(session.children.time());
+        say_result(session, &packed, &receipt, wall);
+        results.push(Built {
+            archive: packed.archive,
+            size: packed.size,
+            sha256: packed.sha256,
+            receipt_file: packed.receipt,
+            image: forge.image(),
+            receipt,
+            wall_s: wall.as_secs_f64(),
+            own_s: own.as_secs_f64(),
+        });
+    }
+    if session.global.json {
+        session.terminal.json(&results);
+    } else {
+        for result in &results {
+            session.terminal.data(&result.archive.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+fn say_result(
+    session: &Session,
+    packed: &sysforge_pack::Packed,
+    receipt: &Receipt,
+    wall: std::time::Duration,
+) {
+    let terminal = session.terminal;
+    let failed = &receipt.statements.failed;
+    for unreplayed in failed.iter().take(5) {
+        terminal.warning(
+            &format!(
+                "not replayed: {}: {}",
+                unreplayed.reason, unreplayed.statement
+            ),
+            None,
+        );
+    }
+    if failed.len() > 5 {
+        terminal.warning(
+            &format!(
+                "and {} more statements; the receipt lists them",
+                failed.len() - 5
+            ),
+            None,
+        );
+    }
+    let residuals = match receipt.check.residuals.len() {
+        0 => "nothing left to compile".to_owned(),
+        1 => "1 statement left to compile".to_owned(),
+        count => format!("{count} statements left to compile"),
+    };
+    terminal.heading(&format!(
+        "Built {} in {}: image {} MB, archive {} MB, {residuals}",
+        receipt.build_id,
+        seconds(wall),
+        receipt.image.size / 1_000_000,
+        packed.size / 1_000_000
+    ));
+}

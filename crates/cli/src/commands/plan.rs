@@ -1,0 +1,53 @@
+//! `sysforge plan`: what would be built.
+
+use std::fmt::Write;
+
+use sysforge_plan::Plan;
+use sysforge_plan::plan::PlannedJulia;
+
+use crate::args::Selection;
+use crate::failure::Outcome;
+use crate::pipeline;
+use crate::session::Session;
+
+pub(crate) async fn run(selection: &Selection, session: &Session) -> Outcome {
+    let planned = pipeline::plan(session, &selection.select).await?;
+    if session.global.json {
+        session.terminal.json(&planned.plan);
+    } else {
+        session.terminal.data(&text(&planned.plan));
+    }
+    Ok(())
+}
+
+fn text(plan: &Plan) -> String {
+    let mut text = String::new();
+    for build in &plan.builds {
+        let julia = match &build.julia {
+            PlannedJulia::Catalogue { request, choice } => {
+                format!("{} (`{request}`), {}", choice.version, choice.file.url)
+            }
+            PlannedJulia::Given { executable, build } => {
+                format!("{}, {}", build.version, executable.display())
+            }
+        };
+        let packages: Vec<_> = plan.packages.iter().map(|p| p.name.as_str()).collect();
+        let others = plan.closure.len().saturating_sub(packages.len());
+        let _ = writeln!(text, "{}", build.id);
+        let _ = writeln!(text, "  julia     {julia}");
+        let _ = writeln!(text, "  platform  {}", build.triplet);
+        let _ = writeln!(
+            text,
+            "  packages  {} (and {others} that they need)",
+            packages.join(", ")
+        );
+        let _ = writeln!(text, "  cpu       {}", build.cpu.target);
+        let _ = writeln!(
+            text,
+            "  archive   {}.{}",
+            build.id,
+            build.archive.extension()
+        );
+    }
+    text
+}

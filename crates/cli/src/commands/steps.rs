@@ -1,0 +1,116 @@
+//! `sysforge trace|emit|link|check|pack`: the steps of a build, one by one, for those who script
+//! them. Each goes on from what the one before recorded in the build directory.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::args::{Driving, ImageArgs, PackArgs, StepArgs};
+use crate::failure::{CliError, Outcome};
+use crate::pipeline::{self, Forge};
+use crate::session::{Session, absolute};
+
+pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    for build in &planned.plan.builds {
+        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+        let statements = forge.trace().await?;
+        if session.global.json {
+            session
+                .terminal
+                .json(&json!({ "build_id": build.id, "statements": statements }));
+        } else {
+            session.terminal.data(&statements.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    for build in &planned.plan.builds {
+        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+        let emitted = forge.emit().await?;
+        if session.global.json {
+            session.terminal.json(&emitted);
+        } else {
+            session.terminal.data(&emitted.object.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn link(args: &StepArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    for build in &planned.plan.builds {
+        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+        let linked = forge.link().await?;
+        if session.global.json {
+            session.terminal.json(&linked);
+        } else {
+            session.terminal.data(&forge.image().display().to_string());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.select).await?;
+    for build in &planned.plan.builds {
+        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+        let image = image_of(args, &forge)?;
+        let record = forge.check(&image).await?;
+        if image == forge.image() {
+            forge.record_check(&record)?;
+        }
+        if session.global.json {
+            session.terminal.json(&record);
+        } else {
+            session.terminal.data(&format!(
+                "{}: loads, holds {}, {} residual statements",
+                image.display(),
+                record.loaded.join(", "),
+                record.residuals.len()
+            ));
+            for residual in &record.residuals {
+                session
+                    .terminal
+                    .say(&format!("  still compiled: {residual}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The image that was named, or else the build's own.
+pub(crate) fn image_of(args: &ImageArgs, forge: &Forge<'_>) -> Result<PathBuf, CliError> {
+    let image = args
+        .image
+        .as_deref()
+        .map_or_else(|| forge.image(), absolute);
+    if image.is_file() {
+        Ok(image)
+    } else {
+        Err(CliError::NoImage(image))
+    }
+}
+
+pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    for build in &planned.plan.builds {
+        let forge = Forge::open(session, &planned, build, &Driving::default()).await?;
+        let dist = forge.dist(args.out.out.as_deref());
+        let packing = forge.start_packing(&dist)?;
+        let (packed, receipt) = forge.finish_packing(packing).await?;
+        if session.global.json {
+            session.terminal.json(&receipt);
+        } else {
+            session.terminal.data(&packed.archive.display().to_string());
+        }
+    }
+    Ok(())
+}

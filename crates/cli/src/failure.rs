@@ -1,0 +1,90 @@
+//! The one error type of the commands: any room's typed error, kept until it is rendered.
+
+use sysforge_plan::{Class, Explain};
+
+/// A command failed.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Box<dyn Explain>);
+
+impl<E: Explain> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.0.class().exit_code()
+    }
+}
+
+/// What a command returns.
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// A failure of the command line's own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// There is no project.
+    #[error("there is no Project.toml in {} or above", .0.display())]
+    NoProject(std::path::PathBuf),
+    /// A file of the project cannot be read.
+    #[error("could not read {}", .path.display())]
+    Unreadable {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine is of no kind that Julia is published for.
+    #[error("Julia is not published for this machine ({arch}, {os})")]
+    Platform {
+        arch: &'static str,
+        os: &'static str,
+    },
+    /// The given Julia is not the planned one.
+    #[error("the Julia at hand is {found}, but {planned} was planned")]
+    OtherJulia { found: String, planned: String },
+    /// No place for the store can be found.
+    #[error("this user has no home directory to keep the store in")]
+    NoHome,
+    /// The given Julia cannot be found.
+    #[error("there is no `julia` on the search path")]
+    NoSystemJulia,
+    /// `--cc` or `JULIA_CC` cannot be read.
+    #[error(transparent)]
+    Compiler(#[from] sysforge_plan::link::linker::NotWords),
+    /// An image to be worked on is missing.
+    #[error("there is no image at {}", .0.display())]
+    NoImage(std::path::PathBuf),
+}
+
+impl Explain for CliError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unreadable { source, .. } => {
+                sysforge_plan::explain::io_class(source, Class::Usage)
+            }
+            Self::OtherJulia { .. } => Class::Julia,
+            _ => Class::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NoProject(_) => {
+                "run Sysforge in the folder of your Julia project, or name it with `--project DIR`"
+                    .to_owned()
+            }
+            Self::Platform { .. } => {
+                "an installed Julia can still be used with `--julia DIR`".to_owned()
+            }
+            Self::NoHome => "name a place for the store with `--store DIR`".to_owned(),
+            Self::NoSystemJulia => {
+                "install Julia, or let Sysforge fetch one, for instance `--julia release`"
+                    .to_owned()
+            }
+            Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
+            Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
+            Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
+        }]
+    }
+}

@@ -1,0 +1,246 @@
+//! Renders events: bars and spinners where there is a terminal; plain lines and a heartbeat where
+//! there is none (CI services kill silent jobs).
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use sysforge_plan::event::Outcome;
+use sysforge_plan::{Event, Reporter, Step};
+
+use crate::terminal::Terminal;
+
+/// Without a terminal, a task that is still running says so this often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Shows what goes on. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    state: Arc<Mutex<State>>,
+    bars: Option<MultiProgress>,
+}
+
+struct State {
+    terminal: Terminal,
+    verbose: bool,
+    tasks: BTreeMap<u64, Running>,
+}
+
+struct Running {
+    step: Step,
+    subject: String,
+    since: Instant,
+    said: Instant,
+    last_line: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(crate) fn new(terminal: Terminal, verbose: bool) -> Self {
+        let interactive = std::io::stderr().is_terminal() && !terminal.quiet;
+        let bars = interactive.then(MultiProgress::new);
+        let tasks = BTreeMap::new();
+        Self {
+            state: Arc::new(Mutex::new(State {
+                terminal,
+                verbose,
+                tasks,
+            })),
+            bars,
+        }
+    }
+
+    /// A reporter that renders here.
+    pub(crate) fn reporter(&self) -> Reporter {
+        let progress = self.clone();
+        Reporter::new(move |event| progress.show(event))
+    }
+
+    /// Says that running tasks still run. To be called every now and then.
+    pub(crate) fn beat(&self) {
+        if self.bars.is_some() {
+            return;
+        }
+        let mut state = self.lock();
+        let terminal = state.terminal;
+        for task in state.tasks.values_mut() {
+            if task.said.elapsed() >= HEARTBEAT {
+                task.said = Instant::now();
+                let line = match task.last_line.as_str() {
+                    "" => String::new(),
+                    line => format!(": {}", shortened(line, 80)),
+                };
+                terminal.say(&format!(
+                    "  {:<9} {}, {} so far{line}",
+                    task.step,
+                    task.subject,
+                    seconds(task.since.elapsed())
+                ));
+            }
+        }
+    }
+
+    /// Removes every bar, so that other text can follow.
+    pub(crate) fn clear(&self) {
+        if let Some(bars) = &self.bars {
+            let _ = bars.clear();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints a line above the bars, if there are any.
+    fn print(&self, terminal: Terminal, act: impl FnOnce(Terminal)) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| act(terminal)),
+            None => act(terminal),
+        }
+    }
+
+    fn show(&self, event: Event) {
+        let mut state = self.lock();
+        let terminal = state.terminal;
+        match event {
+            Event::Started {
+                task,
+                step,
+                subject,
+            } => {
+                let bar = self.bars.as_ref().map(|bars| {
+                    let bar = bars.add(ProgressBar::new_spinner());
+                    bar.set_style(spinner());
+                    bar.set_prefix(format!("{step:<9} {subject}"));
+                    bar.enable_steady_tick(Duration::from_millis(120));
+                    bar
+                });
+                let now = Instant::now();
+                let (since, said) = (now, now);
+                let running = Running {
+                    step,
+                    subject,
+                    since,
+                    said,
+                    last_line: String::new(),
+                    bar,
+                };
+                state.tasks.insert(task, running);
+            }
+            Event::Progress { task, done, total } => {
+                if let Some(bar) = state.tasks.get(&task).and_then(|task| task.bar.as_ref()) {
+                    if let Some(total) = total
+                        && bar.length() != Some(total)
+                    {
+                        bar.set_length(total);
+                        bar.set_style(bytes());
+                    }
+                    bar.set_position(done);
+                } else if let Some(task) = state.tasks.get_mut(&task) {
+                    task.last_line = match total {
+                        Some(total) => format!("{} of {} MB", done / 1_000_000, total / 1_000_000),
+                        None => format!("{} MB", done / 1_000_000),
+                    };
+                }
+            }
+            Event::Line { task, line } => {
+                let verbose = state.verbose;
+                if let Some(running) = state.tasks.get_mut(&task) {
+                    if let Some(bar) = &running.bar {
+                        bar.set_message(shortened(&line, 60));
+                    }
+                    running.last_line.clone_from(&line);
+                    if verbose {
+                        let step = running.step;
+                        self.print(terminal, |t| t.say(&format!("  {step:<9} | {line}")));
+                    }
+                }
+            }
+            Event::Finished {
+                task,
+                outcome,
+                summary,
+            } => {
+                let Some(running) = state.tasks.remove(&task) else {
+                    return;
+                };
+                if let Some(bar) = running.bar {
+                    bar.finish_and_clear();
+                }
+                let Running {
+                    step,
+                    subject,
+                    since,
+                    ..
+                } = running;
+                let took = seconds(since.elapsed());
+                let line = match outcome {
+                    Outcome::Done => format!("  {step:<9} {subject}: {summary} ({took})"),
+                    Outcome::Reused => format!("  {step:<9} {subject}: {summary} (reused)"),
+                    // The error that follows says what happened.
+                    Outcome::Aborted => return,
+                };
+                self.print(terminal, |t| t.say(&line));
+            }
+            Event::Note { text } => self.print(terminal, |t| t.say(&format!("  {text}"))),
+            Event::Warning { text, hint } => {
+                self.print(terminal, |t| t.warning(&text, hint.as_deref()));
+            }
+        }
+    }
+}
+
+fn spinner() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn bytes() -> ProgressStyle {
+    ProgressStyle::with_template(
+        "{spinner} {prefix} [{bar:24}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .progress_chars("=> ")
+}
+
+/// A duration for people: tenths of seconds where they matter.
+pub(crate) fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..120 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => HumanDuration(duration).to_string(),
+    }
+}
+
+/// At most `width` characters of a line, without control characters: what a child prints must not
+/// move our cursor.
+fn shortened(line: &str, width: usize) -> String {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    let mut text: String = plain
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(width)
+        .collect();
+    if plain.chars().count() > width {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_children_are_made_harmless() {
+        assert_eq!(shortened("\u{1b}[31mred\u{1b}[0m\ttab", 60), "redtab");
+        assert_eq!(shortened("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(300)), "5 minutes");
+    }
+}

@@ -1,0 +1,130 @@
+//! One run of Sysforge: the environment and the options, read once, as values for the rooms.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
+use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Store};
+use sysforge_build::{Children, Environment};
+use sysforge_plan::{Reporter, Triplet};
+
+use crate::args::Global;
+use crate::failure::{CliError, Failure};
+use crate::progress::Progress;
+use crate::terminal::Terminal;
+
+/// The surroundings of a command.
+pub(crate) struct Session {
+    pub(crate) terminal: Terminal,
+    pub(crate) progress: Progress,
+    pub(crate) reporter: Reporter,
+    pub(crate) environment: Environment,
+    pub(crate) children: Children,
+    pub(crate) global: Global,
+    pub(crate) started: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(global: &Global) -> Self {
+        global.color.write_global();
+        let terminal = Terminal {
+            quiet: global.quiet,
+        };
+        let progress = Progress::new(terminal, global.verbose);
+        Self {
+            terminal,
+            reporter: progress.reporter(),
+            progress,
+            environment: Environment::new(std::env::vars_os()),
+            children: Children::default(),
+            global: global.clone(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Keeps saying that long tasks still run, until it is dropped.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        let progress = self.progress.clone();
+        Heartbeat(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                progress.beat();
+            }
+        }))
+    }
+
+    /// The platform of this machine.
+    pub(crate) fn host() -> Result<Triplet, CliError> {
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        Triplet::of_host(arch, os, cfg!(target_env = "musl")).ok_or(CliError::Platform { arch, os })
+    }
+
+    /// The store's folder: where it was named, else the user's cache directory.
+    pub(crate) fn store_path(&self) -> Result<PathBuf, CliError> {
+        if let Some(store) = &self.global.store {
+            return Ok(absolute(store));
+        }
+        let strategy = choose_app_strategy(AppStrategyArgs {
+            top_level_domain: String::new(),
+            author: String::new(),
+            app_name: "sysforge".to_owned(),
+        });
+        Ok(strategy.map_err(|_| CliError::NoHome)?.cache_dir())
+    }
+
+    /// The way to Julias.
+    pub(crate) fn acquirer(&self) -> Result<Acquirer, Failure> {
+        let mirror = match &self.global.mirror {
+            Some(text) => text.parse::<Mirror>()?,
+            None => Mirror::default(),
+        };
+        let store = Store::open(self.store_path()?);
+        Ok(Acquirer::new(
+            store,
+            mirror,
+            self.network(),
+            self.reporter.clone(),
+        ))
+    }
+
+    fn network(&self) -> Network {
+        let variable = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| self.environment.get(name));
+            values
+                .find(|value| !value.is_empty())
+                .map(|value| value.to_string_lossy().into_owned())
+        };
+        let all = variable(&["ALL_PROXY", "all_proxy"]);
+        // As curl does, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
+        let http = variable(&["http_proxy"]).or_else(|| all.clone());
+        let https = variable(&["HTTPS_PROXY", "https_proxy"]).or(all);
+        let proxies = match (&http, &https) {
+            (None, None) => Proxies::System,
+            _ => Proxies::Explicit {
+                http,
+                https,
+                except: variable(&["NO_PROXY", "no_proxy"]),
+            },
+        };
+        Network {
+            proxies,
+            ca_file: variable(&["SSL_CERT_FILE"]).map(PathBuf::from),
+            offline: self.global.offline,
+            ..Network::default()
+        }
+    }
+}
+
+/// See [`Session::heartbeat`].
+pub(crate) struct Heartbeat(tokio::task::JoinHandle<()>);
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A path that means the same wherever a child starts.
+pub(crate) fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

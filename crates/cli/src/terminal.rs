@@ -1,0 +1,141 @@
+//! The one printer. Data goes to standard output; talk, hints and errors to standard error.
+//! Meaning never depends on colour.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use sysforge_plan::Explain;
+
+use crate::failure::Failure;
+
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// What is printed where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    /// Only errors and data.
+    pub(crate) quiet: bool,
+}
+
+impl Terminal {
+    /// Prints data on standard output. A reader that has gone away (`sysforge plan | head`) is no
+    /// error.
+    pub(crate) fn data(self, text: &str) {
+        let mut out = anstream::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| {
+            if text.ends_with('\n') {
+                Ok(())
+            } else {
+                out.write_all(b"\n")
+            }
+        });
+        let _ = out.flush();
+    }
+
+    /// Prints a value as indented JSON on standard output.
+    pub(crate) fn json(self, value: &impl serde::Serialize) {
+        self.data(&serde_json::to_string_pretty(value).unwrap_or_default());
+    }
+
+    /// Says something on standard error.
+    pub(crate) fn say(self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    /// Says a heading on standard error.
+    pub(crate) fn heading(self, text: &str) {
+        self.say(&format!("{BOLD}{text}{BOLD:#}"));
+    }
+
+    /// Prints a warning.
+    pub(crate) fn warning(self, text: &str, hint: Option<&str>) {
+        if !self.quiet {
+            let mut err = anstream::stderr().lock();
+            let _ = writeln!(err, "{YELLOW}warning{YELLOW:#}: {text}");
+            if let Some(hint) = hint {
+                let _ = writeln!(err, "{CYAN}hint{CYAN:#}: {hint}");
+            }
+        }
+    }
+
+    /// Prints a line that begins with `error:`.
+    pub(crate) fn error_line(self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{RED}error{RED:#}: {text}");
+    }
+
+    /// Prints an error: what happened, why, what the child said, where the log is, what to do.
+    pub(crate) fn failure(self, failure: &Failure) {
+        let error: &dyn Explain = failure.0.as_ref();
+        let mut err = anstream::stderr().lock();
+        let mut print = |text: String| {
+            let _ = writeln!(err, "{text}");
+        };
+        print(format!("{RED}error{RED:#}: {error}"));
+        let mut shown = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Transparent errors repeat what was said already.
+            if text != shown {
+                print(format!("  {BOLD}cause{BOLD:#}: {text}"));
+            }
+            shown = text;
+            source = cause.source();
+        }
+        if let Some(evidence) = error.evidence() {
+            if !evidence.tail.is_empty() {
+                print(format!("  {BOLD}its last lines{BOLD:#}:"));
+                for line in &evidence.tail {
+                    print(format!("  {DIM}|{DIM:#} {line}"));
+                }
+            }
+            if let Some(log) = evidence.log {
+                print(format!("  {BOLD}full log{BOLD:#}: {}", log.display()));
+            }
+        }
+        let hints = error.hints();
+        if !hints.is_empty() {
+            print(String::new());
+        }
+        for hint in hints {
+            print(format!("{CYAN}hint{CYAN:#}: {hint}"));
+        }
+    }
+}
+
+/// Lines up columns: the first to the left, the others to the right.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, &width))| {
+                if column == 0 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,54 @@
+//! What can go wrong while packing.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::{Class, Explain, explain};
+
+/// Packing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// A file could not be read or written.
+    #[error("could not {action} {}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Packing was stopped.
+    #[error("packing was interrupted")]
+    Interrupted,
+    /// The compressing thread died.
+    #[error("the packing thread died")]
+    Died(#[source] tokio::task::JoinError),
+}
+
+impl PackError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+impl Explain for PackError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Interrupted | Self::Died(_) => Class::Bug,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Interrupted | Self::Died(_) => Vec::new(),
+        }
+    }
+}

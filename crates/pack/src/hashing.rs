@@ -1,0 +1,87 @@
+//! Digests of bytes on their way past.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use sha2::Digest;
+use sysforge_plan::Sha256;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::PackError;
+
+/// How much is read at once.
+const CHUNK: usize = 256 << 10;
+
+/// Hashes and counts what passes, in either direction, and stops when it is cancelled.
+pub(crate) struct Hashing<T> {
+    inner: T,
+    hasher: sha2::Sha256,
+    count: u64,
+    cancelled: CancellationToken,
+}
+
+impl<T> Hashing<T> {
+    pub(crate) fn new(inner: T, cancelled: CancellationToken) -> Self {
+        Self {
+            inner,
+            hasher: sha2::Sha256::new(),
+            count: 0,
+            cancelled,
+        }
+    }
+
+    /// The inner value, the digest and the number of bytes.
+    pub(crate) fn finish(self) -> (T, Sha256, u64) {
+        (
+            self.inner,
+            Sha256::new(self.hasher.finalize().into()),
+            self.count,
+        )
+    }
+
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.cancelled.is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.hasher.update(bytes);
+        self.count += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.pass(&buffer[..length])?;
+        Ok(length)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let length = self.inner.write(buffer)?;
+        self.pass(&buffer[..length])?;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The digest and size of a file.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn sha256_of(path: &Path) -> Result<(Sha256, u64), PackError> {
+    let file = File::open(path).map_err(PackError::io("open", path))?;
+    let mut reader = Hashing::new(
+        io::BufReader::with_capacity(CHUNK, file),
+        CancellationToken::new(),
+    );
+    io::copy(&mut reader, &mut io::sink()).map_err(PackError::io("read", path))?;
+    let (_, digest, size) = reader.finish();
+    Ok((digest, size))
+}

@@ -1,0 +1,92 @@
+//! `SHA256SUMS`: the digests of everything in the dist directory, in the format of `sha256sum`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use sysforge_plan::Sha256;
+
+use crate::error::PackError;
+
+/// The file's name.
+pub const FILE_NAME: &str = "SHA256SUMS";
+
+/// Reads the `SHA256SUMS` in `dist`; empty if there is none. Lines that are none are passed over.
+///
+/// # Errors
+///
+/// If it is there and cannot be read.
+pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
+    let path = dist.join(FILE_NAME);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => {
+            return Err(PackError::Io {
+                action: "read",
+                path,
+                source,
+            });
+        }
+    };
+    Ok(text.lines().filter_map(read_line).collect())
+}
+
+fn read_line(line: &str) -> Option<(String, Sha256)> {
+    // Two spaces for text, a space and a star for binary: sha256sum(1).
+    let (digest, name) = line.split_once("  ").or_else(|| line.split_once(" *"))?;
+    Some((name.to_owned(), digest.parse().ok()?))
+}
+
+/// Adds or replaces the digests of these files, forgets those of files that are gone, and writes
+/// the list anew. Several Sysforges may do so at once.
+///
+/// # Errors
+///
+/// If the list cannot be written.
+pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> {
+    let lock_path = dist.join(".lock");
+    let lock = File::create(&lock_path).map_err(PackError::io("create", &lock_path))?;
+    lock.lock().map_err(PackError::io("lock", &lock_path))?;
+    let mut sums = read(dist)?;
+    sums.retain(|name, _| dist.join(name).is_file());
+    sums.extend(files.iter().cloned());
+    let text: String = sums
+        .iter()
+        .map(|(name, digest)| format!("{digest}  {name}\n"))
+        .collect();
+    write_whole(&dist.join(FILE_NAME), &text)
+}
+
+/// Writes a small file so that it is there whole or not at all.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), PackError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    std::fs::write(&partial, text).map_err(PackError::io("write", path))?;
+    std::fs::rename(&partial, path).map_err(PackError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_what_is_there_and_forgets_what_is_gone() {
+        let dist = tempfile::tempdir().unwrap();
+        let digest = Sha256::new([1; 32]);
+        std::fs::write(dist.path().join("a"), "a").unwrap();
+        update(dist.path(), &[("a".into(), digest), ("b".into(), digest)]).unwrap();
+        std::fs::write(dist.path().join("c"), "c").unwrap();
+        update(dist.path(), &[("c".into(), digest)]).unwrap();
+        let names: Vec<_> = read(dist.path()).unwrap().into_keys().collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn reads_either_form_of_a_line() {
+        let digest = "0".repeat(64);
+        assert_eq!(read_line(&format!("{digest}  x y")).unwrap().0, "x y");
+        assert_eq!(read_line(&format!("{digest} *x")).unwrap().0, "x");
+        assert!(read_line("hello").is_none());
+    }
+}

@@ -1,0 +1,166 @@
+//! Packing, seen from outside: what lies in the dist directory, and what other tools make of it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::path::Path;
+use std::process::Command;
+
+use sysforge_pack::{Packed, Packing};
+use sysforge_plan::archive::ArchiveFormat;
+use sysforge_plan::receipt::{
+    CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, StatementCounts, Targets, ToolRecord,
+};
+use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Reporter, Sha256, Triplet};
+
+fn receipt(image: FileRecord) -> Receipt {
+    let julia = JuliaVersion::new(1, 5, 3);
+    Receipt {
+        schema: SCHEMA.to_owned(),
+        build_id: id(),
+        name: "x".to_owned(),
+        project_version: None,
+        julia: JuliaBuild {
+            version: julia,
+            commit: String::new(),
+            triplet: Triplet::X86_64_LINUX_GNU,
+        },
+        julia_origin: JuliaOrigin::Given,
+        image,
+        targets: Targets {
+            tier: None,
+            requested: "generic".to_owned(),
+            held: None,
+        },
+        packages: Vec::new(),
+        statements: StatementCounts::default(),
+        check: CheckRecord::default(),
+        link: LinkRecord::default(),
+        timings: Vec::new(),
+        tool: ToolRecord {
+            name: "sysforge".into(),
+            version: "0".into(),
+            recipe: 1,
+        },
+        inputs_digest: Sha256::new([0; 32]),
+    }
+}
+
+fn id() -> BuildId {
+    BuildId::new(
+        "x",
+        &JuliaVersion::new(1, 5, 3),
+        Triplet::X86_64_LINUX_GNU,
+        None,
+    )
+}
+
+/// Five megabytes that compress, but not to nothing.
+fn image(dir: &Path) -> std::path::PathBuf {
+    let path = dir.join("x.so");
+    let mut state = 1_u32;
+    let bytes: Vec<u8> = (0..5_000_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u8::try_from(state >> 28).unwrap()
+        })
+        .collect();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+async fn pack(dir: &Path, dist: &str, format: ArchiveFormat, threads: usize) -> Packed {
+    let packing = Packing::start(
+        &image(dir),
+        &id(),
+        format,
+        &dir.join(dist),
+        threads,
+        &Reporter::silent(),
+    );
+    packing.unwrap().finish(receipt).await.unwrap().0
+}
+
+fn run(dir: &Path, program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_for_any_number_of_threads() {
+    for format in [
+        ArchiveFormat::TarGz,
+        ArchiveFormat::TarZst,
+        ArchiveFormat::Zip,
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let one = pack(dir.path(), "one", format, 1).await;
+        let four = pack(dir.path(), "four", format, 4).await;
+        assert_eq!(one.sha256, four.sha256, "{format:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tar_and_sha256sum_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let packed = pack(dir.path(), "dist", ArchiveFormat::TarGz, 2).await;
+    let dist = packed.archive.parent().unwrap();
+    assert_eq!(
+        run(dist, "tar", &["-tzf", packed.archive.to_str().unwrap()]),
+        "x.so\nreceipt.json\n"
+    );
+    run(dist, "tar", &["-xzf", packed.archive.to_str().unwrap()]);
+    assert_eq!(
+        std::fs::read(dist.join("x.so")).unwrap(),
+        std::fs::read(dir.path().join("x.so")).unwrap()
+    );
+    assert_eq!(
+        std::fs::read(dist.join("receipt.json")).unwrap(),
+        std::fs::read(&packed.receipt).unwrap()
+    );
+    let sums = run(dist, "sha256sum", &["-c", "SHA256SUMS"]);
+    assert_eq!(sums.matches(": OK").count(), 2, "{sums}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_packing_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dist = dir.path().join("dist");
+    let packing = Packing::start(
+        &image(dir.path()),
+        &id(),
+        ArchiveFormat::TarGz,
+        &dist,
+        2,
+        &Reporter::silent(),
+    );
+    drop(packing.unwrap());
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(std::fs::read_dir(&dist).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_image_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing.so");
+    let dist = dir.path().join("dist");
+    let packing = Packing::start(
+        &missing,
+        &id(),
+        ArchiveFormat::TarGz,
+        &dist,
+        1,
+        &Reporter::silent(),
+    );
+    let error = packing.unwrap().finish(receipt).await.unwrap_err();
+    assert!(error.to_string().starts_with("could not open"), "{error}");
+    assert_eq!(std::fs::read_dir(&dist).unwrap().count(), 0);
+}

@@ -1,0 +1,402 @@
+//! The catalogue of Julia releases (`versions.json`), and the choice of one release for a
+//! request and a platform. The catalogue is read leniently: fields and platforms that this
+//! program does not know are no reason to fail.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::archive::ArchiveFormat;
+use crate::digest::Sha256;
+use crate::explain::{Class, Explain};
+use crate::platform::Triplet;
+use crate::request::Request;
+use crate::version::JuliaVersion;
+
+/// Where the catalogue lies, below a mirror's base.
+pub const CATALOGUE_PATH: &str = "bin/versions.json";
+
+/// The official server; a mirror replaces this part of every address in the catalogue.
+pub const OFFICIAL_SERVER: &str = "https://julialang-s3.julialang.org";
+
+/// The long-term support series, newest first (Julia's own announcement; the catalogue does not
+/// say). The older ones serve platforms that the newer ones left behind.
+pub const LTS_SERIES: [(u64, u64); 3] = [(1, 10), (1, 6), (1, 0)];
+
+/// One archive of one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// Its address on the official server.
+    pub url: Url,
+    /// The platform.
+    pub triplet: Triplet,
+    /// The archive's format.
+    pub format: ArchiveFormat,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// The detached OpenPGP signature of the archive, as armoured text.
+    #[serde(skip)]
+    pub asc: Option<String>,
+}
+
+impl File {
+    /// The last part of the address.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.url
+            .path_segments()
+            .and_then(|mut segments| segments.next_back())
+            .unwrap_or("julia")
+    }
+}
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The version.
+    pub version: JuliaVersion,
+    /// Whether Julia's developers call it stable.
+    pub stable: bool,
+    /// Its archives, for every known platform.
+    pub files: Vec<File>,
+}
+
+/// The releases of Julia, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    releases: Vec<Release>,
+    left_out: Vec<String>,
+}
+
+/// The text is no catalogue.
+#[derive(Debug, thiserror::Error)]
+#[error("this is not a catalogue of Julia releases")]
+pub struct NotACatalogue(#[from] serde_json::Error);
+
+impl Explain for NotACatalogue {
+    fn class(&self) -> Class {
+        Class::Acquire
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![format!(
+            "a mirror serves Julia's catalogue at `{CATALOGUE_PATH}`; is `--mirror` right?"
+        )]
+    }
+}
+
+/// What was chosen for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// The version.
+    pub version: JuliaVersion,
+    /// The archive to fetch.
+    pub file: File,
+}
+
+/// No release answers the request.
+#[derive(Debug, thiserror::Error)]
+pub enum NoJulia {
+    /// There is such a Julia, though not for this platform.
+    #[error("Julia {found} answers `{request}`, but no archive of it is published for {triplet}")]
+    NotForPlatform {
+        /// What was asked for.
+        request: String,
+        /// The newest that answers it on some other platform.
+        found: JuliaVersion,
+        /// The platform.
+        triplet: Triplet,
+        /// The newest of each series that this platform has, newest first.
+        available: Vec<JuliaVersion>,
+    },
+    /// There is no such Julia.
+    #[error("no Julia in the catalogue answers `{request}`")]
+    Unknown {
+        /// What was asked for.
+        request: String,
+        /// The platform.
+        triplet: Triplet,
+        /// The newest of each series that this platform has, newest first.
+        available: Vec<JuliaVersion>,
+        /// The published version that is nearest to what was typed.
+        nearest: Option<JuliaVersion>,
+    },
+    /// The request is not one that a catalogue can answer.
+    #[error("`{request}` is not looked up in the catalogue of releases")]
+    NotInCatalogues {
+        /// What was asked for.
+        request: String,
+    },
+}
+
+impl Explain for NoJulia {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotInCatalogues { .. } => Class::Bug,
+            _ => Class::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let (triplet, available, nearest) = match self {
+            Self::NotForPlatform {
+                triplet, available, ..
+            } => (triplet, available, None),
+            Self::Unknown {
+                triplet,
+                available,
+                nearest,
+                ..
+            } => (triplet, available, nearest.as_ref()),
+            Self::NotInCatalogues { .. } => return Vec::new(),
+        };
+        let mut hints: Vec<String> = nearest
+            .map(|version| format!("the nearest published version is {version}"))
+            .into_iter()
+            .collect();
+        hints.push(if available.is_empty() {
+            format!("this catalogue has no Julia at all for {triplet}")
+        } else {
+            let names: Vec<_> = available.iter().map(ToString::to_string).collect();
+            format!("for {triplet} there is: {}", names.join(", "))
+        });
+        hints
+    }
+}
+
+#[derive(Deserialize)]
+struct RawRelease {
+    #[serde(default)]
+    stable: bool,
+    #[serde(default)]
+    files: Vec<RawFile>,
+}
+
+#[derive(Deserialize)]
+struct RawFile {
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    triplet: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    extension: String,
+    #[serde(default)]
+    sha256: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    asc: Option<String>,
+}
+
+impl RawFile {
+    fn read(self) -> Option<File> {
+        if self.kind != "archive" {
+            return None;
+        }
+        Some(File {
+            url: self.url.parse().ok()?,
+            triplet: self.triplet.parse().ok()?,
+            format: ArchiveFormat::of_extension(&self.extension)?,
+            size: self.size,
+            sha256: self.sha256.parse().ok()?,
+            asc: self.asc.filter(|text| !text.trim().is_empty()),
+        })
+    }
+}
+
+impl Catalogue {
+    /// Reads `versions.json`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not JSON of the catalogue's shape.
+    pub fn parse(json: &[u8]) -> Result<Self, NotACatalogue> {
+        let raw: BTreeMap<String, RawRelease> = serde_json::from_slice(json)?;
+        let mut catalogue = Self::default();
+        for (name, raw) in raw {
+            let Ok(version) = name.parse::<JuliaVersion>() else {
+                catalogue.left_out.push(name);
+                continue;
+            };
+            let mut files = Vec::with_capacity(raw.files.len());
+            for file in raw.files {
+                let url = file.url.clone();
+                match file.read() {
+                    Some(file) => files.push(file),
+                    None => catalogue.left_out.push(url),
+                }
+            }
+            catalogue.releases.push(Release {
+                stable: raw.stable && !version.is_prerelease(),
+                version,
+                files,
+            });
+        }
+        catalogue.releases.sort_by(|a, b| a.version.cmp(&b.version));
+        Ok(catalogue)
+    }
+
+    /// Every release, oldest first.
+    #[must_use]
+    pub fn releases(&self) -> &[Release] {
+        &self.releases
+    }
+
+    /// What the catalogue holds and this program has no use for: installers, unknown platforms
+    /// and formats, entries without a digest.
+    #[must_use]
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// The versions that a platform has an archive of, newest first.
+    pub fn versions_for(&self, triplet: Triplet) -> impl Iterator<Item = &Release> {
+        self.releases
+            .iter()
+            .rev()
+            .filter(move |release| release.archive_for(triplet).is_some())
+    }
+
+    /// The newest release that answers `request` and that `triplet` has an archive of (for
+    /// [`Request::Oldest`], the oldest).
+    ///
+    /// # Errors
+    ///
+    /// If there is none; the error lists what the platform does have. `manifest` and `min` must
+    /// have been replaced with [`Request::for_project`].
+    pub fn choose(&self, request: &Request, triplet: Triplet) -> Result<Choice, NoJulia> {
+        let answers = self.answers(request, Some(triplet))?;
+        let chosen = answers.and_then(|release| {
+            Some(Choice {
+                version: release.version.clone(),
+                file: release.archive_for(triplet)?.clone(),
+            })
+        });
+        if let Some(choice) = chosen {
+            return Ok(choice);
+        }
+        let available = self.newest_of_each_series(triplet);
+        let request_text = request.to_string();
+        Err(match self.answers(request, None)? {
+            Some(elsewhere) => NoJulia::NotForPlatform {
+                request: request_text,
+                found: elsewhere.version.clone(),
+                triplet,
+                available,
+            },
+            None => NoJulia::Unknown {
+                nearest: self.nearest(request, triplet),
+                request: request_text,
+                triplet,
+                available,
+            },
+        })
+    }
+
+    /// The release that answers `request`, among those that `triplet` has (or all).
+    fn answers(
+        &self,
+        request: &Request,
+        triplet: Option<Triplet>,
+    ) -> Result<Option<&Release>, NoJulia> {
+        // Newest first.
+        let mut candidates = self
+            .releases
+            .iter()
+            .rev()
+            .filter(|release| triplet.is_none_or(|t| release.archive_for(t).is_some()));
+        Ok(match request {
+            Request::Release => candidates.find(|r| r.stable),
+            Request::Lts => LTS_SERIES.iter().find_map(|series| {
+                candidates
+                    .clone()
+                    .find(|r| r.stable && r.version.minor_pair() == *series)
+            }),
+            Request::Rc => candidates
+                .find(|r| r.stable || r.version.as_semver().pre.as_str().starts_with("rc")),
+            Request::Pre => candidates.next(),
+            Request::Series(major, minor) => candidates.find(|r| {
+                r.stable
+                    && r.version.major() == *major
+                    && minor.is_none_or(|minor| r.version.minor() == minor)
+            }),
+            Request::Exact(version) => candidates.find(|r| same_release(&r.version, version)),
+            Request::Within(ranges) => candidates.find(|r| ranges.contains(&r.version)),
+            Request::Oldest(ranges) => candidates
+                .filter(|r| r.stable && ranges.contains(&r.version))
+                .last(),
+            Request::Nightly
+            | Request::NightlyOf(..)
+            | Request::Min
+            | Request::Manifest
+            | Request::System
+            | Request::Directory(_) => {
+                return Err(NoJulia::NotInCatalogues {
+                    request: request.to_string(),
+                });
+            }
+        })
+    }
+
+    fn newest_of_each_series(&self, triplet: Triplet) -> Vec<JuliaVersion> {
+        let mut versions: Vec<JuliaVersion> = Vec::new();
+        for release in self.versions_for(triplet) {
+            let known = versions
+                .last()
+                .is_some_and(|last| last.minor_pair() == release.version.minor_pair());
+            // A series that has only prereleases yet is shown by its newest prerelease.
+            if !known {
+                versions.push(release.version.clone());
+            }
+        }
+        versions
+    }
+
+    /// The version that this platform has and that looks most like what was typed: the same
+    /// series first, then the nearest series.
+    fn nearest(&self, request: &Request, triplet: Triplet) -> Option<JuliaVersion> {
+        let (major, minor, patch) = match request {
+            Request::Exact(v) => (v.major(), v.minor(), v.patch()),
+            Request::Series(major, minor) => (*major, (*minor)?, u64::MAX),
+            _ => return None,
+        };
+        self.versions_for(triplet)
+            .filter(|release| release.version.major() == major)
+            .min_by_key(|release| {
+                let version = &release.version;
+                (
+                    version.minor().abs_diff(minor),
+                    version.patch().abs_diff(patch),
+                    version.is_prerelease(),
+                )
+            })
+            .map(|release| release.version.clone())
+    }
+}
+
+impl Release {
+    /// The best archive for a platform.
+    #[must_use]
+    pub fn archive_for(&self, triplet: Triplet) -> Option<&File> {
+        self.files
+            .iter()
+            .filter(|file| file.triplet == triplet)
+            .min_by_key(|file| file.format)
+    }
+}
+
+/// Versions differ in build metadata only where a distribution added some: `1.10.4+debian`.
+fn same_release(a: &JuliaVersion, b: &JuliaVersion) -> bool {
+    a.minor_pair() == b.minor_pair()
+        && a.patch() == b.patch()
+        && a.as_semver().pre == b.as_semver().pre
+}
+
+#[cfg(test)]
+#[path = "catalogue/tests.rs"]
+mod tests;

@@ -1,0 +1,298 @@
+//! `Sysimage.toml`: what a project wants in its image. Every key has a default; an unknown key is
+//! an error that names the nearest known one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::ArchiveFormat;
+use crate::build_id::{BuildId, is_good_name};
+use crate::platform::Triplet;
+use crate::toml_error::TomlError;
+
+/// The file's name, beside `Project.toml`.
+pub const FILE_NAME: &str = "Sysimage.toml";
+
+/// A `Sysimage.toml`. Paths are relative to its folder and written with `/` on every system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Sysimage.toml")]
+pub struct Config {
+    /// The image's name, part of every file name. Default: the project's name, or its folder's.
+    pub name: Option<String>,
+    /// Packages in the image. Default: the project's direct dependencies, and the project itself
+    /// if it is a package.
+    pub packages: Option<Vec<String>>,
+    /// Julia scripts that are run and traced; what they compile is in the image.
+    pub workloads: Vec<String>,
+    /// Files with further precompile statements, one a line.
+    pub statements: Vec<String>,
+    /// A Julia script that is evaluated last, in the emitting process.
+    pub script: Option<String>,
+    /// Whether the workloads are also run inside the emitting process. Catches what no statement
+    /// can express, but from Julia 1.10 on some packages hang or crash there.
+    pub execute: bool,
+    /// Which Julia: a version, range or channel, or a list of them for one image each. Default:
+    /// the version that made the manifest, else `release`.
+    pub julia: OneOrMany,
+    /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
+    /// one image each. Default: `portable`.
+    pub cpu: OneOrMany,
+    /// Whether statements that cannot be replayed are an error.
+    pub strict: bool,
+    /// Whether symbols and debug sections are removed from the image.
+    pub strip: bool,
+    /// The archive's format: `tar.gz`, `tar.zst` or `zip`. Default: `tar.gz`.
+    #[schemars(with = "Option<String>")]
+    pub archive: Option<ArchiveFormat>,
+    /// Platforms to build for, by Julia triplet. Default: the machine's own.
+    pub platforms: BTreeMap<Triplet, PlatformConfig>,
+    /// Changes for the builds that a glob over build identifiers selects; later ones win.
+    pub overrides: Vec<Override>,
+}
+
+/// One `[platforms."…"]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlatformConfig {
+    /// The label of the CI runner that builds it.
+    pub runner: Option<String>,
+}
+
+/// One `[[overrides]]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Override {
+    /// A glob over build identifiers, for instance `*-apple-darwin`.
+    pub select: String,
+    /// Environment variables for Julia and the linker.
+    pub env: BTreeMap<String, String>,
+    /// See the key of the same name at the top.
+    pub execute: Option<bool>,
+    /// See the key of the same name at the top.
+    pub strict: Option<bool>,
+    /// See the key of the same name at the top.
+    pub strip: Option<bool>,
+}
+
+/// A string, or a list of strings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Loose", into = "Vec<String>")]
+#[schemars(with = "Loose")]
+pub struct OneOrMany(pub Vec<String>);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+enum Loose {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl From<Loose> for OneOrMany {
+    fn from(loose: Loose) -> Self {
+        match loose {
+            Loose::One(one) => Self(vec![one]),
+            Loose::Many(many) => Self(many),
+        }
+    }
+}
+
+impl From<OneOrMany> for Vec<String> {
+    fn from(many: OneOrMany) -> Self {
+        many.0
+    }
+}
+
+/// The settings of one build, after its overrides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Environment variables for Julia and the linker.
+    pub env: BTreeMap<String, String>,
+    /// See [`Config::execute`].
+    pub execute: bool,
+    /// See [`Config::strict`].
+    pub strict: bool,
+    /// See [`Config::strip`].
+    pub strip: bool,
+}
+
+impl Config {
+    /// Reads a `Sysimage.toml`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not TOML, has an unknown key or a value that cannot be; the error points at the
+    /// place.
+    pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| TomlError::new(file, text, &error))?;
+        let complain = |key: &str, message: String| {
+            let offset = key_offset(text, key);
+            Err(TomlError::at(file, text, offset, &message))
+        };
+        if let Some(name) = config.name.as_deref().filter(|name| !is_good_name(name)) {
+            return complain(
+                "name",
+                format!(
+                    "`{name}` cannot be an image's name: it becomes part of file names, so only \
+                     letters, digits, `.`, `_` and `-` will do, at most 64"
+                ),
+            );
+        }
+        if let Some(format) = config.archive.filter(|format| {
+            !matches!(
+                format,
+                ArchiveFormat::TarGz | ArchiveFormat::TarZst | ArchiveFormat::Zip
+            )
+        }) {
+            return complain(
+                "archive",
+                format!(
+                    "images are not packed as {}; choose tar.gz, tar.zst or zip",
+                    format.extension()
+                ),
+            );
+        }
+        let paths = config.workloads.iter().map(|path| ("workloads", path));
+        let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
+        let mut paths = paths.chain(config.script.iter().map(|path| ("script", path)));
+        if let Some((key, path)) = paths.find(|(_, path)| path.contains('\\')) {
+            return complain(
+                key,
+                format!("write `{path}` with `/`: it must mean the same on every system"),
+            );
+        }
+        if let Some(index) = config.overrides.iter().position(|o| o.select.is_empty()) {
+            return complain(
+                "[[overrides]]",
+                format!(
+                    "override {} selects nothing: add `select = \"*-linux-gnu\"`",
+                    index + 1
+                ),
+            );
+        }
+        Ok(config)
+    }
+
+    /// The settings of the build `id`.
+    #[must_use]
+    pub fn settings(&self, id: &BuildId) -> Settings {
+        let start = Settings {
+            env: BTreeMap::new(),
+            execute: self.execute,
+            strict: self.strict,
+            strip: self.strip,
+        };
+        let chosen = self.overrides.iter().filter(|o| id.matches(&o.select));
+        chosen.fold(start, |mut settings, o| {
+            settings.env.extend(o.env.clone());
+            settings.execute = o.execute.unwrap_or(settings.execute);
+            settings.strict = o.strict.unwrap_or(settings.strict);
+            settings.strip = o.strip.unwrap_or(settings.strip);
+            settings
+        })
+    }
+
+    /// The JSON Schema of the file, with which editors complete and check it.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// Where a key stands, for errors about values that are of the right type but wrong.
+fn key_offset(text: &str, key: &str) -> usize {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim_start();
+        let rest = trimmed.strip_prefix(key);
+        if rest.is_some_and(|rest| rest.trim_start().starts_with(['=', '\n', '\r'])) {
+            return offset + (line.len() - trimmed.len());
+        }
+        offset += line.len();
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::JuliaVersion;
+
+    fn fails(text: &str) -> String {
+        Config::from_toml(FILE_NAME, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_all_defaults() {
+        assert_eq!(Config::from_toml(FILE_NAME, "").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn one_or_many() {
+        let config =
+            Config::from_toml(FILE_NAME, "julia = \"lts\"\ncpu = [\"a\", \"b\"]\n").unwrap();
+        assert_eq!(config.julia.0, ["lts"]);
+        assert_eq!(config.cpu.0, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_answered_with_the_nearest() {
+        insta::assert_snapshot!(fails("name = \"x\"\nworkload = [\"w.jl\"]\n"), @r#"
+        unknown key `workload`; did you mean `workloads`?
+          --> Sysimage.toml:2:1
+          |
+        2 | workload = ["w.jl"]
+          | ^
+        "#);
+    }
+
+    #[test]
+    fn a_wrong_type_points_at_the_value() {
+        insta::assert_snapshot!(fails("strict = \"yes\"\n"), @r#"
+        invalid type: string "yes", expected a boolean
+          --> Sysimage.toml:1:10
+          |
+        1 | strict = "yes"
+          |          ^
+        "#);
+    }
+
+    #[test]
+    fn a_platform_that_is_none_points_at_the_key() {
+        let error = fails("[platforms.\"x86_64-linux\"]\nrunner = \"x\"\n");
+        assert!(
+            error.contains("did you mean `x86_64-linux-gnu`?"),
+            "{error}"
+        );
+        assert!(error.contains("Sysimage.toml:1:12"), "{error}");
+    }
+
+    #[test]
+    fn names_and_paths_must_be_portable() {
+        assert!(fails("# x\nname = \"a b\"\n").contains("Sysimage.toml:2:1"));
+        assert!(fails("workloads = ['a\\b.jl']\n").contains("with `/`"));
+        assert!(fails("archive = \"7z\"\n").contains("choose tar.gz"));
+        assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));
+    }
+
+    #[test]
+    fn later_overrides_win() {
+        let config = Config::from_toml(
+            FILE_NAME,
+            "[[overrides]]\nselect = \"*-linux-gnu\"\nstrip = true\nenv = { A = \"1\" }\n\
+             [[overrides]]\nselect = \"x-*\"\nenv = { A = \"2\" }\n",
+        )
+        .unwrap();
+        let julia = JuliaVersion::new(1, 12, 7);
+        let id = BuildId::new("x", &julia, Triplet::X86_64_LINUX_GNU, None);
+        let settings = config.settings(&id);
+        assert!(settings.strip);
+        assert_eq!(settings.env["A"], "2");
+        let other = BuildId::new("x", &julia, Triplet::AARCH64_APPLE_DARWIN, None);
+        assert!(!config.settings(&other).strip);
+    }
+}

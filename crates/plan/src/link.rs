@@ -1,0 +1,19 @@
+//! What linking a sysimage takes: the table of operating systems and Julia generations, the
+//! order in which linkers are tried, their argument vectors, and what a finished image must
+//! look like. Pure functions over values: who runs a linker, opens a library or writes an
+//! export list is the `build` room's business, and nothing here must know about it.
+
+pub mod arguments;
+pub mod exports;
+pub mod inspection;
+pub mod layout;
+pub mod linker;
+pub mod report;
+pub mod size;
+pub mod symbols;
+
+pub use arguments::{Flavour, Input, LinkSpec};
+pub use inspection::{Expectation, Finding, Format, Inspection};
+pub use layout::Layout;
+pub use linker::{Candidate, Family, Inventory, LinkerChoice, Strategy};
+pub use report::{Linked, PassedOver};

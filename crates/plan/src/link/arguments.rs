@@ -1,0 +1,326 @@
+//! Argument vectors: one link, said in the language of each linker.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::platform::{Arch, Os, Triplet};
+
+/// The language in which a program takes its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flavour {
+    /// A compiler driver: gcc, clang, `zig cc`.
+    Driver {
+        /// Whether it is zig, which understands less.
+        zig: bool,
+    },
+    /// A linker that takes GNU ld's arguments, for ELF and for PE (`-m i386pep`).
+    Gnu,
+    /// A linker that takes Apple ld's arguments.
+    Darwin,
+    /// A linker that takes Microsoft link's arguments.
+    Link,
+}
+
+/// A file to be linked in whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it is an archive, of which a linker takes only what it is asked for unless told
+    /// otherwise.
+    pub archive: bool,
+}
+
+/// Everything that a link is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// The platform linked for.
+    pub triplet: Triplet,
+    /// What is linked in whole.
+    pub inputs: Vec<Input>,
+    /// The file to be written.
+    pub output: PathBuf,
+    /// The image's own name: SONAME or install name.
+    pub name: String,
+    /// The libraries of Julia, as files.
+    pub libraries: Vec<PathBuf>,
+    /// Further libraries, by name, where a linker is used without a compiler driver.
+    pub further_libraries: Vec<String>,
+    /// Where libraries are looked for.
+    pub library_dirs: Vec<PathBuf>,
+    /// The image's run paths.
+    pub run_paths: Vec<String>,
+    /// The list of what the image exports, in the format of the system (see
+    /// [`crate::link::exports`]).
+    pub exports: Option<PathBuf>,
+    /// Whether the objects bring the entry point of a DLL themselves (Julia ≥1.9 on Windows).
+    pub has_entry: bool,
+    /// Whether symbols and debug sections are left out.
+    pub strip: bool,
+    /// Oldest macOS that the image is for, for instance `11.0`.
+    pub minimum_macos: String,
+    /// A folder in which the driver is to look for linkers first.
+    pub shims: Option<PathBuf>,
+}
+
+impl LinkSpec {
+    /// The arguments after the command's own words.
+    #[must_use]
+    pub fn arguments(&self, flavour: Flavour) -> Vec<OsString> {
+        let mut words = Words(Vec::new());
+        match flavour {
+            Flavour::Driver { zig } => self.driver(zig, &mut words),
+            Flavour::Gnu if self.triplet.os() == Os::Windows => self.gnu_pe(&mut words),
+            Flavour::Gnu => self.gnu_elf(&mut words),
+            Flavour::Darwin => self.darwin(&mut words),
+            Flavour::Link => self.link(&mut words),
+        }
+        words.0
+    }
+
+    fn driver(&self, zig: bool, words: &mut Words) {
+        if let Some(dir) = &self.shims {
+            words.joined("-B", dir);
+        }
+        if self.triplet.os() == Os::MacOs {
+            return self.apple_driver(zig, words);
+        }
+        words.add("-shared").add("-o").add(&self.output);
+        for input in &self.inputs {
+            if input.archive {
+                words
+                    .add("-Wl,--whole-archive")
+                    .add(&input.path)
+                    .add("-Wl,--no-whole-archive");
+            } else {
+                words.add(&input.path);
+            }
+        }
+        words.all(&self.libraries);
+        if self.triplet.os() == Os::Windows {
+            if self.has_entry {
+                // The toolchain's start-up object brings the same symbol.
+                words.linker("--allow-multiple-definition");
+            }
+            // A DLL that is to be found without the toolchain's folder in PATH.
+            words.add("-static-libgcc");
+            words.all(self.exports.as_ref());
+        } else {
+            for dir in &self.library_dirs {
+                words.linker("-rpath-link").linker(dir);
+            }
+            words.linker("-soname").linker(&self.name);
+            if !self.run_paths.is_empty() {
+                words.linker("-rpath").linker(self.run_paths.join(":"));
+            }
+            if let Some(exports) = &self.exports {
+                words.linker(joined("--version-script=", exports));
+            }
+            // LLVM calls into libm for what the CPU has no instruction for.
+            words
+                .add("-Wl,--as-needed")
+                .add("-lm")
+                .add("-Wl,--no-as-needed");
+        }
+        if self.strip {
+            words.add("-Wl,-s");
+        }
+    }
+
+    fn apple_driver(&self, zig: bool, words: &mut Words) {
+        words.add("-dynamiclib");
+        if !zig {
+            words.add("-arch").add(apple_arch(self.triplet.arch()));
+            words.add(format!("-mmacosx-version-min={}", self.minimum_macos));
+        }
+        words.add("-o").add(&self.output);
+        for input in &self.inputs {
+            if !input.archive {
+                words.add(&input.path);
+            } else if zig {
+                // zig reads `-Wl,` words only.
+                words.add(joined("-Wl,-force_load,", &input.path));
+            } else {
+                words.linker("-force_load").linker(&input.path);
+            }
+        }
+        words.all(&self.libraries);
+        words.add("-install_name").add(&self.name);
+        for path in &self.run_paths {
+            words.linker("-rpath").linker(path);
+        }
+        if let Some(exports) = self.exports.as_ref().filter(|_| !zig) {
+            words.linker("-exported_symbols_list").linker(exports);
+        }
+        if self.strip {
+            // Debug information, then local symbols.
+            words.add("-Wl,-S").add("-Wl,-x");
+        }
+    }
+
+    fn gnu_elf(&self, words: &mut Words) {
+        words.add("-shared").add("-o").add(&self.output);
+        // A compiler driver asks for these two; without the first, an exception or a backtrace
+        // does not find its way through the image's frames.
+        words.add("--eh-frame-hdr").add("-z").add("noexecstack");
+        self.whole(words);
+        words.all(&self.libraries);
+        for dir in &self.library_dirs {
+            words.add("-rpath-link").add(dir);
+        }
+        words.add("-soname").add(&self.name);
+        if !self.run_paths.is_empty() {
+            words.add("-rpath").add(self.run_paths.join(":"));
+        }
+        if let Some(exports) = &self.exports {
+            words.joined("--version-script=", exports);
+        }
+        self.further(words);
+        if self.strip {
+            words.add("-s");
+        }
+    }
+
+    /// Julia's own recipe for package images (`base/linking.jl`).
+    fn gnu_pe(&self, words: &mut Words) {
+        words.add("-m").add(match self.triplet.arch() {
+            Arch::I686 => "i386pe",
+            _ => "i386pep",
+        });
+        words
+            .add("-Bdynamic")
+            .add("--enable-auto-image-base")
+            .add("--allow-multiple-definition");
+        words.add("-shared").add("-o").add(&self.output);
+        if !self.has_entry {
+            words.add("-Xlink=-noentry");
+        }
+        self.whole(words);
+        words.all(&self.libraries);
+        self.further(words);
+        words.all(self.exports.as_ref());
+        if self.strip {
+            words.add("-s");
+        }
+    }
+
+    fn darwin(&self, words: &mut Words) {
+        words
+            .add("-dylib")
+            .add("-arch")
+            .add(apple_arch(self.triplet.arch()));
+        words
+            .add("-platform_version")
+            .add("macos")
+            .add(&self.minimum_macos)
+            .add(&self.minimum_macos);
+        words.add("-o").add(&self.output);
+        for input in &self.inputs {
+            if input.archive {
+                words.add("-force_load");
+            }
+            words.add(&input.path);
+        }
+        words.all(&self.libraries);
+        words.add("-install_name").add(&self.name);
+        for path in &self.run_paths {
+            words.add("-rpath").add(path);
+        }
+        if let Some(exports) = &self.exports {
+            words.add("-exported_symbols_list").add(exports);
+        }
+        if self.strip {
+            words.add("-S").add("-x");
+        }
+        // macOS refuses to load unsigned code on ARM; lld signs only there unless told.
+        words.add("-adhoc_codesign");
+    }
+
+    fn link(&self, words: &mut Words) {
+        words
+            .add("/nologo")
+            .add("/dll")
+            .add("/lldmingw")
+            .add("/nodefaultlib")
+            .joined("/out:", &self.output);
+        words.add(match self.triplet.arch() {
+            Arch::I686 => "/machine:x86",
+            _ => "/machine:x64",
+        });
+        if !self.has_entry {
+            words.add("/noentry");
+        }
+        for input in &self.inputs {
+            if input.archive {
+                words.joined("/wholearchive:", &input.path);
+            } else {
+                words.add(&input.path);
+            }
+        }
+        words.all(&self.libraries);
+        for dir in &self.library_dirs {
+            words.joined("/libpath:", dir);
+        }
+        for library in &self.further_libraries {
+            words.add(format!("lib{library}.a"));
+        }
+        if let Some(exports) = &self.exports {
+            words.joined("/def:", exports);
+        }
+    }
+
+    fn whole(&self, words: &mut Words) {
+        words.add("--whole-archive");
+        for input in &self.inputs {
+            words.add(&input.path);
+        }
+        words.add("--no-whole-archive");
+    }
+
+    fn further(&self, words: &mut Words) {
+        for dir in &self.library_dirs {
+            words.joined("-L", dir);
+        }
+        for library in &self.further_libraries {
+            words.add(format!("-l{library}"));
+        }
+    }
+}
+
+/// Apple's name of an architecture.
+const fn apple_arch(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Aarch64 => "arm64",
+        _ => "x86_64",
+    }
+}
+
+fn joined(prefix: &str, path: &Path) -> OsString {
+    let mut word = OsString::from(prefix);
+    word.push(path);
+    word
+}
+
+struct Words(Vec<OsString>);
+
+impl Words {
+    fn add(&mut self, word: impl AsRef<OsStr>) -> &mut Self {
+        self.0.push(word.as_ref().to_owned());
+        self
+    }
+
+    fn all(&mut self, paths: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+        for path in paths {
+            self.add(path);
+        }
+    }
+
+    fn joined(&mut self, prefix: &str, path: &Path) -> &mut Self {
+        self.add(joined(prefix, path))
+    }
+
+    /// A word for the linker behind the driver. `-Wl,` would split it at commas.
+    fn linker(&mut self, word: impl AsRef<OsStr>) -> &mut Self {
+        self.add("-Xlinker").add(word)
+    }
+}

@@ -1,0 +1,438 @@
+//! What a finished image looks like from outside, and what it must look like. The `build` room
+//! reads the file; whether it is right is decided here.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::generation::Generation;
+use crate::julia::JuliaFacts;
+use crate::link::layout::Layout;
+use crate::link::linker::Family;
+use crate::platform::{Arch, Os};
+
+/// A file format of shared libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// ELF: Linux, FreeBSD.
+    Elf,
+    /// Mach-O: macOS.
+    MachO,
+    /// PE: Windows. Its objects are COFF.
+    Pe,
+}
+
+impl Format {
+    /// The format that a system uses.
+    #[must_use]
+    pub const fn of(os: Os) -> Self {
+        match os {
+            Os::Linux | Os::FreeBsd => Self::Elf,
+            Os::MacOs => Self::MachO,
+            Os::Windows => Self::Pe,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Elf => "ELF (Linux)",
+            Self::MachO => "Mach-O (macOS)",
+            Self::Pe => "PE (Windows)",
+        })
+    }
+}
+
+/// An image as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inspection {
+    /// The file format.
+    pub format: Format,
+    /// The architecture; `None` if it is one that Julia does not run on.
+    pub arch: Option<Arch>,
+    /// Size of the file, in bytes.
+    pub bytes: u64,
+    /// SONAME, install name, or the name in a DLL's export directory.
+    pub name: Option<String>,
+    /// The libraries that it needs, as it names them.
+    pub needed: Vec<String>,
+    /// Its run paths.
+    pub run_paths: Vec<String>,
+    /// What it exports, in the C spelling; at most [`Self::EXPORTS_KEPT`] names.
+    pub exports: Vec<String>,
+    /// How many symbols it exports.
+    pub export_count: u64,
+    /// What it imports, in the C spelling and without what is weak.
+    pub imports: Vec<String>,
+    /// Size of Julia's serialized data in bytes, as the image itself says
+    /// (`jl_system_image_size`).
+    pub data_bytes: Option<u64>,
+    /// Whether symbols that no loader needs and debug sections are gone.
+    pub stripped: bool,
+    /// The linker that made it, as far as the image tells.
+    pub linker: Option<Family>,
+    /// Whether it carries a code signature (Mach-O only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<bool>,
+    /// The oldest system that can load it, for instance `glibc 2.14` or `macOS 11.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_system: Option<String>,
+}
+
+/// What an image must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// The operating system.
+    pub os: Os,
+    /// The architecture.
+    pub arch: Arch,
+    /// The image's own name; `None` if any will do.
+    pub name: Option<String>,
+    /// The libjulias of the Julia at hand, as libraries name them. The image must need one of
+    /// them at least, and no other libjulia.
+    pub libjulias: Vec<String>,
+    /// Run paths that must be there.
+    pub run_paths: Vec<String>,
+    /// Symbols that must be exported, in the C spelling.
+    pub symbols: Vec<String>,
+    /// Whether the exports were restricted to what Julia needs.
+    pub restricted: bool,
+    /// Whether the image must be stripped.
+    pub stripped: bool,
+}
+
+/// One thing that is wrong with an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// Another system's file.
+    #[error("it is a {found} file, not {wanted}")]
+    Format {
+        /// What it is.
+        found: Format,
+        /// What it must be.
+        wanted: Format,
+    },
+    /// Another architecture's code.
+    #[error("it is for {}, not for {wanted}", .found.map_or("an unknown processor".to_owned(), |a| a.to_string()))]
+    Arch {
+        /// What it is.
+        found: Option<Arch>,
+        /// What it must be.
+        wanted: Arch,
+    },
+    /// Another name.
+    #[error("it calls itself {}, not `{wanted}`", .found.as_ref().map_or("nothing".to_owned(), |n| format!("`{n}`")))]
+    Name {
+        /// What it is.
+        found: Option<String>,
+        /// What it must be.
+        wanted: String,
+    },
+    /// No libjulia, so its symbols would be sought anywhere.
+    #[error("it needs none of {}", .wanted.join(", "))]
+    NoLibjulia {
+        /// What it should need one of.
+        wanted: Vec<String>,
+    },
+    /// The libjulia of another Julia.
+    #[error("it needs `{found}`, which this Julia does not have (it has {})", .wanted.join(", "))]
+    ForeignLibjulia {
+        /// What it needs.
+        found: String,
+        /// What there is.
+        wanted: Vec<String>,
+    },
+    /// A C runtime that Julia does not use.
+    #[error("it needs the universal C runtime (`{found}`), while Julia for Windows uses msvcrt")]
+    Ucrt {
+        /// The library that gives it away.
+        found: String,
+    },
+    /// A run path is missing.
+    #[error("its run path lacks `{0}`")]
+    RunPath(String),
+    /// Julia could not find what it looks up.
+    #[error("it does not export `{0}`")]
+    Symbol(String),
+    /// The image holds no data.
+    #[error("its `jl_system_image_data` is empty")]
+    Empty,
+    /// More is exported than asked for.
+    #[error("it exports {count} symbols, among them `{example}`, beyond what Julia looks up")]
+    TooManyExports {
+        /// How many.
+        count: u64,
+        /// One of those that should not be.
+        example: String,
+    },
+    /// Symbols or debug sections are left.
+    #[error("it still holds symbols or debug sections")]
+    NotStripped,
+    /// macOS on ARM kills a process that loads unsigned code.
+    #[error("it carries no code signature, without which macOS on ARM does not load it")]
+    Unsigned,
+}
+
+impl Expectation {
+    /// What an image called `file` for `julia` must look like. `libjulias` are the names that the
+    /// libraries at hand carry.
+    #[must_use]
+    pub fn new(
+        julia: &JuliaFacts,
+        generation: &'static Generation,
+        file: &str,
+        libjulias: Vec<String>,
+        stripped: bool,
+    ) -> Self {
+        let os = julia.triplet.os();
+        let layout = Layout::of(os, generation);
+        Self {
+            os,
+            arch: julia.triplet.arch(),
+            name: Some(layout.image_name(file)),
+            libjulias,
+            run_paths: layout
+                .run_paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect(),
+            symbols: generation
+                .image_symbols
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect(),
+            restricted: true,
+            stripped,
+        }
+    }
+}
+
+impl Inspection {
+    /// How many export names are kept: enough to see what went wrong, few enough for a receipt.
+    pub const EXPORTS_KEPT: usize = 64;
+
+    /// Compares the image with what it must look like.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn verify(&self, wanted: &Expectation) -> Result<(), Vec<Finding>> {
+        let format = Format::of(wanted.os);
+        if self.format != format {
+            return Err(vec![Finding::Format {
+                found: self.format,
+                wanted: format,
+            }]);
+        }
+        let mut findings = Vec::new();
+        if self.arch != Some(wanted.arch) {
+            findings.push(Finding::Arch {
+                found: self.arch,
+                wanted: wanted.arch,
+            });
+        }
+        if let Some(name) = &wanted.name
+            && self.name.as_ref() != Some(name)
+        {
+            findings.push(Finding::Name {
+                found: self.name.clone(),
+                wanted: name.clone(),
+            });
+        }
+        self.verify_libraries(wanted, &mut findings);
+        for path in &wanted.run_paths {
+            if !self.run_paths.contains(path) {
+                findings.push(Finding::RunPath(path.clone()));
+            }
+        }
+        self.verify_symbols(wanted, &mut findings);
+        if wanted.stripped && !self.stripped {
+            findings.push(Finding::NotStripped);
+        }
+        if wanted.os == Os::MacOs && wanted.arch == Arch::Aarch64 && self.signed != Some(true) {
+            findings.push(Finding::Unsigned);
+        }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(findings)
+        }
+    }
+
+    fn verify_libraries(&self, wanted: &Expectation, findings: &mut Vec<Finding>) {
+        let is_libjulia = |name: &&String| file_name(name).starts_with("libjulia");
+        let same = |a: &str, b: &str| match wanted.os {
+            Os::Windows => a.eq_ignore_ascii_case(b),
+            _ => a == b,
+        };
+        let mut any = false;
+        for found in self.needed.iter().filter(is_libjulia) {
+            any = true;
+            if !wanted.libjulias.iter().any(|name| same(name, found)) {
+                findings.push(Finding::ForeignLibjulia {
+                    found: found.clone(),
+                    wanted: wanted.libjulias.clone(),
+                });
+            }
+        }
+        if !any && !wanted.libjulias.is_empty() {
+            findings.push(Finding::NoLibjulia {
+                wanted: wanted.libjulias.clone(),
+            });
+        }
+        let ucrt = self.needed.iter().find(|name| is_ucrt(name));
+        findings.extend(ucrt.map(|found| Finding::Ucrt {
+            found: found.clone(),
+        }));
+    }
+
+    fn verify_symbols(&self, wanted: &Expectation, findings: &mut Vec<Finding>) {
+        for symbol in &wanted.symbols {
+            if !self.exports.contains(symbol) {
+                findings.push(Finding::Symbol(symbol.clone()));
+            }
+        }
+        let data_is_wanted = wanted.symbols.iter().any(|s| s == "jl_system_image_data");
+        let has_data = self.exports.iter().any(|s| s == "jl_system_image_data");
+        if data_is_wanted && has_data && self.data_bytes.unwrap_or(0) == 0 {
+            findings.push(Finding::Empty);
+        }
+        if wanted.restricted
+            && let Some(example) = self.exports.iter().find(|name| is_inner(name))
+        {
+            findings.push(Finding::TooManyExports {
+                count: self.export_count,
+                example: example.clone(),
+            });
+        }
+    }
+}
+
+/// Whether a library belongs to the universal C runtime of Windows.
+#[must_use]
+pub fn is_ucrt(library: &str) -> bool {
+    let library = library.to_ascii_lowercase();
+    library.starts_with("api-ms-win-crt-") || library == "ucrtbase.dll"
+}
+
+/// Whether a name is one that Julia's code generator gives to functions that stay inside.
+#[must_use]
+pub fn is_inner(symbol: &str) -> bool {
+    const PREFIXES: &[&str] = &[
+        "julia_",
+        "japi1_",
+        "japi3_",
+        "jfptr_",
+        "jlsys_",
+        "jlplt_",
+        "jlcapi_",
+        "jlinvoke_",
+        "tojlinvoke",
+    ];
+    PREFIXES.iter().any(|prefix| symbol.starts_with(prefix))
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Inspection {
+        Inspection {
+            format: Format::Elf,
+            arch: Some(Arch::X86_64),
+            bytes: 1000,
+            name: Some("image.so".to_owned()),
+            needed: vec!["libjulia.so.1.10".to_owned(), "libc.so.6".to_owned()],
+            run_paths: vec!["$ORIGIN".to_owned()],
+            exports: vec!["jl_system_image_data".to_owned(), "answer".to_owned()],
+            export_count: 2,
+            imports: Vec::new(),
+            data_bytes: Some(7),
+            stripped: true,
+            linker: Some(Family::Lld),
+            signed: None,
+            oldest_system: None,
+        }
+    }
+
+    fn wanted() -> Expectation {
+        Expectation {
+            os: Os::Linux,
+            arch: Arch::X86_64,
+            name: Some("image.so".to_owned()),
+            libjulias: vec!["libjulia.so.1.10".to_owned()],
+            run_paths: vec!["$ORIGIN".to_owned()],
+            symbols: vec!["jl_system_image_data".to_owned()],
+            restricted: true,
+            stripped: true,
+        }
+    }
+
+    fn findings(spoil: impl FnOnce(&mut Inspection)) -> Vec<String> {
+        let mut image = image();
+        spoil(&mut image);
+        let findings = image.verify(&wanted()).err().unwrap_or_default();
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_good_image_passes() {
+        assert_eq!(findings(|_| ()), [""; 0]);
+    }
+
+    #[test]
+    fn a_left_out_whole_archive_flag_is_seen() {
+        let empty = findings(|image| image.exports.clear());
+        assert_eq!(empty, ["it does not export `jl_system_image_data`"]);
+        let hollow = findings(|image| image.data_bytes = Some(0));
+        assert_eq!(hollow, ["its `jl_system_image_data` is empty"]);
+    }
+
+    #[test]
+    fn the_wrong_julia_is_seen() {
+        assert_eq!(
+            findings(|image| image.needed[0] = "libjulia.so.1.9".to_owned()),
+            [
+                "it needs `libjulia.so.1.9`, which this Julia does not have (it has libjulia.so.1.10)"
+            ]
+        );
+        assert_eq!(
+            findings(|image| image.needed.clear()),
+            ["it needs none of libjulia.so.1.10"]
+        );
+    }
+
+    #[test]
+    fn the_wrong_machine_is_seen() {
+        assert_eq!(
+            findings(|image| image.arch = Some(Arch::Aarch64)),
+            ["it is for aarch64, not for x86_64"]
+        );
+        assert_eq!(
+            findings(|image| image.format = Format::Pe),
+            ["it is a PE (Windows) file, not ELF (Linux)"]
+        );
+    }
+
+    #[test]
+    fn what_should_stay_inside_is_seen() {
+        assert_eq!(
+            findings(|image| image.exports.push("julia_f_12".to_owned())),
+            ["it exports 2 symbols, among them `julia_f_12`, beyond what Julia looks up"]
+        );
+    }
+
+    #[test]
+    fn the_universal_c_runtime_is_told_from_the_old_one() {
+        assert!(is_ucrt("api-ms-win-crt-runtime-l1-1-0.dll"));
+        assert!(is_ucrt("UCRTBASE.dll"));
+        assert!(!is_ucrt("msvcrt.dll"));
+    }
+}

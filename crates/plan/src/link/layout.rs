@@ -1,0 +1,212 @@
+//! The table: per operating system and Julia generation, what a sysimage is linked against, where
+//! that is found, and which names and run paths the image carries. `docs/` prints it
+//! ([`markdown`]), the code reads it; neither has another source.
+
+use std::path::PathBuf;
+
+use crate::generation::Generation;
+use crate::julia::JuliaFacts;
+use crate::link::linker::Strategy;
+use crate::platform::{Os, Triplet};
+
+/// A directory of a Julia, by the name that Julia itself gives it. Its path is asked from the
+/// Julia at hand, never assumed: official, Debian and Windows layouts differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dir {
+    /// Where `libjulia` lies (`Base.LIBDIR`; `bin` on Windows).
+    Lib,
+    /// Where the private libraries lie (`Base.PRIVATE_LIBDIR`).
+    PrivateLib,
+    /// Where Windows keeps import libraries (`lib` beside `bin`).
+    ImportLib,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// The operating system.
+    pub os: Os,
+    /// The Julia generation.
+    pub generation: &'static Generation,
+    /// Where the libraries are looked for, in this order.
+    pub library_dirs: &'static [Dir],
+    /// Run paths of the image. A sysimage is opened by a process that holds `libjulia` already,
+    /// so these matter only to programs that link against the image itself.
+    pub run_paths: &'static [&'static str],
+    /// Libraries of the C toolchain that a linker without a compiler driver is given, as far as
+    /// they can be found.
+    pub toolchain_libraries: &'static [&'static str],
+}
+
+/// Julia's own recipe for package images on Windows (`base/linking.jl`) plus `openlibm`, which
+/// it had up to 1.11.
+const WINDOWS_TOOLCHAIN: &[&str] = &["openlibm", "ssp", "gcc_s", "gcc", "msvcrt", "kernel32"];
+
+impl Layout {
+    /// The row for this operating system and generation.
+    #[must_use]
+    pub const fn of(os: Os, generation: &'static Generation) -> Self {
+        match os {
+            Os::Linux | Os::FreeBsd => Self {
+                os,
+                generation,
+                library_dirs: &[Dir::Lib, Dir::PrivateLib],
+                run_paths: &["$ORIGIN", "$ORIGIN/julia"],
+                toolchain_libraries: &[],
+            },
+            Os::MacOs => Self {
+                os,
+                generation,
+                library_dirs: &[Dir::Lib, Dir::PrivateLib],
+                run_paths: &["@executable_path", "@executable_path/julia"],
+                toolchain_libraries: &[],
+            },
+            Os::Windows => Self {
+                os,
+                generation,
+                library_dirs: &[Dir::ImportLib, Dir::Lib, Dir::PrivateLib],
+                run_paths: &[],
+                toolchain_libraries: WINDOWS_TOOLCHAIN,
+            },
+        }
+    }
+
+    /// The directories of `julia` in which its libraries are looked for, without repetition.
+    #[must_use]
+    pub fn directories(&self, julia: &JuliaFacts) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for dir in self.library_dirs {
+            let path = match dir {
+                Dir::Lib => julia.libdir.clone(),
+                Dir::PrivateLib => julia.private_libdir.clone(),
+                Dir::ImportLib => match julia.bindir.parent() {
+                    Some(prefix) => prefix.join("lib"),
+                    None => continue,
+                },
+            };
+            if !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    /// The file names under which library `name` (without `lib`) may lie there, best first.
+    #[must_use]
+    pub fn file_names(&self, name: &str, version: (u64, u64)) -> Vec<String> {
+        let (major, minor) = version;
+        match self.os {
+            Os::Linux | Os::FreeBsd => vec![
+                format!("lib{name}.so"),
+                format!("lib{name}.so.{major}.{minor}"),
+                format!("lib{name}.so.{major}"),
+            ],
+            Os::MacOs => vec![
+                format!("lib{name}.dylib"),
+                format!("lib{name}.{major}.{minor}.dylib"),
+                format!("lib{name}.{major}.dylib"),
+                format!("lib{name}.tbd"),
+            ],
+            Os::Windows => vec![format!("lib{name}.dll.a"), format!("lib{name}.dll")],
+        }
+    }
+
+    /// What the image calls the library `name` at run time, in a Julia of this version.
+    #[must_use]
+    pub fn needed_name(&self, name: &str, version: (u64, u64)) -> String {
+        let (major, minor) = version;
+        let suffix = if self.generation.minor_in_names {
+            format!("{major}.{minor}")
+        } else {
+            major.to_string()
+        };
+        match self.os {
+            Os::Linux | Os::FreeBsd => format!("lib{name}.so.{suffix}"),
+            Os::MacOs => format!("@rpath/lib{name}.{suffix}.dylib"),
+            Os::Windows => format!("lib{name}.dll"),
+        }
+    }
+
+    /// The name that the image itself carries, for an image whose file is called `file`.
+    #[must_use]
+    pub fn image_name(&self, file: &str) -> String {
+        match self.os {
+            Os::MacOs => format!("@rpath/{file}"),
+            Os::Linux | Os::FreeBsd | Os::Windows => file.to_owned(),
+        }
+    }
+
+    /// The flags of a compiler driver that the row stands for, in the words of the documentation.
+    const fn flags(&self) -> &'static str {
+        match (self.os, self.generation.windows_export_all) {
+            (Os::Linux | Os::FreeBsd, _) => {
+                "`-shared --whole-archive … --no-whole-archive --version-script`"
+            }
+            (Os::MacOs, _) => {
+                "`-dynamiclib -force_load … -exported_symbols_list`, ad-hoc signature last"
+            }
+            (Os::Windows, _) => "`-shared --whole-archive … --no-whole-archive`, `.def` file",
+        }
+    }
+}
+
+/// The table as Markdown, one line for each operating system and generation.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "| system | Julia | linked against | looked for in | needed at run time | the image's name \
+         | run paths | flags | linkers, in this order |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for os in [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd] {
+        let rows = Generation::all();
+        for (index, generation) in rows.iter().enumerate() {
+            let layout = Layout::of(os, generation);
+            let (major, minor) = generation.since;
+            let julia = match rows.get(index + 1) {
+                None => format!("≥{major}.{minor}"),
+                Some(next) if next.since.1 - 1 == minor => format!("{major}.{minor}"),
+                Some(next) => format!("{major}.{minor}–{major}.{}", next.since.1 - 1),
+            };
+            let each = |name: &dyn Fn(&str) -> String| {
+                let names = generation
+                    .libraries
+                    .iter()
+                    .map(|l| format!("`{}`", name(l)));
+                names.collect::<Vec<_>>().join(" ")
+            };
+            let dirs = layout.library_dirs.iter().map(|dir| match dir {
+                Dir::Lib => "`Base.LIBDIR`",
+                Dir::PrivateLib => "`Base.PRIVATE_LIBDIR`",
+                Dir::ImportLib => "`lib`",
+            });
+            let run_paths = layout.run_paths.iter().map(|path| format!("`{path}`"));
+            let strategies = Strategy::order(os, generation);
+            let cells = [
+                os.to_string(),
+                julia,
+                each(&|name| format!("lib{name}")),
+                dirs.collect::<Vec<_>>().join(", "),
+                each(&|name| layout.needed_name(name, generation.since)),
+                format!(
+                    "`{}`",
+                    layout.image_name(&format!("NAME.{}", os.conventions().library_extension))
+                ),
+                run_paths.collect::<Vec<_>>().join(" "),
+                layout.flags().to_owned(),
+                strategies
+                    .iter()
+                    .map(|s| s.title(os))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ];
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+    }
+    text
+}
+
+/// The layout for a Julia of this platform and version, or `None` if the version is too old.
+#[must_use]
+pub fn layout_of(triplet: Triplet, julia: &crate::JuliaVersion) -> Option<Layout> {
+    Generation::of(julia).map(|generation| Layout::of(triplet.os(), generation))
+}

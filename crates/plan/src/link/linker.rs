@@ -1,0 +1,552 @@
+//! Which linkers are tried, and in which order. The `build` room finds out what there is (an
+//! [`Inventory`]); the order is decided here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::generation::Generation;
+use crate::link::arguments::Flavour;
+use crate::platform::{Arch, Os, Triplet};
+
+/// How a linker is come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// What the user said: `--cc` or `JULIA_CC`.
+    Chosen,
+    /// The lld that Julia ships (since 1.9), after a probe.
+    JuliaLld,
+    /// lld, through a compiler driver.
+    DriverLld,
+    /// mold, through a compiler driver.
+    DriverMold,
+    /// A compiler driver with its own linker.
+    Driver,
+    /// An lld of this machine, without a compiler driver.
+    Lld,
+}
+
+impl Strategy {
+    /// The strategies for this system and generation, in the order in which they are tried.
+    ///
+    /// lld comes first: GNU ld takes time quadratic in the number of sections of a Windows object
+    /// (211 s against 0.46 s for one image with a section for each function).
+    #[must_use]
+    pub fn order(os: Os, generation: &Generation) -> Vec<Self> {
+        let shipped = generation.ships_lld.then_some(Self::JuliaLld);
+        let rest: &[Self] = match os {
+            Os::Linux | Os::FreeBsd => {
+                &[Self::DriverLld, Self::DriverMold, Self::Driver, Self::Lld]
+            }
+            // Apple's clang knows the SDK and signs; it needs no help from another linker.
+            Os::MacOs => &[Self::Driver, Self::Lld],
+            // mold makes no PE files.
+            Os::Windows => &[Self::DriverLld, Self::Lld, Self::Driver],
+        };
+        std::iter::once(Self::Chosen)
+            .chain(shipped)
+            .chain(rest.iter().copied())
+            .collect()
+    }
+
+    /// The strategy in a few words, as documentation and `sysforge plan` print it.
+    #[must_use]
+    pub const fn title(self, os: Os) -> &'static str {
+        match (self, os) {
+            (Self::Chosen, _) => "`--cc` or `JULIA_CC`",
+            (Self::JuliaLld, _) => "the lld that Julia ships",
+            (Self::DriverLld, _) => "lld through a compiler driver",
+            (Self::DriverMold, _) => "mold through a compiler driver",
+            (Self::Driver, Os::MacOs) => "the Command Line Tools' clang",
+            (Self::Driver, Os::Windows) => "an msvcrt gcc with its own linker",
+            (Self::Driver, _) => "the compiler driver's own linker",
+            (Self::Lld, Os::MacOs) => "ld64.lld",
+            (Self::Lld, _) => "ld.lld",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Chosen => "chosen",
+            Self::JuliaLld => "julia-lld",
+            Self::DriverLld => "driver-lld",
+            Self::DriverMold => "driver-mold",
+            Self::Driver => "driver",
+            Self::Lld => "lld",
+        })
+    }
+}
+
+/// Which linker the user asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum LinkerChoice {
+    /// None: try them in order.
+    #[default]
+    Auto,
+    /// This program with these leading arguments, and no other.
+    Words(Vec<String>),
+    /// These strategies only, in the order of the table.
+    Only(Vec<Strategy>),
+}
+
+/// A compiler or linker setting that cannot be read as words.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a compiler command: a quote is not closed")]
+pub struct NotWords(String);
+
+impl LinkerChoice {
+    /// Reads `JULIA_CC` or `--cc` as Julia's tools do: split like a shell does, so that it may
+    /// carry arguments. On Windows a backslash separates folders and escapes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotWords`] if a quote is not closed.
+    pub fn parse(text: &str, host: Os) -> Result<Self, NotWords> {
+        let words = split_words(text, host != Os::Windows).ok_or_else(|| NotWords(text.into()))?;
+        Ok(if words.is_empty() {
+            Self::Auto
+        } else {
+            Self::Words(words)
+        })
+    }
+}
+
+fn split_words(text: &str, backslash_escapes: bool) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None | Some('"')) if backslash_escapes => {
+                word.get_or_insert_default().push(letters.next()?);
+            }
+            ('\'' | '"', None) => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// The family of a linker, told from what it says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// GNU ld (bfd).
+    GnuLd,
+    /// GNU gold.
+    Gold,
+    /// LLVM's lld.
+    Lld,
+    /// mold.
+    Mold,
+    /// Apple's linker.
+    Apple,
+    /// The linker inside zig (lld for ELF and PE, its own for Mach-O).
+    Zig,
+}
+
+impl Family {
+    /// The family that a version text (`--version`, `-v`) speaks of.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        // mold says "mold 1.10.1 (compatible with GNU ld)", lld "LLD 19.1.7 (compatible with GNU
+        // linkers)", gold "GNU gold (GNU Binutils …)", Apple "@(#)PROGRAM:ld PROJECT:ld-1022.1".
+        [
+            ("mold ", Self::Mold),
+            ("LLD ", Self::Lld),
+            ("GNU gold", Self::Gold),
+            ("GNU ld", Self::GnuLd),
+            ("PROGRAM:ld", Self::Apple),
+            ("ld64-", Self::Apple),
+            ("zig ", Self::Zig),
+        ]
+        .into_iter()
+        .find_map(|(mark, family)| text.contains(mark).then_some(family))
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::GnuLd => "GNU ld",
+            Self::Gold => "GNU gold",
+            Self::Lld => "lld",
+            Self::Mold => "mold",
+            Self::Apple => "Apple's ld",
+            Self::Zig => "zig",
+        })
+    }
+}
+
+/// The linkers and compiler drivers that were found, as absolute paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The lld that the Julia at hand ships, if this machine can run it.
+    pub julia_lld: Option<PathBuf>,
+    /// An lld of this machine that links for the target, under the name that selects the flavour
+    /// (`ld.lld`, `ld64.lld`).
+    pub lld: Option<PathBuf>,
+    /// A mold of this machine.
+    pub mold: Option<PathBuf>,
+    /// Compiler drivers for the target: a program and its leading arguments.
+    pub drivers: Vec<Vec<String>>,
+}
+
+/// One way to link: what is started, in which language it takes its arguments, and who is
+/// expected to do the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// How it was come by.
+    pub strategy: Strategy,
+    /// The program and its leading arguments.
+    pub command: Vec<String>,
+    /// The language of the arguments.
+    pub flavour: Flavour,
+    /// The linker that must turn out to have run; `None` where any will do.
+    pub expects: Option<Family>,
+    /// A linker that the driver must be shown, since it looks in places of its own: the name that
+    /// it looks for, and the program.
+    pub shim: Option<(&'static str, PathBuf)>,
+}
+
+/// What will be tried, in order.
+#[must_use]
+pub fn candidates(
+    triplet: Triplet,
+    generation: &Generation,
+    choice: &LinkerChoice,
+    inventory: &Inventory,
+) -> Vec<Candidate> {
+    if let LinkerChoice::Words(words) = choice {
+        return vec![chosen(triplet, words)];
+    }
+    let mut found = Vec::new();
+    for strategy in Strategy::order(triplet.os(), generation) {
+        if let LinkerChoice::Only(wanted) = choice
+            && !wanted.contains(&strategy)
+        {
+            continue;
+        }
+        match strategy {
+            Strategy::Chosen => {}
+            Strategy::JuliaLld => {
+                found.extend(
+                    inventory
+                        .julia_lld
+                        .as_deref()
+                        .map(|lld| julia_lld(triplet, lld)),
+                );
+            }
+            Strategy::Lld => {
+                found.extend(inventory.lld.as_deref().map(|lld| bare_lld(triplet, lld)));
+            }
+            Strategy::DriverLld => {
+                if let Some(lld) = &inventory.lld {
+                    let through = |words: &Vec<String>| {
+                        through_driver(strategy, words, Family::Lld, "lld", lld)
+                    };
+                    found.extend(inventory.drivers.iter().filter_map(through));
+                }
+            }
+            Strategy::DriverMold => {
+                if let Some(mold) = &inventory.mold {
+                    let through = |words: &Vec<String>| {
+                        through_driver(strategy, words, Family::Mold, "mold", mold)
+                    };
+                    found.extend(inventory.drivers.iter().filter_map(through));
+                }
+            }
+            Strategy::Driver => found.extend(inventory.drivers.iter().map(|words| Candidate {
+                strategy,
+                command: with_target(triplet, words),
+                flavour: flavour_of(words),
+                expects: None,
+                shim: None,
+            })),
+        }
+    }
+    found
+}
+
+fn chosen(triplet: Triplet, words: &[String]) -> Candidate {
+    Candidate {
+        strategy: Strategy::Chosen,
+        command: with_target(triplet, words),
+        flavour: flavour_of(words),
+        expects: None,
+        shim: None,
+    }
+}
+
+fn julia_lld(triplet: Triplet, lld: &Path) -> Candidate {
+    let (name, flavour) = match triplet.os() {
+        Os::MacOs => ("darwin", Flavour::Darwin),
+        Os::Linux | Os::FreeBsd | Os::Windows => ("gnu", Flavour::Gnu),
+    };
+    Candidate {
+        strategy: Strategy::JuliaLld,
+        command: [&lld.display().to_string(), "-flavor", name]
+            .map(String::from)
+            .into(),
+        flavour,
+        expects: Some(Family::Lld),
+        shim: None,
+    }
+}
+
+fn bare_lld(triplet: Triplet, lld: &Path) -> Candidate {
+    Candidate {
+        strategy: Strategy::Lld,
+        command: vec![lld.display().to_string()],
+        flavour: match triplet.os() {
+            Os::MacOs => Flavour::Darwin,
+            Os::Linux | Os::FreeBsd | Os::Windows => Flavour::Gnu,
+        },
+        expects: Some(Family::Lld),
+        shim: None,
+    }
+}
+
+/// `None` for zig, which has its own linker and knows no other.
+fn through_driver(
+    strategy: Strategy,
+    words: &[String],
+    family: Family,
+    name: &'static str,
+    linker: &Path,
+) -> Option<Candidate> {
+    if flavour_of(words) == (Flavour::Driver { zig: true }) {
+        return None;
+    }
+    let mut command = words.to_vec();
+    command.push(format!("-fuse-ld={name}"));
+    Some(Candidate {
+        strategy,
+        command,
+        flavour: Flavour::Driver { zig: false },
+        expects: Some(family),
+        shim: Some((
+            if name == "mold" { "ld.mold" } else { "ld.lld" },
+            linker.to_owned(),
+        )),
+    })
+}
+
+/// The language that a command takes its arguments in, told from its words.
+#[must_use]
+pub fn flavour_of(words: &[String]) -> Flavour {
+    let is_zig = |word: &String| file_stem(word) == "zig" || word == "ziglang";
+    if words.iter().take(3).any(is_zig) {
+        return Flavour::Driver { zig: true };
+    }
+    let after_flavor = words.iter().skip_while(|word| *word != "-flavor").nth(1);
+    match after_flavor.map(String::as_str) {
+        Some("darwin") => return Flavour::Darwin,
+        Some("gnu" | "ld" | "ld.lld") => return Flavour::Gnu,
+        Some("link") => return Flavour::Link,
+        _ => {}
+    }
+    let stem = words.first().map_or("", |word| file_stem(word));
+    if stem.starts_with("ld64") {
+        Flavour::Darwin
+    } else if stem.starts_with("lld-link") {
+        Flavour::Link
+    } else if stem == "ld" || stem.starts_with("ld.") || stem.ends_with("-ld") || stem == "mold" {
+        Flavour::Gnu
+    } else {
+        Flavour::Driver { zig: false }
+    }
+}
+
+/// A program's file name without folder and `.exe`, whichever system wrote the path.
+fn file_stem(word: &str) -> &str {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    name.strip_suffix(".exe").unwrap_or(name)
+}
+
+/// Adds the target to a zig command that names none: zig links for the machine that it runs on
+/// otherwise, whatever the object is.
+fn with_target(triplet: Triplet, words: &[String]) -> Vec<String> {
+    let mut command = words.to_vec();
+    let named = words
+        .iter()
+        .any(|word| word.starts_with("-target") || word.starts_with("--target"));
+    if flavour_of(words) == (Flavour::Driver { zig: true }) && !named {
+        command.extend(["-target".to_owned(), zig_target(triplet)]);
+    }
+    command
+}
+
+/// The platform in zig's spelling, with the oldest glibc and macOS that Julia itself is built for.
+#[must_use]
+pub fn zig_target(triplet: Triplet) -> String {
+    let arch = match triplet.arch() {
+        Arch::X86_64 => "x86_64",
+        Arch::I686 => "x86",
+        Arch::Aarch64 => "aarch64",
+        Arch::Armv7l => "arm",
+        Arch::Powerpc64le => "powerpc64le",
+    };
+    match (triplet.os(), triplet.arch()) {
+        (Os::Linux, _) if triplet.name().ends_with("musl") => format!("{arch}-linux-musl"),
+        (Os::Linux, Arch::X86_64 | Arch::I686) => format!("{arch}-linux-gnu.2.17"),
+        (Os::Linux, Arch::Armv7l) => format!("{arch}-linux-gnueabihf"),
+        (Os::Linux, _) => format!("{arch}-linux-gnu.2.19"),
+        (Os::MacOs, _) => format!("{arch}-macos.11.0"),
+        (Os::Windows, _) => format!("{arch}-windows-gnu"),
+        (Os::FreeBsd, _) => format!("{arch}-freebsd"),
+    }
+}
+
+/// The names under which compiler drivers for `triplet` are looked for on a machine that is
+/// `host` itself, best first.
+#[must_use]
+pub fn driver_names(triplet: Triplet, host: Option<Triplet>) -> Vec<String> {
+    let mut names = Vec::new();
+    if host == Some(triplet) {
+        names.extend(match triplet.os() {
+            Os::MacOs | Os::FreeBsd => ["clang", "cc", "gcc"],
+            Os::Linux | Os::Windows => ["gcc", "clang", "cc"],
+        });
+    }
+    let mut names: Vec<String> = names.into_iter().map(String::from).collect();
+    match triplet.os() {
+        // Debian's spellings: the plain one is an alternative of the two thread models.
+        Os::Windows => names
+            .extend(["gcc", "gcc-posix", "clang"].map(|tool| format!("{}-{tool}", triplet.name()))),
+        Os::Linux => names.push(format!("{}-gcc", gnu_name(triplet))),
+        Os::MacOs | Os::FreeBsd => {}
+    }
+    names
+}
+
+/// The prefix of GNU cross tools for a Linux platform.
+fn gnu_name(triplet: Triplet) -> &'static str {
+    match triplet.arch() {
+        Arch::Armv7l => "arm-linux-gnueabihf",
+        _ => triplet.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str, host: Os) -> Vec<String> {
+        match LinkerChoice::parse(text, host).unwrap() {
+            LinkerChoice::Words(words) => words,
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_compiler_setting_is_split_like_a_shell_does() {
+        assert_eq!(
+            words("zig cc -target x", Os::Linux),
+            ["zig", "cc", "-target", "x"]
+        );
+        assert_eq!(
+            words(r#""/opt/my gcc/gcc" -m64"#, Os::Linux),
+            ["/opt/my gcc/gcc", "-m64"]
+        );
+        assert_eq!(words(r"/opt/my\ gcc/gcc", Os::Linux), ["/opt/my gcc/gcc"]);
+        assert_eq!(
+            words(r#""C:\Program Files\mingw64\bin\gcc.exe" -v"#, Os::Windows),
+            [r"C:\Program Files\mingw64\bin\gcc.exe", "-v"]
+        );
+        assert_eq!(
+            LinkerChoice::parse("  ", Os::Linux).unwrap(),
+            LinkerChoice::Auto
+        );
+        assert!(LinkerChoice::parse("gcc 'oops", Os::Linux).is_err());
+    }
+
+    #[test]
+    fn a_linker_is_known_by_what_it_says() {
+        for (text, family) in [
+            ("mold 1.10.1 (compatible with GNU ld)", Family::Mold),
+            ("LLD 19.1.7 (compatible with GNU linkers)", Family::Lld),
+            (
+                "Debian LLD 14.0.6 (compatible with GNU linkers)",
+                Family::Lld,
+            ),
+            ("GNU ld (GNU Binutils for Debian) 2.40", Family::GnuLd),
+            ("GNU gold (GNU Binutils for Debian 2.40) 1.16", Family::Gold),
+            ("@(#)PROGRAM:ld PROJECT:ld-1022.1", Family::Apple),
+        ] {
+            assert_eq!(Family::of(text), Some(family), "{text}");
+        }
+        assert_eq!(Family::of("cc1: fatal error"), None);
+    }
+
+    #[test]
+    fn the_flavour_is_told_from_the_words() {
+        for (text, flavour) in [
+            ("gcc -m64", Flavour::Driver { zig: false }),
+            ("zig cc", Flavour::Driver { zig: true }),
+            ("python3 -m ziglang cc", Flavour::Driver { zig: true }),
+            ("/usr/bin/ld64.lld-19", Flavour::Darwin),
+            ("/j/libexec/lld -flavor darwin", Flavour::Darwin),
+            ("lld -flavor gnu", Flavour::Gnu),
+            ("x86_64-w64-mingw32-ld", Flavour::Gnu),
+            ("lld-link-19", Flavour::Link),
+        ] {
+            assert_eq!(flavour_of(&words(text, Os::Linux)), flavour, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_chose_is_the_only_candidate() {
+        let generation = &Generation::all()[4];
+        let choice = LinkerChoice::parse("zig cc", Os::Linux).unwrap();
+        let found = candidates(
+            Triplet::AARCH64_APPLE_DARWIN,
+            generation,
+            &choice,
+            &Inventory {
+                lld: Some("/usr/bin/ld64.lld".into()),
+                ..Inventory::default()
+            },
+        );
+        let commands: Vec<_> = found.iter().map(|c| c.command.join(" ")).collect();
+        assert_eq!(commands, ["zig cc -target aarch64-macos.11.0"]);
+    }
+
+    #[test]
+    fn linkers_are_tried_in_the_order_of_the_table() {
+        let inventory = Inventory {
+            julia_lld: Some("/j/lld".into()),
+            lld: Some("/usr/bin/ld.lld".into()),
+            mold: Some("/usr/bin/mold".into()),
+            drivers: vec![vec!["gcc".into()]],
+        };
+        let strategies = |version: (u64, u64)| {
+            let generation = Generation::of(&crate::JuliaVersion::new(version.0, version.1, 0));
+            let found = candidates(
+                Triplet::X86_64_LINUX_GNU,
+                generation.unwrap(),
+                &LinkerChoice::Auto,
+                &inventory,
+            );
+            found.iter().map(|c| c.strategy).collect::<Vec<_>>()
+        };
+        use Strategy::{Driver, DriverLld, DriverMold, JuliaLld, Lld};
+        assert_eq!(strategies((1, 5)), [DriverLld, DriverMold, Driver, Lld]);
+        assert_eq!(
+            strategies((1, 10)),
+            [JuliaLld, DriverLld, DriverMold, Driver, Lld]
+        );
+    }
+}

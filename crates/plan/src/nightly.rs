@@ -1,0 +1,71 @@
+//! Where Julia's nightly builds lie. They have no catalogue that can be trusted with a digest:
+//! a nightly is pinned by the entity tag that its server answers with.
+
+use url::Url;
+
+use crate::archive::ArchiveFormat;
+use crate::platform::{Arch, Os, Triplet};
+
+/// The official server of nightly builds.
+pub const SERVER: &str = "https://julialangnightlies-s3.julialang.org";
+
+/// A nightly build on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nightly {
+    /// The release branch, or `None` for the main branch.
+    pub branch: Option<(u64, u64)>,
+    /// The platform.
+    pub triplet: Triplet,
+    /// The archive.
+    pub url: Url,
+    /// The archive's format.
+    pub format: ArchiveFormat,
+}
+
+impl Nightly {
+    /// The newest nightly of a branch for a platform, or `None` if there are no nightlies for it.
+    #[must_use]
+    pub fn locate(branch: Option<(u64, u64)>, triplet: Triplet) -> Option<Self> {
+        // The nightly server names its folders by architecture, unlike the release server.
+        let (folder, suffix) = match (triplet.os(), triplet.arch(), triplet.name()) {
+            (Os::Linux, _, name) if name.ends_with("musl") => return None,
+            (Os::Linux, Arch::X86_64, _) => ("linux/x86_64", "linux-x86_64"),
+            (Os::Linux, Arch::I686, _) => ("linux/i686", "linux-i686"),
+            (Os::Linux, Arch::Aarch64, _) => ("linux/aarch64", "linux-aarch64"),
+            (Os::MacOs, Arch::X86_64, _) => ("macos/x86_64", "macos-x86_64"),
+            (Os::MacOs, Arch::Aarch64, _) => ("macos/aarch64", "macos-aarch64"),
+            (Os::Windows, Arch::X86_64, _) => ("winnt/x64", "win64"),
+            (Os::Windows, Arch::I686, _) => ("winnt/x86", "win32"),
+            (Os::FreeBsd, Arch::X86_64, _) => ("freebsd/x86_64", "freebsd-x86_64"),
+            _ => return None,
+        };
+        let branch_folder =
+            branch.map_or_else(String::new, |(major, minor)| format!("/{major}.{minor}"));
+        let url = format!("{SERVER}/bin/{folder}{branch_folder}/julia-latest-{suffix}.tar.gz");
+        Some(Self {
+            branch,
+            triplet,
+            url: url.parse().ok()?,
+            format: ArchiveFormat::TarGz,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_layout_of_the_nightly_server() {
+        let url = |branch, triplet| Nightly::locate(branch, triplet).unwrap().url.to_string();
+        assert_eq!(
+            url(None, Triplet::X86_64_LINUX_GNU),
+            "https://julialangnightlies-s3.julialang.org/bin/linux/x86_64/julia-latest-linux-x86_64.tar.gz"
+        );
+        assert_eq!(
+            url(Some((1, 13)), Triplet::AARCH64_APPLE_DARWIN),
+            "https://julialangnightlies-s3.julialang.org/bin/macos/aarch64/1.13/julia-latest-macos-aarch64.tar.gz"
+        );
+        assert!(Nightly::locate(None, "x86_64-linux-musl".parse().unwrap()).is_none());
+    }
+}
