@@ -52,6 +52,12 @@ pub(crate) enum CliError {
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::linker::NotWords),
+    /// No repository to publish to.
+    #[error("it is not known which repository to publish to")]
+    NoRepository,
+    /// No tag to publish under.
+    #[error("it is not known which tag to publish under: the project has no version")]
+    NoTag,
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -82,6 +88,10 @@ impl Explain for CliError {
                 "install Julia, or let Sysforge fetch one, for instance `--julia release`"
                     .to_owned()
             }
+            Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
+                 with `--to dir:PATH`"
+                .to_owned(),
+            Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),

@@ -54,6 +54,11 @@ pub(crate) fn read(
     Ok(ProjectFiles { folder, inputs })
 }
 
+/// The folder of the project in `given`, or in the current directory or above.
+pub(crate) fn folder(given: Option<&Path>) -> Result<PathBuf, CliError> {
+    Ok(find(given)?.0)
+}
+
 fn find(given: Option<&Path>) -> Result<(PathBuf, PathBuf), CliError> {
     let start = absolute(given.unwrap_or(Path::new(".")));
     let start = start.canonicalize().map(plain).unwrap_or(start);

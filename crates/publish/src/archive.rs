@@ -79,48 +79,24 @@ const RECEIPT_LIMIT: u64 = 64 << 20;
 ///
 /// If it cannot be read, or holds anything but plain files at its top.
 pub fn inspect(path: &Path) -> Result<Inspected, PublishError> {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let packing = name.as_deref().and_then(Packing::of);
-    let file = std::fs::File::open(path).map_err(at(path))?;
-    let size = file.metadata().map_err(at(path))?.len();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    inspect_as(path, &name)
+}
+
+/// Looks through an archive that is called `name`, whatever its file is called here.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
+    let size = std::fs::metadata(path).map_err(at(path))?.len();
     let mut entries = BTreeMap::new();
     let mut receipt = Vec::new();
-    let mut add = |name: &str, size, executable, reader: &mut dyn Read| {
-        if !sysforge_plan::release::is_plain_name(name) {
-            return Err(altered(
-                path,
-                format!("it holds `{name}`, which is no plain file"),
-            ));
-        }
+    let sha256 = walk(path, name, &mut |name, size, executable, reader| {
         let entry = read_entry(path, name, size, executable, reader, &mut receipt)?;
         entries.insert(name.to_owned(), entry);
         Ok(())
-    };
-    let sha256 = match packing {
-        Some(Packing::TarGz) => {
-            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
-            tar_entries(path, flate2::read::GzDecoder::new(&mut hashing), &mut add)?;
-            hashing.finish(path)?
-        }
-        Some(Packing::TarZst) => {
-            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
-            let decoder = zstd::Decoder::new(&mut hashing).map_err(at(path))?;
-            tar_entries(path, decoder, &mut add)?;
-            hashing.finish(path)?
-        }
-        Some(Packing::Zip) => {
-            zip_entries(path, file, &mut add)?;
-            local::sha256_of(path, 0, u64::MAX)?
-        }
-        None => {
-            return Err(altered(
-                path,
-                "it is no archive that Sysforge makes".to_owned(),
-            ));
-        }
-    };
+    })?;
     let tree = tree_of(&entries);
     Ok(Inspected {
         sha256,
@@ -129,6 +105,68 @@ pub fn inspect(path: &Path) -> Result<Inspected, PublishError> {
         receipt,
         tree,
     })
+}
+
+/// Unpacks the files `wanted` of an archive that is called `name` into `folder`.
+///
+/// # Errors
+///
+/// If the archive cannot be read, or a file cannot be written.
+pub fn unpack_as(
+    path: &Path,
+    name: &str,
+    wanted: &[&str],
+    folder: &Path,
+) -> Result<(), PublishError> {
+    walk(path, name, &mut |name, _, _, reader| {
+        if wanted.contains(&name) {
+            let target = folder.join(name);
+            let mut file = std::fs::File::create(&target).map_err(at(&target))?;
+            std::io::copy(reader, &mut file).map_err(at(&target))?;
+            file.sync_all().map_err(at(&target))?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Hands every file of an archive to `each`, and tells the digest of the archive.
+fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishError> {
+    let file = std::fs::File::open(path).map_err(at(path))?;
+    let mut add = |name: &str, size, executable, reader: &mut dyn Read| {
+        if !sysforge_plan::release::is_plain_name(name) {
+            return Err(altered(
+                path,
+                format!("it holds `{name}`, which is no plain file"),
+            ));
+        }
+        each(name, size, executable, reader)
+    };
+    match Packing::of(name) {
+        Some(Packing::TarGz) => {
+            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
+            tar_entries(
+                path,
+                flate2::read::MultiGzDecoder::new(&mut hashing),
+                &mut add,
+            )?;
+            hashing.finish(path)
+        }
+        Some(Packing::TarZst) => {
+            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
+            let decoder = zstd::Decoder::new(&mut hashing).map_err(at(path))?;
+            tar_entries(path, decoder, &mut add)?;
+            hashing.finish(path)
+        }
+        Some(Packing::Zip) => {
+            zip_entries(path, file, &mut add)?;
+            local::sha256_of(path, 0, u64::MAX)
+        }
+        None => Err(altered(
+            path,
+            "it is no archive that Sysforge makes".to_owned(),
+        )),
+    }
 }
 
 fn altered(path: &Path, what: String) -> PublishError {

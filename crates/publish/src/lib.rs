@@ -10,6 +10,7 @@ pub mod archive;
 pub mod dist;
 pub mod documents;
 pub mod error;
+mod fetch;
 pub mod host;
 pub mod install;
 mod local;

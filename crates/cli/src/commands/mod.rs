@@ -2,7 +2,9 @@
 
 mod bench;
 mod build;
+mod install;
 mod plan;
+mod publish;
 mod steps;
 
 use crate::args::Command;
@@ -20,5 +22,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Check(args) => steps::check(args, session).await,
         Command::Pack(args) => steps::pack(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
+        Command::Publish(args) => publish::run(args, session).await,
+        Command::Install(args) => install::run(args, session).await,
     }
 }

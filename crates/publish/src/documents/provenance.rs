@@ -53,6 +53,19 @@ pub fn write(builds: &[Build], tag: &str, origin: &Origin) -> String {
     text
 }
 
+/// Whether a statement names this archive with this digest. It says nothing about who made the
+/// statement; that is what attestations are for.
+#[must_use]
+pub fn names(statement: &[u8], archive: &str, sha256: sysforge_plan::Sha256) -> bool {
+    let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
+    let subjects = statement["subject"].as_array();
+    subjects.is_some_and(|subjects| {
+        subjects.iter().any(|subject| {
+            subject["name"] == archive && subject["digest"]["sha256"] == sha256.to_string()
+        })
+    })
+}
+
 fn source(origin: &Origin) -> Value {
     json!({"repository": origin.source, "commit": origin.commit})
 }

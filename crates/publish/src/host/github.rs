@@ -8,7 +8,7 @@
 mod api;
 mod call;
 mod drafts;
-mod failure;
+pub(crate) mod failure;
 mod lease;
 mod memo;
 mod pacer;

@@ -2,6 +2,8 @@
 //! library's own models want every field of every nested object, so that a host which leaves one
 //! out (Enterprise versions do) could not be published to.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +12,7 @@ use sysforge_plan::Sha256;
 use super::call::Request;
 use super::failure::Failure;
 use super::{GitHub, encode};
+use crate::error::PublishError;
 
 /// A release.
 #[derive(Debug, Clone, Deserialize)]
@@ -84,27 +87,27 @@ impl GitHub {
     }
 
     pub(super) async fn repository(&self) -> Result<Repository, Failure> {
-        let request = Request::new("look at the repository", Method::GET, self.repo(""));
+        let request = Request::new(Method::GET, self.repo(""));
         self.asked(&request).await
     }
 
     /// The public release of a tag; drafts are not found by tag.
     pub(super) async fn public_release(&self, tag: &str) -> Result<Option<Release>, Failure> {
         let path = self.repo(&format!("/releases/tags/{}", encode(tag)));
-        let request = Request::new("look for the release", Method::GET, path);
+        let request = Request::new(Method::GET, path);
         found(self.asked(&request).await)
     }
 
     pub(super) async fn release(&self, id: u64) -> Result<Option<Release>, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
-        let request = Request::new("look at the release", Method::GET, path);
+        let request = Request::new(Method::GET, path);
         found(self.asked(&request).await)
     }
 
     /// Every draft of a tag, oldest first.
     pub(super) async fn drafts(&self, tag: &str) -> Result<Vec<Release>, Failure> {
         let path = self.repo("/releases");
-        let mut all: Vec<Release> = self.pages("list the releases", &path).await?;
+        let mut all: Vec<Release> = self.pages(&path).await?;
         all.retain(|release| release.draft && release.tag_name == tag);
         all.sort_by_key(|release| release.id);
         all.dedup_by_key(|release| release.id);
@@ -114,21 +117,17 @@ impl GitHub {
     /// Every file of a release.
     pub(super) async fn assets(&self, release: u64) -> Result<Vec<Asset>, Failure> {
         let path = self.repo(&format!("/releases/{release}/assets"));
-        self.pages("list the files of the release", &path).await
+        self.pages(&path).await
     }
 
-    async fn pages<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &'static str,
-        path: &str,
-    ) -> Result<Vec<T>, Failure> {
+    async fn pages<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
             let query = match page {
                 1 => "?per_page=100".to_owned(),
                 page => format!("?per_page=100&page={page}"),
             };
-            let request = Request::new(what, Method::GET, format!("{path}{query}"));
+            let request = Request::new(Method::GET, format!("{path}{query}"));
             let mut read: Vec<T> = self.asked(&request).await?;
             let last = read.len() < 100;
             all.append(&mut read);
@@ -151,7 +150,7 @@ impl GitHub {
             body["target_commitish"] = target.into();
         }
         let path = self.repo("/releases");
-        let request = Request::new("create the draft", Method::POST, path).body(body);
+        let request = Request::new(Method::POST, path).body(body);
         self.once(&request).await
     }
 
@@ -159,13 +158,13 @@ impl GitHub {
     pub(super) async fn make_public(&self, id: u64, notes: &str) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
         let body = json!({"draft": false, "body": notes});
-        let request = Request::new("publish the release", Method::PATCH, path).body(body);
+        let request = Request::new(Method::PATCH, path).body(body);
         self.asked(&request).await
     }
 
     pub(super) async fn delete_release(&self, id: u64) -> Result<(), Failure> {
         let path = self.repo(&format!("/releases/{id}"));
-        self.gone(Request::new("delete a draft", Method::DELETE, path))
+        self.gone(Request::new(Method::DELETE, path))
             .await
             .map(drop)
     }
@@ -173,14 +172,14 @@ impl GitHub {
     pub(super) async fn rename_asset(&self, id: u64, name: &str) -> Result<Asset, Failure> {
         let path = self.repo(&format!("/releases/assets/{id}"));
         let body = json!({"name": name});
-        let request = Request::new("rename a file", Method::PATCH, path).body(body);
+        let request = Request::new(Method::PATCH, path).body(body);
         self.asked(&request).await
     }
 
     pub(super) async fn label_asset(&self, id: u64, label: &str) -> Result<Asset, Failure> {
         let path = self.repo(&format!("/releases/assets/{id}"));
         let body = json!({"label": label});
-        let request = Request::new("label a file", Method::PATCH, path).body(body);
+        let request = Request::new(Method::PATCH, path).body(body);
         self.asked(&request).await
     }
 
@@ -188,14 +187,13 @@ impl GitHub {
     /// deleted is gone, which is what was wanted.
     pub(super) async fn delete_asset(&self, id: u64) -> Result<bool, Failure> {
         let path = self.repo(&format!("/releases/assets/{id}"));
-        self.gone(Request::new("delete a file", Method::DELETE, path))
-            .await
+        self.gone(Request::new(Method::DELETE, path)).await
     }
 
     /// Deletes a file, in one attempt.
     pub(super) async fn delete_asset_once(&self, id: u64) -> Result<(), Failure> {
         let path = self.repo(&format!("/releases/assets/{id}"));
-        let request = Request::new("delete a file", Method::DELETE, path);
+        let request = Request::new(Method::DELETE, path);
         self.once::<serde_json::Value>(&request).await.map(drop)
     }
 
@@ -205,6 +203,33 @@ impl GitHub {
             Err(failure) if failure.is_not_found() => Ok(false),
             Err(failure) => Err(failure),
         }
+    }
+}
+
+impl GitHub {
+    /// The files of a public release, by name: that of `tag`, or the latest.
+    pub(crate) async fn public_files(
+        &self,
+        tag: Option<&str>,
+    ) -> Result<Option<BTreeMap<String, u64>>, PublishError> {
+        let what = "look for the release";
+        let release: Option<Release> = match tag {
+            Some(tag) => self.public_release(tag).await,
+            None => {
+                let path = self.repo("/releases/latest");
+                found(self.asked(&Request::new(Method::GET, path)).await)
+            }
+        }
+        .map_err(|failure| self.error(what, failure))?;
+        let Some(release) = release else {
+            return Ok(None);
+        };
+        let assets = self
+            .assets(release.id)
+            .await
+            .map_err(|failure| self.error("list the files of the release", failure))?;
+        let files = assets.into_iter().filter(Asset::is_uploaded);
+        Ok(Some(files.map(|asset| (asset.name, asset.id)).collect()))
     }
 }
 

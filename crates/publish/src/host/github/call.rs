@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::GitHub;
 use super::failure::Failure;
+use super::{GitHub, Timing};
 use crate::error::PublishError;
 
 /// No answer of the API is larger: a page of 100 releases with 1000 assets each stays below.
@@ -17,8 +17,6 @@ const ANSWER_LIMIT: usize = 256 << 20;
 /// Something that is asked of the API.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
-    /// What it is for, as an infinitive: `list the releases`.
-    pub(super) what: &'static str,
     pub(super) method: Method,
     /// Path and query, from `/repos` on.
     pub(super) path: String,
@@ -26,9 +24,8 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(what: &'static str, method: Method, path: String) -> Self {
+    pub(super) fn new(method: Method, path: String) -> Self {
         Self {
-            what,
             method,
             path,
             body: None,
@@ -38,6 +35,28 @@ impl Request {
     pub(super) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
+    }
+}
+
+impl Timing {
+    /// The pause before attempt `attempt + 1`: what the host asks for, or twice the last one.
+    ///
+    /// # Errors
+    ///
+    /// The failure itself, if the host asks to wait for longer than anybody should.
+    pub(crate) async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), Failure> {
+        let growing = self.backoff * 2_u32.saturating_pow(attempt - 1).min(1 << 10);
+        let wait = match failure {
+            Failure::Limited(Some(wait)) if *wait > self.wait_limit => {
+                return Err(failure.clone());
+            }
+            Failure::Limited(Some(wait)) => *wait,
+            Failure::Limited(None) => self.limited.max(growing),
+            _ => growing.min(self.backoff_limit),
+        };
+        let spread = wait.mul_f64(f64::from(fastrand()) / 2_560.0);
+        tokio::time::sleep(wait + spread).await;
+        Ok(())
     }
 }
 
@@ -98,26 +117,9 @@ impl GitHub {
         }
     }
 
-    /// The pause before attempt `attempt + 1`: what the host asks for, or twice the last one.
-    ///
-    /// # Errors
-    ///
-    /// The failure itself, if the host asks to wait for longer than anybody should.
+    /// See [`Timing::pause`].
     pub(super) async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), Failure> {
-        let timing = &self.timing;
-        let growing = timing.backoff * 2_u32.saturating_pow(attempt - 1).min(1 << 10);
-        let wait = match failure {
-            Failure::Limited(Some(wait)) if *wait > timing.wait_limit => {
-                return Err(failure.clone());
-            }
-            // A second more, because the header counts in whole ones.
-            Failure::Limited(Some(wait)) => *wait,
-            Failure::Limited(None) => timing.limited.max(growing),
-            _ => growing.min(timing.backoff_limit),
-        };
-        let spread = wait.mul_f64(f64::from(fastrand()) / 2_560.0);
-        tokio::time::sleep(wait + spread).await;
-        Ok(())
+        self.timing.pause(attempt, failure).await
     }
 
     /// A failure as an error, for a user.

@@ -9,7 +9,7 @@ use crate::error::PublishError;
 
 /// A request that failed.
 #[derive(Debug, Clone)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The host answered with an error.
     Status {
         status: u16,
@@ -30,13 +30,13 @@ pub(super) enum Failure {
 
 /// One entry of the `errors` of a 422.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct ApiError {
+pub(crate) struct ApiError {
     #[serde(default)]
-    pub(super) code: String,
+    pub(crate) code: String,
     #[serde(default)]
-    pub(super) field: Option<String>,
+    pub(crate) field: Option<String>,
     #[serde(default)]
-    pub(super) message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ struct ErrorBody {
 
 impl Failure {
     /// Reads an error answer.
-    pub(super) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
         let message = parsed.as_ref().map_or("", |body| &body.message).to_owned();
         if let Some(limited) = limited(status, headers, &message) {
@@ -77,7 +77,7 @@ impl Failure {
 
     /// Whether trying again may help. 400 is among these: the front end answers with it, in plain
     /// text, when an upload was cut on the way.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
             Self::Garbled { .. } | Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
@@ -85,25 +85,25 @@ impl Failure {
         }
     }
 
-    pub(super) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } | Self::Garbled { status } => Some(*status),
             _ => None,
         }
     }
 
-    pub(super) fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: 404, .. })
     }
 
     /// Whether a 422 says that the name or tag is taken.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         matches!(self, Self::Status { status: 422, errors, .. }
             if errors.iter().any(|error| error.code == "already_exists"))
     }
 
     /// The failure in a few words.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match self {
             Self::Status {
                 status,
@@ -157,7 +157,7 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
 }
 
 /// A transport error in words, without the address: storage addresses carry signatures.
-pub(super) fn transport(error: reqwest::Error) -> Failure {
+pub(crate) fn transport(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let mut words = error.to_string();
     let mut source = std::error::Error::source(&error);
