@@ -25,6 +25,8 @@ pub struct Emission<'a> {
     pub packages: &'a [RequestedPackage],
     /// The precompile statements.
     pub statements: &'a [String],
+    /// Further ones that are tried, but are no loss if they do not exist.
+    pub likes: &'a [String],
     /// Workloads to be run in the emitting process.
     pub execute: &'a [PathBuf],
     /// A script to be evaluated last.
@@ -153,7 +155,8 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
     let work = &context.work;
     work.forget(&["emit.json", OBJECT, "partial-o.a", "report.tsv"])?;
     let script = work.write("stage.jl", SCRIPT)?;
-    let list = work.write("statements.jl", &lines(emission.statements))?;
+    let list = [emission.statements, emission.likes].concat();
+    let list = work.write("statements.jl", &lines(&list))?;
     let report = work.path("report.tsv");
     let job = work.write("stage.job", &job(context, emission, &list, &report))?;
     let partial = work.path("partial-o.a");
@@ -315,6 +318,8 @@ fn account(statements: &[String], fates: &[Fate]) -> StatementCounts {
                 .push(unreplayed("the staging script did not come to it")),
         }
     }
+    let likes = fates.iter().filter(|fate| fate.index >= statements.len());
+    counts.added = likes.filter(|fate| fate.replayed).count();
     counts
 }
 
@@ -344,12 +349,14 @@ mod tests {
             "2\tfailed\tfalse\tX is not defined",
             "3\tskipped\tfalse\tMain",
             "garbage",
+            "5\treplayed\tfalse\t",
         ]
         .iter()
         .filter_map(|line| read_fate(line))
         .collect();
         let counts = account(&statements, &fates);
         assert_eq!((counts.recorded, counts.replayed, counts.mended), (4, 1, 1));
+        assert_eq!(counts.added, 1);
         assert_eq!(counts.failed.len(), 2);
         assert_eq!(counts.failed[0].reason, "X is not defined");
         assert_eq!(

@@ -5,6 +5,7 @@
 
 mod error;
 mod find;
+pub mod foreign;
 mod libraries;
 mod probe;
 mod scan;
@@ -18,8 +19,8 @@ use sysforge_plan::generation::Generation;
 use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Expectation, Finding, Flavour, Inventory, Layout, LinkSpec, Linked, LinkerChoice,
-    PassedOver, Strategy, exports, linker,
+    Candidate, Expectation, Finding, Flavour, Inspection, Layout, LinkSpec, Linked, LinkerChoice,
+    PassedOver, Strategy, exports, linker, stub,
 };
 use sysforge_plan::{JuliaFacts, Os, Task};
 
@@ -73,20 +74,36 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
     let work_dir = absolute(&job.work_dir)?;
     let scan = scan::scan(&job.objects, triplet)?;
     let libraries = libraries::find(&layout, &job.julia)?;
-    let missing = unresolved(&scan, &libraries, &job.julia)?;
+    require_image(&scan, generation, &job.julia)?;
+    let unresolved = unresolved(&scan, &libraries, &job.julia)?;
 
     let environment = quiet(&job.environment);
-    let inventory = match &job.linker {
-        LinkerChoice::Words(_) => Inventory::default(),
-        _ => find::inventory(&job.julia, &environment, &work_dir),
-    };
+    let inventory = find::inventory(&job.julia, &environment, &work_dir);
     let choice = resolve(&job.linker, &environment)?;
+    let mut toolchains = Vec::new();
+    if triplet.os() == Os::Windows {
+        let prober = Prober {
+            triplet,
+            environment: environment.clone(),
+            work_dir: &work_dir,
+            children,
+            task,
+        };
+        for driver in &inventory.drivers {
+            if !prober.is_ucrt(driver).await {
+                toolchains.push(driver.clone());
+            }
+        }
+    }
     let link = Link {
         job,
         layout,
         exports: write_exports(job, &scan, &work_dir)?,
         shims: work_dir.join("linkers"),
-        missing,
+        toolchains,
+        libsystem: write_libsystem(triplet.os(), &scan, &work_dir)?,
+        missing: unresolved.missing,
+        support: unresolved.support,
         scan,
         libraries,
         environment,
@@ -98,16 +115,49 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
         .await
 }
 
+/// Compares an image that was linked elsewhere with what one for `julia` must look like. Its name
+/// may be any, and it may export more than Julia needs.
+///
+/// # Errors
+///
+/// [`LinkError::Rejected`] with all that is wrong.
+pub fn verify(
+    image: &Inspection,
+    path: &Path,
+    julia: &JuliaFacts,
+    stripped: bool,
+) -> Result<(), LinkError> {
+    let generation =
+        Generation::of(&julia.version).ok_or_else(|| LinkError::TooOld(julia.version.clone()))?;
+    let libraries = libraries::find(&Layout::of(julia.triplet.os(), generation), julia)?;
+    let names = libraries.into_iter().map(|library| library.name).collect();
+    let mut wanted = Expectation::new(julia, generation, "", names, stripped);
+    wanted.name = None;
+    wanted.run_paths.clear();
+    wanted.restricted = false;
+    image.verify(&wanted).map_err(|findings| LinkError::NoGood {
+        path: path.to_owned(),
+        findings,
+    })
+}
+
 /// A link under way.
 struct Link<'a> {
     job: &'a LinkJob,
     layout: Layout,
     scan: Scan,
     libraries: Vec<Library>,
-    /// Symbols of the compiler's support library that no library of Julia has.
+    /// Symbols that neither a library of Julia nor the C library has: the compiler's own support
+    /// functions, and what nobody has.
     missing: BTreeSet<String>,
+    /// The compiler's support library that Julia brings, if the objects need it.
+    support: Option<PathBuf>,
     exports: PathBuf,
     shims: PathBuf,
+    /// The stub of macOS's system library.
+    libsystem: Option<PathBuf>,
+    /// Compiler drivers for Windows whose C runtime is Julia's.
+    toolchains: Vec<Vec<String>>,
     environment: Environment,
     work_dir: PathBuf,
     children: &'a Children,
@@ -188,11 +238,14 @@ impl Link<'_> {
             Err(Refusal::Ucrt) => return Err(Failure::Ucrt),
             Err(Refusal::Other(reason)) => return Err(Failure::PassedOver(reason)),
         };
-        if candidate.flavour == Flavour::Gnu
-            && self.job.julia.triplet.os() != Os::Windows
-            && !self.missing.is_empty()
-        {
-            let names: Vec<_> = self.missing.iter().map(String::as_str).collect();
+        let without_driver = candidate.flavour == Flavour::Gnu;
+        let builtins: Vec<_> = self
+            .missing
+            .iter()
+            .filter(|name| home(name).is_some())
+            .collect();
+        if without_driver && self.job.julia.triplet.os() != Os::Windows && !builtins.is_empty() {
+            let names: Vec<_> = builtins.into_iter().map(String::as_str).collect();
             return Err(Failure::PassedOver(format!(
                 "without a compiler driver, {} would stay undefined",
                 names.join(", ")
@@ -210,7 +263,7 @@ impl Link<'_> {
     ) -> Result<Linked, Failure> {
         let sibling = sibling(&self.job.output).map_err(Failure::Final)?;
         let partial = sibling.path().join(&self.job.name);
-        let spec = self.spec(partial.clone(), shims);
+        let spec = self.spec(candidate, partial.clone(), shims).await;
         let log = match attempt {
             0 => self.job.log.clone(),
             n => self.job.log.with_extension(format!("{n}.log")),
@@ -237,6 +290,7 @@ impl Link<'_> {
             let linker = answer.version.clone();
             return Err(Failure::Failed(LinkError::Rejected { linker, findings }));
         }
+        self.nothing_missing(&inspection)?;
         if let (Some(asked), Some(ran)) = (answer.family, inspection.linker)
             && asked != ran
             && asked != linker::Family::Zig
@@ -253,6 +307,28 @@ impl Link<'_> {
             passed_over: Vec::new(),
             inspection,
             wall_seconds: done.wall.as_secs_f64(),
+        })
+    }
+
+    /// An ELF linker lets an undefined symbol pass; the image would fail to load.
+    fn nothing_missing(&self, image: &Inspection) -> Result<(), Failure> {
+        let left = image
+            .imports
+            .iter()
+            .filter(|name| self.missing.contains(*name));
+        let symbols: Vec<_> = left.map(|name| (name.clone(), home(name))).collect();
+        if symbols.is_empty() {
+            return Ok(());
+        }
+        let hopeless = symbols.iter().any(|(_, home)| home.is_none());
+        let error = LinkError::Undefined {
+            symbols,
+            evidence: None,
+        };
+        Err(if hopeless {
+            Failure::Final(error)
+        } else {
+            Failure::Failed(error)
         })
     }
 
@@ -288,7 +364,12 @@ impl Link<'_> {
         })
     }
 
-    fn spec(&self, output: PathBuf, shims: Option<PathBuf>) -> LinkSpec {
+    async fn spec(
+        &self,
+        candidate: &Candidate,
+        output: PathBuf,
+        shims: Option<PathBuf>,
+    ) -> LinkSpec {
         LinkSpec {
             triplet: self.job.julia.triplet,
             inputs: self.scan.inputs.clone(),
@@ -299,7 +380,7 @@ impl Link<'_> {
                 .iter()
                 .map(|library| library.path.clone())
                 .collect(),
-            further_libraries: Vec::new(),
+            further_libraries: self.toolchain_libraries(candidate).await,
             library_dirs: self.layout.directories(&self.job.julia),
             run_paths: self
                 .layout
@@ -309,10 +390,65 @@ impl Link<'_> {
                 .collect(),
             exports: Some(self.exports.clone()),
             has_entry: self.scan.has_entry(),
+            start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
             strip: self.job.strip,
             minimum_macos: "11.0".to_owned(),
             shims,
         }
+    }
+
+    /// The libraries that a compiler driver would add by itself, for a linker that is used
+    /// without one: those of a toolchain of this machine before those that Julia brings, whose
+    /// `libmsvcrt.a` is not always complete (julia#56840).
+    async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
+        let mut found: Vec<_> = self
+            .libsystem
+            .iter()
+            .chain(&self.support)
+            .cloned()
+            .collect();
+        for name in self.layout.toolchain_libraries {
+            let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
+            let mut library = None;
+            for file in &files {
+                if library.is_none() {
+                    library = self.toolchain_file(candidate, file).await;
+                }
+            }
+            let dirs = self.layout.directories(&self.job.julia);
+            let of_julia = || {
+                let paths = files
+                    .iter()
+                    .flat_map(|file| dirs.iter().map(move |d| d.join(file)));
+                paths.into_iter().find(|path| path.is_file())
+            };
+            found.extend(library.or_else(of_julia));
+        }
+        found
+    }
+
+    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
+    async fn toolchain_file(&self, candidate: &Candidate, file: &str) -> Option<PathBuf> {
+        if matches!(candidate.flavour, Flavour::Driver { .. }) {
+            return None;
+        }
+        for driver in &self.toolchains {
+            let (program, leading) = driver.split_first()?;
+            let log = self.work_dir.join("probe-libraries.log");
+            let program = Program::new(program, self.environment.clone(), log)
+                .args(leading)
+                .arg(format!("-print-file-name={file}"))
+                .timeout(Some(probe::PATIENCE));
+            // The name alone is the answer if the file is not there.
+            if let Ok(done) = self.children.run(&program, self.task).await
+                && let path = PathBuf::from(done.stdout.trim())
+                && path.is_absolute()
+                && path.is_file()
+            {
+                return Some(path);
+            }
+        }
+        None
     }
 
     fn expectation(&self, candidate: &Candidate) -> Expectation {
@@ -387,15 +523,45 @@ impl Link<'_> {
     }
 }
 
-/// Which support functions no library of Julia has; an error if Julia's own are missing.
+/// Refuses objects that hold no image, or one of another generation, before anything is linked.
+fn require_image(
+    scan: &Scan,
+    generation: &Generation,
+    julia: &JuliaFacts,
+) -> Result<(), LinkError> {
+    let is_defined = |symbol: &str| scan.defined.iter().any(|(name, _)| name == symbol);
+    let wanted = generation.image_symbols.iter();
+    let symbols: Vec<_> = wanted
+        .filter(|symbol| !is_defined(symbol))
+        .map(|symbol| format!("`{symbol}`"))
+        .collect();
+    if symbols.is_empty() {
+        return Ok(());
+    }
+    Err(LinkError::NotAnImage {
+        version: julia.version.clone(),
+        symbols,
+    })
+}
+
+/// What the objects need and none of the libraries linked against has.
+#[derive(Default)]
+struct Unresolved {
+    /// Names that no library of Julia has, and that are none of the C library's.
+    missing: BTreeSet<String>,
+    /// The support library, if it has some of them.
+    support: Option<PathBuf>,
+}
+
+/// What is left open; an error if it is Julia's own.
 fn unresolved(
     scan: &Scan,
     libraries: &[Library],
     julia: &JuliaFacts,
-) -> Result<BTreeSet<String>, LinkError> {
+) -> Result<Unresolved, LinkError> {
     // Elsewhere every linker refuses an undefined symbol by itself.
     if !matches!(julia.triplet.os(), Os::Linux | Os::FreeBsd) {
-        return Ok(BTreeSet::new());
+        return Ok(Unresolved::default());
     }
     let mut open = scan.undefined.clone();
     for library in libraries {
@@ -413,10 +579,20 @@ fn unresolved(
             evidence: None,
         });
     }
-    Ok(open
-        .into_iter()
-        .filter(|name| home(name) != Some(Home::C) && home(name) != Some(Home::Math))
-        .collect())
+    open.retain(|name| !matches!(home(name), Some(Home::C | Home::Math)));
+    let support = julia.private_libdir.join("libgcc_s.so.1");
+    if open.is_empty() || !support.is_file() {
+        return Ok(Unresolved {
+            missing: open,
+            support: None,
+        });
+    }
+    let found = libraries::exported(&support, &open)?;
+    open.retain(|name| !found.contains(name));
+    Ok(Unresolved {
+        missing: open,
+        support: Some(support).filter(|_| !found.is_empty()),
+    })
 }
 
 /// Finds the program that the user chose.
@@ -442,6 +618,10 @@ fn resolve(choice: &LinkerChoice, environment: &Environment) -> Result<LinkerCho
 fn write_exports(job: &LinkJob, scan: &Scan, work_dir: &Path) -> Result<PathBuf, LinkError> {
     let os = job.julia.triplet.os();
     let mut further = scan.callable();
+    let is_defined = |name: &&String| scan.defined.iter().any(|(defined, _)| defined == *name);
+    if let Some(name) = job.exports.iter().find(|name| !is_defined(name)) {
+        return Err(LinkError::NoSuchExport { name: name.clone() });
+    }
     further.extend(job.exports.iter().cloned());
     let defined = scan
         .defined
@@ -456,6 +636,19 @@ fn write_exports(job: &LinkJob, scan: &Scan, work_dir: &Path) -> Result<PathBuf,
         }
     })?;
     Ok(path)
+}
+
+fn write_libsystem(os: Os, scan: &Scan, work_dir: &Path) -> Result<Option<PathBuf>, LinkError> {
+    if os != Os::MacOs {
+        return Ok(None);
+    }
+    let path = work_dir.join("libSystem.tbd");
+    std::fs::write(&path, stub::libsystem(&scan.undefined)).map_err(|source| LinkError::Io {
+        what: "write",
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(path))
 }
 
 /// Without what would load other libraries into a linker, and with messages in English, which are

@@ -1,9 +1,17 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
+mod release;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sysforge_plan::link::Strategy;
+use sysforge_plan::signing::Fingerprint;
+use sysforge_plan::{JuliaVersion, Triplet};
+
+pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -69,6 +77,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "SYSFORGE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
     pub(crate) offline: bool,
 
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+
     /// Print results as JSON on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -84,6 +95,28 @@ pub(crate) struct Global {
     /// Whether to use colour (NO_COLOR and CLICOLOR_FORCE count, too)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+}
+
+/// Whose signature a fetched Julia must carry.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Trust {
+    /// Refuse a Julia whose OpenPGP signature cannot be verified
+    #[arg(long, global = true, env = "SYSFORGE_REQUIRE_SIGNATURE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    pub(crate) require_signature: bool,
+
+    /// A file of OpenPGP certificates beside Julia's own; may be repeated
+    #[arg(long, global = true, value_name = "FILE", env = "SYSFORGE_KEYRING")]
+    pub(crate) keyring: Vec<PathBuf>,
+
+    /// The fingerprint of a key whose signatures count for every version, for one's own mirror;
+    /// may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "FINGERPRINT",
+        env = "SYSFORGE_TRUSTED_KEY"
+    )]
+    pub(crate) trusted_key: Vec<Fingerprint>,
 }
 
 /// When to use colour.
@@ -116,14 +149,25 @@ pub(crate) enum Command {
     Trace(StepArgs),
     /// Emit the object file from the recorded statements (second step)
     Emit(StepArgs),
-    /// Link the image from the object file (third step)
-    Link(StepArgs),
+    /// Link the image from the object file (third step), or any objects for any platform
+    Link(LinkArgs),
     /// Load an image and prove it: packages, workloads, residual compilations (fourth step)
     Check(ImageArgs),
     /// Pack the checked image with its receipt (last step)
     Pack(PackArgs),
     /// Measure latency with and without an image
     Bench(BenchArgs),
+    /// List, install and find Julias
+    #[command(subcommand)]
+    Julia(JuliaCommand),
+    /// List, install and find C toolchains
+    #[command(subcommand)]
+    Toolchain(ToolchainCommand),
+    /// Tell whether this machine is able to build, and what would make it so
+    Doctor(Platform),
+    /// Show and clean the store of Julias and toolchains
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Send the images to a release: GitHub's, or a plain folder
     Publish(PublishArgs),
     /// Install the image of a release that fits this machine
@@ -190,6 +234,54 @@ pub(crate) struct StepArgs {
     pub(crate) driving: Driving,
 }
 
+/// Arguments of `link`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LinkArgs {
+    /// Builds whose object is linked [default: all for this machine]; with --out, the objects
+    /// themselves
+    #[arg(value_name = "BUILD_ID|OBJECT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Link OBJECTs into this image, apart from any project
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The platform of the OBJECTs, for a Julia that this machine cannot run: --julia is then the
+    /// folder of that Julia
+    #[arg(long, value_name = "TRIPLET")]
+    pub(crate) triplet: Option<Triplet>,
+
+    /// The version of that Julia, where its folder does not tell
+    #[arg(long, value_name = "VERSION", requires = "triplet")]
+    pub(crate) julia_version: Option<JuliaVersion>,
+
+    /// Ways to come by a linker, of which the first that works is used [default: all, in the
+    /// order that `sysforge plan` shows]
+    #[arg(
+        long,
+        value_name = "STRATEGY",
+        value_delimiter = ',',
+        conflicts_with = "cc"
+    )]
+    pub(crate) linker: Vec<Strategy>,
+
+    /// Functions to export beside those that Julia looks up and the @ccallable ones
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "out")]
+    pub(crate) export: Vec<String>,
+
+    /// Link nothing: inspect this image as if it had just been linked
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "triplet",
+        conflicts_with = "out"
+    )]
+    pub(crate) inspect: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ImageArgs {
@@ -222,98 +314,152 @@ pub(crate) struct BenchArgs {
     pub(crate) samples: u32,
 }
 
-/// Arguments of `publish`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PublishArgs {
-    /// Where to: `github`, or `dir:PATH` for a static site or a shared file system
-    #[arg(long, value_name = "HOST", default_value = "github")]
-    pub(crate) to: String,
-
-    /// The folder with the archives and receipts [default: dist in the project]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dist: Option<PathBuf>,
-
-    /// The tag of the release [default: the tag that was pushed, or `v` and the project's version]
-    #[arg(long, value_name = "TAG")]
-    pub(crate) tag: Option<String>,
-
-    /// The repository [default: $GITHUB_REPOSITORY]
-    #[arg(long, value_name = "OWNER/NAME")]
-    pub(crate) repository: Option<String>,
-
-    /// The commit or branch to tag if the tag does not exist [default: $GITHUB_SHA]
-    #[arg(long, value_name = "COMMIT")]
-    pub(crate) target: Option<String>,
-
-    /// The address that the folder of `--to dir:PATH` will have, for Artifacts.toml and notes
-    #[arg(long, value_name = "URL")]
-    pub(crate) base_url: Option<String>,
-
-    /// Replace files that are there with other bytes
-    #[arg(long)]
-    pub(crate) replace: bool,
-
-    /// Print what would happen, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-
-    /// Check that the token may publish, and do nothing; for the start of a workflow
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) preflight: bool,
-
-    /// Do not download everything again at the end; for workflows that verify in a job of their own
-    #[arg(long)]
-    pub(crate) no_recheck: bool,
-}
-
-/// Arguments of `install`.
-#[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct InstallArgs {
-    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
-    #[arg(value_name = "SOURCE", required = true)]
-    pub(crate) source: Option<String>,
-
-    /// The image, if the release has several
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) activation: Activation,
-
-    #[command(subcommand)]
-    pub(crate) command: Option<InstallCommand>,
-}
-
-/// How an installed image is used. Without any of these, the command that does is printed.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Activation {
-    /// Write a script that starts Julia with the image
-    #[arg(long, value_name = "FILE")]
-    pub(crate) launcher: Option<PathBuf>,
-
-    /// Link a juliaup channel, so that `julia +CHANNEL` starts with the image
-    #[arg(long, value_name = "CHANNEL")]
-    pub(crate) juliaup: Option<String>,
-
-    /// Print NAME=VALUE lines for a Dockerfile or a CI step
-    #[arg(long)]
-    pub(crate) env: bool,
-}
-
-/// What to do with installed images.
+/// What to do with Julias.
 #[derive(Debug, Clone, Subcommand)]
-pub(crate) enum InstallCommand {
-    /// Show the installed images
-    List,
-    /// Install the newest releases of installed images
-    Upgrade {
-        /// The image's name or build identifier [default: all]
-        image: Option<String>,
+pub(crate) enum JuliaCommand {
+    /// What the catalogue has for a platform, newest first
+    List {
+        /// Every version, not only the newest of each series
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        platform: Platform,
     },
-    /// Remove an installed image
-    Remove {
-        /// The image's name or build identifier
-        image: String,
+    /// Fetch, verify and unpack Julias, and print where their programs lie
+    Install {
+        /// Versions, ranges or channels [default: release]
+        #[arg(value_name = "REQUEST")]
+        requests: Vec<String>,
+        /// Also copy them into the runner's tool cache (RUNNER_TOOL_CACHE)
+        #[arg(long)]
+        to_tool_cache: bool,
+        #[command(flatten)]
+        platform: Platform,
     },
+    /// Print where a Julia lies that is installed already
+    Path {
+        /// A version, range or channel
+        #[arg(value_name = "REQUEST", default_value = "release")]
+        request: String,
+        #[command(flatten)]
+        platform: Platform,
+    },
+}
+
+/// What to do with C toolchains.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ToolchainCommand {
+    /// The compilers of this machine and those that can be fetched, and whether they suit Julia
+    List(Platform),
+    /// Fetch, verify and unpack a toolchain, and print where its compiler lies
+    Install {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// A folder that holds the archive already
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Print where a toolchain's compiler lies that is installed already
+    Path {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+}
+
+/// For which platform.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Platform {
+    /// The platform, in Julia's spelling [default: this machine's]
+    #[arg(long, value_name = "TRIPLET")]
+    pub(crate) triplet: Option<Triplet>,
+}
+
+/// What to do with the store.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Print the store's folder
+    Path,
+    /// List what is in the store, and whether it is as it was installed
+    List {
+        /// Read every byte of every entry
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Remove what was not used for long, or the least recently used, but nothing that is in use
+    Prune {
+        /// Entries not used for this long, such as 30d, 12h
+        #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "30d")]
+        older_than: Duration,
+        /// Then the least recently used, until the rest is at most this large, such as 5GB
+        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+        keep: Option<u64>,
+        /// Everything that is not in use
+        #[arg(long, conflicts_with_all = ["older_than", "keep"])]
+        all: bool,
+    },
+}
+
+/// Reads `90s`, `15m`, `12h`, `30d`, `4w`.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not an age such as 30d, 12h or 15m");
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(at);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Reads `500MB`, `5GB`, `2GiB`, or bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size such as 500MB or 5GB");
+    let at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let bytes: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(bytes).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_read_with_their_units() {
+        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(2_592_000)));
+        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_size("5GB"), Ok(5_000_000_000));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("17"), Ok(17));
+        for text in ["", "d", "30", "30x", "99999999999999999999d"] {
+            assert!(parse_age(text).is_err(), "{text}");
+        }
+        for text in ["", "GB", "5XB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -51,7 +51,30 @@ pub(crate) enum CliError {
     NoSystemJulia,
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
-    Compiler(#[from] sysforge_plan::link::linker::NotWords),
+    Compiler(#[from] sysforge_plan::link::NotWords),
+    /// A link of objects needs to be told the Julia.
+    #[error("the Julia to link for is not named")]
+    NoJuliaFolder,
+    /// An output that is a folder.
+    #[error("{} is not the name of a file", .0.display())]
+    NoFileName(std::path::PathBuf),
+    /// Something is not in the store.
+    #[error("{what} is not installed")]
+    NotInstalled {
+        /// What.
+        what: String,
+        /// What installs it.
+        command: String,
+    },
+    /// The request names a Julia that is there already.
+    #[error("`{0}` names a Julia of this machine; there is nothing to install")]
+    NothingToInstall(String),
+    /// The doctor found something missing.
+    #[error("this machine cannot build yet")]
+    CannotBuild,
+    /// There is no tool cache to add to.
+    #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
+    NoToolCache,
     /// No repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
@@ -88,12 +111,24 @@ impl Explain for CliError {
                 "install Julia, or let Sysforge fetch one, for instance `--julia release`"
                     .to_owned()
             }
+            Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
+            Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
             Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
                  with `--to dir:PATH`"
                 .to_owned(),
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
+            Self::CannotBuild => {
+                "each line above that says MISSING has its remedy below it".to_owned()
+            }
+            Self::NotInstalled { command, .. } => format!("run `{command}`"),
+            Self::NothingToInstall(_) => {
+                "ask for a version or a channel, for instance `release`".to_owned()
+            }
+            Self::NoToolCache => {
+                "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
+            }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]
     }

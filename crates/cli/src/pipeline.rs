@@ -236,13 +236,12 @@ impl<'a> Forge<'a> {
         let given =
             trace::given_statements(&self.paths(&self.planned.files.inputs.config.statements))?;
         let traced = trace::trace(&self.context, &self.workloads(), On::Base).await?;
-        let mut all = statements::with_streams(traced);
-        all.extend(
-            given
-                .into_iter()
-                .filter(|statement| !all.contains(statement))
-                .collect::<Vec<_>>(),
-        );
+        let mut all = traced;
+        let new: Vec<_> = given
+            .into_iter()
+            .filter(|given| !all.contains(given))
+            .collect();
+        all.extend(new);
         self.context.work.record("trace", &all)?;
         self.took(Step::Trace, started);
         Ok(all)
@@ -259,6 +258,7 @@ impl<'a> Forge<'a> {
         let emission = Emission {
             packages: &self.planned.plan.packages,
             statements: &statements,
+            likes: &statements::for_other_streams(&statements),
             execute: if settings.execute { &workloads } else { &[] },
             script: script.as_deref(),
             cpu_target: &self.build.cpu.target,

@@ -24,8 +24,10 @@ pub mod ranges;
 pub mod receipt;
 pub mod release;
 pub mod request;
+pub mod signing;
 pub mod statements;
 pub mod toml_error;
+pub mod toolchain;
 pub mod version;
 
 pub use archive::ArchiveFormat;

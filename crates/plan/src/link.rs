@@ -10,10 +10,11 @@ pub mod layout;
 pub mod linker;
 pub mod report;
 pub mod size;
+pub mod stub;
 pub mod symbols;
 
 pub use arguments::{Flavour, Input, LinkSpec};
 pub use inspection::{Expectation, Finding, Format, Inspection};
 pub use layout::Layout;
-pub use linker::{Candidate, Family, Inventory, LinkerChoice, Strategy};
+pub use linker::{Candidate, Family, Inventory, LinkerChoice, NotWords, Strategy};
 pub use report::{Linked, PassedOver};

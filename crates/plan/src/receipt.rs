@@ -104,7 +104,8 @@ pub struct PackageRecord {
     pub requested: bool,
 }
 
-/// What became of the precompile statements. `recorded` is the sum of the three others.
+/// What became of the precompile statements: `recorded` is the sum of `replayed`, `failed` and
+/// `skipped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementCounts {
     /// Different statements that tracing recorded or the configuration gave.
@@ -113,6 +114,9 @@ pub struct StatementCounts {
     pub replayed: usize,
     /// Of those, the ones whose printed form had to be mended before it could be read back.
     pub mended: usize,
+    /// Statements that were compiled besides: those that print, for other kinds of output.
+    #[serde(default)]
+    pub added: usize,
     /// Statements that could not be replayed, each with its reason.
     pub failed: Vec<Unreplayed>,
     /// Statements that were left out on purpose, each with its reason.

@@ -9,4 +9,7 @@
 
 pub mod archives;
 pub mod github;
+pub mod keys;
 pub mod mirror_dir;
+pub mod server;
+pub mod tls;

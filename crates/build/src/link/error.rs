@@ -47,6 +47,20 @@ pub enum LinkError {
         /// The limit.
         limit: u64,
     },
+    /// The objects hold no image.
+    #[error("the objects hold no sysimage of Julia {version}: they do not define {}", .symbols.join(", "))]
+    NotAnImage {
+        /// The Julia.
+        version: JuliaVersion,
+        /// The symbols that are missing.
+        symbols: Vec<String>,
+    },
+    /// A function that is to be exported is not there.
+    #[error("`{name}` cannot be exported, as the objects do not define it")]
+    NoSuchExport {
+        /// Its name.
+        name: String,
+    },
     /// A library of Julia is missing.
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
@@ -127,6 +141,14 @@ pub enum LinkError {
         /// What is wrong with it.
         findings: Vec<Finding>,
     },
+    /// An image that was linked elsewhere is no good.
+    #[error("{} is not a good image: {}", .path.display(), together(.findings))]
+    NoGood {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
     /// A file could not be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -190,9 +212,11 @@ fn together(findings: &[Finding]) -> String {
 impl Explain for LinkError {
     fn class(&self) -> Class {
         match self {
-            Self::TooOld(_) | Self::NoObject | Self::Choice(_) | Self::NotAJulia { .. } => {
-                Class::Usage
-            }
+            Self::TooOld(_)
+            | Self::NoObject
+            | Self::NoSuchExport { .. }
+            | Self::Choice(_)
+            | Self::NotAJulia { .. } => Class::Usage,
             Self::Failed { source, .. } => source.class_in(Class::Toolchain),
             Self::Inspect(error) => error.class(),
             Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),
@@ -217,6 +241,12 @@ impl Explain for LinkError {
                 "build for fewer CPU targets (`cpu = \"generic\"`), or split the packages over \
                  several images"
                     .to_owned(),
+            ],
+            Self::NotAnImage { version, .. } => vec![format!(
+                "emit the object with Julia {version} itself (`julia --output-o …`)"
+            )],
+            Self::NoSuchExport { .. } => vec![
+                "mark the function with `Base.@ccallable` in a package of the image".to_owned(),
             ],
             Self::MissingLibrary { .. } => vec![
                 "this Julia is incomplete: install it again, or name another with `--julia PATH`"
@@ -246,6 +276,9 @@ impl Explain for LinkError {
                 let mut hints = source.hints();
                 hints.push("try another linker with `--cc` or `JULIA_CC`".to_owned());
                 hints
+            }
+            Self::NoGood { .. } => {
+                vec!["link it again with `sysforge link OBJECT --out FILE`".to_owned()]
             }
             Self::Rejected { .. } => {
                 vec!["try another linker with `--cc` or `JULIA_CC`".to_owned()]

@@ -113,6 +113,8 @@ fn by_cc_crate(
         .cargo_metadata(false)
         .cargo_warnings(false)
         .no_default_flags(true)
+        .warnings(false)
+        .extra_warnings(false)
         .out_dir(work_dir)
         .try_get_compiler()
         .ok()?;

@@ -11,7 +11,7 @@ use sysforge_plan::{Os, Task, Triplet};
 use crate::{Children, Environment, Program};
 
 /// A probe takes a fraction of a second; a program that hangs is passed over.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A linker that answered.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Prober<'_> {
             )));
         }
         let is_driver = matches!(candidate.flavour, Flavour::Driver { .. });
-        if is_driver && self.triplet.os() == Os::Windows && self.is_ucrt(candidate).await {
+        if is_driver && self.triplet.os() == Os::Windows && self.is_ucrt(&candidate.command).await {
             return Err(Refusal::Ucrt);
         }
         let names_itself = |line: &&str| Family::of(line).is_some();
@@ -130,7 +130,7 @@ impl Prober<'_> {
     }
 
     /// Whether a compiler's headers are those of the universal C runtime.
-    async fn is_ucrt(&self, candidate: &Candidate) -> bool {
+    pub(super) async fn is_ucrt(&self, driver: &[String]) -> bool {
         let source = self.work_dir.join("probe.c");
         if tokio::fs::write(&source, "#include <_mingw.h>\n")
             .await
@@ -139,7 +139,7 @@ impl Prober<'_> {
             return false;
         }
         let program = self
-            .program(candidate, "runtime")
+            .program_words(driver, "runtime")
             .args(["-E", "-dM"])
             .arg(&source);
         match self

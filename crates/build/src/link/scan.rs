@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use object::read::ReadCache;
 use object::read::archive::ArchiveFile;
 use object::{BinaryFormat, FileKind, Object, ObjectSection, ObjectSymbol, ReadRef, SectionKind};
-use sysforge_plan::link::{Format, Input, size};
+use sysforge_plan::link::{Format, Input, arguments, size};
 use sysforge_plan::{Arch, Os, Triplet};
 
 use super::error::LinkError;
@@ -32,7 +32,7 @@ impl Scan {
     pub(super) fn has_entry(&self) -> bool {
         self.defined
             .iter()
-            .any(|(name, _)| name == "DllMainCRTStartup")
+            .any(|(name, _)| name == arguments::JULIA_ENTRY)
     }
 
     /// The functions that are callable from C: those that are visible and that Julia's code
@@ -44,7 +44,6 @@ impl Scan {
                 && !name.starts_with("jl_")
                 && !name.starts_with(['_', '.', '$'])
                 && !has_serial_number(name)
-                && name != "DllMainCRTStartup"
         };
         let functions = self.defined.iter().filter(|(_, is_data)| !is_data);
         functions

@@ -261,3 +261,25 @@ async fn an_object_for_another_machine_is_refused() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn an_undefined_symbol_of_nobody_is_named() {
+    let lab = Lab::new();
+    let source = format!("{IMAGE} void dgemm_64_(void); void g(void) {{ dgemm_64_(); }}");
+    let error = run(&lab.job(&source)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "undefined symbols: `dgemm_64_` (from no library that Julia brings)"
+    );
+    assert!(is_empty(&lab.path("dist")));
+}
+
+#[tokio::test]
+async fn an_image_asks_for_no_version_of_the_c_library() {
+    let lab = Lab::new();
+    let source =
+        format!("{IMAGE} double pow(double, double); double p(double x) {{ return pow(x, x); }}");
+    let linked = run(&lab.job(&source)).await.unwrap();
+    assert_eq!(linked.inspection.oldest_system, None);
+    assert!(linked.inspection.imports.contains(&"pow".to_owned()));
+}

@@ -2,10 +2,15 @@
 
 mod bench;
 mod build;
+mod cache;
+mod doctor;
 mod install;
+mod julia;
+mod link;
 mod plan;
 mod publish;
 mod steps;
+mod toolchain;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -18,10 +23,14 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Build(args) => build::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,
-        Command::Link(args) => steps::link(args, session).await,
+        Command::Link(args) => link::run(args, session).await,
         Command::Check(args) => steps::check(args, session).await,
         Command::Pack(args) => steps::pack(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
+        Command::Julia(command) => julia::run(command, session).await,
+        Command::Toolchain(command) => toolchain::run(command, session).await,
+        Command::Doctor(platform) => doctor::run(platform, session).await,
+        Command::Cache(command) => cache::run(command, session).await,
         Command::Publish(args) => publish::run(args, session).await,
         Command::Install(args) => install::run(args, session).await,
     }

@@ -42,21 +42,6 @@ pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
     Ok(())
 }
 
-pub(crate) async fn link(args: &StepArgs, session: &Session) -> Outcome {
-    let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.selection.select).await?;
-    for build in &planned.plan.builds {
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let linked = forge.link().await?;
-        if session.global.json {
-            session.terminal.json(&linked);
-        } else {
-            session.terminal.data(&forge.image().display().to_string());
-        }
-    }
-    Ok(())
-}
-
 pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = pipeline::plan(session, &args.select).await?;

@@ -44,9 +44,9 @@ pub struct LinkSpec {
     pub name: String,
     /// The libraries of Julia, as files.
     pub libraries: Vec<PathBuf>,
-    /// Further libraries, by name, where a linker is used without a compiler driver.
-    pub further_libraries: Vec<String>,
-    /// Where libraries are looked for.
+    /// Further libraries, as files, where a linker is used without a compiler driver.
+    pub further_libraries: Vec<PathBuf>,
+    /// Where the libraries of the libraries are looked for.
     pub library_dirs: Vec<PathBuf>,
     /// The image's run paths.
     pub run_paths: Vec<String>,
@@ -55,6 +55,9 @@ pub struct LinkSpec {
     pub exports: Option<PathBuf>,
     /// Whether the objects bring the entry point of a DLL themselves (Julia ≥1.9 on Windows).
     pub has_entry: bool,
+    /// The toolchain's object that brings one otherwise (`dllcrt2.o`), which a compiler driver
+    /// adds by itself.
+    pub start_object: Option<PathBuf>,
     /// Whether symbols and debug sections are left out.
     pub strip: bool,
     /// Oldest macOS that the image is for, for instance `11.0`.
@@ -106,7 +109,8 @@ impl LinkSpec {
             words.add("-static-libgcc");
             words.all(self.exports.as_ref());
         } else {
-            for dir in &self.library_dirs {
+            // zig does not know it, and needs it as little as lld does.
+            for dir in self.library_dirs.iter().filter(|_| !zig) {
                 words.linker("-rpath-link").linker(dir);
             }
             words.linker("-soname").linker(&self.name);
@@ -116,11 +120,15 @@ impl LinkSpec {
             if let Some(exports) = &self.exports {
                 words.linker(joined("--version-script=", exports));
             }
-            // LLVM calls into libm for what the CPU has no instruction for.
-            words
-                .add("-Wl,--as-needed")
-                .add("-lm")
-                .add("-Wl,--no-as-needed");
+            if zig {
+                // It links against the oldest glibc that its target names.
+                words.add("-lm");
+            } else {
+                // No C library: linked against this machine's, the image would ask for the newest
+                // version of `pow` or `fmod` (glibc 2.29, 2.38) and load on no older system. The
+                // process that loads the image has them all, in whichever version.
+                words.add("-nostdlib").add("-lgcc");
+            }
         }
         if self.strip {
             words.add("-Wl,-s");
@@ -175,7 +183,7 @@ impl LinkSpec {
         if let Some(exports) = &self.exports {
             words.joined("--version-script=", exports);
         }
-        self.further(words);
+        words.all(&self.further_libraries);
         if self.strip {
             words.add("-s");
         }
@@ -192,12 +200,19 @@ impl LinkSpec {
             .add("--enable-auto-image-base")
             .add("--allow-multiple-definition");
         words.add("-shared").add("-o").add(&self.output);
-        if !self.has_entry {
-            words.add("-Xlink=-noentry");
+        match &self.start_object {
+            // lld's own default for a DLL is the name that Julia gives it.
+            _ if self.has_entry => {}
+            Some(object) => {
+                words.add(object).add("-e").add(TOOLCHAIN_ENTRY);
+            }
+            None => {
+                words.add("-Xlink=-noentry");
+            }
         }
         self.whole(words);
         words.all(&self.libraries);
-        self.further(words);
+        words.all(&self.further_libraries);
         words.all(self.exports.as_ref());
         if self.strip {
             words.add("-s");
@@ -222,6 +237,7 @@ impl LinkSpec {
             words.add(&input.path);
         }
         words.all(&self.libraries);
+        words.all(&self.further_libraries);
         words.add("-install_name").add(&self.name);
         for path in &self.run_paths {
             words.add("-rpath").add(path);
@@ -247,8 +263,17 @@ impl LinkSpec {
             Arch::I686 => "/machine:x86",
             _ => "/machine:x64",
         });
-        if !self.has_entry {
-            words.add("/noentry");
+        match &self.start_object {
+            _ if self.has_entry => {
+                words.add(format!("/entry:{JULIA_ENTRY}"));
+            }
+            Some(object) => {
+                words.add(object).add(format!("/entry:{TOOLCHAIN_ENTRY}"));
+                words.add("/alternatename:__image_base__=__ImageBase");
+            }
+            None => {
+                words.add("/noentry");
+            }
         }
         for input in &self.inputs {
             if input.archive {
@@ -258,12 +283,7 @@ impl LinkSpec {
             }
         }
         words.all(&self.libraries);
-        for dir in &self.library_dirs {
-            words.joined("/libpath:", dir);
-        }
-        for library in &self.further_libraries {
-            words.add(format!("lib{library}.a"));
-        }
+        words.all(&self.further_libraries);
         if let Some(exports) = &self.exports {
             words.joined("/def:", exports);
         }
@@ -276,16 +296,13 @@ impl LinkSpec {
         }
         words.add("--no-whole-archive");
     }
-
-    fn further(&self, words: &mut Words) {
-        for dir in &self.library_dirs {
-            words.joined("-L", dir);
-        }
-        for library in &self.further_libraries {
-            words.add(format!("-l{library}"));
-        }
-    }
 }
+
+/// The entry point that Julia ≥1.9 gives an image on Windows (`src/aotcompile.cpp`).
+pub const JULIA_ENTRY: &str = "_DllMainCRTStartup";
+
+/// The entry point in the start-up object of mingw-w64 (`dllcrt2.o`).
+pub const TOOLCHAIN_ENTRY: &str = "DllMainCRTStartup";
 
 /// Apple's name of an architecture.
 const fn apple_arch(arch: Arch) -> &'static str {

@@ -2,6 +2,8 @@
 //! that the user made callable from C. Everything else stays inside: tens of thousands of
 //! exported functions overflow the 65,535 ordinals of a DLL and slow every loader down.
 
+use std::collections::BTreeMap;
+
 use crate::platform::Os;
 
 /// What Julia looks up by name, as patterns in the C spelling.
@@ -32,8 +34,9 @@ pub fn is_wanted(symbol: &str) -> bool {
 
 /// The export list in the format of the system's linkers: a version script (ELF), an exported
 /// symbols list (Mach-O), or a module definition file (PE). `defined` are the symbols that the
-/// objects define, as (name, is data), which only a module definition file needs: it knows no
-/// patterns. `further` are the functions callable from C.
+/// objects define, as (name, is data): each exported one is named, since module definition files
+/// know no patterns and newer linkers refuse names that nothing defines. `further` are the
+/// functions callable from C.
 #[must_use]
 pub fn render<'a>(
     os: Os,
@@ -41,38 +44,34 @@ pub fn render<'a>(
     defined: impl IntoIterator<Item = (&'a str, bool)>,
     further: &[String],
 ) -> String {
-    let mut text = String::new();
+    let is_exported = |name: &str| is_wanted(name) || further.iter().any(|wanted| wanted == name);
+    let exported: BTreeMap<_, _> = defined
+        .into_iter()
+        .filter(|(name, _)| is_exported(name))
+        .collect();
+    let lines = |line: &dyn Fn(&str, bool) -> String| -> String {
+        exported
+            .iter()
+            .map(|(name, is_data)| line(name, *is_data))
+            .collect()
+    };
     match os {
         Os::Linux | Os::FreeBsd => {
-            text.push_str("{\n  global:\n");
-            for name in PATTERNS
-                .iter()
-                .copied()
-                .chain(further.iter().map(String::as_str))
-            {
-                text.push_str(&format!("    {name};\n"));
-            }
-            text.push_str("  local: *;\n};\n");
+            let global = lines(&|name, _| format!("    {name};\n"));
+            let global = if global.is_empty() {
+                global
+            } else {
+                format!("  global:\n{global}")
+            };
+            format!("{{\n{global}  local: *;\n}};\n")
         }
-        Os::MacOs => {
-            for name in PATTERNS
-                .iter()
-                .copied()
-                .chain(further.iter().map(String::as_str))
-            {
-                text.push_str(&format!("_{name}\n"));
-            }
-        }
+        Os::MacOs => lines(&|name, _| format!("_{name}\n")),
         Os::Windows => {
-            text.push_str(&format!("LIBRARY \"{image}\"\nEXPORTS\n"));
-            for (name, data) in defined {
-                if is_wanted(name) || further.iter().any(|wanted| wanted == name) {
-                    text.push_str(&format!("  {name}{}\n", if data { " DATA" } else { "" }));
-                }
-            }
+            let data = |is_data| if is_data { " DATA" } else { "" };
+            let exports = lines(&|name, is_data| format!("  {name}{}\n", data(is_data)));
+            format!("LIBRARY \"{image}\"\nEXPORTS\n{exports}")
         }
     }
-    text
 }
 
 /// The name of the export list's file.
@@ -110,15 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_module_definition_file_names_each_symbol() {
+    fn what_is_exported_is_named() {
         let defined = [
             ("jl_system_image_size", true),
             ("julia_f_1", false),
             ("answer", false),
         ];
+        let render = |os| render(os, "image.dll", defined, &["answer".to_owned()]);
         assert_eq!(
-            render(Os::Windows, "image.dll", defined, &["answer".to_owned()]),
-            "LIBRARY \"image.dll\"\nEXPORTS\n  jl_system_image_size DATA\n  answer\n"
+            render(Os::Windows),
+            "LIBRARY \"image.dll\"\nEXPORTS\n  answer\n  jl_system_image_size DATA\n"
+        );
+        assert_eq!(render(Os::MacOs), "_answer\n_jl_system_image_size\n");
+        assert_eq!(
+            render(Os::Linux),
+            "{\n  global:\n    answer;\n    jl_system_image_size;\n  local: *;\n};\n"
         );
     }
 }

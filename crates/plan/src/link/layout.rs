@@ -38,9 +38,12 @@ pub struct Layout {
     pub toolchain_libraries: &'static [&'static str],
 }
 
-/// Julia's own recipe for package images on Windows (`base/linking.jl`) plus `openlibm`, which
-/// it had up to 1.11.
-const WINDOWS_TOOLCHAIN: &[&str] = &["openlibm", "ssp", "gcc_s", "gcc", "msvcrt", "kernel32"];
+/// Julia's own recipe for package images on Windows (`base/linking.jl`), with `openlibm`, which
+/// it had up to 1.11, and `mingw32` and `mingwex`, where a toolchain keeps what msvcrt lacks. The static `gcc`
+/// comes before `gcc_s`, so that the image needs no further DLL.
+const WINDOWS_TOOLCHAIN: &[&str] = &[
+    "openlibm", "ssp", "gcc", "gcc_s", "mingw32", "mingwex", "msvcrt", "kernel32",
+];
 
 impl Layout {
     /// The row for this operating system and generation.

@@ -30,6 +30,16 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 6] = [
+        Self::Chosen,
+        Self::JuliaLld,
+        Self::DriverLld,
+        Self::DriverMold,
+        Self::Driver,
+        Self::Lld,
+    ];
+
     /// The strategies for this system and generation, in the order in which they are tried.
     ///
     /// lld comes first: GNU ld takes time quadratic in the number of sections of a Windows object
@@ -79,6 +89,27 @@ impl fmt::Display for Strategy {
             Self::Driver => "driver",
             Self::Lld => "lld",
         })
+    }
+}
+
+/// The text names no strategy.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not a way to come by a linker ({})", Strategy::ALL.map(|s| s.to_string()).join(", "))]
+pub struct NotAStrategy {
+    text: String,
+}
+
+impl std::str::FromStr for Strategy {
+    type Err = NotAStrategy;
+
+    fn from_str(text: &str) -> Result<Self, NotAStrategy> {
+        let named = |strategy: &Self| strategy.to_string() == text;
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| NotAStrategy {
+                text: text.to_owned(),
+            })
     }
 }
 

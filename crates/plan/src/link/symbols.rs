@@ -92,8 +92,11 @@ pub fn home(symbol: &str) -> Option<Home> {
 /// Names of compiler support functions: `__divti3`, `__truncdfhf2`, `__extendhfsf2`,
 /// `__gnu_h2f_ieee`, `__aeabi_…`, `__atomic_…`, `__emutls_…`, stack probes.
 fn is_builtin(symbol: &str) -> bool {
+    if ["_Unwind_Resume", "___chkstk_ms", "_alloca"].contains(&symbol) {
+        return true;
+    }
     let Some(rest) = symbol.strip_prefix("__") else {
-        return symbol == "_Unwind_Resume" || symbol == "___chkstk_ms" || symbol == "_alloca";
+        return false;
     };
     const STEMS: &[&str] = &[
         "gnu_h2f",
@@ -282,6 +285,7 @@ collect2: error: ld returned 1 exit status";
             ("__divti3", Some(Home::Compiler)),
             ("__truncdfhf2", Some(Home::Compiler)),
             ("__gnu_h2f_ieee", Some(Home::Compiler)),
+            ("___chkstk_ms", Some(Home::Compiler)),
             ("powf", Some(Home::Math)),
             ("fmod", Some(Home::Math)),
             ("__sigsetjmp", Some(Home::C)),

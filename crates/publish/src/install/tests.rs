@@ -33,7 +33,9 @@ impl Scene {
         make_build(&dist, "aarch64-apple-darwin", b"mac");
         let dist = Dist::read(&dist).await.unwrap();
         let (destination, origin) = (destination(file_limit), Origin::default());
-        let shipment = Shipment::prepare(&dist, &destination, &origin).await.unwrap();
+        let shipment = Shipment::prepare(&dist, &destination, &origin)
+            .await
+            .unwrap();
         let julia = folder.path().join("julia");
         std::fs::write(&julia, "#!/bin/sh\necho Base\n").unwrap();
         std::fs::set_permissions(&julia, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,0 +1,53 @@
+//! A stub of macOS's system library, for linkers that are used without Apple's SDK.
+
+use std::collections::BTreeSet;
+
+use crate::link::symbols::{Home, home};
+
+/// Names that a linker itself needs from the system library.
+const ALWAYS: &[&str] = &["dyld_stub_binder"];
+
+/// A text-based stub (TBD version 4) of `libSystem` with those of `undefined` (in the C spelling)
+/// that the system library has: the C library, the mathematical library and the compiler's
+/// support functions are all part of it. What is in none of them stays undefined, so that the
+/// linker names it.
+#[must_use]
+pub fn libsystem(undefined: &BTreeSet<String>) -> String {
+    let is_there = |name: &&str| {
+        matches!(home(name), Some(Home::C | Home::Math | Home::Compiler)) || ALWAYS.contains(name)
+    };
+    let wanted = undefined.iter().map(String::as_str).filter(is_there);
+    let mut symbols: Vec<_> = wanted.chain(ALWAYS.iter().copied()).collect();
+    symbols.sort_unstable();
+    symbols.dedup();
+    let symbols: Vec<_> = symbols.iter().map(|name| format!("'_{name}'")).collect();
+    // The binder alone is no C function, and carries no underscore of C.
+    let symbols = symbols
+        .join(", ")
+        .replace("'_dyld_stub_binder'", "dyld_stub_binder");
+    format!(
+        "--- !tapi-tbd\n\
+         tbd-version: 4\n\
+         targets: [ x86_64-macos, arm64-macos ]\n\
+         install-name: '/usr/lib/libSystem.B.dylib'\n\
+         current-version: 1.0.0\n\
+         exports:\n  \
+         - targets: [ x86_64-macos, arm64-macos ]\n    \
+         symbols: [ {symbols} ]\n...\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stub_has_what_the_system_has() {
+        let undefined = ["memcpy", "pow", "__divti3", "jl_throw", "dgemm_64_"];
+        let stub = libsystem(&undefined.map(String::from).into());
+        assert!(
+            stub.contains("symbols: [ '___divti3', dyld_stub_binder, '_memcpy', '_pow' ]"),
+            "{stub}"
+        );
+    }
+}
