@@ -111,7 +111,7 @@ async fn answer(
 }
 
 /// The `julia` on the search path.
-fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
+pub(crate) fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
     let path = session.environment.get("PATH").unwrap_or_default();
     let name = format!("julia{}", std::env::consts::EXE_SUFFIX);
     std::env::split_paths(path)
@@ -120,7 +120,8 @@ fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
         .ok_or(CliError::NoSystemJulia)
 }
 
-async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
+/// Asks a Julia about itself.
+pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
     let Session {
         environment,
         children,
