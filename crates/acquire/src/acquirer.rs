@@ -3,18 +3,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::catalogue::Choice;
+use sysforge_plan::nightly::Nightly;
+use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::toolchain::Published;
 use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Sha256, Triplet};
 use tokio::sync::OnceCell;
 
 use crate::catalogue;
 use crate::error::Error;
 use crate::fetch::Fetcher;
-use crate::install::{Wanted, install};
-use crate::mirror::Mirror;
+use crate::install::{Installed, Wanted, install};
+use crate::mirror::{Location, Mirror};
 use crate::network::Network;
 use crate::pipeline::Expected;
-use crate::store::{EntryId, Lease, Store};
+use crate::signature::{SignatureError, Signatures};
+use crate::store::{EntryId, Lease, Lookup, Store};
+use crate::tool_cache::ToolCache;
 use crate::unpack::Links;
 
 /// Gets Julias.
@@ -24,6 +30,11 @@ pub struct Acquirer {
     mirror: Mirror,
     network: Arc<Network>,
     reporter: Reporter,
+    signatures: Arc<Signatures>,
+    fallback: Option<Store>,
+    tool_cache: Option<ToolCache>,
+    toolchains: Option<PathBuf>,
+    add_to_tool_cache: bool,
     fetcher: Arc<OnceCell<Fetcher>>,
 }
 
@@ -40,10 +51,55 @@ pub struct InstalledJulia {
     pub triplet: Triplet,
     /// The digest of the archive that it came from.
     pub sha256: Option<Sha256>,
+    /// What was found out about the archive's signature.
+    pub signature: SignatureCheck,
     /// Whether it was there before.
     pub reused: bool,
     /// Holds it in the store.
     pub lease: Lease,
+}
+
+/// A C toolchain on this machine, kept from `prune` while this value lives.
+#[derive(Debug)]
+pub struct InstalledToolchain {
+    /// The folder that it lies in.
+    pub prefix: PathBuf,
+    /// Its C compiler.
+    pub compiler: PathBuf,
+    /// Whether it was there before.
+    pub reused: bool,
+    /// Holds it in the store.
+    pub lease: Lease,
+}
+
+impl InstalledToolchain {
+    fn of(installed: Installed, published: &Published) -> Self {
+        let prefix = installed.entry.prefix().to_owned();
+        Self {
+            compiler: prefix.join(published.compiler),
+            prefix,
+            reused: installed.reused,
+            lease: installed.entry.into_lease(),
+        }
+    }
+}
+
+impl InstalledJulia {
+    fn of(installed: Installed, triplet: Triplet) -> Self {
+        let Installed { entry, reused } = installed;
+        let prefix = entry.prefix().to_owned();
+        let record = entry.record();
+        Self {
+            executable: prefix.join(executable(triplet)),
+            prefix,
+            version: record.version.clone(),
+            triplet,
+            sha256: Some(record.sha256),
+            signature: record.signature.clone(),
+            reused,
+            lease: entry.into_lease(),
+        }
+    }
 }
 
 impl Acquirer {
@@ -55,8 +111,43 @@ impl Acquirer {
             mirror,
             network: Arc::new(network),
             reporter,
+            signatures: Arc::default(),
+            fallback: None,
+            tool_cache: None,
+            toolchains: None,
+            add_to_tool_cache: false,
             fetcher: Arc::new(OnceCell::new()),
         }
+    }
+
+    /// The same, with other rules for signatures.
+    #[must_use]
+    pub fn with_signatures(mut self, signatures: Signatures) -> Self {
+        self.signatures = Arc::new(signatures);
+        self
+    }
+
+    /// The same, with a store that stands in where the first cannot be written to.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: Store) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
+    /// The same, with a runner's tool cache to look into, and to add to if `add` says so.
+    #[must_use]
+    pub fn with_tool_cache(mut self, cache: ToolCache, add: bool) -> Self {
+        self.tool_cache = Some(cache);
+        self.add_to_tool_cache = add;
+        self
+    }
+
+    /// The same, with a folder that holds the archives of toolchains by their file names, for
+    /// machines without a network.
+    #[must_use]
+    pub fn with_toolchain_archives(mut self, folder: PathBuf) -> Self {
+        self.toolchains = Some(folder);
+        self
     }
 
     /// The store.
@@ -81,15 +172,169 @@ impl Acquirer {
         .await
     }
 
-    /// Installs the chosen Julia, or finds it installed.
+    /// Installs the chosen Julia, or finds it installed: in the store, or in the tool cache.
     ///
     /// # Errors
     ///
     /// If it cannot be fetched, is not what the catalogue says, or cannot be unpacked or kept.
     /// Nothing is left behind then, except what a later attempt can go on from.
     pub async fn julia(&self, choice: &Choice) -> Result<InstalledJulia, Error> {
-        let file = &choice.file;
+        let wanted = self.wanted(choice);
+        if let Some(found) = self.in_tool_cache(choice, &wanted) {
+            return Ok(found);
+        }
+        let installed = self.install(&wanted).await?;
+        let mut julia = InstalledJulia::of(installed, choice.file.triplet);
+        if self.add_to_tool_cache
+            && let Some(cache) = &self.tool_cache
+        {
+            julia.executable = cache
+                .add(&choice.version, julia.triplet, &julia.prefix)
+                .map_err(Error::io(
+                    "copy a Julia to the tool cache, from",
+                    &julia.prefix,
+                ))?
+                .join(executable(julia.triplet));
+        }
+        Ok(julia)
+    }
+
+    /// The chosen Julia, if it is here already. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn installed(&self, choice: &Choice) -> Result<Option<InstalledJulia>, Error> {
+        let wanted = self.wanted(choice);
+        for store in std::iter::once(&self.store).chain(&self.fallback) {
+            if let Lookup::Whole(entry) = store.lookup(&wanted.id)? {
+                let installed = Installed {
+                    entry: *entry,
+                    reused: true,
+                };
+                return Ok(Some(InstalledJulia::of(installed, choice.file.triplet)));
+            }
+        }
+        Ok(self.in_tool_cache(choice, &wanted))
+    }
+
+    /// Installs the newest nightly build of a branch, or finds it installed. A nightly has no
+    /// digest that anyone vouches for: it is pinned by the entity tag that its server answers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::julia`], and if there is none for the platform.
+    pub async fn nightly(
+        &self,
+        branch: Option<(u64, u64)>,
+        triplet: Triplet,
+    ) -> Result<InstalledJulia, Error> {
+        let nightly = Nightly::locate(branch, triplet).ok_or(Error::NoNightly { triplet })?;
+        let what = nightly.url.path().rsplit('/').next().unwrap_or("nightly");
+        if self.signatures.required {
+            return Err(SignatureError::Missing {
+                what: what.to_owned(),
+                reason: "nightly builds have no signatures in the catalogue".to_owned(),
+            }
+            .into());
+        }
+        let location = self.mirror.locate(&nightly.url);
+        let state = match &location {
+            Location::File(path) => {
+                let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+                format!("{:?} {}", metadata.modified().ok(), metadata.len())
+            }
+            Location::Web(url) => {
+                let opened = self.fetcher().await?.open(url, 0, None).await?;
+                opened.validator.ok_or_else(|| Error::NoSuchJulia {
+                    request: "nightly".to_owned(),
+                    hint: format!("{location} sends no entity tag, so it cannot be pinned"),
+                })?
+            }
+        };
+        let pin = Sha256::new(Hasher::digest(format!("{location} {state}")).into());
         let wanted = Wanted {
+            id: EntryId::nightly(triplet, &pin),
+            what: what.to_owned(),
+            location,
+            expected: None,
+            format: nightly.format,
+            strip: 1,
+            links: Links::default(),
+            version: None,
+            triplet: Some(triplet),
+            asc: None,
+            signatures: None,
+            must_have: Some(executable(triplet)),
+        };
+        Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
+    }
+
+    /// Fetches a published toolchain, or finds it installed. It is pinned by its digest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::julia`].
+    pub async fn toolchain(&self, published: &Published) -> Result<InstalledToolchain, Error> {
+        let wanted = self.wanted_toolchain(published)?;
+        let installed = self.install(&wanted).await?;
+        Ok(InstalledToolchain::of(installed, published))
+    }
+
+    /// A published toolchain, if it is here already. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn installed_toolchain(
+        &self,
+        published: &Published,
+    ) -> Result<Option<InstalledToolchain>, Error> {
+        let wanted = self.wanted_toolchain(published)?;
+        Ok(match self.store.lookup(&wanted.id)? {
+            Lookup::Whole(entry) => {
+                let installed = Installed {
+                    entry: *entry,
+                    reused: true,
+                };
+                Some(InstalledToolchain::of(installed, published))
+            }
+            _ => None,
+        })
+    }
+
+    fn wanted_toolchain(&self, published: &Published) -> Result<Wanted, Error> {
+        let url = published.url.parse().map_err(|_| Error::NoSuchJulia {
+            request: published.url.to_owned(),
+            hint: "its address in the table is wrong; please report this".to_owned(),
+        })?;
+        // Toolchains come from their own servers; a mirror may hold them by their file names.
+        let location = match &self.toolchains {
+            Some(folder) => Location::File(folder.join(published.file_name())),
+            None => self.mirror.locate(&url),
+        };
+        Ok(Wanted {
+            id: EntryId::toolchain(published.name, &published.sha256()),
+            what: published.file_name().to_owned(),
+            location,
+            expected: Some(Expected {
+                sha256: published.sha256(),
+                size: None,
+            }),
+            format: published.format,
+            strip: published.strip,
+            links: Links::default(),
+            version: None,
+            triplet: Some(published.target()),
+            asc: None,
+            signatures: None,
+            must_have: Some(published.compiler.to_owned()),
+        })
+    }
+
+    fn wanted(&self, choice: &Choice) -> Wanted {
+        let file = &choice.file;
+        Wanted {
             id: EntryId::julia(&choice.version, file.triplet, &file.sha256),
             what: file.name().to_owned(),
             location: self.mirror.locate(&file.url),
@@ -102,24 +347,54 @@ impl Acquirer {
             links: Links::default(),
             version: Some(choice.version.clone()),
             triplet: Some(file.triplet),
+            asc: file.asc.clone(),
+            signatures: Some(Arc::clone(&self.signatures)),
             must_have: Some(executable(file.triplet)),
-        };
-        let installed = install(
-            &self.store,
-            async || self.fetcher().await,
-            &self.reporter,
-            &wanted,
-        )
-        .await?;
-        let prefix = installed.entry.prefix().to_owned();
-        Ok(InstalledJulia {
-            executable: prefix.join(executable(file.triplet)),
+        }
+    }
+
+    /// Installs into the store, or where that cannot be written to, into the fallback.
+    pub(crate) async fn install(&self, wanted: &Wanted) -> Result<Installed, Error> {
+        let fetcher = async || self.fetcher().await;
+        let reporter = &self.reporter;
+        match (
+            install(&self.store, fetcher, reporter, wanted).await,
+            &self.fallback,
+        ) {
+            (Err(Error::ReadOnlyStore { path, source }), Some(fallback)) => {
+                reporter.warn(
+                    format!(
+                        "the store {} cannot be written to ({source}); using {}",
+                        path.display(),
+                        fallback.root().display()
+                    ),
+                    Some("choose another one with `--store DIR`".to_owned()),
+                );
+                install(fallback, fetcher, reporter, wanted).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// What a runner's tool cache has. Nothing is known of where it came from, so it does not
+    /// serve who requires a signature.
+    fn in_tool_cache(&self, choice: &Choice, wanted: &Wanted) -> Option<InstalledJulia> {
+        let cache = self.tool_cache.as_ref()?;
+        if self.signatures.required || self.store.has(&wanted.id) {
+            return None;
+        }
+        let prefix = cache.find(&choice.version, choice.file.triplet)?;
+        Some(InstalledJulia {
+            executable: prefix.join(executable(choice.file.triplet)),
             prefix,
             version: Some(choice.version.clone()),
-            triplet: file.triplet,
-            sha256: Some(file.sha256),
-            reused: installed.reused,
-            lease: installed.entry.into_lease(),
+            triplet: choice.file.triplet,
+            sha256: None,
+            signature: SignatureCheck::NotChecked {
+                reason: "it was found in the runner's tool cache".to_owned(),
+            },
+            reused: true,
+            lease: Lease::none(),
         })
     }
 
@@ -139,6 +414,6 @@ impl Acquirer {
 }
 
 /// Where the program lies below a Julia's prefix.
-fn executable(triplet: Triplet) -> String {
+pub(crate) fn executable(triplet: Triplet) -> String {
     format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }

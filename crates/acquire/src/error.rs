@@ -6,6 +6,7 @@ use sysforge_plan::catalogue::{NoJulia, NotACatalogue};
 use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
 use sysforge_plan::{Sha256, Triplet};
 
+use crate::signature::SignatureError;
 use crate::unpack;
 
 /// A failure to acquire something.
@@ -122,8 +123,11 @@ pub enum Error {
         #[source]
         source: unpack::Error,
     },
+    /// The signature of the archive is not what it should be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The archive was unpacked and holds no Julia.
-    #[error("{what} holds no Julia: it has no `{missing}`")]
+    #[error("{what} is not what it should be: it has no `{missing}`")]
     NotAJulia {
         /// The archive or the directory.
         what: String,
@@ -136,6 +140,15 @@ pub enum Error {
         /// A verb.
         doing: &'static str,
         /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing new can be kept.
+    #[error("the store `{}` cannot be written to", path.display())]
+    ReadOnlyStore {
+        /// The store's folder.
         path: PathBuf,
         /// Why.
         #[source]
@@ -210,9 +223,12 @@ impl Error {
 impl Explain for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } => io_class(source, Class::Acquire),
+            Self::Io { source, .. } | Self::ReadOnlyStore { source, .. } => {
+                io_class(source, Class::Acquire)
+            }
             Self::Unpack { source, .. } => source.class(),
             Self::NoJulia(source) => source.class(),
+            Self::Signature(source) => source.class(),
             Self::Proxy { .. }
             | Self::Certificates { .. }
             | Self::NoNightly { .. }
@@ -243,10 +259,15 @@ impl Explain for Error {
                  broken mirror?), or it was published anew: try again, or use another `--mirror`"
             }
             Self::Unpack { source, .. } => return source.hints(),
-            Self::NotAJulia { .. } => "is this the archive of a Julia release?",
-            Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
+            Self::NotAJulia { .. } => {
+                "nothing was kept; is this the archive of a Julia release, or of a toolchain?"
+            }
+            Self::Io { source, .. } | Self::ReadOnlyStore { source, .. } => {
+                return io_hint(source).into_iter().collect();
+            }
             Self::Catalogue { source, .. } => return source.hints(),
             Self::NoJulia(source) => return source.hints(),
+            Self::Signature(source) => return source.hints(),
             Self::NoNightly { .. } => "ask for a release, for instance `release` or `rc`",
             Self::NoSuchJulia { hint, .. } => return vec![hint.clone()],
             Self::Certificates { .. } => {

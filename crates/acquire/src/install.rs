@@ -1,9 +1,11 @@
 //! Putting one archive into the store: look, lock, look again, fetch, check, move into place.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, JuliaVersion, Reporter, Sha256, Step, Task, Triplet};
 use tokio::sync::mpsc;
 use url::Url;
@@ -12,6 +14,7 @@ use crate::error::Error;
 use crate::fetch::Fetcher;
 use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
+use crate::signature::{Pending, Plan, Signatures};
 use crate::store::{Entry, EntryId, EntryLock, LockAttempt, Lookup, Partial, Record, Store};
 use crate::unpack::{Cancel, Kind, Links};
 
@@ -28,6 +31,10 @@ pub(crate) struct Wanted {
     pub(crate) links: Links,
     pub(crate) version: Option<JuliaVersion>,
     pub(crate) triplet: Option<Triplet>,
+    /// The detached signature of the archive.
+    pub(crate) asc: Option<String>,
+    /// Which signatures count. None for what is pinned by a digest in this program.
+    pub(crate) signatures: Option<Arc<Signatures>>,
     /// A file that the tree must have, or it is not what it should be.
     pub(crate) must_have: Option<String>,
 }
@@ -62,7 +69,9 @@ pub(crate) async fn install(
     reporter: &Reporter,
     wanted: &Wanted,
 ) -> Result<Installed, Error> {
-    if let Some(entry) = look(store, &wanted.id, reporter).await? {
+    // Whatever is wrong with the signature before the bytes are seen is said before they come.
+    wanted.pending_signature()?;
+    if let Some(entry) = look(store, wanted, reporter).await? {
         return Ok(Installed {
             entry,
             reused: true,
@@ -70,10 +79,13 @@ pub(crate) async fn install(
     }
     store
         .check_writable()
-        .map_err(Error::io("write to", store.root()))?;
+        .map_err(|source| Error::ReadOnlyStore {
+            path: store.root().to_owned(),
+            source,
+        })?;
     let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
     // Another process may have been faster.
-    if let Some(entry) = look(store, &wanted.id, reporter).await? {
+    if let Some(entry) = look(store, wanted, reporter).await? {
         return Ok(Installed {
             entry,
             reused: true,
@@ -112,18 +124,51 @@ pub(crate) async fn install(
 /// An attempt's end: the entry, or why not, with the lock for another attempt.
 type Attempt = Result<Entry, (Error, Option<EntryLock>)>;
 
-async fn look(store: &Store, id: &EntryId, reporter: &Reporter) -> Result<Option<Entry>, Error> {
-    let (store, id_) = (store.clone(), id.clone());
-    match blocking(move || store.lookup(&id_)).await? {
-        Lookup::Whole(entry) => Ok(Some(entry)),
+async fn look(store: &Store, wanted: &Wanted, reporter: &Reporter) -> Result<Option<Entry>, Error> {
+    let (store, id) = (store.clone(), wanted.id.clone());
+    match blocking(move || store.lookup(&id)).await? {
+        Lookup::Whole(entry) if wanted.is_satisfied_by(&entry) => Ok(Some(*entry)),
+        Lookup::Whole(_) => {
+            reporter.note(format!(
+                "the signature of the store's {} was never checked; it is fetched again",
+                wanted.id
+            ));
+            Ok(None)
+        }
         Lookup::Absent => Ok(None),
         Lookup::Damaged(damage) => {
             reporter.warn(
-                format!("the store's {id} is damaged ({damage}); it is fetched again"),
+                format!(
+                    "the store's {} is damaged ({damage}); it is fetched again",
+                    wanted.id
+                ),
                 None,
             );
             Ok(None)
         }
+    }
+}
+
+impl Wanted {
+    /// The signature that is to be checked, or what there is to say instead.
+    fn pending_signature(&self) -> Result<(Option<Pending>, SignatureCheck), Error> {
+        let not_checked = |reason: &str| SignatureCheck::NotChecked {
+            reason: reason.to_owned(),
+        };
+        let (Some(signatures), Some(version)) = (&self.signatures, &self.version) else {
+            return Ok((None, not_checked("pinned by its digest")));
+        };
+        Ok(
+            match signatures.plan(&self.what, version, self.asc.as_deref())? {
+                Plan::Check(pending) => (Some(*pending), not_checked("")),
+                Plan::Nothing(check) => (None, check),
+            },
+        )
+    }
+
+    fn is_satisfied_by(&self, entry: &Entry) -> bool {
+        let required = self.signatures.as_ref().is_some_and(|s| s.required);
+        !required || matches!(entry.record().signature, SignatureCheck::Good { .. })
     }
 }
 
@@ -229,7 +274,7 @@ async fn line_and_forget(
     partial: Partial,
 ) -> Attempt {
     let attempt = line(store, wanted, feed, lock, task).await;
-    let keep = matches!(&attempt, Err((Error::Interrupted | Error::Io { .. }, _)));
+    let keep = matches!(&attempt, Err((Error::Interrupted, _)));
     if !keep {
         partial.remove();
     }
@@ -266,9 +311,11 @@ fn line_now(
             cancel,
             task: &task,
         };
-        let unpacked = pipeline::run(&job, feed)?;
+        let (pending, otherwise) = wanted.pending_signature()?;
+        let unpacked = pipeline::run(&job, feed, pending)?;
         check_contents(wanted, tree.path())?;
-        seal(wanted, &unpacked, tree.path())?;
+        let signature = unpacked.signature.clone().unwrap_or(otherwise);
+        seal(wanted, &unpacked, signature, tree.path())?;
         if cancel.is_cancelled() {
             return Err(Error::Interrupted);
         }
@@ -279,7 +326,7 @@ fn line_now(
         Ok(size) => {
             task.done(format!("{} MB", size.div_ceil(1_000_000)));
             match store.lookup(&wanted.id) {
-                Ok(Lookup::Whole(entry)) => Ok(entry),
+                Ok(Lookup::Whole(entry)) => Ok(*entry),
                 Ok(_) => Err((
                     Error::Io {
                         doing: "read what was just installed in",
@@ -305,13 +352,19 @@ fn check_contents(wanted: &Wanted, tree: &Path) -> Result<(), Error> {
     }
 }
 
-fn seal(wanted: &Wanted, unpacked: &pipeline::Unpacked, tree: &Path) -> Result<(), Error> {
+fn seal(
+    wanted: &Wanted,
+    unpacked: &pipeline::Unpacked,
+    signature: SignatureCheck,
+    tree: &Path,
+) -> Result<(), Error> {
     let listing = crate::store::write_listing(&unpacked.listing);
     let record = Record {
         schema: crate::store::SCHEMA,
         source: wanted.location.to_string(),
         sha256: unpacked.sha256,
         size: unpacked.size,
+        signature,
         version: wanted.version.clone(),
         triplet: wanted.triplet,
         unpacked_bytes: unpacked

@@ -19,11 +19,15 @@ mod install;
 mod mirror;
 mod network;
 mod pipeline;
+mod signature;
 pub mod store;
+mod tool_cache;
 pub mod unpack;
 
-pub use acquirer::{Acquirer, InstalledJulia};
+pub use acquirer::{Acquirer, InstalledJulia, InstalledToolchain};
 pub use error::Error;
 pub use mirror::{Location, Mirror, NotAMirror};
 pub use network::{Network, Proxies, Retries};
+pub use signature::{SignatureError, Signatures};
 pub use store::{Lease, Store};
+pub use tool_cache::ToolCache;

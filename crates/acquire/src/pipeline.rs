@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
 use crate::fetch::Message;
+use crate::signature::Pending;
 use crate::unpack::{self, Cancel, Limits, Links, Listing, TreeWriter};
 
 /// What an archive must be.
@@ -62,6 +64,8 @@ pub(crate) struct Unpacked {
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
     pub(crate) listing: Listing,
+    /// What the signature turned out to be, where one was to be checked.
+    pub(crate) signature: Option<SignatureCheck>,
 }
 
 /// How many chunks may wait between two threads. They come in the tens of KiB, so this bounds
@@ -71,58 +75,71 @@ const QUEUE: usize = 32;
 /// The size of the pieces of decompressed bytes.
 const PLAIN_PIECE: usize = 256 << 10;
 
-/// Runs the line to its end.
-pub(crate) fn run(job: &Job<'_>, feed: Feed) -> Result<Unpacked, Error> {
-    if !unpack::streams(job.format) {
-        return run_in_two_steps(job, feed);
-    }
-    let (chunks, compressed) = sync_channel(QUEUE);
-    let (hashed, unpacked) = std::thread::scope(|scope| {
-        let unpacker = scope.spawn(move || {
-            let result = unpack_stream(job, compressed);
-            if let Err(unpack::Error::Write { .. }) = &result {
-                // A full disk: the rest need not come.
-                job.cancel.cancel();
-            }
-            result
-        });
-        let hashed = Intake::new(job, Some(chunks)).take_all(feed);
-        if hashed.is_err() {
-            job.cancel.cancel();
-        }
-        let unpacked = unpacker.join().unwrap_or(Err(unpack::Error::Interrupted));
-        (hashed, unpacked)
-    });
-    match (hashed, unpacked) {
-        // A file that could not be written explains why the intake was told to stop.
-        (_, Err(source @ unpack::Error::Write { .. })) => Err(unpack_error(job, source)),
-        // Wrong bytes explain why they could not be unpacked.
-        (Err(error), _) => Err(error),
-        (Ok(_), Err(source)) => Err(unpack_error(job, source)),
-        (Ok((sha256, size)), Ok(listing)) => Ok(Unpacked {
-            sha256,
-            size,
-            listing,
-        }),
-    }
-}
-
-/// For the formats whose table of contents comes last.
-fn run_in_two_steps(job: &Job<'_>, feed: Feed) -> Result<Unpacked, Error> {
+/// Runs the line to its end. A signature is checked while the bytes go by.
+pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result<Unpacked, Error> {
+    let streams = unpack::streams(job.format);
     let path = match &feed {
         Feed::File(path) | Feed::Network { path, .. } => path.clone(),
     };
-    let (sha256, size) = Intake::new(job, None).take_all(feed)?;
+    let mut onward = Vec::new();
+    let mut branch = || {
+        let (sender, pieces) = sync_channel(QUEUE);
+        onward.push(sender);
+        PieceReader::new(pieces)
+    };
+    let to_unpack = streams.then(&mut branch);
+    let to_verify = pending.map(|pending| (pending, branch()));
+    let (taken_in, verified, unpacked) = std::thread::scope(|scope| {
+        let verifier = to_verify.map(|(pending, bytes)| scope.spawn(move || pending.check(bytes)));
+        let unpacker = to_unpack.map(|bytes| {
+            scope.spawn(move || {
+                let result = unpack_stream(job, bytes);
+                if let Err(unpack::Error::Write { .. }) = &result {
+                    // A full disk: the rest need not come.
+                    job.cancel.cancel();
+                }
+                result
+            })
+        });
+        let taken_in = Intake::new(job, onward).take_all(feed);
+        if taken_in.is_err() {
+            job.cancel.cancel();
+        }
+        let unpacked =
+            unpacker.map(|thread| thread.join().unwrap_or(Err(unpack::Error::Interrupted)));
+        let verified = verifier.map(|thread| {
+            thread
+                .join()
+                .map_err(|_| Error::Interrupted)
+                .and_then(|check| Ok(check?))
+        });
+        (taken_in, verified, unpacked)
+    });
+    // A file that could not be written explains why the intake was told to stop; wrong bytes
+    // explain why they could not be unpacked.
+    if let Some(Err(source @ unpack::Error::Write { .. })) = unpacked {
+        return Err(unpack_error(job, source));
+    }
+    let (sha256, size) = taken_in?;
+    let signature = verified.transpose()?;
+    let listing = match unpacked {
+        Some(unpacked) => unpacked,
+        None => unpack_file(job, &path, size),
+    };
+    Ok(Unpacked {
+        sha256,
+        size,
+        listing: listing.map_err(|source| unpack_error(job, source))?,
+        signature,
+    })
+}
+
+/// For the formats whose table of contents comes last: after all bytes came and are right.
+fn unpack_file(job: &Job<'_>, path: &Path, size: u64) -> Result<Listing, unpack::Error> {
     let mut tree = new_tree(job, Some(size));
-    let archive = File::open(&path).map_err(Error::io("read", &path))?;
-    unpack::unpack_file(job.format, archive, &mut tree)
-        .and_then(|()| tree.finish())
-        .map(|listing| Unpacked {
-            sha256,
-            size,
-            listing,
-        })
-        .map_err(|source| unpack_error(job, source))
+    let archive = File::open(path).map_err(unpack::Error::Broken)?;
+    unpack::unpack_file(job.format, archive, &mut tree)?;
+    tree.finish()
 }
 
 fn unpack_error(job: &Job<'_>, source: unpack::Error) -> Error {
@@ -149,14 +166,17 @@ fn new_tree(job: &Job<'_>, packed: Option<u64>) -> TreeWriter {
     )
 }
 
-fn unpack_stream(job: &Job<'_>, compressed: Receiver<Piece>) -> Result<Listing, unpack::Error> {
+fn unpack_stream(job: &Job<'_>, compressed: PieceReader) -> Result<Listing, unpack::Error> {
     let mut tree = new_tree(job, None);
     let (filled, plain) = sync_channel(8);
     let (spent, empty) = sync_channel(8);
     std::thread::scope(|scope| {
         let decompressing = scope.spawn(move || {
-            let reader = PieceReader::new(compressed);
-            decompress(unpack::decompressor(job.format, reader)?, &filled, &empty);
+            decompress(
+                unpack::decompressor(job.format, compressed)?,
+                &filled,
+                &empty,
+            );
             Ok(())
         });
         let result = unpack::untar(
@@ -185,14 +205,15 @@ enum Piece {
 /// Takes bytes in: hashes, counts, keeps and passes on.
 struct Intake<'a> {
     job: &'a Job<'a>,
-    onward: Option<SyncSender<Piece>>,
+    /// Who else wants the bytes.
+    onward: Vec<SyncSender<Piece>>,
     hasher: Hasher,
     count: u64,
     told: Instant,
 }
 
 impl<'a> Intake<'a> {
-    fn new(job: &'a Job<'a>, onward: Option<SyncSender<Piece>>) -> Self {
+    fn new(job: &'a Job<'a>, onward: Vec<SyncSender<Piece>>) -> Self {
         Self {
             job,
             onward,
@@ -264,13 +285,10 @@ impl<'a> Intake<'a> {
             });
         }
         self.hasher.update(&bytes);
-        if let Some(onward) = &self.onward
-            && onward.send(Piece::Bytes(bytes)).is_err()
-        {
-            // The archive ended, or could not be unpacked. The digest will tell whether that
-            // is the archive's fault or the line's.
-            self.onward = None;
-        }
+        // Who is gone: the archive ended, or could not be unpacked. The digest will tell whether
+        // that is the archive's fault or the line's.
+        self.onward
+            .retain(|onward| onward.send(Piece::Bytes(bytes.clone())).is_ok());
         if self.told.elapsed() >= Duration::from_millis(100) {
             self.told = Instant::now();
             self.job.task.progress(self.count, size);
@@ -300,7 +318,7 @@ impl<'a> Intake<'a> {
             }
             self.job.task.progress(self.count, size);
         }
-        if let Some(onward) = self.onward.take() {
+        for onward in self.onward {
             // Nobody there: the archive ended before its file did.
             let _ = onward.send(Piece::End);
         }

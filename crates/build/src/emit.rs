@@ -318,6 +318,8 @@ fn account(statements: &[String], fates: &[Fate]) -> StatementCounts {
                 .push(unreplayed("the staging script did not come to it")),
         }
     }
+    let likes = fates.iter().filter(|fate| fate.index >= statements.len());
+    counts.added = likes.filter(|fate| fate.replayed).count();
     counts
 }
 

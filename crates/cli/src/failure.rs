@@ -58,6 +58,23 @@ pub(crate) enum CliError {
     /// An output that is a folder.
     #[error("{} is not the name of a file", .0.display())]
     NoFileName(std::path::PathBuf),
+    /// Something is not in the store.
+    #[error("{what} is not installed")]
+    NotInstalled {
+        /// What.
+        what: String,
+        /// What installs it.
+        command: String,
+    },
+    /// The request names a Julia that is there already.
+    #[error("`{0}` names a Julia of this machine; there is nothing to install")]
+    NothingToInstall(String),
+    /// The doctor found something missing.
+    #[error("this machine cannot build yet")]
+    CannotBuild,
+    /// There is no tool cache to add to.
+    #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
+    NoToolCache,
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -92,6 +109,16 @@ impl Explain for CliError {
             Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
+            Self::CannotBuild => {
+                "each line above that says MISSING has its remedy below it".to_owned()
+            }
+            Self::NotInstalled { command, .. } => format!("run `{command}`"),
+            Self::NothingToInstall(_) => {
+                "ask for a version or a channel, for instance `release`".to_owned()
+            }
+            Self::NoToolCache => {
+                "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
+            }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]
     }

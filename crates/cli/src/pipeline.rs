@@ -58,6 +58,21 @@ async fn answer(
     let given = match request {
         Request::Directory(path) => probe::executable_at(&absolute(path))?,
         Request::System => system_julia(session)?,
+        Request::Nightly => {
+            session
+                .acquirer()?
+                .nightly(None, Session::host()?)
+                .await?
+                .executable
+        }
+        Request::NightlyOf(major, minor) => {
+            let branch = Some((*major, *minor));
+            session
+                .acquirer()?
+                .nightly(branch, Session::host()?)
+                .await?
+                .executable
+        }
         _ => {
             let catalogue = match catalogue {
                 Some(known) => known,
@@ -141,7 +156,10 @@ impl<'a> Forge<'a> {
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
-                    executable, lease, ..
+                    executable,
+                    lease,
+                    signature,
+                    ..
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
@@ -150,7 +168,7 @@ impl<'a> Forge<'a> {
                     JuliaOrigin::Catalogue {
                         url,
                         sha256,
-                        signed_by: None,
+                        signature,
                     },
                     Some(lease),
                 )

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::plan::Inputs;
 use sysforge_plan::project::{Manifest, PROJECT_NAMES, Project, manifest_names};
+use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::{JuliaVersion, Triplet};
 
 use crate::failure::{CliError, Failure};
-use crate::session::absolute;
+use crate::session::{Session, absolute};
 
 /// A project on disk.
 pub(crate) struct ProjectFiles {
@@ -52,6 +53,16 @@ pub(crate) fn read(
         triplet,
     };
     Ok(ProjectFiles { folder, inputs })
+}
+
+/// What the project says about the Julia that it wants.
+pub(crate) fn julia_of(session: &Session) -> Result<ProjectJulia, Failure> {
+    let project = session.global.project.as_deref();
+    let inputs = read(project, None, &[], Session::host()?)?.inputs;
+    Ok(ProjectJulia {
+        manifest: inputs.manifest.and_then(|m| m.julia_version),
+        compat: inputs.project.compat.get("julia").cloned(),
+    })
 }
 
 fn find(given: Option<&Path>) -> Result<(PathBuf, PathBuf), CliError> {

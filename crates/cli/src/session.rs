@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Store};
+use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Signatures, Store, ToolCache};
 use sysforge_build::{Children, Environment};
 use sysforge_plan::{Reporter, Triplet};
 
@@ -64,12 +64,7 @@ impl Session {
         if let Some(store) = &self.global.store {
             return Ok(absolute(store));
         }
-        let strategy = choose_app_strategy(AppStrategyArgs {
-            top_level_domain: String::new(),
-            author: String::new(),
-            app_name: "sysforge".to_owned(),
-        });
-        Ok(strategy.map_err(|_| CliError::NoHome)?.cache_dir())
+        default_store().ok_or(CliError::NoHome)
     }
 
     /// The way to Julias.
@@ -79,12 +74,38 @@ impl Session {
             None => Mirror::default(),
         };
         let store = Store::open(self.store_path()?);
-        Ok(Acquirer::new(
-            store,
-            mirror,
-            self.network(),
-            self.reporter.clone(),
-        ))
+        let trust = &self.global.trust;
+        let mut acquirer = Acquirer::new(store, mirror, self.network(), self.reporter.clone())
+            .with_signatures(Signatures {
+                required: trust.require_signature,
+                keyrings: trust.keyring.clone(),
+                trusted: trust.trusted_key.clone(),
+            });
+        if let Some(fallback) = self.fallback_store() {
+            acquirer = acquirer.with_fallback(fallback);
+        }
+        if let Some(cache) = self.tool_cache() {
+            acquirer = acquirer.with_tool_cache(cache, false);
+        }
+        Ok(acquirer)
+    }
+
+    /// Where things go when the store cannot be written to: the user's cache directory if
+    /// another one was named, else the build directory of this folder.
+    fn fallback_store(&self) -> Option<Store> {
+        let named = self.global.store.is_some();
+        let folder = match default_store() {
+            Some(default) if named => default,
+            _ => absolute(std::path::Path::new(".sysforge/store")),
+        };
+        Some(Store::open(folder))
+            .filter(|store| self.store_path().is_ok_and(|first| first != *store.root()))
+    }
+
+    /// The runner's tool cache, on CI services that have one.
+    pub(crate) fn tool_cache(&self) -> Option<ToolCache> {
+        let root = self.environment.get("RUNNER_TOOL_CACHE")?;
+        (!root.is_empty()).then(|| ToolCache::new(root))
     }
 
     fn network(&self) -> Network {
@@ -113,6 +134,16 @@ impl Session {
             ..Network::default()
         }
     }
+}
+
+/// The user's cache directory.
+fn default_store() -> Option<PathBuf> {
+    let strategy = choose_app_strategy(AppStrategyArgs {
+        top_level_domain: String::new(),
+        author: String::new(),
+        app_name: "sysforge".to_owned(),
+    });
+    Some(strategy.ok()?.cache_dir())
 }
 
 /// See [`Session::heartbeat`].

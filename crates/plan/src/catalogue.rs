@@ -328,8 +328,8 @@ impl Catalogue {
             Request::Exact(version) => candidates.find(|r| same_release(&r.version, version)),
             Request::Within(ranges) => candidates.find(|r| ranges.contains(&r.version)),
             Request::Oldest(ranges) => candidates
-                .filter(|r| r.stable && ranges.contains(&r.version))
-                .last(),
+                .rev()
+                .find(|r| r.stable && ranges.contains(&r.version)),
             Request::Nightly
             | Request::NightlyOf(..)
             | Request::Min

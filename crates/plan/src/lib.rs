@@ -23,8 +23,10 @@ pub mod project;
 pub mod ranges;
 pub mod receipt;
 pub mod request;
+pub mod signing;
 pub mod statements;
 pub mod toml_error;
+pub mod toolchain;
 pub mod version;
 
 pub use archive::ArchiveFormat;

@@ -156,11 +156,9 @@ impl Partial {
             None => (text, semver::Prerelease::EMPTY),
         };
         let mut parts = [None; 3];
-        let mut count = 0;
         let mut open = false;
-        for piece in numbers.split('.') {
-            let slot = parts.get_mut(count)?;
-            count += 1;
+        for (index, piece) in numbers.split('.').enumerate() {
+            let slot = parts.get_mut(index)?;
             if matches!(piece, "x" | "X" | "*") {
                 open = true;
             } else if open || piece.is_empty() || !piece.bytes().all(|b| b.is_ascii_digit()) {

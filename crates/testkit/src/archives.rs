@@ -1,10 +1,11 @@
 //! Archives made in memory: well-behaved ones, and ones that no honest packer would make.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tar::{Builder, EntryType, Header};
+pub use tar::EntryType;
+use tar::{Builder, Header};
 
 /// The time that files in made archives carry: 2024-05-06 07:08:09 UTC.
 pub const MTIME: u64 = 1_714_979_289;
@@ -90,6 +91,21 @@ impl Tar {
         self.builder.into_inner().unwrap()
     }
 
+    /// The tar file, compressed with Zstandard.
+    #[must_use]
+    pub fn zst(self) -> Vec<u8> {
+        zstd::encode_all(self.plain().as_slice(), 1).unwrap()
+    }
+
+    /// The tar file, compressed with xz.
+    #[must_use]
+    pub fn xz(self) -> Vec<u8> {
+        let options = lzma_rust2::XzOptions::with_preset(1);
+        let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        writer.write_all(&self.plain()).unwrap();
+        writer.finish().unwrap()
+    }
+
     /// The tar file, compressed with gzip.
     #[must_use]
     pub fn gz(self) -> Vec<u8> {
@@ -125,6 +141,74 @@ pub fn tiny_julia(version: &str, filler: usize) -> Tar {
             0o644,
             b"module Base end",
         )
+}
+
+/// The same as a zip file.
+#[must_use]
+pub fn tiny_julia_zip(version: &str, filler: usize) -> Vec<u8> {
+    let top = format!("julia-{version}");
+    zip_of(&[
+        (&format!("{top}/bin/julia"), 0o100_755, b"#!/bin/sh\n"),
+        (
+            &format!("{top}/lib/libjulia.so.1"),
+            0o100_755,
+            &noise(filler),
+        ),
+        (
+            &format!("{top}/lib/libjulia.so"),
+            0o120_777,
+            b"libjulia.so.1",
+        ),
+    ])
+}
+
+/// A zip file of names, Unix modes with their kind, and contents.
+#[must_use]
+pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, mode, content) in files {
+        let time = zip::DateTime::from_date_and_time(2024, 5, 6, 7, 8, 8).unwrap();
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Deflated)
+            .last_modified_time(time)
+            .unix_permissions(*mode);
+        // DOS counts in steps of two seconds; the Unix field does not.
+        let mut extra = vec![1];
+        extra.extend_from_slice(&u32::try_from(MTIME).unwrap().to_le_bytes());
+        let mut options = options.into_full_options();
+        options.add_extra_field(0x5455, extra, false).unwrap();
+        if mode & 0o170_000 == 0o120_000 {
+            let target = String::from_utf8(content.to_vec()).unwrap();
+            writer.add_symlink(*name, target, options).unwrap();
+        } else {
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(content).unwrap();
+        }
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// The same as a 7-Zip file.
+#[must_use]
+pub fn tiny_julia_7z(version: &str, filler: usize) -> Vec<u8> {
+    use sevenz_rust2::{ArchiveEntry, ArchiveWriter, NtTime};
+    let top = format!("julia-{version}");
+    let mut writer = ArchiveWriter::new(Cursor::new(Vec::new())).unwrap();
+    for (name, mode, content) in [
+        ("bin/julia", 0o100_755_u32, b"#!/bin/sh\n".to_vec()),
+        ("lib/libjulia.so.1", 0o100_755, noise(filler)),
+        ("lib/libjulia.so", 0o120_777, b"libjulia.so.1".to_vec()),
+    ] {
+        let mut entry = ArchiveEntry::new_file(&format!("{top}/{name}"));
+        entry.has_last_modified_date = true;
+        entry.last_modified_date = NtTime::new(u64::from(NtTime::UNIX_EPOCH) + MTIME * 10_000_000);
+        entry.has_windows_attributes = true;
+        entry.windows_attributes = mode << 16 | 0x8000;
+        writer
+            .push_archive_entry(entry, Some(content.as_slice()))
+            .unwrap();
+    }
+    writer.finish().unwrap().into_inner()
 }
 
 /// Bytes that do not compress, the same each time (xorshift64*).

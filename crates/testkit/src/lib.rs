@@ -8,4 +8,7 @@
 )]
 
 pub mod archives;
+pub mod keys;
 pub mod mirror_dir;
+pub mod server;
+pub mod tls;

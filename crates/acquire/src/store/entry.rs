@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Sha256, Triplet};
 
 use super::lock::Lease;
@@ -99,6 +100,8 @@ pub struct Record {
     pub sha256: Sha256,
     /// The archive's size in bytes.
     pub size: u64,
+    /// What was found out about the archive's signature.
+    pub signature: SignatureCheck,
     /// What a Julia's version is; none for a toolchain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<JuliaVersion>,

@@ -47,7 +47,7 @@ pub struct Store {
 /// What was found under an entry's name.
 pub enum Lookup {
     /// The entry, whole, with a lease on it.
-    Whole(Entry),
+    Whole(Box<Entry>),
     /// The entry, but not as it was installed.
     Damaged(Damage),
     /// Nothing.
@@ -82,18 +82,23 @@ impl Store {
         let prefix = self.entry_dir(id);
         match fs::symlink_metadata(&prefix) {
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Ok(Lookup::Absent);
             }
             Err(error) => return Err(Error::io("read", &prefix)(error)),
         }
         Ok(match damage::check(&prefix) {
-            Ok(record) => Lookup::Whole(Entry {
+            Ok(record) => Lookup::Whole(Box::new(Entry {
                 id: id.clone(),
                 prefix,
                 record,
                 lease,
-            }),
+            })),
             Err(damage) => Lookup::Damaged(damage),
         })
     }

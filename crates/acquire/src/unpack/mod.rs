@@ -6,10 +6,13 @@ mod error;
 mod limits;
 mod links;
 mod names;
+mod sevenz;
 mod tar;
 mod tree;
+mod zip;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 use sysforge_plan::ArchiveFormat;
@@ -40,9 +43,21 @@ pub fn decompressor<'r>(
 ) -> Result<Box<dyn Read + Send + 'r>, Error> {
     match format {
         ArchiveFormat::TarGz => Ok(Box::new(MultiGzDecoder::new(compressed))),
-        _ => Err(Error::Unsupported { format }),
+        ArchiveFormat::TarZst => zstd::Decoder::new(compressed)
+            .map(|decoder| Box::new(decoder) as Box<_>)
+            .map_err(Error::Broken),
+        ArchiveFormat::TarXz => Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(
+            compressed,
+            true,
+            XZ_DICTIONARY_KIB,
+        ))),
+        ArchiveFormat::Zip | ArchiveFormat::SevenZ => Err(Error::Unsupported { format }),
     }
 }
+
+/// The most memory that an xz dictionary may take. `xz -9` takes 64 MiB; a file that asks for
+/// gigabytes wants nothing good.
+const XZ_DICTIONARY_KIB: u32 = 128 << 10;
 
 /// Unpacks a tar file that is no longer compressed.
 ///
@@ -53,17 +68,22 @@ pub fn untar(plain: impl Read, tree: &mut TreeWriter) -> Result<(), Error> {
     tar::unpack(plain, tree)
 }
 
-/// Unpacks an archive of a format that does not stream.
+/// Unpacks an archive that is there as a file: for the formats that do not stream.
 ///
 /// # Errors
 ///
 /// If the archive is broken or tries what it must not, or a file cannot be written.
 pub fn unpack_file(
     format: ArchiveFormat,
-    _archive: std::fs::File,
-    _tree: &mut TreeWriter,
+    archive: File,
+    tree: &mut TreeWriter,
 ) -> Result<(), Error> {
-    Err(Error::Unsupported { format })
+    let archive = BufReader::with_capacity(256 << 10, archive);
+    match format {
+        ArchiveFormat::Zip => zip::unpack(archive, tree),
+        ArchiveFormat::SevenZ => sevenz::unpack(archive, tree),
+        _ => untar(decompressor(format, archive)?, tree),
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,358 @@
+//! Each format, and each thing that an archive must not do, in each format that can do it.
 
+use std::io::{Cursor, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use sysforge_testkit::archives::{self, MTIME, Tar};
+
+use super::*;
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+fn writer(root: &Path, limits: Limits) -> TreeWriter {
+    TreeWriter::new(
+        root.to_owned(),
+        1,
+        limits,
+        Links::default(),
+        Cancel::default(),
+    )
+}
+
+fn untar_into(root: &Path, tar: &[u8], limits: Limits) -> Result<Listing, Error> {
+    let mut tree = writer(root, limits);
+    untar(tar, &mut tree)?;
+    tree.finish()
+}
+
+fn error_of(tar: Tar) -> Error {
+    let outer = tempfile::tempdir().unwrap();
+    let root = outer.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let error = untar_into(&root, &tar.plain(), limits()).unwrap_err();
+    // Whatever was tried, nothing is beside the folder.
+    let names: Vec<_> = std::fs::read_dir(outer.path()).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    error
+}
+
+fn unpack_bytes(
+    format: ArchiveFormat,
+    bytes: &[u8],
+) -> Result<(tempfile::TempDir, Listing), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = writer(folder.path(), limits());
+    if streams(format) {
+        untar(decompressor(format, bytes)?, &mut tree)?;
+    } else {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        unpack_file(format, file, &mut tree)?;
+    }
+    let listing = tree.finish()?;
+    Ok((folder, listing))
+}
+
+#[test]
+fn every_format_keeps_modes_times_and_links() {
+    let tar = || archives::tiny_julia("1.5.3", 100_000);
+    for (format, bytes) in [
+        (ArchiveFormat::TarGz, tar().gz()),
+        (ArchiveFormat::TarZst, tar().zst()),
+        (ArchiveFormat::TarXz, tar().xz()),
+        (
+            ArchiveFormat::Zip,
+            archives::tiny_julia_zip("1.5.3", 100_000),
+        ),
+        (
+            ArchiveFormat::SevenZ,
+            archives::tiny_julia_7z("1.5.3", 100_000),
+        ),
+    ] {
+        let (folder, listing) =
+            unpack_bytes(format, &bytes).unwrap_or_else(|error| panic!("{format}: {error:?}"));
+        let root = folder.path();
+        let julia = std::fs::metadata(root.join("bin/julia")).unwrap();
+        assert_eq!(julia.permissions().mode() & 0o777, 0o755, "{format}");
+        assert_eq!(listing["bin/julia"].modified, MTIME, "{format}");
+        assert_eq!(
+            std::fs::read(root.join("lib/libjulia.so.1")).unwrap(),
+            archives::noise(100_000),
+            "{format}"
+        );
+        assert_eq!(
+            std::fs::read_link(root.join("lib/libjulia.so")).unwrap(),
+            Path::new("libjulia.so.1"),
+            "{format}"
+        );
+    }
+}
+
+#[test]
+fn a_cut_archive_is_broken_in_every_format() {
+    let tar = || archives::tiny_julia("1.5.3", 100_000);
+    for (format, bytes) in [
+        (ArchiveFormat::TarGz, tar().gz()),
+        (ArchiveFormat::TarZst, tar().zst()),
+        (ArchiveFormat::TarXz, tar().xz()),
+        (
+            ArchiveFormat::Zip,
+            archives::tiny_julia_zip("1.5.3", 100_000),
+        ),
+        (
+            ArchiveFormat::SevenZ,
+            archives::tiny_julia_7z("1.5.3", 100_000),
+        ),
+    ] {
+        for length in [0, 1, bytes.len() / 2] {
+            assert!(
+                unpack_bytes(format, &bytes[..length]).is_err() || length == 0,
+                "{format} cut at {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn names_that_leave_the_folder_are_refused() {
+    for name in ["/etc/x", "a/../../x", "../x", "a/b/../../../x"] {
+        let error = error_of(Tar::new().file(name, 0o644, b"x"));
+        assert!(matches!(error, Error::Name { .. }), "{name}: {error:?}");
+        let zip = archives::zip_of(&[(name, 0o100_644, b"x")]);
+        assert!(unpack_bytes(ArchiveFormat::Zip, &zip).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn links_that_leave_the_folder_are_refused() {
+    for (link, target) in [
+        ("a/l", "/etc/passwd"),
+        ("a/l", "../../x"),
+        ("a/l", ".."),
+        ("a/b/l", "../../.."),
+        ("a/l", r"..\..\x"),
+        ("a/l", r"C:\x"),
+        ("a/l", ""),
+    ] {
+        let error = error_of(Tar::new().symlink(link, target));
+        let allowed = target == "..";
+        assert!(
+            matches!(error, Error::Link { .. }) || allowed,
+            "{link} -> {target}: {error:?}"
+        );
+        let zip = archives::zip_of(&[(link, 0o120_777, target.as_bytes())]);
+        assert!(
+            unpack_bytes(ArchiveFormat::Zip, &zip).is_err(),
+            "{link} -> {target}"
+        );
+    }
+}
+
+#[test]
+fn links_that_leave_the_folder_together_are_refused() {
+    // Each of them is fine by its text.
+    let error = error_of(
+        Tar::new()
+            .folder("t/p/q/r/")
+            .symlink("t/p/q/r/up", "../../..")
+            .symlink("t/out", "p/q/r/up/../x"),
+    );
+    assert!(matches!(error, Error::Link { .. }), "{error:?}");
+}
+
+#[test]
+fn links_in_a_circle_are_refused() {
+    let error = error_of(Tar::new().symlink("t/a", "b").symlink("t/b", "a"));
+    assert!(matches!(error, Error::Link { .. }), "{error:?}");
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let error = error_of(
+        Tar::new()
+            .symlink("t/a", "b")
+            .file("t/a/x", 0o644, b"through"),
+    );
+    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+}
+
+#[test]
+fn hard_links_lead_to_what_was_unpacked_or_nowhere() {
+    for target in ["/etc/passwd", "t/../../etc/passwd", "t/missing"] {
+        let error = error_of(Tar::new().hard_link("t/l", target));
+        assert!(
+            matches!(error, Error::Link { .. } | Error::Name { .. }),
+            "{error:?}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tar = Tar::new()
+        .file("t/a", 0o644, b"one")
+        .hard_link("t/b", "t/a")
+        .plain();
+    untar_into(folder.path(), &tar, limits()).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("b")).unwrap(), b"one");
+}
+
+#[test]
+fn devices_and_the_like_are_refused() {
+    use ::tar::EntryType;
+    for kind in [
+        EntryType::Char,
+        EntryType::Block,
+        EntryType::Fifo,
+        EntryType::GNUSparse,
+        EntryType::new(b'Z'),
+    ] {
+        let error = error_of(Tar::new().raw(kind, "t/x", "", 0o644, b""));
+        assert!(
+            matches!(error, Error::Forbidden { .. }),
+            "{kind:?}: {error:?}"
+        );
+    }
+    // The zip writer makes files only: the mode in its table of contents becomes a device's.
+    let mut zip = archives::zip_of(&[("t/x", 0o100_644, b"")]);
+    let (file, device) = ((0o100_644_u32 << 16), (0o020_644_u32 << 16));
+    let at = zip
+        .windows(4)
+        .rposition(|bytes| bytes == file.to_le_bytes())
+        .unwrap();
+    zip[at..at + 4].copy_from_slice(&device.to_le_bytes());
+    let error = unpack_bytes(ArchiveFormat::Zip, &zip).unwrap_err();
+    assert!(matches!(error, Error::Forbidden { .. }), "{error:?}");
+}
+
+#[test]
+fn absurd_sizes_ratios_and_numbers_are_refused() {
+    let small = Limits {
+        bytes: 1000,
+        entries: 3,
+        ..limits()
+    };
+    let folder = || tempfile::tempdir().unwrap();
+    let big = Tar::new().file("t/x", 0o644, &[0; 1001]).plain();
+    let many = (0..4)
+        .fold(Tar::new(), |tar, n| tar.file(&format!("t/{n}"), 0o644, b""))
+        .plain();
+    for tar in [big, many] {
+        let error = untar_into(folder().path(), &tar, small).unwrap_err();
+        assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+    }
+    // Says that a petabyte follows.
+    let announced = Tar::new()
+        .announced(::tar::EntryType::Regular, "t/x", "", 0o644, 1 << 50, b"")
+        .plain();
+    let error = untar_into(folder().path(), &announced, limits()).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+    // 100 MB out of 100 kB.
+    let bomb = Tar::new().file("t/x", 0o644, &vec![0; 100 << 20]).gz();
+    let limits = Limits {
+        packed: Some(bomb.len() as u64),
+        ratio: 20,
+        ..limits()
+    };
+    let folder = folder();
+    let mut tree = writer(folder.path(), limits);
+    let plain = decompressor(ArchiveFormat::TarGz, bomb.as_slice()).unwrap();
+    let error = untar(plain, &mut tree).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+}
+
+#[test]
+fn a_name_of_gigabytes_does_not_fill_the_memory() {
+    let tar = Tar::new()
+        .announced(
+            ::tar::EntryType::GNULongName,
+            "t/x",
+            "",
+            0o644,
+            1 << 40,
+            b"",
+        )
+        .plain();
+    // Endless bytes follow the header.
+    let endless = Cursor::new(tar[..512].to_vec()).chain(std::io::repeat(b'a'));
+    let folder = tempfile::tempdir().unwrap();
+    let error = untar(endless, &mut writer(folder.path(), limits())).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+}
+
+#[test]
+fn long_names_are_kept() {
+    let long = format!("t/{}/{}", "d".repeat(120), "f".repeat(120));
+    let mut builder = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, &long, &b"x"[..]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let tar = builder.into_inner().unwrap();
+    let listing = untar_into(folder.path(), &tar, limits()).unwrap();
+    assert!(listing.contains_key(&long[2..]));
+}
+
+#[test]
+fn set_user_id_bits_are_dropped_and_the_owner_may_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let tar = Tar::new().file("t/x", 0o4_511, b"x").plain();
+    untar_into(folder.path(), &tar, limits()).unwrap();
+    let mode = std::fs::metadata(folder.path().join("x"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o7777, 0o711);
+}
+
+#[test]
+fn copies_stand_in_for_links_where_links_are_not_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = TreeWriter::new(
+        folder.path().to_owned(),
+        1,
+        limits(),
+        Links::Copy,
+        Cancel::default(),
+    );
+    let tar = Tar::new()
+        .file("t/lib/a.so.1", 0o755, b"library")
+        .symlink("t/lib/a.so", "a.so.1")
+        .symlink("t/lib64", "lib")
+        .symlink("t/dangling", "nowhere")
+        .plain();
+    untar(tar.as_slice(), &mut tree).unwrap();
+    let listing = tree.finish().unwrap();
+    let root = folder.path();
+    assert_eq!(std::fs::read(root.join("lib/a.so")).unwrap(), b"library");
+    assert_eq!(
+        std::fs::read(root.join("lib64/a.so.1")).unwrap(),
+        b"library"
+    );
+    assert!(!listing.contains_key("dangling"));
+    assert!(matches!(
+        listing["lib/a.so"].kind,
+        Kind::File { size: 7, .. }
+    ));
+    assert_eq!(listing["lib/a.so"].modified, MTIME);
+    assert!(matches!(listing["lib64"].kind, Kind::Folder));
+}
+
+#[test]
+fn a_cancelled_tree_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let mut tree = TreeWriter::new(
+        folder.path().to_owned(),
+        1,
+        limits(),
+        Links::default(),
+        cancel,
+    );
+    let tar = Tar::new().file("t/x", 0o644, b"x").plain();
+    assert!(matches!(
+        untar(tar.as_slice(), &mut tree),
+        Err(Error::Interrupted)
+    ));
+}

@@ -1,4 +1,13 @@
 //! The crate from outside: whole installs from made mirrors.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "tests say what they expect by unwrapping it"
+)]
+
 mod install;
+mod network;
+mod signatures;
+mod store;
 mod support;

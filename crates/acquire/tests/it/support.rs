@@ -1,11 +1,14 @@
 //! What every test here needs: a store in a folder of its own, and events kept for questions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysforge_acquire::{Acquirer, Error, InstalledJulia, Mirror, Network, Store};
+use sysforge_acquire::{
+    Acquirer, Error, InstalledJulia, Mirror, Network, Proxies, Signatures, Store,
+};
 use sysforge_plan::{Event, Reporter, Request, Triplet};
+use sysforge_testkit::tls::PrivateTls;
 
 pub(crate) const LINUX: Triplet = Triplet::X86_64_LINUX_GNU;
 
@@ -14,11 +17,20 @@ pub(crate) struct Bench {
     folder: tempfile::TempDir,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     pub(crate) network: Network,
+    pub(crate) signatures: Signatures,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let mut network = Network::default();
+        let mut network = Network {
+            // The machine's proxies are no part of a test.
+            proxies: Proxies::Explicit {
+                http: None,
+                https: None,
+                except: None,
+            },
+            ..Network::default()
+        };
         // Tests do not wait.
         network.retries.first_delay = Duration::from_millis(1);
         network.retries.longest_delay = Duration::from_millis(5);
@@ -26,6 +38,7 @@ impl Bench {
             folder: tempfile::tempdir().unwrap(),
             events: Arc::default(),
             network,
+            signatures: Signatures::default(),
         }
     }
 
@@ -39,8 +52,13 @@ impl Bench {
     }
 
     pub(crate) fn acquirer(&self, mirror: &str) -> Acquirer {
+        self.acquirer_with(self.store(), mirror)
+    }
+
+    pub(crate) fn acquirer_with(&self, store: Store, mirror: &str) -> Acquirer {
         let mirror: Mirror = mirror.parse().unwrap();
-        Acquirer::new(self.store(), mirror, self.network.clone(), self.reporter())
+        Acquirer::new(store, mirror, self.network.clone(), self.reporter())
+            .with_signatures(self.signatures.clone())
     }
 
     pub(crate) async fn install(
@@ -52,6 +70,20 @@ impl Bench {
         let request: Request = request.parse().unwrap();
         let choice = acquirer.catalogue().await?.choose(&request, LINUX)?;
         acquirer.julia(&choice).await
+    }
+
+    /// A file that holds a key's certificate.
+    pub(crate) fn keyring(&self, name: &str, certificate: &str) -> PathBuf {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, certificate).unwrap();
+        file
+    }
+
+    /// Trusts a private certificate authority, as `SSL_CERT_FILE` would.
+    pub(crate) fn trust(&mut self, tls: &PrivateTls) {
+        let file = self.folder.path().join("authority.pem");
+        std::fs::write(&file, &tls.authority_pem).unwrap();
+        self.network.ca_file = Some(file);
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

@@ -49,6 +49,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         };
         if session.global.json {
             session.terminal.json(&comparison);
+            session.terminal.say(&text(&comparison));
         } else {
             session.terminal.data(&text(&comparison));
         }

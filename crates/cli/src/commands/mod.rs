@@ -2,9 +2,13 @@
 
 mod bench;
 mod build;
+mod cache;
+mod doctor;
+mod julia;
 mod link;
 mod plan;
 mod steps;
+mod toolchain;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -21,5 +25,9 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Check(args) => steps::check(args, session).await,
         Command::Pack(args) => steps::pack(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
+        Command::Julia(command) => julia::run(command, session).await,
+        Command::Toolchain(command) => toolchain::run(command, session).await,
+        Command::Doctor(platform) => doctor::run(platform, session).await,
+        Command::Cache(command) => cache::run(command, session).await,
     }
 }

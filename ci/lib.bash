@@ -1,0 +1,49 @@
+# Shared by the scripts in ci/: what they need on a new machine, they install themselves.
+# shellcheck shell=bash
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+    say "error: $*"
+    exit 1
+}
+
+# Installs Debian packages that are missing.
+# Usage: apt_need PACKAGE…
+apt_need() {
+    local package missing=()
+    for package in "$@"; do
+        # A package may be there under another name (a newer gcc, a virtual package).
+        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
+            grep -qx installed || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    say "installing ${missing[*]}"
+    local as_root=()
+    ((EUID == 0)) || as_root=(sudo)
+    "${as_root[@]}" apt-get -qq update >&2
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get -qq install -y --no-install-recommends \
+        "${missing[@]}" >&2
+}
+
+# Makes a program that cargo can install available.
+# Usage: cargo_need PROGRAM CRATE
+cargo_need() {
+    command -v "$1" >/dev/null || {
+        say "installing $2 (takes some minutes, once)"
+        cargo install --locked --quiet "$2" >&2
+    }
+}
+
+# The folder for what is made once and used by several scripts.
+cache_dir() {
+    local dir=${SYSFORGE_CI_CACHE:-$PWD/target/ci}
+    mkdir -p "$dir"
+    printf '%s\n' "$dir"
+}
+
+# Prints the local mirror of a real Julia, made if need be.
+local_mirror() {
+    local dir
+    dir=${SYSFORGE_TEST_MIRROR:-$(cache_dir)/mirror}
+    ci/julia-mirror "$dir"
+}

@@ -1,0 +1,119 @@
+//! The tool cache of CI runners, in the layout that setup-julia and `@actions/tool-cache` use:
+//! `ROOT/julia/VERSION/ARCH/`, and beside it the empty file `ARCH.complete`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::{Arch, JuliaVersion, Triplet};
+
+use crate::store::rename_patiently;
+
+/// A runner's tool cache (`RUNNER_TOOL_CACHE`).
+#[derive(Debug, Clone)]
+pub struct ToolCache {
+    root: PathBuf,
+}
+
+impl ToolCache {
+    /// The tool cache in `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where a Julia of this version lies, if it is there and marked complete.
+    ///
+    /// setup-julia writes the mark before it unpacks, so the program must be there, too.
+    #[must_use]
+    pub fn find(&self, version: &JuliaVersion, triplet: Triplet) -> Option<PathBuf> {
+        let folder = self.folder(version);
+        arch_names(triplet.arch())
+            .iter()
+            .filter(|arch| folder.join(format!("{arch}.complete")).is_file())
+            .map(|arch| folder.join(arch))
+            .find(|prefix| is_julia(prefix, triplet))
+    }
+
+    /// Copies a Julia into the tool cache, marked complete when it is. Returns where it lies.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or written.
+    pub fn add(
+        &self,
+        version: &JuliaVersion,
+        triplet: Triplet,
+        prefix: &Path,
+    ) -> io::Result<PathBuf> {
+        if let Some(there) = self.find(version, triplet) {
+            return Ok(there);
+        }
+        let folder = self.folder(version);
+        fs::create_dir_all(&folder)?;
+        let arch = arch_names(triplet.arch())[0];
+        let place = folder.join(arch);
+        let copy = tempfile::Builder::new()
+            .prefix(&format!(".{arch}-"))
+            .tempdir_in(&folder)?;
+        copy_tree(prefix, copy.path())?;
+        // What is there is not complete, or it would have been found.
+        if place.symlink_metadata().is_ok() {
+            fs::remove_dir_all(&place)?;
+        }
+        rename_patiently(copy.path(), &place)?;
+        let _ = copy.keep();
+        fs::write(folder.join(format!("{arch}.complete")), "")?;
+        Ok(place)
+    }
+
+    fn folder(&self, version: &JuliaVersion) -> PathBuf {
+        self.root.join("julia").join(version.to_string())
+    }
+}
+
+/// What runners call an architecture, the usual name first.
+const fn arch_names(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::X86_64 => &["x64"],
+        Arch::I686 => &["x86"],
+        Arch::Aarch64 => &["aarch64", "arm64"],
+        Arch::Armv7l => &["arm"],
+        Arch::Powerpc64le => &["ppc64le"],
+    }
+}
+
+fn is_julia(prefix: &Path, triplet: Triplet) -> bool {
+    prefix.join(crate::acquirer::executable(triplet)).is_file()
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let metadata = fs::symlink_metadata(&source)?;
+        if metadata.is_dir() {
+            fs::create_dir(&target)?;
+            copy_tree(&source, &target)?;
+        } else if metadata.is_symlink() {
+            copy_link(&source, &target)?;
+        } else {
+            fs::copy(&source, &target)?;
+            fs::File::options()
+                .write(true)
+                .open(&target)?
+                .set_modified(metadata.modified()?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn copy_link(source: &Path, target: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(fs::read_link(source)?, target)
+}
+
+#[cfg(not(unix))]
+fn copy_link(source: &Path, target: &Path) -> io::Result<()> {
+    fs::copy(source, target).map(drop)
+}

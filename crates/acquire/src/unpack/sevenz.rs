@@ -1,0 +1,85 @@
+//! 7-Zip files: how some MinGW toolchains are published.
+
+use std::io::{Read, Seek};
+
+use sevenz_rust2::{ArchiveReader, EntryDecision, NtTime, Password};
+
+use super::tree::TreeWriter;
+use super::{Error, names};
+
+/// The most memory that a decoder's dictionary may take, in KiB. The largest that 7-Zip's own
+/// presets ask for is 256 MiB.
+const DICTIONARY_KIB: usize = 300 << 10;
+
+/// In the attributes: the upper half is a Unix mode.
+const UNIX_EXTENSION: u32 = 0x8000;
+/// In the attributes: a Windows link of some kind.
+const REPARSE_POINT: u32 = 0x400;
+
+pub(super) fn unpack(archive: impl Read + Seek, tree: &mut TreeWriter) -> Result<(), Error> {
+    let mut archive =
+        ArchiveReader::new_with_memory_limit(archive, Password::empty(), DICTIONARY_KIB)
+            .map_err(broken)?;
+    // The reader's own threads would each hold a dictionary.
+    archive.set_thread_count(1);
+    let mut failed = None;
+    let outcome =
+        archive.for_each_entries_with_decision(|entry, content| match one(entry, content, tree) {
+            Ok(()) => Ok(EntryDecision::Continue),
+            Err(error) => {
+                failed = Some(error);
+                Ok(EntryDecision::Stop)
+            }
+        });
+    match failed {
+        Some(error) => Err(error),
+        None => outcome.map_err(broken),
+    }
+}
+
+fn one(
+    entry: &sevenz_rust2::ArchiveEntry,
+    content: &mut dyn Read,
+    tree: &mut TreeWriter,
+) -> Result<(), Error> {
+    let name = entry.name().as_bytes();
+    let modified = seconds(entry.last_modified_date());
+    let attributes = entry.windows_attributes();
+    let mode = if attributes & UNIX_EXTENSION == 0 {
+        // Written on Windows, where no file is executable by its mode: all of them are.
+        0o755
+    } else {
+        attributes >> 16
+    };
+    let forbidden = |kind| Error::Forbidden {
+        name: names::shown(name),
+        kind,
+    };
+    match mode & 0o170_000 {
+        _ if entry.is_anti_item() => Err(forbidden("request to delete a file")),
+        _ if attributes & REPARSE_POINT != 0 && attributes & UNIX_EXTENSION == 0 => {
+            Err(forbidden("Windows link"))
+        }
+        _ if entry.is_directory() => tree.folder(name, modified),
+        0 | 0o100_000 => tree.file(name, mode, modified, entry.size(), content),
+        0o040_000 => tree.folder(name, modified),
+        0o120_000 => {
+            let mut target = Vec::new();
+            content
+                .take(4096)
+                .read_to_end(&mut target)
+                .map_err(Error::Broken)?;
+            tree.symlink(name, &target, modified)
+        }
+        _ => Err(forbidden("device")),
+    }
+}
+
+fn seconds(time: NtTime) -> u64 {
+    let ticks = u64::from(time).saturating_sub(u64::from(NtTime::UNIX_EPOCH));
+    ticks / 10_000_000
+}
+
+fn broken(error: sevenz_rust2::Error) -> Error {
+    Error::Malformed(error.to_string())
+}

@@ -1,0 +1,230 @@
+//! `sysforge julia list|install|path`: the Julia side of acquiring, on its own.
+
+use serde::Serialize;
+use sysforge_acquire::{Acquirer, InstalledJulia};
+use sysforge_plan::catalogue::Release;
+use sysforge_plan::request::ProjectJulia;
+use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
+
+use crate::args::{JuliaCommand, Platform};
+use crate::failure::{CliError, Failure, Outcome};
+use crate::session::Session;
+use crate::terminal::table;
+
+/// One release, for a list.
+#[derive(Serialize)]
+struct Listed {
+    version: JuliaVersion,
+    stable: bool,
+    triplet: Triplet,
+    url: String,
+    size: u64,
+    sha256: Sha256,
+    signed: bool,
+    installed: bool,
+}
+
+/// One Julia on this machine.
+#[derive(Serialize)]
+struct Located {
+    request: String,
+    version: Option<JuliaVersion>,
+    triplet: Triplet,
+    prefix: std::path::PathBuf,
+    executable: std::path::PathBuf,
+    sha256: Option<Sha256>,
+    #[serde(flatten)]
+    signature: SignatureCheck,
+    reused: bool,
+}
+
+pub(crate) async fn run(command: &JuliaCommand, session: &Session) -> Outcome {
+    match command {
+        JuliaCommand::List { all, platform } => list(*all, platform, session).await,
+        JuliaCommand::Install {
+            requests,
+            to_tool_cache,
+            platform,
+        } => install(requests, *to_tool_cache, platform, session).await,
+        JuliaCommand::Path { request, platform } => path(request, platform, session).await,
+    }
+}
+
+impl Platform {
+    pub(crate) fn triplet(&self) -> Result<Triplet, CliError> {
+        match self.triplet {
+            Some(triplet) => Ok(triplet),
+            None => Session::host(),
+        }
+    }
+}
+
+async fn list(all: bool, platform: &Platform, session: &Session) -> Outcome {
+    let triplet = platform.triplet()?;
+    let acquirer = session.acquirer()?;
+    let catalogue = acquirer.catalogue().await?;
+    let mut rows = Vec::new();
+    let mut last = None;
+    for release in catalogue.versions_for(triplet) {
+        let series = (release.version.minor_pair(), release.stable);
+        // The newest of each series; a series' prereleases only while it has nothing else.
+        let shown = all
+            || (last != Some(series.0)
+                && (release.stable || newer_than_stable(&catalogue, release)));
+        last = Some(series.0);
+        if let (true, Some(file)) = (shown, release.archive_for(triplet)) {
+            let choice = Choice {
+                version: release.version.clone(),
+                file: file.clone(),
+            };
+            rows.push(Listed {
+                installed: acquirer.installed(&choice)?.is_some(),
+                version: choice.version,
+                stable: release.stable,
+                triplet,
+                url: file.url.to_string(),
+                size: file.size,
+                sha256: file.sha256,
+                signed: file.asc.is_some(),
+            });
+        }
+    }
+    if session.global.json {
+        session.terminal.json(&rows);
+        return Ok(());
+    }
+    let mut lines = vec![
+        ["version", "MB", "signed", "installed", "sha256"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let tick = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    for row in &rows {
+        lines.push(vec![
+            row.version.to_string(),
+            (row.size / 1_000_000).to_string(),
+            tick(row.signed),
+            tick(row.installed),
+            row.sha256.short(12),
+        ]);
+    }
+    session.terminal.data(&table(&lines));
+    Ok(())
+}
+
+fn newer_than_stable(catalogue: &Catalogue, release: &Release) -> bool {
+    let newest_stable = catalogue.releases().iter().rev().find(|r| r.stable);
+    newest_stable.is_none_or(|stable| release.version > stable.version)
+}
+
+async fn install(
+    requests: &[String],
+    to_tool_cache: bool,
+    platform: &Platform,
+    session: &Session,
+) -> Outcome {
+    let triplet = platform.triplet()?;
+    let mut acquirer = session.acquirer()?;
+    if to_tool_cache {
+        let cache = session.tool_cache().ok_or(CliError::NoToolCache)?;
+        acquirer = acquirer.with_tool_cache(cache, true);
+    }
+    let release = ["release".to_owned()];
+    let requests = if requests.is_empty() {
+        &release
+    } else {
+        requests
+    };
+    let _heartbeat = session.heartbeat();
+    let mut located = Vec::new();
+    let mut catalogue = None;
+    for text in requests {
+        let request = read(text, session)?;
+        let julia = get(&request, triplet, &acquirer, &mut catalogue).await?;
+        located.push(Located::new(text, julia));
+    }
+    say(&located, session);
+    Ok(())
+}
+
+async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
+    let request = read(text, session)?;
+    let acquirer = session.acquirer()?;
+    let choice = acquirer
+        .catalogue()
+        .await?
+        .choose(&request, platform.triplet()?)?;
+    match acquirer.installed(&choice)? {
+        Some(julia) => {
+            say(&[Located::new(text, julia)], session);
+            Ok(())
+        }
+        None => Err(CliError::NotInstalled {
+            what: format!("Julia {}", choice.version),
+            command: format!("sysforge julia install {}", choice.version),
+        }
+        .into()),
+    }
+}
+
+/// Reads a request, and has the project answer what only it can.
+fn read(text: &str, session: &Session) -> Result<Request, Failure> {
+    let request: Request = text.parse()?;
+    let project = match request {
+        Request::Min | Request::Manifest => crate::project::julia_of(session)?,
+        _ => ProjectJulia::default(),
+    };
+    Ok(request.for_project(&project)?)
+}
+
+async fn get(
+    request: &Request,
+    triplet: Triplet,
+    acquirer: &Acquirer,
+    catalogue: &mut Option<Catalogue>,
+) -> Result<InstalledJulia, Failure> {
+    match request {
+        Request::Nightly => return Ok(acquirer.nightly(None, triplet).await?),
+        Request::NightlyOf(major, minor) => {
+            return Ok(acquirer.nightly(Some((*major, *minor)), triplet).await?);
+        }
+        Request::System | Request::Directory(_) => {
+            return Err(CliError::NothingToInstall(request.to_string()).into());
+        }
+        _ => {}
+    }
+    let catalogue = match catalogue {
+        Some(known) => known,
+        None => catalogue.insert(acquirer.catalogue().await?),
+    };
+    let choice = catalogue.choose(request, triplet)?;
+    Ok(acquirer.julia(&choice).await?)
+}
+
+impl Located {
+    fn new(request: &str, julia: InstalledJulia) -> Self {
+        Self {
+            request: request.to_owned(),
+            version: julia.version,
+            triplet: julia.triplet,
+            prefix: julia.prefix,
+            executable: julia.executable,
+            sha256: julia.sha256,
+            signature: julia.signature,
+            reused: julia.reused,
+        }
+    }
+}
+
+fn say(located: &[Located], session: &Session) {
+    if session.global.json {
+        session.terminal.json(&located);
+        return;
+    }
+    for julia in located {
+        session
+            .terminal
+            .data(&julia.executable.display().to_string());
+    }
+}

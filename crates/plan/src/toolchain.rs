@@ -1,0 +1,488 @@
+//! C toolchains: what sets them apart, which of them suits a Julia, and the published ones that
+//! Sysforge can fetch.
+//!
+//! What matters most is the C runtime on Windows. Official Julia for Windows uses `msvcrt.dll`;
+//! a compiler for the universal runtime (UCRT), which is what the gcc on every hosted Windows
+//! runner is, makes images whose files, locales and allocations belong to another library than
+//! Julia's. That is an error here, never an accident.
+
+mod published;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::explain::{Class, Explain};
+use crate::platform::{Os, Triplet};
+
+pub use published::{Published, by_name, for_target, recommended};
+
+/// The C library that a toolchain's programs run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runtime {
+    /// `msvcrt.dll`, Windows' old one, and Julia's.
+    Msvcrt,
+    /// The universal C runtime, `ucrtbase.dll`.
+    Ucrt,
+    /// The GNU C library.
+    Glibc,
+    /// musl.
+    Musl,
+    /// Apple's `libSystem`.
+    LibSystem,
+    /// FreeBSD's.
+    FreeBsd,
+}
+
+impl Runtime {
+    /// The C library that Julia for a platform is built on.
+    #[must_use]
+    pub fn of_julia(triplet: Triplet) -> Self {
+        match triplet.os() {
+            Os::Windows => Self::Msvcrt,
+            Os::MacOs => Self::LibSystem,
+            Os::FreeBsd => Self::FreeBsd,
+            Os::Linux if triplet.name().ends_with("musl") => Self::Musl,
+            Os::Linux => Self::Glibc,
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Msvcrt => "msvcrt",
+            Self::Ucrt => "UCRT",
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+            Self::LibSystem => "libSystem",
+            Self::FreeBsd => "FreeBSD libc",
+        })
+    }
+}
+
+/// Which threads the C++ library is built on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threads {
+    /// POSIX threads; on Windows, winpthreads.
+    Posix,
+    /// Windows' own.
+    Win32,
+    /// The mcfgthread library.
+    Mcf,
+}
+
+impl fmt::Display for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Posix => "posix",
+            Self::Win32 => "win32",
+            Self::Mcf => "mcf",
+        })
+    }
+}
+
+/// How exceptions unwind the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exceptions {
+    /// Windows' structured exception handling: what 64-bit Julia has.
+    Seh,
+    /// DWARF tables: everywhere else.
+    Dwarf,
+    /// Set-jump/long-jump.
+    Sjlj,
+}
+
+impl Exceptions {
+    /// What Julia for a platform unwinds with.
+    #[must_use]
+    pub fn of_julia(triplet: Triplet) -> Self {
+        if triplet == Triplet::X86_64_W64_MINGW32 {
+            Self::Seh
+        } else {
+            Self::Dwarf
+        }
+    }
+}
+
+impl fmt::Display for Exceptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Seh => "seh",
+            Self::Dwarf => "dwarf",
+            Self::Sjlj => "sjlj",
+        })
+    }
+}
+
+/// Who makes a compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maker {
+    /// GCC.
+    Gcc,
+    /// LLVM's clang.
+    Clang,
+    /// Apple's clang, of Xcode or the Command Line Tools.
+    AppleClang,
+    /// `zig cc`, which is a clang with C libraries of its own.
+    Zig,
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Gcc => "gcc",
+            Self::Clang => "clang",
+            Self::AppleClang => "Apple clang",
+            Self::Zig => "zig cc",
+        })
+    }
+}
+
+/// What is to be known of a toolchain to say whether it suits a Julia.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Traits {
+    /// Who makes it.
+    pub maker: Maker,
+    /// Its version.
+    pub version: String,
+    /// The platform that it compiles for, if Julia is published for that.
+    pub target: Option<Triplet>,
+    /// Its C library, as far as it can be told.
+    pub runtime: Option<Runtime>,
+    /// Its threads.
+    pub threads: Option<Threads>,
+    /// Its exceptions.
+    pub exceptions: Option<Exceptions>,
+}
+
+/// A toolchain that does not suit a Julia.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsuitable {
+    /// It compiles for another platform.
+    #[error("`{toolchain}` compiles for {found}, not for {wanted}")]
+    Target {
+        /// Its name.
+        toolchain: String,
+        /// What it compiles for.
+        found: String,
+        /// What Julia is for.
+        wanted: Triplet,
+    },
+    /// It uses another C library.
+    #[error(
+        "`{toolchain}` links against the C runtime {found}, while Julia for {wanted} uses {julia}"
+    )]
+    Runtime {
+        /// Its name.
+        toolchain: String,
+        /// Its C library.
+        found: Runtime,
+        /// What Julia is for.
+        wanted: Triplet,
+        /// Julia's C library.
+        julia: Runtime,
+    },
+    /// It unwinds otherwise.
+    #[error("`{toolchain}` unwinds exceptions with {found}, while Julia for {wanted} uses {julia}")]
+    Exceptions {
+        /// Its name.
+        toolchain: String,
+        /// Its model.
+        found: Exceptions,
+        /// What Julia is for.
+        wanted: Triplet,
+        /// Julia's model.
+        julia: Exceptions,
+    },
+    /// There is none of this name.
+    #[error("there is no toolchain `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The nearest name.
+        suggestion: Option<&'static str>,
+    },
+    /// It only runs on another system.
+    #[error("`{toolchain}` runs on {runs_on}, not on this machine")]
+    Host {
+        /// Its name.
+        toolchain: String,
+        /// Where it runs.
+        runs_on: Os,
+    },
+    /// None is published for the platform.
+    #[error("no toolchain for {target} can be fetched")]
+    None {
+        /// The platform.
+        target: Triplet,
+    },
+}
+
+impl Explain for Unsuitable {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unknown { .. } | Self::None { .. } | Self::Host { .. } => Class::Usage,
+            _ => Class::Toolchain,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Runtime {
+                wanted,
+                found: Runtime::Ucrt,
+                ..
+            } => vec![
+                "two C runtimes in one process have two heaps, two sets of open files and two \
+                 locales: the image would load and then corrupt memory"
+                    .to_owned(),
+                format!(
+                    "use an msvcrt toolchain: `sysforge toolchain install --triplet {wanted}`, or \
+                     on Debian `apt-get install gcc-mingw-w64`"
+                ),
+            ],
+            Self::Unknown { suggestion, .. } => {
+                let nearest = suggestion.map(|name| format!("did you mean `{name}`?"));
+                nearest
+                    .into_iter()
+                    .chain(["`sysforge toolchain list` names them all".to_owned()])
+                    .collect()
+            }
+            Self::None { target } => vec![system_hint(*target)],
+            Self::Host { .. } => vec![
+                "on Debian and Ubuntu, `apt-get install gcc-mingw-w64` brings a compiler for \
+                 Windows"
+                    .to_owned(),
+            ],
+            _ => vec!["`sysforge toolchain list` shows what suits".to_owned()],
+        }
+    }
+}
+
+/// What installs a system compiler for a platform.
+#[must_use]
+pub fn system_hint(target: Triplet) -> String {
+    match target.os() {
+        Os::Linux => {
+            "install gcc (`apt-get install gcc`, `dnf install gcc`, `apk add gcc \
+                      musl-dev`)"
+        }
+        Os::MacOs => "install the Command Line Tools (`xcode-select --install`)",
+        Os::FreeBsd => "FreeBSD's own `cc` will do (`pkg install llvm`)",
+        Os::Windows => "fetch an msvcrt toolchain (`sysforge toolchain install`)",
+    }
+    .to_owned()
+}
+
+impl Traits {
+    /// Whether this toolchain suits Julia for `triplet`. What cannot be told counts as fine: the
+    /// image is inspected after linking anyway.
+    ///
+    /// # Errors
+    ///
+    /// If it does not; the error explains why not.
+    pub fn check(&self, toolchain: &str, triplet: Triplet) -> Result<(), Unsuitable> {
+        if let Some(target) = self.target
+            && target != triplet
+        {
+            return Err(Unsuitable::Target {
+                toolchain: toolchain.to_owned(),
+                found: target.to_string(),
+                wanted: triplet,
+            });
+        }
+        let julia = Runtime::of_julia(triplet);
+        if let Some(found) = self.runtime
+            && found != julia
+        {
+            return Err(Unsuitable::Runtime {
+                toolchain: toolchain.to_owned(),
+                found,
+                wanted: triplet,
+                julia,
+            });
+        }
+        let julia = Exceptions::of_julia(triplet);
+        if triplet.os() == Os::Windows
+            && let Some(found) = self.exceptions
+            && found != julia
+        {
+            return Err(Unsuitable::Exceptions {
+                toolchain: toolchain.to_owned(),
+                found,
+                wanted: triplet,
+                julia,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads what a compiler says about itself: the output of `CC -v` and, for Windows, its
+    /// predefined macros after including a header of its C library (`CC -dM -E`).
+    #[must_use]
+    pub fn read(verbose: &str, macros: &str) -> Option<Self> {
+        let version_line = verbose
+            .lines()
+            .find(|line| line.contains(" version "))
+            .unwrap_or_default();
+        let maker = match version_line {
+            line if line.starts_with("Apple") => Maker::AppleClang,
+            line if line.contains("clang") && verbose.contains("zig") => Maker::Zig,
+            line if line.contains("clang") => Maker::Clang,
+            line if line.contains("gcc") => Maker::Gcc,
+            _ => return None,
+        };
+        let version = version_line
+            .split(" version ")
+            .nth(1)?
+            .split_whitespace()
+            .next()?
+            .to_owned();
+        let field = |name: &str| {
+            verbose
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+        };
+        let machine = field("Target:").unwrap_or_default();
+        let target: Option<Triplet> = plain(machine).parse().ok();
+        let defined = |name: &str| {
+            macros
+                .lines()
+                .filter_map(|line| line.strip_prefix("#define "))
+                .any(|line| line.split_whitespace().next() == Some(name))
+        };
+        let windows = target.is_some_and(|t| t.os() == Os::Windows);
+        let runtime = match target {
+            None => None,
+            Some(_) if windows && macros.is_empty() => None,
+            Some(_) if windows && defined("_UCRT") => Some(Runtime::Ucrt),
+            Some(target) => Some(Runtime::of_julia(target)),
+        };
+        let threads = match field("Thread model:") {
+            Some("posix") => Some(Threads::Posix),
+            Some("win32") => Some(Threads::Win32),
+            Some("mcf" | "mcfgthread") => Some(Threads::Mcf),
+            _ => None,
+        };
+        let exceptions = if defined("__SEH__") {
+            Some(Exceptions::Seh)
+        } else if defined("__USING_SJLJ_EXCEPTIONS__") {
+            Some(Exceptions::Sjlj)
+        } else if target.is_some() && !(windows && macros.is_empty()) {
+            Some(Exceptions::Dwarf)
+        } else {
+            None
+        };
+        Some(Self {
+            maker,
+            version,
+            target,
+            runtime,
+            threads,
+            exceptions,
+        })
+    }
+}
+
+/// A compiler's spelling of a platform, as Julia would spell it.
+fn plain(machine: &str) -> String {
+    machine
+        .replace("-windows-gnu", "-w64-mingw32")
+        .replace("-pc-w64", "-w64")
+        .replace("-unknown-w64", "-w64")
+        .replace("arm64-apple", "aarch64-apple")
+        .replace("-macosx", "-darwin")
+        .replace("-macos", "-darwin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEBIAN_MINGW: &str = "\
+Using built-in specs.
+Target: x86_64-w64-mingw32
+Configured with: ../../src/configure --enable-threads=win32 --disable-sjlj-exceptions
+Thread model: win32
+gcc version 12-win32 (GCC)
+";
+    const RUNNER_MINGW: &str = "\
+Target: x86_64-w64-mingw32
+Thread model: posix
+gcc version 15.2.0 (x86_64-posix-seh-rev0, Built by MinGW-Builds project)
+";
+    const UCRT_MACROS: &str = "#define _UCRT \n#define __SEH__ 1\n";
+    const MSVCRT_MACROS: &str = "#define __MSVCRT_VERSION__ 0x700\n#define __SEH__ 1\n";
+
+    #[test]
+    fn a_ucrt_compiler_for_an_msvcrt_julia_is_an_error_that_explains() {
+        let found = Traits::read(RUNNER_MINGW, UCRT_MACROS).unwrap();
+        assert_eq!(found.runtime, Some(Runtime::Ucrt));
+        let error = found.check("gcc", Triplet::X86_64_W64_MINGW32).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`gcc` links against the C runtime UCRT, while Julia for x86_64-w64-mingw32 uses msvcrt"
+        );
+        assert_eq!(error.class(), Class::Toolchain);
+        assert!(error.hints()[0].contains("two heaps"));
+    }
+
+    #[test]
+    fn debians_compiler_for_windows_suits() {
+        let found = Traits::read(DEBIAN_MINGW, MSVCRT_MACROS).unwrap();
+        assert_eq!(found.threads, Some(Threads::Win32));
+        assert_eq!(found.exceptions, Some(Exceptions::Seh));
+        found
+            .check("x86_64-w64-mingw32-gcc", Triplet::X86_64_W64_MINGW32)
+            .unwrap();
+    }
+
+    #[test]
+    fn compilers_are_told_apart() {
+        for (verbose, maker, target) in [
+            (
+                "Target: x86_64-linux-gnu\nThread model: posix\ngcc version 12.2.0 (Debian 12.2.0-14)\n",
+                Maker::Gcc,
+                Some("x86_64-linux-gnu"),
+            ),
+            (
+                "Debian clang version 19.1.4 (1~deb12u1)\nTarget: x86_64-pc-linux-gnu\n",
+                Maker::Clang,
+                Some("x86_64-linux-gnu"),
+            ),
+            (
+                "Apple clang version 16.0.0 (clang-1600.0.26.6)\nTarget: arm64-apple-darwin24.1.0\n",
+                Maker::AppleClang,
+                Some("aarch64-apple-darwin"),
+            ),
+            (
+                "clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap)\nTarget: x86_64-unknown-linux-musl\n",
+                Maker::Zig,
+                Some("x86_64-linux-musl"),
+            ),
+            (
+                "clang version 18.1.0\nTarget: riscv64-unknown-linux-gnu\n",
+                Maker::Clang,
+                None,
+            ),
+        ] {
+            let found = Traits::read(verbose, "").unwrap();
+            assert_eq!(found.maker, maker, "{verbose}");
+            assert_eq!(found.target.map(Triplet::name), target, "{verbose}");
+        }
+        assert_eq!(Traits::read("cl : Command line warning", ""), None);
+    }
+
+    #[test]
+    fn another_platforms_compiler_does_not_suit() {
+        let found = Traits::read(DEBIAN_MINGW, MSVCRT_MACROS).unwrap();
+        let error = found.check("gcc", Triplet::X86_64_LINUX_GNU).unwrap_err();
+        assert!(matches!(error, Unsuitable::Target { .. }));
+    }
+}

@@ -1,0 +1,28 @@
+//! The scriptable server as a program, for benchmarks: serves a folder until its standard input
+//! ends.
+//!
+//! `testkit-server ROOT [LATENCY_MS [BYTES_PER_SECOND]]`
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sysforge_testkit::server::Server;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let root = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
+    let mut number = || {
+        let text = arguments.next()?;
+        text.parse::<u64>().ok().filter(|number| *number > 0)
+    };
+    let (latency, cap) = (number(), number());
+    let server = Server::start(&root);
+    server.set(|manners| {
+        manners.latency = Duration::from_millis(latency.unwrap_or(0));
+        manners.cap = cap;
+    });
+    println!("{}", server.url());
+    // Whoever started this closes the pipe when they are done, or when they die.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}

@@ -1,0 +1,459 @@
+//! A web server over real sockets that serves a folder, and misbehaves as it is told to.
+//!
+//! Left alone, it is a good server: entity tags, `If-None-Match`, `If-Range`, ranges,
+//! keep-alive. A test scripts faults for a path; each request to it uses up one.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::tls::PrivateTls;
+
+/// One way to misbehave.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// None: this request is answered well.
+    Fine,
+    /// The connection closes after this many bytes of the body.
+    DropAfter(u64),
+    /// After this many bytes of the body, nothing more comes, and the connection stays.
+    SilenceAfter(u64),
+    /// Nothing comes at all.
+    Silence,
+    /// The connection closes before an answer.
+    Close,
+    /// The body comes in pieces of so many bytes, with a pause after each.
+    Drip(usize, Duration),
+    /// `Content-Length` is off by this much.
+    WrongLength(i64),
+    /// One byte of the body, at this place in the file, is another.
+    WrongByte(u64),
+    /// The whole file with 200, whatever range was asked for.
+    IgnoreRange,
+    /// Another range than the one asked for: later by this much.
+    ShiftRange(u64),
+    /// A status without a body, and other headers.
+    Status(u16, Vec<(&'static str, String)>),
+    /// A redirect.
+    Redirect(String),
+}
+
+/// What a client asked.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The path.
+    pub path: String,
+    /// All headers, with lower-case names.
+    pub headers: HashMap<String, String>,
+}
+
+impl Seen {
+    /// A header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+/// How the server is, faults aside.
+#[derive(Debug, Clone)]
+pub struct Manners {
+    /// Whether it serves ranges.
+    pub ranges: bool,
+    /// Whether it sends entity tags.
+    pub etags: bool,
+    /// How long each answer takes to begin.
+    pub latency: Duration,
+    /// Bytes per second, over all connections.
+    pub cap: Option<u64>,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            ranges: true,
+            etags: true,
+            latency: Duration::ZERO,
+            cap: None,
+        }
+    }
+}
+
+struct Shared {
+    root: PathBuf,
+    manners: Mutex<Manners>,
+    script: Mutex<HashMap<String, VecDeque<Fault>>>,
+    always: Mutex<HashMap<String, Fault>>,
+    seen: Mutex<Vec<Seen>>,
+    over: AtomicBool,
+    /// When the line is free again, for the cap.
+    line_free: Mutex<Instant>,
+}
+
+/// A server that ends when this is dropped.
+pub struct Server {
+    address: SocketAddr,
+    scheme: &'static str,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Serves a folder over HTTP, on a port of its own.
+    #[must_use]
+    pub fn start(root: &Path) -> Self {
+        Self::on("127.0.0.1:0", root, None)
+    }
+
+    /// Serves a folder over HTTPS.
+    #[must_use]
+    pub fn start_tls(root: &Path, tls: &PrivateTls) -> Self {
+        Self::on("127.0.0.1:0", root, Some(Arc::clone(&tls.config)))
+    }
+
+    /// Serves a folder at an address.
+    #[must_use]
+    pub fn on(address: &str, root: &Path, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let shared = Arc::new(Shared {
+            root: root.to_owned(),
+            manners: Mutex::default(),
+            script: Mutex::default(),
+            always: Mutex::default(),
+            seen: Mutex::default(),
+            over: AtomicBool::new(false),
+            line_free: Mutex::new(Instant::now()),
+        });
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if for_thread.over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (shared, tls) = (Arc::clone(&for_thread), tls.clone());
+                thread::spawn(move || {
+                    let _ = stream.set_nodelay(true);
+                    // A client that hangs up is no concern of the server's.
+                    let _ = match tls {
+                        None => shared.serve(stream),
+                        Some(config) => rustls::ServerConnection::new(config)
+                            .map_err(io::Error::other)
+                            .and_then(|session| {
+                                shared.serve(rustls::StreamOwned::new(session, stream))
+                            }),
+                    };
+                });
+            }
+        });
+        Self {
+            address,
+            scheme,
+            shared,
+        }
+    }
+
+    /// The base address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// The address, host and port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how the server is.
+    pub fn set(&self, change: impl FnOnce(&mut Manners)) {
+        change(&mut self.shared.manners.lock().unwrap());
+    }
+
+    /// The next requests for paths that end so meet these faults, one each.
+    pub fn script(&self, path_end: &str, faults: impl IntoIterator<Item = Fault>) {
+        let mut script = self.shared.script.lock().unwrap();
+        script
+            .entry(path_end.to_owned())
+            .or_default()
+            .extend(faults);
+    }
+
+    /// Every request for paths that end so meets this fault.
+    pub fn always(&self, path_end: &str, fault: Fault) {
+        let mut always = self.shared.always.lock().unwrap();
+        always.insert(path_end.to_owned(), fault);
+    }
+
+    /// Every request so far for paths that end so.
+    #[must_use]
+    pub fn seen(&self, path_end: &str) -> Vec<Seen> {
+        let seen = self.shared.seen.lock().unwrap();
+        seen.iter()
+            .filter(|request| request.path.ends_with(path_end))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// What is sent at a time.
+const PIECE: usize = 64 << 10;
+
+impl Shared {
+    fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = read_request(&mut reader)? {
+            self.seen.lock().unwrap().push(request.clone());
+            let fault = self.fault_for(&request.path);
+            if !self.answer(&request, &fault, reader.get_mut())? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn fault_for(&self, path: &str) -> Fault {
+        let mut script = self.script.lock().unwrap();
+        let scripted = script
+            .iter_mut()
+            .find(|(end, faults)| path.ends_with(end.as_str()) && !faults.is_empty())
+            .and_then(|(_, faults)| faults.pop_front());
+        let always = self.always.lock().unwrap();
+        scripted
+            .or_else(|| {
+                let found = always.iter().find(|(end, _)| path.ends_with(end.as_str()));
+                found.map(|(_, fault)| fault.clone())
+            })
+            .unwrap_or(Fault::Fine)
+    }
+
+    /// Answers; whether the connection stays open.
+    fn answer(&self, request: &Seen, fault: &Fault, out: &mut impl Write) -> io::Result<bool> {
+        let manners = self.manners.lock().unwrap().clone();
+        thread::sleep(manners.latency);
+        match fault {
+            Fault::Silence => return self.hang(),
+            Fault::Close => return Ok(false),
+            Fault::Status(status, headers) => {
+                let headers: String = headers
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}\r\n"))
+                    .collect();
+                write!(
+                    out,
+                    "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n"
+                )?;
+                out.flush()?;
+                return Ok(true);
+            }
+            Fault::Redirect(to) => {
+                write!(
+                    out,
+                    "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
+                )?;
+                out.flush()?;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        let path = self.root.join(request.path.trim_start_matches('/'));
+        let Ok(file) = File::open(&path).and_then(|file| {
+            file.metadata()?
+                .is_file()
+                .then_some(file)
+                .ok_or_else(|| io::Error::other("a folder"))
+        }) else {
+            write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
+            out.flush()?;
+            return Ok(true);
+        };
+        self.send_file(request, fault, &manners, file, out)
+    }
+
+    fn send_file(
+        &self,
+        request: &Seen,
+        fault: &Fault,
+        manners: &Manners,
+        mut file: File,
+        out: &mut impl Write,
+    ) -> io::Result<bool> {
+        let metadata = file.metadata()?;
+        let length = metadata.len();
+        let changed = metadata
+            .modified()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let etag = format!("\"{length:x}-{:x}\"", changed.as_nanos());
+        let tag_header = if manners.etags {
+            format!("ETag: {etag}\r\n")
+        } else {
+            String::new()
+        };
+        if request.header("if-none-match") == Some(&etag) {
+            write!(out, "HTTP/1.1 304 Not Modified\r\n{tag_header}\r\n")?;
+            out.flush()?;
+            return Ok(true);
+        }
+        let same = request.header("if-range").is_none_or(|tag| tag == etag);
+        let range = request
+            .header("range")
+            .filter(|_| same && manners.ranges && !matches!(fault, Fault::IgnoreRange))
+            .and_then(|text| parse_range(text, length));
+        let (mut start, mut end) = (0, length);
+        let mut head = match range {
+            None => "HTTP/1.1 200 OK\r\n".to_owned(),
+            Some((from, _)) if from >= length => {
+                write!(
+                    out,
+                    "HTTP/1.1 416 No\r\nContent-Range: bytes */{length}\r\nContent-Length: 0\r\n\r\n"
+                )?;
+                out.flush()?;
+                return Ok(true);
+            }
+            Some((from, to)) => {
+                (start, end) = (from, to);
+                if let Fault::ShiftRange(by) = fault {
+                    (start, end) = ((from + by).min(length - 1), (to + by).min(length));
+                }
+                format!(
+                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{}/{length}\r\n",
+                    end - 1
+                )
+            }
+        };
+        let announced = match fault {
+            Fault::WrongLength(by) => (end - start).saturating_add_signed(*by),
+            _ => end - start,
+        };
+        head.push_str(&format!(
+            "Accept-Ranges: {}\r\nContent-Length: {announced}\r\n{tag_header}\r\n",
+            if manners.ranges { "bytes" } else { "none" }
+        ));
+        out.write_all(head.as_bytes())?;
+        file.seek(SeekFrom::Start(start))?;
+        self.send_body(fault, manners, file, start, end, out)
+    }
+
+    fn send_body(
+        &self,
+        fault: &Fault,
+        manners: &Manners,
+        mut file: File,
+        start: u64,
+        end: u64,
+        out: &mut impl Write,
+    ) -> io::Result<bool> {
+        let stop = match fault {
+            Fault::DropAfter(bytes) | Fault::SilenceAfter(bytes) => (start + bytes).min(end),
+            _ => end,
+        };
+        let piece = match fault {
+            Fault::Drip(bytes, _) => *bytes,
+            _ => PIECE,
+        };
+        let mut buffer = vec![0; piece];
+        let mut at = start;
+        while at < stop {
+            let want = usize::try_from(stop - at).unwrap().min(piece);
+            let count = file.read(&mut buffer[..want])?;
+            if count == 0 {
+                break;
+            }
+            if let Fault::WrongByte(place) = fault
+                && (at..at + count as u64).contains(place)
+            {
+                buffer[usize::try_from(place - at).unwrap()] ^= 0x55;
+            }
+            self.wait_for_line(manners.cap, count);
+            out.write_all(&buffer[..count])?;
+            if let Fault::Drip(_, pause) = fault {
+                out.flush()?;
+                thread::sleep(*pause);
+            }
+            at += count as u64;
+        }
+        out.flush()?;
+        match fault {
+            Fault::SilenceAfter(_) => self.hang(),
+            Fault::DropAfter(_) | Fault::WrongLength(_) => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
+    /// Keeps the connection open without a word until the server ends.
+    fn hang(&self) -> io::Result<bool> {
+        while !self.over.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+
+    /// One line for all connections: each piece waits until those before it went through.
+    fn wait_for_line(&self, cap: Option<u64>, bytes: usize) {
+        let Some(cap) = cap else { return };
+        let takes = Duration::from_secs_f64(bytes as f64 / cap as f64);
+        let until = {
+            let mut free = self.line_free.lock().unwrap();
+            // A line that was idle does not make up for it later.
+            *free = (*free).max(Instant::now()) + takes;
+            *free
+        };
+        // Below a millisecond a sleep is longer than what it waits for.
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait > Duration::from_millis(2) {
+            thread::sleep(wait);
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Seen>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut seen = Seen {
+        path: line.split(' ').nth(1).unwrap_or("/").to_owned(),
+        ..Seen::default()
+    };
+    // A proxy is asked for the whole address.
+    if let Some(rest) = seen.path.strip_prefix("http://") {
+        seen.path = rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
+        seen.headers.insert(":proxied".to_owned(), line.clone());
+    }
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 || line.trim_end().is_empty() {
+            return Ok(Some(seen));
+        }
+        if let Some((name, value)) = line.split_once(':') {
+            seen.headers
+                .insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+    }
+}
+
+/// `bytes=START-END` or `bytes=START-`, as a half-open range.
+fn parse_range(text: &str, length: u64) -> Option<(u64, u64)> {
+    let (start, end) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let start = start.parse().ok()?;
+    let end = match end {
+        "" => length,
+        end => length.min(end.parse::<u64>().ok()? + 1),
+    };
+    Some((start, end))
+}

@@ -1,0 +1,53 @@
+//! A private certificate authority, and a certificate for 127.0.0.1 that it vouches for.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A server's side of TLS, and what its clients must trust.
+pub struct PrivateTls {
+    /// For the server.
+    pub config: Arc<ServerConfig>,
+    /// The authority's certificate, as PEM: what `SSL_CERT_FILE` would hold.
+    pub authority_pem: String,
+}
+
+impl PrivateTls {
+    /// A new authority, and a certificate for 127.0.0.1 and localhost.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+        let issuer = Issuer::new(authority, authority_key);
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .unwrap();
+        Self {
+            config: Arc::new(config),
+            authority_pem,
+        }
+    }
+}
+
+impl Default for PrivateTls {
+    fn default() -> Self {
+        Self::new()
+    }
+}

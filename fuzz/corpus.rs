@@ -1,0 +1,79 @@
+//! Writes the corpora that fuzzing begins with: `corpus DIR`. Among the archives are those that
+//! no honest packer would make.
+
+use std::path::Path;
+
+use sysforge_testkit::archives::{self, Tar};
+
+fn main() {
+    let root = std::env::args().nth(1).unwrap_or_else(|| "corpus".to_owned());
+    let root = Path::new(&root);
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = root.join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), bytes).unwrap();
+    };
+    for (name, format, archive) in archive_corpus() {
+        write("archive", &name, &[&[format][..], &archive].concat());
+    }
+    let entry = r#"{"url": "https://julialang-s3.julialang.org/bin/linux/x64/1.12/julia-1.12.7-linux-x86_64.tar.gz", "triplet": "x86_64-linux-gnu", "kind": "archive", "extension": "tar.gz", "sha256": "abababababababababababababababababababababababababababababababab", "size": 5, "asc": "x"}"#;
+    let catalogue = format!(r#"{{"1.12.7": {{"stable": true, "files": [{entry}]}}, "1.13.0-rc2": {{"stable": false, "files": []}}}}"#);
+    for (index, request) in [
+        "release", "lts", "rc", "pre", "nightly", "1.13-nightly", "1", "1.12", "1.12.7",
+        "^1.6", "~1.10", "1.6 - 1.11", ">=1.6 <1.11", "~1.6, ~1.10", "1.x", "*", "./julia",
+    ]
+    .iter()
+    .enumerate()
+    {
+        write("catalogue", &index.to_string(), format!("{request}\n{catalogue}").as_bytes());
+    }
+    for (name, text) in [
+        ("project", "name = \"A\"\nuuid = \"7876af07-990d-54b4-ab0e-23690620f79a\"\nversion = \"0.1.0\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n[compat]\njulia = \"1.6\"\n"),
+        ("manifest1", "[[Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n"),
+        ("manifest2", "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n"),
+        ("sysimage", "name = \"a\"\npackages = [\"A\"]\nworkloads = [\"w.jl\"]\njulia = [\"lts\"]\ncpu = \"portable\"\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-24.04\"\n[[overrides]]\nselect = \"*\"\nenv = { A = \"1\" }\n[release]\ntag = \"v{version}\"\n"),
+    ] {
+        write("project", name, text.as_bytes());
+    }
+}
+
+fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
+    use tar_kinds::*;
+    let julia = || archives::tiny_julia("1.5.3", 500);
+    let mut corpus = vec![
+        ("julia.tar".to_owned(), 0, julia().plain()),
+        ("julia.tar.gz".to_owned(), 2, julia().gz()),
+        ("julia.tar.xz".to_owned(), 3, julia().xz()),
+        ("julia.zip".to_owned(), 4, archives::tiny_julia_zip("1.5.3", 500)),
+        ("julia.7z".to_owned(), 5, archives::tiny_julia_7z("1.5.3", 500)),
+    ];
+    for (name, tar) in [
+        ("absolute", Tar::new().file("/etc/x", 0o644, b"x")),
+        ("climbing", Tar::new().file("t/../../x", 0o644, b"x")),
+        ("link-out", Tar::new().symlink("t/l", "../../x")),
+        ("link-absolute", Tar::new().symlink("t/l", "/etc")),
+        ("through-a-link", Tar::new().symlink("t/a", "..").file("t/a/x", 0o644, b"x")),
+        ("links-together", Tar::new().symlink("t/p/q/up", "../..").symlink("t/out", "p/q/up/../x")),
+        ("circle", Tar::new().symlink("t/a", "b").symlink("t/b", "a")),
+        ("hard-link-out", Tar::new().hard_link("t/l", "/etc/passwd")),
+        ("set-user-id", Tar::new().file("t/x", 0o4755, b"x")),
+        ("long-name", Tar::new().announced(LONG_NAME, "t/x", "", 0o644, 1 << 40, b"")),
+        ("petabyte", Tar::new().announced(REGULAR, "t/x", "", 0o644, 1 << 50, b"")),
+        ("device", Tar::new().raw(DEVICE, "t/x", "", 0o644, b"")),
+        ("twice", Tar::new().file("t/x", 0o644, b"1").folder("t/x/")),
+    ] {
+        corpus.push((name.to_owned(), 0, tar.plain()));
+    }
+    corpus.push(("climbing.zip".to_owned(), 4, archives::zip_of(&[("t/../../x", 0o100_644, b"x")])));
+    corpus.push(("link-out.zip".to_owned(), 4, archives::zip_of(&[("t/l", 0o120_777, b"../../x")])));
+    corpus
+}
+
+/// The kinds of entries that the corpus needs, by the letters that tar has for them.
+mod tar_kinds {
+    use sysforge_testkit::archives::EntryType;
+
+    pub const LONG_NAME: EntryType = EntryType::GNULongName;
+    pub const REGULAR: EntryType = EntryType::Regular;
+    pub const DEVICE: EntryType = EntryType::Char;
+}

@@ -1,0 +1,65 @@
+//! Archives: the first byte of the input says which format the rest is. Whatever it holds,
+//! nothing may appear outside the folder, and nothing but files, folders and links that stay
+//! inside may appear in it.
+#![no_main]
+
+use std::io::Write;
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use sysforge_acquire::unpack::{self, Cancel, Limits, Links, TreeWriter};
+use sysforge_plan::ArchiveFormat;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((format, bytes)) = input.split_first() else {
+        return;
+    };
+    let outer = tempfile::tempdir().unwrap();
+    let root = outer.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let limits = Limits {
+        bytes: 1 << 20,
+        entries: 1000,
+        ..Limits::default()
+    };
+    let mut tree = TreeWriter::new(root.clone(), 1, limits, Links::default(), Cancel::default());
+    let stream = |format, tree: &mut TreeWriter| {
+        unpack::untar(unpack::decompressor(format, bytes)?, tree)
+    };
+    let file = |format, tree: &mut TreeWriter| {
+        let mut archive = tempfile::tempfile().unwrap();
+        archive.write_all(bytes).unwrap();
+        unpack::unpack_file(format, archive, tree)
+    };
+    // Bare tar files come first: mutations get further without a check sum in the way.
+    let outcome = match format % 6 {
+        0 | 1 => unpack::untar(bytes, &mut tree),
+        2 => stream(ArchiveFormat::TarGz, &mut tree),
+        3 => stream(ArchiveFormat::TarXz, &mut tree),
+        4 => file(ArchiveFormat::Zip, &mut tree),
+        _ => file(ArchiveFormat::SevenZ, &mut tree),
+    };
+    if outcome.is_ok() {
+        let _ = tree.finish();
+    }
+    assert_eq!(std::fs::read_dir(outer.path()).unwrap().count(), 1);
+    let root = root.canonicalize().unwrap();
+    check(&root, &root);
+});
+
+fn check(folder: &Path, root: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
+        if kind.is_symlink() {
+            // A link into nothing resolves to nothing; any other stays inside.
+            if let Ok(end) = path.canonicalize() {
+                assert!(end.starts_with(root), "{} -> {}", path.display(), end.display());
+            }
+        } else if kind.is_dir() {
+            check(&path, root);
+        } else {
+            assert!(kind.is_file(), "{}", path.display());
+        }
+    }
+}

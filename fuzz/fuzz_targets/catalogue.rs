@@ -1,0 +1,29 @@
+//! The catalogue and the requests: the first line of the input is a request, the rest a
+//! catalogue. Whatever they are, choosing must end, and what is chosen must be for the platform.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sysforge_plan::{Catalogue, Request, Triplet};
+
+fuzz_target!(|input: &[u8]| {
+    let (line, json) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&input[..at], &input[at + 1..]),
+        None => (input, &b"{}"[..]),
+    };
+    let request = std::str::from_utf8(line).ok().and_then(|text| text.parse::<Request>().ok());
+    if let Some(request) = &request {
+        // What is printed is understood again.
+        let printed = request.to_string();
+        assert!(printed.parse::<Request>().is_ok(), "{printed}");
+    }
+    let Ok(catalogue) = Catalogue::parse(json) else {
+        return;
+    };
+    if let Some(request) = request {
+        for triplet in Triplet::all() {
+            if let Ok(choice) = catalogue.choose(&request, triplet) {
+                assert_eq!(choice.file.triplet, triplet);
+            }
+        }
+    }
+});

@@ -1,0 +1,249 @@
+//! Bad input through the real binary: a clear error with a hint, the documented exit code, and
+//! nothing left half-made. The snapshots are to be read as a stranger would read them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use support::{Scratch, julia};
+
+/// Errors only: progress lines differ in their times.
+fn from_error(stderr: &str) -> &str {
+    &stderr[stderr.find("error:").unwrap()..]
+}
+
+#[test]
+fn no_project() {
+    let error = Scratch::empty()
+        .sysforge(&["build", "--project", "."])
+        .fails(2);
+    insta::assert_snapshot!(error, @"
+    error: there is no Project.toml in [PROJECT] or above
+
+    hint: run Sysforge in the folder of your Julia project, or name it with `--project DIR`
+    ");
+}
+
+#[test]
+fn a_package_that_the_project_does_not_have() {
+    let scratch = Scratch::new();
+    scratch.config("packages = [\"Tinny\"]\njulia = \"1.5\"\n");
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @"
+    error: the project has no package `Tinny`
+
+    hint: did you mean `Tiny`?
+    ");
+}
+
+#[test]
+fn a_manifest_that_needs_another_julia() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    scratch.file(
+        "Manifest.toml",
+        "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n",
+    );
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
+    error: the manifest was made by Julia 1.10.4, and the image is for Julia 1.5.3
+
+    hint: build for the manifest's own Julia: `julia = "manifest"` in Sysimage.toml, or `--julia 1.10.4`
+    hint: or make the manifest with Julia 1.5.3: `julia --project -e 'using Pkg; Pkg.resolve()'`
+    "#);
+}
+
+#[test]
+fn dependencies_without_a_manifest() {
+    let scratch = Scratch::new();
+    scratch.config("name = \"x\"\njulia = \"1.5\"\n");
+    scratch.file(
+        "Project.toml",
+        "[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n",
+    );
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @"
+    error: the project has dependencies, but no Manifest.toml says which versions of them
+
+    hint: make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`
+    ");
+}
+
+#[test]
+fn a_folder_whose_name_cannot_be_the_images() {
+    let scratch = Scratch::new();
+    scratch.config("packages = [\"Tiny\"]\njulia = \"1.5\"\n");
+    scratch.file("Project.toml", "[deps]\n");
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
+    error: the image has no usable name: `a projéct`, taken from the folder, cannot be part of file names
+
+    hint: give it one: `name = "…"` in Sysimage.toml
+    "#);
+}
+
+#[test]
+fn an_unknown_julia() {
+    let scratch = Scratch::new();
+    insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "1.5.9"]).fails(2), @"
+    error: no Julia in the catalogue answers `1.5.9`
+
+    hint: the nearest published version is 1.5.3
+    hint: for x86_64-linux-gnu there is: 1.5.3
+    ");
+    insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "latst"]).fails(2), @"
+    error: `latst` is not a Julia version, range or channel (did you mean `latest`?)
+
+    hint: ask for a version (`1.12`, `1.12.7`), a range (`^1.6`, `~1.10`, `1.6 - 1.11`), `release`, `lts`, `rc`, `nightly`, `min`, `manifest`, `system`, or a directory (`./julia`)
+    ");
+}
+
+#[test]
+fn a_julia_without_a_build_for_this_platform() {
+    let scratch = Scratch::new();
+    let catalogue = r#"{ "1.9.0": { "stable": true, "files": [ {
+        "url": "https://julialang-s3.julialang.org/bin/winnt/x64/1.9/julia-1.9.0-win64.tar.gz",
+        "triplet": "x86_64-w64-mingw32", "os": "winnt", "arch": "x86_64", "kind": "archive",
+        "version": "1.9.0", "extension": "tar.gz", "size": 1, "sha256": "DIGEST" } ] } }"#;
+    scratch.file(
+        "mirror/bin/versions.json",
+        &catalogue.replace("DIGEST", &"ab".repeat(32)),
+    );
+    let error = scratch
+        .sysforge(&["plan", "--julia", "1.9", "--mirror", "mirror"])
+        .fails(2);
+    insta::assert_snapshot!(error, @"
+    error: Julia 1.9.0 answers `1.9`, but no archive of it is published for x86_64-linux-gnu
+
+    hint: this catalogue has no Julia at all for x86_64-linux-gnu
+    ");
+}
+
+#[test]
+fn an_unknown_key() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkload = [\"workload.jl\"]\n");
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
+    error: unknown key `workload`; did you mean `workloads`?
+      --> Sysimage.toml:2:1
+      |
+    2 | workload = ["workload.jl"]
+      | ^
+    "#);
+}
+
+#[test]
+fn a_missing_workload() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"wrkload.jl\"]\n");
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["build"]).fails(2)), @"
+    error: the workload `wrkload.jl` does not exist
+
+    hint: paths in Sysimage.toml are relative to its folder
+    ");
+}
+
+#[test]
+fn a_workload_that_throws_shows_its_own_backtrace() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    scratch.file("workload.jl", "using Tiny\nf(x) = sqrt(x)\nf(-1.0)\n");
+    let error = scratch.sysforge(&["build"]).fails(5);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: the workload `workload.jl` failed
+      cause: `julia` ended with exit code 1
+      its last lines:
+      | ERROR: LoadError: DomainError with -1.0:
+      | sqrt will only return a complex result if called with a complex argument. Try sqrt(Complex(x)).
+      | Stacktrace:
+      |  [1] throw_complex_domainerror(::Symbol, ::Float64) at ./math.jl:33
+      |  [2] sqrt at ./math.jl:573 [inlined]
+      |  [3] f(::Float64) at [PROJECT]/workload.jl:2
+      |  [4] top-level scope at [PROJECT]/workload.jl:3
+      |  [5] include(::Function, ::Module, ::String) at ./Base.jl:380
+      |  [6] include(::Module, ::String) at ./Base.jl:368
+      |  [7] exec_options(::Base.JLOptions) at ./client.jl:296
+      |  [8] _start() at ./client.jl:506
+      | in expression starting at [PROJECT]/workload.jl:3
+      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0.log
+
+    hint: a workload must run by itself: try `julia --project workload.jl`
+    ");
+    assert!(scratch.dist().is_empty());
+}
+
+#[test]
+fn a_julia_killed_by_a_signal() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    scratch.file(
+        "workload.jl",
+        "println(\"so far so good\")\nflush(stdout)\nccall(:raise, Cint, (Cint,), 9)\n",
+    );
+    let error = scratch.sysforge(&["build"]).fails(5);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: the workload `workload.jl` failed
+      cause: `julia` was killed by signal 9 (SIGKILL)
+      its last lines:
+      | so far so good
+      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0.log
+
+    hint: signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or build with fewer code-generation threads (`--image-threads 1`)
+    ");
+}
+
+#[test]
+fn an_installed_julia_that_is_none() {
+    let scratch = Scratch::new();
+    insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "./nowhere"]).fails(2), @"
+    error: there is no Julia at [PROJECT]/nowhere
+
+    hint: `--julia` takes a Julia's folder or its executable, or a version to be fetched such as `--julia 1.12`
+    ");
+    let error = scratch.sysforge(&["plan", "--julia", "/bin/true"]).fails(5);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: the Julia at /bin/true gave no usable answer about `version`
+
+    hint: is it a complete Julia, 1.5 or newer? Try `julia --version`
+    ");
+}
+
+#[test]
+fn an_installed_julia_is_used_as_it_is() {
+    let scratch = Scratch::new();
+    let given = julia().to_str().unwrap().to_owned();
+    let plan = scratch
+        .sysforge(&["plan", "--json", "--julia", &given])
+        .succeeds()
+        .json();
+    assert_eq!(plan["builds"][0]["id"], "Tiny-julia1.5.3-x86_64-linux-gnu");
+    assert_eq!(plan["builds"][0]["julia"]["from"], "given");
+}
+
+#[test]
+fn a_step_whose_forerunner_was_not_done() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["emit"]).fails(2)), @"
+    error: the step `trace` has not been done for this build
+
+    hint: run `sysforge trace` first, or `sysforge build` for all steps
+    ");
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["link"]).fails(2)), @"
+    error: the step `emit` has not been done for this build
+
+    hint: run `sysforge emit` first, or `sysforge build` for all steps
+    ");
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["check"]).fails(2)), @"
+    error: there is no image at [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/Tiny-julia1.5.3-x86_64-linux-gnu.so
+
+    hint: build one with `sysforge build`
+    ");
+}
+
+#[test]
+fn a_build_that_does_not_exist() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    insta::assert_snapshot!(scratch.sysforge(&["build", "*-windows"]).fails(2), @"
+    error: no build is selected by `*-windows`
+
+    hint: there is `Tiny-julia1.5.3-x86_64-linux-gnu`
+    ");
+}

@@ -1,0 +1,255 @@
+//! A real image from a real Julia: built once from the example, then looked at from all sides.
+//! The emission takes a minute or two, so every test here shares one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use support::{Ran, Scratch, julia};
+
+/// The example, copied and built.
+struct Built {
+    scratch: Scratch,
+    result: serde_json::Value,
+}
+
+impl Built {
+    fn get() -> MutexGuard<'static, Self> {
+        static BUILT: OnceLock<Mutex<Built>> = OnceLock::new();
+        // A build's folder is locked while a command works in it: one test at a time.
+        BUILT
+            .get_or_init(|| Mutex::new(Self::new()))
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new() -> Self {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
+        let scratch = Scratch::empty();
+        copy(&example, &scratch.path("."));
+        let result = scratch.sysforge(&["build", "--json"]).succeeds().json();
+        Self {
+            scratch,
+            result: result[0].clone(),
+        }
+    }
+
+    fn image(&self) -> PathBuf {
+        self.result["image"].as_str().unwrap().into()
+    }
+
+    fn receipt(&self) -> &serde_json::Value {
+        &self.result["receipt"]
+    }
+
+    fn sysforge(&self, args: &[&str]) -> Ran {
+        self.scratch.sysforge(args)
+    }
+}
+
+/// What is in version control of the example: no build results.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match source.is_dir() {
+            true if name == "dist" || name.starts_with('.') => {}
+            true => copy(&source, &target),
+            false => std::fs::copy(&source, &target).map(drop).unwrap(),
+        }
+    }
+}
+
+fn run(folder: &Path, program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{program} {args:?}: {out}{err}");
+    out.into_owned()
+}
+
+#[test]
+fn every_statement_is_accounted_for() {
+    let built = Built::get();
+    let statements = &built.receipt()["statements"];
+    let (failed, skipped) = (&statements["failed"], &statements["skipped"]);
+    let lost = failed.as_array().unwrap().len() + skipped.as_array().unwrap().len();
+    let recorded = statements["recorded"].as_u64().unwrap();
+    assert!(recorded > 100, "{statements}");
+    assert_eq!(
+        recorded,
+        statements["replayed"].as_u64().unwrap() + lost as u64,
+        "{statements}"
+    );
+    assert!(
+        statements["mended"].as_u64().unwrap() > 0,
+        "date formats need mending"
+    );
+}
+
+#[test]
+fn the_check_was_real() {
+    let built = Built::get();
+    let check = &built.receipt()["check"];
+    assert_eq!(check["loaded"][0], "InsuranceStats");
+    assert!(check["residuals"].as_array().unwrap().len() <= 2, "{check}");
+    assert!(check["latency"]["first_call_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn archive_receipt_and_checksums_agree() {
+    let built = Built::get();
+    let dist = built.scratch.path("dist");
+    let id = "insurance-julia1.5.3-x86_64-linux-gnu";
+    let (archive, receipt) = (format!("{id}.tar.gz"), format!("{id}.receipt.json"));
+    assert_eq!(
+        built.scratch.dist(),
+        ["SHA256SUMS".to_owned(), receipt.clone(), archive.clone()]
+    );
+    assert_eq!(
+        run(&dist, "sha256sum", &["-c", "SHA256SUMS"])
+            .matches(": OK")
+            .count(),
+        2
+    );
+    let inside = run(&dist, "tar", &["-xzOf", &archive, "receipt.json"]);
+    assert_eq!(inside, std::fs::read_to_string(dist.join(receipt)).unwrap());
+}
+
+#[test]
+fn the_packed_image_runs_the_workload() {
+    let built = Built::get();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let archive = built.result["archive"].as_str().unwrap();
+    run(elsewhere.path(), "tar", &["-xzf", archive]);
+    let image = elsewhere
+        .path()
+        .join(built.receipt()["image"]["name"].as_str().unwrap());
+    let julia = julia().join("bin/julia");
+    let project = format!("--project={}", built.scratch.path("").display());
+    let sysimage = format!("--sysimage={}", image.display());
+    let workload = built.scratch.path("workload.jl");
+    let report = run(
+        elsewhere.path(),
+        julia.to_str().unwrap(),
+        &[
+            "--startup-file=no",
+            &sysimage,
+            &project,
+            workload.to_str().unwrap(),
+        ],
+    );
+    assert!(report.contains("36,634 policies"), "{report}");
+}
+
+#[test]
+fn packing_again_gives_the_same_bytes() {
+    let built = Built::get();
+    let before = built.result["sha256"].as_str().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let archive = built
+        .sysforge(&["pack", "--out", out.path().to_str().unwrap()])
+        .succeeds()
+        .stdout;
+    let after = run(out.path(), "sha256sum", &[archive.trim()]);
+    assert!(after.starts_with(before), "{before} {after}");
+}
+
+#[test]
+fn bench_compares_with_and_without() {
+    let built = Built::get();
+    let figures = built
+        .sysforge(&["bench", "--json", "--samples", "1"])
+        .succeeds()
+        .json();
+    assert!(
+        figures["without"]["first_call_s"].as_f64().unwrap() > 0.0,
+        "{figures}"
+    );
+    assert!(
+        figures["with"]["first_call_s"].as_f64().unwrap() > 0.0,
+        "{figures}"
+    );
+}
+
+#[test]
+fn linking_again_without_a_compiler_says_so() {
+    let built = Built::get();
+    let mut command = built.scratch.command(&["link"]);
+    command.env("PATH", "/nonexistent");
+    let error = built.scratch.run(command).fails(4);
+    assert!(error.contains("hint:"), "{error}");
+    // The earlier image must not be taken for a newer one.
+    built.sysforge(&["link"]).succeeds();
+    built.sysforge(&["check"]).succeeds();
+}
+
+#[test]
+fn a_failing_linker_shows_its_last_lines() {
+    let built = Built::get();
+    let linker = built.scratch.path("failing linker");
+    std::fs::write(&linker, "#!/bin/sh\necho 'ld: no luck today' >&2\nexit 7\n").unwrap();
+    make_executable(&linker);
+    let words = format!("'{}'", linker.display());
+    let error = built.sysforge(&["link", "--cc", &words]).fails(4);
+    assert!(error.contains("no luck today"), "{error}");
+    assert!(
+        !built.image().exists(),
+        "nothing is left at the image's place"
+    );
+    built.sysforge(&["link"]).succeeds();
+    built.sysforge(&["check"]).succeeds();
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn images_that_do_not_pass() {
+    let built = Built::get();
+    let base = run(
+        &built.scratch.path("."),
+        julia().join("bin/julia").to_str().unwrap(),
+        &["-e", "print(unsafe_string(Base.JLOptions().image_file))"],
+    );
+    let error = built.sysforge(&["check", &base]).fails(6);
+    assert!(
+        error.contains("these packages are not in it: InsuranceStats"),
+        "{error}"
+    );
+
+    let bytes = std::fs::read(built.image()).unwrap();
+    let truncated = built.scratch.path("truncated.so");
+    std::fs::write(&truncated, &bytes[..bytes.len() / 3]).unwrap();
+    let error = built
+        .sysforge(&["check", truncated.to_str().unwrap()])
+        .fails(6);
+    assert!(error.contains("the image does not pass"), "{error}");
+}
+
+#[test]
+fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
+    let built = Built::get();
+    let workload = built.scratch.path("workload.jl");
+    let good = std::fs::read_to_string(&workload).unwrap();
+    std::fs::write(&workload, format!("{good}\nerror(\"not on my image\")\n")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let error = built.sysforge(&["check"]).fails(6);
+    std::fs::write(&workload, good).unwrap();
+    assert!(error.contains("not on my image"), "{error}");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+    built.sysforge(&["check"]).succeeds();
+}

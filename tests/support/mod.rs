@@ -1,0 +1,182 @@
+//! A fluent builder for end-to-end tests: a scratch project, and the real binary run in it with a
+//! real Julia from the local mirror.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The local mirror of a real Julia, which `ci/test` makes.
+pub(crate) fn mirror() -> PathBuf {
+    let mirror = std::env::var_os("SYSFORGE_TEST_MIRROR").map(PathBuf::from);
+    mirror
+        .filter(|mirror| mirror.join("bin/versions.json").is_file())
+        .expect(
+            "end-to-end tests need a real Julia: run ci/test, or set SYSFORGE_TEST_MIRROR to a \
+         folder made by ci/julia-mirror",
+        )
+}
+
+/// The store that the tests share, so that Julia is unpacked once; it is the tests' own, not the
+/// user's.
+pub(crate) fn store() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("store");
+    std::fs::create_dir_all(&target).expect("the target directory is writable");
+    target
+}
+
+/// The Julia that the tests use, installed once.
+pub(crate) fn julia() -> &'static Path {
+    static JULIA: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    JULIA.get_or_init(|| {
+        let scratch = Scratch::new();
+        let mut store = std::fs::read_dir(store().join("julia"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let installed = store.find(|entry| entry.path().join("bin/julia").is_file());
+        if let Some(entry) = installed {
+            return entry.path();
+        }
+        // Tracing an empty workload fetches it.
+        scratch
+            .file("workload.jl", "")
+            .config("workloads = [\"workload.jl\"]\njulia = \"1.5\"\n");
+        scratch.sysforge(&["trace"]).succeeds();
+        let mut store = std::fs::read_dir(self::store().join("julia"))
+            .unwrap()
+            .flatten();
+        store
+            .find(|entry| entry.path().join("bin/julia").is_file())
+            .unwrap()
+            .path()
+    })
+}
+
+/// A scratch project in a folder with a space and a letter beyond ASCII in its name.
+pub(crate) struct Scratch {
+    _root: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// A small package without dependencies.
+    pub(crate) fn new() -> Self {
+        let scratch = Self::empty();
+        scratch.file(
+            "Project.toml",
+            "name = \"Tiny\"\nuuid = \"8dfed614-0000-4000-8000-85e1c5234f0b\"\nversion = \"0.1.0\"\n",
+        );
+        scratch.file(
+            "src/Tiny.jl",
+            "module Tiny\nexport greet\ngreet(name) = string(\"hello \", name)\nend\n",
+        );
+        scratch.file("workload.jl", "using Tiny\nprintln(greet(\"world\"))\n");
+        scratch
+    }
+
+    /// A folder with nothing in it.
+    pub(crate) fn empty() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a projéct");
+        std::fs::create_dir(&folder).unwrap();
+        Self {
+            folder: folder.canonicalize().unwrap(),
+            _root: root,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Writes a file, with the folders above it.
+    pub(crate) fn file(&self, name: &str, text: &str) -> &Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn config(&self, text: &str) -> &Self {
+        self.file("Sysimage.toml", text)
+    }
+
+    /// Whether anything that could be taken for a result lies in `dist`.
+    pub(crate) fn dist(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("dist"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<_> = names.filter(|name| name != ".lock").collect();
+        names.sort();
+        names
+    }
+
+    /// The binary, ready to be run here: a clean environment, the local mirror, a store and a
+    /// home of the tests' own.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sysforge"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command
+            .args(args)
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self._root.path().join("home"))
+            .env("TMPDIR", std::env::temp_dir())
+            .env("SYSFORGE_MIRROR", mirror())
+            .env("SYSFORGE_STORE", store());
+        command
+    }
+
+    /// Runs the binary here.
+    pub(crate) fn sysforge(&self, args: &[&str]) -> Ran {
+        self.run(self.command(args))
+    }
+
+    pub(crate) fn run(&self, mut command: Command) -> Ran {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().unwrap();
+        Ran {
+            code: status.code(),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+            folder: self.folder.clone(),
+        }
+    }
+}
+
+/// What a run of the binary came to.
+pub(crate) struct Ran {
+    code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    folder: PathBuf,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails with this exit code; returns what was said, with paths that differ from run to run
+    /// replaced.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        assert_eq!(self.stdout, "", "a failed command prints no data");
+        self.stderr
+            .replace(&*mirror().to_string_lossy(), "[MIRROR]")
+            .replace(&*store().to_string_lossy(), "[STORE]")
+            .replace(&*self.folder.to_string_lossy(), "[PROJECT]")
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
