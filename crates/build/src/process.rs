@@ -575,7 +575,8 @@ fn bad_end(status: ExitStatus) -> Option<Ended> {
     Some(Ended::Code(status.code().unwrap_or(-1)))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use sysforge_plan::{Reporter, Step};
 

@@ -18,7 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
-use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Sha256, Step, statements};
+use sysforge_plan::{JuliaFacts, Os, Plan, Receipt, Request, Sha256, Step, Triplet, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -318,18 +318,12 @@ impl<'a> Forge<'a> {
         self.context
             .work
             .forget(&["link.json", "check.json", &name])?;
-        let linker = match &self.driving.cc {
-            Some(words) => {
-                LinkerChoice::parse(words, self.build.triplet.os()).map_err(CliError::Compiler)?
-            }
-            None => LinkerChoice::Auto,
-        };
         let job = LinkJob {
             objects: vec![emitted.object],
             output: self.image(),
             name: name.clone(),
             julia: self.context.julia.clone(),
-            linker,
+            linker: linker(&self.driving)?,
             strip: self.build.settings.strip || self.driving.strip,
             exports: Vec::new(),
             environment: self.context.environment.clone(),
@@ -439,6 +433,17 @@ impl<'a> Forge<'a> {
         self.record_check(&record)?;
         self.finish_packing(packing).await
     }
+}
+
+/// Which linker the user asked for.
+pub(crate) fn linker(driving: &Driving) -> Result<LinkerChoice, CliError> {
+    let host = Session::host().map_or(Os::Linux, Triplet::os);
+    Ok(match &driving.cc {
+        // Named for this one call, it comes before what JULIA_CC says.
+        _ if !driving.linker.is_empty() => LinkerChoice::Only(driving.linker.clone()),
+        Some(words) => LinkerChoice::parse(words, host)?,
+        None => LinkerChoice::Auto,
+    })
 }
 
 /// What the check leaves for packing.

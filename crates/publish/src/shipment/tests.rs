@@ -27,7 +27,9 @@ pub(crate) fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt 
         julia_origin: JuliaOrigin::Catalogue {
             url: "https://example.org/julia.tar.gz".to_owned(),
             sha256: Sha256::new([3; 32]),
-            signed_by: None,
+            signature: sysforge_plan::signing::SignatureCheck::NotChecked {
+                reason: "a test".to_owned(),
+            },
         },
         image: FileRecord {
             name: format!("{build_id}.so"),
