@@ -263,3 +263,17 @@ fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
     built.sysforge(&["check"]).succeeds();
 }
+
+#[test]
+fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
+    let built = Built::get();
+    let targets = &built.receipt()["targets"];
+    let held = targets["held"]
+        .as_array()
+        .expect("an unstripped image tells");
+    let requested = targets["requested"].as_str().unwrap();
+    assert!(
+        requested.starts_with(held[0].as_str().unwrap()),
+        "{targets}"
+    );
+}

@@ -9,7 +9,7 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, check, inputs, probe};
+use sysforge_build::{Context, WorkDir, check, inputs, probe, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::generation::Generation;
@@ -390,6 +390,7 @@ impl<'a> Forge<'a> {
         let Checked { check, timings } = work.recorded("check")?;
         let plan = &self.planned.plan;
         let inputs_digest = self.planned.inputs_digest(self.build)?;
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -401,7 +402,7 @@ impl<'a> Forge<'a> {
             targets: Targets {
                 tier: self.build.cpu.tier.clone(),
                 requested: self.build.cpu.target.clone(),
-                held: None,
+                held: targets,
             },
             packages: plan.closure.clone(),
             statements: emitted.statements,
