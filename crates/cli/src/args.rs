@@ -1,5 +1,7 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
+mod release;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
+
+pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -164,6 +168,10 @@ pub(crate) enum Command {
     /// Show and clean the store of Julias and toolchains
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Send the images to a release: GitHub's, or a plain folder
+    Publish(PublishArgs),
+    /// Install the image of a release that fits this machine
+    Install(InstallArgs),
 }
 
 /// Which builds of the plan.
@@ -212,6 +220,9 @@ pub(crate) struct BuildArgs {
     pub(crate) driving: Driving,
     #[command(flatten)]
     pub(crate) out: Out,
+    /// Build even if nothing has changed since the last time
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Where archives go.

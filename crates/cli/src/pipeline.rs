@@ -9,7 +9,7 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, check, inputs, probe};
+use sysforge_build::{Context, WorkDir, check, inputs, probe, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::generation::Generation;
@@ -18,7 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
-use sysforge_plan::{JuliaFacts, Os, Plan, Receipt, Request, Step, Triplet, statements};
+use sysforge_plan::{JuliaFacts, Os, Plan, Receipt, Request, Sha256, Step, Triplet, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -29,6 +29,24 @@ use crate::session::{Session, absolute};
 pub(crate) struct Planned {
     pub(crate) files: ProjectFiles,
     pub(crate) plan: Plan,
+}
+
+impl Planned {
+    /// The digest of everything that decides what `build` becomes.
+    pub(crate) fn inputs_digest(&self, build: &Build) -> Result<Sha256, Failure> {
+        Ok(inputs::digest(&inputs::Inputs {
+            build,
+            plan: &self.plan,
+            project: &self.files.folder,
+            config: &self.files.inputs.config,
+            manifest: self.files.inputs.manifest.as_ref(),
+        })?)
+    }
+
+    /// Where archives go: where it was said, or `dist` in the project.
+    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
+        given.map_or_else(|| self.files.folder.join("dist"), absolute)
+    }
 }
 
 /// Reads the project and makes the plan for this machine's platform.
@@ -93,7 +111,7 @@ async fn answer(
 }
 
 /// The `julia` on the search path.
-fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
+pub(crate) fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
     let path = session.environment.get("PATH").unwrap_or_default();
     let name = format!("julia{}", std::env::consts::EXE_SUFFIX);
     std::env::split_paths(path)
@@ -102,7 +120,8 @@ fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
         .ok_or(CliError::NoSystemJulia)
 }
 
-async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
+/// Asks a Julia about itself.
+pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
     let Session {
         environment,
         children,
@@ -369,15 +388,9 @@ impl<'a> Forge<'a> {
         let emitted: Emitted = work.recorded("emit")?;
         let linked: Linked = work.recorded("link")?;
         let Checked { check, timings } = work.recorded("check")?;
-        let Planned { plan, files } = self.planned;
-        let inputs_digest = inputs::digest(&inputs::Inputs {
-            build: self.build,
-            julia: &self.context.julia.build(),
-            plan,
-            project: &files.folder,
-            config: &files.inputs.config,
-            manifest: files.inputs.manifest.as_ref(),
-        })?;
+        let plan = &self.planned.plan;
+        let inputs_digest = self.planned.inputs_digest(self.build)?;
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -389,7 +402,7 @@ impl<'a> Forge<'a> {
             targets: Targets {
                 tier: self.build.cpu.tier.clone(),
                 requested: self.build.cpu.target.clone(),
-                held: None,
+                held: targets,
             },
             packages: plan.closure.clone(),
             statements: emitted.statements,
@@ -420,11 +433,6 @@ impl<'a> Forge<'a> {
         let record = self.check(&self.image()).await?;
         self.record_check(&record)?;
         self.finish_packing(packing).await
-    }
-
-    /// Where this build's archives go.
-    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
-        given.map_or_else(|| self.planned.files.folder.join("dist"), absolute)
     }
 }
 

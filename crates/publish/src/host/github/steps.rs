@@ -1,0 +1,463 @@
+//! Publishing to GitHub, in eight steps:
+//!
+//! 1. preflight: files, names and sizes (when the shipment was made), then the token's rights;
+//! 2. THE draft, found or made, by number; and its lock, so that there is one writer;
+//! 3. what is there already, by digest;
+//! 4. uploads, few at once, each with a stall deadline;
+//! 5. after any failure, another look before deciding;
+//! 6. rate limits honoured, writes paced;
+//! 7. every digest verified at the host; only then public;
+//! 8. everything downloaded again and compared.
+
+use std::path::PathBuf;
+
+use futures_util::future::Either;
+use futures_util::{StreamExt, TryStreamExt};
+use sysforge_plan::Reporter;
+
+use super::GitHub;
+use super::api::{Asset as Kept, Release, Repository};
+use super::drafts::Draft;
+use super::lease::{LOCK_NAME, NoLease};
+use super::memo::Memo;
+use super::send::{Rules, is_complete, need};
+use crate::documents::notes;
+use crate::error::PublishError;
+use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::shipment::Shipment;
+
+/// What to do beyond sending what is missing.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether files that are there with other bytes are replaced.
+    pub replace: bool,
+    /// Whether nothing is to be written, here or at the host.
+    pub dry_run: bool,
+    /// Whether everything is downloaded again at the end.
+    pub recheck: bool,
+    /// The commit or branch that is tagged if the tag does not exist.
+    pub target: Option<String>,
+    /// A folder for this publisher's own notes.
+    pub state: PathBuf,
+}
+
+/// How many downloads at once when everything is downloaded again.
+const RECHECKS: usize = 4;
+
+/// How often another draft may turn out to be the right one.
+const TURNS: usize = 5;
+
+enum Worked {
+    Done(Box<Published>),
+    /// An older draft came to light, or the draft is gone.
+    Otherwise,
+}
+
+/// Checks that the token could publish to the repository: step 1 alone, before any build.
+///
+/// # Errors
+///
+/// If it could not.
+pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
+    require_token(host)?;
+    let repository = host
+        .repository()
+        .await
+        .map_err(|failure| repository_error(host, failure))?;
+    check_rights(host, &repository)?;
+    Ok(Published {
+        outcome: Outcome::Ready,
+        tag: tag.to_owned(),
+        place: host.access.repository.clone(),
+        actions: Vec::new(),
+        assets: Vec::new(),
+        requests: host.requests(),
+        bytes_sent: 0,
+        rechecked: 0,
+    })
+}
+
+/// Publishes a shipment.
+///
+/// # Errors
+///
+/// Any [`PublishError`]. Unless it says otherwise nothing has become public, and the same call
+/// goes on where this one stopped.
+pub async fn publish(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    reporter: &Reporter,
+) -> Result<Published, PublishError> {
+    require_token(host)?;
+    let tag = &shipment.tag;
+    let public = host
+        .public_release(tag)
+        .await
+        .map_err(|failure| host.error("look for the release", failure))?;
+    let mut public = match public {
+        None => None,
+        Some(release) => {
+            let kept = host
+                .assets(release.id)
+                .await
+                .map_err(|failure| host.error("list the files of the release", failure))?;
+            match is_complete(shipment, &kept) {
+                Ok(true) => {
+                    return Ok(report(host, &release, shipment, &[], Outcome::Unchanged));
+                }
+                Err((error, _)) if !policy.replace => return Err(error),
+                Ok(false) | Err(_) => {}
+            }
+            if release.immutable == Some(true) {
+                let missing = missing(shipment, &kept);
+                return Err(PublishError::Immutable(tag.clone(), missing));
+            }
+            Some((release, kept))
+        }
+    };
+    let (repository, drafts) = tokio::try_join!(
+        async {
+            let answer = host.repository().await;
+            answer.map_err(|failure| repository_error(host, failure))
+        },
+        async {
+            let answer = host.drafts(tag).await;
+            answer.map_err(|failure| host.error("list the releases", failure))
+        }
+    )?;
+    check_rights(host, &repository)?;
+    if policy.dry_run {
+        return dry_run(host, shipment, policy, public, drafts).await;
+    }
+    let mut memo = Memo::open(host.memo_in(&policy.state, tag), tag)?;
+    let mut drafts = Some(drafts);
+    for _ in 0..TURNS {
+        let (draft, known) = match public.take() {
+            Some((release, kept)) => {
+                let draft = Draft {
+                    release,
+                    made: false,
+                    younger: Vec::new(),
+                };
+                (draft, Some(kept))
+            }
+            None => {
+                let listed = match drafts.take() {
+                    Some(listed) => listed,
+                    None => host
+                        .drafts(tag)
+                        .await
+                        .map_err(|failure| host.error("list the releases", failure))?,
+                };
+                let target = policy.target.as_deref();
+                let draft = host
+                    .draft(tag, listed, target, &shipment.notes, &mut memo)
+                    .await?;
+                (draft, None)
+            }
+        };
+        let worked = work(host, shipment, policy, draft, known, &memo, reporter).await?;
+        if let Worked::Done(published) = worked {
+            return Ok(*published);
+        }
+    }
+    Err(PublishError::Another {
+        tag: tag.clone(),
+        who: "drafts of this tag come and go".to_owned(),
+    })
+}
+
+/// Steps 2 to 8 on one release.
+async fn work(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    draft: Draft,
+    known: Option<Vec<Kept>>,
+    memo: &Memo,
+    reporter: &Reporter,
+) -> Result<Worked, PublishError> {
+    let release = &draft.release;
+    let lease = match host.take_lease(release, memo, reporter).await {
+        Ok(lease) => lease,
+        Err(NoLease::Gone) => return Ok(Worked::Otherwise),
+        Err(NoLease::Error(error)) => return Err(error),
+    };
+    match under_lease(host, shipment, policy, &draft, known, reporter).await {
+        Ok(Some(outcomes)) => {
+            host.give_back(lease, &release.tag_name).await?;
+            let public = if release.draft {
+                make_public(host, shipment, release).await?
+            } else {
+                release.clone()
+            };
+            let rechecked = if policy.recheck {
+                recheck(host, shipment, &public, reporter).await?
+            } else {
+                0
+            };
+            Ok(Worked::Done(Box::new(Published {
+                rechecked,
+                ..report(host, &public, shipment, &outcomes, Outcome::Published)
+            })))
+        }
+        Ok(None) => {
+            // Ours is the younger one: it goes, with its lock.
+            drop(lease);
+            host.delete_release(release.id)
+                .await
+                .map_err(|failure| host.error("delete a second draft", failure))?;
+            Ok(Worked::Otherwise)
+        }
+        Err(error) => {
+            // Whoever comes next should not have to wait for us to look dead.
+            let _ = host.give_back(lease, &release.tag_name).await;
+            Err(error)
+        }
+    }
+}
+
+/// Sends everything, and at the same time makes sure that a draft which this run made is the
+/// oldest one. `None`: it is not.
+async fn under_lease(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    draft: &Draft,
+    known: Option<Vec<Kept>>,
+    reporter: &Reporter,
+) -> Result<Option<Vec<(String, AssetOutcome)>>, PublishError> {
+    let rules = Rules {
+        replace: policy.replace,
+        draft: draft.release.draft,
+    };
+    let known = known.or_else(|| draft.made.then(Vec::new));
+    let sending = std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, reporter));
+    let looking = std::pin::pin!(async {
+        if !draft.made {
+            return Ok(None);
+        }
+        host.older(&draft.release)
+            .await
+            .map_err(|failure| host.error("list the releases", failure))
+    });
+    let outcomes = match futures_util::future::select(sending, looking).await {
+        Either::Left((sent, looking)) => {
+            let sent = sent?;
+            if looking.await?.is_some() {
+                return Ok(None);
+            }
+            sent
+        }
+        Either::Right((older, sending)) => {
+            if older?.is_some() {
+                return Ok(None);
+            }
+            sending.await?
+        }
+    };
+    host.clear(&draft.younger)
+        .await
+        .map_err(|failure| host.error("delete a second draft", failure))?;
+    Ok(Some(outcomes))
+}
+
+/// Step 7: the one request that makes everything public.
+async fn make_public(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+) -> Result<Release, PublishError> {
+    let before = release.body.as_deref().unwrap_or_default();
+    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    let failure = match host.make_public(release.id, &text).await {
+        Ok(public) => return Ok(public),
+        Err(failure) => failure,
+    };
+    // The answer may be lost, and the release public all the same.
+    if let Ok(Some(now)) = host.release(release.id).await
+        && !now.draft
+    {
+        return Ok(now);
+    }
+    if failure.is_taken() {
+        return Err(PublishError::Another {
+            tag: release.tag_name.clone(),
+            who: "it published a release of this tag just now".to_owned(),
+        });
+    }
+    Err(match failure.status() {
+        Some(403 | 404 | 422) => host.creation_error(&release.tag_name, failure),
+        _ => host.error("publish the release", failure),
+    })
+}
+
+/// Step 8.
+async fn recheck(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+    reporter: &Reporter,
+) -> Result<usize, PublishError> {
+    let kept = host
+        .assets(release.id)
+        .await
+        .map_err(|failure| host.error("list the files of the release", failure))?;
+    let pairs = shipment.assets.iter().filter_map(|asset| {
+        let there = kept.iter().find(|kept| kept.name == asset.name)?;
+        // Of a statement that stayed from an earlier run, the host's own digest is all we know.
+        there
+            .holds(asset.size, asset.sha256)
+            .then_some((there.id, asset))
+    });
+    let checked: Vec<()> = futures_util::stream::iter(pairs)
+        .map(|(id, asset)| host.recheck(id, asset, reporter))
+        .buffer_unordered(RECHECKS)
+        .try_collect()
+        .await?;
+    Ok(checked.len())
+}
+
+/// What would happen, in the order in which it would.
+async fn dry_run(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    public: Option<(Release, Vec<Kept>)>,
+    drafts: Vec<Release>,
+) -> Result<Published, PublishError> {
+    let (tag, repository) = (&shipment.tag, &host.access.repository);
+    let mut actions = Vec::new();
+    let (release, kept) = match public {
+        Some((release, kept)) => {
+            actions.push(format!("complete the public release {}", release.html_url));
+            (Some(release), kept)
+        }
+        None => match drafts.into_iter().next() {
+            Some(draft) => {
+                actions.push(format!("go on with the draft {}", draft.html_url));
+                let kept = host
+                    .assets(draft.id)
+                    .await
+                    .map_err(|failure| host.error("list the files of the release", failure))?;
+                (Some(draft), kept)
+            }
+            None => {
+                actions.push(format!("create a draft of {tag} in {repository}"));
+                (None, Vec::new())
+            }
+        },
+    };
+    let draft = release.as_ref().is_none_or(|release| release.draft);
+    if kept.iter().any(|kept| kept.name == LOCK_NAME) {
+        actions.push("wait for another publisher, or take over from a dead one".to_owned());
+    }
+    let rules = Rules {
+        replace: policy.replace,
+        draft,
+    };
+    let mut assets = Vec::new();
+    for asset in &shipment.assets {
+        let outcome = match need(asset, &kept, rules, &std::collections::BTreeSet::new())? {
+            None => AssetOutcome::Kept,
+            Some(super::send::Need::Send | super::send::Need::Resend(_)) => AssetOutcome::Sent,
+            Some(_) => AssetOutcome::Replaced,
+        };
+        assets.push(AssetReport {
+            name: asset.name.clone(),
+            size: asset.size,
+            outcome,
+        });
+    }
+    actions.push("verify every digest at the host".to_owned());
+    if draft {
+        actions.push("make the release public".to_owned());
+    }
+    if policy.recheck {
+        actions.push("download everything again and compare".to_owned());
+    }
+    Ok(Published {
+        outcome: Outcome::WouldPublish,
+        tag: tag.clone(),
+        place: format!("{repository} at {}", host.host()),
+        actions,
+        assets,
+        requests: host.requests(),
+        bytes_sent: 0,
+        rechecked: 0,
+    })
+}
+
+fn require_token(host: &GitHub) -> Result<(), PublishError> {
+    let token = host.access.token.as_ref();
+    match token.filter(|token| !token.is_empty()) {
+        Some(_) => Ok(()),
+        None => Err(PublishError::NoToken(host.host())),
+    }
+}
+
+fn repository_error(host: &GitHub, failure: super::failure::Failure) -> PublishError {
+    if failure.is_not_found() {
+        return PublishError::NoRepository(host.access.repository.clone());
+    }
+    host.error("look at the repository", failure)
+}
+
+fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishError> {
+    let name = host.access.repository.clone();
+    if repository.archived {
+        return Err(PublishError::Archived(name));
+    }
+    // Tokens of apps are told no permissions here; they learn theirs from the first write.
+    match &repository.permissions {
+        Some(permissions) if !permissions.push => Err(PublishError::NoRights {
+            repository: name,
+            message: "it may read only".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn missing(shipment: &Shipment, kept: &[Kept]) -> String {
+    shipment
+        .assets
+        .iter()
+        .find(|asset| {
+            !kept
+                .iter()
+                .any(|kept| kept.name == asset.name && kept.holds(asset.size, asset.sha256))
+        })
+        .map(|asset| asset.name.clone())
+        .unwrap_or_default()
+}
+
+fn report(
+    host: &GitHub,
+    release: &Release,
+    shipment: &Shipment,
+    outcomes: &[(String, AssetOutcome)],
+    outcome: Outcome,
+) -> Published {
+    Published {
+        outcome,
+        tag: release.tag_name.clone(),
+        place: release.html_url.clone(),
+        actions: Vec::new(),
+        assets: shipment
+            .assets
+            .iter()
+            .map(|asset| AssetReport {
+                name: asset.name.clone(),
+                size: asset.size,
+                outcome: outcomes
+                    .iter()
+                    .find(|(name, _)| *name == asset.name)
+                    .map_or(AssetOutcome::Kept, |(_, outcome)| *outcome),
+            })
+            .collect(),
+        requests: host.requests(),
+        bytes_sent: host.bytes_sent(),
+        rechecked: 0,
+    }
+}
