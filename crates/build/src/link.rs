@@ -11,6 +11,7 @@ mod libraries;
 mod place;
 mod prepare;
 mod probe;
+mod sample;
 mod scan;
 
 use std::path::{Path, PathBuf};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Expectation, Finding, Flavour, Inspection, Layout, LinkSpec, Linked, PassedOver,
-    Strategy, linker,
+    Candidate, Expectation, Finding, Flavour, Input, Inspection, Layout, LinkSpec, Linked,
+    PassedOver, Strategy, linker,
 };
 
 use sysforge_plan::{Os, Task, Triplet};
@@ -19,6 +19,7 @@ use super::find;
 use super::libraries::Library;
 use super::place::{create_dir, move_into_place, sibling};
 use super::probe::{self, Answer, Prober, Refusal};
+use super::sample;
 use super::scan::Scan;
 use crate::inspect::inspect;
 use crate::{Children, Environment, ProcessError, Program};
@@ -136,7 +137,66 @@ impl Link<'_> {
                 names.join(", ")
             )));
         }
+        if matches!(candidate.strategy, Strategy::JuliaLld | Strategy::Lld) {
+            self.try_sample(candidate).await?;
+        }
         self.run(attempt, candidate, shims, &answer).await
+    }
+
+    /// Links a sample before the image: Julia ships neither the compiler's support library nor a
+    /// C library for its lld (julia#61631), and an lld that was moved may not start at all.
+    async fn try_sample(&self, candidate: &Candidate) -> Result<(), Failure> {
+        let over = |reason: String| Failure::PassedOver(format!("a sample: {reason}"));
+        let symbols = self.layout.generation.image_symbols;
+        let object = sample::object(self.job.julia.triplet, symbols, &self.scan)
+            .map_err(|error| over(error.to_string()))?;
+        let dir = self.work_dir.join("sample");
+        create_dir(&dir).map_err(Failure::Final)?;
+        let input = dir.join("sample.o");
+        let write = |source| LinkError::Io {
+            what: "write",
+            path: input.clone(),
+            source,
+        };
+        std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
+        let output = dir.join(&self.job.name);
+        let mut spec = self.spec(candidate, output.clone(), None).await;
+        spec.inputs = vec![Input {
+            path: input.clone(),
+            archive: false,
+        }];
+        spec.exports = None;
+        let (program, leading) = words(candidate)?;
+        let program = Program::new(
+            program,
+            self.environment_of(candidate),
+            dir.join("link.log"),
+        )
+        .args(leading)
+        .args(spec.arguments(candidate.flavour))
+        .directory(&self.work_dir)
+        .timeout(Some(probe::PATIENCE));
+        if let Err(error) = self.children.run(&program, self.task).await {
+            let said = error
+                .evidence()
+                .map(|e| e.tail.join("\n"))
+                .unwrap_or_default();
+            let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
+            let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
+            return match undefined.as_slice() {
+                // The real link fails in the same way, and with a better message.
+                _ if hopeless => Ok(()),
+                [] => Err(over(error.to_string())),
+                names => Err(over(format!("{} would stay undefined", names.join(", ")))),
+            };
+        }
+        let image = inspect(&output).map_err(|error| over(error.to_string()))?;
+        let mut wanted = self.expectation(candidate);
+        wanted.restricted = false;
+        image.verify(&wanted).map_err(|findings| {
+            let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            over(findings.join("; "))
+        })
     }
 
     async fn run(
@@ -153,10 +213,7 @@ impl Link<'_> {
             0 => self.job.log.clone(),
             n => self.job.log.with_extension(format!("{n}.log")),
         };
-        let (program, leading) = candidate
-            .command
-            .split_first()
-            .ok_or_else(|| Failure::PassedOver("the command is empty".to_owned()))?;
+        let (program, leading) = words(candidate)?;
         let program = Program::new(program, self.environment_of(candidate), &log)
             .args(leading)
             .args(spec.arguments(candidate.flavour))
@@ -430,4 +487,10 @@ impl Link<'_> {
             }),
         }
     }
+}
+
+/// A candidate's program and its leading arguments.
+fn words(candidate: &Candidate) -> Result<(&String, &[String]), Failure> {
+    let words = candidate.command.split_first();
+    words.ok_or_else(|| Failure::PassedOver("the command is empty".to_owned()))
 }
