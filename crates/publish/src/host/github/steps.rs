@@ -237,11 +237,15 @@ async fn work(
                 }
                 return Ok(Worked::Otherwise);
             };
-            let rechecked = if policy.recheck {
-                recheck(host, shipment, &public, reporter).await?
-            } else {
-                0
-            };
+            let (rechecked, ()) = tokio::try_join!(
+                async {
+                    match policy.recheck {
+                        true => recheck(host, shipment, &public, reporter).await,
+                        false => Ok(0),
+                    }
+                },
+                clear_drafts(host, &public),
+            )?;
             Ok(Worked::Done(Box::new(Published {
                 rechecked,
                 ..report(host, &public, shipment, &outcomes, Outcome::Published)
@@ -304,6 +308,15 @@ async fn under_lease(
         .await
         .map_err(|failure| host.error("delete a second draft", failure))?;
     Ok(Some(outcomes))
+}
+
+/// Deletes drafts of the tag that publishers which are dead by now left behind.
+async fn clear_drafts(host: &GitHub, public: &Release) -> Result<(), PublishError> {
+    let fail = |failure| host.error("delete a second draft", failure);
+    let drafts = host.drafts(&public.tag_name).await.map_err(fail)?;
+    let left = drafts.iter().filter(|draft| is_marked(draft));
+    let left: Vec<_> = left.map(|draft| draft.id).collect();
+    host.clear(&left).await.map_err(fail)
 }
 
 async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError> {

@@ -1,6 +1,6 @@
 """PyGithub, a client that knows nothing of Sysforge, against the fake GitHub.
 
-Usage: pygithub.py API_URL REPOSITORY
+Usage: by_pygithub.py API_URL REPOSITORY
 """
 
 import pathlib

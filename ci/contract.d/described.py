@@ -1,7 +1,7 @@
 """Makes recorded requests of a Prism mock server, which checks them against GitHub's API
 description.
 
-Usage: requests.py RECORD.jsonl PRISM_URL
+Usage: described.py RECORD.jsonl PRISM_URL
 
 Requests outside the slice of the description (downloads from the storage service) are counted, and
 so is every request that Prism turns away.
