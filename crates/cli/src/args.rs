@@ -1,5 +1,7 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
+mod release;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
+
+pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -164,6 +168,10 @@ pub(crate) enum Command {
     /// Show and clean the store of Julias and toolchains
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Send the images to a release: GitHub's, or a plain folder
+    Publish(PublishArgs),
+    /// Install the image of a release that fits this machine
+    Install(InstallArgs),
 }
 
 /// Which builds of the plan.
@@ -188,6 +196,11 @@ pub(crate) struct Driving {
     /// The C compiler or linker, with arguments if need be [default: found by itself]
     #[arg(long, value_name = "COMMAND", env = "JULIA_CC")]
     pub(crate) cc: Option<String>,
+
+    /// Ways to come by a linker, of which the first that works is used [default: all, in the
+    /// order that `sysforge plan` shows]
+    #[arg(long, value_name = "STRATEGY", value_delimiter = ',')]
+    pub(crate) linker: Vec<Strategy>,
 
     /// Code-generation threads of Julia 1.9 and later [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -249,16 +262,6 @@ pub(crate) struct LinkArgs {
     /// The version of that Julia, where its folder does not tell
     #[arg(long, value_name = "VERSION", requires = "triplet")]
     pub(crate) julia_version: Option<JuliaVersion>,
-
-    /// Ways to come by a linker, of which the first that works is used [default: all, in the
-    /// order that `sysforge plan` shows]
-    #[arg(
-        long,
-        value_name = "STRATEGY",
-        value_delimiter = ',',
-        conflicts_with = "cc"
-    )]
-    pub(crate) linker: Vec<Strategy>,
 
     /// Functions to export beside those that Julia looks up and the @ccallable ones
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "out")]

@@ -75,6 +75,12 @@ pub(crate) enum CliError {
     /// There is no tool cache to add to.
     #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
     NoToolCache,
+    /// No repository to publish to.
+    #[error("it is not known which repository to publish to")]
+    NoRepository,
+    /// No tag to publish under.
+    #[error("it is not known which tag to publish under: the project has no version")]
+    NoTag,
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -107,6 +113,10 @@ impl Explain for CliError {
             }
             Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
             Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
+            Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
+                 with `--to dir:PATH`"
+                .to_owned(),
+            Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::CannotBuild => {

@@ -9,7 +9,7 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, check, inputs, probe};
+use sysforge_build::{Context, WorkDir, check, inputs, probe, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::generation::Generation;
@@ -18,7 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
-use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Sha256, Step, statements};
+use sysforge_plan::{JuliaFacts, Os, Plan, Receipt, Request, Sha256, Step, Triplet, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -111,7 +111,7 @@ async fn answer(
 }
 
 /// The `julia` on the search path.
-fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
+pub(crate) fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
     let path = session.environment.get("PATH").unwrap_or_default();
     let name = format!("julia{}", std::env::consts::EXE_SUFFIX);
     std::env::split_paths(path)
@@ -120,7 +120,8 @@ fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
         .ok_or(CliError::NoSystemJulia)
 }
 
-async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
+/// Asks a Julia about itself.
+pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
     let Session {
         environment,
         children,
@@ -317,18 +318,12 @@ impl<'a> Forge<'a> {
         self.context
             .work
             .forget(&["link.json", "check.json", &name])?;
-        let linker = match &self.driving.cc {
-            Some(words) => {
-                LinkerChoice::parse(words, self.build.triplet.os()).map_err(CliError::Compiler)?
-            }
-            None => LinkerChoice::Auto,
-        };
         let job = LinkJob {
             objects: vec![emitted.object],
             output: self.image(),
             name: name.clone(),
             julia: self.context.julia.clone(),
-            linker,
+            linker: linker(&self.driving)?,
             strip: self.build.settings.strip || self.driving.strip,
             exports: Vec::new(),
             environment: self.context.environment.clone(),
@@ -395,6 +390,7 @@ impl<'a> Forge<'a> {
         let Checked { check, timings } = work.recorded("check")?;
         let plan = &self.planned.plan;
         let inputs_digest = self.planned.inputs_digest(self.build)?;
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -406,7 +402,7 @@ impl<'a> Forge<'a> {
             targets: Targets {
                 tier: self.build.cpu.tier.clone(),
                 requested: self.build.cpu.target.clone(),
-                held: None,
+                held: targets,
             },
             packages: plan.closure.clone(),
             statements: emitted.statements,
@@ -438,6 +434,17 @@ impl<'a> Forge<'a> {
         self.record_check(&record)?;
         self.finish_packing(packing).await
     }
+}
+
+/// Which linker the user asked for.
+pub(crate) fn linker(driving: &Driving) -> Result<LinkerChoice, CliError> {
+    let host = Session::host().map_or(Os::Linux, Triplet::os);
+    Ok(match &driving.cc {
+        // Named for this one call, it comes before what JULIA_CC says.
+        _ if !driving.linker.is_empty() => LinkerChoice::Only(driving.linker.clone()),
+        Some(words) => LinkerChoice::parse(words, host)?,
+        None => LinkerChoice::Auto,
+    })
 }
 
 /// What the check leaves for packing.

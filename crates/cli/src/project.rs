@@ -55,6 +55,11 @@ pub(crate) fn read(
     Ok(ProjectFiles { folder, inputs })
 }
 
+/// The folder of the project in `given`, or in the current directory or above.
+pub(crate) fn folder(given: Option<&Path>) -> Result<PathBuf, CliError> {
+    Ok(find(given)?.0)
+}
+
 /// What the project says about the Julia that it wants.
 pub(crate) fn julia_of(session: &Session) -> Result<ProjectJulia, Failure> {
     let project = session.global.project.as_deref();

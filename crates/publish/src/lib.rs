@@ -1,1 +1,25 @@
-//! publish
+//! Sending images to a release host, and installing from one.
+//!
+//! Architecture invariants: this room talks to a host's API, reads the dist directory and writes
+//! what it installs, and nowhere else. It reads no environment variable and prints nothing: the
+//! token, the addresses and the repository come in as values, what happens goes out as events.
+//! Nothing is public before every byte of it is verified at the host, and nothing is lost when
+//! Sysforge is killed: the next run finishes.
+
+pub mod archive;
+pub mod dist;
+pub mod documents;
+pub mod error;
+mod fetch;
+pub mod host;
+pub mod install;
+mod local;
+pub mod report;
+pub mod secret;
+pub mod shipment;
+
+pub use dist::Dist;
+pub use error::PublishError;
+pub use report::{AssetOutcome, Outcome, Published};
+pub use secret::Secret;
+pub use shipment::{Origin, Shipment};

@@ -8,6 +8,7 @@
 )]
 
 pub mod archives;
+pub mod github;
 pub mod keys;
 pub mod mirror_dir;
 pub mod server;

@@ -103,6 +103,19 @@ fn say_result(
             None,
         );
     }
+    let targets = &receipt.targets;
+    let requested = targets.requested.split(';').count();
+    if let Some(held) = targets.held.as_ref().filter(|held| held.len() < requested) {
+        terminal.warning(
+            &format!(
+                "of the {requested} CPU targets that were asked for, Julia put only {} into the \
+                 image: {}",
+                held.len(),
+                held.join(";")
+            ),
+            Some("the image runs wherever that target does; `cpu` may also be a list, for one image each"),
+        );
+    }
     let residuals = match receipt.check.residuals.len() {
         0 => "nothing left to compile".to_owned(),
         1 => "1 statement left to compile".to_owned(),

@@ -4,9 +4,11 @@ mod bench;
 mod build;
 mod cache;
 mod doctor;
+mod install;
 mod julia;
 mod link;
 mod plan;
+mod publish;
 mod steps;
 mod toolchain;
 
@@ -29,5 +31,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Toolchain(command) => toolchain::run(command, session).await,
         Command::Doctor(platform) => doctor::run(platform, session).await,
         Command::Cache(command) => cache::run(command, session).await,
+        Command::Publish(args) => publish::run(args, session).await,
+        Command::Install(args) => install::run(args, session).await,
     }
 }

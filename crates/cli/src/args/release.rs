@@ -1,0 +1,101 @@
+//! What can be typed after `publish` and `install`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `publish`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PublishArgs {
+    /// Where to: `github`, or `dir:PATH` for a static site or a shared file system
+    #[arg(long, value_name = "HOST", default_value = "github")]
+    pub(crate) to: String,
+
+    /// The folder with the archives and receipts [default: dist in the project]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dist: Option<PathBuf>,
+
+    /// The tag of the release [default: the tag that was pushed, or `v` and the project's version]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+
+    /// The repository [default: $GITHUB_REPOSITORY]
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub(crate) repository: Option<String>,
+
+    /// The commit or branch to tag if the tag does not exist [default: $GITHUB_SHA]
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) target: Option<String>,
+
+    /// The address that the folder of `--to dir:PATH` will have, for Artifacts.toml and notes
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+
+    /// Replace files that are there with other bytes
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Print what would happen, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Check that the token may publish, and do nothing; for the start of a workflow
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) preflight: bool,
+
+    /// Do not download everything again at the end; for workflows that verify in a job of their own
+    #[arg(long)]
+    pub(crate) no_recheck: bool,
+}
+
+/// Arguments of `install`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct InstallArgs {
+    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
+    #[arg(value_name = "SOURCE", required = true)]
+    pub(crate) source: Option<String>,
+
+    /// The image, if the release has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) activation: Activation,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<InstallCommand>,
+}
+
+/// How an installed image is used. Without any of these, the command that does is printed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Activation {
+    /// Write a script that starts Julia with the image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) launcher: Option<PathBuf>,
+
+    /// Link a juliaup channel, so that `julia +CHANNEL` starts with the image
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) juliaup: Option<String>,
+
+    /// Print NAME=VALUE lines for a Dockerfile or a CI step
+    #[arg(long)]
+    pub(crate) env: bool,
+}
+
+/// What to do with installed images.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum InstallCommand {
+    /// Show the installed images
+    List,
+    /// Install the newest releases of installed images
+    Upgrade {
+        /// The image's name or build identifier [default: all]
+        image: Option<String>,
+    },
+    /// Remove an installed image
+    Remove {
+        /// The image's name or build identifier
+        image: String,
+    },
+}

@@ -1,0 +1,232 @@
+//! `sysforge publish`: the images of a dist directory become a release.
+
+use std::path::PathBuf;
+
+use sysforge_publish::host::dir;
+use sysforge_publish::host::github::steps::{self, Policy};
+use sysforge_publish::host::github::{Access, GitHub, Timing};
+use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
+use sysforge_publish::shipment::Destination;
+use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
+
+use crate::args::PublishArgs;
+use crate::failure::{CliError, Failure, Outcome};
+use crate::project;
+use crate::session::{Session, absolute};
+
+/// Where to publish.
+enum To {
+    GitHub,
+    Dir(PathBuf),
+}
+
+pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let to = destination(&args.to)?;
+    let folder = match &args.dist {
+        Some(folder) => absolute(folder),
+        None => project::folder(session.global.project.as_deref())?.join("dist"),
+    };
+    let report = match to {
+        To::GitHub => to_github(args, session, &folder).await?,
+        To::Dir(root) => to_dir(args, session, &folder, &root).await?,
+    };
+    if session.global.json {
+        session.terminal.json(&report);
+    } else {
+        session.terminal.data(&text(&report));
+    }
+    Ok(())
+}
+
+fn destination(text: &str) -> Result<To, Failure> {
+    match text.split_once(':') {
+        None if text == "github" => Ok(To::GitHub),
+        Some(("dir", path)) if !path.is_empty() => Ok(To::Dir(absolute(path.as_ref()))),
+        _ => Err(PublishError::Address(text.to_owned()).into()),
+    }
+}
+
+async fn to_github(
+    args: &PublishArgs,
+    session: &Session,
+    folder: &std::path::Path,
+) -> Result<Published, Failure> {
+    let repository = args
+        .repository
+        .clone()
+        .or_else(|| variable(session, "GITHUB_REPOSITORY"))
+        .ok_or(CliError::NoRepository)?;
+    let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+    let tag = tag(args, session, folder).await?;
+    if args.preflight {
+        return Ok(steps::preflight(&host, &tag).await?);
+    }
+    let dist = Dist::read(folder).await?;
+    let origin = origin(session, &repository);
+    let shipment = Shipment::prepare(&dist, &host.destination(&tag), &origin).await?;
+    let policy = Policy {
+        replace: args.replace,
+        dry_run: args.dry_run,
+        recheck: !args.no_recheck,
+        target: args
+            .target
+            .clone()
+            .or_else(|| variable(session, "GITHUB_SHA")),
+        state: folder.join(".sysforge"),
+    };
+    Ok(steps::publish(&host, &shipment, &policy, &session.reporter).await?)
+}
+
+async fn to_dir(
+    args: &PublishArgs,
+    session: &Session,
+    folder: &std::path::Path,
+    root: &std::path::Path,
+) -> Result<Published, Failure> {
+    let tag = tag(args, session, folder).await?;
+    let dist = Dist::read(folder).await?;
+    // The address that a site will have is not known here, so what it is asked for decides.
+    let base = args.base_url.clone().unwrap_or_default();
+    let base = base.trim_end_matches('/');
+    let destination = Destination {
+        base: if base.is_empty() {
+            String::new()
+        } else {
+            format!("{base}/{tag}/")
+        },
+        source: match base {
+            "" => format!("{}@{tag}", root.display()),
+            base => format!("{base}@{tag}"),
+        },
+        file_limit: u64::MAX,
+        count_limit: usize::MAX,
+        tag,
+    };
+    let repository = variable(session, "GITHUB_REPOSITORY").unwrap_or_default();
+    let origin = origin(session, &repository);
+    let shipment = Shipment::prepare(&dist, &destination, &origin).await?;
+    let policy = dir::Policy {
+        replace: args.replace,
+        dry_run: args.dry_run,
+    };
+    Ok(dir::publish(root, &shipment, policy, &session.reporter).await?)
+}
+
+/// The tag: as named, as pushed, or `v` and the version of the project.
+async fn tag(
+    args: &PublishArgs,
+    session: &Session,
+    folder: &std::path::Path,
+) -> Result<String, Failure> {
+    if let Some(tag) = &args.tag {
+        return Ok(tag.clone());
+    }
+    if variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag")
+        && let Some(tag) = variable(session, "GITHUB_REF_NAME")
+    {
+        return Ok(tag);
+    }
+    if args.preflight {
+        return Ok(String::new());
+    }
+    let dist = Dist::read(folder).await?;
+    let mut versions = dist
+        .builds
+        .iter()
+        .filter_map(|build| build.receipt.project_version.clone());
+    versions
+        .next()
+        .map(|version| format!("v{version}"))
+        .ok_or_else(|| CliError::NoTag.into())
+}
+
+/// An environment variable that is set to something.
+pub(crate) fn variable(session: &Session, name: &str) -> Option<String> {
+    let value = session.environment.get(name)?.to_str()?.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// How to reach GitHub, as Actions and `gh` say it: github.com, or Enterprise.
+pub(crate) fn access(session: &Session, repository: &str) -> Result<Access, Failure> {
+    let api = variable(session, "GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
+    let api: url::Url = api.parse().map_err(|_| PublishError::Address(api))?;
+    let web = match variable(session, "GITHUB_SERVER_URL") {
+        Some(web) => web.parse().map_err(|_| PublishError::Address(web))?,
+        None if api.as_str().trim_end_matches('/') == API => WEB
+            .parse()
+            .map_err(|_| PublishError::Address(WEB.to_owned()))?,
+        // Enterprise serves its pages where it serves its API.
+        None => api
+            .join("/")
+            .map_err(|_| PublishError::Address(api.to_string()))?,
+    };
+    let token = variable(session, "GITHUB_TOKEN").or_else(|| variable(session, "GH_TOKEN"));
+    let extra_roots = match variable(session, "SSL_CERT_FILE") {
+        Some(path) => vec![std::fs::read(&path).map_err(|source| CliError::Unreadable {
+            path: path.into(),
+            source,
+        })?],
+        None => Vec::new(),
+    };
+    Ok(Access {
+        api,
+        web,
+        repository: repository.to_owned(),
+        token: token.map(|token| Secret::new(&token)),
+        extra_roots,
+    })
+}
+
+const API: &str = "https://api.github.com";
+const WEB: &str = "https://github.com";
+
+/// Where the images come from, as far as Actions says.
+fn origin(session: &Session, repository: &str) -> Origin {
+    let variable = |name| variable(session, name);
+    let server = variable("GITHUB_SERVER_URL");
+    let at = |rest: &str| server.as_ref().map(|server| format!("{server}/{rest}"));
+    Origin {
+        source: server
+            .as_ref()
+            .filter(|_| !repository.is_empty())
+            .map(|server| format!("{server}/{repository}")),
+        commit: variable("GITHUB_SHA"),
+        builder: variable("GITHUB_WORKFLOW_REF").and_then(|workflow| at(&workflow)),
+        run: variable("GITHUB_RUN_ID")
+            .and_then(|run| at(&format!("{repository}/actions/runs/{run}"))),
+    }
+}
+
+fn text(report: &Published) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let (tag, place) = (&report.tag, &report.place);
+    let would = report.outcome == Result_::WouldPublish;
+    for action in &report.actions {
+        let _ = writeln!(text, "would {action}");
+    }
+    for asset in &report.assets {
+        let what = match (asset.outcome, would) {
+            (AssetOutcome::Sent, false) => "sent",
+            (AssetOutcome::Kept, false) => "there already",
+            (AssetOutcome::Replaced, false) => "replaced",
+            (AssetOutcome::Sent, true) => "would send",
+            (AssetOutcome::Kept, true) => "is there already",
+            (AssetOutcome::Replaced, true) => "would replace",
+        };
+        let size = sysforge_publish::documents::notes::size(asset.size);
+        let _ = writeln!(text, "{what:>16}  {size:>10}  {}", asset.name);
+    }
+    let _ = match report.outcome {
+        Result_::Published => writeln!(
+            text,
+            "published {tag} at {place} ({} files checked again)",
+            report.rechecked
+        ),
+        Result_::Unchanged => writeln!(text, "{tag} is public already at {place}"),
+        Result_::WouldPublish => writeln!(text, "nothing was done (--dry-run): {tag} at {place}"),
+        Result_::Ready => writeln!(text, "the token may publish to {place}"),
+    };
+    text
+}

@@ -1,0 +1,287 @@
+//! The release index: one JSON document beside the images of a release, merged from the receipts
+//! of all builds. Whoever installs reads this and nothing else before deciding what to download.
+//!
+//! It says what lies where, how large it is and what its digest is; choosing an image is decided
+//! in [`choose`], how hosts rename files in [`asset_name`].
+
+pub mod asset_name;
+pub mod choose;
+pub mod cpu;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::build_id::BuildId;
+use crate::receipt::{FileRecord, Receipt};
+
+/// The schema that this Sysforge writes. A reader refuses any other.
+pub const SCHEMA: &str = "sysforge-release/1";
+
+/// The name of the index at every host.
+pub const INDEX_NAME: &str = "sysforge-release.json";
+
+/// The name of the checksum list at every host.
+pub const SUMS_NAME: &str = "SHA256SUMS";
+
+/// The name of the list of releases that a plain host keeps beside its release folders.
+pub const SITE_NAME: &str = "sysforge-site.json";
+
+/// The schema of that list.
+pub const SITE_SCHEMA: &str = "sysforge-site/1";
+
+/// All images of one release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Sysforge release index")]
+pub struct ReleaseIndex {
+    /// Always `sysforge-release/1`.
+    pub schema: String,
+    /// The tag of the release.
+    pub tag: String,
+    /// The images, by build identifier.
+    pub images: Vec<ReleaseImage>,
+}
+
+/// One image of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseImage {
+    /// The archive that holds the image and its receipt.
+    pub archive: FileRecord,
+    /// The pieces that the archive is kept in, in order, where the host takes no file as large
+    /// as the whole. Empty where the archive lies there in one piece.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<FileRecord>,
+    /// The bill of materials (CycloneDX), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<FileRecord>,
+    /// Everything about the image.
+    pub receipt: Receipt,
+}
+
+/// The releases that a plain host keeps, newest last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Sysforge site")]
+pub struct Site {
+    /// Always `sysforge-site/1`.
+    pub schema: String,
+    /// The tags, each the name of a folder; what is installed when nobody names one is the last.
+    pub tags: Vec<String>,
+}
+
+/// An index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// It is not an index at all.
+    #[error("not a Sysforge release index")]
+    Malformed(#[source] serde_json::Error),
+    /// It was written by another Sysforge.
+    #[error("the release index has the schema `{0}`, and this Sysforge reads `{SCHEMA}`")]
+    Schema(String),
+    /// A name in it would lead out of the folder it is for.
+    #[error("the release index names the file `{0}`, which is no plain file name")]
+    Name(String),
+}
+
+impl ReleaseImage {
+    /// The build identifier.
+    #[must_use]
+    pub fn build_id(&self) -> &BuildId {
+        &self.receipt.build_id
+    }
+
+    /// What has to be fetched for this image, in order: the archive, or its pieces.
+    #[must_use]
+    pub fn pieces(&self) -> &[FileRecord] {
+        if self.parts.is_empty() {
+            std::slice::from_ref(&self.archive)
+        } else {
+            &self.parts
+        }
+    }
+}
+
+impl ReleaseIndex {
+    /// The index of these images, in the order of their build identifiers, so that the same
+    /// images always give the same bytes.
+    #[must_use]
+    pub fn new(tag: &str, mut images: Vec<ReleaseImage>) -> Self {
+        images.sort_by(|a, b| a.build_id().cmp(b.build_id()));
+        Self {
+            schema: SCHEMA.to_owned(),
+            tag: tag.to_owned(),
+            images,
+        }
+    }
+
+    /// The index as it is written: indented JSON with a final line end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads an index. Unknown fields are passed over, so that a later Sysforge may add some.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no index, one of another schema, or names files that are no plain names.
+    pub fn from_json(text: &str) -> Result<Self, IndexError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let head: Head = serde_json::from_str(text).map_err(IndexError::Malformed)?;
+        if head.schema != SCHEMA {
+            return Err(IndexError::Schema(head.schema));
+        }
+        let index: Self = serde_json::from_str(text).map_err(IndexError::Malformed)?;
+        let bad = index
+            .images
+            .iter()
+            .flat_map(|image| {
+                [&image.archive.name, &image.receipt.image.name]
+                    .into_iter()
+                    .chain(image.parts.iter().map(|part| &part.name))
+                    .chain(image.sbom.iter().map(|sbom| &sbom.name))
+            })
+            .find(|name| !is_plain_name(name));
+        match bad {
+            Some(name) => Err(IndexError::Name(name.clone())),
+            None => Ok(index),
+        }
+    }
+
+    /// The JSON Schema of indexes, for those who read them with other tools.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// Whether `name` is a plain file name on every system: no path, no device, nothing hidden.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('.')
+        && !name
+            .chars()
+            .any(|c| matches!(c, '/' | '\\' | ':' | '\0') || c.is_control())
+}
+
+/// Whether `tag` can name a release on every host: like a file name, but `/` may separate parts.
+#[must_use]
+pub fn is_good_tag(tag: &str) -> bool {
+    !tag.is_empty()
+        && tag.len() <= 200
+        && tag.split('/').all(is_plain_name)
+        && !tag
+            .chars()
+            .any(|c| c.is_whitespace() || "~^?*[\"<>|".contains(c))
+        && !tag.contains("..")
+        && !tag.contains("@{")
+        && !tag.ends_with('.')
+        && !tag.starts_with('-')
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+    use crate::julia::JuliaBuild;
+    use crate::platform::Triplet;
+    use crate::receipt::{
+        CheckRecord, JuliaOrigin, LinkRecord, StatementCounts, Targets, ToolRecord,
+    };
+    use crate::version::JuliaVersion;
+
+    /// An image as the tests of this room need it.
+    pub(crate) fn image(
+        triplet: &str,
+        julia: &str,
+        tier: Option<&str>,
+        requested: &str,
+    ) -> ReleaseImage {
+        let triplet: Triplet = triplet.parse().unwrap();
+        let version: JuliaVersion = julia.parse().unwrap();
+        let build_id = BuildId::new("demo", &version, triplet, tier);
+        let file = |name: String| FileRecord {
+            name,
+            size: 3,
+            sha256: Sha256::new([7; 32]),
+        };
+        ReleaseImage {
+            archive: file(format!("{build_id}.tar.gz")),
+            parts: Vec::new(),
+            sbom: None,
+            receipt: Receipt {
+                schema: crate::receipt::SCHEMA.to_owned(),
+                image: file(format!("{build_id}.so")),
+                name: "demo".to_owned(),
+                project_version: None,
+                julia: JuliaBuild {
+                    version,
+                    commit: String::new(),
+                    triplet,
+                },
+                julia_origin: JuliaOrigin::Given,
+                targets: Targets {
+                    tier: tier.map(str::to_owned),
+                    requested: requested.to_owned(),
+                    held: None,
+                },
+                packages: Vec::new(),
+                statements: StatementCounts::default(),
+                check: CheckRecord::default(),
+                link: LinkRecord::default(),
+                timings: Vec::new(),
+                tool: ToolRecord {
+                    name: "sysforge".to_owned(),
+                    version: "0.1.0".to_owned(),
+                    recipe: 1,
+                },
+                inputs_digest: Sha256::new([1; 32]),
+                build_id,
+            },
+        }
+    }
+
+    #[test]
+    fn an_index_reads_back_and_is_in_order_whatever_the_order_of_the_runners() {
+        let linux = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        let mac = image("aarch64-apple-darwin", "1.12.7", None, "generic");
+        let one = ReleaseIndex::new("v1", vec![linux.clone(), mac.clone()]);
+        let other = ReleaseIndex::new("v1", vec![mac, linux]);
+        assert_eq!(one.to_json(), other.to_json());
+        assert_eq!(ReleaseIndex::from_json(&one.to_json()).unwrap(), one);
+    }
+
+    #[test]
+    fn an_index_of_another_schema_is_refused() {
+        let error = ReleaseIndex::from_json(r#"{"schema":"sysforge-release/9"}"#).unwrap_err();
+        assert!(error.to_string().contains("sysforge-release/9"), "{error}");
+    }
+
+    #[test]
+    fn an_index_that_names_a_path_is_refused() {
+        let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        image.receipt.image.name = "../../.bashrc".to_owned();
+        let text = ReleaseIndex::new("v1", vec![image]).to_json();
+        assert!(matches!(
+            ReleaseIndex::from_json(&text),
+            Err(IndexError::Name(_))
+        ));
+    }
+
+    #[test]
+    fn tags_are_those_that_git_and_every_file_system_take() {
+        for good in ["v1.0.0", "images/v1", "1.5.3+2"] {
+            assert!(is_good_tag(good), "{good}");
+        }
+        for bad in [
+            "", "a b", "../v1", "v1/..", "-v", "v1.", "a//b", "a\\b", "v1@{0}",
+        ] {
+            assert!(!is_good_tag(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Choosing the image that fits a machine, and saying why each other one does not.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use super::cpu::{self, Cpu, Need};
+use super::{ReleaseImage, ReleaseIndex};
+use crate::julia::JuliaBuild;
+use crate::platform::Triplet;
+use crate::version::JuliaVersion;
+
+/// The machine that an image is chosen for.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Its own platform.
+    pub triplet: Triplet,
+    /// Its CPU.
+    pub cpu: Cpu,
+    /// The Julia that is to run the image. `None` if there is none: the newest Julia that an
+    /// image is there for is chosen, and has to be got.
+    pub julia: Option<JuliaBuild>,
+    /// The image's name, if the release has images of several and one was asked for.
+    pub name: Option<String>,
+}
+
+/// Why an image is not the one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// It is another image than the one asked for.
+    Name(String),
+    /// It is for another platform.
+    Platform(Triplet),
+    /// It is for another version of Julia.
+    Version(JuliaVersion),
+    /// It is for the same version of Julia, but another build of it.
+    Commit(String),
+    /// It needs another CPU.
+    Cpu(Need),
+    /// It would run, but another suits this machine better.
+    Worse,
+}
+
+/// What was chosen.
+#[derive(Debug)]
+pub struct Choice<'a> {
+    /// The image that fits, if one does.
+    pub image: Option<&'a ReleaseImage>,
+    /// All others, with the reason of each.
+    pub others: Vec<(&'a ReleaseImage, Misfit)>,
+}
+
+/// Chooses the best image of `index` for `machine`: of those that run on it, the newest Julia
+/// (where there is a choice), then the highest CPU tier.
+#[must_use]
+pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> Choice<'a> {
+    let mut fitting = Vec::new();
+    let mut others = Vec::new();
+    for image in &index.images {
+        match misfit(image, machine) {
+            None => fitting.push(image),
+            Some(reason) => others.push((image, reason)),
+        }
+    }
+    fitting.sort_by_cached_key(|image| Reverse(rank(image)));
+    let mut fitting = fitting.into_iter();
+    let image = fitting.next();
+    others.extend(fitting.map(|image| (image, Misfit::Worse)));
+    others.sort_by(|a, b| a.0.build_id().cmp(b.0.build_id()));
+    Choice { image, others }
+}
+
+/// Why `image` cannot be used on `machine`, if it cannot.
+#[must_use]
+pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
+    let receipt = &image.receipt;
+    let need = cpu::need(receipt.targets.tier.as_deref(), &receipt.targets.requested);
+    if machine
+        .name
+        .as_ref()
+        .is_some_and(|name| *name != receipt.name)
+    {
+        return Some(Misfit::Name(receipt.name.clone()));
+    }
+    // What counts is the platform of the Julia: an x86_64 Julia runs on Apple silicon and on
+    // Windows on ARM too.
+    let triplet = machine
+        .julia
+        .as_ref()
+        .map_or(machine.triplet, |julia| julia.triplet);
+    if receipt.julia.triplet != triplet {
+        return Some(Misfit::Platform(receipt.julia.triplet));
+    }
+    if let Some(julia) = &machine.julia {
+        if receipt.julia.version != julia.version {
+            return Some(Misfit::Version(receipt.julia.version.clone()));
+        }
+        if receipt.julia.commit != julia.commit {
+            return Some(Misfit::Commit(receipt.julia.commit.clone()));
+        }
+    }
+    (!machine.cpu.has(&need)).then_some(Misfit::Cpu(need))
+}
+
+fn rank(image: &ReleaseImage) -> (bool, JuliaVersion, u8) {
+    let receipt = &image.receipt;
+    let level = match cpu::need(receipt.targets.tier.as_deref(), &receipt.targets.requested) {
+        Need::Any => 0,
+        Need::Level(level) => level,
+        Need::Named(_) => u8::MAX,
+    };
+    let released = !receipt.julia.version.is_prerelease();
+    (released, receipt.julia.version.clone(), level)
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "is the image `{name}`"),
+            Self::Platform(triplet) => write!(f, "is for {triplet}"),
+            Self::Version(version) => write!(f, "is for Julia {version}"),
+            Self::Commit(commit) if commit.is_empty() => {
+                f.write_str("is for a distribution's build of this Julia")
+            }
+            Self::Commit(commit) => {
+                let short: String = commit.chars().take(10).collect();
+                write!(f, "is for another build of this Julia (commit {short})")
+            }
+            Self::Cpu(need) => write!(f, "needs {need}"),
+            Self::Worse => f.write_str("would run, but the chosen one suits this machine better"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::image;
+    use super::*;
+
+    fn machine(julia: Option<(&str, &str)>, level: u8) -> Machine {
+        Machine {
+            triplet: Triplet::X86_64_LINUX_GNU,
+            cpu: Cpu {
+                name: None,
+                level: Some(level),
+            },
+            julia: julia.map(|(version, triplet)| JuliaBuild {
+                version: version.parse().unwrap(),
+                commit: String::new(),
+                triplet: triplet.parse().unwrap(),
+            }),
+            name: None,
+        }
+    }
+
+    fn index() -> ReleaseIndex {
+        ReleaseIndex::new(
+            "v1",
+            vec![
+                image("x86_64-linux-gnu", "1.11.9", None, "generic"),
+                image("x86_64-linux-gnu", "1.12.7", None, "generic"),
+                image("x86_64-linux-gnu", "1.12.7", Some("x86-64-v3"), "x86-64-v3"),
+                image("x86_64-linux-gnu", "1.13.0-rc1", None, "generic"),
+                image("aarch64-apple-darwin", "1.12.7", None, "generic"),
+            ],
+        )
+    }
+
+    fn chosen(machine: &Machine) -> Option<String> {
+        let index = index();
+        choose(&index, machine)
+            .image
+            .map(|image| image.build_id().to_string())
+    }
+
+    #[test]
+    fn the_julia_at_hand_decides() {
+        assert_eq!(
+            chosen(&machine(Some(("1.11.9", "x86_64-linux-gnu")), 1)).as_deref(),
+            Some("demo-julia1.11.9-x86_64-linux-gnu")
+        );
+        assert_eq!(
+            chosen(&machine(Some(("1.11.8", "x86_64-linux-gnu")), 1)),
+            None
+        );
+    }
+
+    #[test]
+    fn without_a_julia_the_newest_release_is_chosen_and_the_highest_tier_that_runs() {
+        assert_eq!(
+            chosen(&machine(None, 3)).as_deref(),
+            Some("demo-julia1.12.7-x86_64-linux-gnu-x86-64-v3")
+        );
+        assert_eq!(
+            chosen(&machine(None, 2)).as_deref(),
+            Some("demo-julia1.12.7-x86_64-linux-gnu")
+        );
+    }
+
+    #[test]
+    fn an_emulated_julia_gets_the_image_of_its_own_platform() {
+        let mut mac = machine(Some(("1.12.7", "aarch64-apple-darwin")), 1);
+        mac.triplet = "x86_64-apple-darwin".parse().unwrap();
+        assert_eq!(
+            chosen(&mac).as_deref(),
+            Some("demo-julia1.12.7-aarch64-apple-darwin")
+        );
+    }
+
+    #[test]
+    fn another_build_of_the_same_version_never_fits() {
+        let mut built = machine(Some(("1.12.7", "x86_64-linux-gnu")), 3);
+        if let Some(julia) = &mut built.julia {
+            julia.commit = "5a8a8e1f0e".to_owned();
+        }
+        let index = index();
+        let choice = choose(&index, &built);
+        assert!(choice.image.is_none());
+        assert!(
+            choice
+                .others
+                .iter()
+                .any(|(_, reason)| matches!(reason, Misfit::Commit(_)))
+        );
+    }
+
+    #[test]
+    fn every_other_image_is_answered_for() {
+        let index = index();
+        let choice = choose(&index, &machine(Some(("1.12.7", "x86_64-linux-gnu")), 2));
+        let reasons: Vec<_> = choice
+            .others
+            .iter()
+            .map(|(image, reason)| format!("{} {reason}", image.build_id()))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                "demo-julia1.11.9-x86_64-linux-gnu is for Julia 1.11.9",
+                "demo-julia1.12.7-aarch64-apple-darwin is for aarch64-apple-darwin",
+                "demo-julia1.12.7-x86_64-linux-gnu-x86-64-v3 needs a CPU of the level x86-64-v3",
+                "demo-julia1.13.0-rc1-x86_64-linux-gnu is for Julia 1.13.0-rc1",
+            ]
+        );
+    }
+}

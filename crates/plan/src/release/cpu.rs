@@ -1,0 +1,142 @@
+//! Whether a CPU can run an image: what its CPU targets ask for at least, and what a machine has.
+
+/// What a machine's CPU is able to do, as far as choosing an image goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cpu {
+    /// The LLVM name, as Julia's `Sys.CPU_NAME` says it, where it is known.
+    pub name: Option<String>,
+    /// The level of the x86-64 psABI, 1 to 4, where it is known.
+    pub level: Option<u8>,
+}
+
+/// The least that an image asks of a CPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Every CPU of the architecture will do.
+    Any,
+    /// This level of the x86-64 psABI.
+    Level(u8),
+    /// A CPU of this LLVM name, or one that has all it has.
+    Named(String),
+}
+
+/// Names of CPUs and the psABI level that each has. Rows are what Julia's own builds and CPU
+/// tiers use (`x86-64-v2` and so on are LLVM names too).
+const LEVELS: &[(&str, u8)] = &[
+    ("x86-64", 1),
+    ("x86_64", 1),
+    ("core2", 1),
+    ("nehalem", 2),
+    ("westmere", 2),
+    ("x86-64-v2", 2),
+    ("sandybridge", 2),
+    ("ivybridge", 2),
+    ("haswell", 3),
+    ("broadwell", 3),
+    ("skylake", 3),
+    ("znver1", 3),
+    ("znver2", 3),
+    ("znver3", 3),
+    ("alderlake", 3),
+    ("x86-64-v3", 3),
+    ("skylake-avx512", 4),
+    ("cascadelake", 4),
+    ("icelake-server", 4),
+    ("icelake-client", 4),
+    ("sapphirerapids", 4),
+    ("znver4", 4),
+    ("znver5", 4),
+    ("x86-64-v4", 4),
+];
+
+/// What an image of this tier and this `--cpu-target` string needs. Of several targets the first
+/// is the one that has to run everywhere the image does.
+#[must_use]
+pub fn need(tier: Option<&str>, requested: &str) -> Need {
+    let base = requested
+        .split(';')
+        .next()
+        .and_then(|target| target.split(',').next())
+        .map_or("", str::trim);
+    let name = match (base, tier) {
+        ("" | "generic" | "portable", Some(tier)) if level(tier).is_some() => tier,
+        ("" | "generic" | "portable", _) => return Need::Any,
+        (base, _) => base,
+    };
+    match level(name) {
+        Some(1) => Need::Any,
+        Some(level) => Need::Level(level),
+        None => Need::Named(name.to_owned()),
+    }
+}
+
+/// The level of the psABI that a CPU of this name has.
+#[must_use]
+pub fn level(name: &str) -> Option<u8> {
+    LEVELS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, level)| *level)
+}
+
+impl Cpu {
+    /// Whether this CPU has what is needed. A CPU that nothing is known of is given what every
+    /// CPU of its architecture can run.
+    #[must_use]
+    pub fn has(&self, need: &Need) -> bool {
+        match need {
+            Need::Any => true,
+            Need::Level(wanted) => self.known_level().is_some_and(|have| have >= *wanted),
+            Need::Named(name) => self.name.as_ref() == Some(name),
+        }
+    }
+
+    fn known_level(&self) -> Option<u8> {
+        self.level.or_else(|| self.name.as_deref().and_then(level))
+    }
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => f.write_str("any CPU"),
+            Self::Level(level) => write!(f, "a CPU of the level x86-64-v{level}"),
+            Self::Named(name) => write!(f, "the CPU `{name}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portable_image_runs_everywhere() {
+        let portable = "generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1)";
+        assert_eq!(need(None, portable), Need::Any);
+        assert!(Cpu::default().has(&need(None, portable)));
+    }
+
+    #[test]
+    fn a_tier_needs_its_level() {
+        let tier = need(Some("x86-64-v3"), "x86-64-v3");
+        assert_eq!(tier, Need::Level(3));
+        let cpu = |level| Cpu {
+            name: None,
+            level: Some(level),
+        };
+        assert!(cpu(3).has(&tier) && cpu(4).has(&tier));
+        assert!(!cpu(2).has(&tier) && !Cpu::default().has(&tier));
+    }
+
+    #[test]
+    fn an_image_for_one_machine_needs_that_machine() {
+        let native = need(None, "apple-m1");
+        let named = |name: &str| Cpu {
+            name: Some(name.to_owned()),
+            level: None,
+        };
+        assert!(named("apple-m1").has(&native));
+        assert!(!named("apple-a7").has(&native));
+    }
+}

@@ -1,0 +1,306 @@
+//! Reading a dist directory: every build in it, checked against its receipt and its checksum, so
+//! that what is published is what was built and proven.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::{Receipt, Sha256};
+
+use crate::archive::{self, Inspected, Packing};
+use crate::error::PublishError;
+use crate::local::{self, at};
+
+/// A file on this machine, by name, size and digest.
+#[derive(Debug, Clone)]
+pub struct LocalFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+/// One build that is ready to be published.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// Its receipt.
+    pub receipt: Receipt,
+    /// The receipt's file.
+    pub receipt_file: LocalFile,
+    /// The archive.
+    pub archive: LocalFile,
+    /// How that is packed.
+    pub packing: Packing,
+    /// `git-tree-sha1` of its content.
+    pub tree: String,
+}
+
+/// A dist directory, or what many runners brought together in one.
+#[derive(Debug, Clone)]
+pub struct Dist {
+    /// The builds, in the order of their identifiers.
+    pub builds: Vec<Build>,
+}
+
+/// The end of a receipt's file name.
+const RECEIPT_END: &str = ".receipt.json";
+
+impl Dist {
+    /// Reads `folder` and the folders in it (one per runner, as artifacts are downloaded).
+    ///
+    /// # Errors
+    ///
+    /// If there is no build in it, or one is not what its receipt says.
+    pub async fn read(folder: &Path) -> Result<Self, PublishError> {
+        let folder = folder.to_owned();
+        local::blocking(move || Self::read_now(&folder)).await
+    }
+
+    fn read_now(folder: &Path) -> Result<Self, PublishError> {
+        let mut receipts = Vec::new();
+        for folder in folders(folder)? {
+            let sums = read_sums(&folder)?;
+            let mut here: Vec<_> = files(&folder)?
+                .into_iter()
+                .filter(|path| path.to_string_lossy().ends_with(RECEIPT_END))
+                .map(|path| (path, sums.clone()))
+                .collect();
+            receipts.append(&mut here);
+        }
+        // Looking through an archive is work for a processor: as many at once as there are.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut builds: BTreeMap<String, Build> = BTreeMap::new();
+        for batch in receipts.chunks(workers) {
+            let read: Vec<_> = std::thread::scope(|scope| {
+                let running: Vec<_> = batch
+                    .iter()
+                    .map(|(path, sums)| scope.spawn(|| read_build(path, sums)))
+                    .collect();
+                running
+                    .into_iter()
+                    .map(|worker| {
+                        worker
+                            .join()
+                            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    })
+                    .collect()
+            });
+            for build in read {
+                let build = build?;
+                let id = build.receipt.build_id.to_string();
+                let digest = build.archive.sha256;
+                if let Some(other) = builds.insert(id.clone(), build)
+                    && other.archive.sha256 != digest
+                {
+                    return Err(PublishError::Twice(id));
+                }
+            }
+        }
+        if builds.is_empty() {
+            return Err(PublishError::NothingToPublish(folder.to_owned()));
+        }
+        Ok(Self {
+            builds: builds.into_values().collect(),
+        })
+    }
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
+    let mut all = vec![folder.to_owned()];
+    match std::fs::read_dir(folder) {
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry.map_err(at(folder))?.path();
+                if path.is_dir() {
+                    all.push(path);
+                }
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(at(folder)(error)),
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        if path.is_file() {
+            all.push(path);
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// `SHA256SUMS` of a folder. Where artifacts of many runners were merged into one folder, the
+/// list of one of them remains; what it does not name is checked against its receipt alone.
+fn read_sums(folder: &Path) -> Result<BTreeMap<String, Sha256>, PublishError> {
+    let path = folder.join(sysforge_plan::release::SUMS_NAME);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(crate::documents::sums::read(&text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(at(&path)(error)),
+    }
+}
+
+fn read_build(path: &Path, sums: &BTreeMap<String, Sha256>) -> Result<Build, PublishError> {
+    let bytes = std::fs::read(path).map_err(at(path))?;
+    let receipt = Receipt::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
+        PublishError::Receipt {
+            path: path.to_owned(),
+            source,
+        }
+    })?;
+    let stem = path
+        .to_string_lossy()
+        .strip_suffix(RECEIPT_END)
+        .map(str::to_owned)
+        .unwrap_or_default();
+    let (packing, archive) = Packing::ALL
+        .into_iter()
+        .map(|(packing, end)| (packing, PathBuf::from(format!("{stem}{end}"))))
+        .find(|(_, archive)| archive.is_file())
+        .ok_or_else(|| PublishError::NoArchive(path.to_owned()))?;
+    let inspected = archive::inspect(&archive)?;
+    agree(&archive, &receipt, &bytes, &inspected)?;
+    let archive = LocalFile {
+        name: file_name(&archive),
+        path: archive,
+        size: inspected.size,
+        sha256: inspected.sha256,
+    };
+    let receipt_file = LocalFile {
+        path: path.to_owned(),
+        name: file_name(path),
+        size: bytes.len() as u64,
+        sha256: local::sha256(&bytes),
+    };
+    for file in [&archive, &receipt_file] {
+        if let Some(listed) = sums.get(&file.name)
+            && *listed != file.sha256
+        {
+            return Err(PublishError::Altered {
+                path: file.path.clone(),
+                what: format!("SHA256SUMS lists it as {listed}, and it is {}", file.sha256),
+            });
+        }
+    }
+    Ok(Build {
+        receipt,
+        receipt_file,
+        archive,
+        packing,
+        tree: inspected.tree,
+    })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// The receipt inside is the one beside, and the image is the one that the receipt describes.
+fn agree(
+    archive: &Path,
+    receipt: &Receipt,
+    beside: &[u8],
+    inspected: &Inspected,
+) -> Result<(), PublishError> {
+    let altered = |what: String| PublishError::Altered {
+        path: archive.to_owned(),
+        what,
+    };
+    let image = &receipt.image;
+    if inspected.receipt != beside {
+        return Err(altered(
+            "the receipt in it is not the one beside it".to_owned(),
+        ));
+    }
+    if !file_name(archive).starts_with(receipt.build_id.as_str()) {
+        return Err(altered(format!(
+            "its receipt is that of {}",
+            receipt.build_id
+        )));
+    }
+    match inspected.entries.get(&image.name) {
+        None => Err(altered(format!("the image {} is not in it", image.name))),
+        Some(entry) if entry.sha256 != image.sha256 => Err(altered(format!(
+            "the image in it is {}, and the receipt says {}",
+            entry.sha256, image.sha256
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shipment::tests::make_build;
+
+    #[tokio::test]
+    async fn builds_of_all_runners_are_read_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        make_build(&dir.path().join("b"), "x86_64-w64-mingw32", b"windows");
+        make_build(&dir.path().join("a"), "x86_64-linux-gnu", b"linux");
+        make_build(dir.path(), "aarch64-apple-darwin", b"mac");
+        let dist = Dist::read(dir.path()).await.unwrap();
+        let ids: Vec<_> = dist
+            .builds
+            .iter()
+            .map(|b| b.receipt.julia.triplet.name())
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                "aarch64-apple-darwin",
+                "x86_64-linux-gnu",
+                "x86_64-w64-mingw32"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_build_twice_counts_once_and_two_different_ones_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        make_build(&dir.path().join("a"), "x86_64-linux-gnu", b"linux");
+        make_build(&dir.path().join("b"), "x86_64-linux-gnu", b"linux");
+        assert_eq!(Dist::read(dir.path()).await.unwrap().builds.len(), 1);
+        make_build(&dir.path().join("b"), "x86_64-linux-gnu", b"other");
+        let error = Dist::read(dir.path()).await.unwrap_err();
+        assert!(matches!(error, PublishError::Twice(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_altered_archive_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        make_build(dir.path(), "x86_64-linux-gnu", b"linux");
+        let other = tempfile::tempdir().unwrap();
+        make_build(other.path(), "x86_64-linux-gnu", b"other");
+        let name = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+        std::fs::copy(other.path().join(name), dir.path().join(name)).unwrap();
+        let error = Dist::read(dir.path()).await.unwrap_err();
+        assert!(matches!(error, PublishError::Altered { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_empty_or_missing_folder_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in [dir.path().to_owned(), dir.path().join("missing")] {
+            let error = Dist::read(&folder).await.unwrap_err();
+            assert!(
+                matches!(error, PublishError::NothingToPublish(_)),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the images come from, as an in-toto statement with a SLSA provenance predicate. It is
+//! not signed here: `actions/attest` signs the same subjects from `SHA256SUMS`.
+
+use serde_json::{Value, json};
+use sysforge_plan::Receipt;
+use sysforge_plan::receipt::JuliaOrigin;
+
+use crate::dist::Build;
+use crate::shipment::Origin;
+
+/// The name of the file.
+pub const NAME: &str = "provenance.intoto.json";
+
+/// The statement about these archives.
+#[must_use]
+pub fn write(builds: &[Build], tag: &str, origin: &Origin) -> String {
+    let subjects: Vec<_> = builds
+        .iter()
+        .map(|build| {
+            json!({
+                "name": build.archive.name,
+                "digest": {"sha256": build.archive.sha256.to_string()},
+            })
+        })
+        .collect();
+    let mut statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects,
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://sysforge.dev/build/v1",
+                "externalParameters": {"tag": tag, "source": source(origin)},
+                "internalParameters": {"builds": builds.iter().map(inputs).collect::<Vec<_>>()},
+                "resolvedDependencies": dependencies(builds, origin),
+            },
+            "runDetails": {
+                "builder": {
+                    "id": origin
+                        .builder
+                        .clone()
+                        .unwrap_or_else(|| "https://sysforge.dev/builder/local".to_owned()),
+                    "version": {"sysforge": tool(builds)},
+                },
+            },
+        },
+    });
+    if let Some(run) = &origin.run {
+        statement["predicate"]["runDetails"]["metadata"] = json!({"invocationId": run});
+    }
+    let mut text = serde_json::to_string_pretty(&statement).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whether a statement names this archive with this digest. It says nothing about who made the
+/// statement; that is what attestations are for.
+#[must_use]
+pub fn names(statement: &[u8], archive: &str, sha256: sysforge_plan::Sha256) -> bool {
+    let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
+    let subjects = statement["subject"].as_array();
+    subjects.is_some_and(|subjects| {
+        subjects.iter().any(|subject| {
+            subject["name"] == archive && subject["digest"]["sha256"] == sha256.to_string()
+        })
+    })
+}
+
+fn source(origin: &Origin) -> Value {
+    json!({"repository": origin.source, "commit": origin.commit})
+}
+
+fn tool(builds: &[Build]) -> String {
+    builds
+        .first()
+        .map(|build| build.receipt.tool.version.clone())
+        .unwrap_or_default()
+}
+
+fn inputs(build: &Build) -> Value {
+    json!({
+        "id": build.receipt.build_id,
+        "inputsDigest": build.receipt.inputs_digest,
+        "cpuTarget": build.receipt.targets.requested,
+        "linker": build.receipt.link.linker,
+    })
+}
+
+/// The source commit and every Julia, each once.
+fn dependencies(builds: &[Build], origin: &Origin) -> Vec<Value> {
+    let mut all = Vec::new();
+    if let (Some(source), Some(commit)) = (&origin.source, &origin.commit) {
+        all.push(json!({"uri": format!("git+{source}"), "digest": {"gitCommit": commit}}));
+    }
+    for julia in builds.iter().filter_map(|build| julia(&build.receipt)) {
+        if !all.contains(&julia) {
+            all.push(julia);
+        }
+    }
+    all
+}
+
+fn julia(receipt: &Receipt) -> Option<Value> {
+    match &receipt.julia_origin {
+        JuliaOrigin::Catalogue { url, sha256, .. } => {
+            Some(json!({"uri": url, "digest": {"sha256": sha256.to_string()}}))
+        }
+        JuliaOrigin::Given => None,
+    }
+}

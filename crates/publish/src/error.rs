@@ -1,0 +1,236 @@
+//! What goes wrong between a dist directory and a release host, and what to do about each.
+
+use std::path::PathBuf;
+
+use sysforge_plan::receipt::ReceiptError;
+use sysforge_plan::release::IndexError;
+use sysforge_plan::release::asset_name::Collision;
+use sysforge_plan::{Class, Explain, Sha256, explain};
+
+/// Publishing failed. Unless a message says otherwise nothing has become public, and running the
+/// same command again goes on where this run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A file could not be read or written.
+    #[error("could not access {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is nothing to publish.
+    #[error("no image in {}", .0.display())]
+    NothingToPublish(PathBuf),
+    /// A receipt without its archive.
+    #[error("the receipt {} has no archive beside it", .0.display())]
+    NoArchive(PathBuf),
+    /// A receipt cannot be read.
+    #[error("could not use the receipt {}", .path.display())]
+    Receipt {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ReceiptError,
+    },
+    /// An archive is not what its receipt or checksum says.
+    #[error("{} is not what was built: {what}", .path.display())]
+    Altered {
+        /// The archive.
+        path: PathBuf,
+        /// The difference.
+        what: String,
+    },
+    /// Two runners brought different images of one identifier.
+    #[error("two different builds of {0} are in the dist directory")]
+    Twice(String),
+    /// The tag is none.
+    #[error("`{0}` cannot be the tag of a release")]
+    BadTag(String),
+    /// Two files would overwrite each other at the host.
+    #[error(transparent)]
+    Collision(#[from] Collision),
+    /// More files than the host takes.
+    #[error("the release would have {count} files, and the host takes {limit}")]
+    TooMany {
+        /// How many.
+        count: usize,
+        /// The host's limit.
+        limit: usize,
+    },
+    /// No token.
+    #[error("publishing to {0} needs a token, and none is set")]
+    NoToken(String),
+    /// The host does not know the token.
+    #[error("{0} does not accept the token")]
+    BadToken(String),
+    /// The token may not do this.
+    #[error("the token may not write releases of {repository}: {message}")]
+    NoRights {
+        /// The repository.
+        repository: String,
+        /// What the host says.
+        message: String,
+    },
+    /// There is no such repository, or the token may not see it.
+    #[error("{0} does not exist, or the token may not see it")]
+    NoRepository(String),
+    /// The repository is archived.
+    #[error("{0} is archived, so nothing can be published there")]
+    Archived(String),
+    /// The token may not tag this commit.
+    #[error("the host refuses to create the tag {tag}: {message}")]
+    Tag {
+        /// The tag.
+        tag: String,
+        /// What the host says.
+        message: String,
+    },
+    /// The host refused.
+    #[error("the host refused to {what}: {message} (status {status})")]
+    Refused {
+        /// What was tried, as an infinitive.
+        what: String,
+        /// The status.
+        status: u16,
+        /// What the host says.
+        message: String,
+    },
+    /// The host could not be reached, or failed again and again.
+    #[error("could not {what} in {attempts} attempts: {last}")]
+    GaveUp {
+        /// What was tried, as an infinitive.
+        what: String,
+        /// How often.
+        attempts: u32,
+        /// The last failure.
+        last: String,
+    },
+    /// The host asked to wait for too long.
+    #[error("the host limits the rate of requests, and asks to wait for {seconds} s")]
+    RateLimited {
+        /// How long.
+        seconds: u64,
+    },
+    /// A file of that name is there already, with other bytes.
+    #[error("the release has a file `{name}` already, with other bytes")]
+    Different {
+        /// The file.
+        name: String,
+    },
+    /// The release is public and may not be changed any more.
+    #[error("the release {0} is public and immutable, and `{1}` is not in it as built")]
+    Immutable(String, String),
+    /// Somebody else publishes the same release at this moment.
+    #[error("another publisher is at work on {tag}: {who}")]
+    Another {
+        /// The tag.
+        tag: String,
+        /// What is known of it.
+        who: String,
+    },
+    /// The host holds other bytes than were sent.
+    #[error("the host keeps `{name}` as {found}, and what was sent is {expected}")]
+    HostDigest {
+        /// The file.
+        name: String,
+        /// The digest of what was sent.
+        expected: Sha256,
+        /// What the host says.
+        found: String,
+    },
+    /// What comes back from the host is not what was sent. The release is public by then.
+    #[error("downloaded again, `{name}` is not what was published: {what}")]
+    Recheck {
+        /// The file.
+        name: String,
+        /// The difference.
+        what: String,
+    },
+    /// An index cannot be used.
+    #[error("could not use the release index of {place}")]
+    Index {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        source: IndexError,
+    },
+    /// The address of the host is none.
+    #[error("`{0}` is not an address that releases can be at")]
+    Address(String),
+    /// A document could not be made.
+    #[error("could not write {document}: {why}")]
+    Document {
+        /// Which.
+        document: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Explain for PublishError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { source, .. } => explain::io_class(source, Class::Publish),
+            Self::BadTag(_) | Self::Address(_) => Class::Usage,
+            Self::Document { .. } => Class::Bug,
+            _ => Class::Publish,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Io { source, .. } => return explain::io_hint(source).into_iter().collect(),
+            Self::NothingToPublish(_) | Self::NoArchive(_) => {
+                "build the images first with `sysforge build`, or name their folder with `--dist`"
+            }
+            Self::Receipt { .. } | Self::Altered { .. } => {
+                "build this image again with `sysforge build --rebuild`"
+            }
+            Self::Twice(_) => "keep one of the two in the dist directory",
+            Self::BadTag(_) => "name one with `--tag`, for instance `--tag v1.0.0`",
+            Self::Collision(_) => "give the images names that differ in letters and digits",
+            Self::TooMany { .. } => "publish fewer platforms or Julia versions per release",
+            Self::NoToken(_) => {
+                "set GITHUB_TOKEN (or GH_TOKEN) to a token that may write contents; in Actions: \
+                 `permissions: contents: write` and `env: GITHUB_TOKEN: ${{ github.token }}`"
+            }
+            Self::BadToken(_) => "make a new token; it may have expired",
+            Self::NoRights { .. } => {
+                "give the token the right to write contents; in Actions: \
+                 `permissions: contents: write` for this job"
+            }
+            Self::NoRepository(_) => {
+                "check `--repository OWNER/NAME`, and that the token covers this repository"
+            }
+            Self::Archived(_) => "choose another repository with `--repository OWNER/NAME`",
+            Self::Tag { .. } => {
+                "push the tag first (the automatic token may not tag commits that change \
+                 workflow files), or ask for an exception from the rule that protects it; the \
+                 draft is kept, and the same command goes on from there"
+            }
+            Self::GaveUp { .. } | Self::RateLimited { .. } => {
+                "run the same command again later: it goes on where it stopped"
+            }
+            Self::Different { .. } => {
+                "publish under a new tag, or replace the file on purpose with `--replace`"
+            }
+            Self::Immutable(..) => "publish under a new tag: immutable releases never change",
+            Self::Another { .. } => {
+                "wait for it to end; then the same command checks that all is there"
+            }
+            Self::HostDigest { .. } => "run the same command again: it sends the file anew",
+            Self::Recheck { .. } => {
+                "look at the release: if it stays so, delete it and publish again"
+            }
+            Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
+            Self::Index { .. } | Self::Refused { .. } | Self::Document { .. } => {
+                return Vec::new();
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}

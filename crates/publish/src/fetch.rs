@@ -1,0 +1,224 @@
+//! Getting the bytes of a release's file: streamed, taken up again where an attempt stopped, and
+//! hashed on the way. Used to check what was published and to install it.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use futures_util::StreamExt;
+use reqwest::RequestBuilder;
+use reqwest::header::RANGE;
+use sha2::Digest;
+use sysforge_plan::{Sha256, Task};
+
+use crate::error::PublishError;
+use crate::host::github::Timing;
+use crate::host::github::failure::{Failure, transport};
+use crate::local::{CHUNK, at};
+
+/// Where bytes go.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    target: Target,
+    digest: sha2::Sha256,
+    position: u64,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Nowhere: only the digest counts.
+    Nothing,
+    /// Into memory, up to a limit.
+    Memory { bytes: Vec<u8>, limit: usize },
+    /// Into a file.
+    File(std::fs::File),
+}
+
+impl Sink {
+    /// Keeps nothing but the digest.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Target::Nothing)
+    }
+
+    /// Keeps at most `limit` bytes in memory.
+    pub(crate) fn memory(limit: usize) -> Self {
+        let bytes = Vec::new();
+        Self::new(Target::Memory { bytes, limit })
+    }
+
+    /// Goes on with a file that an earlier attempt left, or begins one.
+    pub(crate) fn file(path: &Path) -> Result<Self, PublishError> {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(at(path))?;
+        let mut digest = sha2::Sha256::new();
+        let mut position = 0;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match file.read(&mut chunk).map_err(at(path))? {
+                0 => break,
+                read => {
+                    digest.update(&chunk[..read]);
+                    position += read as u64;
+                }
+            }
+        }
+        Ok(Self {
+            target: Target::File(file),
+            digest,
+            position,
+        })
+    }
+
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            digest: sha2::Sha256::new(),
+            position: 0,
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn restart(&mut self) -> std::io::Result<()> {
+        self.digest = sha2::Sha256::new();
+        self.position = 0;
+        match &mut self.target {
+            Target::Nothing => {}
+            Target::Memory { bytes, .. } => bytes.clear(),
+            Target::File(file) => {
+                file.set_len(0)?;
+                file.seek(SeekFrom::Start(0))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, chunk: &[u8]) -> std::io::Result<()> {
+        match &mut self.target {
+            Target::Nothing => {}
+            Target::Memory { bytes, limit } => {
+                if bytes.len() + chunk.len() > *limit {
+                    return Err(std::io::Error::other("it is larger than it can be"));
+                }
+                bytes.extend_from_slice(chunk);
+            }
+            Target::File(file) => file.write_all(chunk)?,
+        }
+        self.digest.update(chunk);
+        self.position += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes are here.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The digest so far.
+    pub(crate) fn sha256(&self) -> Sha256 {
+        Sha256::new(self.digest.clone().finalize().into())
+    }
+
+    /// The bytes, if they were kept in memory.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self.target {
+            Target::Memory { bytes, .. } => bytes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Writes a file to disk.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        match &self.target {
+            Target::File(file) => file.sync_all(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a file until it is whole: as many attempts as `timing` allows, of which one that brought
+/// bytes does not count.
+pub(crate) async fn read(
+    request: impl Fn() -> RequestBuilder,
+    sink: &mut Sink,
+    total: Option<u64>,
+    timing: &Timing,
+    task: Option<&Task>,
+) -> Result<(), Failure> {
+    let mut attempt = 1;
+    loop {
+        let before = sink.position;
+        match read_on(request(), sink, total, timing, task).await {
+            Ok(()) => return Ok(()),
+            Err(failure) if failure.is_passing() && attempt < timing.attempts => {
+                if sink.position > before {
+                    attempt = 1;
+                }
+                timing.pause(attempt, &failure).await?;
+                attempt += 1;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// One attempt, from where the last one stopped.
+async fn read_on(
+    request: RequestBuilder,
+    sink: &mut Sink,
+    total: Option<u64>,
+    timing: &Timing,
+    task: Option<&Task>,
+) -> Result<(), Failure> {
+    let local = |source| {
+        let path = std::path::PathBuf::from("the download");
+        Failure::Local(std::sync::Arc::new(PublishError::Io { path, source }))
+    };
+    if total.is_some_and(|total| sink.position > total) {
+        sink.restart().map_err(local)?;
+    }
+    if total == Some(sink.position) && sink.position > 0 {
+        return Ok(());
+    }
+    let request = match sink.position {
+        0 => request,
+        position => request.header(RANGE, format!("bytes={position}-")),
+    };
+    let stalled = |_| Failure::Stalled(timing.stall);
+    let answer = tokio::time::timeout(timing.stall, request.send())
+        .await
+        .map_err(stalled)?
+        .map_err(transport)?;
+    let status = answer.status().as_u16();
+    if !(200..300).contains(&status) {
+        let headers = answer.headers().clone();
+        let body = tokio::time::timeout(timing.stall, answer.bytes())
+            .await
+            .map_err(stalled)?
+            .map_err(transport)?;
+        return Err(Failure::of_answer(status, &headers, &body));
+    }
+    if status != 206 {
+        sink.restart().map_err(local)?;
+    }
+    let total = total.or_else(|| answer.content_length().map(|rest| rest + sink.position));
+    let mut stream = answer.bytes_stream();
+    while let Some(chunk) = tokio::time::timeout(timing.stall, stream.next())
+        .await
+        .map_err(stalled)?
+    {
+        sink.write(&chunk.map_err(transport)?).map_err(local)?;
+        if let Some(task) = task {
+            task.progress(sink.position, total);
+        }
+    }
+    match total {
+        Some(total) if sink.position < total => {
+            Err(Failure::Transport("the download ended early".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,4 @@
+//! Release hosts: GitHub, and a plain directory.
+
+pub mod dir;
+pub mod github;

@@ -1,0 +1,369 @@
+//! A plain directory as a release host: a static site, a shared file system. One folder per tag,
+//! which appears whole or not at all, and a list of the tags beside them.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
+use sysforge_plan::{Reporter, Step};
+
+use crate::error::PublishError;
+use crate::local::{self, CHUNK, Lock, at};
+use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::shipment::{Asset, Content, Kind, Shipment};
+
+/// What to do beyond sending what is missing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// Whether a release that is there with other bytes is replaced.
+    pub replace: bool,
+    /// Whether nothing is to be written.
+    pub dry_run: bool,
+}
+
+/// Publishes into the directory `root`.
+///
+/// # Errors
+///
+/// If another publisher is at work there, the release is there with other bytes and is not to be
+/// replaced, or a file cannot be written.
+pub async fn publish(
+    root: &Path,
+    shipment: &Shipment,
+    policy: Policy,
+    reporter: &Reporter,
+) -> Result<Published, PublishError> {
+    let (root, shipment, reporter) = (root.to_owned(), shipment.clone(), reporter.clone());
+    local::blocking(move || publish_now(&root, &shipment, policy, &reporter)).await
+}
+
+fn publish_now(
+    root: &Path,
+    shipment: &Shipment,
+    policy: Policy,
+    reporter: &Reporter,
+) -> Result<Published, PublishError> {
+    let folder = root.join(&shipment.tag);
+    let report = |outcome, actions: Vec<String>, how: AssetOutcome| Published {
+        outcome,
+        tag: shipment.tag.clone(),
+        place: folder.display().to_string(),
+        actions,
+        assets: shipment
+            .assets
+            .iter()
+            .map(|asset| AssetReport {
+                name: asset.name.clone(),
+                size: asset.size,
+                outcome: how,
+            })
+            .collect(),
+        requests: 0,
+        bytes_sent: 0,
+        rechecked: 0,
+    };
+    let difference = if folder.exists() {
+        first_difference(&folder, shipment)?
+    } else {
+        Some(String::new())
+    };
+    let Some(difference) = difference else {
+        if !policy.dry_run {
+            let _lock = lock(root, shipment)?;
+            list(root, &shipment.tag)?;
+        }
+        return Ok(report(Outcome::Unchanged, Vec::new(), AssetOutcome::Kept));
+    };
+    let replaced = folder.exists();
+    if replaced && !policy.replace {
+        return Err(PublishError::Different { name: difference });
+    }
+    let how = if replaced {
+        AssetOutcome::Replaced
+    } else {
+        AssetOutcome::Sent
+    };
+    let action = if replaced { "replace" } else { "make" };
+    let actions = vec![format!("{action} the folder {}", folder.display())];
+    if policy.dry_run {
+        return Ok(report(Outcome::WouldPublish, actions, how));
+    }
+    let _lock = lock(root, shipment)?;
+    let (sent, rechecked) = write_release(root, &folder, shipment, reporter)?;
+    list(root, &shipment.tag)?;
+    Ok(Published {
+        bytes_sent: sent,
+        rechecked,
+        ..report(Outcome::Published, actions, how)
+    })
+}
+
+fn lock(root: &Path, shipment: &Shipment) -> Result<Lock, PublishError> {
+    Lock::try_take(root.join(".sysforge-lock"))?.ok_or_else(|| PublishError::Another {
+        tag: shipment.tag.clone(),
+        who: format!("it holds {}", root.join(".sysforge-lock").display()),
+    })
+}
+
+/// The name of a file that is not there as it should be, or `None` if all are.
+fn first_difference(folder: &Path, shipment: &Shipment) -> Result<Option<String>, PublishError> {
+    for asset in &shipment.assets {
+        let path = folder.join(&asset.name);
+        // Another run would make another statement about the same images.
+        let same = path.is_file() && (asset.kind == Kind::Statement || is_whole(&path, asset)?);
+        if !same {
+            return Ok(Some(asset.name.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn is_whole(path: &Path, asset: &Asset) -> Result<bool, PublishError> {
+    let size = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(at(path)(error)),
+    };
+    Ok(size == asset.size && local::sha256_of(path, 0, u64::MAX)? == asset.sha256)
+}
+
+/// Where a release is made before it is renamed into place: beside its place, hidden, and the
+/// same on every run, so that an interrupted run is finished by the next.
+fn beside(folder: &Path, end: &str) -> PathBuf {
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    folder.with_file_name(format!(".{name}.{end}"))
+}
+
+fn write_release(
+    root: &Path,
+    folder: &Path,
+    shipment: &Shipment,
+    reporter: &Reporter,
+) -> Result<(u64, usize), PublishError> {
+    let partial = beside(folder, "partial");
+    let old = beside(folder, "old");
+    if old.exists() && !folder.exists() {
+        // A run was killed between the two renames below.
+        std::fs::rename(&old, folder).map_err(at(&old))?;
+    }
+    std::fs::create_dir_all(&partial).map_err(at(&partial))?;
+    remove_strangers(&partial, shipment)?;
+    let mut sent = 0;
+    for asset in &shipment.assets {
+        let path = partial.join(&asset.name);
+        let task = reporter.start(Step::Publish, &asset.name);
+        if is_whole(&path, asset)? {
+            task.reused("already there");
+            continue;
+        }
+        copy(asset, &path)?;
+        if !is_whole(&path, asset)? {
+            return Err(PublishError::HostDigest {
+                name: asset.name.clone(),
+                expected: asset.sha256,
+                found: local::sha256_of(&path, 0, u64::MAX)?.to_string(),
+            });
+        }
+        sent += asset.size;
+        task.done(crate::documents::notes::size(asset.size));
+    }
+    sync_folder(&partial)?;
+    if folder.exists() {
+        remove_folder(&old)?;
+        std::fs::rename(folder, &old).map_err(at(folder))?;
+    }
+    std::fs::rename(&partial, folder).map_err(at(folder))?;
+    sync_folder(folder.parent().unwrap_or(root))?;
+    remove_folder(&old)?;
+    Ok((sent, shipment.assets.len()))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), PublishError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an earlier, different run left in the folder that this one fills.
+fn remove_strangers(partial: &Path, shipment: &Shipment) -> Result<(), PublishError> {
+    for entry in std::fs::read_dir(partial).map_err(at(partial))? {
+        let path = entry.map_err(at(partial))?.path();
+        let known = path
+            .file_name()
+            .is_some_and(|name| shipment.assets.iter().any(|asset| name == &*asset.name));
+        if !known {
+            std::fs::remove_file(&path).map_err(at(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(asset: &Asset, path: &Path) -> Result<(), PublishError> {
+    let mut target = File::create(path).map_err(at(path))?;
+    match &asset.content {
+        Content::Memory(bytes) => target.write_all(bytes).map_err(at(path))?,
+        Content::File {
+            path: source,
+            offset,
+        } => {
+            let mut file = File::open(source).map_err(at(source))?;
+            file.seek(SeekFrom::Start(*offset)).map_err(at(source))?;
+            let mut reader = file.take(asset.size);
+            let mut chunk = vec![0; CHUNK];
+            loop {
+                match reader.read(&mut chunk).map_err(at(source))? {
+                    0 => break,
+                    read => target.write_all(&chunk[..read]).map_err(at(path))?,
+                }
+            }
+        }
+    }
+    target.sync_all().map_err(at(path))
+}
+
+/// Writes the entries of a folder to disk, where the system has a way to say so.
+fn sync_folder(folder: &Path) -> Result<(), PublishError> {
+    #[cfg(unix)]
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(folder))?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// Adds the tag to the list of releases.
+fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
+    let path = root.join(SITE_NAME);
+    let mut site = read_site(&path)?;
+    if site.tags.iter().any(|known| known == tag) {
+        return Ok(());
+    }
+    site.tags.push(tag.to_owned());
+    let mut text = serde_json::to_string_pretty(&site).unwrap_or_default();
+    text.push('\n');
+    local::write_whole(&path, text.as_bytes())
+}
+
+fn read_site(path: &Path) -> Result<Site, PublishError> {
+    let empty = Site {
+        schema: SITE_SCHEMA.to_owned(),
+        tags: Vec::new(),
+    };
+    match std::fs::read_to_string(path) {
+        // A list that cannot be read is made anew: it says nothing that the folders do not say.
+        Ok(text) => Ok(serde_json::from_str(&text).unwrap_or(empty)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(empty),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dist::Dist;
+    use crate::shipment::Origin;
+    use crate::shipment::tests::{destination, make_build};
+
+    async fn shipment(image: &[u8]) -> (tempfile::TempDir, Shipment) {
+        let dir = tempfile::tempdir().unwrap();
+        make_build(dir.path(), "x86_64-linux-gnu", image);
+        let dist = Dist::read(dir.path()).await.unwrap();
+        let (destination, origin) = (destination(u64::MAX), Origin::default());
+        let shipment = Shipment::prepare(&dist, &destination, &origin)
+            .await
+            .unwrap();
+        (dir, shipment)
+    }
+
+    async fn send(
+        root: &Path,
+        shipment: &Shipment,
+        policy: Policy,
+    ) -> Result<Published, PublishError> {
+        publish(root, shipment, policy, &Reporter::silent()).await
+    }
+
+    #[tokio::test]
+    async fn a_release_appears_whole_and_a_second_run_does_nothing() {
+        let (_dist, shipment) = shipment(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let first = send(root.path(), &shipment, Policy::default())
+            .await
+            .unwrap();
+        assert_eq!(first.outcome, Outcome::Published);
+        assert_eq!(first.bytes_sent, shipment.size());
+        let second = send(root.path(), &shipment, Policy::default())
+            .await
+            .unwrap();
+        assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
+        let site = read_site(&root.path().join(SITE_NAME)).unwrap();
+        assert_eq!(site.tags, ["v1.0.0"]);
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_writes_nothing() {
+        let (_dist, shipment) = shipment(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let policy = Policy {
+            dry_run: true,
+            ..Policy::default()
+        };
+        let report = send(root.path(), &shipment, policy).await.unwrap();
+        assert_eq!(report.outcome, Outcome::WouldPublish);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn other_bytes_are_refused_unless_they_are_to_replace() {
+        let (_one, one) = shipment(b"one").await;
+        let (_two, two) = shipment(b"two").await;
+        let root = tempfile::tempdir().unwrap();
+        send(root.path(), &one, Policy::default()).await.unwrap();
+        let error = send(root.path(), &two, Policy::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, PublishError::Different { .. }), "{error}");
+        let policy = Policy {
+            replace: true,
+            ..Policy::default()
+        };
+        send(root.path(), &two, policy).await.unwrap();
+        let folder = root.path().join("v1.0.0");
+        assert_eq!(first_difference(&folder, &two).unwrap(), None);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_run_is_finished_by_the_next() {
+        let (_dist, shipment) = shipment(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let partial = root.path().join(".v1.0.0.partial");
+        std::fs::create_dir(&partial).unwrap();
+        copy(&shipment.assets[0], &partial.join(&shipment.assets[0].name)).unwrap();
+        std::fs::write(partial.join(&shipment.assets[1].name), b"half").unwrap();
+        std::fs::write(partial.join("stranger"), b"?").unwrap();
+        let report = send(root.path(), &shipment, Policy::default())
+            .await
+            .unwrap();
+        assert_eq!(report.bytes_sent, shipment.size() - shipment.assets[0].size);
+        assert!(!partial.exists());
+        assert!(!root.path().join("v1.0.0/stranger").exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_publisher_says_so() {
+        let (_dist, shipment) = shipment(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let _held = lock(root.path(), &shipment).unwrap();
+        let error = send(root.path(), &shipment, Policy::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, PublishError::Another { .. }), "{error}");
+    }
+}

@@ -1,0 +1,249 @@
+//! GitHub as a release host, github.com or Enterprise.
+//!
+//! Metadata goes through octocrab, without retries of its own: it would replay a `POST /releases`
+//! whose answer was lost, and make a second draft. Bytes go through reqwest as streams of a
+//! stated length. Which failure means what is decided in [`failure`], the order of things in
+//! [`steps`].
+
+mod api;
+mod call;
+mod drafts;
+pub(crate) mod failure;
+mod lease;
+mod memo;
+mod pacer;
+mod recheck;
+mod send;
+pub mod steps;
+mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use octocrab::Octocrab;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use url::Url;
+
+use crate::error::PublishError;
+use crate::secret::Secret;
+use crate::shipment::Destination;
+use pacer::Pacer;
+
+/// The largest file of a release, in bytes ("under 2 GiB", documented and measured).
+pub const FILE_LIMIT: u64 = 2_147_483_647;
+
+/// The most files of a release (422 `file_count` beyond).
+pub const COUNT_LIMIT: usize = 1000;
+
+/// How to reach a repository.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The REST API, `https://api.github.com` or `https://HOST/api/v3`.
+    pub api: Url,
+    /// The web pages, `https://github.com` or `https://HOST`.
+    pub web: Url,
+    /// `OWNER/NAME`.
+    pub repository: String,
+    /// The token.
+    pub token: Option<Secret>,
+    /// Certificates (PEM) to trust beyond the system's, for company proxies and tests.
+    pub extra_roots: Vec<Vec<u8>>,
+}
+
+/// How long things may take. The tests shorten them; nobody else has a reason to.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// How long an upload or download may go without any progress.
+    pub stall: Duration,
+    /// How long a request for metadata may take.
+    pub request: Duration,
+    /// The pause after a first failure; it doubles with each further one.
+    pub backoff: Duration,
+    /// The longest such pause.
+    pub backoff_limit: Duration,
+    /// How often anything is tried.
+    pub attempts: u32,
+    /// The longest that the host may ask to wait for.
+    pub wait_limit: Duration,
+    /// The pause after a secondary rate limit that names none.
+    pub limited: Duration,
+    /// How often a publisher shows that it is alive.
+    pub beat: Duration,
+    /// After this long without such a sign a publisher counts as dead.
+    pub dead: Duration,
+    /// How long a list of releases may lag behind.
+    pub lag: Duration,
+    /// Writes per minute; GitHub stops content creation at about 80.
+    pub writes_per_minute: usize,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            stall: Duration::from_secs(60),
+            request: Duration::from_secs(60),
+            backoff: Duration::from_secs(1),
+            backoff_limit: Duration::from_secs(30),
+            attempts: 8,
+            wait_limit: Duration::from_secs(15 * 60),
+            limited: Duration::from_secs(60),
+            beat: Duration::from_secs(15),
+            dead: Duration::from_secs(75),
+            lag: Duration::from_secs(20),
+            writes_per_minute: 75,
+        }
+    }
+}
+
+/// A repository's releases.
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    access: Access,
+    timing: Timing,
+    metadata: Octocrab,
+    bytes: reqwest::Client,
+    pacer: Arc<Pacer>,
+    requests: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
+}
+
+impl GitHub {
+    /// Prepares to talk to a repository; nothing is sent yet. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the address or the token cannot be used at all.
+    pub fn new(access: Access, timing: Timing) -> Result<Self, PublishError> {
+        let address = || PublishError::Address(access.api.to_string());
+        let plain = |part: &str| sysforge_plan::release::is_plain_name(part);
+        let mut parts = access.repository.split('/');
+        let well_formed = matches!(
+            (parts.next(), parts.next(), parts.next()),
+            (Some(owner), Some(name), None) if plain(owner) && plain(name)
+        );
+        if !well_formed {
+            return Err(PublishError::Address(access.repository.clone()));
+        }
+        let bytes = client(&access.extra_roots, &HeaderMap::new())?;
+        let mut builder = Octocrab::builder()
+            .base_uri(access.api.as_str().trim_end_matches('/'))
+            .map_err(|_| address())?;
+        if let Some(token) = &access.token {
+            builder = builder.personal_token(token.reveal().to_owned());
+        }
+        let metadata = builder
+            .build_with_reqwest(bytes.clone())
+            .map_err(|_| address())?;
+        Ok(Self {
+            pacer: Arc::new(Pacer::new(timing.writes_per_minute)),
+            access,
+            timing,
+            metadata,
+            bytes,
+            requests: Arc::default(),
+            sent: Arc::default(),
+        })
+    }
+
+    /// How the files of the release `tag` will be found.
+    #[must_use]
+    pub fn destination(&self, tag: &str) -> Destination {
+        let web = self.access.web.as_str().trim_end_matches('/');
+        let repository = &self.access.repository;
+        let tag_in_path = encode(tag);
+        Destination {
+            tag: tag.to_owned(),
+            base: format!("{web}/{repository}/releases/download/{tag_in_path}/"),
+            source: format!("{repository}@{tag}"),
+            file_limit: FILE_LIMIT,
+            count_limit: COUNT_LIMIT,
+        }
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes sent so far, those of failed attempts included.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The `Authorization` header, marked so that it is never shown.
+    fn authorization(&self) -> Option<HeaderValue> {
+        let token = self.access.token.as_ref()?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    fn with_authorization(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self.authorization() {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        }
+    }
+
+    /// Where the notes of the next run of the same publication are kept.
+    fn memo_in(&self, folder: &std::path::Path, tag: &str) -> PathBuf {
+        let key = format!("{} {} {tag}", self.access.api, self.access.repository);
+        folder.join(format!(
+            "{}.json",
+            crate::local::sha256(key.as_bytes()).short(16)
+        ))
+    }
+}
+
+/// An HTTP client: HTTP/1.1, whose uploads measure faster than HTTP/2's and cannot be refused in
+/// the middle (`REFUSED_STREAM`), and TLS by rustls.
+pub(crate) fn client(
+    extra_roots: &[Vec<u8>],
+    headers: &HeaderMap,
+) -> Result<reqwest::Client, PublishError> {
+    // Another crate of this process may have chosen the same provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("sysforge/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers.clone())
+        .connect_timeout(Duration::from_secs(30))
+        .http1_only()
+        .pool_idle_timeout(Duration::from_secs(50));
+    for pem in extra_roots {
+        let unusable = |error: reqwest::Error| PublishError::Refused {
+            what: "read the extra certificate".to_owned(),
+            status: 0,
+            message: error.to_string(),
+        };
+        let certificate = reqwest::Certificate::from_pem(pem).map_err(unusable)?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder.build().map_err(|error| PublishError::Refused {
+        what: "prepare TLS".to_owned(),
+        status: 0,
+        message: error.to_string(),
+    })
+}
+
+/// Percent-encodes a part of a path or the value of a query: all but what RFC 3986 leaves
+/// unreserved. `+`, which Julia versions contain, would read as a space otherwise.
+pub(crate) fn encode(text: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const SET: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, SET).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The requests that are made of GitHub, each with the few fields that matter of its answer. The
+//! library's own models want every field of every nested object, so that a host which leaves one
+//! out (Enterprise versions do) could not be published to.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+use sysforge_plan::Sha256;
+
+use super::call::Request;
+use super::failure::Failure;
+use super::{GitHub, encode};
+use crate::error::PublishError;
+
+/// A release.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Release {
+    pub(super) id: u64,
+    pub(super) tag_name: String,
+    pub(super) draft: bool,
+    #[serde(default)]
+    pub(super) immutable: Option<bool>,
+    pub(super) upload_url: String,
+    pub(super) html_url: String,
+    #[serde(default)]
+    pub(super) body: Option<String>,
+}
+
+/// A file of a release.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Asset {
+    pub(super) id: u64,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) label: Option<String>,
+    pub(super) state: String,
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) digest: Option<String>,
+}
+
+/// A repository.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Repository {
+    #[serde(default)]
+    pub(super) archived: bool,
+    #[serde(default)]
+    pub(super) permissions: Option<Permissions>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Permissions {
+    #[serde(default)]
+    pub(super) push: bool,
+}
+
+impl Asset {
+    pub(super) fn is_uploaded(&self) -> bool {
+        self.state == "uploaded"
+    }
+
+    /// Its digest, where the host tells one (Enterprise before 3.18 does not).
+    pub(super) fn sha256(&self) -> Option<Sha256> {
+        self.digest
+            .as_deref()?
+            .strip_prefix("sha256:")?
+            .parse()
+            .ok()
+    }
+
+    /// Whether the host holds these very bytes, as far as it tells.
+    pub(super) fn holds(&self, size: u64, sha256: Sha256) -> bool {
+        self.is_uploaded()
+            && self.size == size
+            && self.sha256().is_none_or(|digest| digest == sha256)
+    }
+}
+
+/// Pages are read to their end; this many are more than any repository has.
+const PAGES: usize = 100;
+
+impl GitHub {
+    fn repo(&self, rest: &str) -> String {
+        format!("/repos/{}{rest}", self.access.repository)
+    }
+
+    pub(super) async fn repository(&self) -> Result<Repository, Failure> {
+        let request = Request::new(Method::GET, self.repo(""));
+        self.asked(&request).await
+    }
+
+    /// The public release of a tag; drafts are not found by tag.
+    pub(super) async fn public_release(&self, tag: &str) -> Result<Option<Release>, Failure> {
+        let path = self.repo(&format!("/releases/tags/{}", encode(tag)));
+        let request = Request::new(Method::GET, path);
+        found(self.asked(&request).await)
+    }
+
+    pub(super) async fn release(&self, id: u64) -> Result<Option<Release>, Failure> {
+        let path = self.repo(&format!("/releases/{id}"));
+        let request = Request::new(Method::GET, path);
+        found(self.asked(&request).await)
+    }
+
+    /// Every draft of a tag, oldest first.
+    pub(super) async fn drafts(&self, tag: &str) -> Result<Vec<Release>, Failure> {
+        let path = self.repo("/releases");
+        let mut all: Vec<Release> = self.pages(&path).await?;
+        all.retain(|release| release.draft && release.tag_name == tag);
+        all.sort_by_key(|release| release.id);
+        all.dedup_by_key(|release| release.id);
+        Ok(all)
+    }
+
+    /// Every file of a release.
+    pub(super) async fn assets(&self, release: u64) -> Result<Vec<Asset>, Failure> {
+        let path = self.repo(&format!("/releases/{release}/assets"));
+        self.pages(&path).await
+    }
+
+    async fn pages<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let query = match page {
+                1 => "?per_page=100".to_owned(),
+                page => format!("?per_page=100&page={page}"),
+            };
+            let request = Request::new(Method::GET, format!("{path}{query}"));
+            let mut read: Vec<T> = self.asked(&request).await?;
+            let last = read.len() < 100;
+            all.append(&mut read);
+            if last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes a draft. Made once: whoever gets no answer looks for the draft before trying again.
+    pub(super) async fn create_draft(
+        &self,
+        tag: &str,
+        target: Option<&str>,
+        notes: &str,
+    ) -> Result<Release, Failure> {
+        let mut body = json!({"tag_name": tag, "name": tag, "body": notes, "draft": true});
+        if let Some(target) = target {
+            body["target_commitish"] = target.into();
+        }
+        let path = self.repo("/releases");
+        let request = Request::new(Method::POST, path).body(body);
+        self.once(&request).await
+    }
+
+    /// Makes a draft public. May be repeated: a release that is public stays so.
+    pub(super) async fn make_public(&self, id: u64, notes: &str) -> Result<Release, Failure> {
+        let path = self.repo(&format!("/releases/{id}"));
+        let body = json!({"draft": false, "body": notes});
+        let request = Request::new(Method::PATCH, path).body(body);
+        self.asked(&request).await
+    }
+
+    pub(super) async fn delete_release(&self, id: u64) -> Result<(), Failure> {
+        let path = self.repo(&format!("/releases/{id}"));
+        self.gone(Request::new(Method::DELETE, path))
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn rename_asset(&self, id: u64, name: &str) -> Result<Asset, Failure> {
+        let path = self.repo(&format!("/releases/assets/{id}"));
+        let body = json!({"name": name});
+        let request = Request::new(Method::PATCH, path).body(body);
+        self.asked(&request).await
+    }
+
+    pub(super) async fn label_asset(&self, id: u64, label: &str) -> Result<Asset, Failure> {
+        let path = self.repo(&format!("/releases/assets/{id}"));
+        let body = json!({"label": label});
+        let request = Request::new(Method::PATCH, path).body(body);
+        self.asked(&request).await
+    }
+
+    /// Deletes a file; tells whether it was still there. A file that a lost answer already
+    /// deleted is gone, which is what was wanted.
+    pub(super) async fn delete_asset(&self, id: u64) -> Result<bool, Failure> {
+        let path = self.repo(&format!("/releases/assets/{id}"));
+        self.gone(Request::new(Method::DELETE, path)).await
+    }
+
+    /// Deletes a file, in one attempt.
+    pub(super) async fn delete_asset_once(&self, id: u64) -> Result<(), Failure> {
+        let path = self.repo(&format!("/releases/assets/{id}"));
+        let request = Request::new(Method::DELETE, path);
+        self.once::<serde_json::Value>(&request).await.map(drop)
+    }
+
+    async fn gone(&self, request: Request) -> Result<bool, Failure> {
+        match self.asked::<serde_json::Value>(&request).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is_not_found() => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl GitHub {
+    /// The files of a public release, by name: that of `tag`, or the latest.
+    pub(crate) async fn public_files(
+        &self,
+        tag: Option<&str>,
+    ) -> Result<Option<BTreeMap<String, u64>>, PublishError> {
+        let what = "look for the release";
+        let release: Option<Release> = match tag {
+            Some(tag) => self.public_release(tag).await,
+            None => {
+                let path = self.repo("/releases/latest");
+                found(self.asked(&Request::new(Method::GET, path)).await)
+            }
+        }
+        .map_err(|failure| self.error(what, failure))?;
+        let Some(release) = release else {
+            return Ok(None);
+        };
+        let assets = self
+            .assets(release.id)
+            .await
+            .map_err(|failure| self.error("list the files of the release", failure))?;
+        let files = assets.into_iter().filter(Asset::is_uploaded);
+        Ok(Some(files.map(|asset| (asset.name, asset.id)).collect()))
+    }
+}
+
+fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if failure.is_not_found() => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

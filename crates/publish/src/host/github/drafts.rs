@@ -1,0 +1,175 @@
+//! THE draft of a tag: found, or made, and the only one in the end. Lists of releases lag behind
+//! and answers get lost, so two runs can make two; of several the oldest counts, and whoever made
+//! a younger one deletes it again.
+
+use super::GitHub;
+use super::api::Release;
+use super::call::until;
+use super::failure::Failure;
+use super::lease::LOCK_NAME;
+use super::memo::Memo;
+use crate::documents::notes;
+use crate::error::PublishError;
+
+/// A draft to work on.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) release: Release,
+    /// Whether this run made it, so that an older one may still come to light.
+    pub(super) made: bool,
+    /// Younger drafts of the same tag, made by Sysforge.
+    pub(super) younger: Vec<u64>,
+}
+
+impl Draft {
+    /// A release that is there already, with no other beside it.
+    pub(super) fn found(release: Release) -> Self {
+        Self {
+            release,
+            made: false,
+            younger: Vec::new(),
+        }
+    }
+}
+
+impl GitHub {
+    /// Finds the draft of a tag among `listed` (oldest first) or in the notes of an earlier run,
+    /// or makes one.
+    pub(super) async fn draft(
+        &self,
+        tag: &str,
+        listed: Vec<Release>,
+        target: Option<&str>,
+        text: &str,
+        memo: &mut Memo,
+    ) -> Result<Draft, PublishError> {
+        let mut drafts = listed;
+        if let Some(noted) = memo.draft()
+            && !drafts.iter().any(|draft| draft.id == noted)
+        {
+            // The list lags; the number does not.
+            let noted = self
+                .release(noted)
+                .await
+                .map_err(|failure| self.error("look at the draft", failure))?;
+            drafts.extend(noted.filter(|release| release.draft && release.tag_name == tag));
+            drafts.sort_by_key(|draft| draft.id);
+        }
+        if let Some(draft) = choose(drafts) {
+            memo.set_draft(draft.release.id)?;
+            return Ok(draft);
+        }
+        let mut attempt = 1;
+        loop {
+            let failure = match self.create_draft(tag, target, text).await {
+                Ok(release) => {
+                    memo.set_draft(release.id)?;
+                    return Ok(Draft {
+                        release,
+                        made: true,
+                        younger: Vec::new(),
+                    });
+                }
+                Err(failure) => failure,
+            };
+            if !failure.is_passing() || attempt >= self.timing.attempts {
+                return Err(self.creation_error(tag, failure));
+            }
+            self.pause(attempt, &failure)
+                .await
+                .map_err(|failure| self.error("create the draft", failure))?;
+            attempt += 1;
+            // It may have been made all the same. If the list does not show it yet, the one that
+            // is made now loses against it later.
+            let drafts = self
+                .drafts(tag)
+                .await
+                .map_err(|failure| self.error("list the releases", failure))?;
+            if let Some(mut draft) = choose(drafts) {
+                memo.set_draft(draft.release.id)?;
+                draft.made = true;
+                return Ok(draft);
+            }
+        }
+    }
+
+    /// The rights were looked at before, so a refusal here is about the tag or its commit.
+    pub(super) fn creation_error(&self, tag: &str, failure: Failure) -> PublishError {
+        match &failure {
+            Failure::Status {
+                status: 403 | 404 | 422,
+                ..
+            } => PublishError::Tag {
+                tag: tag.to_owned(),
+                message: failure.words(),
+            },
+            _ => self.error("create the draft", failure),
+        }
+    }
+
+    /// Waits until the list shows the draft that this run made, and returns an older draft of
+    /// the tag if there is one.
+    pub(super) async fn older(&self, own: &Release) -> Result<Option<Release>, Failure> {
+        let mut older = None;
+        until(self.timing.lag, self.timing.backoff, async || {
+            let drafts = self.drafts(&own.tag_name).await?;
+            let shown = drafts.iter().any(|draft| draft.id == own.id);
+            older = drafts
+                .into_iter()
+                .find(|draft| draft.id < own.id && is_marked(draft));
+            Ok(shown || older.is_some())
+        })
+        .await?;
+        Ok(older)
+    }
+
+    /// Deletes younger drafts of the same tag, once it is clear that nobody works on them.
+    pub(super) async fn clear(&self, younger: &[u64]) -> Result<(), Failure> {
+        for id in younger {
+            let before = self.signs(*id).await?;
+            let gone = until(self.timing.dead, self.timing.beat, async || {
+                Ok(self.release(*id).await?.is_none_or(|draft| !draft.draft))
+            });
+            // Without a lock nobody works on it: its maker deletes it, or is dead.
+            let gone = before.is_some() && gone.await?;
+            if !gone && self.signs(*id).await? == before {
+                self.delete_release(*id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The label of a draft's lock, which changes as long as somebody works on it.
+    async fn signs(&self, release: u64) -> Result<Option<String>, Failure> {
+        let assets = match self.assets(release).await {
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            assets => assets?,
+        };
+        let lock = assets.into_iter().find(|asset| asset.name == LOCK_NAME);
+        Ok(lock.map(|lock| lock.label.unwrap_or_default()))
+    }
+}
+
+/// Of several drafts the oldest that Sysforge made; else the oldest.
+fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
+    let first = drafts.iter().position(is_marked).unwrap_or(0);
+    if drafts.is_empty() {
+        return None;
+    }
+    let release = drafts.remove(first);
+    let younger = drafts
+        .iter()
+        .filter(|draft| draft.id > release.id && is_marked(draft))
+        .map(|draft| draft.id)
+        .collect();
+    Some(Draft {
+        release,
+        made: false,
+        younger,
+    })
+}
+
+/// Whether Sysforge made a draft: only those it deletes.
+pub(super) fn is_marked(draft: &Release) -> bool {
+    draft.body.as_deref().is_some_and(notes::is_ours)
+}

@@ -1,0 +1,221 @@
+//! What a failed request means: whether to try again, how long to wait first, and how to say it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+
+use crate::error::PublishError;
+
+/// A request that failed.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// The host answered with an error.
+    Status {
+        status: u16,
+        message: String,
+        errors: Vec<ApiError>,
+    },
+    /// The host asks to wait.
+    Limited(Option<Duration>),
+    /// The answer was no answer of the API: HTML, or cut short.
+    Garbled { status: u16 },
+    /// No answer: not connected, reset, timed out.
+    Transport(String),
+    /// No progress for too long.
+    Stalled(Duration),
+    /// What was sent cannot be read.
+    Local(std::sync::Arc<PublishError>),
+}
+
+/// One entry of the `errors` of a 422.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct ApiError {
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) field: Option<String>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    message: String,
+    #[serde(default)]
+    errors: Vec<serde_json::Value>,
+}
+
+impl Failure {
+    /// Reads an error answer.
+    pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+        let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
+        let message = parsed.as_ref().map_or("", |body| &body.message).to_owned();
+        if let Some(limited) = limited(status, headers, &message) {
+            return limited;
+        }
+        let Some(parsed) = parsed else {
+            return Self::Garbled { status };
+        };
+        Self::Status {
+            status,
+            message,
+            // Entries are objects, or bare text in some places.
+            errors: parsed
+                .errors
+                .into_iter()
+                .map(|entry| match entry {
+                    serde_json::Value::String(text) => ApiError {
+                        message: Some(text),
+                        ..ApiError::default()
+                    },
+                    entry => serde_json::from_value(entry).unwrap_or_default(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether trying again may help. 400 is among these: the front end answers with it, in plain
+    /// text, when an upload was cut on the way.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
+            Self::Garbled { .. } | Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
+            Self::Local(_) => false,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } | Self::Garbled { status } => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: 404, .. })
+    }
+
+    /// Whether a 422 says that the name or tag is taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, Self::Status { status: 422, errors, .. }
+            if errors.iter().any(|error| error.code == "already_exists"))
+    }
+
+    /// The failure in a few words.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Status {
+                status,
+                message,
+                errors,
+            } => {
+                let details: Vec<_> = errors
+                    .iter()
+                    .map(|error| {
+                        let words = error.message.clone().unwrap_or_else(|| error.code.clone());
+                        match &error.field {
+                            Some(field) => format!("{field}: {words}"),
+                            None => words,
+                        }
+                    })
+                    .collect();
+                match details.as_slice() {
+                    [] => format!("{message} (status {status})"),
+                    details => format!("{message}: {} (status {status})", details.join("; ")),
+                }
+            }
+            Self::Limited(Some(wait)) => format!("rate limit, wait {} s", wait.as_secs()),
+            Self::Limited(None) => "rate limit".to_owned(),
+            Self::Garbled { status } => format!("no answer of the API (status {status})"),
+            Self::Transport(words) => words.clone(),
+            Self::Stalled(limit) => format!("no progress for {} s", limit.as_secs_f32()),
+            Self::Local(error) => error.to_string(),
+        }
+    }
+}
+
+/// Rate limits: 429, or 403 that says so in a header or in words.
+fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
+    if !matches!(status, 403 | 429) {
+        return None;
+    }
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    if let Some(seconds) = number("retry-after") {
+        return Some(Failure::Limited(Some(Duration::from_secs(seconds))));
+    }
+    if number("x-ratelimit-remaining") == Some(0) {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let wait = number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now) + 1);
+        return Some(Failure::Limited(wait.map(Duration::from_secs)));
+    }
+    let words = message.to_lowercase();
+    (status == 429 || words.contains("rate limit") || words.contains("abuse detection"))
+        .then_some(Failure::Limited(None))
+}
+
+/// A transport error in words, without the address: storage addresses carry signatures.
+pub(crate) fn transport(error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        words = format!("{words}: {inner}");
+        source = inner.source();
+    }
+    Failure::Transport(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name = reqwest::header::HeaderName::from_static(name);
+                (name, value.parse().unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_host_says_how_long_to_wait() {
+        let body = br#"{"message":"You have exceeded a secondary rate limit."}"#;
+        let asked = Failure::of_answer(403, &headers(&[("retry-after", "7")]), body);
+        assert!(matches!(asked, Failure::Limited(Some(wait)) if wait.as_secs() == 7));
+        let silent = Failure::of_answer(403, &HeaderMap::new(), body);
+        assert!(matches!(silent, Failure::Limited(None)));
+        let spent = headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]);
+        let past = Failure::of_answer(403, &spent, br#"{"message":"API rate limit exceeded"}"#);
+        assert!(matches!(past, Failure::Limited(Some(wait)) if wait.as_secs() == 1));
+    }
+
+    #[test]
+    fn a_missing_right_is_not_a_rate_limit() {
+        let body = br#"{"message":"Resource not accessible by integration"}"#;
+        let failure = Failure::of_answer(403, &HeaderMap::new(), body);
+        assert!(!failure.is_passing());
+    }
+
+    #[test]
+    fn html_is_no_answer() {
+        let failure = Failure::of_answer(502, &HeaderMap::new(), b"<!DOCTYPE html>");
+        assert!(matches!(failure, Failure::Garbled { status: 502 }));
+        assert!(failure.is_passing());
+    }
+
+    #[test]
+    fn details_of_a_refusal_are_shown() {
+        let body = br#"{"message":"Validation Failed","errors":[
+            {"resource":"Release","code":"custom","field":"body","message":"is too long"}]}"#;
+        let failure = Failure::of_answer(422, &HeaderMap::new(), body);
+        assert_eq!(
+            failure.words(),
+            "Validation Failed: body: is too long (status 422)"
+        );
+    }
+}

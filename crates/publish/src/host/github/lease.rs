@@ -1,0 +1,188 @@
+//! The right to be the one who changes a release. GitHub has no locks, but it takes every file
+//! name only once per release: whoever uploads the lock file holds the release, shows that it is
+//! alive by changing the file's label, and deletes it at the end.
+
+use bytes::Bytes;
+use sysforge_plan::Reporter;
+
+use super::GitHub;
+use super::api::{Asset, Release};
+use super::failure::Failure;
+use super::memo::Memo;
+use super::upload::Parcel;
+use crate::error::PublishError;
+use crate::shipment::Content;
+
+/// The name of the lock file.
+pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
+
+/// The lock, held. Dropping it stops the signs of life, but leaves the file.
+#[derive(Debug)]
+pub(super) struct Lease {
+    asset: u64,
+    beating: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+/// Why the lock could not be had.
+#[derive(Debug)]
+pub(super) enum NoLease {
+    /// The release is gone: its maker found an older draft, or somebody deleted it.
+    Gone,
+    /// Anything else.
+    Error(PublishError),
+}
+
+impl GitHub {
+    /// Takes the lock of a release.
+    pub(super) async fn take_lease(
+        &self,
+        release: &Release,
+        memo: &Memo,
+        reporter: &Reporter,
+    ) -> Result<Lease, NoLease> {
+        let what = "take the lock of the release";
+        let content = Content::Memory(Bytes::from_static(LOCK_TEXT));
+        let label = format!("{} 0", memo.nonce());
+        let parcel = Parcel {
+            name: LOCK_NAME,
+            label: Some(&label),
+            content: &content,
+            size: LOCK_TEXT.len() as u64,
+        };
+        let fail = |failure| NoLease::Error(self.error(what, failure));
+        let mut attempt = 1;
+        loop {
+            let failure = match self.send_once(&release.upload_url, parcel, None).await {
+                Ok(asset) => return Ok(self.hold(asset.id, memo)),
+                Err(failure) => failure,
+            };
+            if failure.is_not_found() {
+                return Err(NoLease::Gone);
+            }
+            if !failure.is_taken() {
+                if !failure.is_passing() || attempt >= self.timing.attempts {
+                    return Err(fail(failure));
+                }
+                self.pause(attempt, &failure).await.map_err(fail)?;
+                attempt += 1;
+            }
+            // It may have landed all the same; or somebody else holds it.
+            let Some(lock) = self.lock_of(release.id).await.map_err(fail)? else {
+                continue;
+            };
+            let ours = memo.is_ours(holder(&lock));
+            if ours && lock.is_uploaded() {
+                return match self.label_asset(lock.id, &label).await {
+                    Ok(_) => Ok(self.hold(lock.id, memo)),
+                    Err(failure) if failure.is_not_found() => continue,
+                    Err(failure) => Err(fail(failure)),
+                };
+            }
+            if !ours {
+                self.outlive(release, &lock, reporter).await?;
+            }
+            self.delete_asset(lock.id).await.map_err(fail)?;
+        }
+    }
+
+    async fn lock_of(&self, release: u64) -> Result<Option<Asset>, Failure> {
+        let assets = self.assets(release).await?;
+        Ok(assets.into_iter().find(|asset| asset.name == LOCK_NAME))
+    }
+
+    /// Watches the lock of somebody else until it is clear that its holder is dead or done.
+    async fn outlive(
+        &self,
+        release: &Release,
+        lock: &Asset,
+        reporter: &Reporter,
+    ) -> Result<(), NoLease> {
+        let what = "watch the lock of the release";
+        reporter.note(format!(
+            "another publisher holds {}; waiting {} s for a sign of life",
+            release.tag_name,
+            self.timing.dead.as_secs()
+        ));
+        let end = tokio::time::Instant::now() + self.timing.dead;
+        while tokio::time::Instant::now() < end {
+            tokio::time::sleep(self.timing.beat.min(self.timing.dead / 4)).await;
+            let now = self
+                .lock_of(release.id)
+                .await
+                .map_err(|failure| NoLease::Error(self.error(what, failure)))?;
+            match now {
+                None => return Ok(()),
+                Some(now) if now.id != lock.id || now.label != lock.label => {
+                    return Err(NoLease::Error(PublishError::Another {
+                        tag: release.tag_name.clone(),
+                        who: format!("it holds {LOCK_NAME}, and is alive"),
+                    }));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&self, asset: u64, memo: &Memo) -> Lease {
+        let (host, nonce) = (self.clone(), memo.nonce().to_owned());
+        let beating = tokio::spawn(async move {
+            for beat in 1_u64.. {
+                tokio::time::sleep(host.timing.beat).await;
+                // A beat that fails is made up for by the next; a lock that is gone is noticed
+                // when it is given back.
+                let _ = host.label_asset(asset, &format!("{nonce} {beat}")).await;
+            }
+        });
+        Lease { asset, beating }
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    ///
+    /// If it was no longer there: somebody took us for dead, and is at work now.
+    pub(super) async fn give_back(&self, lease: Lease, tag: &str) -> Result<(), PublishError> {
+        lease.beating.abort();
+        let what = "give the lock of the release back";
+        // Deleted by an attempt whose answer was lost also counts as there: look first.
+        let mut attempt = 1;
+        loop {
+            match self.delete_asset_once(lease.asset).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.is_not_found() && attempt > 1 => return Ok(()),
+                Err(failure) if failure.is_not_found() => {
+                    return Err(PublishError::Another {
+                        tag: tag.to_owned(),
+                        who: "it took this publisher for dead".to_owned(),
+                    });
+                }
+                Err(failure) if failure.is_passing() && attempt < self.timing.attempts => {
+                    self.pause(attempt, &failure)
+                        .await
+                        .map_err(|failure| self.error(what, failure))?;
+                    attempt += 1;
+                }
+                Err(failure) => return Err(self.error(what, failure)),
+            }
+        }
+    }
+}
+
+const LOCK_TEXT: &[u8] =
+    b"Sysforge is publishing to this release. If it is not (its lock has not changed for \
+minutes), the next `sysforge publish` removes this file.\n";
+
+/// Who holds a lock: the first word of its label.
+fn holder(lock: &Asset) -> &str {
+    lock.label
+        .as_deref()
+        .and_then(|label| label.split(' ').next())
+        .unwrap_or_default()
+}

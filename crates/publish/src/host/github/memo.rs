@@ -1,0 +1,124 @@
+//! What a publisher notes on its own disk, so that the next run knows its own lock and its own
+//! draft again after it was killed, without waiting for either to look abandoned.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::PublishError;
+use crate::local::{self, Lock};
+
+/// The notes of one publication, and the right to be its only publisher on this machine.
+#[derive(Debug)]
+pub(super) struct Memo {
+    path: PathBuf,
+    notes: Notes,
+    nonce: String,
+    _lock: Lock,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Notes {
+    draft: Option<u64>,
+    #[serde(default)]
+    nonces: Vec<String>,
+}
+
+impl Memo {
+    /// Opens the notes at `path`. Blocks for a moment only.
+    ///
+    /// # Errors
+    ///
+    /// If another publisher of the same release runs on this machine.
+    pub(super) fn open(path: PathBuf, tag: &str) -> Result<Self, PublishError> {
+        let lock = Lock::try_take(path.with_extension("lock"))?;
+        let Some(lock) = lock else {
+            return Err(PublishError::Another {
+                tag: tag.to_owned(),
+                who: "it runs on this machine, from the same dist directory".to_owned(),
+            });
+        };
+        let mut notes: Notes = std::fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        let nonce = nonce();
+        notes.nonces.push(nonce.clone());
+        let surplus = notes.nonces.len().saturating_sub(20);
+        notes.nonces.drain(..surplus);
+        let memo = Self {
+            path,
+            notes,
+            nonce,
+            _lock: lock,
+        };
+        memo.write()?;
+        Ok(memo)
+    }
+
+    /// The draft that the last run noted, whether or not somebody is at work.
+    pub(super) fn peek(path: &std::path::Path) -> Option<u64> {
+        let text = std::fs::read_to_string(path).ok()?;
+        serde_json::from_str::<Notes>(&text).ok()?.draft
+    }
+
+    /// What this run calls itself.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Whether a run that called itself so was one of ours; it is over, since we hold the lock.
+    pub(super) fn is_ours(&self, nonce: &str) -> bool {
+        self.notes.nonces.iter().any(|known| known == nonce)
+    }
+
+    /// The draft that an earlier run worked on.
+    pub(super) fn draft(&self) -> Option<u64> {
+        self.notes.draft
+    }
+
+    pub(super) fn set_draft(&mut self, id: u64) -> Result<(), PublishError> {
+        self.notes.draft = Some(id);
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), PublishError> {
+        let text = serde_json::to_string(&self.notes).unwrap_or_default();
+        local::write_whole(&self.path, text.as_bytes())
+    }
+}
+
+/// A name that no other run has: 64 random bits.
+fn nonce() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_run_knows_the_draft_and_the_name_of_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memo.json");
+        let mut first = Memo::open(path.clone(), "v1").unwrap();
+        first.set_draft(7).unwrap();
+        let nonce = first.nonce().to_owned();
+        drop(first);
+        let second = Memo::open(path, "v1").unwrap();
+        assert_eq!(second.draft(), Some(7));
+        assert!(second.is_ours(&nonce) && second.nonce() != nonce);
+    }
+
+    #[test]
+    fn two_publishers_from_one_directory_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memo.json");
+        let _first = Memo::open(path.clone(), "v1").unwrap();
+        let error = Memo::open(path, "v1").unwrap_err();
+        assert!(matches!(error, PublishError::Another { .. }), "{error}");
+    }
+}

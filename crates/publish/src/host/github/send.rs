@@ -1,0 +1,368 @@
+//! Getting every file of a shipment to the host: what is there already stays, what is half there
+//! is sent anew, and what is in doubt is looked at before anything is decided.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::{StreamExt, TryStreamExt};
+use sysforge_plan::{Reporter, Step};
+
+use super::GitHub;
+use super::api::{Asset as Kept, Release};
+use super::failure::Failure;
+use super::lease::LOCK_NAME;
+use super::upload::Parcel;
+use crate::documents::notes::size;
+use crate::error::PublishError;
+use crate::report::AssetOutcome;
+use crate::shipment::{Asset, Kind, Shipment};
+
+/// Uploads at once: more make GitHub's secondary limits strike.
+const LANES: usize = 4;
+
+/// A replacement is sent under the name with this end, and renamed once it is whole.
+const NEW: &str = ".sysforge-new";
+
+/// How often all files are gone through until the list shows what it should.
+const ROUNDS: usize = 4;
+
+/// What a file needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// To be sent.
+    Send,
+    /// To be sent after this half-sent or spoilt one is deleted.
+    Resend(u64),
+    /// To be sent beside this one, which it replaces when it is whole.
+    Replace(u64),
+    /// To be given its name: it is there whole, as a replacement.
+    Rename(u64),
+}
+
+/// When files with other bytes may be replaced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// The user says so.
+    pub(super) replace: bool,
+    /// The release is a draft, so that documents, which tell of all images, may be made anew.
+    pub(super) draft: bool,
+}
+
+/// What `asset` needs, given the files at the host; `None`: nothing.
+///
+/// # Errors
+///
+/// If there is another file of that name, and it may not be replaced.
+pub(super) fn need(
+    asset: &Asset,
+    kept: &[Kept],
+    rules: Rules,
+    sent: &BTreeSet<String>,
+) -> Result<Option<Need>, PublishError> {
+    let named = |name: &str| kept.iter().find(|kept| kept.name == name);
+    let whole = |kept: &Kept| kept.holds(asset.size, asset.sha256);
+    let replacement = named(&format!("{}{NEW}", asset.name)).filter(|kept| whole(kept));
+    match named(&asset.name) {
+        Some(there) if whole(there) => Ok(None),
+        // Another run writes another statement about the same images; the first one stays.
+        Some(there) if asset.kind == Kind::Statement && there.is_uploaded() => Ok(None),
+        Some(there) if !there.is_uploaded() => Ok(Some(Need::Resend(there.id))),
+        Some(there) if sent.contains(&asset.name) => Ok(Some(Need::Resend(there.id))),
+        Some(there) if rules.replace || (rules.draft && asset.kind != Kind::Archive) => {
+            Ok(Some(Need::Replace(there.id)))
+        }
+        Some(_) => Err(PublishError::Different {
+            name: asset.name.clone(),
+        }),
+        None => Ok(Some(match replacement {
+            Some(new) => Need::Rename(new.id),
+            None => Need::Send,
+        })),
+    }
+}
+
+impl GitHub {
+    /// Sends until a list of the release shows every file whole. `known` is a list that was made
+    /// already; a release that was just made has none.
+    pub(super) async fn send_all(
+        &self,
+        release: &Release,
+        shipment: &Shipment,
+        known: Option<Vec<Kept>>,
+        rules: Rules,
+        reporter: &Reporter,
+    ) -> Result<Vec<(String, AssetOutcome)>, PublishError> {
+        let mut known = known;
+        let sent = Mutex::new(BTreeSet::new());
+        let mut outcomes: Vec<(String, AssetOutcome)> = Vec::new();
+        for _ in 0..ROUNDS {
+            let kept = match known.take() {
+                Some(kept) => kept,
+                None => self
+                    .assets(release.id)
+                    .await
+                    .map_err(|failure| self.error("list the files of the release", failure))?,
+            };
+            let mut needs = Vec::new();
+            for asset in &shipment.assets {
+                let already = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(need) = need(asset, &kept, rules, &already)? {
+                    needs.push((asset, need));
+                }
+            }
+            if needs.is_empty() {
+                self.undigested(&shipment.assets, &kept).await?;
+                self.sweep(&kept).await?;
+                return Ok(outcomes);
+            }
+            for (asset, need) in &needs {
+                let outcome = match need {
+                    Need::Send | Need::Resend(_) => AssetOutcome::Sent,
+                    Need::Replace(_) | Need::Rename(_) => AssetOutcome::Replaced,
+                };
+                if !outcomes.iter().any(|(name, _)| *name == asset.name) {
+                    outcomes.push((asset.name.clone(), outcome));
+                }
+            }
+            // In a public release the index goes last: it is what makes the images usable.
+            let (first, last): (Vec<_>, Vec<_>) = needs
+                .into_iter()
+                .partition(|(asset, _)| rules.draft || asset.kind != Kind::Index);
+            for part in [first, last] {
+                futures_util::stream::iter(part)
+                    .map(|(asset, need)| self.deliver(release, asset, need, &kept, &sent, reporter))
+                    .buffer_unordered(LANES)
+                    .try_collect::<()>()
+                    .await?;
+            }
+        }
+        Err(PublishError::GaveUp {
+            what: "get the host to keep every file as it was sent".to_owned(),
+            attempts: u32::try_from(ROUNDS).unwrap_or(u32::MAX),
+            last: "the list of files still differs".to_owned(),
+        })
+    }
+
+    /// Does what one file needs.
+    async fn deliver(
+        &self,
+        release: &Release,
+        asset: &Asset,
+        need: Need,
+        kept: &[Kept],
+        sent: &Mutex<BTreeSet<String>>,
+        reporter: &Reporter,
+    ) -> Result<(), PublishError> {
+        let fail = |failure| self.error(&format!("send {}", asset.name), failure);
+        let task = reporter.start(Step::Publish, &asset.name);
+        match need {
+            Need::Send => {
+                self.send(release, asset, &asset.name, sent, &task).await?;
+            }
+            Need::Resend(old) => {
+                self.delete_asset(old).await.map_err(fail)?;
+                self.send(release, asset, &asset.name, sent, &task).await?;
+            }
+            Need::Replace(old) => {
+                let name = format!("{}{NEW}", asset.name);
+                let ready = kept.iter().find(|kept| kept.name == name);
+                let new = match ready {
+                    Some(ready) if ready.holds(asset.size, asset.sha256) => ready.id,
+                    stale => {
+                        if let Some(stale) = stale {
+                            self.delete_asset(stale.id).await.map_err(fail)?;
+                        }
+                        self.send(release, asset, &name, sent, &task).await?
+                    }
+                };
+                // Only now, when the new one is whole at the host, does the old one go.
+                self.delete_asset(old).await.map_err(fail)?;
+                self.rename(new, &asset.name).await.map_err(fail)?;
+            }
+            Need::Rename(new) => self.rename(new, &asset.name).await.map_err(fail)?,
+        }
+        task.done(size(asset.size));
+        Ok(())
+    }
+
+    /// Renames, and takes a refusal because the name is taken for what it is if an attempt whose
+    /// answer was lost took it; the next list tells.
+    async fn rename(&self, id: u64, name: &str) -> Result<(), Failure> {
+        match self.rename_asset(id, name).await {
+            Err(failure) if failure.is_taken() => Ok(()),
+            answered => answered.map(drop),
+        }
+    }
+
+    /// Sends one file under `name` until it is there whole; returns its number at the host.
+    async fn send(
+        &self,
+        release: &Release,
+        asset: &Asset,
+        name: &str,
+        sent: &Mutex<BTreeSet<String>>,
+        task: &sysforge_plan::Task,
+    ) -> Result<u64, PublishError> {
+        let what = format!("send {}", asset.name);
+        let parcel = Parcel {
+            name,
+            label: None,
+            content: &asset.content,
+            size: asset.size,
+        };
+        sent.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+        let mut attempt = 1;
+        loop {
+            let failure = match self
+                .send_once(&release.upload_url, parcel, Some(task))
+                .await
+            {
+                Ok(kept) if kept.holds(asset.size, asset.sha256) => return Ok(kept.id),
+                Ok(kept) => {
+                    self.delete_asset(kept.id)
+                        .await
+                        .map_err(|failure| self.error(&what, failure))?;
+                    if attempt >= self.timing.attempts {
+                        return Err(PublishError::HostDigest {
+                            name: asset.name.clone(),
+                            expected: asset.sha256,
+                            found: kept.digest.unwrap_or_default(),
+                        });
+                    }
+                    attempt += 1;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            let final_failure = !failure.is_passing() && !failure.is_taken();
+            if final_failure || attempt >= self.timing.attempts {
+                return Err(self.error(&what, failure));
+            }
+            self.pause(attempt, &failure)
+                .await
+                .map_err(|failure| self.error(&what, failure))?;
+            attempt += 1;
+            // The upload may have landed, or have left half a file that blocks the name.
+            let kept = self
+                .assets(release.id)
+                .await
+                .map_err(|failure| self.error(&what, failure))?;
+            match kept.into_iter().find(|kept| kept.name == name) {
+                Some(kept) if kept.holds(asset.size, asset.sha256) => return Ok(kept.id),
+                Some(kept) => {
+                    self.delete_asset(kept.id)
+                        .await
+                        .map_err(|failure| self.error(&what, failure))?;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Hosts that tell no digests are asked for the bytes instead.
+    async fn undigested(&self, assets: &[Asset], kept: &[Kept]) -> Result<(), PublishError> {
+        for asset in assets {
+            let there = kept.iter().find(|kept| kept.name == asset.name);
+            if let Some(there) = there.filter(|there| there.sha256().is_none()) {
+                self.recheck(there.id, asset, &Reporter::silent()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes replacements that an interrupted run left and nobody needs.
+    async fn sweep(&self, kept: &[Kept]) -> Result<(), PublishError> {
+        for left in kept.iter().filter(|kept| kept.name.ends_with(NEW)) {
+            self.delete_asset(left.id)
+                .await
+                .map_err(|failure| self.error("remove what an earlier run left", failure))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a public release holds all of it, so that nothing is left to do.
+pub(super) fn is_complete(shipment: &Shipment, kept: &[Kept]) -> Result<bool, PublishError> {
+    let rules = Rules {
+        replace: false,
+        draft: false,
+    };
+    for asset in &shipment.assets {
+        match need(asset, kept, rules, &BTreeSet::new()) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept.iter().all(|kept| kept.name != LOCK_NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::Sha256;
+
+    use super::*;
+    use crate::shipment::Content;
+
+    fn asset(kind: Kind) -> Asset {
+        Asset {
+            name: "a".to_owned(),
+            kind,
+            content: Content::Memory("x".into()),
+            size: 1,
+            sha256: Sha256::new([1; 32]),
+        }
+    }
+
+    fn kept(name: &str, state: &str, digest: u8) -> Kept {
+        Kept {
+            id: u64::from(digest),
+            name: name.to_owned(),
+            label: None,
+            state: state.to_owned(),
+            size: 1,
+            digest: Some(format!("sha256:{}", Sha256::new([digest; 32]))),
+        }
+    }
+
+    fn of(kind: Kind, there: &[Kept], replace: bool, draft: bool) -> Option<Option<Need>> {
+        need(
+            &asset(kind),
+            there,
+            Rules { replace, draft },
+            &BTreeSet::new(),
+        )
+        .ok()
+    }
+
+    #[test]
+    fn what_is_there_whole_stays_and_what_is_half_there_goes() {
+        let archive = |there: &[Kept]| of(Kind::Archive, there, false, true);
+        assert_eq!(archive(&[kept("a", "uploaded", 1)]), Some(None));
+        assert_eq!(archive(&[]), Some(Some(Need::Send)));
+        assert_eq!(
+            archive(&[kept("a", "starter", 9)]),
+            Some(Some(Need::Resend(9)))
+        );
+    }
+
+    #[test]
+    fn other_bytes_are_an_error_unless_they_may_be_replaced() {
+        let other = [kept("a", "uploaded", 9)];
+        let replace = Some(Some(Need::Replace(9)));
+        assert_eq!(of(Kind::Archive, &other, false, true), None);
+        assert_eq!(of(Kind::Archive, &other, true, true), replace);
+        assert_eq!(of(Kind::Index, &other, false, true), replace);
+        assert_eq!(of(Kind::Index, &other, false, false), None);
+        assert_eq!(of(Kind::Statement, &other, false, false), Some(None));
+    }
+
+    #[test]
+    fn a_replacement_that_is_whole_only_needs_its_name() {
+        let there = [kept("a.sysforge-new", "uploaded", 1)];
+        let renamed = Some(Some(Need::Rename(1)));
+        assert_eq!(of(Kind::Archive, &there, false, true), renamed);
+    }
+}

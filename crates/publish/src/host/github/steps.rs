@@ -1,0 +1,523 @@
+//! Publishing to GitHub, in eight steps:
+//!
+//! 1. preflight: files, names and sizes (when the shipment was made), then the token's rights;
+//! 2. THE draft, found or made, by number; and its lock, so that there is one writer;
+//! 3. what is there already, by digest;
+//! 4. uploads, few at once, each with a stall deadline;
+//! 5. after any failure, another look before deciding;
+//! 6. rate limits honoured, writes paced;
+//! 7. every digest verified at the host; only then public;
+//! 8. everything downloaded again and compared.
+
+use std::path::PathBuf;
+
+use futures_util::future::Either;
+use futures_util::{StreamExt, TryStreamExt};
+use sysforge_plan::Reporter;
+
+use super::GitHub;
+use super::api::{Asset as Kept, Release, Repository};
+use super::drafts::{Draft, is_marked};
+use super::lease::{LOCK_NAME, NoLease};
+use super::memo::Memo;
+use super::send::{Rules, is_complete, need};
+use crate::documents::notes;
+use crate::error::PublishError;
+use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::shipment::Shipment;
+
+/// What to do beyond sending what is missing.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether files that are there with other bytes are replaced.
+    pub replace: bool,
+    /// Whether nothing is to be written, here or at the host.
+    pub dry_run: bool,
+    /// Whether everything is downloaded again at the end.
+    pub recheck: bool,
+    /// The commit or branch that is tagged if the tag does not exist.
+    pub target: Option<String>,
+    /// A folder for this publisher's own notes.
+    pub state: PathBuf,
+}
+
+/// How many downloads at once when everything is downloaded again.
+const RECHECKS: usize = 4;
+
+/// How often another draft may turn out to be the right one.
+const TURNS: usize = 5;
+
+enum Worked {
+    Done(Box<Published>),
+    /// An older draft came to light, or the draft is gone.
+    Otherwise,
+}
+
+/// Checks that the token could publish to the repository: step 1 alone, before any build.
+///
+/// # Errors
+///
+/// If it could not.
+pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
+    require_token(host)?;
+    let repository = host
+        .repository()
+        .await
+        .map_err(|failure| repository_error(host, failure))?;
+    check_rights(host, &repository)?;
+    Ok(Published {
+        outcome: Outcome::Ready,
+        tag: tag.to_owned(),
+        place: host.access.repository.clone(),
+        actions: Vec::new(),
+        assets: Vec::new(),
+        requests: host.requests(),
+        bytes_sent: 0,
+        rechecked: 0,
+    })
+}
+
+/// Publishes a shipment.
+///
+/// # Errors
+///
+/// Any [`PublishError`]. Unless it says otherwise nothing has become public, and the same call
+/// goes on where this one stopped.
+pub async fn publish(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    reporter: &Reporter,
+) -> Result<Published, PublishError> {
+    require_token(host)?;
+    let mut memo = None;
+    for _ in 0..TURNS {
+        let (public, drafts) = match look(host, shipment, policy).await? {
+            Look::Done(published) => return Ok(*published),
+            Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
+            Look::Drafts(drafts) => (None, drafts),
+        };
+        if policy.dry_run {
+            return dry_run(host, shipment, policy, public, drafts).await;
+        }
+        let memo = match &mut memo {
+            Some(memo) => memo,
+            None => {
+                let path = host.memo_in(&policy.state, &shipment.tag);
+                memo.insert(Memo::open(path, &shipment.tag)?)
+            }
+        };
+        let (draft, known) = match public {
+            Some((release, kept)) => (Draft::found(release), Some(kept)),
+            None => {
+                let (tag, target) = (&shipment.tag, policy.target.as_deref());
+                let draft = host
+                    .draft(tag, drafts, target, &shipment.notes, memo)
+                    .await?;
+                (draft, None)
+            }
+        };
+        let worked = work(host, shipment, policy, draft, known, memo, reporter).await?;
+        if let Worked::Done(published) = worked {
+            return Ok(*published);
+        }
+    }
+    Err(PublishError::Another {
+        tag: shipment.tag.clone(),
+        who: "drafts of this tag come and go".to_owned(),
+    })
+}
+
+/// What is there of a release.
+enum Look {
+    /// All of it, in public.
+    Done(Box<Published>),
+    /// It is public, and lacks something.
+    Public(Release, Vec<Kept>),
+    /// It is not public; these are its drafts.
+    Drafts(Vec<Release>),
+}
+
+/// Looks at what is there already. A release that is public and complete takes two requests.
+async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Look, PublishError> {
+    let tag = &shipment.tag;
+    let list = "list the files of the release";
+    let public = host
+        .public_release(tag)
+        .await
+        .map_err(|failure| host.error("look for the release", failure))?;
+    let mut found = None;
+    if let Some(release) = public {
+        let kept = host
+            .assets(release.id)
+            .await
+            .map_err(|failure| host.error(list, failure))?;
+        match is_complete(shipment, &kept) {
+            Ok(true) => {
+                forget_draft(host, policy, &release).await?;
+                let report = report(host, &release, shipment, &[], Outcome::Unchanged);
+                return Ok(Look::Done(Box::new(report)));
+            }
+            Err(error) if !policy.replace => return Err(error),
+            Ok(false) | Err(_) => {}
+        }
+        if release.immutable == Some(true) {
+            let missing = missing(shipment, &kept);
+            return Err(PublishError::Immutable(tag.clone(), missing));
+        }
+        found = Some((release, kept));
+    }
+    let (repository, drafts) = tokio::try_join!(
+        async {
+            let answer = host.repository().await;
+            answer.map_err(|failure| repository_error(host, failure))
+        },
+        async {
+            let answer = host.drafts(tag).await;
+            answer.map_err(|failure| host.error("list the releases", failure))
+        }
+    )?;
+    check_rights(host, &repository)?;
+    Ok(match found {
+        Some((release, kept)) => Look::Public(release, kept),
+        None => Look::Drafts(drafts),
+    })
+}
+
+/// An earlier run may have been killed between losing against another publisher and deleting its
+/// own draft.
+async fn forget_draft(
+    host: &GitHub,
+    policy: &Policy,
+    public: &Release,
+) -> Result<(), PublishError> {
+    let noted = Memo::peek(&host.memo_in(&policy.state, &public.tag_name));
+    let Some(id) = noted.filter(|id| *id != public.id && !policy.dry_run) else {
+        return Ok(());
+    };
+    let fail = |failure| host.error("delete a second draft", failure);
+    if let Some(draft) = host.release(id).await.map_err(fail)?
+        && draft.draft
+        && draft.tag_name == public.tag_name
+        && is_marked(&draft)
+    {
+        host.delete_release(id).await.map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Steps 2 to 8 on one release.
+async fn work(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    draft: Draft,
+    known: Option<Vec<Kept>>,
+    memo: &Memo,
+    reporter: &Reporter,
+) -> Result<Worked, PublishError> {
+    let release = &draft.release;
+    let lease = match host.take_lease(release, memo, reporter).await {
+        Ok(lease) => lease,
+        Err(NoLease::Gone) => return Ok(Worked::Otherwise),
+        Err(NoLease::Error(error)) => return Err(error),
+    };
+    match under_lease(host, shipment, policy, &draft, known, reporter).await {
+        Ok(Some(outcomes)) => {
+            host.give_back(lease, &release.tag_name).await?;
+            let public = if release.draft {
+                make_public(host, shipment, release).await?
+            } else {
+                Some(release.clone())
+            };
+            let Some(public) = public else {
+                // Another publisher of the same tag was faster; its release is looked at next.
+                if draft.made {
+                    delete_own(host, release).await?;
+                }
+                return Ok(Worked::Otherwise);
+            };
+            let (rechecked, ()) = tokio::try_join!(
+                async {
+                    match policy.recheck {
+                        true => recheck(host, shipment, &public, reporter).await,
+                        false => Ok(0),
+                    }
+                },
+                clear_drafts(host, &public),
+            )?;
+            Ok(Worked::Done(Box::new(Published {
+                rechecked,
+                ..report(host, &public, shipment, &outcomes, Outcome::Published)
+            })))
+        }
+        Ok(None) => {
+            // Ours is the younger one: it goes, with its lock.
+            drop(lease);
+            delete_own(host, release).await?;
+            Ok(Worked::Otherwise)
+        }
+        Err(error) => {
+            // Whoever comes next should not have to wait for us to look dead.
+            let _ = host.give_back(lease, &release.tag_name).await;
+            Err(error)
+        }
+    }
+}
+
+/// Sends everything, and at the same time makes sure that a draft which this run made is the
+/// oldest one. `None`: it is not.
+async fn under_lease(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    draft: &Draft,
+    known: Option<Vec<Kept>>,
+    reporter: &Reporter,
+) -> Result<Option<Vec<(String, AssetOutcome)>>, PublishError> {
+    let rules = Rules {
+        replace: policy.replace,
+        draft: draft.release.draft,
+    };
+    let known = known.or_else(|| draft.made.then(Vec::new));
+    let sending = std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, reporter));
+    let looking = std::pin::pin!(async {
+        if !draft.made {
+            return Ok(None);
+        }
+        host.older(&draft.release)
+            .await
+            .map_err(|failure| host.error("list the releases", failure))
+    });
+    let outcomes = match futures_util::future::select(sending, looking).await {
+        Either::Left((sent, looking)) => {
+            let sent = sent?;
+            if looking.await?.is_some() {
+                return Ok(None);
+            }
+            sent
+        }
+        Either::Right((older, sending)) => {
+            if older?.is_some() {
+                return Ok(None);
+            }
+            sending.await?
+        }
+    };
+    host.clear(&draft.younger)
+        .await
+        .map_err(|failure| host.error("delete a second draft", failure))?;
+    Ok(Some(outcomes))
+}
+
+/// Deletes drafts of the tag that publishers which are dead by now left behind.
+async fn clear_drafts(host: &GitHub, public: &Release) -> Result<(), PublishError> {
+    let fail = |failure| host.error("delete a second draft", failure);
+    let drafts = host.drafts(&public.tag_name).await.map_err(fail)?;
+    let left = drafts.iter().filter(|draft| is_marked(draft));
+    let left: Vec<_> = left.map(|draft| draft.id).collect();
+    host.clear(&left).await.map_err(fail)
+}
+
+async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError> {
+    host.delete_release(release.id)
+        .await
+        .map_err(|failure| host.error("delete a second draft", failure))
+}
+
+/// Step 7: the one request that makes everything public. `None`: another release of the tag is
+/// public since.
+async fn make_public(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+) -> Result<Option<Release>, PublishError> {
+    let before = release.body.as_deref().unwrap_or_default();
+    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    let failure = match host.make_public(release.id, &text).await {
+        Ok(public) => return Ok(Some(public)),
+        Err(failure) => failure,
+    };
+    // The answer may be lost, and the release public all the same.
+    if let Ok(Some(now)) = host.release(release.id).await
+        && !now.draft
+    {
+        return Ok(Some(now));
+    }
+    if failure.is_taken() {
+        return Ok(None);
+    }
+    Err(match failure.status() {
+        Some(403 | 404 | 422) => host.creation_error(&release.tag_name, failure),
+        _ => host.error("publish the release", failure),
+    })
+}
+
+/// Step 8.
+async fn recheck(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+    reporter: &Reporter,
+) -> Result<usize, PublishError> {
+    let kept = host
+        .assets(release.id)
+        .await
+        .map_err(|failure| host.error("list the files of the release", failure))?;
+    let pairs = shipment.assets.iter().filter_map(|asset| {
+        let there = kept.iter().find(|kept| kept.name == asset.name)?;
+        // Of a statement that stayed from an earlier run, the host's own digest is all we know.
+        there
+            .holds(asset.size, asset.sha256)
+            .then_some((there.id, asset))
+    });
+    let checked: Vec<()> = futures_util::stream::iter(pairs)
+        .map(|(id, asset)| host.recheck(id, asset, reporter))
+        .buffer_unordered(RECHECKS)
+        .try_collect()
+        .await?;
+    Ok(checked.len())
+}
+
+/// What would happen, in the order in which it would.
+async fn dry_run(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    public: Option<(Release, Vec<Kept>)>,
+    drafts: Vec<Release>,
+) -> Result<Published, PublishError> {
+    let (tag, repository) = (&shipment.tag, &host.access.repository);
+    let mut actions = Vec::new();
+    let (release, kept) = match public {
+        Some((release, kept)) => {
+            actions.push(format!("complete the public release {}", release.html_url));
+            (Some(release), kept)
+        }
+        None => match drafts.into_iter().next() {
+            Some(draft) => {
+                actions.push(format!("go on with the draft {}", draft.html_url));
+                let kept = host
+                    .assets(draft.id)
+                    .await
+                    .map_err(|failure| host.error("list the files of the release", failure))?;
+                (Some(draft), kept)
+            }
+            None => {
+                actions.push(format!("create a draft of {tag} in {repository}"));
+                (None, Vec::new())
+            }
+        },
+    };
+    let draft = release.as_ref().is_none_or(|release| release.draft);
+    if kept.iter().any(|kept| kept.name == LOCK_NAME) {
+        actions.push("wait for another publisher, or take over from a dead one".to_owned());
+    }
+    let rules = Rules {
+        replace: policy.replace,
+        draft,
+    };
+    let mut assets = Vec::new();
+    for asset in &shipment.assets {
+        let outcome = match need(asset, &kept, rules, &std::collections::BTreeSet::new())? {
+            None => AssetOutcome::Kept,
+            Some(super::send::Need::Send | super::send::Need::Resend(_)) => AssetOutcome::Sent,
+            Some(_) => AssetOutcome::Replaced,
+        };
+        assets.push(AssetReport {
+            name: asset.name.clone(),
+            size: asset.size,
+            outcome,
+        });
+    }
+    actions.push("verify every digest at the host".to_owned());
+    if draft {
+        actions.push("make the release public".to_owned());
+    }
+    if policy.recheck {
+        actions.push("download everything again and compare".to_owned());
+    }
+    Ok(Published {
+        outcome: Outcome::WouldPublish,
+        tag: tag.clone(),
+        place: format!("{repository} at {}", host.host()),
+        actions,
+        assets,
+        requests: host.requests(),
+        bytes_sent: 0,
+        rechecked: 0,
+    })
+}
+
+fn require_token(host: &GitHub) -> Result<(), PublishError> {
+    let token = host.access.token.as_ref();
+    match token.filter(|token| !token.is_empty()) {
+        Some(_) => Ok(()),
+        None => Err(PublishError::NoToken(host.host())),
+    }
+}
+
+fn repository_error(host: &GitHub, failure: super::failure::Failure) -> PublishError {
+    if failure.is_not_found() {
+        return PublishError::NoRepository(host.access.repository.clone());
+    }
+    host.error("look at the repository", failure)
+}
+
+fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishError> {
+    let name = host.access.repository.clone();
+    if repository.archived {
+        return Err(PublishError::Archived(name));
+    }
+    // Tokens of apps are told no permissions here; they learn theirs from the first write.
+    match &repository.permissions {
+        Some(permissions) if !permissions.push => Err(PublishError::NoRights {
+            repository: name,
+            message: "it may read only".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn missing(shipment: &Shipment, kept: &[Kept]) -> String {
+    shipment
+        .assets
+        .iter()
+        .find(|asset| {
+            !kept
+                .iter()
+                .any(|kept| kept.name == asset.name && kept.holds(asset.size, asset.sha256))
+        })
+        .map(|asset| asset.name.clone())
+        .unwrap_or_default()
+}
+
+fn report(
+    host: &GitHub,
+    release: &Release,
+    shipment: &Shipment,
+    outcomes: &[(String, AssetOutcome)],
+    outcome: Outcome,
+) -> Published {
+    Published {
+        outcome,
+        tag: release.tag_name.clone(),
+        place: release.html_url.clone(),
+        actions: Vec::new(),
+        assets: shipment
+            .assets
+            .iter()
+            .map(|asset| AssetReport {
+                name: asset.name.clone(),
+                size: asset.size,
+                outcome: outcomes
+                    .iter()
+                    .find(|(name, _)| *name == asset.name)
+                    .map_or(AssetOutcome::Kept, |(_, outcome)| *outcome),
+            })
+            .collect(),
+        requests: host.requests(),
+        bytes_sent: host.bytes_sent(),
+        rechecked: 0,
+    }
+}

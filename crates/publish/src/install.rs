@@ -1,0 +1,205 @@
+//! Installing from a release host: read the index, choose the image that fits, download and
+//! verify it, load it once, keep it, and make it easy to use.
+
+pub mod activate;
+mod error;
+pub mod kept;
+mod load;
+pub mod place;
+pub mod source;
+
+use std::path::Path;
+
+use sysforge_build::{Children, Environment};
+use sysforge_plan::release::choose::{Choice, Machine, choose};
+use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_plan::{JuliaFacts, Reporter, Step};
+
+pub use error::InstallError;
+pub use kept::{Images, Installed};
+pub use place::Place;
+pub use source::Source;
+
+use crate::archive;
+use crate::documents::notes::size;
+use crate::fetch::Sink;
+use crate::local::{self, at};
+
+/// What an installation works with.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The environment that a Julia is started in.
+    pub environment: &'a Environment,
+    /// Starts it.
+    pub children: &'a Children,
+    /// Where events go.
+    pub reporter: &'a Reporter,
+}
+
+/// Chooses the image of a release for a machine.
+///
+/// # Errors
+///
+/// [`InstallError::NoFit`], with the reason of every image, if none fits.
+pub fn choose_image<'a>(
+    index: &'a ReleaseIndex,
+    machine: &Machine,
+) -> Result<(&'a ReleaseImage, Choice<'a>), InstallError> {
+    let choice = choose(index, machine);
+    match choice.image {
+        Some(image) => Ok((image, choice)),
+        None => Err(InstallError::NoFit {
+            tag: index.tag.clone(),
+            reasons: choice
+                .others
+                .iter()
+                .map(|(image, misfit)| format!("{} {misfit}", image.build_id()))
+                .collect(),
+            versions: index
+                .images
+                .iter()
+                .filter(|image| image.receipt.julia.triplet == machine.triplet)
+                .map(|image| image.receipt.julia.version.to_string())
+                .collect(),
+        }),
+    }
+}
+
+/// Installs an image: downloads it (or goes on with a download), verifies it, loads it once with
+/// its Julia, and puts it into its place.
+///
+/// # Errors
+///
+/// If any of this fails; nothing is installed then.
+pub async fn install(
+    place: &Place,
+    index: &ReleaseIndex,
+    image: &ReleaseImage,
+    julia: &JuliaFacts,
+    images: &Images,
+    surroundings: &Surroundings<'_>,
+) -> Result<Installed, InstallError> {
+    // Decided by the chooser already; looked at again here, because nothing else stands between
+    // an image and a Julia that it would crash.
+    let build = &image.receipt.julia;
+    if *build != julia.build() {
+        return Err(InstallError::OtherJulia {
+            built: format!("{} ({}) {}", build.version, build.triplet, build.commit),
+            found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
+        });
+    }
+    if let Some(installed) = images.find(image)? {
+        let task = surroundings
+            .reporter
+            .start(Step::Install, image.build_id().as_str());
+        let installed = installed.with_julia(julia);
+        images.note(&installed)?;
+        task.reused("installed already");
+        return Ok(installed);
+    }
+    let archive = download(place, image, images, surroundings.reporter).await?;
+    let fresh = images.unpack(image, &archive, place, index, julia).await?;
+    load::load_once(&fresh, image, julia, surroundings).await?;
+    let installed = images.keep(fresh)?;
+    remove(&archive)?;
+    Ok(installed)
+}
+
+/// Downloads the archive, in one piece or several, and verifies every digest.
+async fn download(
+    place: &Place,
+    image: &ReleaseImage,
+    images: &Images,
+    reporter: &Reporter,
+) -> Result<std::path::PathBuf, InstallError> {
+    let task = reporter.start(Step::Download, &image.archive.name);
+    let path = images.partial(image)?;
+    let mut parts = Vec::new();
+    for piece in image.pieces() {
+        // A download that was interrupted lies here under the digest of what it is to become.
+        let part = if image.parts.is_empty() {
+            path.clone()
+        } else {
+            path.with_file_name(format!("{}.part", piece.sha256))
+        };
+        let mut sink = Sink::file(&part)?;
+        for last in [false, true] {
+            place.read(piece, &mut sink, &task).await?;
+            if sink.sha256() == piece.sha256 && sink.position() == piece.size {
+                break;
+            }
+            // What an earlier run left may be spoilt; what was just fetched anew is not.
+            if last {
+                let found = sink.sha256();
+                drop(sink);
+                remove(&part)?;
+                return Err(InstallError::Digest {
+                    name: piece.name.clone(),
+                    expected: piece.sha256,
+                    found,
+                });
+            }
+            sink.restart().map_err(at(&part))?;
+        }
+        sink.sync().map_err(at(&part))?;
+        parts.push(part);
+    }
+    if !image.parts.is_empty() {
+        let (whole, expected) = (path.clone(), image.archive.clone());
+        local::blocking(move || join(&parts, &whole).map(|()| parts)).await?;
+        let found = local::sha256_of(&path, 0, u64::MAX)?;
+        if found != expected.sha256 {
+            return Err(InstallError::Digest {
+                name: expected.name,
+                expected: expected.sha256,
+                found,
+            });
+        }
+        for piece in image.pieces() {
+            remove(&path.with_file_name(format!("{}.part", piece.sha256)))?;
+        }
+    }
+    task.done(size(image.archive.size));
+    Ok(path)
+}
+
+fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<(), crate::PublishError> {
+    let mut target = std::fs::File::create(whole).map_err(at(whole))?;
+    for part in parts {
+        let mut source = std::fs::File::open(part).map_err(at(part))?;
+        std::io::copy(&mut source, &mut target).map_err(at(whole))?;
+    }
+    target.sync_all().map_err(at(whole))
+}
+
+fn remove(path: &Path) -> Result<(), InstallError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a downloaded archive holds the image of the index and nothing else that matters.
+fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
+    let inspected = archive::inspect_as(archive, &image.archive.name)?;
+    let altered = |what: String| InstallError::NotTheImage {
+        name: image.archive.name.clone(),
+        what,
+    };
+    let text = String::from_utf8_lossy(&inspected.receipt);
+    let receipt = sysforge_plan::Receipt::from_json(&text)
+        .map_err(|error| altered(format!("its receipt cannot be read: {error}")))?;
+    if receipt != image.receipt {
+        return Err(altered(
+            "its receipt is not the one in the index".to_owned(),
+        ));
+    }
+    match inspected.entries.get(&image.receipt.image.name) {
+        Some(entry) if entry.sha256 == image.receipt.image.sha256 => Ok(()),
+        Some(_) => Err(altered("the image in it has another digest".to_owned())),
+        None => Err(altered("there is no image in it".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

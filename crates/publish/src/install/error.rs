@@ -1,0 +1,153 @@
+//! What goes wrong while installing, and what to do about each.
+
+use std::path::PathBuf;
+
+use sysforge_build::ProcessError;
+use sysforge_plan::{Class, Evidence, Explain, Sha256};
+
+use crate::error::PublishError;
+
+/// Installing failed; nothing is installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// Something that publishing knows, too.
+    #[error(transparent)]
+    Host(#[from] PublishError),
+    /// The source is none.
+    #[error("`{0}` is no place to install from")]
+    Source(String),
+    /// There is no release index there.
+    #[error("there is no release of Sysforge images at {0}")]
+    NoRelease(String),
+    /// No image fits.
+    #[error(
+        "no image of {tag} fits this machine and this Julia:\n{}",
+        list(reasons)
+    )]
+    NoFit {
+        /// The tag.
+        tag: String,
+        /// The reason of each image.
+        reasons: Vec<String>,
+        /// The versions of Julia that there are images for on this platform.
+        versions: Vec<String>,
+    },
+    /// The Julia is another one.
+    #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
+    OtherJulia {
+        /// What the image is for.
+        built: String,
+        /// What is there.
+        found: String,
+    },
+    /// There is no Julia to use the image with.
+    #[error("there is no Julia {0} on this machine to run the image with")]
+    NoJulia(String),
+    /// Something was changed on the way.
+    #[error("`{name}` is not what the index says: its digest is {found}, and not {expected}")]
+    Digest {
+        /// The file.
+        name: String,
+        /// What the index says.
+        expected: Sha256,
+        /// What it is.
+        found: Sha256,
+    },
+    /// The archive holds something else.
+    #[error("`{name}` is not the image of the index: {what}")]
+    NotTheImage {
+        /// The file.
+        name: String,
+        /// The difference.
+        what: String,
+    },
+    /// The provenance does not speak of this archive.
+    #[error("the provenance of the release does not name `{0}` with its digest")]
+    Provenance(String),
+    /// The image does not load.
+    #[error("the image does not load with {}", .julia.display())]
+    DoesNotLoad {
+        /// The Julia.
+        julia: PathBuf,
+        /// How it ended.
+        #[source]
+        source: ProcessError,
+    },
+    /// The image loads, but lacks packages.
+    #[error("the image loads, but {0} is not in it")]
+    Lacks(String),
+    /// No such image is installed.
+    #[error("no installed image is called `{0}`")]
+    NotInstalled(String),
+    /// `juliaup` does not do what is asked.
+    #[error("`juliaup link` failed")]
+    Juliaup(#[source] ProcessError),
+}
+
+fn list(reasons: &[String]) -> String {
+    if reasons.is_empty() {
+        return "  the release has no images".to_owned();
+    }
+    let lines: Vec<_> = reasons.iter().map(|reason| format!("  {reason}")).collect();
+    lines.join("\n")
+}
+
+impl Explain for InstallError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Host(error) => error.class(),
+            Self::Source(_) => Class::Usage,
+            _ => Class::Publish,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Host(error) => return error.hints(),
+            Self::Source(_) => {
+                "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, or a folder \
+                 such as ./site"
+            }
+            Self::NoRelease(_) => {
+                "check the name and the tag; for a private repository set GITHUB_TOKEN"
+            }
+            Self::NoFit { versions, .. } if versions.is_empty() => {
+                "ask its maintainer for an image for this platform, or build one with \
+                 `sysforge build`"
+            }
+            Self::NoFit { versions, .. } => {
+                let mut versions = versions.clone();
+                versions.dedup();
+                return vec![format!(
+                    "there are images for this platform and Julia {}: add `--julia {}` to get \
+                     that Julia too",
+                    versions.join(", "),
+                    versions.last().map_or("VERSION", |version| version)
+                )];
+            }
+            Self::NoJulia(version) => {
+                return vec![format!(
+                    "add `--julia {version}` to get it, or name one with `--julia DIR`"
+                )];
+            }
+            Self::OtherJulia { .. } => "name the right one with `--julia DIR`",
+            Self::Digest { .. } | Self::NotTheImage { .. } | Self::Provenance(_) => {
+                "do not use it: tell the maintainer of the release"
+            }
+            Self::DoesNotLoad { .. } | Self::Lacks(_) => {
+                "the image was built for this very Julia, so this machine differs in something \
+                 else: `sysforge build` makes one here"
+            }
+            Self::NotInstalled(_) => "`sysforge install list` shows what is",
+            Self::Juliaup(_) => "is juliaup on the search path, and is the channel's name free?",
+        };
+        vec![hint.to_owned()]
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::DoesNotLoad { source, .. } | Self::Juliaup(source) => source.evidence(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Loading an image once before it is put into its place: with the Julia that it was built for,
+//! in a clean environment, as little as shows that it starts and holds what it should.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sysforge_build::Program;
+use sysforge_plan::release::ReleaseImage;
+use sysforge_plan::{JuliaFacts, Step};
+
+use super::Surroundings;
+use super::error::InstallError;
+use super::kept::Fresh;
+
+/// Prints what is loaded at the start; the standard library's own way to name modules differs
+/// between versions, `loaded_modules` is there since 0.7.
+const SCRIPT: &str = "for id in keys(Base.loaded_modules) println(id.name) end";
+
+/// A start takes less than a second; a slow disk may take longer over 170 MB.
+const LIMIT: Duration = Duration::from_secs(120);
+
+pub(super) async fn load_once(
+    fresh: &Fresh,
+    image: &ReleaseImage,
+    julia: &JuliaFacts,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), InstallError> {
+    let task = surroundings.reporter.start(Step::Check, "load it once");
+    let path = fresh.folder().join(&image.receipt.image.name);
+    let program = program(&julia.executable, &path, surroundings)
+        .arg("-e")
+        .arg(SCRIPT);
+    let finished = surroundings
+        .children
+        .run(&program, &task)
+        .await
+        .map_err(|source| InstallError::DoesNotLoad {
+            julia: julia.executable.clone(),
+            source,
+        })?;
+    let loaded: Vec<_> = finished.stdout.lines().collect();
+    for package in &image.receipt.check.loaded {
+        if !loaded.contains(&package.as_str()) {
+            return Err(InstallError::Lacks(package.clone()));
+        }
+    }
+    task.done(format!("{:.2} s", finished.wall.as_secs_f64()));
+    Ok(())
+}
+
+fn program(julia: &Path, image: &Path, surroundings: &Surroundings<'_>) -> Program {
+    let clean = surroundings.environment.clean();
+    let log = image.with_extension("load.log");
+    Program::new(julia, clean, log)
+        .option("--sysimage", image)
+        .args(["--startup-file=no", "--history-file=no", "--color=no"])
+        .timeout(Some(LIMIT))
+}

@@ -1,0 +1,304 @@
+//! Reading the files of one release, wherever it is.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use reqwest::header::HeaderMap;
+use sysforge_plan::Task;
+use sysforge_plan::receipt::FileRecord;
+use sysforge_plan::release::{INDEX_NAME, ReleaseIndex, SITE_NAME, Site};
+use url::Url;
+
+use super::error::InstallError;
+use super::source::Source;
+use crate::error::PublishError;
+use crate::fetch::{self, Sink};
+use crate::host::github::failure::Failure;
+use crate::host::github::{self, Access, GitHub, Timing, encode};
+use crate::local::{CHUNK, at};
+
+/// An index is some kilobytes per image; nothing larger is read into memory.
+const INDEX_LIMIT: usize = 64 << 20;
+
+/// How to reach places that are not folders.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// GitHub's addresses and the token, if there is one; its repository is the source's.
+    pub github: Access,
+    /// How long things may take.
+    pub timing: Timing,
+}
+
+/// One release that can be read.
+#[derive(Debug)]
+pub struct Place {
+    source: Source,
+    files: Files,
+}
+
+#[derive(Debug)]
+enum Files {
+    Folder(PathBuf),
+    Web {
+        client: reqwest::Client,
+        base: Url,
+        timing: Timing,
+    },
+    /// Through the API, for those who have a token: private repositories have no other way.
+    Api {
+        host: Box<GitHub>,
+        numbers: BTreeMap<String, u64>,
+        timing: Timing,
+    },
+}
+
+impl Place {
+    /// Finds the release that `source` means.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or the host cannot be reached.
+    pub async fn open(source: &Source, reach: &Reach) -> Result<Self, InstallError> {
+        let files = match source {
+            Source::Folder { path, tag } => Files::Folder(folder(path, tag.as_deref())?),
+            Source::Web { base, tag } => {
+                let client = github::client(&reach.github.extra_roots, &HeaderMap::new())?;
+                let timing = reach.timing.clone();
+                web(client, base.clone(), tag.as_deref(), timing).await?
+            }
+            Source::GitHub { repository, tag } => {
+                let access = Access {
+                    repository: repository.clone(),
+                    ..reach.github.clone()
+                };
+                github_files(access, tag.as_deref(), &reach.timing).await?
+            }
+        };
+        Ok(Self {
+            source: source.clone(),
+            files,
+        })
+    }
+
+    /// Where this is.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The release index.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it cannot be used.
+    pub async fn index(&self) -> Result<ReleaseIndex, InstallError> {
+        let bytes = self
+            .small(INDEX_NAME)
+            .await?
+            .ok_or_else(|| InstallError::NoRelease(self.source.to_string()))?;
+        ReleaseIndex::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
+            PublishError::Index {
+                place: self.source.to_string(),
+                source,
+            }
+            .into()
+        })
+    }
+
+    /// A small file, whole; `None` if there is none of this name.
+    pub(super) async fn small(&self, name: &str) -> Result<Option<Vec<u8>>, InstallError> {
+        let mut sink = Sink::memory(INDEX_LIMIT);
+        let read = self.read_file(name, None, &mut sink, None).await?;
+        Ok(read.then(|| sink.into_bytes()))
+    }
+
+    /// Reads a file of the release into `sink`, from where that stands.
+    pub(super) async fn read(
+        &self,
+        file: &FileRecord,
+        sink: &mut Sink,
+        task: &Task,
+    ) -> Result<(), InstallError> {
+        let read = self
+            .read_file(&file.name, Some(file.size), sink, Some(task))
+            .await?;
+        if !read {
+            let place = format!("{} (it lacks {})", self.source, file.name);
+            return Err(InstallError::NoRelease(place));
+        }
+        Ok(())
+    }
+
+    async fn read_file(
+        &self,
+        name: &str,
+        size: Option<u64>,
+        sink: &mut Sink,
+        task: Option<&Task>,
+    ) -> Result<bool, InstallError> {
+        let read = match &self.files {
+            Files::Folder(folder) => return copy(&folder.join(name), sink),
+            Files::Web {
+                client,
+                base,
+                timing,
+            } => {
+                let address = format!("{base}{}", encode(name));
+                fetch::read(|| client.get(&address), sink, size, timing, task).await
+            }
+            Files::Api {
+                host,
+                numbers,
+                timing,
+            } => {
+                let Some(id) = numbers.get(name) else {
+                    return Ok(false);
+                };
+                fetch::read(|| host.download(*id), sink, size, timing, task).await
+            }
+        };
+        match read {
+            Ok(()) => Ok(true),
+            Err(failure) if missing(&failure) => Ok(false),
+            Err(failure) => Err(error(&format!("download {name}"), failure)),
+        }
+    }
+}
+
+fn copy(path: &std::path::Path, sink: &mut Sink) -> Result<bool, InstallError> {
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(at(path)(error).into()),
+    };
+    sink.restart().map_err(at(path))?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).map_err(at(path))? {
+            0 => return Ok(true),
+            read => sink.write(&chunk[..read]).map_err(at(path))?,
+        }
+    }
+}
+
+/// 404 whatever its body: plain hosts answer with a page.
+fn missing(failure: &Failure) -> bool {
+    matches!(failure.status(), Some(404 | 410))
+}
+
+fn error(what: &str, failure: Failure) -> InstallError {
+    let what = what.to_owned();
+    match failure {
+        Failure::Limited(wait) => PublishError::RateLimited {
+            seconds: wait.map_or(60, |wait| wait.as_secs()),
+        },
+        Failure::Status {
+            status, message, ..
+        } => PublishError::Refused {
+            what,
+            status,
+            message,
+        },
+        failure => PublishError::GaveUp {
+            what,
+            attempts: 1,
+            last: failure.words(),
+        },
+    }
+    .into()
+}
+
+fn last_tag(bytes: &[u8]) -> Option<String> {
+    let site: Site = serde_json::from_slice(bytes).ok()?;
+    site.tags
+        .into_iter()
+        .rev()
+        .find(|tag| sysforge_plan::release::is_good_tag(tag))
+}
+
+fn folder(path: &std::path::Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {
+    if let Some(tag) = tag {
+        return Ok(path.join(tag));
+    }
+    if path.join(INDEX_NAME).is_file() {
+        return Ok(path.to_owned());
+    }
+    let list = path.join(SITE_NAME);
+    let tag = std::fs::read(list).ok().and_then(|bytes| last_tag(&bytes));
+    tag.map(|tag| path.join(tag))
+        .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
+}
+
+async fn web(
+    client: reqwest::Client,
+    base: Url,
+    tag: Option<&str>,
+    timing: Timing,
+) -> Result<Files, InstallError> {
+    let below = |tag: &str| {
+        let mut below = base.clone();
+        below.set_path(&format!("{}{}/", base.path(), tag));
+        below
+    };
+    if let Some(tag) = tag {
+        let base = below(tag);
+        return Ok(Files::Web {
+            client,
+            base,
+            timing,
+        });
+    }
+    // The address of a site, which has a list, or that of one release, which has none.
+    let mut sink = Sink::memory(INDEX_LIMIT);
+    let address = format!("{base}{SITE_NAME}");
+    let base = match fetch::read(|| client.get(&address), &mut sink, None, &timing, None).await {
+        Ok(()) => last_tag(&sink.into_bytes())
+            .map(|tag| below(&tag))
+            .ok_or_else(|| InstallError::NoRelease(base.to_string()))?,
+        Err(failure) if missing(&failure) => base,
+        Err(failure) => return Err(error("read the list of releases", failure)),
+    };
+    Ok(Files::Web {
+        client,
+        base,
+        timing,
+    })
+}
+
+/// With a token through the API; without one through the web addresses, which are not counted
+/// against the sixty requests that an address may make of the API in an hour.
+async fn github_files(
+    access: Access,
+    tag: Option<&str>,
+    timing: &Timing,
+) -> Result<Files, InstallError> {
+    if access.token.is_none() {
+        let client = github::client(&access.extra_roots, &HeaderMap::new())?;
+        let web = access.web.as_str().trim_end_matches('/');
+        let releases = format!("{web}/{}/releases", access.repository);
+        let base = match tag {
+            Some(tag) => format!("{releases}/download/{}/", encode(tag)),
+            None => format!("{releases}/latest/download/"),
+        };
+        let base = base
+            .parse()
+            .map_err(|_| InstallError::Source(access.repository.clone()))?;
+        return Ok(Files::Web {
+            client,
+            base,
+            timing: timing.clone(),
+        });
+    }
+    let source = access.repository.clone();
+    let host = GitHub::new(access, timing.clone())?;
+    let numbers = host
+        .public_files(tag)
+        .await?
+        .ok_or(InstallError::NoRelease(source))?;
+    Ok(Files::Api {
+        host: Box::new(host),
+        numbers,
+        timing: timing.clone(),
+    })
+}

@@ -1,0 +1,308 @@
+//! Installing from both hosts. The images are stand-in bytes, and so is the Julia that "loads"
+//! them; the end-to-end tests load real ones.
+
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sysforge_plan::release::cpu::Cpu;
+use sysforge_plan::{JuliaBuild, Triplet};
+use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
+
+use super::place::Reach;
+use super::*;
+use crate::dist::Dist;
+use crate::host::dir;
+use crate::host::github::{Access, Timing};
+use crate::secret::Secret;
+use crate::shipment::tests::{destination, make_build};
+use crate::shipment::{Origin, Shipment};
+
+struct Scene {
+    folder: tempfile::TempDir,
+    shipment: Shipment,
+}
+
+impl Scene {
+    async fn new(image: &[u8], file_limit: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let dist = folder.path().join("dist");
+        make_build(&dist, "x86_64-linux-gnu", image);
+        make_build(&dist, "aarch64-apple-darwin", b"mac");
+        let dist = Dist::read(&dist).await.unwrap();
+        let (destination, origin) = (destination(file_limit), Origin::default());
+        let shipment = Shipment::prepare(&dist, &destination, &origin)
+            .await
+            .unwrap();
+        let julia = folder.path().join("julia");
+        std::fs::write(&julia, "#!/bin/sh\necho Base\n").unwrap();
+        std::fs::set_permissions(&julia, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { folder, shipment }
+    }
+
+    async fn site(&self) -> Source {
+        let path = self.folder.path().join("site");
+        let reporter = Reporter::silent();
+        dir::publish(&path, &self.shipment, dir::Policy::default(), &reporter)
+            .await
+            .unwrap();
+        Source::Folder { path, tag: None }
+    }
+
+    fn github(&self, options: Options) -> impl Future<Output = FakeGitHub> {
+        let assets: Vec<(String, Vec<u8>)> = self
+            .shipment
+            .assets
+            .iter()
+            .map(|asset| (asset.name.clone(), self.bytes(asset)))
+            .collect();
+        async move {
+            let github = FakeGitHub::start(options).await.unwrap();
+            let assets: Vec<(&str, &[u8])> = assets
+                .iter()
+                .map(|(name, bytes)| (&**name, &**bytes))
+                .collect();
+            github.put_release("v1.0.0", false, &assets).unwrap();
+            github
+        }
+    }
+
+    fn bytes(&self, asset: &crate::shipment::Asset) -> Vec<u8> {
+        match &asset.content {
+            crate::shipment::Content::Memory(bytes) => bytes.to_vec(),
+            crate::shipment::Content::File { path, offset } => {
+                let all = std::fs::read(path).unwrap();
+                let start = usize::try_from(*offset).unwrap();
+                all[start..start + usize::try_from(asset.size).unwrap()].to_vec()
+            }
+        }
+    }
+
+    fn facts(&self) -> JuliaFacts {
+        let executable = self.folder.path().join("julia");
+        JuliaFacts {
+            executable,
+            version: "1.12.7".parse().unwrap(),
+            commit: "5a8a8e1f0e".to_owned(),
+            triplet: Triplet::X86_64_LINUX_GNU,
+            bindir: PathBuf::new(),
+            libdir: PathBuf::new(),
+            private_libdir: PathBuf::new(),
+            private_libexecdir: None,
+            stdlib: PathBuf::new(),
+            base_image: PathBuf::new(),
+            cpu_name: "haswell".to_owned(),
+            cpu_threads: 2,
+        }
+    }
+
+    fn images(&self) -> Images {
+        Images::open(self.folder.path().join("images"))
+    }
+
+    async fn install(&self, source: &Source, reach: &Reach) -> Result<Installed, InstallError> {
+        let place = Place::open(source, reach).await?;
+        let index = place.index().await?;
+        let facts = self.facts();
+        let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
+        let (environment, children) = (Environment::default(), Children::default());
+        let surroundings = Surroundings {
+            environment: &environment,
+            children: &children,
+            reporter: &Reporter::silent(),
+        };
+        install(&place, &index, image, &facts, &self.images(), &surroundings).await
+    }
+}
+
+fn machine(julia: Option<JuliaBuild>) -> Machine {
+    Machine {
+        triplet: Triplet::X86_64_LINUX_GNU,
+        cpu: Cpu::default(),
+        julia,
+        name: None,
+    }
+}
+
+fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> Reach {
+    let api: url::Url = github
+        .map_or("http://127.0.0.1:9", FakeGitHub::api_url)
+        .parse()
+        .unwrap();
+    Reach {
+        github: Access {
+            web: api.join("/").unwrap(),
+            api,
+            repository: "octo/images".to_owned(),
+            token: token.map(Secret::new),
+            extra_roots: Vec::new(),
+        },
+        timing: Timing {
+            stall: Duration::from_millis(400),
+            backoff: Duration::from_millis(5),
+            ..Timing::default()
+        },
+    }
+}
+
+fn repository() -> Source {
+    Source::parse("octo/images@v1.0.0", |_| false).unwrap()
+}
+
+#[tokio::test]
+async fn an_image_is_installed_from_a_folder_and_found_again() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
+    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    assert_eq!(again, installed);
+    assert_eq!(
+        scene.images().list().unwrap(),
+        std::slice::from_ref(&installed)
+    );
+    scene.images().remove(&installed).unwrap();
+    assert!(!installed.image.exists());
+    assert!(scene.images().list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_is_installed_from_github_with_and_without_a_token() {
+    for (private, token) in [(false, None), (true, Some("reader"))] {
+        let scene = Scene::new(b"linux", u64::MAX).await;
+        let github = scene
+            .github(Options {
+                private,
+                ..Options::default()
+            })
+            .await;
+        let reach = reach(Some(&github), token);
+        let installed = scene.install(&repository(), &reach).await.unwrap();
+        assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
+        let latest = repository().latest();
+        assert_eq!(scene.install(&latest, &reach).await.unwrap().tag, "v1.0.0");
+    }
+}
+
+#[tokio::test]
+async fn a_private_release_without_a_token_is_not_there() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let github = scene
+        .github(Options {
+            private: true,
+            ..Options::default()
+        })
+        .await;
+    let error = scene
+        .install(&repository(), &reach(Some(&github), None))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_stopped() {
+    let noise = sysforge_testkit::github::Random(3).bytes(400_000);
+    let scene = Scene::new(&noise, u64::MAX).await;
+    let github = scene.github(Options::default()).await;
+    github.script([
+        Rule::once(Op::Download, Fault::Reset(100_000)).after(2),
+        Rule::once(Op::Download, Fault::Stall(100_000)).after(2),
+        Rule::once(Op::Download, Fault::StatusBefore(503)).after(2),
+    ]);
+    let installed = scene
+        .install(&repository(), &reach(Some(&github), None))
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
+}
+
+#[tokio::test]
+async fn an_archive_in_parts_is_joined_again() {
+    let noise = sysforge_testkit::github::Random(4).bytes(100_000);
+    let scene = Scene::new(&noise, 30_000).await;
+    let source = scene.site().await;
+    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
+    let left = scene.folder.path().join("images/.partial");
+    assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_changed_archive_is_refused_and_nothing_is_installed() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let name = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+    let path = scene.folder.path().join("site/v1.0.0").join(name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = scene
+        .install(&source, &reach(None, None))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, InstallError::Digest { .. }), "{error}");
+    assert!(scene.images().list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_load_is_not_installed() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let script = "#!/bin/sh\necho 'wrong build' >&2\nexit 1\n";
+    std::fs::write(scene.folder.path().join("julia"), script).unwrap();
+    let error = scene
+        .install(&source, &reach(None, None))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, InstallError::DoesNotLoad { .. }), "{error}");
+    assert!(scene.images().list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_explained() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let place = Place::open(&scene.site().await, &reach(None, None))
+        .await
+        .unwrap();
+    let index = place.index().await.unwrap();
+    let mut other = scene.facts().build();
+    other.version = "1.11.0".parse().unwrap();
+    let error = choose_image(&index, &machine(Some(other))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no image of v1.0.0 fits this machine and this Julia:\n  \
+         demo-julia1.12.7-aarch64-apple-darwin is for aarch64-apple-darwin\n  \
+         demo-julia1.12.7-x86_64-linux-gnu is for Julia 1.12.7"
+    );
+    let hints = sysforge_plan::Explain::hints(&error);
+    assert!(hints[0].contains("`--julia 1.12.7`"), "{hints:?}");
+}
+
+#[tokio::test]
+async fn a_launcher_refuses_another_julia() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let path = scene.folder.path().join("bin/demo");
+    activate::write_launcher(&mut installed, &path).unwrap();
+    let run = |version: &str| {
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version) echo 'julia version {version}';; *) echo \"$@\";; esac\n"
+        );
+        std::fs::write(&installed.julia, script).unwrap();
+        let output = std::process::Command::new(&path)
+            .arg("x.jl")
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let expected = format!("--sysimage={} x.jl\n", installed.image.display());
+    assert_eq!(run("1.12.7"), (true, expected));
+    assert_eq!(run("1.12.8"), (false, String::new()));
+}

@@ -1,0 +1,132 @@
+//! Files on this machine: digests of them, and writing them so that they are whole or absent.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::Digest;
+use sysforge_plan::Sha256;
+
+use crate::error::PublishError;
+
+/// How much is read at once: large enough to be fast, small enough not to matter in memory.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Wraps an I/O error with the path that it happened at.
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> PublishError + use<> {
+    let path = path.to_owned();
+    move |source| PublishError::Io { path, source }
+}
+
+/// The digest of `length` bytes of a file from `offset` on; fewer if the file is shorter.
+pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256, PublishError> {
+    let mut file = std::fs::File::open(path).map_err(at(path))?;
+    file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
+    let mut digest = sha2::Sha256::new();
+    let mut reader = file.take(length);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut chunk).map_err(at(path))? {
+            0 => break,
+            read => digest.update(&chunk[..read]),
+        }
+    }
+    Ok(Sha256::new(digest.finalize().into()))
+}
+
+/// The digest of bytes in memory.
+pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256::new(sha2::Sha256::digest(bytes).into())
+}
+
+/// Runs something that blocks (files, digests, compression) off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
+) -> Result<T, PublishError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Writes a file whole: into a temporary sibling, to disk, and renamed into place.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".sysforge-")
+        .tempfile_in(folder)
+        .map_err(at(folder))?;
+    temporary.write_all(bytes).map_err(at(path))?;
+    temporary.as_file().sync_all().map_err(at(path))?;
+    let made = temporary.into_temp_path();
+    open_to_readers(&made)?;
+    made.persist(path).map_err(|error| PublishError::Io {
+        path: path.to_owned(),
+        source: error.error,
+    })
+}
+
+/// Temporary files are made for their owner alone; what is published is for everybody.
+pub(crate) fn open_to_readers(path: &Path) -> Result<(), PublishError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(path, mode).map_err(at(path))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// An exclusive lock on a file, held for as long as this lives, and by nobody once its holder is
+/// dead.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: std::fs::File,
+}
+
+impl Lock {
+    /// Takes the lock, or `None` if another process holds it.
+    pub(crate) fn try_take(path: PathBuf) -> Result<Option<Self>, PublishError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(at(folder))?;
+        }
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(source)) => Err(PublishError::Io { path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_ranges_of_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_whole(&path, b"0123456789").unwrap();
+        assert_eq!(sha256_of(&path, 2, 3).unwrap(), sha256(b"234"));
+        assert_eq!(sha256_of(&path, 0, 99).unwrap(), sha256(b"0123456789"));
+    }
+
+    #[test]
+    fn a_lock_is_held_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::try_take(path.clone()).unwrap();
+        assert!(held.is_some());
+        assert!(Lock::try_take(path.clone()).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_take(path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,45 @@
+//! A token that cannot be printed by mistake.
+
+use std::fmt;
+
+/// A credential. Neither `Debug` nor `Display` show it; it is only given to whom asks by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a credential, without the white space that files and variables often end in.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The credential itself, for an `Authorization` header and nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_in_debug_output() {
+        let secret = Secret::new("ghp_hunter2\n");
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        assert_eq!(secret.reveal(), "ghp_hunter2");
+    }
+}

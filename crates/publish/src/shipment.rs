@@ -1,0 +1,261 @@
+//! What is sent to a host: the files of a release, made from a dist directory, before anything
+//! is sent. The same for every host.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use sysforge_plan::Sha256;
+use sysforge_plan::receipt::FileRecord;
+use sysforge_plan::release::asset_name::no_collisions;
+use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex, is_good_tag};
+
+use crate::dist::{Build, Dist, LocalFile};
+use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
+use crate::error::PublishError;
+use crate::local;
+
+/// Where the images come from, as far as it is known: it goes into the provenance.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The address of the source repository.
+    pub source: Option<String>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// The builder, for instance the workflow file at its commit.
+    pub builder: Option<String>,
+    /// The run that built it.
+    pub run: Option<String>,
+}
+
+/// How a release will be found.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The tag.
+    pub tag: String,
+    /// What its files' addresses begin with, with a final `/`.
+    pub base: String,
+    /// What a user types after `sysforge install`.
+    pub source: String,
+    /// The largest file that the host takes, in bytes.
+    pub file_limit: u64,
+    /// The most files that it takes.
+    pub count_limit: usize,
+}
+
+/// What a file of a release is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// An archive or a part of one. Sent first: these are large.
+    Archive,
+    /// A document that is the same for the same images.
+    Document,
+    /// The provenance: it tells of the run too, so another run would write another.
+    Statement,
+    /// The release index: sent last, for it is what makes a release usable.
+    Index,
+}
+
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A part of a file on this machine.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The first byte.
+        offset: u64,
+    },
+    /// These bytes.
+    Memory(Bytes),
+}
+
+/// One file of a release.
+#[derive(Debug, Clone)]
+pub struct Asset {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Where its bytes come from.
+    pub content: Content,
+    /// Bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+/// All files of a release, in the order in which they are sent.
+#[derive(Debug, Clone)]
+pub struct Shipment {
+    /// The tag.
+    pub tag: String,
+    /// The notes about the images.
+    pub notes: String,
+    /// The files.
+    pub assets: Vec<Asset>,
+    /// What the notes are cut to.
+    pub index_address: String,
+}
+
+impl Shipment {
+    /// Prepares the release of a dist directory.
+    ///
+    /// # Errors
+    ///
+    /// If the tag is none, files would collide or be too many, or a file cannot be read.
+    pub async fn prepare(
+        dist: &Dist,
+        destination: &Destination,
+        origin: &Origin,
+    ) -> Result<Self, PublishError> {
+        let (dist, destination, origin) = (dist.clone(), destination.clone(), origin.clone());
+        local::blocking(move || Self::prepare_now(&dist.builds, &destination, &origin)).await
+    }
+
+    fn prepare_now(
+        builds: &[Build],
+        destination: &Destination,
+        origin: &Origin,
+    ) -> Result<Self, PublishError> {
+        let tag = &destination.tag;
+        if !is_good_tag(tag) {
+            return Err(PublishError::BadTag(tag.clone()));
+        }
+        let mut assets = Vec::new();
+        let mut images = Vec::new();
+        for build in builds {
+            let pieces = pieces(&build.archive, destination.file_limit)?;
+            let bill = in_memory(
+                sbom::name(&build.receipt),
+                Kind::Document,
+                sbom::write(&build.receipt)?,
+            );
+            images.push(ReleaseImage {
+                archive: record(&build.archive),
+                parts: match pieces.len() {
+                    1 => Vec::new(),
+                    _ => pieces.iter().map(Asset::record).collect(),
+                },
+                sbom: Some(bill.record()),
+                receipt: build.receipt.clone(),
+            });
+            assets.extend(pieces);
+            assets.push(whole(&build.receipt_file, Kind::Document));
+            assets.push(bill);
+        }
+        let address = |name: &str| format!("{}{name}", destination.base);
+        let whole_archives: Vec<_> = builds
+            .iter()
+            .filter(|build| build.archive.size <= destination.file_limit)
+            .cloned()
+            .collect();
+        if let Some(text) = artifacts_toml::write(&whole_archives, address) {
+            let name = artifacts_toml::NAME.to_owned();
+            assets.push(in_memory(name, Kind::Document, text));
+        }
+        let index = ReleaseIndex::new(tag, images).to_json();
+        assets.push(in_memory(INDEX_NAME.to_owned(), Kind::Index, index));
+        let listed = assets
+            .iter()
+            .map(|asset| (asset.name.as_str(), asset.sha256));
+        let list = sums::write(listed);
+        assets.push(in_memory(sums::NAME.to_owned(), Kind::Document, list));
+        let statement = provenance::write(builds, tag, origin);
+        let name = provenance::NAME.to_owned();
+        assets.push(in_memory(name, Kind::Statement, statement));
+
+        no_collisions(assets.iter().map(|asset| asset.name.as_str()))?;
+        // One more for the lock that a publisher holds while it works.
+        if assets.len() >= destination.count_limit {
+            return Err(PublishError::TooMany {
+                count: assets.len(),
+                limit: destination.count_limit,
+            });
+        }
+        assets.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        let index_address = address(INDEX_NAME);
+        Ok(Self {
+            tag: tag.clone(),
+            notes: notes::write(builds, &destination.source, &index_address),
+            assets,
+            index_address,
+        })
+    }
+
+    /// All bytes of it.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.assets.iter().map(|asset| asset.size).sum()
+    }
+}
+
+impl Asset {
+    /// Its name, size and digest.
+    #[must_use]
+    pub fn record(&self) -> FileRecord {
+        FileRecord {
+            name: self.name.clone(),
+            size: self.size,
+            sha256: self.sha256,
+        }
+    }
+}
+
+fn record(file: &LocalFile) -> FileRecord {
+    FileRecord {
+        name: file.name.clone(),
+        size: file.size,
+        sha256: file.sha256,
+    }
+}
+
+fn in_memory(name: String, kind: Kind, text: String) -> Asset {
+    Asset {
+        name,
+        kind,
+        size: text.len() as u64,
+        sha256: local::sha256(text.as_bytes()),
+        content: Content::Memory(text.into()),
+    }
+}
+
+fn whole(file: &LocalFile, kind: Kind) -> Asset {
+    Asset {
+        name: file.name.clone(),
+        kind,
+        content: Content::File {
+            path: file.path.clone(),
+            offset: 0,
+        },
+        size: file.size,
+        sha256: file.sha256,
+    }
+}
+
+/// An archive as the host takes it: in one piece, or in as few equal ones as will do.
+fn pieces(archive: &LocalFile, limit: u64) -> Result<Vec<Asset>, PublishError> {
+    if archive.size <= limit {
+        return Ok(vec![whole(archive, Kind::Archive)]);
+    }
+    let count = archive.size.div_ceil(limit);
+    let length = archive.size.div_ceil(count);
+    (0..count)
+        .map(|number| {
+            let offset = number * length;
+            let size = length.min(archive.size - offset);
+            Ok(Asset {
+                name: format!("{}.part{}of{count}", archive.name, number + 1),
+                kind: Kind::Archive,
+                content: Content::File {
+                    path: archive.path.clone(),
+                    offset,
+                },
+                size,
+                sha256: local::sha256_of(&archive.path, offset, size)?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

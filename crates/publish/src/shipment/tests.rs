@@ -1,0 +1,129 @@
+pub(crate) use sysforge_testkit::github::make_build;
+
+use super::*;
+
+pub(crate) fn destination(file_limit: u64) -> Destination {
+    Destination {
+        tag: "v1.0.0".to_owned(),
+        base: "https://example.org/octo/images/releases/download/v1.0.0/".to_owned(),
+        source: "octo/images@v1.0.0".to_owned(),
+        file_limit,
+        count_limit: 1000,
+    }
+}
+
+async fn prepare(file_limit: u64) -> Shipment {
+    let dir = tempfile::tempdir().unwrap();
+    make_build(dir.path(), "x86_64-linux-gnu", b"linux");
+    make_build(dir.path(), "aarch64-apple-darwin", b"mac");
+    let dist = Dist::read(dir.path()).await.unwrap();
+    Shipment::prepare(&dist, &destination(file_limit), &Origin::default())
+        .await
+        .unwrap()
+}
+
+fn text(shipment: &Shipment, name: &str) -> String {
+    let asset = shipment
+        .assets
+        .iter()
+        .find(|asset| asset.name == name)
+        .unwrap();
+    match &asset.content {
+        Content::Memory(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Content::File { path, .. } => std::fs::read_to_string(path).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn archives_go_first_and_the_index_last() {
+    let shipment = prepare(u64::MAX).await;
+    let names: Vec<_> = shipment.assets.iter().map(|asset| &*asset.name).collect();
+    assert_eq!(
+        names,
+        [
+            "demo-julia1.12.7-aarch64-apple-darwin.tar.gz",
+            "demo-julia1.12.7-x86_64-linux-gnu.tar.gz",
+            "Artifacts.toml",
+            "SHA256SUMS",
+            "demo-julia1.12.7-aarch64-apple-darwin.cdx.json",
+            "demo-julia1.12.7-aarch64-apple-darwin.receipt.json",
+            "demo-julia1.12.7-x86_64-linux-gnu.cdx.json",
+            "demo-julia1.12.7-x86_64-linux-gnu.receipt.json",
+            "provenance.intoto.json",
+            "sysforge-release.json",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_checksum_list_covers_all_but_itself_and_the_statement() {
+    let shipment = prepare(u64::MAX).await;
+    let listed = sums::read(&text(&shipment, "SHA256SUMS"));
+    for asset in &shipment.assets {
+        match asset.name.as_str() {
+            "SHA256SUMS" | "provenance.intoto.json" => {}
+            name => assert_eq!(listed[name], asset.sha256, "{name}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_sent_in_parts_that_the_index_names() {
+    let shipment = prepare(100).await;
+    let index = ReleaseIndex::from_json(&text(&shipment, INDEX_NAME)).unwrap();
+    let image = &index.images[0];
+    assert!(image.parts.len() > 1);
+    assert!(image.parts.iter().all(|part| part.size <= 100));
+    let total: u64 = image.parts.iter().map(|part| part.size).sum();
+    assert_eq!(total, image.archive.size);
+    assert!(image.parts[0].name.contains(".part1of"));
+}
+
+#[tokio::test]
+async fn the_documents_are_as_reviewed() {
+    let shipment = prepare(u64::MAX).await;
+    // Archives differ with the version of the compressor, and their digests with them.
+    let archive: Vec<_> = shipment
+        .assets
+        .iter()
+        .filter(|asset| asset.kind == Kind::Archive)
+        .map(|asset| asset.sha256.to_string())
+        .collect();
+    let scrub = |mut text: String| {
+        for (number, digest) in archive.iter().enumerate() {
+            text = text.replace(digest, &format!("<digest of archive {number}>"));
+        }
+        text
+    };
+    insta::assert_snapshot!("artifacts_toml", scrub(text(&shipment, "Artifacts.toml")));
+    insta::assert_snapshot!("notes", shipment.notes);
+    insta::assert_snapshot!(
+        "provenance",
+        scrub(text(&shipment, "provenance.intoto.json"))
+    );
+    insta::assert_snapshot!(
+        "sbom",
+        text(&shipment, "demo-julia1.12.7-x86_64-linux-gnu.cdx.json")
+    );
+}
+
+#[test]
+fn notes_of_a_maintainer_stay_and_ours_are_replaced() {
+    let ours = "<!-- sysforge:begin -->\nnew\n<!-- sysforge:end -->\n";
+    let old = "Hello\n\n<!-- sysforge:begin -->\nold\n<!-- sysforge:end -->\nBye";
+    assert_eq!(notes::merge(old, ours, ""), format!("Hello\n\n{ours}Bye"));
+    assert_eq!(
+        notes::merge("Hello\n", ours, ""),
+        format!("Hello\n\n{ours}")
+    );
+    assert_eq!(notes::merge("", ours, ""), ours);
+}
+
+#[test]
+fn notes_over_the_limit_are_cut_with_a_link() {
+    let ours = "<!-- sysforge:begin -->\nnew\n<!-- sysforge:end -->\n";
+    let merged = notes::merge(&"x".repeat(notes::LIMIT), ours, "https://example.org/all");
+    assert!(merged.chars().count() <= notes::LIMIT);
+    assert!(merged.contains("cut here: [read on](https://example.org/all)"));
+    assert!(merged.ends_with(ours));
+}

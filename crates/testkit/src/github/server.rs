@@ -1,0 +1,159 @@
+//! Sockets: accepting, TLS, the delays of a network, and one request at a time into the routes.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::answer::{Answer, Cut};
+use super::state::State;
+use super::{FakeGitHub, Options, Shared, routes, transfer};
+
+/// Which of the two ports a connection came in at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Api,
+    Storage,
+}
+
+pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
+    let api = TcpListener::bind(("127.0.0.1", options.port)).await?;
+    let storage = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let (directory, kept) = match &options.directory {
+        Some(directory) => {
+            std::fs::create_dir_all(directory)?;
+            (directory.clone(), None)
+        }
+        None => {
+            let kept = tempfile::tempdir()?;
+            (kept.path().to_owned(), Some(kept))
+        }
+    };
+    let (tls, certificate) = match &options.tls {
+        Some(host) => {
+            let (acceptor, certificate) = tls(host).map_err(std::io::Error::other)?;
+            (Some(acceptor), Some(certificate))
+        }
+        None => (None, None),
+    };
+    let (api_address, storage_address) = (api.local_addr()?, storage.local_addr()?);
+    let url = |address: SocketAddr, prefix: &str| match &options.tls {
+        Some(host) => format!("https://{host}:{}{prefix}", address.port()),
+        None => format!("http://{address}"),
+    };
+    let shared = Arc::new(Shared {
+        api: url(api_address, "/api/v3"),
+        storage: url(storage_address, ""),
+        state: Mutex::new(State::new(&options)),
+        directory,
+        options,
+        _kept: kept,
+    });
+    let tasks = [(api, Door::Api), (storage, Door::Storage)]
+        .map(|(listener, door)| {
+            tokio::spawn(accept(listener, door, Arc::clone(&shared), tls.clone()))
+        })
+        .into();
+    Ok(FakeGitHub {
+        shared,
+        api: api_address,
+        certificate,
+        tasks,
+    })
+}
+
+async fn accept(listener: TcpListener, door: Door, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let (shared, tls) = (Arc::clone(&shared), tls.clone());
+        connections.spawn(async move {
+            let _ = stream.set_nodelay(true);
+            let latency = shared.options.latency;
+            // A new connection costs one round trip for TCP, and one more for TLS 1.3.
+            pause(latency).await;
+            match tls {
+                Some(tls) => {
+                    pause(latency).await;
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, door, shared).await;
+                    }
+                }
+                None => serve(stream, door, shared).await,
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn pause(latency: Duration) {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    door: Door,
+    shared: Arc<Shared>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let answer = match door {
+                Door::Api => routes::answer(&shared, request).await?,
+                Door::Storage => transfer::stored(&shared, &request).await?,
+            };
+            pause(shared.options.latency).await;
+            Ok::<Answer, Cut>(dress(answer))
+        }
+    });
+    // An error is a client that went away, or a connection that was cut on purpose.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// The headers that every answer carries.
+fn dress<B>(mut answer: Response<B>) -> Response<B> {
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        ("x-github-request-id", "FAKE:1"),
+        ("x-ratelimit-limit", "5000"),
+        ("x-ratelimit-remaining", "4999"),
+        ("server", "github.com"),
+    ] {
+        if !headers.contains_key(name) {
+            headers.insert(name, hyper::header::HeaderValue::from_static(value));
+        }
+    }
+    answer
+}
+
+fn tls(host: &str) -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>> {
+    let names = vec![
+        host.to_owned(),
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+    ];
+    let made = rcgen::generate_simple_self_signed(names)?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok((TlsAcceptor::from(Arc::new(config)), made.cert.pem()))
+}
