@@ -70,5 +70,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     std::fs::copy(from, to)?;
     // A copy that is younger than its original would be noticed as a change.
-    std::fs::File::open(to)?.set_modified(metadata.modified()?)
+    std::fs::File::options()
+        .write(true)
+        .open(to)?
+        .set_modified(metadata.modified()?)
 }

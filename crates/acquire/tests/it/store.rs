@@ -221,6 +221,8 @@ async fn the_tool_cache_is_looked_into_and_added_to() {
     let place = folder.path().join("julia/1.5.3/x64");
     assert_eq!(julia.executable, place.join("bin/julia"));
     assert!(folder.path().join("julia/1.5.3/x64.complete").is_file());
+    // Windows may have made a copy of it.
+    #[cfg(unix)]
     assert_eq!(
         fs::read_link(place.join("lib/libjulia.so")).unwrap(),
         Path::new("libjulia.so.1")
