@@ -8,6 +8,7 @@
 //! service that refuses credentials meant for the API.
 
 mod answer;
+mod dist;
 mod fault;
 mod render;
 mod routes;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use dist::make_build;
 pub use fault::{Chaos, Fault, Op, Random, Rule};
 use state::State;
 pub use state::{KeptAsset, KeptRelease, Recorded, Rights};

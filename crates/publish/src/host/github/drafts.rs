@@ -21,6 +21,17 @@ pub(super) struct Draft {
     pub(super) younger: Vec<u64>,
 }
 
+impl Draft {
+    /// A release that is there already, with no other beside it.
+    pub(super) fn found(release: Release) -> Self {
+        Self {
+            release,
+            made: false,
+            younger: Vec::new(),
+        }
+    }
+}
+
 impl GitHub {
     /// Finds the draft of a tag among `listed` (oldest first) or in the notes of an earlier run,
     /// or makes one.
@@ -159,6 +170,6 @@ fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
 }
 
 /// Whether Sysforge made a draft: only those it deletes.
-fn is_marked(draft: &Release) -> bool {
+pub(super) fn is_marked(draft: &Release) -> bool {
     draft.body.as_deref().is_some_and(notes::is_ours)
 }

@@ -284,10 +284,7 @@ impl GitHub {
 }
 
 /// Whether a public release holds all of it, so that nothing is left to do.
-pub(super) fn is_complete(
-    shipment: &Shipment,
-    kept: &[Kept],
-) -> Result<bool, (PublishError, String)> {
+pub(super) fn is_complete(shipment: &Shipment, kept: &[Kept]) -> Result<bool, PublishError> {
     let rules = Rules {
         replace: false,
         draft: false,
@@ -296,7 +293,7 @@ pub(super) fn is_complete(
         match need(asset, kept, rules, &BTreeSet::new()) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(false),
-            Err(error) => return Err((error, asset.name.clone())),
+            Err(error) => return Err(error),
         }
     }
     Ok(kept.iter().all(|kept| kept.name != LOCK_NAME))

@@ -17,7 +17,7 @@ use sysforge_plan::Reporter;
 
 use super::GitHub;
 use super::api::{Asset as Kept, Release, Repository};
-use super::drafts::Draft;
+use super::drafts::{Draft, is_marked};
 use super::lease::{LOCK_NAME, NoLease};
 use super::memo::Memo;
 use super::send::{Rules, is_complete, need};
@@ -90,32 +90,83 @@ pub async fn publish(
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     require_token(host)?;
+    let mut memo = None;
+    for _ in 0..TURNS {
+        let (public, drafts) = match look(host, shipment, policy).await? {
+            Look::Done(published) => return Ok(*published),
+            Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
+            Look::Drafts(drafts) => (None, drafts),
+        };
+        if policy.dry_run {
+            return dry_run(host, shipment, policy, public, drafts).await;
+        }
+        let memo = match &mut memo {
+            Some(memo) => memo,
+            None => {
+                let path = host.memo_in(&policy.state, &shipment.tag);
+                memo.insert(Memo::open(path, &shipment.tag)?)
+            }
+        };
+        let (draft, known) = match public {
+            Some((release, kept)) => (Draft::found(release), Some(kept)),
+            None => {
+                let (tag, target) = (&shipment.tag, policy.target.as_deref());
+                let draft = host
+                    .draft(tag, drafts, target, &shipment.notes, memo)
+                    .await?;
+                (draft, None)
+            }
+        };
+        let worked = work(host, shipment, policy, draft, known, memo, reporter).await?;
+        if let Worked::Done(published) = worked {
+            return Ok(*published);
+        }
+    }
+    Err(PublishError::Another {
+        tag: shipment.tag.clone(),
+        who: "drafts of this tag come and go".to_owned(),
+    })
+}
+
+/// What is there of a release.
+enum Look {
+    /// All of it, in public.
+    Done(Box<Published>),
+    /// It is public, and lacks something.
+    Public(Release, Vec<Kept>),
+    /// It is not public; these are its drafts.
+    Drafts(Vec<Release>),
+}
+
+/// Looks at what is there already. A release that is public and complete takes two requests.
+async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Look, PublishError> {
     let tag = &shipment.tag;
+    let list = "list the files of the release";
     let public = host
         .public_release(tag)
         .await
         .map_err(|failure| host.error("look for the release", failure))?;
-    let mut public = match public {
-        None => None,
-        Some(release) => {
-            let kept = host
-                .assets(release.id)
-                .await
-                .map_err(|failure| host.error("list the files of the release", failure))?;
-            match is_complete(shipment, &kept) {
-                Ok(true) => {
-                    return Ok(report(host, &release, shipment, &[], Outcome::Unchanged));
-                }
-                Err((error, _)) if !policy.replace => return Err(error),
-                Ok(false) | Err(_) => {}
+    let mut found = None;
+    if let Some(release) = public {
+        let kept = host
+            .assets(release.id)
+            .await
+            .map_err(|failure| host.error(list, failure))?;
+        match is_complete(shipment, &kept) {
+            Ok(true) => {
+                forget_draft(host, policy, &release).await?;
+                let report = report(host, &release, shipment, &[], Outcome::Unchanged);
+                return Ok(Look::Done(Box::new(report)));
             }
-            if release.immutable == Some(true) {
-                let missing = missing(shipment, &kept);
-                return Err(PublishError::Immutable(tag.clone(), missing));
-            }
-            Some((release, kept))
+            Err(error) if !policy.replace => return Err(error),
+            Ok(false) | Err(_) => {}
         }
-    };
+        if release.immutable == Some(true) {
+            let missing = missing(shipment, &kept);
+            return Err(PublishError::Immutable(tag.clone(), missing));
+        }
+        found = Some((release, kept));
+    }
     let (repository, drafts) = tokio::try_join!(
         async {
             let answer = host.repository().await;
@@ -127,45 +178,32 @@ pub async fn publish(
         }
     )?;
     check_rights(host, &repository)?;
-    if policy.dry_run {
-        return dry_run(host, shipment, policy, public, drafts).await;
-    }
-    let mut memo = Memo::open(host.memo_in(&policy.state, tag), tag)?;
-    let mut drafts = Some(drafts);
-    for _ in 0..TURNS {
-        let (draft, known) = match public.take() {
-            Some((release, kept)) => {
-                let draft = Draft {
-                    release,
-                    made: false,
-                    younger: Vec::new(),
-                };
-                (draft, Some(kept))
-            }
-            None => {
-                let listed = match drafts.take() {
-                    Some(listed) => listed,
-                    None => host
-                        .drafts(tag)
-                        .await
-                        .map_err(|failure| host.error("list the releases", failure))?,
-                };
-                let target = policy.target.as_deref();
-                let draft = host
-                    .draft(tag, listed, target, &shipment.notes, &mut memo)
-                    .await?;
-                (draft, None)
-            }
-        };
-        let worked = work(host, shipment, policy, draft, known, &memo, reporter).await?;
-        if let Worked::Done(published) = worked {
-            return Ok(*published);
-        }
-    }
-    Err(PublishError::Another {
-        tag: tag.clone(),
-        who: "drafts of this tag come and go".to_owned(),
+    Ok(match found {
+        Some((release, kept)) => Look::Public(release, kept),
+        None => Look::Drafts(drafts),
     })
+}
+
+/// An earlier run may have been killed between losing against another publisher and deleting its
+/// own draft.
+async fn forget_draft(
+    host: &GitHub,
+    policy: &Policy,
+    public: &Release,
+) -> Result<(), PublishError> {
+    let noted = Memo::peek(&host.memo_in(&policy.state, &public.tag_name));
+    let Some(id) = noted.filter(|id| *id != public.id && !policy.dry_run) else {
+        return Ok(());
+    };
+    let fail = |failure| host.error("delete a second draft", failure);
+    if let Some(draft) = host.release(id).await.map_err(fail)?
+        && draft.draft
+        && draft.tag_name == public.tag_name
+        && is_marked(&draft)
+    {
+        host.delete_release(id).await.map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Steps 2 to 8 on one release.
@@ -190,13 +228,24 @@ async fn work(
             let public = if release.draft {
                 make_public(host, shipment, release).await?
             } else {
-                release.clone()
+                Some(release.clone())
             };
-            let rechecked = if policy.recheck {
-                recheck(host, shipment, &public, reporter).await?
-            } else {
-                0
+            let Some(public) = public else {
+                // Another publisher of the same tag was faster; its release is looked at next.
+                if draft.made {
+                    delete_own(host, release).await?;
+                }
+                return Ok(Worked::Otherwise);
             };
+            let (rechecked, ()) = tokio::try_join!(
+                async {
+                    match policy.recheck {
+                        true => recheck(host, shipment, &public, reporter).await,
+                        false => Ok(0),
+                    }
+                },
+                clear_drafts(host, &public),
+            )?;
             Ok(Worked::Done(Box::new(Published {
                 rechecked,
                 ..report(host, &public, shipment, &outcomes, Outcome::Published)
@@ -205,9 +254,7 @@ async fn work(
         Ok(None) => {
             // Ours is the younger one: it goes, with its lock.
             drop(lease);
-            host.delete_release(release.id)
-                .await
-                .map_err(|failure| host.error("delete a second draft", failure))?;
+            delete_own(host, release).await?;
             Ok(Worked::Otherwise)
         }
         Err(error) => {
@@ -263,29 +310,42 @@ async fn under_lease(
     Ok(Some(outcomes))
 }
 
-/// Step 7: the one request that makes everything public.
+/// Deletes drafts of the tag that publishers which are dead by now left behind.
+async fn clear_drafts(host: &GitHub, public: &Release) -> Result<(), PublishError> {
+    let fail = |failure| host.error("delete a second draft", failure);
+    let drafts = host.drafts(&public.tag_name).await.map_err(fail)?;
+    let left = drafts.iter().filter(|draft| is_marked(draft));
+    let left: Vec<_> = left.map(|draft| draft.id).collect();
+    host.clear(&left).await.map_err(fail)
+}
+
+async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError> {
+    host.delete_release(release.id)
+        .await
+        .map_err(|failure| host.error("delete a second draft", failure))
+}
+
+/// Step 7: the one request that makes everything public. `None`: another release of the tag is
+/// public since.
 async fn make_public(
     host: &GitHub,
     shipment: &Shipment,
     release: &Release,
-) -> Result<Release, PublishError> {
+) -> Result<Option<Release>, PublishError> {
     let before = release.body.as_deref().unwrap_or_default();
     let text = notes::merge(before, &shipment.notes, &shipment.index_address);
     let failure = match host.make_public(release.id, &text).await {
-        Ok(public) => return Ok(public),
+        Ok(public) => return Ok(Some(public)),
         Err(failure) => failure,
     };
     // The answer may be lost, and the release public all the same.
     if let Ok(Some(now)) = host.release(release.id).await
         && !now.draft
     {
-        return Ok(now);
+        return Ok(Some(now));
     }
     if failure.is_taken() {
-        return Err(PublishError::Another {
-            tag: release.tag_name.clone(),
-            who: "it published a release of this tag just now".to_owned(),
-        });
+        return Ok(None);
     }
     Err(match failure.status() {
         Some(403 | 404 | 422) => host.creation_error(&release.tag_name, failure),

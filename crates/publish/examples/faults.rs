@@ -1,0 +1,319 @@
+//! Publishes again and again while everything goes wrong, and counts what is lost.
+//!
+//! `faults RUNS SEED` makes that many runs from seeds of its own: faults at the host, SIGKILL at
+//! random moments, two publishers at once, lists that lag, replacements. A run is lost if at any
+//! moment something incomplete is public, an original is gone, or if in the end there is not
+//! exactly one public release with every byte. The last two lines are figures.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sysforge_plan::{Reporter, Sha256};
+use sysforge_publish::host::github::steps::{Policy, publish};
+use sysforge_publish::host::github::{Access, GitHub, Timing};
+use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
+use sysforge_testkit::github::{Chaos, FakeGitHub, KeptRelease, Options, Random, make_build};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const TAG: &str = "v1.0.0";
+const ORIGINAL: &[u8] = b"the original";
+
+/// Attempts until a run has to have come to its end.
+const ATTEMPTS: usize = 40;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(dispatch(&arguments)));
+    match done {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: &[String]) -> Outcome<usize> {
+    match arguments {
+        [mode, api, dist, state, replace] if mode == "child" => {
+            let outcome = attempt(api, dist.as_ref(), state.as_ref(), replace == "true").await;
+            Ok(usize::from(outcome.is_err()))
+        }
+        [runs, seed] => all(runs.parse()?, seed.parse()?).await,
+        _ => Err("usage: faults RUNS SEED".into()),
+    }
+}
+
+async fn all(runs: usize, seed: u64) -> Outcome<usize> {
+    let mut losses = 0;
+    let mut struck = 0;
+    let mut killed = 0;
+    for run in 0..runs {
+        let seed = seed + run as u64;
+        match one(seed).await {
+            Ok(tally) => {
+                struck += tally.struck;
+                killed += tally.killed;
+            }
+            Err(loss) => {
+                losses += 1;
+                println!("seed {seed}: {loss}");
+            }
+        }
+    }
+    println!("figure fault_strikes {struck} count");
+    println!("figure fault_kills {killed} count");
+    println!("figure fault_runs {runs} count");
+    println!("figure fault_losses {losses} count");
+    Ok(losses)
+}
+
+#[derive(Default)]
+struct Tally {
+    struck: u32,
+    killed: u32,
+}
+
+/// Short times, in the proportions of the real ones.
+fn timing() -> Timing {
+    Timing {
+        stall: Duration::from_millis(300),
+        request: Duration::from_millis(300),
+        backoff: Duration::from_millis(5),
+        backoff_limit: Duration::from_millis(40),
+        attempts: 8,
+        wait_limit: Duration::from_secs(5),
+        limited: Duration::from_millis(30),
+        beat: Duration::from_millis(60),
+        dead: Duration::from_millis(400),
+        lag: Duration::from_secs(1),
+        writes_per_minute: 100_000,
+    }
+}
+
+fn host(api: &str) -> Outcome<GitHub> {
+    let api: url::Url = api.parse()?;
+    let access = Access {
+        web: api.join("/")?,
+        api,
+        repository: "octo/images".to_owned(),
+        token: Some(Secret::new("writer")),
+        extra_roots: Vec::new(),
+    };
+    Ok(GitHub::new(access, timing())?)
+}
+
+async fn shipment(api: &str, dist: &Path) -> Outcome<Shipment> {
+    let dist = Dist::read(dist).await?;
+    let destination = host(api)?.destination(TAG);
+    Ok(Shipment::prepare(&dist, &destination, &Origin::default()).await?)
+}
+
+async fn attempt(api: &str, dist: &Path, state: &Path, replace: bool) -> Outcome<()> {
+    let shipment = shipment(api, dist).await?;
+    let policy = Policy {
+        replace,
+        dry_run: false,
+        recheck: true,
+        target: None,
+        state: state.to_owned(),
+    };
+    publish(&host(api)?, &shipment, &policy, &Reporter::silent()).await?;
+    Ok(())
+}
+
+async fn one(seed: u64) -> Outcome<Tally> {
+    let mut random = Random(seed);
+    let folder = tempfile::tempdir()?;
+    let dist = folder.path().join("dist");
+    let image = random.bytes(200_000);
+    make_build(&dist, "x86_64-linux-gnu", &image);
+    make_build(&dist, "aarch64-apple-darwin", &random.bytes(5_000));
+    let github = FakeGitHub::start(Options {
+        lag: random.duration(Duration::from_millis(100)) * u32::from(random.below(3) == 0),
+        latency: random.duration(Duration::from_millis(4)),
+        ..Options::default()
+    })
+    .await?;
+    let scene = Scene {
+        shipment: shipment(github.api_url(), &dist).await?,
+        replaces: random.below(6) == 0,
+        github,
+        dist,
+        folder: folder.path().to_owned(),
+    };
+    if scene.replaces {
+        let name = &scene.shipment.assets[0].name;
+        scene.github.put_release(TAG, false, &[(name, ORIGINAL)])?;
+    }
+    let chaos = Chaos {
+        seed: random.next_u64(),
+        per_mille: 50 + u32::try_from(random.below(350))?,
+        at_most: 1 + u32::try_from(random.below(8))?,
+    };
+    let (kills, crowd) = (random.below(3), random.below(4) == 0);
+    scene.github.chaos(chaos);
+    let mut tally = Tally::default();
+    for number in 0..ATTEMPTS {
+        if number == ATTEMPTS / 2 {
+            tally.struck += scene.github.struck();
+            scene.github.calm();
+        }
+        let finished = if u64::try_from(number)? < kills {
+            let finished = scene.killed(&mut random).await?;
+            tally.killed += u32::from(!finished);
+            finished
+        } else if crowd && number == usize::try_from(kills)? {
+            scene.two_at_once().await?
+        } else {
+            scene.publish("state").await.is_ok()
+        };
+        scene.look()?;
+        if finished {
+            tally.struck += scene.github.struck();
+            scene.github.calm();
+            // Who comes last finds everything done, and cleans what another left.
+            scene.publish("state").await?;
+            scene.look()?;
+            scene.look_at_the_end()?;
+            return Ok(tally);
+        }
+    }
+    Err("it never came to its end".into())
+}
+
+struct Scene {
+    github: FakeGitHub,
+    shipment: Shipment,
+    dist: PathBuf,
+    folder: PathBuf,
+    replaces: bool,
+}
+
+impl Scene {
+    async fn publish(&self, state: &str) -> Outcome<()> {
+        let state = self.folder.join(state);
+        attempt(self.github.api_url(), &self.dist, &state, self.replaces).await
+    }
+
+    /// A publisher in a process of its own, killed at a random moment; whether it was done before.
+    async fn killed(&self, random: &mut Random) -> Outcome<bool> {
+        let mut child = tokio::process::Command::new(std::env::current_exe()?)
+            .arg("child")
+            .arg(self.github.api_url())
+            .arg(&self.dist)
+            .arg(self.folder.join("state"))
+            .arg(self.replaces.to_string())
+            .kill_on_drop(true)
+            .spawn()?;
+        let moment = random.duration(Duration::from_millis(700));
+        match tokio::time::timeout(moment, child.wait()).await {
+            Ok(status) => Ok(status?.success()),
+            Err(_) => {
+                child.kill().await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Two publishers on two machines; whether one was done.
+    async fn two_at_once(&self) -> Outcome<bool> {
+        let (one, two) = tokio::join!(self.publish("state"), self.publish("elsewhere"));
+        for outcome in [&one, &two] {
+            if let Err(error) = outcome
+                && matches!(
+                    error.downcast_ref::<PublishError>(),
+                    Some(PublishError::Different { .. })
+                )
+            {
+                return Err(format!("two at once: {error}").into());
+            }
+        }
+        Ok(one.is_ok() || two.is_ok())
+    }
+
+    /// What must be true at every moment.
+    fn look(&self) -> Outcome<()> {
+        let releases = self.github.releases();
+        let public: Vec<_> = releases.iter().filter(|release| !release.draft).collect();
+        if public.len() > 1 {
+            return Err("two public releases".into());
+        }
+        for release in public {
+            if self.replaces {
+                self.look_for_the_original(release)?;
+            } else {
+                self.look_whole(release)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_whole(&self, release: &KeptRelease) -> Outcome<()> {
+        for asset in &self.shipment.assets {
+            if !self.holds(release, &asset.name, asset.sha256)? {
+                return Err(format!("{} is public without {}", release.tag, asset.name).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The original is there, or what replaces it is, under its name or the one that it is sent
+    /// under.
+    fn look_for_the_original(&self, release: &KeptRelease) -> Outcome<()> {
+        let asset = &self.shipment.assets[0];
+        let original = release.assets.iter().any(|kept| {
+            kept.name == asset.name
+                && self
+                    .github
+                    .bytes(kept.id)
+                    .is_ok_and(|bytes| bytes == ORIGINAL)
+        });
+        let new = format!("{}.sysforge-new", asset.name);
+        let there = original
+            || self.holds(release, &asset.name, asset.sha256)?
+            || self.holds(release, &new, asset.sha256)?;
+        if there {
+            Ok(())
+        } else {
+            Err("the original is gone".into())
+        }
+    }
+
+    fn holds(&self, release: &KeptRelease, name: &str, sha256: Sha256) -> Outcome<bool> {
+        let kept = release.assets.iter().find(|kept| kept.name == name);
+        let digest = format!("sha256:{sha256}");
+        Ok(kept.is_some_and(|kept| {
+            kept.state == "uploaded" && kept.digest.as_deref() == Some(&*digest)
+        }))
+    }
+
+    /// What must be true in the end.
+    fn look_at_the_end(&self) -> Outcome<()> {
+        let releases = self.github.releases();
+        let [release] = releases.as_slice() else {
+            return Err(format!("{} releases in the end", releases.len()).into());
+        };
+        if release.draft {
+            return Err("still a draft in the end".into());
+        }
+        self.look_whole(release)?;
+        let left = release
+            .assets
+            .iter()
+            .find(|kept| kept.name.contains("sysforge-new") || kept.name.ends_with(".lock"));
+        match left {
+            Some(left) => Err(format!("{} was left", left.name).into()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A dist directory as `pack` leaves it, for tests of what comes after.
+
+use std::path::Path;
+
+use sha2::Digest;
+use sysforge_plan::receipt::{
+    CheckRecord, FileRecord, JuliaOrigin, Latency, LinkRecord, PackageRecord, StatementCounts,
+    Targets, ToolRecord,
+};
+use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Sha256, Triplet};
+
+/// Puts a build into a dist directory as `pack` does. The image is stand-in bytes: nothing here
+/// loads it.
+///
+/// # Panics
+///
+/// If the folder cannot be written to.
+pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
+    let triplet: Triplet = triplet.parse().unwrap();
+    let version = JuliaVersion::new(1, 12, 7);
+    let build_id = BuildId::new("demo", &version, triplet, None);
+    let receipt = Receipt {
+        schema: sysforge_plan::receipt::SCHEMA.to_owned(),
+        name: "demo".to_owned(),
+        project_version: Some("0.1.0".to_owned()),
+        julia: JuliaBuild {
+            version,
+            commit: "5a8a8e1f0e".to_owned(),
+            triplet,
+        },
+        julia_origin: JuliaOrigin::Catalogue {
+            url: "https://example.org/julia.tar.gz".to_owned(),
+            sha256: Sha256::new([3; 32]),
+            signature: sysforge_plan::signing::SignatureCheck::NotChecked {
+                reason: "stand-in bytes".to_owned(),
+            },
+        },
+        image: FileRecord {
+            name: format!("{build_id}.so"),
+            size: image.len() as u64,
+            sha256: digest(image),
+        },
+        targets: Targets {
+            tier: None,
+            requested: "generic".to_owned(),
+            held: None,
+        },
+        packages: vec![PackageRecord {
+            name: "Example".to_owned(),
+            uuid: "7876af07-990d-54b4-ab0e-23690620f79a".to_owned(),
+            version: Some("0.5.5".to_owned()),
+            tree: Some("46e44e869b4d90b96bd8ed1fdcf32244fddfb6cc".to_owned()),
+            requested: true,
+        }],
+        statements: StatementCounts::default(),
+        check: CheckRecord {
+            latency: Some(Latency {
+                load_s: 0.01,
+                first_call_s: 0.06,
+                second_call_s: 0.05,
+            }),
+            ..CheckRecord::default()
+        },
+        link: LinkRecord::default(),
+        timings: Vec::new(),
+        tool: ToolRecord {
+            name: "sysforge".to_owned(),
+            version: "0.1.0".to_owned(),
+            recipe: 1,
+        },
+        inputs_digest: Sha256::new([1; 32]),
+        build_id: build_id.clone(),
+    };
+    std::fs::create_dir_all(folder).unwrap();
+    let text = receipt.to_json();
+    tar_gz(
+        &folder.join(format!("{build_id}.tar.gz")),
+        &[
+            (&receipt.image.name, image),
+            ("receipt.json", text.as_bytes()),
+        ],
+    );
+    std::fs::write(folder.join(format!("{build_id}.receipt.json")), text).unwrap();
+    receipt
+}
+
+fn digest(bytes: &[u8]) -> Sha256 {
+    Sha256::new(sha2::Sha256::digest(bytes).into())
+}
+
+/// Packs `files` flat, as the `pack` room does.
+fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
+    let file = std::fs::File::create(path).unwrap();
+    let gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gz);
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
+}
