@@ -6,6 +6,9 @@
 mod support;
 
 use support::{Scratch, julia};
+use sysforge_plan::Triplet;
+use sysforge_testkit::archives::tiny_julia;
+use sysforge_testkit::mirror_dir::MirrorDir;
 
 /// Errors only: progress lines differ in their times.
 fn from_error(stderr: &str) -> &str {
@@ -245,5 +248,76 @@ fn a_build_that_does_not_exist() {
     error: no build is selected by `*-windows`
 
     hint: there is `Tiny-julia1.5.3-x86_64-linux-gnu`
+    ");
+}
+
+/// What building says when the mirror serves this archive for Julia 1.9.0.
+fn fetching(archive: &[u8], spoil: impl FnOnce(&std::path::Path)) -> String {
+    let mut mirror = MirrorDir::new();
+    let place = mirror.publish("1.9.0", Triplet::X86_64_LINUX_GNU, archive);
+    spoil(&place);
+    let scratch = Scratch::new();
+    let (store, mirror) = (
+        scratch.path("store"),
+        mirror.path().to_str().unwrap().to_owned(),
+    );
+    let args = [
+        "build",
+        "--julia",
+        "1.9.0",
+        "--mirror",
+        &mirror,
+        "--store",
+        store.to_str().unwrap(),
+    ];
+    let error = scratch.sysforge(&args).fails(3);
+    let installed = std::fs::read_dir(store.join("julia"))
+        .into_iter()
+        .flatten()
+        .count();
+    assert_eq!(installed, 0, "nothing of it is in the store");
+    assert!(!scratch.path("evil").exists() && !store.join("evil").exists());
+    from_error(&error).replace(&mirror, "[MIRROR]")
+}
+
+#[test]
+fn a_digest_that_does_not_match() {
+    let archive = tiny_julia("1.9.0", 100_000).gz();
+    let error = fetching(&archive, |place| {
+        let mut bytes = std::fs::read(place).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(place, bytes).unwrap();
+    });
+    insta::assert_snapshot!(error, @"
+    error: julia-1.9.0-linux-x86_64.tar.gz has the SHA-256 digest 22ea9e5a647d4b62b1700d79c44d0dfaa15b9c1e2e1e5524d7fc17e546d93402, but should have 2a2d22cdd3b398a32c6c6c4af8385380c14fdb714bed4300370df843e3320aa5
+
+    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published anew: try again, or use another `--mirror`
+    ");
+}
+
+#[test]
+fn a_truncated_archive() {
+    let archive = tiny_julia("1.9.0", 100_000).gz();
+    let error = fetching(&archive, |place| {
+        std::fs::write(place, &archive[..archive.len() / 2]).unwrap();
+    });
+    insta::assert_snapshot!(error, @"
+    error: julia-1.9.0-linux-x86_64.tar.gz has 52943 bytes, but should have 105887
+
+    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published anew: try again, or use another `--mirror`
+    ");
+}
+
+#[test]
+fn an_archive_that_climbs_out_of_its_folder() {
+    let archive = tiny_julia("1.9.0", 1000)
+        .file("julia-1.9.0/../../../evil", 0o644, b"x")
+        .gz();
+    insta::assert_snapshot!(fetching(&archive, |_| {}), @"
+    error: cannot unpack julia-1.9.0-linux-x86_64.tar.gz
+      cause: the archive holds the name `julia-1.9.0/../../../evil`, which climbs out of its folder
+
+    hint: nothing was kept. No Julia or toolchain of good standing is packed like this: do not use its source
     ");
 }

@@ -39,7 +39,8 @@ impl Built {
     }
 
     fn image(&self) -> PathBuf {
-        self.result["image"].as_str().unwrap().into()
+        let id = "insurance-julia1.5.3-x86_64-linux-gnu";
+        self.scratch.path(&format!(".sysforge/{id}/{id}.so"))
     }
 
     fn receipt(&self) -> &serde_json::Value {
@@ -156,14 +157,23 @@ fn the_packed_image_runs_the_workload() {
 #[test]
 fn packing_again_gives_the_same_bytes() {
     let built = Built::get();
-    let before = built.result["sha256"].as_str().unwrap();
-    let out = tempfile::tempdir().unwrap();
-    let archive = built
-        .sysforge(&["pack", "--out", out.path().to_str().unwrap()])
-        .succeeds()
-        .stdout;
-    let after = run(out.path(), "sha256sum", &[archive.trim()]);
-    assert!(after.starts_with(before), "{before} {after}");
+    let sums = [(); 2].map(|()| {
+        let out = tempfile::tempdir().unwrap();
+        let packed = built
+            .sysforge(&["pack", "--out", out.path().to_str().unwrap()])
+            .succeeds();
+        let sum = run(out.path(), "sha256sum", &[packed.stdout.trim()]);
+        sum[..64].to_owned()
+    });
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[test]
+fn an_unchanged_project_is_not_built_again() {
+    let built = Built::get();
+    let again = built.sysforge(&["build", "--json"]).succeeds().json();
+    assert_eq!(again[0]["reused"], true);
+    assert_eq!(again[0]["sha256"], built.result["sha256"]);
 }
 
 #[test]
@@ -252,4 +262,18 @@ fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
     assert!(error.contains("not on my image"), "{error}");
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
     built.sysforge(&["check"]).succeeds();
+}
+
+#[test]
+fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
+    let built = Built::get();
+    let targets = &built.receipt()["targets"];
+    let held = targets["held"]
+        .as_array()
+        .expect("an unstripped image tells");
+    let requested = targets["requested"].as_str().unwrap();
+    assert!(
+        requested.starts_with(held[0].as_str().unwrap()),
+        "{targets}"
+    );
 }

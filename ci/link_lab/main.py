@@ -68,6 +68,7 @@ class Lab:
             self.one(case)
         self.same_sum()
         self.negatives()
+        self.universal_runtime()
         figures = self.figures()
         self.report(figures)
         return 1 if self.failures else 0
@@ -198,6 +199,19 @@ class Lab:
             self.tools.run(*command, "-o", image, archive)
             if not self.linker.refused(image, first.case):
                 self.failures.append(f"{system}: an image without its archive was not refused")
+
+    def universal_runtime(self):
+        """zig compiles for the universal C runtime of Windows; Julia does not use it."""
+        cases = [r.case for r in self.results if r.case.target.startswith("windows")]
+        if not (self.zig and cases):
+            return
+        case = Case(**{**vars(cases[0]), "how": ["--cc", " ".join(self.zig)]})
+        try:
+            self.linker.link(case)
+            self.failures.append("windows: a compiler for the universal C runtime was not refused")
+        except Failed as error:
+            if "exit code 4" not in str(error) or "universal C runtime" not in str(error):
+                self.failures.append(f"windows: the universal C runtime: {error}")
 
     # What is said of it all.
 

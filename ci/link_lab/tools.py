@@ -102,18 +102,16 @@ class Tools:
 
 
 def find_julia(work, given, root):
-    """The folder of a real Julia: the given one, or Debian's by way of ci/julia-mirror."""
+    """The folder of a real Julia: the given one, or Debian's out of the mirror that
+    ci/julia-mirror makes (or has made: SYSFORGE_TEST_MIRROR)."""
     if given:
         return Path(given).resolve()
     unpacked = work / "julia"
     if not (unpacked / "bin/julia").exists():
-        done = subprocess.run(
-            [str(root / "ci/julia-mirror"), str(work / "mirror")],
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        del done
-        archive = next((work / "mirror/bin").glob("**/*.tar.gz"))
+        mirror = Path(os.environ.get("SYSFORGE_TEST_MIRROR") or work / "mirror")
+        command = [str(root / "ci/julia-mirror"), str(mirror)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        archive = next((mirror / "bin").glob("**/*.tar.gz"))
         unpacked.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["tar", "-xzf", str(archive), "-C", str(unpacked), "--strip-components=1"], check=True

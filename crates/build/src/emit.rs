@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::process::{Ended, ProcessError};
 use crate::workdir::WorkDirError;
 
+const LAUNCHER: &str = include_str!("julia/launch.jl");
 const SCRIPT: &str = include_str!("julia/stage.jl");
 
 /// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
@@ -154,6 +155,7 @@ impl Explain for EmitError {
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
     let work = &context.work;
     work.forget(&["emit.json", OBJECT, "partial-o.a", "report.tsv"])?;
+    let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
     let list = [emission.statements, emission.likes].concat();
     let list = work.write("statements.jl", &lines(&list))?;
@@ -167,6 +169,7 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
         .option("--cpu-target", emission.cpu_target)
         .option("--output-o", &partial)
         .option("--sysimage", &context.julia.base_image)
+        .arg(&launcher)
         .arg(&script)
         .arg(&job)
         .directory(&context.project);

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
-use sysforge_plan::plan::Build;
+use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::project::Manifest;
-use sysforge_plan::{Config, JuliaBuild, Plan, Sha256};
+use sysforge_plan::{Config, Plan, Sha256};
 
 use crate::RECIPE;
 use crate::workdir::WorkDirError;
@@ -17,8 +17,6 @@ use crate::workdir::WorkDirError;
 pub struct Inputs<'a> {
     /// The build.
     pub build: &'a Build,
-    /// Its Julia, as it calls itself.
-    pub julia: &'a JuliaBuild,
     /// The plan, for the packages.
     pub plan: &'a Plan,
     /// The project's folder.
@@ -49,7 +47,6 @@ const CODE: [&str; 8] = [
 pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
     let Inputs {
         build,
-        julia,
         plan,
         project,
         config,
@@ -58,10 +55,18 @@ pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
     let mut hasher = Hasher(sha2::Sha256::new());
     hasher.text("recipe", &RECIPE.to_string());
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
-    hasher.text(
-        "julia",
-        &json(serde_json::to_value(julia).unwrap_or_default()),
-    );
+    // Not the request: `lts` and `1.10` may be the same Julia.
+    let julia = match &build.julia {
+        PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),
+        PlannedJulia::Given { executable, build } => {
+            format!(
+                "{} {}",
+                executable.display(),
+                json(serde_json::to_value(build).unwrap_or_default())
+            )
+        }
+    };
+    hasher.text("julia", &julia);
     hasher.text(
         "cpu",
         &json(serde_json::to_value(&build.cpu).unwrap_or_default()),

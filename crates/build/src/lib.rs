@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod link;
 pub mod probe;
 pub mod process;
+pub mod targets;
 pub mod trace;
 pub mod workdir;
 

@@ -6,18 +6,21 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
-use sysforge_plan::{Class, Evidence, Explain, Task, explain};
+use sysforge_plan::{Evidence, Task};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
 use crate::Environment;
+
+mod error;
+
+pub use error::{Ended, ProcessError};
 
 /// How many of a child's last lines an error shows.
 const TAIL: usize = 20;
@@ -46,155 +49,6 @@ pub struct Finished {
     pub stderr: String,
     /// Wall time from start to end.
     pub wall: Duration,
-}
-
-/// How a child ended badly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit code.
-    Code(i32),
-    /// Killed by this signal (Unix).
-    Signal(i32),
-}
-
-/// A child process could not be run to a good end.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// It could not be started.
-    #[error("could not start `{}`", .program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It failed.
-    #[error("`{program}` {ended}")]
-    Failed {
-        /// The program's file name.
-        program: String,
-        /// How it ended.
-        ended: Ended,
-        /// Its last lines, and its log.
-        evidence: Evidence,
-    },
-    /// It took longer than allowed and was killed.
-    #[error("`{program}` did not end within {} s and was killed", .limit.as_secs())]
-    TimedOut {
-        /// The program's file name.
-        program: String,
-        /// The limit.
-        limit: Duration,
-        /// Its last lines, and its log.
-        evidence: Evidence,
-    },
-    /// Its log could not be written, or its output not be read.
-    #[error("could not write the log {}", .log.display())]
-    Log {
-        /// The log file.
-        log: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl ProcessError {
-    /// How the child ended, if it ran and failed.
-    #[must_use]
-    pub fn ended(&self) -> Option<Ended> {
-        match self {
-            Self::Failed { ended, .. } => Some(*ended),
-            _ => None,
-        }
-    }
-
-    /// The class where the child's own failure has the class `room`.
-    #[must_use]
-    pub fn class_in(&self, room: Class) -> Class {
-        match self {
-            Self::Start { source, .. } | Self::Log { source, .. } => {
-                explain::io_class(source, room)
-            }
-            Self::Failed { .. } | Self::TimedOut { .. } => room,
-        }
-    }
-
-    /// The child's last lines and its log.
-    #[must_use]
-    pub fn evidence(&self) -> Option<Evidence> {
-        match self {
-            Self::Failed { evidence, .. } | Self::TimedOut { evidence, .. } => {
-                Some(evidence.clone())
-            }
-            Self::Start { .. } | Self::Log { .. } => None,
-        }
-    }
-
-    /// Hints that hold whatever the child was for.
-    #[must_use]
-    pub fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Failed {
-                ended: Ended::Signal(9),
-                ..
-            } => vec![
-                "signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or \
-                 build with fewer code-generation threads (`--image-threads 1`)"
-                    .to_owned(),
-            ],
-            Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],
-            Self::Start { source, .. } | Self::Log { source, .. } => {
-                explain::io_hint(source).into_iter().collect()
-            }
-            Self::Failed { .. } => Vec::new(),
-        }
-    }
-}
-
-impl Explain for ProcessError {
-    fn class(&self) -> Class {
-        self.class_in(Class::Toolchain)
-    }
-
-    fn hints(&self) -> Vec<String> {
-        Self::hints(self)
-    }
-
-    fn evidence(&self) -> Option<Evidence> {
-        Self::evidence(self)
-    }
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "ended with exit code {code}"),
-            Self::Signal(signal) => match signal_name(*signal) {
-                Some(name) => write!(f, "was killed by signal {signal} ({name})"),
-                None => write!(f, "was killed by signal {signal}"),
-            },
-        }
-    }
-}
-
-/// Names of the signals that kill compilers and Julias, numbered as on Linux and macOS alike
-/// (signal(7)); SIGBUS differs between the two.
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL, an instruction that this CPU lacks",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV, a crash",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return None,
-    })
 }
 
 /// Starts children and keeps count of the time in which at least one of them ran, so that
@@ -575,122 +429,6 @@ fn bad_end(status: ExitStatus) -> Option<Ended> {
     Some(Ended::Code(status.code().unwrap_or(-1)))
 }
 
-#[cfg(all(test, unix))]
-mod tests {
-    use sysforge_plan::{Reporter, Step};
-
-    use super::*;
-
-    fn shell(dir: &Path, script: &str) -> Program {
-        let path = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
-        Program::new("/bin/sh", path, dir.join("child.log"))
-            .arg("-c")
-            .arg(script)
-    }
-
-    async fn run(program: &Program) -> Result<Finished, ProcessError> {
-        let task = Reporter::silent().start(Step::Trace, "test");
-        Children::default().run(program, &task).await
-    }
-
-    #[tokio::test]
-    async fn both_streams_are_kept_apart_and_logged_together() {
-        let dir = tempfile::tempdir().unwrap();
-        let done = run(&shell(dir.path(), "echo out; echo err >&2"))
-            .await
-            .unwrap();
-        assert_eq!(
-            (done.stdout.as_str(), done.stderr.as_str()),
-            ("out\n", "err\n")
-        );
-        let log = std::fs::read_to_string(dir.path().join("child.log")).unwrap();
-        assert!(log.starts_with("$ /bin/sh -c"), "{log}");
-        assert!(log.contains("out\n") && log.contains("err\n"), "{log}");
-    }
-
-    #[tokio::test]
-    async fn a_failure_carries_the_last_lines() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = run(&shell(dir.path(), "seq 1 100; exit 3"))
-            .await
-            .unwrap_err();
-        assert_eq!(error.ended(), Some(Ended::Code(3)));
-        let evidence = error.evidence().unwrap();
-        assert_eq!(evidence.tail.len(), TAIL);
-        assert_eq!(evidence.tail.last().map(String::as_str), Some("100"));
-    }
-
-    #[tokio::test]
-    async fn a_signal_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = run(&shell(dir.path(), "kill -SEGV $$")).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`sh` was killed by signal 11 (SIGSEGV, a crash)"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_missing_program_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let program = Program::new(
-            "/nonexistent/julia",
-            Environment::default(),
-            dir.path().join("log"),
-        );
-        let error = run(&program).await.unwrap_err();
-        assert_eq!(error.to_string(), "could not start `/nonexistent/julia`");
-    }
-
-    #[tokio::test]
-    async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
-        let dir = tempfile::tempdir().unwrap();
-        let done = run(&shell(dir.path(), "sleep 600 & echo started"))
-            .await
-            .unwrap();
-        assert_eq!(done.stdout, "started\n");
-    }
-
-    #[tokio::test]
-    async fn too_long_is_killed_with_all_its_children() {
-        let dir = tempfile::tempdir().unwrap();
-        let script = "sleep 600 & echo $! > grandchild; wait";
-        let program = shell(dir.path(), script)
-            .directory(dir.path())
-            .timeout(Some(Duration::from_millis(300)));
-        let error = run(&program).await.unwrap_err();
-        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error:?}");
-        assert_dead(dir.path()).await;
-    }
-
-    #[tokio::test]
-    async fn dropping_the_future_kills_all_its_children() {
-        let dir = tempfile::tempdir().unwrap();
-        let script = "sleep 600 & echo $! > grandchild; wait";
-        let program = shell(dir.path(), script).directory(dir.path());
-        let waited = tokio::time::timeout(Duration::from_millis(300), run(&program)).await;
-        assert!(waited.is_err());
-        assert_dead(dir.path()).await;
-    }
-
-    /// Waits until the process whose number stands in `dir/grandchild` is gone (or a zombie that
-    /// nobody has reaped).
-    async fn assert_dead(dir: &Path) {
-        let number = std::fs::read_to_string(dir.join("grandchild")).unwrap();
-        let alive = || {
-            let probe = std::process::Command::new("ps")
-                .args(["-o", "stat=", "-p", number.trim()])
-                .output()
-                .unwrap();
-            let state = String::from_utf8_lossy(&probe.stdout).into_owned();
-            !state.trim().is_empty() && !state.trim().starts_with('Z')
-        };
-        for _ in 0..100 {
-            if !alive() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("process {number} is still alive");
-    }
-}
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -197,6 +197,11 @@ pub(crate) struct Driving {
     #[arg(long, value_name = "COMMAND", env = "JULIA_CC")]
     pub(crate) cc: Option<String>,
 
+    /// Ways to come by a linker, of which the first that works is used [default: all, in the
+    /// order that `sysforge plan` shows]
+    #[arg(long, value_name = "STRATEGY", value_delimiter = ',')]
+    pub(crate) linker: Vec<Strategy>,
+
     /// Code-generation threads of Julia 1.9 and later [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) image_threads: Option<u32>,
@@ -215,6 +220,9 @@ pub(crate) struct BuildArgs {
     pub(crate) driving: Driving,
     #[command(flatten)]
     pub(crate) out: Out,
+    /// Build even if nothing has changed since the last time
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Where archives go.
@@ -254,16 +262,6 @@ pub(crate) struct LinkArgs {
     /// The version of that Julia, where its folder does not tell
     #[arg(long, value_name = "VERSION", requires = "triplet")]
     pub(crate) julia_version: Option<JuliaVersion>,
-
-    /// Ways to come by a linker, of which the first that works is used [default: all, in the
-    /// order that `sysforge plan` shows]
-    #[arg(
-        long,
-        value_name = "STRATEGY",
-        value_delimiter = ',',
-        conflicts_with = "cc"
-    )]
-    pub(crate) linker: Vec<Strategy>,
 
     /// Functions to export beside those that Julia looks up and the @ccallable ones
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "out")]

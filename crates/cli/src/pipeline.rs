@@ -9,7 +9,7 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, check, inputs, probe};
+use sysforge_build::{Context, WorkDir, check, inputs, probe, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::generation::Generation;
@@ -18,7 +18,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
-use sysforge_plan::{JuliaFacts, Plan, Receipt, Request, Step, statements};
+use sysforge_plan::{JuliaFacts, Os, Plan, Receipt, Request, Sha256, Step, Triplet, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -29,6 +29,24 @@ use crate::session::{Session, absolute};
 pub(crate) struct Planned {
     pub(crate) files: ProjectFiles,
     pub(crate) plan: Plan,
+}
+
+impl Planned {
+    /// The digest of everything that decides what `build` becomes.
+    pub(crate) fn inputs_digest(&self, build: &Build) -> Result<Sha256, Failure> {
+        Ok(inputs::digest(&inputs::Inputs {
+            build,
+            plan: &self.plan,
+            project: &self.files.folder,
+            config: &self.files.inputs.config,
+            manifest: self.files.inputs.manifest.as_ref(),
+        })?)
+    }
+
+    /// Where archives go: where it was said, or `dist` in the project.
+    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
+        given.map_or_else(|| self.files.folder.join("dist"), absolute)
+    }
 }
 
 /// Reads the project and makes the plan for this machine's platform.
@@ -58,6 +76,21 @@ async fn answer(
     let given = match request {
         Request::Directory(path) => probe::executable_at(&absolute(path))?,
         Request::System => system_julia(session)?,
+        Request::Nightly => {
+            session
+                .acquirer()?
+                .nightly(None, Session::host()?)
+                .await?
+                .executable
+        }
+        Request::NightlyOf(major, minor) => {
+            let branch = Some((*major, *minor));
+            session
+                .acquirer()?
+                .nightly(branch, Session::host()?)
+                .await?
+                .executable
+        }
         _ => {
             let catalogue = match catalogue {
                 Some(known) => known,
@@ -142,7 +175,10 @@ impl<'a> Forge<'a> {
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
-                    executable, lease, ..
+                    executable,
+                    lease,
+                    signature,
+                    ..
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
@@ -151,7 +187,7 @@ impl<'a> Forge<'a> {
                     JuliaOrigin::Catalogue {
                         url,
                         sha256,
-                        signed_by: None,
+                        signature,
                     },
                     Some(lease),
                 )
@@ -282,18 +318,12 @@ impl<'a> Forge<'a> {
         self.context
             .work
             .forget(&["link.json", "check.json", &name])?;
-        let linker = match &self.driving.cc {
-            Some(words) => {
-                LinkerChoice::parse(words, self.build.triplet.os()).map_err(CliError::Compiler)?
-            }
-            None => LinkerChoice::Auto,
-        };
         let job = LinkJob {
             objects: vec![emitted.object],
             output: self.image(),
             name: name.clone(),
             julia: self.context.julia.clone(),
-            linker,
+            linker: linker(&self.driving)?,
             strip: self.build.settings.strip || self.driving.strip,
             exports: Vec::new(),
             environment: self.context.environment.clone(),
@@ -358,15 +388,9 @@ impl<'a> Forge<'a> {
         let emitted: Emitted = work.recorded("emit")?;
         let linked: Linked = work.recorded("link")?;
         let Checked { check, timings } = work.recorded("check")?;
-        let Planned { plan, files } = self.planned;
-        let inputs_digest = inputs::digest(&inputs::Inputs {
-            build: self.build,
-            julia: &self.context.julia.build(),
-            plan,
-            project: &files.folder,
-            config: &files.inputs.config,
-            manifest: files.inputs.manifest.as_ref(),
-        })?;
+        let plan = &self.planned.plan;
+        let inputs_digest = self.planned.inputs_digest(self.build)?;
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -378,7 +402,7 @@ impl<'a> Forge<'a> {
             targets: Targets {
                 tier: self.build.cpu.tier.clone(),
                 requested: self.build.cpu.target.clone(),
-                held: None,
+                held: targets,
             },
             packages: plan.closure.clone(),
             statements: emitted.statements,
@@ -410,11 +434,17 @@ impl<'a> Forge<'a> {
         self.record_check(&record)?;
         self.finish_packing(packing).await
     }
+}
 
-    /// Where this build's archives go.
-    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
-        given.map_or_else(|| self.planned.files.folder.join("dist"), absolute)
-    }
+/// Which linker the user asked for.
+pub(crate) fn linker(driving: &Driving) -> Result<LinkerChoice, CliError> {
+    let host = Session::host().map_or(Os::Linux, Triplet::os);
+    Ok(match &driving.cc {
+        // Named for this one call, it comes before what JULIA_CC says.
+        _ if !driving.linker.is_empty() => LinkerChoice::Only(driving.linker.clone()),
+        Some(words) => LinkerChoice::parse(words, host)?,
+        None => LinkerChoice::Auto,
+    })
 }
 
 /// What the check leaves for packing.

@@ -1,7 +1,7 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the rooms.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Signatures, Store, ToolCache};
@@ -21,7 +21,6 @@ pub(crate) struct Session {
     pub(crate) environment: Environment,
     pub(crate) children: Children,
     pub(crate) global: Global,
-    pub(crate) started: Instant,
 }
 
 impl Session {
@@ -38,7 +37,6 @@ impl Session {
             environment: Environment::new(std::env::vars_os()),
             children: Children::default(),
             global: global.clone(),
-            started: Instant::now(),
         }
     }
 

@@ -39,7 +39,7 @@ type Sink = Hashing<File>;
 /// An archive that is being written.
 enum Writer {
     TarGz(Box<TarGz>),
-    TarZst(tar::Builder<zstd::Encoder<'static, Sink>>),
+    TarZst(Box<tar::Builder<zstd::Encoder<'static, Sink>>>),
     Zip(Box<zip::ZipWriter<zip::write::StreamWriter<Sink>>>),
 }
 
@@ -205,7 +205,7 @@ impl Writer {
                 // At least one worker: the bytes are the same for any number but none.
                 encoder.multithread(u32::try_from(threads.max(1)).unwrap_or(1))?;
                 encoder.include_checksum(true)?;
-                Self::TarZst(tar::Builder::new(encoder))
+                Self::TarZst(Box::new(tar::Builder::new(encoder)))
             }
             ArchiveFormat::Zip => Self::Zip(Box::new(zip::ZipWriter::new_stream(sink))),
             // Configurations with other formats are refused before anything is built.

@@ -6,12 +6,14 @@
 
 pub mod archive;
 pub mod error;
+pub mod existing;
 pub mod sums;
 
 mod hashing;
 
 pub use archive::{Packed, Packing};
 pub use error::PackError;
+pub use existing::existing;
 pub use hashing::sha256_of;
 
 /// The receipt's name inside an archive.

@@ -23,8 +23,6 @@ pub struct Generation {
     /// Whether the base image holds native code for several CPU targets that a derived image
     /// must repeat; julia#50792: dropped silently with a shared library as base on 1.10.
     pub drops_further_targets: bool,
-    /// Whether Windows wants `--export-all-symbols` said (since 1.11, harmless there).
-    pub windows_export_all: bool,
     /// Whether the names of the libjulias carry the minor version (`libjulia.so.1.10`, since
     /// 1.10) or the major version only (`libjulia.so.1`).
     pub minor_in_names: bool,
@@ -41,7 +39,6 @@ const V1_5: Generation = Generation {
     ships_lld: false,
     image_threads: false,
     drops_further_targets: false,
-    windows_export_all: false,
     minor_in_names: false,
     image_symbols: &[
         "jl_system_image_data",
@@ -83,7 +80,6 @@ const V1_10: Generation = Generation {
 const V1_11: Generation = Generation {
     since: (1, 11),
     drops_further_targets: false,
-    windows_export_all: true,
     ..V1_10
 };
 const V1_12: Generation = Generation {

@@ -9,6 +9,7 @@ use crate::build_id::BuildId;
 use crate::digest::Sha256;
 use crate::event::Step;
 use crate::julia::JuliaBuild;
+use crate::signing::SignatureCheck;
 
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
 pub const SCHEMA: &str = "sysforge-receipt/1";
@@ -60,8 +61,9 @@ pub enum JuliaOrigin {
         url: String,
         /// The archive's digest, which was checked.
         sha256: Sha256,
-        /// Whether an OpenPGP signature was verified, by the fingerprint of the key.
-        signed_by: Option<String>,
+        /// What was found out about its signature.
+        #[serde(flatten)]
+        signature: SignatureCheck,
     },
     /// Given by the user, taken as it was.
     Given,

@@ -47,16 +47,21 @@ function perils(policies)
     return map(collect(pairs(PERILS))) do (prefix, name)
         limits = getproperty(policies, Symbol(prefix, :_site_limit))
         deductibles = getproperty(policies, Symbol(prefix, :_site_deductible))
-        covered = findall(!iszero, limits)
-        bearing = findall(!iszero, deductibles)
-        return (
-            peril = name,
-            share = length(covered) / length(policies),
-            limits = describe(limits[covered]),
-            deductible = mean(deductibles[bearing] ./ limits[bearing]),
-            correlation = correlation(limits[covered], policies.tiv_2011[covered]),
-        )
+        return peril(name, limits, deductibles, policies.tiv_2011)
     end
+end
+
+# Behind this call the columns' types are known: which ones they are depends on a name.
+function peril(name, limits, deductibles, insured)
+    covered = findall(!iszero, limits)
+    bearing = findall(!iszero, deductibles)
+    return (
+        peril = name,
+        share = length(covered) / length(insured),
+        limits = describe(limits[covered]),
+        deductible = mean(deductibles[bearing] ./ limits[bearing]),
+        correlation = correlation(limits[covered], insured[covered]),
+    )
 end
 
 """

@@ -1,20 +1,14 @@
 # Staging: fills the process that emits a sysimage (`julia --output-o`) with packages and compiled
-# code. Works from Julia 1.5 on. Its one argument is a job file, one `key value…` a line, values
-# separated by tabs; see `emit.rs`, which writes it.
+# code. Works from Julia 1.5 on. `launch.jl` includes it into an anonymous module, which nothing
+# reaches in the end, so that nothing of it stays in the image. The job file has one `key value…` a
+# line, values separated by tabs; see `emit.rs`, which writes it.
 #
 # In output mode Julia runs no `__init__`, so the first thing is to restore by hand what the script
-# itself needs. Everything here lives in one anonymous module that is unreachable in the end, so
-# that nothing of it stays in the image.
+# itself needs.
 
-# Without this, the first error segfaults in `uv_write`.
-Base.reinit_stdio()
-
-Core.eval(Module(:SysforgeStage), quote
-
-const job = [String.(split(line, '\t')) for line in eachline($(ARGS[1]))]
+const job = [String.(split(line, '\t')) for line in eachline(ARGS[2])]
 values_of(key) = [fields[2:end] for fields in job if fields[1] == key]
 value_of(key) = only(values_of(key))[1]
-only(list) = length(list) == 1 ? list[1] : error("the job file needs each key once")
 
 # ---- Restore what no `__init__` set ---------------------------------------------------------
 
@@ -141,8 +135,3 @@ empty!(LOAD_PATH)
 empty!(DEPOT_PATH)
 set_global(Sys, :BINDIR, "")
 set_global(Sys, :STDLIB, "")
-
-end)
-
-empty!(Core.ARGS)
-empty!(Base.ARGS)

@@ -133,6 +133,15 @@ pub enum LinkError {
         /// What else was tried.
         passed_over: Vec<PassedOver>,
     },
+    /// The linker wrote nothing.
+    #[error("{linker} ended well, but wrote no image")]
+    NoImage {
+        /// The linker.
+        linker: String,
+    },
+    /// The image could not be signed.
+    #[error("the image could not be signed")]
+    Unsigned(#[source] Box<ProcessError>),
     /// The linker made something that is no good.
     #[error("{linker} made an image that is no good: {}", together(.findings))]
     Rejected {
@@ -217,7 +226,9 @@ impl Explain for LinkError {
             | Self::NoSuchExport { .. }
             | Self::Choice(_)
             | Self::NotAJulia { .. } => Class::Usage,
-            Self::Failed { source, .. } => source.class_in(Class::Toolchain),
+            Self::Failed { source, .. } | Self::Unsigned(source) => {
+                source.class_in(Class::Toolchain)
+            }
             Self::Inspect(error) => error.class(),
             Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),
             _ => Class::Toolchain,
@@ -280,7 +291,12 @@ impl Explain for LinkError {
             Self::NoGood { .. } => {
                 vec!["link it again with `sysforge link OBJECT --out FILE`".to_owned()]
             }
-            Self::Rejected { .. } => {
+            Self::Unsigned(source) => {
+                let mut hints = source.hints();
+                hints.push("install the Command Line Tools: `xcode-select --install`".to_owned());
+                hints
+            }
+            Self::NoImage { .. } | Self::Rejected { .. } => {
                 vec!["try another linker with `--cc` or `JULIA_CC`".to_owned()]
             }
             Self::Inspect(error) => error.hints(),
@@ -295,7 +311,7 @@ impl Explain for LinkError {
 
     fn evidence(&self) -> Option<Evidence> {
         match self {
-            Self::Failed { source, .. } => source.evidence(),
+            Self::Failed { source, .. } | Self::Unsigned(source) => source.evidence(),
             Self::Undefined { evidence, .. } => evidence.clone(),
             _ => None,
         }

@@ -25,6 +25,9 @@ pub(super) struct Scan {
     pub defined: Vec<(String, bool)>,
     /// What they need from elsewhere.
     pub undefined: BTreeSet<String>,
+    /// The same as it stands in the objects of Windows, where `__imp_` before a name asks for a
+    /// pointer to it.
+    pub asked: BTreeSet<String>,
 }
 
 impl Scan {
@@ -70,6 +73,11 @@ pub(super) fn scan(objects: &[PathBuf], triplet: Triplet) -> Result<Scan, LinkEr
     }
     let defined: BTreeSet<_> = scan.defined.iter().map(|(name, _)| name.as_str()).collect();
     let undefined = std::mem::take(&mut scan.undefined);
+    let asked = std::mem::take(&mut scan.asked);
+    scan.asked = asked
+        .into_iter()
+        .filter(|name| !defined.contains(name.as_str()))
+        .collect();
     scan.undefined = undefined
         .into_iter()
         .filter(|name| !defined.contains(name.as_str()))
@@ -159,7 +167,8 @@ fn scan_object<'data, R: ReadRef<'data>>(
         let name = in_c(name, triplet);
         if symbol.is_undefined() {
             if !symbol.is_weak() {
-                scan.undefined.insert(name.to_owned());
+                scan.undefined.insert(without_import(name).to_owned());
+                scan.asked.insert(name.to_owned());
             }
         } else {
             scan.defined
@@ -199,11 +208,14 @@ fn in_c(name: &str, triplet: Triplet) -> &str {
         (triplet.os(), triplet.arch()),
         (Os::MacOs, _) | (Os::Windows, Arch::I686)
     );
-    let name = if marked {
+    if marked {
         name.strip_prefix('_').unwrap_or(name)
     } else {
         name
-    };
+    }
+}
+
+fn without_import(name: &str) -> &str {
     name.strip_prefix("__imp_").unwrap_or(name)
 }
 

@@ -1,6 +1,9 @@
 //! `sysforge build`: every step, for every selected build of this machine's platform.
 
+use std::time::Instant;
+
 use serde::Serialize;
+use sysforge_pack::existing;
 use sysforge_plan::Receipt;
 
 use crate::args::BuildArgs;
@@ -16,8 +19,9 @@ struct Built {
     size: u64,
     sha256: sysforge_plan::Sha256,
     receipt_file: std::path::PathBuf,
-    image: std::path::PathBuf,
     receipt: Receipt,
+    /// Whether it was there already.
+    reused: bool,
     /// Wall time of the whole build, and of it the time in which no child process ran, in seconds.
     wall_s: f64,
     own_s: f64,
@@ -27,21 +31,38 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = pipeline::plan(session, &args.selection.select).await?;
     let mut results = Vec::new();
+    let dist = planned.dist(args.out.out.as_deref());
     for build in &planned.plan.builds {
-        session.terminal.heading(&format!("Building {}", build.id));
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let dist = forge.dist(args.out.out.as_deref());
-        let (packed, receipt) = forge.run(&dist).await?;
-        let wall = session.started.elapsed();
-        let own = wall.saturating_sub(session.children.time());
-        say_result(session, &packed, &receipt, wall);
+        let started = Instant::now();
+        let children_before = session.children.time();
+        let inputs = planned.inputs_digest(build)?;
+        let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
+        let reused = known.is_some();
+        let (packed, receipt) = match known {
+            Some(known) => {
+                session.terminal.heading(&format!(
+                    "{} is up to date: nothing that decides the image has changed",
+                    build.id
+                ));
+                known
+            }
+            None => {
+                session.terminal.heading(&format!("Building {}", build.id));
+                let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
+                let built = forge.run(&dist).await?;
+                say_result(session, &built.0, &built.1, started.elapsed());
+                built
+            }
+        };
+        let wall = started.elapsed();
+        let own = wall.saturating_sub(session.children.time() - children_before);
         results.push(Built {
             archive: packed.archive,
             size: packed.size,
             sha256: packed.sha256,
             receipt_file: packed.receipt,
-            image: forge.image(),
             receipt,
+            reused,
             wall_s: wall.as_secs_f64(),
             own_s: own.as_secs_f64(),
         });
@@ -80,6 +101,19 @@ fn say_result(
                 failed.len() - 5
             ),
             None,
+        );
+    }
+    let targets = &receipt.targets;
+    let requested = targets.requested.split(';').count();
+    if let Some(held) = targets.held.as_ref().filter(|held| held.len() < requested) {
+        terminal.warning(
+            &format!(
+                "of the {requested} CPU targets that were asked for, Julia put only {} into the \
+                 image: {}",
+                held.len(),
+                held.join(";")
+            ),
+            Some("the image runs wherever that target does; `cpu` may also be a list, for one image each"),
         );
     }
     let residuals = match receipt.check.residuals.len() {

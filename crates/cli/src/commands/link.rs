@@ -7,10 +7,9 @@ use std::time::Duration;
 use sysforge_build::inspect::inspect;
 use sysforge_build::link::{self, LinkError, LinkJob, foreign};
 use sysforge_build::probe;
-use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::{JuliaFacts, Os, Step, Triplet};
+use sysforge_plan::{JuliaFacts, Step};
 
-use crate::args::{Driving, LinkArgs};
+use crate::args::LinkArgs;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline::{self, Forge};
 use crate::session::{Session, absolute};
@@ -54,7 +53,7 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),
         name: name.clone(),
         julia: facts(args, session).await?,
-        linker: choice(args, &args.driving)?,
+        linker: pipeline::linker(&args.driving)?,
         strip: args.driving.strip,
         exports: args.export.clone(),
         environment: session.environment.clone(),
@@ -122,13 +121,4 @@ fn folder(session: &Session) -> Result<PathBuf, CliError> {
         [julia] => Ok(absolute(Path::new(julia))),
         _ => Err(CliError::NoJuliaFolder),
     }
-}
-
-fn choice(args: &LinkArgs, driving: &Driving) -> Result<LinkerChoice, CliError> {
-    let host = Session::host().map_or(Os::Linux, Triplet::os);
-    Ok(match &driving.cc {
-        _ if !args.linker.is_empty() => LinkerChoice::Only(args.linker.clone()),
-        Some(words) => LinkerChoice::parse(words, host)?,
-        None => LinkerChoice::Auto,
-    })
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use sysforge_plan::Plan;
-use sysforge_plan::plan::PlannedJulia;
+use sysforge_plan::generation::Generation;
+use sysforge_plan::link::Strategy;
+use sysforge_plan::plan::{Build, PlannedJulia};
 
 use crate::args::Selection;
 use crate::failure::Outcome;
@@ -42,6 +44,7 @@ fn text(plan: &Plan) -> String {
             packages.join(", ")
         );
         let _ = writeln!(text, "  cpu       {}", build.cpu.target);
+        let _ = writeln!(text, "  linkers   {}", linkers(build));
         let _ = writeln!(
             text,
             "  archive   {}.{}",
@@ -50,4 +53,16 @@ fn text(plan: &Plan) -> String {
         );
     }
     text
+}
+
+/// The ways to come by a linker, in the order in which they are tried.
+fn linkers(build: &Build) -> String {
+    let os = build.triplet.os();
+    let generation = Generation::of(build.julia.version());
+    let order = generation.map(|generation| Strategy::order(os, generation));
+    let titles = order
+        .iter()
+        .flatten()
+        .map(|strategy| strategy.title(os).replace('`', ""));
+    titles.collect::<Vec<_>>().join(", then ")
 }

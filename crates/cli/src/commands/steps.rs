@@ -88,7 +88,7 @@ pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.selection.select).await?;
     for build in &planned.plan.builds {
         let forge = Forge::open(session, &planned, build, &Driving::default()).await?;
-        let dist = forge.dist(args.out.out.as_deref());
+        let dist = planned.dist(args.out.out.as_deref());
         let packing = forge.start_packing(&dist)?;
         let (packed, receipt) = forge.finish_packing(packing).await?;
         if session.global.json {

@@ -225,7 +225,7 @@ async fn ask(
         if std::fs::write(&source, "#include <_mingw.h>\n").is_ok() {
             let preprocess = program("macros.log").args(["-E", "-dM"]).arg(&source);
             if let Ok(done) = session.children.run(&preprocess, &task).await {
-                macros = done.stdout.to_string();
+                macros = done.stdout;
             }
         }
     }
@@ -356,6 +356,15 @@ mod tests {
             }],
             fetchable: Vec::new(),
         };
-        insta::assert_snapshot!(text(&list));
+        insta::assert_snapshot!(text(&list), @r"
+        C toolchains for Julia on x86_64-w64-mingw32
+
+        toolchain    compiler  runtime  threads  exceptions
+        gcc        gcc 15.2.0     UCRT    posix         seh  does NOT suit Julia
+
+        `gcc` links against the C runtime UCRT, while Julia for x86_64-w64-mingw32 uses msvcrt
+          two C runtimes in one process have two heaps, two sets of open files and two locales: the image would load and then corrupt memory
+          use an msvcrt toolchain: `sysforge toolchain install --triplet x86_64-w64-mingw32`, or on Debian `apt-get install gcc-mingw-w64`
+        ");
     }
 }

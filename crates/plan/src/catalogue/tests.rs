@@ -176,3 +176,102 @@ fn refuses_what_is_no_catalogue() {
         assert!(Catalogue::parse(text.as_bytes()).is_err(), "{text}");
     }
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Requests as people type them, over versions around those that there are.
+    fn requests() -> impl Strategy<Value = String> {
+        let version = (0..2_u64, 0..16_u64, 0..14_u64);
+        prop_oneof![
+            Just("release".to_owned()),
+            Just("lts".to_owned()),
+            Just("rc".to_owned()),
+            Just("pre".to_owned()),
+            (0..3_u64).prop_map(|major| major.to_string()),
+            version
+                .clone()
+                .prop_map(|(major, minor, _)| format!("{major}.{minor}")),
+            version
+                .clone()
+                .prop_map(|(major, minor, patch)| format!("{major}.{minor}.{patch}")),
+            ("[~^]|>=|<=|<|>|=", version.clone())
+                .prop_map(|(operator, (major, minor, _))| format!("{operator}{major}.{minor}")),
+            (version.clone(), version.clone())
+                .prop_map(|(a, b)| format!("{}.{} - {}.{}", a.0, a.1, b.0, b.1)),
+            (version.clone(), version)
+                .prop_map(|(a, b)| format!(">={}.{} <{}.{}, ~{}.{}", a.0, a.1, b.0, b.1, b.0, b.1)),
+        ]
+    }
+
+    /// Whether a release answers a request, said in the plainest way.
+    fn answers(release: &Release, request: &Request) -> bool {
+        let version = &release.version;
+        match request {
+            Request::Release => release.stable,
+            Request::Lts => release.stable && LTS_SERIES.contains(&version.minor_pair()),
+            Request::Rc => release.stable || version.to_string().contains("-rc"),
+            Request::Pre => true,
+            Request::Series(major, None) => release.stable && version.major() == *major,
+            Request::Series(major, Some(minor)) => {
+                release.stable && version.minor_pair() == (*major, *minor)
+            }
+            Request::Exact(exact) => version == exact,
+            Request::Within(ranges) => ranges.contains(version),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_is_the_newest_that_answers_and_has_the_platform(
+            text in requests(),
+            index in 0..11_usize,
+        ) {
+            let catalogue = catalogue();
+            let triplet = Triplet::all().nth(index).unwrap();
+            let request: Request = text.parse().unwrap();
+            let expected = catalogue
+                .releases()
+                .iter()
+                .filter(|release| answers(release, &request))
+                .rfind(|release| release.archive_for(triplet).is_some());
+            match catalogue.choose(&request, triplet) {
+                Ok(choice) => {
+                    prop_assert_eq!(choice.file.triplet, triplet);
+                    prop_assert_eq!(Some(&choice.version), expected.map(|r| &r.version));
+                }
+                Err(error) => {
+                    prop_assert!(expected.is_none(), "{}", error);
+                    // What it lists is there.
+                    let (NoJulia::NotForPlatform { available, .. }
+                    | NoJulia::Unknown { available, .. }) = error
+                    else {
+                        panic!("{error}");
+                    };
+                    for version in available {
+                        let exact = Request::Exact(version);
+                        prop_assert!(catalogue.choose(&exact, triplet).is_ok());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_is_typed_is_read_or_refused_and_printed_as_it_is_read(text in "\\PC{0,20}") {
+            if let Ok(request) = text.parse::<Request>() {
+                let again: Request = request.to_string().parse().unwrap();
+                prop_assert_eq!(again, request);
+            }
+        }
+
+        #[test]
+        fn a_range_and_its_text_agree(text in "[~^<>=]{0,2}[0-9]{1,2}(\\.[0-9x*]{1,2}){0,2}") {
+            if let Ok(ranges) = text.parse::<crate::ranges::Ranges>() {
+                prop_assert_eq!(ranges.to_string(), text);
+            }
+        }
+    }
+}

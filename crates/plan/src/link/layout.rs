@@ -141,14 +141,12 @@ impl Layout {
 
     /// The flags of a compiler driver that the row stands for, in the words of the documentation.
     const fn flags(&self) -> &'static str {
-        match (self.os, self.generation.windows_export_all) {
-            (Os::Linux | Os::FreeBsd, _) => {
+        match self.os {
+            Os::Linux | Os::FreeBsd => {
                 "`-shared --whole-archive … --no-whole-archive --version-script`"
             }
-            (Os::MacOs, _) => {
-                "`-dynamiclib -force_load … -exported_symbols_list`, ad-hoc signature last"
-            }
-            (Os::Windows, _) => "`-shared --whole-archive … --no-whole-archive`, `.def` file",
+            Os::MacOs => "`-dynamiclib -force_load … -exported_symbols_list`, signed ad hoc last",
+            Os::Windows => "`-shared --whole-archive … --no-whole-archive`, `.def` file",
         }
     }
 }
@@ -212,4 +210,38 @@ pub fn markdown() -> String {
 #[must_use]
 pub fn layout_of(triplet: Triplet, julia: &crate::JuliaVersion) -> Option<Layout> {
     Generation::of(julia).map(|generation| Layout::of(triplet.os(), generation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLATFORMS: &str = include_str!("../../../../docs/src/reference/platforms.md");
+
+    #[test]
+    fn the_documentation_prints_this_table() {
+        assert!(
+            PLATFORMS.contains(&markdown()),
+            "docs/src/reference/platforms.md shows another table; the one it should show is \
+             printed by `cargo test -p sysforge-plan print_the_link_table -- --ignored --nocapture`"
+        );
+    }
+
+    #[test]
+    #[ignore = "prints the table for docs/src/reference/platforms.md"]
+    fn print_the_link_table() {
+        println!("{}", markdown());
+    }
+
+    #[test]
+    fn names_carry_the_minor_version_since_1_10() {
+        let needed = |os, minor| {
+            let generation = Generation::of(&crate::JuliaVersion::new(1, minor, 0)).unwrap();
+            Layout::of(os, generation).needed_name("julia", (1, minor))
+        };
+        assert_eq!(needed(Os::Linux, 9), "libjulia.so.1");
+        assert_eq!(needed(Os::Linux, 12), "libjulia.so.1.12");
+        assert_eq!(needed(Os::MacOs, 12), "@rpath/libjulia.1.12.dylib");
+        assert_eq!(needed(Os::Windows, 12), "libjulia.dll");
+    }
 }

@@ -159,7 +159,10 @@ async fn an_image_is_installed_from_a_folder_and_found_again() {
     assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
     let again = scene.install(&source, &reach(None, None)).await.unwrap();
     assert_eq!(again, installed);
-    assert_eq!(scene.images().list().unwrap(), [installed.clone()]);
+    assert_eq!(
+        scene.images().list().unwrap(),
+        std::slice::from_ref(&installed)
+    );
     scene.images().remove(&installed).unwrap();
     assert!(!installed.image.exists());
     assert!(scene.images().list().unwrap().is_empty());

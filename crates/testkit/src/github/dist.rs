@@ -31,7 +31,9 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
         julia_origin: JuliaOrigin::Catalogue {
             url: "https://example.org/julia.tar.gz".to_owned(),
             sha256: Sha256::new([3; 32]),
-            signed_by: None,
+            signature: sysforge_plan::signing::SignatureCheck::NotChecked {
+                reason: "stand-in bytes".to_owned(),
+            },
         },
         image: FileRecord {
             name: format!("{build_id}.so"),

@@ -1,0 +1,496 @@
+//! Trying linkers, one after the other: each is asked who it is, given the image to link, and
+//! what it made is inspected before it is moved into place.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::link::symbols::{Home, home, undefined_in};
+use sysforge_plan::link::{
+    Candidate, Expectation, Finding, Flavour, Input, Inspection, Layout, LinkSpec, Linked,
+    PassedOver, Strategy, linker,
+};
+
+use sysforge_plan::{Os, Task, Triplet};
+
+use super::LinkJob;
+use super::error::LinkError;
+use super::find;
+use super::libraries::Library;
+use super::place::{create_dir, move_into_place, sibling};
+use super::probe::{self, Answer, Prober, Refusal};
+use super::sample;
+use super::scan::Scan;
+use crate::inspect::inspect;
+use crate::{Children, Environment, ProcessError, Program};
+
+/// A link under way.
+pub(super) struct Link<'a> {
+    pub(super) job: &'a LinkJob,
+    pub(super) layout: Layout,
+    pub(super) scan: Scan,
+    pub(super) libraries: Vec<Library>,
+    /// Symbols that neither a library of Julia nor the C library has: the compiler's own support
+    /// functions, and what nobody has.
+    pub(super) missing: BTreeSet<String>,
+    /// The compiler's support library that Julia brings, if the objects need it.
+    pub(super) support: Option<PathBuf>,
+    pub(super) exports: PathBuf,
+    pub(super) shims: PathBuf,
+    /// The stub of macOS's system library.
+    pub(super) libsystem: Option<PathBuf>,
+    /// Compiler drivers for Windows whose C runtime is Julia's.
+    pub(super) toolchains: Vec<Vec<String>>,
+    pub(super) environment: Environment,
+    pub(super) work_dir: PathBuf,
+    pub(super) children: &'a Children,
+    pub(super) task: &'a Task,
+}
+
+/// How a candidate fared.
+enum Failure {
+    /// It is not used, for this reason; the next may do better.
+    PassedOver(String),
+    /// It is for the universal C runtime.
+    Ucrt,
+    /// It ran and failed in a way that the next may not.
+    Failed(LinkError),
+    /// No linker would do better.
+    Final(LinkError),
+}
+
+impl Link<'_> {
+    pub(super) async fn first_that_works(
+        &self,
+        candidates: Vec<Candidate>,
+    ) -> Result<Linked, LinkError> {
+        let mut passed_over: Vec<PassedOver> = Vec::new();
+        let mut first_failure = None;
+        let mut ucrt = None;
+        for (attempt, candidate) in candidates.iter().enumerate() {
+            let program = candidate.command.join(" ");
+            let reason = match self.attempt(attempt, candidate).await {
+                Ok(linked) => {
+                    return Ok(Linked {
+                        passed_over,
+                        ..linked
+                    });
+                }
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::PassedOver(reason)) => reason,
+                Err(Failure::Ucrt) => {
+                    ucrt.get_or_insert_with(|| program.clone());
+                    "it compiles for the universal C runtime".to_owned()
+                }
+                Err(Failure::Failed(error)) => {
+                    let reason = error.to_string();
+                    first_failure.get_or_insert(error);
+                    reason
+                }
+            };
+            self.task.line(format!("{program}: {reason}"));
+            passed_over.push(PassedOver {
+                strategy: candidate.strategy,
+                program,
+                reason,
+            });
+        }
+        Err(match (first_failure, ucrt) {
+            (Some(LinkError::Failed { linker, source, .. }), _) => LinkError::Failed {
+                linker,
+                source,
+                passed_over,
+            },
+            (Some(error), _) => error,
+            (None, Some(program)) => LinkError::Ucrt { program },
+            (None, None) => LinkError::NoLinker {
+                triplet: self.job.julia.triplet,
+                passed_over,
+            },
+        })
+    }
+
+    async fn attempt(&self, attempt: usize, candidate: &Candidate) -> Result<Linked, Failure> {
+        let shims = self.show(candidate).map_err(Failure::Final)?;
+        let prober = Prober {
+            triplet: self.job.julia.triplet,
+            environment: self.environment_of(candidate),
+            work_dir: &self.work_dir,
+            children: self.children,
+            task: self.task,
+        };
+        let answer = match prober.ask(candidate, shims.as_deref()).await {
+            Ok(answer) => answer,
+            Err(Refusal::Ucrt) => return Err(Failure::Ucrt),
+            Err(Refusal::Other(reason)) => return Err(Failure::PassedOver(reason)),
+        };
+        let without_driver = candidate.flavour == Flavour::Gnu;
+        let builtins: Vec<_> = self
+            .missing
+            .iter()
+            .filter(|name| home(name).is_some())
+            .collect();
+        if without_driver && self.job.julia.triplet.os() != Os::Windows && !builtins.is_empty() {
+            let names: Vec<_> = builtins.into_iter().map(String::as_str).collect();
+            return Err(Failure::PassedOver(format!(
+                "without a compiler driver, {} would stay undefined",
+                names.join(", ")
+            )));
+        }
+        if matches!(candidate.strategy, Strategy::JuliaLld | Strategy::Lld) {
+            self.try_sample(candidate).await?;
+        }
+        self.run(attempt, candidate, shims, &answer).await
+    }
+
+    /// Links a sample before the image: Julia ships neither the compiler's support library nor a
+    /// C library for its lld (julia#61631), and an lld that was moved may not start at all.
+    async fn try_sample(&self, candidate: &Candidate) -> Result<(), Failure> {
+        let over = |reason: String| Failure::PassedOver(format!("a sample: {reason}"));
+        let symbols = self.layout.generation.image_symbols;
+        let object = sample::object(self.job.julia.triplet, symbols, &self.scan)
+            .map_err(|error| over(error.to_string()))?;
+        let dir = self.work_dir.join("sample");
+        create_dir(&dir).map_err(Failure::Final)?;
+        let input = dir.join("sample.o");
+        let write = |source| LinkError::Io {
+            what: "write",
+            path: input.clone(),
+            source,
+        };
+        std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
+        let output = dir.join(&self.job.name);
+        let mut spec = self.spec(candidate, output.clone(), None).await;
+        spec.inputs = vec![Input {
+            path: input.clone(),
+            archive: false,
+        }];
+        spec.exports = None;
+        let (program, leading) = words(candidate)?;
+        let program = Program::new(
+            program,
+            self.environment_of(candidate),
+            dir.join("link.log"),
+        )
+        .args(leading)
+        .args(spec.arguments(candidate.flavour))
+        .directory(&self.work_dir)
+        .timeout(Some(probe::PATIENCE));
+        if let Err(error) = self.children.run(&program, self.task).await {
+            let said = error
+                .evidence()
+                .map(|e| e.tail.join("\n"))
+                .unwrap_or_default();
+            let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
+            let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
+            return match undefined.as_slice() {
+                // The real link fails in the same way, and with a better message.
+                _ if hopeless => Ok(()),
+                [] => Err(over(error.to_string())),
+                names => Err(over(format!("{} would stay undefined", names.join(", ")))),
+            };
+        }
+        let image = inspect(&output).map_err(|error| over(error.to_string()))?;
+        let mut wanted = self.expectation(candidate);
+        wanted.restricted = false;
+        image.verify(&wanted).map_err(|findings| {
+            let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            over(findings.join("; "))
+        })
+    }
+
+    async fn run(
+        &self,
+        attempt: usize,
+        candidate: &Candidate,
+        shims: Option<PathBuf>,
+        answer: &Answer,
+    ) -> Result<Linked, Failure> {
+        let sibling = sibling(&self.job.output).map_err(Failure::Final)?;
+        let partial = sibling.path().join(&self.job.name);
+        let spec = self.spec(candidate, partial.clone(), shims).await;
+        let log = match attempt {
+            0 => self.job.log.clone(),
+            n => self.job.log.with_extension(format!("{n}.log")),
+        };
+        let (program, leading) = words(candidate)?;
+        let program = Program::new(program, self.environment_of(candidate), &log)
+            .args(leading)
+            .args(spec.arguments(candidate.flavour))
+            .directory(&self.work_dir)
+            .timeout(self.job.timeout);
+        let done = match self.children.run(&program, self.task).await {
+            Ok(done) => done,
+            Err(source) => return Err(self.failure(answer, source)),
+        };
+        if !partial.is_file() {
+            let linker = answer.version.clone();
+            return Err(Failure::Failed(LinkError::NoImage { linker }));
+        }
+        self.sign(&partial).await.map_err(Failure::Final)?;
+        let inspection = inspect(&partial).map_err(|e| Failure::Failed(e.into()))?;
+        let wanted = self.expectation(candidate);
+        if let Err(findings) = inspection.verify(&wanted) {
+            if let [Finding::Ucrt { .. }] = findings[..] {
+                return Err(Failure::Ucrt);
+            }
+            let linker = answer.version.clone();
+            return Err(Failure::Failed(LinkError::Rejected { linker, findings }));
+        }
+        self.nothing_missing(&inspection)?;
+        if let (Some(asked), Some(ran)) = (answer.family, inspection.linker)
+            && asked != ran
+            && asked != linker::Family::Zig
+        {
+            return Err(Failure::PassedOver(format!(
+                "{asked} answered, but {ran} linked"
+            )));
+        }
+        move_into_place(&partial, &self.job.output).map_err(Failure::Final)?;
+        Ok(Linked {
+            strategy: candidate.strategy,
+            program: candidate.command.join(" "),
+            linker_version: answer.version.clone(),
+            passed_over: Vec::new(),
+            inspection,
+            wall_seconds: done.wall.as_secs_f64(),
+        })
+    }
+
+    /// Signs an image for macOS with no identity (ad hoc), the last change that is made to it: a
+    /// later one would break the signature. Away from macOS there is no `codesign`; there the
+    /// linker itself has signed.
+    async fn sign(&self, image: &Path) -> Result<(), LinkError> {
+        let host = find::host().map(Triplet::os);
+        if self.job.julia.triplet.os() != Os::MacOs || host != Some(Os::MacOs) {
+            return Ok(());
+        }
+        let log = self.work_dir.join("codesign.log");
+        let program = Program::new("/usr/bin/codesign", self.environment.clone(), log)
+            .args(["--force", "--sign", "-"])
+            .arg(image)
+            .timeout(self.job.timeout);
+        match self.children.run(&program, self.task).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(LinkError::Unsigned(Box::new(source))),
+        }
+    }
+
+    /// An ELF linker lets an undefined symbol pass; the image would fail to load.
+    fn nothing_missing(&self, image: &Inspection) -> Result<(), Failure> {
+        let left = image
+            .imports
+            .iter()
+            .filter(|name| self.missing.contains(*name));
+        let symbols: Vec<_> = left.map(|name| (name.clone(), home(name))).collect();
+        if symbols.is_empty() {
+            return Ok(());
+        }
+        let hopeless = symbols.iter().any(|(_, home)| home.is_none());
+        let error = LinkError::Undefined {
+            symbols,
+            evidence: None,
+        };
+        Err(if hopeless {
+            Failure::Final(error)
+        } else {
+            Failure::Failed(error)
+        })
+    }
+
+    /// Reads the linker's complaints: a symbol that nobody has is no linker's fault.
+    fn failure(&self, answer: &Answer, source: ProcessError) -> Failure {
+        let evidence = source.evidence();
+        let log = evidence.as_ref().and_then(|evidence| evidence.log.clone());
+        let said = log
+            .and_then(|log| std::fs::read_to_string(log).ok())
+            .unwrap_or_default();
+        let undefined = undefined_in(&said);
+        if !undefined.is_empty() {
+            let symbols: Vec<_> = undefined.into_iter().map(|s| (home(&s), s)).collect();
+            let hopeless = symbols
+                .iter()
+                .any(|(home, _)| *home != Some(Home::Compiler));
+            let symbols = symbols
+                .into_iter()
+                .map(|(home, name)| (name, home))
+                .collect();
+            let error = LinkError::Undefined { symbols, evidence };
+            return if hopeless {
+                Failure::Final(error)
+            } else {
+                Failure::Failed(error)
+            };
+        }
+        let linker = answer.version.clone();
+        Failure::Failed(LinkError::Failed {
+            linker,
+            source: Box::new(source),
+            passed_over: Vec::new(),
+        })
+    }
+
+    async fn spec(
+        &self,
+        candidate: &Candidate,
+        output: PathBuf,
+        shims: Option<PathBuf>,
+    ) -> LinkSpec {
+        LinkSpec {
+            triplet: self.job.julia.triplet,
+            inputs: self.scan.inputs.clone(),
+            output,
+            name: self.layout.image_name(&self.job.name),
+            libraries: self
+                .libraries
+                .iter()
+                .map(|library| library.path.clone())
+                .collect(),
+            further_libraries: self.toolchain_libraries(candidate).await,
+            library_dirs: self.layout.directories(&self.job.julia),
+            run_paths: self
+                .layout
+                .run_paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect(),
+            exports: Some(self.exports.clone()),
+            has_entry: self.scan.has_entry(),
+            start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
+            strip: self.job.strip,
+            minimum_macos: "11.0".to_owned(),
+            shims,
+        }
+    }
+
+    /// The libraries that a compiler driver would add by itself, for a linker that is used
+    /// without one: those of a toolchain of this machine before those that Julia brings, whose
+    /// `libmsvcrt.a` is not always complete (julia#56840).
+    async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
+        let mut found: Vec<_> = self
+            .libsystem
+            .iter()
+            .chain(&self.support)
+            .cloned()
+            .collect();
+        for name in self.layout.toolchain_libraries {
+            let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
+            let mut library = None;
+            for file in &files {
+                if library.is_none() {
+                    library = self.toolchain_file(candidate, file).await;
+                }
+            }
+            let dirs = self.layout.directories(&self.job.julia);
+            let of_julia = || {
+                let paths = files
+                    .iter()
+                    .flat_map(|file| dirs.iter().map(move |d| d.join(file)));
+                paths.into_iter().find(|path| path.is_file())
+            };
+            found.extend(library.or_else(of_julia));
+        }
+        found
+    }
+
+    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
+    async fn toolchain_file(&self, candidate: &Candidate, file: &str) -> Option<PathBuf> {
+        if matches!(candidate.flavour, Flavour::Driver { .. }) {
+            return None;
+        }
+        for driver in &self.toolchains {
+            let (program, leading) = driver.split_first()?;
+            let log = self.work_dir.join("probe-libraries.log");
+            let program = Program::new(program, self.environment.clone(), log)
+                .args(leading)
+                .arg(format!("-print-file-name={file}"))
+                .timeout(Some(probe::PATIENCE));
+            // The name alone is the answer if the file is not there.
+            if let Ok(done) = self.children.run(&program, self.task).await
+                && let path = PathBuf::from(done.stdout.trim())
+                && path.is_absolute()
+                && path.is_file()
+            {
+                return Some(path);
+            }
+        }
+        None
+    }
+
+    fn expectation(&self, candidate: &Candidate) -> Expectation {
+        let names = self
+            .libraries
+            .iter()
+            .map(|library| library.name.clone())
+            .collect();
+        let generation = self.layout.generation;
+        let mut wanted = Expectation::new(
+            &self.job.julia,
+            generation,
+            &self.job.name,
+            names,
+            self.job.strip,
+        );
+        // zig's linker for macOS takes no export list.
+        wanted.restricted = !(candidate.flavour == Flavour::Driver { zig: true }
+            && self.job.julia.triplet.os() == Os::MacOs);
+        wanted
+    }
+
+    /// The environment for a candidate. The lld of a Julia finds its libraries as Julia itself
+    /// lets it (`base/linking.jl`).
+    fn environment_of(&self, candidate: &Candidate) -> Environment {
+        if candidate.strategy != Strategy::JuliaLld {
+            return self.environment.clone();
+        }
+        let name = match self.job.julia.triplet.os() {
+            Os::Windows => "PATH",
+            Os::MacOs => "DYLD_FALLBACK_LIBRARY_PATH",
+            Os::Linux | Os::FreeBsd => "LD_LIBRARY_PATH",
+        };
+        let ours = [&self.job.julia.private_libdir, &self.job.julia.libdir];
+        let theirs = self
+            .environment
+            .get(name)
+            .map(OsString::from)
+            .unwrap_or_default();
+        let theirs = std::env::split_paths(&theirs).collect::<Vec<_>>();
+        match std::env::join_paths(ours.into_iter().chain(&theirs)) {
+            Ok(paths) => self.environment.clone().with(name, paths),
+            Err(_) => self.environment.clone(),
+        }
+    }
+
+    /// Shows a driver the linker that it would not find by itself (gcc looks for `ld.lld` in
+    /// places of its own, and a cross gcc for one with the platform's prefix): a folder with a
+    /// link of the right name.
+    fn show(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
+        let Some((name, target)) = &candidate.shim else {
+            return Ok(None);
+        };
+        create_dir(&self.shims)?;
+        let shim = self.shims.join(name);
+        let _ = std::fs::remove_file(&shim);
+        #[cfg(unix)]
+        let made = std::os::unix::fs::symlink(target, &shim);
+        // Windows gives no right to make links to everybody.
+        #[cfg(not(unix))]
+        let made = std::fs::hard_link(target, shim.with_extension("lld.exe"));
+        match made {
+            Ok(()) => Ok(Some(self.shims.clone())),
+            // It may find the linker all the same; the probe will tell.
+            Err(_) if cfg!(windows) => Ok(None),
+            Err(source) => Err(LinkError::Io {
+                what: "link",
+                path: shim,
+                source,
+            }),
+        }
+    }
+}
+
+/// A candidate's program and its leading arguments.
+fn words(candidate: &Candidate) -> Result<(&String, &[String]), Failure> {
+    let words = candidate.command.split_first();
+    words.ok_or_else(|| Failure::PassedOver("the command is empty".to_owned()))
+}

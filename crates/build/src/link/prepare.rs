@@ -1,0 +1,162 @@
+//! What is made ready before any linker runs: the objects are held against the Julia that is to
+//! load them, and the lists that linkers read are written.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::generation::Generation;
+use sysforge_plan::link::symbols::{Home, home};
+use sysforge_plan::link::{LinkerChoice, exports, stub};
+use sysforge_plan::{JuliaFacts, Os};
+
+use super::LinkJob;
+use super::error::LinkError;
+use super::find::which;
+use super::libraries::{self, Library};
+use super::scan::Scan;
+use crate::Environment;
+
+/// Refuses objects that hold no image, or one of another generation, before anything is linked.
+pub(super) fn require_image(
+    scan: &Scan,
+    generation: &Generation,
+    julia: &JuliaFacts,
+) -> Result<(), LinkError> {
+    let is_defined = |symbol: &str| scan.defined.iter().any(|(name, _)| name == symbol);
+    let wanted = generation.image_symbols.iter();
+    let symbols: Vec<_> = wanted
+        .filter(|symbol| !is_defined(symbol))
+        .map(|symbol| format!("`{symbol}`"))
+        .collect();
+    if symbols.is_empty() {
+        return Ok(());
+    }
+    Err(LinkError::NotAnImage {
+        version: julia.version.clone(),
+        symbols,
+    })
+}
+
+/// What the objects need and none of the libraries linked against has.
+#[derive(Default)]
+pub(super) struct Unresolved {
+    /// Names that no library of Julia has, and that are none of the C library's.
+    pub(super) missing: BTreeSet<String>,
+    /// The support library, if it has some of them.
+    pub(super) support: Option<PathBuf>,
+}
+
+/// What is left open; an error if it is Julia's own.
+pub(super) fn unresolved(
+    scan: &Scan,
+    libraries: &[Library],
+    julia: &JuliaFacts,
+) -> Result<Unresolved, LinkError> {
+    // Elsewhere every linker refuses an undefined symbol by itself.
+    if !matches!(julia.triplet.os(), Os::Linux | Os::FreeBsd) {
+        return Ok(Unresolved::default());
+    }
+    let mut open = scan.undefined.clone();
+    for library in libraries {
+        let found = libraries::exported(&library.path, &open)?;
+        open.retain(|name| !found.contains(name));
+    }
+    let of_julia: Vec<_> = open
+        .iter()
+        .filter(|name| home(name) == Some(Home::Julia))
+        .map(|name| (name.clone(), Some(Home::Julia)))
+        .collect();
+    if !of_julia.is_empty() {
+        return Err(LinkError::Undefined {
+            symbols: of_julia,
+            evidence: None,
+        });
+    }
+    open.retain(|name| !matches!(home(name), Some(Home::C | Home::Math)));
+    let support = julia.private_libdir.join("libgcc_s.so.1");
+    if open.is_empty() || !support.is_file() {
+        return Ok(Unresolved {
+            missing: open,
+            support: None,
+        });
+    }
+    let found = libraries::exported(&support, &open)?;
+    open.retain(|name| !found.contains(name));
+    Ok(Unresolved {
+        missing: open,
+        support: Some(support).filter(|_| !found.is_empty()),
+    })
+}
+
+/// Finds the program that the user chose.
+pub(super) fn resolve(
+    choice: &LinkerChoice,
+    environment: &Environment,
+) -> Result<LinkerChoice, LinkError> {
+    let LinkerChoice::Words(words) = choice else {
+        return Ok(choice.clone());
+    };
+    // A path with spaces that is one program, however it was split.
+    let whole = words.join(" ");
+    let (program, rest) = match (which(&words[0], environment), which(&whole, environment)) {
+        (Some(program), _) => (program, &words[1..]),
+        (None, Some(program)) => (program, &[][..]),
+        (None, None) => {
+            return Err(LinkError::NoProgram {
+                program: words[0].clone(),
+            });
+        }
+    };
+    let words = std::iter::once(program.display().to_string()).chain(rest.iter().cloned());
+    Ok(LinkerChoice::Words(words.collect()))
+}
+
+pub(super) fn write_exports(
+    job: &LinkJob,
+    scan: &Scan,
+    work_dir: &Path,
+) -> Result<PathBuf, LinkError> {
+    let os = job.julia.triplet.os();
+    let mut further = scan.callable();
+    let is_defined = |name: &&String| scan.defined.iter().any(|(defined, _)| defined == *name);
+    if let Some(name) = job.exports.iter().find(|name| !is_defined(name)) {
+        return Err(LinkError::NoSuchExport { name: name.clone() });
+    }
+    further.extend(job.exports.iter().cloned());
+    let defined = scan
+        .defined
+        .iter()
+        .map(|(name, is_data)| (name.as_str(), *is_data));
+    let path = work_dir.join(exports::file_name(os));
+    std::fs::write(&path, exports::render(os, &job.name, defined, &further)).map_err(|source| {
+        LinkError::Io {
+            what: "write",
+            path: path.clone(),
+            source,
+        }
+    })?;
+    Ok(path)
+}
+
+pub(super) fn write_libsystem(
+    os: Os,
+    scan: &Scan,
+    work_dir: &Path,
+) -> Result<Option<PathBuf>, LinkError> {
+    if os != Os::MacOs {
+        return Ok(None);
+    }
+    let path = work_dir.join("libSystem.tbd");
+    std::fs::write(&path, stub::libsystem(&scan.undefined)).map_err(|source| LinkError::Io {
+        what: "write",
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(path))
+}
+
+/// Without what would load other libraries into a linker, and with messages in English, which are
+/// read for the names of undefined symbols.
+pub(super) fn quiet(environment: &Environment) -> Environment {
+    environment.for_julia().with("LC_ALL", "C")
+}

@@ -1,0 +1,112 @@
+//! A tiny object that shows and needs what the real one does: linking it takes milliseconds and
+//! tells whether a linker works on this machine and finds everything, before it is given hundreds
+//! of megabytes.
+
+use object::write::{Object, Relocation, SectionId, Symbol, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind,
+    SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+};
+use sysforge_plan::link::{Format, arguments};
+use sysforge_plan::{Arch, Triplet};
+
+use super::scan::Scan;
+
+/// The object, for an image that must export `symbols` and needs what `scan` found.
+pub(super) fn object(
+    triplet: Triplet,
+    symbols: &[&str],
+    scan: &Scan,
+) -> Result<Vec<u8>, object::write::Error> {
+    let (architecture, pointer) = architecture(triplet.arch());
+    let format = match Format::of(triplet.os()) {
+        Format::Elf => BinaryFormat::Elf,
+        Format::MachO => BinaryFormat::MachO,
+        Format::Pe => BinaryFormat::Coff,
+    };
+    let mut object = Object::new(format, architecture, Endianness::Little);
+    let segment = object
+        .segment_name(object::write::StandardSegment::Data)
+        .to_vec();
+    let name = if format == BinaryFormat::MachO {
+        "__data"
+    } else {
+        ".data"
+    };
+    let data = object.add_section(segment, name.into(), SectionKind::Data);
+    for symbol in symbols {
+        // Sixteen bytes that are not zero: the size of the data must not be.
+        let offset = object.append_section_data(data, &[1; 16], 16);
+        object.add_symbol(defined(symbol, data, offset, SymbolKind::Data));
+    }
+    for name in &scan.asked {
+        let symbol = object.add_symbol(undefined(name));
+        let offset = object.append_section_data(data, &[0; 8][..pointer], 8);
+        let flags = RelocationFlags::Generic {
+            kind: RelocationKind::Absolute,
+            encoding: RelocationEncoding::Generic,
+            size: if pointer == 8 { 64 } else { 32 },
+        };
+        object.add_relocation(
+            data,
+            Relocation {
+                offset,
+                symbol,
+                addend: 0,
+                flags,
+            },
+        )?;
+    }
+    if scan.has_entry() {
+        let text = object.section_id(object::write::StandardSection::Text);
+        let offset = object.append_section_data(text, &[0xc3], 16);
+        object.add_symbol(defined(
+            arguments::JULIA_ENTRY,
+            text,
+            offset,
+            SymbolKind::Text,
+        ));
+    }
+    if format == BinaryFormat::Elf {
+        // An object that does not say otherwise makes the stack executable.
+        object.add_section(Vec::new(), b".note.GNU-stack".to_vec(), SectionKind::Other);
+    }
+    object.write()
+}
+
+fn defined(name: &str, section: SectionId, offset: u64, kind: SymbolKind) -> Symbol {
+    Symbol {
+        name: name.into(),
+        value: offset,
+        size: 16,
+        kind,
+        scope: SymbolScope::Dynamic,
+        weak: false,
+        section: SymbolSection::Section(section),
+        flags: SymbolFlags::None,
+    }
+}
+
+fn undefined(name: &str) -> Symbol {
+    Symbol {
+        name: name.into(),
+        value: 0,
+        size: 0,
+        kind: SymbolKind::Unknown,
+        scope: SymbolScope::Unknown,
+        weak: false,
+        section: SymbolSection::Undefined,
+        flags: SymbolFlags::None,
+    }
+}
+
+/// The architecture, and the size of a pointer in bytes.
+const fn architecture(arch: Arch) -> (Architecture, usize) {
+    match arch {
+        Arch::X86_64 => (Architecture::X86_64, 8),
+        Arch::I686 => (Architecture::I386, 4),
+        Arch::Aarch64 => (Architecture::Aarch64, 8),
+        Arch::Armv7l => (Architecture::Arm, 4),
+        Arch::Powerpc64le => (Architecture::PowerPc64, 8),
+    }
+}

@@ -1,0 +1,118 @@
+//! Children of every kind: those that talk, fail, crash, hang and leave grandchildren.
+
+use sysforge_plan::{Reporter, Step};
+
+use super::*;
+
+fn shell(dir: &Path, script: &str) -> Program {
+    let path = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
+    Program::new("/bin/sh", path, dir.join("child.log"))
+        .arg("-c")
+        .arg(script)
+}
+
+async fn run(program: &Program) -> Result<Finished, ProcessError> {
+    let task = Reporter::silent().start(Step::Trace, "test");
+    Children::default().run(program, &task).await
+}
+
+#[tokio::test]
+async fn both_streams_are_kept_apart_and_logged_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = run(&shell(dir.path(), "echo out; echo err >&2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (done.stdout.as_str(), done.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+    let log = std::fs::read_to_string(dir.path().join("child.log")).unwrap();
+    assert!(log.starts_with("$ /bin/sh -c"), "{log}");
+    assert!(log.contains("out\n") && log.contains("err\n"), "{log}");
+}
+
+#[tokio::test]
+async fn a_failure_carries_the_last_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = run(&shell(dir.path(), "seq 1 100; exit 3"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.ended(), Some(Ended::Code(3)));
+    let evidence = error.evidence().unwrap();
+    assert_eq!(evidence.tail.len(), TAIL);
+    assert_eq!(evidence.tail.last().map(String::as_str), Some("100"));
+}
+
+#[tokio::test]
+async fn a_signal_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = run(&shell(dir.path(), "kill -SEGV $$")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`sh` was killed by signal 11 (SIGSEGV, a crash)"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_program_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::new(
+        "/nonexistent/julia",
+        Environment::default(),
+        dir.path().join("log"),
+    );
+    let error = run(&program).await.unwrap_err();
+    assert_eq!(error.to_string(), "could not start `/nonexistent/julia`");
+}
+
+#[tokio::test]
+async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = run(&shell(dir.path(), "sleep 600 & echo started"))
+        .await
+        .unwrap();
+    assert_eq!(done.stdout, "started\n");
+}
+
+#[tokio::test]
+async fn too_long_is_killed_with_all_its_children() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "sleep 600 & echo $! > grandchild; wait";
+    let program = shell(dir.path(), script)
+        .directory(dir.path())
+        .timeout(Some(Duration::from_millis(300)));
+    let error = run(&program).await.unwrap_err();
+    assert!(matches!(error, ProcessError::TimedOut { .. }), "{error:?}");
+    assert_dead(dir.path()).await;
+}
+
+#[tokio::test]
+async fn dropping_the_future_kills_all_its_children() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "sleep 600 & echo $! > grandchild; wait";
+    let program = shell(dir.path(), script).directory(dir.path());
+    let waited = tokio::time::timeout(Duration::from_millis(300), run(&program)).await;
+    assert!(waited.is_err());
+    assert_dead(dir.path()).await;
+}
+
+/// Waits until the process whose number stands in `dir/grandchild` is gone (or a zombie that
+/// nobody has reaped).
+async fn assert_dead(dir: &Path) {
+    let number = std::fs::read_to_string(dir.join("grandchild")).unwrap();
+    let alive = || {
+        let probe = std::process::Command::new("ps")
+            .args(["-o", "stat=", "-p", number.trim()])
+            .output()
+            .unwrap();
+        let state = String::from_utf8_lossy(&probe.stdout).into_owned();
+        !state.trim().is_empty() && !state.trim().starts_with('Z')
+    };
+    for _ in 0..100 {
+        if !alive() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("process {number} is still alive");
+}

@@ -1,0 +1,42 @@
+//! Results that are there already. A build whose inputs have not changed is not done again.
+
+use std::path::Path;
+
+use sysforge_plan::archive::ArchiveFormat;
+use sysforge_plan::{BuildId, Receipt, Sha256};
+
+use crate::archive::Packed;
+use crate::sums;
+
+/// The result of the build `id` in `dist`, if it is whole (archive and receipt have the digests
+/// that `SHA256SUMS` names) and was made from these inputs. Anything else is as good as nothing.
+#[must_use]
+pub fn existing(
+    dist: &Path,
+    id: &BuildId,
+    format: ArchiveFormat,
+    inputs: Sha256,
+) -> Option<(Packed, Receipt)> {
+    let name = format!("{id}.{}", format.extension());
+    let receipt_name = format!("{id}.receipt.json");
+    let (archive, receipt_file) = (dist.join(&name), dist.join(&receipt_name));
+    let text = std::fs::read_to_string(&receipt_file).ok()?;
+    let receipt = Receipt::from_json(&text).ok()?;
+    if receipt.inputs_digest != inputs {
+        return None;
+    }
+    let sums = sums::read(dist).ok()?;
+    let (receipt_sha256, _) = crate::sha256_of(&receipt_file).ok()?;
+    let (sha256, size) = crate::sha256_of(&archive).ok()?;
+    let whole =
+        sums.get(&name) == Some(&sha256) && sums.get(&receipt_name) == Some(&receipt_sha256);
+    whole.then_some((
+        Packed {
+            archive,
+            size,
+            sha256,
+            receipt: receipt_file,
+        },
+        receipt,
+    ))
+}
