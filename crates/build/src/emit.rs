@@ -180,9 +180,8 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
         Some(threads) => program.env("JULIA_IMAGE_THREADS", threads.to_string()),
         None => program,
     };
-    let task = context
-        .reporter
-        .start(Step::Emit, format!("{} packages", emission.packages.len()));
+    let names: Vec<_> = emission.packages.iter().map(|p| p.name.as_str()).collect();
+    let task = context.reporter.start(Step::Emit, names.join(", "));
     let ran = context.children.run(&program, &task).await;
     // A statement is reported before the next one begins: on a crash the report tells where.
     let fates = read_report(&report)?;
