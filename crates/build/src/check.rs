@@ -137,6 +137,7 @@ pub async fn measure(
     workloads: &[PathBuf],
 ) -> Result<Measured, CheckError> {
     let script = context.work.write("measure.jl", SCRIPT)?;
+    let empty = context.work.write("empty.jl", "")?;
     let result = context.work.path("measured.tsv");
     context.work.forget(&["measured.tsv"])?;
     let log = if image.is_some() { "check" } else { "baseline" };
@@ -147,6 +148,7 @@ pub async fn measure(
     let program = program
         .arg(&script)
         .arg(&result)
+        .arg(&empty)
         .arg(packages.len().to_string())
         .args(packages.iter().map(|package| &package.name))
         .args(workloads)

@@ -1,30 +1,37 @@
 # Measures what a user waits for, in one fresh process: loading the packages, the first run of the
-# workloads, the second run in the same process. Arguments: the file for the result, how many
-# package names follow, the names, then the workloads' paths. Works from Julia 1.5 on.
-#
-# Everything is at top level and in `let` blocks without loops over closures, so that measuring
-# itself compiles next to nothing.
+# workloads, the second run in the same process. Arguments: the file for the result, an empty script,
+# how many package names follow, the names, then the workloads' paths. Works from Julia 1.5 on.
 const sysforge_result = open(ARGS[1], "w")
-const sysforge_packages = ARGS[3:2+parse(Int, ARGS[2])]
-const sysforge_workloads = ARGS[3+parse(Int, ARGS[2]):end]
+const sysforge_count = parse(Int, ARGS[3])
+const sysforge_using = [Meta.parse("using $name: $name") for name in ARGS[4:3+sysforge_count]]
+const sysforge_workloads = ARGS[4+sysforge_count:end]
+
+# In a module of its own: what a workload defines must not clash with its second run.
+sysforge_run(path) = Base.include(Module(:Workload), path)
 
 # What the image brought along, before anything is loaded from elsewhere.
 for id in keys(Base.loaded_modules)
     println(sysforge_result, "loaded\t", id.name)
 end
 
-const sysforge_times = UInt64[time_ns()]
-for name in sysforge_packages
-    Core.eval(Main, Meta.parse("using $name: $name"))
+# Once for nothing, so that what measuring itself compiles is not measured.
+Core.eval(Main, :(using Base: Base))
+sysforge_run(ARGS[2])
+
+const sysforge_times = UInt64[]
+push!(sysforge_times, time_ns())
+for sysforge_one in sysforge_using
+    Core.eval(Main, sysforge_one)
 end
 push!(sysforge_times, time_ns())
-for run in 1:2
-    for workload in sysforge_workloads
-        # In a module of its own: what it defines must not clash with the second run.
-        Base.include(Module(:Workload), workload)
-    end
-    push!(sysforge_times, time_ns())
+for path in sysforge_workloads
+    sysforge_run(path)
 end
+push!(sysforge_times, time_ns())
+for path in sysforge_workloads
+    sysforge_run(path)
+end
+push!(sysforge_times, time_ns())
 
 println(sysforge_result, "load_ns\t", sysforge_times[2] - sysforge_times[1])
 if !isempty(sysforge_workloads)
