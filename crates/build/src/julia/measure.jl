@@ -6,8 +6,18 @@ const sysforge_count = parse(Int, ARGS[3])
 const sysforge_using = [Meta.parse("using $name: $name") for name in ARGS[4:3+sysforge_count]]
 const sysforge_workloads = ARGS[4+sysforge_count:end]
 
-# In a module of its own: what a workload defines must not clash with its second run.
-sysforge_run(path) = Base.include(Module(:Workload), path)
+function sysforge_load(statements)
+    for statement in statements
+        Core.eval(Main, statement)
+    end
+end
+
+function sysforge_run(workloads)
+    for workload in workloads
+        # In a module of its own: what a workload defines must not clash with its second run.
+        Base.include(Module(:Workload), workload)
+    end
+end
 
 # What the image brought along, before anything is loaded from elsewhere.
 for id in keys(Base.loaded_modules)
@@ -15,22 +25,16 @@ for id in keys(Base.loaded_modules)
 end
 
 # Once for nothing, so that what measuring itself compiles is not measured.
-Core.eval(Main, :(using Base: Base))
-sysforge_run(ARGS[2])
+sysforge_load([:(using Base: Base)])
+sysforge_run([ARGS[2]])
 
 const sysforge_times = UInt64[]
 push!(sysforge_times, time_ns())
-for sysforge_one in sysforge_using
-    Core.eval(Main, sysforge_one)
-end
+sysforge_load(sysforge_using)
 push!(sysforge_times, time_ns())
-for path in sysforge_workloads
-    sysforge_run(path)
-end
+sysforge_run(sysforge_workloads)
 push!(sysforge_times, time_ns())
-for path in sysforge_workloads
-    sysforge_run(path)
-end
+sysforge_run(sysforge_workloads)
 push!(sysforge_times, time_ns())
 
 println(sysforge_result, "load_ns\t", sysforge_times[2] - sysforge_times[1])
