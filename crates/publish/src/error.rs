@@ -63,6 +63,9 @@ pub enum PublishError {
     /// No token.
     #[error("publishing to {0} needs a token, and none is set")]
     NoToken(String),
+    /// The token cannot be one.
+    #[error("the token holds characters that no token has, such as a line end")]
+    MalformedToken,
     /// The host does not know the token.
     #[error("{0} does not accept the token")]
     BadToken(String),
@@ -198,6 +201,7 @@ impl Explain for PublishError {
                 "set GITHUB_TOKEN (or GH_TOKEN) to a token that may write contents; in Actions: \
                  `permissions: contents: write` and `env: GITHUB_TOKEN: ${{ github.token }}`"
             }
+            Self::MalformedToken => "set GITHUB_TOKEN (or GH_TOKEN) to the bare token",
             Self::BadToken(_) => "make a new token; it may have expired",
             Self::NoRights { .. } => {
                 "give the token the right to write contents; in Actions: \

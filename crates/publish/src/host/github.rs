@@ -131,6 +131,10 @@ impl GitHub {
             .base_uri(access.api.as_str().trim_end_matches('/'))
             .map_err(|_| address())?;
         if let Some(token) = &access.token {
+            // octocrab panics on what cannot stand in a header.
+            if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(PublishError::MalformedToken);
+            }
             builder = builder.personal_token(token.reveal().to_owned());
         }
         let metadata = builder
