@@ -49,7 +49,7 @@ fn in_a_clean_home(scratch: &Scratch, home: &str, args: &[&str], api: Option<&st
 /// Runs the workload with a launcher.
 fn workload(scratch: &Scratch, launcher: &Path) -> String {
     let output = Command::new(launcher)
-        .args(["--startup-file=no", "workload.jl"])
+        .args(["--startup-file=no", "--project=.", "workload.jl"])
         .current_dir(scratch.path("."))
         .output()
         .unwrap();
