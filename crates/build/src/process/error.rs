@@ -34,6 +34,8 @@ pub enum ProcessError {
         program: String,
         /// How it ended.
         ended: Ended,
+        /// The most memory that it was seen to have, in bytes.
+        peak_memory: u64,
         /// Its last lines, and its log.
         evidence: Evidence,
     },
@@ -43,6 +45,19 @@ pub enum ProcessError {
         /// The program's file name.
         program: String,
         /// The limit.
+        limit: Duration,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
+    /// It hung, and was killed.
+    #[error(
+        "`{program}` hung: for {} s it neither said nor computed anything, and was killed",
+        .limit.as_secs()
+    )]
+    Hung {
+        /// The program's file name.
+        program: String,
+        /// How long it may be idle.
         limit: Duration,
         /// Its last lines, and its log.
         evidence: Evidence,
@@ -68,6 +83,20 @@ impl ProcessError {
         }
     }
 
+    /// The most memory that the child was seen to have, in bytes, if the system killed it, which
+    /// it does to whoever takes too much.
+    #[must_use]
+    pub fn killed_for_memory(&self) -> Option<u64> {
+        match self {
+            Self::Failed {
+                ended: Ended::Signal(9),
+                peak_memory,
+                ..
+            } => Some(*peak_memory),
+            _ => None,
+        }
+    }
+
     /// The class where the child's own failure has the class `room`.
     #[must_use]
     pub fn class_in(&self, room: Class) -> Class {
@@ -75,7 +104,7 @@ impl ProcessError {
             Self::Start { source, .. } | Self::Log { source, .. } => {
                 explain::io_class(source, room)
             }
-            Self::Failed { .. } | Self::TimedOut { .. } => room,
+            Self::Failed { .. } | Self::TimedOut { .. } | Self::Hung { .. } => room,
         }
     }
 
@@ -83,9 +112,9 @@ impl ProcessError {
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self {
-            Self::Failed { evidence, .. } | Self::TimedOut { evidence, .. } => {
-                Some(evidence.clone())
-            }
+            Self::Failed { evidence, .. }
+            | Self::TimedOut { evidence, .. }
+            | Self::Hung { evidence, .. } => Some(evidence.clone()),
             Self::Start { .. } | Self::Log { .. } => None,
         }
     }
@@ -96,10 +125,16 @@ impl ProcessError {
         match self {
             Self::Failed {
                 ended: Ended::Signal(9),
+                peak_memory,
                 ..
-            } => vec![
-                "signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or \
-                 build with fewer code-generation threads (`--image-threads 1`)"
+            } => vec![format!(
+                "signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to \
+                 use {} MB; free some, or build with fewer code-generation threads \
+                 (`--image-threads 1`)",
+                peak_memory / 1_000_000
+            )],
+            Self::Hung { .. } => vec![
+                "what it was at stands in its log; allow longer silence with `--idle-timeout SECONDS`"
                     .to_owned(),
             ],
             Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],
