@@ -24,7 +24,8 @@ pub use error::EmitError;
 use report::{At, Fate};
 
 const LAUNCHER: &str = include_str!("julia/launch.jl");
-const SCRIPT: &str = include_str!("julia/stage.jl");
+/// The staging script.
+pub(crate) const SCRIPT: &str = include_str!("julia/stage.jl");
 
 /// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
 /// really is an archive).

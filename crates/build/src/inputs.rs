@@ -117,7 +117,9 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     } = inputs;
     let mut basis = Basis::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
-    basis.add(Stage::Trace, "Sysforge's recipe", RECIPE.to_string());
+    // The script is part of the recipe: a change of it cannot be forgotten.
+    let recipe = format!("{RECIPE}\n{}", crate::emit::SCRIPT);
+    basis.add(Stage::Trace, "Sysforge's recipe", recipe);
     // Not the request: `lts` and `1.10` may be the same Julia.
     let julia = match &build.julia {
         PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),

@@ -53,6 +53,11 @@ pub(super) fn crash(error: &ProcessError) -> Option<String> {
         let mut lines = evidence.tail.iter();
         lines.find(|line| line.starts_with("LLVM ERROR")).cloned()
     };
+    // A full disk makes LLVM abort, too ("LLVM ERROR: IO failure on output stream: No space left on
+    // device"), and no statement is to blame for it.
+    if error.is_full_disk() {
+        return None;
+    }
     let said = error.evidence().as_ref().and_then(llvm);
     let ended = error.ended()?;
     // SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 on Linux, 10 on macOS), SIGFPE, SIGSEGV. On Windows a
@@ -103,6 +108,8 @@ mod tests {
         assert_eq!(crash(&failed(Ended::Code(1), "ERROR: UndefVarError")), None);
         assert_eq!(crash(&failed(Ended::Signal(9), "")), None);
         assert!(crash(&failed(Ended::Signal(11), "")).is_some());
+        let full = "LLVM ERROR: IO failure on output stream: No space left on device";
+        assert_eq!(crash(&failed(Ended::Signal(6), full)), None);
         // STATUS_ACCESS_VIOLATION
         assert!(crash(&failed(Ended::Code(0xC000_0005_u32.cast_signed()), "")).is_some());
         let said = crash(&failed(Ended::Signal(6), "LLVM ERROR: Cannot select: x")).unwrap();

@@ -75,19 +75,6 @@ impl Explain for EmitError {
                         source.killed_for_memory().unwrap_or_default() / 1_000_000
                     )];
                 }
-                let disk = source.evidence().is_some_and(|evidence| {
-                    evidence
-                        .tail
-                        .iter()
-                        .any(|line| line.contains("No space left on device"))
-                });
-                if disk {
-                    hints.push(
-                        "the disk is full: put the build directory on a larger one with \
-                                `--build-dir DIR`"
-                            .to_owned(),
-                    );
-                }
                 hints
             }
             Self::NoObject { .. } => Vec::new(),

@@ -97,6 +97,16 @@ impl ProcessError {
         }
     }
 
+    /// Whether the child's last lines say that the disk is full.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        // The C libraries of Unix, and Windows.
+        let words = ["No space left on device", "not enough space on the disk"];
+        let evidence = self.evidence().unwrap_or_default();
+        let mut lines = evidence.tail.iter();
+        lines.any(|line| words.iter().any(|word| line.contains(word)))
+    }
+
     /// The class where the child's own failure has the class `room`.
     #[must_use]
     pub fn class_in(&self, room: Class) -> Class {
@@ -104,6 +114,7 @@ impl ProcessError {
             Self::Start { source, .. } | Self::Log { source, .. } => {
                 explain::io_class(source, room)
             }
+            Self::Failed { .. } if self.is_full_disk() => Class::Machine,
             Self::Failed { .. } | Self::TimedOut { .. } | Self::Hung { .. } => room,
         }
     }
@@ -123,6 +134,11 @@ impl ProcessError {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Failed { .. } if self.is_full_disk() => vec![
+                "the disk is full: free some space, or put the build directory on a larger disk \
+                 with `--build-dir DIR`"
+                    .to_owned(),
+            ],
             Self::Failed {
                 ended: Ended::Signal(9),
                 peak_memory,
