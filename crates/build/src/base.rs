@@ -109,16 +109,29 @@ pub async fn fresh(
         move |source| BaseError::Io { path, source }
     };
     std::fs::create_dir_all(&folder).map_err(io(&folder))?;
-    // Beside the others, and renamed when it is whole.
-    let scratch = tempfile::tempdir_in(&folder).map_err(io(&folder))?;
-    let compiler = scratch.path().join("corecompiler.ji");
-    let system = scratch.path().join("sys.ji");
-    let own = scratch.path().join("sysimg.jl");
+    // One at a time; who waited finds it made. Renamed when it is whole. The folder's name has no
+    // chance in it, as it stays in the image as the place of a source.
+    let lock = folder.join("lock");
+    let lock = std::fs::File::create(&lock).map_err(io(&lock))?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock));
+    let _lock = lock
+        .await
+        .unwrap_or_else(|died| Err(std::io::Error::other(died)))
+        .map_err(io(&folder))?;
+    if image.is_file() {
+        task.reused("another Sysforge just made it");
+        return Ok(image);
+    }
+    let compiler = folder.join("corecompiler.ji");
+    let system = folder.join("partial.ji");
+    let own = folder.join("sysimg.jl");
     std::fs::write(&own, script).map_err(io(&own))?;
 
     let run = |step: &'static str, log: &str, base: Option<&Path>, out: &Path, script: &Path| {
         let mut program = context
             .julia(context.environment.for_julia(), log)
+            // Its path would stay in the base.
+            .env("JULIA_PROJECT", "")
             .option("--cpu-target", target)
             .option("--output-ji", out)
             .args(["-g1", "-O0"]);
@@ -229,7 +242,10 @@ mod tests {
     fn only_used_libraries_stay_in_their_order() {
         let used = ["Printf", "Base64", "Pricing"].map(str::to_owned);
         let script = with_stdlibs(SCRIPT, Some(&used)).unwrap();
-        assert!(script.contains("stdlibs = Symbol[:Base64, :Printf]\n    maxlen"), "{script}");
+        assert!(
+            script.contains("stdlibs = Symbol[:Base64, :Printf]\n    maxlen"),
+            "{script}"
+        );
         let none = with_stdlibs(SCRIPT, Some(&[])).unwrap();
         assert!(none.contains("stdlibs = Symbol[]"), "{none}");
         assert_eq!(with_stdlibs(SCRIPT, None).as_deref(), Some(SCRIPT));

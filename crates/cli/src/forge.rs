@@ -367,8 +367,10 @@ impl<'a> Forge<'a> {
         roots.push(self.context.project.clone());
         roots.push(self.context.work.root().to_owned());
         let image = image.to_owned();
+        let bindir = &self.context.julia.bindir;
+        let julia = bindir.parent().unwrap_or(bindir).to_owned();
         tokio::task::spawn_blocking(move || {
-            let mut found = scan::scan(&image, &roots)?;
+            let mut found = scan::scan(&image, &roots, &julia)?;
             found.artifacts = artifacts.into_iter().map(|found| found.artifact).collect();
             Ok(found)
         })
@@ -481,7 +483,15 @@ impl<'a> Forge<'a> {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
                 record.rounds.clone_from(&rounds);
-                let next = traced.next(&record.residuals, &rounds);
+                // What could not be replayed, or crashes Julia, another round does not cure.
+                let emitted: Emitted = self.context.work.recorded("emit")?;
+                let lost = |text: &String| {
+                    let mut failed = emitted.statements.failed.iter();
+                    failed.any(|lost| lost.statement == *text)
+                };
+                let curable = record.residuals.iter().filter(|text| !lost(text)).cloned();
+                let curable: Vec<String> = curable.collect();
+                let next = traced.next(&curable, &rounds);
                 match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
                     Some(next) => {
                         drop(packing);
