@@ -13,6 +13,8 @@ pub mod inspect;
 pub mod link;
 pub mod probe;
 pub mod process;
+pub mod sections;
+pub mod startup;
 pub mod targets;
 pub mod trace;
 pub mod workdir;

@@ -25,6 +25,7 @@ Examples:
   sysforge build                     build the image of the project in this folder
   sysforge build --julia lts         … for another Julia
   sysforge bench                     how fast it is, with and without the image
+  sysforge bench --html report.html  the same, to look at
 
 Exit codes:
   0 done · 1 a bug in Sysforge · 2 usage or configuration · 3 acquiring failed ·
@@ -155,7 +156,7 @@ pub(crate) enum Command {
     Check(ImageArgs),
     /// Pack the checked image with its receipt (last step)
     Pack(PackArgs),
-    /// Measure latency with and without an image
+    /// Measure start-up, latency and memory with and without an image, as a table, chart or page
     Bench(BenchArgs),
     /// List, install and find Julias
     #[command(subcommand)]
@@ -344,6 +345,13 @@ pub(crate) enum JuliaCommand {
     },
 }
 
+    /// Draw the figures as a chart into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write a page into this HTML file: the figures, sizes, what became of the statements, the
+    /// build's timeline, packages
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 /// What to do with C toolchains.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ToolchainCommand {
