@@ -173,6 +173,40 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Install the image of a release that fits this machine
     Install(InstallArgs),
+    /// Print the JSON Schema of a document that Sysforge reads or writes
+    Schema {
+        /// Which document
+        document: Document,
+    },
+    /// Print a script that completes Sysforge's commands and options in a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Document {
+    /// Sysimage.toml, for editors that complete and check it
+    Config,
+    /// The receipt of an image
+    Receipt,
+    /// The index of a release, sysforge-release.json
+    Release,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ManArgs {
+    /// The command whose page is wanted, such as `build` or `julia install` [default: the overview]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Which builds of the plan.
@@ -311,6 +345,13 @@ pub(crate) struct BenchArgs {
     /// How many fresh processes to measure, with and without the image
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) samples: u32,
+    /// Draw the figures as a chart into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write a page into this HTML file: the figures, sizes, what became of the statements, the
+    /// build's timeline, packages
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// What to do with Julias.
@@ -345,13 +386,6 @@ pub(crate) enum JuliaCommand {
     },
 }
 
-    /// Draw the figures as a chart into this SVG file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) svg: Option<PathBuf>,
-    /// Write a page into this HTML file: the figures, sizes, what became of the statements, the
-    /// build's timeline, packages
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
 /// What to do with C toolchains.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ToolchainCommand {

@@ -9,6 +9,8 @@ mod failure;
 mod pipeline;
 mod progress;
 mod project;
+#[cfg(test)]
+mod reference;
 mod session;
 mod terminal;
 
