@@ -152,6 +152,26 @@ fn write_the_reference() {
 }
 
 #[test]
+fn help_fits_sixty_columns() {
+    fn check(command: &Command) {
+        let mut narrow = command
+            .clone()
+            .term_width(60)
+            .mut_args(|arg| arg.hide_env_values(true));
+        let help = narrow.render_long_help().to_string();
+        for line in help.lines() {
+            // Usage lines and what is quoted as it is typed are not broken.
+            let given = line.starts_with("Usage:") || line.trim_start().starts_with("sysforge");
+            assert!(given || line.chars().count() <= 60, "{line}");
+        }
+        command.get_subcommands().for_each(check);
+    }
+    let mut root = Cli::command();
+    root.build();
+    check(&root);
+}
+
+#[test]
 fn every_environment_variable_is_documented() {
     let page = std::fs::read_to_string(root().join("docs/src/reference/environment.md")).unwrap();
     fn check(command: &Command, page: &str) {
