@@ -192,7 +192,7 @@ const STAND_INS: [(&str, &str); 12] = [
 
 /// Commands of `sh` blocks that are not run here, by how they begin, and why. Those of Sysforge are
 /// still parsed (`crates/cli/src/reference.rs`).
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 13] = [
     (
         "ci/",
         "each script of ci/ is run by itself, and some run this test",
@@ -211,7 +211,6 @@ const NOT_RUN: [(&str, &str); 14] = [
     ("curl ", "the network"),
     ("sh install.sh", "tests/installer.rs"),
     ("sudo ", "the whole machine"),
-    ("sysforge man --out", "the whole machine"),
     (
         "sysforge link IMAGE-o.a",
         "another platform's Julia; ci/link-lab",
