@@ -106,7 +106,6 @@ impl Shell {
             .env("PATH", path.unwrap())
             .env("HOME", self.home.path())
             .env("SYSFORGE_MIRROR", support::mirror())
-            .env("SYSFORGE_STORE", support::store())
             .envs(self.variables.clone())
             .output()
             .unwrap();
