@@ -1,5 +1,6 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
+mod about;
 mod release;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
 
+pub(crate) use about::{Document, ManArgs};
 pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -185,28 +187,6 @@ pub(crate) enum Command {
     },
     /// Print a manual page, or write all of them
     Man(ManArgs),
-}
-
-/// Documents that have a schema.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Document {
-    /// Sysimage.toml, for editors that complete and check it
-    Config,
-    /// The receipt of an image
-    Receipt,
-    /// The index of a release, sysforge-release.json
-    Release,
-}
-
-/// Arguments of `man`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ManArgs {
-    /// The command whose page is wanted, such as `build` or `julia install` [default: the overview]
-    #[arg(value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
-    /// Write the pages of all commands into this folder
-    #[arg(long, value_name = "DIR", conflicts_with = "command")]
-    pub(crate) out: Option<PathBuf>,
 }
 
 /// Which builds of the plan.
