@@ -15,6 +15,14 @@ fn from_error(stderr: &str) -> &str {
     &stderr[stderr.find("error:").unwrap()..]
 }
 
+/// Without the one number that differs from run to run.
+fn without_memory(stderr: &str) -> String {
+    let text = from_error(stderr);
+    let (before, after) = text.split_once("seen to use ").unwrap();
+    let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{before}seen to use [N]{digits}")
+}
+
 #[test]
 fn no_project() {
     let error = Scratch::empty()
@@ -180,14 +188,14 @@ fn a_julia_killed_by_a_signal() {
         "println(\"so far so good\")\nflush(stdout)\nccall(:raise, Cint, (Cint,), 9)\n",
     );
     let error = scratch.sysforge(&["build"]).fails(5);
-    insta::assert_snapshot!(from_error(&error), @"
+    insta::assert_snapshot!(without_memory(&error), @"
     error: the workload `workload.jl` failed
       cause: `julia` was killed by signal 9 (SIGKILL)
       its last lines:
       | so far so good
       full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0.log
 
-    hint: signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or build with fewer code-generation threads (`--image-threads 1`)
+    hint: signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to use [N] MB; free some, or build with fewer code-generation threads (`--image-threads 1`)
     ");
 }
 
@@ -319,5 +327,25 @@ fn an_archive_that_climbs_out_of_its_folder() {
       cause: the archive holds the name `julia-1.9.0/../../../evil`, which climbs out of its folder
 
     hint: nothing was kept. No Julia or toolchain of good standing is packed like this: do not use its source
+    ");
+}
+
+#[test]
+fn a_cpu_target_that_julia_does_not_know() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\ncpu = \"pentium9\"\n");
+    let error = scratch.sysforge(&["emit"]).fails(2);
+    assert!(
+        error.contains("error: Julia 1.5.3 does not know the CPU target `pentium9`"),
+        "{error}"
+    );
+    scratch.config("julia = \"1.5\"\ncpu = \"generic;haswell,+telepathy,clone_all\"\n");
+    let error = scratch.sysforge(&["emit"]).fails(2);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: Julia 1.5.3 does not know the CPU target `haswell,+telepathy`
+      its last lines:
+      | '+telepathy' is not a recognized feature for this target (ignoring feature)
+
+    hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` lists, with features behind it such as `haswell,-rdrnd`
     ");
 }
