@@ -63,6 +63,7 @@ fn body(report: &Report) -> Markup {
                 (residuals(report))
                 @if let Some(receipt) = &report.receipt {
                     (receipt::timeline(receipt))
+                    (receipt::portability(receipt))
                     (receipt::packages(receipt))
                     (receipt::facts(receipt))
                 } @else {
@@ -198,6 +199,7 @@ fn residuals(report: &Report) -> Markup {
                     (count(report.residuals.len(), "statement", "statements")) "." }
                 (listed("Which", report.residuals.iter().map(|s| (s.as_str(), None))))
             }
+            @if let Some(receipt) = &report.receipt { (receipt::rounds(receipt)) }
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn statements(receipt: &Receipt) -> Markup {
 /// The steps of the build, one after another.
 pub(super) fn timeline(receipt: &Receipt) -> Markup {
     let whole: f64 = receipt.timings.iter().map(|timing| timing.seconds).sum();
+    let watched = receipt.timings.iter().any(|t| t.peak_memory.is_some());
     let mut before = 0.0;
     let steps: Vec<_> = receipt
         .timings
@@ -62,13 +63,19 @@ pub(super) fn timeline(receipt: &Receipt) -> Markup {
         @if !steps.is_empty() {
             section {
                 h2 { "How it was built" }
-                p { (duration(whole)) " in all." }
+                p {
+                    (duration(whole)) " in all."
+                    @if watched { " Beside each time is the most memory that was seen." }
+                }
                 table {
                     tbody {
                         @for (timing, start) in &steps {
                             tr {
                                 td { (timing.step) }
                                 td class="number" { (duration(timing.seconds)) }
+                                @if watched {
+                                    td class="number" { (timing.peak_memory.map(bytes).unwrap_or_default()) }
+                                }
                                 td class="bar" {
                                     i style={
                                         "margin-left:" (percent(*start, whole)) "%;width:" (percent(timing.seconds, whole)) "%"
@@ -76,6 +83,59 @@ pub(super) fn timeline(receipt: &Receipt) -> Markup {
                                 }
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was compiled on the image for the workloads' own functions, and what each round left.
+pub(super) fn rounds(receipt: &Receipt) -> Markup {
+    let check = &receipt.check;
+    let left: Vec<_> = check.rounds.iter().map(ToString::to_string).collect();
+    html! {
+        @if left.len() > 1 { p { "Round by round, there were left: " (left.join(", ")) "." } }
+        @if !check.own.is_empty() {
+            p {
+                "Besides, " (count(check.own.len(), "statement is", "statements are"))
+                " for functions and types that the workloads define themselves: no image of the packages \
+                 can hold their code."
+            }
+            (listed("Which", check.own.iter().map(|own| (own.as_str(), None))))
+        }
+    }
+}
+
+/// What the image needs of a machine.
+pub(super) fn portability(receipt: &Receipt) -> Markup {
+    let Some(found) = &receipt.check.portability else {
+        return html! {};
+    };
+    let needed: Vec<_> = found.needed().map(|found| found.path.as_str()).collect();
+    html! {
+        section {
+            h2 { "What it needs of a machine" }
+            p {
+                @match &found.oldest_system {
+                    Some(system) => { "Its Julia, and " (system) " or newer." }
+                    None => { "Its Julia, and nothing else of the system." }
+                }
+            }
+            @if needed.is_empty() {
+                p { "It holds no path of the machine that built it but those of sources." }
+            } @else {
+                p {
+                    "It holds " (count(needed.len(), "path", "paths"))
+                    " of the machine that built it, which may be missed elsewhere."
+                }
+                (listed("Which", needed.iter().map(|path| (*path, None))))
+            }
+            @if !found.artifacts.is_empty() {
+                p { (count(found.artifacts.len(), "artifact travels", "artifacts travel")) " in the archive:" }
+                ul {
+                    @for artifact in &found.artifacts {
+                        li { (artifact.name) " of " (artifact.package) }
                     }
                 }
             }
