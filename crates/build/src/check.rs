@@ -302,7 +302,10 @@ mod tests {
             "start_bytes\t170000000\nloaded\tDates\nloaded\tCore\nload_ns\t1500000\n\
              first_ns\t2000000000\nsecond_ns\t1000000000\npeak_bytes\t250000000\n",
         );
-        assert_eq!((measured.start_bytes, measured.peak_bytes), (170_000_000, 250_000_000));
+        assert_eq!(
+            (measured.start_bytes, measured.peak_bytes),
+            (170_000_000, 250_000_000)
+        );
         assert_eq!(measured.loaded, ["Dates", "Core"]);
         assert_eq!(measured.calls_s, Some((2.0, 1.0)));
         assert_eq!(read("load_ns\t1\n").latency(), None);

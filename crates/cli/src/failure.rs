@@ -155,7 +155,9 @@ impl Explain for CliError {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
             }
             Self::Unwritable { source, .. } => {
-                return sysforge_plan::explain::io_hint(source).into_iter().collect();
+                return sysforge_plan::explain::io_hint(source)
+                    .into_iter()
+                    .collect();
             }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]
