@@ -195,7 +195,10 @@ async fn stage(
         ),
     };
     let program = program
-        .option("--sysimage", &context.julia.base_image)
+        .option(
+            "--sysimage",
+            context.base.as_ref().unwrap_or(&context.julia.base_image),
+        )
         .arg(&launcher)
         .arg(&script)
         .arg(&job)
