@@ -112,6 +112,7 @@ fn kind(property: &serde_json::Value) -> &'static str {
     if let Some(reference) = property["$ref"].as_str() {
         return match reference.rsplit('/').next() {
             Some("OneOrMany" | "Loose") => "text, or a list",
+            Some("Base" | "Stdlibs") => "text",
             _ => "table",
         };
     }
