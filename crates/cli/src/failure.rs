@@ -81,6 +81,22 @@ pub(crate) enum CliError {
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
+    /// There is no such command.
+    #[error("there is no command `{typed}`")]
+    NoCommand {
+        typed: String,
+        nearest: Option<String>,
+    },
+    /// A report is about one build.
+    #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
+    SeveralReports(Vec<String>),
+    /// A file cannot be written.
+    #[error("could not write {}", .path.display())]
+    Unwritable {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -90,6 +106,9 @@ impl Explain for CliError {
     fn class(&self) -> Class {
         match self {
             Self::Unreadable { source, .. } => {
+                sysforge_plan::explain::io_class(source, Class::Usage)
+            }
+            Self::Unwritable { source, .. } => {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
             Self::OtherJulia { .. } => Class::Julia,
@@ -117,6 +136,12 @@ impl Explain for CliError {
                  with `--to dir:PATH`"
                 .to_owned(),
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`".to_owned(),
+            Self::NoCommand {
+                nearest: Some(name),
+                ..
+            } => format!("did you mean `{name}`?"),
+            Self::NoCommand { .. } => "`sysforge --help` lists the commands".to_owned(),
+            Self::SeveralReports(_) => "choose one with `--build BUILD_ID`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::CannotBuild => {
@@ -128,6 +153,11 @@ impl Explain for CliError {
             }
             Self::NoToolCache => {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
+            }
+            Self::Unwritable { source, .. } => {
+                return sysforge_plan::explain::io_hint(source)
+                    .into_iter()
+                    .collect();
             }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]

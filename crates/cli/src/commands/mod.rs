@@ -3,12 +3,15 @@
 mod bench;
 mod build;
 mod cache;
+mod completions;
 mod doctor;
 mod install;
 mod julia;
 mod link;
+mod man;
 mod plan;
 mod publish;
+mod schema;
 mod steps;
 mod toolchain;
 
@@ -33,5 +36,14 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Cache(command) => cache::run(command, session).await,
         Command::Publish(args) => publish::run(args, session).await,
         Command::Install(args) => install::run(args, session).await,
+        Command::Schema { document } => {
+            schema::run(*document, session);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            completions::run(*shell, session);
+            Ok(())
+        }
+        Command::Man(args) => man::run(args, session),
     }
 }
