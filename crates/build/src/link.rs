@@ -4,6 +4,7 @@
 //! to its place.
 
 mod attempt;
+mod command;
 mod error;
 mod find;
 pub mod foreign;

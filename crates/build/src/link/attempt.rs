@@ -2,13 +2,11 @@
 //! what it made is inspected before it is moved into place.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Expectation, Finding, Flavour, Input, Inspection, Layout, LinkSpec, Linked,
-    PassedOver, Strategy, linker,
+    Candidate, Finding, Flavour, Inspection, Layout, Linked, PassedOver, Strategy, linker,
 };
 
 use sysforge_plan::{Os, Task, Triplet};
@@ -17,9 +15,8 @@ use super::LinkJob;
 use super::error::LinkError;
 use super::find;
 use super::libraries::Library;
-use super::place::{create_dir, move_into_place, sibling};
-use super::probe::{self, Answer, Prober, Refusal};
-use super::sample;
+use super::place::{move_into_place, sibling};
+use super::probe::{Answer, Prober, Refusal};
 use super::scan::Scan;
 use crate::inspect::inspect;
 use crate::{Children, Environment, ProcessError, Program};
@@ -48,7 +45,7 @@ pub(super) struct Link<'a> {
 }
 
 /// How a candidate fared.
-enum Failure {
+pub(super) enum Failure {
     /// It is not used, for this reason; the next may do better.
     PassedOver(String),
     /// It is for the universal C runtime.
@@ -141,62 +138,6 @@ impl Link<'_> {
             self.try_sample(candidate).await?;
         }
         self.run(attempt, candidate, shims, &answer).await
-    }
-
-    /// Links a sample before the image: Julia ships neither the compiler's support library nor a
-    /// C library for its lld (julia#61631), and an lld that was moved may not start at all.
-    async fn try_sample(&self, candidate: &Candidate) -> Result<(), Failure> {
-        let over = |reason: String| Failure::PassedOver(format!("a sample: {reason}"));
-        let symbols = self.layout.generation.image_symbols;
-        let object = sample::object(self.job.julia.triplet, symbols, &self.scan)
-            .map_err(|error| over(error.to_string()))?;
-        let dir = self.work_dir.join("sample");
-        create_dir(&dir).map_err(Failure::Final)?;
-        let input = dir.join("sample.o");
-        let write = |source| LinkError::Io {
-            what: "write",
-            path: input.clone(),
-            source,
-        };
-        std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
-        let output = dir.join(&self.job.name);
-        let mut spec = self.spec(candidate, output.clone(), None).await;
-        spec.inputs = vec![Input {
-            path: input.clone(),
-            archive: false,
-        }];
-        spec.exports = None;
-        let (program, leading) = words(candidate)?;
-        let program = Program::new(
-            program,
-            self.environment_of(candidate),
-            dir.join("link.log"),
-        )
-        .args(leading)
-        .args(spec.arguments(candidate.flavour))
-        .directory(&self.work_dir)
-        .timeout(Some(probe::PATIENCE));
-        if let Err(error) = self.children.run(&program, self.task).await {
-            let said = error
-                .evidence()
-                .map(|e| e.tail.join("\n"))
-                .unwrap_or_default();
-            let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
-            let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
-            return match undefined.as_slice() {
-                // The real link fails in the same way, and with a better message.
-                _ if hopeless => Ok(()),
-                [] => Err(over(error.to_string())),
-                names => Err(over(format!("{} would stay undefined", names.join(", ")))),
-            };
-        }
-        let image = inspect(&output).map_err(|error| over(error.to_string()))?;
-        let mut wanted = self.expectation(candidate);
-        wanted.restricted = false;
-        image.verify(&wanted).map_err(|findings| {
-            let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
-            over(findings.join("; "))
-        })
     }
 
     async fn run(
@@ -329,168 +270,10 @@ impl Link<'_> {
             passed_over: Vec::new(),
         })
     }
-
-    async fn spec(
-        &self,
-        candidate: &Candidate,
-        output: PathBuf,
-        shims: Option<PathBuf>,
-    ) -> LinkSpec {
-        LinkSpec {
-            triplet: self.job.julia.triplet,
-            inputs: self.scan.inputs.clone(),
-            output,
-            name: self.layout.image_name(&self.job.name),
-            libraries: self
-                .libraries
-                .iter()
-                .map(|library| library.path.clone())
-                .collect(),
-            further_libraries: self.toolchain_libraries(candidate).await,
-            library_dirs: self.layout.directories(&self.job.julia),
-            run_paths: self
-                .layout
-                .run_paths
-                .iter()
-                .map(|path| (*path).to_owned())
-                .collect(),
-            exports: Some(self.exports.clone()),
-            has_entry: self.scan.has_entry(),
-            start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
-            strip: self.job.strip,
-            minimum_macos: "11.0".to_owned(),
-            shims,
-        }
-    }
-
-    /// The libraries that a compiler driver would add by itself, for a linker that is used
-    /// without one: those of a toolchain of this machine before those that Julia brings, whose
-    /// `libmsvcrt.a` is not always complete (julia#56840).
-    async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
-        let mut found: Vec<_> = self
-            .libsystem
-            .iter()
-            .chain(&self.support)
-            .cloned()
-            .collect();
-        for name in self.layout.toolchain_libraries {
-            let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
-            let mut library = None;
-            for file in &files {
-                if library.is_none() {
-                    library = self.toolchain_file(candidate, file).await;
-                }
-            }
-            let dirs = self.layout.directories(&self.job.julia);
-            let of_julia = || {
-                let paths = files
-                    .iter()
-                    .flat_map(|file| dirs.iter().map(move |d| d.join(file)));
-                paths.into_iter().find(|path| path.is_file())
-            };
-            found.extend(library.or_else(of_julia));
-        }
-        found
-    }
-
-    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
-    async fn toolchain_file(&self, candidate: &Candidate, file: &str) -> Option<PathBuf> {
-        if matches!(candidate.flavour, Flavour::Driver { .. }) {
-            return None;
-        }
-        for driver in &self.toolchains {
-            let (program, leading) = driver.split_first()?;
-            let log = self.work_dir.join("probe-libraries.log");
-            let program = Program::new(program, self.environment.clone(), log)
-                .args(leading)
-                .arg(format!("-print-file-name={file}"))
-                .timeout(Some(probe::PATIENCE));
-            // The name alone is the answer if the file is not there.
-            if let Ok(done) = self.children.run(&program, self.task).await
-                && let path = PathBuf::from(done.stdout.trim())
-                && path.is_absolute()
-                && path.is_file()
-            {
-                return Some(path);
-            }
-        }
-        None
-    }
-
-    fn expectation(&self, candidate: &Candidate) -> Expectation {
-        let names = self
-            .libraries
-            .iter()
-            .map(|library| library.name.clone())
-            .collect();
-        let generation = self.layout.generation;
-        let mut wanted = Expectation::new(
-            &self.job.julia,
-            generation,
-            &self.job.name,
-            names,
-            self.job.strip,
-        );
-        // zig's linker for macOS takes no export list.
-        wanted.restricted = !(candidate.flavour == Flavour::Driver { zig: true }
-            && self.job.julia.triplet.os() == Os::MacOs);
-        wanted
-    }
-
-    /// The environment for a candidate. The lld of a Julia finds its libraries as Julia itself
-    /// lets it (`base/linking.jl`).
-    fn environment_of(&self, candidate: &Candidate) -> Environment {
-        if candidate.strategy != Strategy::JuliaLld {
-            return self.environment.clone();
-        }
-        let name = match self.job.julia.triplet.os() {
-            Os::Windows => "PATH",
-            Os::MacOs => "DYLD_FALLBACK_LIBRARY_PATH",
-            Os::Linux | Os::FreeBsd => "LD_LIBRARY_PATH",
-        };
-        let ours = [&self.job.julia.private_libdir, &self.job.julia.libdir];
-        let theirs = self
-            .environment
-            .get(name)
-            .map(OsString::from)
-            .unwrap_or_default();
-        let theirs = std::env::split_paths(&theirs).collect::<Vec<_>>();
-        match std::env::join_paths(ours.into_iter().chain(&theirs)) {
-            Ok(paths) => self.environment.clone().with(name, paths),
-            Err(_) => self.environment.clone(),
-        }
-    }
-
-    /// Shows a driver the linker that it would not find by itself (gcc looks for `ld.lld` in
-    /// places of its own, and a cross gcc for one with the platform's prefix): a folder with a
-    /// link of the right name.
-    fn show(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
-        let Some((name, target)) = &candidate.shim else {
-            return Ok(None);
-        };
-        create_dir(&self.shims)?;
-        let shim = self.shims.join(name);
-        let _ = std::fs::remove_file(&shim);
-        #[cfg(unix)]
-        let made = std::os::unix::fs::symlink(target, &shim);
-        // Windows gives no right to make links to everybody.
-        #[cfg(not(unix))]
-        let made = std::fs::hard_link(target, shim.with_extension("lld.exe"));
-        match made {
-            Ok(()) => Ok(Some(self.shims.clone())),
-            // It may find the linker all the same; the probe will tell.
-            Err(_) if cfg!(windows) => Ok(None),
-            Err(source) => Err(LinkError::Io {
-                what: "link",
-                path: shim,
-                source,
-            }),
-        }
-    }
 }
 
 /// A candidate's program and its leading arguments.
-fn words(candidate: &Candidate) -> Result<(&String, &[String]), Failure> {
+pub(super) fn words(candidate: &Candidate) -> Result<(&String, &[String]), Failure> {
     let words = candidate.command.split_first();
     words.ok_or_else(|| Failure::PassedOver("the command is empty".to_owned()))
 }

@@ -7,10 +7,17 @@ use object::{
     Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind,
     SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
-use sysforge_plan::link::{Format, arguments};
+use sysforge_plan::link::symbols::{Home, home, undefined_in};
+use sysforge_plan::link::{Candidate, Format, Input, arguments};
 use sysforge_plan::{Arch, Triplet};
 
+use super::attempt::{Failure, Link, words};
+use super::error::LinkError;
+use super::place::create_dir;
+use super::probe;
 use super::scan::Scan;
+use crate::Program;
+use crate::inspect::inspect;
 
 /// The object, for an image that must export `symbols` and needs what `scan` found.
 pub(super) fn object(
@@ -108,5 +115,63 @@ const fn architecture(arch: Arch) -> (Architecture, usize) {
         Arch::Aarch64 => (Architecture::Aarch64, 8),
         Arch::Armv7l => (Architecture::Arm, 4),
         Arch::Powerpc64le => (Architecture::PowerPc64, 8),
+    }
+}
+
+impl Link<'_> {
+    /// Links a sample before the image: Julia ships neither the compiler's support library nor a
+    /// C library for its lld (julia#61631), and an lld that was moved may not start at all.
+    pub(super) async fn try_sample(&self, candidate: &Candidate) -> Result<(), Failure> {
+        let over = |reason: String| Failure::PassedOver(format!("a sample: {reason}"));
+        let symbols = self.layout.generation.image_symbols;
+        let object = object(self.job.julia.triplet, symbols, &self.scan)
+            .map_err(|error| over(error.to_string()))?;
+        let dir = self.work_dir.join("sample");
+        create_dir(&dir).map_err(Failure::Final)?;
+        let input = dir.join("sample.o");
+        let write = |source| LinkError::Io {
+            what: "write",
+            path: input.clone(),
+            source,
+        };
+        std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
+        let output = dir.join(&self.job.name);
+        let mut spec = self.spec(candidate, output.clone(), None).await;
+        spec.inputs = vec![Input {
+            path: input.clone(),
+            archive: false,
+        }];
+        spec.exports = None;
+        let (program, leading) = words(candidate)?;
+        let program = Program::new(
+            program,
+            self.environment_of(candidate),
+            dir.join("link.log"),
+        )
+        .args(leading)
+        .args(spec.arguments(candidate.flavour))
+        .directory(&self.work_dir)
+        .timeout(Some(probe::PATIENCE));
+        if let Err(error) = self.children.run(&program, self.task).await {
+            let said = error
+                .evidence()
+                .map(|e| e.tail.join("\n"))
+                .unwrap_or_default();
+            let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
+            let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
+            return match undefined.as_slice() {
+                // The real link fails in the same way, and with a better message.
+                _ if hopeless => Ok(()),
+                [] => Err(over(error.to_string())),
+                names => Err(over(format!("{} would stay undefined", names.join(", ")))),
+            };
+        }
+        let image = inspect(&output).map_err(|error| over(error.to_string()))?;
+        let mut wanted = self.expectation(candidate);
+        wanted.restricted = false;
+        image.verify(&wanted).map_err(|findings| {
+            let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            over(findings.join("; "))
+        })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Metadata goes through octocrab, without retries of its own: it would replay a `POST /releases`
 //! whose answer was lost, and make a second draft. Bytes go through reqwest as streams of a
-//! stated length. Which failure means what is decided in [`failure`], the order of things in
-//! [`steps`].
+//! stated length. Which failure means what is decided in `failure`, the order of things in
+//! `steps`.
 
 mod api;
 mod call;

@@ -1,9 +1,9 @@
 //! The fake GitHub as a program, for scripts that hold real clients against it.
 //!
-//! `fake-github [--port N] [--latency-ms N] [--tls HOST] [--record FILE] [--directory DIR]
-//! [--repository OWNER/NAME] [--ready FILE] [--lag-ms N]` runs until it is killed. `--ready` names a file
-//! that gets, once it listens, one line with the API's address; with `--tls` the certificate is
-//! written beside it, with the extension `pem`.
+//! `fake-github [--port N] [--latency-ms N] [--lag-ms N] [--tls HOST] [--record FILE]
+//! [--directory DIR] [--repository OWNER/NAME] [--one-port true] [--ready FILE]` runs until it is
+//! killed. `--ready` names a file that gets, once it listens, one line with the API's address; with
+//! `--tls` the certificate is written beside it, with the extension `pem`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +39,7 @@ fn run() -> Outcome {
             "--record" => options.record = Some(value.into()),
             "--directory" => options.directory = Some(value.into()),
             "--repository" => options.repository = value,
+            "--one-port" => options.one_port = value.parse()?,
             "--ready" => ready = Some(value.into()),
             _ => return Err(format!("unknown option {argument}").into()),
         }

@@ -53,6 +53,9 @@ pub struct Options {
     pub workflow_commits: Vec<String>,
     /// Whether to speak TLS, with a certificate for this host name.
     pub tls: Option<String>,
+    /// Whether bytes come from the API's own port. PyGithub takes them from nowhere else but the
+    /// real storage service's name.
+    pub one_port: bool,
     /// The port; 0 for any.
     pub port: u16,
     /// Where the bytes are kept; a temporary folder unless said.
@@ -79,6 +82,7 @@ impl Default for Options {
             protected_tags: Vec::new(),
             workflow_commits: Vec::new(),
             tls: None,
+            one_port: false,
             port: 0,
             directory: None,
             record: None,

@@ -46,6 +46,19 @@ pub(crate) fn release(shared: &Shared, state: &State, release: &Release) -> Valu
     })
 }
 
+/// A release as GraphQL shows it to `gh`.
+pub(crate) fn node(release: &Release) -> Value {
+    json!({
+        "name": release.name,
+        "tagName": release.tag,
+        "isDraft": release.draft,
+        "isLatest": false,
+        "isPrerelease": release.prerelease,
+        "createdAt": time(release.created),
+        "publishedAt": release.published.map(time),
+    })
+}
+
 pub(crate) fn asset(shared: &Shared, release: &Release, asset: &Asset) -> Value {
     let (api, repo) = (&shared.api, &shared.options.repository);
     let folder = if release.draft {

@@ -545,13 +545,25 @@ fn other(shared: &Shared, path: &str, rights: Caller, body: Option<&Value>) -> A
         .map_or_else(not_found, |asset| transfer::redirect(shared, asset.id))
 }
 
-/// `gh` looks drafts up by tag through GraphQL.
+/// `gh` lists releases and looks drafts up by tag through GraphQL.
 fn graphql(shared: &Shared, body: Option<&Value>) -> Answer {
     let tag = body
         .and_then(|body| body.pointer("/variables/tagName"))
         .and_then(Value::as_str)
         .unwrap_or_default();
     let state = shared.state();
+    let query = body.and_then(|body| body.get("query")?.as_str());
+    if query.is_some_and(|query| query.contains("releases(")) {
+        let nodes: Vec<_> = state.listed(true).into_iter().map(render::node).collect();
+        let releases = json!({
+            "nodes": nodes,
+            "pageInfo": {"hasNextPage": false, "endCursor": null},
+        });
+        return json_answer(
+            200,
+            &json!({"data": {"repository": {"releases": releases}}}),
+        );
+    }
     let found = state
         .releases
         .values()

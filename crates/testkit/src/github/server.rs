@@ -52,7 +52,12 @@ pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
     };
     let shared = Arc::new(Shared {
         api: url(api_address, "/api/v3"),
-        storage: url(storage_address, ""),
+        storage: match options.one_port {
+            true => url(api_address, ""),
+            // Another name as well, because clients tell hosts apart by name alone.
+            false if options.tls.is_some() => format!("https://{storage_address}"),
+            false => url(storage_address, ""),
+        },
         state: Mutex::new(State::new(&options)),
         directory,
         options,
@@ -111,12 +116,21 @@ async fn serve(
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
         async move {
+            let head = request.method() == hyper::Method::HEAD;
+            let stored = request.uri().path().starts_with("/stored/");
             let answer = match door {
+                Door::Api if stored && shared.options.one_port => {
+                    transfer::stored(&shared, &request).await?
+                }
                 Door::Api => routes::answer(&shared, request).await?,
                 Door::Storage => transfer::stored(&shared, &request).await?,
             };
             pause(shared.options.latency).await;
-            Ok::<Answer, Cut>(dress(answer))
+            let mut answer = dress(answer);
+            if head {
+                *answer.body_mut() = super::answer::full("");
+            }
+            Ok::<Answer, Cut>(answer)
         }
     });
     // An error is a client that went away, or a connection that was cut on purpose.

@@ -185,7 +185,7 @@ pub(super) async fn stored(shared: &Shared, request: &Request<Incoming>) -> Resu
         Some(Fault::ResetAfter) => return Err(Cut),
         _ => {}
     }
-    if request.headers().contains_key(AUTHORIZATION) {
+    if request.headers().contains_key(AUTHORIZATION) && !shared.options.one_port {
         return Ok(message(400, "Only one auth mechanism allowed"));
     }
     let number = request.uri().path().strip_prefix("/stored/");

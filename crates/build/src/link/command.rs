@@ -1,0 +1,178 @@
+//! What a linker is given: the files and names of the link, the libraries that a compiler driver
+//! would add by itself, the environment, and a place where a driver finds another linker.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use sysforge_plan::Os;
+use sysforge_plan::link::{Candidate, Expectation, Flavour, LinkSpec, Strategy};
+
+use super::attempt::Link;
+use super::error::LinkError;
+use super::place::create_dir;
+use super::probe;
+use crate::{Environment, Program};
+
+impl Link<'_> {
+    pub(super) async fn spec(
+        &self,
+        candidate: &Candidate,
+        output: PathBuf,
+        shims: Option<PathBuf>,
+    ) -> LinkSpec {
+        LinkSpec {
+            triplet: self.job.julia.triplet,
+            inputs: self.scan.inputs.clone(),
+            output,
+            name: self.layout.image_name(&self.job.name),
+            libraries: self
+                .libraries
+                .iter()
+                .map(|library| library.path.clone())
+                .collect(),
+            further_libraries: self.toolchain_libraries(candidate).await,
+            library_dirs: self.layout.directories(&self.job.julia),
+            run_paths: self
+                .layout
+                .run_paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect(),
+            exports: Some(self.exports.clone()),
+            has_entry: self.scan.has_entry(),
+            start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
+            strip: self.job.strip,
+            minimum_macos: "11.0".to_owned(),
+            shims,
+        }
+    }
+
+    /// The libraries that a compiler driver would add by itself, for a linker that is used
+    /// without one: those of a toolchain of this machine before those that Julia brings, whose
+    /// `libmsvcrt.a` is not always complete (julia#56840).
+    pub(super) async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
+        let mut found: Vec<_> = self
+            .libsystem
+            .iter()
+            .chain(&self.support)
+            .cloned()
+            .collect();
+        for name in self.layout.toolchain_libraries {
+            let files = [format!("lib{name}.a"), format!("lib{name}.dll.a")];
+            let mut library = None;
+            for file in &files {
+                if library.is_none() {
+                    library = self.toolchain_file(candidate, file).await;
+                }
+            }
+            let dirs = self.layout.directories(&self.job.julia);
+            let of_julia = || {
+                let paths = files
+                    .iter()
+                    .flat_map(|file| dirs.iter().map(move |d| d.join(file)));
+                paths.into_iter().find(|path| path.is_file())
+            };
+            found.extend(library.or_else(of_julia));
+        }
+        found
+    }
+
+    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
+    pub(super) async fn toolchain_file(
+        &self,
+        candidate: &Candidate,
+        file: &str,
+    ) -> Option<PathBuf> {
+        if matches!(candidate.flavour, Flavour::Driver { .. }) {
+            return None;
+        }
+        for driver in &self.toolchains {
+            let (program, leading) = driver.split_first()?;
+            let log = self.work_dir.join("probe-libraries.log");
+            let program = Program::new(program, self.environment.clone(), log)
+                .args(leading)
+                .arg(format!("-print-file-name={file}"))
+                .timeout(Some(probe::PATIENCE));
+            // The name alone is the answer if the file is not there.
+            if let Ok(done) = self.children.run(&program, self.task).await
+                && let path = PathBuf::from(done.stdout.trim())
+                && path.is_absolute()
+                && path.is_file()
+            {
+                return Some(path);
+            }
+        }
+        None
+    }
+
+    pub(super) fn expectation(&self, candidate: &Candidate) -> Expectation {
+        let names = self
+            .libraries
+            .iter()
+            .map(|library| library.name.clone())
+            .collect();
+        let generation = self.layout.generation;
+        let mut wanted = Expectation::new(
+            &self.job.julia,
+            generation,
+            &self.job.name,
+            names,
+            self.job.strip,
+        );
+        // zig's linker for macOS takes no export list.
+        wanted.restricted = !(candidate.flavour == Flavour::Driver { zig: true }
+            && self.job.julia.triplet.os() == Os::MacOs);
+        wanted
+    }
+
+    /// The environment for a candidate. The lld of a Julia finds its libraries as Julia itself
+    /// lets it (`base/linking.jl`).
+    pub(super) fn environment_of(&self, candidate: &Candidate) -> Environment {
+        if candidate.strategy != Strategy::JuliaLld {
+            return self.environment.clone();
+        }
+        let name = match self.job.julia.triplet.os() {
+            Os::Windows => "PATH",
+            Os::MacOs => "DYLD_FALLBACK_LIBRARY_PATH",
+            Os::Linux | Os::FreeBsd => "LD_LIBRARY_PATH",
+        };
+        let ours = [&self.job.julia.private_libdir, &self.job.julia.libdir];
+        let theirs = self
+            .environment
+            .get(name)
+            .map(OsString::from)
+            .unwrap_or_default();
+        let theirs = std::env::split_paths(&theirs).collect::<Vec<_>>();
+        match std::env::join_paths(ours.into_iter().chain(&theirs)) {
+            Ok(paths) => self.environment.clone().with(name, paths),
+            Err(_) => self.environment.clone(),
+        }
+    }
+
+    /// Shows a driver the linker that it would not find by itself (gcc looks for `ld.lld` in
+    /// places of its own, and a cross gcc for one with the platform's prefix): a folder with a
+    /// link of the right name.
+    pub(super) fn show(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
+        let Some((name, target)) = &candidate.shim else {
+            return Ok(None);
+        };
+        create_dir(&self.shims)?;
+        let shim = self.shims.join(name);
+        let _ = std::fs::remove_file(&shim);
+        #[cfg(unix)]
+        let made = std::os::unix::fs::symlink(target, &shim);
+        // Windows gives no right to make links to everybody.
+        #[cfg(not(unix))]
+        let made = std::fs::hard_link(target, shim.with_extension("lld.exe"));
+        match made {
+            Ok(()) => Ok(Some(self.shims.clone())),
+            // It may find the linker all the same; the probe will tell.
+            Err(_) if cfg!(windows) => Ok(None),
+            Err(source) => Err(LinkError::Io {
+                what: "link",
+                path: shim,
+                source,
+            }),
+        }
+    }
+}
