@@ -51,6 +51,8 @@ pub struct InstalledJulia {
     pub triplet: Triplet,
     /// The digest of the archive that it came from.
     pub sha256: Option<Sha256>,
+    /// The address of that archive, without credentials.
+    pub source: Option<String>,
     /// What was found out about the archive's signature.
     pub signature: SignatureCheck,
     /// Whether it was there before.
@@ -95,6 +97,7 @@ impl InstalledJulia {
             version: record.version.clone(),
             triplet,
             sha256: Some(record.sha256),
+            source: Some(record.source.clone()),
             signature: record.signature.clone(),
             reused,
             lease: entry.into_lease(),
@@ -390,6 +393,7 @@ impl Acquirer {
             version: Some(choice.version.clone()),
             triplet: choice.file.triplet,
             sha256: None,
+            source: None,
             signature: SignatureCheck::NotChecked {
                 reason: "it was found in the runner's tool cache".to_owned(),
             },

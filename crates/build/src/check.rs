@@ -226,6 +226,7 @@ pub async fn check(
         loaded,
         residuals: Vec::new(),
         latency: measured.latency(),
+        first_call_without_image_s: None,
     })
 }
 
