@@ -81,6 +81,9 @@ pub(crate) enum CliError {
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
+    /// There is no place for temporary files.
+    #[error("could not make a temporary folder")]
+    Temporary(#[source] std::io::Error),
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -92,6 +95,7 @@ impl Explain for CliError {
             Self::Unreadable { source, .. } => {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
+            Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
             Self::OtherJulia { .. } => Class::Julia,
             _ => Class::Usage,
         }
@@ -129,7 +133,9 @@ impl Explain for CliError {
             Self::NoToolCache => {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
             }
-            Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
+            Self::Unreadable { .. } | Self::OtherJulia { .. } | Self::Temporary(_) => {
+                return Vec::new();
+            }
         }]
     }
 }

@@ -9,6 +9,7 @@ mod failure;
 mod pipeline;
 mod progress;
 mod project;
+mod prompt;
 mod session;
 mod terminal;
 
