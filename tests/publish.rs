@@ -426,6 +426,30 @@ fn the_example_travels_over_both_hosts() {
     );
     in_a_clean_home(&scratch, "two", &["install", "remove", "insurance"], None).succeeds();
     assert!(!launcher.exists());
+
+    // An attestation that is there has to be good.
+    let strict = [
+        "install",
+        "octo/images",
+        "--julia",
+        &julia,
+        "--require-attestation",
+    ];
+    let said = in_a_clean_home(&scratch, "three", &strict, Some(github.api_url())).fails(7);
+    assert!(
+        said.contains("the host keeps no attestation of it"),
+        "{said}"
+    );
+    let name = "insurance-julia1.5.3-x86_64-linux-gnu.tar.gz";
+    let release = &github.releases()[0];
+    let archive = release.assets.iter().find(|asset| asset.name == name);
+    let digest = archive.unwrap().digest.clone().unwrap();
+    github.put_attestation(digest.trim_start_matches("sha256:"), "{}");
+    let said = in_a_clean_home(&scratch, "three", &strict[..4], Some(github.api_url())).fails(7);
+    assert!(
+        said.contains(&format!("no attestation of `{name}` is good")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -467,7 +491,7 @@ fn what_is_missing_is_said_with_the_remedy() {
     assert!(said.contains("no image in [PROJECT]/dist"), "{said}");
     let said = scratch.sysforge(&["install", "./nothing"]).fails(7);
     assert!(
-        said.contains("there is no release of Sysforge images at ./nothing"),
+        said.contains("there is no release of Sysforge images at [PROJECT]/nothing"),
         "{said}"
     );
 }

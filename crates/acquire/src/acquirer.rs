@@ -244,7 +244,13 @@ impl Acquirer {
         let location = self.mirror.locate(&nightly.url);
         let state = match &location {
             Location::File(path) => {
-                let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+                let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+                    std::io::ErrorKind::NotFound => Error::NoSuchJulia {
+                        request: "nightly".to_owned(),
+                        hint: format!("the mirror has no {location}"),
+                    },
+                    _ => Error::io("read", path)(source),
+                })?;
                 format!("{:?} {}", metadata.modified().ok(), metadata.len())
             }
             Location::Web(url) => {

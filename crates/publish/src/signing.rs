@@ -88,12 +88,23 @@ impl Signer {
             path: path.to_owned(),
             source,
         })?;
-        let sealed = minisign::SecretKeyBox::from_string(&text).map_err(unusable)?;
-        let opened = match password {
-            Some(password) => sealed.into_secret_key(Some(password.reveal().to_owned())),
-            None => sealed.into_unencrypted_secret_key(),
+        let line = text.trim().lines().last().unwrap_or_default().trim();
+        let bytes = match BASE64.decode(line) {
+            // Open already. Its check sum is empty if `minisign` made it, which the library does
+            // not take; that both halves fit is checked below in any case.
+            Ok(bytes) if bytes.get(2..4) == Some(&[0, 0]) => bytes,
+            _ => {
+                let password = password.map(|password| password.reveal().to_owned());
+                minisign::SecretKeyBox::from_string(&text)
+                    .and_then(|sealed| match password {
+                        Some(password) => sealed.into_secret_key(Some(password)),
+                        // Without one the library would ask for it on the terminal.
+                        None => sealed.into_unencrypted_secret_key(),
+                    })
+                    .map_err(unusable)?
+                    .to_bytes()
+            }
         };
-        let bytes = opened.map_err(unusable)?.to_bytes();
         Self::of_bytes(&bytes).ok_or_else(|| SigningError::SecretKey {
             path: path.to_owned(),
             why: "it is no Ed25519 key".to_owned(),
@@ -333,6 +344,19 @@ pub(crate) mod tests {
             let error = Signer::read(&path, wrong).unwrap_err();
             assert!(matches!(error, SigningError::SecretKey { .. }), "{error}");
         }
+        // As `minisign -G -W` writes it: without a check sum.
+        let bytes = [
+            &b"Ed\0\0B2"[..],
+            &[0; 48],
+            &[4; 8],
+            &[4; 32],
+            signer(4).key.verifying_key().as_bytes(),
+            &[0; 32],
+        ];
+        let text = BASE64.encode(bytes.concat());
+        std::fs::write(&path, format!("untrusted comment: x\n{text}\n")).unwrap();
+        let read = Signer::read(&path, None).unwrap();
+        assert_eq!(read.public(), signer(4).public());
         std::fs::write(&path, "rubbish").unwrap();
         assert!(Signer::read(&path, None).is_err());
     }

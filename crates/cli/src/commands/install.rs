@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
         }
         (None, Some(source)) => {
             let wish = Wish {
-                source: Source::parse(source, is_site)?,
+                source: from_anywhere(Source::parse(source, is_site)?),
                 name: args.name.as_deref(),
                 julia: None,
                 keys: keys(&args.verify_key)?,
@@ -73,6 +73,25 @@ struct Wish<'a> {
     attested: bool,
     /// Whether a Julia is fetched without asking.
     yes: bool,
+}
+
+/// A folder by its whole path: an upgrade may be asked for in another one.
+fn from_anywhere(source: Source) -> Source {
+    match source {
+        Source::Folder { path, tag } => Source::Folder {
+            path: absolute(&path),
+            tag,
+        },
+        source => source,
+    }
+}
+
+/// Whether this is github.com; or this machine, so that what is tested is what users get.
+fn keeps_attestations(web: &url::Url) -> bool {
+    matches!(
+        web.host_str(),
+        Some("github.com" | "127.0.0.1" | "localhost")
+    )
 }
 
 /// Reads keys, and files that hold one.
@@ -144,7 +163,7 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
 async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Installed, Failure> {
     let github = access(session, "owner/name")?;
     let reach = Reach {
-        attestations: github.web.host_str() == Some("github.com"),
+        attestations: keeps_attestations(&github.web),
         github,
         timing: Timing::default(),
     };

@@ -80,13 +80,14 @@ fn sh_launcher(image: &Installed) -> String {
     )
 }
 
-// Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop.
+// Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop. Without `call`
+// the quotes around the path would go, and the parenthesis of `Program Files (x86)` end the loop.
 fn cmd_launcher(image: &Installed) -> String {
     let (julia, version) = (literal(&image.julia), &image.built_for.version);
     format!(
         "@echo off\r\n\
          rem Julia {version} with the image {id}; written by `sysforge install`.\r\n\
-         for /f \"tokens=3\" %%v in ('\"\"{julia}\" --version\"') do \
+         for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
          if \"%%v\"==\"{version}\" goto run\r\n\
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
          exit /b 1\r\n\
@@ -180,7 +181,7 @@ mod tests {
         insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
         @echo off
         rem Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
-        for /f "tokens=3" %%v in ('""C:\Program Files\Julia\bin\julia.exe" --version"') do if "%%v"=="1.12.7" goto run
+        for /f "tokens=3" %%v in ('call "C:\Program Files\Julia\bin\julia.exe" --version') do if "%%v"=="1.12.7" goto run
         echo "C:\Program Files\Julia\bin\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
         exit /b 1
         :run
