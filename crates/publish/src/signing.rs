@@ -345,18 +345,19 @@ pub(crate) mod tests {
             assert!(matches!(error, SigningError::SecretKey { .. }), "{error}");
         }
         // As `minisign -G -W` writes it: without a check sum.
+        let other = self::signer(4);
         let bytes = [
             &b"Ed\0\0B2"[..],
             &[0; 48],
             &[4; 8],
             &[4; 32],
-            signer(4).key.verifying_key().as_bytes(),
+            &other.key.verifying_key().to_bytes(),
             &[0; 32],
         ];
         let text = BASE64.encode(bytes.concat());
         std::fs::write(&path, format!("untrusted comment: x\n{text}\n")).unwrap();
         let read = Signer::read(&path, None).unwrap();
-        assert_eq!(read.public(), signer(4).public());
+        assert_eq!(read.public(), other.public());
         std::fs::write(&path, "rubbish").unwrap();
         assert!(Signer::read(&path, None).is_err());
     }
