@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use support::{Ran, Scratch, julia};
+use support::{Ran, Scratch, copy, julia};
 
 /// The example, copied and built.
 struct Built {
@@ -49,20 +49,6 @@ impl Built {
 
     fn sysforge(&self, args: &[&str]) -> Ran {
         self.scratch.sysforge(args)
-    }
-}
-
-/// What is in version control of the example: no build results.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        match source.is_dir() {
-            true if name == "dist" || name.starts_with('.') => {}
-            true => copy(&source, &target),
-            false => std::fs::copy(&source, &target).map(drop).unwrap(),
-        }
     }
 }
 

@@ -246,6 +246,26 @@ fn a_full_disk_below_the_store() {
     assert!(error.contains("hint: "), "{error}");
 }
 
+#[test]
+fn a_full_disk_below_the_object() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    let Some(small) = SmallDisk::new(&scratch.path("small"), "20m") else {
+        return;
+    };
+    let folder = small.0.to_string_lossy().into_owned();
+    let error = scratch
+        .sysforge(&["build", "--build-dir", &folder])
+        .fails(8);
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(error.contains("--build-dir DIR"), "{error}");
+    assert!(scratch.dist().is_empty());
+    let left = small.0.join("Tiny-julia1.5.3-x86_64-linux-gnu");
+    for name in ["image-o.a", "partial-o.a", "emit.json"] {
+        assert!(!left.join(name).exists(), "{name}");
+    }
+}
+
 /// A tmpfs of this size, for those who may mount one (CI runs as root).
 struct SmallDisk(std::path::PathBuf);
 
