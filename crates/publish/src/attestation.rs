@@ -104,10 +104,6 @@ fn releases_of(bundle: &Bundle, repository: &str) -> bool {
     })
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "map_err hands errors over by value"
-)]
 fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
