@@ -9,13 +9,17 @@ use sysforge_plan::Step;
 use super::Surroundings;
 use super::error::InstallError;
 use super::kept::Installed;
+use super::load::depot;
 use crate::local::{self, at};
 
 /// The command that starts Julia with the image.
 #[must_use]
 pub fn command(image: &Installed) -> String {
+    let depot = depot(image.folder())
+        .map(|depot| format!("JULIA_DEPOT_PATH={} ", quoted(&depot)))
+        .unwrap_or_default();
     format!(
-        "{} --sysimage={}",
+        "{depot}{} --sysimage={}",
         quoted(&image.julia.to_string_lossy()),
         quoted(&image.image.to_string_lossy())
     )
@@ -24,8 +28,11 @@ pub fn command(image: &Installed) -> String {
 /// Lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
 #[must_use]
 pub fn environment(image: &Installed) -> String {
+    let depot = depot(image.folder())
+        .map(|depot| format!("JULIA_DEPOT_PATH={depot}\n"))
+        .unwrap_or_default();
     format!(
-        "SYSFORGE_JULIA={}\nSYSFORGE_IMAGE={}\n",
+        "SYSFORGE_JULIA={}\nSYSFORGE_IMAGE={}\n{depot}",
         image.julia.display(),
         image.image.display()
     )
@@ -74,9 +81,16 @@ fn sh_launcher(image: &Installed) -> String {
          'julia version {version}') ;;\n\
          *) echo \"{julia} is no longer Julia {version}: install the image again\" >&2; exit 1 ;;\n\
          esac\n\
-         exec {julia} --sysimage={path} \"$@\"\n",
+         {depot}exec {julia} --sysimage={path} \"$@\"\n",
         id = image.build_id,
         path = quoted(&image.image.to_string_lossy()),
+        depot = depot(image.folder())
+            .map(|depot| {
+                // What the user has set comes first.
+                let depot = quoted(&depot);
+                format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\"{depot}\n")
+            })
+            .unwrap_or_default(),
     )
 }
 
@@ -92,9 +106,16 @@ fn cmd_launcher(image: &Installed) -> String {
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
          exit /b 1\r\n\
          :run\r\n\
+         {depot}\
          \"{julia}\" \"--sysimage={path}\" %*\r\n",
         id = image.build_id,
         path = literal(&image.image),
+        depot = depot(image.folder())
+            .map(|depot| {
+                let depot = depot.replace('%', "%%");
+                format!("set \"JULIA_DEPOT_PATH=%JULIA_DEPOT_PATH%{depot}\"\r\n")
+            })
+            .unwrap_or_default(),
     )
 }
 
@@ -214,6 +235,23 @@ mod tests {
         assert_eq!(
             command(&image),
             "/opt/julia/bin/julia --sysimage='/store/a b.so'"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn artifacts_that_came_along_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("artifacts")).unwrap();
+        let image = installed("/opt/julia", &dir.path().join("a.so").to_string_lossy());
+        let folder = dir.path().display();
+        assert!(environment(&image).ends_with(&format!("JULIA_DEPOT_PATH=:{folder}\n")));
+        assert!(command(&image).starts_with(&format!("JULIA_DEPOT_PATH=:{folder} ")));
+        let set = format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\":{folder}\n");
+        assert!(
+            sh_launcher(&image).contains(&set),
+            "{}",
+            sh_launcher(&image)
         );
     }
 }

@@ -12,7 +12,7 @@ use super::error::InstallError;
 use super::place::Place;
 use super::source::Source;
 use super::verify;
-use crate::archive::{self, RECEIPT};
+use crate::archive;
 use crate::local::{self, Lock, at};
 use crate::signing::PublicKey;
 
@@ -231,8 +231,7 @@ impl Images {
                 .prefix(".new-")
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
-            let wanted = [image.receipt.image.name.as_str(), RECEIPT];
-            archive::unpack_as(&archive, &image.archive.name, &wanted, folder.path())?;
+            archive::unpack_as(&archive, &image.archive.name, folder.path())?;
             write_note(folder.path(), &note)?;
             Ok::<_, InstallError>((folder, note))
         });
