@@ -263,3 +263,25 @@ fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
         "{targets}"
     );
 }
+
+#[test]
+fn an_image_for_a_better_cpu_is_refused_in_words() {
+    let built = Built::get();
+    let mut image = std::fs::read(built.image()).unwrap();
+    // Julia's table of targets: behind the features that are needed and those that are not, eleven
+    // words each, the name. All features there are, no CPU has.
+    let name = b"\x07\0\0\0generic\0\0\0\0";
+    let at = image.windows(name.len()).position(|w| w == name).unwrap();
+    image[at - 88..at - 44].fill(0xff);
+    let path = built.scratch.path("better.so");
+    std::fs::write(&path, image).unwrap();
+    let error = built.sysforge(&["check", path.to_str().unwrap()]).fails(6);
+    std::fs::remove_file(path).unwrap();
+    assert!(
+        error.contains(
+            "error: the image was made for a CPU that has more than this one: it holds generic"
+        ),
+        "{error}"
+    );
+    assert!(error.contains("hint: check it on a machine"), "{error}");
+}
