@@ -6,11 +6,12 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::{Ran, Scratch, julia};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
+use sysforge_testkit::server::Server;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -53,40 +54,328 @@ fn workload(scratch: &Scratch, launcher: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A user account that this test made, with a home that nobody ever used.
+struct Account {
+    name: String,
+    home: PathBuf,
+}
+
+impl Account {
+    /// `None` where this user may make none.
+    fn new() -> Option<Self> {
+        let root = Command::new("id").arg("-u").output().ok()?.stdout == b"0\n";
+        let name = format!("sysforge{}", std::process::id());
+        let home = std::env::temp_dir().join(format!("home-of-{name}"));
+        let made = root
+            && Command::new("useradd")
+                .args(["--create-home", "--home-dir"])
+                .arg(&home)
+                .arg(&name)
+                .stderr(std::process::Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success());
+        made.then_some(Self { name, home })
+    }
+
+    /// Runs a program as this user, with nothing of this one's settings.
+    fn run(&self, program: &Path, args: &[&str], folder: &Path) -> (bool, String, String) {
+        let output = Command::new("runuser")
+            .args(["-u", &self.name, "--", "env", "-i", "PATH=/usr/bin:/bin"])
+            .arg(format!("HOME={}", self.home.display()))
+            .arg(format!("SYSFORGE_MIRROR={}", support::mirror().display()))
+            .arg(program)
+            .args(args)
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let removed = Command::new("userdel")
+            .args(["--remove", &self.name])
+            .output();
+        if let Err(error) = removed {
+            eprintln!("the account {} stays: {error}", self.name);
+        }
+    }
+}
+
+/// In an account that has no Julia, no store and no settings: the image is installed from a
+/// folder with the Julia that it needs, and the workload runs.
+fn in_a_clean_account(example: &Path, site: &Path, printed: &str) {
+    let Some(account) = Account::new() else {
+        eprintln!("no clean account: this user may make none, so only a clean home was tried");
+        return;
+    };
+    let place = &account.home;
+    let binary = place.join("sysforge");
+    std::fs::copy(env!("CARGO_BIN_EXE_sysforge"), &binary).unwrap();
+    copy(site, &place.join("site"));
+    copy(example, &place.join("project"));
+    for path in ["site", "project"] {
+        let owned = Command::new("chown")
+            .args(["-R", &account.name])
+            .arg(place.join(path))
+            .status();
+        assert!(owned.unwrap().success());
+    }
+    let (done, _, said) = account.run(&binary, &["install", "./site"], place);
+    assert!(!done && said.contains("add `--yes` to get it"), "{said}");
+    let install = ["install", "./site", "--yes", "--launcher", "bin/insurance"];
+    let (done, _, said) = account.run(&binary, &install, place);
+    assert!(done, "{said}");
+    let launcher = place.join("bin/insurance");
+    let arguments = ["--startup-file=no", "--project=.", "workload.jl"];
+    let (done, ran, said) = account.run(&launcher, &arguments, &place.join("project"));
+    assert!(done, "{said}");
+    assert_eq!(ran, printed);
+}
+
+/// Julia's own package manager gets the image by its `Artifacts.toml`, and finds it to be what
+/// its tree hash says.
+fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
+    let script = "using Pkg.Artifacts
+        toml = ARGS[1]
+        folder = ensure_artifact_installed(\"insurance\", toml)
+        hash = artifact_hash(\"insurance\", toml)
+        @assert artifact_exists(hash) && verify_artifact(hash)
+        println(first(filter(endswith(\".so\"), readdir(folder; join=true))))";
+    let run = |toml: &Path| {
+        Command::new(julia.join("bin/julia"))
+            .args(["--startup-file=no", "-e", script])
+            .arg(toml)
+            .env("HOME", scratch.path("home"))
+            .env("JULIA_DEPOT_PATH", scratch.path("depot"))
+            .output()
+            .unwrap()
+    };
+    let toml = site.join("v1.0.0/Artifacts.toml");
+    // A wrong tree hash is noticed, so that the right one means something.
+    let text = std::fs::read_to_string(&toml).unwrap();
+    let hash = text.split("git-tree-sha1 = \"").nth(1).unwrap();
+    let wrong = scratch.path("wrong/Artifacts.toml");
+    scratch.file(
+        "wrong/Artifacts.toml",
+        &text.replace(&hash[..40], &"0".repeat(40)),
+    );
+    assert!(!run(&wrong).status.success());
+    let output = run(&toml);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    let image = String::from_utf8(output.stdout).unwrap();
+    let loaded = Command::new(julia.join("bin/julia"))
+        .args(["--startup-file=no", "-J", image.trim(), "-e", "print(1)"])
+        .output()
+        .unwrap();
+    assert_eq!(loaded.stdout, b"1");
+}
+
+/// The build again with an image of other bytes: an ELF file bears one more at its end.
+fn another_dist(scratch: &Scratch) -> PathBuf {
+    let id = "insurance-julia1.5.3-x86_64-linux-gnu";
+    let (work, dist) = (scratch.path("work"), scratch.path("next"));
+    std::fs::create_dir_all(&work).unwrap();
+    std::fs::create_dir_all(&dist).unwrap();
+    let tar = |arguments: &[&str], archive: &Path| {
+        let run = Command::new("tar")
+            .arg(arguments[0])
+            .arg(archive)
+            .arg("-C")
+            .arg(&work)
+            .args(&arguments[1..])
+            .status();
+        assert!(run.unwrap().success());
+    };
+    tar(&["-xzf"], &scratch.path(&format!("dist/{id}.tar.gz")));
+    let image = work.join(format!("{id}.so"));
+    let mut bytes = std::fs::read(&image).unwrap();
+    bytes.push(0);
+    std::fs::write(&image, &bytes).unwrap();
+    let sum = Command::new("sha256sum")
+        .arg(&image)
+        .output()
+        .unwrap()
+        .stdout;
+    let text = std::fs::read_to_string(work.join("receipt.json")).unwrap();
+    let mut receipt: serde_json::Value = serde_json::from_str(&text).unwrap();
+    receipt["image"]["size"] = bytes.len().into();
+    receipt["image"]["sha256"] = std::str::from_utf8(&sum[..64]).unwrap().into();
+    let text = receipt.to_string();
+    std::fs::write(work.join("receipt.json"), &text).unwrap();
+    std::fs::write(dist.join(format!("{id}.receipt.json")), &text).unwrap();
+    tar(
+        &["-czf", &format!("{id}.so"), "receipt.json"],
+        &dist.join(format!("{id}.tar.gz")),
+    );
+    dist
+}
+
+/// A juliaup: the real one where JULIAUP names it; else a mock, which keeps what it is told in
+/// the form of juliaup's own configuration.
+fn juliaup(scratch: &Scratch) -> PathBuf {
+    let folder = scratch.path("juliaup-bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("juliaup");
+    if let Some(real) = std::env::var_os("JULIAUP") {
+        std::os::unix::fs::symlink(real, &program).unwrap();
+        return folder;
+    }
+    let mock = "#!/bin/sh\n# mock\n\
+        [ \"$1 $4\" = 'link --' ] && [ $# = 5 ] || exit 1\n\
+        mkdir -p \"$JULIAUP_DEPOT_PATH/juliaup\"\n\
+        printf '{\"InstalledChannels\": {\"%s\": {\"Command\": \"%s\", \"Args\": [\"%s\"]}}}' \\\n\
+        \"$2\" \"$3\" \"$5\" >\"$JULIAUP_DEPOT_PATH/juliaup/juliaup.json\"\n";
+    std::fs::write(&program, mock).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    folder
+}
+
+/// `--juliaup` and `--env`, with an image that is installed already.
+fn activated_otherwise(scratch: &Scratch, home: &str, site: &str, julia: &str) {
+    let path = std::env::var("PATH").unwrap();
+    let folder = juliaup(scratch);
+    let with = |args: &[&str]| {
+        let mut command = scratch.command(args);
+        let home = scratch.path(home);
+        command
+            .current_dir(&home)
+            .env("HOME", &home)
+            .env("JULIAUP_DEPOT_PATH", &home)
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env_remove("SYSFORGE_STORE");
+        scratch.run(command).succeeds()
+    };
+    let install = ["install", site, "--julia", julia];
+    let linked = with(&[&install[..], &["--juliaup", "insurance"]].concat());
+    assert_eq!(linked.stdout, "julia +insurance\n");
+    let config = std::fs::read(scratch.path(home).join("juliaup/juliaup.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let channel = &config["InstalledChannels"]["insurance"];
+    assert_eq!(channel["Command"], format!("{julia}/bin/julia"));
+    let argument = channel["Args"][0].as_str().unwrap();
+    let image = argument.strip_prefix("--sysimage=").unwrap();
+    assert!(Path::new(image).is_file(), "{image}");
+
+    let printed = with(&[&install[..], &["--env"]].concat()).stdout;
+    let expected = format!("SYSFORGE_JULIA={julia}/bin/julia\nSYSFORGE_IMAGE={image}\n");
+    assert_eq!(printed, expected);
+}
+
 #[test]
 fn the_example_travels_over_both_hosts() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
     let scratch = Scratch::empty();
     copy(&example, &scratch.path("."));
-    scratch.sysforge(&["build"]).succeeds();
-    let julia = julia().to_string_lossy().into_owned();
+    match std::env::var_os("SYSFORGE_TEST_DIST") {
+        // A dist directory of the example that was built before.
+        Some(dist) => copy(Path::new(&dist), &scratch.path("dist")),
+        None => drop(scratch.sysforge(&["build"]).succeeds()),
+    }
+    let prefix = julia().to_path_buf();
+    let julia = prefix.to_string_lossy().into_owned();
 
+    // Signed, to a folder that a web server serves.
+    let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let secret = pair.sk.to_box(None).unwrap().to_string();
+    scratch.file("maker.key", &secret);
+    let key = pair.pk.to_base64();
     let site = scratch.path("site");
+    std::fs::create_dir(&site).unwrap();
+    let server = Server::start(&site);
     let to = format!("dir:{}", site.display());
-    let publish = ["publish", "--to", &to, "--tag", "v1.0.0"];
-    scratch.sysforge(&publish).succeeds();
+    let url = server.url();
+    let publish = [
+        "publish",
+        "--to",
+        &to,
+        "--tag",
+        "v1.0.0",
+        "--base-url",
+        &url,
+        "--sign-key",
+        "maker.key",
+        "--julia",
+        &julia,
+    ];
+    let published = scratch.sysforge(&publish).succeeds();
+    assert!(
+        published.stderr.contains("came back and loads"),
+        "{}",
+        published.stderr
+    );
     let again = scratch.sysforge(&publish).succeeds();
     assert!(
         again.stdout.contains("is public already"),
         "{}",
         again.stdout
     );
+    by_the_package_manager(&scratch, &prefix, &site);
 
-    let site = site.to_string_lossy().into_owned();
+    let here = site.to_string_lossy().into_owned();
     let install = [
         "install",
-        &site,
+        &here,
         "--julia",
         &julia,
+        "--verify-key",
+        &key,
         "--launcher",
         "bin/insurance",
     ];
     in_a_clean_home(&scratch, "one", &install, None).succeeds();
-    let printed = workload(&scratch, &scratch.path("one/bin/insurance"));
+    let launcher = scratch.path("one/bin/insurance");
+    let printed = workload(&scratch, &launcher);
     assert!(
         printed.contains("CLAY") || printed.lines().count() > 5,
         "{printed}"
     );
+    activated_otherwise(&scratch, "one", &url, &julia);
+    in_a_clean_account(&example, &site, &printed);
+
+    // The next release: only one that the same maker signed takes the place of the old one.
+    let upgrade = ["install", "upgrade"];
+    let said = in_a_clean_home(&scratch, "one", &upgrade, None).succeeds();
+    assert!(
+        said.stderr.contains("v1.0.0 is the newest"),
+        "{}",
+        said.stderr
+    );
+    let next = ["publish", "--to", &to, "--tag", "v1.1.0", "--no-recheck"];
+    scratch.sysforge(&next).succeeds();
+    let said = in_a_clean_home(&scratch, "one", &upgrade, None).fails(7);
+    assert!(
+        said.contains("`sysforge-release.json` is not signed"),
+        "{said}"
+    );
+    let next = another_dist(&scratch);
+    let next = next.to_str().unwrap();
+    let publish = [
+        "publish",
+        "--to",
+        &to,
+        "--tag",
+        "v1.2.0",
+        "--dist",
+        next,
+        "--sign-key",
+        "maker.key",
+        "--no-recheck",
+    ];
+    scratch.sysforge(&publish).succeeds();
+    let said = in_a_clean_home(&scratch, "one", &upgrade, None).succeeds();
+    assert!(said.stderr.contains("v1.0.0 → v1.2.0"), "{}", said.stderr);
+    assert_eq!(workload(&scratch, &launcher), printed);
+    let listed = in_a_clean_home(&scratch, "one", &["install", "list"], None).succeeds();
+    assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -99,17 +388,17 @@ fn the_example_travels_over_both_hosts() {
         Rule::once(Op::Upload, Fault::Reset(1_000_000)),
         Rule::once(Op::Download, Fault::Reset(1_000_000)).after(2),
     ]);
-    let mut command =
-        scratch.command(&["publish", "--repository", "octo/images", "--tag", "v1.0.0"]);
-    command
-        .env("GITHUB_API_URL", github.api_url())
-        .env("GITHUB_TOKEN", "writer");
-    let published = scratch.run(command).succeeds();
-    assert!(
-        published.stdout.contains("published v1.0.0 at http"),
-        "{}",
-        published.stdout
-    );
+    let to_github = |tag: &str| {
+        let mut command =
+            scratch.command(&["publish", "--repository", "octo/images", "--tag", tag]);
+        command
+            .env("GITHUB_API_URL", github.api_url())
+            .env("GITHUB_TOKEN", "writer");
+        let published = scratch.run(command).succeeds();
+        let expected = format!("published {tag} at http");
+        assert!(published.stdout.contains(&expected), "{}", published.stdout);
+    };
+    to_github("v1.0.0");
     assert!(!github.releases()[0].draft);
 
     let install = [
@@ -121,10 +410,8 @@ fn the_example_travels_over_both_hosts() {
         "bin/insurance",
     ];
     in_a_clean_home(&scratch, "two", &install, Some(github.api_url())).succeeds();
-    assert_eq!(
-        workload(&scratch, &scratch.path("two/bin/insurance")),
-        printed
-    );
+    let launcher = scratch.path("two/bin/insurance");
+    assert_eq!(workload(&scratch, &launcher), printed);
 
     let listed = in_a_clean_home(&scratch, "two", &["install", "list"], None).succeeds();
     assert!(
@@ -133,7 +420,31 @@ fn the_example_travels_over_both_hosts() {
         listed.stdout
     );
     in_a_clean_home(&scratch, "two", &["install", "remove", "insurance"], None).succeeds();
-    assert!(!scratch.path("two/bin/insurance").exists());
+    assert!(!launcher.exists());
+
+    // An attestation that is there has to be good.
+    let strict = [
+        "install",
+        "octo/images",
+        "--julia",
+        &julia,
+        "--require-attestation",
+    ];
+    let said = in_a_clean_home(&scratch, "three", &strict, Some(github.api_url())).fails(7);
+    assert!(
+        said.contains("the host keeps no attestation of it"),
+        "{said}"
+    );
+    let name = "insurance-julia1.5.3-x86_64-linux-gnu.tar.gz";
+    let release = &github.releases()[0];
+    let archive = release.assets.iter().find(|asset| asset.name == name);
+    let digest = archive.unwrap().digest.clone().unwrap();
+    github.put_attestation(digest.trim_start_matches("sha256:"), "{}");
+    let said = in_a_clean_home(&scratch, "three", &strict[..4], Some(github.api_url())).fails(7);
+    assert!(
+        said.contains(&format!("no attestation of `{name}` is good")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -175,7 +486,7 @@ fn what_is_missing_is_said_with_the_remedy() {
     assert!(said.contains("no image in [PROJECT]/dist"), "{said}");
     let said = scratch.sysforge(&["install", "./nothing"]).fails(7);
     assert!(
-        said.contains("there is no release of Sysforge images at ./nothing"),
+        said.contains("there is no release of Sysforge images at [PROJECT]/nothing"),
         "{said}"
     );
 }

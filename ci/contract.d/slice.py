@@ -8,7 +8,11 @@ The whole description takes a mock server many seconds to read; the slice takes 
 import json
 import sys
 
-WANTED = ("/repos/{owner}/{repo}", "/repos/{owner}/{repo}/releases")
+WANTED = (
+    "/repos/{owner}/{repo}",
+    "/repos/{owner}/{repo}/releases",
+    "/repos/{owner}/{repo}/attestations/{subject_digest}",
+)
 
 
 def references(node):
@@ -37,7 +41,7 @@ def main():
     paths = {
         path: operations
         for path, operations in whole["paths"].items()
-        if path == WANTED[0] or path.startswith(WANTED[1])
+        if path in WANTED or path.startswith(WANTED[1])
     }
     # Of the repository itself only its reading is used.
     paths[WANTED[0]] = {"get": paths[WANTED[0]]["get"]}

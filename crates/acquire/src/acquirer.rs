@@ -51,6 +51,8 @@ pub struct InstalledJulia {
     pub triplet: Triplet,
     /// The digest of the archive that it came from.
     pub sha256: Option<Sha256>,
+    /// The address of that archive, without credentials.
+    pub source: Option<String>,
     /// What was found out about the archive's signature.
     pub signature: SignatureCheck,
     /// Whether it was there before.
@@ -95,6 +97,7 @@ impl InstalledJulia {
             version: record.version.clone(),
             triplet,
             sha256: Some(record.sha256),
+            source: Some(record.source.clone()),
             signature: record.signature.clone(),
             reused,
             lease: entry.into_lease(),
@@ -241,7 +244,13 @@ impl Acquirer {
         let location = self.mirror.locate(&nightly.url);
         let state = match &location {
             Location::File(path) => {
-                let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+                let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+                    std::io::ErrorKind::NotFound => Error::NoSuchJulia {
+                        request: "nightly".to_owned(),
+                        hint: format!("the mirror has no {location}"),
+                    },
+                    _ => Error::io("read", path)(source),
+                })?;
                 format!("{:?} {}", metadata.modified().ok(), metadata.len())
             }
             Location::Web(url) => {
@@ -390,6 +399,7 @@ impl Acquirer {
             version: Some(choice.version.clone()),
             triplet: choice.file.triplet,
             sha256: None,
+            source: None,
             signature: SignatureCheck::NotChecked {
                 reason: "it was found in the runner's tool cache".to_owned(),
             },

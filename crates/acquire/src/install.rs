@@ -202,7 +202,12 @@ async fn from_web(
     lock: EntryLock,
     task: Task,
 ) -> (Attempt, bool) {
-    let partial = store.partial(&partial_key(wanted));
+    let mut key = partial_key(wanted);
+    if !lock.is_real() {
+        // Nothing keeps other processes from downloading the same: each has a file of its own.
+        key = format!("{key}-{}", std::process::id());
+    }
+    let partial = store.partial(&key);
     let name = wanted.location.to_string();
     let (offset, validator) = partial.resume(&name);
     let size = wanted.expected.and_then(|expected| expected.size);
@@ -319,7 +324,7 @@ fn line_now(
         if cancel.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        store.commit(&wanted.id, tree)?;
+        store.commit(&wanted.id, &lock, tree)?;
         Ok(unpacked.size)
     })();
     match made {

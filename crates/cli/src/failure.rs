@@ -97,6 +97,9 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no place for temporary files.
+    #[error("could not make a temporary folder")]
+    Temporary(#[source] std::io::Error),
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -111,6 +114,7 @@ impl Explain for CliError {
             Self::Unwritable { source, .. } => {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
+            Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
             Self::OtherJulia { .. } => Class::Julia,
             _ => Class::Usage,
         }
@@ -159,7 +163,9 @@ impl Explain for CliError {
                     .into_iter()
                     .collect();
             }
-            Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
+            Self::Unreadable { .. } | Self::OtherJulia { .. } | Self::Temporary(_) => {
+                return Vec::new();
+            }
         }]
     }
 }

@@ -10,6 +10,7 @@ mod forge;
 mod pipeline;
 mod progress;
 mod project;
+mod prompt;
 #[cfg(test)]
 mod reference;
 mod session;

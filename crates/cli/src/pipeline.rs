@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, Stage};
 use sysforge_build::probe;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::{JuliaFacts, Os, Plan, Request, Triplet};
 
 use crate::args::Driving;
@@ -20,6 +22,15 @@ use crate::session::{Session, absolute};
 pub(crate) struct Planned {
     pub(crate) files: ProjectFiles,
     pub(crate) plan: Plan,
+    nightlies: Vec<HeldNightly>,
+}
+
+/// A nightly build that was fetched to make the plan. It stays in the store, where no catalogue
+/// would find it again, for as long as the plan is carried out.
+struct HeldNightly {
+    executable: PathBuf,
+    origin: JuliaOrigin,
+    _lease: Lease,
 }
 
 impl Planned {
@@ -44,6 +55,13 @@ impl Planned {
         Ok(basis)
     }
 
+    /// Where a Julia that no catalogue names came from.
+    pub(crate) fn origin(&self, executable: &Path) -> JuliaOrigin {
+        let mut nightlies = self.nightlies.iter();
+        let nightly = nightlies.find(|held| held.executable == executable);
+        nightly.map_or(JuliaOrigin::Given, |held| held.origin.clone())
+    }
+
     /// Where archives go: where it was said, or `dist` in the project.
     pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
         given.map_or_else(|| self.files.folder.join("dist"), absolute)
@@ -58,39 +76,34 @@ pub(crate) async fn plan(session: &Session, select: &[String]) -> Result<Planned
     let mut files = read(None)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;
+    let mut nightlies = Vec::new();
     for request in files.inputs.requests()? {
-        julias.push(answer(session, &request, &mut catalogue).await?);
+        julias.push(answer(session, &request, &mut catalogue, &mut nightlies).await?);
     }
     // Only now is it known whether a manifest for this very Julia comes first.
     if let [only] = julias.as_slice() {
         files = read(Some(only.version()))?;
     }
     let plan = files.inputs.plan(julias)?.select(select)?;
-    Ok(Planned { files, plan })
+    Ok(Planned {
+        files,
+        plan,
+        nightlies,
+    })
 }
 
 async fn answer(
     session: &Session,
     request: &Request,
     catalogue: &mut Option<Catalogue>,
+    nightlies: &mut Vec<HeldNightly>,
 ) -> Result<PlannedJulia, Failure> {
     let given = match request {
         Request::Directory(path) => probe::executable_at(&absolute(path))?,
         Request::System => system_julia(session)?,
-        Request::Nightly => {
-            session
-                .acquirer()?
-                .nightly(None, Session::host()?)
-                .await?
-                .executable
-        }
+        Request::Nightly => nightly(session, None, nightlies).await?,
         Request::NightlyOf(major, minor) => {
-            let branch = Some((*major, *minor));
-            session
-                .acquirer()?
-                .nightly(branch, Session::host()?)
-                .await?
-                .executable
+            nightly(session, Some((*major, *minor)), nightlies).await?
         }
         _ => {
             let catalogue = match catalogue {
@@ -109,6 +122,28 @@ async fn answer(
         executable: given,
         build: facts.build(),
     })
+}
+
+/// Gets the newest nightly build of a branch, and holds it.
+async fn nightly(
+    session: &Session,
+    branch: Option<(u64, u64)>,
+    nightlies: &mut Vec<HeldNightly>,
+) -> Result<PathBuf, Failure> {
+    let julia = session
+        .acquirer()?
+        .nightly(branch, Session::host()?)
+        .await?;
+    let origin = match (julia.source, julia.sha256) {
+        (Some(url), Some(sha256)) => JuliaOrigin::Nightly { url, sha256 },
+        _ => JuliaOrigin::Given,
+    };
+    nightlies.push(HeldNightly {
+        executable: julia.executable.clone(),
+        origin,
+        _lease: julia.lease,
+    });
+    Ok(julia.executable)
 }
 
 /// The `julia` on the search path.

@@ -181,6 +181,53 @@ fn two_and_eight_at_once_download_once() {
     }
 }
 
+/// A library that makes every lock fail as on a network file system without a lock daemon.
+#[cfg(target_os = "linux")]
+fn no_locks(folder: &Path) -> std::path::PathBuf {
+    let (source, library) = (folder.join("nolocks.c"), folder.join("nolocks.so"));
+    let text = "#include <errno.h>\nint flock(int f, int o) { errno = ENOLCK; return -1; }\n";
+    std::fs::write(&source, text).unwrap();
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status();
+    assert!(compiled.unwrap().success());
+    library
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_locks_many_at_once_still_end_with_one_good_entry() {
+    let scene = Scene::new(3_000_000);
+    scene.server.set(|manners| manners.cap = Some(60_000_000));
+    let folder = tempfile::tempdir().unwrap();
+    let library = no_locks(folder.path());
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut install = scene.install();
+            install.env("LD_PRELOAD", &library);
+            install.stdout(Stdio::piped()).stderr(Stdio::piped());
+            install.spawn().unwrap()
+        })
+        .collect();
+    let mut paths: Vec<_> = children
+        .into_iter()
+        .map(|child| ok(&child.wait_with_output().unwrap()))
+        .collect();
+    paths.dedup();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    // Nothing kept them apart: the preloaded library was at work.
+    assert!(scene.server.seen(".tar.gz").len() > 1);
+    scene.assert_one_good_entry();
+    // Who cannot see whether an entry is in use leaves it alone.
+    let mut prune = sysforge(scene.store.path(), "unused");
+    prune
+        .args(["cache", "prune", "--all"])
+        .env("LD_PRELOAD", &library);
+    ok(&prune.output().unwrap());
+    scene.assert_one_good_entry();
+}
+
 #[cfg(unix)]
 #[test]
 fn interrupted_by_a_signal_it_leaves_only_what_can_be_resumed() {

@@ -66,6 +66,13 @@ pub enum JuliaOrigin {
         #[serde(flatten)]
         signature: SignatureCheck,
     },
+    /// A nightly build. Nobody vouches for one with a digest: this is the digest of what came.
+    Nightly {
+        /// The archive's address, without credentials.
+        url: String,
+        /// The archive's digest.
+        sha256: Sha256,
+    },
     /// Given by the user, taken as it was.
     Given,
 }
@@ -153,6 +160,10 @@ pub struct CheckRecord {
     pub rounds: Vec<usize>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
+    /// The first run of the workloads in a fresh process without the image, in seconds; absent
+    /// where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_call_without_image_s: Option<f64>,
     /// What the image needs of a machine besides its Julia.
     #[serde(default)]
     pub portability: Option<Portability>,
@@ -251,5 +262,13 @@ impl CheckRecord {
     pub fn first_over_second(&self) -> Option<f64> {
         self.latency
             .map(|latency| latency.first_call_s / latency.second_call_s.max(1e-9))
+    }
+
+    /// How many times faster the first call is with the image; `None` where either was not
+    /// measured.
+    #[must_use]
+    pub fn first_call_speedup(&self) -> Option<f64> {
+        let with = self.latency?.first_call_s;
+        Some(self.first_call_without_image_s? / with.max(1e-9))
     }
 }

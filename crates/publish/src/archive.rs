@@ -7,7 +7,8 @@ use std::path::Path;
 
 use sha1::Sha1;
 use sha2::Digest;
-use sysforge_plan::Sha256;
+use sysforge_acquire::unpack::{self, Cancel, Limits, Links, TreeWriter};
+use sysforge_plan::{ArchiveFormat, Sha256};
 
 use crate::error::PublishError;
 use crate::local::{self, CHUNK, at};
@@ -41,16 +42,37 @@ impl Packing {
     }
 }
 
-/// A file in an archive.
+/// A file in an archive, or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Bytes.
+    /// Bytes; of a link, those of its target.
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
     blob: [u8; 20],
-    executable: bool,
+    kind: Kind,
 }
+
+/// What git tells apart of what is in a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Program,
+    Link,
+}
+
+impl Kind {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::File => "100644",
+            Self::Program => "100755",
+            Self::Link => "120000",
+        }
+    }
+}
+
+/// The folder for artifacts that the image needs, beside it, as in a depot of Julia's.
+pub const ARTIFACTS: &str = "artifacts";
 
 /// What an archive holds.
 #[derive(Debug)]
@@ -92,8 +114,8 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     let size = std::fs::metadata(path).map_err(at(path))?.len();
     let mut entries = BTreeMap::new();
     let mut receipt = Vec::new();
-    let sha256 = walk(path, name, &mut |name, size, executable, reader| {
-        let entry = read_entry(path, name, size, executable, reader, &mut receipt)?;
+    let sha256 = walk(path, name, &mut |name, size, kind, reader| {
+        let entry = read_entry(path, name, size, kind, reader, &mut receipt)?;
         entries.insert(name.to_owned(), entry);
         Ok(())
     })?;
@@ -107,40 +129,46 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     })
 }
 
-/// Unpacks the files `wanted` of an archive that is called `name` into `folder`.
+/// Unpacks an archive that is called `name` into `folder`, which is empty.
 ///
 /// # Errors
 ///
-/// If the archive cannot be read, or a file cannot be written.
-pub fn unpack_as(
-    path: &Path,
-    name: &str,
-    wanted: &[&str],
-    folder: &Path,
-) -> Result<(), PublishError> {
-    walk(path, name, &mut |name, _, _, reader| {
-        if wanted.contains(&name) {
-            let target = folder.join(name);
-            let mut file = std::fs::File::create(&target).map_err(at(&target))?;
-            std::io::copy(reader, &mut file).map_err(at(&target))?;
-            file.sync_all().map_err(at(&target))?;
-        }
-        Ok(())
-    })?;
+/// If the archive cannot be read or tries to leave the folder, or a file cannot be written.
+pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishError> {
+    let format = match Packing::of(name) {
+        Some(Packing::TarGz) => ArchiveFormat::TarGz,
+        Some(Packing::TarZst) => ArchiveFormat::TarZst,
+        Some(Packing::Zip) => ArchiveFormat::Zip,
+        None => return Err(altered(path, "it is no archive".to_owned())),
+    };
+    let refused = |error: unpack::Error| match error {
+        unpack::Error::Write { path, source } => PublishError::Io { path, source },
+        error => altered(path, error.to_string()),
+    };
+    let file = std::fs::File::open(path).map_err(at(path))?;
+    let packed = file.metadata().map_err(at(path))?.len();
+    let limits = Limits {
+        packed: Some(packed),
+        ..Limits::default()
+    };
+    let links = Links::default();
+    let mut tree = TreeWriter::new(folder.to_owned(), 0, limits, links, Cancel::default());
+    unpack::unpack_file(format, file, &mut tree).map_err(refused)?;
+    tree.finish().map_err(refused)?;
     Ok(())
 }
 
 /// Hands every file of an archive to `each`, and tells the digest of the archive.
 fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishError> {
     let file = std::fs::File::open(path).map_err(at(path))?;
-    let mut add = |name: &str, size, executable, reader: &mut dyn Read| {
-        if !sysforge_plan::release::is_plain_name(name) {
+    let mut add = |name: &str, size, kind, reader: &mut dyn Read| {
+        if !belongs(name) || (kind == Kind::Link && !name.contains('/')) {
             return Err(altered(
                 path,
                 format!("it holds `{name}`, which is no plain file"),
             ));
         }
-        each(name, size, executable, reader)
+        each(name, size, kind, reader)
     };
     match Packing::of(name) {
         Some(Packing::TarGz) => {
@@ -169,6 +197,23 @@ fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishEr
     }
 }
 
+/// Files lie at the top, but for those of artifacts.
+fn belongs(name: &str) -> bool {
+    let mut parts = name.split('/');
+    match parts.next() {
+        Some(ARTIFACTS) => {
+            let mut below = parts.peekable();
+            below.peek().is_some() && below.all(|part| !matches!(part, "" | "." | ".."))
+        }
+        _ => sysforge_plan::release::is_plain_name(name),
+    }
+}
+
+fn is_folder_of_artifacts(name: &str) -> bool {
+    let name = name.trim_end_matches('/');
+    name == ARTIFACTS || (name.contains('/') && belongs(name))
+}
+
 fn altered(path: &Path, what: String) -> PublishError {
     PublishError::Altered {
         path: path.to_owned(),
@@ -176,7 +221,7 @@ fn altered(path: &Path, what: String) -> PublishError {
     }
 }
 
-type Add<'a> = dyn FnMut(&str, u64, bool, &mut dyn Read) -> Result<(), PublishError> + 'a;
+type Add<'a> = dyn FnMut(&str, u64, Kind, &mut dyn Read) -> Result<(), PublishError> + 'a;
 
 fn tar_entries(path: &Path, reader: impl Read, add: &mut Add<'_>) -> Result<(), PublishError> {
     let mut archive = tar::Archive::new(reader);
@@ -188,15 +233,24 @@ fn tar_entries(path: &Path, reader: impl Read, add: &mut Add<'_>) -> Result<(), 
             .map_err(at(path))?
             .to_string_lossy()
             .into_owned();
+        let name = name.trim_start_matches("./");
+        if kind.is_dir() && is_folder_of_artifacts(name) {
+            continue;
+        }
+        if kind.is_symlink() {
+            let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+            add(name, target.len() as u64, Kind::Link, &mut &target[..])?;
+            continue;
+        }
         if !kind.is_file() {
             return Err(altered(
                 path,
                 format!("it holds `{name}`, which is no plain file"),
             ));
         }
-        let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
+        let kind = of_mode(entry.header().mode().unwrap_or(0));
         let size = entry.size();
-        add(name.trim_start_matches("./"), size, executable, &mut entry)?;
+        add(name, size, kind, &mut entry)?;
     }
     // What follows the end marker is read too, so that the digest covers the whole file.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(at(path))?;
@@ -209,18 +263,31 @@ fn zip_entries(path: &Path, file: std::fs::File, add: &mut Add<'_>) -> Result<()
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(unreadable)?;
         let name = entry.name().map_err(unreadable)?.into_owned();
-        let executable = entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0);
+        if entry.is_dir() && is_folder_of_artifacts(&name) {
+            continue;
+        }
+        let kind = match entry.is_symlink() {
+            true => Kind::Link,
+            false => of_mode(entry.unix_mode().unwrap_or(0)),
+        };
         let size = entry.size();
-        add(&name, size, executable, &mut entry)?;
+        add(&name, size, kind, &mut entry)?;
     }
     Ok(())
+}
+
+fn of_mode(mode: u32) -> Kind {
+    match mode & 0o100 {
+        0 => Kind::File,
+        _ => Kind::Program,
+    }
 }
 
 fn read_entry(
     path: &Path,
     name: &str,
     size: u64,
-    executable: bool,
+    kind: Kind,
     reader: &mut dyn Read,
     receipt: &mut Vec<u8>,
 ) -> Result<Entry, PublishError> {
@@ -248,22 +315,39 @@ fn read_entry(
         size,
         sha256: Sha256::new(digest.finalize().into()),
         blob: blob.finalize().into(),
-        executable,
+        kind,
     })
 }
 
-/// The git tree object over plain files: `{mode} {name}\0{blob}` each, in the order of names.
+/// The git tree over all entries, as hexadecimal digits.
 fn tree_of(entries: &BTreeMap<String, Entry>) -> String {
-    let mut listed = Vec::new();
+    let all: Vec<_> = entries.iter().map(|(name, e)| (name.as_str(), e)).collect();
+    hex::encode(subtree(&all))
+}
+
+/// One tree object: `{mode} {name}\0{object}` for each, in git's order, in which a folder's name
+/// ends with a slash.
+fn subtree(entries: &[(&str, &Entry)]) -> [u8; 20] {
+    let mut folders: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
+    let mut objects = BTreeMap::new();
     for (name, entry) in entries {
-        let mode = if entry.executable { "100755" } else { "100644" };
-        listed.extend_from_slice(format!("{mode} {name}\0").as_bytes());
-        listed.extend_from_slice(&entry.blob);
+        match name.split_once('/') {
+            Some((folder, rest)) => folders.entry(folder).or_default().push((rest, entry)),
+            None => drop(objects.insert((*name).to_owned(), (entry.kind.mode(), entry.blob))),
+        }
+    }
+    for (folder, below) in folders {
+        objects.insert(format!("{folder}/"), ("40000", subtree(&below)));
+    }
+    let mut listed = Vec::new();
+    for (name, (mode, object)) in objects {
+        listed.extend_from_slice(format!("{mode} {}\0", name.trim_end_matches('/')).as_bytes());
+        listed.extend_from_slice(&object);
     }
     let mut tree = Sha1::new();
     tree.update(format!("tree {}\0", listed.len()));
     tree.update(&listed);
-    hex::encode(tree.finalize())
+    tree.finalize().into()
 }
 
 /// A reader that keeps the digest of all that went through it.
@@ -352,6 +436,40 @@ pub(crate) mod tests {
         git(&["init", "--quiet"]);
         git(&["-c", "core.autocrlf=false", "add", "."]);
         assert_eq!(inspected.tree, git(&["write-tree"]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn artifacts_are_part_of_the_tree_and_are_unpacked() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("work");
+        let below = work.join("artifacts/0123/lib");
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(work.join("image.so"), b"image").unwrap();
+        std::fs::write(below.join("z.so.1"), b"z").unwrap();
+        std::fs::write(work.join("artifacts/0123/lib.txt"), b"t").unwrap();
+        std::os::unix::fs::symlink("z.so.1", below.join("z.so")).unwrap();
+        let path = dir.path().join("a.tar.gz");
+        let run = |program: &str, arguments: &[&str]| {
+            let run = Command::new(program)
+                .args(arguments)
+                .current_dir(&work)
+                .output()
+                .unwrap();
+            String::from_utf8(run.stdout).unwrap().trim().to_owned()
+        };
+        let archive = path.to_str().unwrap();
+        run("tar", &["-czf", archive, "image.so", "artifacts"]);
+        let inspected = inspect(&path).unwrap();
+        run("git", &["init", "--quiet"]);
+        run("git", &["-c", "core.autocrlf=false", "add", "."]);
+        assert_eq!(inspected.tree, run("git", &["write-tree"]));
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        unpack_as(&path, "a.tar.gz", &out).unwrap();
+        let link = out.join("artifacts/0123/lib/z.so");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(link).unwrap(), b"z");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use sysforge_plan::release::IndexError;
 use sysforge_plan::release::asset_name::Collision;
 use sysforge_plan::{Class, Explain, Sha256, explain};
 
+use crate::signing::SigningError;
+
 /// Publishing failed. Unless a message says otherwise nothing has become public, and running the
 /// same command again goes on where this run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +166,9 @@ pub enum PublishError {
     /// The address of the host is none.
     #[error("`{0}` is not an address that releases can be at")]
     Address(String),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// A document could not be made.
     #[error("could not write {document}: {why}")]
     Document {
@@ -178,7 +183,13 @@ impl Explain for PublishError {
     fn class(&self) -> Class {
         match self {
             Self::Io { source, .. } => explain::io_class(source, Class::Publish),
-            Self::BadTag(_) | Self::Address(_) => Class::Usage,
+            Self::BadTag(_)
+            | Self::Address(_)
+            | Self::Signing(
+                SigningError::SecretKey { .. }
+                | SigningError::PublicKey(_)
+                | SigningError::Unreadable { .. },
+            ) => Class::Usage,
             Self::Document { .. } => Class::Bug,
             _ => Class::Publish,
         }
@@ -230,6 +241,22 @@ impl Explain for PublishError {
             Self::Recheck { .. } => {
                 "look at the release: if it stays so, delete it and publish again"
             }
+            Self::Signing(error) => match error {
+                SigningError::SecretKey { .. } => {
+                    "make one with `minisign -G`; its password goes into SYSFORGE_SIGN_PASSWORD"
+                }
+                SigningError::PublicKey(_) => {
+                    "a key is 56 characters that begin with RW, or the file that `minisign -G` made"
+                }
+                SigningError::Unreadable { source, .. } => {
+                    return explain::io_hint(source).into_iter().collect();
+                }
+                SigningError::Missing(_) => {
+                    "ask its maker for a signed release, or leave out `--verify-key` to trust the \
+                     digests alone"
+                }
+                SigningError::Bad { .. } => "do not use it: tell the maintainer of the release",
+            },
             Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
             Self::Index { .. } | Self::Refused { .. } | Self::Document { .. } => {
                 return Vec::new();

@@ -7,6 +7,7 @@ pub mod kept;
 mod load;
 pub mod place;
 pub mod source;
+pub mod trust;
 
 use std::path::Path;
 
@@ -19,11 +20,13 @@ pub use error::InstallError;
 pub use kept::{Images, Installed};
 pub use place::Place;
 pub use source::Source;
+pub use trust::{Attested, Signed};
 
 use crate::archive;
 use crate::documents::notes::size;
 use crate::fetch::Sink;
 use crate::local::{self, at};
+use crate::signing::PublicKey;
 
 /// What an installation works with.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Surroundings<'a> {
     pub children: &'a Children,
     /// Where events go.
     pub reporter: &'a Reporter,
+    /// Keys of the maker; with any, what is signed must be signed by one of them.
+    pub keys: &'a [PublicKey],
 }
 
 /// Chooses the image of a release for a machine.
@@ -92,13 +97,15 @@ pub async fn install(
         let task = surroundings
             .reporter
             .start(Step::Install, image.build_id().as_str());
-        let installed = installed.with_julia(julia);
+        let installed = installed.with(julia, surroundings.keys);
         images.note(&installed)?;
         task.reused("installed already");
         return Ok(installed);
     }
+    place.check_provenance(image, surroundings.keys).await?;
     let archive = download(place, image, images, surroundings.reporter).await?;
-    let fresh = images.unpack(image, &archive, place, index, julia).await?;
+    let note = Installed::of(place, index, image, julia, surroundings.keys);
+    let fresh = images.unpack(image, &archive, note).await?;
     load::load_once(&fresh, image, julia, surroundings).await?;
     let installed = images.keep(fresh)?;
     remove(&archive)?;

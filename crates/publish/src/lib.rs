@@ -7,6 +7,7 @@
 //! Sysforge is killed: the next run finishes.
 
 pub mod archive;
+mod attestation;
 pub mod dist;
 pub mod documents;
 pub mod error;
@@ -17,6 +18,7 @@ mod local;
 pub mod report;
 pub mod secret;
 pub mod shipment;
+pub mod signing;
 
 pub use dist::Dist;
 pub use error::PublishError;

@@ -13,6 +13,7 @@ use crate::dist::{Build, Dist, LocalFile};
 use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
 use crate::error::PublishError;
 use crate::local;
+use crate::signing::{self, SIGNATURE_END, Signer};
 
 /// Where the images come from, as far as it is known: it goes into the provenance.
 #[derive(Debug, Clone, Default)]
@@ -165,14 +166,8 @@ impl Shipment {
         assets.push(in_memory(name, Kind::Statement, statement));
 
         no_collisions(assets.iter().map(|asset| asset.name.as_str()))?;
-        // One more for the lock that a publisher holds while it works.
-        if assets.len() >= destination.count_limit {
-            return Err(PublishError::TooMany {
-                count: assets.len(),
-                limit: destination.count_limit,
-            });
-        }
-        assets.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        few_enough(&assets, destination.count_limit)?;
+        in_order(&mut assets);
         let index_address = address(INDEX_NAME);
         Ok(Self {
             tag: tag.clone(),
@@ -180,6 +175,32 @@ impl Shipment {
             assets,
             index_address,
         })
+    }
+
+    /// Signs the release: the index, which names every archive by its digest, and the provenance.
+    ///
+    /// # Errors
+    ///
+    /// If the host takes no more files.
+    pub fn sign(&mut self, signer: &Signer, count_limit: usize) -> Result<(), PublishError> {
+        let made = |name: &str| {
+            let asset = self.assets.iter().find(|asset| asset.name == name);
+            match asset.map(|asset| &asset.content) {
+                Some(Content::Memory(bytes)) => bytes.clone(),
+                _ => Bytes::new(),
+            }
+        };
+        let comment = signing::comment(INDEX_NAME, &self.tag);
+        let signature = signer.sign(&made(INDEX_NAME), &comment);
+        let statement = made(provenance::NAME);
+        let envelope = signer.envelope(&String::from_utf8_lossy(&statement));
+        let name = format!("{INDEX_NAME}{SIGNATURE_END}");
+        self.assets.push(in_memory(name, Kind::Document, signature));
+        let name = provenance::SIGNED_NAME.to_owned();
+        self.assets.push(in_memory(name, Kind::Statement, envelope));
+        self.notes = notes::with_key(&self.notes, &signer.public().to_string());
+        in_order(&mut self.assets);
+        few_enough(&self.assets, count_limit)
     }
 
     /// All bytes of it.
@@ -199,6 +220,21 @@ impl Asset {
             sha256: self.sha256,
         }
     }
+}
+
+fn in_order(assets: &mut [Asset]) {
+    assets.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+}
+
+fn few_enough(assets: &[Asset], limit: usize) -> Result<(), PublishError> {
+    // One more for the lock that a publisher holds while it works.
+    if assets.len() < limit {
+        return Ok(());
+    }
+    Err(PublishError::TooMany {
+        count: assets.len(),
+        limit,
+    })
 }
 
 fn record(file: &LocalFile) -> FileRecord {

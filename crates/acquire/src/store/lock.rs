@@ -94,6 +94,9 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
             Some(Lease { _file: Some(file) })
         }
         Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(_)) => Some(Lease::none()),
+        Err(TryLockError::Error(_)) => {
+            let _ = file.set_modified(SystemTime::now());
+            Some(Lease::none())
+        }
     }
 }

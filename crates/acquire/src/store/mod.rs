@@ -14,6 +14,11 @@
 //! An entry appears by a rename and is never changed afterwards. Who installs holds the entry's
 //! lock; who reads holds a [`Lease`], which costs nothing and keeps `prune` away. Locks are the
 //! operating system's and end with the process, however it ends.
+//!
+//! Nothing is forced to the disk before the rename: some thousand files would take seconds. What a
+//! power failure loses shows at the next look as a missing record or a file of another size, and
+//! the entry is fetched again ([`Damage`]); an interrupted download that it spoilt has another
+//! digest, and begins anew.
 
 mod damage;
 mod entry;
@@ -162,13 +167,26 @@ impl Store {
     }
 
     /// Moves a finished tree into its place. What was there before, a damaged entry, goes.
-    pub(crate) fn commit(&self, id: &EntryId, tree: tempfile::TempDir) -> Result<PathBuf, Error> {
+    pub(crate) fn commit(
+        &self,
+        id: &EntryId,
+        held: &EntryLock,
+        tree: tempfile::TempDir,
+    ) -> Result<PathBuf, Error> {
         let place = self.entry_dir(id);
         make_parent(&place)?;
         if place.symlink_metadata().is_ok() {
+            // Where the file system knows no locks, another process may have been faster, and
+            // somebody may use what it made.
+            if !held.is_real() && damage::check(&place).is_ok() {
+                return Ok(place);
+            }
             self.discard(id)?;
         }
-        rename_patiently(tree.path(), &place).map_err(Error::io("create", &place))?;
+        match rename_patiently(tree.path(), &place) {
+            Err(_) if !held.is_real() && damage::check(&place).is_ok() => return Ok(place),
+            renamed => renamed.map_err(Error::io("create", &place))?,
+        }
         // It is no longer there to be removed.
         let _ = tree.keep();
         Ok(place)

@@ -44,6 +44,10 @@ pub struct Listed {
 /// How old an interrupted download, or a temporary folder that no lock protects, may get.
 const LEFTOVER_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long an entry must not have been used where no lock can tell that it is in use: longer than
+/// any build takes.
+const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
+
 impl Store {
     /// Every entry, least recently used first. `deeply` reads every byte of each.
     ///
@@ -121,10 +125,15 @@ impl Store {
     ///
     /// If it cannot be removed.
     pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
-        let LockAttempt::Got(_making) = self.try_lock(id)? else {
+        let LockAttempt::Got(making) = self.try_lock(id)? else {
             return Ok(false);
         };
         let path = self.use_file(id);
+        // Where there are no locks, the time of the last use has to tell.
+        let used = modified(&path).and_then(|at| at.elapsed().ok());
+        if !making.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
+            return Ok(false);
+        }
         let using = lock::try_exclusive(&path).map_err(Error::io("lock", &path))?;
         let LockAttempt::Got(_using) = using else {
             return Ok(false);

@@ -39,6 +39,10 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Sign the release with this key of minisign's; SYSFORGE_SIGN_PASSWORD opens it
+    #[arg(long, value_name = "FILE", env = "SYSFORGE_SIGN_KEY")]
+    pub(crate) sign_key: Option<PathBuf>,
+
     /// Check that the token may publish, and do nothing; for the start of a workflow
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) preflight: bool,
@@ -59,6 +63,24 @@ pub(crate) struct InstallArgs {
     /// The image, if the release has several
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// A minisign key of the maker, or its file: the release must be signed with it; may be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SYSFORGE_VERIFY_KEY",
+        value_delimiter = ','
+    )]
+    pub(crate) verify_key: Vec<String>,
+
+    /// Refuse an image whose archive has no attestation (of a workflow of its repository on GitHub)
+    #[arg(long, env = "SYSFORGE_REQUIRE_ATTESTATION", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    pub(crate) require_attestation: bool,
+
+    /// Get the Julia that an image needs without asking
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
 
     #[command(flatten)]
     pub(crate) activation: Activation,

@@ -11,13 +11,15 @@ use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
-    self, Images, InstallError, Installed, Place, Source, Surroundings, activate,
+    self, Attested, Images, InstallError, Installed, Place, Signed, Source, Surroundings, activate,
 };
+use sysforge_publish::signing::PublicKey;
 
 use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::commands::publish::access;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline;
+use crate::prompt;
 use crate::session::{Session, absolute};
 
 /// A Julia at hand, held in the store if it lies there.
@@ -41,27 +43,65 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             Ok(())
         }
         (Some(InstallCommand::Upgrade { image }), _) => {
-            upgrade(image.as_deref(), &images, session).await
+            upgrade(image.as_deref(), args.yes, &images, session).await
         }
         (None, Some(source)) => {
-            let source = lasting(Source::parse(source, is_site)?);
-            let name = args.name.as_deref();
-            let installed = one(&source, name, None, &images, session).await?;
+            let wish = Wish {
+                source: from_anywhere(Source::parse(source, is_site)?),
+                name: args.name.as_deref(),
+                julia: None,
+                keys: keys(&args.verify_key)?,
+                attested: args.require_attestation,
+                yes: args.yes,
+            };
+            let installed = one(&wish, &images, session).await?;
             finish(installed, &args.activation, &images, session).await
         }
         (None, None) => Err(InstallError::Source(String::new()).into()),
     }
 }
 
-/// The source as it can be found again from any folder: `upgrade` may be typed elsewhere.
-fn lasting(source: Source) -> Source {
+/// What is to be installed.
+struct Wish<'a> {
+    source: Source,
+    name: Option<&'a str>,
+    /// The executable to install for, if that is settled.
+    julia: Option<&'a Path>,
+    /// Keys of the maker.
+    keys: Vec<PublicKey>,
+    /// Whether there must be an attestation.
+    attested: bool,
+    /// Whether a Julia is fetched without asking.
+    yes: bool,
+}
+
+/// A folder by its whole path: an upgrade may be asked for in another one.
+fn from_anywhere(source: Source) -> Source {
     match source {
         Source::Folder { path, tag } => Source::Folder {
             path: absolute(&path),
             tag,
         },
-        other => other,
+        source => source,
     }
+}
+
+/// Whether this is github.com; or this machine, so that what is tested is what users get.
+fn keeps_attestations(web: &url::Url) -> bool {
+    matches!(
+        web.host_str(),
+        Some("github.com" | "127.0.0.1" | "localhost")
+    )
+}
+
+/// Reads keys, and files that hold one.
+fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
+    let read = |text: &String| {
+        let file = std::fs::read_to_string(text);
+        let key = file.as_deref().unwrap_or(text).parse();
+        key.map_err(|error| InstallError::from(error).into())
+    };
+    given.iter().map(read).collect()
 }
 
 fn list(images: &Images, session: &Session) -> Outcome {
@@ -85,15 +125,22 @@ fn list(images: &Images, session: &Session) -> Outcome {
 }
 
 /// Installs the newest release of every installed image, and takes the place of the old one.
-async fn upgrade(name: Option<&str>, images: &Images, session: &Session) -> Outcome {
+async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Session) -> Outcome {
     let all = match name {
         Some(name) => images.named(name)?,
         None => images.list()?,
     };
     for old in all {
-        let source = old.source.latest();
-        let julia = Some(old.julia.as_path());
-        let mut new = one(&source, Some(&old.name), julia, images, session).await?;
+        let wish = Wish {
+            source: old.source.latest(),
+            name: Some(&old.name),
+            julia: Some(&old.julia),
+            // Once verified, always verified: by the same maker's keys.
+            keys: keys(&old.keys)?,
+            attested: old.attested,
+            yes,
+        };
+        let mut new = one(&wish, images, session).await?;
         if new.sha256 == old.sha256 {
             session
                 .terminal
@@ -113,32 +160,40 @@ async fn upgrade(name: Option<&str>, images: &Images, session: &Session) -> Outc
 }
 
 /// Chooses and installs the image of a release.
-async fn one(
-    source: &Source,
-    name: Option<&str>,
-    julia: Option<&Path>,
-    images: &Images,
-    session: &Session,
-) -> Result<Installed, Failure> {
+async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Installed, Failure> {
+    let github = access(session, "owner/name")?;
     let reach = Reach {
-        github: access(session, "owner/name")?,
+        attestations: keeps_attestations(&github.web),
+        github,
         timing: Timing::default(),
     };
-    let place = Place::open(source, &reach).await?;
-    let index = place.index().await?;
-    let at_hand = at_hand(julia, session).await?;
-    let triplet = Session::host()?;
-    let facts = at_hand.as_ref().map(|at_hand| &at_hand.facts);
-    let machine = Machine {
-        triplet,
-        cpu: Cpu {
-            name: facts.map(|facts| facts.cpu_name.clone()),
-            level: cpu_level(),
-        },
-        julia: facts.map(JuliaFacts::build),
-        name: name.map(str::to_owned),
+    let place = Place::open(&wish.source, &reach).await?;
+    let (index, signed) = place.index(&wish.keys).await?;
+    match signed {
+        Signed::By(key) => session.terminal.say(&format!("  signed by the key {key}")),
+        Signed::Unverified => session.terminal.say(
+            "  the release is signed; `--verify-key KEY`, with a key that you have from its \
+             maker, would verify that",
+        ),
+        Signed::No => {}
+    }
+    let mut at_hand = at_hand(wish.julia, session).await?;
+    let mut chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+    // Without a Julia that an image is for, one can be had: the newest that there is an image for.
+    let lacking = match &chosen {
+        Ok((image, _)) if at_hand.is_none() => Some(image.receipt.julia.version.to_string()),
+        Err(InstallError::NoFit { versions, .. }) if session.global.julia.is_empty() => {
+            versions.last().cloned()
+        }
+        _ => None,
     };
-    let (image, choice) = install::choose_image(&index, &machine)?;
+    if let Some(version) = lacking
+        && let Some(got) = offer(&version, wish.yes, session).await?
+    {
+        at_hand = Some(got);
+        chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+    }
+    let (image, choice) = chosen?;
     for (other, misfit) in &choice.others {
         session
             .terminal
@@ -151,12 +206,114 @@ async fn one(
         let version = image.receipt.julia.version.to_string();
         return Err(InstallError::NoJulia(version).into());
     };
-    let surroundings = surroundings(session);
-    Ok(install::install(&place, &index, image, &at_hand.facts, images, &surroundings).await?)
+    let attested = place.attested(image, wish.attested).await?;
+    match &attested {
+        Attested::By(signer) => session.terminal.say(&format!("  attested by {signer}")),
+        Attested::Unknown(why) => session.terminal.say(&format!(
+            "  GitHub could not be asked for attestations: {why}"
+        )),
+        Attested::No => {}
+    }
+    let surroundings = surroundings(session, &wish.keys);
+    let julia = &at_hand.facts;
+    let mut installed =
+        install::install(&place, &index, image, julia, images, &surroundings).await?;
+    if wish.attested && !installed.attested {
+        installed.attested = true;
+        images.note(&installed)?;
+    }
+    Ok(installed)
 }
 
-fn surroundings(session: &Session) -> Surroundings<'_> {
+/// Installs an image that was just published into a folder that is thrown away: it must come back
+/// as it went, and load. Where this machine has no Julia that an image is for, digests must do.
+pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
+    let Ok(Some(at_hand)) = at_hand(None, session).await else {
+        session
+            .terminal
+            .say("  no image was loaded after publishing: there is no Julia at hand");
+        return Ok(());
+    };
+    let wish = Wish {
+        source,
+        name: None,
+        julia: None,
+        keys: Vec::new(),
+        attested: false,
+        yes: false,
+    };
+    let reach = Reach {
+        attestations: false,
+        github: access(session, "owner/name")?,
+        timing: Timing::default(),
+    };
+    let place = Place::open(&wish.source, &reach).await?;
+    let (index, _) = place.index(&[]).await?;
+    let Ok((image, _)) = install::choose_image(&index, &machine(Some(&at_hand), &wish)?) else {
+        session
+            .terminal
+            .say("  no image was loaded after publishing: none is for this machine and its Julia");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
+    let images = Images::open(folder.path());
+    let surroundings = surroundings(session, &[]);
+    install::install(
+        &place,
+        &index,
+        image,
+        &at_hand.facts,
+        &images,
+        &surroundings,
+    )
+    .await?;
+    session
+        .terminal
+        .say(&format!("  {} came back and loads", image.build_id()));
+    Ok(())
+}
+
+/// This machine, as far as it decides which image fits.
+fn machine(at_hand: Option<&AtHand>, wish: &Wish<'_>) -> Result<Machine, Failure> {
+    let facts = at_hand.map(|at_hand| &at_hand.facts);
+    Ok(Machine {
+        triplet: Session::host()?,
+        cpu: Cpu {
+            name: facts.map(|facts| facts.cpu_name.clone()),
+            level: cpu_level(),
+        },
+        julia: facts.map(JuliaFacts::build),
+        name: wish.name.map(str::to_owned),
+    })
+}
+
+/// Offers to get the Julia that an image is for; `None`: nobody said yes.
+async fn offer(version: &str, yes: bool, session: &Session) -> Result<Option<AtHand>, Failure> {
+    let question = format!("The image is for Julia {version}, which is not at hand. Get it?");
+    session.progress.clear();
+    if !yes && prompt::confirm(&question).await != Some(true) {
+        return Ok(None);
+    }
+    fetched(&version.parse()?, session).await.map(Some)
+}
+
+/// Fetches a Julia, or finds it in the store.
+async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
+    let acquirer = session.acquirer()?;
+    let choice = acquirer
+        .catalogue()
+        .await?
+        .choose(request, Session::host()?)?;
+    let installed = acquirer.julia(&choice).await?;
+    Ok(AtHand {
+        facts: pipeline::ask(session, &installed.executable).await?,
+        _lease: Some(installed.lease),
+    })
+}
+
+fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> Surroundings<'a> {
     Surroundings {
+        keys,
         environment: &session.environment,
         children: &session.children,
         reporter: &session.reporter,
@@ -187,19 +344,7 @@ async fn at_hand(given: Option<&Path>, session: &Session) -> Result<Option<AtHan
             Err(_) if session.global.julia.is_empty() => return Ok(None),
             Err(error) => return Err(error.into()),
         },
-        _ => {
-            let acquirer = session.acquirer()?;
-            let choice = acquirer
-                .catalogue()
-                .await?
-                .choose(&request, Session::host()?)?;
-            let installed = acquirer.julia(&choice).await?;
-            let facts = ask(&installed.executable).await?;
-            return Ok(Some(AtHand {
-                facts,
-                _lease: Some(installed.lease),
-            }));
-        }
+        _ => return fetched(&request, session).await.map(Some),
     };
     let facts = ask(&executable).await?;
     Ok(Some(AtHand {
@@ -229,7 +374,7 @@ async fn finish(
     }
     if let Some(channel) = &activation.juliaup {
         let juliaup = juliaup(session);
-        let surroundings = surroundings(session);
+        let surroundings = surroundings(session, &[]);
         activate::link_channel(&installed, channel, &juliaup, &surroundings).await?;
     }
     if session.global.json {

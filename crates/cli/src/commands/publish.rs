@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use sysforge_publish::host::dir;
 use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::github::{Access, GitHub, Timing};
+use sysforge_publish::install::Source;
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
+use sysforge_publish::signing::Signer;
 use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
 
 use crate::args::PublishArgs;
+use crate::commands::install;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::project;
 use crate::session::{Session, absolute};
@@ -27,10 +30,21 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         Some(folder) => absolute(folder),
         None => project::folder(session.global.project.as_deref())?.join("dist"),
     };
-    let report = match to {
+    let report = match &to {
         To::GitHub => to_github(args, session, &folder).await?,
-        To::Dir(root) => to_dir(args, session, &folder, &root).await?,
+        To::Dir(root) => to_dir(args, session, &folder, root).await?,
     };
+    if report.outcome == Result_::Published && !args.no_recheck {
+        let tag = Some(report.tag.clone());
+        let source = match to {
+            To::GitHub => Source::GitHub {
+                repository: repository(args, session)?,
+                tag,
+            },
+            To::Dir(path) => Source::Folder { path, tag },
+        };
+        install::try_once(source, session).await?;
+    }
     if session.global.json {
         session.terminal.json(&report);
     } else {
@@ -52,19 +66,15 @@ async fn to_github(
     session: &Session,
     folder: &std::path::Path,
 ) -> Result<Published, Failure> {
-    let repository = args
-        .repository
-        .clone()
-        .or_else(|| variable(session, "GITHUB_REPOSITORY"))
-        .ok_or(CliError::NoRepository)?;
+    let repository = repository(args, session)?;
     let host = GitHub::new(access(session, &repository)?, Timing::default())?;
     let tag = tag(args, session, folder).await?;
     if args.preflight {
         return Ok(steps::preflight(&host, &tag).await?);
     }
     let dist = Dist::read(folder).await?;
-    let origin = origin(session, &repository);
-    let shipment = Shipment::prepare(&dist, &host.destination(&tag), &origin).await?;
+    let (destination, origin) = (host.destination(&tag), origin(session, &repository));
+    let shipment = shipment(args, session, &dist, &destination, &origin).await?;
     let policy = Policy {
         replace: args.replace,
         dry_run: args.dry_run,
@@ -105,12 +115,43 @@ async fn to_dir(
     };
     let repository = variable(session, "GITHUB_REPOSITORY").unwrap_or_default();
     let origin = origin(session, &repository);
-    let shipment = Shipment::prepare(&dist, &destination, &origin).await?;
+    let shipment = shipment(args, session, &dist, &destination, &origin).await?;
     let policy = dir::Policy {
         replace: args.replace,
         dry_run: args.dry_run,
     };
     Ok(dir::publish(root, &shipment, policy, &session.reporter).await?)
+}
+
+fn repository(args: &PublishArgs, session: &Session) -> Result<String, CliError> {
+    args.repository
+        .clone()
+        .or_else(|| variable(session, "GITHUB_REPOSITORY"))
+        .ok_or(CliError::NoRepository)
+}
+
+/// What is sent, signed if that was asked for.
+async fn shipment(
+    args: &PublishArgs,
+    session: &Session,
+    dist: &Dist,
+    destination: &Destination,
+    origin: &Origin,
+) -> Result<Shipment, Failure> {
+    // A key that cannot be used is said before archives are read.
+    let signer = match &args.sign_key {
+        Some(path) => {
+            let password = variable(session, "SYSFORGE_SIGN_PASSWORD");
+            let password = password.as_deref().map(Secret::new);
+            Some(Signer::read(path, password.as_ref()).map_err(PublishError::from)?)
+        }
+        None => None,
+    };
+    let mut shipment = Shipment::prepare(dist, destination, origin).await?;
+    if let Some(signer) = signer {
+        shipment.sign(&signer, destination.count_limit)?;
+    }
+    Ok(shipment)
 }
 
 /// The tag: as named, as pushed, or `v` and the version of the project.

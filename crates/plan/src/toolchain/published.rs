@@ -2,8 +2,9 @@
 //!
 //! Digests come from PackageCompiler's `Artifacts.toml` (its MinGW archives) and, for the others,
 //! from the manifests of the Scoop and winget package collections and the build script of
-//! WireGuard for Windows, which all pin the same release assets. A wrong digest can only lead to
-//! a refusal.
+//! WireGuard for Windows, which pin these release assets; niXman's 14.1.0 is the archive that
+//! Rust's own CI builds with, and its digest is that under which others pin Rust's copy. A wrong
+//! digest can only lead to a refusal.
 
 use crate::archive::ArchiveFormat;
 use crate::digest::Sha256;

@@ -13,6 +13,9 @@ pub const LIMIT: usize = 125_000;
 const BEGIN: &str = "<!-- sysforge:begin -->";
 const END: &str = "<!-- sysforge:end -->";
 
+/// What a key adds to the notes, at most.
+const KEY_ROOM: usize = 300;
+
 /// The section about these images. `source` is what a user types after `sysforge install`,
 /// `index` the address of the release index, for what does not fit.
 #[must_use]
@@ -22,7 +25,8 @@ pub fn write(builds: &[Build], source: &str, index: &str) -> String {
     for (done, row) in rows.iter().enumerate() {
         let left = rows.len() - done;
         let rest = format!("\n… and {left} more: see [the release index]({index}).\n");
-        if text.chars().count() + row.chars().count() + rest.chars().count() + END.len() + 1 > LIMIT
+        if text.chars().count() + row.chars().count() + rest.chars().count() + END.len() + 1
+            > LIMIT - KEY_ROOM
         {
             text.push_str(&rest);
             break;
@@ -42,6 +46,16 @@ fn head(source: &str) -> String {
          | platform | Julia | CPU | image | size | residual compilations | first call |\n\
          |---|---|---|---|---:|---:|---:|\n"
     )
+}
+
+/// Names the key that the release is signed with, below the command that installs it.
+#[must_use]
+pub fn with_key(section: &str, key: &str) -> String {
+    let line = format!(
+        "The release is signed: add `--verify-key {key}` to insist on this \
+         [minisign](https://jedisct1.github.io/minisign/) key.\n\n| platform |"
+    );
+    section.replacen("| platform |", &line, 1)
 }
 
 fn row(build: &Build) -> String {
@@ -75,8 +89,19 @@ fn first_call(receipt: &Receipt) -> String {
     let Some(latency) = receipt.check.latency else {
         return "not measured".to_owned();
     };
-    let ratio = receipt.check.first_over_second().unwrap_or_default();
-    format!("{:.2} s ({ratio:.1} × the second)", latency.first_call_s)
+    let first = format!("{:.2} s", latency.first_call_s);
+    match (
+        receipt.check.first_call_without_image_s,
+        receipt.check.first_call_speedup(),
+    ) {
+        (Some(without), Some(times)) => {
+            format!("{first}, without the image {without:.2} s: **{times:.0} × faster**")
+        }
+        _ => {
+            let ratio = receipt.check.first_over_second().unwrap_or_default();
+            format!("{first} ({ratio:.1} × the second)")
+        }
+    }
 }
 
 /// A size as people read it, in decimal megabytes as release pages show them.

@@ -1,5 +1,6 @@
 //! Where the images come from, as an in-toto statement with a SLSA provenance predicate. It is
-//! not signed here: `actions/attest` signs the same subjects from `SHA256SUMS`.
+//! signed where the maker has a key (see `signing`); `actions/attest` signs the same subjects from
+//! `SHA256SUMS`.
 
 use serde_json::{Value, json};
 use sysforge_plan::Receipt;
@@ -10,6 +11,9 @@ use crate::shipment::Origin;
 
 /// The name of the file.
 pub const NAME: &str = "provenance.intoto.json";
+
+/// The name of the same statement in an envelope that the maker's key signed.
+pub const SIGNED_NAME: &str = "provenance.intoto.jsonl";
 
 /// The statement about these archives.
 #[must_use]
@@ -102,7 +106,7 @@ fn dependencies(builds: &[Build], origin: &Origin) -> Vec<Value> {
 
 fn julia(receipt: &Receipt) -> Option<Value> {
     match &receipt.julia_origin {
-        JuliaOrigin::Catalogue { url, sha256, .. } => {
+        JuliaOrigin::Catalogue { url, sha256, .. } | JuliaOrigin::Nightly { url, sha256 } => {
             Some(json!({"uri": url, "digest": {"sha256": sha256.to_string()}}))
         }
         JuliaOrigin::Given => None,

@@ -68,7 +68,9 @@ fn julia(receipt: &Receipt) -> serde_json::Value {
         "purl": format!("pkg:generic/julia@{version}"),
         "cpe": format!("cpe:2.3:a:julialang:julia:{version}:*:*:*:*:*:*:*"),
     });
-    if let JuliaOrigin::Catalogue { url, sha256, .. } = &receipt.julia_origin {
+    if let JuliaOrigin::Catalogue { url, sha256, .. } | JuliaOrigin::Nightly { url, sha256 } =
+        &receipt.julia_origin
+    {
         component["externalReferences"] = json!([{
             "type": "distribution",
             "url": url,

@@ -6,13 +6,16 @@
 //! `steps`.
 
 mod api;
+mod attestations;
 mod call;
 mod drafts;
 pub(crate) mod failure;
 mod lease;
 mod memo;
+mod outcome;
 mod pacer;
 mod recheck;
+mod rights;
 mod send;
 pub mod steps;
 mod upload;

@@ -9,13 +9,17 @@ use sysforge_plan::Step;
 use super::Surroundings;
 use super::error::InstallError;
 use super::kept::Installed;
+use super::load::depot;
 use crate::local::{self, at};
 
 /// The command that starts Julia with the image.
 #[must_use]
 pub fn command(image: &Installed) -> String {
+    let depot = depot(image.folder())
+        .map(|depot| format!("JULIA_DEPOT_PATH={} ", quoted(&depot)))
+        .unwrap_or_default();
     format!(
-        "{} --sysimage={}",
+        "{depot}{} --sysimage={}",
         quoted(&image.julia.to_string_lossy()),
         quoted(&image.image.to_string_lossy())
     )
@@ -24,8 +28,11 @@ pub fn command(image: &Installed) -> String {
 /// Lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
 #[must_use]
 pub fn environment(image: &Installed) -> String {
+    let depot = depot(image.folder())
+        .map(|depot| format!("JULIA_DEPOT_PATH={depot}\n"))
+        .unwrap_or_default();
     format!(
-        "SYSFORGE_JULIA={}\nSYSFORGE_IMAGE={}\n",
+        "SYSFORGE_JULIA={}\nSYSFORGE_IMAGE={}\n{depot}",
         image.julia.display(),
         image.image.display()
     )
@@ -56,6 +63,11 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
     Ok(())
 }
 
+/// Whether this is the text of a launcher for the image.
+pub(super) fn starts(text: &str, image: &Installed) -> bool {
+    text.contains(&quoted(&image.image.to_string_lossy())) || text.contains(&literal(&image.image))
+}
+
 fn sh_launcher(image: &Installed) -> String {
     let (julia, version) = (
         quoted(&image.julia.to_string_lossy()),
@@ -69,22 +81,41 @@ fn sh_launcher(image: &Installed) -> String {
          'julia version {version}') ;;\n\
          *) echo \"{julia} is no longer Julia {version}: install the image again\" >&2; exit 1 ;;\n\
          esac\n\
-         exec {julia} --sysimage={path} \"$@\"\n",
+         {depot}exec {julia} --sysimage={path} \"$@\"\n",
         id = image.build_id,
         path = quoted(&image.image.to_string_lossy()),
+        depot = depot(image.folder())
+            .map(|depot| {
+                // What the user has set comes first.
+                let depot = quoted(&depot);
+                format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\"{depot}\n")
+            })
+            .unwrap_or_default(),
     )
 }
 
+// Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop. Without `call`
+// the quotes around the path would go, and the parenthesis of `Program Files (x86)` end the loop.
 fn cmd_launcher(image: &Installed) -> String {
-    let (julia, version) = (image.julia.display(), &image.built_for.version);
+    let (julia, version) = (literal(&image.julia), &image.built_for.version);
     format!(
         "@echo off\r\n\
          rem Julia {version} with the image {id}; written by `sysforge install`.\r\n\
-         \"{julia}\" --version | findstr /x /c:\"julia version {version}\" >nul || \
-         (echo {julia} is no longer Julia {version}: install the image again 1>&2 & exit /b 1)\r\n\
+         for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
+         if \"%%v\"==\"{version}\" goto run\r\n\
+         echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
+         exit /b 1\r\n\
+         :run\r\n\
+         {depot}\
          \"{julia}\" \"--sysimage={path}\" %*\r\n",
         id = image.build_id,
-        path = image.image.display(),
+        path = literal(&image.image),
+        depot = depot(image.folder())
+            .map(|depot| {
+                let depot = depot.replace('%', "%%");
+                format!("set \"JULIA_DEPOT_PATH=%JULIA_DEPOT_PATH%{depot}\"\r\n")
+            })
+            .unwrap_or_default(),
     )
 }
 
@@ -117,6 +148,11 @@ pub async fn link_channel(
     Ok(())
 }
 
+/// A path for a batch file, where a percent sign begins a variable, even between quotes.
+fn literal(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%%")
+}
+
 /// A word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
@@ -124,5 +160,98 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::{JuliaBuild, Sha256, Triplet};
+
+    use super::*;
+    use crate::install::Source;
+
+    fn installed(julia: &str, image: &str) -> Installed {
+        Installed {
+            schema: "sysforge-installed/1".to_owned(),
+            build_id: "demo-julia1.12.7-x86_64-w64-mingw32".to_owned(),
+            name: "demo".to_owned(),
+            source: Source::parse("octo/images", |_| false).unwrap(),
+            tag: "v1.0.0".to_owned(),
+            image: image.into(),
+            sha256: Sha256::new([1; 32]),
+            built_for: JuliaBuild {
+                version: "1.12.7".parse().unwrap(),
+                commit: "5a8a8e1f0e".to_owned(),
+                triplet: Triplet::X86_64_W64_MINGW32,
+            },
+            julia: julia.into(),
+            launchers: Vec::new(),
+            keys: Vec::new(),
+            attested: false,
+        }
+    }
+
+    #[test]
+    fn the_launcher_for_windows_is_as_reviewed() {
+        let image = installed(
+            r"C:\Program Files\Julia\bin\julia.exe",
+            r"C:\store\demo 100%.dll",
+        );
+        let text = cmd_launcher(&image);
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
+        @echo off
+        rem Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
+        for /f "tokens=3" %%v in ('call "C:\Program Files\Julia\bin\julia.exe" --version') do if "%%v"=="1.12.7" goto run
+        echo "C:\Program Files\Julia\bin\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
+        exit /b 1
+        :run
+        "C:\Program Files\Julia\bin\julia.exe" "--sysimage=C:\store\demo 100%%.dll" %*
+        "#);
+    }
+
+    #[test]
+    fn the_launcher_for_shells_is_as_reviewed() {
+        let image = installed("/opt/julia's/bin/julia", "/store/demo.so");
+        insta::assert_snapshot!(sh_launcher(&image), @r#"
+        #!/bin/sh
+        # Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
+        # The image runs with no other Julia, so the version is looked at first.
+        case "$('/opt/julia'\''s/bin/julia' --version)" in
+        'julia version 1.12.7') ;;
+        *) echo "'/opt/julia'\''s/bin/julia' is no longer Julia 1.12.7: install the image again" >&2; exit 1 ;;
+        esac
+        exec '/opt/julia'\''s/bin/julia' --sysimage=/store/demo.so "$@"
+        "#);
+    }
+
+    #[test]
+    fn a_step_or_a_dockerfile_gets_two_variables() {
+        let image = installed("/opt/julia/bin/julia", "/store/a b.so");
+        assert_eq!(
+            environment(&image),
+            "SYSFORGE_JULIA=/opt/julia/bin/julia\nSYSFORGE_IMAGE=/store/a b.so\n"
+        );
+        assert_eq!(
+            command(&image),
+            "/opt/julia/bin/julia --sysimage='/store/a b.so'"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn artifacts_that_came_along_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("artifacts")).unwrap();
+        let image = installed("/opt/julia", &dir.path().join("a.so").to_string_lossy());
+        let folder = dir.path().display();
+        assert!(environment(&image).ends_with(&format!("JULIA_DEPOT_PATH=:{folder}\n")));
+        assert!(command(&image).starts_with(&format!("JULIA_DEPOT_PATH=:{folder} ")));
+        let set = format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\":{folder}\n");
+        assert!(
+            sh_launcher(&image).contains(&set),
+            "{}",
+            sh_launcher(&image)
+        );
     }
 }

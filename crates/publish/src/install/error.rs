@@ -6,6 +6,7 @@ use sysforge_build::ProcessError;
 use sysforge_plan::{Class, Evidence, Explain, Sha256};
 
 use crate::error::PublishError;
+use crate::signing::SigningError;
 
 /// Installing failed; nothing is installed.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,14 @@ pub enum InstallError {
     /// The provenance does not speak of this archive.
     #[error("the provenance of the release does not name `{0}` with its digest")]
     Provenance(String),
+    /// An attestation is missing, or is not good.
+    #[error("no attestation of `{name}` is good: {why}")]
+    NotAttested {
+        /// The file.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// The image does not load.
     #[error("the image does not load with {}", .julia.display())]
     DoesNotLoad {
@@ -82,6 +91,12 @@ pub enum InstallError {
     /// `juliaup` does not do what is asked.
     #[error("`juliaup link` failed")]
     Juliaup(#[source] ProcessError),
+}
+
+impl From<SigningError> for InstallError {
+    fn from(error: SigningError) -> Self {
+        Self::Host(error.into())
+    }
 }
 
 fn list(reasons: &[String]) -> String {
@@ -119,21 +134,18 @@ impl Explain for InstallError {
                 let mut versions = versions.clone();
                 versions.dedup();
                 return vec![format!(
-                    "there are images for this platform and Julia {}: add `--julia {}` to get \
-                     that Julia too",
+                    "there are images for this platform and Julia {}: add `--yes` to get that Julia \
+                     too, or name one with `--julia {}`",
                     versions.join(", "),
                     versions.last().map_or("VERSION", |version| version)
                 )];
             }
-            Self::NoJulia(version) => {
-                return vec![format!(
-                    "add `--julia {version}` to get it, or name one with `--julia DIR`"
-                )];
-            }
+            Self::NoJulia(_) => "add `--yes` to get it, or name one with `--julia DIR`",
             Self::OtherJulia { .. } => "name the right one with `--julia DIR`",
-            Self::Digest { .. } | Self::NotTheImage { .. } | Self::Provenance(_) => {
-                "do not use it: tell the maintainer of the release"
-            }
+            Self::Digest { .. }
+            | Self::NotTheImage { .. }
+            | Self::Provenance(_)
+            | Self::NotAttested { .. } => "do not use it: tell the maintainer of the release",
             Self::DoesNotLoad { .. } | Self::Lacks(_) => {
                 "the image was built for this very Julia, so this machine differs in something \
                  else: `sysforge build` makes one here"

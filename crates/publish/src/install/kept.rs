@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256};
 
+use super::activate;
 use super::error::InstallError;
 use super::place::Place;
 use super::source::Source;
 use super::verify;
-use crate::archive::{self, RECEIPT};
-use crate::documents::provenance;
+use crate::archive;
 use crate::local::{self, Lock, at};
+use crate::signing::PublicKey;
 
 /// The note's file name.
 const NOTE: &str = "installed.json";
@@ -42,12 +43,45 @@ pub struct Installed {
     /// Launchers that were written for it.
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
+    /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Whether its upgrades must be attested, as it had to be.
+    #[serde(default)]
+    pub attested: bool,
 }
 
 impl Installed {
-    /// The same image, to be run with another copy of its Julia.
-    pub(super) fn with_julia(mut self, julia: &JuliaFacts) -> Self {
+    /// The note of an image that is about to be installed; its file's place is not known yet.
+    pub(super) fn of(
+        place: &Place,
+        index: &ReleaseIndex,
+        image: &ReleaseImage,
+        julia: &JuliaFacts,
+        keys: &[PublicKey],
+    ) -> Self {
+        Self {
+            schema: "sysforge-installed/1".to_owned(),
+            build_id: image.build_id().to_string(),
+            name: image.receipt.name.clone(),
+            source: place.source().clone(),
+            tag: index.tag.clone(),
+            image: PathBuf::new(),
+            sha256: image.receipt.image.sha256,
+            built_for: image.receipt.julia.clone(),
+            julia: julia.executable.clone(),
+            launchers: Vec::new(),
+            keys: keys.iter().map(PublicKey::to_string).collect(),
+            attested: false,
+        }
+    }
+
+    /// The same image, to be run with another copy of its Julia, and verified once more.
+    pub(super) fn with(mut self, julia: &JuliaFacts, keys: &[PublicKey]) -> Self {
         self.julia.clone_from(&julia.executable);
+        if !keys.is_empty() {
+            self.keys = keys.iter().map(PublicKey::to_string).collect();
+        }
         self
     }
 
@@ -130,8 +164,8 @@ impl Images {
     pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
         for launcher in &image.launchers {
             // Only one that still is for this image: the user may have written another since.
-            let ours = std::fs::read_to_string(launcher)
-                .is_ok_and(|text| text.contains(&*image.image.to_string_lossy()));
+            let ours =
+                std::fs::read_to_string(launcher).is_ok_and(|text| activate::starts(&text, image));
             if ours {
                 std::fs::remove_file(launcher).map_err(at(launcher))?;
             }
@@ -184,29 +218,10 @@ impl Images {
         &self,
         image: &ReleaseImage,
         archive: &Path,
-        place: &Place,
-        index: &ReleaseIndex,
-        julia: &JuliaFacts,
+        mut note: Installed,
     ) -> Result<Fresh, InstallError> {
-        if let Some(statement) = place.small(provenance::NAME).await?
-            && !provenance::names(&statement, &image.archive.name, image.archive.sha256)
-        {
-            return Err(InstallError::Provenance(image.archive.name.clone()));
-        }
         let target = self.folder_of(image);
-        let path = target.join(&image.receipt.image.name);
-        let note = Installed {
-            schema: "sysforge-installed/1".to_owned(),
-            build_id: image.build_id().to_string(),
-            name: image.receipt.name.clone(),
-            source: place.source().clone(),
-            tag: index.tag.clone(),
-            image: path,
-            sha256: image.receipt.image.sha256,
-            built_for: image.receipt.julia.clone(),
-            julia: julia.executable.clone(),
-            launchers: Vec::new(),
-        };
+        note.image = target.join(&image.receipt.image.name);
         let lock = self.root.join(".locks").join(image.build_id().as_str());
         let lock = wait_for(lock).await?;
         let (root, archive, image) = (self.root.clone(), archive.to_owned(), image.clone());
@@ -216,8 +231,7 @@ impl Images {
                 .prefix(".new-")
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
-            let wanted = [image.receipt.image.name.as_str(), RECEIPT];
-            archive::unpack_as(&archive, &image.archive.name, &wanted, folder.path())?;
+            archive::unpack_as(&archive, &image.archive.name, folder.path())?;
             write_note(folder.path(), &note)?;
             Ok::<_, InstallError>((folder, note))
         });

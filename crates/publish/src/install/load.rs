@@ -11,6 +11,7 @@ use sysforge_plan::{JuliaFacts, Step};
 use super::Surroundings;
 use super::error::InstallError;
 use super::kept::Fresh;
+use crate::archive::ARTIFACTS;
 
 /// Prints what is loaded at the start; the standard library's own way to name modules differs
 /// between versions, `loaded_modules` is there since 0.7.
@@ -48,8 +49,21 @@ pub(super) async fn load_once(
     Ok(())
 }
 
+/// What `JULIA_DEPOT_PATH` has to be for an image in this folder, if artifacts came with it: the
+/// depots that Julia has anyway, which the empty element stands for, and the folder.
+pub(super) fn depot(folder: &Path) -> Option<String> {
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    folder
+        .join(ARTIFACTS)
+        .is_dir()
+        .then(|| format!("{separator}{}", folder.display()))
+}
+
 fn program(julia: &Path, image: &Path, surroundings: &Surroundings<'_>) -> Program {
-    let clean = surroundings.environment.clean();
+    let mut clean = surroundings.environment.clean();
+    if let Some(depot) = image.parent().and_then(depot) {
+        clean = clean.with("JULIA_DEPOT_PATH", depot);
+    }
     let log = image.with_extension("load.log");
     Program::new(julia, clean, log)
         .option("--sysimage", image)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use reqwest::header::HeaderMap;
 use sysforge_plan::Task;
 use sysforge_plan::receipt::FileRecord;
-use sysforge_plan::release::{INDEX_NAME, ReleaseIndex, SITE_NAME, Site};
+use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
 use url::Url;
 
 use super::error::InstallError;
@@ -28,6 +28,9 @@ pub struct Reach {
     pub github: Access,
     /// How long things may take.
     pub timing: Timing,
+    /// Whether GitHub is asked for attestations. They are verified for github.com alone:
+    /// Enterprise servers keep none, or have authorities of their own.
+    pub attestations: bool,
 }
 
 /// One release that can be read.
@@ -35,6 +38,8 @@ pub struct Reach {
 pub struct Place {
     source: Source,
     files: Files,
+    /// Who can be asked for attestations.
+    witness: Option<Box<GitHub>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +65,7 @@ impl Place {
     ///
     /// If there is none, or the host cannot be reached.
     pub async fn open(source: &Source, reach: &Reach) -> Result<Self, InstallError> {
+        let mut witness = None;
         let files = match source {
             Source::Folder { path, tag } => Files::Folder(folder(path, tag.as_deref())?),
             Source::Web { base, tag } => {
@@ -72,12 +78,17 @@ impl Place {
                     repository: repository.clone(),
                     ..reach.github.clone()
                 };
+                if reach.attestations {
+                    let host = GitHub::new(access.clone(), reach.timing.clone())?;
+                    witness = Some(Box::new(host));
+                }
                 github_files(access, tag.as_deref(), &reach.timing).await?
             }
         };
         Ok(Self {
             source: source.clone(),
             files,
+            witness,
         })
     }
 
@@ -87,23 +98,12 @@ impl Place {
         &self.source
     }
 
-    /// The release index.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it cannot be used.
-    pub async fn index(&self) -> Result<ReleaseIndex, InstallError> {
-        let bytes = self
-            .small(INDEX_NAME)
-            .await?
-            .ok_or_else(|| InstallError::NoRelease(self.source.to_string()))?;
-        ReleaseIndex::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
-            PublishError::Index {
-                place: self.source.to_string(),
-                source,
-            }
-            .into()
-        })
+    /// Who can be asked for attestations, and the repository's name.
+    pub(super) fn witness(&self) -> Option<(&GitHub, &str)> {
+        match (&self.witness, &self.source) {
+            (Some(host), Source::GitHub { repository, .. }) => Some((host, repository)),
+            _ => None,
+        }
     }
 
     /// A small file, whole; `None` if there is none of this name.

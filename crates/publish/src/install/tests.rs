@@ -103,8 +103,17 @@ impl Scene {
     }
 
     async fn install(&self, source: &Source, reach: &Reach) -> Result<Installed, InstallError> {
+        self.install_signed(source, reach, &[]).await
+    }
+
+    async fn install_signed(
+        &self,
+        source: &Source,
+        reach: &Reach,
+        keys: &[PublicKey],
+    ) -> Result<Installed, InstallError> {
         let place = Place::open(source, reach).await?;
-        let index = place.index().await?;
+        let (index, _) = place.index(keys).await?;
         let facts = self.facts();
         let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
         let (environment, children) = (Environment::default(), Children::default());
@@ -112,6 +121,7 @@ impl Scene {
             environment: &environment,
             children: &children,
             reporter: &Reporter::silent(),
+            keys,
         };
         install(&place, &index, image, &facts, &self.images(), &surroundings).await
     }
@@ -139,6 +149,7 @@ fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> Reach {
             token: token.map(Secret::new),
             extra_roots: Vec::new(),
         },
+        attestations: true,
         timing: Timing {
             stall: Duration::from_millis(400),
             backoff: Duration::from_millis(5),
@@ -267,7 +278,7 @@ async fn what_does_not_fit_is_explained() {
     let place = Place::open(&scene.site().await, &reach(None, None))
         .await
         .unwrap();
-    let index = place.index().await.unwrap();
+    let (index, _) = place.index(&[]).await.unwrap();
     let mut other = scene.facts().build();
     other.version = "1.11.0".parse().unwrap();
     let error = choose_image(&index, &machine(Some(other))).unwrap_err();
@@ -305,4 +316,159 @@ async fn a_launcher_refuses_another_julia() {
     let expected = format!("--sysimage={} x.jl\n", installed.image.display());
     assert_eq!(run("1.12.7"), (true, expected));
     assert_eq!(run("1.12.8"), (false, String::new()));
+}
+
+/// A site whose release is signed with the key of this seed.
+async fn signed_site(seed: u8) -> (Scene, Source, PublicKey) {
+    let mut scene = Scene::new(b"linux", u64::MAX).await;
+    let signer = crate::signing::tests::signer(seed);
+    scene.shipment.sign(&signer, 1000).unwrap();
+    let source = scene.site().await;
+    (scene, source, signer.public())
+}
+
+#[tokio::test]
+async fn a_signed_release_is_installed_with_its_makers_key_alone() {
+    let (scene, source, key) = signed_site(1).await;
+    let other = crate::signing::tests::signer(2).public();
+    let place = Place::open(&source, &reach(None, None)).await.unwrap();
+    assert_eq!(place.index(&[]).await.unwrap().1, Signed::Unverified);
+    let error = scene
+        .install_signed(&source, &reach(None, None), std::slice::from_ref(&other))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the signature of `sysforge-release.json` is not good"),
+        "{error}"
+    );
+    assert!(scene.images().list().unwrap().is_empty());
+    let keys = [other, key.clone()];
+    let installed = scene
+        .install_signed(&source, &reach(None, None), &keys)
+        .await
+        .unwrap();
+    assert!(installed.keys.contains(&key.to_string()));
+    assert!(
+        scene
+            .shipment
+            .notes
+            .contains(&format!("`--verify-key {key}`"))
+    );
+}
+
+#[tokio::test]
+async fn what_was_changed_after_it_was_signed_is_refused() {
+    for name in ["sysforge-release.json", "provenance.intoto.jsonl"] {
+        let (scene, source, key) = signed_site(1).await;
+        let path = scene.folder.path().join("site/v1.0.0").join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let place = bytes.len() / 2;
+        // Another letter, so that it stays JSON and base64.
+        bytes[place] = if bytes[place] == b'a' { b'b' } else { b'a' };
+        std::fs::write(&path, bytes).unwrap();
+        let error = scene
+            .install_signed(&source, &reach(None, None), &[key])
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains(name) || name.ends_with(".json"),
+            "{error}"
+        );
+        assert!(scene.images().list().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_release_without_a_signature_is_refused_where_a_key_is_given() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let key = crate::signing::tests::signer(1).public();
+    let error = scene
+        .install_signed(&source, &reach(None, None), &[key])
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "`sysforge-release.json` is not signed");
+}
+
+#[tokio::test]
+async fn an_index_of_another_release_of_the_same_maker_is_refused() {
+    let (scene, source, key) = signed_site(1).await;
+    let folder = scene.folder.path().join("site/v1.0.0");
+    let index = folder.join("sysforge-release.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    std::fs::write(&index, text.replace("\"v1.0.0\"", "\"v9.0.0\"")).unwrap();
+    let error = scene
+        .install_signed(&source, &reach(None, None), &[key])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is not good"), "{error}");
+}
+
+/// What a place says of the attestation of an archive with the digest that is really attested.
+async fn attested(
+    bundles: &[&str],
+    repository: &str,
+    required: bool,
+) -> Result<Attested, InstallError> {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let github = scene
+        .github(Options {
+            repository: repository.to_owned(),
+            ..Options::default()
+        })
+        .await;
+    let digest = crate::attestation::tests::digest();
+    for bundle in bundles {
+        github.put_attestation(&digest.to_string(), bundle);
+    }
+    let source = Source::parse(&format!("{repository}@v1.0.0"), |_| false).unwrap();
+    let place = Place::open(&source, &reach(Some(&github), None))
+        .await
+        .unwrap();
+    let (index, _) = place.index(&[]).await.unwrap();
+    let mut image = index.images[0].clone();
+    image.archive.sha256 = digest;
+    place.attested(&image, required).await
+}
+
+#[tokio::test]
+async fn an_attestation_is_verified_where_there_is_one() {
+    use crate::attestation::tests::BY_WORKFLOW;
+    let by = attested(&[BY_WORKFLOW], "cli/cli", true).await.unwrap();
+    assert!(matches!(by, Attested::By(_)), "{by:?}");
+    // The second one is had from the storage service, packed.
+    let by = attested(&["{}", BY_WORKFLOW], "cli/cli", true)
+        .await
+        .unwrap();
+    assert!(matches!(by, Attested::By(_)), "{by:?}");
+    assert_eq!(attested(&[], "cli/cli", false).await.unwrap(), Attested::No);
+}
+
+#[tokio::test]
+async fn an_attestation_that_is_missing_or_not_good_is_refused() {
+    use crate::attestation::tests::BY_WORKFLOW;
+    let error = attested(&[], "cli/cli", true).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("the host keeps no attestation of it"),
+        "{error}"
+    );
+    for bundle in ["{}", BY_WORKFLOW] {
+        let error = attested(&[bundle], "octo/images", false).await.unwrap_err();
+        assert!(matches!(error, InstallError::NotAttested { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_has_no_attestations() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let place = Place::open(&source, &reach(None, None)).await.unwrap();
+    let (index, _) = place.index(&[]).await.unwrap();
+    let image = &index.images[0];
+    assert_eq!(place.attested(image, false).await.unwrap(), Attested::No);
+    place.attested(image, true).await.unwrap_err();
 }

@@ -51,6 +51,10 @@ pub(crate) fn json_answer(status: u16, value: &Value) -> Answer {
     )
 }
 
+pub(crate) fn bytes_answer(bytes: Vec<u8>) -> Answer {
+    with(200, "application/octet-stream", bytes)
+}
+
 pub(crate) fn empty(status: u16) -> Answer {
     let mut answer = Response::new(full(Bytes::new()));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::NO_CONTENT);

@@ -59,6 +59,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
                 first_call_s: 0.06,
                 second_call_s: 0.05,
             }),
+            first_call_without_image_s: Some(7.2),
             ..CheckRecord::default()
         },
         link: LinkRecord::default(),

@@ -10,11 +10,13 @@
 mod answer;
 mod dist;
 mod fault;
+mod releases;
 mod render;
 mod routes;
 mod server;
 mod state;
 mod transfer;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -200,6 +202,14 @@ impl FakeGitHub {
     /// If it has none.
     pub fn bytes(&self, asset: u64) -> std::io::Result<Vec<u8>> {
         std::fs::read(self.shared.bytes_of(asset))
+    }
+
+    /// Keeps this Sigstore bundle as an attestation of bytes with this digest. The API shows the
+    /// first of a digest itself, and of the others the address, as the real one does.
+    pub fn put_attestation(&self, sha256: &str, bundle: &str) {
+        let mut state = self.shared.state();
+        let kept = state.attestations.entry(format!("sha256:{sha256}"));
+        kept.or_default().push(bundle.to_owned());
     }
 
     /// Puts a release there by hand, with these assets; returns its number.

@@ -107,6 +107,8 @@ pub(crate) struct State {
     pub(crate) releases: BTreeMap<u64, Release>,
     pub(crate) assets: BTreeMap<u64, Asset>,
     pub(crate) tags: BTreeMap<String, String>,
+    /// By `sha256:…`.
+    pub(crate) attestations: BTreeMap<String, Vec<String>>,
     pub(crate) script: Script,
     pub(crate) requests: Vec<Recorded>,
     pub(crate) uploads: usize,
@@ -121,6 +123,7 @@ impl State {
             releases: BTreeMap::new(),
             assets: BTreeMap::new(),
             tags: options.tags.iter().cloned().collect(),
+            attestations: BTreeMap::new(),
             script: Script::default(),
             requests: Vec::new(),
             uploads: 0,

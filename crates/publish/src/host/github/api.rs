@@ -82,7 +82,7 @@ impl Asset {
 const PAGES: usize = 100;
 
 impl GitHub {
-    fn repo(&self, rest: &str) -> String {
+    pub(super) fn repo(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", self.access.repository)
     }
 

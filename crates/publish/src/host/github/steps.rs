@@ -16,14 +16,17 @@ use futures_util::{StreamExt, TryStreamExt};
 use sysforge_plan::Reporter;
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release, Repository};
+use super::api::{Asset as Kept, Release};
 use super::drafts::{Draft, is_marked};
-use super::lease::{LOCK_NAME, NoLease};
+use super::lease::NoLease;
 use super::memo::Memo;
-use super::send::{Rules, is_complete, need};
+use super::outcome::{dry_run, missing, report};
+pub use super::rights::preflight;
+use super::rights::{check_rights, repository_error, require_token};
+use super::send::{Rules, is_complete};
 use crate::documents::notes;
 use crate::error::PublishError;
-use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::report::{AssetOutcome, Outcome, Published};
 use crate::shipment::Shipment;
 
 /// What to do beyond sending what is missing.
@@ -51,30 +54,6 @@ enum Worked {
     Done(Box<Published>),
     /// An older draft came to light, or the draft is gone.
     Otherwise,
-}
-
-/// Checks that the token could publish to the repository: step 1 alone, before any build.
-///
-/// # Errors
-///
-/// If it could not.
-pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
-    require_token(host)?;
-    let repository = host
-        .repository()
-        .await
-        .map_err(|failure| repository_error(host, failure))?;
-    check_rights(host, &repository)?;
-    Ok(Published {
-        outcome: Outcome::Ready,
-        tag: tag.to_owned(),
-        place: host.access.repository.clone(),
-        actions: Vec::new(),
-        assets: Vec::new(),
-        requests: host.requests(),
-        bytes_sent: 0,
-        rechecked: 0,
-    })
 }
 
 /// Publishes a shipment.
@@ -377,147 +356,4 @@ async fn recheck(
         .try_collect()
         .await?;
     Ok(checked.len())
-}
-
-/// What would happen, in the order in which it would.
-async fn dry_run(
-    host: &GitHub,
-    shipment: &Shipment,
-    policy: &Policy,
-    public: Option<(Release, Vec<Kept>)>,
-    drafts: Vec<Release>,
-) -> Result<Published, PublishError> {
-    let (tag, repository) = (&shipment.tag, &host.access.repository);
-    let mut actions = Vec::new();
-    let (release, kept) = match public {
-        Some((release, kept)) => {
-            actions.push(format!("complete the public release {}", release.html_url));
-            (Some(release), kept)
-        }
-        None => match drafts.into_iter().next() {
-            Some(draft) => {
-                actions.push(format!("go on with the draft {}", draft.html_url));
-                let kept = host
-                    .assets(draft.id)
-                    .await
-                    .map_err(|failure| host.error("list the files of the release", failure))?;
-                (Some(draft), kept)
-            }
-            None => {
-                actions.push(format!("create a draft of {tag} in {repository}"));
-                (None, Vec::new())
-            }
-        },
-    };
-    let draft = release.as_ref().is_none_or(|release| release.draft);
-    if kept.iter().any(|kept| kept.name == LOCK_NAME) {
-        actions.push("wait for another publisher, or take over from a dead one".to_owned());
-    }
-    let rules = Rules {
-        replace: policy.replace,
-        draft,
-    };
-    let mut assets = Vec::new();
-    for asset in &shipment.assets {
-        let outcome = match need(asset, &kept, rules, &std::collections::BTreeSet::new())? {
-            None => AssetOutcome::Kept,
-            Some(super::send::Need::Send | super::send::Need::Resend(_)) => AssetOutcome::Sent,
-            Some(_) => AssetOutcome::Replaced,
-        };
-        assets.push(AssetReport {
-            name: asset.name.clone(),
-            size: asset.size,
-            outcome,
-        });
-    }
-    actions.push("verify every digest at the host".to_owned());
-    if draft {
-        actions.push("make the release public".to_owned());
-    }
-    if policy.recheck {
-        actions.push("download everything again and compare".to_owned());
-    }
-    Ok(Published {
-        outcome: Outcome::WouldPublish,
-        tag: tag.clone(),
-        place: format!("{repository} at {}", host.host()),
-        actions,
-        assets,
-        requests: host.requests(),
-        bytes_sent: 0,
-        rechecked: 0,
-    })
-}
-
-fn require_token(host: &GitHub) -> Result<(), PublishError> {
-    let token = host.access.token.as_ref();
-    match token.filter(|token| !token.is_empty()) {
-        Some(_) => Ok(()),
-        None => Err(PublishError::NoToken(host.host())),
-    }
-}
-
-fn repository_error(host: &GitHub, failure: super::failure::Failure) -> PublishError {
-    if failure.is_not_found() {
-        return PublishError::NoRepository(host.access.repository.clone());
-    }
-    host.error("look at the repository", failure)
-}
-
-fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishError> {
-    let name = host.access.repository.clone();
-    if repository.archived {
-        return Err(PublishError::Archived(name));
-    }
-    // Tokens of apps are told no permissions here; they learn theirs from the first write.
-    match &repository.permissions {
-        Some(permissions) if !permissions.push => Err(PublishError::NoRights {
-            repository: name,
-            message: "it may read only".to_owned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn missing(shipment: &Shipment, kept: &[Kept]) -> String {
-    shipment
-        .assets
-        .iter()
-        .find(|asset| {
-            !kept
-                .iter()
-                .any(|kept| kept.name == asset.name && kept.holds(asset.size, asset.sha256))
-        })
-        .map(|asset| asset.name.clone())
-        .unwrap_or_default()
-}
-
-fn report(
-    host: &GitHub,
-    release: &Release,
-    shipment: &Shipment,
-    outcomes: &[(String, AssetOutcome)],
-    outcome: Outcome,
-) -> Published {
-    Published {
-        outcome,
-        tag: release.tag_name.clone(),
-        place: release.html_url.clone(),
-        actions: Vec::new(),
-        assets: shipment
-            .assets
-            .iter()
-            .map(|asset| AssetReport {
-                name: asset.name.clone(),
-                size: asset.size,
-                outcome: outcomes
-                    .iter()
-                    .find(|(name, _)| *name == asset.name)
-                    .map_or(AssetOutcome::Kept, |(_, outcome)| *outcome),
-            })
-            .collect(),
-        requests: host.requests(),
-        bytes_sent: host.bytes_sent(),
-        rechecked: 0,
-    }
 }

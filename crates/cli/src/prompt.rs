@@ -1,0 +1,42 @@
+//! Asking the user, where there is one to answer.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Asks for a yes or no; an empty answer means yes. `None`: nobody is there to answer, as in
+/// scripts and on CI runners.
+pub(crate) async fn confirm(question: &str) -> Option<bool> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return None;
+    }
+    let _ = write!(anstream::stderr(), "{question} [Y/n] ");
+    let answered = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        // The end of the input is no answer, and certainly no yes.
+        read.ok().filter(|bytes| *bytes > 0).map(|_| answer)
+    });
+    let answer = answered.await.ok().flatten()?;
+    Some(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for (answer, yes) in [
+            ("\n", true),
+            ("Y\n", true),
+            ("yes", true),
+            ("n\n", false),
+            ("maybe", false),
+        ] {
+            assert_eq!(is_yes(answer), yes, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Attestations: Sigstore bundles that GitHub keeps for what a workflow of a repository built
+//! (`actions/attest`), and for the files of immutable releases. Verified offline: the roots of
+//! trust are pinned in the program.
+//!
+//! What is verified of a workflow's: the certificate's chain to Sigstore's authority, its entry
+//! in the certificate log, the entry of the signature in Rekor, the signature over the statement,
+//! that the statement names these very bytes, and that the certificate was issued to a workflow
+//! run of this repository. GitHub's own authority, which signs for private repositories and
+//! immutable releases, keeps no public log: a signed time stamp takes its place.
+
+mod crypto;
+
+use serde::Deserialize;
+use sigstore_verify::trust_root::{SigstoreInstance, TrustedRoot};
+use sigstore_verify::types::bundle::{Bundle, SignatureContent};
+use sigstore_verify::types::{ArtifactDigest, Sha256Hash};
+use sigstore_verify::{SubjectAltName, VerificationPolicy, VerificationResult, Verifier};
+use sysforge_plan::Sha256;
+
+/// Who issues the identities of workflow runs.
+const ACTIONS: &str = "https://token.actions.githubusercontent.com";
+
+/// Who signs for immutable releases.
+const RELEASES: &str = "https://dotcom.releases.github.com";
+
+/// The part of a release's statement that says whose it is.
+#[derive(Deserialize)]
+struct Statement {
+    subject: Vec<Subject>,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    #[serde(default)]
+    uri: Option<String>,
+}
+
+/// Verifies that a bundle attests bytes with this digest to a repository of github.com, and says
+/// who does.
+///
+/// # Errors
+///
+/// Why not, in a few words.
+pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<String, String> {
+    crypto::provide();
+    let bundle = Bundle::from_json(bundle).map_err(words)?;
+    // GitHub's own authority has no log; whoever strips a public entry of its log arrives at a
+    // root that never signed it.
+    let (instance, policy) = match bundle.verification_material.tlog_entries.is_empty() {
+        true => (
+            SigstoreInstance::GitHub,
+            VerificationPolicy::any_identity()
+                .skip_tlog_unsafe()
+                .skip_sct(),
+        ),
+        false => (
+            SigstoreInstance::PublicGood,
+            VerificationPolicy::any_identity(),
+        ),
+    };
+    let root = TrustedRoot::from_embedded(instance).map_err(words)?;
+    let verifier = Verifier::new(&root).map_err(words)?;
+    let digest = ArtifactDigest::sha256(Sha256Hash::new(*sha256.as_bytes()));
+    let result = verifier.verify(digest, &bundle, &policy).map_err(words)?;
+    signer(&result, &bundle, repository)
+}
+
+/// The workflow or the release that signed, if it is one of the repository.
+fn signer(
+    result: &VerificationResult,
+    bundle: &Bundle,
+    repository: &str,
+) -> Result<String, String> {
+    let identity = result.identity().map(SubjectAltName::as_str);
+    let identity = identity.unwrap_or_default().to_owned();
+    if result.issuer() == Some(ACTIONS) {
+        let source = result
+            .certificate()
+            .and_then(|certificate| certificate.ci_claims.source_repository_uri.clone())
+            .unwrap_or_default();
+        // Names of repositories do not differ in case.
+        return match source.eq_ignore_ascii_case(&format!("https://github.com/{repository}")) {
+            true => Ok(identity),
+            false => Err(format!("it was made in {source}, by {identity}")),
+        };
+    }
+    if identity == RELEASES && releases_of(bundle, repository) {
+        return Ok(format!("the immutable release of {repository}"));
+    }
+    Err(format!("it was signed by {identity}"))
+}
+
+fn releases_of(bundle: &Bundle, repository: &str) -> bool {
+    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+        return false;
+    };
+    let statement: Option<Statement> = serde_json::from_slice(envelope.payload.as_bytes()).ok();
+    let prefix = format!("pkg:github/{repository}@").to_ascii_lowercase();
+    statement.is_some_and(|statement| {
+        statement.subject.iter().any(|subject| {
+            let uri = subject.uri.as_deref().unwrap_or_default();
+            uri.to_ascii_lowercase().starts_with(&prefix)
+        })
+    })
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What GitHub keeps for `gh_2.96.0_linux_amd64.tar.gz`, recorded: its workflow's and its
+    /// release's.
+    pub(crate) const BY_WORKFLOW: &str = include_str!("attestation/recorded/by-workflow.json");
+    const BY_RELEASE: &str = include_str!("attestation/recorded/by-release.json");
+
+    pub(crate) fn digest() -> Sha256 {
+        "83d5c2ccad5498f58bf6368acb1ab32588cf43ab3a4b1c301bf36328b1c8bd60"
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_real_attestation_of_a_workflow_is_verified() {
+        let signer = verify(BY_WORKFLOW, digest(), "CLI/cli").unwrap();
+        assert_eq!(
+            signer,
+            "https://github.com/cli/cli/.github/workflows/deployment.yml@refs/heads/trunk"
+        );
+    }
+
+    #[test]
+    fn a_real_attestation_of_an_immutable_release_is_verified() {
+        let signer = verify(BY_RELEASE, digest(), "cli/cli").unwrap();
+        assert_eq!(signer, "the immutable release of cli/cli");
+        assert!(verify(BY_RELEASE, digest(), "octo/images").is_err());
+    }
+
+    #[test]
+    fn other_bytes_and_other_repositories_are_not_attested() {
+        let other = Sha256::new([7; 32]);
+        verify(BY_WORKFLOW, other, "cli/cli").unwrap_err();
+        verify(BY_RELEASE, other, "cli/cli").unwrap_err();
+        let why = verify(BY_WORKFLOW, digest(), "octo/images").unwrap_err();
+        assert!(
+            why.contains("it was made in https://github.com/cli/cli"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_was_changed_anywhere_is_not_believed() {
+        let value: serde_json::Value = serde_json::from_str(BY_WORKFLOW).unwrap();
+        for pointer in [
+            "/dsseEnvelope/payload",
+            "/dsseEnvelope/signatures/0/sig",
+            "/verificationMaterial/certificate/rawBytes",
+            "/verificationMaterial/tlogEntries/0/inclusionPromise/signedEntryTimestamp",
+            "/verificationMaterial/tlogEntries/0/inclusionProof/rootHash",
+            "/verificationMaterial/tlogEntries/0/canonicalizedBody",
+        ] {
+            let mut changed = value.clone();
+            let field = changed.pointer_mut(pointer).unwrap();
+            let text = field.as_str().unwrap();
+            let middle = text.len() / 2;
+            let letter = if text.as_bytes()[middle] == b'A' {
+                "B"
+            } else {
+                "A"
+            };
+            *field = format!("{}{letter}{}", &text[..middle], &text[middle + 1..]).into();
+            let outcome = verify(&changed.to_string(), digest(), "cli/cli");
+            assert!(outcome.is_err(), "{pointer}: {outcome:?}");
+        }
+        // Without its log entries it would be GitHub's own authority's, which never signed it.
+        let mut stripped = value;
+        stripped["verificationMaterial"]["tlogEntries"] = serde_json::json!([]);
+        verify(&stripped.to_string(), digest(), "cli/cli").unwrap_err();
+        verify("rubbish", digest(), "cli/cli").unwrap_err();
+    }
+}

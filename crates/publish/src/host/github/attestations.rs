@@ -1,0 +1,63 @@
+//! Asking GitHub for the attestations that it keeps of a file.
+
+use serde::Deserialize;
+use serde_json::Value;
+use sysforge_plan::Sha256;
+
+use super::GitHub;
+use super::call::Request;
+use super::failure::Failure;
+use crate::fetch::{self, Sink};
+
+/// A bundle is some tens of kilobytes.
+const BUNDLE_LIMIT: usize = 16 << 20;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    attestations: Vec<Listed>,
+}
+
+/// One attestation: its bundle, or where that lies, packed with Snappy.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    bundle: Option<Value>,
+    #[serde(default)]
+    bundle_url: Option<String>,
+}
+
+impl GitHub {
+    /// The attestations of bytes with this digest, as Sigstore bundles. Asked once: who may only
+    /// ask sixty times an hour shall not wait for the next hour.
+    pub(crate) async fn attestations(&self, sha256: Sha256) -> Result<Vec<String>, Failure> {
+        let path = self.repo(&format!("/attestations/sha256:{sha256}?per_page=100"));
+        let request = Request::new(reqwest::Method::GET, path);
+        let answer: Answer = match self.once(&request).await {
+            Err(failure) if failure.is_not_found() => return Ok(Vec::new()),
+            answered => answered?,
+        };
+        let mut bundles = Vec::new();
+        for listed in answer.attestations {
+            bundles.push(match (listed.bundle, listed.bundle_url) {
+                (Some(bundle), _) => bundle.to_string(),
+                (None, Some(url)) => self.bundle(&url).await?,
+                (None, None) => String::new(),
+            });
+        }
+        Ok(bundles)
+    }
+
+    /// A bundle from the storage service. The address itself carries the right to read it, and
+    /// the token stays here.
+    async fn bundle(&self, url: &str) -> Result<String, Failure> {
+        let mut sink = Sink::memory(BUNDLE_LIMIT);
+        self.count();
+        fetch::read(|| self.bytes.get(url), &mut sink, None, &self.timing, None).await?;
+        let packed = sink.into_bytes();
+        let fits = snap::raw::decompress_len(&packed).is_ok_and(|length| length <= BUNDLE_LIMIT);
+        let unpacked = fits.then(|| snap::raw::Decoder::new().decompress_vec(&packed).ok());
+        let bytes = unpacked.flatten().unwrap_or(packed);
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

@@ -1,0 +1,364 @@
+//! Signatures of releases: the maker signs what a release is with a key of theirs, and whoever
+//! knows its public half can tell. Keys and signatures have minisign's form, so that its own
+//! program verifies what Sysforge signs.
+//!
+//! Signed are the release index, which names every archive and receipt by digest, and the
+//! provenance, as a DSSE envelope. Ed25519 is deterministic and no time is signed, so the same
+//! release gets the same signature again, and a second run finds nothing to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use blake2::{Blake2b512, Digest};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde_json::{Value, json};
+
+use crate::secret::Secret;
+
+/// What the name of a signature ends with.
+pub const SIGNATURE_END: &str = ".minisig";
+
+/// The media type of an in-toto statement in an envelope.
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+
+/// A key or a signature cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The key's file cannot be read.
+    #[error("could not read the key {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds no secret key, or the password is not its.
+    #[error("could not use the secret key {}: {why}", .path.display())]
+    SecretKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The text is no public key.
+    #[error("`{0}` is no minisign public key")]
+    PublicKey(String),
+    /// There is no signature.
+    #[error("`{0}` is not signed")]
+    Missing(String),
+    /// The signature is that of another key, or of other bytes.
+    #[error("the signature of `{name}` is not good: {why}")]
+    Bad {
+        /// What was signed.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A secret key.
+pub struct Signer {
+    key: SigningKey,
+    id: [u8; 8],
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.public())
+    }
+}
+
+impl Signer {
+    /// Reads a secret key that `minisign -G` made. `password` opens it; keys made with `-W` have
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// If the file is no such key, or the password is wrong.
+    pub fn read(path: &Path, password: Option<&Secret>) -> Result<Self, SigningError> {
+        let unusable = |why: minisign::PError| SigningError::SecretKey {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| SigningError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let line = text.trim().lines().last().unwrap_or_default().trim();
+        let bytes = match BASE64.decode(line) {
+            // Open already. Its check sum is empty if `minisign` made it, which the library does
+            // not take; that both halves fit is checked below in any case.
+            Ok(bytes) if bytes.get(2..4) == Some(&[0, 0]) => bytes,
+            _ => {
+                let password = password.map(|password| password.reveal().to_owned());
+                minisign::SecretKeyBox::from_string(&text)
+                    .and_then(|sealed| match password {
+                        Some(password) => sealed.into_secret_key(Some(password)),
+                        // Without one the library would ask for it on the terminal.
+                        None => sealed.into_unencrypted_secret_key(),
+                    })
+                    .map_err(unusable)?
+                    .to_bytes()
+            }
+        };
+        Self::of_bytes(&bytes).ok_or_else(|| SigningError::SecretKey {
+            path: path.to_owned(),
+            why: "it is no Ed25519 key".to_owned(),
+        })
+    }
+
+    /// Algorithms (3 × 2 bytes), salt (32), limits of the key derivation (2 × 8), identifier (8),
+    /// seed (32), and what follows from it.
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let id = bytes.get(54..62)?.try_into().ok()?;
+        let seed: [u8; 32] = bytes.get(62..94)?.try_into().ok()?;
+        let key = SigningKey::from_bytes(&seed);
+        let public: &[u8] = bytes.get(94..126)?;
+        (key.verifying_key().as_bytes() == public).then_some(Self { key, id })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey {
+            key: self.key.verifying_key(),
+            id: self.id,
+        }
+    }
+
+    /// A detached signature in minisign's form (hashed, `ED`).
+    pub(crate) fn sign(&self, bytes: &[u8], comment: &str) -> String {
+        let signature = self.key.sign(&Blake2b512::digest(bytes)).to_bytes();
+        let whole = self
+            .key
+            .sign(&[&signature, comment.as_bytes()].concat())
+            .to_bytes();
+        let first = [b"ED".as_slice(), &self.id, &signature].concat();
+        format!(
+            "untrusted comment: signature by sysforge, with the key {}\n{}\n\
+             trusted comment: {comment}\n{}\n",
+            self.public(),
+            BASE64.encode(first),
+            BASE64.encode(whole)
+        )
+    }
+
+    /// An in-toto statement in a signed envelope (DSSE 1.0), on one line.
+    pub(crate) fn envelope(&self, statement: &str) -> String {
+        let signature = self.key.sign(&to_be_signed(IN_TOTO, statement.as_bytes()));
+        let envelope = json!({
+            "payloadType": IN_TOTO,
+            "payload": BASE64.encode(statement),
+            "signatures": [{
+                "keyid": self.public().id(),
+                "sig": BASE64.encode(signature.to_bytes()),
+            }],
+        });
+        format!("{envelope}\n")
+    }
+}
+
+/// What an envelope's signature is over (DSSE's "pre-authentication encoding").
+pub(crate) fn to_be_signed(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    [head.as_bytes(), payload].concat()
+}
+
+/// A public key, as minisign writes it: `RW…`, 56 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    key: VerifyingKey,
+    id: [u8; 8],
+}
+
+impl FromStr for PublicKey {
+    type Err = SigningError;
+
+    /// Reads a key, or the text of a file that holds one.
+    fn from_str(text: &str) -> Result<Self, SigningError> {
+        let line = text.trim().lines().last().unwrap_or_default().trim();
+        let read = || {
+            let bytes = BASE64.decode(line).ok()?;
+            let rest = bytes.strip_prefix(b"Ed")?;
+            let (id, key) = rest.split_first_chunk::<8>()?;
+            let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
+            Some(Self { key, id: *id })
+        };
+        read().ok_or_else(|| SigningError::PublicKey(line.to_owned()))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = [b"Ed".as_slice(), &self.id, self.key.as_bytes()].concat();
+        f.write_str(&BASE64.encode(bytes))
+    }
+}
+
+impl PublicKey {
+    /// The key's identifier, as minisign prints it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{:016X}", u64::from_le_bytes(self.id))
+    }
+
+    /// Verifies the detached signature of a file of the release `tag`.
+    pub(crate) fn verify(
+        &self,
+        name: &str,
+        tag: &str,
+        bytes: &[u8],
+        signature: &str,
+    ) -> Result<(), SigningError> {
+        let bad = |why: String| SigningError::Bad {
+            name: name.to_owned(),
+            why,
+        };
+        let wrong = |error: minisign_verify::Error| bad(error.to_string());
+        let key = minisign_verify::PublicKey::from_base64(&self.to_string()).map_err(wrong)?;
+        let signature = minisign_verify::Signature::decode(signature).map_err(wrong)?;
+        key.verify(bytes, &signature, false).map_err(wrong)?;
+        // An index of another release, signed by the same maker, must not stand in for this one.
+        match signature.trusted_comment() {
+            comment if comment == self::comment(name, tag) => Ok(()),
+            comment => Err(bad(format!("it is for `{comment}`"))),
+        }
+    }
+
+    /// Verifies an envelope, and returns the statement in it.
+    pub(crate) fn open(&self, name: &str, envelope: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let bad = |why: &str| SigningError::Bad {
+            name: name.to_owned(),
+            why: why.to_owned(),
+        };
+        let envelope: Value =
+            serde_json::from_slice(envelope).map_err(|_| bad("it is no envelope"))?;
+        let payload = envelope["payload"]
+            .as_str()
+            .and_then(|text| BASE64.decode(text).ok())
+            .filter(|_| envelope["payloadType"] == IN_TOTO)
+            .ok_or_else(|| bad("it is no envelope of a statement"))?;
+        let signed = to_be_signed(IN_TOTO, &payload);
+        let signatures = envelope["signatures"].as_array();
+        let good = signatures.is_some_and(|all| {
+            all.iter().any(|signature| {
+                signature["sig"]
+                    .as_str()
+                    .and_then(|text| BASE64.decode(text).ok())
+                    .and_then(|bytes| Signature::from_slice(&bytes).ok())
+                    .is_some_and(|signature| self.key.verify_strict(&signed, &signature).is_ok())
+            })
+        });
+        match good {
+            true => Ok(payload),
+            false => Err(bad("no signature in it is by this key")),
+        }
+    }
+}
+
+/// What a signature is for; minisign calls it the trusted comment, and signs it too.
+pub(crate) fn comment(name: &str, tag: &str) -> String {
+    format!("sysforge release:{tag} file:{name}")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A key of the tests' own, from a seed.
+    pub(crate) fn signer(seed: u8) -> Signer {
+        Signer {
+            key: SigningKey::from_bytes(&[seed; 32]),
+            id: [seed; 8],
+        }
+    }
+
+    #[test]
+    fn what_is_signed_is_verified_and_nothing_else_is() {
+        let (one, two) = (signer(1), signer(2));
+        let signature = one.sign(b"index", &comment("a.json", "v1"));
+        assert_eq!(signature, one.sign(b"index", &comment("a.json", "v1")));
+        let key = one.public();
+        key.verify("a.json", "v1", b"index", &signature).unwrap();
+        assert!(key.verify("a.json", "v1", b"other", &signature).is_err());
+        assert!(key.verify("a.json", "v2", b"index", &signature).is_err());
+        assert!(key.verify("b.json", "v1", b"index", &signature).is_err());
+        assert!(
+            two.public()
+                .verify("a.json", "v1", b"index", &signature)
+                .is_err()
+        );
+        assert!(key.verify("a.json", "v1", b"index", "rubbish").is_err());
+    }
+
+    #[test]
+    fn an_envelope_opens_with_the_right_key_alone() {
+        let (one, two) = (signer(1), signer(2));
+        let envelope = one.envelope("{\"a\": 1}");
+        assert_eq!(
+            one.public().open("p", envelope.as_bytes()).unwrap(),
+            b"{\"a\": 1}"
+        );
+        assert!(two.public().open("p", envelope.as_bytes()).is_err());
+        let altered = envelope.replace(&BASE64.encode("{\"a\": 1}"), &BASE64.encode("{\"a\": 2}"));
+        assert!(one.public().open("p", altered.as_bytes()).is_err());
+        assert!(one.public().open("p", b"{}").is_err());
+    }
+
+    #[test]
+    fn public_keys_read_back_alone_and_from_their_file() {
+        let key = signer(3).public();
+        let text = key.to_string();
+        assert_eq!(text.len(), 56);
+        assert!(text.starts_with("RW"));
+        assert_eq!(text.parse::<PublicKey>().unwrap(), key);
+        let file = format!(
+            "untrusted comment: minisign public key {}\n{text}\n",
+            key.id()
+        );
+        assert_eq!(file.parse::<PublicKey>().unwrap(), key);
+        assert!("RWnonsense".parse::<PublicKey>().is_err());
+        assert!("".parse::<PublicKey>().is_err());
+    }
+
+    #[test]
+    fn secret_keys_of_minisign_are_read_with_and_without_a_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        std::fs::write(&path, pair.sk.to_box(None).unwrap().to_string()).unwrap();
+        let signer = Signer::read(&path, None).unwrap();
+        assert_eq!(signer.public().to_string(), pair.pk.to_base64());
+        assert!(!format!("{signer:?}").contains(&format!("{:?}", signer.key.to_bytes())));
+
+        let password = "correct horse".to_owned();
+        let pair = minisign::KeyPair::generate_encrypted_keypair(Some(password.clone())).unwrap();
+        std::fs::write(&path, pair.sk.to_box(None).unwrap().to_string()).unwrap();
+        let signer = Signer::read(&path, Some(&Secret::new(&password))).unwrap();
+        assert_eq!(signer.public().to_string(), pair.pk.to_base64());
+        for wrong in [None, Some(&Secret::new("wrong"))] {
+            let error = Signer::read(&path, wrong).unwrap_err();
+            assert!(matches!(error, SigningError::SecretKey { .. }), "{error}");
+        }
+        // As `minisign -G -W` writes it: without a check sum.
+        let other = self::signer(4);
+        let bytes = [
+            &b"Ed\0\0B2"[..],
+            &[0; 48],
+            &[4; 8],
+            &[4; 32],
+            &other.key.verifying_key().to_bytes(),
+            &[0; 32],
+        ];
+        let text = BASE64.encode(bytes.concat());
+        std::fs::write(&path, format!("untrusted comment: x\n{text}\n")).unwrap();
+        let read = Signer::read(&path, None).unwrap();
+        assert_eq!(read.public(), other.public());
+        std::fs::write(&path, "rubbish").unwrap();
+        assert!(Signer::read(&path, None).is_err());
+    }
+}
