@@ -7,6 +7,7 @@
 //! Sysforge is killed: the next run finishes.
 
 pub mod archive;
+pub mod complete;
 pub mod dist;
 pub mod documents;
 pub mod error;

@@ -15,6 +15,7 @@ mod pacer;
 mod recheck;
 mod send;
 pub mod steps;
+pub mod undraft;
 mod upload;
 
 use std::path::PathBuf;

@@ -33,6 +33,9 @@ pub struct Policy {
     pub replace: bool,
     /// Whether nothing is to be written, here or at the host.
     pub dry_run: bool,
+    /// Whether the release stays a draft, to be completed and made public by later calls. What is
+    /// in it may be renewed: nobody has installed from it.
+    pub draft: bool,
     /// Whether everything is downloaded again at the end.
     pub recheck: bool,
     /// The commit or branch that is tagged if the tag does not exist.
@@ -158,7 +161,7 @@ async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Loo
                 let report = report(host, &release, shipment, &[], Outcome::Unchanged);
                 return Ok(Look::Done(Box::new(report)));
             }
-            Err(error) if !policy.replace => return Err(error),
+            Err(error) if !policy.replace && !policy.draft => return Err(error),
             Ok(false) | Err(_) => {}
         }
         if release.immutable == Some(true) {
@@ -225,6 +228,11 @@ async fn work(
     match under_lease(host, shipment, policy, &draft, known, reporter).await {
         Ok(Some(outcomes)) => {
             host.give_back(lease, &release.tag_name).await?;
+            if policy.draft && release.draft {
+                let draft = stay_draft(host, shipment, release).await?;
+                let report = report(host, &draft, shipment, &outcomes, Outcome::Drafted);
+                return Ok(Worked::Done(Box::new(report)));
+            }
             let public = if release.draft {
                 make_public(host, shipment, release).await?
             } else {
@@ -278,6 +286,7 @@ async fn under_lease(
     let rules = Rules {
         replace: policy.replace,
         draft: draft.release.draft,
+        renew: policy.draft,
     };
     let known = known.or_else(|| draft.made.then(Vec::new));
     let sending = std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, reporter));
@@ -323,6 +332,19 @@ async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError
     host.delete_release(release.id)
         .await
         .map_err(|failure| host.error("delete a second draft", failure))
+}
+
+/// Leaves the release a draft, with notes about all that is in it now.
+async fn stay_draft(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+) -> Result<Release, PublishError> {
+    let before = release.body.as_deref().unwrap_or_default();
+    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    host.describe(release.id, &text)
+        .await
+        .map_err(|failure| host.error("write the notes of the draft", failure))
 }
 
 /// Step 7: the one request that makes everything public. `None`: another release of the tag is
@@ -416,6 +438,7 @@ async fn dry_run(
     let rules = Rules {
         replace: policy.replace,
         draft,
+        renew: policy.draft,
     };
     let mut assets = Vec::new();
     for asset in &shipment.assets {
@@ -431,7 +454,7 @@ async fn dry_run(
         });
     }
     actions.push("verify every digest at the host".to_owned());
-    if draft {
+    if draft && !policy.draft {
         actions.push("make the release public".to_owned());
     }
     if policy.recheck {
@@ -449,7 +472,7 @@ async fn dry_run(
     })
 }
 
-fn require_token(host: &GitHub) -> Result<(), PublishError> {
+pub(super) fn require_token(host: &GitHub) -> Result<(), PublishError> {
     let token = host.access.token.as_ref();
     match token.filter(|token| !token.is_empty()) {
         Some(_) => Ok(()),
