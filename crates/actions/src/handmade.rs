@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use sysforge_plan::{Class, Explain};
+
 const KEEP: &str = "# sysforge:keep ";
 const END: &str = "# sysforge:end ";
 
@@ -23,6 +25,23 @@ pub enum HandmadeError {
     /// The new file has no place for a part.
     #[error("what was added at `sysforge:keep {0}` has no place in the new file")]
     NoPlace(String),
+}
+
+impl Explain for HandmadeError {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::Open(_) | Self::Twice(_) => {
+                "restore the marks as `sysforge workflow` wrote them".to_owned()
+            }
+            Self::NoPlace(_) => {
+                "move it to a mark that the new file has, or remove it".to_owned()
+            }
+        }]
+    }
 }
 
 /// Reads the parts between marks, by name.

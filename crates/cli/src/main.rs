@@ -9,6 +9,7 @@ mod failure;
 mod pipeline;
 mod progress;
 mod project;
+mod runner;
 mod session;
 mod terminal;
 
@@ -45,13 +46,16 @@ fn main() -> ExitCode {
         tokio::select! {
             result = commands::run(&cli.command, &session) => {
                 session.progress.clear();
-                match result {
+                session.terminal.end_group();
+                let code = match &result {
                     Ok(()) => 0,
                     Err(failure) => {
-                        session.terminal.failure(&failure);
+                        session.terminal.failure(failure);
                         failure.exit_code()
                     }
-                }
+                };
+                session.finish(result.as_ref().err());
+                code
             }
             signal = interrupted() => {
                 session.progress.clear();

@@ -51,9 +51,18 @@ impl Planned {
 
 /// Reads the project and makes the plan for this machine's platform.
 pub(crate) async fn plan(session: &Session, select: &[String]) -> Result<Planned, Failure> {
+    plan_for(session, &session.global.julia, select).await
+}
+
+/// The same for these requests instead of the given ones.
+pub(crate) async fn plan_for(
+    session: &Session,
+    requests: &[String],
+    select: &[String],
+) -> Result<Planned, Failure> {
     let host = Session::host()?;
     let global = &session.global;
-    let read = |julia| project::read(global.project.as_deref(), julia, &global.julia, host);
+    let read = |julia| project::read(global.project.as_deref(), julia, requests, host);
     let mut files = read(None)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;
@@ -208,7 +217,7 @@ impl<'a> Forge<'a> {
             .settings
             .env
             .iter()
-            .fold(session.environment.clone(), |env, (name, value)| {
+            .fold(session.child_environment(), |env, (name, value)| {
                 env.with(name, value)
             });
         let context = Context {

@@ -72,7 +72,7 @@ impl Progress {
                     "" => String::new(),
                     line => format!(": {}", shortened(line, 80)),
                 };
-                terminal.say(&format!(
+                terminal.untrusted(&format!(
                     "  {:<9} {}, {} so far{line}",
                     task.step,
                     task.subject,
@@ -154,7 +154,7 @@ impl Progress {
                     running.last_line.clone_from(&line);
                     if verbose {
                         let step = running.step;
-                        self.print(terminal, |t| t.say(&format!("  {step:<9} | {line}")));
+                        self.print(terminal, |t| t.untrusted(&format!("  {step:<9} | {line}")));
                     }
                 }
             }

@@ -170,7 +170,12 @@ impl Matrix {
             }
         }
         let builds: usize = wanted.values().map(Vec::len).sum();
-        let legs = |share: usize| wanted.values().map(|group| group.len().div_ceil(share)).sum::<usize>();
+        let legs = |share: usize| {
+            wanted
+                .values()
+                .map(|group| group.len().div_ceil(share))
+                .sum::<usize>()
+        };
         // As many builds share a job as must.
         let share = (1..=builds.max(1))
             .find(|share| legs(*share) <= LEGS)
@@ -270,7 +275,11 @@ fn leg(builds: &[(&Build, u32)], runner: &str, julia: &str, minutes: u32) -> Leg
         julia: julia.to_owned(),
         builds: ids.join(" "),
         timeout: minutes.min(LONGEST),
-        store: format!("{}-{julia}-{}", first.triplet, archive.get(..16).unwrap_or("")),
+        store: format!(
+            "{}-{julia}-{}",
+            first.triplet,
+            archive.get(..16).unwrap_or("")
+        ),
     }
 }
 

@@ -164,7 +164,9 @@ impl Dying {
     #[must_use]
     pub fn hint(&self) -> String {
         match self.successor {
-            Some(next) => format!("use `{next}`: `runner = \"{next}\"` below [platforms.…] in Sysimage.toml"),
+            Some(next) => {
+                format!("use `{next}`: `runner = \"{next}\"` below [platforms.…] in Sysimage.toml")
+            }
             None => "GitHub names no successor: build on a runner of your own, or leave the \
                      platform out"
                 .to_owned(),
@@ -182,13 +184,17 @@ impl Runner {
     /// The runner that a platform is built on if nobody says otherwise.
     #[must_use]
     pub fn of(triplet: Triplet) -> Option<&'static Self> {
-        TABLE.iter().find(|runner| runner.platform == triplet.name())
+        TABLE
+            .iter()
+            .find(|runner| runner.platform == triplet.name())
     }
 
     /// The platforms that have a hosted runner.
     #[must_use]
     pub fn platforms() -> Vec<Triplet> {
-        Triplet::all().filter(|triplet| Self::of(*triplet).is_some()).collect()
+        Triplet::all()
+            .filter(|triplet| Self::of(*triplet).is_some())
+            .collect()
     }
 
     /// Whether the label is dead, or will be soon.
@@ -214,7 +220,11 @@ mod tests {
     #[test]
     fn every_row_names_a_platform_and_a_living_successor() {
         for runner in TABLE {
-            assert!(runner.platform.parse::<Triplet>().is_ok(), "{}", runner.label);
+            assert!(
+                runner.platform.parse::<Triplet>().is_ok(),
+                "{}",
+                runner.label
+            );
             if let Some(next) = runner.successor {
                 let next = Runner::named(next).unwrap();
                 assert_eq!(next.platform, runner.platform, "{}", runner.label);
@@ -233,14 +243,28 @@ mod tests {
             .collect();
         assert_eq!(
             labels,
-            ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15-intel", "macos-15", "windows-2025"]
+            [
+                "ubuntu-24.04",
+                "ubuntu-24.04-arm",
+                "macos-15-intel",
+                "macos-15",
+                "windows-2025"
+            ]
         );
     }
 
     #[test]
     fn a_dead_label_and_a_dying_one_are_told_apart() {
-        let said = |label: &str| Runner::named(label).unwrap().dying(TODAY).map(|d| d.to_string());
-        assert_eq!(said("macos-14").unwrap(), "the runner `macos-14` is gone since 2026-11-02");
+        let said = |label: &str| {
+            Runner::named(label)
+                .unwrap()
+                .dying(TODAY)
+                .map(|d| d.to_string())
+        };
+        assert_eq!(
+            said("macos-14").unwrap(),
+            "the runner `macos-14` is gone since 2026-11-02"
+        );
         assert_eq!(
             said("ubuntu-22.04").unwrap(),
             "the runner `ubuntu-22.04` ends on 2027-04-01"

@@ -332,7 +332,7 @@ const WITH_REF: &str = "        with:
 
 const PLAN: &str = "      - name: Plan
         id: plan
-        run: sysforge plan --matrix
+        run: sysforge plan --matrix --out sysforge-plan.json
 ";
 
 const PLAN_TAG: &str = "      - name: Plan
@@ -340,7 +340,7 @@ const PLAN_TAG: &str = "      - name: Plan
         env:
           GITHUB_TOKEN: ${{ github.token }}
           SYSFORGE_TAG: ${{ steps.tag.outputs.tag }}
-        run: sysforge plan --matrix
+        run: sysforge plan --matrix --out sysforge-plan.json
 ";
 
 const CACHED: &str = "        with:

@@ -112,6 +112,7 @@ async fn one(
     let reach = Reach {
         github: access(session, "owner/name")?,
         timing: Timing::default(),
+        drafts: false,
     };
     let place = Place::open(source, &reach).await?;
     let index = place.index().await?;
@@ -144,7 +145,7 @@ async fn one(
     Ok(install::install(&place, &index, image, &at_hand.facts, images, &surroundings).await?)
 }
 
-fn surroundings(session: &Session) -> Surroundings<'_> {
+pub(crate) fn surroundings(session: &Session) -> Surroundings<'_> {
     Surroundings {
         environment: &session.environment,
         children: &session.children,
@@ -250,7 +251,7 @@ fn juliaup(session: &Session) -> PathBuf {
 
 /// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
 #[cfg(target_arch = "x86_64")]
-fn cpu_level() -> Option<u8> {
+pub(crate) fn cpu_level() -> Option<u8> {
     use std::arch::is_x86_feature_detected as has;
     let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
     let three = two
@@ -272,6 +273,6 @@ fn cpu_level() -> Option<u8> {
 
 /// Other architectures have no such levels; names of CPUs decide there.
 #[cfg(not(target_arch = "x86_64"))]
-fn cpu_level() -> Option<u8> {
+pub(crate) fn cpu_level() -> Option<u8> {
     None
 }

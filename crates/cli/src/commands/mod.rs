@@ -4,13 +4,17 @@ mod bench;
 mod build;
 mod cache;
 mod doctor;
+mod init;
 mod install;
 mod julia;
 mod link;
+mod matrix;
 mod plan;
 mod publish;
 mod steps;
 mod toolchain;
+mod verify;
+mod workflow;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -19,7 +23,9 @@ use crate::session::Session;
 /// Does what was asked.
 pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
     match command {
-        Command::Plan(selection) => plan::run(selection, session).await,
+        Command::Init(args) => init::run(args, session).await,
+        Command::Plan(args) if args.matrix => matrix::run(args, session).await,
+        Command::Plan(args) => plan::run(args, session).await,
         Command::Build(args) => build::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,
@@ -33,5 +39,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Cache(command) => cache::run(command, session).await,
         Command::Publish(args) => publish::run(args, session).await,
         Command::Install(args) => install::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session).await,
+        Command::Workflow(args) => workflow::run(args, session).await,
     }
 }

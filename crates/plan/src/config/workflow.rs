@@ -76,7 +76,10 @@ impl Workflow {
     pub fn complaint(&self) -> Option<(&'static str, String)> {
         let control = |text: &str| text.chars().any(char::is_control);
         if let Some(tag) = self.tags.iter().find(|tag| tag.is_empty() || control(tag)) {
-            return Some(("tags", format!("`{}` is no glob of tags", tag.escape_debug())));
+            return Some((
+                "tags",
+                format!("`{}` is no glob of tags", tag.escape_debug()),
+            ));
         }
         let fields = self.schedule.split_whitespace().count();
         let of_cron = |c: char| c.is_ascii_alphanumeric() || "*/,- ".contains(c);
@@ -90,11 +93,17 @@ impl Workflow {
         if !(1..=90).contains(&self.retention_days) {
             return Some((
                 "retention-days",
-                format!("GitHub keeps results for 1 to 90 days, not {}", self.retention_days),
+                format!(
+                    "GitHub keeps results for 1 to 90 days, not {}",
+                    self.retention_days
+                ),
             ));
         }
         if control(&self.environment) {
-            return Some(("environment", "this is no name of an environment".to_owned()));
+            return Some((
+                "environment",
+                "this is no name of an environment".to_owned(),
+            ));
         }
         self.tool.complaint()
     }
@@ -110,7 +119,10 @@ impl Tool {
         let from = self.from.as_deref().unwrap_or("https://");
         let web = from.starts_with("https://") || from.starts_with("http://");
         if !web || from.chars().any(|c| c.is_whitespace() || c == '"') {
-            return Some(("from", format!("`{from}` is no address of a release's files")));
+            return Some((
+                "from",
+                format!("`{from}` is no address of a release's files"),
+            ));
         }
         let source = self.source.as_deref().unwrap_or(".");
         let inside = !source.starts_with('/') && !source.split('/').any(|part| part == "..");
@@ -152,7 +164,10 @@ mod tests {
             ("retention-days = 91", "1 to 90 days"),
             ("tool = { version = \"1 2\" }", "no version"),
             ("tool = { from = \"ftp://x\" }", "no address"),
-            ("tool = { source = \"../x\" }", "no folder of this repository"),
+            (
+                "tool = { source = \"../x\" }",
+                "no folder of this repository",
+            ),
             ("verfy = true", "did you mean `verify`?"),
         ] {
             let error = fails(&format!("[workflow]\n{text}\n"));

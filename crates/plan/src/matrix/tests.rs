@@ -128,11 +128,20 @@ fn up_to_256_builds_have_a_job_each_and_more_share() {
 
     let shared = matrix_of(32, 5).unwrap();
     assert!(shared.legs.len() <= LEGS, "{}", shared.legs.len());
-    let mut builds: Vec<_> = shared.legs.iter().flat_map(|leg| leg.builds.split(' ')).collect();
+    let mut builds: Vec<_> = shared
+        .legs
+        .iter()
+        .flat_map(|leg| leg.builds.split(' '))
+        .collect();
     builds.sort_unstable();
     builds.dedup();
     assert_eq!(builds.len(), 320);
-    assert!(shared.legs.iter().any(|leg| leg.name.ends_with("-and-1-more") && leg.timeout == 60));
+    assert!(
+        shared
+            .legs
+            .iter()
+            .any(|leg| leg.name.ends_with("-and-1-more") && leg.timeout == 60)
+    );
     // Jobs never share across Julias: each has one.
     for leg in &shared.legs {
         let marker = format!("julia{}-", leg.julia);
@@ -176,14 +185,20 @@ fn runners_are_named_checked_and_warned_of() {
     assert!(own.dying.is_empty());
 
     let dead = with("aarch64-apple-darwin", "macos-14").unwrap();
-    assert_eq!(dead.dying[0].to_string(), "the runner `macos-14` is gone since 2026-11-02");
+    assert_eq!(
+        dead.dying[0].to_string(),
+        "the runner `macos-14` is gone since 2026-11-02"
+    );
 
     let wrong = with("x86_64-linux-gnu", "macos-15").unwrap_err();
     assert_eq!(
         wrong.to_string(),
         "the runner `macos-15` runs aarch64-apple-darwin, and was named for x86_64-linux-gnu"
     );
-    let none = matrix(&parts(&["x86_64-unknown-freebsd"], 1, 1), &Config::default());
+    let none = matrix(
+        &parts(&["x86_64-unknown-freebsd"], 1, 1),
+        &Config::default(),
+    );
     assert_eq!(
         none.unwrap_err().to_string(),
         "there is no hosted runner for x86_64-unknown-freebsd"
