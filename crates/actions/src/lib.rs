@@ -12,3 +12,6 @@ pub mod pins;
 pub mod summary;
 pub mod trace;
 pub mod workflow;
+
+#[cfg(test)]
+mod repository_tests;

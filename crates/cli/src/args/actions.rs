@@ -17,7 +17,7 @@ pub(crate) struct PlanArgs {
     pub(crate) matrix: bool,
 
     /// The tag that is released: builds that its release has already are left out
-    #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG", requires = "matrix")]
+    #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG")]
     pub(crate) tag: Option<String>,
 
     /// Also write the matrix into this file
