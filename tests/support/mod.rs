@@ -164,6 +164,13 @@ impl Ran {
         self
     }
 
+    /// Ends with this exit code, with data or without.
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
     /// Fails with this exit code; returns what was said, with paths that differ from run to run
     /// replaced.
     #[track_caller]

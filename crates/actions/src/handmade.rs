@@ -37,9 +37,7 @@ impl Explain for HandmadeError {
             Self::Open(_) | Self::Twice(_) => {
                 "restore the marks as `sysforge workflow` wrote them".to_owned()
             }
-            Self::NoPlace(_) => {
-                "move it to a mark that the new file has, or remove it".to_owned()
-            }
+            Self::NoPlace(_) => "move it to a mark that the new file has, or remove it".to_owned(),
         }]
     }
 }

@@ -9,7 +9,9 @@ fn root() -> PathBuf {
 }
 
 fn read(name: &str) -> String {
-    std::fs::read_to_string(root().join(name)).unwrap().replace("\r\n", "\n")
+    std::fs::read_to_string(root().join(name))
+        .unwrap()
+        .replace("\r\n", "\n")
 }
 
 #[test]
@@ -18,8 +20,14 @@ fn the_action_gets_sysforge_as_the_workflows_do() {
     let mut script: Vec<_> = workflow::INSTALL.lines().collect();
     // The workflow puts it on the path of later steps; the action hands its place on.
     assert_eq!(script.pop(), Some("echo \"$dir\" >>\"$GITHUB_PATH\""));
-    let script: String = script.iter().map(|line| format!("        {line}\n")).collect();
-    assert!(action.contains(&script), "copy crates/actions/src/workflow/install.sh into action.yml");
+    let script: String = script
+        .iter()
+        .map(|line| format!("        {line}\n"))
+        .collect();
+    assert!(
+        action.contains(&script),
+        "copy crates/actions/src/workflow/install.sh into action.yml"
+    );
 }
 
 #[test]

@@ -84,7 +84,11 @@ pub fn failure(failed: &Failed) -> String {
 /// planned builds that are not in it.
 #[must_use]
 pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
-    let mut text = format!("## {}\n\n<{place}>\n\n", inline(heading));
+    let place = match place.starts_with("http") {
+        true => format!("<{place}>"),
+        false => format!("`{place}`"),
+    };
+    let mut text = format!("## {}\n\n{place}\n\n", inline(heading));
     for build in present {
         let _ = writeln!(text, "- {}", inline(build));
     }

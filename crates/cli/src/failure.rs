@@ -169,11 +169,11 @@ impl Explain for CliError {
                 "write `[workflow.tool]` with `version` and `sums` by hand".to_owned()
             }
             Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
-            Self::NoPlan(_) => {
-                "make it with `sysforge plan --matrix --out FILE`".to_owned()
-            }
+            Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
             Self::Unwritable { source, .. } => {
-                return sysforge_plan::explain::io_hint(source).into_iter().collect();
+                return sysforge_plan::explain::io_hint(source)
+                    .into_iter()
+                    .collect();
             }
             Self::Unreadable { .. } | Self::OtherJulia { .. } => return Vec::new(),
         }]

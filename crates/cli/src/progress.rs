@@ -39,7 +39,9 @@ struct Running {
 
 impl Progress {
     pub(crate) fn new(terminal: Terminal, verbose: bool) -> Self {
-        let interactive = std::io::stderr().is_terminal() && !terminal.quiet;
+        // A runner keeps a log, in which nothing can move.
+        let quiet = terminal.quiet || terminal.actions;
+        let interactive = std::io::stderr().is_terminal() && !quiet;
         let bars = interactive.then(MultiProgress::new);
         let tasks = BTreeMap::new();
         Self {

@@ -83,7 +83,9 @@ impl Terminal {
     /// Prints a warning.
     pub(crate) fn warning(self, text: &str, hint: Option<&str>) {
         if self.actions {
-            let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            let hint = hint
+                .map(|hint| format!("\nhint: {hint}"))
+                .unwrap_or_default();
             let message = format!("{text}{hint}");
             let line = command::annotation(Level::Warning, "sysforge", None, &message);
             let _ = writeln!(anstream::stderr(), "{line}");
@@ -126,7 +128,9 @@ impl Terminal {
             if !evidence.tail.is_empty() {
                 print(format!("  {BOLD}its last lines{BOLD:#}:"));
                 let lines = evidence.tail.iter();
-                let lines: Vec<_> = lines.map(|line| format!("  {DIM}|{DIM:#} {line}")).collect();
+                let lines: Vec<_> = lines
+                    .map(|line| format!("  {DIM}|{DIM:#} {line}"))
+                    .collect();
                 print(match self.actions {
                     true => command::untrusted(&lines.join("\n"), &unguessable()),
                     false => lines.join("\n"),

@@ -92,7 +92,10 @@ fn outputs(session: &Session, results: &[Built]) {
     let output = |name, value: String| session.runner.output(name, &value);
     output("build", lines(|built| built.receipt.build_id.to_string()));
     output("image", lines(|built| built.archive.display().to_string()));
-    output("receipt", lines(|built| built.receipt_file.display().to_string()));
+    output(
+        "receipt",
+        lines(|built| built.receipt_file.display().to_string()),
+    );
     output("sha256", lines(|built| built.sha256.to_string()));
     let hit = !results.is_empty() && results.iter().all(|built| built.reused);
     output("cache-hit", hit.to_string());
@@ -100,7 +103,10 @@ fn outputs(session: &Session, results: &[Built]) {
 
 /// The workflow says which runner it asked for; one that dies is worth a warning in time.
 fn warn_of_runner(session: &Session) {
-    let label = session.environment.get("SYSFORGE_RUNNER").and_then(|label| label.to_str());
+    let label = session
+        .environment
+        .get("SYSFORGE_RUNNER")
+        .and_then(|label| label.to_str());
     let runner = label.and_then(sysforge_plan::runner::Runner::named);
     if let Some(dying) = runner.and_then(|runner| runner.dying(crate::runner::today())) {
         session.reporter.warn(dying.to_string(), Some(dying.hint()));

@@ -47,13 +47,17 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     if inputs.manifest.is_none() && inputs.project.needs_manifest() {
         session.terminal.warning(
             "the project has no Manifest.toml, which says which versions go into the image",
-            Some("make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`, and commit it"),
+            Some(
+                "make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`, and commit it",
+            ),
         );
     }
     if found.workloads.is_empty() {
         session.terminal.warning(
             "no workload was found: the image will hold the packages, but little compiled code",
-            Some("write `workload.jl`, a script that uses the package as its users do, and name it"),
+            Some(
+                "write `workload.jl`, a script that uses the package as its users do, and name it",
+            ),
         );
     }
     if args.workflow {
@@ -86,7 +90,8 @@ impl Found {
     }
 
     fn text(&self) -> String {
-        let mut text = String::from("# What `sysforge build` puts into the image. Every key has a default.\n");
+        let mut text =
+            String::from("# What `sysforge build` puts into the image. Every key has a default.\n");
         let list = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
             names.join(", ")
@@ -129,7 +134,11 @@ mod tests {
 
     #[test]
     fn the_likeliest_script_is_the_workload() {
-        let files = ["test/runtests.jl", "precompile/workload.jl", "precompile_statements.jl"];
+        let files = [
+            "test/runtests.jl",
+            "precompile/workload.jl",
+            "precompile_statements.jl",
+        ];
         insta::assert_snapshot!(for_files(&files), @r#"
         # What `sysforge build` puts into the image. Every key has a default.
         workloads = ["precompile/workload.jl"] # run and traced; what they compile is in the image

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use sysforge_publish::documents::sums;
-use sysforge_publish::host::{dir, github as host};
 use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::github::{Access, GitHub, Timing};
-use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
+use sysforge_publish::host::{dir, github as host};
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::{InstallError, Place, Source};
+use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
 use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
 
@@ -28,6 +28,8 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let to = destination(&args.to)?;
     let folder = match &args.dist {
         Some(folder) => absolute(folder),
+        // What is in the draft already is made public wherever one is.
+        None if args.undraft => PathBuf::new(),
         None => project::folder(session.global.project.as_deref())?.join("dist"),
     };
     let report = match to {
@@ -114,7 +116,11 @@ async fn complete(
     folder: &std::path::Path,
 ) -> Result<(), Failure> {
     let present = match Dist::read(folder).await {
-        Ok(dist) => dist.builds.into_iter().map(|build| build.receipt.build_id).collect(),
+        Ok(dist) => dist
+            .builds
+            .into_iter()
+            .map(|build| build.receipt.build_id)
+            .collect(),
         Err(PublishError::NothingToPublish(_)) => std::collections::BTreeSet::new(),
         Err(error) => return Err(error.into()),
     };
@@ -135,7 +141,9 @@ async fn complete(
     let fetched =
         sysforge_publish::complete::complete(&place, &present, folder, &session.reporter).await?;
     for id in fetched {
-        session.reporter.note(format!("{id} is in the release already"));
+        session
+            .reporter
+            .note(format!("{id} is in the release already"));
     }
     Ok(())
 }
@@ -160,10 +168,15 @@ fn tell_runner(args: &PublishArgs, session: &Session, report: &Published) -> Out
         .filter_map(|asset| asset.name.strip_suffix(".receipt.json"))
         .map(str::to_owned)
         .collect();
-    let missing: Vec<String> = planned.into_iter().filter(|id| !present.contains(id)).collect();
+    let missing: Vec<String> = planned
+        .into_iter()
+        .filter(|id| !present.contains(id))
+        .collect();
     for id in &missing {
         let hint = "its job says why; run the failed jobs again, and the draft is completed";
-        session.reporter.warn(format!("the release lacks {id}"), Some(hint.to_owned()));
+        session
+            .reporter
+            .warn(format!("the release lacks {id}"), Some(hint.to_owned()));
     }
     session.runner.output("tag", &report.tag);
     session.runner.output("release", &report.place);

@@ -68,8 +68,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         let planned = pipeline::plan_for(session, &requests, &[]).await?;
         match planned.plan.builds.iter().find(|build| build.id == *id) {
             Some(build) => {
-                let mut forge =
-                    Forge::open(session, &planned, build, &Driving::default()).await?;
+                let mut forge = Forge::open(session, &planned, build, &Driving::default()).await?;
                 let record = forge.check(&installed.image).await?;
                 session.terminal.say(&format!(
                     "  {id} holds {}, {} residual statements",
@@ -78,7 +77,9 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
                 ));
             }
             // An image of an earlier configuration that the release still has.
-            None => session.reporter.note(format!("{id} loads; the project no longer plans it")),
+            None => session
+                .reporter
+                .note(format!("{id} loads; the project no longer plans it")),
         }
         images.remove(&installed)?;
         session.terminal.end_group();
@@ -101,7 +102,14 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     }
     let heading = format!("Verified on {triplet}");
     let place = source.to_string();
-    session.runner.summarise(&sysforge_actions::summary::release(&heading, &place, &verified, &[]));
+    session
+        .runner
+        .summarise(&sysforge_actions::summary::release(
+            &heading,
+            &place,
+            &verified,
+            &[],
+        ));
     if session.global.json {
         session.terminal.json(&verified);
     } else {

@@ -25,7 +25,9 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         pin(&folder.join(config::FILE_NAME), sums)?;
     }
     let given = session.global.project.as_deref();
-    let config = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?.inputs.config;
+    let config = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?
+        .inputs
+        .config;
     let root = root(&folder)?;
     let below = folder.strip_prefix(&root).unwrap_or(Path::new(""));
     let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
@@ -54,7 +56,9 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
             session.terminal.data(&diff);
             return Err(CliError::Drifted(workflow::PATH).into());
         }
-        session.terminal.say(&format!("{} is up to date", workflow::PATH));
+        session
+            .terminal
+            .say(&format!("{} is up to date", workflow::PATH));
         return Ok(());
     }
     if old.as_deref().is_some_and(|old| !workflow::is_ours(old)) && !args.force {
@@ -111,10 +115,10 @@ pub(crate) fn pin(path: &Path, sums: &Path) -> Result<(), Failure> {
     // What is no TOML is told with the place, as everywhere.
     config::Config::from_toml(&name, &text)?;
     let mut document: DocumentMut = text.parse().map_err(|_| CliError::NotEditable(name))?;
-    let workflow = document.entry("workflow").or_insert(Item::Table(Table::new()));
-    if let Some(table) = workflow.as_table_mut() {
-        table.set_implicit(table.is_empty());
-    }
+    // A table that is made only to hold another one needs no line of its own.
+    let mut outer = Table::new();
+    outer.set_implicit(true);
+    let workflow = document.entry("workflow").or_insert(Item::Table(outer));
     let tool = workflow["tool"].or_insert(Item::Table(Table::new()));
     tool["version"] = value(env!("CARGO_PKG_VERSION"));
     tool["sums"] = value(digest.to_string());
@@ -143,7 +147,9 @@ async fn tell_tag(session: &Session) -> Outcome {
     };
     session.runner.output("tag", &tag);
     match tag.as_str() {
-        "" => session.terminal.say("this run builds and checks, and releases nothing"),
+        "" => session
+            .terminal
+            .say("this run builds and checks, and releases nothing"),
         tag => session.terminal.data(tag),
     }
     Ok(())
