@@ -38,7 +38,8 @@ fn on_a_runner(scratch: &Scratch, args: &[&str]) -> Command {
     command
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_WORKSPACE", scratch.path("."))
-        .env("GITHUB_SHA", "c0ffee");
+        .env("GITHUB_SHA", "c0ffee")
+        .env("SYSFORGE_RUNNER", "ubuntu-20.04");
     command
 }
 
@@ -182,6 +183,8 @@ fn a_failing_workload_points_into_the_workload() {
     let annotation = "::error file=workload.jl,line=3,title=sysforge%2C exit code 5::\
         the workload `workload.jl` failed%0Acause: ";
     assert!(ran.stderr.contains(annotation), "{}", ran.stderr);
+    let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
+    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
     // What Julia printed is shown, though not obeyed.
     let (before, _) = ran.stderr.split_once("oh no").unwrap();
     assert!(

@@ -133,12 +133,17 @@ impl Jobs<'_> {
             );
         }
         let mut text = job("publish", "Send to a draft", SMALL, "120", &permissions);
-        text.push_str(
+        // A look for new Julia releases that finds none ends here.
+        let news = match self.options.schedule.is_empty() {
+            true => "",
+            false => " && (needs.plan.outputs.legs != '0' || github.event_name != 'schedule')",
+        };
+        text.push_str(&format!(
             "    needs: [plan, build]\n    \
-             if: ${{ !cancelled() && needs.plan.result == 'success' && needs.plan.outputs.tag != '' }}\n    \
+             if: ${{{{ !cancelled() && needs.plan.result == 'success' && needs.plan.outputs.tag != ''{news} }}}}\n    \
              cache-mode: none\n    \
-             steps:\n",
-        );
+             steps:\n"
+        ));
         text.push_str(&self.checkout_for_source());
         text.push_str(&self.get_tool());
         text.push_str(&format!(
