@@ -230,9 +230,15 @@ class Lab:
         if lld and mold:
             default, other = self.alternately(lld[0].case, mold[0].case, 3 if self.small else 9)
             figures.append(("linux_link_over_mold", default / other, "ratio"))
-        ratios = [r.peak / sum(o.stat().st_size for o in r.case.objects) for r in self.results]
-        if ratios:
-            figures.append(("link_memory_over_object", max(ratios), "ratio"))
+        # What Sysforge chooses by itself, and apart from it what only a user's own `--cc` brings.
+        for name, chosen in [("link_memory_over_object", False), ("chosen_memory_over_object", True)]:
+            ratios = [
+                r.peak / sum(o.stat().st_size for o in r.case.objects)
+                for r in self.results if ("--cc" in r.case.how) == chosen
+            ]
+            if ratios:
+                figures.append((name, max(ratios), "ratio"))
+        if self.results:
             own = max(r.own_peak for r in self.results)
             figures.append(("link_own_memory_mb", own / 1e6, "MB"))
         return figures

@@ -48,11 +48,16 @@ fn the_pins_are_those_of_this_repositorys_own_workflows() {
 fn the_documented_runners_are_those_of_the_table() {
     let text = read("docs/src/reference/workflow.md");
     for runner in sysforge_plan::runner::TABLE {
-        let row = text.lines().find(|line| line.starts_with(&format!("| {} |", runner.label)));
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| {} |", runner.label)));
         let row = row.unwrap_or_else(|| panic!("no row of {}", runner.label));
         let size = format!("| {}, {} GB |", runner.cores, runner.memory);
         assert!(row.contains(&size) && row.contains(runner.runtime), "{row}");
-        for part in [runner.end.map(|day| day.to_string()), runner.successor.map(str::to_owned)] {
+        for part in [
+            runner.end.map(|day| day.to_string()),
+            runner.successor.map(str::to_owned),
+        ] {
             assert!(part.is_none_or(|part| row.contains(&part)), "{row}");
         }
     }

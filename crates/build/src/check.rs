@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{CheckRecord, Latency};
-use sysforge_plan::{Class, Evidence, Explain, Step, explain};
+use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
 
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::process::ProcessError;
+use crate::targets;
 use crate::trace::{self, On, TraceError};
 use crate::workdir::WorkDirError;
 
@@ -22,6 +23,15 @@ pub enum CheckError {
     #[error("the image does not pass: Julia cannot start with it or run the workloads on it")]
     DoesNotRun {
         /// How.
+        #[source]
+        source: ProcessError,
+    },
+    /// Its code is for another CPU.
+    #[error("the image was made for a CPU that has more than this one: it holds {}", .holds.join("; "))]
+    OtherCpu {
+        /// The targets in the image.
+        holds: Vec<String>,
+        /// How Julia refused it.
         #[source]
         source: ProcessError,
     },
@@ -59,7 +69,7 @@ impl Explain for CheckError {
     fn class(&self) -> Class {
         match self {
             Self::DoesNotRun { source } => source.class_in(Class::Check),
-            Self::NotLoaded { .. } => Class::Check,
+            Self::NotLoaded { .. } | Self::OtherCpu { .. } => Class::Check,
             Self::Residual(TraceError::Workload { source, .. }) => source.class_in(Class::Check),
             Self::Residual(error) => error.class(),
             Self::Baseline { source } => source.class_in(Class::Julia),
@@ -71,6 +81,11 @@ impl Explain for CheckError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::DoesNotRun { source } | Self::Baseline { source } => source.hints(),
+            Self::OtherCpu { .. } => vec![
+                "check it on a machine that has such a CPU, or build for one that all have: \
+                 `cpu = \"portable\"`, or a list of tiers for one image each"
+                    .to_owned(),
+            ],
             Self::NotLoaded { .. } => {
                 vec!["was the image built for another project, or by another tool?".to_owned()]
             }
@@ -82,7 +97,9 @@ impl Explain for CheckError {
 
     fn evidence(&self) -> Option<Evidence> {
         match self {
-            Self::DoesNotRun { source } | Self::Baseline { source } => source.evidence(),
+            Self::DoesNotRun { source }
+            | Self::OtherCpu { source, .. }
+            | Self::Baseline { source } => source.evidence(),
             Self::Residual(error) => error.evidence(),
             _ => None,
         }
@@ -164,7 +181,7 @@ pub async fn measure(
         .run(&program, &task)
         .await
         .map_err(|source| match image {
-            Some(_) => CheckError::DoesNotRun { source },
+            Some(image) => refused(image, source),
             None => CheckError::Baseline { source },
         })?;
     let text = std::fs::read_to_string(&result).map_err(|source| CheckError::Unreadable {
@@ -180,6 +197,22 @@ pub async fn measure(
         None => format!("load {:.4} s", measured.load_s),
     });
     Ok(measured)
+}
+
+/// Why Julia does not start with an image, as far as it says.
+fn refused(image: &Path, source: ProcessError) -> CheckError {
+    // `jl_load_sysimg` in src/processor*.cpp; the second is what 1.5 to 1.12 say where the first
+    // feature that is missing is one that Julia itself asks for.
+    let words = ["Unable to find compatible target", "CX16 instruction"];
+    let said = source.evidence().unwrap_or_default().tail;
+    if said
+        .iter()
+        .any(|line| words.iter().any(|word| line.contains(word)))
+    {
+        let holds = targets::held(image, "").unwrap_or_default();
+        return CheckError::OtherCpu { holds, source };
+    }
+    CheckError::DoesNotRun { source }
 }
 
 fn read(text: &str) -> Measured {
@@ -203,7 +236,8 @@ fn read(text: &str) -> Measured {
     }
 }
 
-/// Loads the image, runs the workloads, and makes sure that the packages are in it.
+/// Loads the image, runs the workloads, makes sure that the packages are in it, and counts what is
+/// still compiled. `closure` are the names of all packages that the project has.
 ///
 /// # Errors
 ///
@@ -212,6 +246,7 @@ pub async fn check(
     context: &Context,
     image: &Path,
     packages: &[RequestedPackage],
+    closure: &[String],
     workloads: &[PathBuf],
 ) -> Result<CheckRecord, CheckError> {
     let measured = measure(context, Some(image), packages, workloads).await?;
@@ -222,19 +257,22 @@ pub async fn check(
     if !missing.is_empty() {
         return Err(CheckError::NotLoaded { missing });
     }
+    let known = measured.loaded.iter().chain(closure).cloned().collect();
+    let (own, residuals) = residuals(context, image, workloads)
+        .await?
+        .into_iter()
+        .partition(|statement| statements::is_own(statement, &known));
     Ok(CheckRecord {
         loaded,
-        residuals: Vec::new(),
+        residuals,
+        own,
         latency: measured.latency(),
+        ..CheckRecord::default()
     })
 }
 
 /// The statements that running the workloads on the image still compiles.
-///
-/// # Errors
-///
-/// If a workload fails on the image.
-pub async fn residuals(
+async fn residuals(
     context: &Context,
     image: &Path,
     workloads: &[PathBuf],

@@ -31,6 +31,8 @@ pub struct Context {
     pub work: WorkDir,
     /// How long one child may take.
     pub timeout: Option<Duration>,
+    /// How long a Julia may neither say nor compute anything.
+    pub idle: Option<Duration>,
 }
 
 /// Flags of every Julia that Sysforge starts: nothing of the user's own set-up may matter.
@@ -49,6 +51,7 @@ impl Context {
         ))
         .args(PLAIN)
         .timeout(self.timeout)
+        .idle(self.idle)
     }
 
     fn add_project(&self, program: Program) -> Program {

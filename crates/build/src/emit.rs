@@ -1,23 +1,41 @@
 //! Emitting: one Julia process loads the packages, replays the statements and writes everything
-//! as an object file. Every statement is accounted for.
+//! as an object file. Every statement is accounted for. A statement on which Julia crashes is found
+//! and left out; a Julia that takes too much memory is started again with less to do.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sysforge_plan::Step;
 use sysforge_plan::plan::RequestedPackage;
-use sysforge_plan::receipt::{StatementCounts, Unreplayed};
-use sysforge_plan::{Class, Evidence, Explain, Step, explain};
+use sysforge_plan::receipt::StatementCounts;
 
+use crate::artifacts::{InstalledArtifact, Surroundings};
 use crate::context::Context;
-use crate::process::{Ended, ProcessError};
+use crate::process::{Finished, Program};
 use crate::workdir::WorkDirError;
 
+mod attempt;
+mod culprit;
+mod error;
+mod report;
+
+use attempt::{Attempt, crash};
+pub use error::EmitError;
+use report::{At, Fate};
+
 const LAUNCHER: &str = include_str!("julia/launch.jl");
-const SCRIPT: &str = include_str!("julia/stage.jl");
+/// The staging script.
+pub(crate) const SCRIPT: &str = include_str!("julia/stage.jl");
 
 /// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
 /// really is an archive).
 pub const OBJECT: &str = "image-o.a";
+
+/// Its name while Julia writes it.
+const PARTIAL: &str = "partial-o.a";
+
+/// Where the staging script says where packages and depots lie.
+const SURROUNDINGS: &str = "surroundings.tsv";
 
 /// What is to be emitted.
 #[derive(Debug, Clone)]
@@ -28,6 +46,9 @@ pub struct Emission<'a> {
     pub statements: &'a [String],
     /// Further ones that are tried, but are no loss if they do not exist.
     pub likes: &'a [String],
+    /// Statements that were replayed for an earlier image and did not help: what else they may
+    /// mean is tried, too.
+    pub stubborn: &'a [String],
     /// Workloads to be run in the emitting process.
     pub execute: &'a [PathBuf],
     /// A script to be evaluated last.
@@ -47,104 +68,21 @@ pub struct Emitted {
     pub object: PathBuf,
     /// The fates of the statements.
     pub statements: StatementCounts,
+    /// The most memory that Julia was seen to have, in bytes.
+    pub peak_memory: u64,
+    /// The depots that the packages came from.
+    pub depots: Vec<PathBuf>,
+    /// The artifacts that they use.
+    pub artifacts: Vec<InstalledArtifact>,
 }
 
-/// Emitting failed.
-#[derive(Debug, thiserror::Error)]
-pub enum EmitError {
-    /// The staging process failed.
-    #[error("Julia failed to emit the image{}", .during.as_ref().map(|d| format!(", {d}")).unwrap_or_default())]
-    Julia {
-        /// What it was at, as far as known.
-        during: Option<String>,
-        /// How.
-        #[source]
-        source: ProcessError,
-    },
-    /// It ended well but left no object.
-    #[error("Julia ended well but wrote no object file")]
-    NoObject {
-        /// Its log.
-        log: PathBuf,
-    },
-    /// `strict` is set, and statements could not be replayed.
-    #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
-    Strict {
-        /// How many there were.
-        recorded: usize,
-        /// Those that failed.
-        failed: Vec<Unreplayed>,
-    },
-    /// The build directory cannot be used.
-    #[error(transparent)]
-    WorkDir(#[from] WorkDirError),
-    /// The report of the staging process cannot be read.
-    #[error("could not read {}", .path.display())]
-    Report {
-        /// The report.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl Explain for EmitError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Julia { source, .. } => source.class_in(Class::Julia),
-            Self::NoObject { .. } => Class::Julia,
-            Self::Strict { .. } => Class::Check,
-            Self::WorkDir(error) => error.class(),
-            Self::Report { source, .. } => explain::io_class(source, Class::Julia),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Julia { source, .. } => {
-                let mut hints = source.hints();
-                let disk = source.evidence().is_some_and(|evidence| {
-                    evidence
-                        .tail
-                        .iter()
-                        .any(|line| line.contains("No space left on device"))
-                });
-                if disk {
-                    hints.push(
-                        "the disk is full: put the build directory on a larger one with \
-                                `--build-dir DIR`"
-                            .to_owned(),
-                    );
-                }
-                hints
-            }
-            Self::NoObject { .. } => Vec::new(),
-            Self::Strict { .. } => {
-                vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
-            }
-            Self::WorkDir(error) => error.hints(),
-            Self::Report { source, .. } => explain::io_hint(source).into_iter().collect(),
-        }
-    }
-
-    fn evidence(&self) -> Option<Evidence> {
-        match self {
-            Self::Julia { source, .. } => source.evidence(),
-            Self::NoObject { log } => Some(Evidence {
-                tail: Vec::new(),
-                log: Some(log.clone()),
-            }),
-            Self::Strict { failed, .. } => Some(Evidence {
-                tail: failed
-                    .iter()
-                    .map(|f| format!("{}: {}", f.reason, f.statement))
-                    .collect(),
-                log: None,
-            }),
-            Self::WorkDir(_) | Self::Report { .. } => None,
-        }
-    }
+/// Which of the two kinds of staging process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It writes the object.
+    Emit,
+    /// It only compiles the statements, in seconds instead of minutes, to see which one crashes.
+    Trial,
 }
 
 /// Emits the object file.
@@ -153,46 +91,161 @@ impl Explain for EmitError {
 ///
 /// See [`EmitError`].
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
+    let mut attempt = Attempt {
+        threads: emission
+            .image_threads
+            .filter(|_| context.generation.image_threads),
+        target: emission.cpu_target.to_owned(),
+        left_out: report::LeftOut::new(),
+    };
+    let mut retries = 0;
+    loop {
+        let (source, at) = match stage(context, emission, &attempt, Kind::Emit).await? {
+            Staged::Done(finished, fates) => {
+                return finish(context, emission, &attempt, &finished, &fates);
+            }
+            Staged::Failed(source, at) => (source, at),
+        };
+        let (memory, crashed) = (source.killed_for_memory(), crash(&source));
+        let error = EmitError::Julia {
+            during: during(emission, at),
+            retries,
+            source: Box::new(source),
+        };
+        if let Some(peak) = memory {
+            let Some(next) = attempt.smaller() else {
+                return Err(error);
+            };
+            let text = format!(
+                "the system killed Julia, which had {} MB of memory: trying again with {}",
+                peak / 1_000_000,
+                next.title()
+            );
+            context.reporter.warn(text, None);
+            attempt = next;
+            retries += 1;
+            continue;
+        }
+        let Some(how) = crashed else {
+            return Err(error);
+        };
+        // Where the packages alone crash it, no statement is to blame.
+        let Some((index, how)) = culprit::find(context, emission, &attempt, at, how).await? else {
+            return Err(error);
+        };
+        let text = format!(
+            "left out, as Julia crashes when it compiles it ({how}): {}",
+            emission.statement(index)
+        );
+        context.reporter.warn(text, None);
+        let reason = format!("Julia crashes when it compiles it: {how}");
+        attempt.left_out.insert(index, reason);
+    }
+}
+
+impl Emission<'_> {
+    /// How many statements the staging script is given.
+    fn count(&self) -> usize {
+        self.statements.len() + self.likes.len()
+    }
+
+    fn statement(&self, index: usize) -> &str {
+        let all = self.statements.iter().chain(self.likes);
+        all.map(String::as_str).nth(index).unwrap_or_default()
+    }
+}
+
+/// How a staging process ended.
+enum Staged {
+    Done(Finished, Vec<Fate>),
+    Failed(crate::ProcessError, At),
+}
+
+/// Runs one staging process.
+async fn stage(
+    context: &Context,
+    emission: &Emission<'_>,
+    attempt: &Attempt,
+    kind: Kind,
+) -> Result<Staged, EmitError> {
     let work = &context.work;
-    work.forget(&["emit.json", OBJECT, "partial-o.a", "report.tsv"])?;
+    work.forget(&["emit.json", OBJECT, PARTIAL, "report.tsv"])?;
     let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
-    let list = [emission.statements, emission.likes].concat();
-    let list = work.write("statements.jl", &lines(&list))?;
+    let list = work.write("statements.jl", &lines(emission, &attempt.left_out))?;
     let report = work.path("report.tsv");
-    let job = work.write("stage.job", &job(context, emission, &list, &report))?;
-    let partial = work.path("partial-o.a");
+    let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;
 
-    let program = context
-        .julia(context.environment.for_julia(), "emit")
-        .args(context.without_package_images())
-        .option("--cpu-target", emission.cpu_target)
-        .option("--output-o", &partial)
+    let program = context.julia(
+        context.environment.for_julia(),
+        match kind {
+            Kind::Emit => "emit",
+            Kind::Trial => "trial",
+        },
+    );
+    let program = program.args(context.without_package_images());
+    let program: Program = match kind {
+        Kind::Emit => program
+            .option("--cpu-target", &attempt.target)
+            .option("--output-o", work.path(PARTIAL)),
+        // A running Julia has one target.
+        Kind::Trial => program.option(
+            "--cpu-target",
+            attempt.target.split(';').next().unwrap_or_default(),
+        ),
+    };
+    let program = program
         .option("--sysimage", &context.julia.base_image)
         .arg(&launcher)
         .arg(&script)
         .arg(&job)
         .directory(&context.project);
-    let program = match emission
-        .image_threads
-        .filter(|_| context.generation.image_threads)
-    {
+    let program = match attempt.threads {
         Some(threads) => program.env("JULIA_IMAGE_THREADS", threads.to_string()),
         None => program,
     };
     let names: Vec<_> = emission.packages.iter().map(|p| p.name.as_str()).collect();
-    let task = context.reporter.start(Step::Emit, names.join(", "));
+    let subject = match kind {
+        Kind::Emit => names.join(", "),
+        Kind::Trial => "looking for the statement on which Julia crashes".to_owned(),
+    };
+    let task = context.reporter.start(Step::Emit, subject);
     let ran = context.children.run(&program, &task).await;
     // A statement is reported before the next one begins: on a crash the report tells where.
-    let fates = read_report(&report)?;
-    ran.map_err(|source| {
-        let _ = std::fs::remove_file(&partial);
-        EmitError::Julia {
-            during: during(&source, &fates, emission.statements),
-            source,
+    let fates = report::read(&report)?;
+    let counts = report::account(emission.statements, &fates, &attempt.left_out);
+    Ok(match ran {
+        Ok(finished) => {
+            task.done(format!(
+                "{} of {} statements replayed{}",
+                counts.replayed,
+                counts.recorded,
+                match counts.failed.len() {
+                    0 => String::new(),
+                    failed => format!(", {failed} failed"),
+                }
+            ));
+            Staged::Done(finished, fates)
         }
-    })?;
-    let counts = account(emission.statements, &fates);
+        Err(source) => {
+            let _ = std::fs::remove_file(work.path(PARTIAL));
+            let at = report::at(emission.count(), &fates, &attempt.left_out);
+            Staged::Failed(source, at)
+        }
+    })
+}
+
+/// Takes over what a staging process wrote.
+fn finish(
+    context: &Context,
+    emission: &Emission<'_>,
+    attempt: &Attempt,
+    finished: &Finished,
+    fates: &[Fate],
+) -> Result<Emitted, EmitError> {
+    let work = &context.work;
+    let partial = work.path(PARTIAL);
+    let counts = report::account(emission.statements, fates, &attempt.left_out);
     if !std::fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
         return Err(EmitError::NoObject {
             log: work.log("emit"),
@@ -211,30 +264,46 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
         path: partial,
         source,
     })?;
-    task.done(format!(
-        "{} of {} statements replayed{}",
-        counts.replayed,
-        counts.recorded,
-        match counts.failed.len() {
-            0 => String::new(),
-            failed => format!(", {failed} failed"),
-        }
-    ));
+    // Julia wrote it before it came to the statements.
+    let surroundings = std::fs::read_to_string(work.path(SURROUNDINGS)).unwrap_or_default();
+    let surroundings = Surroundings::read(&surroundings);
     Ok(Emitted {
         object,
         statements: counts,
+        peak_memory: finished.peak_memory,
+        artifacts: surroundings.artifacts(),
+        depots: surroundings.depots,
     })
 }
 
-fn lines(statements: &[String]) -> String {
-    statements
-        .iter()
-        .map(|statement| format!("{statement}\n"))
+/// What a process that failed was at, in words.
+fn during(emission: &Emission<'_>, at: At) -> Option<String> {
+    Some(match at {
+        At::Loading => "while it loaded the packages".to_owned(),
+        At::Statement(index) => format!("at the statement `{}`", emission.statement(index)),
+        At::Behind => "after all statements were replayed".to_owned(),
+    })
+}
+
+/// The statements, one a line; an empty line for one that is left out, so that the numbers stay.
+fn lines(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
+    let all = emission.statements.iter().chain(emission.likes);
+    all.enumerate()
+        .map(|(index, statement)| match left_out.contains_key(&index) {
+            true => "\n".to_owned(),
+            false => format!("{statement}\n"),
+        })
         .collect()
 }
 
 /// The job file of the staging script: one `key<TAB>value…` a line.
-fn job(context: &Context, emission: &Emission<'_>, statements: &Path, report: &Path) -> String {
+fn job(
+    context: &Context,
+    emission: &Emission<'_>,
+    statements: &Path,
+    report: &Path,
+    kind: Kind,
+) -> String {
     let mut job = String::new();
     let mut line = |key: &str, values: &[&dyn std::fmt::Display]| {
         job.push_str(key);
@@ -248,8 +317,18 @@ fn job(context: &Context, emission: &Emission<'_>, statements: &Path, report: &P
     line("stdlib", &[&context.julia.stdlib.display()]);
     line("statements", &[&statements.display()]);
     line("report", &[&report.display()]);
+    line(
+        "surroundings",
+        &[&context.work.path(SURROUNDINGS).display()],
+    );
     for package in emission.packages {
         line("package", &[&package.name, &package.uuid]);
+    }
+    for statement in emission.stubborn {
+        line("stubborn", &[statement]);
+    }
+    if kind == Kind::Trial {
+        return job;
     }
     for workload in emission.execute {
         line("execute", &[&workload.display()]);
@@ -258,128 +337,4 @@ fn job(context: &Context, emission: &Emission<'_>, statements: &Path, report: &P
         line("script", &[&script.display()]);
     }
     job
-}
-
-/// One line of the staging script's report.
-#[derive(Debug, PartialEq, Eq)]
-struct Fate {
-    index: usize,
-    replayed: bool,
-    skipped: bool,
-    mended: bool,
-    reason: String,
-}
-
-fn read_report(path: &Path) -> Result<Vec<Fate>, EmitError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.lines().filter_map(read_fate).collect()),
-        // The process ended before it came to the statements.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(EmitError::Report {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn read_fate(line: &str) -> Option<Fate> {
-    let mut fields = line.splitn(4, '\t');
-    let index: usize = fields.next()?.parse().ok()?;
-    let fate = fields.next()?;
-    Some(Fate {
-        index: index.checked_sub(1)?,
-        replayed: fate == "replayed",
-        skipped: fate == "skipped",
-        mended: fields.next()? == "true",
-        reason: fields.next()?.to_owned(),
-    })
-}
-
-/// Counts the fates. A statement without one (the script always reports; a cut-off report does
-/// not) counts as failed, so that nothing is ever unaccounted for.
-fn account(statements: &[String], fates: &[Fate]) -> StatementCounts {
-    let mut counts = StatementCounts {
-        recorded: statements.len(),
-        ..StatementCounts::default()
-    };
-    for (index, statement) in statements.iter().enumerate() {
-        let fate = fates.iter().find(|fate| fate.index == index);
-        let unreplayed = |reason: &str| Unreplayed {
-            statement: statement.clone(),
-            reason: reason.to_owned(),
-        };
-        match fate {
-            Some(fate) if fate.replayed => {
-                counts.replayed += 1;
-                counts.mended += usize::from(fate.mended);
-            }
-            Some(fate) if fate.skipped => counts.skipped.push(unreplayed(&fate.reason)),
-            Some(fate) => counts.failed.push(unreplayed(&fate.reason)),
-            None => counts
-                .failed
-                .push(unreplayed("the staging script did not come to it")),
-        }
-    }
-    let likes = fates.iter().filter(|fate| fate.index >= statements.len());
-    counts.added = likes.filter(|fate| fate.replayed).count();
-    counts
-}
-
-/// What a process that was killed was at.
-fn during(source: &ProcessError, fates: &[Fate], statements: &[String]) -> Option<String> {
-    match source.ended() {
-        Some(Ended::Signal(_)) if fates.is_empty() => {
-            Some("while it loaded the packages".to_owned())
-        }
-        Some(Ended::Signal(_)) if fates.len() < statements.len() => {
-            Some(format!("at the statement `{}`", statements[fates.len()]))
-        }
-        Some(Ended::Signal(_)) => Some("after all statements were replayed".to_owned()),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_statement_is_accounted_for() {
-        let statements: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).into();
-        let fates: Vec<Fate> = [
-            "1\treplayed\ttrue\t",
-            "2\tfailed\tfalse\tX is not defined",
-            "3\tskipped\tfalse\tMain",
-            "garbage",
-            "5\treplayed\tfalse\t",
-        ]
-        .iter()
-        .filter_map(|line| read_fate(line))
-        .collect();
-        let counts = account(&statements, &fates);
-        assert_eq!((counts.recorded, counts.replayed, counts.mended), (4, 1, 1));
-        assert_eq!(counts.added, 1);
-        assert_eq!(counts.failed.len(), 2);
-        assert_eq!(counts.failed[0].reason, "X is not defined");
-        assert_eq!(
-            counts.failed[1].reason,
-            "the staging script did not come to it"
-        );
-        assert_eq!(counts.skipped[0].statement, "c");
-    }
-
-    #[test]
-    fn a_crash_is_placed_at_its_statement() {
-        let statements: Vec<String> = ["a", "b"].map(str::to_owned).into();
-        let fates: Vec<Fate> = read_fate("1\treplayed\tfalse\t").into_iter().collect();
-        let source = ProcessError::Failed {
-            program: "julia".to_owned(),
-            ended: Ended::Signal(11),
-            evidence: Evidence::default(),
-        };
-        assert_eq!(
-            during(&source, &fates, &statements).as_deref(),
-            Some("at the statement `b`")
-        );
-    }
 }

@@ -1,9 +1,10 @@
-//! The inputs digest: one number for everything that decides what an image becomes. Equal digests
-//! mean that no second build is needed.
+//! What decides a result, part by part: a step whose parts are what they were is not done again, and
+//! a part that changed can be named. The digest over all parts stands for what the image becomes.
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::project::Manifest;
@@ -27,24 +28,86 @@ pub struct Inputs<'a> {
     pub manifest: Option<&'a Manifest>,
 }
 
+/// The first step that a part matters to; it matters to all later ones as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Recording statements.
+    Trace,
+    /// Emitting the object.
+    Emit,
+    /// Linking the image.
+    Link,
+}
+
+/// The parts that decide a result, each by its name and digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis(BTreeMap<String, (Stage, Sha256)>);
+
+impl Basis {
+    /// Adds a part.
+    pub fn add(&mut self, stage: Stage, name: impl Into<String>, value: impl AsRef<[u8]>) {
+        let digest = Sha256::new(sha2::Sha256::digest(value).into());
+        self.0.insert(name.into(), (stage, digest));
+    }
+
+    /// What matters up to `stage`.
+    #[must_use]
+    pub fn up_to(&self, stage: Stage) -> Self {
+        let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
+        Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
+    }
+
+    /// The digest over all parts.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        let mut hasher = Hasher(sha2::Sha256::new());
+        for (name, (_, digest)) in &self.0 {
+            hasher.text(name, &digest.to_string());
+        }
+        Sha256::new(hasher.0.finalize().into())
+    }
+
+    /// What is different from an earlier basis, in words.
+    #[must_use]
+    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
+        let of = |basis: &Self, name: &str| basis.0.get(name).map(|(_, digest)| *digest);
+        let mut changes = Vec::new();
+        for name in self.0.keys() {
+            match of(earlier, name) {
+                None => changes.push(format!("{name} is new")),
+                Some(digest) if Some(digest) != of(self, name) => {
+                    changes.push(format!("{name} changed"));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = earlier.0.keys().filter(|name| !self.0.contains_key(*name));
+        changes.extend(gone.map(|name| format!("{name} is gone")));
+        changes
+    }
+}
+
 /// What of a package's folder can change its code. Data, documents and tests cannot.
-const CODE: [&str; 8] = [
+const CODE: [&str; 10] = [
     "Project.toml",
     "JuliaProject.toml",
     "Manifest.toml",
     "Artifacts.toml",
+    "JuliaArtifacts.toml",
     "LocalPreferences.toml",
+    "JuliaLocalPreferences.toml",
     "src",
     "ext",
     "deps",
 ];
 
-/// The digest of the inputs.
+/// The parts that decide what a build becomes.
 ///
 /// # Errors
 ///
 /// If a file cannot be read.
-pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
+pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let Inputs {
         build,
         plan,
@@ -52,9 +115,11 @@ pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
         config,
         manifest,
     } = inputs;
-    let mut hasher = Hasher(sha2::Sha256::new());
-    hasher.text("recipe", &RECIPE.to_string());
+    let mut basis = Basis::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
+    // The script is part of the recipe: a change of it cannot be forgotten.
+    let recipe = format!("{RECIPE}\n{}", crate::emit::SCRIPT);
+    basis.add(Stage::Trace, "Sysforge's recipe", recipe);
     // Not the request: `lts` and `1.10` may be the same Julia.
     let julia = match &build.julia {
         PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),
@@ -66,19 +131,12 @@ pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
             )
         }
     };
-    hasher.text("julia", &julia);
-    hasher.text(
-        "cpu",
-        &json(serde_json::to_value(&build.cpu).unwrap_or_default()),
-    );
-    hasher.text(
-        "settings",
-        &json(serde_json::to_value(&build.settings).unwrap_or_default()),
-    );
-    hasher.text(
-        "packages",
-        &json(serde_json::to_value(&plan.closure).unwrap_or_default()),
-    );
+    basis.add(Stage::Trace, "the Julia", julia);
+    let packages = json(serde_json::to_value((&plan.packages, &plan.closure)).unwrap_or_default());
+    basis.add(Stage::Trace, "the list of packages", packages);
+    let settings = &build.settings;
+    let env = json(serde_json::to_value(&settings.env).unwrap_or_default());
+    basis.add(Stage::Trace, "the setting `env`", env);
 
     let entries = manifest
         .iter()
@@ -86,21 +144,68 @@ pub fn digest(inputs: &Inputs<'_>) -> Result<Sha256, WorkDirError> {
     let developed = entries.filter_map(|entry| entry.path.as_ref());
     let mut folders: Vec<PathBuf> = developed.map(|path| project.join(path)).collect();
     folders.push(project.to_path_buf());
-    folders.sort();
     for folder in folders {
         for name in CODE {
-            hasher.tree(&folder.join(name), &folder)?;
+            files(&mut basis, Stage::Trace, &folder.join(name), project)?;
         }
     }
-    let files = config
-        .workloads
-        .iter()
-        .chain(&config.statements)
-        .chain(&config.script);
-    for file in files {
-        hasher.tree(&project.join(file), project)?;
+    for file in config.workloads.iter().chain(&config.statements) {
+        files(&mut basis, Stage::Trace, &project.join(file), project)?;
     }
-    Ok(Sha256::new(hasher.0.finalize().into()))
+    if let Some(script) = &config.script {
+        files(&mut basis, Stage::Emit, &project.join(script), project)?;
+    }
+    // Which files are run, apart from what is in them.
+    let lists = json(serde_json::json!([config.workloads, config.statements]));
+    basis.add(Stage::Trace, "the list of workloads and statements", lists);
+    let cpu = json(serde_json::to_value(&build.cpu).unwrap_or_default());
+    basis.add(Stage::Emit, "the CPU target", cpu);
+    basis.add(
+        Stage::Emit,
+        "the setting `execute`",
+        settings.execute.to_string(),
+    );
+    basis.add(
+        Stage::Emit,
+        "the setting `script`",
+        config.script.as_deref().unwrap_or_default(),
+    );
+    basis.add(
+        Stage::Emit,
+        "the setting `rounds`",
+        settings.rounds.to_string(),
+    );
+    basis.add(
+        Stage::Link,
+        "the setting `strip`",
+        settings.strip.to_string(),
+    );
+    Ok(basis)
+}
+
+/// Adds a file, or a folder with all below it; nothing if it is not there. Paths are relative to the
+/// project, with `/` on every system.
+fn files(basis: &mut Basis, stage: Stage, path: &Path, project: &Path) -> Result<(), WorkDirError> {
+    let failed = |source| WorkDirError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(failed)?;
+        for entry in entries {
+            files(basis, stage, &entry.map_err(failed)?.path(), project)?;
+        }
+        return Ok(());
+    }
+    if !path.is_file() {
+        return Ok(());
+    }
+    let name = path.strip_prefix(project).unwrap_or(path);
+    let name: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
+    let content = std::fs::read(path).map_err(failed)?;
+    basis.add(stage, name.join("/"), content);
+    Ok(())
 }
 
 struct Hasher(sha2::Sha256);
@@ -113,40 +218,30 @@ impl Hasher {
             self.0.update(part.as_bytes());
         }
     }
+}
 
-    /// A file or a folder with all below it, in the order of the names; nothing if it is not
-    /// there.
-    fn tree(&mut self, path: &Path, root: &Path) -> Result<(), WorkDirError> {
-        let failed = |source| WorkDirError::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        };
-        // With `/` on every system.
-        let name = path.strip_prefix(root).unwrap_or(path);
-        let name = name
-            .iter()
-            .map(|part| part.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join("/");
-        if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(failed)?;
-            let mut entries = entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(failed)?;
-            entries.sort();
-            return entries.iter().try_for_each(|entry| self.tree(entry, root));
-        }
-        if !path.is_file() {
-            return Ok(());
-        }
-        let mut file = std::fs::File::open(path).map_err(failed)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(failed)?;
-        self.text("file", &name);
-        self.0.update((content.len() as u64).to_le_bytes());
-        self.0.update(&content);
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_named_and_reaches_the_steps_that_it_matters_to() {
+        let mut before = Basis::default();
+        before.add(Stage::Trace, "workload.jl", "1");
+        before.add(Stage::Emit, "the CPU target", "generic");
+        let mut after = before.clone();
+        after.add(Stage::Emit, "the CPU target", "haswell");
+        after.add(Stage::Link, "the setting `strip`", "true");
+        assert_eq!(before.up_to(Stage::Trace), after.up_to(Stage::Trace));
+        assert_ne!(before.up_to(Stage::Emit), after.up_to(Stage::Emit));
+        assert_ne!(before.digest(), after.digest());
+        assert_eq!(
+            after.changes_since(&before),
+            ["the CPU target changed", "the setting `strip` is new"]
+        );
+        assert_eq!(
+            before.changes_since(&after),
+            ["the CPU target changed", "the setting `strip` is gone"]
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! and nowhere else. It reads no environment variable and prints nothing: the environment comes in
 //! as an [`Environment`], what happens goes out as events.
 
+pub mod artifacts;
 pub mod check;
 pub mod context;
 pub mod emit;
@@ -11,8 +12,11 @@ pub mod environment;
 pub mod inputs;
 pub mod inspect;
 pub mod link;
+pub mod machine;
 pub mod probe;
 pub mod process;
+pub mod rounds;
+pub mod scan;
 pub mod targets;
 pub mod trace;
 pub mod workdir;

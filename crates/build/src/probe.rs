@@ -47,12 +47,22 @@ pub enum ProbeError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// It does not know a CPU target.
+    #[error("Julia {version} does not know the CPU target `{target}`")]
+    CpuTarget {
+        /// The target.
+        target: String,
+        /// The Julia's version.
+        version: String,
+        /// What it said.
+        said: Vec<String>,
+    },
 }
 
 impl Explain for ProbeError {
     fn class(&self) -> Class {
         match self {
-            Self::NotThere { .. } => Class::Usage,
+            Self::NotThere { .. } | Self::CpuTarget { .. } => Class::Usage,
             Self::DoesNotRun { source, .. } => source.class_in(Class::Julia),
             Self::Unclear { .. } => Class::Julia,
         }
@@ -66,6 +76,11 @@ impl Explain for ProbeError {
                     .to_owned(),
             ],
             Self::DoesNotRun { source, .. } => source.hints(),
+            Self::CpuTarget { .. } => vec![
+                "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` \
+                 lists, with features behind it such as `haswell,-rdrnd`"
+                    .to_owned(),
+            ],
             Self::Unclear { .. } => {
                 vec!["is it a complete Julia, 1.5 or newer? Try `julia --version`".to_owned()]
             }
@@ -75,6 +90,10 @@ impl Explain for ProbeError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::DoesNotRun { source, .. } => source.evidence(),
+            Self::CpuTarget { said, .. } => Some(Evidence {
+                tail: said.clone(),
+                log: None,
+            }),
             _ => None,
         }
     }
@@ -145,6 +164,58 @@ pub async fn probe(
     let facts = read(executable, &said.stdout)?;
     task.done(format!("Julia {} for {}", facts.version, facts.triplet));
     Ok(facts)
+}
+
+/// Makes sure that a Julia knows a CPU target: a name with features, for instance
+/// `haswell,-rdrnd`. Julia takes an unknown name for a CPU without any features, and passes over an
+/// unknown feature, so it is asked beforehand.
+///
+/// # Errors
+///
+/// [`ProbeError::CpuTarget`] if it does not.
+pub async fn cpu_target(
+    julia: &JuliaFacts,
+    target: &str,
+    environment: &Environment,
+    children: &Children,
+    reporter: &Reporter,
+) -> Result<(), ProbeError> {
+    let task = reporter.start(Step::Probe, format!("the CPU target {target}"));
+    let executable = &julia.executable;
+    let scratch = tempfile::tempdir().map_err(|source| ProbeError::DoesNotRun {
+        path: executable.clone(),
+        source: ProcessError::Log {
+            log: std::env::temp_dir(),
+            source,
+        },
+    })?;
+    let program = Program::new(
+        executable,
+        environment.for_julia(),
+        scratch.path().join("probe.log"),
+    )
+    .args(["--startup-file=no", "--history-file=no", "--color=no"])
+    .option("--cpu-target", target)
+    .args(["-e", "nothing"])
+    .timeout(Some(LIMIT));
+    let refused = |said: Vec<String>| ProbeError::CpuTarget {
+        target: target.to_owned(),
+        version: julia.version.to_string(),
+        said,
+    };
+    match children.run(&program, &task).await {
+        // `'+x' is not a recognized feature for this target (ignoring feature)`, LLVM says.
+        Ok(finished) if finished.stderr.contains("not a recognized") => {
+            let mut said: Vec<_> = finished.stderr.lines().map(str::to_owned).collect();
+            said.dedup();
+            Err(refused(said))
+        }
+        Ok(_) => {
+            task.done("known");
+            Ok(())
+        }
+        Err(error) => Err(refused(error.evidence().unwrap_or_default().tail)),
+    }
 }
 
 /// The log lies in a folder that is gone by the time anyone could look.

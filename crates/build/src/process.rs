@@ -19,6 +19,9 @@ use tokio::sync::mpsc;
 use crate::Environment;
 
 mod error;
+mod vitals;
+
+use vitals::Vitals;
 
 pub use error::{Ended, ProcessError};
 
@@ -38,6 +41,7 @@ pub struct Program {
     directory: Option<PathBuf>,
     log: PathBuf,
     timeout: Option<Duration>,
+    idle: Option<Duration>,
 }
 
 /// A child that ended well.
@@ -49,6 +53,8 @@ pub struct Finished {
     pub stderr: String,
     /// Wall time from start to end.
     pub wall: Duration,
+    /// The most memory that it was seen to have (resident set), in bytes.
+    pub peak_memory: u64,
 }
 
 /// Starts children and keeps count of the time in which at least one of them ran, so that
@@ -137,6 +143,8 @@ impl Children {
                 .collect(),
         );
 
+        let mut vitals = Vitals::new(child.get().id());
+        let mut look = tokio::time::interval(vitals::EVERY);
         let mut said = Said::default();
         let deadline = program
             .timeout
@@ -154,12 +162,24 @@ impl Children {
                         log.write_all(line.as_bytes()).await.map_err(log_error)?;
                         log.write_all(b"\n").await.map_err(log_error)?;
                         task.line(line.clone());
+                        vitals.spoke();
                         said.add(stream, line);
                     }
                     None => drained = true,
                 },
                 status = child.wait(), if ended.is_none() => {
                     ended = Some(status.map_err(log_error)?);
+                }
+                _ = look.tick(), if ended.is_none() => {
+                    let limit = program.idle.unwrap_or(Duration::MAX);
+                    if vitals.look(limit) > limit {
+                        log.flush().await.map_err(log_error)?;
+                        return Err(ProcessError::Hung {
+                            program: program.name(),
+                            limit,
+                            evidence: said.evidence(&program.log),
+                        });
+                    }
                 }
                 () = sleep_until(limit) => match ended {
                     Some(_) => drained = true,
@@ -181,10 +201,12 @@ impl Children {
                 stdout: said.out,
                 stderr: said.err,
                 wall: started.elapsed(),
+                peak_memory: vitals.peak(),
             }),
             Some(ended) => Err(ProcessError::Failed {
                 program: program.name(),
                 ended,
+                peak_memory: vitals.peak(),
                 evidence: said.evidence(&program.log),
             }),
         }
@@ -205,6 +227,7 @@ impl Program {
             directory: None,
             log: log.into(),
             timeout: None,
+            idle: None,
         }
     }
 
@@ -250,6 +273,13 @@ impl Program {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Kills it when it has neither said nor computed anything for this long.
+    #[must_use]
+    pub fn idle(mut self, limit: Option<Duration>) -> Self {
+        self.idle = limit;
         self
     }
 

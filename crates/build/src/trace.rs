@@ -151,6 +151,17 @@ async fn trace_one(
     on: On<'_>,
 ) -> Result<String, TraceError> {
     let name = shown(workload, &context.project);
+    // Julia makes the file with the first statement: without one, an earlier time's would be read.
+    let unreadable = |source| TraceError::Unreadable {
+        path: recording.clone(),
+        source,
+    };
+    match std::fs::remove_file(&recording) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unreadable(error));
+        }
+        _ => {}
+    }
     let program = match on {
         On::Base => context
             .julia(context.environment.for_julia(), &format!("trace-{index}"))
@@ -177,12 +188,7 @@ async fn trace_one(
         Ok(text) => text,
         // Julia makes the file with the first statement.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => {
-            return Err(TraceError::Unreadable {
-                path: recording,
-                source,
-            });
-        }
+        Err(source) => return Err(unreadable(source)),
     };
     let count = statements::parse(&text).len();
     task.done(match on {

@@ -4,10 +4,13 @@
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sysforge_plan::{BuildId, Class, Explain, explain};
+
+use crate::inputs::Basis;
 
 /// The folder of one build.
 #[derive(Debug)]
@@ -15,6 +18,38 @@ pub struct WorkDir {
     root: PathBuf,
     // Held as long as this value lives; the system releases it however the process ends.
     _lock: File,
+}
+
+/// What a step leaves for the next one, and for the next time.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record<T> {
+    basis: Basis,
+    files: Vec<Stamp>,
+    result: T,
+}
+
+fn record_name(step: &str) -> String {
+    format!("{step}.json")
+}
+
+/// A file as it was: by size and time, as its hundreds of megabytes are not read again to find out
+/// whether anybody changed them.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    path: PathBuf,
+    size: u64,
+    modified: SystemTime,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        Some(Self {
+            path: path.to_owned(),
+            size: file.len(),
+            modified: file.modified().ok()?,
+        })
+    }
 }
 
 /// The build directory cannot be used.
@@ -147,24 +182,71 @@ impl WorkDir {
         Ok(path)
     }
 
-    /// Writes the record of a step.
+    /// Writes the record of a step: its result, what it was made from, and which files it left.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn record(&self, step: &'static str, record: &impl Serialize) -> Result<(), WorkDirError> {
-        let mut json = serde_json::to_string_pretty(record).unwrap_or_default();
+    pub fn record(
+        &self,
+        step: &'static str,
+        basis: &Basis,
+        files: &[PathBuf],
+        result: &impl Serialize,
+    ) -> Result<(), WorkDirError> {
+        let record = Record {
+            basis: basis.clone(),
+            files: files.iter().filter_map(|file| Stamp::of(file)).collect(),
+            result,
+        };
+        let mut json = serde_json::to_string_pretty(&record).unwrap_or_default();
         json.push('\n');
-        self.write(&format!("{step}.json"), &json).map(drop)
+        self.write(&record_name(step), &json).map(drop)
     }
 
-    /// Reads the record of a step.
+    /// Reads the result of a step, whatever it was made from.
     ///
     /// # Errors
     ///
     /// If the step has not been done, or its record cannot be read.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
-        let path = self.path(format!("{step}.json"));
+        self.read_record(step).map(|record| record.result)
+    }
+
+    /// Reads the result of a step that was made from `basis` and whose files are still as it left
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Why it has to be done again, in words; nothing if there is no trace of an earlier time.
+    pub fn fresh<T: DeserializeOwned>(
+        &self,
+        step: &'static str,
+        basis: &Basis,
+    ) -> Result<T, Vec<String>> {
+        let record: Record<T> = self.read_record(step).map_err(|_| Vec::new())?;
+        let changes = basis.changes_since(&record.basis);
+        if !changes.is_empty() {
+            return Err(changes);
+        }
+        let touched = record
+            .files
+            .iter()
+            .filter(|stamp| Stamp::of(&stamp.path).as_ref() != Some(stamp));
+        let touched: Vec<_> = touched
+            .map(|stamp| format!("{} was touched", stamp.path.display()))
+            .collect();
+        match touched.is_empty() {
+            true => Ok(record.result),
+            false => Err(touched),
+        }
+    }
+
+    fn read_record<T: DeserializeOwned>(
+        &self,
+        step: &'static str,
+    ) -> Result<Record<T>, WorkDirError> {
+        let path = self.path(record_name(step));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -210,6 +292,7 @@ mod tests {
     use sysforge_plan::{JuliaVersion, Triplet};
 
     use super::*;
+    use crate::inputs::Stage;
 
     fn id() -> BuildId {
         BuildId::new(
@@ -239,9 +322,32 @@ mod tests {
             missing.to_string(),
             "the step `trace` has not been done for this build"
         );
-        work.record("trace", &vec![1, 2]).unwrap();
+        work.record("trace", &Basis::default(), &[], &vec![1, 2])
+            .unwrap();
         assert_eq!(work.recorded::<Vec<u32>>("trace").unwrap(), [1, 2]);
         work.forget(&["trace.json", "nothing"]).unwrap();
         assert!(work.recorded::<Vec<u32>>("trace").is_err());
+    }
+
+    #[test]
+    fn a_result_is_fresh_while_its_parts_and_files_are_what_they_were() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        let object = work.write("object", "1").unwrap();
+        let mut basis = Basis::default();
+        basis.add(Stage::Trace, "workload.jl", "a");
+        let files = [object.clone()];
+        work.record("emit", &basis, &files, &7).unwrap();
+        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
+
+        let mut other = basis.clone();
+        other.add(Stage::Trace, "workload.jl", "b");
+        let why = work.fresh::<u32>("emit", &other).unwrap_err();
+        assert_eq!(why, ["workload.jl changed"]);
+
+        std::fs::write(&object, "22").unwrap();
+        let why = work.fresh::<u32>("emit", &basis).unwrap_err();
+        assert!(why[0].ends_with("object was touched"), "{why:?}");
+        assert_eq!(work.fresh::<u32>("link", &basis), Err(Vec::new()));
     }
 }

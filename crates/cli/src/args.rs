@@ -217,6 +217,15 @@ pub(crate) struct Driving {
     /// Stop a Julia or linker that takes longer than this
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
+
+    /// Stop a Julia that has neither said nor computed anything for this long; 0 is never
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) idle_timeout: u64,
+
+    /// Emit at most this often: again while the image still compiles what another round may cure
+    /// [default: `rounds` in Sysimage.toml, or 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub(crate) rounds: Option<u32>,
 }
 
 /// Arguments of `build`.
@@ -231,6 +240,9 @@ pub(crate) struct BuildArgs {
     /// Build even if nothing has changed since the last time
     #[arg(long)]
     pub(crate) force: bool,
+    /// Say of every step why it is done again
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 /// Where archives go.

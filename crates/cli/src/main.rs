@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod failure;
+mod forge;
 mod pipeline;
 mod progress;
 mod project;

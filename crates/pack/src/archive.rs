@@ -86,12 +86,14 @@ impl Drop for Partial {
 
 impl Packing {
     /// Begins to pack `image` as the build `id` into `dist`, with this many compressing threads.
+    /// `trees` are folders that go in as well, each under its name in the archive.
     ///
     /// # Errors
     ///
     /// If the dist directory or the archive cannot be made.
     pub fn start(
         image: &Path,
+        trees: Vec<(String, PathBuf)>,
         id: &BuildId,
         format: ArchiveFormat,
         dist: &Path,
@@ -111,6 +113,9 @@ impl Packing {
             let mut writer =
                 Writer::new(format, sink, threads).map_err(PackError::io("write", &to))?;
             let record = writer.add_image(&from, &to, cancelled)?;
+            for (name, folder) in trees {
+                writer.add_tree(&name, &folder, &to)?;
+            }
             Ok((writer, record))
         });
         Ok(Self {
@@ -248,6 +253,50 @@ impl Writer {
         Ok(FileRecord { name, size, sha256 })
     }
 
+    /// Adds a folder with all below it, in the order of the names.
+    fn add_tree(&mut self, name: &str, folder: &Path, archive: &Path) -> Result<(), PackError> {
+        let write = |source| PackError::io("write", archive)(source);
+        for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+            let entry = entry.map_err(|error| PackError::io("read", folder)(error.into()))?;
+            let path = entry.path();
+            let Ok(below) = path.strip_prefix(folder) else {
+                continue;
+            };
+            let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
+            let inside: Vec<_> = std::iter::once(name.to_owned()).chain(parts).collect();
+            let inside = inside.join("/");
+            let read = |source| PackError::io("read", path)(source);
+            if entry.file_type().is_symlink() {
+                let target = std::fs::read_link(path).map_err(read)?;
+                self.add_link(&inside, &target).map_err(write)?;
+            } else if entry.file_type().is_file() {
+                let file = File::open(path).map_err(read)?;
+                let metadata = file.metadata().map_err(read)?;
+                let mut reader = BufReader::new(file);
+                let mode = mode_of(&metadata);
+                self.add(&inside, mode, metadata.len(), &mut reader)
+                    .map_err(write)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_link(&mut self, name: &str, target: &Path) -> io::Result<()> {
+        // Artifacts made on Windows have no links; on other systems `/` is the separator.
+        let mut header = header(0o777, 0);
+        header.set_entry_type(tar::EntryType::Symlink);
+        match self {
+            Self::TarGz(inner) => inner.tar.append_link(&mut header, name, target),
+            Self::TarZst(tar) => tar.append_link(&mut header, name, target),
+            Self::Zip(zip) => {
+                let options = zip::write::SimpleFileOptions::default()
+                    .last_modified_time(zip::DateTime::default());
+                zip.add_symlink(name, target.to_string_lossy(), options)
+                    .map_err(io::Error::other)
+            }
+        }
+    }
+
     fn add(&mut self, name: &str, mode: u32, size: u64, data: &mut dyn Read) -> io::Result<()> {
         match self {
             Self::TarGz(inner) => inner.tar.append_data(&mut header(mode, size), name, data),
@@ -281,6 +330,22 @@ impl Writer {
             Self::Zip(zip) => Ok(zip.finish().map_err(io::Error::other)?.into_inner()),
         }
     }
+}
+
+/// What of a file's mode is kept: whether it can be executed.
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    match metadata.permissions().mode() & 0o111 {
+        0 => TEXT_MODE,
+        _ => IMAGE_MODE,
+    }
+}
+
+/// Windows has no such mode, and what an artifact holds there may be a program.
+#[cfg(not(unix))]
+fn mode_of(_: &std::fs::Metadata) -> u32 {
+    IMAGE_MODE
 }
 
 fn header(mode: u32, size: u64) -> tar::Header {

@@ -71,6 +71,7 @@ fn image(dir: &Path) -> std::path::PathBuf {
 async fn pack(dir: &Path, dist: &str, format: ArchiveFormat, threads: usize) -> Packed {
     let packing = Packing::start(
         &image(dir),
+        Vec::new(),
         &id(),
         format,
         &dir.join(dist),
@@ -136,6 +137,7 @@ async fn a_dropped_packing_leaves_nothing() {
     let dist = dir.path().join("dist");
     let packing = Packing::start(
         &image(dir.path()),
+        Vec::new(),
         &id(),
         ArchiveFormat::TarGz,
         &dist,
@@ -154,6 +156,7 @@ async fn a_missing_image_is_named() {
     let dist = dir.path().join("dist");
     let packing = Packing::start(
         &missing,
+        Vec::new(),
         &id(),
         ArchiveFormat::TarGz,
         &dist,
@@ -163,4 +166,38 @@ async fn a_missing_image_is_named() {
     let error = packing.unwrap().finish(receipt).await.unwrap_err();
     assert!(error.to_string().starts_with("could not open"), "{error}");
     assert_eq!(std::fs::read_dir(&dist).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_travel_with_their_links_and_programs() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    for format in [ArchiveFormat::TarGz, ArchiveFormat::TarZst] {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir_all(tree.join("bin")).unwrap();
+        std::fs::write(tree.join("bin/run"), "#!/bin/sh\n").unwrap();
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(tree.join("bin/run"), executable).unwrap();
+        std::fs::write(tree.join("data"), "1").unwrap();
+        symlink("data", tree.join("link")).unwrap();
+        let trees = vec![("artifacts/0123".to_owned(), tree)];
+        let dist = dir.path().join("dist");
+        let packing = Packing::start(
+            &image(dir.path()),
+            trees,
+            &id(),
+            format,
+            &dist,
+            2,
+            &Reporter::silent(),
+        );
+        let (packed, _) = packing.unwrap().finish(receipt).await.unwrap();
+        run(&dist, "tar", &["-xf", packed.archive.to_str().unwrap()]);
+        let unpacked = dist.join("artifacts/0123");
+        assert_eq!(std::fs::read(unpacked.join("link")).unwrap(), b"1");
+        assert!(unpacked.join("link").is_symlink());
+        let mode = std::fs::metadata(unpacked.join("bin/run")).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o755);
+    }
 }

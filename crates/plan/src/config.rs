@@ -15,6 +15,10 @@ use crate::toml_error::TomlError;
 
 pub use workflow::Workflow;
 
+/// How often an image is emitted at most, if nothing else is said. One round leaves nothing to
+/// compile for most packages; a second one cures what can be cured (docs/src/explanation/dry.md).
+pub const DEFAULT_ROUNDS: u32 = 2;
+
 /// The file's name, beside `Project.toml`.
 pub const FILE_NAME: &str = "Sysimage.toml";
 
@@ -43,6 +47,9 @@ pub struct Config {
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
+    /// How often at most the image is emitted: again only while running the workloads on it still
+    /// compiles something that another round may cure. Default: 2.
+    pub rounds: Option<u32>,
     /// Whether statements that cannot be replayed are an error.
     pub strict: bool,
     /// Whether symbols and debug sections are removed from the image.
@@ -122,6 +129,8 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// See [`Config::execute`].
     pub execute: bool,
+    /// See [`Config::rounds`]; at least 1.
+    pub rounds: u32,
     /// See [`Config::strict`].
     pub strict: bool,
     /// See [`Config::strip`].
@@ -205,6 +214,7 @@ impl Config {
         let start = Settings {
             env: BTreeMap::new(),
             execute: self.execute,
+            rounds: self.rounds.unwrap_or(DEFAULT_ROUNDS).max(1),
             strict: self.strict,
             strip: self.strip,
         };

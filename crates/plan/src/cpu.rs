@@ -32,13 +32,61 @@ pub const fn portable(triplet: Triplet) -> &'static str {
     }
 }
 
+/// The levels of the x86-64 psABI as Julia target strings, each with what it has more than the one
+/// before. Julia's own table of CPUs does not know these names (LLVM does from 12 on), and an
+/// unknown name makes it drop every feature, so they are spelt out. Feature names:
+/// `src/features_x86.h` of Julia, from 1.5 to 1.13.
+const X86_LEVELS: [(&str, &str); 4] = [
+    ("x86-64", ""),
+    (
+        "x86-64-v2",
+        ",+cx16,+sahf,+popcnt,+sse3,+ssse3,+sse4.1,+sse4.2",
+    ),
+    (
+        "x86-64-v3",
+        ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave",
+    ),
+    (
+        "x86-64-v4",
+        ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
+    ),
+];
+
+/// A level of the x86-64 psABI as Julia wants it.
+fn level(name: &str) -> Option<String> {
+    let last = X86_LEVELS.iter().position(|(level, _)| *level == name)?;
+    let features = X86_LEVELS[..=last].iter().map(|(_, features)| *features);
+    Some(format!("generic{}", features.collect::<String>()))
+}
+
+/// What Julia says of a target besides names and features (`parse_sysimg_arg` in
+/// `src/processor.cpp`): how the code for it is cloned.
+const FLAGS: [&str; 4] = ["clone_all", "-clone_all", "opt_size", "min_size"];
+
+/// The CPU names and features in a `--cpu-target` string, one for each target, without what says
+/// how their code is cloned.
+#[must_use]
+pub fn plain_targets(target: &str) -> Vec<String> {
+    let is_flag = |word: &str| FLAGS.contains(&word) || word.starts_with("base(");
+    let plain = |one: &str| {
+        let words = one.split(',').map(str::trim);
+        words
+            .filter(|word| !is_flag(word))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    target.split(';').map(plain).collect()
+}
+
 /// The targets that the `cpu` setting asks for on this platform: one for a single setting, one
 /// per tier for a list.
 #[must_use]
 pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
     let string = |word: &str| match word {
         "portable" => portable(triplet).to_owned(),
-        other => other.to_owned(),
+        other => level(other)
+            .filter(|_| triplet.arch() == Arch::X86_64)
+            .unwrap_or_else(|| other.to_owned()),
     };
     // The levels of x86-64 mean nothing elsewhere; one configuration serves every platform.
     let fits = |word: &&String| triplet.arch() == Arch::X86_64 || !word.starts_with("x86-64");
@@ -73,6 +121,16 @@ mod tests {
         assert_eq!(targets(&["native".into()], linux)[0].tier, None);
         let tiers = targets(&["x86-64-v2".into(), "x86-64-v3".into()], linux);
         assert_eq!(tiers[1].tier.as_deref(), Some("x86-64-v3"));
+        assert!(tiers[1].target.starts_with("generic,+cx16"));
+        assert!(tiers[1].target.contains(",+sse4.2,+avx,+avx2,"));
+    }
+
+    #[test]
+    fn flags_are_not_features() {
+        assert_eq!(
+            plain_targets("generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1)"),
+            ["generic", "sandybridge,-xsaveopt", "haswell,-rdrnd"]
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod size;
 pub mod stub;
 pub mod symbols;
 
-pub use arguments::{Flavour, Input, LinkSpec};
+pub use arguments::{Flavour, Input, LinkSpec, NOT_FOR_GNU_PE};
 pub use inspection::{Expectation, Finding, Format, Inspection};
 pub use layout::Layout;
 pub use linker::{Candidate, Family, Inventory, LinkerChoice, NotWords, Strategy};

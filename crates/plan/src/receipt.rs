@@ -9,6 +9,7 @@ use crate::build_id::BuildId;
 use crate::digest::Sha256;
 use crate::event::Step;
 use crate::julia::JuliaBuild;
+use crate::portability::Portability;
 use crate::signing::SignatureCheck;
 
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
@@ -139,10 +140,22 @@ pub struct Unreplayed {
 pub struct CheckRecord {
     /// The requested packages that `Base.loaded_modules` held right after the start.
     pub loaded: Vec<String>,
-    /// Statements that running the workloads on the image still compiled.
+    /// Statements that running the workloads on the image still compiled, though their code could
+    /// be in it.
     pub residuals: Vec<String>,
+    /// Statements that it compiled for functions and types that the workloads define themselves:
+    /// no image of the packages can hold their code.
+    #[serde(default)]
+    pub own: Vec<String>,
+    /// How many residual statements each round of tracing and emitting left, the last one's being
+    /// those of this image.
+    #[serde(default)]
+    pub rounds: Vec<usize>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
+    /// What the image needs of a machine besides its Julia.
+    #[serde(default)]
+    pub portability: Option<Portability>,
 }
 
 /// Latency of a workload, in seconds.
@@ -172,6 +185,9 @@ pub struct Timing {
     pub step: Step,
     /// Seconds of wall time.
     pub seconds: f64,
+    /// The most memory that the step's child was seen to have, in bytes, where it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
 }
 
 /// The tool that built the image.

@@ -54,6 +54,46 @@ pub fn for_other_streams(statements: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// The outermost module names in a statement: `Dates` and `Main` in
+/// `precompile(Tuple{typeof(Dates.day), Main.T})`.
+fn roots(statement: &str) -> BTreeSet<&str> {
+    let mut roots = BTreeSet::new();
+    let bytes = statement.as_bytes();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_!".contains(&byte) || byte >= 0x80;
+    let (mut at, mut quoted) = (0, false);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quoted => at += 1,
+            b'"' => quoted = !quoted,
+            byte if !quoted && is_name(byte) && !byte.is_ascii_digit() => {
+                let start = at;
+                while at < bytes.len() && is_name(bytes[at]) {
+                    at += 1;
+                }
+                // A name with a dot behind it, which is not itself behind a dot. `…` is no ASCII.
+                let follows = bytes.get(at) == Some(&b'.') && bytes.get(at + 1) != Some(&b'.');
+                if follows && (start == 0 || bytes[start - 1] != b'.') {
+                    roots.insert(&statement[start..at]);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    roots
+}
+
+/// Whether a statement is for something that a workload defines itself: in `Main`, or in a module
+/// that is neither Julia's nor one of the packages in `known`. No image of the packages can hold
+/// its code.
+#[must_use]
+pub fn is_own(statement: &str, known: &BTreeSet<String>) -> bool {
+    roots(statement)
+        .into_iter()
+        .any(|root| root == "Main" || (!["Base", "Core"].contains(&root) && !known.contains(root)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +114,24 @@ mod tests {
                 "precompile(Tuple{typeof(h)})",
             ]
         );
+    }
+
+    #[test]
+    fn what_a_workload_defines_itself_is_told_from_what_packages_define() {
+        let known: BTreeSet<String> = ["Dates", "Rota"].map(str::to_owned).into();
+        let own = |statement: &str| is_own(statement, &known);
+        assert!(own("precompile(Tuple{Type{Main.P}, Int64})"));
+        assert!(own("precompile(Tuple{typeof(Rota.f), Main.var\"#3#4\"})"));
+        assert!(own("precompile(Tuple{typeof(Base.vect), Team.Person})"));
+        assert!(!own(
+            "precompile(Tuple{Rota.var\"#f##kw\", Dates.DateFormat{Symbol(\"e Main.x\\\" mm.yyyy\")}})"
+        ));
+        assert!(!own(
+            "precompile(Tuple{typeof(Base.f), Vararg{Any, N} where N, Val{1.5}, Val{0.125f}})"
+        ));
+        assert!(!own(
+            "precompile(Tuple{typeof(getfield(Dates, Symbol(\"x\")))})"
+        ));
     }
 
     #[test]

@@ -68,6 +68,7 @@ where
         data_bytes,
         stripped: file.elf_symbol_table().is_empty()
             && file.section_by_name(".debug_info").is_none(),
+        outside: Vec::new(),
         linker: linker(&file),
         signed: None,
         oldest_system: oldest_glibc(&file)?,

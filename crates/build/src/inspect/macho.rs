@@ -22,6 +22,7 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: R, bytes: u64) -> object::Res
         imports: Vec::new(),
         data_bytes: None,
         stripped: true,
+        outside: Vec::new(),
         linker: None,
         signed: Some(false),
         oldest_system: None,

@@ -39,10 +39,28 @@ where
         data_bytes,
         stripped: file.nt_headers().file_header().number_of_symbols.get(LE) == 0
             && file.section_by_name(".debug_info").is_none(),
+        outside: outside(&file, header.size_of_image()),
         linker: linker(header.major_linker_version(), header.minor_linker_version()),
         signed: None,
         oldest_system: None,
     })
+}
+
+/// Sections at addresses beyond the image's end. GNU ld puts what it does not know below the base,
+/// which as an unsigned number is far above.
+fn outside<'data, Pe, R>(file: &PeFile<'data, Pe, R>, size: u32) -> Vec<String>
+where
+    Pe: ImageNtHeaders,
+    R: ReadRef<'data>,
+{
+    let sections = file.section_table();
+    let symbols = file.nt_headers().symbols(file.data());
+    let strings = symbols.map(|symbols| symbols.strings()).unwrap_or_default();
+    sections
+        .iter()
+        .filter(|section| section.virtual_address.get(LE) >= size)
+        .map(|section| text(section.name(strings).unwrap_or_default()))
+        .collect()
 }
 
 /// lld writes 14.0, GNU ld its own version (2.x).

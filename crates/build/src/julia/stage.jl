@@ -30,6 +30,17 @@ for (name, uuid) in values_of("package")
     Core.eval(Main, :(const $(Symbol(name)) = $package))
 end
 
+# Where packages and artifacts lie: artifacts travel with the image.
+open(value_of("surroundings"), "w") do file
+    for depot in DEPOT_PATH
+        println(file, "depot\t", abspath(depot))
+    end
+    for (id, mod) in Base.loaded_modules
+        path = try pathof(mod) catch; nothing end
+        path === nothing || println(file, "package\t", id.name, '\t', path)
+    end
+end
+
 # ---- Statements -----------------------------------------------------------------------------
 
 # Names in statements are looked up here. It is filled with every loaded module by its own name;
@@ -50,11 +61,14 @@ end
 # * A Char parameter is printed by its raw bits, `Char(0x79000000)`, but `Char(…)` takes a code
 #   point. (`jl_static_show` in rtutils.c.)
 # * An isbits struct is printed with field names, `Day(value=3)`, but is not constructed so.
+# * A Float32 is printed as `0.5f`, which reads as `0.5 * f`.
 mend(x) = x
 function mend(ex::Expr)
     args = Any[mend(arg) for arg in ex.args]
     if ex.head === :call && length(args) == 2 && is_named(args[1], :Char) && args[2] isa UInt32
         return Expr(:call, :reinterpret, :Char, args[2])
+    elseif ex.head === :call && length(args) == 3 && args[1] === :* && args[3] === :f
+        return Expr(:call, :Float32, args[2])
     elseif ex.head === :call && length(args) > 1 && all(arg -> Meta.isexpr(arg, :kw), args[2:end])
         return Expr(:call, rebuild, args[1], (arg.args[2] for arg in args[2:end])...)
     end
@@ -71,7 +85,7 @@ end
 
 # Forms that do not even parse:
 #
-# * A Float32 is printed as `0.5f`, which wants an exponent.
+# * A Float32 with an exponent is printed as `1.0e-5f`, or as `5e-1f` without a point.
 # * A symbol is printed with its own backslashes unescaped, `Symbol("\T")`.
 function mend_text(text)
     text = replace(text, r"(?<![\w.])(-?[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)f(?=[,)} ])" => s"\1f0")
@@ -90,7 +104,60 @@ function read_statement(text)
     return mended, "", mended != Meta.parse(text; raise = false)
 end
 
+# Julia compiles some methods for less than the types of a call: an argument that is only passed on is
+# widened to `Function` or `Type`, many last arguments to `Vararg`. It prints the widened signature,
+# but asked for exactly that, `precompile` answers true and compiles nothing that a call would find.
+# Asked for a concrete signature that widens to it, it compiles the right one (`jl_compilation_sig` in
+# gf.c). `nothing` if the signature is concrete already.
+function narrowed(signature)
+    T = Base.unwrap_unionall(signature)
+    T isa DataType || return nothing
+    parameters = Any[is_widened(p) ? example_of(p) : p for p in T.parameters]
+    if !isempty(parameters) && Base.isvarargtype(parameters[end])
+        element = Base.unwrapva(Base.unwrap_unionall(pop!(parameters)))
+        # All like the argument before them, or else there would be no `Any` in the printed form.
+        append!(parameters, element === Any ? (Int, String) : (element, element))
+    elseif parameters == collect(Any, T.parameters)
+        return nothing
+    end
+    return Base.rewrap_unionall(Tuple{parameters...}, signature)
+end
+is_widened(p) = p === Function || p === Type || p === DataType
+example_of(p) = p === Function ? typeof(identity) : Type{Int}
+
+# A small integer as a type parameter is printed without its type: `Val{3}` may have been
+# `Val{Int8(3)}`. For a statement that did not help, as its code was compiled all the same, every
+# other type of integer is tried.
+function with_integers(x, T)
+    x isa Int && return typemin(T) <= x <= typemax(T) ? T(x) : x
+    x isa Expr || return x
+    # Not what a call is given: that is a constructor's business.
+    x.head === :call && return x
+    return Expr(x.head, Any[with_integers(arg, T) for arg in x.args]...)
+end
+const integers = (Int8, UInt8, Int16, UInt16, Int32, UInt32, UInt64, Int128, UInt128)
+
+# Further signatures that a statement may have been meant to be; they are no loss.
+function try_others(statement, text)
+    others = Any[]
+    if text in stubborn
+        append!(others, (with_integers(arg, T) for T in integers for arg in statement.args[2:2]))
+    end
+    for other in Any[statement.args[2], others...]
+        try
+            signature = Core.eval(names, other)
+            other === statement.args[2] || precompile(signature)
+            concrete = narrowed(signature)
+            concrete === nothing || precompile(concrete)
+        catch
+        end
+    end
+end
+
 one_line(err) = replace(first(split(sprint(showerror, err), '\n')), '\t' => ' ')
+
+# Statements whose code the image of the last round lacked although it was replayed.
+const stubborn = Set(only(fields) for fields in values_of("stubborn"))
 
 # The fate of one statement: `replayed`, `failed` or `skipped`, and why.
 function replay(text)
@@ -100,6 +167,7 @@ function replay(text)
         signature = [Core.eval(names, arg) for arg in statement.args[2:end]]
         # Julia 1.5 and 1.6 take no unbounded Vararg here.
         done = Base.invokelatest(precompile, signature...)
+        length(signature) == 1 && Base.invokelatest(try_others, statement, text)
         return done ? ("replayed", "", mended) :
             ("failed", "precompile answered false: no single method fits this signature", mended)
     catch err
@@ -111,6 +179,7 @@ end
 bind_loaded_modules()
 open(value_of("report"), "w") do report
     for (index, text) in enumerate(eachline(value_of("statements")))
+        isempty(text) && continue # left out: Julia crashes on it
         fate, reason, mended = replay(text)
         # Flushed line by line: if Julia crashes, the report tells where.
         println(report, index, '\t', fate, '\t', mended, '\t', reason)
@@ -130,6 +199,9 @@ end
 
 # ---- Leave no trace of this machine -----------------------------------------------------------
 
+# Functions that were called with functions of this script keep its module in the image.
+empty!(job)
+empty!(stubborn)
 isdefined(Base, :TOML_CACHE) && isdefined(Base.TOML_CACHE, :d) && empty!(Base.TOML_CACHE.d)
 empty!(LOAD_PATH)
 empty!(DEPOT_PATH)

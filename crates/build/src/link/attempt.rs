@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
-    Candidate, Finding, Flavour, Inspection, Layout, Linked, PassedOver, Strategy, linker,
+    Candidate, Finding, Flavour, Inspection, Layout, Linked, NOT_FOR_GNU_PE, PassedOver, Strategy,
+    linker,
 };
 
 use sysforge_plan::{Os, Task, Triplet};
@@ -149,7 +150,21 @@ impl Link<'_> {
     ) -> Result<Linked, Failure> {
         let sibling = sibling(&self.job.output).map_err(Failure::Final)?;
         let partial = sibling.path().join(&self.job.name);
-        let spec = self.spec(candidate, partial.clone(), shims).await;
+        let mut spec = self.spec(candidate, partial.clone(), shims).await;
+        if answer.family == Some(linker::Family::GnuLd)
+            && self.job.julia.triplet.os() == Os::Windows
+        {
+            let script = self.work_dir.join("discard.ld");
+            let written = std::fs::write(&script, NOT_FOR_GNU_PE);
+            written.map_err(|source| {
+                Failure::Final(LinkError::Io {
+                    what: "write",
+                    path: script.clone(),
+                    source,
+                })
+            })?;
+            spec.discard = Some(script);
+        }
         let log = match attempt {
             0 => self.job.log.clone(),
             n => self.job.log.with_extension(format!("{n}.log")),

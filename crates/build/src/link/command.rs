@@ -41,6 +41,7 @@ impl Link<'_> {
             exports: Some(self.exports.clone()),
             has_entry: self.scan.has_entry(),
             start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
+            discard: None,
             strip: self.job.strip,
             minimum_macos: "11.0".to_owned(),
             shims,

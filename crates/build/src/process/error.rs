@@ -34,6 +34,8 @@ pub enum ProcessError {
         program: String,
         /// How it ended.
         ended: Ended,
+        /// The most memory that it was seen to have, in bytes.
+        peak_memory: u64,
         /// Its last lines, and its log.
         evidence: Evidence,
     },
@@ -43,6 +45,19 @@ pub enum ProcessError {
         /// The program's file name.
         program: String,
         /// The limit.
+        limit: Duration,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
+    /// It hung, and was killed.
+    #[error(
+        "`{program}` hung: for {} s it neither said nor computed anything, and was killed",
+        .limit.as_secs()
+    )]
+    Hung {
+        /// The program's file name.
+        program: String,
+        /// How long it may be idle.
         limit: Duration,
         /// Its last lines, and its log.
         evidence: Evidence,
@@ -68,6 +83,30 @@ impl ProcessError {
         }
     }
 
+    /// The most memory that the child was seen to have, in bytes, if the system killed it, which
+    /// it does to whoever takes too much.
+    #[must_use]
+    pub fn killed_for_memory(&self) -> Option<u64> {
+        match self {
+            Self::Failed {
+                ended: Ended::Signal(9),
+                peak_memory,
+                ..
+            } => Some(*peak_memory),
+            _ => None,
+        }
+    }
+
+    /// Whether the child's last lines say that the disk is full.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        // The C libraries of Unix, and Windows.
+        let words = ["No space left on device", "not enough space on the disk"];
+        let evidence = self.evidence().unwrap_or_default();
+        let mut lines = evidence.tail.iter();
+        lines.any(|line| words.iter().any(|word| line.contains(word)))
+    }
+
     /// The class where the child's own failure has the class `room`.
     #[must_use]
     pub fn class_in(&self, room: Class) -> Class {
@@ -75,7 +114,8 @@ impl ProcessError {
             Self::Start { source, .. } | Self::Log { source, .. } => {
                 explain::io_class(source, room)
             }
-            Self::Failed { .. } | Self::TimedOut { .. } => room,
+            Self::Failed { .. } if self.is_full_disk() => Class::Machine,
+            Self::Failed { .. } | Self::TimedOut { .. } | Self::Hung { .. } => room,
         }
     }
 
@@ -83,9 +123,9 @@ impl ProcessError {
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self {
-            Self::Failed { evidence, .. } | Self::TimedOut { evidence, .. } => {
-                Some(evidence.clone())
-            }
+            Self::Failed { evidence, .. }
+            | Self::TimedOut { evidence, .. }
+            | Self::Hung { evidence, .. } => Some(evidence.clone()),
             Self::Start { .. } | Self::Log { .. } => None,
         }
     }
@@ -94,12 +134,23 @@ impl ProcessError {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Failed { .. } if self.is_full_disk() => vec![
+                "the disk is full: free some space, or put the build directory on a larger disk \
+                 with `--build-dir DIR`"
+                    .to_owned(),
+            ],
             Self::Failed {
                 ended: Ended::Signal(9),
+                peak_memory,
                 ..
-            } => vec![
-                "signal 9 (SIGKILL) mostly means that the system ran out of memory: free some, or \
-                 build with fewer code-generation threads (`--image-threads 1`)"
+            } => vec![format!(
+                "signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to \
+                 use {} MB; free some, or build with fewer code-generation threads \
+                 (`--image-threads 1`)",
+                peak_memory / 1_000_000
+            )],
+            Self::Hung { .. } => vec![
+                "what it was at stands in its log; allow longer silence with `--idle-timeout SECONDS`"
                     .to_owned(),
             ],
             Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],

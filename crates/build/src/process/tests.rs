@@ -116,3 +116,28 @@ async fn assert_dead(dir: &Path) {
     }
     panic!("process {number} is still alive");
 }
+
+#[tokio::test]
+async fn a_child_that_does_nothing_is_stopped_and_one_that_works_or_waits_for_a_worker_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = Some(Duration::from_secs(3));
+    let error = run(&shell(dir.path(), "echo last; sleep 60").idle(idle))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProcessError::Hung { .. }), "{error}");
+    assert_eq!(error.evidence().unwrap().tail, ["last"]);
+    // Silent, but its grandchild computes all the time.
+    let busy = "(end=$(($(date +%s) + 6)); while [ $(date +%s) -lt $end ]; do :; done) & wait";
+    run(&shell(dir.path(), busy).idle(idle)).await.unwrap();
+}
+
+#[tokio::test]
+async fn memory_is_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    // 100 MB in a shell variable, kept for a second.
+    let hungry = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); sleep 1; kill -KILL $$";
+    let error = run(&shell(dir.path(), hungry)).await.unwrap_err();
+    let peak = error.killed_for_memory().unwrap();
+    assert!(peak > 90_000_000, "{peak}");
+    assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
+}

@@ -8,6 +8,7 @@ use sysforge_plan::Receipt;
 
 use crate::args::BuildArgs;
 use crate::failure::Outcome;
+use crate::forge::counted;
 use crate::pipeline::{self, Forge};
 use crate::progress::seconds;
 use crate::session::Session;
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         session.runner.working_on(build.id.as_str());
         let started = Instant::now();
         let children_before = session.children.time();
-        let inputs = planned.inputs_digest(build)?;
+        let inputs = planned.basis(build, &args.driving)?.digest();
         let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
         let reused = known.is_some();
         let (packed, receipt) = match known {
@@ -51,7 +52,8 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
             None => {
                 session.terminal.group(&format!("Building {}", build.id));
                 let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-                let built = forge.run(&dist).await?;
+                forge.explain = args.explain;
+                let built = forge.run(&dist, args.force).await?;
                 session.terminal.end_group();
                 say_result(session, &built.0, &built.1, started.elapsed());
                 built
@@ -152,6 +154,7 @@ fn say_result(
             Some("the image runs wherever that target does; `cpu` may also be a list, for one image each"),
         );
     }
+    say_portability(session, receipt);
     let residuals = match receipt.check.residuals.len() {
         0 => "nothing left to compile".to_owned(),
         1 => "1 statement left to compile".to_owned(),
@@ -164,4 +167,40 @@ fn say_result(
         receipt.image.size / 1_000_000,
         packed.size / 1_000_000
     ));
+}
+
+/// Warns of what would go wrong on another machine.
+fn say_portability(session: &Session, receipt: &Receipt) {
+    let Some(portability) = &receipt.check.portability else {
+        return;
+    };
+    let needed: Vec<_> = portability.needed().collect();
+    for found in needed.iter().take(5) {
+        session.terminal.warning(
+            &format!(
+                "the image holds a path of this machine: {} ({})",
+                found.path,
+                counted(found.times, "time")
+            ),
+            None,
+        );
+    }
+    if !needed.is_empty() {
+        session.terminal.warning(
+            &format!(
+                "{} of this machine may be missed where the image runs",
+                counted(needed.len(), "path")
+            ),
+            Some(
+                "a package that computes a path once keeps it: compute it in a function or in \
+                 `__init__`, or use an artifact; the receipt lists all",
+            ),
+        );
+    }
+    if !portability.artifacts.is_empty() {
+        session.terminal.say(&format!(
+            "{} of the packages travel in the archive",
+            counted(portability.artifacts.len(), "artifact")
+        ));
+    }
 }

@@ -13,7 +13,7 @@ use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::{InstallError, Place, Source};
 
-use crate::args::PlanArgs;
+use crate::args::{Driving, PlanArgs};
 use crate::commands::publish::{access, variable};
 use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline::Planned;
@@ -128,8 +128,8 @@ fn part(session: &Session, julia: PlannedJulia, triplet: Triplet) -> Result<Part
     let planned = Planned { files, plan };
     let builds = planned.plan.builds.iter();
     let digests = builds
-        .map(|build| planned.inputs_digest(build))
-        .collect::<Result<_, _>>()?;
+        .map(|build| Ok(planned.basis(build, &Driving::default())?.digest()))
+        .collect::<Result<_, Failure>>()?;
     Ok(Part {
         plan: planned.plan,
         digests,

@@ -15,7 +15,7 @@ pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.selection.select).await?;
     for build in &planned.plan.builds {
         let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let statements = forge.trace().await?;
+        let statements = forge.trace().await?.statements;
         if session.global.json {
             session
                 .terminal

@@ -62,9 +62,18 @@ pub struct LinkSpec {
     pub strip: bool,
     /// Oldest macOS that the image is for, for instance `11.0`.
     pub minimum_macos: String,
+    /// A script for GNU ld that leaves out [`NOT_FOR_GNU_PE`].
+    pub discard: Option<PathBuf>,
     /// A folder in which the driver is to look for linkers first.
     pub shims: Option<PathBuf>,
 }
+
+/// A linker script that leaves out two debug sections of LLVM's. GNU ld's own script for PE does not
+/// know them and puts them below the image's base ("section below image base"), and Windows does not
+/// load such a DLL (error 193). Only debuggers that search by name use them. `INSERT` adds this to
+/// the linker's own script instead of replacing it (the GNU ld manual, "INSERT").
+pub const NOT_FOR_GNU_PE: &str = "SECTIONS { /DISCARD/ : \
+    { *(.debug_gnu_pubnames) *(.debug_gnu_pubtypes) } }\nINSERT AFTER .debug_info;\n";
 
 impl LinkSpec {
     /// The arguments after the command's own words.
@@ -108,6 +117,9 @@ impl LinkSpec {
             // A DLL that is to be found without the toolchain's folder in PATH.
             words.add("-static-libgcc");
             words.all(self.exports.as_ref());
+            if let Some(script) = &self.discard {
+                words.add("-T").add(script);
+            }
         } else {
             // zig does not know it, and needs it as little as lld does.
             for dir in self.library_dirs.iter().filter(|_| !zig) {

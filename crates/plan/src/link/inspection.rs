@@ -72,6 +72,9 @@ pub struct Inspection {
     pub data_bytes: Option<u64>,
     /// Whether symbols that no loader needs and debug sections are gone.
     pub stripped: bool,
+    /// Sections that lie outside the image, as no loader takes them (PE only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<String>,
     /// The linker that made it, as far as the image tells.
     pub linker: Option<Family>,
     /// Whether it carries a code signature (Mach-O only).
@@ -168,6 +171,9 @@ pub enum Finding {
         /// One of those that should not be.
         example: String,
     },
+    /// Sections are where Windows does not load them.
+    #[error("its sections {} lie outside the image: Windows does not load it", .0.join(", "))]
+    Outside(Vec<String>),
     /// Symbols or debug sections are left.
     #[error("it still holds symbols or debug sections")]
     NotStripped,
@@ -300,6 +306,9 @@ impl Inspection {
         if data_is_wanted && has_data && self.data_bytes.unwrap_or(0) == 0 {
             findings.push(Finding::Empty);
         }
+        if !self.outside.is_empty() {
+            findings.push(Finding::Outside(self.outside.clone()));
+        }
         if wanted.restricted
             && let Some(example) = self.exports.iter().find(|name| is_inner(name))
         {
@@ -356,6 +365,7 @@ mod tests {
             imports: Vec::new(),
             data_bytes: Some(7),
             stripped: true,
+            outside: Vec::new(),
             linker: Some(Family::Lld),
             signed: None,
             oldest_system: None,
@@ -393,6 +403,15 @@ mod tests {
         assert_eq!(empty, ["it does not export `jl_system_image_data`"]);
         let hollow = findings(|image| image.data_bytes = Some(0));
         assert_eq!(hollow, ["its `jl_system_image_data` is empty"]);
+    }
+
+    #[test]
+    fn a_section_outside_the_image_is_seen() {
+        let outside = findings(|image| image.outside = vec![".debug_gnu_pubnames".to_owned()]);
+        assert!(
+            outside[0].contains("Windows does not load it"),
+            "{outside:?}"
+        );
     }
 
     #[test]

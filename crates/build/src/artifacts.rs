@@ -1,0 +1,132 @@
+//! Which artifacts the packages of an image use, and where they lie. An image finds them as every
+//! Julia does: by their tree hash, below `artifacts/` of a depot. So they travel in the archive under
+//! that name, and the folder that it is unpacked in becomes a depot.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sysforge_plan::portability::Artifact;
+
+/// An artifact, and the folder that holds it on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledArtifact {
+    /// Which one.
+    pub artifact: Artifact,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// What the staging process said of its surroundings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The depots.
+    pub depots: Vec<PathBuf>,
+    /// The loaded packages, by name, each with its folder.
+    pub packages: Vec<(String, PathBuf)>,
+}
+
+/// The file of the two names that Julia looks for first (Artifacts.jl, `artifact_names`).
+const FILES: [&str; 2] = ["JuliaArtifacts.toml", "Artifacts.toml"];
+
+impl Surroundings {
+    /// Reads what the staging script wrote: `depot<TAB>path` and `package<TAB>name<TAB>file` lines.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut found = Self::default();
+        for line in text.lines() {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                ["depot", path] => found.depots.push(path.into()),
+                // `src/Name.jl` in the package's folder.
+                ["package", name, file] => {
+                    let folder = Path::new(file).parent().and_then(Path::parent);
+                    let folder = folder.map(|folder| (name.to_owned(), folder.to_owned()));
+                    found.packages.extend(folder);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The artifacts that these packages name and that are installed. What is not installed was
+    /// not used: Julia installs the ones of this platform with the package, and lazy ones when they
+    /// are first asked for.
+    #[must_use]
+    pub fn artifacts(&self) -> Vec<InstalledArtifact> {
+        let mut found = BTreeMap::new();
+        for (package, folder) in &self.packages {
+            let file = FILES.map(|name| folder.join(name));
+            let Some(text) = file.iter().find_map(|f| std::fs::read_to_string(f).ok()) else {
+                continue;
+            };
+            // A file that Julia itself could not read would have failed the workload.
+            let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+            for (name, entry) in table {
+                for tree in trees(&entry) {
+                    let Some(folder) = self.installed(&tree) else {
+                        continue;
+                    };
+                    let artifact = Artifact {
+                        tree: tree.clone(),
+                        name: name.clone(),
+                        package: package.clone(),
+                    };
+                    let known = InstalledArtifact { artifact, folder };
+                    found.entry(tree).or_insert(known);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn installed(&self, tree: &str) -> Option<PathBuf> {
+        let folders = self.depots.iter();
+        let mut folders = folders.map(|depot| depot.join("artifacts").join(tree));
+        folders.find(|folder| folder.is_dir())
+    }
+}
+
+/// The tree hashes of an entry: one, or one for each platform.
+fn trees(entry: &toml::Value) -> Vec<String> {
+    let tables: Vec<&toml::Value> = match entry {
+        toml::Value::Array(tables) => tables.iter().collect(),
+        table => vec![table],
+    };
+    let tree = |table: &toml::Value| Some(table.get("git-tree-sha1")?.as_str()?.to_owned());
+    // It becomes a path.
+    let is_hash = |tree: &String| tree.len() == 40 && tree.bytes().all(|b| b.is_ascii_hexdigit());
+    tables
+        .into_iter()
+        .filter_map(tree)
+        .filter(is_hash)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installed_artifacts_of_the_packages_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, absent) = ("a".repeat(40), "b".repeat(40));
+        let artifact = dir.path().join("depot/artifacts").join(&here);
+        std::fs::create_dir_all(&artifact).unwrap();
+        std::fs::create_dir_all(dir.path().join("P/src")).unwrap();
+        let toml = format!(
+            "[[lib]]\nos = \"linux\"\ngit-tree-sha1 = \"{here}\"\n\
+             [[lib]]\nos = \"windows\"\ngit-tree-sha1 = \"{absent}\"\n\
+             [evil]\ngit-tree-sha1 = \"../../../etc\"\n"
+        );
+        std::fs::write(dir.path().join("P/Artifacts.toml"), toml).unwrap();
+        let text = format!(
+            "depot\t{0}/depot\npackage\tP\t{0}/P/src/P.jl\npackage\tQ\t{0}/Q/src/Q.jl\n",
+            dir.path().display()
+        );
+        let found = Surroundings::read(&text).artifacts();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].folder, artifact);
+        assert_eq!(found[0].artifact.package, "P");
+    }
+}

@@ -1,0 +1,106 @@
+//! How emitting can fail, in words.
+
+use std::path::PathBuf;
+
+use sysforge_plan::receipt::Unreplayed;
+use sysforge_plan::{Class, Evidence, Explain, explain};
+
+use crate::process::ProcessError;
+use crate::workdir::WorkDirError;
+
+/// Emitting failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// The staging process failed.
+    #[error("Julia failed to emit the image{}", .during.as_ref().map(|d| format!(", {d}")).unwrap_or_default())]
+    Julia {
+        /// What it was at, as far as known.
+        during: Option<String>,
+        /// How often it was tried with less, so that it takes less memory.
+        retries: usize,
+        /// How.
+        #[source]
+        source: Box<ProcessError>,
+    },
+    /// It ended well but left no object.
+    #[error("Julia ended well but wrote no object file")]
+    NoObject {
+        /// Its log.
+        log: PathBuf,
+    },
+    /// `strict` is set, and statements could not be replayed.
+    #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
+    Strict {
+        /// How many there were.
+        recorded: usize,
+        /// Those that failed.
+        failed: Vec<Unreplayed>,
+    },
+    /// The build directory cannot be used.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// The report of the staging process cannot be read.
+    #[error("could not read {}", .path.display())]
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Explain for EmitError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Julia { source, .. } => source.class_in(Class::Julia),
+            Self::NoObject { .. } => Class::Julia,
+            Self::Strict { .. } => Class::Check,
+            Self::WorkDir(error) => error.class(),
+            Self::Report { source, .. } => explain::io_class(source, Class::Julia),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Julia {
+                source, retries, ..
+            } => {
+                let mut hints = source.hints();
+                if *retries > 0 {
+                    hints = vec![format!(
+                        "it needs more memory than there is, even with fewer code-generation \
+                         threads and CPU targets ({retries} attempts); the last one was killed at \
+                         {} MB",
+                        source.killed_for_memory().unwrap_or_default() / 1_000_000
+                    )];
+                }
+                hints
+            }
+            Self::NoObject { .. } => Vec::new(),
+            Self::Strict { .. } => {
+                vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
+            }
+            Self::WorkDir(error) => error.hints(),
+            Self::Report { source, .. } => explain::io_hint(source).into_iter().collect(),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Julia { source, .. } => source.evidence(),
+            Self::NoObject { log } => Some(Evidence {
+                tail: Vec::new(),
+                log: Some(log.clone()),
+            }),
+            Self::Strict { failed, .. } => Some(Evidence {
+                tail: failed
+                    .iter()
+                    .map(|f| format!("{}: {}", f.reason, f.statement))
+                    .collect(),
+                log: None,
+            }),
+            Self::WorkDir(_) | Self::Report { .. } => None,
+        }
+    }
+}

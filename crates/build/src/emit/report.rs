@@ -1,0 +1,148 @@
+//! What the staging script reports: the fate of every statement.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sysforge_plan::receipt::{StatementCounts, Unreplayed};
+
+use super::error::EmitError;
+
+/// One line of the report.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fate {
+    pub(super) index: usize,
+    replayed: bool,
+    skipped: bool,
+    mended: bool,
+    reason: String,
+}
+
+/// Statements that are left out, by index, and why.
+pub(super) type LeftOut = BTreeMap<usize, String>;
+
+pub(super) fn read(path: &Path) -> Result<Vec<Fate>, EmitError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().filter_map(read_fate).collect()),
+        // The process ended before it came to the statements.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(EmitError::Report {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn read_fate(line: &str) -> Option<Fate> {
+    let mut fields = line.splitn(4, '\t');
+    let index: usize = fields.next()?.parse().ok()?;
+    let fate = fields.next()?;
+    Some(Fate {
+        index: index.checked_sub(1)?,
+        replayed: fate == "replayed",
+        skipped: fate == "skipped",
+        mended: fields.next()? == "true",
+        reason: fields.next()?.to_owned(),
+    })
+}
+
+/// Counts the fates. A statement without one (the script always reports; a cut-off report does
+/// not) counts as failed, so that nothing is ever unaccounted for.
+pub(super) fn account(
+    statements: &[String],
+    fates: &[Fate],
+    left_out: &LeftOut,
+) -> StatementCounts {
+    let mut counts = StatementCounts {
+        recorded: statements.len(),
+        ..StatementCounts::default()
+    };
+    let fates: BTreeMap<usize, &Fate> = fates.iter().map(|fate| (fate.index, fate)).collect();
+    for (index, statement) in statements.iter().enumerate() {
+        let unreplayed = |reason: &str| Unreplayed {
+            statement: statement.clone(),
+            reason: reason.to_owned(),
+        };
+        match (left_out.get(&index), fates.get(&index)) {
+            (Some(reason), _) => counts.failed.push(unreplayed(reason)),
+            (None, Some(fate)) if fate.replayed => {
+                counts.replayed += 1;
+                counts.mended += usize::from(fate.mended);
+            }
+            (None, Some(fate)) if fate.skipped => counts.skipped.push(unreplayed(&fate.reason)),
+            (None, Some(fate)) => counts.failed.push(unreplayed(&fate.reason)),
+            (None, None) => counts
+                .failed
+                .push(unreplayed("the staging script did not come to it")),
+        }
+    }
+    counts.added = fates
+        .range(statements.len()..)
+        .filter(|(_, fate)| fate.replayed)
+        .count();
+    counts
+}
+
+/// Where a process was that reported these fates, of `count` statements, and then crashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    /// It loaded the packages.
+    Loading,
+    /// At the statement of this index.
+    Statement(usize),
+    /// Behind all statements.
+    Behind,
+}
+
+pub(super) fn at(count: usize, fates: &[Fate], left_out: &LeftOut) -> At {
+    let Some(last) = fates.last() else {
+        return At::Loading;
+    };
+    let next = (last.index + 1..count).find(|index| !left_out.contains_key(index));
+    next.map_or(At::Behind, At::Statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fates(lines: &[&str]) -> Vec<Fate> {
+        lines.iter().filter_map(|line| read_fate(line)).collect()
+    }
+
+    #[test]
+    fn every_statement_is_accounted_for() {
+        let statements: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
+        let fates = fates(&[
+            "1\treplayed\ttrue\t",
+            "2\tfailed\tfalse\tX is not defined",
+            "3\tskipped\tfalse\tMain",
+            "garbage",
+            "6\treplayed\tfalse\t",
+        ]);
+        let left_out = LeftOut::from([(4, "Julia crashes on it".to_owned())]);
+        let counts = account(&statements, &fates, &left_out);
+        assert_eq!((counts.recorded, counts.replayed, counts.mended), (5, 1, 1));
+        assert_eq!(counts.added, 1);
+        let reasons: Vec<_> = counts.failed.iter().map(|f| f.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "X is not defined",
+                "the staging script did not come to it",
+                "Julia crashes on it"
+            ]
+        );
+        assert_eq!(counts.skipped[0].statement, "c");
+    }
+
+    #[test]
+    fn a_crash_is_placed_at_its_statement() {
+        let none = LeftOut::new();
+        assert_eq!(at(2, &[], &none), At::Loading);
+        let first = fates(&["1\treplayed\tfalse\t"]);
+        assert_eq!(at(2, &first, &none), At::Statement(1));
+        let skipping = LeftOut::from([(1, String::new())]);
+        assert_eq!(at(2, &first, &skipping), At::Behind);
+        assert_eq!(at(3, &first, &skipping), At::Statement(2));
+    }
+}

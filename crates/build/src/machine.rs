@@ -1,0 +1,24 @@
+//! What this machine has.
+
+/// Memory that a process may still take, in bytes: what the machine has available, or what the
+/// control group that this process runs in (a container, a CI service) leaves it, whichever is less.
+#[must_use]
+pub fn free_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let available = Some(system.available_memory()).filter(|bytes| *bytes > 0);
+    let group = system
+        .cgroup_limits()
+        .filter(|limits| limits.total_memory > 0)
+        .map(|limits| limits.free_memory);
+    available.into_iter().chain(group).min()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn there_is_some() {
+        let free = super::free_memory().unwrap();
+        assert!(free > 50_000_000, "{free}");
+    }
+}

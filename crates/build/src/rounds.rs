@@ -1,0 +1,65 @@
+//! Rounds: what running the workloads on an image still compiles is fed back into the next one.
+
+use serde::{Deserialize, Serialize};
+
+/// The statements that an image is made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// All of them.
+    pub statements: Vec<String>,
+    /// Those of them that were replayed for an image that lacked their code all the same.
+    pub stubborn: Vec<String>,
+}
+
+impl Traced {
+    /// What the next image is to be made from, or `None` if another round would change nothing or
+    /// did not help the last time. `rounds` are the numbers of residual statements so far, the last
+    /// being that of `residuals`.
+    #[must_use]
+    pub fn next(&self, residuals: &[String], rounds: &[usize]) -> Option<Self> {
+        if let [.., before, now] = rounds
+            && now >= before
+        {
+            return None;
+        }
+        let mut next = self.clone();
+        for residual in residuals {
+            if !self.statements.contains(residual) {
+                next.statements.push(residual.clone());
+            } else if !self.stubborn.contains(residual) {
+                next.stubborn.push(residual.clone());
+            }
+        }
+        (next != *self).then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_new_is_added_and_what_is_stubborn_is_marked() {
+        let traced = Traced {
+            statements: texts(&["a", "b"]),
+            stubborn: Vec::new(),
+        };
+        let next = traced.next(&texts(&["b", "c"]), &[2]).unwrap();
+        assert_eq!(next.statements, ["a", "b", "c"]);
+        assert_eq!(next.stubborn, ["b"]);
+        // Both were tried by now.
+        assert_eq!(next.next(&texts(&["b"]), &[2, 1]), None);
+    }
+
+    #[test]
+    fn it_ends_when_dry_or_when_it_stops_shrinking() {
+        let traced = Traced::default();
+        assert_eq!(traced.next(&[], &[0]), None);
+        assert_eq!(traced.next(&texts(&["x"]), &[1, 1]), None);
+        assert!(traced.next(&texts(&["x"]), &[3, 1]).is_some());
+    }
+}

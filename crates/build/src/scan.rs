@@ -1,0 +1,139 @@
+//! Looking through a finished image for what ties it to the machine that built it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use aho_corasick::AhoCorasick;
+use sysforge_plan::portability::{FoundPath, PathKind, Portability};
+
+use crate::inspect::inspect;
+
+/// Bytes that are looked at together.
+const CHUNK: usize = 1 << 20;
+
+/// The longest path that is read whole.
+const LONGEST: usize = 4096;
+
+/// Looks through an image: for paths below any of `roots` (the project, the depots, the home
+/// folder, the build directory) and for the system that it needs. The artifacts are not its
+/// business.
+///
+/// # Errors
+///
+/// If the image cannot be read.
+pub fn scan(image: &Path, roots: &[PathBuf]) -> io::Result<Portability> {
+    let inspection = inspect(image).ok();
+    Ok(Portability {
+        oldest_system: inspection.and_then(|image| image.oldest_system),
+        paths: paths_in(File::open(image)?, roots)?,
+        artifacts: Vec::new(),
+    })
+}
+
+/// The paths below `roots` that stand in `reader`, each once.
+fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPath>> {
+    // Julia writes `/` on Windows too in many places.
+    let spellings = roots.iter().flat_map(|root| {
+        let text = root.to_string_lossy().into_owned();
+        [text.replace('\\', "/"), text]
+    });
+    // A root of the file system is in every path.
+    let mut needles: Vec<String> = spellings.filter(|text| text.len() > 3).collect();
+    needles.sort();
+    needles.dedup();
+    // The longest root that fits, so that a path is not found twice.
+    let searcher = AhoCorasick::builder()
+        .match_kind(aho_corasick::MatchKind::LeftmostLongest)
+        .build(&needles)
+        .map_err(io::Error::other)?;
+
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    let mut buffer = Vec::new();
+    let mut ended = false;
+    while !ended {
+        ended = (&mut reader).take(CHUNK as u64).read_to_end(&mut buffer)? == 0;
+        // What begins too near to the end to be whole is left for the next round.
+        let limit = match ended {
+            true => buffer.len(),
+            false => buffer.len().saturating_sub(LONGEST),
+        };
+        let mut next = limit;
+        for hit in searcher.find_iter(&buffer) {
+            if hit.start() >= limit {
+                break;
+            }
+            let length = path_length(&buffer[hit.start()..]);
+            let path = &buffer[hit.start()..hit.start() + length];
+            // `/home/me` is not in `/home/meyer`.
+            let separated = [None, Some(&b'/'), Some(&b'\\')].contains(&path.get(hit.len()));
+            if separated && let Ok(path) = std::str::from_utf8(path) {
+                *found.entry(path.to_owned()).or_default() += 1;
+            }
+            next = next.max(hit.start() + hit.len());
+        }
+        buffer.drain(..next.min(buffer.len()));
+    }
+    let mut paths: Vec<FoundPath> = found
+        .into_iter()
+        .map(|(path, times)| FoundPath {
+            kind: PathKind::of(&path),
+            path,
+            times,
+        })
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// How long the path at the start of `bytes` is: to the first byte that ends one in a binary or in
+/// a message.
+fn path_length(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| byte.is_ascii_control() || b"\"'`*?<>|\x7f".contains(byte);
+    let bytes = &bytes[..bytes.len().min(LONGEST)];
+    bytes.iter().position(ends).unwrap_or(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(bytes: &[u8], roots: &[&str]) -> Vec<(PathKind, String, usize)> {
+        let roots: Vec<_> = roots.iter().map(PathBuf::from).collect();
+        let paths = paths_in(bytes, &roots).unwrap();
+        let rows = paths.into_iter();
+        rows.map(|found| (found.kind, found.path, found.times))
+            .collect()
+    }
+
+    #[test]
+    fn paths_are_found_once_and_told_apart() {
+        let bytes = b"\0/home/me/P/src/P.jl\0\x01/home/me/P/data/t.csv\0/home/meyer/x\0/home/me/P/src/P.jl\0";
+        assert_eq!(
+            found(bytes, &["/home/me", "/home/me/P", "/"]),
+            [
+                (PathKind::MaybeNeeded, "/home/me/P/data/t.csv".to_owned(), 1),
+                (PathKind::Source, "/home/me/P/src/P.jl".to_owned(), 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_lost_or_counted_twice_where_two_chunks_meet() {
+        let path = b"/home/me/data/table.csv\0";
+        for place in [
+            CHUNK - 5,
+            CHUNK - LONGEST - 5,
+            CHUNK - LONGEST,
+            CHUNK - LONGEST - path.len(),
+            2 * CHUNK - LONGEST + 1,
+        ] {
+            let mut bytes = vec![0; 3 * CHUNK];
+            bytes[place..place + path.len()].copy_from_slice(path);
+            let rows = found(&bytes, &["/home/me"]);
+            assert_eq!(rows.len(), 1, "at {place}: {rows:?}");
+            assert_eq!(rows[0].2, 1, "at {place}");
+        }
+    }
+}

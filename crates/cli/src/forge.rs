@@ -1,0 +1,535 @@
+//! Making one planned build: acquire, trace, emit, link, check, pack. The commands for single steps
+//! call the same functions, so that a script and `sysforge build` do the same thing.
+//!
+//! Each step leaves a record of its result and of what decided it. `sysforge build` takes over the
+//! steps whose parts have not changed; a command for a single step always does it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sysforge_acquire::{InstalledJulia, Lease};
+use sysforge_build::emit::{self, Emission, Emitted};
+use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::link::{self, LinkJob};
+use sysforge_build::rounds::Traced;
+use sysforge_build::trace::{self, On};
+use sysforge_build::{Context, WorkDir, check, machine, probe, scan, targets};
+use sysforge_pack::{Packed, Packing};
+use sysforge_plan::generation::Generation;
+use sysforge_plan::link::Linked;
+use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::portability::Portability;
+use sysforge_plan::receipt::{
+    CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
+    Unreplayed,
+};
+use sysforge_plan::{Receipt, Step, cpu, memory, statements};
+
+use crate::args::Driving;
+use crate::failure::{CliError, Failure};
+use crate::pipeline::{Planned, ask, linker};
+use crate::session::{Session, absolute};
+
+/// One build under way: its Julia is there, its folder is locked.
+pub(crate) struct Forge<'a> {
+    session: &'a Session,
+    driving: Driving,
+    planned: &'a Planned,
+    pub(crate) build: &'a Build,
+    pub(crate) context: Context,
+    origin: JuliaOrigin,
+    timings: Vec<Timing>,
+    basis: Basis,
+    /// Whether it says why a step is done again.
+    pub(crate) explain: bool,
+    // Keeps the Julia from being pruned while it is used.
+    _lease: Option<Lease>,
+}
+
+impl<'a> Forge<'a> {
+    /// Gets the Julia and opens the build's folder.
+    pub(crate) async fn open(
+        session: &'a Session,
+        planned: &'a Planned,
+        build: &'a Build,
+        driving: &Driving,
+    ) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let inputs = &planned.files.inputs;
+        // Everything that can be found wrong at once is, before anything long begins.
+        let files = [
+            ("workload", &inputs.config.workloads),
+            ("statement file", &inputs.config.statements),
+        ];
+        let files = files
+            .iter()
+            .flat_map(|(kind, paths)| paths.iter().map(|path| (*kind, path.as_str())));
+        let script = inputs
+            .config
+            .script
+            .iter()
+            .map(|path| ("script", path.as_str()));
+        trace::require_files(&planned.files.folder, files.chain(script))?;
+
+        let (executable, origin, lease) = match &build.julia {
+            PlannedJulia::Given { executable, .. } => {
+                (executable.clone(), JuliaOrigin::Given, None)
+            }
+            PlannedJulia::Catalogue { choice, .. } => {
+                let InstalledJulia {
+                    executable,
+                    lease,
+                    signature,
+                    ..
+                } = session.acquirer()?.julia(choice).await?;
+                let url = choice.file.url.to_string();
+                let sha256 = choice.file.sha256;
+                (
+                    executable,
+                    JuliaOrigin::Catalogue {
+                        url,
+                        sha256,
+                        signature,
+                    },
+                    Some(lease),
+                )
+            }
+        };
+        let facts = ask(session, &executable).await?;
+        if facts.version != *build.julia.version() || facts.triplet != build.triplet {
+            return Err(CliError::OtherJulia {
+                found: format!("{} for {}", facts.version, facts.triplet),
+                planned: format!("{} for {}", build.julia.version(), build.triplet),
+            }
+            .into());
+        }
+        if build.cpu.target != cpu::portable(build.triplet) {
+            let Session {
+                environment,
+                children,
+                reporter,
+                ..
+            } = session;
+            for target in cpu::plain_targets(&build.cpu.target) {
+                probe::cpu_target(&facts, &target, environment, children, reporter).await?;
+            }
+        }
+        let generation = Generation::of(&facts.version).unwrap_or(&Generation::all()[0]);
+        let folder = session.global.build_dir.as_deref().map(absolute);
+        let folder = folder.unwrap_or_else(|| planned.files.folder.join(".sysforge"));
+        let environment = build
+            .settings
+            .env
+            .iter()
+            .fold(session.child_environment(), |env, (name, value)| {
+                env.with(name, value)
+            });
+        let context = Context {
+            julia: facts,
+            generation,
+            project: planned.files.folder.clone(),
+            environment,
+            children: session.children.clone(),
+            reporter: session.reporter.clone(),
+            work: WorkDir::open(&folder, &build.id)?,
+            timeout: driving.timeout.map(Duration::from_secs),
+            idle: Some(driving.idle_timeout)
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+        };
+        let mut forge = Self {
+            session,
+            driving: driving.clone(),
+            planned,
+            build,
+            context,
+            origin,
+            timings: Vec::new(),
+            basis: planned.basis(build, driving)?,
+            explain: false,
+            _lease: lease,
+        };
+        forge.took(Step::Probe, started, None);
+        Ok(forge)
+    }
+
+    fn took(&mut self, step: Step, started: Instant, peak_memory: Option<u64>) {
+        self.timings.push(Timing {
+            step,
+            seconds: started.elapsed().as_secs_f64(),
+            peak_memory,
+        });
+    }
+
+    fn paths(&self, names: &[String]) -> Vec<PathBuf> {
+        names
+            .iter()
+            .map(|name| self.context.project.join(name))
+            .collect()
+    }
+
+    /// The workloads' full paths.
+    pub(crate) fn workloads(&self) -> Vec<PathBuf> {
+        self.paths(&self.planned.files.inputs.config.workloads)
+    }
+
+    /// The image's file name: the build's, with the system's extension.
+    pub(crate) fn image_name(&self) -> String {
+        let extension = self.build.triplet.os().conventions().library_extension;
+        format!("{}.{extension}", self.build.id)
+    }
+
+    /// Where the linked image lies.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.context.work.path(self.image_name())
+    }
+
+    /// Records the precompile statements.
+    pub(crate) async fn trace(&mut self) -> Result<Traced, Failure> {
+        let started = Instant::now();
+        self.context.work.forget(&["trace.json", "trace"])?;
+        let given =
+            trace::given_statements(&self.paths(&self.planned.files.inputs.config.statements))?;
+        let mut statements = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        let new = given
+            .into_iter()
+            .filter(|given| !statements.contains(given));
+        statements.extend(new.collect::<Vec<_>>());
+        let traced = Traced {
+            statements,
+            stubborn: Vec::new(),
+        };
+        self.record_trace(&traced)?;
+        self.took(Step::Trace, started, None);
+        Ok(traced)
+    }
+
+    fn record_trace(&self, traced: &Traced) -> Result<(), Failure> {
+        let basis = self.basis.up_to(Stage::Trace);
+        Ok(self.context.work.record("trace", &basis, &[], traced)?)
+    }
+
+    /// What decides the object: also the statements, which more than one round may have given.
+    fn emit_basis(&self, stage: Stage, traced: &Traced) -> Basis {
+        let mut basis = self.basis.up_to(stage);
+        let lists = [&traced.statements, &traced.stubborn].map(|list| list.join("\n"));
+        basis.add(Stage::Emit, "the recorded statements", lists.join("\n\n"));
+        basis
+    }
+
+    /// Emits the object file from recorded statements.
+    pub(crate) async fn emit(&mut self) -> Result<Emitted, Failure> {
+        let started = Instant::now();
+        let traced: Traced = self.context.work.recorded("trace")?;
+        let settings = &self.build.settings;
+        let workloads = self.workloads();
+        let script = self.planned.files.inputs.config.script.as_ref();
+        let script = script.map(|path| self.context.project.join(path));
+        let packages = self.known_packages();
+        // What only a workload defines cannot be in an image of packages.
+        let (own, statements) = traced
+            .statements
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|statement| statements::is_own(statement, &packages));
+        let cpus = self.context.julia.cpu_threads;
+        let fitting = || memory::image_threads(cpus, machine::free_memory());
+        let emission = Emission {
+            packages: &self.planned.plan.packages,
+            statements: &statements,
+            likes: &statements::for_other_streams(&statements),
+            stubborn: &traced.stubborn,
+            execute: if settings.execute { &workloads } else { &[] },
+            script: script.as_deref(),
+            cpu_target: &self.build.cpu.target,
+            image_threads: Some(self.driving.image_threads.unwrap_or_else(fitting)),
+            strict: settings.strict || self.driving.strict,
+        };
+        let mut emitted = emit::emit(&self.context, &emission).await?;
+        emitted.statements.recorded += own.len();
+        emitted
+            .statements
+            .skipped
+            .extend(own.into_iter().map(|statement| Unreplayed {
+                statement,
+                reason: "the workload itself defines what it names".to_owned(),
+            }));
+        let basis = self.emit_basis(Stage::Emit, &traced);
+        let files = [emitted.object.clone()];
+        self.context.work.record("emit", &basis, &files, &emitted)?;
+        self.took(Step::Emit, started, Some(emitted.peak_memory));
+        Ok(emitted)
+    }
+
+    /// Modules that an image of this project may know: its packages and Julia's own libraries.
+    fn known_packages(&self) -> BTreeSet<String> {
+        let stdlib = std::fs::read_dir(&self.context.julia.stdlib);
+        let stdlib = stdlib.into_iter().flatten().flatten();
+        let stdlib = stdlib.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        stdlib.chain(self.closure()).collect()
+    }
+
+    /// The names of all packages that the project has.
+    fn closure(&self) -> Vec<String> {
+        let closure = self.planned.plan.closure.iter();
+        closure.map(|package| package.name.clone()).collect()
+    }
+
+    /// Links the image from the emitted object.
+    pub(crate) async fn link(&mut self) -> Result<Linked, Failure> {
+        let started = Instant::now();
+        let emitted: Emitted = self.context.work.recorded("emit")?;
+        let traced: Traced = self.context.work.recorded("trace")?;
+        let name = self.image_name();
+        self.context
+            .work
+            .forget(&["link.json", "check.json", &name])?;
+        let job = LinkJob {
+            objects: vec![emitted.object],
+            output: self.image(),
+            name: name.clone(),
+            julia: self.context.julia.clone(),
+            linker: linker(&self.driving)?,
+            strip: self.build.settings.strip || self.driving.strip,
+            exports: Vec::new(),
+            environment: self.context.environment.clone(),
+            work_dir: self.context.work.path("link"),
+            log: self.context.work.log("link"),
+            timeout: self.context.timeout,
+        };
+        let task = self.context.reporter.start(Step::Link, &name);
+        let linked = link::link(&job, &self.context.children, &task).await?;
+        let size = std::fs::metadata(self.image()).map_or(0, |file| file.len());
+        task.done(format!(
+            "{} MB by {}",
+            size / 1_000_000,
+            linked.linker_version
+        ));
+        let basis = self.emit_basis(Stage::Link, &traced);
+        let files = [self.image()];
+        self.context.work.record("link", &basis, &files, &linked)?;
+        self.took(Step::Link, started, None);
+        Ok(linked)
+    }
+
+    /// Loads the image and runs the workloads on it, counts what it still compiles, and looks for
+    /// what ties it to this machine.
+    pub(crate) async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
+        let started = Instant::now();
+        // Reading the image takes less than Julia does.
+        let looking = self.look_through(image);
+        let workloads = self.workloads();
+        let packages = &self.planned.plan.packages;
+        let closure = self.closure();
+        let checked = check::check(&self.context, image, packages, &closure, &workloads);
+        let mut record = checked.await?;
+        record.portability = looking.await.ok().and_then(Result::ok);
+        self.took(Step::Check, started, None);
+        Ok(record)
+    }
+
+    /// What running the workloads on an image still compiles though it could be in it.
+    pub(crate) async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
+        Ok(self.check(image).await?.residuals)
+    }
+
+    fn look_through(&self, image: &Path) -> tokio::task::JoinHandle<std::io::Result<Portability>> {
+        let emitted = self.context.work.recorded::<Emitted>("emit").ok();
+        let (depots, artifacts) = emitted
+            .map(|emitted| (emitted.depots, emitted.artifacts))
+            .unwrap_or_default();
+        let home = ["HOME", "USERPROFILE"].map(|name| self.context.environment.get(name));
+        let mut roots: Vec<PathBuf> = home.into_iter().flatten().map(PathBuf::from).collect();
+        roots.extend(depots);
+        roots.push(self.context.project.clone());
+        roots.push(self.context.work.root().to_owned());
+        let image = image.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let mut found = scan::scan(&image, &roots)?;
+            found.artifacts = artifacts.into_iter().map(|found| found.artifact).collect();
+            Ok(found)
+        })
+    }
+
+    /// Records a check of the build's own image, so that it can be packed.
+    pub(crate) fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
+        let traced: Traced = self.context.work.recorded("trace")?;
+        let record = Checked {
+            check: record.clone(),
+            timings: self.timings.clone(),
+        };
+        let basis = self.emit_basis(Stage::Link, &traced);
+        let files = [self.image()];
+        Ok(self.context.work.record("check", &basis, &files, &record)?)
+    }
+
+    /// Begins to pack the image; see [`Packing`].
+    pub(crate) fn start_packing(&self, dist: &Path) -> Result<Packing, Failure> {
+        let Build { id, archive, .. } = self.build;
+        let emitted: Emitted = self.context.work.recorded("emit")?;
+        let trees: Vec<(String, PathBuf)> = emitted
+            .artifacts
+            .into_iter()
+            .map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder))
+            .collect();
+        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
+        let reporter = &self.session.reporter;
+        Ok(Packing::start(
+            &self.image(),
+            trees,
+            id,
+            *archive,
+            dist,
+            threads,
+            reporter,
+        )?)
+    }
+
+    /// Ends the packing with the receipt of what was recorded.
+    pub(crate) async fn finish_packing(
+        &self,
+        packing: Packing,
+    ) -> Result<(Packed, Receipt), Failure> {
+        let work = &self.context.work;
+        let emitted: Emitted = work.recorded("emit")?;
+        let linked: Linked = work.recorded("link")?;
+        let Checked { check, timings } = work.recorded("check")?;
+        let plan = &self.planned.plan;
+        let inputs_digest = self.basis.digest();
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
+        let describe = move |image: FileRecord| Receipt {
+            schema: SCHEMA.to_owned(),
+            build_id: self.build.id.clone(),
+            name: plan.name.clone(),
+            project_version: plan.project_version.clone(),
+            julia: self.context.julia.build(),
+            julia_origin: self.origin.clone(),
+            image,
+            targets: Targets {
+                tier: self.build.cpu.tier.clone(),
+                requested: self.build.cpu.target.clone(),
+                held: targets,
+            },
+            packages: plan.closure.clone(),
+            statements: emitted.statements,
+            check,
+            link: LinkRecord {
+                strategy: linked.strategy.to_string(),
+                linker: linked.linker_version,
+            },
+            timings,
+            tool: ToolRecord {
+                name: "sysforge".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                recipe: sysforge_build::RECIPE,
+            },
+            inputs_digest,
+        };
+        Ok(packing.finish(describe).await?)
+    }
+
+    /// Every step, in order; what an earlier time left and nothing has changed is taken over, unless
+    /// `afresh`.
+    pub(crate) async fn run(
+        &mut self,
+        dist: &Path,
+        afresh: bool,
+    ) -> Result<(Packed, Receipt), Failure> {
+        let basis = self.basis.up_to(Stage::Trace);
+        let mut traced = match self.left::<Traced>(Step::Trace, &basis, afresh) {
+            Some(traced) => traced,
+            None => self.trace().await?,
+        };
+        let limit = self.driving.rounds.unwrap_or(self.build.settings.rounds);
+        let mut rounds = Vec::new();
+        loop {
+            let basis = self.emit_basis(Stage::Emit, &traced);
+            if self.left::<Emitted>(Step::Emit, &basis, afresh).is_none() {
+                self.emit().await?;
+            }
+            let basis = self.emit_basis(Stage::Link, &traced);
+            if self.left::<Linked>(Step::Link, &basis, afresh).is_none() {
+                self.link().await?;
+            }
+            // Compressing takes seconds and the check leaves a CPU free: both at once. A failed check
+            // drops the packing, and with it what was written.
+            let packing = self.start_packing(dist)?;
+            let Some(checked) = self.left::<Checked>(Step::Check, &basis, afresh) else {
+                let mut record = self.check(&self.image()).await?;
+                rounds.push(record.residuals.len());
+                record.rounds.clone_from(&rounds);
+                let next = traced.next(&record.residuals, &rounds);
+                match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
+                    Some(next) => {
+                        drop(packing);
+                        self.session.reporter.note(format!(
+                            "running the workloads still compiles {}: once more, with {} added and \
+                             {} tried in other ways",
+                            counted(record.residuals.len(), "statement"),
+                            next.statements.len() - traced.statements.len(),
+                            next.stubborn.len() - traced.stubborn.len()
+                        ));
+                        traced = next;
+                        self.record_trace(&traced)?;
+                        continue;
+                    }
+                    None => self.record_check(&record)?,
+                }
+                return self.finish_packing(packing).await;
+            };
+            self.timings = checked.timings;
+            return self.finish_packing(packing).await;
+        }
+    }
+
+    /// What an earlier time left of a step, if nothing that decides it has changed since.
+    fn left<T: serde::de::DeserializeOwned>(
+        &self,
+        step: Step,
+        basis: &Basis,
+        afresh: bool,
+    ) -> Option<T> {
+        if afresh {
+            return None;
+        }
+        let name = match step {
+            Step::Trace => "trace",
+            Step::Emit => "emit",
+            Step::Link => "link",
+            _ => "check",
+        };
+        match self.context.work.fresh(name, basis) {
+            Ok(result) => {
+                let task = self.context.reporter.start(step, self.build.id.to_string());
+                task.reused("nothing that decides it has changed");
+                Some(result)
+            }
+            Err(reasons) => {
+                if self.explain {
+                    let reasons = match reasons.as_slice() {
+                        [] => "not done before".to_owned(),
+                        some => some.join(", "),
+                    };
+                    self.session.reporter.note(format!("{step}: {reasons}"));
+                }
+                None
+            }
+        }
+    }
+}
+
+/// `1 statement`, `2 statements`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// What the check leaves for packing.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Checked {
+    check: CheckRecord,
+    timings: Vec<Timing>,
+}
