@@ -207,15 +207,19 @@ fn chart(text: &mut String, images: &[Image<'_>]) {
 }
 
 fn timings(text: &mut String, images: &[Image<'_>]) {
-    text.push_str("<details><summary>How long each step took</summary>\n\n| build | step | |\n|---|---|---:|\n");
+    text.push_str(
+        "<details><summary>How long each step took</summary>\n\n\
+         | build | step | time | most memory |\n|---|---|---:|---:|\n",
+    );
     for image in images {
         for timing in &image.receipt.timings {
             let _ = writeln!(
                 text,
-                "| {} | {} | {} |",
+                "| {} | {} | {} | {} |",
                 inline(image.receipt.build_id.as_str()),
                 timing.step,
-                seconds(timing.seconds)
+                seconds(timing.seconds),
+                timing.peak_memory.map(megabytes).unwrap_or_default(),
             );
         }
     }

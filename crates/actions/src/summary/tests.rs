@@ -44,11 +44,13 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
                 first_call_s: 0.0819,
                 second_call_s: 0.0619,
             }),
+            ..CheckRecord::default()
         },
         link: LinkRecord::default(),
         timings: vec![Timing {
             step: Step::Emit,
             seconds: 83.04,
+            peak_memory: Some(812_000_000),
         }],
         tool: ToolRecord {
             name: "sysforge".to_owned(),
