@@ -165,6 +165,11 @@ impl Ran {
     }
 
     /// Ends with this exit code, with data or without.
+    #[allow(
+        dead_code,
+        clippy::allow_attributes,
+        reason = "not every test that has this module needs it"
+    )]
     #[track_caller]
     pub(crate) fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);

@@ -8,7 +8,6 @@ use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::{BuildId, Reporter, Step};
 
 use crate::archive;
-use crate::error::PublishError;
 use crate::fetch::Sink;
 use crate::install::{InstallError, Place};
 use crate::local::{self, at};
@@ -82,9 +81,7 @@ async fn fetch(
         });
     }
     let receipt = folder.join(format!("{}.receipt.json", image.build_id()));
-    std::fs::write(&receipt, &inspected.receipt)
-        .map_err(at(&receipt))
-        .map_err(PublishError::from)?;
+    std::fs::write(&receipt, &inspected.receipt).map_err(at(&receipt))?;
     task.done(crate::documents::notes::size(image.archive.size));
     Ok(())
 }
