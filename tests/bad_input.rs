@@ -329,3 +329,23 @@ fn an_archive_that_climbs_out_of_its_folder() {
     hint: nothing was kept. No Julia or toolchain of good standing is packed like this: do not use its source
     ");
 }
+
+#[test]
+fn a_cpu_target_that_julia_does_not_know() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\ncpu = \"pentium9\"\n");
+    let error = scratch.sysforge(&["emit"]).fails(2);
+    assert!(
+        error.contains("error: Julia 1.5.3 does not know the CPU target `pentium9`"),
+        "{error}"
+    );
+    scratch.config("julia = \"1.5\"\ncpu = \"generic;haswell,+telepathy,clone_all\"\n");
+    let error = scratch.sysforge(&["emit"]).fails(2);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: Julia 1.5.3 does not know the CPU target `haswell,+telepathy`
+      its last lines:
+      | '+telepathy' is not a recognized feature for this target (ignoring feature)
+
+    hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` lists, with features behind it such as `haswell,-rdrnd`
+    ");
+}

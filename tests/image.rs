@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use support::{Ran, Scratch, julia};
+use support::{Ran, Scratch, copy, julia};
 
 /// The example, copied and built.
 struct Built {
@@ -49,20 +49,6 @@ impl Built {
 
     fn sysforge(&self, args: &[&str]) -> Ran {
         self.scratch.sysforge(args)
-    }
-}
-
-/// What is in version control of the example: no build results.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        match source.is_dir() {
-            true if name == "dist" || name.starts_with('.') => {}
-            true => copy(&source, &target),
-            false => std::fs::copy(&source, &target).map(drop).unwrap(),
-        }
     }
 }
 
@@ -276,4 +262,26 @@ fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
         requested.starts_with(held[0].as_str().unwrap()),
         "{targets}"
     );
+}
+
+#[test]
+fn an_image_for_a_better_cpu_is_refused_in_words() {
+    let built = Built::get();
+    let mut image = std::fs::read(built.image()).unwrap();
+    // Julia's table of targets: behind the features that are needed and those that are not, eleven
+    // words each, the name. All features there are, no CPU has.
+    let name = b"\x07\0\0\0generic\0\0\0\0";
+    let at = image.windows(name.len()).position(|w| w == name).unwrap();
+    image[at - 88..at - 44].fill(0xff);
+    let path = built.scratch.path("better.so");
+    std::fs::write(&path, image).unwrap();
+    let error = built
+        .sysforge(&["check", path.to_str().unwrap()])
+        .fails(6);
+    std::fs::remove_file(path).unwrap();
+    assert!(
+        error.contains("error: the image was made for a CPU that has more than this one: it holds generic"),
+        "{error}"
+    );
+    assert!(error.contains("hint: check it on a machine"), "{error}");
 }

@@ -4,7 +4,6 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-#[expect(dead_code, reason = "each test file uses its part of the support")]
 mod support;
 
 use std::path::Path;
@@ -244,6 +243,26 @@ fn a_full_disk_below_the_store() {
     let error = scratch.sysforge(&["build", "--store", &store]).fails(8);
     assert!(error.contains("No space left on device"), "{error}");
     assert!(error.contains("hint: "), "{error}");
+}
+
+#[test]
+fn a_full_disk_below_the_object() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    let Some(small) = SmallDisk::new(&scratch.path("small"), "20m") else {
+        return;
+    };
+    let folder = small.0.to_string_lossy().into_owned();
+    let error = scratch
+        .sysforge(&["build", "--build-dir", &folder])
+        .fails(8);
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(error.contains("--build-dir DIR"), "{error}");
+    assert!(scratch.dist().is_empty());
+    let left = small.0.join("Tiny-julia1.5.3-x86_64-linux-gnu");
+    for name in ["image-o.a", "partial-o.a", "emit.json"] {
+        assert!(!left.join(name).exists(), "{name}");
+    }
 }
 
 /// A tmpfs of this size, for those who may mount one (CI runs as root).

@@ -1,6 +1,8 @@
 //! A fluent builder for end-to-end tests: a scratch project, and the real binary run in it with a
 //! real Julia from the local mirror.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -49,6 +51,20 @@ pub(crate) fn julia() -> &'static Path {
             .unwrap()
             .path()
     })
+}
+
+/// What is in version control of the example: no build results.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match source.is_dir() {
+            true if name == "dist" || name.starts_with('.') => {}
+            true => copy(&source, &target),
+            false => std::fs::copy(&source, &target).map(drop).unwrap(),
+        }
+    }
 }
 
 /// A scratch project in a folder with a space and a letter beyond ASCII in its name.

@@ -213,6 +213,8 @@ async fn stage(
     let ran = context.children.run(&program, &task).await;
     // A statement is reported before the next one begins: on a crash the report tells where.
     let fates = report::read(&report)?;
+    let at = report::at(emission.count(), fates.as_deref(), &attempt.left_out);
+    let fates = fates.unwrap_or_default();
     let counts = report::account(emission.statements, &fates, &attempt.left_out);
     Ok(match ran {
         Ok(finished) => {
@@ -229,7 +231,6 @@ async fn stage(
         }
         Err(source) => {
             let _ = std::fs::remove_file(work.path(PARTIAL));
-            let at = report::at(emission.count(), &fates, &attempt.left_out);
             Staged::Failed(source, at)
         }
     })
@@ -338,3 +339,7 @@ fn job(
     }
     job
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

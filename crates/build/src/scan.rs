@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
+use object::read::ReadCache;
+use object::{Object, ObjectSection};
 use sysforge_plan::portability::{FoundPath, PathKind, Portability};
 
 use crate::inspect::inspect;
@@ -27,9 +29,33 @@ pub fn scan(image: &Path, roots: &[PathBuf]) -> io::Result<Portability> {
     let inspection = inspect(image).ok();
     Ok(Portability {
         oldest_system: inspection.and_then(|image| image.oldest_system),
-        paths: paths_in(File::open(image)?, roots)?,
+        paths: paths_in(loaded(image)?, roots)?,
         artifacts: Vec::new(),
     })
+}
+
+/// What of an image is there at run time: debug sections name many folders, for debuggers only.
+/// Of a file that is no library, all of it.
+fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
+    let cache = ReadCache::new(File::open(image)?);
+    let Ok(file) = object::File::parse(&cache) else {
+        return Ok(Box::new(File::open(image)?));
+    };
+    let mut all: Box<dyn Read> = Box::new(io::empty());
+    for section in file.sections() {
+        let name = section.name().unwrap_or_default();
+        // `.debug_str`, `__debug_str`; also compressed ones, `.zdebug_str`.
+        let debug = name
+            .trim_start_matches(['.', '_', 'z'])
+            .starts_with("debug");
+        let Some((start, length)) = section.file_range().filter(|_| !debug) else {
+            continue;
+        };
+        let mut part = File::open(image)?;
+        part.seek(SeekFrom::Start(start))?;
+        all = Box::new(all.chain(part.take(length)));
+    }
+    Ok(all)
 }
 
 /// The paths below `roots` that stand in `reader`, each once.

@@ -20,11 +20,11 @@ pub(super) struct Fate {
 /// Statements that are left out, by index, and why.
 pub(super) type LeftOut = BTreeMap<usize, String>;
 
-pub(super) fn read(path: &Path) -> Result<Vec<Fate>, EmitError> {
+/// Reads the report; `None` if the process ended before it came to the statements.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<Fate>>, EmitError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.lines().filter_map(read_fate).collect()),
-        // The process ended before it came to the statements.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Ok(text) => Ok(Some(text.lines().filter_map(read_fate).collect())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(EmitError::Report {
             path: path.to_owned(),
             source,
@@ -93,11 +93,12 @@ pub(super) enum At {
     Behind,
 }
 
-pub(super) fn at(count: usize, fates: &[Fate], left_out: &LeftOut) -> At {
-    let Some(last) = fates.last() else {
+pub(super) fn at(count: usize, fates: Option<&[Fate]>, left_out: &LeftOut) -> At {
+    let Some(fates) = fates else {
         return At::Loading;
     };
-    let next = (last.index + 1..count).find(|index| !left_out.contains_key(index));
+    let start = fates.last().map_or(0, |last| last.index + 1);
+    let next = (start..count).find(|index| !left_out.contains_key(index));
     next.map_or(At::Behind, At::Statement)
 }
 
@@ -138,11 +139,12 @@ mod tests {
     #[test]
     fn a_crash_is_placed_at_its_statement() {
         let none = LeftOut::new();
-        assert_eq!(at(2, &[], &none), At::Loading);
+        assert_eq!(at(2, None, &none), At::Loading);
+        assert_eq!(at(2, Some(&[]), &none), At::Statement(0));
         let first = fates(&["1\treplayed\tfalse\t"]);
-        assert_eq!(at(2, &first, &none), At::Statement(1));
+        assert_eq!(at(2, Some(&first), &none), At::Statement(1));
         let skipping = LeftOut::from([(1, String::new())]);
-        assert_eq!(at(2, &first, &skipping), At::Behind);
-        assert_eq!(at(3, &first, &skipping), At::Statement(2));
+        assert_eq!(at(2, Some(&first), &skipping), At::Behind);
+        assert_eq!(at(3, Some(&first), &skipping), At::Statement(2));
     }
 }

@@ -1,0 +1,166 @@
+//! Emitting when Julia crashes or takes too much memory. The real one cannot be made to at will, so
+//! a script stands in for it here, which keeps to what the staging script promises: a line in the
+//! report for each statement, before the next one begins. (tests/portable.rs has the real one.)
+
+use std::os::unix::fs::PermissionsExt;
+
+use sysforge_plan::generation::Generation;
+use sysforge_plan::{BuildId, JuliaFacts, JuliaVersion, Reporter, Triplet};
+
+use sysforge_plan::Explain as _;
+
+use super::*;
+use crate::{Children, Environment, WorkDir};
+
+/// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code is
+/// generated (but in a trial at once), `crash-late-only` never in a trial. `hungry` needs more memory
+/// than two threads leave.
+const MOCK_JULIA: &str = r#"#!/bin/sh
+for word; do
+    case $word in
+        --output-o=*) out=${word#--output-o=} ;;
+        *.job) job=$word ;;
+    esac
+done
+value() { sed -n "s/^$1	//p" "$job"; }
+late= number=0
+while IFS= read -r statement; do
+    number=$((number + 1))
+    case $statement in
+        '') continue ;;
+        *crash-at-once*) kill -SEGV $$ ;;
+        *crash-in-the-end*) [ -n "$out" ] || kill -ABRT $$; late=1 ;;
+        *crash-late-only*) [ -z "$out" ] || late=1 ;;
+        *hungry*) [ "$JULIA_IMAGE_THREADS" -le 1 ] || kill -KILL $$ ;;
+    esac
+    printf '%s\treplayed\tfalse\t\n' "$number"
+done <"$(value statements)" >"$(value report)"
+[ -z "$late" ] || kill -ABRT $$
+[ -z "$out" ] || echo object >"$out"
+"#;
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    context: Context,
+}
+
+fn bench(version: (u64, u64)) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let executable = dir.path().join("mock-julia");
+    std::fs::write(&executable, MOCK_JULIA).unwrap();
+    std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let version = JuliaVersion::new(version.0, version.1, 0);
+    let triplet = Triplet::X86_64_LINUX_GNU;
+    let id = BuildId::new("x", &version, triplet, None);
+    let context = Context {
+        generation: Generation::of(&version).unwrap(),
+        julia: JuliaFacts {
+            executable,
+            version,
+            commit: String::new(),
+            triplet,
+            bindir: "/julia/bin".into(),
+            libdir: "/julia/lib".into(),
+            private_libdir: "/julia/lib/julia".into(),
+            private_libexecdir: None,
+            stdlib: "/julia/stdlib".into(),
+            base_image: "/julia/sys.so".into(),
+            cpu_name: "haswell".to_owned(),
+            cpu_threads: 2,
+        },
+        project: dir.path().to_owned(),
+        environment: Environment::new([("PATH".into(), "/usr/bin:/bin".into())]),
+        children: Children::default(),
+        reporter: Reporter::silent(),
+        work: WorkDir::open(dir.path(), &id).unwrap(),
+        timeout: None,
+        idle: None,
+    };
+    Bench { _dir: dir, context }
+}
+
+async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted, EmitError> {
+    let statements: Vec<String> = statements.iter().map(|s| (*s).to_owned()).collect();
+    let emission = Emission {
+        packages: &[],
+        statements: &statements,
+        likes: &["like".to_owned()],
+        stubborn: &[],
+        execute: &[],
+        script: None,
+        cpu_target: "generic;haswell,clone_all",
+        image_threads: Some(4),
+        strict,
+    };
+    emit(&bench.context, &emission).await
+}
+
+fn lost(emitted: &Emitted) -> Vec<(&str, &str)> {
+    let failed = emitted.statements.failed.iter();
+    failed
+        .map(|lost| (lost.statement.as_str(), lost.reason.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn statements_that_crash_julia_are_found_and_left_out() {
+    let bench = bench((1, 5));
+    let statements = ["a", "crash-at-once", "b", "crash-in-the-end", "c"];
+    let emitted = run(&bench, &statements, false).await.unwrap();
+    assert_eq!(emitted.statements.recorded, 5);
+    assert_eq!(emitted.statements.replayed, 3);
+    assert_eq!(emitted.statements.added, 1);
+    let lost = lost(&emitted);
+    assert_eq!(
+        [lost[0].0, lost[1].0],
+        ["crash-at-once", "crash-in-the-end"]
+    );
+    assert!(lost[0].1.contains("SIGSEGV"), "{lost:?}");
+    assert!(lost[1].1.contains("SIGABRT"), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_crash_that_no_trial_shows_is_found_by_halving() {
+    let bench = bench((1, 5));
+    let statements = ["a", "b", "c", "d", "crash-late-only", "e", "f"];
+    let emitted = run(&bench, &statements, false).await.unwrap();
+    assert_eq!(emitted.statements.replayed, 6);
+    assert_eq!(lost(&emitted)[0].0, "crash-late-only");
+}
+
+#[tokio::test]
+async fn strict_does_not_let_a_crash_pass() {
+    let bench = bench((1, 5));
+    let error = run(&bench, &["crash-at-once"], true).await.unwrap_err();
+    assert!(matches!(error, EmitError::Strict { .. }), "{error}");
+    assert!(!bench.context.work.path(OBJECT).exists());
+}
+
+#[tokio::test]
+async fn a_julia_killed_for_its_memory_is_started_again_with_less() {
+    let bench = bench((1, 10));
+    let emitted = run(&bench, &["hungry"], false).await.unwrap();
+    assert_eq!(emitted.statements.replayed, 1);
+    let log = std::fs::read_to_string(bench.context.work.log("emit")).unwrap();
+    assert!(
+        log.contains("--cpu-target=generic;haswell,clone_all"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn where_less_does_not_help_the_error_names_the_peak() {
+    let bench = bench((1, 10));
+    std::fs::write(
+        &bench.context.julia.executable,
+        "#!/bin/sh\nkill -KILL $$\n",
+    )
+    .unwrap();
+    let error = run(&bench, &["a"], false).await.unwrap_err();
+    let EmitError::Julia { retries, .. } = &error else {
+        panic!("{error}");
+    };
+    // 4, 2 and 1 threads, then one target.
+    assert_eq!(*retries, 3);
+    assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
+}

@@ -1,0 +1,217 @@
+//! One image of a package that is hard to precompile and uses an artifact: that nothing is left to
+//! compile, that it travels, and that it is not built twice. The emission takes a minute or two, so
+//! everything is looked at in one test.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Scratch, copy, julia};
+
+const ID: &str = "pricing-julia1.5.3-x86_64-linux-gnu";
+
+/// Makes an artifact in a depot of the project's own, as a package manager would have.
+const ARTIFACT: &str = r#"
+using Pkg.Artifacts
+tree = create_artifact(folder -> write(joinpath(folder, "rates.csv"), "city,1.25\n"))
+bind_artifact!("Artifacts.toml", "rates", tree)
+println(bytes2hex(tree.bytes))
+"#;
+
+const USES_ARTIFACT: &str = r#"
+using Pkg.Artifacts
+export rate
+# Where the table lay when the package was precompiled: a mistake that is to be reported.
+const TABLE = joinpath(@__DIR__, "..", "data", "table.csv")
+function rate(name)
+    for line in eachline(joinpath(artifact"rates", "rates.csv"))
+        key, value = split(line, ',')
+        key == name && return parse(Float64, value)
+    end
+    error("there is no rate for $name")
+end
+"#;
+
+fn project() -> (Scratch, String) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/Pricing");
+    let scratch = Scratch::empty();
+    copy(&example, &scratch.path("."));
+    let append = |name: &str, before: &str, text: &str| {
+        let path = scratch.path(name);
+        let content = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            path,
+            content.replacen(before, &format!("{before}{text}"), 1),
+        )
+        .unwrap();
+    };
+    append("src/Pricing.jl", "using Printf\n", USES_ARTIFACT);
+    let uuid = "\"44cfe95a-1eb2-52ea-b672-e2afdf69b78f\"\n";
+    append("Project.toml", "[deps]\n", &format!("Pkg = {uuid}"));
+    append(
+        "Manifest.toml",
+        "1.5 on.\n",
+        &format!("\n[[Pkg]]\nuuid = {uuid}"),
+    );
+    append(
+        "workload.jl",
+        "using Pricing\n",
+        "println(rate(\"city\"))\n",
+    );
+    scratch.file("artifact.jl", ARTIFACT);
+    let made = Command::new(julia().join("bin/julia"))
+        .args(["--startup-file=no", "artifact.jl"])
+        .current_dir(scratch.path("."))
+        .env("JULIA_DEPOT_PATH", scratch.path("depot"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    assert_eq!(tree.len(), 40, "{}", String::from_utf8_lossy(&made.stderr));
+    (scratch, tree)
+}
+
+fn build(scratch: &Scratch, args: &[&str]) -> (serde_json::Value, String) {
+    let mut command = scratch.command(&["build", "--json"]);
+    command
+        .args(args)
+        .env("JULIA_DEPOT_PATH", scratch.path("depot"));
+    let ran = scratch.run(command).succeeds();
+    (ran.json()[0].clone(), ran.stderr)
+}
+
+#[test]
+fn a_hard_package_leaves_nothing_to_compile_and_its_image_travels() {
+    let (scratch, tree) = project();
+    let (built, said) = build(&scratch, &["--explain"]);
+    let receipt = &built["receipt"];
+
+    // Closures, keyword and generated functions, numbers and letters as parameters of types.
+    let check = &receipt["check"];
+    assert_eq!(check["residuals"], serde_json::json!([]), "{said}");
+    let statements = &receipt["statements"];
+    assert_eq!(statements["failed"], serde_json::json!([]), "{said}");
+    assert!(statements["mended"].as_u64().unwrap() > 5, "{statements}");
+
+    // What ties it to this machine is told; what only tells where code stands is not held against it.
+    let portability = &check["portability"];
+    assert_eq!(portability["artifacts"][0]["tree"], tree.as_str());
+    let paths = portability["paths"].as_array().unwrap();
+    let of = |kind: &str| -> Vec<&str> {
+        let found = paths.iter().filter(|found| found["kind"] == kind);
+        found.map(|found| found["path"].as_str().unwrap()).collect()
+    };
+    let needed = of("maybe-needed");
+    assert!(
+        needed.iter().any(|path| path.ends_with("data/table.csv")),
+        "{needed:?}"
+    );
+    assert!(said.contains("data/table.csv"), "{said}");
+    // Nothing of Sysforge's own is left behind in it.
+    assert!(
+        !needed.iter().any(|path| path.contains(".sysforge")),
+        "{needed:?}"
+    );
+    assert!(
+        of("source")
+            .iter()
+            .any(|path| path.ends_with("src/Pricing.jl")),
+        "{paths:?}"
+    );
+
+    travels(
+        &scratch,
+        Path::new(built["archive"].as_str().unwrap()),
+        &tree,
+    );
+    is_not_built_twice(&scratch);
+}
+
+/// Unpacked elsewhere, the image runs where neither the project nor the depot exists.
+fn travels(scratch: &Scratch, archive: &Path, tree: &str) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(archive)
+        .current_dir(elsewhere.path())
+        .status();
+    assert!(unpacked.unwrap().success());
+    let rates = elsewhere
+        .path()
+        .join("artifacts")
+        .join(tree)
+        .join("rates.csv");
+    assert_eq!(std::fs::read_to_string(rates).unwrap(), "city,1.25\n");
+
+    let image = elsewhere.path().join(format!("{ID}.so"));
+    let code =
+        "print(Pricing.rate(\"city\"), ' ', Pricing.quote_price(Pricing.Money{:EUR}(100.0)))";
+    let run = [
+        julia().join("bin/julia").into_os_string(),
+        "--startup-file=no".into(),
+        "-J".into(),
+        image.into_os_string(),
+        "-e".into(),
+        code.into(),
+    ];
+    // In a mount namespace of its own the project, its depot and its build directory are hidden.
+    let hide = "mount -t tmpfs tmpfs \"$0\" && exec \"$@\"";
+    let mut hidden = Command::new("unshare");
+    hidden
+        .args(["--mount", "sh", "-c", hide])
+        .arg(scratch.path("."))
+        .args(&run);
+    let may_hide = Command::new("unshare").args(["--mount", "true"]).status();
+    if !may_hide.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: hiding the build's folders needs the right to a mount namespace");
+        return;
+    }
+    let output = hidden
+        .current_dir("/")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", elsewhere.path())
+        // The folder that the archive was unpacked in is a depot.
+        .env("JULIA_DEPOT_PATH", elsewhere.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        said,
+        "1.25 EUR 100.00",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Whatever has not changed is taken over, and what has is named.
+fn is_not_built_twice(scratch: &Scratch) {
+    let (again, _) = build(scratch, &[]);
+    assert_eq!(again["reused"], true);
+
+    let records = |name: &str| -> PathBuf { scratch.path(&format!(".sysforge/{ID}/{name}")) };
+    let made = |name: &str| {
+        std::fs::metadata(records(name))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let before = [made("image-o.a"), made(&format!("{ID}.so"))];
+    let config = std::fs::read_to_string(scratch.path("Sysimage.toml")).unwrap();
+    scratch.config(&format!("archive = \"tar.zst\"\n{config}"));
+    let (packed, said) = build(scratch, &["--explain"]);
+    assert_eq!(
+        before,
+        [made("image-o.a"), made(&format!("{ID}.so"))],
+        "{said}"
+    );
+    assert!(packed["archive"].as_str().unwrap().ends_with(".tar.zst"));
+
+    // Only from the link on.
+    let (_, said) = build(scratch, &["--explain", "--strip"]);
+    assert!(said.contains("link: the setting `strip` changed"), "{said}");
+    assert_eq!(before[0], made("image-o.a"), "{said}");
+    assert_ne!(before[1], made(&format!("{ID}.so")), "{said}");
+}
