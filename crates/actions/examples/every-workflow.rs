@@ -35,7 +35,7 @@ fn write_all(folder: &std::path::Path) -> Result<usize, Box<dyn std::error::Erro
         let text = |switch: u32, text: &str| if on(switch) { text } else { "" }.to_owned();
         let options = Workflow {
             tags: if on(0) {
-                vec!["v*".to_owned(), "it's #1: \"x\"".to_owned()]
+                vec!["v*".to_owned(), "!v[0-9]+.*-rc?".to_owned()]
             } else {
                 Vec::new()
             },

@@ -35,9 +35,9 @@ impl Jobs<'_> {
     }
 
     fn plan(&self) -> String {
-        let (permission, tag) = match self.options.publish {
-            true => ("write # drafts are shown to those who may write", TAG),
-            false => ("read # checks out the project", ""),
+        let permission = match self.options.publish {
+            true => "write # drafts are shown to those who may write",
+            false => "read # checks out the project",
         };
         let mut text = job(
             "plan",
@@ -61,7 +61,13 @@ impl Jobs<'_> {
         ));
         text.push_str(&self.get_tool());
         text.push_str(CHECK);
-        text.push_str(tag);
+        if self.options.publish {
+            text.push_str(TAG);
+            if typed {
+                text.push_str("          SYSFORGE_TAG: ${{ inputs.tag }}\n");
+            }
+            text.push_str("        run: sysforge workflow --tag\n");
+        }
         if self.options.publish && !self.options.schedule.is_empty() {
             text.push_str(NEWEST);
             text.push_str(&format!(
@@ -322,8 +328,6 @@ const TAG: &str = "      - name: Find out which tag is released
         id: tag
         env:
           GITHUB_TOKEN: ${{ github.token }}
-          SYSFORGE_TAG: ${{ inputs.tag }}
-        run: sysforge workflow --tag
 ";
 
 const NEWEST: &str = "      - name: Check out the newest release

@@ -75,7 +75,13 @@ impl Workflow {
     #[must_use]
     pub fn complaint(&self) -> Option<(&'static str, String)> {
         let control = |text: &str| text.chars().any(char::is_control);
-        if let Some(tag) = self.tags.iter().find(|tag| tag.is_empty() || control(tag)) {
+        // What git takes in no name of a tag (git-check-ref-format), but for GitHub's globs.
+        let never = |c: char| c.is_control() || " ~^:\\".contains(c);
+        if let Some(tag) = self
+            .tags
+            .iter()
+            .find(|tag| tag.is_empty() || tag.contains(never))
+        {
             return Some((
                 "tags",
                 format!("`{}` is no glob of tags", tag.escape_debug()),
@@ -161,6 +167,7 @@ mod tests {
         "#);
         for (text, said) in [
             ("tags = [\"\"]", "no glob of tags"),
+            ("tags = [\"v 1\"]", "no glob of tags"),
             ("retention-days = 91", "1 to 90 days"),
             ("tool = { version = \"1 2\" }", "no version"),
             ("tool = { from = \"ftp://x\" }", "no address"),

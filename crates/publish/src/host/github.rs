@@ -8,6 +8,7 @@
 mod api;
 mod call;
 mod drafts;
+mod dry_run;
 pub(crate) mod failure;
 mod lease;
 mod memo;
