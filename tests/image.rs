@@ -275,12 +275,12 @@ fn an_image_for_a_better_cpu_is_refused_in_words() {
     image[at - 88..at - 44].fill(0xff);
     let path = built.scratch.path("better.so");
     std::fs::write(&path, image).unwrap();
-    let error = built
-        .sysforge(&["check", path.to_str().unwrap()])
-        .fails(6);
+    let error = built.sysforge(&["check", path.to_str().unwrap()]).fails(6);
     std::fs::remove_file(path).unwrap();
     assert!(
-        error.contains("error: the image was made for a CPU that has more than this one: it holds generic"),
+        error.contains(
+            "error: the image was made for a CPU that has more than this one: it holds generic"
+        ),
         "{error}"
     );
     assert!(error.contains("hint: check it on a machine"), "{error}");

@@ -3,11 +3,6 @@
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "the support module serves other tests, too"
-)]
 
 mod support;
 

@@ -19,6 +19,8 @@ pub struct Context {
     pub julia: JuliaFacts,
     /// Its generation.
     pub generation: &'static Generation,
+    /// The sysimage that is traced on and emitted from, if it is not Julia's own.
+    pub base: Option<PathBuf>,
     /// The project's folder.
     pub project: PathBuf,
     /// The environment that Sysforge was started with, and what the configuration adds.

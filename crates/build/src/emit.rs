@@ -176,8 +176,17 @@ async fn stage(
     let report = work.path("report.tsv");
     let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;
 
+    let environment = context.environment.for_julia();
+    let heavy = context.julia.triplet.os().conventions().heavy_environment;
+    // What the user set is left as it is.
+    let missing = heavy
+        .iter()
+        .filter(|(name, _)| environment.get(name).is_none());
+    let environment = missing.fold(environment.clone(), |environment, (name, value)| {
+        environment.with(name, *value)
+    });
     let program = context.julia(
-        context.environment.for_julia(),
+        environment,
         match kind {
             Kind::Emit => "emit",
             Kind::Trial => "trial",
@@ -195,7 +204,10 @@ async fn stage(
         ),
     };
     let program = program
-        .option("--sysimage", &context.julia.base_image)
+        .option(
+            "--sysimage",
+            context.base.as_ref().unwrap_or(&context.julia.base_image),
+        )
         .arg(&launcher)
         .arg(&script)
         .arg(&job)

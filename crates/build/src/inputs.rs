@@ -138,6 +138,9 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let env = json(serde_json::to_value(&settings.env).unwrap_or_default());
     basis.add(Stage::Trace, "the setting `env`", env);
 
+    let base = json(serde_json::json!([settings.base, settings.stdlibs]));
+    basis.add(Stage::Trace, "the setting `base`", base);
+
     let entries = manifest
         .iter()
         .flat_map(|manifest| manifest.packages.values().flatten());

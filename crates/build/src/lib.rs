@@ -5,6 +5,7 @@
 //! as an [`Environment`], what happens goes out as events.
 
 pub mod artifacts;
+pub mod base;
 pub mod check;
 pub mod context;
 pub mod emit;

@@ -247,6 +247,15 @@ impl Program {
         self.arg(argument)
     }
 
+    /// Adds `NAME=VALUE` if there is a value.
+    #[must_use]
+    pub fn optional(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
+        match value {
+            Some(value) => self.option(name, value),
+            None => self,
+        }
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

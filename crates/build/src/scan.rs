@@ -19,17 +19,17 @@ const CHUNK: usize = 1 << 20;
 const LONGEST: usize = 4096;
 
 /// Looks through an image: for paths below any of `roots` (the project, the depots, the home
-/// folder, the build directory) and for the system that it needs. The artifacts are not its
-/// business.
+/// folder, the build directory) but not below `julia`, where every Julia finds its own things anew,
+/// and for the system that it needs. The artifacts are not its business.
 ///
 /// # Errors
 ///
 /// If the image cannot be read.
-pub fn scan(image: &Path, roots: &[PathBuf]) -> io::Result<Portability> {
+pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portability> {
     let inspection = inspect(image).ok();
     Ok(Portability {
         oldest_system: inspection.and_then(|image| image.oldest_system),
-        paths: paths_in(loaded(image)?, roots)?,
+        paths: summed(paths_in(loaded(image)?, roots)?, roots, julia),
         artifacts: Vec::new(),
     })
 }
@@ -56,6 +56,25 @@ fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
         all = Box::new(all.chain(part.take(length)));
     }
     Ok(all)
+}
+
+/// One row for each root that sources lie below, instead of one for each of their files.
+fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPath> {
+    let mut rows: BTreeMap<(PathKind, String), usize> = BTreeMap::new();
+    for FoundPath { kind, path, times } in paths {
+        if Path::new(&path).starts_with(julia) {
+            continue;
+        }
+        let longest = roots
+            .iter()
+            .filter(|root| kind == PathKind::Source && Path::new(&path).starts_with(root))
+            .max_by_key(|root| root.as_os_str().len());
+        let path = longest.map_or(path, |root| root.display().to_string());
+        *rows.entry((kind, path)).or_default() += times;
+    }
+    rows.into_iter()
+        .map(|((kind, path), times)| FoundPath { kind, path, times })
+        .collect()
 }
 
 /// The paths below `roots` that stand in `reader`, each once.
@@ -143,6 +162,19 @@ mod tests {
                 (PathKind::Source, "/home/me/P/src/P.jl".to_owned(), 2),
             ]
         );
+    }
+
+    #[test]
+    fn sources_are_summed_up_and_julias_own_left_out() {
+        let bytes = b"\0/home/me/P/src/P.jl\0/home/me/P/src/Q.jl\0/home/me/P/x\0/home/me/j/share\0";
+        let roots = ["/home/me", "/home/me/P"].map(PathBuf::from);
+        let found = paths_in(&bytes[..], &roots).unwrap();
+        let rows = summed(found, &roots, Path::new("/home/me/j"));
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.path.as_str(), row.times))
+            .collect();
+        assert_eq!(rows, [("/home/me/P/x", 1), ("/home/me/P", 2)]);
     }
 
     #[test]

@@ -165,7 +165,8 @@ async fn trace_one(
     let program = match on {
         On::Base => context
             .julia(context.environment.for_julia(), &format!("trace-{index}"))
-            .args(context.without_package_images()),
+            .args(context.without_package_images())
+            .optional("--sysimage", context.base.as_ref()),
         On::Image(image) => context
             .julia(context.clean_environment(), &format!("residual-{index}"))
             .option("--sysimage", image),

@@ -14,7 +14,7 @@ use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::rounds::Traced;
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, check, machine, probe, scan, targets};
+use sysforge_build::{Context, WorkDir, base, check, machine, probe, scan, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Linked;
@@ -24,7 +24,7 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
     Unreplayed,
 };
-use sysforge_plan::{Receipt, Step, cpu, memory, statements};
+use sysforge_plan::{Receipt, Step, config, cpu, memory, statements};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -128,6 +128,7 @@ impl<'a> Forge<'a> {
         let context = Context {
             julia: facts,
             generation,
+            base: None,
             project: planned.files.folder.clone(),
             environment,
             children: session.children.clone(),
@@ -185,8 +186,28 @@ impl<'a> Forge<'a> {
         self.context.work.path(self.image_name())
     }
 
+    /// Makes the base that everything else builds on, if it is not Julia's own.
+    async fn prepare(&mut self) -> Result<(), Failure> {
+        let settings = &self.build.settings;
+        if settings.base == config::Base::Shipped || self.context.base.is_some() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let closure = self.closure();
+        let used = (settings.stdlibs == config::Stdlibs::Used).then_some(closure.as_slice());
+        // Beside the builds, as several may share one.
+        let work = self.context.work.root();
+        let cache = work.parent().unwrap_or(work).join("bases");
+        let target = &self.build.cpu.target;
+        let made = base::fresh(&self.context, used, target, &cache).await?;
+        self.context.base = Some(made);
+        self.took(Step::Base, started, None);
+        Ok(())
+    }
+
     /// Records the precompile statements.
     pub(crate) async fn trace(&mut self) -> Result<Traced, Failure> {
+        self.prepare().await?;
         let started = Instant::now();
         self.context.work.forget(&["trace.json", "trace"])?;
         let given =
@@ -220,6 +241,7 @@ impl<'a> Forge<'a> {
 
     /// Emits the object file from recorded statements.
     pub(crate) async fn emit(&mut self) -> Result<Emitted, Failure> {
+        self.prepare().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;
         let settings = &self.build.settings;
@@ -345,8 +367,10 @@ impl<'a> Forge<'a> {
         roots.push(self.context.project.clone());
         roots.push(self.context.work.root().to_owned());
         let image = image.to_owned();
+        let bindir = &self.context.julia.bindir;
+        let julia = bindir.parent().unwrap_or(bindir).to_owned();
         tokio::task::spawn_blocking(move || {
-            let mut found = scan::scan(&image, &roots)?;
+            let mut found = scan::scan(&image, &roots, &julia)?;
             found.artifacts = artifacts.into_iter().map(|found| found.artifact).collect();
             Ok(found)
         })
@@ -459,7 +483,15 @@ impl<'a> Forge<'a> {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
                 record.rounds.clone_from(&rounds);
-                let next = traced.next(&record.residuals, &rounds);
+                // What could not be replayed, or crashes Julia, another round does not cure.
+                let emitted: Emitted = self.context.work.recorded("emit")?;
+                let lost = |text: &String| {
+                    let mut failed = emitted.statements.failed.iter();
+                    failed.any(|lost| lost.statement == *text)
+                };
+                let curable = record.residuals.iter().filter(|text| !lost(text)).cloned();
+                let curable: Vec<String> = curable.collect();
+                let next = traced.next(&curable, &rounds);
                 match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
                     Some(next) => {
                         drop(packing);

@@ -47,6 +47,13 @@ pub struct Config {
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
+    /// What the image is built on: `shipped`, the sysimage that Julia comes with, or `fresh`, one
+    /// made from Julia's sources, which leaves out standard libraries and holds every CPU target.
+    /// Default: `shipped`.
+    pub base: Base,
+    /// Which standard libraries a fresh base has: `used`, those that the project's packages need,
+    /// or `all`. Default: `used`.
+    pub stdlibs: Stdlibs,
     /// How often at most the image is emitted: again only while running the workloads on it still
     /// compiles something that another round may cure. Default: 2.
     pub rounds: Option<u32>,
@@ -64,6 +71,28 @@ pub struct Config {
     pub overrides: Vec<Override>,
     /// What the generated GitHub workflow does.
     pub workflow: Workflow,
+}
+
+/// What an image is built on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// The sysimage that Julia comes with.
+    #[default]
+    Shipped,
+    /// One made from Julia's sources.
+    Fresh,
+}
+
+/// Which standard libraries a fresh base has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdlibs {
+    /// Those that the project's packages need.
+    #[default]
+    Used,
+    /// All that Julia's own sysimage has.
+    All,
 }
 
 /// One `[platforms."…"]` table.
@@ -129,6 +158,10 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// See [`Config::execute`].
     pub execute: bool,
+    /// See [`Config::base`].
+    pub base: Base,
+    /// See [`Config::stdlibs`].
+    pub stdlibs: Stdlibs,
     /// See [`Config::rounds`]; at least 1.
     pub rounds: u32,
     /// See [`Config::strict`].
@@ -214,6 +247,8 @@ impl Config {
         let start = Settings {
             env: BTreeMap::new(),
             execute: self.execute,
+            base: self.base,
+            stdlibs: self.stdlibs,
             rounds: self.rounds.unwrap_or(DEFAULT_ROUNDS).max(1),
             strict: self.strict,
             strip: self.strip,

@@ -23,6 +23,8 @@ pub enum Step {
     Unpack,
     /// Asking a Julia about itself.
     Probe,
+    /// Making a base of Julia's own.
+    Base,
     /// Recording precompile statements.
     Trace,
     /// Emitting the object file.
@@ -48,6 +50,7 @@ impl fmt::Display for Step {
             Self::Download => "download",
             Self::Unpack => "unpack",
             Self::Probe => "probe",
+            Self::Base => "base",
             Self::Trace => "trace",
             Self::Emit => "emit",
             Self::Link => "link",

@@ -68,6 +68,7 @@ fn bench(version: (u64, u64)) -> Bench {
             cpu_name: "haswell".to_owned(),
             cpu_threads: 2,
         },
+        base: None,
         project: dir.path().to_owned(),
         environment: Environment::new([("PATH".into(), "/usr/bin:/bin".into())]),
         children: Children::default(),
