@@ -1,5 +1,5 @@
 //! The workflow file: plan, build, publish as a draft, verify from it, make it public. The steps
-//! are in [`jobs`]; this file puts them together and knows the marks of hand-made parts.
+//! are in `jobs`; this file puts them together and knows the marks of hand-made parts.
 
 mod jobs;
 mod triggers;
