@@ -215,3 +215,37 @@ fn is_not_built_twice(scratch: &Scratch) {
     assert_eq!(before[0], made("image-o.a"), "{said}");
     assert_ne!(before[1], made(&format!("{ID}.so")), "{said}");
 }
+
+/// Some minutes: a base from Julia's sources, and an image on it. `cargo test -- --ignored` runs it.
+#[test]
+#[ignore = "makes a sysimage of Julia's own, which takes minutes"]
+fn a_fresh_base_gives_a_smaller_image_that_holds_every_cpu_target() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/Rota");
+    let scratch = Scratch::empty();
+    copy(&example, &scratch.path("."));
+    let config = std::fs::read_to_string(scratch.path("Sysimage.toml")).unwrap();
+    scratch.config(&format!("base = \"fresh\"\n{config}"));
+    let (built, said) = build(&scratch, &[]);
+    let receipt = &built["receipt"];
+    let held = receipt["targets"]["held"].as_array().unwrap();
+    assert_eq!(held.len(), 3, "{held:?}");
+    assert_eq!(
+        receipt["check"]["residuals"],
+        serde_json::json!([]),
+        "{said}"
+    );
+    // The shipped base alone takes more.
+    assert!(
+        receipt["image"]["size"].as_u64().unwrap() < 120_000_000,
+        "{said}"
+    );
+    let portability = &receipt["check"]["portability"];
+    let paths = portability["paths"].as_array().unwrap();
+    assert!(
+        paths.iter().all(|found| found["kind"] == "source"),
+        "{paths:?}"
+    );
+    // The second time the base is there.
+    let (_, said) = build(&scratch, &["--force"]);
+    assert!(said.contains("made before from the same sources"), "{said}");
+}

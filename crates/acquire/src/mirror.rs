@@ -179,6 +179,10 @@ mod tests {
             ("/srv/julia", "/srv/julia/"),
             ("mirror", "mirror/"),
         ] {
+            // There, a file URL names a drive.
+            if cfg!(windows) && mirror.starts_with("file:") {
+                continue;
+            }
             assert_eq!(located(mirror, FILE), format!("{place}{path}"));
         }
         assert_eq!(

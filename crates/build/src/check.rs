@@ -115,6 +115,10 @@ pub struct Measured {
     pub load_s: f64,
     /// First and second run of the workloads, in seconds, if there are any.
     pub calls_s: Option<(f64, f64)>,
+    /// Resident memory right after the start, in bytes.
+    pub start_bytes: u64,
+    /// The most resident memory at any time until the second run was over, in bytes.
+    pub peak_bytes: u64,
 }
 
 impl Measured {
@@ -229,10 +233,16 @@ fn read(text: &str) -> Measured {
             .and_then(|ns| ns.parse::<f64>().ok())
             .map(|ns| ns / 1e9)
     };
+    let bytes = |key| {
+        let number = values(key).next();
+        number.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    };
     Measured {
         loaded: values("loaded").map(str::to_owned).collect(),
         load_s: seconds("load_ns").unwrap_or_default(),
         calls_s: seconds("first_ns").zip(seconds("second_ns")),
+        start_bytes: bytes("start_bytes"),
+        peak_bytes: bytes("peak_bytes"),
     }
 }
 
@@ -289,7 +299,12 @@ mod tests {
     #[test]
     fn reads_what_the_script_writes() {
         let measured = read(
-            "loaded\tDates\nloaded\tCore\nload_ns\t1500000\nfirst_ns\t2000000000\nsecond_ns\t1000000000\n",
+            "start_bytes\t170000000\nloaded\tDates\nloaded\tCore\nload_ns\t1500000\n\
+             first_ns\t2000000000\nsecond_ns\t1000000000\npeak_bytes\t250000000\n",
+        );
+        assert_eq!(
+            (measured.start_bytes, measured.peak_bytes),
+            (170_000_000, 250_000_000)
         );
         assert_eq!(measured.loaded, ["Dates", "Core"]);
         assert_eq!(measured.calls_s, Some((2.0, 1.0)));

@@ -18,6 +18,8 @@ pub mod probe;
 pub mod process;
 pub mod rounds;
 pub mod scan;
+pub mod sections;
+pub mod startup;
 pub mod targets;
 pub mod trace;
 pub mod workdir;

@@ -1,5 +1,6 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
+mod about;
 mod actions;
 mod release;
 
@@ -12,6 +13,7 @@ use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
 
+pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
 pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
@@ -27,6 +29,7 @@ Examples:
   sysforge build                     build the image of the project in this folder
   sysforge build --julia lts         … for another Julia
   sysforge bench                     how fast it is, with and without the image
+  sysforge bench --html report.html  the same, to look at
 
 Exit codes:
   0 done · 1 a bug in Sysforge · 2 usage or configuration · 3 acquiring failed ·
@@ -159,7 +162,7 @@ pub(crate) enum Command {
     Check(ImageArgs),
     /// Pack the checked image with its receipt (last step)
     Pack(PackArgs),
-    /// Measure latency with and without an image
+    /// Measure start-up, latency and memory with and without an image, as a table, chart or page
     Bench(BenchArgs),
     /// List, install and find Julias
     #[command(subcommand)]
@@ -180,6 +183,18 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Write the GitHub workflow that builds, verifies and publishes on every system
     Workflow(WorkflowArgs),
+    /// Print the JSON Schema of a document that Sysforge reads or writes
+    Schema {
+        /// Which document
+        document: Document,
+    },
+    /// Print a script that completes Sysforge's commands and options in a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
 }
 
 /// Which builds of the plan.
@@ -330,6 +345,13 @@ pub(crate) struct BenchArgs {
     /// How many fresh processes to measure, with and without the image
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) samples: u32,
+    /// Draw the figures as a chart into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write a page into this HTML file: the figures, sizes, what became of the statements, the
+    /// build's timeline, packages
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// What to do with Julias.

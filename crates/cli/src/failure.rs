@@ -81,6 +81,15 @@ pub(crate) enum CliError {
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
+    /// There is no such command.
+    #[error("there is no command `{typed}`")]
+    NoCommand {
+        typed: String,
+        nearest: Option<String>,
+    },
+    /// A report is about one build.
+    #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
+    SeveralReports(Vec<String>),
     /// A file cannot be written.
     #[error("could not write {}", .path.display())]
     Unwritable {
@@ -145,6 +154,12 @@ impl Explain for CliError {
                  with `--to dir:PATH`"
                 .to_owned(),
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`".to_owned(),
+            Self::NoCommand {
+                nearest: Some(name),
+                ..
+            } => format!("did you mean `{name}`?"),
+            Self::NoCommand { .. } => "`sysforge --help` lists the commands".to_owned(),
+            Self::SeveralReports(_) => "choose one with `--build BUILD_ID`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::CannotBuild => {

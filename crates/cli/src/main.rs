@@ -10,6 +10,8 @@ mod forge;
 mod pipeline;
 mod progress;
 mod project;
+#[cfg(test)]
+mod reference;
 mod runner;
 mod session;
 mod terminal;

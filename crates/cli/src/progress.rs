@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use console::Term;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use sysforge_plan::event::Outcome;
 use sysforge_plan::{Event, Reporter, Step};
@@ -115,7 +116,7 @@ impl Progress {
                 let bar = self.bars.as_ref().map(|bars| {
                     let bar = bars.add(ProgressBar::new_spinner());
                     bar.set_style(spinner());
-                    bar.set_prefix(format!("{step:<9} {subject}"));
+                    bar.set_prefix(format!("{step:<9} {}", fitted(&subject, columns())));
                     bar.enable_steady_tick(Duration::from_millis(120));
                     bar
                 });
@@ -137,7 +138,7 @@ impl Progress {
                         && bar.length() != Some(total)
                     {
                         bar.set_length(total);
-                        bar.set_style(bytes());
+                        bar.set_style(bytes(columns()));
                     }
                     bar.set_position(done);
                 } else if let Some(task) = state.tasks.get_mut(&task) {
@@ -199,12 +200,31 @@ fn spinner() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn bytes() -> ProgressStyle {
-    ProgressStyle::with_template(
-        "{spinner} {prefix} [{bar:24}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar())
-    .progress_chars("=> ")
+/// Below this many columns there is no room for a bar.
+const WIDE: usize = 100;
+
+/// Columns of the terminal.
+fn columns() -> usize {
+    let size = Term::stderr().size_checked();
+    size.map_or(WIDE, |(_, columns)| usize::from(columns))
+}
+
+/// As much of a subject as leaves room for the figures of a download on the same line.
+fn fitted(subject: &str, columns: usize) -> String {
+    // Spinner, step and figures take about this much.
+    shortened(subject, columns.saturating_sub(52).max(8))
+}
+
+fn bytes(columns: usize) -> ProgressStyle {
+    let template = match columns {
+        WIDE.. => {
+            "{spinner} {prefix} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+        }
+        _ => "{spinner} {prefix} {percent}% of {total_bytes}, {bytes_per_sec}, {eta}",
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// A duration for people: tenths of seconds where they matter.
@@ -238,6 +258,18 @@ mod tests {
     fn lines_of_children_are_made_harmless() {
         assert_eq!(shortened("\u{1b}[31mred\u{1b}[0m\ttab", 60), "redtab");
         assert_eq!(shortened("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn subjects_leave_room_for_figures() {
+        let name = "julia-1.12.7-linux-x86_64.tar.gz";
+        assert_eq!(fitted(name, 100), name);
+        assert_eq!(fitted(name, 60), "julia-1.…");
+        for columns in [60, 80, 99] {
+            let longest = ". download  ".len() + fitted(name, columns).chars().count();
+            let figures = " 100% of 100.00 MiB, 100.00 MiB/s, 100s".len();
+            assert!(longest + figures <= columns, "{columns}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 # Measures what a user waits for, in one fresh process: loading the packages, the first run of the
-# workloads, the second run in the same process. Arguments: the file for the result, an empty script,
+# workloads, the second run in the same process; and memory. Arguments: the file for the result, an empty script,
 # how many package names follow, the names, then the workloads' paths. Works from Julia 1.5 on.
 const sysforge_result = open(ARGS[1], "w")
 const sysforge_count = parse(Int, ARGS[3])
@@ -18,6 +18,9 @@ function sysforge_run(workloads)
         Base.include(Module(:Workload), workload)
     end
 end
+
+# Memory before anything is loaded: what Julia and the image take by themselves.
+println(sysforge_result, "start_bytes\t", Sys.maxrss())
 
 # What the image brought along, before anything is loaded from elsewhere.
 for id in keys(Base.loaded_modules)
@@ -42,4 +45,5 @@ if !isempty(sysforge_workloads)
     println(sysforge_result, "first_ns\t", sysforge_times[3] - sysforge_times[2])
     println(sysforge_result, "second_ns\t", sysforge_times[4] - sysforge_times[3])
 end
+println(sysforge_result, "peak_bytes\t", Sys.maxrss())
 close(sysforge_result)

@@ -1,138 +1,251 @@
-//! `sysforge bench`: what a user waits for, with and without the image.
+//! `sysforge bench`: what a user waits for, with and without the image, as a table, JSON, a chart
+//! and a page.
+
+use std::io::Write;
+use std::path::Path;
 
 use serde::Serialize;
-use sysforge_build::check::{self, Measured};
-use sysforge_plan::receipt::Latency;
+use sysforge_build::{check, sections, startup};
+use sysforge_plan::Receipt;
+use sysforge_report::{Figures, Report, Sample, units};
 
 use crate::args::BenchArgs;
 use crate::commands::steps::image_of;
-use crate::failure::Outcome;
-use crate::pipeline::{self, Forge};
-use crate::session::Session;
+use crate::failure::{CliError, Failure, Outcome};
+use crate::pipeline::{self, Forge, Planned};
+use crate::session::{Session, absolute};
 use crate::terminal::table;
 
-/// Latency with and without an image, for `--json`: the median over the samples.
+/// Figures with and without an image, for `--json`: medians over the samples, and the samples.
 #[derive(Serialize)]
 struct Comparison {
     build_id: String,
-    samples: u32,
-    without: Latency,
-    with: Latency,
-    first_over_second: f64,
-    first_call_speedup: f64,
+    samples: usize,
+    without: Medians,
+    with: Medians,
+    first_over_second: Option<f64>,
+    first_call_speedup: Option<f64>,
     residual_statements: usize,
+    runs_without: Vec<Medians>,
+    runs_with: Vec<Medians>,
+}
+
+/// See [`Figures`].
+#[derive(Serialize)]
+struct Medians {
+    startup_s: f64,
+    load_s: f64,
+    first_call_s: Option<f64>,
+    second_call_s: Option<f64>,
+    start_memory_bytes: u64,
+    peak_memory_bytes: u64,
+}
+
+impl From<Figures> for Medians {
+    fn from(figures: Figures) -> Self {
+        Self {
+            startup_s: figures.startup_s,
+            load_s: figures.load_s,
+            first_call_s: figures.first_call_s,
+            second_call_s: figures.second_call_s,
+            start_memory_bytes: figures.start_memory,
+            peak_memory_bytes: figures.peak_memory,
+        }
+    }
 }
 
 pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = pipeline::plan(session, &args.image.select).await?;
-    for build in &planned.plan.builds {
+    let builds = &planned.plan.builds;
+    if builds.len() > 1 && (args.svg.is_some() || args.html.is_some()) {
+        let ids = builds.iter().map(|build| build.id.to_string()).collect();
+        return Err(CliError::SeveralReports(ids).into());
+    }
+    for build in builds {
         let mut forge = Forge::open(session, &planned, build, &args.image.driving).await?;
         let image = image_of(&args.image, &forge)?;
-        let workloads = forge.workloads();
-        let (mut without, mut with) = (Vec::new(), Vec::new());
-        for _ in 0..args.samples {
-            let packages = &planned.plan.packages;
-            without.push(check::measure(&forge.context, None, packages, &workloads).await?);
-            with.push(check::measure(&forge.context, Some(&image), packages, &workloads).await?);
+        let report = measure(args.samples, &mut forge, &planned, &image).await?;
+        if let Some(file) = &args.svg {
+            write(session, file, &sysforge_report::svg(&report))?;
         }
-        let residuals = forge.residuals(&image).await?;
-        let (without, with) = (median(&without), median(&with));
-        let comparison = Comparison {
-            build_id: build.id.to_string(),
-            samples: args.samples,
-            without,
-            with,
-            first_over_second: with.first_call_s / with.second_call_s.max(1e-9),
-            first_call_speedup: without.first_call_s / with.first_call_s.max(1e-9),
-            residual_statements: residuals.len(),
-        };
+        if let Some(file) = &args.html {
+            write(session, file, &sysforge_report::html(&report))?;
+        }
+        let text = text(&report);
         if session.global.json {
-            session.terminal.json(&comparison);
-            session.terminal.say(&text(&comparison));
+            session.terminal.json(&comparison(&report));
+            session.terminal.say(&text);
         } else {
-            session.terminal.data(&text(&comparison));
+            session.terminal.data(&text);
         }
     }
     Ok(())
 }
 
-/// The median of each figure over the samples.
-fn median(samples: &[Measured]) -> Latency {
-    let of = |figure: fn(&Measured) -> f64| {
-        let mut values: Vec<f64> = samples.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or_default()
+async fn measure(
+    samples: u32,
+    forge: &mut Forge<'_>,
+    planned: &Planned,
+    image: &Path,
+) -> Result<Report, Failure> {
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    // In turns, so that what else the machine does meets both alike.
+    for _ in 0..samples {
+        without.push(sample(forge, planned, None).await?);
+        with.push(sample(forge, planned, Some(image)).await?);
+    }
+    Ok(Report {
+        build_id: forge.build.id.to_string(),
+        julia: format!(
+            "Julia {} on {}",
+            forge.build.julia.version(),
+            forge.build.triplet
+        ),
+        without,
+        with,
+        residuals: forge.residuals(image).await?,
+        sections: sections::sections(image)?,
+        receipt: receipt(forge, planned, image),
+    })
+}
+
+/// What one fresh process to start, and one to work, see.
+async fn sample(
+    forge: &Forge<'_>,
+    planned: &Planned,
+    image: Option<&Path>,
+) -> Result<Sample, Failure> {
+    let startup = startup::startup(&forge.context, image).await?;
+    let packages = &planned.plan.packages;
+    let measured = check::measure(&forge.context, image, packages, &forge.workloads()).await?;
+    Ok(Sample {
+        startup_s: startup.as_secs_f64(),
+        load_s: measured.load_s,
+        calls_s: measured.calls_s,
+        start_memory: measured.start_bytes,
+        peak_memory: measured.peak_bytes,
+    })
+}
+
+/// The receipt of exactly this image: beside it as in an archive, or in `dist`.
+fn receipt(forge: &Forge<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
+    let beside = image.with_file_name("receipt.json");
+    let packed = planned
+        .dist(None)
+        .join(format!("{}.receipt.json", forge.build.id));
+    let mut candidates = [beside, packed].into_iter().filter_map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Receipt::from_json(&text).ok()
+    });
+    let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
+    candidates.find(|receipt| receipt.image.sha256 == digest)
+}
+
+/// Writes a file so that it is there whole, or as it was.
+fn write(session: &Session, path: &Path, text: &str) -> Result<(), CliError> {
+    let path = absolute(path);
+    let unwritable = |source| CliError::Unwritable {
+        path: path.clone(),
+        source,
     };
-    Latency {
-        load_s: of(|m| m.load_s),
-        first_call_s: of(|m| m.calls_s.unwrap_or_default().0),
-        second_call_s: of(|m| m.calls_s.unwrap_or_default().1),
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    file.write_all(text.as_bytes()).map_err(unwritable)?;
+    file.persist(&path)
+        .map_err(|error| unwritable(error.error))?;
+    session.terminal.say(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+fn comparison(report: &Report) -> Comparison {
+    let (without, with) = (
+        Figures::median(&report.without),
+        Figures::median(&report.with),
+    );
+    let runs = |samples: &[Sample]| {
+        let each = samples.iter().map(|sample| Figures::median(&[*sample]));
+        each.map(Medians::from).collect()
+    };
+    Comparison {
+        build_id: report.build_id.clone(),
+        samples: report.with.len(),
+        first_over_second: with.first_over_second(),
+        first_call_speedup: speedup(&without, &with),
+        without: without.into(),
+        with: with.into(),
+        residual_statements: report.residuals.len(),
+        runs_without: runs(&report.without),
+        runs_with: runs(&report.with),
     }
 }
 
-fn text(comparison: &Comparison) -> String {
-    let Comparison { without, with, .. } = comparison;
-    let row = |name: &str, cells: [String; 4]| {
-        std::iter::once(name.to_owned())
-            .chain(cells)
-            .collect::<Vec<_>>()
-    };
-    let latency = |name: &str, l: &Latency| {
-        let ratio = format!("{:.1}", l.first_call_s / l.second_call_s.max(1e-9));
-        row(
-            name,
-            [
-                duration(l.load_s),
-                duration(l.first_call_s),
-                duration(l.second_call_s),
-                ratio,
-            ],
-        )
-    };
-    let head = ["load", "first call", "second call", "first ÷ second"].map(str::to_owned);
-    table(&[
-        row("", head),
-        latency("without the image", without),
-        latency("with the image", with),
-    ])
+fn speedup(without: &Figures, with: &Figures) -> Option<f64> {
+    Some(without.first_call_s? / with.first_call_s?.max(1e-9))
 }
 
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 0.001 => format!("{:.2} ms", s * 1e3),
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s => format!("{s:.2} s"),
-    }
+/// The table: narrow enough for 60 columns.
+fn text(report: &Report) -> String {
+    let (without, with) = (
+        Figures::median(&report.without),
+        Figures::median(&report.with),
+    );
+    let head = ["", "without the image", "with the image"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut row = |name: &str, figure: &dyn Fn(&Figures) -> Option<String>| {
+        if let (Some(without), Some(with)) = (figure(&without), figure(&with)) {
+            rows.push(vec![name.to_owned(), without, with]);
+        }
+    };
+    row("start-up", &|f| Some(units::duration(f.startup_s)));
+    row("load", &|f| Some(units::duration(f.load_s)));
+    row("first call", &|f| f.first_call_s.map(units::duration));
+    row("second call", &|f| f.second_call_s.map(units::duration));
+    row("first ÷ second", &|f| {
+        f.first_over_second().map(units::ratio)
+    });
+    row("memory at the start", &|f| {
+        Some(units::bytes(f.start_memory))
+    });
+    row("memory at most", &|f| Some(units::bytes(f.peak_memory)));
+    table(&rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn report(calls: [Option<(f64, f64)>; 2]) -> Report {
+        let sample = |startup_s, load_s, calls_s, memory| Sample {
+            startup_s,
+            load_s,
+            calls_s,
+            start_memory: memory,
+            peak_memory: memory * 2,
+        };
+        Report {
+            build_id: "x".to_owned(),
+            julia: "Julia 1.5.3".to_owned(),
+            without: vec![sample(0.21, 0.39, calls[0], 150_000_000)],
+            with: vec![sample(0.18, 0.0005, calls[1], 180_000_000)],
+            residuals: Vec::new(),
+            sections: Vec::new(),
+            receipt: None,
+        }
+    }
+
     #[test]
     fn the_table_lines_up() {
-        let comparison = Comparison {
-            build_id: "x".to_owned(),
-            samples: 3,
-            without: Latency {
-                load_s: 0.39,
-                first_call_s: 6.5,
-                second_call_s: 0.015,
-            },
-            with: Latency {
-                load_s: 0.0005,
-                first_call_s: 0.018,
-                second_call_s: 0.0156,
-            },
-            first_over_second: 1.15,
-            first_call_speedup: 361.0,
-            residual_statements: 0,
-        };
-        insta::assert_snapshot!(text(&comparison), @r"
-                               load  first call  second call  first ÷ second
-        without the image  390.0 ms      6.50 s      15.0 ms           433.3
-        with the image      0.50 ms     18.0 ms      15.6 ms             1.2
-        ");
+        let report = report([Some((6.5, 0.015)), Some((0.018, 0.0156))]);
+        insta::assert_snapshot!(text(&report));
+    }
+
+    #[test]
+    fn without_a_workload_there_are_no_calls() {
+        let report = report([None, None]);
+        insta::assert_snapshot!(text(&report));
+        let json = serde_json::to_value(comparison(&report)).unwrap();
+        assert_eq!(json["first_over_second"], serde_json::Value::Null);
     }
 }

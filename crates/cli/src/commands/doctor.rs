@@ -6,12 +6,13 @@ use std::path::Path;
 use serde::Serialize;
 use sysforge_acquire::Store;
 use sysforge_plan::generation::Generation;
+use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toolchain::system_hint;
 use sysforge_plan::{JuliaVersion, Request, Triplet};
 
 use crate::args::Platform;
 use crate::commands::toolchain::system_compilers;
-use crate::failure::{CliError, Outcome};
+use crate::failure::{CliError, Failure, Outcome};
 use crate::session::Session;
 
 /// How one thing stands.
@@ -129,22 +130,40 @@ fn project(session: &Session) -> Finding {
     }
 }
 
+/// The request that a build would begin with: the command line's, else the project's.
+fn request(session: &Session) -> Result<Request, Failure> {
+    let global = &session.global;
+    let read = crate::project::read(
+        global.project.as_deref(),
+        None,
+        &global.julia,
+        Session::host()?,
+    );
+    let first = match read {
+        Ok(files) => files.inputs.requests()?.into_iter().next(),
+        // Another line says what is wrong with the project.
+        Err(_) => None,
+    };
+    match first {
+        Some(request) => Ok(request),
+        None => {
+            let asked = global.julia.first().map_or("release", String::as_str);
+            let request: Request = asked.parse()?;
+            Ok(request.for_project(&ProjectJulia::default())?)
+        }
+    }
+}
+
 /// The Julia that would be built for, and its version.
 async fn julia(triplet: Triplet, session: &Session) -> (Finding, Option<JuliaVersion>) {
     const CHECK: &str = "julia";
-    let asked = session
-        .global
-        .julia
-        .first()
-        .map_or("release", String::as_str);
     let outcome = async {
-        let request: Request = asked.parse()?;
+        let request = request(session)?;
+        let asked = request.to_string();
         if !request.needs_catalogue() {
             let found = format!("`{asked}`, of this machine");
-            return Ok::<_, crate::failure::Failure>((found, None));
+            return Ok::<_, Failure>((found, None));
         }
-        let project = crate::project::julia_of(session).unwrap_or_default();
-        let request = request.for_project(&project)?;
         let acquirer = session.acquirer()?;
         let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
         let state = match acquirer.installed(&choice)? {

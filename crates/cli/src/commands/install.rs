@@ -44,12 +44,23 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             upgrade(image.as_deref(), &images, session).await
         }
         (None, Some(source)) => {
-            let source = Source::parse(source, is_site)?;
+            let source = lasting(Source::parse(source, is_site)?);
             let name = args.name.as_deref();
             let installed = one(&source, name, None, &images, session).await?;
             finish(installed, &args.activation, &images, session).await
         }
         (None, None) => Err(InstallError::Source(String::new()).into()),
+    }
+}
+
+/// The source as it can be found again from any folder: `upgrade` may be typed elsewhere.
+fn lasting(source: Source) -> Source {
+    match source {
+        Source::Folder { path, tag } => Source::Folder {
+            path: absolute(&path),
+            tag,
+        },
+        other => other,
     }
 }
 

@@ -3,14 +3,17 @@
 mod bench;
 mod build;
 mod cache;
+mod completions;
 mod doctor;
 mod init;
 mod install;
 mod julia;
 mod link;
+mod man;
 mod matrix;
 mod plan;
 mod publish;
+mod schema;
 mod steps;
 mod toolchain;
 mod verify;
@@ -41,5 +44,14 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Install(args) => install::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
         Command::Workflow(args) => workflow::run(args, session).await,
+        Command::Schema { document } => {
+            schema::run(*document, session);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            completions::run(*shell, session);
+            Ok(())
+        }
+        Command::Man(args) => man::run(args, session),
     }
 }

@@ -316,7 +316,7 @@ fn text(report: &Published) -> String {
     let mut text = String::new();
     let (tag, place) = (&report.tag, &report.place);
     let would = report.outcome == Result_::WouldPublish;
-    for action in &report.actions {
+    for action in report.actions.iter().filter(|_| would) {
         let _ = writeln!(text, "would {action}");
     }
     for asset in &report.assets {

@@ -1,0 +1,99 @@
+//! `sysforge man`: manual pages, from the very definition of the arguments.
+
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use sysforge_plan::explain::nearest;
+
+use crate::args::{Cli, ManArgs};
+use crate::failure::{CliError, Outcome};
+use crate::session::{Session, absolute};
+
+pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
+    let mut root = Cli::command();
+    root.build();
+    match &args.out {
+        Some(folder) => {
+            let folder = absolute(folder);
+            let unwritable = |source| CliError::Unwritable {
+                path: folder.clone(),
+                source,
+            };
+            std::fs::create_dir_all(&folder).map_err(unwritable)?;
+            for path in write_all(&root, &folder).map_err(unwritable)? {
+                session.terminal.data(&path.display().to_string());
+            }
+        }
+        None => {
+            let command = find(&root, &args.command)?;
+            session.terminal.data(&page(command));
+        }
+    }
+    Ok(())
+}
+
+/// The command that the words lead to.
+fn find<'a>(root: &'a Command, words: &[String]) -> Result<&'a Command, CliError> {
+    words.iter().try_fold(root, |command, word| {
+        command
+            .find_subcommand(word)
+            .ok_or_else(|| CliError::NoCommand {
+                typed: words.join(" "),
+                nearest: nearest(word, command.get_subcommands().map(Command::get_name))
+                    .map(str::to_owned),
+            })
+    })
+}
+
+fn page(command: &Command) -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = Man::new(command.clone()).render(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// One file for each command, named as `man` looks for them: `sysforge-julia-install.1`.
+fn write_all(root: &Command, folder: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut written = Vec::new();
+    let mut pending = vec![root];
+    while let Some(command) = pending.pop() {
+        let name = command.get_display_name().unwrap_or(command.get_name());
+        let path = folder.join(format!("{name}.1"));
+        std::fs::write(&path, page(command))?;
+        written.push(path);
+        let subcommands = command.get_subcommands();
+        pending.extend(subcommands.filter(|command| command.get_name() != "help"));
+    }
+    written.sort();
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page() {
+        let mut root = Cli::command();
+        root.build();
+        let folder = tempfile::tempdir().unwrap();
+        let pages = write_all(&root, folder.path()).unwrap();
+        for name in ["sysforge.1", "sysforge-build.1", "sysforge-julia-install.1"] {
+            assert!(pages.contains(&folder.path().join(name)), "{pages:?}");
+        }
+        let text = std::fs::read_to_string(folder.path().join("sysforge-build.1")).unwrap();
+        assert!(text.contains("force"), "{text}");
+    }
+
+    #[test]
+    fn a_mistyped_command_is_answered_with_the_nearest() {
+        let root = Cli::command();
+        let words = ["julia", "instal"].map(str::to_owned);
+        let error = find(&root, &words).unwrap_err();
+        assert_eq!(
+            sysforge_plan::Explain::hints(&error),
+            ["did you mean `install`?"]
+        );
+    }
+}

@@ -1,0 +1,301 @@
+//! The reference pages of the documentation that are made from the code: commands and options from
+//! the definition of the arguments, keys from the schema of `Sysimage.toml`. Tests keep the pages
+//! as the code says, and keep every command line of the documentation one that can be typed.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Command, CommandFactory, Parser};
+use sysforge_plan::config::Config;
+
+use crate::args::Cli;
+
+/// The pages, relative to the repository's root, with their texts.
+fn pages() -> Vec<(&'static str, String)> {
+    vec![
+        ("docs/src/reference/commands.md", commands()),
+        ("docs/src/reference/sysimage-toml.md", keys()),
+    ]
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn commands() -> String {
+    let mut text = String::from(
+        "# Commands\n\n\
+         <!-- Made from the definition of the arguments; see CONTRIBUTING.md. -->\n\n\
+         Results go to standard output, everything else to standard error; `--json` gives results \
+         for programs. The exit codes are in [Exit codes](exit-codes.md), the environment variables \
+         in [Environment variables](environment.md).\n",
+    );
+    // What the machine that renders has set must not appear.
+    let mut root = Cli::command()
+        .max_term_width(90)
+        .mut_args(|arg| arg.hide_env_values(true));
+    root.build();
+    section(&mut text, &root, true);
+    text
+}
+
+fn section(text: &mut String, command: &Command, top: bool) {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    // The global options are told once, at the top.
+    let mut shown = command.clone().term_width(90).mut_args(|arg| {
+        let global = arg.is_global_set();
+        arg.hide(global && !top).hide_env_values(true)
+    });
+    let help = shown.render_long_help().to_string();
+    let title = name.replace('-', " ");
+    let help = help
+        .lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let _ = write!(
+        text,
+        "\n## `{title}`\n\n```text\n{}\n```\n",
+        help.trim_end()
+    );
+    for subcommand in command.get_subcommands() {
+        if subcommand.get_name() != "help" {
+            section(text, subcommand, false);
+        }
+    }
+}
+
+fn keys() -> String {
+    let schema = Config::json_schema();
+    let mut text = String::from(
+        "# Sysimage.toml\n\n\
+         <!-- Made from the schema; see CONTRIBUTING.md. -->\n\n\
+         The file lies beside `Project.toml`. Every key has a default, and so has the file: without \
+         one, the image holds the project and its direct dependencies. Paths are relative to its \
+         folder and written with `/` on every system. An unknown key is an error that names the \
+         nearest known one.\n\n\
+         `sysforge schema config` prints the JSON Schema, with which editors complete and check the \
+         file.\n",
+    );
+    table(&mut text, "", &schema);
+    for (title, name) in [
+        ("`[platforms.\"TRIPLET\"]`", "PlatformConfig"),
+        ("`[[overrides]]`", "Override"),
+    ] {
+        let _ = write!(text, "\n## {title}\n");
+        let schema = &schema["$defs"][name];
+        table(&mut text, "", schema);
+    }
+    text
+}
+
+fn table(text: &mut String, prefix: &str, schema: &serde_json::Value) {
+    text.push_str("\n| key | type | |\n|---|---|---|\n");
+    let properties = schema["properties"].as_object();
+    for (name, property) in properties.into_iter().flatten() {
+        let about = property["description"].as_str().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "| `{prefix}{name}` | {} | {} |",
+            kind(property),
+            one_line(about).replace('|', "\\|")
+        );
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The type of a key, as a TOML file has it.
+fn kind(property: &serde_json::Value) -> &'static str {
+    if let Some(reference) = property["$ref"].as_str() {
+        return match reference.rsplit('/').next() {
+            Some("OneOrMany" | "Loose") => "text, or a list",
+            Some("Base" | "Stdlibs") => "text",
+            _ => "table",
+        };
+    }
+    let named = |value: &serde_json::Value| match value.as_str() {
+        Some("string") => Some("text"),
+        Some("boolean") => Some("true or false"),
+        Some("integer") => Some("number"),
+        Some("array") => Some("list"),
+        Some("object") => Some("table"),
+        _ => None,
+    };
+    let several = property["type"]
+        .as_array()
+        .and_then(|kinds| kinds.iter().find_map(named));
+    named(&property["type"])
+        .or(several)
+        .unwrap_or("text, or a list")
+}
+
+#[test]
+fn the_reference_is_what_the_code_says() {
+    for (path, text) in pages() {
+        let there = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        // Not assert_eq: two whole pages on one line help nobody.
+        assert!(
+            there.replace("\r\n", "\n") == text,
+            "{path} is out of date: run `cargo test -p sysforge reference -- --ignored`"
+        );
+    }
+}
+
+#[test]
+#[ignore = "writes the pages"]
+fn write_the_reference() {
+    for (path, text) in pages() {
+        std::fs::write(root().join(path), text).unwrap();
+    }
+}
+
+#[test]
+fn help_fits_sixty_columns() {
+    fn check(command: &Command) {
+        let mut narrow = command
+            .clone()
+            .term_width(60)
+            .mut_args(|arg| arg.hide_env_values(true));
+        let help = narrow.render_long_help().to_string();
+        for line in help.lines() {
+            // Usage lines and what is quoted as it is typed are not broken.
+            let given = line.starts_with("Usage:") || line.trim_start().starts_with("sysforge");
+            assert!(given || line.chars().count() <= 60, "{line}");
+        }
+        command.get_subcommands().for_each(check);
+    }
+    let mut root = Cli::command();
+    root.build();
+    check(&root);
+}
+
+#[test]
+fn every_environment_variable_is_documented() {
+    let page = std::fs::read_to_string(root().join("docs/src/reference/environment.md")).unwrap();
+    fn check(command: &Command, page: &str) {
+        for name in command.get_arguments().filter_map(|arg| arg.get_env()) {
+            let name = format!("`{}`", name.to_string_lossy());
+            assert!(page.contains(&name), "{name} is missing");
+        }
+        for subcommand in command.get_subcommands() {
+            check(subcommand, page);
+        }
+    }
+    check(&Cli::command(), &page);
+}
+
+/// The Markdown files of the repository that tell people what to type.
+fn documents() -> Vec<PathBuf> {
+    fn below(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                below(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "ARCHITECTURE.md",
+    ]
+    .map(|name| root().join(name))
+    .to_vec();
+    below(&root().join("docs/src"), &mut found);
+    found.sort();
+    found
+}
+
+/// The lines of shell blocks that call Sysforge, with continued lines joined.
+fn command_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut language = None::<&str>;
+    let mut pending = String::new();
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if let Some(info) = trimmed.strip_prefix("```") {
+            language = match language {
+                Some(_) => None,
+                None => Some(info.split([',', ' ']).next().unwrap_or_default()),
+            };
+            continue;
+        }
+        let typed = match language {
+            Some("sh" | "bash" | "powershell" | "dockerfile") => trimmed,
+            Some("console") => match trimmed.strip_prefix("$ ") {
+                Some(typed) => typed,
+                None => continue,
+            },
+            _ => continue,
+        };
+        match typed.strip_suffix('\\') {
+            Some(begun) => pending.push_str(begun),
+            None => lines.push(std::mem::take(&mut pending) + typed),
+        }
+    }
+    lines
+}
+
+/// The words after `sysforge` in each simple command of a shell line.
+fn calls(line: &str) -> Vec<Vec<String>> {
+    // A remark begins with a blank and `#`.
+    let code = line.split(" #").next().unwrap_or_default();
+    let parts = code
+        .replace("$(", "\n")
+        .replace("&&", "\n")
+        .replace([';', '|', ')'], "\n");
+    parts
+        .lines()
+        .filter_map(|part| {
+            let words = shell_words::split(part).ok()?;
+            let at = words.iter().position(|word| word == "sysforge")?;
+            // `cd … && sysforge`, `RUN sysforge`, `VAR=x sysforge`; but not `--bin sysforge`.
+            let leads = words[..at]
+                .iter()
+                .all(|word| word == "RUN" || word.contains('='));
+            let redirected = |word: &String| word.contains('>') || word.starts_with('<');
+            leads.then(|| {
+                let rest = words[at..].iter();
+                rest.take_while(|word| !redirected(word)).cloned().collect()
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_line_of_the_documentation_can_be_typed() {
+    let mut tried = 0;
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in command_lines(&text) {
+            for words in calls(&line) {
+                tried += 1;
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    let said = !error.use_stderr();
+                    assert!(said, "{}: `{line}`: {error}", path.display());
+                }
+            }
+        }
+    }
+    assert!(tried > 40, "only {tried} command lines were found");
+}
+
+#[test]
+fn lines_are_taken_apart() {
+    let text = "```sh\nsysforge --mirror X \\\n  build  # a remark\n```\nsysforge no\n```console\n$ sysforge plan\noutput sysforge x\n```\n";
+    assert_eq!(
+        command_lines(text),
+        ["sysforge --mirror X build  # a remark", "sysforge plan"]
+    );
+    assert_eq!(
+        calls("x=$(sysforge julia path 1.5) && echo $x >y"),
+        [["sysforge", "julia", "path", "1.5"]]
+    );
+    assert!(calls("cargo build --bin sysforge").is_empty());
+}

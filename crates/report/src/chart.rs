@@ -1,0 +1,328 @@
+//! The chart: how long until the first result, each wait on a logarithmic scale, and memory.
+//! Without the image is a circle, with it a diamond, so that colour is not needed to tell.
+
+use maud::{Markup, PreEscaped, html};
+
+use crate::units::{bytes, duration, ratio};
+use crate::{Figures, Report};
+
+/// The width of the chart for a page or a picture, and for a telephone.
+pub(crate) const WIDE: f64 = 720.0;
+pub(crate) const NARROW: f64 = 360.0;
+
+pub(crate) const STYLE: &str = concat!(include_str!("palette.css"), include_str!("chart.css"));
+
+/// The chart as a file of its own.
+#[must_use]
+pub fn svg(report: &Report) -> String {
+    let mut text = chart(report, WIDE, true).into_string();
+    text.push('\n');
+    text
+}
+
+/// The chart, to stand alone or to be part of a page.
+pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
+    let without = Figures::median(&report.without);
+    let with = Figures::median(&report.with);
+    let mut sheet = Sheet::new(width);
+    sheet.legend();
+    sheet.bars(
+        if sheet.names_above() {
+            "Until the first result"
+        } else {
+            "Until the first result: start-up, loading, first call"
+        },
+        (without.first_result_s(), with.first_result_s()),
+        duration,
+    );
+    sheet.waits(report, &without, &with);
+    sheet.bars(
+        "Resident memory, at most",
+        (without.peak_memory as f64, with.peak_memory as f64),
+        |value| bytes(value as u64),
+    );
+    let height = sheet.y + MARGIN;
+    let label = format!(
+        "{}: the first result takes {} without the image and {} with it",
+        report.build_id,
+        duration(without.first_result_s()),
+        duration(with.first_result_s())
+    );
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label=(label)
+            viewBox={ "0 0 " (n(width)) " " (n(height)) }
+            width=[alone.then(|| n(width))] height=[alone.then(|| n(height))]
+        {
+            @if alone {
+                title { (label) }
+                style { (PreEscaped(STYLE)) }
+                rect class="sheet" width=(n(width)) height=(n(height)) rx="8" {}
+            }
+            @for part in &sheet.parts { (part) }
+        }
+    }
+}
+
+/// A number of the drawing: tenths are fine enough.
+fn n(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// What is drawn from top to bottom.
+struct Sheet {
+    width: f64,
+    y: f64,
+    parts: Vec<Markup>,
+}
+
+const MARGIN: f64 = 16.0;
+/// Room for a figure beside a mark or bar.
+const FIGURE: f64 = 74.0;
+
+impl Sheet {
+    fn new(width: f64) -> Self {
+        Self {
+            width,
+            y: MARGIN,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Where rows begin: beside their names, or below them where the sheet is narrow.
+    fn left(&self) -> f64 {
+        if self.width < 600.0 { MARGIN } else { 164.0 }
+    }
+
+    fn names_above(&self) -> bool {
+        self.left() <= MARGIN
+    }
+
+    fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
+        self.parts.push(html! {
+            text x=(n(x)) y=(n(y)) class=[(!class.is_empty()).then_some(class)] text-anchor=(anchor) { (text) }
+        });
+    }
+
+    fn mark(&mut self, x: f64, y: f64, series: Series) {
+        self.parts.push(match series {
+            Series::Without => html! { circle class="mark without" cx=(n(x)) cy=(n(y)) r="7" {} },
+            Series::With => {
+                let points = [(0.0, -9.0), (9.0, 0.0), (0.0, 9.0), (-9.0, 0.0)]
+                    .map(|(dx, dy)| format!("{},{}", n(x + dx), n(y + dy)))
+                    .join(" ");
+                html! { polygon class="mark with" points=(points) {} }
+            }
+        });
+    }
+
+    fn legend(&mut self) {
+        let y = self.y + 10.0;
+        let second = MARGIN + 168.0;
+        self.mark(MARGIN + 9.0, y, Series::Without);
+        self.text(MARGIN + 24.0, y + 5.0, "", "start", Series::Without.name());
+        self.mark(second + 9.0, y, Series::With);
+        self.text(second + 24.0, y + 5.0, "", "start", Series::With.name());
+        self.y += 30.0;
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.y += 28.0;
+        self.text(MARGIN, self.y, "head", "start", text);
+        self.y += 14.0;
+    }
+
+    /// The name of a row; returns the height of the row's middle.
+    fn row(&mut self, name: &str) -> f64 {
+        if self.names_above() {
+            self.text(MARGIN, self.y + 14.0, "soft", "start", name);
+            self.y += 42.0;
+            self.y - 12.0
+        } else {
+            self.text(self.left() - 16.0, self.y + 19.0, "", "end", name);
+            self.y += 28.0;
+            self.y - 14.0
+        }
+    }
+
+    /// Two bars from zero.
+    fn bars(&mut self, heading: &str, (without, with): (f64, f64), figure: fn(f64) -> String) {
+        self.heading(heading);
+        let most = without.max(with).max(f64::MIN_POSITIVE);
+        let room = self.width - MARGIN - FIGURE - self.left();
+        for (series, value) in [(Series::Without, without), (Series::With, with)] {
+            let middle = self.row(series.name());
+            let (x, long) = (self.left(), (room * value / most).max(1.0));
+            self.parts.push(html! {
+                rect class=(series.class()) x=(n(x)) y=(n(middle - 8.0)) width=(n(long)) height="16" rx="2" {}
+            });
+            self.text(x + long + 8.0, middle + 5.0, "", "start", &figure(value));
+        }
+    }
+
+    /// Each wait as two marks on a logarithmic scale, with every sample behind them.
+    fn waits(&mut self, report: &Report, without: &Figures, with: &Figures) {
+        let waits = [
+            ("start-up", Wait::StartUp),
+            ("loading", Wait::Load),
+            ("first call", Wait::First),
+            ("second call", Wait::Second),
+        ];
+        let rows: Vec<_> = waits
+            .into_iter()
+            .filter_map(|(name, wait)| Some((name, wait, wait.of(without)?, wait.of(with)?)))
+            .collect();
+        let samples = || report.without.iter().chain(&report.with);
+        let all = rows.iter().flat_map(|(_, wait, ..)| {
+            samples().filter_map(|sample| wait.of(&Figures::median(&[*sample])))
+        });
+        let scale = Scale::over(all, self.left() + FIGURE, self.width - MARGIN - FIGURE);
+        self.heading("Each wait (logarithmic scale)");
+        let top = self.y;
+        let grid_at = self.parts.len();
+        for (name, wait, slow, fast) in rows {
+            let middle = self.row(name);
+            let (a, b) = (scale.at(slow), scale.at(fast));
+            self.parts.push(html! {
+                line class="span" x1=(n(a)) y1=(n(middle)) x2=(n(b)) y2=(n(middle)) {}
+            });
+            let groups = [
+                (Series::Without, &report.without),
+                (Series::With, &report.with),
+            ];
+            let mut ends = (a.min(b), a.max(b));
+            for (series, samples) in groups {
+                let each = samples.iter().map(|sample| Figures::median(&[*sample]));
+                for x in each.filter_map(|one| wait.of(&one)).map(|s| scale.at(s)) {
+                    ends = (ends.0.min(x), ends.1.max(x));
+                    let class = format!("{} one", series.class());
+                    self.parts
+                        .push(html! { circle class=(class) cx=(n(x)) cy=(n(middle)) r="4" {} });
+                }
+            }
+            self.mark(a, middle, Series::Without);
+            self.mark(b, middle, Series::With);
+            // Figures stand outside of all marks, so that nothing meets.
+            let (left, right) = if a < b { (slow, fast) } else { (fast, slow) };
+            self.text(ends.0 - 14.0, middle + 5.0, "", "end", &duration(left));
+            self.text(ends.1 + 14.0, middle + 5.0, "", "start", &duration(right));
+        }
+        let bottom = self.y + 4.0;
+        let ticks: Vec<_> = scale.decades().collect();
+        // Names of ticks need some 50 units each; where they stand closer, every other one is named.
+        let close = ticks.windows(2).any(|pair| pair[1].0 - pair[0].0 < 50.0);
+        for (index, (at, name)) in ticks.iter().enumerate() {
+            self.parts.insert(
+                grid_at,
+                html! { line class="grid" x1=(n(*at)) y1=(n(top)) x2=(n(*at)) y2=(n(bottom)) {} },
+            );
+            if !close || index % 2 == 0 {
+                self.text(*at, bottom + 15.0, "soft", "middle", name);
+            }
+        }
+        self.y = bottom + 20.0;
+        if let (Some(slow), Some(fast)) = (without.first_call_s, with.first_call_s) {
+            let text = format!(
+                "first call {} times as fast; with the image, first ÷ second call is {}",
+                ratio(slow / fast.max(1e-9)),
+                ratio(with.first_over_second().unwrap_or_default())
+            );
+            if !self.names_above() {
+                self.y += 16.0;
+                self.text(self.width - MARGIN, self.y, "soft", "end", &text);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Series {
+    Without,
+    With,
+}
+
+impl Series {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Without => "without the image",
+            Self::With => "with the image",
+        }
+    }
+
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Without => "without",
+            Self::With => "with",
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wait {
+    StartUp,
+    Load,
+    First,
+    Second,
+}
+
+impl Wait {
+    const fn of(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::StartUp => Some(figures.startup_s),
+            Self::Load => Some(figures.load_s),
+            Self::First => figures.first_call_s,
+            Self::Second => figures.second_call_s,
+        }
+    }
+}
+
+/// A logarithmic scale over whole decades.
+struct Scale {
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+}
+
+/// Nothing that is measured here is shorter, in seconds.
+const SHORTEST: f64 = 1e-6;
+
+impl Scale {
+    fn over(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
+        let (low, high) = values
+            .map(|value| value.max(SHORTEST).log10())
+            .fold((f64::MAX, f64::MIN), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
+        let (low, high) = if low > high { (-3.0, 0.0) } else { (low, high) };
+        let low = low.floor();
+        let high = high.ceil().max(low + 1.0);
+        Self {
+            low,
+            high,
+            from,
+            to,
+        }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        let part = (value.max(SHORTEST).log10() - self.low) / (self.high - self.low);
+        self.from + part * (self.to - self.from)
+    }
+
+    fn decades(&self) -> impl Iterator<Item = (f64, String)> {
+        let mut decades = Vec::new();
+        let mut power = self.low;
+        while power <= self.high {
+            let value = 10_f64.powf(power);
+            let name = match value {
+                v if v < 0.000_5 => format!("{:.0} µs", v * 1e6),
+                v if v < 0.5 => format!("{:.0} ms", v * 1e3),
+                v => format!("{v:.0} s"),
+            };
+            decades.push((self.at(value), name));
+            power += 1.0;
+        }
+        decades.into_iter()
+    }
+}

@@ -1,0 +1,254 @@
+//! The page: what the image is worth, how large it is and of what, what became of the statements,
+//! how long each step of the build took, and what is in it. One file that needs nothing else.
+
+mod receipt;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::chart::{self, NARROW, WIDE};
+use crate::units::{bytes, count, duration, ratio};
+use crate::{Figures, Report};
+
+/// Nothing is fetched and no script runs, even if a name in the report tried to.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The report as a self-contained page.
+#[must_use]
+pub fn html(report: &Report) -> String {
+    let style = [chart::STYLE, include_str!("page.css")].concat();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (report.build_id) " · Sysforge report" }
+                style { (PreEscaped(style)) }
+            }
+            (body(report))
+        }
+    };
+    let mut text = page.into_string();
+    text.push('\n');
+    text
+}
+
+fn body(report: &Report) -> Markup {
+    let without = Figures::median(&report.without);
+    let with = Figures::median(&report.with);
+    html! {
+        body {
+            header {
+                h1 { (report.build_id) }
+                p class="soft" { "A Julia sysimage for " (report.julia) }
+            }
+            (tiles(report, &without, &with))
+            main {
+                section {
+                    h2 { "What a user waits for" }
+                    figure {
+                        div class="wide" { (chart::chart(report, WIDE, false)) }
+                        div class="narrow" { (chart::chart(report, NARROW, false)) }
+                        figcaption {
+                            "Medians over " (count(report.with.len(), "fresh process", "fresh processes"))
+                            " each; faint dots are the single ones."
+                        }
+                    }
+                    (figures(&without, &with))
+                }
+                (sections(report))
+                @if let Some(receipt) = &report.receipt { (receipt::statements(receipt)) }
+                (residuals(report))
+                @if let Some(receipt) = &report.receipt {
+                    (receipt::timeline(receipt))
+                    (receipt::portability(receipt))
+                    (receipt::packages(receipt))
+                    (receipt::facts(receipt))
+                } @else {
+                    p class="soft" {
+                        "No receipt was found for this image, so this page cannot tell what became of its \
+                         statements, how it was built and what is in it."
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tiles(report: &Report, without: &Figures, with: &Figures) -> Markup {
+    let faster = without
+        .first_call_s
+        .zip(with.first_call_s)
+        .map(|(slow, fast)| slow / fast.max(1e-9));
+    let size: u64 = match &report.receipt {
+        Some(receipt) => receipt.image.size,
+        None => report.sections.iter().map(|(_, size)| size).sum(),
+    };
+    html! {
+        ul class="tiles" {
+            @if let Some(faster) = faster {
+                li { b { (ratio(faster)) "×" } span { "as fast a first call" } }
+            }
+            @if let Some(left) = with.first_over_second() {
+                li { b { (ratio(left)) } span { "first call ÷ second call" } }
+            }
+            li { b { (report.residuals.len()) } span { "statements left to compile" } }
+            li { b { (bytes(size)) } span { "image" } }
+            li { b { (bytes(with.peak_memory)) } span { "memory, at most" } }
+        }
+    }
+}
+
+fn figures(without: &Figures, with: &Figures) -> Markup {
+    let call = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), duration);
+    let left = |figures: &Figures| {
+        figures
+            .first_over_second()
+            .map_or_else(|| "–".to_owned(), ratio)
+    };
+    let rows = [
+        (
+            "start-up",
+            duration(without.startup_s),
+            duration(with.startup_s),
+        ),
+        (
+            "loading the packages",
+            duration(without.load_s),
+            duration(with.load_s),
+        ),
+        (
+            "first call",
+            call(without.first_call_s),
+            call(with.first_call_s),
+        ),
+        (
+            "second call",
+            call(without.second_call_s),
+            call(with.second_call_s),
+        ),
+        ("first ÷ second call", left(without), left(with)),
+        (
+            "memory after the start",
+            bytes(without.start_memory),
+            bytes(with.start_memory),
+        ),
+        (
+            "memory, at most",
+            bytes(without.peak_memory),
+            bytes(with.peak_memory),
+        ),
+    ];
+    html! {
+        details {
+            summary { "The figures" }
+            table {
+                thead { tr { th { "" } th class="number" { "without" } th class="number" { "with the image" } } }
+                tbody {
+                    @for (name, without, with) in &rows {
+                        tr { td { (name) } td class="number" { (without) } td class="number" { (with) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sections smaller than this part of the image are shown as one.
+const SMALL: f64 = 0.005;
+
+fn sections(report: &Report) -> Markup {
+    let mut large = report.sections.clone();
+    large.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let whole: u64 = large.iter().map(|(_, size)| size).sum();
+    let small = large.partition_point(|(_, size)| *size as f64 >= whole as f64 * SMALL);
+    let rest: Vec<_> = large.split_off(small);
+    if !rest.is_empty() {
+        let others = format!("{} others", rest.len());
+        large.push((others, rest.iter().map(|(_, size)| size).sum()));
+    }
+    let rows: Vec<_> = large
+        .iter()
+        .map(|(name, size)| Row {
+            name: name.clone(),
+            value: *size as f64,
+            shown: bytes(*size),
+            bad: false,
+        })
+        .collect();
+    html! {
+        @if !rows.is_empty() {
+            section {
+                h2 { "Size, by section of the file" }
+                (bars(&rows))
+            }
+        }
+    }
+}
+
+fn residuals(report: &Report) -> Markup {
+    html! {
+        section {
+            h2 { "Left to compile" }
+            @if report.residuals.is_empty() {
+                p { "Running the workloads on the image compiles nothing more." }
+            } @else {
+                p { "Running the workloads on the image still compiles "
+                    (count(report.residuals.len(), "statement", "statements")) "." }
+                (listed("Which", report.residuals.iter().map(|s| (s.as_str(), None))))
+            }
+            @if let Some(receipt) = &report.receipt { (receipt::rounds(receipt)) }
+        }
+    }
+}
+
+/// A row with a bar.
+struct Row {
+    name: String,
+    value: f64,
+    shown: String,
+    /// Whether the value would better be nothing.
+    bad: bool,
+}
+
+/// A table with bars from zero.
+fn bars(rows: &[Row]) -> Markup {
+    let most = rows.iter().map(|row| row.value).fold(0.0, f64::max);
+    html! {
+        table {
+            tbody {
+                @for row in rows {
+                    tr {
+                        td { (row.name) }
+                        td class="number" { (row.shown) }
+                        td class="bar" {
+                            @if row.value > 0.0 {
+                                i class=[row.bad.then_some("bad")] style={ "width:" (percent(row.value, most)) "%" } {}
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn percent(part: f64, whole: f64) -> String {
+    format!("{:.1}", 100.0 * part / whole.max(f64::MIN_POSITIVE))
+}
+
+/// A list that opens on request: statements, each with its reason.
+fn listed<'a>(title: &str, items: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Markup {
+    html! {
+        details {
+            summary { (title) }
+            ul {
+                @for (statement, reason) in items {
+                    li { code { (statement) } @if let Some(reason) = reason { ": " (reason) } }
+                }
+            }
+        }
+    }
+}

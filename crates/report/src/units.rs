@@ -1,0 +1,56 @@
+//! Figures for people.
+
+/// Seconds, in the unit that reads best.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.001 => format!("{:.2} ms", s * 1e3),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.2} s"),
+        s => format!("{:.1} min", s / 60.0),
+    }
+}
+
+/// Bytes in units of a thousand, as disks and downloads are counted.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A ratio: as many digits as matter.
+#[must_use]
+pub fn ratio(ratio: f64) -> String {
+    match ratio {
+        r if r < 10.0 => format!("{r:.1}"),
+        r => format!("{r:.0}"),
+    }
+}
+
+/// Something that is counted, in the singular or plural.
+#[must_use]
+pub fn count(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_its_unit() {
+        assert_eq!(duration(0.0005), "0.50 ms");
+        assert_eq!(duration(0.39), "390.0 ms");
+        assert_eq!(duration(6.5), "6.50 s");
+        assert_eq!(duration(150.0), "2.5 min");
+        assert_eq!(bytes(172_000_000), "172.0 MB");
+        assert_eq!(bytes(2_400_000_000), "2.40 GB");
+        assert_eq!(ratio(1.04), "1.0");
+        assert_eq!(ratio(361.2), "361");
+        assert_eq!(count(1, "statement", "statements"), "1 statement");
+    }
+}

@@ -1,0 +1,101 @@
+//! The chart and the page of a real receipt, as snapshots; and what must hold of any report.
+
+use sysforge_plan::Receipt;
+use sysforge_plan::receipt::Unreplayed;
+use sysforge_report::{Report, Sample, html, svg};
+
+fn sample(startup_s: f64, load_s: f64, calls_s: (f64, f64), memory: u64) -> Sample {
+    Sample {
+        startup_s,
+        load_s,
+        calls_s: Some(calls_s),
+        start_memory: memory,
+        peak_memory: memory + 90_000_000,
+    }
+}
+
+fn report() -> Report {
+    Report {
+        build_id: "insurance-julia1.5.3-x86_64-linux-gnu".to_owned(),
+        julia: "Julia 1.5.3 on x86_64-linux-gnu".to_owned(),
+        without: vec![
+            sample(0.21, 0.0315, (6.4, 0.0657), 150_000_000),
+            sample(0.22, 0.0331, (6.9, 0.0701), 151_000_000),
+            sample(0.20, 0.0302, (6.3, 0.0644), 150_500_000),
+        ],
+        with: vec![
+            sample(0.19, 0.0123, (0.0819, 0.0619), 171_000_000),
+            sample(0.18, 0.0119, (0.0905, 0.0633), 170_000_000),
+            sample(0.20, 0.0128, (0.0802, 0.0601), 172_000_000),
+        ],
+        residuals: vec!["precompile(Tuple{typeof(Base.show), Base.IOStream, Symbol})".to_owned()],
+        sections: vec![
+            (".text".to_owned(), 31_000_000),
+            (".rodata".to_owned(), 4_000_000),
+            (".data".to_owned(), 118_000_000),
+            (".eh_frame".to_owned(), 9_000_000),
+            (".dynsym".to_owned(), 312),
+            (".hash".to_owned(), 84),
+        ],
+        receipt: Some(Receipt::from_json(include_str!("receipt.json")).expect("a receipt")),
+    }
+}
+
+#[test]
+fn the_chart() {
+    insta::assert_snapshot!(svg(&report()));
+}
+
+#[test]
+fn the_page() {
+    let page = html(&report());
+    // The style sheets are files of their own.
+    let body = page.split_once("</head>").expect("a head").1;
+    insta::assert_snapshot!(body.replace("><", ">\n<"));
+}
+
+#[test]
+fn nothing_outside_is_referred_to() {
+    for text in [svg(&report()), html(&report())] {
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        for word in [
+            "http:", "https:", "src=", "url(", "@import", "<script", "<link",
+        ] {
+            assert!(!text.contains(word), "{word} in {text}");
+        }
+    }
+}
+
+#[test]
+fn names_and_statements_are_no_markup() {
+    let mut report = report();
+    report.build_id = "<script>alert(1)</script>".to_owned();
+    report.residuals = vec!["<img src=x onerror=alert(1)>".to_owned()];
+    report.sections = vec![("\"><b>".to_owned(), 1)];
+    let receipt = report.receipt.as_mut().expect("a receipt");
+    receipt.statements.failed = vec![Unreplayed {
+        statement: "precompile(Tuple{typeof(<), Int})".to_owned(),
+        reason: "</li><script>".to_owned(),
+    }];
+    for text in [svg(&report), html(&report)] {
+        for word in ["<script", "<img", "<b>\"", "typeof(<)"] {
+            assert!(!text.contains(word), "{word} in {text}");
+        }
+    }
+}
+
+#[test]
+fn little_is_enough() {
+    let report = Report {
+        without: Vec::new(),
+        with: Vec::new(),
+        residuals: Vec::new(),
+        sections: Vec::new(),
+        receipt: None,
+        ..report()
+    };
+    for text in [svg(&report), html(&report)] {
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+    assert!(html(&report).contains("No receipt was found"));
+}

@@ -1,0 +1,51 @@
+<#
+.SYNOPSIS
+Installs Sysforge from a release: fetches the archive for this machine and SHA256SUMS, compares the
+digests, and puts the program into a folder. Nothing is kept that does not match.
+.PARAMETER From
+Where the release's files lie: an https address such as
+https://github.com/OWNER/REPO/releases/download/v0.1.0, or a folder.
+.PARAMETER To
+Where the program goes.
+#>
+param(
+    [string] $From = $env:SYSFORGE_INSTALL_FROM,
+    [string] $To = (Join-Path $HOME '.local\bin')
+)
+
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+
+if (-not $From) { throw 'say where from: -From https://github.com/OWNER/REPO/releases/download/TAG' }
+if ($From -match '^http://(?!127\.0\.0\.1[:/]|localhost[:/])') { throw "$From is not encrypted; use https" }
+
+# A 64-bit program runs on ARM, too.
+$archive = 'sysforge-x86_64-pc-windows-msvc.zip'
+$scratch = Join-Path ([IO.Path]::GetTempPath()) ([IO.Path]::GetRandomFileName())
+New-Item -ItemType Directory -Path $scratch | Out-Null
+try {
+    foreach ($name in 'SHA256SUMS', $archive) {
+        $target = Join-Path $scratch $name
+        if ($From -match '^https?://') {
+            Invoke-WebRequest -UseBasicParsing -Uri "$From/$name" -OutFile $target
+        } else {
+            Copy-Item -Path (Join-Path $From $name) -Destination $target
+        }
+    }
+    $line = Get-Content (Join-Path $scratch 'SHA256SUMS') |
+        Where-Object { ($_ -split '\s+\*?', 2)[1] -eq $archive }
+    if (-not $line) { throw "SHA256SUMS does not name $archive" }
+    $wanted = ($line -split '\s+', 2)[0]
+    $found = (Get-FileHash -Algorithm SHA256 -Path (Join-Path $scratch $archive)).Hash
+    if ($found -ne $wanted) {
+        throw "$archive has the digest $found, but should have $wanted; nothing was installed"
+    }
+    Expand-Archive -Path (Join-Path $scratch $archive) -DestinationPath $scratch
+    New-Item -ItemType Directory -Force -Path $To | Out-Null
+    Move-Item -Force -Path (Join-Path $scratch 'sysforge.exe') -Destination (Join-Path $To 'sysforge.exe')
+    Write-Host "installed $(& (Join-Path $To 'sysforge.exe') --version) as $(Join-Path $To 'sysforge.exe')"
+    if (($env:PATH -split ';') -notcontains $To) { Write-Host "hint: $To is not on the search path" }
+} finally {
+    Remove-Item -Recurse -Force $scratch
+}

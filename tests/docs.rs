@@ -1,0 +1,463 @@
+//! The documentation, tried: pages whose blocks are marked `console` are typed into a shell line by
+//! line, and what comes out is compared with what the page shows; links lead somewhere.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "the support module serves other tests, too"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sysforge_testkit::github::{FakeGitHub, Options};
+
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().unwrap()
+}
+
+/// One command of a page, and what the page shows of its output.
+struct Typed {
+    command: String,
+    shown: Vec<String>,
+}
+
+/// The `console` blocks of a page, in order.
+fn typed(page: &str) -> Vec<Typed> {
+    let mut all: Vec<Typed> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if !inside {
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            let command = command.to_owned();
+            all.push(Typed {
+                command,
+                shown: Vec::new(),
+            });
+        } else if let Some(last) = all.last_mut() {
+            match last.command.strip_suffix('\\') {
+                Some(begun) if last.shown.is_empty() => {
+                    last.command = format!("{begun}\\\n{line}");
+                }
+                _ => last.shown.push(line.to_owned()),
+            }
+        }
+    }
+    all
+}
+
+/// A shell that remembers its folder between commands, in a copy of the repository's example with
+/// a home of its own.
+struct Shell {
+    home: tempfile::TempDir,
+    folder: PathBuf,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Shell {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("sysforge");
+        let example = folder.join("examples");
+        std::fs::create_dir_all(&example).unwrap();
+        let listed = Command::new("git")
+            .args(["ls-files", "examples"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        for name in String::from_utf8(listed.stdout).unwrap().lines() {
+            let to = folder.join(name);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(root().join(name), to).unwrap();
+        }
+        Self {
+            home,
+            folder,
+            variables: Vec::new(),
+        }
+    }
+
+    /// What the command prints on both outputs, and whether it succeeds.
+    fn run(&mut self, command: &str) -> (String, bool) {
+        let binary = Path::new(env!("CARGO_BIN_EXE_sysforge")).parent().unwrap();
+        let path = std::env::join_paths(
+            std::iter::once(binary.to_owned())
+                .chain(std::env::split_paths(
+                    &std::env::var_os("PATH").unwrap_or_default(),
+                ))
+                .chain([support::julia().join("bin")]),
+        );
+        let place = self.home.path().join("folder");
+        let script = format!(
+            "{{ {command}\n}} 2>&1; code=$?; pwd >'{}'; exit $code",
+            place.display()
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", path.unwrap())
+            .env("HOME", self.home.path())
+            .env("SYSFORGE_MIRROR", support::mirror())
+            .envs(self.variables.clone())
+            .output()
+            .unwrap();
+        self.folder = std::fs::read_to_string(&place).unwrap().trim_end().into();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let text = text
+            .replace(
+                &*support::store().to_string_lossy(),
+                "/home/me/.cache/sysforge",
+            )
+            .replace(&*self.home.path().to_string_lossy(), "/home/me");
+        (text, output.status.success())
+    }
+}
+
+/// Units of figures. Which one is used depends on the figure.
+const UNITS: [&str; 11] = [
+    "ms", "s", "min", "second", "seconds", "minute", "minutes", "B", "kB", "MB", "GB",
+];
+
+/// What differs from run to run and machine to machine, made alike: figures with their units,
+/// versions, digests, the width of columns.
+fn alike(line: &str) -> String {
+    let word = |word: &str| {
+        let middle = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let number = middle.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if !middle.is_empty() && (number || UNITS.contains(&middle)) {
+            return word.replace(middle, "#");
+        }
+        let is_digest = |part: &&str| {
+            let hex = part.bytes().all(|b| b.is_ascii_hexdigit());
+            part.len() >= 12 && hex && part.bytes().any(|b| b.is_ascii_digit())
+        };
+        let parts = word.split(|c: char| !c.is_ascii_alphanumeric());
+        parts
+            .filter(is_digest)
+            .fold(word.to_owned(), |word, digest| word.replace(digest, "#"))
+    };
+    line.split_whitespace()
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Compares what came with what is shown; a shown line `…` stands for any lines.
+fn matches(shown: &[String], came: &str) -> bool {
+    fn rest(shown: &[String], came: &[String]) -> bool {
+        match shown.split_first() {
+            None => came.is_empty(),
+            Some((line, more)) if line == "…" => {
+                (0..=came.len()).any(|skip| rest(more, &came[skip..]))
+            }
+            Some((line, more)) => came
+                .split_first()
+                .is_some_and(|(first, others)| first == line && rest(more, others)),
+        }
+    }
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|line| alike(line))
+        .filter(|l| !l.is_empty())
+        .collect();
+    let came: Vec<_> = came.lines().map(alike).filter(|l| !l.is_empty()).collect();
+    rest(&shown, &came)
+}
+
+/// Names of other places in `sh` blocks, and what stands in for them; the first that fits is taken,
+/// so longer ones come first. `SCRATCH` is a folder of the test's own.
+const STAND_INS: [(&str, &str); 12] = [
+    ("/shared/julia-1.12.7", "1.5"),
+    ("/shared/", "SCRATCH/shared/"),
+    ("/srv/images", "SCRATCH/srv/images"),
+    ("https://example.org/images", "SCRATCH/srv/images"),
+    ("/srv/julia", "MIRROR"),
+    ("https://mirror.example.org/julia", "MIRROR"),
+    ("OWNER/REPO", "octo/images"),
+    ("OWNER/NAME", "octo/images"),
+    ("1.12.7", "1.5.3"),
+    ("1.12", "1.5"),
+    ("$TMPDIR", "SCRATCH"),
+    ("~/", "SCRATCH/"),
+];
+
+/// Commands of `sh` blocks that are not run here, by how they begin, and why. Those of Sysforge are
+/// still parsed (`crates/cli/src/reference.rs`).
+const NOT_RUN: [(&str, &str); 13] = [
+    (
+        "ci/",
+        "each script of ci/ is run by itself, and some run this test",
+    ),
+    ("git clone", "the network"),
+    ("cargo install", "this test has the program already"),
+    ("cd ", "this test is in the folder already"),
+    ("export ", "set by this test for all commands"),
+    ("podman ", "there are no containers here"),
+    ("julia --project -e", "needs a registry of packages"),
+    ("sysforge toolchain install", "the network"),
+    (
+        "sysforge --mirror /srv/julia --require-signature",
+        "a mirror with a key of its own",
+    ),
+    ("curl ", "the network"),
+    ("sh install.sh", "tests/installer.rs"),
+    ("sudo ", "the whole machine"),
+    (
+        "sysforge link IMAGE-o.a",
+        "another platform's Julia; ci/link-lab",
+    ),
+];
+
+/// The commands of a page's `sh` blocks, with continued lines joined and without remarks.
+fn sh_lines(page: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    let mut pending = String::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if inside {
+            let code = line.split(" #").next().unwrap().trim();
+            match code.strip_suffix('\\') {
+                Some(begun) => pending.push_str(begun),
+                None if code.is_empty() || code.starts_with('#') => {}
+                None => lines.push(std::mem::take(&mut pending) + code),
+            }
+        }
+    }
+    lines
+}
+
+/// Types the `sh` blocks of all pages, each page in a copy of the example that is built already.
+fn try_the_guides(shell: &mut Shell) -> usize {
+    let built = shell.folder.join("examples/InsuranceStats");
+    let scratch = shell.home.path().join("scratch");
+    std::fs::create_dir_all(&scratch).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let github = runtime
+        .block_on(FakeGitHub::start(Options::default()))
+        .unwrap();
+    shell.variables = vec![
+        ("GITHUB_API_URL", github.api_url().to_owned()),
+        ("GITHUB_TOKEN", "writer".to_owned()),
+        ("GITHUB_REPOSITORY", "octo/images".to_owned()),
+    ];
+    let places = [
+        ("SCRATCH", scratch.to_string_lossy().into_owned()),
+        ("MIRROR", support::mirror().to_string_lossy().into_owned()),
+    ];
+    let mut pages = Vec::new();
+    markdown(&root().join("docs/src"), &mut pages);
+    pages.push(root().join("README.md"));
+    pages.sort();
+    // What the guides install from.
+    shell.folder.clone_from(&built);
+    let site = format!(
+        "sysforge publish --to dir:'{}/srv/images' --tag v1.0.0",
+        scratch.display()
+    );
+    for command in ["sysforge publish --tag v1.0.0", &site] {
+        let (came, success) = shell.run(command);
+        assert!(success, "{command}: {came}");
+    }
+    let mut tried = 0;
+    for page in pages {
+        let lines = sh_lines(&std::fs::read_to_string(&page).unwrap());
+        if lines.is_empty() {
+            continue;
+        }
+        let folder = tempfile::tempdir_in(shell.home.path()).unwrap();
+        // Sysforge changes nothing in place, so links do instead of copies.
+        let copy = Command::new("cp")
+            .arg("-al")
+            .arg(&built)
+            .arg(folder.path().join("YourPackage.jl"))
+            .status();
+        assert!(copy.unwrap().success());
+        shell.folder = folder.path().join("YourPackage.jl");
+        // The one file that guides write into.
+        std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
+        std::fs::copy(
+            built.join("Sysimage.toml"),
+            shell.folder.join("Sysimage.toml"),
+        )
+        .unwrap();
+        for line in lines {
+            if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
+                continue;
+            }
+            let mut command = line.clone();
+            for (name, stand_in) in STAND_INS {
+                command = command.replace(name, stand_in);
+            }
+            for (name, place) in &places {
+                command = command.replace(name, place);
+            }
+            let (came, success) = shell.run(&command);
+            assert!(success, "{}: `{line}`:\n{came}", page.display());
+            tried += 1;
+        }
+    }
+    tried
+}
+
+/// The pages whose `console` blocks are typed, in this order and in one shell: later ones use what
+/// earlier ones built.
+const TRIED: [&str; 1] = ["docs/src/tutorial.md"];
+
+/// Types the commands of all pages, and hands on each with what came of it.
+fn try_all(mut see: impl FnMut(&str, &Typed, &str, bool)) -> Shell {
+    let mut shell = Shell::new();
+    let start = shell.folder.clone();
+    for name in TRIED {
+        shell.folder.clone_from(&start);
+        let page = std::fs::read_to_string(root().join(name)).unwrap();
+        for typed in typed(&page) {
+            let (came, success) = shell.run(&typed.command);
+            see(name, &typed, &came, success);
+        }
+    }
+    shell.folder = start;
+    shell
+}
+
+#[test]
+fn what_the_pages_show_is_what_comes() {
+    let mut tried = 0;
+    let mut shell = try_all(|name, Typed { command, shown }, came, success| {
+        let wanted = !shown.iter().any(|line| line.starts_with("error:"));
+        assert_eq!(success, wanted, "{name}: `{command}`:\n{came}");
+        assert!(
+            matches(shown, came),
+            "{name}: `{command}` shows\n{}\nbut prints\n{came}",
+            shown.join("\n")
+        );
+        tried += 1;
+    });
+    assert!(tried > 10, "only {tried} commands were tried");
+    // The guides use what the tutorial has built.
+    let tried = try_the_guides(&mut shell);
+    assert!(tried > 15, "only {tried} commands of guides were tried");
+}
+
+#[test]
+#[ignore = "writes into the pages what comes, where it is not what they show"]
+fn write_what_comes() {
+    try_all(|name, Typed { command, shown }, came, _| {
+        if !matches(shown, came) {
+            let path = root().join(name);
+            let page = std::fs::read_to_string(&path).unwrap();
+            let old: String = shown.iter().map(|line| format!("{line}\n")).collect();
+            // Commands over several lines are shown so; the last line tells them apart.
+            let last = command.rsplit('\n').next().unwrap();
+            let new = page.replacen(&format!("{last}\n{old}"), &format!("{last}\n{came}"), 1);
+            std::fs::write(path, new).unwrap();
+        }
+    });
+}
+
+/// The links of a Markdown text, without those to other sites.
+fn links(text: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            code = !code;
+        }
+        if code {
+            continue;
+        }
+        for part in line.split("](").skip(1) {
+            links.extend(part.split(')').next().map(str::to_owned));
+        }
+        if let Some((name, target)) = line.split_once("]: ")
+            && name.starts_with('[')
+        {
+            links.push(target.trim().to_owned());
+        }
+    }
+    links.retain(|link| !link.contains("://") && !link.starts_with("mailto:"));
+    links
+}
+
+/// The name by which a heading is linked to, as mdBook and GitHub make it.
+fn anchor(heading: &str) -> String {
+    let plain = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = plain
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !["target", "fuzz", "dist"].contains(&&*name) && !name.starts_with('.')
+        {
+            markdown(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+/// Pages that other parts of the work bring: they may be missing.
+const TO_COME: [&str; 2] = ["how-to/ci.md", "reference/workflow.md"];
+
+#[test]
+fn links_lead_somewhere() {
+    let mut pages = Vec::new();
+    markdown(&root(), &mut pages);
+    let mut broken = Vec::new();
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for link in links(&text) {
+            let (file, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            if TO_COME.iter().any(|name| link.ends_with(name)) && !target.exists() {
+                continue;
+            }
+            let found = target.exists()
+                && (fragment.is_empty()
+                    || std::fs::read_to_string(&target)
+                        .unwrap()
+                        .lines()
+                        .any(|line| line.starts_with('#') && anchor(line) == fragment));
+            if !found {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let source = root().join("docs/src");
+    let summary = std::fs::read_to_string(source.join("SUMMARY.md")).unwrap();
+    let mut pages = Vec::new();
+    markdown(&source, &mut pages);
+    for page in pages {
+        let name = page
+            .strip_prefix(&source)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name}"
+        );
+    }
+}
