@@ -180,6 +180,18 @@ impl Ran {
         self
     }
 
+    /// Ends with this exit code, with data or without.
+    #[allow(
+        dead_code,
+        clippy::allow_attributes,
+        reason = "not every test that has this module needs it"
+    )]
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
     /// Fails with this exit code; returns what was said, with paths that differ from run to run
     /// replaced.
     #[track_caller]

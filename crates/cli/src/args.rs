@@ -1,6 +1,7 @@
 //! What can be typed. What is meant by it is the business of the commands.
 
 mod about;
+mod actions;
 mod release;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
 
 pub(crate) use about::{Document, ManArgs};
+pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
 pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 
 const STYLES: Styles = Styles::styled()
@@ -144,8 +146,10 @@ impl Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a Sysimage.toml that fits the project, and a GitHub workflow if wanted
+    Init(InitArgs),
     /// Show what would be built, where, and from which Julia
-    Plan(Selection),
+    Plan(PlanArgs),
     /// Build, check and pack the image: all steps for this machine's platform
     Build(BuildArgs),
     /// Record precompile statements by running the workloads (first step)
@@ -175,6 +179,10 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Install the image of a release that fits this machine
     Install(InstallArgs),
+    /// Install what a release has for this platform, and run the project's workloads on it
+    Verify(VerifyArgs),
+    /// Write the GitHub workflow that builds, verifies and publishes on every system
+    Workflow(WorkflowArgs),
     /// Print the JSON Schema of a document that Sysforge reads or writes
     Schema {
         /// Which document

@@ -100,6 +100,27 @@ pub(crate) enum CliError {
     /// There is no place for temporary files.
     #[error("could not make a temporary folder")]
     Temporary(#[source] std::io::Error),
+    /// The workflow is not what it would be.
+    #[error("{0} is not what Sysimage.toml asks for")]
+    Drifted(&'static str),
+    /// There is a workflow of somebody else's.
+    #[error("{} was not written by Sysforge", .0.display())]
+    NotOurs(std::path::PathBuf),
+    /// There is no repository for the workflow.
+    #[error("{} is in no git repository", .0.display())]
+    NoGit(std::path::PathBuf),
+    /// The file lists no checksums of Sysforge.
+    #[error("{} does not list the checksums of a Sysforge release", .0.display())]
+    NoSums(std::path::PathBuf),
+    /// A file that cannot be edited.
+    #[error("{0} cannot be edited")]
+    NotEditable(String),
+    /// There is a configuration already.
+    #[error("{} is there already", .0.display())]
+    Exists(std::path::PathBuf),
+    /// The plan cannot be read.
+    #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
+    NoPlan(std::path::PathBuf),
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -108,10 +129,7 @@ pub(crate) enum CliError {
 impl Explain for CliError {
     fn class(&self) -> Class {
         match self {
-            Self::Unreadable { source, .. } => {
-                sysforge_plan::explain::io_class(source, Class::Usage)
-            }
-            Self::Unwritable { source, .. } => {
+            Self::Unreadable { source, .. } | Self::Unwritable { source, .. } => {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
             Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
@@ -158,6 +176,19 @@ impl Explain for CliError {
             Self::NoToolCache => {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
             }
+            Self::Drifted(_) => "write it anew with `sysforge workflow`, and commit it".to_owned(),
+            Self::NotOurs(_) => {
+                "move it away, or replace it with `sysforge workflow --force`".to_owned()
+            }
+            Self::NoGit(_) => "make one with `git init` at the repository's root".to_owned(),
+            Self::NoSums(_) => {
+                "download SHA256SUMS of a release of Sysforge, and name that file".to_owned()
+            }
+            Self::NotEditable(_) => {
+                "write `[workflow.tool]` with `version` and `sums` by hand".to_owned()
+            }
+            Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
+            Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
             Self::Unwritable { source, .. } => {
                 return sysforge_plan::explain::io_hint(source)
                     .into_iter()

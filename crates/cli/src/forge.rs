@@ -122,7 +122,7 @@ impl<'a> Forge<'a> {
             .settings
             .env
             .iter()
-            .fold(session.environment.clone(), |env, (name, value)| {
+            .fold(session.child_environment(), |env, (name, value)| {
                 env.with(name, value)
             });
         let context = Context {

@@ -13,6 +13,7 @@ mod project;
 mod prompt;
 #[cfg(test)]
 mod reference;
+mod runner;
 mod session;
 mod terminal;
 
@@ -49,13 +50,16 @@ fn main() -> ExitCode {
         tokio::select! {
             result = commands::run(&cli.command, &session) => {
                 session.progress.clear();
-                match result {
+                session.terminal.end_group();
+                let code = match &result {
                     Ok(()) => 0,
                     Err(failure) => {
-                        session.terminal.failure(&failure);
+                        session.terminal.failure(failure);
                         failure.exit_code()
                     }
-                }
+                };
+                session.finish(result.as_ref().err());
+                code
             }
             signal = interrupted() => {
                 session.progress.clear();

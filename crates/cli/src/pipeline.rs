@@ -34,6 +34,15 @@ struct HeldNightly {
 }
 
 impl Planned {
+    /// A plan whose Julias all come from the catalogue.
+    pub(crate) fn without_nightlies(files: ProjectFiles, plan: Plan) -> Self {
+        Self {
+            files,
+            plan,
+            nightlies: Vec::new(),
+        }
+    }
+
     /// The parts that decide what `build` becomes.
     pub(crate) fn basis(&self, build: &Build, driving: &Driving) -> Result<Basis, Failure> {
         let mut basis = inputs::basis(&inputs::Inputs {
@@ -70,9 +79,18 @@ impl Planned {
 
 /// Reads the project and makes the plan for this machine's platform.
 pub(crate) async fn plan(session: &Session, select: &[String]) -> Result<Planned, Failure> {
+    plan_for(session, &session.global.julia, select).await
+}
+
+/// The same for these requests instead of the given ones.
+pub(crate) async fn plan_for(
+    session: &Session,
+    requests: &[String],
+    select: &[String],
+) -> Result<Planned, Failure> {
     let host = Session::host()?;
     let global = &session.global;
-    let read = |julia| project::read(global.project.as_deref(), julia, &global.julia, host);
+    let read = |julia| project::read(global.project.as_deref(), julia, requests, host);
     let mut files = read(None)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;

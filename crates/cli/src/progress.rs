@@ -40,7 +40,9 @@ struct Running {
 
 impl Progress {
     pub(crate) fn new(terminal: Terminal, verbose: bool) -> Self {
-        let interactive = std::io::stderr().is_terminal() && !terminal.quiet;
+        // A runner keeps a log, in which nothing can move.
+        let quiet = terminal.quiet || terminal.actions;
+        let interactive = std::io::stderr().is_terminal() && !quiet;
         let bars = interactive.then(MultiProgress::new);
         let tasks = BTreeMap::new();
         Self {
@@ -73,7 +75,7 @@ impl Progress {
                     "" => String::new(),
                     line => format!(": {}", shortened(line, 80)),
                 };
-                terminal.say(&format!(
+                terminal.untrusted(&format!(
                     "  {:<9} {}, {} so far{line}",
                     task.step,
                     task.subject,
@@ -155,7 +157,7 @@ impl Progress {
                     running.last_line.clone_from(&line);
                     if verbose {
                         let step = running.step;
-                        self.print(terminal, |t| t.say(&format!("  {step:<9} | {line}")));
+                        self.print(terminal, |t| t.untrusted(&format!("  {step:<9} | {line}")));
                     }
                 }
             }

@@ -11,6 +11,8 @@ use sysforge_plan::{Reporter, Triplet};
 use crate::args::Global;
 use crate::failure::{CliError, Failure};
 use crate::progress::Progress;
+use crate::project;
+use crate::runner::Runner;
 use crate::terminal::Terminal;
 
 /// The surroundings of a command.
@@ -21,23 +23,45 @@ pub(crate) struct Session {
     pub(crate) environment: Environment,
     pub(crate) children: Children,
     pub(crate) global: Global,
+    pub(crate) runner: Runner,
 }
 
 impl Session {
     pub(crate) fn new(global: &Global) -> Self {
         global.color.write_global();
+        let environment = Environment::new(std::env::vars_os());
+        let runner = Runner::new(&environment);
+        runner.mask(&environment, global.mirror.as_deref());
         let terminal = Terminal {
             quiet: global.quiet,
+            actions: runner.on,
         };
         let progress = Progress::new(terminal, global.verbose);
         Self {
             terminal,
             reporter: progress.reporter(),
             progress,
-            environment: Environment::new(std::env::vars_os()),
+            environment,
             children: Children::default(),
             global: global.clone(),
+            runner,
         }
+    }
+
+    /// What children are started with: on a runner without what lets them act for the workflow.
+    pub(crate) fn child_environment(&self) -> Environment {
+        Runner::for_children(&self.environment)
+    }
+
+    /// Tells the runner how the command ended, if there is one.
+    pub(crate) fn finish(&self, failure: Option<&Failure>) {
+        let given = self.global.project.as_deref();
+        let read = || project::read(given, None, &[], Self::host().ok()?).ok();
+        let files = failure.filter(|_| self.runner.on).and_then(|_| read());
+        let folder = files.as_ref().map(|files| files.folder.as_path());
+        let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
+        self.runner
+            .finish(failure, folder, workloads.map_or(&[], Vec::as_slice));
     }
 
     /// Keeps saying that long tasks still run, until it is dropped.

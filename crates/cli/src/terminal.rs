@@ -4,9 +4,11 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use sysforge_actions::command::{self, Level};
 use sysforge_plan::Explain;
 
 use crate::failure::Failure;
+use crate::runner::unguessable;
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -19,6 +21,8 @@ const DIM: Style = Style::new().dimmed();
 pub(crate) struct Terminal {
     /// Only errors and data.
     pub(crate) quiet: bool,
+    /// Whether a runner of GitHub Actions reads what is said.
+    pub(crate) actions: bool,
 }
 
 impl Terminal {
@@ -53,8 +57,40 @@ impl Terminal {
         self.say(&format!("{BOLD}{text}{BOLD:#}"));
     }
 
+    /// Begins a group of lines that can be folded, and says its title.
+    pub(crate) fn group(self, title: &str) {
+        match self.actions {
+            true => self.say(&command::group(title)),
+            false => self.heading(title),
+        }
+    }
+
+    /// Ends the group, if there is one.
+    pub(crate) fn end_group(self) {
+        if self.actions {
+            self.say(command::END_GROUP);
+        }
+    }
+
+    /// Says lines that hold what others wrote: the runner obeys nothing in them.
+    pub(crate) fn untrusted(self, text: &str) {
+        match self.actions {
+            true => self.say(&command::untrusted(text, &unguessable())),
+            false => self.say(text),
+        }
+    }
+
     /// Prints a warning.
     pub(crate) fn warning(self, text: &str, hint: Option<&str>) {
+        if self.actions {
+            let hint = hint
+                .map(|hint| format!("\nhint: {hint}"))
+                .unwrap_or_default();
+            let message = format!("{text}{hint}");
+            let line = command::annotation(Level::Warning, "sysforge", None, &message);
+            let _ = writeln!(anstream::stderr(), "{line}");
+            return;
+        }
         if !self.quiet {
             let mut err = anstream::stderr().lock();
             let _ = writeln!(err, "{YELLOW}warning{YELLOW:#}: {text}");
@@ -91,9 +127,14 @@ impl Terminal {
         if let Some(evidence) = error.evidence() {
             if !evidence.tail.is_empty() {
                 print(format!("  {BOLD}its last lines{BOLD:#}:"));
-                for line in &evidence.tail {
-                    print(format!("  {DIM}|{DIM:#} {line}"));
-                }
+                let lines = evidence.tail.iter();
+                let lines: Vec<_> = lines
+                    .map(|line| format!("  {DIM}|{DIM:#} {line}"))
+                    .collect();
+                print(match self.actions {
+                    true => command::untrusted(&lines.join("\n"), &unguessable()),
+                    false => lines.join("\n"),
+                });
             }
             if let Some(log) = evidence.log {
                 print(format!("  {BOLD}full log{BOLD:#}: {}", log.display()));

@@ -1,6 +1,8 @@
 //! `Sysimage.toml`: what a project wants in its image. Every key has a default; an unknown key is
 //! an error that names the nearest known one.
 
+pub mod workflow;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -10,6 +12,8 @@ use crate::archive::ArchiveFormat;
 use crate::build_id::{BuildId, is_good_name};
 use crate::platform::Triplet;
 use crate::toml_error::TomlError;
+
+pub use workflow::Workflow;
 
 /// How often an image is emitted at most, if nothing else is said. One round leaves nothing to
 /// compile for most packages; a second one cures what can be cured (docs/src/explanation/dry.md).
@@ -60,10 +64,13 @@ pub struct Config {
     /// The archive's format: `tar.gz`, `tar.zst` or `zip`. Default: `tar.gz`.
     #[schemars(with = "Option<String>")]
     pub archive: Option<ArchiveFormat>,
-    /// Platforms to build for, by Julia triplet. Default: the machine's own.
+    /// Platforms that `sysforge plan --matrix` builds for, by Julia triplet. Default: every one with
+    /// a hosted runner.
     pub platforms: BTreeMap<Triplet, PlatformConfig>,
     /// Changes for the builds that a glob over build identifiers selects; later ones win.
     pub overrides: Vec<Override>,
+    /// What the generated GitHub workflow does.
+    pub workflow: Workflow,
 }
 
 /// What an image is built on.
@@ -94,6 +101,8 @@ pub enum Stdlibs {
 pub struct PlatformConfig {
     /// The label of the CI runner that builds it.
     pub runner: Option<String>,
+    /// How long one of its builds may take there, in minutes. Default: by expected size.
+    pub timeout: Option<u32>,
 }
 
 /// One `[[overrides]]` table.
@@ -214,6 +223,19 @@ impl Config {
                     "override {} selects nothing: add `select = \"*-linux-gnu\"`",
                     index + 1
                 ),
+            );
+        }
+        if let Some((key, message)) = config.workflow.complaint() {
+            return complain(key, message);
+        }
+        if let Some((triplet, platform)) = config.platforms.iter().find(|(_, platform)| {
+            let label = platform.runner.as_deref().unwrap_or("x");
+            label.is_empty() || label.contains(|c: char| c.is_control() || c == ',')
+        }) {
+            let label = platform.runner.as_deref().unwrap_or_default();
+            return complain(
+                "runner",
+                format!("`{label}` is no label of a runner for {triplet}"),
             );
         }
         Ok(config)

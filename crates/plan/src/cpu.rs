@@ -88,7 +88,10 @@ pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
             .filter(|_| triplet.arch() == Arch::X86_64)
             .unwrap_or_else(|| other.to_owned()),
     };
-    match setting {
+    // The levels of x86-64 mean nothing elsewhere; one configuration serves every platform.
+    let fits = |word: &&String| triplet.arch() == Arch::X86_64 || !word.starts_with("x86-64");
+    let setting: Vec<String> = setting.iter().filter(fits).cloned().collect();
+    match setting.as_slice() {
         [] => vec![CpuTarget {
             tier: None,
             target: string("portable"),
@@ -128,5 +131,14 @@ mod tests {
             plain_targets("generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1)"),
             ["generic", "sandybridge,-xsaveopt", "haswell,-rdrnd"]
         );
+    }
+
+    #[test]
+    fn levels_of_x86_64_are_asked_of_nothing_else() {
+        let mac = Triplet::AARCH64_APPLE_DARWIN;
+        let targets = targets(&["x86-64-v2".into(), "x86-64-v3".into()], mac);
+        assert_eq!(targets.len(), 1);
+        assert_eq!(targets[0].tier, None);
+        assert_eq!(targets[0].target, portable(mac));
     }
 }

@@ -65,6 +65,12 @@ pub trait Explain: std::error::Error + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The file that is to blame, with line and column (from 1), where it is one that the user
+    /// wrote.
+    fn location(&self) -> Option<(String, usize, usize)> {
+        None
+    }
+
     /// What the failed child process said, where there was one.
     fn evidence(&self) -> Option<Evidence> {
         None

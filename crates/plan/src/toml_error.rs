@@ -94,6 +94,10 @@ impl Explain for TomlError {
         Class::Usage
     }
 
+    fn location(&self) -> Option<(String, usize, usize)> {
+        Some((self.file.clone(), self.line, self.column))
+    }
+
     fn hints(&self) -> Vec<String> {
         match &self.suggestion {
             Some(keys) if keys.contains('`') => vec![format!("known keys here are `{keys}`")],

@@ -123,6 +123,7 @@ async fn attempt(api: &str, dist: &Path, state: &Path, replace: bool) -> Outcome
     let policy = Policy {
         replace,
         dry_run: false,
+        draft: false,
         recheck: true,
         target: None,
         state: state.to_owned(),

@@ -163,6 +163,17 @@ pub enum PublishError {
         #[source]
         source: IndexError,
     },
+    /// There is no draft to make public.
+    #[error("there is no draft of {0}")]
+    NoDraft(String),
+    /// A draft is not whole.
+    #[error("the draft of {tag} is not complete: {what}")]
+    Incomplete {
+        /// The tag.
+        tag: String,
+        /// What is missing or wrong.
+        what: String,
+    },
     /// The address of the host is none.
     #[error("`{0}` is not an address that releases can be at")]
     Address(String),
@@ -257,6 +268,9 @@ impl Explain for PublishError {
                 }
                 SigningError::Bad { .. } => "do not use it: tell the maintainer of the release",
             },
+            Self::NoDraft(_) | Self::Incomplete { .. } => {
+                "send the images first: `sysforge publish --draft`"
+            }
             Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
             Self::Index { .. } | Self::Refused { .. } | Self::Document { .. } => {
                 return Vec::new();

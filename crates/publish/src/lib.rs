@@ -8,6 +8,7 @@
 
 pub mod archive;
 mod attestation;
+pub mod complete;
 pub mod dist;
 pub mod documents;
 pub mod error;

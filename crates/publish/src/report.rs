@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Outcome {
     /// It is public now.
     Published,
+    /// Everything is in a draft, which is not public yet.
+    Drafted,
     /// It was public already, with the same bytes.
     Unchanged,
     /// Nothing was done; this is what would be.

@@ -47,6 +47,26 @@ pub(crate) struct PublishArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) preflight: bool,
 
+    /// Leave the release a draft, for others to complete, verify and make public
+    #[arg(long)]
+    pub(crate) draft: bool,
+
+    /// Make the draft public that an earlier `--draft` left, and send nothing
+    #[arg(long, conflicts_with_all = ["draft", "preflight", "dry_run", "complete"])]
+    pub(crate) undraft: bool,
+
+    /// Keep the images that the release has and the folder lacks: they are fetched first
+    #[arg(long)]
+    pub(crate) complete: bool,
+
+    /// A file of `plan --matrix --out`: the summary tells which of its builds are missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+
+    /// Write the checksums of everything that is published into this file, for an attestation
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sums: Option<PathBuf>,
+
     /// Do not download everything again at the end; for workflows that verify in a job of their own
     #[arg(long)]
     pub(crate) no_recheck: bool,

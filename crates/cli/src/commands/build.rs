@@ -33,7 +33,9 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.selection.select).await?;
     let mut results = Vec::new();
     let dist = planned.dist(args.out.out.as_deref());
+    warn_of_runner(session);
     for build in &planned.plan.builds {
+        session.runner.working_on(build.id.as_str());
         let started = Instant::now();
         let children_before = session.children.time();
         let inputs = planned.basis(build, &args.driving)?.digest();
@@ -48,14 +50,17 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
                 known
             }
             None => {
-                session.terminal.heading(&format!("Building {}", build.id));
+                session.terminal.group(&format!("Building {}", build.id));
                 let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
                 forge.explain = args.explain;
                 let built = forge.run(&dist, args.force).await?;
+                session.terminal.end_group();
                 say_result(session, &built.0, &built.1, started.elapsed());
                 built
             }
         };
+        let (size, sha256) = (packed.size, packed.sha256);
+        session.runner.built(&receipt, size, sha256, reused);
         let wall = started.elapsed();
         let own = wall.saturating_sub(session.children.time() - children_before);
         results.push(Built {
@@ -69,6 +74,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
             own_s: own.as_secs_f64(),
         });
     }
+    outputs(session, &results);
     if session.global.json {
         session.terminal.json(&results);
     } else {
@@ -77,6 +83,36 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What later steps of a workflow may want: of several images, one a line.
+fn outputs(session: &Session, results: &[Built]) {
+    let lines = |of: fn(&Built) -> String| {
+        let all: Vec<_> = results.iter().map(of).collect();
+        all.join("\n")
+    };
+    let output = |name, value: String| session.runner.output(name, &value);
+    output("build", lines(|built| built.receipt.build_id.to_string()));
+    output("image", lines(|built| built.archive.display().to_string()));
+    output(
+        "receipt",
+        lines(|built| built.receipt_file.display().to_string()),
+    );
+    output("sha256", lines(|built| built.sha256.to_string()));
+    let hit = !results.is_empty() && results.iter().all(|built| built.reused);
+    output("cache-hit", hit.to_string());
+}
+
+/// The workflow says which runner it asked for; one that dies is worth a warning in time.
+fn warn_of_runner(session: &Session) {
+    let label = session
+        .environment
+        .get("SYSFORGE_RUNNER")
+        .and_then(|label| label.to_str());
+    let runner = label.and_then(sysforge_plan::runner::Runner::named);
+    if let Some(dying) = runner.and_then(|runner| runner.dying(crate::runner::today())) {
+        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+    }
 }
 
 fn say_result(

@@ -166,6 +166,7 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
         attestations: keeps_attestations(&github.web),
         github,
         timing: Timing::default(),
+        drafts: false,
     };
     let place = Place::open(&wish.source, &reach).await?;
     let (index, signed) = place.index(&wish.keys).await?;
@@ -244,6 +245,7 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
     };
     let reach = Reach {
         attestations: false,
+        drafts: false,
         github: access(session, "owner/name")?,
         timing: Timing::default(),
     };
@@ -311,7 +313,7 @@ async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure
     })
 }
 
-fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> Surroundings<'a> {
+pub(crate) fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> Surroundings<'a> {
     Surroundings {
         keys,
         environment: &session.environment,
@@ -406,7 +408,7 @@ fn juliaup(session: &Session) -> PathBuf {
 
 /// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
 #[cfg(target_arch = "x86_64")]
-fn cpu_level() -> Option<u8> {
+pub(crate) fn cpu_level() -> Option<u8> {
     use std::arch::is_x86_feature_detected as has;
     let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
     let three = two
@@ -428,6 +430,6 @@ fn cpu_level() -> Option<u8> {
 
 /// Other architectures have no such levels; names of CPUs decide there.
 #[cfg(not(target_arch = "x86_64"))]
-fn cpu_level() -> Option<u8> {
+pub(crate) fn cpu_level() -> Option<u8> {
     None
 }

@@ -56,7 +56,7 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
         linker: pipeline::linker(&args.driving)?,
         strip: args.driving.strip,
         exports: args.export.clone(),
-        environment: session.environment.clone(),
+        environment: session.child_environment(),
         log: work_dir.join("link.log"),
         work_dir: work_dir.clone(),
         timeout: args.driving.timeout.map(Duration::from_secs),

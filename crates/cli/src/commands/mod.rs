@@ -5,15 +5,19 @@ mod build;
 mod cache;
 mod completions;
 mod doctor;
+mod init;
 mod install;
 mod julia;
 mod link;
 mod man;
+mod matrix;
 mod plan;
 mod publish;
 mod schema;
 mod steps;
 mod toolchain;
+mod verify;
+mod workflow;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -22,7 +26,9 @@ use crate::session::Session;
 /// Does what was asked.
 pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
     match command {
-        Command::Plan(selection) => plan::run(selection, session).await,
+        Command::Init(args) => init::run(args, session).await,
+        Command::Plan(args) if args.matrix => matrix::run(args, session).await,
+        Command::Plan(args) => plan::run(args, session).await,
         Command::Build(args) => build::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,
@@ -36,6 +42,8 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Cache(command) => cache::run(command, session).await,
         Command::Publish(args) => publish::run(args, session).await,
         Command::Install(args) => install::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session).await,
+        Command::Workflow(args) => workflow::run(args, session).await,
         Command::Schema { document } => {
             schema::run(*document, session);
             Ok(())

@@ -7,13 +7,13 @@ use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia};
 
-use crate::args::Selection;
+use crate::args::PlanArgs;
 use crate::failure::Outcome;
 use crate::pipeline;
 use crate::session::Session;
 
-pub(crate) async fn run(selection: &Selection, session: &Session) -> Outcome {
-    let planned = pipeline::plan(session, &selection.select).await?;
+pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
+    let planned = pipeline::plan(session, &args.select).await?;
     if session.global.json {
         session.terminal.json(&planned.plan);
     } else {

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use sysforge_publish::host::dir;
+use sysforge_publish::documents::sums;
 use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::github::{Access, GitHub, Timing};
-use sysforge_publish::install::Source;
+use sysforge_publish::host::{dir, github as host};
+use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::{InstallError, Place, Source};
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
 use sysforge_publish::signing::Signer;
@@ -28,9 +30,12 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let to = destination(&args.to)?;
     let folder = match &args.dist {
         Some(folder) => absolute(folder),
+        // What is in the draft already is made public wherever one is.
+        None if args.undraft => PathBuf::new(),
         None => project::folder(session.global.project.as_deref())?.join("dist"),
     };
     let report = match &to {
+        To::GitHub if args.undraft => undraft(args, session).await?,
         To::GitHub => to_github(args, session, &folder).await?,
         To::Dir(root) => to_dir(args, session, &folder, root).await?,
     };
@@ -45,6 +50,7 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         };
         install::try_once(source, session).await?;
     }
+    tell_runner(args, session, &report)?;
     if session.global.json {
         session.terminal.json(&report);
     } else {
@@ -72,10 +78,19 @@ async fn to_github(
     if args.preflight {
         return Ok(steps::preflight(&host, &tag).await?);
     }
+    if args.complete {
+        complete(session, &repository, &tag, folder).await?;
+    }
     let dist = Dist::read(folder).await?;
     let (destination, origin) = (host.destination(&tag), origin(session, &repository));
     let shipment = shipment(args, session, &dist, &destination, &origin).await?;
+    if let Some(path) = &args.sums {
+        let files = shipment.assets.iter();
+        let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
+        crate::commands::workflow::write(path, &list)?;
+    }
     let policy = Policy {
+        draft: args.draft,
         replace: args.replace,
         dry_run: args.dry_run,
         recheck: !args.no_recheck,
@@ -86,6 +101,104 @@ async fn to_github(
         state: folder.join(".sysforge"),
     };
     Ok(steps::publish(&host, &shipment, &policy, &session.reporter).await?)
+}
+
+/// Makes the draft public.
+async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Failure> {
+    let repository = args
+        .repository
+        .clone()
+        .or_else(|| variable(session, "GITHUB_REPOSITORY"))
+        .ok_or(CliError::NoRepository)?;
+    let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+    let pushed = variable(session, "GITHUB_REF_NAME")
+        .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
+    let tag = args.tag.clone().or(pushed).ok_or(CliError::NoTag)?;
+    Ok(host::undraft::undraft(&host, &tag).await?)
+}
+
+/// Fetches what the release has and the folder lacks.
+async fn complete(
+    session: &Session,
+    repository: &str,
+    tag: &str,
+    folder: &std::path::Path,
+) -> Result<(), Failure> {
+    let present = match Dist::read(folder).await {
+        Ok(dist) => dist
+            .builds
+            .into_iter()
+            .map(|build| build.receipt.build_id)
+            .collect(),
+        Err(PublishError::NothingToPublish(_)) => std::collections::BTreeSet::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let reach = Reach {
+        github: access(session, repository)?,
+        timing: Timing::default(),
+        drafts: true,
+        attestations: false,
+    };
+    let source = Source::GitHub {
+        repository: repository.to_owned(),
+        tag: Some(tag.to_owned()),
+    };
+    let place = match Place::open(&source, &reach).await {
+        Ok(place) => place,
+        Err(InstallError::NoRelease(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let fetched =
+        sysforge_publish::complete::complete(&place, &present, folder, &session.reporter).await?;
+    for id in fetched {
+        session
+            .reporter
+            .note(format!("{id} is in the release already"));
+    }
+    Ok(())
+}
+
+/// Outputs and the summary, on a runner.
+fn tell_runner(args: &PublishArgs, session: &Session, report: &Published) -> Outcome {
+    let planned: Vec<String> = match &args.plan {
+        None => Vec::new(),
+        Some(path) => {
+            let text = std::fs::read(path).map_err(|source| CliError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            let plan: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+            serde_json::from_value(plan["builds"].clone())
+                .map_err(|_| CliError::NoPlan(path.clone()))?
+        }
+    };
+    let present: Vec<String> = report
+        .assets
+        .iter()
+        .filter_map(|asset| asset.name.strip_suffix(".receipt.json"))
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<String> = planned
+        .into_iter()
+        .filter(|id| !present.contains(id))
+        .collect();
+    for id in &missing {
+        let hint = "its job says why; run the failed jobs again, and the draft is completed";
+        session
+            .reporter
+            .warn(format!("the release lacks {id}"), Some(hint.to_owned()));
+    }
+    session.runner.output("tag", &report.tag);
+    session.runner.output("release", &report.place);
+    let heading = match report.outcome {
+        Result_::Published => format!("Published {}", report.tag),
+        Result_::Drafted => format!("Draft of {}", report.tag),
+        Result_::Unchanged => format!("{} is public", report.tag),
+        Result_::WouldPublish | Result_::Ready => return Ok(()),
+    };
+    let text = sysforge_actions::summary::release(&heading, &report.place, &present, &missing);
+    session.runner.summarise(&text);
+    Ok(())
 }
 
 async fn to_dir(
@@ -265,6 +378,7 @@ fn text(report: &Published) -> String {
             "published {tag} at {place} ({} files checked again)",
             report.rechecked
         ),
+        Result_::Drafted => writeln!(text, "{tag} is a draft at {place}"),
         Result_::Unchanged => writeln!(text, "{tag} is public already at {place}"),
         Result_::WouldPublish => writeln!(text, "nothing was done (--dry-run): {tag} at {place}"),
         Result_::Ready => writeln!(text, "the token may publish to {place}"),

@@ -9,6 +9,7 @@ mod api;
 mod attestations;
 mod call;
 mod drafts;
+mod dry_run;
 pub(crate) mod failure;
 mod lease;
 mod memo;
@@ -18,6 +19,7 @@ mod recheck;
 mod rights;
 mod send;
 pub mod steps;
+pub mod undraft;
 mod upload;
 
 use std::path::PathBuf;

@@ -31,6 +31,8 @@ pub struct Reach {
     /// Whether GitHub is asked for attestations. They are verified for github.com alone:
     /// Enterprise servers keep none, or have authorities of their own.
     pub attestations: bool,
+    /// Whether a release that is still a draft will do. GitHub shows drafts to those who may write.
+    pub drafts: bool,
 }
 
 /// One release that can be read.
@@ -82,7 +84,7 @@ impl Place {
                     let host = GitHub::new(access.clone(), reach.timing.clone())?;
                     witness = Some(Box::new(host));
                 }
-                github_files(access, tag.as_deref(), &reach.timing).await?
+                github_files(access, tag.as_deref(), &reach.timing, reach.drafts).await?
             }
         };
         Ok(Self {
@@ -114,7 +116,7 @@ impl Place {
     }
 
     /// Reads a file of the release into `sink`, from where that stands.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         file: &FileRecord,
         sink: &mut Sink,
@@ -272,6 +274,7 @@ async fn github_files(
     access: Access,
     tag: Option<&str>,
     timing: &Timing,
+    drafts: bool,
 ) -> Result<Files, InstallError> {
     if access.token.is_none() {
         let client = github::client(&access.extra_roots, &HeaderMap::new())?;
@@ -293,7 +296,7 @@ async fn github_files(
     let source = access.repository.clone();
     let host = GitHub::new(access, timing.clone())?;
     let numbers = host
-        .public_files(tag)
+        .release_files(tag, drafts)
         .await?
         .ok_or(InstallError::NoRelease(source))?;
     Ok(Files::Api {

@@ -155,6 +155,7 @@ fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> Reach {
             backoff: Duration::from_millis(5),
             ..Timing::default()
         },
+        drafts: false,
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use sysforge_plan::Sha256;
 
 use super::call::Request;
+use super::drafts::choose;
 use super::failure::Failure;
 use super::{GitHub, encode};
 use crate::error::PublishError;
@@ -162,6 +163,13 @@ impl GitHub {
         self.asked(&request).await
     }
 
+    /// Writes the notes of a draft.
+    pub(super) async fn describe(&self, id: u64, notes: &str) -> Result<Release, Failure> {
+        let path = self.repo(&format!("/releases/{id}"));
+        let request = Request::new(Method::PATCH, path).body(json!({"body": notes}));
+        self.asked(&request).await
+    }
+
     pub(super) async fn delete_release(&self, id: u64) -> Result<(), Failure> {
         let path = self.repo(&format!("/releases/{id}"));
         self.gone(Request::new(Method::DELETE, path))
@@ -207,20 +215,30 @@ impl GitHub {
 }
 
 impl GitHub {
-    /// The files of a public release, by name: that of `tag`, or the latest.
-    pub(crate) async fn public_files(
+    /// The newest public release.
+    pub(super) async fn latest(&self) -> Result<Option<Release>, Failure> {
+        let path = self.repo("/releases/latest");
+        found(self.asked(&Request::new(Method::GET, path)).await)
+    }
+
+    /// The files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
+    /// tag will do if nothing is public.
+    pub(crate) async fn release_files(
         &self,
         tag: Option<&str>,
+        drafts: bool,
     ) -> Result<Option<BTreeMap<String, u64>>, PublishError> {
         let what = "look for the release";
-        let release: Option<Release> = match tag {
+        let fail = |failure| self.error(what, failure);
+        let mut release: Option<Release> = match tag {
             Some(tag) => self.public_release(tag).await,
-            None => {
-                let path = self.repo("/releases/latest");
-                found(self.asked(&Request::new(Method::GET, path)).await)
-            }
+            None => self.latest().await,
         }
-        .map_err(|failure| self.error(what, failure))?;
+        .map_err(fail)?;
+        if let (None, true, Some(tag)) = (&release, drafts, tag) {
+            let drafts = self.drafts(tag).await.map_err(fail)?;
+            release = choose(drafts).map(|draft| draft.release);
+        }
         let Some(release) = release else {
             return Ok(None);
         };

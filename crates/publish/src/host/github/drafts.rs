@@ -151,7 +151,7 @@ impl GitHub {
 }
 
 /// Of several drafts the oldest that Sysforge made; else the oldest.
-fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
+pub(super) fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
     let first = drafts.iter().position(is_marked).unwrap_or(0);
     if drafts.is_empty() {
         return None;

@@ -46,6 +46,15 @@ pub(super) struct Rules {
     pub(super) replace: bool,
     /// The release is a draft, so that documents, which tell of all images, may be made anew.
     pub(super) draft: bool,
+    /// This call completes what earlier ones began, so that documents tell of more images now.
+    pub(super) renew: bool,
+}
+
+impl Rules {
+    fn may_replace(self, kind: Kind) -> bool {
+        let documents = self.draft || self.renew;
+        self.replace || (self.draft && self.renew) || (documents && kind != Kind::Archive)
+    }
 }
 
 /// What `asset` needs, given the files at the host; `None`: nothing.
@@ -65,12 +74,12 @@ pub(super) fn need(
     match named(&asset.name) {
         Some(there) if whole(there) => Ok(None),
         // Another run writes another statement about the same images; the first one stays.
-        Some(there) if asset.kind == Kind::Statement && there.is_uploaded() => Ok(None),
+        Some(there) if asset.kind == Kind::Statement && there.is_uploaded() && !rules.renew => {
+            Ok(None)
+        }
         Some(there) if !there.is_uploaded() => Ok(Some(Need::Resend(there.id))),
         Some(there) if sent.contains(&asset.name) => Ok(Some(Need::Resend(there.id))),
-        Some(there) if rules.replace || (rules.draft && asset.kind != Kind::Archive) => {
-            Ok(Some(Need::Replace(there.id)))
-        }
+        Some(there) if rules.may_replace(asset.kind) => Ok(Some(Need::Replace(there.id))),
         Some(_) => Err(PublishError::Different {
             name: asset.name.clone(),
         }),
@@ -288,6 +297,7 @@ pub(super) fn is_complete(shipment: &Shipment, kept: &[Kept]) -> Result<bool, Pu
     let rules = Rules {
         replace: false,
         draft: false,
+        renew: false,
     };
     for asset in &shipment.assets {
         match need(asset, kept, rules, &BTreeSet::new()) {
@@ -331,7 +341,11 @@ mod tests {
         need(
             &asset(kind),
             there,
-            Rules { replace, draft },
+            Rules {
+                replace,
+                draft,
+                renew: false,
+            },
             &BTreeSet::new(),
         )
         .ok()

@@ -18,9 +18,10 @@ use sysforge_plan::Reporter;
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::drafts::{Draft, is_marked};
+use super::dry_run::dry_run;
 use super::lease::NoLease;
 use super::memo::Memo;
-use super::outcome::{dry_run, missing, report};
+use super::outcome::{missing, report};
 pub use super::rights::preflight;
 use super::rights::{check_rights, repository_error, require_token};
 use super::send::{Rules, is_complete};
@@ -36,6 +37,9 @@ pub struct Policy {
     pub replace: bool,
     /// Whether nothing is to be written, here or at the host.
     pub dry_run: bool,
+    /// Whether the release stays a draft, to be completed and made public by later calls. What is
+    /// in it may be renewed: nobody has installed from it.
+    pub draft: bool,
     /// Whether everything is downloaded again at the end.
     pub recheck: bool,
     /// The commit or branch that is tagged if the tag does not exist.
@@ -137,7 +141,7 @@ async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Loo
                 let report = report(host, &release, shipment, &[], Outcome::Unchanged);
                 return Ok(Look::Done(Box::new(report)));
             }
-            Err(error) if !policy.replace => return Err(error),
+            Err(error) if !policy.replace && !policy.draft => return Err(error),
             Ok(false) | Err(_) => {}
         }
         if release.immutable == Some(true) {
@@ -204,6 +208,11 @@ async fn work(
     match under_lease(host, shipment, policy, &draft, known, reporter).await {
         Ok(Some(outcomes)) => {
             host.give_back(lease, &release.tag_name).await?;
+            if policy.draft && release.draft {
+                let draft = stay_draft(host, shipment, release).await?;
+                let report = report(host, &draft, shipment, &outcomes, Outcome::Drafted);
+                return Ok(Worked::Done(Box::new(report)));
+            }
             let public = if release.draft {
                 make_public(host, shipment, release).await?
             } else {
@@ -257,6 +266,7 @@ async fn under_lease(
     let rules = Rules {
         replace: policy.replace,
         draft: draft.release.draft,
+        renew: policy.draft,
     };
     let known = known.or_else(|| draft.made.then(Vec::new));
     let sending = std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, reporter));
@@ -302,6 +312,19 @@ async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError
     host.delete_release(release.id)
         .await
         .map_err(|failure| host.error("delete a second draft", failure))
+}
+
+/// Leaves the release a draft, with notes about all that is in it now.
+async fn stay_draft(
+    host: &GitHub,
+    shipment: &Shipment,
+    release: &Release,
+) -> Result<Release, PublishError> {
+    let before = release.body.as_deref().unwrap_or_default();
+    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    host.describe(release.id, &text)
+        .await
+        .map_err(|failure| host.error("write the notes of the draft", failure))
 }
 
 /// Step 7: the one request that makes everything public. `None`: another release of the tag is

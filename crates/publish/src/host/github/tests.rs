@@ -13,9 +13,9 @@ use crate::shipment::tests::make_build;
 use crate::shipment::{Origin, Shipment};
 
 /// A fake GitHub, a dist directory with two builds, and a place for notes.
-struct Scene {
-    github: FakeGitHub,
-    folder: tempfile::TempDir,
+pub(crate) struct Scene {
+    pub(crate) github: FakeGitHub,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Times short enough for tests, in the proportions of the real ones.
@@ -36,7 +36,7 @@ pub(crate) fn quick() -> Timing {
 }
 
 impl Scene {
-    async fn new(options: Options) -> Self {
+    pub(crate) async fn new(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let image = vec![7; 300_000];
         make_build(&folder.path().join("dist"), "x86_64-linux-gnu", &image);
@@ -47,11 +47,11 @@ impl Scene {
         }
     }
 
-    async fn plain() -> Self {
+    pub(crate) async fn plain() -> Self {
         Self::new(Options::default()).await
     }
 
-    fn host(&self, token: &str) -> GitHub {
+    pub(crate) fn host(&self, token: &str) -> GitHub {
         let url: Url = self.github.api_url().parse().unwrap();
         let access = Access {
             web: url.join("/").unwrap(),
@@ -63,17 +63,18 @@ impl Scene {
         GitHub::new(access, quick()).unwrap()
     }
 
-    fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         Policy {
             replace: false,
             dry_run: false,
+            draft: false,
             recheck: true,
             target: None,
             state: self.folder.path().join("state"),
         }
     }
 
-    async fn shipment(&self) -> Shipment {
+    pub(crate) async fn shipment(&self) -> Shipment {
         let dist = Dist::read(&self.folder.path().join("dist")).await.unwrap();
         let destination = self.host("writer").destination("v1.0.0");
         Shipment::prepare(&dist, &destination, &Origin::default())

@@ -1,0 +1,179 @@
+//! Workflow commands: the lines with which a program speaks to the runner.
+
+use std::fmt::Write as _;
+
+/// How bad an annotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something should be looked at.
+    Warning,
+    /// Something should be known.
+    Notice,
+}
+
+impl Level {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+/// A place in a file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, relative to the repository's root, with `/`.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, where it is known.
+    pub column: Option<usize>,
+}
+
+/// An annotation: a message that the run's page shows, and the diff too if it has a place.
+#[must_use]
+pub fn annotation(level: Level, title: &str, place: Option<&Location>, message: &str) -> String {
+    let mut properties = Vec::new();
+    if let Some(Location { file, line, column }) = place {
+        properties.push(format!("file={}", property(file)));
+        properties.push(format!("line={line}"));
+        properties.extend(column.map(|column| format!("col={column}")));
+    }
+    if !title.is_empty() {
+        properties.push(format!("title={}", property(title)));
+    }
+    let space = if properties.is_empty() { "" } else { " " };
+    format!(
+        "::{}{space}{}::{}",
+        level.word(),
+        properties.join(","),
+        data(message)
+    )
+}
+
+/// Begins a group of lines that can be folded.
+#[must_use]
+pub fn group(title: &str) -> String {
+    format!("::group::{}", data(title))
+}
+
+/// Ends the group.
+pub const END_GROUP: &str = "::endgroup::";
+
+/// Makes the runner hide a text wherever it occurs from now on. `None` for what is too short to
+/// be a secret: hiding it would make the log unreadable. Secrets of several lines are hidden line
+/// by line, because the runner looks at lines.
+#[must_use]
+pub fn mask(secret: &str) -> Option<String> {
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 6);
+    let commands: Vec<_> = lines
+        .map(|line| format!("::add-mask::{}", data(line)))
+        .collect();
+    (!commands.is_empty()).then(|| commands.join("\n"))
+}
+
+/// Text that others wrote, made harmless: between the two commands the runner obeys nothing.
+/// `token` must be one that the text cannot have guessed.
+#[must_use]
+pub fn untrusted(text: &str, token: &str) -> String {
+    format!(
+        "::stop-commands::{token}\n{}\n::{token}::",
+        text.trim_end_matches('\n')
+    )
+}
+
+/// One output of a step, as a line or lines of the file that `GITHUB_OUTPUT` names. `delimiter`
+/// must not occur in the value.
+#[must_use]
+pub fn output(name: &str, value: &str, delimiter: &str) -> String {
+    if value.contains(['\n', '\r']) {
+        format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
+    } else {
+        format!("{name}={value}\n")
+    }
+}
+
+/// Escapes a command's message.
+fn data(text: &str) -> String {
+    escaped(text, false)
+}
+
+/// Escapes the value of a command's property.
+fn property(text: &str) -> String {
+    escaped(text, true)
+}
+
+fn escaped(text: &str, property: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '%' | '\r' | '\n' => {
+                let _ = write!(out, "%{:02X}", u32::from(c));
+            }
+            ':' | ',' if property => {
+                let _ = write!(out, "%{:02X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_have_a_place_and_are_escaped() {
+        let place = Location {
+            file: "a,b:c.jl".to_owned(),
+            line: 3,
+            column: Some(7),
+        };
+        assert_eq!(
+            annotation(
+                Level::Error,
+                "exit code 5",
+                Some(&place),
+                "100%\nsecond, line: it"
+            ),
+            "::error file=a%2Cb%3Ac.jl,line=3,col=7,title=exit code 5::100%25%0Asecond, line: it"
+        );
+        assert_eq!(annotation(Level::Notice, "", None, "x\r"), "::notice::x%0D");
+        assert_eq!(
+            annotation(Level::Warning, "t", None, "x"),
+            "::warning title=t::x"
+        );
+    }
+
+    #[test]
+    fn secrets_are_hidden_line_by_line_unless_they_are_none() {
+        assert_eq!(
+            mask("hunter2hunter2").unwrap(),
+            "::add-mask::hunter2hunter2"
+        );
+        assert_eq!(
+            mask("first-line\n\nsecond-line\n").unwrap(),
+            "::add-mask::first-line\n::add-mask::second-line"
+        );
+        assert_eq!(mask("abc"), None);
+    }
+
+    #[test]
+    fn untrusted_text_is_between_two_tokens() {
+        assert_eq!(
+            untrusted("::error::fake\n", "t0ken"),
+            "::stop-commands::t0ken\n::error::fake\n::t0ken::"
+        );
+    }
+
+    #[test]
+    fn outputs_of_several_lines_have_a_delimiter() {
+        assert_eq!(output("a", "b", "EOF"), "a=b\n");
+        assert_eq!(output("a", "b\nc", "EOF1"), "a<<EOF1\nb\nc\nEOF1\n");
+    }
+}

@@ -1,0 +1,64 @@
+//! What this repository itself has agrees with what the crate writes.
+
+use std::path::{Path, PathBuf};
+
+use crate::{pins, workflow};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name))
+        .unwrap()
+        .replace("\r\n", "\n")
+}
+
+#[test]
+fn the_action_gets_sysforge_as_the_workflows_do() {
+    let action = read("action.yml");
+    let mut script: Vec<_> = workflow::INSTALL.lines().collect();
+    // The workflow puts it on the path of later steps; the action hands its place on.
+    assert_eq!(script.pop(), Some("echo \"$dir\" >>\"$GITHUB_PATH\""));
+    let script: String = script
+        .iter()
+        .map(|line| format!("        {line}\n"))
+        .collect();
+    assert!(
+        action.contains(&script),
+        "copy crates/actions/src/workflow/install.sh into action.yml"
+    );
+}
+
+#[test]
+fn the_pins_are_those_of_this_repositorys_own_workflows() {
+    for name in ["ci.yml", "release.yml", "sysimage.yml"] {
+        let text = read(&format!(".github/workflows/{name}"));
+        for line in text.lines().filter(|line| line.contains("uses: actions/")) {
+            let (_, uses) = line.split_once("uses: ").unwrap();
+            assert!(
+                pins::ALL.iter().any(|pin| pin.uses() == uses),
+                "{name} uses {uses}; bring crates/actions/src/pins.rs up to date"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_documented_runners_are_those_of_the_table() {
+    let text = read("docs/src/reference/workflow.md");
+    for runner in sysforge_plan::runner::TABLE {
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| {} |", runner.label)));
+        let row = row.unwrap_or_else(|| panic!("no row of {}", runner.label));
+        let size = format!("| {}, {} GB |", runner.cores, runner.memory);
+        assert!(row.contains(&size) && row.contains(runner.runtime), "{row}");
+        for part in [
+            runner.end.map(|day| day.to_string()),
+            runner.successor.map(str::to_owned),
+        ] {
+            assert!(part.is_none_or(|part| row.contains(&part)), "{row}");
+        }
+    }
+}

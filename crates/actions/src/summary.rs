@@ -1,0 +1,307 @@
+//! The job summary: what the page of a run shows of it. Written whether the job went well or not.
+
+use std::fmt::Write as _;
+
+use sysforge_plan::{Receipt, Sha256};
+
+/// The most that a step may write, in bytes (1 MiB), less some for what ends a cut text.
+const LIMIT: usize = (1 << 20) - 4096;
+
+/// The most residual statements that are listed for one image.
+const RESIDUALS: usize = 50;
+
+/// A finished image.
+#[derive(Debug, Clone)]
+pub struct Image<'a> {
+    /// Its receipt.
+    pub receipt: &'a Receipt,
+    /// The archive's size in bytes.
+    pub size: u64,
+    /// The archive's digest.
+    pub sha256: Sha256,
+    /// Whether it was there already.
+    pub reused: bool,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Default)]
+pub struct Failed {
+    /// What was being done, for instance a build identifier.
+    pub subject: String,
+    /// The error and its causes, outermost first.
+    pub causes: Vec<String>,
+    /// Where, as `file:line`, if that is known.
+    pub place: Option<String>,
+    /// The last lines of the child process that failed.
+    pub tail: Vec<String>,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+/// The summary of a job that builds.
+#[must_use]
+pub fn build(images: &[Image<'_>], failed: Option<&Failed>) -> String {
+    let mut text = String::new();
+    if let Some(failed) = failed {
+        text.push_str(&failure(failed));
+    }
+    if !images.is_empty() {
+        table(&mut text, images);
+        chart(&mut text, images);
+        timings(&mut text, images);
+        for image in images {
+            residuals(&mut text, image.receipt);
+        }
+    }
+    cut(text)
+}
+
+/// The summary of a job that failed.
+#[must_use]
+pub fn failure(failed: &Failed) -> String {
+    let mut text = format!("## Failed: {}\n\n", inline(&failed.subject));
+    for (depth, cause) in failed.causes.iter().enumerate() {
+        let word = if depth == 0 { "" } else { "cause: " };
+        let _ = writeln!(text, "{word}{}\n", inline(cause));
+    }
+    if let Some(place) = &failed.place {
+        let _ = writeln!(text, "at `{}`\n", place.replace('`', "'"));
+    }
+    if !failed.tail.is_empty() {
+        text.push_str("Its last lines:\n\n");
+        fenced(&mut text, &failed.tail);
+    }
+    for hint in &failed.hints {
+        let _ = writeln!(text, "- hint: {}", inline(hint));
+    }
+    if !failed.hints.is_empty() {
+        text.push('\n');
+    }
+    cut(text)
+}
+
+/// The summary of a job that sends images to a draft, or makes it public. `missing` are the
+/// planned builds that are not in it.
+#[must_use]
+pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
+    let place = match place.starts_with("http") {
+        true => format!("<{place}>"),
+        false => format!("`{place}`"),
+    };
+    let mut text = format!("## {}\n\n{place}\n\n", inline(heading));
+    for build in present {
+        let _ = writeln!(text, "- {}", inline(build));
+    }
+    if !missing.is_empty() {
+        text.push_str(
+            "\n**It stays a draft**, because these builds are missing; their jobs say why. Run the \
+             failed jobs again, and it is completed:\n\n",
+        );
+        for build in missing {
+            let _ = writeln!(text, "- missing: {}", inline(build));
+        }
+    }
+    text.push('\n');
+    cut(text)
+}
+
+/// The summary of a plan.
+#[must_use]
+pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[String]) -> String {
+    let mut text = match tag {
+        Some(tag) => format!("## Plan for {}\n\n", inline(tag)),
+        None => "## Plan (build and check only)\n\n".to_owned(),
+    };
+    if !matrix.legs.is_empty() {
+        text.push_str("| builds | runner | Julia | at most |\n|---|---|---|---:|\n");
+    }
+    for leg in &matrix.legs {
+        let builds: Vec<_> = leg.builds.split(' ').map(inline).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} min |",
+            builds.join("<br>"),
+            inline(&leg.runner),
+            leg.julia,
+            leg.timeout
+        );
+    }
+    for build in &matrix.existing {
+        let _ = writeln!(text, "\nalready there: {}", inline(build.as_str()));
+    }
+    for note in notes {
+        let _ = writeln!(text, "\n{}", inline(note));
+    }
+    text.push('\n');
+    cut(text)
+}
+
+fn table(text: &mut String, images: &[Image<'_>]) {
+    text.push_str(
+        "## Images\n\n| build | image | archive | SHA-256 of the archive | load | first call | \
+         second call | residuals |\n|---|---:|---:|---|---:|---:|---:|---:|\n",
+    );
+    for image in images {
+        let receipt = image.receipt;
+        let latency = receipt
+            .check
+            .latency
+            .map_or(["not measured"; 3].map(str::to_owned), |l| {
+                [l.load_s, l.first_call_s, l.second_call_s].map(seconds)
+            });
+        let reused = if image.reused { " (was there)" } else { "" };
+        let _ = writeln!(
+            text,
+            "| {}{reused} | {} | {} | `{}` | {} | {} |",
+            inline(receipt.build_id.as_str()),
+            megabytes(receipt.image.size),
+            megabytes(image.size),
+            image.sha256,
+            latency.join(" | "),
+            receipt.check.residuals.len(),
+        );
+    }
+    text.push('\n');
+}
+
+/// A chart that GitHub draws: bars for the first call, a line for the second.
+fn chart(text: &mut String, images: &[Image<'_>]) {
+    let measured = images
+        .iter()
+        .filter_map(|image| Some((image.receipt, image.receipt.check.latency?)));
+    let measured: Vec<_> = measured.collect();
+    if measured.is_empty() {
+        return;
+    }
+    let list = |of: fn(&sysforge_plan::receipt::Latency) -> f64| {
+        let values = measured
+            .iter()
+            .map(|(_, latency)| format!("{:.1}", of(latency) * 1e3));
+        values.collect::<Vec<_>>().join(", ")
+    };
+    let names: Vec<_> = measured
+        .iter()
+        .map(|(receipt, _)| {
+            let tier = receipt
+                .targets
+                .tier
+                .as_deref()
+                .map(|tier| format!(" {tier}"));
+            let name = format!(
+                "{} {}{}",
+                receipt.julia.version,
+                receipt.julia.triplet,
+                tier.unwrap_or_default()
+            );
+            format!("\"{}\"", name.replace('"', "'"))
+        })
+        .collect();
+    let _ = writeln!(
+        text,
+        "```mermaid\nxychart-beta\n    title \"First call (bars) and second call (line), in \
+         milliseconds\"\n    x-axis [{}]\n    y-axis \"ms\"\n    bar [{}]\n    line [{}]\n```\n",
+        names.join(", "),
+        list(|latency| latency.first_call_s),
+        list(|latency| latency.second_call_s),
+    );
+}
+
+fn timings(text: &mut String, images: &[Image<'_>]) {
+    text.push_str(
+        "<details><summary>How long each step took</summary>\n\n\
+         | build | step | time | most memory |\n|---|---|---:|---:|\n",
+    );
+    for image in images {
+        for timing in &image.receipt.timings {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                inline(image.receipt.build_id.as_str()),
+                timing.step,
+                seconds(timing.seconds),
+                timing.peak_memory.map(megabytes).unwrap_or_default(),
+            );
+        }
+    }
+    text.push_str("\n</details>\n\n");
+}
+
+fn residuals(text: &mut String, receipt: &Receipt) {
+    let all = &receipt.check.residuals;
+    if all.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "<details><summary>What {} still compiles ({})</summary>\n",
+        inline(receipt.build_id.as_str()),
+        all.len()
+    );
+    fenced(text, &all[..all.len().min(RESIDUALS)]);
+    if all.len() > RESIDUALS {
+        let _ = writeln!(
+            text,
+            "… and {} more: the receipt lists them\n",
+            all.len() - RESIDUALS
+        );
+    }
+    text.push_str("</details>\n\n");
+}
+
+/// Lines as they are, in a fence that none of them can close.
+fn fenced(text: &mut String, lines: &[String]) {
+    let longest = lines
+        .iter()
+        .flat_map(|line| line.split(|c| c != '`').map(str::len))
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let _ = writeln!(text, "{fence}text\n{}\n{fence}\n", lines.join("\n"));
+}
+
+/// Text that Markdown and HTML leave alone, on one line.
+fn inline(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '\n' | '\r' => out.push(' '),
+            '|' | '*' | '[' | ']' | '\\' | '#' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn megabytes(bytes: u64) -> String {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rounded to tenths of a megabyte"
+    )]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
+}
+
+fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s => format!("{s:.1} s"),
+    }
+}
+
+/// At most what GitHub takes.
+fn cut(mut text: String) -> String {
+    if text.len() > LIMIT {
+        let mut end = LIMIT;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("\n\n… cut: a step may write 1 MiB\n");
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "summary/tests.rs"]
+mod tests;

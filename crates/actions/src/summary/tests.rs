@@ -1,0 +1,163 @@
+use sysforge_plan::matrix::{Leg, Matrix};
+use sysforge_plan::receipt::{
+    CheckRecord, FileRecord, JuliaOrigin, Latency, LinkRecord, SCHEMA, StatementCounts, Targets,
+    Timing, ToolRecord,
+};
+use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Step, Triplet};
+
+use super::*;
+
+fn receipt(tier: &str, residuals: usize) -> Receipt {
+    let version = JuliaVersion::new(1, 12, 7);
+    let triplet = Triplet::X86_64_LINUX_GNU;
+    let build_id = BuildId::new("insurance", &version, triplet, Some(tier));
+    Receipt {
+        schema: SCHEMA.to_owned(),
+        name: "insurance".to_owned(),
+        project_version: None,
+        julia: JuliaBuild {
+            version,
+            commit: String::new(),
+            triplet,
+        },
+        julia_origin: JuliaOrigin::Given,
+        image: FileRecord {
+            name: format!("{build_id}.so"),
+            size: 171_000_000,
+            sha256: Sha256::new([1; 32]),
+        },
+        build_id,
+        targets: Targets {
+            tier: Some(tier.to_owned()),
+            requested: tier.to_owned(),
+            held: None,
+        },
+        packages: Vec::new(),
+        statements: StatementCounts::default(),
+        check: CheckRecord {
+            loaded: Vec::new(),
+            residuals: (0..residuals)
+                .map(|n| format!("precompile(Tuple{{f{n}}})"))
+                .collect(),
+            latency: Some(Latency {
+                load_s: 0.0123,
+                first_call_s: 0.0819,
+                second_call_s: 0.0619,
+            }),
+            ..CheckRecord::default()
+        },
+        link: LinkRecord::default(),
+        timings: vec![Timing {
+            step: Step::Emit,
+            seconds: 83.04,
+            peak_memory: Some(812_000_000),
+        }],
+        tool: ToolRecord {
+            name: "sysforge".to_owned(),
+            version: "0.1.0".to_owned(),
+            recipe: 1,
+        },
+        inputs_digest: Sha256::new([2; 32]),
+    }
+}
+
+fn image(receipt: &Receipt) -> Image<'_> {
+    Image {
+        receipt,
+        size: 41_250_000,
+        sha256: Sha256::new([3; 32]),
+        reused: false,
+    }
+}
+
+#[test]
+fn a_job_that_went_well() {
+    let (one, two) = (receipt("generic", 0), receipt("haswell", 2));
+    insta::assert_snapshot!(build(&[image(&one), image(&two)], None));
+}
+
+#[test]
+fn a_job_that_failed_says_why_and_still_shows_what_was_built() {
+    let one = receipt("generic", 0);
+    let failed = Failed {
+        subject: "insurance-julia1.12.7-x86_64-linux-gnu-haswell".to_owned(),
+        causes: vec![
+            "the workload `workload.jl` failed".to_owned(),
+            "`julia` ended with exit code 1".to_owned(),
+        ],
+        place: Some("workload.jl:3".to_owned()),
+        tail: vec![
+            "ERROR: LoadError: ```oh no```".to_owned(),
+            "::error::fake".to_owned(),
+        ],
+        hints: vec!["a workload must run by itself".to_owned()],
+    };
+    insta::assert_snapshot!(build(&[image(&one)], Some(&failed)));
+}
+
+#[test]
+fn a_draft_that_lacks_a_build_says_so() {
+    let builds = |names: &[&str]| {
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    insta::assert_snapshot!(
+        release("Draft of v1.0.0", "https://example.org/r/1", &builds(&["a-x"]), &builds(&["a-y"])),
+        @r"
+    ## Draft of v1.0.0
+
+    <https://example.org/r/1>
+
+    - a-x
+
+    **It stays a draft**, because these builds are missing; their jobs say why. Run the failed jobs again, and it is completed:
+
+    - missing: a-y
+    "
+    );
+}
+
+#[test]
+fn a_plan_is_a_table() {
+    let matrix = Matrix {
+        legs: vec![Leg {
+            name: "x-and-1-more".to_owned(),
+            runner: "ubuntu-24.04".to_owned(),
+            triplet: Triplet::X86_64_LINUX_GNU,
+            julia: "1.12.7".to_owned(),
+            builds: "x y".to_owned(),
+            timeout: 60,
+            store: String::new(),
+        }],
+        existing: vec![BuildId::new(
+            "z",
+            &JuliaVersion::new(1, 12, 7),
+            Triplet::X86_64_LINUX_GNU,
+            None,
+        )],
+        ..Matrix::default()
+    };
+    let notes = ["Julia 1.5.3 is not published for aarch64-apple-darwin".to_owned()];
+    insta::assert_snapshot!(plan(Some("v1"), &matrix, &notes), @r"
+    ## Plan for v1
+
+    | builds | runner | Julia | at most |
+    |---|---|---|---:|
+    | x<br>y | ubuntu-24.04 | 1.12.7 | 60 min |
+
+    already there: z-julia1.12.7-x86_64-linux-gnu
+
+    Julia 1.5.3 is not published for aarch64-apple-darwin
+    ");
+}
+
+#[test]
+fn the_limit_of_a_megabyte_is_kept() {
+    let mut long = receipt("generic", 0);
+    long.check.residuals = vec!["ä".repeat(100_000); 20];
+    let text = build(&[image(&long)], None);
+    assert!(text.len() <= 1 << 20, "{}", text.len());
+    assert!(text.ends_with("a step may write 1 MiB\n"));
+}

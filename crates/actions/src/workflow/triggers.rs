@@ -1,0 +1,54 @@
+//! What starts the workflow.
+
+use sysforge_plan::config::Workflow;
+
+use super::{WorkflowError, quoted};
+use crate::handmade;
+
+/// The part of the file from `on:` to what holds for every job.
+pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
+    let mut text = String::new();
+    if options.publish && !options.tags.is_empty() {
+        let tags: Vec<_> = options.tags.iter().map(|tag| quoted(tag)).collect();
+        text.push_str(&format!("  push:\n    tags: [{}]\n", tags.join(", ")));
+    }
+    if options.pull_request {
+        text.push_str("  pull_request:\n");
+    }
+    if !options.schedule.is_empty() {
+        text.push_str(&format!(
+            "  schedule: # images for new Julia releases\n    - cron: {}\n",
+            quoted(&options.schedule)
+        ));
+    }
+    if options.manual {
+        text.push_str("  workflow_dispatch:\n");
+        if options.publish {
+            text.push_str(
+                "    inputs:\n      tag:\n        description: A tag whose release is to be made or \
+                 completed\n        required: false\n        type: string\n",
+            );
+        }
+    }
+    if text.is_empty() {
+        return Err(WorkflowError::NoTrigger);
+    }
+    Ok(format!(
+        "on:\n{text}{}\n{CONSTANT}",
+        handmade::place(2, "on")
+    ))
+}
+
+/// One run per tag or branch at a time; none is cancelled, because half a release is worse than a
+/// late one.
+const CONSTANT: &str = "\
+permissions: {}
+
+concurrency:
+  group: ${{ github.workflow }}-${{ github.ref }}
+  cancel-in-progress: false
+
+defaults:
+  run:
+    shell: bash
+";

@@ -1,0 +1,82 @@
+//! What can be typed after `plan`, `workflow`, `init` and `verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    /// Build identifiers or globs, such as '*-linux-gnu' [default: all for this machine, or with
+    /// --matrix for all platforms]
+    #[arg(value_name = "BUILD_ID")]
+    pub(crate) select: Vec<String>,
+
+    /// Plan for every platform, as the matrix of a GitHub workflow
+    #[arg(long)]
+    pub(crate) matrix: bool,
+
+    /// The tag that is released: builds that its release has already are left out
+    #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG")]
+    pub(crate) tag: Option<String>,
+
+    /// Also write the matrix into this file
+    #[arg(long, value_name = "FILE", requires = "matrix")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `workflow`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkflowArgs {
+    /// Write nothing: fail with a diff if the file is not what it would be
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Print the workflow instead of writing it
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) print: bool,
+
+    /// First pin Sysforge in Sysimage.toml: the SHA256SUMS of the release that runners fetch
+    #[arg(long, value_name = "SHA256SUMS", conflicts_with = "check")]
+    pub(crate) pin: Option<PathBuf>,
+
+    /// Replace a file of that name that Sysforge did not write
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) force: bool,
+
+    /// Only tell which tag this run of the workflow releases
+    #[arg(long, conflicts_with_all = ["check", "print", "pin", "force"])]
+    pub(crate) tag: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InitArgs {
+    /// Also write the GitHub workflow
+    #[arg(long)]
+    pub(crate) workflow: bool,
+
+    /// The SHA256SUMS of the Sysforge release that the workflow's runners fetch
+    #[arg(long, value_name = "SHA256SUMS", requires = "workflow")]
+    pub(crate) pin: Option<PathBuf>,
+
+    /// Replace a Sysimage.toml that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    /// Build identifiers or globs [default: every image for this machine's platform]
+    #[arg(value_name = "BUILD_ID")]
+    pub(crate) select: Vec<String>,
+
+    /// A release that is still a draft will do (the token must be one that may write)
+    #[arg(long)]
+    pub(crate) draft: bool,
+}

@@ -1,0 +1,162 @@
+//! `sysforge init`: a `Sysimage.toml` that fits the project, from a look at it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sysforge_plan::{Triplet, config};
+
+use crate::args::{InitArgs, WorkflowArgs};
+use crate::commands::workflow;
+use crate::failure::{CliError, Outcome};
+use crate::project;
+use crate::session::Session;
+
+/// Scripts that people write for this, likeliest first.
+const WORKLOADS: [&str; 9] = [
+    "workload.jl",
+    "precompile/workload.jl",
+    "precompile/precompile.jl",
+    "precompile.jl",
+    "build/precompile.jl",
+    "deps/precompile.jl",
+    "test/precompile.jl",
+    "test/workload.jl",
+    "test/runtests.jl",
+];
+
+/// Recorded statements that may lie beside.
+const STATEMENTS: [&str; 3] = [
+    "precompile_statements.jl",
+    "precompile/precompile_statements.jl",
+    "precompile/statements.jl",
+];
+
+pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
+    let given = session.global.project.as_deref();
+    let folder = project::folder(given)?;
+    let path = folder.join(config::FILE_NAME);
+    if path.exists() && !args.force {
+        return Err(CliError::Exists(path).into());
+    }
+    let found = Found::look(&folder);
+    let text = found.text();
+    config::Config::from_toml(config::FILE_NAME, &text)?;
+    workflow::write(&path, &text)?;
+    session.terminal.data(&path.display().to_string());
+    let inputs = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
+    if inputs.manifest.is_none() && inputs.project.needs_manifest() {
+        session.terminal.warning(
+            "the project has no Manifest.toml, which says which versions go into the image",
+            Some(
+                "make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`, and commit it",
+            ),
+        );
+    }
+    if found.workloads.is_empty() {
+        session.terminal.warning(
+            "no workload was found: the image will hold the packages, but little compiled code",
+            Some(
+                "write `workload.jl`, a script that uses the package as its users do, and name it",
+            ),
+        );
+    }
+    if args.workflow {
+        let args = WorkflowArgs {
+            check: false,
+            print: false,
+            pin: args.pin.clone(),
+            force: args.force,
+            tag: false,
+        };
+        workflow::run(&args, session).await?;
+    }
+    Ok(())
+}
+
+/// What lies in the project.
+struct Found {
+    workloads: Vec<&'static str>,
+    statements: Vec<&'static str>,
+}
+
+impl Found {
+    fn look(folder: &Path) -> Self {
+        let there = |name: &&str| folder.join(name).is_file();
+        Self {
+            // One is enough: the others are usually parts of it, or older.
+            workloads: WORKLOADS.into_iter().filter(there).take(1).collect(),
+            statements: STATEMENTS.into_iter().filter(there).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text =
+            String::from("# What `sysforge build` puts into the image. Every key has a default.\n");
+        let list = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            names.join(", ")
+        };
+        if self.workloads.is_empty() {
+            text.push_str("# workloads = [\"workload.jl\"] # run and traced; what they compile is in the image\n");
+        } else {
+            let _ = writeln!(
+                text,
+                "workloads = [{}] # run and traced; what they compile is in the image",
+                list(&self.workloads)
+            );
+        }
+        if self.workloads == ["test/runtests.jl"] {
+            text.push_str(
+                "# Tests run here without the packages that only they need: if they use some, write a\n\
+                 # workload of its own.\n",
+            );
+        }
+        if !self.statements.is_empty() {
+            let _ = writeln!(text, "statements = [{}]", list(&self.statements));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn for_files(files: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        Found::look(folder.path()).text()
+    }
+
+    #[test]
+    fn the_likeliest_script_is_the_workload() {
+        let files = [
+            "test/runtests.jl",
+            "precompile/workload.jl",
+            "precompile_statements.jl",
+        ];
+        insta::assert_snapshot!(for_files(&files), @r#"
+        # What `sysforge build` puts into the image. Every key has a default.
+        workloads = ["precompile/workload.jl"] # run and traced; what they compile is in the image
+        statements = ["precompile_statements.jl"]
+        "#);
+    }
+
+    #[test]
+    fn tests_are_a_workload_if_there_is_no_other() {
+        insta::assert_snapshot!(for_files(&["test/runtests.jl"]), @r#"
+        # What `sysforge build` puts into the image. Every key has a default.
+        workloads = ["test/runtests.jl"] # run and traced; what they compile is in the image
+        # Tests run here without the packages that only they need: if they use some, write a
+        # workload of its own.
+        "#);
+        insta::assert_snapshot!(for_files(&[]), @r#"
+        # What `sysforge build` puts into the image. Every key has a default.
+        # workloads = ["workload.jl"] # run and traced; what they compile is in the image
+        "#);
+    }
+}

@@ -1,0 +1,195 @@
+//! `sysforge plan --matrix`: every build of the project on every platform, as jobs.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use sysforge_actions::summary;
+use sysforge_plan::catalogue::{Catalogue, NoJulia};
+use sysforge_plan::matrix::{Existing, Matrix, MatrixError, Part};
+use sysforge_plan::plan::{PlanError, PlannedJulia};
+use sysforge_plan::runner::Runner;
+use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
+use sysforge_publish::host::github::Timing;
+use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::{InstallError, Place, Source};
+
+use crate::args::{Driving, PlanArgs};
+use crate::commands::publish::{access, variable};
+use crate::failure::{CliError, Failure, Outcome};
+use crate::pipeline::Planned;
+use crate::project::{self, ProjectFiles};
+use crate::runner::today;
+use crate::session::Session;
+
+pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
+    let tag = args.tag.as_deref().filter(|tag| !tag.is_empty());
+    let (parts, notes) = parts(args, session).await?;
+    let config = project(session, None, session_triplet())?.inputs.config;
+    let existing = existing(tag, session).await?;
+    let matrix = Matrix::new(&parts, &config, &existing, today())?;
+    for dying in &matrix.dying {
+        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+    }
+    for note in &notes {
+        session.reporter.note(note);
+    }
+    let builds: Vec<&BuildId> = parts
+        .iter()
+        .flat_map(|part| part.plan.builds.iter().map(|build| &build.id))
+        .collect();
+    let whole = json!({ "tag": tag, "builds": builds, "matrix": matrix });
+    if let Some(path) = &args.out {
+        let text = serde_json::to_string_pretty(&whole).unwrap_or_default();
+        std::fs::write(path, text).map_err(|source| CliError::Unwritable {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let runner = &session.runner;
+    runner.output("matrix", &matrix.legs_json());
+    runner.output("verify", &matrix.verify_json());
+    runner.output("legs", &matrix.legs.len().to_string());
+    runner.output("tag", tag.unwrap_or_default());
+    let commit = variable(session, "GITHUB_SHA").unwrap_or_default();
+    let reference = tag.map_or(commit, |tag| format!("refs/tags/{tag}"));
+    runner.output("ref", &reference);
+    runner.summarise(&summary::plan(tag, &matrix, &notes));
+    session.terminal.json(&whole);
+    Ok(())
+}
+
+/// Any platform: what is read with it does not depend on it.
+fn session_triplet() -> Triplet {
+    Triplet::X86_64_LINUX_GNU
+}
+
+fn project(
+    session: &Session,
+    julia: Option<&JuliaVersion>,
+    triplet: Triplet,
+) -> Result<ProjectFiles, Failure> {
+    let global = &session.global;
+    project::read(global.project.as_deref(), julia, &global.julia, triplet)
+}
+
+/// The plans for each platform and Julia, and what there is to say about those left out.
+async fn parts(args: &PlanArgs, session: &Session) -> Result<(Vec<Part>, Vec<String>), Failure> {
+    let files = project(session, None, session_triplet())?;
+    let chosen: Vec<Triplet> = files.inputs.config.platforms.keys().copied().collect();
+    let platforms = match chosen.is_empty() {
+        true => Runner::platforms(),
+        false => chosen,
+    };
+    let requests = files.inputs.requests()?;
+    if let Some(local) = requests.iter().find(|request| !request.needs_catalogue()) {
+        return Err(MatrixError::LocalJulia(local.to_string()).into());
+    }
+    let catalogue = session.acquirer()?.catalogue().await?;
+    let (mut parts, mut notes) = (Vec::new(), Vec::new());
+    let mut refused = None;
+    let mut seen = BTreeSet::new();
+    for triplet in platforms {
+        for request in &requests {
+            let julia = match answer(&catalogue, request, triplet) {
+                Ok(julia) => julia,
+                // A platform that Julia left out is skipped; that none has it is an error.
+                Err(error) => {
+                    notes.push(format!("left out: {error}"));
+                    refused = Some(error);
+                    continue;
+                }
+            };
+            if seen.insert((triplet, julia.version().clone())) {
+                parts.push(part(session, julia, triplet)?);
+            }
+        }
+    }
+    if let (true, Some(error)) = (parts.is_empty(), refused) {
+        return Err(PlanError::NoJulia(error).into());
+    }
+    select(&mut parts, &args.select)?;
+    Ok((parts, notes))
+}
+
+fn answer(
+    catalogue: &Catalogue,
+    request: &Request,
+    triplet: Triplet,
+) -> Result<PlannedJulia, NoJulia> {
+    Ok(PlannedJulia::Catalogue {
+        request: request.to_string(),
+        choice: catalogue.choose(request, triplet)?,
+    })
+}
+
+fn part(session: &Session, julia: PlannedJulia, triplet: Triplet) -> Result<Part, Failure> {
+    let files = project(session, Some(julia.version()), triplet)?;
+    let plan = files.inputs.plan(vec![julia])?;
+    let planned = Planned::without_nightlies(files, plan);
+    let builds = planned.plan.builds.iter();
+    let digests = builds
+        .map(|build| Ok(planned.basis(build, &Driving::default())?.digest()))
+        .collect::<Result<_, Failure>>()?;
+    Ok(Part {
+        plan: planned.plan,
+        digests,
+    })
+}
+
+/// Keeps what the globs select, over all platforms.
+fn select(parts: &mut Vec<Part>, patterns: &[String]) -> Result<(), PlanError> {
+    let known: Vec<BuildId> = parts
+        .iter()
+        .flat_map(|part| part.plan.builds.iter().map(|build| build.id.clone()))
+        .collect();
+    for pattern in patterns {
+        if !known.iter().any(|id| id.matches(pattern)) {
+            return Err(PlanError::NothingSelected {
+                pattern: pattern.clone(),
+                known: known.iter().map(ToString::to_string).collect(),
+            });
+        }
+    }
+    if !patterns.is_empty() {
+        for part in parts.iter_mut() {
+            let builds = std::mem::take(&mut part.plan.builds);
+            let digests = std::mem::take(&mut part.digests);
+            let kept = builds.into_iter().zip(digests);
+            let kept = kept.filter(|(build, _)| patterns.iter().any(|p| build.id.matches(p)));
+            (part.plan.builds, part.digests) = kept.unzip();
+        }
+        parts.retain(|part| !part.plan.builds.is_empty());
+    }
+    Ok(())
+}
+
+/// What the release of `tag` has already, public or still a draft.
+async fn existing(tag: Option<&str>, session: &Session) -> Result<Existing, Failure> {
+    let repository = variable(session, "GITHUB_REPOSITORY");
+    let (Some(tag), Some(repository)) = (tag, repository) else {
+        return Ok(Existing::new());
+    };
+    let reach = Reach {
+        github: access(session, &repository)?,
+        timing: Timing::default(),
+        drafts: true,
+        attestations: false,
+    };
+    let source = Source::GitHub {
+        repository,
+        tag: Some(tag.to_owned()),
+    };
+    let index = match Place::open(&source, &reach).await {
+        Ok(place) => place.index(&[]).await,
+        Err(error) => Err(error),
+    };
+    match index {
+        Ok((index, _)) => Ok(index
+            .images
+            .into_iter()
+            .map(|image| (image.receipt.build_id, image.receipt.inputs_digest))
+            .collect()),
+        Err(InstallError::NoRelease(_)) => Ok(Existing::new()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! `sysforge verify`: what a release offers this machine is installed as a user would, into a place
+//! that knows nothing yet, and the project's workloads run on it.
+
+use sysforge_plan::Request;
+use sysforge_plan::release::choose::{Machine, Misfit, misfit};
+use sysforge_plan::release::cpu::Cpu;
+use sysforge_publish::host::github::Timing;
+use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::source::is_site;
+use sysforge_publish::install::{self, Images, InstallError, Place, Source};
+
+use crate::args::{Driving, VerifyArgs};
+use crate::commands::install::{cpu_level, surroundings};
+use crate::commands::publish::access;
+use crate::failure::{CliError, Outcome};
+use crate::pipeline::{self, Forge};
+use crate::session::Session;
+
+pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let source = Source::parse(&args.source, is_site)?;
+    let reach = Reach {
+        github: access(session, "owner/name")?,
+        timing: Timing::default(),
+        drafts: args.draft,
+        // They are made when the release is published.
+        attestations: false,
+    };
+    let place = Place::open(&source, &reach).await?;
+    let (index, _) = place.index(&[]).await?;
+    let triplet = Session::host()?;
+    let acquirer = session.acquirer()?;
+    let catalogue = acquirer.catalogue().await?;
+    let scratch = tempfile::tempdir().map_err(|source| CliError::Unwritable {
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let images = Images::open(scratch.path().to_owned());
+    let mut verified = Vec::new();
+    for image in &index.images {
+        let id = image.build_id();
+        let wanted = args.select.is_empty() || args.select.iter().any(|glob| id.matches(glob));
+        if image.receipt.julia.triplet != triplet || !wanted {
+            continue;
+        }
+        session.runner.working_on(id.as_str());
+        session.terminal.group(&format!("Verifying {id}"));
+        let version = &image.receipt.julia.version;
+        let choice = catalogue.choose(&Request::Exact(version.clone()), triplet)?;
+        let julia = acquirer.julia(&choice).await?;
+        let facts = pipeline::ask(session, &julia.executable).await?;
+        let machine = Machine {
+            triplet,
+            cpu: Cpu {
+                name: Some(facts.cpu_name.clone()),
+                level: cpu_level(),
+            },
+            julia: Some(facts.build()),
+            name: None,
+        };
+        if let Some(Misfit::Cpu(need)) = misfit(image, &machine) {
+            let text = format!("{id} was not run here: it needs {need}");
+            session.reporter.warn(text, None);
+            continue;
+        }
+        let surroundings = surroundings(session, &[]);
+        let installed =
+            install::install(&place, &index, image, &facts, &images, &surroundings).await?;
+        let requests = [version.to_string()];
+        let planned = pipeline::plan_for(session, &requests, &[]).await?;
+        match planned.plan.builds.iter().find(|build| build.id == *id) {
+            Some(build) => {
+                let mut forge = Forge::open(session, &planned, build, &Driving::default()).await?;
+                let record = forge.check(&installed.image).await?;
+                session.terminal.say(&format!(
+                    "  {id} holds {}, {} residual statements",
+                    record.loaded.join(", "),
+                    record.residuals.len()
+                ));
+            }
+            // An image of an earlier configuration that the release still has.
+            None => session
+                .reporter
+                .note(format!("{id} loads; the project no longer plans it")),
+        }
+        images.remove(&installed)?;
+        session.terminal.end_group();
+        verified.push(id.to_string());
+    }
+    if verified.is_empty() {
+        let machine = Machine {
+            triplet,
+            cpu: Cpu::default(),
+            julia: None,
+            name: None,
+        };
+        // Nothing fits, and the error of `install` says why of each image.
+        let found = install::choose_image(&index, &machine).map(|(image, _)| image.build_id());
+        return Err(match found {
+            Ok(id) => InstallError::NoRelease(format!("{source} ({id} could not be run here)")),
+            Err(error) => error,
+        }
+        .into());
+    }
+    let heading = format!("Verified on {triplet}");
+    let place = source.to_string();
+    session
+        .runner
+        .summarise(&sysforge_actions::summary::release(
+            &heading,
+            &place,
+            &verified,
+            &[],
+        ));
+    if session.global.json {
+        session.terminal.json(&verified);
+    } else {
+        session.terminal.data(&verified.join("\n"));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! `sysforge workflow`: the GitHub workflow, written from `Sysimage.toml`, kept up to date, and
+//! told what it releases.
+
+use std::path::{Path, PathBuf};
+
+use sha2::Digest;
+use sysforge_actions::event::{Releases, Run};
+use sysforge_actions::{diff, handmade, workflow};
+use sysforge_plan::{Sha256, Triplet, config};
+use sysforge_publish::host::github::{GitHub, Timing, undraft};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::args::WorkflowArgs;
+use crate::commands::publish::{access, variable};
+use crate::failure::{CliError, Failure, Outcome};
+use crate::project;
+use crate::session::Session;
+
+pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
+    if args.tag {
+        return tell_tag(session).await;
+    }
+    let folder = project::folder(session.global.project.as_deref())?;
+    if let Some(sums) = &args.pin {
+        pin(&folder.join(config::FILE_NAME), sums)?;
+    }
+    let given = session.global.project.as_deref();
+    let config = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?
+        .inputs
+        .config;
+    let root = root(&folder)?;
+    let below = folder.strip_prefix(&root).unwrap_or(Path::new(""));
+    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+    let fresh = workflow::generate(&workflow::Inputs {
+        options: &config.workflow,
+        project: &parts.join("/"),
+        version: env!("CARGO_PKG_VERSION"),
+    })?;
+    let path = root.join(workflow::PATH);
+    let old = match std::fs::read_to_string(&path) {
+        Ok(old) => Some(old.replace("\r\n", "\n")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(CliError::Unreadable { path, source }.into()),
+    };
+    let text = match &old {
+        Some(old) if workflow::is_ours(old) => handmade::carry(old, &fresh)?,
+        _ => fresh,
+    };
+    if args.print {
+        session.terminal.data(&text);
+        return Ok(());
+    }
+    if args.check {
+        let have = old.unwrap_or_default();
+        if let Some(diff) = diff::unified(workflow::PATH, &have, &text) {
+            session.terminal.data(&diff);
+            return Err(CliError::Drifted(workflow::PATH).into());
+        }
+        session
+            .terminal
+            .say(&format!("{} is up to date", workflow::PATH));
+        return Ok(());
+    }
+    if old.as_deref().is_some_and(|old| !workflow::is_ours(old)) && !args.force {
+        return Err(CliError::NotOurs(path).into());
+    }
+    if old.as_deref() != Some(text.as_str()) {
+        write(&path, &text)?;
+    }
+    session.terminal.data(&path.display().to_string());
+    Ok(())
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let fail = |source| CliError::Unwritable {
+        path: path.to_owned(),
+        source,
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let partial = path.with_extension("sysforge-partial");
+    std::fs::write(&partial, text).map_err(fail)?;
+    std::fs::rename(&partial, path).map_err(fail)
+}
+
+/// The repository's root: where git keeps its folder, or a file that names it.
+fn root(folder: &Path) -> Result<PathBuf, CliError> {
+    folder
+        .ancestors()
+        .find(|above| above.join(".git").exists())
+        .map(Path::to_owned)
+        .ok_or_else(|| CliError::NoGit(folder.to_owned()))
+}
+
+/// Writes which Sysforge the runners fetch into `Sysimage.toml`, whose other lines stay.
+pub(crate) fn pin(path: &Path, sums: &Path) -> Result<(), Failure> {
+    let list = std::fs::read_to_string(sums).map_err(|source| CliError::Unreadable {
+        path: sums.to_owned(),
+        source,
+    })?;
+    if !list.lines().any(|line| line.contains("  sysforge-")) {
+        return Err(CliError::NoSums(sums.to_owned()).into());
+    }
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(CliError::Unreadable { path, source }.into());
+        }
+    };
+    let digest = Sha256::new(sha2::Sha256::digest(list.as_bytes()).into());
+    let name = path.display().to_string();
+    // What is no TOML is told with the place, as everywhere.
+    config::Config::from_toml(&name, &text)?;
+    let mut document: DocumentMut = text.parse().map_err(|_| CliError::NotEditable(name))?;
+    // A table that is made only to hold another one needs no line of its own.
+    let mut outer = Table::new();
+    outer.set_implicit(true);
+    let workflow = document.entry("workflow").or_insert(Item::Table(outer));
+    let tool = workflow["tool"].or_insert(Item::Table(Table::new()));
+    tool["version"] = value(env!("CARGO_PKG_VERSION"));
+    tool["sums"] = value(digest.to_string());
+    write(path, &document.to_string())?;
+    Ok(())
+}
+
+/// Which tag this run of the workflow releases: an output for the steps that follow.
+async fn tell_tag(session: &Session) -> Outcome {
+    let read = |name| variable(session, name).unwrap_or_default();
+    let run = Run {
+        event: read("GITHUB_EVENT_NAME"),
+        ref_type: read("GITHUB_REF_TYPE"),
+        ref_name: read("GITHUB_REF_NAME"),
+        typed: read("SYSFORGE_TAG"),
+    };
+    let tag = match run.releases() {
+        Releases::Nothing => String::new(),
+        Releases::Tag(tag) => tag,
+        Releases::Newest => {
+            let repository =
+                variable(session, "GITHUB_REPOSITORY").ok_or(CliError::NoRepository)?;
+            let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+            undraft::newest(&host).await?.unwrap_or_default()
+        }
+    };
+    session.runner.output("tag", &tag);
+    match tag.as_str() {
+        "" => session
+            .terminal
+            .say("this run builds and checks, and releases nothing"),
+        tag => session.terminal.data(tag),
+    }
+    Ok(())
+}

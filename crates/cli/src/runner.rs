@@ -1,0 +1,245 @@
+//! The runner of GitHub Actions, where this process runs on one: the files in which it takes
+//! outputs and summaries, and what belongs into them. Elsewhere everything here does nothing.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sysforge_actions::command::{self, Location};
+use sysforge_actions::summary::{self, Failed, Image};
+use sysforge_actions::trace;
+use sysforge_build::Environment;
+use sysforge_plan::runner::Day;
+use sysforge_plan::{Explain, Receipt, Sha256};
+
+use crate::failure::Failure;
+use crate::session::absolute;
+
+/// What of the environment lets a process act in the name of the workflow, or change what later
+/// steps see. Workloads get none of it.
+const POWERS: [&str; 10] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+];
+
+/// The runner, or the lack of one.
+#[derive(Debug, Default)]
+pub(crate) struct Runner {
+    /// Whether this is one.
+    pub(crate) on: bool,
+    output: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    workspace: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    subject: String,
+    images: Vec<(Receipt, u64, Sha256, bool)>,
+}
+
+impl Runner {
+    /// Reads where the runner wants things.
+    pub(crate) fn new(environment: &Environment) -> Self {
+        let variable = |name| environment.get(name).filter(|value| !value.is_empty());
+        let path = |name| variable(name).map(PathBuf::from);
+        if variable("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+            return Self::default();
+        }
+        Self {
+            on: true,
+            output: path("GITHUB_OUTPUT"),
+            summary: path("GITHUB_STEP_SUMMARY"),
+            workspace: path("GITHUB_WORKSPACE"),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Has everything hidden that must not be read: tokens, and the password in an address.
+    pub(crate) fn mask(&self, environment: &Environment, mirror: Option<&str>) {
+        if !self.on {
+            return;
+        }
+        let tokens = ["GITHUB_TOKEN", "GH_TOKEN"]
+            .iter()
+            .filter_map(|name| Some(environment.get(name)?.to_str()?.to_owned()));
+        let password = mirror
+            .and_then(|mirror| mirror.parse::<url::Url>().ok())
+            .and_then(|address| address.password().map(str::to_owned));
+        for secret in tokens.chain(password) {
+            if let Some(command) = command::mask(&secret) {
+                let _ = writeln!(std::io::stderr(), "{command}");
+            }
+        }
+    }
+
+    /// The environment for children: without what lets them act for the workflow.
+    pub(crate) fn for_children(environment: &Environment) -> Environment {
+        POWERS
+            .iter()
+            .fold(environment.clone(), |environment, name| {
+                environment.without(name)
+            })
+    }
+
+    /// Gives later steps a value.
+    pub(crate) fn output(&self, name: &str, value: &str) {
+        if let Some(file) = &self.output {
+            append(file, &command::output(name, value, &unguessable()));
+        }
+    }
+
+    /// Adds to the job's summary.
+    pub(crate) fn summarise(&self, text: &str) {
+        if let Some(file) = &self.summary {
+            append(file, text);
+        }
+    }
+
+    /// Notes what is being worked on, for the summary of a failure.
+    pub(crate) fn working_on(&self, subject: &str) {
+        subject.clone_into(&mut self.lock().subject);
+    }
+
+    /// Notes a finished image for the summary.
+    pub(crate) fn built(&self, receipt: &Receipt, size: u64, sha256: Sha256, reused: bool) {
+        if self.on {
+            let image = (receipt.clone(), size, sha256, reused);
+            self.lock().images.push(image);
+        }
+    }
+
+    /// Ends the run: writes the summary of what was built and of what went wrong, and points at
+    /// the place of the error. To be called once.
+    pub(crate) fn finish(
+        &self,
+        failure: Option<&Failure>,
+        project: Option<&Path>,
+        workloads: &[String],
+    ) {
+        if !self.on {
+            return;
+        }
+        let state = self.lock();
+        let images: Vec<Image<'_>> = state
+            .images
+            .iter()
+            .map(|(receipt, size, sha256, reused)| Image {
+                receipt,
+                size: *size,
+                sha256: *sha256,
+                reused: *reused,
+            })
+            .collect();
+        let failed = failure.map(|failure| {
+            let error = failure.0.as_ref();
+            let place = self.place(error, project, workloads);
+            let title = format!("sysforge, exit code {}", failure.exit_code());
+            let causes = causes(error);
+            let mut message = causes.join("\ncause: ");
+            for hint in error.hints() {
+                message.push_str("\nhint: ");
+                message.push_str(&hint);
+            }
+            let annotation =
+                command::annotation(command::Level::Error, &title, place.as_ref(), &message);
+            let _ = writeln!(std::io::stderr(), "{annotation}");
+            Failed {
+                subject: match state.subject.as_str() {
+                    "" => "sysforge".to_owned(),
+                    subject => subject.to_owned(),
+                },
+                causes,
+                place: place.map(|place| format!("{}:{}", place.file, place.line)),
+                tail: error.evidence().unwrap_or_default().tail,
+                hints: error.hints(),
+            }
+        });
+        if failed.is_some() || !images.is_empty() {
+            self.summarise(&summary::build(&images, failed.as_ref()));
+        }
+    }
+
+    /// Where the error is: in a file that could not be read, or in a workload that failed.
+    fn place(
+        &self,
+        error: &dyn Explain,
+        project: Option<&Path>,
+        workloads: &[String],
+    ) -> Option<Location> {
+        let found = match error.location() {
+            Some((file, line, column)) => (absolute(Path::new(&file)), line, Some(column)),
+            None => {
+                let said = error.evidence()?.tail;
+                let place = trace::locate(&said, workloads)?;
+                (project?.join(&place.file), place.line, place.column)
+            }
+        };
+        let (file, line, column) = found;
+        let root = self.workspace.as_deref().unwrap_or(Path::new(""));
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let below = real(&file)
+            .strip_prefix(real(root))
+            .map_or_else(|_| file.clone(), Path::to_owned);
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        Some(Location {
+            file: parts.join("/"),
+            line,
+            column,
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The error and its causes, without repetitions.
+fn causes(error: &dyn Explain) -> Vec<String> {
+    let mut all = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if all.last() != Some(&text) {
+            all.push(text);
+        }
+        source = cause.source();
+    }
+    all
+}
+
+/// A summary or output that cannot be written is no reason to fail a build.
+fn append(file: &Path, text: &str) {
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file);
+    if let Ok(mut file) = opened {
+        let _ = file.write_all(text.as_bytes());
+    }
+}
+
+/// A word that nobody who writes output can know.
+pub(crate) fn unguessable() -> String {
+    // The standard library keys these hashers with the system's randomness.
+    let number = || RandomState::new().build_hasher().finish();
+    format!("sysforge-{:016x}{:016x}", number(), number())
+}
+
+/// Today, in UTC.
+pub(crate) fn today() -> Day {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let small = |number: i8| u8::try_from(number).unwrap_or(1);
+    Day::new(now.year(), small(now.month()), small(now.day()))
+}

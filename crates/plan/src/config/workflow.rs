@@ -1,0 +1,184 @@
+//! `[workflow]` in `Sysimage.toml`: what the generated GitHub workflow does. Everything has a
+//! default; nothing of it decides what an image becomes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256;
+
+/// The `[workflow]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Workflow {
+    /// Tags that make a release, as GitHub's globs. An empty list: none do. Default: `["v*"]`.
+    pub tags: Vec<String>,
+    /// Whether pull requests are built and checked (and nothing of them published).
+    pub pull_request: bool,
+    /// When to look for new Julia releases, in cron's five fields (UTC): images for them are added
+    /// to the newest release. Empty: never. Default: Mondays, 4:23.
+    pub schedule: String,
+    /// Whether the workflow can be started by hand, for a tag that exists.
+    pub manual: bool,
+    /// Whether images are published. `false`: build and check only.
+    pub publish: bool,
+    /// Whether each system installs from the draft and runs the workload before it becomes public.
+    pub verify: bool,
+    /// Whether provenance is attested (public repositories, or GitHub Enterprise Cloud).
+    pub attest: bool,
+    /// Whether fetched Julias and toolchains are cached between runs that make no release.
+    pub cache: bool,
+    /// The environment in which a release becomes public; its protection rules apply. Empty: none.
+    pub environment: String,
+    /// How long the runners' results are kept, in days (1 to 90).
+    pub retention_days: u8,
+    /// Where the runners get Sysforge from.
+    pub tool: Tool,
+}
+
+impl Default for Workflow {
+    fn default() -> Self {
+        Self {
+            tags: vec!["v*".to_owned()],
+            pull_request: true,
+            schedule: "23 4 * * 1".to_owned(),
+            manual: true,
+            publish: true,
+            verify: true,
+            attest: true,
+            cache: true,
+            environment: "release".to_owned(),
+            retention_days: 7,
+            tool: Tool::default(),
+        }
+    }
+}
+
+/// The `[workflow.tool]` table: which Sysforge the runners use, by version and checksum.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Tool {
+    /// The version. Default: that of the Sysforge which writes the workflow.
+    pub version: Option<String>,
+    /// SHA-256 of the release's `SHA256SUMS`, which has the checksum of every binary.
+    /// `sysforge workflow --pin` writes it.
+    #[schemars(with = "Option<String>")]
+    pub sums: Option<Sha256>,
+    /// The address that holds the release's files. Default: Sysforge's own releases.
+    pub from: Option<String>,
+    /// Instead of all these: the folder of Sysforge's source in the repository, to be compiled on
+    /// each runner.
+    pub source: Option<String>,
+}
+
+impl Workflow {
+    /// What is wrong with a value, and the key it belongs to.
+    #[must_use]
+    pub fn complaint(&self) -> Option<(&'static str, String)> {
+        let control = |text: &str| text.chars().any(char::is_control);
+        // What git takes in no name of a tag (git-check-ref-format), but for GitHub's globs.
+        let never = |c: char| c.is_control() || " ~^:\\".contains(c);
+        if let Some(tag) = self
+            .tags
+            .iter()
+            .find(|tag| tag.is_empty() || tag.contains(never))
+        {
+            return Some((
+                "tags",
+                format!("`{}` is no glob of tags", tag.escape_debug()),
+            ));
+        }
+        let fields = self.schedule.split_whitespace().count();
+        let of_cron = |c: char| c.is_ascii_alphanumeric() || "*/,- ".contains(c);
+        if !self.schedule.is_empty() && (fields != 5 || !self.schedule.chars().all(of_cron)) {
+            let schedule = &self.schedule;
+            return Some((
+                "schedule",
+                format!("`{schedule}` is no time in cron's five fields, such as `23 4 * * 1`"),
+            ));
+        }
+        if !(1..=90).contains(&self.retention_days) {
+            return Some((
+                "retention-days",
+                format!(
+                    "GitHub keeps results for 1 to 90 days, not {}",
+                    self.retention_days
+                ),
+            ));
+        }
+        if control(&self.environment) {
+            return Some((
+                "environment",
+                "this is no name of an environment".to_owned(),
+            ));
+        }
+        self.tool.complaint()
+    }
+}
+
+impl Tool {
+    fn complaint(&self) -> Option<(&'static str, String)> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
+        let version = self.version.as_deref().unwrap_or("0");
+        if version.is_empty() || !version.chars().all(plain) {
+            return Some(("version", format!("`{version}` is no version of Sysforge")));
+        }
+        let from = self.from.as_deref().unwrap_or("https://");
+        let web = from.starts_with("https://") || from.starts_with("http://");
+        if !web || from.chars().any(|c| c.is_whitespace() || c == '"') {
+            return Some((
+                "from",
+                format!("`{from}` is no address of a release's files"),
+            ));
+        }
+        let source = self.source.as_deref().unwrap_or(".");
+        let inside = !source.starts_with('/') && !source.split('/').any(|part| part == "..");
+        if source.is_empty() || !inside || !source.chars().all(|c| plain(c) || c == '/') {
+            return Some((
+                "source",
+                format!("`{source}` is no folder of this repository, written with `/`"),
+            ));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, FILE_NAME};
+
+    fn fails(text: &str) -> String {
+        Config::from_toml(FILE_NAME, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_table_is_all_defaults() {
+        let config = Config::from_toml(FILE_NAME, "[workflow]\n").unwrap();
+        assert_eq!(config.workflow, super::Workflow::default());
+    }
+
+    #[test]
+    fn wrong_values_point_at_their_key() {
+        insta::assert_snapshot!(fails("[workflow]\nschedule = \"weekly\"\n"), @r#"
+        `weekly` is no time in cron's five fields, such as `23 4 * * 1`
+          --> Sysimage.toml:2:1
+          |
+        2 | schedule = "weekly"
+          | ^
+        "#);
+        for (text, said) in [
+            ("tags = [\"\"]", "no glob of tags"),
+            ("tags = [\"v 1\"]", "no glob of tags"),
+            ("retention-days = 91", "1 to 90 days"),
+            ("tool = { version = \"1 2\" }", "no version"),
+            ("tool = { from = \"ftp://x\" }", "no address"),
+            (
+                "tool = { source = \"../x\" }",
+                "no folder of this repository",
+            ),
+            ("verfy = true", "did you mean `verify`?"),
+        ] {
+            let error = fails(&format!("[workflow]\n{text}\n"));
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The machines that GitHub lends: a dated table of runner labels. A label that dies is a build
+//! that no longer starts, so the table knows when, and what comes after.
+//!
+//! State of the table: 22 November 2026, public repositories (private ones get 2 cores and 8 GB).
+//! Sources: GitHub's reference of hosted runners, the images' own lists of software, and the
+//! announcements of their ends.
+
+use std::fmt;
+
+use crate::platform::{Arch, Triplet};
+
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day {
+    /// The year, for instance 2026.
+    pub year: i16,
+    /// The month, from 1.
+    pub month: u8,
+    /// The day of the month, from 1.
+    pub day: u8,
+}
+
+impl Day {
+    /// A day.
+    #[must_use]
+    pub const fn new(year: i16, month: u8, day: u8) -> Self {
+        Self { year, month, day }
+    }
+
+    /// Days since the beginning of year 0, in years of 372 days: good for distances of months.
+    const fn number(self) -> i32 {
+        self.year as i32 * 372 + self.month as i32 * 31 + self.day as i32
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+/// One label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runner {
+    /// What `runs-on` says.
+    pub label: &'static str,
+    /// The processor.
+    pub arch: Arch,
+    /// The platform whose Julia runs there.
+    pub platform: &'static str,
+    /// Cores.
+    pub cores: u8,
+    /// Memory, in GB.
+    pub memory: u8,
+    /// The C toolchains that are installed.
+    pub toolchains: &'static str,
+    /// The C runtime that these link with. Julia on Windows is made with msvcrt, so `ucrt` means
+    /// that Sysforge fetches a toolchain of its own there.
+    pub runtime: &'static str,
+    /// The day from which the label does not work, where it is known.
+    pub end: Option<Day>,
+    /// What to use instead of one that ends.
+    pub successor: Option<&'static str>,
+}
+
+const fn row(
+    label: &'static str,
+    arch: Arch,
+    platform: &'static str,
+    size: (u8, u8),
+    toolchains: &'static str,
+    runtime: &'static str,
+) -> Runner {
+    Runner {
+        label,
+        arch,
+        platform,
+        cores: size.0,
+        memory: size.1,
+        toolchains,
+        runtime,
+        end: None,
+        successor: None,
+    }
+}
+
+const fn ending(row: Runner, end: Day, successor: Option<&'static str>) -> Runner {
+    Runner {
+        end: Some(end),
+        successor,
+        ..row
+    }
+}
+
+const LINUX: &str = "x86_64-linux-gnu";
+const LINUX_ARM: &str = "aarch64-linux-gnu";
+const MAC: &str = "x86_64-apple-darwin";
+const MAC_ARM: &str = "aarch64-apple-darwin";
+const WINDOWS: &str = "x86_64-w64-mingw32";
+
+/// Every known label. The first living one of a platform is its default: the oldest system that
+/// is not about to end, because what is linked there runs on newer ones.
+#[rustfmt::skip]
+pub const TABLE: &[Runner] = &[
+    row("ubuntu-24.04", Arch::X86_64, LINUX, (4, 16), "gcc 12-14, clang 16-18", "glibc 2.39"),
+    row("ubuntu-26.04", Arch::X86_64, LINUX, (4, 16), "gcc 13-15, clang", "glibc 2.43"),
+    row("ubuntu-latest", Arch::X86_64, LINUX, (4, 16), "those of the newest Ubuntu", "glibc"),
+    ending(row("ubuntu-22.04", Arch::X86_64, LINUX, (4, 16), "gcc 10-12, clang 13-15", "glibc 2.35"),
+        Day::new(2027, 4, 1), Some("ubuntu-24.04")),
+    ending(row("ubuntu-20.04", Arch::X86_64, LINUX, (4, 16), "gcc 9-10", "glibc 2.31"),
+        Day::new(2025, 4, 15), Some("ubuntu-24.04")),
+    row("ubuntu-24.04-arm", Arch::Aarch64, LINUX_ARM, (4, 16), "gcc 12-14, clang 16-18", "glibc 2.39"),
+    row("ubuntu-26.04-arm", Arch::Aarch64, LINUX_ARM, (4, 16), "gcc 13-15, clang", "glibc 2.43"),
+    ending(row("ubuntu-22.04-arm", Arch::Aarch64, LINUX_ARM, (4, 16), "gcc 10-12, clang 13-15", "glibc 2.35"),
+        Day::new(2027, 4, 1), Some("ubuntu-24.04-arm")),
+    row("macos-15", Arch::Aarch64, MAC_ARM, (3, 7), "clang 17", "libSystem"),
+    row("macos-26", Arch::Aarch64, MAC_ARM, (3, 7), "clang 21", "libSystem"),
+    row("macos-latest", Arch::Aarch64, MAC_ARM, (3, 7), "those of the newest macOS", "libSystem"),
+    ending(row("macos-14", Arch::Aarch64, MAC_ARM, (3, 7), "clang 15", "libSystem"),
+        Day::new(2026, 11, 2), Some("macos-15")),
+    ending(row("macos-15-intel", Arch::X86_64, MAC, (4, 14), "clang 17", "libSystem"),
+        Day::new(2027, 8, 1), None),
+    ending(row("macos-26-intel", Arch::X86_64, MAC, (4, 14), "clang 21", "libSystem"),
+        Day::new(2027, 8, 1), None),
+    ending(row("macos-13", Arch::X86_64, MAC, (4, 14), "clang 14", "libSystem"),
+        Day::new(2025, 12, 4), Some("macos-15-intel")),
+    row("windows-2025", Arch::X86_64, WINDOWS, (4, 16), "gcc 15.2, LLVM 20", "ucrt"),
+    row("windows-2022", Arch::X86_64, WINDOWS, (4, 16), "gcc 14.2, LLVM 20", "ucrt"),
+    row("windows-latest", Arch::X86_64, WINDOWS, (4, 16), "those of windows-2025", "ucrt"),
+    // No Julia of its own; the one for x86_64 is emulated.
+    row("windows-11-arm", Arch::Aarch64, WINDOWS, (4, 16), "LLVM 20", "ucrt"),
+    ending(row("windows-2019", Arch::X86_64, WINDOWS, (4, 16), "gcc 8.1", "msvcrt"),
+        Day::new(2025, 6, 30), Some("windows-2022")),
+];
+
+/// A warning comes this long before a label dies, in months of 31 days.
+const NOTICE_MONTHS: i32 = 9;
+
+/// A label that is about to die, or dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dying {
+    /// The label.
+    pub label: &'static str,
+    /// Its last day.
+    pub end: Day,
+    /// Whether that has come.
+    pub dead: bool,
+    /// What to use instead.
+    pub successor: Option<&'static str>,
+}
+
+impl fmt::Display for Dying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { label, end, .. } = self;
+        match self.dead {
+            true => write!(f, "the runner `{label}` is gone since {end}"),
+            false => write!(f, "the runner `{label}` ends on {end}"),
+        }
+    }
+}
+
+impl Dying {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self.successor {
+            Some(next) => {
+                format!("use `{next}`: `runner = \"{next}\"` below [platforms.…] in Sysimage.toml")
+            }
+            None => "GitHub names no successor: build on a runner of your own, or leave the \
+                     platform out"
+                .to_owned(),
+        }
+    }
+}
+
+impl Runner {
+    /// The runner of a label; `None` for labels of people's own machines.
+    #[must_use]
+    pub fn named(label: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|runner| runner.label == label)
+    }
+
+    /// The runner that a platform is built on if nobody says otherwise.
+    #[must_use]
+    pub fn of(triplet: Triplet) -> Option<&'static Self> {
+        TABLE
+            .iter()
+            .find(|runner| runner.platform == triplet.name())
+    }
+
+    /// The platforms that have a hosted runner.
+    #[must_use]
+    pub fn platforms() -> Vec<Triplet> {
+        Triplet::all()
+            .filter(|triplet| Self::of(*triplet).is_some())
+            .collect()
+    }
+
+    /// Whether the label is dead, or will be soon.
+    #[must_use]
+    pub fn dying(&self, today: Day) -> Option<Dying> {
+        let end = self.end?;
+        let left = end.number() - today.number();
+        (left <= NOTICE_MONTHS * 31).then_some(Dying {
+            label: self.label,
+            end,
+            dead: left <= 0,
+            successor: self.successor,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODAY: Day = Day::new(2026, 11, 22);
+
+    #[test]
+    fn every_row_names_a_platform_and_a_living_successor() {
+        for runner in TABLE {
+            assert!(
+                runner.platform.parse::<Triplet>().is_ok(),
+                "{}",
+                runner.label
+            );
+            if let Some(next) = runner.successor {
+                let next = Runner::named(next).unwrap();
+                assert_eq!(next.platform, runner.platform, "{}", runner.label);
+                assert!(next.dying(TODAY).is_none_or(|dying| !dying.dead));
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_alive_when_the_table_was_made() {
+        let labels: Vec<_> = Runner::platforms()
+            .into_iter()
+            .map(|triplet| Runner::of(triplet).unwrap())
+            .inspect(|runner| assert!(runner.dying(TODAY).is_none_or(|dying| !dying.dead)))
+            .map(|runner| runner.label)
+            .collect();
+        assert_eq!(
+            labels,
+            [
+                "ubuntu-24.04",
+                "ubuntu-24.04-arm",
+                "macos-15-intel",
+                "macos-15",
+                "windows-2025"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dead_label_and_a_dying_one_are_told_apart() {
+        let said = |label: &str| {
+            Runner::named(label)
+                .unwrap()
+                .dying(TODAY)
+                .map(|d| d.to_string())
+        };
+        assert_eq!(
+            said("macos-14").unwrap(),
+            "the runner `macos-14` is gone since 2026-11-02"
+        );
+        assert_eq!(
+            said("ubuntu-22.04").unwrap(),
+            "the runner `ubuntu-22.04` ends on 2027-04-01"
+        );
+        assert_eq!(said("ubuntu-24.04"), None);
+        let dying = Runner::named("macos-14").unwrap().dying(TODAY).unwrap();
+        assert!(dying.hint().starts_with("use `macos-15`"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Bringing a dist directory and a release together: images that the release has and the folder
+//! lacks are fetched, so that the documents of the next publication tell of all of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use sysforge_plan::release::ReleaseImage;
+use sysforge_plan::{BuildId, Reporter, Step};
+
+use crate::archive;
+use crate::fetch::Sink;
+use crate::install::{InstallError, Place};
+use crate::local::{self, at};
+
+/// The folder below the dist directory that fetched images are put into.
+const FOLDER: &str = "of-the-release";
+
+/// Fetches the images of the release at `place` that are not among `present`, and returns their
+/// identifiers. A release that does not exist has none.
+///
+/// # Errors
+///
+/// If the release cannot be read, or a file is not what its index says.
+pub async fn complete(
+    place: &Place,
+    present: &BTreeSet<BuildId>,
+    dist: &Path,
+    reporter: &Reporter,
+) -> Result<Vec<BuildId>, InstallError> {
+    // The own release, read with the own token: digests are enough.
+    let index = match place.index(&[]).await {
+        Ok((index, _)) => index,
+        Err(InstallError::NoRelease(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let folder = dist.join(FOLDER);
+    let mut fetched = Vec::new();
+    for image in &index.images {
+        if !present.contains(image.build_id()) {
+            std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+            fetch(place, image, &folder, reporter).await?;
+            fetched.push(image.build_id().clone());
+        }
+    }
+    Ok(fetched)
+}
+
+/// Fetches one image: its archive, and the receipt that lies in that.
+async fn fetch(
+    place: &Place,
+    image: &ReleaseImage,
+    folder: &Path,
+    reporter: &Reporter,
+) -> Result<(), InstallError> {
+    let task = reporter.start(Step::Download, &image.archive.name);
+    let path = folder.join(&image.archive.name);
+    let mut whole = std::fs::File::create(&path).map_err(at(&path))?;
+    for piece in image.pieces() {
+        let part = folder.join(format!("{}.part", piece.sha256));
+        let mut sink = Sink::file(&part)?;
+        place.read(piece, &mut sink, &task).await?;
+        if sink.sha256() != piece.sha256 {
+            return Err(InstallError::Digest {
+                name: piece.name.clone(),
+                expected: piece.sha256,
+                found: sink.sha256(),
+            });
+        }
+        drop(sink);
+        let mut source = std::fs::File::open(&part).map_err(at(&part))?;
+        std::io::copy(&mut source, &mut whole).map_err(at(&path))?;
+        std::fs::remove_file(&part).map_err(at(&part))?;
+    }
+    drop(whole);
+    let (archive, expected) = (path.clone(), image.archive.clone());
+    let inspected = local::blocking(move || archive::inspect(&archive)).await?;
+    if inspected.sha256 != expected.sha256 {
+        return Err(InstallError::Digest {
+            name: expected.name,
+            expected: expected.sha256,
+            found: inspected.sha256,
+        });
+    }
+    let receipt = folder.join(format!("{}.receipt.json", image.build_id()));
+    std::fs::write(&receipt, &inspected.receipt).map_err(at(&receipt))?;
+    task.done(crate::documents::notes::size(image.archive.size));
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What publishing would do, for `--dry-run`.
+
+use std::collections::BTreeSet;
+
+use super::GitHub;
+use super::api::{Asset as Kept, Release};
+use super::lease::LOCK_NAME;
+use super::send::{Need, Rules, need};
+use super::steps::Policy;
+use crate::error::PublishError;
+use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::shipment::Shipment;
+
+/// What would happen, in the order in which it would.
+pub(super) async fn dry_run(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    public: Option<(Release, Vec<Kept>)>,
+    drafts: Vec<Release>,
+) -> Result<Published, PublishError> {
+    let (tag, repository) = (&shipment.tag, &host.access.repository);
+    let mut actions = Vec::new();
+    let (release, kept) = match public {
+        Some((release, kept)) => {
+            actions.push(format!("complete the public release {}", release.html_url));
+            (Some(release), kept)
+        }
+        None => match drafts.into_iter().next() {
+            Some(draft) => {
+                actions.push(format!("go on with the draft {}", draft.html_url));
+                let kept = host
+                    .assets(draft.id)
+                    .await
+                    .map_err(|failure| host.error("list the files of the release", failure))?;
+                (Some(draft), kept)
+            }
+            None => {
+                actions.push(format!("create a draft of {tag} in {repository}"));
+                (None, Vec::new())
+            }
+        },
+    };
+    let draft = release.as_ref().is_none_or(|release| release.draft);
+    if kept.iter().any(|kept| kept.name == LOCK_NAME) {
+        actions.push("wait for another publisher, or take over from a dead one".to_owned());
+    }
+    let rules = Rules {
+        replace: policy.replace,
+        draft,
+        renew: policy.draft,
+    };
+    let mut assets = Vec::new();
+    for asset in &shipment.assets {
+        let outcome = match need(asset, &kept, rules, &BTreeSet::new())? {
+            None => AssetOutcome::Kept,
+            Some(Need::Send | Need::Resend(_)) => AssetOutcome::Sent,
+            Some(_) => AssetOutcome::Replaced,
+        };
+        assets.push(AssetReport {
+            name: asset.name.clone(),
+            size: asset.size,
+            outcome,
+        });
+    }
+    actions.push("verify every digest at the host".to_owned());
+    if draft && !policy.draft {
+        actions.push("make the release public".to_owned());
+    }
+    if policy.recheck {
+        actions.push("download everything again and compare".to_owned());
+    }
+    Ok(Published {
+        outcome: Outcome::WouldPublish,
+        tag: tag.clone(),
+        place: format!("{repository} at {}", host.host()),
+        actions,
+        assets,
+        requests: host.requests(),
+        bytes_sent: 0,
+        rechecked: 0,
+    })
+}

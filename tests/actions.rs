@@ -1,0 +1,251 @@
+//! GitHub Actions from outside: the workflow that is written, and what a runner is told.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "the support module serves other tests, too"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use support::{Ran, Scratch};
+
+const PINNED: &str = "workloads = [\"workload.jl\"]\njulia = \"1.5\"\n\n[workflow.tool]\n\
+    sums = \"abababababababababababababababababababababababababababababababab\"\n";
+
+/// A project in a git repository, one folder below its root.
+fn in_a_repository() -> Scratch {
+    let scratch = Scratch::new();
+    scratch
+        .config(PINNED)
+        .file(".git/HEAD", "ref: refs/heads/main\n");
+    scratch
+}
+
+/// The binary as a runner starts it.
+fn on_a_runner(scratch: &Scratch, args: &[&str]) -> Command {
+    let mut command = scratch.command(args);
+    for (name, file) in [
+        ("GITHUB_OUTPUT", "output"),
+        ("GITHUB_STEP_SUMMARY", "summary"),
+    ] {
+        command.env(name, scratch.path(file));
+    }
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_WORKSPACE", scratch.path("."))
+        .env("GITHUB_SHA", "c0ffee")
+        .env("SYSFORGE_RUNNER", "ubuntu-20.04");
+    command
+}
+
+fn written(scratch: &Scratch, name: &str) -> String {
+    std::fs::read_to_string(scratch.path(name)).unwrap_or_default()
+}
+
+fn run(scratch: &Scratch, args: &[&str]) -> Ran {
+    scratch.run(on_a_runner(scratch, args))
+}
+
+#[test]
+fn a_workflow_is_written_kept_and_compared() {
+    let scratch = in_a_repository();
+    let path = ".github/workflows/sysimage.yml";
+    let missing = scratch.sysforge(&["workflow", "--check"]).ends_with(2);
+    assert!(missing.stdout.contains("+jobs:"), "{}", missing.stdout);
+    scratch.sysforge(&["workflow"]).succeeds();
+    scratch.sysforge(&["workflow", "--check"]).succeeds();
+
+    // What stands between marks is kept, and no drift.
+    let mark = "      # sysforge:keep build-before\n";
+    let mine = format!("{mark}      - run: echo mine\n");
+    let text = written(&scratch, path).replace(mark, &mine);
+    scratch.file(path, &text);
+    scratch.sysforge(&["workflow", "--check"]).succeeds();
+    scratch.config(&format!("{PINNED}\n[workflow]\ncache = false\n"));
+    let drifted = scratch.sysforge(&["workflow", "--check"]).ends_with(2);
+    assert!(
+        drifted
+            .stdout
+            .contains("-      - name: Put Julia and the toolchain")
+    );
+    assert!(
+        drifted
+            .stderr
+            .contains("hint: write it anew with `sysforge workflow`")
+    );
+    scratch.sysforge(&["workflow"]).succeeds();
+    let text = written(&scratch, path);
+    assert!(text.contains(&mine) && !text.contains("actions/cache"));
+
+    // Somebody else's file is left alone.
+    scratch.file(path, "name: mine\n");
+    let said = scratch.sysforge(&["workflow"]).fails(2);
+    assert!(said.contains("was not written by Sysforge"), "{said}");
+    scratch.sysforge(&["workflow", "--force"]).succeeds();
+    scratch.sysforge(&["workflow", "--check"]).succeeds();
+}
+
+#[test]
+fn sysforge_is_pinned_in_the_configuration_whose_other_lines_stay() {
+    let scratch = in_a_repository();
+    let config = "# mine\nworkloads = [\"workload.jl\"] # kept\n";
+    scratch.config(config);
+    let said = scratch.sysforge(&["workflow"]).fails(2);
+    assert!(
+        said.contains("run `sysforge workflow --pin SHA256SUMS`"),
+        "{said}"
+    );
+    scratch.file("sums", "not checksums\n");
+    let said = scratch.sysforge(&["workflow", "--pin", "sums"]).fails(2);
+    assert!(said.contains("does not list the checksums"), "{said}");
+    scratch.file(
+        "sums",
+        &format!("{}  sysforge-x86_64-linux-gnu\n", "ab".repeat(32)),
+    );
+    scratch.sysforge(&["workflow", "--pin", "sums"]).succeeds();
+    let pinned = written(&scratch, "Sysimage.toml");
+    assert!(pinned.starts_with(config), "{pinned}");
+    assert!(
+        pinned.contains("\n[workflow.tool]\nversion = \"0.1.0\"\nsums = \""),
+        "{pinned}"
+    );
+    scratch
+        .sysforge(&["workflow", "--pin", "sums", "--print"])
+        .succeeds();
+    assert_eq!(written(&scratch, "Sysimage.toml"), pinned);
+}
+
+#[test]
+fn a_project_gets_a_configuration_and_a_workflow() {
+    let scratch = Scratch::new();
+    scratch.file(".git/HEAD", "ref: refs/heads/main\n");
+    scratch.file(
+        "sums",
+        &format!("{}  sysforge-x86_64-linux-gnu\n", "ab".repeat(32)),
+    );
+    scratch
+        .sysforge(&["init", "--workflow", "--pin", "sums"])
+        .succeeds();
+    assert!(written(&scratch, "Sysimage.toml").contains("workloads = [\"workload.jl\"]"));
+    scratch.sysforge(&["workflow", "--check"]).succeeds();
+    let said = scratch.sysforge(&["init"]).fails(2);
+    assert!(said.contains("is there already"), "{said}");
+}
+
+#[test]
+fn the_matrix_is_an_output() {
+    let scratch = in_a_repository();
+    let out = ["plan", "--matrix", "--out", "plan.json", "--tag", "v1"];
+    // The local mirror has one Julia for one platform; the others are left out, and said to be.
+    let ran = run(&scratch, &out).succeeds();
+    let matrix = &ran.json()["matrix"];
+    assert_eq!(matrix["legs"].as_array().unwrap().len(), 1);
+    assert_eq!(matrix["legs"][0]["runner"], "ubuntu-24.04");
+    assert!(
+        ran.stderr
+            .contains("no archive of it is published for aarch64-apple-darwin")
+    );
+    let output = written(&scratch, "output");
+    assert!(output.contains("legs=1\n"), "{output}");
+    assert!(
+        output.contains("matrix={\"include\":[{\"name\":\"Tiny-julia1.5"),
+        "{output}"
+    );
+    assert!(output.contains("tag=v1\nref=refs/tags/v1\n"), "{output}");
+    assert!(written(&scratch, "summary").contains("| ubuntu-24.04 | 1.5"));
+    assert!(written(&scratch, "plan.json").contains("\"builds\": ["));
+
+    scratch.config(&format!(
+        "{PINNED}\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-20.04\"\n"
+    ));
+    let ran = run(&scratch, &["plan", "--matrix"]).succeeds();
+    assert!(
+        ran.stderr
+            .contains("::warning title=sysforge::the runner `ubuntu-20.04` is gone since"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_failing_workload_points_into_the_workload() {
+    let scratch = in_a_repository();
+    scratch.file(
+        "workload.jl",
+        "using Tiny\n\nbroken() = error(\"::error::oh no\")\nbroken()\n",
+    );
+    let ran = run(&scratch, &["build"]).ends_with(5);
+    let annotation = "::error file=workload.jl,line=3,title=sysforge%2C exit code 5::\
+        the workload `workload.jl` failed%0Acause: ";
+    assert!(ran.stderr.contains(annotation), "{}", ran.stderr);
+    let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
+    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+    // What Julia printed is shown, though not obeyed.
+    let (before, _) = ran.stderr.split_once("oh no").unwrap();
+    assert!(
+        before.contains("::stop-commands::sysforge-"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        before.contains("::group::Building Tiny-julia1.5"),
+        "{}",
+        ran.stderr
+    );
+    let summary = written(&scratch, "summary");
+    assert!(summary.starts_with("## Failed: Tiny-julia1.5"), "{summary}");
+    assert!(summary.contains("at `workload.jl:3`"), "{summary}");
+    assert!(summary.contains("oh no"), "{summary}");
+}
+
+#[test]
+fn a_mistake_in_a_file_points_at_it() {
+    let scratch = in_a_repository();
+    scratch.config("name = \"x\"\nworkload = []\n");
+    let ran = run(&scratch, &["plan"]).ends_with(2);
+    let annotation = "::error file=Sysimage.toml,line=2,col=1,title=sysforge%2C exit code 2::";
+    assert!(ran.stderr.contains(annotation), "{}", ran.stderr);
+}
+
+#[test]
+fn a_token_is_masked_and_kept_from_workloads() {
+    let scratch = in_a_repository();
+    scratch.file(
+        "workload.jl",
+        "using Tiny\nfor name in (\"GITHUB_TOKEN\", \"GITHUB_OUTPUT\", \"GITHUB_ENV\")\n    \
+         haskey(ENV, name) && error(name)\nend\nprintln(greet(\"world\"))\n",
+    );
+    let mut command = on_a_runner(&scratch, &["trace"]);
+    command
+        .env("GITHUB_TOKEN", "ghs_0123456789abcdef")
+        .env("GITHUB_ENV", scratch.path("env"));
+    let ran = scratch.run(command).succeeds();
+    assert!(
+        ran.stderr.starts_with("::add-mask::ghs_0123456789abcdef\n"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_event_decides_what_is_released() {
+    let scratch = in_a_repository();
+    let told = |event: &str, kind: &str, typed: &str| {
+        let mut command = on_a_runner(&scratch, &["workflow", "--tag"]);
+        command
+            .env("GITHUB_EVENT_NAME", event)
+            .env("GITHUB_REF_TYPE", kind)
+            .env("GITHUB_REF_NAME", "v2")
+            .env("SYSFORGE_TAG", typed);
+        scratch.run(command).succeeds().stdout
+    };
+    assert_eq!(told("push", "tag", ""), "v2\n");
+    assert_eq!(told("workflow_dispatch", "branch", "v1"), "v1\n");
+    assert_eq!(told("pull_request", "branch", ""), "");
+    assert!(written(&scratch, "output").ends_with("tag=\n"));
+}
