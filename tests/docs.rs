@@ -343,7 +343,11 @@ fn what_the_pages_show_is_what_comes() {
         tried += 1;
     });
     assert!(tried > 10, "only {tried} commands were tried");
-    // The guides use what the tutorial has built.
+    // The guides use what the tutorial has built, and take as long again.
+    if std::env::var_os("SYSFORGE_TEST_GUIDES").is_none() {
+        eprintln!("the guides are not typed: set SYSFORGE_TEST_GUIDES to do so");
+        return;
+    }
     let tried = try_the_guides(&mut shell);
     assert!(tried > 15, "only {tried} commands of guides were tried");
 }
