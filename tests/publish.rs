@@ -9,22 +9,9 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Ran, Scratch, julia};
+use support::{Ran, Scratch, copy, julia};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
 use sysforge_testkit::server::Server;
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        match source.is_dir() {
-            true if name == "dist" || name.starts_with('.') => {}
-            true => copy(&source, &target),
-            false => std::fs::copy(&source, &target).map(drop).unwrap(),
-        }
-    }
-}
 
 /// Runs the binary as a user does who has nothing but it and a Julia.
 fn in_a_clean_home(scratch: &Scratch, home: &str, args: &[&str], api: Option<&str>) -> Ran {

@@ -7,10 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::Digest;
-use sysforge_plan::{Class, Evidence, Explain, Sha256, Step, explain};
+use sysforge_plan::{Class, Evidence, Explain, Step, explain};
 
 use crate::context::Context;
+use crate::inputs::digest_of;
 use crate::process::ProcessError;
 
 /// A base could not be made.
@@ -188,20 +188,15 @@ fn read(path: &Path) -> Result<String, BaseError> {
 fn name(context: &Context, script: &str, target: &str) -> String {
     let julia = &context.julia;
     let parts = [
-        &julia.version.to_string(),
-        &julia.commit,
-        &julia.triplet.to_string(),
+        julia.version.to_string(),
+        julia.commit.clone(),
+        julia.triplet.to_string(),
         // Two Julias of one version may be built differently.
-        &julia.base_image.display().to_string(),
-        script,
-        target,
+        julia.base_image.display().to_string(),
+        script.to_owned(),
+        target.to_owned(),
     ];
-    let mut hasher = sha2::Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let digest = Sha256::new(hasher.finalize().into()).to_string();
+    let digest = digest_of(parts.iter().map(String::as_str)).to_string();
     format!("{}-{}", julia.version, &digest[..16])
 }
 

@@ -1,6 +1,7 @@
 //! Checking a finished image: it must load in a clean environment, bring its packages along, run
 //! the workloads, and leave nothing to compile. And measuring how long that takes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::plan::RequestedPackage;
@@ -247,7 +248,7 @@ fn read(text: &str) -> Measured {
 }
 
 /// Loads the image, runs the workloads, makes sure that the packages are in it, and counts what is
-/// still compiled. `closure` are the names of all packages that the project has.
+/// still compiled. `known` are the names of the modules that an image of the project may hold.
 ///
 /// # Errors
 ///
@@ -256,7 +257,7 @@ pub async fn check(
     context: &Context,
     image: &Path,
     packages: &[RequestedPackage],
-    closure: &[String],
+    known: &BTreeSet<String>,
     workloads: &[PathBuf],
 ) -> Result<CheckRecord, CheckError> {
     let measured = measure(context, Some(image), packages, workloads).await?;
@@ -267,11 +268,8 @@ pub async fn check(
     if !missing.is_empty() {
         return Err(CheckError::NotLoaded { missing });
     }
-    let known = measured.loaded.iter().chain(closure).cloned().collect();
-    let (own, residuals) = residuals(context, image, workloads)
-        .await?
-        .into_iter()
-        .partition(|statement| statements::is_own(statement, &known));
+    let known = measured.loaded.iter().chain(known).cloned().collect();
+    let (own, residuals) = left_over(context, image, workloads, &known).await?;
     Ok(CheckRecord {
         loaded,
         residuals,
@@ -281,15 +279,22 @@ pub async fn check(
     })
 }
 
-/// The statements that running the workloads on the image still compiles.
-async fn residuals(
+/// The statements that running the workloads on the image still compiles: those for what the
+/// workloads define themselves, and the residuals.
+///
+/// # Errors
+///
+/// If a workload fails on the image.
+pub async fn left_over(
     context: &Context,
     image: &Path,
     workloads: &[PathBuf],
-) -> Result<Vec<String>, CheckError> {
-    trace::trace(context, workloads, On::Image(image))
-        .await
-        .map_err(CheckError::Residual)
+    known: &BTreeSet<String>,
+) -> Result<(Vec<String>, Vec<String>), CheckError> {
+    let compiled = trace::trace(context, workloads, On::Image(image)).await;
+    let compiled = compiled.map_err(CheckError::Residual)?;
+    let is_own = |statement: &String| statements::is_own(statement, known);
+    Ok(compiled.into_iter().partition(is_own))
 }
 
 #[cfg(test)]

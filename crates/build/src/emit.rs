@@ -21,7 +21,7 @@ mod report;
 
 use attempt::{Attempt, crash};
 pub use error::EmitError;
-use report::{At, Fate};
+use report::At;
 
 const LAUNCHER: &str = include_str!("julia/launch.jl");
 /// The staging script.
@@ -101,9 +101,7 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
     let mut retries = 0;
     loop {
         let (source, at) = match stage(context, emission, &attempt, Kind::Emit).await? {
-            Staged::Done(finished, fates) => {
-                return finish(context, emission, &attempt, &finished, &fates);
-            }
+            Staged::Done(finished, counts) => return finish(context, emission, &finished, counts),
             Staged::Failed(source, at) => (source, at),
         };
         let (memory, crashed) = (source.killed_for_memory(), crash(&source));
@@ -157,7 +155,7 @@ impl Emission<'_> {
 
 /// How a staging process ended.
 enum Staged {
-    Done(Finished, Vec<Fate>),
+    Done(Finished, StatementCounts),
     Failed(crate::ProcessError, At),
 }
 
@@ -239,7 +237,7 @@ async fn stage(
                     failed => format!(", {failed} failed"),
                 }
             ));
-            Staged::Done(finished, fates)
+            Staged::Done(finished, counts)
         }
         Err(source) => {
             let _ = std::fs::remove_file(work.path(PARTIAL));
@@ -252,13 +250,11 @@ async fn stage(
 fn finish(
     context: &Context,
     emission: &Emission<'_>,
-    attempt: &Attempt,
     finished: &Finished,
-    fates: &[Fate],
+    counts: StatementCounts,
 ) -> Result<Emitted, EmitError> {
     let work = &context.work;
     let partial = work.path(PARTIAL);
-    let counts = report::account(emission.statements, fates, &attempt.left_out);
     if !std::fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
         return Err(EmitError::NoObject {
             log: work.log("emit"),

@@ -61,11 +61,12 @@ impl Basis {
     /// The digest over all parts.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        let mut hasher = Hasher(sha2::Sha256::new());
-        for (name, (_, digest)) in &self.0 {
-            hasher.text(name, &digest.to_string());
-        }
-        Sha256::new(hasher.0.finalize().into())
+        let parts = self.0.iter();
+        let parts: Vec<_> = parts
+            .map(|(name, (_, digest))| (name, digest.to_string()))
+            .collect();
+        let texts = parts.iter();
+        digest_of(texts.flat_map(|(name, digest)| [name.as_str(), digest]))
     }
 
     /// What is different from an earlier basis, in words.
@@ -211,16 +212,15 @@ fn files(basis: &mut Basis, stage: Stage, path: &Path, project: &Path) -> Result
     Ok(())
 }
 
-struct Hasher(sha2::Sha256);
-
-impl Hasher {
-    /// Lengths go in as well, so that no two different lists of parts are the same bytes.
-    fn text(&mut self, label: &str, text: &str) {
-        for part in [label, text] {
-            self.0.update((part.len() as u64).to_le_bytes());
-            self.0.update(part.as_bytes());
-        }
+/// The digest over a list of texts. Lengths go in as well, so that no two different lists are the
+/// same bytes.
+pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 {
+    let mut hasher = sha2::Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
     }
+    Sha256::new(hasher.finalize().into())
 }
 
 #[cfg(test)]

@@ -135,12 +135,7 @@ pub async fn probe(
         path: executable.to_owned(),
         source,
     };
-    let scratch = tempfile::tempdir().map_err(|source| {
-        does_not_run(ProcessError::Log {
-            log: std::env::temp_dir(),
-            source,
-        })
-    })?;
+    let (scratch, program) = question(executable, environment)?;
     let script = scratch.path().join("probe.jl");
     std::fs::write(&script, SCRIPT).map_err(|source| {
         does_not_run(ProcessError::Log {
@@ -148,15 +143,7 @@ pub async fn probe(
             source,
         })
     })?;
-    let program = Program::new(
-        executable,
-        environment.for_julia(),
-        scratch.path().join("probe.log"),
-    )
-    .args(["--startup-file=no", "--history-file=no", "--color=no"])
-    .arg(&script)
-    .arg(PREFIX)
-    .timeout(Some(LIMIT));
+    let program = program.arg(&script).arg(PREFIX);
     let said = children.run(&program, &task).await.map_err(|mut error| {
         forget_log(&mut error);
         does_not_run(error)
@@ -181,23 +168,10 @@ pub async fn cpu_target(
     reporter: &Reporter,
 ) -> Result<(), ProbeError> {
     let task = reporter.start(Step::Probe, format!("the CPU target {target}"));
-    let executable = &julia.executable;
-    let scratch = tempfile::tempdir().map_err(|source| ProbeError::DoesNotRun {
-        path: executable.clone(),
-        source: ProcessError::Log {
-            log: std::env::temp_dir(),
-            source,
-        },
-    })?;
-    let program = Program::new(
-        executable,
-        environment.for_julia(),
-        scratch.path().join("probe.log"),
-    )
-    .args(["--startup-file=no", "--history-file=no", "--color=no"])
-    .option("--cpu-target", target)
-    .args(["-e", "nothing"])
-    .timeout(Some(LIMIT));
+    let (_scratch, program) = question(&julia.executable, environment)?;
+    let program = program
+        .option("--cpu-target", target)
+        .args(["-e", "nothing"]);
     let refused = |said: Vec<String>| ProbeError::CpuTarget {
         target: target.to_owned(),
         version: julia.version.to_string(),
@@ -216,6 +190,25 @@ pub async fn cpu_target(
         }
         Err(error) => Err(refused(error.evidence().unwrap_or_default().tail)),
     }
+}
+
+/// A plain Julia that is asked something quick, and the folder of its log.
+fn question(
+    executable: &Path,
+    environment: &Environment,
+) -> Result<(tempfile::TempDir, Program), ProbeError> {
+    let scratch = tempfile::tempdir().map_err(|source| ProbeError::DoesNotRun {
+        path: executable.to_owned(),
+        source: ProcessError::Log {
+            log: std::env::temp_dir(),
+            source,
+        },
+    })?;
+    let log = scratch.path().join("probe.log");
+    let program = Program::new(executable, environment.for_julia(), log)
+        .args(["--startup-file=no", "--history-file=no", "--color=no"])
+        .timeout(Some(LIMIT));
+    Ok((scratch, program))
 }
 
 /// The log lies in a folder that is gone by the time anyone could look.

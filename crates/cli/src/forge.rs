@@ -362,8 +362,8 @@ impl<'a> Forge<'a> {
         let looking = self.look_through(image);
         let workloads = self.workloads();
         let packages = &self.planned.plan.packages;
-        let closure = self.closure();
-        let checked = check::check(&self.context, image, packages, &closure, &workloads);
+        let known = self.known_packages();
+        let checked = check::check(&self.context, image, packages, &known, &workloads);
         let mut record = checked.await?;
         record.portability = looking.await.ok().and_then(Result::ok);
         record.first_call_without_image_s = self.context.work.recorded("without").unwrap_or(None);
@@ -373,7 +373,9 @@ impl<'a> Forge<'a> {
 
     /// What running the workloads on an image still compiles though it could be in it.
     pub(crate) async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
-        Ok(self.check(image).await?.residuals)
+        let known = self.known_packages();
+        let left = check::left_over(&self.context, image, &self.workloads(), &known).await?;
+        Ok(left.1)
     }
 
     fn look_through(&self, image: &Path) -> tokio::task::JoinHandle<std::io::Result<Portability>> {
