@@ -1,12 +1,14 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the rooms.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Signatures, Store, ToolCache};
 use sysforge_build::{Children, Environment};
-use sysforge_plan::{Reporter, Triplet};
+use sysforge_plan::{JuliaFacts, Reporter, Triplet};
 
 use crate::args::Global;
 use crate::failure::{CliError, Failure};
@@ -24,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
+    /// What Julias said of themselves, by executable.
+    pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
 }
 
 impl Session {
@@ -45,6 +49,7 @@ impl Session {
             children: Children::default(),
             global: global.clone(),
             runner,
+            asked: Mutex::default(),
         }
     }
 
