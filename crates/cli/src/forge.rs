@@ -43,8 +43,8 @@ pub(crate) struct Forge<'a> {
     basis: Basis,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
-    // Keeps the Julia from being pruned while it is used.
-    _lease: Option<Lease>,
+    // Keep the Julia and the compiler from being pruned while they are used.
+    _leases: Vec<Lease>,
 }
 
 impl<'a> Forge<'a> {
@@ -72,9 +72,11 @@ impl<'a> Forge<'a> {
             .map(|path| ("script", path.as_str()));
         trace::require_files(&planned.files.folder, files.chain(script))?;
 
-        let (executable, origin, lease) = match &build.julia {
+        let mut leases = Vec::new();
+        let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
-                (executable.clone(), planned.origin(executable), None)
+                leases.extend(session.hold(executable));
+                (executable.clone(), planned.origin(executable))
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
@@ -85,6 +87,7 @@ impl<'a> Forge<'a> {
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
+                leases.push(lease);
                 (
                     executable,
                     JuliaOrigin::Catalogue {
@@ -92,7 +95,6 @@ impl<'a> Forge<'a> {
                         sha256,
                         signature,
                     },
-                    Some(lease),
                 )
             }
         };
@@ -125,6 +127,8 @@ impl<'a> Forge<'a> {
             .fold(session.child_environment(), |env, (name, value)| {
                 env.with(name, value)
             });
+        let (environment, lease) = session.with_compiler(environment, build.triplet, driving)?;
+        leases.extend(lease);
         let context = Context {
             julia: facts,
             generation,
@@ -149,7 +153,7 @@ impl<'a> Forge<'a> {
             timings: Vec::new(),
             basis: planned.basis(build, driving)?,
             explain: false,
-            _lease: lease,
+            _leases: leases,
         };
         forge.took(Step::Probe, started, None);
         Ok(forge)

@@ -15,7 +15,7 @@ mod plan;
 mod publish;
 mod schema;
 mod steps;
-mod toolchain;
+pub(crate) mod toolchain;
 mod verify;
 mod workflow;
 
