@@ -234,16 +234,15 @@ impl Error {
 fn is_distrust(error: &reqwest::Error) -> bool {
     let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = link {
-        // An I/O error hides the error that it was made of from `source`.
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let tls = error.downcast_ref::<rustls::Error>().or(inner);
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        link = error.source();
+        // `source` of an I/O error passes over the error that it was made of.
+        let io = error.downcast_ref::<std::io::Error>();
+        link = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }

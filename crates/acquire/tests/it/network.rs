@@ -131,8 +131,6 @@ async fn every_passing_fault_is_survived() {
             vec![Fault::DropAfter(50_000), Fault::IgnoreRange],
             vec![Fault::UnknownTotal],
             vec![Fault::DropAfter(50_000), Fault::UnknownTotal],
-            // A server that serves no ranges may also say so.
-            vec![Fault::Status(416, Vec::new())],
             vec![Fault::Fine, Fault::DropAfter(1), Fault::Fine, Fault::Close],
             vec![Fault::Drip(30_000, Duration::from_millis(1))],
             // The length says more than comes: as if the connection broke.
@@ -263,6 +261,18 @@ async fn a_change_in_the_middle_starts_over() {
     let (installed, ()) = tokio::join!(scene.install(), changing);
     installed.unwrap();
     assert_eq!(scene.bench.names_in("julia").len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_ranges_is_asked_for_the_whole() {
+    let scene = Scene::new();
+    scene
+        .server
+        .script(ARCHIVE, [Fault::Status(416, Vec::new())]);
+    scene.install().await.unwrap();
+    let seen = scene.server.seen(ARCHIVE);
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[1].header("range"), None);
 }
 
 #[tokio::test]
