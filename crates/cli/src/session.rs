@@ -1,6 +1,8 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the rooms.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
@@ -8,7 +10,7 @@ use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, St
 use sysforge_build::link::{compiler_variable, which};
 use sysforge_build::{Children, Environment};
 use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::{Reporter, Triplet};
+use sysforge_plan::{JuliaFacts, Reporter, Triplet};
 
 use crate::args::{Driving, Global};
 use crate::commands::toolchain;
@@ -28,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
+    /// What Julias said of themselves, by executable.
+    pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
 }
 
 impl Session {
@@ -49,6 +53,7 @@ impl Session {
             children: Children::default(),
             global: global.clone(),
             runner,
+            asked: Mutex::default(),
         }
     }
 
@@ -158,6 +163,14 @@ impl Session {
         };
         Some(Store::open(folder))
             .filter(|store| self.store_path().is_ok_and(|first| first != *store.root()))
+    }
+
+    /// The store, and what stands in for it.
+    pub(crate) fn stores(&self) -> Result<Vec<Store>, CliError> {
+        let store = Store::open(self.store_path()?);
+        Ok(std::iter::once(store)
+            .chain(self.fallback_store())
+            .collect())
     }
 
     /// The runner's tool cache, on CI services that have one.
