@@ -46,9 +46,8 @@ pub(crate) struct Forge<'a> {
     basis: Basis,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
-    // Keep the Julia and the base from being pruned while they are used.
-    lease: Option<Lease>,
-    base: Option<Lease>,
+    // Keep the Julia, the base and the compiler from being pruned while they are used.
+    leases: Vec<Lease>,
 }
 
 impl<'a> Forge<'a> {
@@ -76,9 +75,11 @@ impl<'a> Forge<'a> {
             .map(|path| ("script", path.as_str()));
         trace::require_files(&planned.files.folder, files.chain(script))?;
 
-        let (executable, origin, lease) = match &build.julia {
+        let mut leases = Vec::new();
+        let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
-                (executable.clone(), planned.origin(executable), None)
+                leases.extend(session.hold(executable));
+                (executable.clone(), planned.origin(executable))
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
@@ -89,6 +90,7 @@ impl<'a> Forge<'a> {
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
+                leases.push(lease);
                 (
                     executable,
                     JuliaOrigin::Catalogue {
@@ -96,7 +98,6 @@ impl<'a> Forge<'a> {
                         sha256,
                         signature,
                     },
-                    Some(lease),
                 )
             }
         };
@@ -121,7 +122,7 @@ impl<'a> Forge<'a> {
         }
         let probed = Probed { facts, origin };
         let mut forge = Self::on(session, planned, build, driving, probed)?;
-        forge.lease = lease;
+        forge.leases.extend(leases);
         forge.took(Step::Probe, started, None);
         let probed = Probed {
             facts: forge.context.julia.clone(),
@@ -166,6 +167,7 @@ impl<'a> Forge<'a> {
             .fold(session.child_environment(), |env, (name, value)| {
                 env.with(name, value)
             });
+        let (environment, lease) = session.with_compiler(environment, build.triplet, driving)?;
         let context = Context {
             julia: facts,
             generation,
@@ -190,8 +192,7 @@ impl<'a> Forge<'a> {
             timings: Vec::new(),
             basis: planned.basis(build, driving)?,
             explain: false,
-            lease: None,
-            base: None,
+            leases: lease.into_iter().collect(),
         })
     }
 

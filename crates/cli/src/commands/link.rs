@@ -49,14 +49,17 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     // Lists and logs stay beside the image while it is linked, and for as long as they explain a
     // failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));
+    let julia = facts(args, session).await?;
+    let environment = session.child_environment();
+    let (environment, _lease) = session.with_compiler(environment, julia.triplet, &args.driving)?;
     let job = LinkJob {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),
         name: name.clone(),
-        julia: facts(args, session).await?,
+        julia,
         linker: pipeline::linker(&args.driving)?,
         strip: args.driving.strip,
         exports: args.export.clone(),
-        environment: session.child_environment(),
+        environment,
         log: work_dir.join("link.log"),
         work_dir: work_dir.clone(),
         timeout: args.driving.timeout.map(Duration::from_secs),
