@@ -2,27 +2,52 @@
 
 use std::fmt::Write;
 
-use sysforge_plan::Plan;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::{BuildId, Plan};
 
-use crate::args::PlanArgs;
+use crate::args::{Driving, PlanArgs};
+use crate::commands::existing;
 use crate::failure::Outcome;
 use crate::pipeline;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.select).await?;
+    let released = existing::builds(args, session).await?;
+    let mut existing = Vec::new();
+    for build in &planned.plan.builds {
+        // Asked only where it matters: the digest needs the workloads, a plan does not.
+        if released.iter().any(|(id, _)| *id == build.id) {
+            let digest = planned.basis(build, &Driving::default())?.digest();
+            if released.contains(&(build.id.clone(), digest)) {
+                existing.push(&build.id);
+            }
+        }
+    }
     if session.global.json {
-        session.terminal.json(&planned.plan);
+        session.terminal.json(&Shown {
+            plan: &planned.plan,
+            existing,
+        });
     } else {
-        session.terminal.data(&text(&planned.plan));
+        session.terminal.data(&text(&planned.plan, &existing));
     }
     Ok(())
 }
 
-fn text(plan: &Plan) -> String {
+/// What `--json` shows.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// The builds that the release has already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    existing: Vec<&'a BuildId>,
+}
+
+fn text(plan: &Plan, existing: &[&BuildId]) -> String {
     let mut text = String::new();
     for build in &plan.builds {
         let julia = match &build.julia {
@@ -51,6 +76,9 @@ fn text(plan: &Plan) -> String {
             build.id,
             build.archive.extension()
         );
+        if existing.contains(&&build.id) {
+            let _ = writeln!(text, "  released  already, from the same inputs");
+        }
     }
     text
 }
