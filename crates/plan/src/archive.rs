@@ -129,7 +129,10 @@ mod tests {
         }
         assert_eq!(ArchiveFormat::of_image("winlibs.7z"), None);
         for format in ArchiveFormat::IMAGES {
-            assert_eq!(ArchiveFormat::of_image(&format!("a.{format}")), Some(format));
+            assert_eq!(
+                ArchiveFormat::of_image(&format!("a.{format}")),
+                Some(format)
+            );
         }
     }
 }

@@ -197,7 +197,12 @@ impl Config {
         }
         let mut julias = config.julia.0.iter();
         if let Some(error) = julias.find_map(|text| text.parse::<Request>().err()) {
-            return Err(TomlError::locating(&error, file, text, key_offset(text, "julia")));
+            return Err(TomlError::locating(
+                &error,
+                file,
+                text,
+                key_offset(text, "julia"),
+            ));
         }
         let paths = config.workloads.iter().map(|path| ("workloads", path));
         let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));

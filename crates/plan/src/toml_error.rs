@@ -74,7 +74,10 @@ fn unknown_word(message: &str) -> Option<(String, Option<String>)> {
     let typed = quoted.next()?;
     let known: Vec<_> = quoted.collect();
     if let Some(word) = nearest(typed, known.iter().copied()) {
-        return Some((format!("unknown {kind} `{typed}`; did you mean `{word}`?"), None));
+        return Some((
+            format!("unknown {kind} `{typed}`; did you mean `{word}`?"),
+            None,
+        ));
     }
     let list = format!("known {kind}s here are `{}`", known.join("`, `"));
     let hint = Some(list).filter(|_| !known.is_empty());

@@ -26,7 +26,9 @@ fn future() -> &'static Generation {
 fn a_julia_that_behaves_differently_is_a_row() {
     let layout = Layout::of(Os::Linux, future());
     let needed = layout.generation.libraries.iter();
-    let needed: Vec<_> = needed.map(|name| layout.needed_name(name, (1, 99))).collect();
+    let needed: Vec<_> = needed
+        .map(|name| layout.needed_name(name, (1, 99)))
+        .collect();
     assert_eq!(
         needed,
         [

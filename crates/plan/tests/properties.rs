@@ -14,7 +14,8 @@ use sysforge_plan::{BuildId, Config, Explain, JuliaVersion, Triplet, statements}
 fn toml_lines() -> impl Strategy<Value = String> {
     let key = "name|packages|workloads|julia|cpu|archive|base|rounds|strict|wrkloads|é";
     let value = "\"\\PC{0,8}\"|[0-9]{1,3}|true|\\[\"a\", \"b\\.jl\"\\]|\\{|tar\\.gz";
-    let table = "\\[workflow\\]|\\[\\[overrides\\]\\]|\\[platforms\\.\"x86_64-linux-gnu\"\\]|\\PC{0,12}";
+    let table =
+        "\\[workflow\\]|\\[\\[overrides\\]\\]|\\[platforms\\.\"x86_64-linux-gnu\"\\]|\\PC{0,12}";
     let line = prop_oneof![
         3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
         1 => table.prop_map(|table: String| table),

@@ -154,17 +154,15 @@ impl Layout {
 /// The operating systems, in the order of the documentation.
 const SYSTEMS: [Os; 4] = [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd];
 
-/// The table as Markdown: what depends on the operating system, then what depends on the Julia, too.
+/// The tables as Markdown: what depends on the operating system, then what depends on the Julia, too.
 #[must_use]
 pub fn markdown() -> String {
-    format!("{}\n{}", systems(), libraries())
+    systems() + &libraries()
 }
 
+/// A list for each system: a table of it would be too wide to be read.
 fn systems() -> String {
-    let mut text = String::from(
-        "| system | libraries are looked for in | the image's name | run paths | flags | linkers, in \
-         this order |\n|---|---|---|---|---|---|\n",
-    );
+    let mut text = String::new();
     let ships = Generation::all().iter().find(|row| row.ships_lld);
     let newest = &Generation::all()[Generation::all().len() - 1];
     for os in SYSTEMS {
@@ -182,25 +180,33 @@ fn systems() -> String {
             }
             _ => strategy.title(os).to_owned(),
         });
-        let cells = [
-            os.to_string(),
-            dirs.collect::<Vec<_>>().join(", "),
-            format!(
-                "`{}`",
-                layout.image_name(&format!("NAME.{}", os.conventions().library_extension))
+        let image = layout.image_name(&format!("NAME.{}", os.conventions().library_extension));
+        let facts = [
+            (
+                "libraries are looked for in",
+                dirs.collect::<Vec<_>>().join(", "),
             ),
-            run_paths.collect::<Vec<_>>().join(" "),
-            layout.flags().to_owned(),
-            linkers.collect::<Vec<_>>().join("; "),
+            ("the image's name", format!("`{image}`")),
+            ("run paths", run_paths.collect::<Vec<_>>().join(", ")),
+            ("flags", layout.flags().to_owned()),
+            (
+                "linkers, in this order",
+                linkers.collect::<Vec<_>>().join("; "),
+            ),
         ];
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.push_str(&format!("**{os}**\n\n"));
+        for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+            text.push_str(&format!("- {name}: {fact}\n"));
+        }
+        text.push('\n');
     }
     text
 }
 
 fn libraries() -> String {
-    let mut text =
-        String::from("| system | Julia | linked against | needed at run time |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "| system | Julia | linked against | needed at run time |\n|---|---|---|---|\n",
+    );
     let rows = Generation::all();
     for os in SYSTEMS {
         let cells = |generation: &'static Generation| {
