@@ -39,11 +39,15 @@ fn no_project() {
 fn a_package_that_the_project_does_not_have() {
     let scratch = Scratch::new();
     scratch.config("packages = [\"Tinny\"]\njulia = \"1.5\"\n");
-    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @"
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
     error: the project has no package `Tinny`
+      --> Sysimage.toml:1:13
+      |
+    1 | packages = ["Tinny"]
+      |             ^
 
     hint: did you mean `Tiny`?
-    ");
+    "#);
 }
 
 #[test]
@@ -143,11 +147,16 @@ fn an_unknown_key() {
 fn a_missing_workload() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"wrkload.jl\"]\n");
-    insta::assert_snapshot!(from_error(&scratch.sysforge(&["build"]).fails(2)), @"
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["build"]).fails(2)), @r#"
     error: the workload `wrkload.jl` does not exist
+      --> Sysimage.toml:2:14
+      |
+    2 | workloads = ["wrkload.jl"]
+      |              ^
 
+    hint: did you mean `workload.jl`?
     hint: paths in Sysimage.toml are relative to its folder
-    ");
+    "#);
 }
 
 #[test]

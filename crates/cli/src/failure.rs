@@ -189,13 +189,17 @@ impl Explain for CliError {
             }
             Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
-            Self::Unwritable { source, .. } => {
+            Self::OtherJulia { .. } => {
+                "the catalogue or the folder names it wrongly: ask for another version, or name a \
+                 Julia's folder with `--julia DIR`"
+                    .to_owned()
+            }
+            Self::Unwritable { source, .. }
+            | Self::Unreadable { source, .. }
+            | Self::Temporary(source) => {
                 return sysforge_plan::explain::io_hint(source)
                     .into_iter()
                     .collect();
-            }
-            Self::Unreadable { .. } | Self::OtherJulia { .. } | Self::Temporary(_) => {
-                return Vec::new();
             }
         }]
     }

@@ -13,7 +13,7 @@ use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::rounds::Traced;
-use sysforge_build::trace::{self, On};
+use sysforge_build::trace::{self, On, TraceError};
 use sysforge_build::{Context, WorkDir, check, machine, probe, scan, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::generation::Generation;
@@ -73,7 +73,11 @@ impl<'a> Forge<'a> {
             .script
             .iter()
             .map(|path| ("script", path.as_str()));
-        trace::require_files(&planned.files.folder, files.chain(script))?;
+        let there = trace::require_files(&planned.files.folder, files.chain(script));
+        there.map_err(|error| match &error {
+            TraceError::NoSuchFile { path, .. } => planned.files.located(&path.clone(), error),
+            _ => error.into(),
+        })?;
 
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {

@@ -84,6 +84,14 @@ impl Session {
         }))
     }
 
+    /// Prints a path as a result.
+    pub(crate) fn tell_path(&self, path: &std::path::Path) {
+        match self.global.json {
+            true => self.terminal.json(&path),
+            false => self.terminal.data(&path.display().to_string()),
+        }
+    }
+
     /// The platform of this machine.
     pub(crate) fn host() -> Result<Triplet, CliError> {
         let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);

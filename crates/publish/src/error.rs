@@ -180,6 +180,9 @@ pub enum PublishError {
     /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The certificates that are to be trusted besides the system's cannot be.
+    #[error("the extra certificates cannot be used: {0}")]
+    Certificates(String),
     /// A document could not be made.
     #[error("could not write {document}: {why}")]
     Document {
@@ -196,6 +199,7 @@ impl Explain for PublishError {
             Self::Io { source, .. } => explain::io_class(source, Class::Publish),
             Self::BadTag(_)
             | Self::Address(_)
+            | Self::Certificates(_)
             | Self::Signing(
                 SigningError::SecretKey { .. }
                 | SigningError::PublicKey(_)
@@ -213,7 +217,7 @@ impl Explain for PublishError {
                 "build the images first with `sysforge build`, or name their folder with `--dist`"
             }
             Self::Receipt { .. } | Self::Altered { .. } => {
-                "build this image again with `sysforge build --rebuild`"
+                "build this image again with `sysforge build --force`"
             }
             Self::Twice(_) => "keep one of the two in the dist directory",
             Self::BadTag(_) => "name one with `--tag`, for instance `--tag v1.0.0`",
@@ -272,9 +276,20 @@ impl Explain for PublishError {
                 "send the images first: `sysforge publish --draft`"
             }
             Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
-            Self::Index { .. } | Self::Refused { .. } | Self::Document { .. } => {
-                return Vec::new();
+            Self::Index { .. } => {
+                "is it a place that `sysforge publish` filled, and no newer one than this Sysforge?"
             }
+            Self::Certificates(_) => {
+                "SSL_CERT_FILE names a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
+            }
+            Self::Refused {
+                status: 401 | 403, ..
+            } => "does the token (GITHUB_TOKEN) cover this repository, and has it not expired?",
+            Self::Refused { .. } => {
+                "try again later; the same command goes on where it stopped. If the host says the \
+                 same again, it says why above"
+            }
+            Self::Document { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

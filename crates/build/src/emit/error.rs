@@ -77,7 +77,11 @@ impl Explain for EmitError {
                 });
                 hints.unwrap_or_else(|| source.hints())
             }
-            Self::NoObject { .. } => Vec::new(),
+            Self::NoObject { .. } => vec![
+                "a package or `script` that calls `exit` ends Julia before it writes the image; \
+                 the log tells how far it came"
+                    .to_owned(),
+            ],
             Self::Strict { .. } => {
                 vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
             }

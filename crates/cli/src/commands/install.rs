@@ -34,11 +34,15 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => list(&images, session),
         (Some(InstallCommand::Remove { image }), _) => {
-            for installed in images.named(image)? {
-                images.remove(&installed)?;
+            let named = images.named(image)?;
+            for installed in &named {
+                images.remove(installed)?;
                 session
                     .terminal
                     .say(&format!("removed {}", installed.build_id));
+            }
+            if session.global.json {
+                session.terminal.json(&named);
             }
             Ok(())
         }
@@ -130,6 +134,7 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
         Some(name) => images.named(name)?,
         None => images.list()?,
     };
+    let mut now = Vec::new();
     for old in all {
         let wish = Wish {
             source: old.source.latest(),
@@ -145,6 +150,7 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
             session
                 .terminal
                 .say(&format!("{} {} is the newest", old.build_id, old.tag));
+            now.push(old);
             continue;
         }
         for launcher in &old.launchers {
@@ -155,6 +161,10 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
         session
             .terminal
             .say(&format!("{} {} → {}", old.build_id, old.tag, new.tag));
+        now.push(new);
+    }
+    if session.global.json {
+        session.terminal.json(&now);
     }
     Ok(())
 }

@@ -52,8 +52,17 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     }
     if args.check {
         let have = old.unwrap_or_default();
-        if let Some(diff) = diff::unified(workflow::PATH, &have, &text) {
-            session.terminal.data(&diff);
+        let diff = diff::unified(workflow::PATH, &have, &text);
+        if session.global.json {
+            let up_to_date = diff.is_none();
+            session.terminal.json(&serde_json::json!({
+                "path": path, "up_to_date": up_to_date, "diff": diff,
+            }));
+        }
+        if let Some(diff) = diff {
+            if !session.global.json {
+                session.terminal.data(&diff);
+            }
             return Err(CliError::Drifted(workflow::PATH).into());
         }
         session
@@ -67,7 +76,7 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     if old.as_deref() != Some(text.as_str()) {
         write(&path, &text)?;
     }
-    session.terminal.data(&path.display().to_string());
+    session.tell_path(&path);
     Ok(())
 }
 
@@ -146,6 +155,11 @@ async fn tell_tag(session: &Session) -> Outcome {
         }
     };
     session.runner.output("tag", &tag);
+    if session.global.json {
+        let tag = Some(tag).filter(|tag| !tag.is_empty());
+        session.terminal.json(&tag);
+        return Ok(());
+    }
     match tag.as_str() {
         "" => session
             .terminal

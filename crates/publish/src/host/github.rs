@@ -227,19 +227,13 @@ pub(crate) fn client(
         .http1_only()
         .pool_idle_timeout(Duration::from_secs(50));
     for pem in extra_roots {
-        let unusable = |error: reqwest::Error| PublishError::Refused {
-            what: "read the extra certificate".to_owned(),
-            status: 0,
-            message: error.to_string(),
-        };
+        let unusable = |error: reqwest::Error| PublishError::Certificates(error.to_string());
         let certificate = reqwest::Certificate::from_pem(pem).map_err(unusable)?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build().map_err(|error| PublishError::Refused {
-        what: "prepare TLS".to_owned(),
-        status: 0,
-        message: error.to_string(),
-    })
+    builder
+        .build()
+        .map_err(|error| PublishError::Certificates(error.to_string()))
 }
 
 /// Percent-encodes a part of a path or the value of a query: all but what RFC 3986 leaves

@@ -86,8 +86,13 @@ pub enum InstallError {
     #[error("the image loads, but {0} is not in it")]
     Lacks(String),
     /// No such image is installed.
-    #[error("no installed image is called `{0}`")]
-    NotInstalled(String),
+    #[error("no installed image is called `{name}`")]
+    NotInstalled {
+        /// What was asked for.
+        name: String,
+        /// The installed one that is nearest to it.
+        nearest: Option<String>,
+    },
     /// `juliaup` does not do what is asked.
     #[error("`juliaup link` failed")]
     Juliaup(#[source] ProcessError),
@@ -150,7 +155,12 @@ impl Explain for InstallError {
                 "the image was built for this very Julia, so this machine differs in something \
                  else: `sysforge build` makes one here"
             }
-            Self::NotInstalled(_) => "`sysforge install list` shows what is",
+            Self::NotInstalled { nearest, .. } => {
+                let nearest = nearest.iter().map(|name| format!("did you mean `{name}`?"));
+                return nearest
+                    .chain(["`sysforge install list` shows what is".to_owned()])
+                    .collect();
+            }
             Self::Juliaup(_) => "is juliaup on the search path, and is the channel's name free?",
         };
         vec![hint.to_owned()]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256};
+use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256, explain};
 
 use super::activate;
 use super::error::InstallError;
@@ -148,10 +148,14 @@ impl Images {
     ///
     /// If there is none.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
-        let mut all = self.list()?;
+        let all = self.list()?;
+        let names = all.iter().flat_map(|image| [&image.name, &image.build_id]);
+        let nearest = explain::nearest(name, names.map(String::as_str)).map(str::to_owned);
+        let mut all = all;
         all.retain(|image| image.name == name || image.build_id == name);
         if all.is_empty() {
-            return Err(InstallError::NotInstalled(name.to_owned()));
+            let name = name.to_owned();
+            return Err(InstallError::NotInstalled { name, nearest });
         }
         Ok(all)
     }
