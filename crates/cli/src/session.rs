@@ -7,6 +7,7 @@ use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Signatures, Store, ToolCache};
 use sysforge_build::{Children, Environment};
 use sysforge_plan::{Reporter, Triplet};
+use sysforge_publish::host::github::Timing;
 
 use crate::args::Global;
 use crate::failure::{CliError, Failure};
@@ -73,6 +74,14 @@ impl Session {
                 progress.beat();
             }
         }))
+    }
+
+    /// How long a release host may take; of pauses the user is told.
+    pub(crate) fn timing(&self) -> Timing {
+        Timing {
+            reporter: self.reporter.clone(),
+            ..Timing::default()
+        }
     }
 
     /// The platform of this machine.

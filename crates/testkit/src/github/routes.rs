@@ -241,7 +241,10 @@ fn act(
     let writer = may_write(rights);
     let number = |index: usize| parts.get(index).and_then(|id| id.parse::<u64>().ok());
     match op {
-        Op::GetRepo => json_answer(200, &render::repository(shared, writer)),
+        Op::GetRepo => {
+            let known = rights.and_then(Result::ok);
+            json_answer(200, &render::repository(shared, known))
+        }
         Op::GetRef => tag_ref(shared, &parts[3..].join("/")),
         Op::GetByTag => by_tag(shared, parts),
         Op::GetRelease => {
