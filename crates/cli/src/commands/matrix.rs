@@ -9,7 +9,6 @@ use sysforge_plan::matrix::{Existing, Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
-use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::{InstallError, Place, Source};
 
@@ -23,7 +22,13 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let tag = args.tag.as_deref().filter(|tag| !tag.is_empty());
-    let (parts, notes) = parts(args, session).await?;
+    let (mut parts, mut notes) = parts(args, session).await?;
+    if nothing_to_add_to(args, session) {
+        parts.clear();
+        notes.push(
+            "there is no release yet that images for new Julias could be added to".to_owned(),
+        );
+    }
     let config = project(session, None, session_triplet())?.inputs.config;
     let existing = existing(tag, session).await?;
     let matrix = Matrix::new(&parts, &config, &existing, today())?;
@@ -56,6 +61,13 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     runner.summarise(&summary::plan(tag, &matrix, &notes));
     session.terminal.json(&whole);
     Ok(())
+}
+
+/// Whether this is the regular look for new Julias, before anything was ever released.
+fn nothing_to_add_to(args: &PlanArgs, session: &Session) -> bool {
+    let event = variable(session, "GITHUB_EVENT_NAME");
+    // Workflows that publish nothing name no tag, not even an empty one.
+    event.as_deref() == Some("schedule") && args.tag.as_deref() == Some("")
 }
 
 /// Any platform: what is read with it does not depend on it.
@@ -171,7 +183,7 @@ async fn existing(tag: Option<&str>, session: &Session) -> Result<Existing, Fail
     };
     let reach = Reach {
         github: access(session, &repository)?,
-        timing: Timing::default(),
+        timing: session.timing(),
         drafts: true,
         attestations: false,
     };

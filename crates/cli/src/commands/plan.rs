@@ -1,25 +1,42 @@
 //! `sysforge plan`: what would be built.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use sysforge_plan::Plan;
+use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::runner::Runner;
 
 use crate::args::PlanArgs;
 use crate::failure::Outcome;
 use crate::pipeline;
+use crate::runner::today;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.select).await?;
+    warn_of_runners(&planned.files.inputs.config, session);
     if session.global.json {
         session.terminal.json(&planned.plan);
     } else {
         session.terminal.data(&text(&planned.plan));
     }
     Ok(())
+}
+
+/// Says which of the runners that the configuration names are about to end.
+fn warn_of_runners(config: &Config, session: &Session) {
+    let platforms = config.platforms.values();
+    let labels: BTreeSet<&str> = platforms
+        .filter_map(|platform| platform.runner.as_deref())
+        .collect();
+    let runners = labels.into_iter().filter_map(Runner::named);
+    for dying in runners.filter_map(|runner| runner.dying(today())) {
+        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+    }
 }
 
 fn text(plan: &Plan) -> String {
