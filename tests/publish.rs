@@ -82,6 +82,21 @@ fn in_a_clean_account(example: &Path, site: &Path, printed: &str) {
     assert_eq!(ran, printed);
 }
 
+/// A plan tells what a release has already; not of an image that was made from something else.
+fn what_is_released_is_marked(scratch: &Scratch, julia: &str, site: &str) {
+    let plan = ["plan", "--julia", julia, "--release", site];
+    let marked = || scratch.sysforge(&plan).succeeds().stdout;
+    assert!(marked().contains("released  already, from the same inputs"));
+    let json = scratch.sysforge(&[&plan[..], &["--json"]].concat()).json();
+    assert_eq!(json["existing"][0], json["builds"][0]["id"]);
+    let workload = std::fs::read_to_string(scratch.path("workload.jl")).unwrap();
+    scratch.file("workload.jl", &format!("{workload}\n# changed\n"));
+    assert!(!marked().contains("released"));
+    scratch.file("workload.jl", &workload);
+    let nonsense = scratch.sysforge(&["plan", "--julia", julia, "--release", "a b"]);
+    nonsense.fails(2);
+}
+
 /// Julia's own package manager gets the image by its `Artifacts.toml`, and finds it to be what
 /// its tree hash says.
 fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
@@ -232,6 +247,7 @@ fn the_example_travels_over_both_hosts() {
     by_the_package_manager(&scratch, &prefix, &site);
 
     let here = site.to_string_lossy().into_owned();
+    what_is_released_is_marked(&scratch, &julia, &here);
     let install = [
         "install",
         &here,

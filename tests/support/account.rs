@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// A user account that this test made, with a home that nobody ever used.
 pub(crate) struct Account {
-    name: String,
+    pub(crate) name: String,
     pub(crate) home: PathBuf,
 }
 

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::{Class, Evidence, Explain, Step, explain};
+use sysforge_plan::{Class, Evidence, Explain, Sha256, Task, explain};
 
 use crate::context::Context;
 use crate::inputs::digest_of;
@@ -73,86 +73,118 @@ impl Explain for BaseError {
     }
 }
 
-/// Makes the base of `context`'s Julia with only the standard libraries in `used` (all, if `None`),
-/// or takes one over that lies in `cache` and was made from the same.
-///
-/// # Errors
-///
-/// See [`BaseError`].
-pub async fn fresh(
-    context: &Context,
-    used: Option<&[String]>,
-    cpu_target: &str,
-    cache: &Path,
-) -> Result<PathBuf, BaseError> {
-    let sources = sources(context)?;
-    let original = read(&sources.join("sysimg.jl"))?;
-    let script = with_stdlibs(&original, used).ok_or_else(|| BaseError::NoSources {
-        version: context.julia.version.to_string(),
-        lacks: "its sysimg.jl has no list of standard libraries in the known form".to_owned(),
-    })?;
-    // A running Julia has one target; the emission gives the code its own.
-    let target = cpu_target.split(';').next().unwrap_or_default();
-    let name = name(context, &script, target);
-    let folder = cache.join(name);
-    let image = folder.join("sys.ji");
-    let libraries = used.map_or("all".to_owned(), |used| used.join(", "));
-    let task = context
-        .reporter
-        .start(Step::Base, format!("a base with {libraries}"));
-    if image.is_file() {
-        task.reused("made before from the same sources");
-        return Ok(image);
-    }
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BaseError::Io { path, source }
-    };
-    std::fs::create_dir_all(&folder).map_err(io(&folder))?;
-    // One at a time; who waited finds it made. Renamed when it is whole. The folder's name has no
-    // chance in it, as it stays in the image as the place of a source.
-    let lock = folder.join("lock");
-    let lock = std::fs::File::create(&lock).map_err(io(&lock))?;
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock));
-    let _lock = lock
-        .await
-        .unwrap_or_else(|died| Err(std::io::Error::other(died)))
-        .map_err(io(&folder))?;
-    if image.is_file() {
-        task.reused("another Sysforge just made it");
-        return Ok(image);
-    }
-    let compiler = folder.join("corecompiler.ji");
-    let system = folder.join("partial.ji");
-    let own = folder.join("sysimg.jl");
-    std::fs::write(&own, script).map_err(io(&own))?;
+/// What a base is made of.
+#[derive(Debug)]
+pub struct Recipe {
+    sources: PathBuf,
+    /// `sysimg.jl` with the standard libraries that are wanted.
+    script: String,
+    /// A running Julia has one target; the emission gives the code its own.
+    target: String,
+    libraries: String,
+    digest: Sha256,
+}
 
-    let run = |step: &'static str, log: &str, base: Option<&Path>, out: &Path, script: &Path| {
-        let mut program = context
-            .julia(context.environment.for_julia(), log)
-            // Its path would stay in the base.
-            .env("JULIA_PROJECT", "")
-            .option("--cpu-target", target)
-            .option("--output-ji", out)
-            .args(["-g1", "-O0"]);
-        if let Some(base) = base {
-            program = program.option("--sysimage", base);
-        }
-        // Relative includes are looked up in the working directory.
-        let program = program.arg(script).directory(&sources);
-        let task = &task;
-        async move {
-            let ran = context.children.run(&program, task).await;
-            ran.map_err(|source| BaseError::Julia { step, source })
-        }
-    };
-    let first = sources.join(COMPILER);
-    run("the compiler", "base-compiler", None, &compiler, &first).await?;
-    run("the libraries", "base", Some(&compiler), &system, &own).await?;
-    std::fs::rename(&system, &image).map_err(io(&image))?;
-    let size = std::fs::metadata(&image).map_or(0, |file| file.len());
-    task.done(format!("{} MB", size / 1_000_000));
-    Ok(image)
+/// The file that [`Recipe::make`] leaves.
+pub const FILE: &str = "sys.ji";
+
+impl Recipe {
+    /// How to make the base of `context`'s Julia with only the standard libraries in `used` (all,
+    /// if `None`).
+    ///
+    /// # Errors
+    ///
+    /// If this Julia has no sources, or they cannot be read.
+    pub fn new(
+        context: &Context,
+        used: Option<&[String]>,
+        cpu_target: &str,
+    ) -> Result<Self, BaseError> {
+        let sources = sources(context)?;
+        let original = read(&sources.join("sysimg.jl"))?;
+        let script = with_stdlibs(&original, used).ok_or_else(|| BaseError::NoSources {
+            version: context.julia.version.to_string(),
+            lacks: "its sysimg.jl has no list of standard libraries in the known form".to_owned(),
+        })?;
+        let target = cpu_target.split(';').next().unwrap_or_default().to_owned();
+        let julia = &context.julia;
+        let digest = digest_of([
+            &*julia.version.to_string(),
+            &julia.commit,
+            &julia.triplet.to_string(),
+            // Two Julias of one version may be built differently.
+            &julia.base_image.display().to_string(),
+            &script,
+            &target,
+        ]);
+        Ok(Self {
+            sources,
+            script,
+            target,
+            libraries: used.map_or("all".to_owned(), |used| used.join(", ")),
+            digest,
+        })
+    }
+
+    /// Equal for equal sources, standard libraries and targets.
+    #[must_use]
+    pub fn digest(&self) -> &Sha256 {
+        &self.digest
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("a base with {}", self.libraries)
+    }
+
+    /// Makes it: `folder` then holds [`FILE`]. The folder's path stays in the image, as the place
+    /// of a source.
+    ///
+    /// # Errors
+    ///
+    /// If Julia fails, or a file cannot be written.
+    pub async fn make(
+        &self,
+        context: &Context,
+        folder: &Path,
+        task: &Task,
+    ) -> Result<(), BaseError> {
+        let compiler = folder.join("corecompiler.ji");
+        let system = folder.join("partial.ji");
+        let own = folder.join("sysimg.jl");
+        std::fs::write(&own, &self.script).map_err(io(&own))?;
+
+        let run =
+            |step: &'static str, log: &str, base: Option<&Path>, out: &Path, script: &Path| {
+                let mut program = context
+                    .julia(context.environment.for_julia(), log)
+                    // Its path would stay in the base.
+                    .env("JULIA_PROJECT", "")
+                    .option("--cpu-target", &self.target)
+                    .option("--output-ji", out)
+                    .args(["-g1", "-O0"]);
+                if let Some(base) = base {
+                    program = program.option("--sysimage", base);
+                }
+                // Relative includes are looked up in the working directory.
+                let program = program.arg(script).directory(&self.sources);
+                async move {
+                    let ran = context.children.run(&program, task).await;
+                    ran.map_err(|source| BaseError::Julia { step, source })
+                }
+            };
+        let first = self.sources.join(COMPILER);
+        run("the compiler", "base-compiler", None, &compiler, &first).await?;
+        run("the libraries", "base", Some(&compiler), &system, &own).await?;
+        let image = folder.join(FILE);
+        std::fs::rename(&system, &image).map_err(io(&image))
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BaseError {
+    let path = path.to_owned();
+    move |source| BaseError::Io { path, source }
 }
 
 /// What the first step compiles, below the sources.
@@ -182,22 +214,6 @@ fn read(path: &Path) -> Result<String, BaseError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// A folder name for a base: equal for equal sources, standard libraries and targets.
-fn name(context: &Context, script: &str, target: &str) -> String {
-    let julia = &context.julia;
-    let parts = [
-        julia.version.to_string(),
-        julia.commit.clone(),
-        julia.triplet.to_string(),
-        // Two Julias of one version may be built differently.
-        julia.base_image.display().to_string(),
-        script.to_owned(),
-        target.to_owned(),
-    ];
-    let digest = digest_of(parts.iter().map(String::as_str)).to_string();
-    format!("{}-{}", julia.version, &digest[..16])
 }
 
 /// `sysimg.jl` with a list of only those standard libraries that are used. `None` if it has no such

@@ -14,7 +14,7 @@ use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::rounds::Traced;
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, WorkDir, base, check, machine, probe, scan, targets};
+use sysforge_build::{Context, WorkDir, check, machine, probe, scan, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Linked;
@@ -24,7 +24,10 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
     Unreplayed,
 };
-use sysforge_plan::{Receipt, Step, config, cpu, memory, statements};
+use sysforge_plan::{Receipt, Step, cpu, memory, statements};
+
+mod base;
+mod run;
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -43,8 +46,9 @@ pub(crate) struct Forge<'a> {
     basis: Basis,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
-    // Keeps the Julia from being pruned while it is used.
+    // Keep the Julia and the base from being pruned while they are used.
     _lease: Option<Lease>,
+    base: Option<Lease>,
 }
 
 impl<'a> Forge<'a> {
@@ -150,6 +154,7 @@ impl<'a> Forge<'a> {
             basis: planned.basis(build, driving)?,
             explain: false,
             _lease: lease,
+            base: None,
         };
         forge.took(Step::Probe, started, None);
         Ok(forge)
@@ -184,25 +189,6 @@ impl<'a> Forge<'a> {
     /// Where the linked image lies.
     pub(crate) fn image(&self) -> PathBuf {
         self.context.work.path(self.image_name())
-    }
-
-    /// Makes the base that everything else builds on, if it is not Julia's own.
-    async fn prepare(&mut self) -> Result<(), Failure> {
-        let settings = &self.build.settings;
-        if settings.base == config::Base::Shipped || self.context.base.is_some() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let closure = self.closure();
-        let used = (settings.stdlibs == config::Stdlibs::Used).then_some(closure.as_slice());
-        // Beside the builds, as several may share one.
-        let work = self.context.work.root();
-        let cache = work.parent().unwrap_or(work).join("bases");
-        let target = &self.build.cpu.target;
-        let made = base::fresh(&self.context, used, target, &cache).await?;
-        self.context.base = Some(made);
-        self.took(Step::Base, started, None);
-        Ok(())
     }
 
     /// Records the precompile statements.
@@ -473,103 +459,6 @@ impl<'a> Forge<'a> {
             inputs_digest,
         };
         Ok(packing.finish(describe).await?)
-    }
-
-    /// Every step, in order; what an earlier time left and nothing has changed is taken over, unless
-    /// `afresh`.
-    pub(crate) async fn run(
-        &mut self,
-        dist: &Path,
-        afresh: bool,
-    ) -> Result<(Packed, Receipt), Failure> {
-        let basis = self.basis.up_to(Stage::Trace);
-        let mut traced = match self.left::<Traced>(Step::Trace, &basis, afresh) {
-            Some(traced) => traced,
-            None => self.trace().await?,
-        };
-        let limit = self.driving.rounds.unwrap_or(self.build.settings.rounds);
-        let mut rounds = Vec::new();
-        loop {
-            let basis = self.emit_basis(Stage::Emit, &traced);
-            if self.left::<Emitted>(Step::Emit, &basis, afresh).is_none() {
-                self.emit().await?;
-            }
-            let basis = self.emit_basis(Stage::Link, &traced);
-            if self.left::<Linked>(Step::Link, &basis, afresh).is_none() {
-                self.link().await?;
-            }
-            // Compressing takes seconds and the check leaves a CPU free: both at once. A failed check
-            // drops the packing, and with it what was written.
-            let packing = self.start_packing(dist)?;
-            let Some(checked) = self.left::<Checked>(Step::Check, &basis, afresh) else {
-                let mut record = self.check(&self.image()).await?;
-                rounds.push(record.residuals.len());
-                record.rounds.clone_from(&rounds);
-                // What could not be replayed, or crashes Julia, another round does not cure.
-                let emitted: Emitted = self.context.work.recorded("emit")?;
-                let lost = |text: &String| {
-                    let mut failed = emitted.statements.failed.iter();
-                    failed.any(|lost| lost.statement == *text)
-                };
-                let curable = record.residuals.iter().filter(|text| !lost(text)).cloned();
-                let curable: Vec<String> = curable.collect();
-                let next = traced.next(&curable, &rounds);
-                match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
-                    Some(next) => {
-                        drop(packing);
-                        self.session.reporter.note(format!(
-                            "running the workloads still compiles {}: once more, with {} added and \
-                             {} tried in other ways",
-                            counted(record.residuals.len(), "statement"),
-                            next.statements.len() - traced.statements.len(),
-                            next.stubborn.len() - traced.stubborn.len()
-                        ));
-                        traced = next;
-                        self.record_trace(&traced)?;
-                        continue;
-                    }
-                    None => self.record_check(&record)?,
-                }
-                return self.finish_packing(packing).await;
-            };
-            self.timings = checked.timings;
-            return self.finish_packing(packing).await;
-        }
-    }
-
-    /// What an earlier time left of a step, if nothing that decides it has changed since.
-    fn left<T: serde::de::DeserializeOwned>(
-        &self,
-        step: Step,
-        basis: &Basis,
-        afresh: bool,
-    ) -> Option<T> {
-        if afresh {
-            return None;
-        }
-        let name = match step {
-            Step::Trace => "trace",
-            Step::Emit => "emit",
-            Step::Link => "link",
-            _ => "check",
-        };
-        match self.context.work.fresh(name, basis) {
-            Ok(result) => {
-                let task = self.context.reporter.start(step, self.build.id.to_string());
-                task.reused("nothing that decides it has changed");
-                Some(result)
-            }
-            Err(reasons) => {
-                if self.explain {
-                    let reasons = match reasons.as_slice() {
-                        [] => "not done before".to_owned(),
-                        some => some.join(", "),
-                    };
-                    self.session.reporter.note(format!("{step}: {reasons}"));
-                }
-                None
-            }
-        }
     }
 }
 

@@ -133,6 +133,14 @@ impl Session {
             .filter(|store| self.store_path().is_ok_and(|first| first != *store.root()))
     }
 
+    /// The store, and what stands in for it.
+    pub(crate) fn stores(&self) -> Result<Vec<Store>, CliError> {
+        let store = Store::open(self.store_path()?);
+        Ok(std::iter::once(store)
+            .chain(self.fallback_store())
+            .collect())
+    }
+
     /// The runner's tool cache, on CI services that have one.
     pub(crate) fn tool_cache(&self) -> Option<ToolCache> {
         let root = self.environment.get("RUNNER_TOOL_CACHE")?;

@@ -1,5 +1,5 @@
 # CSV (RFC 4180) into typed columns. The file is read whole; a first pass finds where the fields
-# lie, then each column is parsed by code of its own type, straight from the bytes.
+# end, then each column is parsed by code of its own type, straight from the bytes.
 
 "What is wrong in a CSV file, and in which record; the header is record 1."
 struct MalformedCSV <: Exception
@@ -14,10 +14,23 @@ end
 # The first and the last byte of a field, without its quotes.
 const Span = UnitRange{Int}
 
-"The bytes of a CSV file and the spans of its fields: `spans[column, record]`."
+"The bytes of a CSV file and the places of the comma or newline behind each: `stops[column, record]`."
 struct Fields
     bytes::Vector{UInt8}
-    spans::Matrix{Span}
+    stops::Matrix{Int}
+end
+
+# The field in a column of a record; it begins where the one before has stopped.
+function span(fields, column, record)
+    bytes, stops = fields.bytes, fields.stops
+    number = (record - 1) * size(stops, 1) + column
+    start = number == 1 ? 1 : stops[number-1] + 1
+    stop = stops[number] - 1
+    if stop >= start && bytes[stop] == RETURN
+        stop -= 1
+    end
+    isquoted = stop > start && bytes[start] == QUOTE
+    return isquoted ? Span(start + 1, stop - 1) : Span(start, stop)
 end
 
 const COMMA, QUOTE, NEWLINE, RETURN = UInt8(','), UInt8('"'), UInt8('\n'), UInt8('\r')
@@ -32,7 +45,7 @@ readcsv(path::AbstractString, schema::NamedTuple) = parsecsv(read(path), schema)
 
 function parsecsv(bytes::Vector{UInt8}, schema::NamedTuple{names}) where {names}
     fields = findfields(bytes)
-    header = [Symbol(text(fields, column, 1)) for column in axes(fields.spans, 1)]
+    header = [Symbol(text(fields, column, 1)) for column in axes(fields.stops, 1)]
     columns = Any[parsecolumn(schema[name], fields, columnnumber(header, name)) for name in names]
     return Table(NamedTuple{names}(columns))
 end
@@ -48,40 +61,36 @@ end
 function findfields(bytes)
     isempty(bytes) && throw(MalformedCSV(1, "the file is empty"))
     last(bytes) == NEWLINE || push!(bytes, NEWLINE) # now every field has an end to be found
-    spans = Span[]
+    stops = Int[]
     width, record, start = 0, 1, 1
     while start <= length(bytes)
-        span, stop = nextfield(bytes, start, record)
-        push!(spans, span)
+        stop = fieldstop(bytes, start, record)
+        push!(stops, stop)
         if bytes[stop] == NEWLINE
             if record == 1
-                width = length(spans)
-                sizehint!(spans, width * count(isequal(NEWLINE), bytes))
+                width = length(stops)
+                sizehint!(stops, width * count(isequal(NEWLINE), bytes))
             end
-            found = length(spans) - (record - 1) * width
+            found = length(stops) - (record - 1) * width
             found == width || throw(MalformedCSV(record, "$found fields instead of $width"))
             record += 1
         end
         start = stop + 1
     end
-    return Fields(bytes, reshape(spans, width, :))
+    return Fields(bytes, reshape(stops, width, :))
 end
 
-# The span of the field at `start`, and the place of the comma or newline behind it.
-function nextfield(bytes, start, record)
-    bytes[start] == QUOTE && return quotedfield(bytes, start, record)
+# The place of the comma or newline behind the field at `start`.
+function fieldstop(bytes, start, record)
+    bytes[start] == QUOTE && return quotedstop(bytes, start, record)
     stop = start
     while (byte = @inbounds bytes[stop]; byte != COMMA && byte != NEWLINE)
         stop += 1
     end
-    lastbyte = stop - 1
-    if lastbyte >= start && bytes[lastbyte] == RETURN
-        lastbyte -= 1
-    end
-    return Span(start, lastbyte), stop
+    return stop
 end
 
-function quotedfield(bytes, start, record)
+function quotedstop(bytes, start, record)
     stop = start
     while true
         stop = findnext(isequal(QUOTE), bytes, stop + 1)
@@ -89,17 +98,16 @@ function quotedfield(bytes, start, record)
         bytes[stop+1] == QUOTE || break
         stop += 1 # two quotes stand for one
     end
-    span = Span(start + 1, stop - 1)
     stop += bytes[stop+1] == RETURN ? 2 : 1
     bytes[stop] in (COMMA, NEWLINE) ||
         throw(MalformedCSV(record, "a field goes on behind its quote"))
-    return span, stop
+    return stop
 end
 
 # Whether two quotes stand for one in this field. RFC 4180 has quotes in no other place within one.
 isescaped(bytes, span) = any(i -> @inbounds(bytes[i]) == QUOTE, span)
 
-text(fields::Fields, column, record) = text(fields.bytes, fields.spans[column, record])
+text(fields::Fields, column, record) = text(fields.bytes, span(fields, column, record))
 
 function text(bytes::Vector{UInt8}, span::Span)
     value = String(bytes[span])
@@ -109,10 +117,9 @@ end
 # Parsing the columns.
 
 function parsecolumn(::Type{T}, fields, column) where {T<:Union{Int,Float64}}
-    bytes, spans = fields.bytes, view(fields.spans, column, 2:size(fields.spans, 2))
-    return map(eachindex(spans)) do row
-        value = parsefield(T, bytes, spans[row])
-        value === nothing && throw(unparsable(T, fields, column, row))
+    return map(2:size(fields.stops, 2)) do record
+        value = parsefield(T, fields.bytes, span(fields, column, record))
+        value === nothing && throw(unparsable(T, fields, column, record))
         return value
     end
 end
@@ -121,22 +128,23 @@ function parsecolumn(::Type{Date}, fields, column)
     texts = parsecolumn(String, fields, column)
     dates = map(texts) do text
         date = tryparse(Date, text, dateformat"yyyy-mm-dd")
-        date === nothing && throw(unparsable(Date, fields, column, findfirst(isequal(text), texts)))
+        date === nothing && throw(unparsable(Date, fields, column, 1 + findfirst(isequal(text), texts)))
         return date
     end
     return collect(dates)
 end
 
 function parsecolumn(::Type{String}, fields, column)
-    bytes, spans = fields.bytes, view(fields.spans, column, 2:size(fields.spans, 2))
     pool, known = String[], Dict{UInt64,UInt32}()
-    refs = map(span -> intern!(pool, known, bytes, span), spans)
+    refs = map(2:size(fields.stops, 2)) do record
+        return intern!(pool, known, fields.bytes, span(fields, column, record))
+    end
     return PooledVector(refs, pool)
 end
 
-function unparsable(T, fields, column, row)
-    found, name = text(fields, column, row + 1), text(fields, column, 1)
-    return MalformedCSV(row + 1, "$name: $(repr(found)) is not of type $T")
+function unparsable(T, fields, column, record)
+    found, name = text(fields, column, record), text(fields, column, 1)
+    return MalformedCSV(record, "$name: $(repr(found)) is not of type $T")
 end
 
 # The place of a field's text in `pool`, where it is put if it is new. `known` has the places by

@@ -77,7 +77,8 @@ function issued(policies)
             (total = sum(policies.tiv_2012[rows[inmonth]]),)
         end
         busiest = last(sort!(months, by = month -> month.total))
-        quarters = ntuple(quarter -> count(isequal(quarter), quarterofyear.(dates)), 4)
+        quarter = quarterofyear.(dates)
+        quarters = ntuple(number -> count(isequal(number), quarter), 4)
         return (quarters = quarters, summary = describe(policies.tiv_2012[rows]), busiest = busiest)
     end
 end

@@ -56,6 +56,15 @@ impl EntryId {
         }
     }
 
+    /// A base, from what this is the digest of.
+    #[must_use]
+    pub fn base(version: &JuliaVersion, triplet: Triplet, parts: &Sha256) -> Self {
+        Self {
+            kind: "base",
+            name: format!("{version}-{triplet}-{}", parts.short(DIGITS)),
+        }
+    }
+
     pub(crate) fn existing(kind: &'static str, name: String) -> Self {
         Self { kind, name }
     }
@@ -94,11 +103,11 @@ impl fmt::Display for EntryId {
 pub struct Record {
     /// The format of this record.
     pub schema: u32,
-    /// The archive's address, without credentials.
+    /// The archive's address, without credentials; of a base, what it was made from.
     pub source: String,
-    /// The archive's digest.
+    /// The archive's digest; of a base, the file's.
     pub sha256: Sha256,
-    /// The archive's size in bytes.
+    /// The archive's or file's size in bytes.
     pub size: u64,
     /// What was found out about the archive's signature.
     pub signature: SignatureCheck,

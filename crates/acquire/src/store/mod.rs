@@ -5,9 +5,11 @@
 //! STORE/
 //!   julia/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/   a Julia, whole, with its record inside
 //!   toolchain/…                                   a C toolchain, likewise
+//!   base/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/    a sysimage that was made from Julia's sources
 //!   catalogue/…                                   the last catalogue of each mirror
 //!   partial/…                                     downloads that were interrupted
 //!   locks/…                                       empty files that processes lock
+//!   making/…                                      what is being made here
 //!   tmp/…                                         what is being unpacked, or being removed
 //! ```
 //!
@@ -23,6 +25,7 @@
 mod damage;
 mod entry;
 mod lock;
+mod made;
 mod partial;
 mod prune;
 
@@ -32,6 +35,7 @@ use std::path::{Path, PathBuf};
 pub use damage::Damage;
 pub use entry::{Entry, EntryId, Record};
 pub use lock::Lease;
+pub use made::{Making, Slot};
 pub use prune::{Listed, PruneRules, Pruned};
 
 pub(crate) use entry::{SCHEMA, seal, write_listing};
@@ -41,7 +45,7 @@ pub(crate) use partial::Partial;
 use crate::error::Error;
 
 /// The kinds of entries, which are also the folders that they lie in.
-pub(crate) const KINDS: [&str; 2] = ["julia", "toolchain"];
+pub(crate) const KINDS: [&str; 3] = ["julia", "toolchain", "base"];
 
 /// A store in a folder. Opening it touches nothing.
 #[derive(Debug, Clone)]
@@ -247,6 +251,3 @@ fn make_parent(path: &Path) -> Result<(), Error> {
         None => Ok(()),
     }
 }
-
-#[cfg(test)]
-mod tests;

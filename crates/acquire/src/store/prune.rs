@@ -149,7 +149,7 @@ impl Store {
     }
 
     fn prune_leftovers(&self, now: SystemTime) {
-        for folder in ["partial", "tmp"] {
+        for folder in ["partial", "making", "tmp"] {
             let Ok(entries) = fs::read_dir(self.root.join(folder)) else {
                 continue;
             };

@@ -16,9 +16,14 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     pub(crate) matrix: bool,
 
-    /// The tag that is released: builds that its release has already are left out
+    /// The tag that is released: of $GITHUB_REPOSITORY's release the same as --release
     #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG")]
     pub(crate) tag: Option<String>,
+
+    /// A release, as for `install`: builds that it has from the same inputs are marked, or left
+    /// out of the matrix
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) release: Option<String>,
 
     /// Also write the matrix into this file
     #[arg(long, value_name = "FILE", requires = "matrix")]

@@ -63,13 +63,16 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
         output: output.clone(),
     };
     let task = session.reporter.start(Step::Link, &name);
-    let linked = link::link(&job, &session.children, &task).await?;
+    let linked = link::link(&job, &session.children, &task).await;
+    if linked.is_ok() || !job.log.exists() {
+        let _ = std::fs::remove_dir_all(&work_dir);
+    }
+    let linked = linked?;
     task.done(format!(
         "{} MB by {}",
         linked.inspection.bytes / 1_000_000,
         linked.linker_version
     ));
-    let _ = std::fs::remove_dir_all(&work_dir);
     if session.global.json {
         session.terminal.json(&linked);
     } else {

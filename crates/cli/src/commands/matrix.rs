@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sysforge_actions::summary;
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
-use sysforge_plan::matrix::{Existing, Matrix, MatrixError, Part};
+use sysforge_plan::matrix::{Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
-use sysforge_publish::install::place::Reach;
-use sysforge_publish::install::{InstallError, Place, Source};
 
 use crate::args::{Driving, PlanArgs};
-use crate::commands::publish::{access, variable};
+use crate::commands::existing;
+use crate::commands::publish::variable;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline::Planned;
 use crate::project::{self, ProjectFiles};
@@ -21,7 +20,7 @@ use crate::runner::today;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
-    let tag = args.tag.as_deref().filter(|tag| !tag.is_empty());
+    let tag = existing::tag(args);
     let (mut parts, mut notes) = parts(args, session).await?;
     if nothing_to_add_to(args, session) {
         parts.clear();
@@ -30,7 +29,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         );
     }
     let config = project(session, None, session_triplet())?.inputs.config;
-    let existing = existing(tag, session).await?;
+    let existing = existing::builds(args, session).await?;
     let matrix = Matrix::new(&parts, &config, &existing, today())?;
     for dying in &matrix.dying {
         session.reporter.warn(dying.to_string(), Some(dying.hint()));
@@ -173,35 +172,4 @@ fn select(parts: &mut Vec<Part>, patterns: &[String]) -> Result<(), PlanError> {
         parts.retain(|part| !part.plan.builds.is_empty());
     }
     Ok(())
-}
-
-/// What the release of `tag` has already, public or still a draft.
-async fn existing(tag: Option<&str>, session: &Session) -> Result<Existing, Failure> {
-    let repository = variable(session, "GITHUB_REPOSITORY");
-    let (Some(tag), Some(repository)) = (tag, repository) else {
-        return Ok(Existing::new());
-    };
-    let reach = Reach {
-        github: access(session, &repository)?,
-        timing: session.timing(),
-        drafts: true,
-        attestations: false,
-    };
-    let source = Source::GitHub {
-        repository,
-        tag: Some(tag.to_owned()),
-    };
-    let index = match Place::open(&source, &reach).await {
-        Ok(place) => place.index(&[]).await,
-        Err(error) => Err(error),
-    };
-    match index {
-        Ok((index, _)) => Ok(index
-            .images
-            .into_iter()
-            .map(|image| (image.receipt.build_id, image.receipt.inputs_digest))
-            .collect()),
-        Err(InstallError::NoRelease(_)) => Ok(Existing::new()),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod completions;
 mod doctor;
+mod existing;
 mod init;
 mod install;
 mod julia;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use sysforge_plan::Plan;
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::runner::Runner;
+use sysforge_plan::{BuildId, Plan};
 
-use crate::args::PlanArgs;
+use crate::args::{Driving, PlanArgs};
+use crate::commands::existing;
 use crate::failure::Outcome;
 use crate::pipeline;
 use crate::runner::today;
@@ -19,10 +20,24 @@ use crate::session::Session;
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.select).await?;
     warn_of_runners(&planned.files.inputs.config, session);
+    let released = existing::builds(args, session).await?;
+    let mut existing = Vec::new();
+    for build in &planned.plan.builds {
+        // Asked only where it matters: the digest needs the workloads, a plan does not.
+        if released.iter().any(|(id, _)| *id == build.id) {
+            let digest = planned.basis(build, &Driving::default())?.digest();
+            if released.contains(&(build.id.clone(), digest)) {
+                existing.push(&build.id);
+            }
+        }
+    }
     if session.global.json {
-        session.terminal.json(&planned.plan);
+        session.terminal.json(&Shown {
+            plan: &planned.plan,
+            existing,
+        });
     } else {
-        session.terminal.data(&text(&planned.plan));
+        session.terminal.data(&text(&planned.plan, &existing));
     }
     Ok(())
 }
@@ -39,7 +54,17 @@ fn warn_of_runners(config: &Config, session: &Session) {
     }
 }
 
-fn text(plan: &Plan) -> String {
+/// What `--json` shows.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// The builds that the release has already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    existing: Vec<&'a BuildId>,
+}
+
+fn text(plan: &Plan, existing: &[&BuildId]) -> String {
     let mut text = String::new();
     for build in &plan.builds {
         let julia = match &build.julia {
@@ -68,6 +93,9 @@ fn text(plan: &Plan) -> String {
             build.id,
             build.archive.extension()
         );
+        if existing.contains(&&build.id) {
+            let _ = writeln!(text, "  released  already, from the same inputs");
+        }
     }
     text
 }

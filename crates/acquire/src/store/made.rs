@@ -1,0 +1,234 @@
+//! Entries that are made on this machine instead of fetched: bases.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::{JuliaVersion, Sha256, Triplet};
+
+use super::lock::LockAttempt;
+use super::{Entry, EntryId, EntryLock, Lookup, Record, SCHEMA, Store, seal, write_listing};
+use crate::error::Error;
+use crate::unpack::{Item, Kind};
+
+/// What comes of asking for an entry that can be made.
+pub enum Slot {
+    /// It is there.
+    Whole(Box<Entry>),
+    /// Another process is making it.
+    Busy,
+    /// It is to be made now, by whoever asked.
+    Free(Making),
+}
+
+/// The right to make an entry, and a folder to do it in. Nothing appears in the store before
+/// [`Making::finish`]; dropping it takes the folder away.
+pub struct Making {
+    store: Store,
+    id: EntryId,
+    lock: EntryLock,
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Finds an entry, or takes the right to make it. Waits for nobody.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read or written.
+    pub fn slot(&self, id: &EntryId) -> Result<Slot, Error> {
+        if let Lookup::Whole(entry) = self.lookup(id)? {
+            return Ok(Slot::Whole(entry));
+        }
+        let LockAttempt::Got(lock) = self.try_lock(id)? else {
+            return Ok(Slot::Busy);
+        };
+        // It may have been finished between the two looks.
+        if let Lookup::Whole(entry) = self.lookup(id)? {
+            return Ok(Slot::Whole(entry));
+        }
+        // A name without chance in it: it may stay in what is made, as the place of a source.
+        let mut name = id.name().to_owned();
+        if !lock.is_real() {
+            name = format!("{name}-{}", std::process::id());
+        }
+        let folder = self.root.join("making").join(name);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &folder)(error));
+            }
+            _ => fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?,
+        }
+        Ok(Slot::Free(Making {
+            store: self.clone(),
+            id: id.clone(),
+            lock,
+            folder,
+        }))
+    }
+}
+
+impl Making {
+    /// The folder to work in; it is empty, and on the store's file system.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps one of the folder's files as the entry's only one. `source` says what it was made from.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn finish(
+        self,
+        file: &str,
+        source: &str,
+        version: &JuliaVersion,
+        triplet: Triplet,
+    ) -> Result<Entry, Error> {
+        let tree = self.store.temporary(&self.id)?;
+        let made = tree.path().join(file);
+        fs::rename(self.folder.join(file), &made).map_err(Error::io("create", &made))?;
+        let Sums {
+            item,
+            sha256,
+            bytes,
+        } = sums(&made).map_err(Error::io("read", &made))?;
+        let listing = write_listing(&BTreeMap::from([(file.to_owned(), item)]));
+        let record = Record {
+            schema: SCHEMA,
+            source: source.to_owned(),
+            sha256,
+            size: bytes,
+            signature: SignatureCheck::NotChecked {
+                reason: "made on this machine".to_owned(),
+            },
+            version: Some(version.clone()),
+            triplet: Some(triplet),
+            unpacked_bytes: bytes,
+            listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+        };
+        seal(tree.path(), &record, &listing).map_err(Error::io("write to", tree.path()))?;
+        let place = self.store.commit(&self.id, &self.lock, tree)?;
+        match self.store.lookup(&self.id)? {
+            Lookup::Whole(entry) => Ok(*entry),
+            _ => Err(Error::Io {
+                doing: "read what was just made in",
+                path: place,
+                source: io::Error::other("it changed"),
+            }),
+        }
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // What stays goes when it is made again, or with the next prune.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+struct Sums {
+    item: Item,
+    sha256: Sha256,
+    bytes: u64,
+}
+
+fn sums(path: &Path) -> io::Result<Sums> {
+    let mut file = File::open(path)?;
+    let (mut crc32, mut sha256) = (crc32fast::Hasher::new(), Hasher::new());
+    let (mut buffer, mut bytes) = (vec![0; 256 << 10], 0);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        crc32.update(&buffer[..count]);
+        sha256.update(&buffer[..count]);
+        bytes += count as u64;
+    }
+    let modified = file.metadata()?.modified()?;
+    let modified = modified.duration_since(SystemTime::UNIX_EPOCH);
+    Ok(Sums {
+        item: Item {
+            kind: Kind::File {
+                size: bytes,
+                crc32: crc32.finalize(),
+            },
+            modified: modified.unwrap_or_default().as_secs(),
+        },
+        sha256: Sha256::new(sha256.finalize().into()),
+        bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PruneRules;
+    use super::*;
+
+    fn id() -> EntryId {
+        let version = JuliaVersion::new(1, 5, 3);
+        let parts = Sha256::new([7; 32]);
+        EntryId::base(&version, Triplet::X86_64_LINUX_GNU, &parts)
+    }
+
+    fn make(making: Making, bytes: &[u8]) -> Entry {
+        fs::write(making.folder().join("sys.ji"), bytes).unwrap();
+        let version = JuliaVersion::new(1, 5, 3);
+        let triplet = Triplet::X86_64_LINUX_GNU;
+        making
+            .finish("sys.ji", "sources", &version, triplet)
+            .unwrap()
+    }
+
+    fn free(store: &Store) -> Making {
+        match store.slot(&id()).unwrap() {
+            Slot::Free(making) => making,
+            _ => panic!("not free"),
+        }
+    }
+
+    #[test]
+    fn one_makes_it_and_the_others_find_it() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path());
+        let making = free(&store);
+        let folder = making.folder().to_owned();
+        assert!(matches!(store.slot(&id()).unwrap(), Slot::Busy));
+        let entry = make(making, b"base");
+        assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
+        assert!(!folder.exists());
+        assert!(matches!(store.slot(&id()).unwrap(), Slot::Whole(_)));
+        assert_eq!(store.list(true).unwrap().len(), 1);
+        // In use, then not.
+        let all = PruneRules {
+            unused_for: Some(std::time::Duration::ZERO),
+            keep_bytes: None,
+        };
+        let now = SystemTime::now();
+        assert_eq!(store.prune(all, now).unwrap().in_use, [id()]);
+        drop(entry);
+        assert_eq!(store.prune(all, now).unwrap().removed, [id()]);
+    }
+
+    #[test]
+    fn what_was_given_up_or_damaged_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path());
+        let making = free(&store);
+        fs::write(making.folder().join("half"), "half").unwrap();
+        drop(making);
+        let making = free(&store);
+        assert_eq!(fs::read_dir(making.folder()).unwrap().count(), 0);
+        let file = make(making, b"base").prefix().join("sys.ji");
+        fs::write(&file, "bas").unwrap();
+        let entry = make(free(&store), b"base");
+        assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
+    }
+}

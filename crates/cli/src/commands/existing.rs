@@ -1,0 +1,57 @@
+//! What a release has already and need not be built again, for `sysforge plan`.
+
+use sysforge_plan::matrix::Existing;
+use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::source::is_site;
+use sysforge_publish::install::{InstallError, Place, Source};
+
+use crate::args::PlanArgs;
+use crate::commands::publish::{access, variable};
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// The tag that is released; workflows give an empty one where there is none.
+pub(crate) fn tag(args: &PlanArgs) -> Option<&str> {
+    args.tag.as_deref().filter(|tag| !tag.is_empty())
+}
+
+/// The builds of the release that is asked about, public or still a draft, each with the digest of
+/// its inputs. A release that does not exist yet has none.
+pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existing, Failure> {
+    let repository = variable(session, "GITHUB_REPOSITORY");
+    let source = match (&args.release, tag(args), repository) {
+        (Some(release), _, _) => Source::parse(release, is_site)?,
+        (None, Some(tag), Some(repository)) => Source::GitHub {
+            repository,
+            tag: Some(tag.to_owned()),
+        },
+        _ => return Ok(Existing::new()),
+    };
+    let repository = match &source {
+        Source::GitHub { repository, .. } => repository,
+        // A plain host has none.
+        _ => "owner/name",
+    };
+    let reach = Reach {
+        github: access(session, repository)?,
+        timing: session.timing(),
+        drafts: true,
+        attestations: false,
+    };
+    let index = match Place::open(&source, &reach).await {
+        Ok(place) => place.index(&[]).await,
+        Err(error) => Err(error),
+    };
+    match index {
+        Ok((index, _)) => Ok(index
+            .images
+            .into_iter()
+            .map(|image| (image.receipt.build_id, image.receipt.inputs_digest))
+            .collect()),
+        Err(error @ InstallError::NoRelease(_)) => {
+            session.reporter.note(error.to_string());
+            Ok(Existing::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,73 @@
+//! The base that everything else builds on: Julia's own, or one that is kept in the store.
+
+use std::time::{Duration, Instant};
+
+use sysforge_acquire::store::{Entry, EntryId, Lookup, Slot};
+use sysforge_build::base::{self, Recipe};
+use sysforge_plan::{Step, config};
+
+use super::Forge;
+use crate::failure::{CliError, Failure};
+
+/// How often it is looked whether another process has made the base.
+const POLL: Duration = Duration::from_millis(250);
+
+impl Forge<'_> {
+    /// Makes the base, if it is not Julia's own.
+    pub(super) async fn prepare(&mut self) -> Result<(), Failure> {
+        let settings = &self.build.settings;
+        if settings.base == config::Base::Shipped || self.context.base.is_some() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let closure = self.closure();
+        let used = (settings.stdlibs == config::Stdlibs::Used).then_some(closure.as_slice());
+        let recipe = Recipe::new(&self.context, used, &self.build.cpu.target)?;
+        let entry = self.base(&recipe).await?;
+        self.context.base = Some(entry.prefix().join(base::FILE));
+        self.base = Some(entry.into_lease());
+        self.took(Step::Base, started, None);
+        Ok(())
+    }
+
+    /// Finds the base in the store, or makes it there.
+    async fn base(&self, recipe: &Recipe) -> Result<Entry, Failure> {
+        let julia = &self.context.julia;
+        let id = EntryId::base(&julia.version, julia.triplet, recipe.digest());
+        let reporter = &self.context.reporter;
+        let task = reporter.start(Step::Base, recipe.title());
+        let stores = self.session.stores()?;
+        for store in &stores {
+            if let Lookup::Whole(entry) = store.lookup(&id)? {
+                task.reused("made before from the same sources");
+                return Ok(*entry);
+            }
+        }
+        let store = stores.iter().find(|store| store.check_writable().is_ok());
+        // Where none can be written to, the first says so.
+        let store = store.or(stores.first()).ok_or(CliError::NoHome)?;
+        let mut said = false;
+        let making = loop {
+            match store.slot(&id)? {
+                Slot::Free(making) => break making,
+                Slot::Whole(entry) => {
+                    task.reused("another Sysforge just made it");
+                    return Ok(*entry);
+                }
+                Slot::Busy if !said => {
+                    said = true;
+                    reporter.note(format!(
+                        "another process is making {id}; waiting for it to finish"
+                    ));
+                }
+                Slot::Busy => {}
+            }
+            tokio::time::sleep(POLL).await;
+        };
+        recipe.make(&self.context, making.folder(), &task).await?;
+        let source = julia.base_image.display().to_string();
+        let entry = making.finish(base::FILE, &source, &julia.version, julia.triplet)?;
+        task.done(format!("{} MB", entry.record().size / 1_000_000));
+        Ok(entry)
+    }
+}
