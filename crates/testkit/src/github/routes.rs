@@ -224,7 +224,8 @@ fn remember(shared: &Shared, recorded: Recorded) {
             .append(true)
             .open(path);
         if let (Ok(mut file), Ok(line)) = (file, serde_json::to_string(&recorded)) {
-            let _ = writeln!(file, "{line}");
+            // At once, so that lines of requests that come together stay lines.
+            let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
     shared.state().requests.push(recorded);
