@@ -136,35 +136,51 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
         Some(name) => images.named(name)?,
         None => images.list()?,
     };
-    for old in all {
-        let wish = Wish {
-            source: old.source.latest(),
-            name: Some(&old.name),
-            julia: Some(&old.julia),
-            // Once verified, always verified: by the same maker's keys.
-            keys: keys(&old.keys)?,
-            attested: old.attested,
-            yes,
-        };
-        let mut new = one(&wish, images, session).await?;
-        if new.sha256 == old.sha256 {
-            session
-                .terminal
-                .say(&format!("{} {} is the newest", old.build_id, old.tag));
-            continue;
+    // One that fails, say because its release is gone, does not keep the others from theirs.
+    let mut failed: Option<Failure> = None;
+    for old in &all {
+        if let Err(failure) = upgrade_one(old, yes, images, session).await {
+            if all.len() > 1 {
+                let build_id = &old.build_id;
+                session
+                    .terminal
+                    .say(&format!("{build_id} stays as it is: {}", failure.0));
+            }
+            failed = Some(failure);
         }
-        for launcher in &old.launchers {
-            activate::write_launcher(&mut new, launcher)?;
-        }
-        for channel in &old.channels {
-            link(&mut new, channel, images, session).await?;
-        }
-        images.note(&new)?;
-        images.remove(&old)?;
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn upgrade_one(old: &Installed, yes: bool, images: &Images, session: &Session) -> Outcome {
+    let wish = Wish {
+        source: old.source.latest(),
+        name: Some(&old.name),
+        julia: Some(&old.julia),
+        // Once verified, always verified: by the same maker's keys.
+        keys: keys(&old.keys)?,
+        attested: old.attested,
+        yes,
+    };
+    let mut new = one(&wish, images, session).await?;
+    let (build_id, tag) = (&old.build_id, &old.tag);
+    if new.sha256 == old.sha256 {
         session
             .terminal
-            .say(&format!("{} {} → {}", old.build_id, old.tag, new.tag));
+            .say(&format!("{build_id} {tag} is the newest"));
+        return Ok(());
     }
+    for launcher in &old.launchers {
+        activate::write_launcher(&mut new, launcher)?;
+    }
+    for channel in &old.channels {
+        link(&mut new, channel, images, session).await?;
+    }
+    images.note(&new)?;
+    images.remove(old)?;
+    session
+        .terminal
+        .say(&format!("{build_id} {tag} → {}", new.tag));
     Ok(())
 }
 
