@@ -139,7 +139,8 @@ fn released() -> Vec<(String, String)> {
 
 #[test]
 fn cargo_binstall_looks_for_what_a_release_holds() {
-    let manifest: toml_edit::DocumentMut = include_str!("../crates/cli/Cargo.toml").parse().unwrap();
+    let manifest: toml_edit::DocumentMut =
+        include_str!("../crates/cli/Cargo.toml").parse().unwrap();
     let binstall = &manifest["package"]["metadata"]["binstall"];
     let released = released();
     assert_eq!(released.len(), 5, "{released:?}");

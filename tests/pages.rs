@@ -145,7 +145,10 @@ fn quoted_messages_are_messages() {
                 rest.len() > 5 && said.contains(&rest)
             })
         });
-        assert!(found, "no source says `{longest}`, which is quoted as `{quote}`");
+        assert!(
+            found,
+            "no source says `{longest}`, which is quoted as `{quote}`"
+        );
     }
     assert!(tried > 8, "only {tried} quotes were found");
 }

@@ -372,7 +372,10 @@ fn hints_name_commands_and_options_that_there_are() {
 #[test]
 fn every_result_for_programs_is_documented() {
     fn leaves(command: &Command, name: &str, found: &mut Vec<String>) {
-        for subcommand in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        for subcommand in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
             let name = format!("{name} {}", subcommand.get_name());
             if subcommand.has_subcommands() {
                 leaves(subcommand, &name, found);
@@ -393,9 +396,8 @@ fn every_result_for_programs_is_documented() {
 #[test]
 fn exit_codes_and_documents_are_documented() {
     use sysforge_plan::{Class, Receipt, ReleaseIndex};
-    let page = |name: &str| {
-        std::fs::read_to_string(root().join("docs/src/reference").join(name)).unwrap()
-    };
+    let page =
+        |name: &str| std::fs::read_to_string(root().join("docs/src/reference").join(name)).unwrap();
     let codes = page("exit-codes.md");
     for class in [
         Class::Bug,
@@ -407,7 +409,10 @@ fn exit_codes_and_documents_are_documented() {
         Class::Publish,
         Class::Machine,
     ] {
-        assert!(codes.contains(&format!("\n| {} |", class.exit_code())), "{class:?}");
+        assert!(
+            codes.contains(&format!("\n| {} |", class.exit_code())),
+            "{class:?}"
+        );
     }
     let documented = |page: &str, schema: &serde_json::Value, quote: char| {
         for field in schema["properties"].as_object().into_iter().flatten() {

@@ -35,7 +35,8 @@ pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<Strin
     let mut any = false;
     for build in builds {
         // Pkg unpacks gzip alone on every version, and knows one image per platform and tier.
-        let Some(tags) = tags(&build.receipt).filter(|_| build.packing == ArchiveFormat::TarGz) else {
+        let Some(tags) = tags(&build.receipt).filter(|_| build.packing == ArchiveFormat::TarGz)
+        else {
             continue;
         };
         any = true;
