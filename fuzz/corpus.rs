@@ -27,13 +27,17 @@ fn main() {
     {
         write("catalogue", &index.to_string(), format!("{request}\n{catalogue}").as_bytes());
     }
-    for (name, text) in [
-        ("project", "name = \"A\"\nuuid = \"7876af07-990d-54b4-ab0e-23690620f79a\"\nversion = \"0.1.0\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n[compat]\njulia = \"1.6\"\n"),
-        ("manifest1", "[[Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n"),
-        ("manifest2", "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n"),
-        ("sysimage", "name = \"a\"\npackages = [\"A\"]\nworkloads = [\"w.jl\"]\njulia = [\"lts\"]\ncpu = \"portable\"\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-24.04\"\n[[overrides]]\nselect = \"*\"\nenv = { A = \"1\" }\n[release]\ntag = \"v{version}\"\n"),
+    let project = "name = \"A\"\nuuid = \"7876af07-990d-54b4-ab0e-23690620f79a\"\nversion = \"0.1.0\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n[compat]\njulia = \"1.6\"\n";
+    let manifest1 = "[[Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
+    let manifest2 = "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
+    let sysimage = "name = \"a\"\npackages = [\"A\"]\nworkloads = [\"w.jl\"]\njulia = [\"lts\", \"min\", \"manifest\"]\ncpu = \"portable\"\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-24.04\"\n[[overrides]]\nselect = \"*\"\nenv = { A = \"1\" }\n[release]\ntag = \"v{version}\"\n";
+    for (name, parts) in [
+        ("project", [project, "", ""]),
+        ("manifest1", [project, manifest1, ""]),
+        ("manifest2", [project, manifest2, ""]),
+        ("sysimage", [project, manifest2, sysimage]),
     ] {
-        write("project", name, text.as_bytes());
+        write("project", name, parts.join("\0").as_bytes());
     }
 }
 
@@ -46,6 +50,7 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("julia.tar.xz".to_owned(), 3, julia().xz()),
         ("julia.zip".to_owned(), 4, archives::tiny_julia_zip("1.5.3", 500)),
         ("julia.7z".to_owned(), 5, archives::tiny_julia_7z("1.5.3", 500)),
+        ("julia.tar.zst".to_owned(), 6, julia().zst()),
     ];
     for (name, tar) in [
         ("absolute", Tar::new().file("/etc/x", 0o644, b"x")),
@@ -55,6 +60,9 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("through-a-link", Tar::new().symlink("t/a", "..").file("t/a/x", 0o644, b"x")),
         ("links-together", Tar::new().symlink("t/p/q/up", "../..").symlink("t/out", "p/q/up/../x")),
         ("circle", Tar::new().symlink("t/a", "b").symlink("t/b", "a")),
+        ("capitals", Tar::new().symlink("t/b", ".").symlink("t/l", "B/../x")),
+        ("holds-itself", Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", "..")),
+        ("doubling", Tar::new().file("t/a/x", 0o644, b"x").symlink("t/b/1", "../a").symlink("t/b/2", "../a").symlink("t/c/1", "../b").symlink("t/c/2", "../b")),
         ("hard-link-out", Tar::new().hard_link("t/l", "/etc/passwd")),
         ("set-user-id", Tar::new().file("t/x", 0o4755, b"x")),
         ("long-name", Tar::new().announced(LONG_NAME, "t/x", "", 0o644, 1 << 40, b"")),
@@ -62,7 +70,10 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("device", Tar::new().raw(DEVICE, "t/x", "", 0o644, b"")),
         ("twice", Tar::new().file("t/x", 0o644, b"1").folder("t/x/")),
     ] {
-        corpus.push((name.to_owned(), 0, tar.plain()));
+        let tar = tar.plain();
+        // Also as on a machine without links.
+        corpus.push((format!("{name}-copied"), 0x80, tar.clone()));
+        corpus.push((name.to_owned(), 0, tar));
     }
     corpus.push(("climbing.zip".to_owned(), 4, archives::zip_of(&[("t/../../x", 0o100_644, b"x")])));
     corpus.push(("link-out.zip".to_owned(), 4, archives::zip_of(&[("t/l", 0o120_777, b"../../x")])));

@@ -1,6 +1,6 @@
-//! Archives: the first byte of the input says which format the rest is. Whatever it holds,
-//! nothing may appear outside the folder, and nothing but files, folders and links that stay
-//! inside may appear in it.
+//! Archives: the first byte of the input says which format the rest is, and whether this is a
+//! machine without links. Whatever the archive holds, nothing may appear outside the folder, and
+//! nothing but files, folders and links that stay inside may appear in it.
 #![no_main]
 
 use std::io::Write;
@@ -22,7 +22,8 @@ fuzz_target!(|input: &[u8]| {
         entries: 1000,
         ..Limits::default()
     };
-    let mut tree = TreeWriter::new(root.clone(), 1, limits, Links::default(), Cancel::default());
+    let links = if format & 0x80 == 0 { Links::default() } else { Links::Copy };
+    let mut tree = TreeWriter::new(root.clone(), 1, limits, links, Cancel::default());
     let stream = |format, tree: &mut TreeWriter| {
         unpack::untar(unpack::decompressor(format, bytes)?, tree)
     };
@@ -32,32 +33,46 @@ fuzz_target!(|input: &[u8]| {
         unpack::unpack_file(format, archive, tree)
     };
     // Bare tar files come first: mutations get further without a check sum in the way.
-    let outcome = match format % 6 {
+    let outcome = match format & 0x7f {
         0 | 1 => unpack::untar(bytes, &mut tree),
         2 => stream(ArchiveFormat::TarGz, &mut tree),
         3 => stream(ArchiveFormat::TarXz, &mut tree),
         4 => file(ArchiveFormat::Zip, &mut tree),
-        _ => file(ArchiveFormat::SevenZ, &mut tree),
+        5 => file(ArchiveFormat::SevenZ, &mut tree),
+        _ => stream(ArchiveFormat::TarZst, &mut tree),
     };
-    if outcome.is_ok() {
-        let _ = tree.finish();
+    if outcome.is_ok()
+        && let Ok(listing) = tree.finish()
+    {
+        // What is listed is there, and the other way around.
+        assert_eq!(listing.len(), count(&root));
     }
     assert_eq!(std::fs::read_dir(outer.path()).unwrap().count(), 1);
     let root = root.canonicalize().unwrap();
-    check(&root, &root);
+    check(&root, &root, links);
 });
 
-fn check(folder: &Path, root: &Path) {
+fn count(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let below = |path: &Path| {
+        let kind = std::fs::symlink_metadata(path).unwrap().file_type();
+        if kind.is_dir() { count(path) } else { 0 }
+    };
+    entries.map(|entry| 1 + below(&entry.unwrap().path())).sum()
+}
+
+fn check(folder: &Path, root: &Path, links: Links) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
         if kind.is_symlink() {
+            assert_eq!(links, Links::LinkOrCopy);
             // A link into nothing resolves to nothing; any other stays inside.
             if let Ok(end) = path.canonicalize() {
                 assert!(end.starts_with(root), "{} -> {}", path.display(), end.display());
             }
         } else if kind.is_dir() {
-            check(&path, root);
+            check(&path, root, links);
         } else {
             assert!(kind.is_file(), "{}", path.display());
         }

@@ -1,11 +1,11 @@
 //! The way in: one value that knows the store, the mirror and the network, and gets Julias.
 
-use std::path::PathBuf;
+mod nightly;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::catalogue::Choice;
-use sysforge_plan::nightly::Nightly;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::toolchain::Published;
 use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Sha256, Triplet};
@@ -18,7 +18,7 @@ use crate::install::{Installed, Wanted, install};
 use crate::mirror::{Location, Mirror};
 use crate::network::Network;
 use crate::pipeline::Expected;
-use crate::signature::{SignatureError, Signatures};
+use crate::signature::Signatures;
 use crate::store::{EntryId, Lease, Lookup, Store};
 use crate::tool_cache::ToolCache;
 use crate::unpack::Links;
@@ -191,13 +191,13 @@ impl Acquirer {
         if self.add_to_tool_cache
             && let Some(cache) = &self.tool_cache
         {
-            julia.executable = cache
+            julia.prefix = cache
                 .add(&choice.version, julia.triplet, &julia.prefix)
                 .map_err(Error::io(
                     "copy a Julia to the tool cache, from",
                     &julia.prefix,
-                ))?
-                .join(executable(julia.triplet));
+                ))?;
+            julia.executable = julia.prefix.join(executable(julia.triplet));
         }
         Ok(julia)
     }
@@ -209,74 +209,61 @@ impl Acquirer {
     /// If the store cannot be read.
     pub fn installed(&self, choice: &Choice) -> Result<Option<InstalledJulia>, Error> {
         let wanted = self.wanted(choice);
-        for store in std::iter::once(&self.store).chain(&self.fallback) {
-            if let Lookup::Whole(entry) = store.lookup(&wanted.id)? {
-                let installed = Installed {
-                    entry: *entry,
-                    reused: true,
-                };
-                return Ok(Some(InstalledJulia::of(installed, choice.file.triplet)));
-            }
+        if let Some(installed) = self.find(&wanted.id)? {
+            return Ok(Some(InstalledJulia::of(installed, choice.file.triplet)));
         }
         Ok(self.in_tool_cache(choice, &wanted))
     }
 
-    /// Installs the newest nightly build of a branch, or finds it installed. A nightly has no
-    /// digest that anyone vouches for: it is pinned by the entity tag that its server answers.
+    /// Whether the chosen Julia, which is not here yet, could be fetched.
     ///
     /// # Errors
     ///
-    /// As for [`Self::julia`], and if there is none for the platform.
-    pub async fn nightly(
-        &self,
-        branch: Option<(u64, u64)>,
-        triplet: Triplet,
-    ) -> Result<InstalledJulia, Error> {
-        let nightly = Nightly::locate(branch, triplet).ok_or(Error::NoNightly { triplet })?;
-        let what = nightly.url.path().rsplit('/').next().unwrap_or("nightly");
-        if self.signatures.required {
-            return Err(SignatureError::Missing {
-                what: what.to_owned(),
-                reason: "nightly builds have no signatures in the catalogue".to_owned(),
-            }
-            .into());
+    /// If that is forbidden, or could not be kept anywhere.
+    pub fn may_fetch(&self, choice: &Choice) -> Result<(), Error> {
+        let wanted = self.wanted(choice);
+        if self.network.offline && matches!(wanted.location, Location::Web(_)) {
+            return Err(Error::Offline { what: wanted.what });
         }
-        let location = self.mirror.locate(&nightly.url);
-        let state = match &location {
-            Location::File(path) => {
-                let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-                    std::io::ErrorKind::NotFound => Error::NoSuchJulia {
-                        request: "nightly".to_owned(),
-                        hint: format!("the mirror has no {location}"),
-                    },
-                    _ => Error::io("read", path)(source),
-                })?;
-                format!("{:?} {}", metadata.modified().ok(), metadata.len())
+        let first = self.store.check_writable();
+        let Err(source) = first else { return Ok(()) };
+        if self
+            .fallback
+            .as_ref()
+            .is_some_and(|s| s.check_writable().is_ok())
+        {
+            return Ok(());
+        }
+        Err(Error::ReadOnlyStore {
+            path: self.store.root().to_owned(),
+            source,
+        })
+    }
+
+    /// Holds whatever entry of the store `path` lies in, so that `prune` leaves it alone: for
+    /// programs that someone named by their place in the store.
+    #[must_use]
+    pub fn hold(&self, path: &Path) -> Option<Lease> {
+        self.stores().find_map(|store| store.hold(path))
+    }
+
+    /// An entry that is there and whole. One that is damaged is said to be.
+    fn find(&self, id: &EntryId) -> Result<Option<Installed>, Error> {
+        for store in self.stores() {
+            match store.lookup(id)? {
+                Lookup::Whole(entry) => return Ok(Some(Installed::found(*entry))),
+                Lookup::Damaged(damage) => self.reporter.warn(
+                    format!("the store's {id} is damaged ({damage})"),
+                    Some("installing it again replaces it".to_owned()),
+                ),
+                Lookup::Absent => {}
             }
-            Location::Web(url) => {
-                let opened = self.fetcher().await?.open(url, 0, None).await?;
-                opened.validator.ok_or_else(|| Error::NoSuchJulia {
-                    request: "nightly".to_owned(),
-                    hint: format!("{location} sends no entity tag, so it cannot be pinned"),
-                })?
-            }
-        };
-        let pin = Sha256::new(Hasher::digest(format!("{location} {state}")).into());
-        let wanted = Wanted {
-            id: EntryId::nightly(triplet, &pin),
-            what: what.to_owned(),
-            location,
-            expected: None,
-            format: nightly.format,
-            strip: 1,
-            links: Links::default(),
-            version: None,
-            triplet: Some(triplet),
-            asc: None,
-            signatures: None,
-            must_have: Some(executable(triplet)),
-        };
-        Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
+        }
+        Ok(None)
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &Store> {
+        std::iter::once(&self.store).chain(&self.fallback)
     }
 
     /// Fetches a published toolchain, or finds it installed. It is pinned by its digest.
@@ -300,16 +287,8 @@ impl Acquirer {
         published: &Published,
     ) -> Result<Option<InstalledToolchain>, Error> {
         let wanted = self.wanted_toolchain(published)?;
-        Ok(match self.store.lookup(&wanted.id)? {
-            Lookup::Whole(entry) => {
-                let installed = Installed {
-                    entry: *entry,
-                    reused: true,
-                };
-                Some(InstalledToolchain::of(installed, published))
-            }
-            _ => None,
-        })
+        let found = self.find(&wanted.id)?;
+        Ok(found.map(|installed| InstalledToolchain::of(installed, published)))
     }
 
     fn wanted_toolchain(&self, published: &Published) -> Result<Wanted, Error> {
@@ -364,7 +343,7 @@ impl Acquirer {
 
     /// Installs into the store, or where that cannot be written to, into the fallback.
     pub(crate) async fn install(&self, wanted: &Wanted) -> Result<Installed, Error> {
-        let fetcher = async || self.fetcher().await;
+        let fetcher = async || self.online(&wanted.what).await;
         let reporter = &self.reporter;
         match (
             install(&self.store, fetcher, reporter, wanted).await,
@@ -406,6 +385,16 @@ impl Acquirer {
             reused: true,
             lease: Lease::none(),
         })
+    }
+
+    /// The network, unless it is forbidden to fetch `what` from it.
+    async fn online(&self, what: &str) -> Result<Fetcher, Error> {
+        if self.network.offline {
+            return Err(Error::Offline {
+                what: what.to_owned(),
+            });
+        }
+        self.fetcher().await
     }
 
     /// The network, set up when it is first needed: reading certificates takes time.

@@ -80,9 +80,8 @@ async fn from_web(
                 ));
                 Ok(old)
             }
-            None => Err(Error::NoSuchJulia {
-                request: redacted(url),
-                hint: "the catalogue was never fetched: run once without `--offline`".to_owned(),
+            None => Err(Error::Offline {
+                what: format!("the catalogue of {}", redacted(url)),
             }),
         };
     }

@@ -180,6 +180,12 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// Something is not here, and the network is not to be asked.
+    #[error("{what} is not in the store, and `--offline` forbids to fetch it")]
+    Offline {
+        /// What is missing.
+        what: String,
+    },
     /// The work was given up because the program is ending.
     #[error("interrupted")]
     Interrupted,
@@ -203,6 +209,7 @@ impl Error {
         match self {
             Self::GaveUp { last, .. } => last.is_absence(),
             Self::Busy { .. } => true,
+            Self::Connection { source, .. } => !source.is_builder() && !source.is_redirect(),
             other => other.is_transient(),
         }
     }
@@ -210,7 +217,9 @@ impl Error {
     /// Whether the same attempt may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Connection { source, .. } => !source.is_builder() && !source.is_redirect(),
+            Self::Connection { source, .. } => {
+                !source.is_builder() && !source.is_redirect() && !is_distrust(source)
+            }
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
@@ -218,6 +227,24 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// Whether a connection failed because of the certificate that the server showed: it will show the
+/// same one the next time.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = link {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // `source` of an I/O error passes over the error that it was made of.
+        let io = error.downcast_ref::<std::io::Error>();
+        link = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl Explain for Error {
@@ -239,6 +266,10 @@ impl Explain for Error {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
+            Self::Connection { source, .. } if is_distrust(source) => {
+                "if a company's own certificate authority stands between, name the file of its \
+                 certificates in SSL_CERT_FILE; else do not trust this server"
+            }
             Self::Connection { .. } | Self::Stalled { .. } => {
                 "check the network; behind a proxy set HTTPS_PROXY, behind a company's own \
                  certificate authority set SSL_CERT_FILE; `--mirror` fetches from elsewhere"
@@ -274,7 +305,15 @@ impl Explain for Error {
                 "give a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
             }
             Self::Proxy { .. } => "a proxy looks like `http://HOST:PORT`",
-            Self::Client(_) | Self::Interrupted => return Vec::new(),
+            Self::Offline { .. } => {
+                "run once without `--offline` (SYSFORGE_OFFLINE), or use a store that has it \
+                 (`--store DIR`)"
+            }
+            Self::Client(_) => {
+                "are there certificates on this machine? Install them (`apt-get install \
+                 ca-certificates`), or name a file of them in SSL_CERT_FILE"
+            }
+            Self::Interrupted => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

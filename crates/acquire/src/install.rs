@@ -46,6 +46,16 @@ pub(crate) struct Installed {
     pub(crate) reused: bool,
 }
 
+impl Installed {
+    /// One that was there before.
+    pub(crate) fn found(entry: Entry) -> Self {
+        Self {
+            entry,
+            reused: true,
+        }
+    }
+}
+
 /// How many times a download begins anew because what is kept of an earlier one, or what the
 /// server has, turned out to be something else.
 const FRESH_STARTS: u32 = 3;
@@ -72,10 +82,7 @@ pub(crate) async fn install(
     // Whatever is wrong with the signature before the bytes are seen is said before they come.
     wanted.pending_signature()?;
     if let Some(entry) = look(store, wanted, reporter).await? {
-        return Ok(Installed {
-            entry,
-            reused: true,
-        });
+        return Ok(Installed::found(entry));
     }
     store
         .check_writable()
@@ -86,10 +93,7 @@ pub(crate) async fn install(
     let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
     // Another process may have been faster.
     if let Some(entry) = look(store, wanted, reporter).await? {
-        return Ok(Installed {
-            entry,
-            reused: true,
-        });
+        return Ok(Installed::found(entry));
     }
     let mut starts = 0;
     loop {

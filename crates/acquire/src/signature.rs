@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::SignatureType;
 use pgp::types::KeyDetails;
 use sysforge_plan::JuliaVersion;
 use sysforge_plan::explain::{Class, Explain};
@@ -249,6 +250,10 @@ impl Pending {
             source,
         };
         let signature = &self.signature.signature;
+        // One of a text would not mind other line ends, of which an archive has many by chance.
+        if signature.typ() != Some(SignatureType::Binary) {
+            return Err(wrong("it is not the signature of a file's bytes".into()));
+        }
         // Collisions of these can be made to order.
         if matches!(
             signature.hash_alg(),

@@ -52,6 +52,12 @@ impl ToolCache {
         let folder = self.folder(version);
         fs::create_dir_all(&folder)?;
         let arch = arch_names(triplet.arch())[0];
+        let lock = fs::File::create(folder.join(format!(".{arch}.lock")))?;
+        // Without locks, whoever comes second fails at the rename.
+        let _ = lock.lock();
+        if let Some(there) = self.find(version, triplet) {
+            return Ok(there);
+        }
         let place = folder.join(arch);
         let copy = tempfile::Builder::new()
             .prefix(&format!(".{arch}-"))

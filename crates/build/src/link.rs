@@ -25,7 +25,7 @@ use sysforge_plan::{JuliaFacts, Os, Task};
 
 use self::attempt::Link;
 pub use self::error::LinkError;
-pub use self::find::{host, which};
+pub use self::find::{compiler_variable, host, which};
 use self::place::{absolute, create_dir};
 pub use self::prepare::is_there;
 use self::prepare::{quiet, require_image, resolve, unresolved, write_exports, write_libsystem};

@@ -29,9 +29,10 @@ fn table(image: &Path) -> Option<Table> {
     let file = object::File::parse(&cache).ok()?;
     // Mach-O puts an underscore before C names.
     let is_table = |name: &str| name.strip_prefix('_').unwrap_or(name) == TABLE;
+    // What is exported are a few; a search among all costs two reads for each.
     let symbol = file
-        .symbols()
-        .chain(file.dynamic_symbols())
+        .dynamic_symbols()
+        .chain(file.symbols())
         .find(|symbol| symbol.is_definition() && symbol.name().is_ok_and(is_table))?;
     let section = file.section_by_index(symbol.section_index()?).ok()?;
     let end = section.address() + section.size();

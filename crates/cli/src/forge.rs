@@ -24,7 +24,7 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
     Unreplayed,
 };
-use sysforge_plan::{Receipt, Step, cpu, memory, statements};
+use sysforge_plan::{JuliaFacts, Receipt, Step, cpu, memory, statements};
 
 mod base;
 mod run;
@@ -46,9 +46,8 @@ pub(crate) struct Forge<'a> {
     basis: Basis,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
-    // Keep the Julia and the base from being pruned while they are used.
-    _lease: Option<Lease>,
-    base: Option<Lease>,
+    // Keep the Julia, the base and the compiler from being pruned while they are used.
+    leases: Vec<Lease>,
 }
 
 impl<'a> Forge<'a> {
@@ -80,9 +79,11 @@ impl<'a> Forge<'a> {
             _ => error.into(),
         })?;
 
-        let (executable, origin, lease) = match &build.julia {
+        let mut leases = Vec::new();
+        let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
-                (executable.clone(), planned.origin(executable), None)
+                leases.extend(session.hold(executable));
+                (executable.clone(), planned.origin(executable))
             }
             PlannedJulia::Catalogue { choice, .. } => {
                 let InstalledJulia {
@@ -93,6 +94,7 @@ impl<'a> Forge<'a> {
                 } = session.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
+                leases.push(lease);
                 (
                     executable,
                     JuliaOrigin::Catalogue {
@@ -100,7 +102,6 @@ impl<'a> Forge<'a> {
                         sha256,
                         signature,
                     },
-                    Some(lease),
                 )
             }
         };
@@ -123,9 +124,46 @@ impl<'a> Forge<'a> {
                 probe::cpu_target(&facts, &target, environment, children, reporter).await?;
             }
         }
+        let probed = Probed { facts, origin };
+        let mut forge = Self::on(session, planned, build, driving, probed)?;
+        forge.leases.extend(leases);
+        forge.took(Step::Probe, started, None);
+        let probed = Probed {
+            facts: forge.context.julia.clone(),
+            origin: forge.origin.clone(),
+        };
+        let basis = Basis::default();
+        forge.context.work.record(PROBED, &basis, &[], &probed)?;
+        Ok(forge)
+    }
+
+    /// For packing alone, which needs no Julia but what was asked of it when it built the image.
+    pub(crate) async fn to_pack(
+        session: &'a Session,
+        planned: &'a Planned,
+        build: &'a Build,
+    ) -> Result<Self, Failure> {
+        let driving = Driving::default();
+        let work = WorkDir::open(&build_folder(session, planned), &build.id)?;
+        let probed = work.recorded::<Probed>(PROBED);
+        drop(work);
+        match probed {
+            Ok(probed) => Self::on(session, planned, build, &driving, probed),
+            // Nothing was built yet, or by an earlier Sysforge.
+            Err(_) => Self::open(session, planned, build, &driving).await,
+        }
+    }
+
+    /// The build's folder and context, with a Julia that has been asked.
+    fn on(
+        session: &'a Session,
+        planned: &'a Planned,
+        build: &'a Build,
+        driving: &Driving,
+        Probed { facts, origin }: Probed,
+    ) -> Result<Self, Failure> {
         let generation = Generation::of(&facts.version).unwrap_or(&Generation::all()[0]);
-        let folder = session.global.build_dir.as_deref().map(absolute);
-        let folder = folder.unwrap_or_else(|| planned.files.folder.join(".sysforge"));
+        let folder = build_folder(session, planned);
         let environment = build
             .settings
             .env
@@ -133,6 +171,7 @@ impl<'a> Forge<'a> {
             .fold(session.child_environment(), |env, (name, value)| {
                 env.with(name, value)
             });
+        let (environment, lease) = session.with_compiler(environment, build.triplet, driving)?;
         let context = Context {
             julia: facts,
             generation,
@@ -147,7 +186,7 @@ impl<'a> Forge<'a> {
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
         };
-        let mut forge = Self {
+        Ok(Self {
             session,
             driving: driving.clone(),
             planned,
@@ -157,11 +196,8 @@ impl<'a> Forge<'a> {
             timings: Vec::new(),
             basis: planned.basis(build, driving)?,
             explain: false,
-            _lease: lease,
-            base: None,
-        };
-        forge.took(Step::Probe, started, None);
-        Ok(forge)
+            leases: lease.into_iter().collect(),
+        })
     }
 
     /// What is emitted will be linked: a linker that is not there is told before anything long begins.
@@ -481,6 +517,21 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     }
+}
+
+/// The name under which [`Probed`] is recorded.
+const PROBED: &str = "probe";
+
+/// What is known of the Julia that builds.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Probed {
+    facts: JuliaFacts,
+    origin: JuliaOrigin,
+}
+
+fn build_folder(session: &Session, planned: &Planned) -> PathBuf {
+    let folder = session.global.build_dir.as_deref().map(absolute);
+    folder.unwrap_or_else(|| planned.files.folder.join(".sysforge"))
 }
 
 /// What the check leaves for packing.

@@ -2,6 +2,7 @@
 //! planning does the rest. Making what is planned is `forge.rs`.
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, Stage};
@@ -178,15 +179,22 @@ pub(crate) fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
         .ok_or(CliError::NoSystemJulia)
 }
 
-/// Asks a Julia about itself.
+/// Asks a Julia about itself, once.
 pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
     let Session {
         environment,
         children,
         reporter,
+        asked,
         ..
     } = session;
-    Ok(probe::probe(executable, environment, children, reporter).await?)
+    let known = || asked.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(facts) = known().get(executable) {
+        return Ok(facts.clone());
+    }
+    let facts = probe::probe(executable, environment, children, reporter).await?;
+    known().insert(executable.to_owned(), facts.clone());
+    Ok(facts)
 }
 
 /// Which linker the user asked for.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::plan::Inputs;
-use sysforge_plan::project::{Manifest, PROJECT_NAMES, Project, manifest_names};
+use sysforge_plan::project::{Manifest, PROJECT_NAMES, Project, manifest_names, newest_versioned};
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toml_error::TomlError;
 use sysforge_plan::{Explain, JuliaVersion, Triplet};
@@ -47,7 +47,8 @@ pub(crate) fn read(
     let (folder, file) = find(given)?;
     let name = shown(&file);
     let project = Project::from_toml(&name, &text(&file)?)?;
-    let manifest = match first(&folder, &manifest_names(julia)) {
+    let manifest = first(&folder, &manifest_names(julia));
+    let manifest = match manifest.or_else(|| any_manifest(&folder, julia)) {
         Some(path) => Some(Manifest::from_toml(&shown(&path), &text(&path)?)?),
         None => None,
     };
@@ -122,6 +123,16 @@ fn first(folder: &Path, names: &[String]) -> Option<PathBuf> {
         .iter()
         .map(|name| folder.join(name))
         .find(|path| path.is_file())
+}
+
+/// A manifest for some Julia, while it is not known which one the project is for.
+fn any_manifest(folder: &Path, julia: Option<&JuliaVersion>) -> Option<PathBuf> {
+    if julia.is_some() {
+        return None;
+    }
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    newest_versioned(names).map(|name| folder.join(name))
 }
 
 fn text(path: &Path) -> Result<String, CliError> {

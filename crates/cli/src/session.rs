@@ -1,15 +1,22 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the rooms.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-use sysforge_acquire::{Acquirer, Mirror, Network, Proxies, Signatures, Store, ToolCache};
+use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, Store, ToolCache};
+use sysforge_build::link::{compiler_variable, which};
 use sysforge_build::{Children, Environment};
-use sysforge_plan::{Reporter, Triplet};
+use sysforge_plan::link::LinkerChoice;
+use sysforge_plan::{JuliaFacts, Reporter, Triplet};
+use sysforge_publish::host::github::Timing;
 
-use crate::args::Global;
+use crate::args::{Driving, Global};
+use crate::commands::toolchain;
 use crate::failure::{CliError, Failure};
+use crate::pipeline;
 use crate::progress::Progress;
 use crate::project;
 use crate::runner::Runner;
@@ -24,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
+    /// What Julias said of themselves, by executable.
+    pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
 }
 
 impl Session {
@@ -45,6 +54,7 @@ impl Session {
             children: Children::default(),
             global: global.clone(),
             runner,
+            asked: Mutex::default(),
         }
     }
 
@@ -80,6 +90,14 @@ impl Session {
         match self.global.json {
             true => self.terminal.json(&path),
             false => self.terminal.data(&path.display().to_string()),
+        }
+    }
+
+    /// How long a release host may take; of pauses the user is told.
+    pub(crate) fn timing(&self) -> Timing {
+        Timing {
+            reporter: self.reporter.clone(),
+            ..Timing::default()
         }
     }
 
@@ -120,13 +138,45 @@ impl Session {
         Ok(acquirer)
     }
 
+    /// Keeps what lies in the store from being pruned, for a program that was named by its place.
+    pub(crate) fn hold(&self, program: &Path) -> Option<Lease> {
+        self.acquirer().ok()?.hold(program)
+    }
+
+    /// The environment for linkers, with the C toolchain that was fetched for the platform where
+    /// no other compiler was named, and what keeps the toolchain in the store.
+    pub(crate) fn with_compiler(
+        &self,
+        environment: Environment,
+        triplet: Triplet,
+        driving: &Driving,
+    ) -> Result<(Environment, Option<Lease>), CliError> {
+        if let LinkerChoice::Words(words) = pipeline::linker(driving)? {
+            let program = words.first().and_then(|word| which(word, &environment));
+            let lease = program.and_then(|program| self.hold(&program));
+            return Ok((environment, lease));
+        }
+        let variable = compiler_variable(triplet);
+        let named = [variable.as_str(), "CC"];
+        if named.iter().any(|name| environment.get(name).is_some()) {
+            return Ok((environment, None));
+        }
+        Ok(match toolchain::fetched(triplet, self) {
+            Some(found) => (
+                environment.with(&variable, found.compiler),
+                Some(found.lease),
+            ),
+            None => (environment, None),
+        })
+    }
+
     /// Where things go when the store cannot be written to: the user's cache directory if
     /// another one was named, else the build directory of this folder.
     fn fallback_store(&self) -> Option<Store> {
         let named = self.global.store.is_some();
         let folder = match default_store() {
             Some(default) if named => default,
-            _ => absolute(std::path::Path::new(".sysforge/store")),
+            _ => absolute(Path::new(".sysforge/store")),
         };
         Some(Store::open(folder))
             .filter(|store| self.store_path().is_ok_and(|first| first != *store.root()))
@@ -194,6 +244,6 @@ impl Drop for Heartbeat {
 }
 
 /// A path that means the same wherever a child starts.
-pub(crate) fn absolute(path: &std::path::Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

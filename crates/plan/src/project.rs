@@ -11,12 +11,13 @@ use crate::version::JuliaVersion;
 /// File names of a project, in the order in which Julia looks for them.
 pub const PROJECT_NAMES: [&str; 2] = ["JuliaProject.toml", "Project.toml"];
 
-/// File names of a manifest beside a project file, for a Julia of this minor version, in Julia's
-/// order. The versioned names exist since Julia 1.11 (`Base.manifest_names`).
+/// File names of a manifest beside a project file, for this Julia, in Julia's order. The versioned
+/// names exist since Julia 1.10.8 (Pkg's manual, "Different Manifests for Different Julia
+/// versions").
 #[must_use]
 pub fn manifest_names(julia: Option<&JuliaVersion>) -> Vec<String> {
     let versioned = julia
-        .filter(|version| version.minor_pair() >= (1, 11))
+        .filter(|version| **version >= JuliaVersion::new(1, 10, 8))
         .map(|version| format!("-v{}.{}", version.major(), version.minor()));
     let versioned = versioned.iter().flat_map(|v| {
         [
@@ -27,6 +28,25 @@ pub fn manifest_names(julia: Option<&JuliaVersion>) -> Vec<String> {
     versioned
         .chain(["JuliaManifest.toml".to_owned(), "Manifest.toml".to_owned()])
         .collect()
+}
+
+/// The manifest for the newest Julia among these names of files, of those that are named for a
+/// Julia: what says most about the Julia that a project without a plain manifest is for.
+#[must_use]
+pub fn newest_versioned(names: impl IntoIterator<Item = String>) -> Option<String> {
+    let version = |name: &str| {
+        let plain = name.strip_prefix("Julia").unwrap_or(name);
+        let numbers = plain.strip_prefix("Manifest-v")?.strip_suffix(".toml")?;
+        let (major, minor) = numbers.split_once('.')?;
+        let pair: (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
+        // For the same Julia, the longer name counts.
+        Some((pair, name.len()))
+    };
+    names
+        .into_iter()
+        .filter_map(|name| Some((version(&name)?, name)))
+        .max()
+        .map(|(_, name)| name)
 }
 
 /// A `Project.toml`.
@@ -320,11 +340,27 @@ mod tests {
     }
 
     #[test]
-    fn versioned_manifests_come_first_since_1_11() {
+    fn the_newest_of_the_versioned_manifests_is_found() {
+        let newest = |names: &[&str]| newest_versioned(names.iter().map(ToString::to_string));
+        let names = [
+            "Manifest-v1.9.toml",
+            "Manifest-v1.12.toml",
+            "Manifest-v1.x.toml",
+        ];
+        assert_eq!(newest(&names).as_deref(), Some("Manifest-v1.12.toml"));
+        let names = ["JuliaManifest-v1.12.toml", "Manifest-v1.12.toml"];
+        assert_eq!(newest(&names).as_deref(), Some("JuliaManifest-v1.12.toml"));
+        assert_eq!(newest(&["Manifest.toml", "Project.toml"]), None);
+    }
+
+    #[test]
+    fn versioned_manifests_come_first_since_1_10_8() {
         assert_eq!(
             manifest_names(Some(&JuliaVersion::new(1, 12, 7)))[..2],
             ["JuliaManifest-v1.12.toml", "Manifest-v1.12.toml"]
         );
-        assert_eq!(manifest_names(Some(&JuliaVersion::new(1, 10, 0))).len(), 2);
+        let names = |version: &str| manifest_names(Some(&version.parse().unwrap()));
+        assert_eq!(names("1.10.8")[1], "Manifest-v1.10.toml");
+        assert_eq!(names("1.10.7").len(), 2);
     }
 }

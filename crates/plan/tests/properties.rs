@@ -1,8 +1,6 @@
 //! What must hold of any input: nothing that a user or a server writes makes the decisions of this
 //! room crash, and where there is a plainer description of a decision, the two agree.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use proptest::prelude::*;
 use sysforge_plan::cpu::plain_targets;
 use sysforge_plan::ranges::Ranges;

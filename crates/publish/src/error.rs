@@ -104,7 +104,7 @@ pub enum PublishError {
         message: String,
     },
     /// The host could not be reached, or failed again and again.
-    #[error("could not {what} in {attempts} attempts: {last}")]
+    #[error("could not {what} in {}: {last}", times(*attempts))]
     GaveUp {
         /// What was tried, as an infinitive.
         what: String,
@@ -193,6 +193,13 @@ pub enum PublishError {
     },
 }
 
+fn times(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    }
+}
+
 impl Explain for PublishError {
     fn class(&self) -> Class {
         match self {
@@ -239,8 +246,9 @@ impl Explain for PublishError {
             Self::Archived(_) => "choose another repository with `--repository OWNER/NAME`",
             Self::Tag { .. } => {
                 "push the tag first (the automatic token may not tag commits that change \
-                 workflow files), or ask for an exception from the rule that protects it; the \
-                 draft is kept, and the same command goes on from there"
+                 workflow files), see that the token may write contents (in Actions: \
+                 `permissions: contents: write`), or ask for an exception from the rule that \
+                 protects the tag; a draft is kept, and the same command goes on from there"
             }
             Self::GaveUp { .. } | Self::RateLimited { .. } => {
                 "run the same command again later: it goes on where it stopped"

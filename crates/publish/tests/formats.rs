@@ -1,8 +1,6 @@
 //! Every format that images are packed in, from packing to the release and back: a format that
 //! `ArchiveFormat::IMAGES` lists and some room does not know fails here.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use sysforge_pack::Packing;
 use sysforge_plan::{ArchiveFormat, Reporter};
 use sysforge_publish::{Dist, archive};

@@ -39,17 +39,33 @@ impl SigningKey {
     /// A detached signature, armoured.
     #[must_use]
     pub fn sign(&self, bytes: &[u8]) -> String {
-        DetachedSignature::sign_binary_data(
+        armored(DetachedSignature::sign_binary_data(
             OsRng,
             &self.0.primary_key,
             &Password::empty(),
             HashAlgorithm::Sha256,
             bytes,
-        )
-        .unwrap()
+        ))
+    }
+
+    /// The same, as if the bytes were a text, whose line ends may be any.
+    #[must_use]
+    pub fn sign_as_text(&self, bytes: &[u8]) -> String {
+        armored(DetachedSignature::sign_text_data(
+            OsRng,
+            &self.0.primary_key,
+            &Password::empty(),
+            HashAlgorithm::Sha256,
+            bytes,
+        ))
+    }
+}
+
+fn armored(signature: pgp::errors::Result<DetachedSignature>) -> String {
+    let signature = signature.unwrap();
+    signature
         .to_armored_string(ArmorOptions::default())
         .unwrap()
-    }
 }
 
 impl Default for SigningKey {

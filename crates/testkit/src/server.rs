@@ -36,6 +36,8 @@ pub enum Fault {
     WrongByte(u64),
     /// The whole file with 200, whatever range was asked for.
     IgnoreRange,
+    /// The range that was asked for, without a word on how long the whole file is.
+    UnknownTotal,
     /// Another range than the one asked for: later by this much.
     ShiftRange(u64),
     /// A status without a body, and other headers.
@@ -330,9 +332,13 @@ impl Shared {
                 if let Fault::ShiftRange(by) = fault {
                     (start, end) = ((from + by).min(length - 1), (to + by).min(length));
                 }
+                let total = match fault {
+                    Fault::UnknownTotal => "*".to_owned(),
+                    _ => length.to_string(),
+                };
+                let last = end - 1;
                 format!(
-                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{}/{length}\r\n",
-                    end - 1
+                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{total}\r\n"
                 )
             }
         };

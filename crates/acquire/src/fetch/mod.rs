@@ -96,6 +96,11 @@ impl Fetcher {
                             detail: format!("from byte {}, not {offset}", range.start),
                         });
                     }
+                    if in_parts && range.total.is_none() {
+                        // How many parts there are cannot be known.
+                        in_parts = false;
+                        continue;
+                    }
                     let now = validator(&response);
                     if offset > 0 && known.is_some() && known != now {
                         // A server that does not know `If-Range`.

@@ -222,6 +222,40 @@ impl Store {
         Ok(())
     }
 
+    /// Holds the entry that `path` lies in, if it lies in one.
+    #[must_use]
+    pub fn hold(&self, path: &Path) -> Option<Lease> {
+        let root = self.root.canonicalize().ok()?;
+        let path = path.canonicalize().ok()?;
+        let mut inside = path.strip_prefix(root).ok()?.iter();
+        let folder = inside.next()?.to_str()?;
+        let kind = KINDS.into_iter().find(|kind| *kind == folder)?;
+        let name = inside.next()?.to_string_lossy().into_owned();
+        lock::lease(&self.use_file(&EntryId::existing(kind, name)))
+    }
+
+    /// The entry that came last from this address, whole. For what has no digest to be found by.
+    pub(crate) fn newest_from(&self, source: &str) -> Result<Option<Entry>, Error> {
+        let mut newest = None;
+        for listed in self.list(false)? {
+            let from_there = listed.state.is_ok_and(|record| record.source == source);
+            let record = self.entry_dir(&listed.id).join(entry::RECORD);
+            let made = fs::metadata(record).and_then(|record| record.modified());
+            if let (true, Ok(made)) = (from_there, made)
+                && newest.as_ref().is_none_or(|(before, _)| *before < made)
+            {
+                newest = Some((made, listed.id));
+            }
+        }
+        let Some((_, id)) = newest else {
+            return Ok(None);
+        };
+        Ok(match self.lookup(&id)? {
+            Lookup::Whole(entry) => Some(*entry),
+            _ => None,
+        })
+    }
+
     fn use_file(&self, id: &EntryId) -> PathBuf {
         self.root.join("locks").join(id.lock_name("use"))
     }
@@ -251,3 +285,6 @@ fn make_parent(path: &Path) -> Result<(), Error> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! How much an archive may unpack to.
 
-use super::Error;
+use super::{Cancel, Error};
 
 /// Bounds for one archive. The largest real one, a MinGW toolchain, unpacks 200 MB to 1.1 GB in
 /// 11,000 files.
@@ -40,7 +40,7 @@ impl Limits {
         by_ratio.map_or(self.bytes, |bytes| bytes.min(self.bytes))
     }
 
-    pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), Error> {
+    fn check_bytes(&self, bytes: u64) -> Result<(), Error> {
         let limit = self.most_bytes();
         if bytes > limit {
             return Err(Error::TooMuch {
@@ -51,12 +51,58 @@ impl Limits {
         Ok(())
     }
 
-    pub(crate) fn check_entries(&self, entries: u64) -> Result<(), Error> {
+    fn check_entries(&self, entries: u64) -> Result<(), Error> {
         if entries > self.entries {
             return Err(Error::TooMuch {
                 limit: self.entries,
                 unit: "entries",
             });
+        }
+        Ok(())
+    }
+}
+
+/// What an archive has unpacked to so far, held against its limits.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) limits: Limits,
+    cancel: Cancel,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    pub(super) fn new(limits: Limits, cancel: Cancel) -> Self {
+        Self {
+            limits,
+            cancel,
+            entries: 0,
+            bytes: 0,
+        }
+    }
+
+    /// One file, folder or link more.
+    pub(super) fn entry(&mut self) -> Result<(), Error> {
+        self.go_on()?;
+        self.entries += 1;
+        self.limits.check_entries(self.entries)
+    }
+
+    /// So many bytes more.
+    pub(super) fn bytes(&mut self, more: u64) -> Result<(), Error> {
+        self.go_on()?;
+        self.bytes = self.bytes.saturating_add(more);
+        self.limits.check_bytes(self.bytes)
+    }
+
+    /// Whether so many bytes more would be within the limits.
+    pub(super) fn foresee(&self, more: u64) -> Result<(), Error> {
+        self.limits.check_bytes(self.bytes.saturating_add(more))
+    }
+
+    fn go_on(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
         }
         Ok(())
     }

@@ -14,24 +14,17 @@ pub enum Links {
     Copy,
 }
 
-/// How a link came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Made {
-    Link,
-    Copy,
-}
-
-/// Makes `link` lead to `target`. `resolved` is where that is, for the copy.
-pub(crate) fn make(links: Links, target: &str, resolved: &Path, link: &Path) -> io::Result<Made> {
-    if links == Links::LinkOrCopy {
-        match symlink(target, resolved, link) {
-            Ok(()) => return Ok(Made::Link),
-            Err(error) if not_allowed(&error) => {}
-            Err(error) => return Err(error),
-        }
+/// Makes `link` lead to `target`, which is at `resolved` in the end. Returns whether there is a link
+/// now, or a copy is to take its place.
+pub(crate) fn make(links: Links, target: &str, resolved: &Path, link: &Path) -> io::Result<bool> {
+    if links == Links::Copy {
+        return Ok(false);
     }
-    copy(resolved, link)?;
-    Ok(Made::Copy)
+    match symlink(target, resolved, link) {
+        Ok(()) => Ok(true),
+        Err(error) if not_allowed(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(unix)]
@@ -56,22 +49,4 @@ fn not_allowed(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
     ) || (cfg!(windows) && error.raw_os_error() == Some(PRIVILEGE_NOT_HELD))
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let metadata = std::fs::metadata(from)?;
-    if metadata.is_dir() {
-        std::fs::create_dir(to)?;
-        for entry in std::fs::read_dir(from)? {
-            let entry = entry?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
-        }
-        return Ok(());
-    }
-    std::fs::copy(from, to)?;
-    // A copy that is younger than its original would be noticed as a change.
-    std::fs::File::options()
-        .write(true)
-        .open(to)?
-        .set_modified(metadata.modified()?)
 }

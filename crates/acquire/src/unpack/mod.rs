@@ -2,6 +2,7 @@
 //! written by ONE writer, [`tree::TreeWriter`], which decides what an archive may do: nothing
 //! outside its folder, no devices, no absurd sizes.
 
+mod copies;
 mod error;
 mod limits;
 mod links;

@@ -345,6 +345,75 @@ fn copies_stand_in_for_links_where_links_are_not_allowed() {
     assert!(matches!(listing["lib64"].kind, Kind::Folder));
 }
 
+/// Unpacks as a machine does that has no links.
+fn without_links(tar: Tar, limits: Limits) -> Result<Listing, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    let mut tree = TreeWriter::new(root, 1, limits, Links::Copy, Cancel::default());
+    untar(tar.plain().as_slice(), &mut tree)?;
+    tree.finish()
+}
+
+#[test]
+fn copies_of_links_inside_a_copied_folder_are_whole() {
+    let tar = Tar::new()
+        .file("t/real/x", 0o644, b"x")
+        .symlink("t/a/link", "../real/x")
+        // Sorted before and after what they lead to.
+        .symlink("t/0", "a")
+        .symlink("t/z", "0");
+    let listing = without_links(tar, limits()).unwrap();
+    for path in ["a/link", "0/link", "z/link"] {
+        assert!(
+            matches!(listing[path].kind, Kind::File { size: 1, .. }),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn copies_do_not_grow_without_end() {
+    // A folder that holds itself, at once or by a detour.
+    for tar in [
+        Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", "."),
+        Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", ".."),
+        Tar::new().symlink("t/a/l", "../b").symlink("t/b/m", "../a"),
+    ] {
+        let error = without_links(tar, limits()).unwrap_err();
+        assert!(matches!(error, Error::Link { .. }), "{error:?}");
+    }
+    // Each folder holds the one before it twice: 40 of them would be a trillion files.
+    let tar = (1..=40).fold(
+        Tar::new().file("t/d00/x", 0o644, b"0123456789"),
+        |tar, n| {
+            let before = format!("../d{:02}", n - 1);
+            tar.symlink(&format!("t/d{n:02}/a"), &before)
+                .symlink(&format!("t/d{n:02}/b"), &before)
+        },
+    );
+    let small = Limits {
+        bytes: 100_000,
+        entries: 10_000,
+        ..limits()
+    };
+    let error = without_links(tar, small).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+}
+
+#[test]
+fn a_step_up_is_out_of_a_folder_that_is_there() {
+    // To a file system without capitals, `B` is the link `b`, and the way leads out.
+    let error = error_of(Tar::new().symlink("t/b", ".").symlink("t/l", "B/../x"));
+    assert!(matches!(error, Error::Link { .. }), "{error:?}");
+    // Out of a folder of the archive, it is fine.
+    let folder = tempfile::tempdir().unwrap();
+    let tar = Tar::new()
+        .file("t/lib/x", 0o644, b"x")
+        .symlink("t/bin/l", "../lib/x")
+        .plain();
+    untar_into(folder.path(), &tar, limits()).unwrap();
+}
+
 #[test]
 fn a_cancelled_tree_stops() {
     let folder = tempfile::tempdir().unwrap();

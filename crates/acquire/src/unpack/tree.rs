@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::links::{self, Links, Made};
+use super::copies::Copies;
+use super::limits::Tally;
+use super::links::{self, Links};
 use super::names::{self, shown};
 use super::{Error, Limits};
 
@@ -71,12 +73,9 @@ pub type Listing = BTreeMap<String, Item>;
 pub struct TreeWriter {
     root: PathBuf,
     strip: usize,
-    limits: Limits,
     links: Links,
-    cancel: Cancel,
     listing: Listing,
-    entries: u64,
-    bytes: u64,
+    tally: Tally,
     buffer: Vec<u8>,
 }
 
@@ -94,12 +93,9 @@ impl TreeWriter {
         Self {
             root,
             strip,
-            limits,
             links,
-            cancel,
             listing: Listing::new(),
-            entries: 0,
-            bytes: 0,
+            tally: Tally::new(limits, cancel),
             buffer: vec![0; BUFFER],
         }
     }
@@ -107,7 +103,7 @@ impl TreeWriter {
     /// The limits that it keeps to.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.limits
+        self.tally.limits
     }
 
     /// Adds a folder.
@@ -116,7 +112,7 @@ impl TreeWriter {
     ///
     /// If the name is not allowed or taken, or the folder cannot be made.
     pub fn folder(&mut self, name: &[u8], modified: u64) -> Result<(), Error> {
-        self.count()?;
+        self.tally.entry()?;
         let Some(path) = names::clean(name, self.strip)? else {
             return Ok(());
         };
@@ -137,8 +133,8 @@ impl TreeWriter {
         size: u64,
         content: &mut dyn Read,
     ) -> Result<(), Error> {
-        self.count()?;
-        self.limits.check_bytes(self.bytes.saturating_add(size))?;
+        self.tally.entry()?;
+        self.tally.foresee(size)?;
         let Some(path) = names::clean(name, self.strip)? else {
             return Err(Error::Name {
                 name: shown(name),
@@ -150,9 +146,6 @@ impl TreeWriter {
         let mut hasher = crc32fast::Hasher::new();
         let mut size = 0;
         loop {
-            if self.cancel.is_cancelled() {
-                return Err(Error::Interrupted);
-            }
             let count = match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
@@ -161,8 +154,7 @@ impl TreeWriter {
             };
             let bytes = &self.buffer[..count];
             size += count as u64;
-            self.bytes += count as u64;
-            self.limits.check_bytes(self.bytes)?;
+            self.tally.bytes(count as u64)?;
             hasher.update(bytes);
             file.write_all(bytes).map_err(Error::write(&full))?;
         }
@@ -182,7 +174,7 @@ impl TreeWriter {
     ///
     /// If the name or the target is not allowed.
     pub fn symlink(&mut self, name: &[u8], target: &[u8], modified: u64) -> Result<(), Error> {
-        self.count()?;
+        self.tally.entry()?;
         let Some(path) = names::clean(name, self.strip)? else {
             return Err(Error::Name {
                 name: shown(name),
@@ -209,7 +201,7 @@ impl TreeWriter {
     ///
     /// If there is no such file, or a name is not allowed.
     pub fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
-        self.count()?;
+        self.tally.entry()?;
         let (Some(path), Some(original)) = (
             names::clean(name, self.strip)?,
             names::clean(target, self.strip)?,
@@ -236,8 +228,7 @@ impl TreeWriter {
         if let Kind::File { size, .. } = item.kind {
             let source = self.root.join(&original);
             if fs::hard_link(&source, &full).is_err() {
-                self.bytes += size;
-                self.limits.check_bytes(self.bytes)?;
+                self.tally.bytes(size)?;
                 fs::copy(&source, &full).map_err(Error::write(&full))?;
                 File::options()
                     .write(true)
@@ -256,7 +247,7 @@ impl TreeWriter {
     ///
     /// If a link leads out of the tree, or cannot be made.
     pub fn finish(mut self) -> Result<Listing, Error> {
-        let links: Vec<(String, String, PathBuf)> = self
+        let links: Vec<(String, String, String)> = self
             .listing
             .iter()
             .filter_map(|(path, item)| match &item.kind {
@@ -265,24 +256,24 @@ impl TreeWriter {
             })
             .map(|(path, target)| {
                 let end = follow(&self.listing, path)?;
-                Ok((path.clone(), target.clone(), self.root.join(end)))
+                Ok((path.clone(), target.clone(), end))
             })
             .collect::<Result<_, Error>>()?;
-        let mut later = Vec::new();
+        let mut refused = Vec::new();
         for (path, target, end) in links {
             let link = self.root.join(&path);
-            match links::make(self.links, &target, &end, &link) {
-                Ok(Made::Link) => {}
-                Ok(Made::Copy) => later.push(path),
-                // A copy needs something to copy; a link into nothing is left out.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !end.exists() => {
-                    self.listing.remove(&path);
-                }
-                Err(error) => return Err(Error::write(link)(error)),
+            let made = links::make(self.links, &target, &self.root.join(end), &link);
+            if !made.map_err(Error::write(link))? {
+                refused.push(path);
             }
         }
-        for path in later {
-            list_copy(&self.root, &path, &mut self.listing)?;
+        let mut copies = Copies {
+            root: &self.root,
+            listing: &mut self.listing,
+            tally: &mut self.tally,
+        };
+        for path in refused {
+            copies.replace(&path)?;
         }
         // Inner folders first: making a folder's time right is of no use before its contents.
         for (path, item) in self.listing.iter().rev() {
@@ -291,14 +282,6 @@ impl TreeWriter {
             }
         }
         Ok(self.listing)
-    }
-
-    fn count(&mut self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() {
-            return Err(Error::Interrupted);
-        }
-        self.entries += 1;
-        self.limits.check_entries(self.entries)
     }
 
     /// Makes a folder and those above it.
@@ -356,7 +339,11 @@ impl TreeWriter {
 }
 
 /// Where a link leads in the end, as a path below the tree's folder.
-fn follow(listing: &Listing, link: &str) -> Result<PathBuf, Error> {
+///
+/// A step up must be out of a folder that the archive holds. Out of a name that it does not hold, a
+/// file system that knows no capitals may find something else than the archive says, and climb
+/// further.
+pub(super) fn follow(listing: &Listing, link: &str) -> Result<String, Error> {
     let refuse = |why| Error::Link {
         link: shown(link.as_bytes()),
         target: match listing.get(link).map(|item| &item.kind) {
@@ -372,6 +359,12 @@ fn follow(listing: &Listing, link: &str) -> Result<PathBuf, Error> {
         match part {
             "" | "." => continue,
             ".." => {
+                let from = listing.get(&at.join("/"));
+                if !at.is_empty() && from.is_none_or(|item| item.kind != Kind::Folder) {
+                    return Err(refuse(
+                        "climbs out of a folder that the archive does not hold",
+                    ));
+                }
                 if at.pop().is_none() {
                     return Err(refuse("leads out of the archive's folder"));
                 }
@@ -392,34 +385,7 @@ fn follow(listing: &Listing, link: &str) -> Result<PathBuf, Error> {
             todo.extend(target.split('/').rev());
         }
     }
-    Ok(at.iter().collect())
-}
-
-/// Lists what became a copy instead of a link, as what it is now.
-fn list_copy(root: &Path, path: &str, listing: &mut Listing) -> Result<(), Error> {
-    let full = root.join(path);
-    let metadata = fs::symlink_metadata(&full).map_err(Error::write(&full))?;
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .map_or(0, |since| since.as_secs());
-    let kind = if metadata.is_dir() {
-        for entry in fs::read_dir(&full).map_err(Error::write(&full))? {
-            let entry = entry.map_err(Error::write(&full))?;
-            let name = entry.file_name();
-            list_copy(root, &format!("{path}/{}", name.to_string_lossy()), listing)?;
-        }
-        Kind::Folder
-    } else {
-        let bytes = fs::read(&full).map_err(Error::write(&full))?;
-        Kind::File {
-            size: metadata.len(),
-            crc32: crc32fast::hash(&bytes),
-        }
-    };
-    listing.insert(path.to_owned(), Item { kind, modified });
-    Ok(())
+    Ok(at.join("/"))
 }
 
 #[cfg(unix)]
@@ -454,7 +420,7 @@ fn set_folder_time(path: &Path, modified: u64) {
     }
 }
 
-fn time(seconds: u64) -> SystemTime {
+pub(super) fn time(seconds: u64) -> SystemTime {
     // Four centuries from 1970: file systems know no later time.
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(12_622_780_800))
 }

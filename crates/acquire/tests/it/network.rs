@@ -129,6 +129,8 @@ async fn every_passing_fault_is_survived() {
             vec![Fault::Fine, Fault::IgnoreRange],
             vec![Fault::IgnoreRange],
             vec![Fault::DropAfter(50_000), Fault::IgnoreRange],
+            vec![Fault::UnknownTotal],
+            vec![Fault::DropAfter(50_000), Fault::UnknownTotal],
             vec![Fault::Fine, Fault::DropAfter(1), Fault::Fine, Fault::Close],
             vec![Fault::Drip(30_000, Duration::from_millis(1))],
             // The length says more than comes: as if the connection broke.
@@ -262,6 +264,51 @@ async fn a_change_in_the_middle_starts_over() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_ranges_is_asked_for_the_whole() {
+    let scene = Scene::new();
+    scene
+        .server
+        .script(ARCHIVE, [Fault::Status(416, Vec::new())]);
+    scene.install().await.unwrap();
+    let seen = scene.server.seen(ARCHIVE);
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[1].header("range"), None);
+}
+
+#[tokio::test]
+async fn a_range_beyond_what_the_server_has_now_starts_over() {
+    let scene = Scene::new().one_connection();
+    scene
+        .server
+        .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
+    scene.server.always(ARCHIVE, Fault::Close);
+    scene.install().await.unwrap_err();
+    scene.server.always(ARCHIVE, Fault::Fine);
+    scene
+        .server
+        .script(ARCHIVE, [Fault::Status(416, Vec::new())]);
+    scene.install().await.unwrap();
+    let seen = scene.server.seen(ARCHIVE);
+    let last = &seen[seen.len() - 2..];
+    assert_eq!(last[0].header("range"), Some("bytes=400000-"));
+    assert_eq!(last[1].header("range"), None);
+}
+
+#[tokio::test]
+async fn offline_nothing_is_fetched() {
+    let mut scene = Scene::new();
+    scene.install().await.unwrap();
+    let julia = scene.bench.store().root().join("julia");
+    fs::remove_dir_all(julia).unwrap();
+    let asked = scene.requests();
+    scene.bench.network.offline = true;
+    let error = scene.install().await.unwrap_err();
+    assert!(matches!(error, Error::Offline { .. }), "{error:?}");
+    assert!(error.hints()[0].contains("without `--offline`"));
+    assert_eq!(scene.requests(), asked);
+}
+
+#[tokio::test]
 async fn attempts_are_bounded_and_counted() {
     let scene = Scene::new();
     scene.server.always(ARCHIVE, Fault::Close);
@@ -381,9 +428,10 @@ async fn a_private_authority_is_trusted_only_when_told() {
     let tls = PrivateTls::new();
     let secure = Server::start_tls(scene.mirror.path(), &tls);
     let mut bench = Bench::new();
-    bench.network.retries.fruitless = 1;
     let error = bench.install(&secure.url(), "1").await.unwrap_err();
+    // Trying again would not help.
     assert!(matches!(error, Error::Connection { .. }), "{error:?}");
+    assert!(error.hints()[0].contains("SSL_CERT_FILE"), "{error:?}");
     bench.trust(&tls);
     bench.install(&secure.url(), "1").await.unwrap();
 }

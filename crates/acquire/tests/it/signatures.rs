@@ -64,6 +64,21 @@ async fn a_signature_of_other_bytes_is_refused_and_nothing_kept() {
 }
 
 #[tokio::test]
+async fn a_signature_that_does_not_mind_line_ends_is_refused() {
+    let key = SigningKey::new();
+    let archive = tiny_julia("1.5.3", 1000).gz();
+    let mirror = mirror("1.5.3", &archive, Some(&key.sign_as_text(&archive)));
+    let error = trusting(&key)
+        .install(path(&mirror), "1")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Signature(SignatureError::Wrong { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_release_that_should_have_julias_signature_must_not_have_anothers() {
     let stranger = SigningKey::new();
     let archive = tiny_julia("1.13.2", 1000).gz();

@@ -79,6 +79,39 @@ async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
 }
 
 #[tokio::test]
+async fn what_is_named_by_its_path_is_held_too() {
+    let mirror = mirror();
+    let bench = Bench::new();
+    let acquirer = bench.acquirer(path(&mirror));
+    let julia = bench.install(path(&mirror), "1.5").await.unwrap();
+    let program = julia.executable.clone();
+    drop(julia);
+    let held = acquirer.hold(&program).unwrap();
+    let now = SystemTime::now();
+    assert_eq!(bench.store().prune(ALL, now).unwrap().in_use.len(), 1);
+    drop(held);
+    assert_eq!(bench.store().prune(ALL, now).unwrap().removed.len(), 1);
+    // What is nowhere, or elsewhere, is nobody's.
+    assert!(acquirer.hold(&program).is_none());
+    assert!(acquirer.hold(mirror.path()).is_none());
+    assert!(acquirer.hold(bench.store().root()).is_none());
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_said_to_be_when_it_is_looked_for() {
+    let mirror = mirror();
+    let bench = Bench::new();
+    let acquirer = bench.acquirer(path(&mirror));
+    let catalogue = acquirer.catalogue().await.unwrap();
+    let choice = catalogue.choose(&"1.5".parse().unwrap(), LINUX).unwrap();
+    assert!(acquirer.installed(&choice).unwrap().is_none());
+    let julia = acquirer.julia(&choice).await.unwrap();
+    fs::remove_file(julia.prefix.join("lib/libjulia.so.1")).unwrap();
+    assert!(acquirer.installed(&choice).unwrap().is_none());
+    assert!(bench.warnings()[0].contains("(`lib/libjulia.so.1` is missing)"));
+}
+
+#[tokio::test]
 async fn a_reader_does_not_wait_for_who_installs() {
     let mirror = mirror();
     let bench = Bench::new();
@@ -220,6 +253,7 @@ async fn the_tool_cache_is_looked_into_and_added_to() {
     let julia = acquirer.julia(&choice).await.unwrap();
     let place = folder.path().join("julia/1.5.3/x64");
     assert_eq!(julia.executable, place.join("bin/julia"));
+    assert_eq!(julia.prefix, place);
     assert!(folder.path().join("julia/1.5.3/x64.complete").is_file());
     // Windows may have made a copy of it.
     #[cfg(unix)]
@@ -261,6 +295,39 @@ async fn nightlies_are_pinned_by_their_entity_tag() {
     let third = acquirer.nightly(None, LINUX).await.unwrap();
     assert!(!third.reused);
     assert_ne!(first.prefix, third.prefix);
+
+    // The last one is found again by its address, and serves offline.
+    let found = acquirer.installed_nightly(None, LINUX).unwrap().unwrap();
+    assert_eq!(found.prefix, third.prefix);
+    assert!(
+        acquirer
+            .installed_nightly(Some((1, 14)), LINUX)
+            .unwrap()
+            .is_none()
+    );
+    let mut offline = bench;
+    offline.network.offline = true;
+    let acquirer = offline.acquirer(&server.url());
+    let kept = acquirer.nightly(None, LINUX).await.unwrap();
+    assert_eq!(kept.prefix, third.prefix);
+    let error = acquirer.nightly(Some((1, 14)), LINUX).await.unwrap_err();
+    assert!(matches!(error, Error::Offline { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_branch_without_nightlies_is_said_to_have_none() {
+    let mirror = mirror();
+    let server = Server::start(mirror.path());
+    let bench = Bench::new();
+    for source in [path(&mirror).to_owned(), server.url()] {
+        let acquirer = bench.acquirer(&source);
+        let error = acquirer.nightly(Some((1, 5)), LINUX).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no Julia was found for the request `1.5-nightly`"
+        );
+        assert!(error.hints()[0].contains("newest release branches"));
+    }
 }
 
 #[tokio::test]

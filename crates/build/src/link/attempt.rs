@@ -101,10 +101,20 @@ impl Link<'_> {
             },
             (Some(error), _) => error,
             (None, Some(program)) => LinkError::Ucrt { program },
-            (None, None) => LinkError::NoLinker {
-                triplet: self.job.julia.triplet,
-                passed_over,
-            },
+            (None, None) => {
+                let triplet = self.job.julia.triplet;
+                match passed_over.as_slice() {
+                    [only] if only.strategy == Strategy::Chosen => LinkError::Unusable {
+                        program: only.program.clone(),
+                        triplet,
+                        reason: only.reason.clone(),
+                    },
+                    _ => LinkError::NoLinker {
+                        triplet,
+                        passed_over,
+                    },
+                }
+            }
         })
     }
 

@@ -66,6 +66,8 @@ pub enum LinkError {
     /// A library of Julia is missing.
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
+        /// What is linked for.
+        triplet: Triplet,
         /// Its name, without `lib`.
         name: String,
         /// The directories that were searched.
@@ -99,6 +101,16 @@ pub enum LinkError {
     NoProgram {
         /// What was asked for.
         program: String,
+    },
+    /// The compiler that the user asked for is there, but is of no use.
+    #[error("`{program}`, which `--cc` or `JULIA_CC` names, cannot link for {triplet}: {reason}")]
+    Unusable {
+        /// What was asked for.
+        program: String,
+        /// What was linked for.
+        triplet: Triplet,
+        /// What happened when it was tried.
+        reason: String,
     },
     /// No linker is there that could do it.
     #[error("no linker for {triplet} was found{}", reasons(.passed_over))]
@@ -261,10 +273,10 @@ impl Explain for LinkError {
             Self::NoSuchExport { .. } => vec![
                 "mark the function with `Base.@ccallable` in a package of the image".to_owned(),
             ],
-            Self::MissingLibrary { .. } => vec![
-                "this Julia is incomplete: install it again, or name another with `--julia PATH`"
-                    .to_owned(),
-            ],
+            Self::MissingLibrary { triplet, .. } => vec![format!(
+                "this is no Julia for {triplet}, or an incomplete one: install it again, or name \
+                 another with `--julia PATH`"
+            )],
             Self::ForeignLibrary { .. } => vec![
                 "use a Julia of the same architecture as the object; on Apple silicon, mind which \
                  of the two Julias (native, or x86_64 under Rosetta) made the object"
@@ -274,6 +286,10 @@ impl Explain for LinkError {
                 "two Julias seem to be mixed in one directory: install this one again".to_owned(),
             ],
             Self::Choice(_) => vec!["close the quote in `--cc` or `JULIA_CC`".to_owned()],
+            Self::Unusable { .. } => vec![
+                "name another in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose"
+                    .to_owned(),
+            ],
             Self::NoProgram { .. } => vec![
                 "give the full path in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose"
                     .to_owned(),

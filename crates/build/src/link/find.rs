@@ -132,6 +132,12 @@ fn by_cc_crate(
     (is_cc && !(is_foreign && environment.get("CC").is_none())).then_some(words)
 }
 
+/// The environment variable that names a C compiler for a platform, and for no other.
+#[must_use]
+pub fn compiler_variable(triplet: Triplet) -> String {
+    format!("CC_{}", rust_target(triplet).replace('-', "_"))
+}
+
 /// A platform in Rust's spelling, which the `cc` crate speaks.
 const fn rust_target(triplet: Triplet) -> &'static str {
     match (triplet.os(), triplet.arch()) {

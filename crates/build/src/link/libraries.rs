@@ -36,6 +36,7 @@ pub(super) fn find(layout: &Layout, julia: &JuliaFacts) -> Result<Vec<Library>, 
             .flat_map(|n| searched.iter().map(move |dir| dir.join(n)));
         let Some(path) = candidates.into_iter().find(|path| path.is_file()) else {
             return Err(LinkError::MissingLibrary {
+                triplet: julia.triplet,
                 name: (*name).to_owned(),
                 searched,
             });

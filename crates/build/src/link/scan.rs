@@ -92,14 +92,17 @@ pub(super) fn scan(objects: &[PathBuf], triplet: Triplet) -> Result<Scan, LinkEr
 }
 
 fn scan_file(path: &Path, triplet: Triplet, scan: &mut Scan) -> Result<(), LinkError> {
-    let io = |source| LinkError::Io {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    };
     let not = |reason: &str| LinkError::NotAnObject {
         path: path.to_owned(),
         reason: reason.to_owned(),
+    };
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => not("there is no such file"),
+        _ => LinkError::Io {
+            what: "read",
+            path: path.to_owned(),
+            source,
+        },
     };
     let path_absolute = std::path::absolute(path).map_err(io)?;
     let cache = ReadCache::new(File::open(path).map_err(io)?);

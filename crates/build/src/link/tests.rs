@@ -203,6 +203,29 @@ async fn a_missing_compiler_is_named() {
 }
 
 #[tokio::test]
+async fn a_compiler_that_was_named_and_is_of_no_use_is_told_apart_from_none() {
+    let lab = Lab::new();
+    let program = pretended_linker(&lab, "my cc", "");
+    std::fs::write(&program, "#!/bin/sh\nkill -SEGV $$\n").unwrap();
+    let job = LinkJob {
+        linker: LinkerChoice::Words(vec![program.display().to_string()]),
+        ..lab.job(IMAGE)
+    };
+    let error = run(&job).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("`--cc` or `JULIA_CC` names, cannot link for"),
+        "{text}"
+    );
+    assert!(text.contains("SIGSEGV"), "{text}");
+    assert!(
+        error.hints()[0].contains("name another"),
+        "{:?}",
+        error.hints()
+    );
+}
+
+#[tokio::test]
 async fn a_missing_libjulia_is_named_with_where_it_was_sought() {
     let lab = Lab::new();
     std::fs::remove_file(lab.path("lib/libjulia.so")).unwrap();
@@ -387,7 +410,9 @@ async fn an_image_that_would_be_too_large_is_refused_before_linking() {
     let source = format!("{IMAGE} char zeroes[2200000000u];");
     let error = run(&lab.job(&source)).await.unwrap_err();
     assert!(
-        error.to_string().starts_with("the image would take 22000"),
+        error
+            .to_string()
+            .starts_with("the image would take 2200 MB"),
         "{error}"
     );
     assert!(error.hints()[0].contains("fewer CPU targets"));

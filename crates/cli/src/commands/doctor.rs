@@ -1,17 +1,18 @@
 //! `sysforge doctor`: is this machine able to build? What is missing, and the command that mends
 //! it. The exit code is 0 only if a build can start.
 
-use std::path::Path;
+mod julias;
+mod machine;
 
 use serde::Serialize;
-use sysforge_acquire::Store;
 use sysforge_plan::generation::Generation;
-use sysforge_plan::request::ProjectJulia;
+use sysforge_plan::link::LinkerChoice;
+use sysforge_plan::plan::PlannedJulia;
 use sysforge_plan::toolchain::system_hint;
-use sysforge_plan::{JuliaVersion, Request, Triplet};
+use sysforge_plan::{Os, Triplet};
 
 use crate::args::Platform;
-use crate::commands::toolchain::system_compilers;
+use crate::commands::toolchain::{SystemCompiler, compiler_of, fetched, system_compilers};
 use crate::failure::{CliError, Failure, Outcome};
 use crate::session::Session;
 
@@ -72,20 +73,22 @@ impl Finding {
 
 pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     let triplet = platform.triplet()?;
-    let (julia, version) = julia(triplet, session).await;
+    let julias = julias::look(triplet, session).await;
     // Since 1.9 Julia brings an lld, which mostly does without a compiler.
-    let needs_compiler = version
-        .as_ref()
-        .and_then(Generation::of)
-        .is_none_or(|generation| !generation.ships_lld);
-    let findings = vec![
-        project(session),
-        julia,
-        compiler(triplet, needs_compiler, session).await,
-        store(session),
-        space(session),
-        memory(),
-    ];
+    let brings_linker = |julia: &PlannedJulia| {
+        Generation::of(julia.version()).is_some_and(|generation| generation.ships_lld)
+    };
+    let all_known = julias.known.len() == julias.findings.len();
+    let needs_compiler = !all_known || !julias.known.iter().all(brings_linker);
+    let mut findings = Vec::new();
+    findings.extend(machine::platform(triplet));
+    findings.push(project(julias.known, session));
+    findings.extend(julias.findings);
+    findings.push(compiler(triplet, needs_compiler, session).await);
+    findings.push(machine::store(session));
+    findings.push(machine::build_folder(session));
+    findings.push(machine::space(session));
+    findings.push(machine::memory());
     let able = findings.iter().all(|f| f.state != State::Missing);
     let report = Report {
         triplet,
@@ -104,228 +107,114 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     }
 }
 
-fn project(session: &Session) -> Finding {
+impl Finding {
+    /// What stands in the way of a build, in the words of the error that it would end with.
+    fn missing(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
+        let place = failure.0.location();
+        let place = place.map(|(file, line, column)| format!("{file}:{line}:{column}: "));
+        let mut found = format!("{}{}", place.unwrap_or_default(), failure.0);
+        let mut source = failure.0.source();
+        while let Some(cause) = source {
+            found.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        let mend = failure.0.hints().into_iter().next();
+        Self::bad(
+            check,
+            State::Missing,
+            found,
+            mend.unwrap_or_else(|| otherwise.to_owned()),
+        )
+    }
+}
+
+/// Whether the project can be planned with these Julias.
+fn project(julias: Vec<PlannedJulia>, session: &Session) -> Finding {
     const CHECK: &str = "project";
-    let named = session.global.project.as_deref();
-    let host = Session::host().unwrap_or(Triplet::X86_64_LINUX_GNU);
-    match crate::project::read(named, None, &[], host) {
-        Ok(files) if files.inputs.manifest.is_some() => {
-            Finding::good(CHECK, files.folder.display().to_string())
-        }
-        Ok(files) => Finding::bad(
-            CHECK,
-            State::Worth,
-            format!("{} has no Manifest.toml", files.folder.display()),
-            "julia --project -e 'using Pkg; Pkg.instantiate()'",
-        ),
-        Err(failure) => {
-            let hints = failure.0.hints();
-            Finding::bad(
-                CHECK,
-                State::Missing,
-                failure.0.to_string(),
-                hints.into_iter().next().unwrap_or_default(),
-            )
-        }
-    }
-}
-
-/// The request that a build would begin with: the command line's, else the project's.
-fn request(session: &Session) -> Result<Request, Failure> {
     let global = &session.global;
-    let read = crate::project::read(
-        global.project.as_deref(),
-        None,
-        &global.julia,
-        Session::host()?,
-    );
-    let first = match read {
-        Ok(files) => files.inputs.requests()?.into_iter().next(),
-        // Another line says what is wrong with the project.
-        Err(_) => None,
-    };
-    match first {
-        Some(request) => Ok(request),
-        None => {
-            let asked = global.julia.first().map_or("release", String::as_str);
-            let request: Request = asked.parse()?;
-            Ok(request.for_project(&ProjectJulia::default())?)
-        }
-    }
-}
-
-/// The Julia that would be built for, and its version.
-async fn julia(triplet: Triplet, session: &Session) -> (Finding, Option<JuliaVersion>) {
-    const CHECK: &str = "julia";
-    let outcome = async {
-        let request = request(session)?;
-        let asked = request.to_string();
-        if !request.needs_catalogue() {
-            let found = format!("`{asked}`, of this machine");
-            return Ok::<_, Failure>((found, None));
-        }
-        let acquirer = session.acquirer()?;
-        let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
-        let state = match acquirer.installed(&choice)? {
-            Some(julia) => format!("installed in {}", julia.prefix.display()),
-            None => format!("{} MB to fetch", choice.file.size / 1_000_000),
+    let plan = || {
+        let host = Session::host()?;
+        let read =
+            |julia| crate::project::read(global.project.as_deref(), julia, &global.julia, host);
+        let files = match julias.as_slice() {
+            [only] => read(Some(only.version()))?,
+            _ => read(None)?,
         };
-        let found = format!("{} answers `{asked}`; {state}", choice.version);
-        Ok((found, Some(choice.version)))
+        files.inputs.plan(julias)?;
+        Ok::<_, Failure>(files.folder)
     };
-    match outcome.await {
-        Ok((found, version)) => (Finding::good(CHECK, found), version),
-        Err(failure) => {
-            let hints = failure.0.hints();
-            let finding = Finding::bad(
-                CHECK,
-                State::Missing,
-                failure.0.to_string(),
-                hints.into_iter().next().unwrap_or_else(|| {
-                    "sysforge --mirror URL|DIR …, or --julia DIR for an installed one".to_owned()
-                }),
-            );
-            (finding, None)
-        }
+    match plan() {
+        Ok(folder) => Finding::good(CHECK, folder.display().to_string()),
+        Err(failure) => Finding::missing(CHECK, &failure, "sysforge --project DIR …"),
     }
 }
 
 async fn compiler(triplet: Triplet, needed: bool, session: &Session) -> Finding {
     const CHECK: &str = "C toolchain";
     let lacking = if needed { State::Missing } else { State::Worth };
+    let mend = system_hint(triplet);
+    match chosen_compiler(triplet, session).await {
+        Ok(None) => {}
+        Ok(Some(chosen)) => {
+            return match &chosen.unsuitable {
+                None => described(CHECK, &chosen),
+                Some(why) => Finding::bad(CHECK, State::Missing, why.to_string(), UNSET),
+            };
+        }
+        // No other is tried then.
+        Err(found) => return Finding::bad(CHECK, State::Missing, found, UNSET),
+    }
     let found = match system_compilers(triplet, session).await {
         Ok(found) => found,
-        Err(failure) => {
-            return Finding::bad(CHECK, lacking, failure.0.to_string(), system_hint(triplet));
-        }
+        Err(failure) => return Finding::bad(CHECK, lacking, failure.0.to_string(), mend),
     };
     if let Some(good) = found.iter().find(|compiler| compiler.unsuitable.is_none()) {
-        let traits = &good.traits;
-        return Finding::good(
-            CHECK,
-            format!(
-                "{} ({} {})",
-                good.command.join(" "),
-                traits.maker,
-                traits.version
-            ),
-        );
+        return described(CHECK, good);
     }
-    let fetched = sysforge_plan::toolchain::for_target(triplet)
-        .filter(|row| row.traits().check(row.name, triplet).is_ok())
-        .find_map(|row| {
-            let acquirer = session.acquirer().ok()?;
-            acquirer.installed_toolchain(row).ok()?
-        });
-    match (fetched, found.first()) {
-        (Some(installed), _) => Finding::good(CHECK, installed.compiler.display().to_string()),
-        (None, Some(unsuitable)) => Finding::bad(
-            CHECK,
-            lacking,
-            unsuitable
-                .unsuitable
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            system_hint(triplet),
-        ),
-        (None, None) => Finding::bad(
-            CHECK,
-            lacking,
-            "no C compiler was found",
-            system_hint(triplet),
-        ),
+    if let Some(installed) = fetched(triplet, session) {
+        return Finding::good(CHECK, installed.compiler.display().to_string());
     }
+    let unsuitable = found.into_iter().find_map(|compiler| compiler.unsuitable);
+    let found = unsuitable.map_or_else(
+        || "no C compiler was found".to_owned(),
+        |why| why.to_string(),
+    );
+    Finding::bad(CHECK, lacking, found, mend)
 }
 
-fn store(session: &Session) -> Finding {
-    const CHECK: &str = "store";
-    let path = match session.store_path() {
-        Ok(path) => path,
-        Err(error) => {
-            return Finding::bad(CHECK, State::Missing, error.to_string(), "--store DIR");
-        }
+/// What mends a compiler that was named and is none.
+const UNSET: &str = "unset JULIA_CC, and Sysforge chooses a compiler; or name another in it";
+
+fn described(check: &'static str, compiler: &SystemCompiler) -> Finding {
+    let SystemCompiler {
+        command, traits, ..
+    } = compiler;
+    let command = command.join(" ");
+    Finding::good(
+        check,
+        format!("{command} ({} {})", traits.maker, traits.version),
+    )
+}
+
+/// The compiler that JULIA_CC names, if it names one, or why it is none.
+async fn chosen_compiler(
+    triplet: Triplet,
+    session: &Session,
+) -> Result<Option<SystemCompiler>, String> {
+    let Some(named) = session.environment.get("JULIA_CC") else {
+        return Ok(None);
     };
-    let store = Store::open(&path);
-    match store.check_writable() {
-        Ok(()) => Finding::good(CHECK, path.display().to_string()),
-        Err(error) => Finding::bad(
-            CHECK,
-            State::Worth,
-            format!("{} cannot be written to ({error})", path.display()),
-            "sysforge --store DIR … (or SYSFORGE_STORE)",
-        ),
+    let named = named.to_string_lossy();
+    let host = Session::host().map_or(Os::Linux, Triplet::os);
+    let words = match LinkerChoice::parse(&named, host) {
+        Ok(LinkerChoice::Words(words)) => words,
+        Ok(_) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match compiler_of(words, triplet, session).await {
+        Ok(Some(compiler)) => Ok(Some(compiler)),
+        _ => Err(format!("JULIA_CC names `{named}`, which is no C compiler")),
     }
-}
-
-/// What an image takes while it is made: objects, image, archive, and the Julia itself.
-const SPACE: u64 = 4 << 30;
-
-fn space(session: &Session) -> Finding {
-    const CHECK: &str = "disk space";
-    let here = session
-        .global
-        .build_dir
-        .clone()
-        .unwrap_or_else(|| ".".into());
-    match free_space(&here) {
-        Some(free) if free >= SPACE => Finding::good(CHECK, format!("{} GB", free / 1_000_000_000)),
-        Some(free) => Finding::bad(
-            CHECK,
-            State::Worth,
-            format!(
-                "{:.1} GB; images of several GB of objects need more",
-                free as f64 / 1e9
-            ),
-            "free some, or build on a larger disk (--build-dir DIR)",
-        ),
-        None => Finding::good(CHECK, "unknown"),
-    }
-}
-
-/// Free bytes of the disk that a folder lies on.
-#[cfg(unix)]
-fn free_space(folder: &Path) -> Option<u64> {
-    let status = rustix::fs::statvfs(folder).ok()?;
-    Some(status.f_bavail * status.f_frsize)
-}
-
-/// Free bytes of the disk that a folder lies on.
-#[cfg(not(unix))]
-fn free_space(_: &Path) -> Option<u64> {
-    None
-}
-
-/// Emitting peaks at several GB for large packages; 2 GB do for small ones.
-const MEMORY: u64 = 2 << 30;
-
-fn memory() -> Finding {
-    const CHECK: &str = "memory";
-    match available_memory() {
-        Some(free) if free >= MEMORY => {
-            Finding::good(CHECK, format!("{:.1} GB available", free as f64 / 1e9))
-        }
-        Some(free) => Finding::bad(
-            CHECK,
-            State::Worth,
-            format!(
-                "{:.1} GB available; large packages need more",
-                free as f64 / 1e9
-            ),
-            "close other programs, add swap, or use a larger machine",
-        ),
-        None => Finding::good(CHECK, "unknown"),
-    }
-}
-
-/// What the kernel thinks can be had without swapping (Linux only).
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
 }
 
 fn text(report: &Report) -> String {

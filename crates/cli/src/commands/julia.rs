@@ -1,7 +1,10 @@
 //! `sysforge julia list|install|path`: the Julia side of acquiring, on its own.
 
+use std::path::Path;
+
 use serde::Serialize;
 use sysforge_acquire::{Acquirer, InstalledJulia};
+use sysforge_build::probe;
 use sysforge_plan::catalogue::Release;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::signing::SignatureCheck;
@@ -9,7 +12,8 @@ use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
 
 use crate::args::{JuliaCommand, Platform};
 use crate::failure::{CliError, Failure, Outcome};
-use crate::session::Session;
+use crate::pipeline;
+use crate::session::{Session, absolute};
 use crate::terminal::table;
 
 /// One release, for a list.
@@ -137,11 +141,18 @@ async fn install(
         requests
     };
     let _heartbeat = session.heartbeat();
+    let nightly = |request: &Request| matches!(request, Request::Nightly | Request::NightlyOf(..));
     let mut located = Vec::new();
     let mut catalogue = None;
     for text in requests {
         let request = read(text, session)?;
         let julia = get(&request, triplet, &acquirer, &mut catalogue).await?;
+        if to_tool_cache && nightly(&request) {
+            session.terminal.warning(
+                "nightly builds are not copied into the tool cache",
+                Some("it names its entries by their versions, which last longer than a night"),
+            );
+        }
         located.push(Located::new(text, julia));
     }
     say(&located, session);
@@ -150,22 +161,69 @@ async fn install(
 
 async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
     let request = read(text, session)?;
-    let acquirer = session.acquirer()?;
-    let choice = acquirer
-        .catalogue()
-        .await?
-        .choose(&request, platform.triplet()?)?;
-    match acquirer.installed(&choice)? {
+    let triplet = platform.triplet()?;
+    let (found, name) = match &request {
+        Request::System => {
+            let executable = pipeline::system_julia(session)?;
+            return given(text, &executable, session).await;
+        }
+        Request::Directory(folder) => {
+            let executable = probe::executable_at(&absolute(folder))?;
+            return given(text, &executable, session).await;
+        }
+        Request::Nightly => {
+            let found = session.acquirer()?.installed_nightly(None, triplet)?;
+            (found, text.to_owned())
+        }
+        Request::NightlyOf(major, minor) => {
+            let branch = Some((*major, *minor));
+            let found = session.acquirer()?.installed_nightly(branch, triplet)?;
+            (found, text.to_owned())
+        }
+        _ => {
+            let acquirer = session.acquirer()?;
+            let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
+            let version = choice.version.to_string();
+            (acquirer.installed(&choice)?, version)
+        }
+    };
+    match found {
         Some(julia) => {
             say(&[Located::new(text, julia)], session);
             Ok(())
         }
-        None => Err(CliError::NotInstalled {
-            what: format!("Julia {}", choice.version),
-            command: format!("sysforge julia install {}", choice.version),
+        None => {
+            let other = match platform.triplet {
+                Some(triplet) => format!(" --triplet {triplet}"),
+                None => String::new(),
+            };
+            Err(CliError::NotInstalled {
+                what: format!("Julia {name}"),
+                command: format!("sysforge julia install {name}{other}"),
+            }
+            .into())
         }
-        .into()),
     }
+}
+
+/// Says where a Julia lies that is none of the store's, after asking it what it is.
+async fn given(text: &str, executable: &Path, session: &Session) -> Outcome {
+    let facts = pipeline::ask(session, executable).await?;
+    let prefix = facts.bindir.parent().unwrap_or(&facts.bindir).to_owned();
+    let located = Located {
+        request: text.to_owned(),
+        version: Some(facts.version),
+        triplet: facts.triplet,
+        prefix,
+        executable: executable.to_owned(),
+        sha256: None,
+        signature: SignatureCheck::NotChecked {
+            reason: "it was not installed by Sysforge".to_owned(),
+        },
+        reused: true,
+    };
+    say(&[located], session);
+    Ok(())
 }
 
 /// Reads a request, and has the project answer what only it can.

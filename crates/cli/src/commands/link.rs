@@ -49,27 +49,33 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     // Lists and logs stay beside the image while it is linked, and for as long as they explain a
     // failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));
+    let julia = facts(args, session).await?;
+    let environment = session.child_environment();
+    let (environment, _lease) = session.with_compiler(environment, julia.triplet, &args.driving)?;
     let job = LinkJob {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),
         name: name.clone(),
-        julia: facts(args, session).await?,
+        julia,
         linker: pipeline::linker(&args.driving)?,
         strip: args.driving.strip,
         exports: args.export.clone(),
-        environment: session.child_environment(),
+        environment,
         log: work_dir.join("link.log"),
         work_dir: work_dir.clone(),
         timeout: args.driving.timeout.map(Duration::from_secs),
         output: output.clone(),
     };
     let task = session.reporter.start(Step::Link, &name);
-    let linked = link::link(&job, &session.children, &task).await?;
+    let linked = link::link(&job, &session.children, &task).await;
+    if linked.is_ok() || !job.log.exists() {
+        let _ = std::fs::remove_dir_all(&work_dir);
+    }
+    let linked = linked?;
     task.done(format!(
         "{} MB by {}",
         linked.inspection.bytes / 1_000_000,
         linked.linker_version
     ));
-    let _ = std::fs::remove_dir_all(&work_dir);
     if session.global.json {
         session.terminal.json(&linked);
     } else {

@@ -16,7 +16,7 @@ mod plan;
 mod publish;
 mod schema;
 mod steps;
-mod toolchain;
+pub(crate) mod toolchain;
 mod verify;
 mod workflow;
 

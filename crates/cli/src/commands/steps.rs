@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use sysforge_build::inspect;
 
-use crate::args::{Driving, ImageArgs, PackArgs, StepArgs};
+use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::{CliError, Outcome};
 use crate::pipeline::{self, Forge};
 use crate::session::{Session, absolute};
@@ -90,7 +90,7 @@ pub(crate) fn image_of(args: &ImageArgs, forge: &Forge<'_>) -> Result<PathBuf, C
 pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.selection.select).await?;
     for build in &planned.plan.builds {
-        let forge = Forge::open(session, &planned, build, &Driving::default()).await?;
+        let forge = Forge::to_pack(session, &planned, build).await?;
         let dist = planned.dist(args.out.out.as_deref());
         let packing = forge.start_packing(&dist)?;
         let (packed, receipt) = forge.finish_packing(packing).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use sysforge_acquire::InstalledToolchain;
 use sysforge_build::link::which;
 use sysforge_build::{Environment, Program};
 use sysforge_plan::link::linker::driver_names;
@@ -154,16 +155,33 @@ pub(crate) async fn system_compilers(
     }
     let mut found = Vec::new();
     for command in commands {
-        if let Some(traits) = ask(&command, triplet, session).await? {
-            let unsuitable = traits.check(&command[0], triplet).err();
-            found.push(SystemCompiler {
-                command,
-                traits,
-                unsuitable,
-            });
-        }
+        found.extend(compiler_of(command, triplet, session).await?);
     }
     Ok(found)
+}
+
+/// What a compiler says of itself, and whether it suits Julia for a platform. None if it does not
+/// answer as a compiler.
+pub(crate) async fn compiler_of(
+    command: Vec<String>,
+    triplet: Triplet,
+    session: &Session,
+) -> Result<Option<SystemCompiler>, Failure> {
+    let traits = ask(&command, triplet, session).await?;
+    Ok(traits.map(|traits| SystemCompiler {
+        unsuitable: traits.check(&command[0], triplet).err(),
+        command,
+        traits,
+    }))
+}
+
+/// The best of the toolchains that were fetched, suit Julia for a platform and run here.
+pub(crate) fn fetched(triplet: Triplet, session: &Session) -> Option<InstalledToolchain> {
+    let acquirer = session.acquirer().ok()?;
+    let here = Session::host().ok()?.os();
+    toolchain::for_target(triplet)
+        .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
+        .find_map(|row| acquirer.installed_toolchain(row).ok()?)
 }
 
 /// What `zig cc` calls a platform.

@@ -25,7 +25,7 @@ impl Forge<'_> {
         let recipe = Recipe::new(&self.context, used, &self.build.cpu.target)?;
         let entry = self.base(&recipe).await?;
         self.context.base = Some(entry.prefix().join(base::FILE));
-        self.base = Some(entry.into_lease());
+        self.leases.push(entry.into_lease());
         self.took(Step::Base, started, None);
         Ok(())
     }

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use octocrab::Octocrab;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use sysforge_plan::Reporter;
 use url::Url;
 
 use crate::error::PublishError;
@@ -82,6 +83,8 @@ pub struct Timing {
     pub lag: Duration,
     /// Writes per minute; GitHub stops content creation at about 80.
     pub writes_per_minute: usize,
+    /// Who is told of pauses that can be felt.
+    pub reporter: Reporter,
 }
 
 impl Default for Timing {
@@ -98,6 +101,7 @@ impl Default for Timing {
             dead: Duration::from_secs(75),
             lag: Duration::from_secs(20),
             writes_per_minute: 75,
+            reporter: Reporter::silent(),
         }
     }
 }

@@ -43,6 +43,9 @@ pub struct Installed {
     /// Launchers that were written for it.
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
+    /// Channels of juliaup that were linked to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
@@ -71,6 +74,7 @@ impl Installed {
             built_for: image.receipt.julia.clone(),
             julia: julia.executable.clone(),
             launchers: Vec::new(),
+            channels: Vec::new(),
             keys: keys.iter().map(PublicKey::to_string).collect(),
             attested: false,
         }
@@ -160,7 +164,8 @@ impl Images {
         Ok(all)
     }
 
-    /// Removes an image, and the launchers that were written for it.
+    /// Removes an image, and the launchers that were written for it. Channels of juliaup are
+    /// [`super::activate::unlink_channel`]'s.
     ///
     /// # Errors
     ///

@@ -1,0 +1,129 @@
+//! Nightly builds. Nobody vouches for their digests: one is pinned by the entity tag that its
+//! server answers, and found again by its address.
+
+use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::nightly::Nightly;
+use sysforge_plan::{Sha256, Triplet};
+
+use super::{Acquirer, InstalledJulia, executable};
+use crate::error::Error;
+use crate::install::{Installed, Wanted};
+use crate::mirror::Location;
+use crate::signature::SignatureError;
+use crate::store::EntryId;
+use crate::unpack::Links;
+
+/// What was asked for, in the words of a request.
+fn asked(branch: Option<(u64, u64)>) -> String {
+    branch.map_or_else(
+        || "nightly".to_owned(),
+        |(major, minor)| format!("{major}.{minor}-nightly"),
+    )
+}
+
+impl Acquirer {
+    /// Installs the newest nightly build of a branch, or finds it installed. Offline, the one that
+    /// was installed last will do.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::julia`], and if there is none for the platform.
+    pub async fn nightly(
+        &self,
+        branch: Option<(u64, u64)>,
+        triplet: Triplet,
+    ) -> Result<InstalledJulia, Error> {
+        let nightly = Nightly::locate(branch, triplet).ok_or(Error::NoNightly { triplet })?;
+        let what = nightly.url.path().rsplit('/').next().unwrap_or("nightly");
+        if self.signatures.required {
+            return Err(SignatureError::Missing {
+                what: what.to_owned(),
+                reason: "nightly builds have no signatures in the catalogue".to_owned(),
+            }
+            .into());
+        }
+        let location = self.mirror.locate(&nightly.url);
+        if self.network.offline
+            && matches!(location, Location::Web(_))
+            && let Some(julia) = self.installed_nightly(branch, triplet)?
+        {
+            self.reporter
+                .note(format!("offline: using the last {what} that was fetched"));
+            return Ok(julia);
+        }
+        let state = self.state_of(&location, branch, what).await?;
+        let pin = Sha256::new(Hasher::digest(format!("{location} {state}")).into());
+        let wanted = Wanted {
+            id: EntryId::nightly(triplet, &pin),
+            what: what.to_owned(),
+            location,
+            expected: None,
+            format: nightly.format,
+            strip: 1,
+            links: Links::default(),
+            version: None,
+            triplet: Some(triplet),
+            asc: None,
+            signatures: None,
+            must_have: Some(executable(triplet)),
+        };
+        Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
+    }
+
+    /// The nightly build of a branch that was installed last, if there is one. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or if there are no nightly builds for the platform.
+    pub fn installed_nightly(
+        &self,
+        branch: Option<(u64, u64)>,
+        triplet: Triplet,
+    ) -> Result<Option<InstalledJulia>, Error> {
+        let nightly = Nightly::locate(branch, triplet).ok_or(Error::NoNightly { triplet })?;
+        let source = self.mirror.locate(&nightly.url).to_string();
+        for store in self.stores() {
+            if let Some(entry) = store.newest_from(&source)? {
+                return Ok(Some(InstalledJulia::of(Installed::found(entry), triplet)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What tells one night's build from the next.
+    async fn state_of(
+        &self,
+        location: &Location,
+        branch: Option<(u64, u64)>,
+        what: &str,
+    ) -> Result<String, Error> {
+        let none = || Error::NoSuchJulia {
+            request: asked(branch),
+            hint: format!(
+                "there is no {location}; nightly builds are kept of the main branch (`nightly`) \
+                 and of the newest release branches"
+            ),
+        };
+        match location {
+            Location::File(path) => {
+                let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+                    std::io::ErrorKind::NotFound => none(),
+                    _ => Error::io("read", path)(source),
+                })?;
+                Ok(format!("{:?} {}", metadata.modified().ok(), metadata.len()))
+            }
+            Location::Web(url) => {
+                let opened = match self.online(what).await?.open(url, 0, None).await {
+                    Err(Error::Status { status, .. }) if status.as_u16() == 404 => {
+                        return Err(none());
+                    }
+                    opened => opened?,
+                };
+                opened.validator.ok_or_else(|| Error::NoSuchJulia {
+                    request: asked(branch),
+                    hint: format!("{location} sends no entity tag, so it cannot be pinned"),
+                })
+            }
+        }
+    }
+}

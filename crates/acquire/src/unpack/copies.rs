@@ -1,0 +1,87 @@
+//! Copies in the place of links, for machines that may not have links. An archive can nest links
+//! so that copies of copies grow without end: every copy counts against the archive's limits, and
+//! a folder is never copied into itself.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::Error;
+use super::limits::Tally;
+use super::names::shown;
+use super::tree::{Kind, Listing, follow, time};
+
+/// Makes copies in one tree, and lists them as what they are.
+pub(super) struct Copies<'a> {
+    pub(super) root: &'a Path,
+    pub(super) listing: &'a mut Listing,
+    pub(super) tally: &'a mut Tally,
+}
+
+impl Copies<'_> {
+    /// Puts a copy of what the link `link` leads to into its place. A link into nothing is left
+    /// out.
+    pub(super) fn replace(&mut self, link: &str) -> Result<(), Error> {
+        self.copy_end_of(link, link)
+    }
+
+    fn copy_end_of(&mut self, link: &str, to: &str) -> Result<(), Error> {
+        let end = follow(self.listing, link)?;
+        if Path::new(to).starts_with(&end) {
+            return Err(Error::Link {
+                link: shown(to.as_bytes()),
+                target: shown(end.as_bytes()),
+                why: "is a folder above it: where there are no links, a copy would hold itself",
+            });
+        }
+        self.copy(&end, to)
+    }
+
+    fn copy(&mut self, from: &str, to: &str) -> Result<(), Error> {
+        self.tally.entry()?;
+        let Some(item) = self.listing.get(from).cloned() else {
+            self.listing.remove(to);
+            return Ok(());
+        };
+        let full = self.root.join(to);
+        match item.kind {
+            // From here it would lead elsewhere.
+            Kind::Link { .. } => return self.copy_end_of(from, to),
+            Kind::File { size, .. } => {
+                self.tally.bytes(size)?;
+                fs::copy(self.root.join(from), &full).map_err(Error::write(&full))?;
+                // A copy that is younger than its original would be noticed as a change.
+                File::options()
+                    .write(true)
+                    .open(&full)
+                    .and_then(|file| file.set_modified(time(item.modified)))
+                    .map_err(Error::write(&full))?;
+            }
+            Kind::Folder => {
+                fs::create_dir(&full).map_err(Error::write(&full))?;
+                for name in children(self.listing, from) {
+                    self.copy(&join(from, &name), &join(to, &name))?;
+                }
+            }
+        }
+        self.listing.insert(to.to_owned(), item);
+        Ok(())
+    }
+}
+
+/// The names directly in a folder.
+fn children(listing: &Listing, folder: &str) -> Vec<String> {
+    let inside = join(folder, "");
+    listing
+        .range(inside.clone()..)
+        .map_while(|(path, _)| path.strip_prefix(&inside))
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn join(folder: &str, name: &str) -> String {
+    match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    }
+}

@@ -1,0 +1,137 @@
+//! What the machine gives to a build: its platform, places to write to, disk space and memory.
+
+use std::path::Path;
+
+use sysforge_acquire::Store;
+use sysforge_plan::Triplet;
+
+use super::{Finding, State};
+use crate::session::{Session, absolute};
+
+/// Whether this machine is of the platform at all. Nothing to say if it is.
+pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
+    let found = match Session::host() {
+        Ok(host) if host == triplet => return None,
+        Ok(host) => format!("this is {host}, and an image is made where it will run"),
+        Err(error) => error.to_string(),
+    };
+    Some(Finding::bad(
+        "platform",
+        State::Missing,
+        found,
+        format!("build on {triplet}, or have hosted runners do it (`sysforge workflow`)"),
+    ))
+}
+
+/// Where Julias and toolchains are kept. One that is read-only still serves what it holds.
+pub(super) fn store(session: &Session) -> Finding {
+    const CHECK: &str = "store";
+    let path = match session.store_path() {
+        Ok(path) => path,
+        Err(error) => {
+            return Finding::bad(CHECK, State::Missing, error.to_string(), "--store DIR");
+        }
+    };
+    match Store::open(&path).check_writable() {
+        Ok(()) => Finding::good(CHECK, path.display().to_string()),
+        Err(error) => Finding::bad(
+            CHECK,
+            State::Worth,
+            format!("{} cannot be written to ({error})", path.display()),
+            "sysforge --store DIR … (or SYSFORGE_STORE)",
+        ),
+    }
+}
+
+/// Where builds work.
+pub(super) fn build_folder(session: &Session) -> Finding {
+    const CHECK: &str = "build folder";
+    let global = &session.global;
+    let folder = match &global.build_dir {
+        Some(given) => absolute(given),
+        None => match crate::project::folder(global.project.as_deref()) {
+            Ok(project) => project.join(".sysforge"),
+            // Another line says so.
+            Err(_) => absolute(Path::new(".sysforge")),
+        },
+    };
+    match tempfile::tempfile_in(nearest_there(&folder)) {
+        Ok(_) => Finding::good(CHECK, folder.display().to_string()),
+        Err(error) => Finding::bad(
+            CHECK,
+            State::Missing,
+            format!("{} cannot be written to ({error})", folder.display()),
+            "sysforge --build-dir DIR … (or SYSFORGE_BUILD_DIR)",
+        ),
+    }
+}
+
+/// The folder, or the nearest above it that is there already.
+fn nearest_there(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above.find(|path| path.exists()).unwrap_or(folder)
+}
+
+/// What an image takes while it is made: objects, image, archive, and the Julia itself.
+const SPACE: u64 = 4 << 30;
+
+/// Room for the build.
+pub(super) fn space(session: &Session) -> Finding {
+    const CHECK: &str = "disk space";
+    let folder = absolute(
+        session
+            .global
+            .build_dir
+            .as_deref()
+            .unwrap_or(Path::new(".")),
+    );
+    match free_space(nearest_there(&folder)) {
+        Some(free) if free >= SPACE => Finding::good(CHECK, format!("{} GB", free / 1_000_000_000)),
+        Some(free) => Finding::bad(
+            CHECK,
+            State::Worth,
+            format!(
+                "{:.1} GB; images of several GB of objects need more",
+                free as f64 / 1e9
+            ),
+            "free some, or build on a larger disk (--build-dir DIR)",
+        ),
+        None => Finding::good(CHECK, "unknown"),
+    }
+}
+
+/// Free bytes of the disk that a folder lies on.
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    Some(status.f_bavail * status.f_frsize)
+}
+
+/// Free bytes of the disk that a folder lies on.
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
+/// Emitting peaks at several GB for large packages; 2 GB do for small ones.
+const MEMORY: u64 = 2 << 30;
+
+/// Memory for the build.
+pub(super) fn memory() -> Finding {
+    const CHECK: &str = "memory";
+    match sysforge_build::machine::free_memory() {
+        Some(free) if free >= MEMORY => {
+            Finding::good(CHECK, format!("{:.1} GB available", free as f64 / 1e9))
+        }
+        Some(free) => Finding::bad(
+            CHECK,
+            State::Worth,
+            format!(
+                "{:.1} GB available; large packages need more",
+                free as f64 / 1e9
+            ),
+            "close other programs, add swap, or use a larger machine",
+        ),
+        None => Finding::good(CHECK, "unknown"),
+    }
+}

@@ -1,0 +1,200 @@
+//! Getting Julias through the real binary, with a real Julia: the doctor, Julias that are named by a
+//! place or by a manifest, and pruning while a build runs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use support::{Ran, Scratch, julia};
+use sysforge_plan::Triplet;
+use sysforge_testkit::archives::tiny_julia;
+use sysforge_testkit::mirror_dir::MirrorDir;
+
+/// The doctor's lines that say MISSING, with what mends each.
+fn missing(scratch: &Scratch, ran: &Ran) -> String {
+    let report = ran.json();
+    let mut text = String::new();
+    for finding in report["findings"].as_array().unwrap() {
+        if finding["state"] == "missing" {
+            let part = |name: &str| finding[name].as_str().unwrap().to_owned();
+            let _ = writeln!(text, "{}: {}", part("check"), part("found"));
+            let _ = writeln!(text, "  {}", part("mend"));
+        }
+    }
+    assert_eq!(report["able"], text.is_empty());
+    text.replace(&*scratch.path("").to_string_lossy(), "[PROJECT]/")
+        .replace(
+            scratch.path("").to_string_lossy().trim_end_matches('/'),
+            "[PROJECT]",
+        )
+}
+
+/// What the doctor misses, who must end with exit code 2 then.
+#[track_caller]
+fn doctor(scratch: &Scratch, args: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut command = scratch.command(&["doctor", "--json"]);
+    command.args(args).envs(variables.iter().copied());
+    let ran = scratch.run(command).ends_with(2);
+    missing(scratch, &ran)
+}
+
+fn tiny() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    scratch
+}
+
+#[test]
+fn the_doctor_lets_a_build_start() {
+    let scratch = tiny();
+    let ran = scratch.sysforge(&["doctor", "--json"]).succeeds();
+    assert_eq!(missing(&scratch, &ran), "");
+    // A Julia of this machine will do, too.
+    let given = julia().to_str().unwrap();
+    scratch.sysforge(&["doctor", "--julia", given]).succeeds();
+    let mut system = scratch.command(&["doctor", "--julia", "system"]);
+    let path = std::env::var("PATH").unwrap();
+    system.env("PATH", format!("{given}/bin:{path}"));
+    scratch.run(system).succeeds();
+}
+
+#[test]
+fn the_doctor_says_what_a_project_lacks() {
+    let scratch = Scratch::empty();
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5", "--project", "."], &[]));
+    let scratch = tiny();
+    scratch.file(
+        "Project.toml",
+        "name = \"x\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n",
+    );
+    insta::assert_snapshot!(doctor(&scratch, &[], &[]));
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\npackage = []\n");
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5"], &[]));
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_with_the_julia() {
+    let scratch = tiny();
+    let without = [("PATH", "/usr/bin:/bin")];
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5.9"], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "system"], &without));
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "./nowhere"], &[]));
+    let offline = ["--offline", "--mirror", "http://127.0.0.1:1"];
+    insta::assert_snapshot!(doctor(&scratch, &offline, &[]));
+    let nightly = [&offline[..], &["--julia", "nightly"]].concat();
+    insta::assert_snapshot!(doctor(&scratch, &nightly, &[]));
+}
+
+#[test]
+fn the_doctor_says_what_the_machine_lacks() {
+    let scratch = tiny();
+    insta::assert_snapshot!(doctor(&scratch, &[], &[("PATH", "/nowhere")]));
+    insta::assert_snapshot!(doctor(&scratch, &[], &[("JULIA_CC", "no-such-cc -O2")]));
+    insta::assert_snapshot!(doctor(
+        &scratch,
+        &["--build-dir", "Project.toml/build"],
+        &[]
+    ));
+    insta::assert_snapshot!(doctor(&scratch, &["--triplet", "x86_64-apple-darwin"], &[]));
+    // Neither the store nor what stands in for it can be written to.
+    let home = scratch.path("Project.toml").to_str().unwrap().to_owned();
+    let store = format!("{home}/store");
+    insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]));
+}
+
+#[test]
+fn a_path_is_found_of_whatever_can_be_asked_for() {
+    let scratch = tiny();
+    let prefix = julia().to_str().unwrap();
+    let program = format!("{prefix}/bin/julia\n");
+    let found = scratch.sysforge(&["julia", "path", prefix]).succeeds();
+    assert_eq!(found.stdout, program);
+    let mut system = scratch.command(&["julia", "path", "system", "--json"]);
+    system.env("PATH", format!("{prefix}/bin:/usr/bin:/bin"));
+    let found = scratch.run(system).succeeds().json();
+    assert_eq!(found[0]["version"], "1.5.3");
+    assert_eq!(found[0]["executable"], program.trim());
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "nightly"]).fails(2));
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "./nowhere"]).fails(2));
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "install", "system"]).fails(2));
+}
+
+#[test]
+fn a_manifest_for_one_julia_names_that_julia() {
+    let mut mirror = MirrorDir::new();
+    for version in ["1.11.2", "1.11.3", "1.12.7"] {
+        let archive = tiny_julia(version, 10).gz();
+        mirror.publish(version, Triplet::X86_64_LINUX_GNU, &archive);
+    }
+    let scratch = Scratch::new();
+    let manifest =
+        |version: &str| format!("julia_version = \"{version}\"\nmanifest_format = \"2.0\"\n");
+    scratch.file("Manifest-v1.9.toml", &manifest("1.9.4"));
+    scratch.file("Manifest-v1.11.toml", &manifest("1.11.2"));
+    let (store, mirror) = (scratch.path("store"), mirror.path().to_str().unwrap());
+    let version = || {
+        let mut install = scratch.command(&["julia", "install", "manifest", "--json"]);
+        install.args(["--triplet", "x86_64-linux-gnu", "--mirror", mirror]);
+        install.arg("--store").arg(&store);
+        let located = scratch.run(install).succeeds().json();
+        located[0]["version"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(version(), "1.11.2");
+    // The plain one is for every Julia.
+    scratch.file("Manifest.toml", &manifest("1.11.3"));
+    assert_eq!(version(), "1.11.3");
+    scratch.file("JuliaManifest.toml", &manifest("1.12.7"));
+    assert_eq!(version(), "1.12.7");
+}
+
+#[cfg(unix)]
+#[test]
+fn prune_leaves_alone_what_a_running_build_uses() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let scratch = tiny();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    scratch.file(
+        "workload.jl",
+        "using Tiny\nrun(`sh -c \"touch running; sleep 600\"`)\n",
+    );
+    let (store, running) = (scratch.path("store"), scratch.path("running"));
+    let in_store = ["--store", store.to_str().unwrap()];
+    let prune = || {
+        let args = [&["cache", "prune", "--all", "--json"], &in_store[..]].concat();
+        scratch.sysforge(&args).succeeds().json()
+    };
+    let entry = || {
+        let mut entries = std::fs::read_dir(Path::new(&store).join("julia")).unwrap();
+        entries.next().unwrap().unwrap().path()
+    };
+    // Named by its version, and by its place in the store.
+    for by_place in [false, true] {
+        let mut build = scratch.command(&["build"]);
+        build.args(in_store).stdout(Stdio::null());
+        if by_place {
+            build.arg("--julia").arg(entry());
+        }
+        let mut build = build.stderr(Stdio::null()).spawn().unwrap();
+        let since = Instant::now();
+        while !running.exists() {
+            assert!(since.elapsed() < Duration::from_secs(240), "{by_place}");
+            assert!(build.try_wait().unwrap().is_none(), "it ended: {by_place}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let pruned = prune();
+        assert_eq!(pruned["removed"].as_array().unwrap().len(), 0, "{by_place}");
+        assert_eq!(pruned["in_use"].as_array().unwrap().len(), 1, "{by_place}");
+        let id = build.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        build.wait().unwrap();
+        std::fs::remove_file(&running).unwrap();
+    }
+    assert!(entry().join("bin/julia").is_file());
+    assert_eq!(prune()["removed"].as_array().unwrap().len(), 1);
+}
