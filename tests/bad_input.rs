@@ -358,3 +358,36 @@ fn a_cpu_target_that_julia_does_not_know() {
     hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` lists, with features behind it such as `haswell,-rdrnd`
     ");
 }
+
+#[test]
+fn a_linker_that_is_not_there_is_told_before_anything_long_begins() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    scratch.file("workload.jl", "sleep(100_000)\n");
+    let error = scratch
+        .sysforge(&["build", "--cc", "/nowhere/gcc"])
+        .fails(4);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: the compiler or linker `/nowhere/gcc` was not found
+
+    hint: give the full path in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose
+    ");
+    let error = scratch.sysforge(&["build", "--cc", "gcc 'x"]).fails(2);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: `gcc 'x` is not a compiler command: a quote is not closed
+
+    hint: it comes from `--cc` or JULIA_CC
+    ");
+}
+
+#[test]
+fn a_file_that_is_no_image() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    let error = scratch.sysforge(&["check", "workload.jl"]).fails(4);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: [PROJECT]/workload.jl is not a shared library: no known file format
+
+    hint: name the image itself, as `sysforge link` made it or as it lies in the archive
+    ");
+}

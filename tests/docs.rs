@@ -127,7 +127,9 @@ const UNITS: [&str; 11] = [
 fn alike(line: &str) -> String {
     let word = |word: &str| {
         let middle = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        let number = middle.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let number = middle
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b".:".contains(&b));
         if !middle.is_empty() && (number || UNITS.contains(&middle)) {
             return word.replace(middle, "#");
         }

@@ -191,7 +191,13 @@ pub async fn cpu_target(
             task.done("known");
             Ok(())
         }
-        Err(error) => Err(refused(error.evidence().unwrap_or_default().tail)),
+        // An unknown name is a CPU without features to Julia, which then complains of the first
+        // that is missing: that would lead astray.
+        Err(error) => {
+            let mut said = error.evidence().unwrap_or_default().tail;
+            said.retain(|line| !line.contains("Your CPU does not support"));
+            Err(refused(said))
+        }
     }
 }
 

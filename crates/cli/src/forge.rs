@@ -200,6 +200,14 @@ impl<'a> Forge<'a> {
         })
     }
 
+    /// What is emitted will be linked: a linker that is not there is told before anything long begins.
+    fn find_linker(&self) -> Result<(), Failure> {
+        Ok(link::is_there(
+            &linker(&self.driving)?,
+            &self.context.environment,
+        )?)
+    }
+
     fn took(&mut self, step: Step, started: Instant, peak_memory: Option<u64>) {
         self.timings.push(Timing {
             step,
@@ -267,6 +275,7 @@ impl<'a> Forge<'a> {
 
     /// Emits the object file from recorded statements.
     pub(crate) async fn emit(&mut self) -> Result<Emitted, Failure> {
+        self.find_linker()?;
         self.prepare().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;

@@ -336,6 +336,8 @@ mod tests {
         2 | julia = ["1.10", "relaese"]
           | ^
         "#);
+        let bare = Config::from_toml(FILE_NAME, "julia = 1.10\n").unwrap_err();
+        assert_eq!(bare.hints, ["write it in quotes"]);
         let rar = Config::from_toml(FILE_NAME, "archive = \"rar\"\n").unwrap_err();
         assert_eq!(
             rar.hints,

@@ -36,6 +36,8 @@ impl TomlError {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let (message, hint) = unknown_word(message).unwrap_or((message.to_owned(), None));
+        let bare = message.contains("expected a string") && !message.contains("string \"");
+        let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
         let hints = hint.into_iter().collect();
         Self {
             file: file.to_owned(),
