@@ -81,11 +81,7 @@ fn the_doctor_says_what_a_project_lacks() {
     scratch.config("julia = \"1.5\"\npackage = []\n");
     insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5"], &[]), @"
     project: Sysimage.toml:2:1: unknown key `package`; did you mean `packages`?
-      --> Sysimage.toml:2:1
-      |
-    2 | package = []
-      | ^
-      sysforge --project DIR …
+      correct line 2 of Sysimage.toml
     ");
 }
 
@@ -129,7 +125,10 @@ fn the_doctor_says_what_the_machine_lacks() {
       unset JULIA_CC, and Sysforge chooses a compiler; or name another in it
     ");
     let nowhere = ["--build-dir", "Project.toml/build"];
-    insta::assert_snapshot!(doctor(&scratch, &nowhere, &[]), @"");
+    insta::assert_snapshot!(doctor(&scratch, &nowhere, &[]), @"
+    build folder: [PROJECT]/Project.toml/build cannot be written to (Not a directory (os error 20))
+      sysforge --build-dir DIR … (or SYSFORGE_BUILD_DIR)
+    ");
     insta::assert_snapshot!(doctor(&scratch, &["--triplet", "x86_64-apple-darwin"], &[]), @"
     platform: this is x86_64-linux-gnu, and an image is made where it will run
       build on x86_64-apple-darwin, or have hosted runners do it (`sysforge workflow`)
@@ -143,7 +142,7 @@ fn the_doctor_says_what_the_machine_lacks() {
     let store = format!("{home}/store");
     insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @"
     julia: the store `[PROJECT]/Project.toml/store` cannot be written to: Not a directory (os error 20)
-      sysforge --mirror URL|DIR …, or --julia DIR for an installed one
+      choose another place for the store (`--store DIR`)
     ");
 }
 
