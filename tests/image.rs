@@ -208,6 +208,25 @@ fn a_failing_linker_shows_its_last_lines() {
     built.sysforge(&["check"]).succeeds();
 }
 
+/// The linkers are those that `ci/test` installs; Julia 1.5 ships none of its own.
+#[test]
+fn images_by_every_strategy_pass() {
+    let built = Built::get();
+    for strategy in ["driver-lld", "driver-mold", "driver"] {
+        for strip in [&[][..], &["--strip"]] {
+            let link = [&["link", "--json", "--linker", strategy], strip].concat();
+            let linked = built.sysforge(&link).succeeds().json();
+            assert_eq!(linked["strategy"], strategy);
+            built.sysforge(&["check"]).succeeds();
+        }
+    }
+    // Without a driver nobody brings the compiler's own helpers, which this image needs.
+    let error = built.sysforge(&["link", "--linker", "lld"]).fails(4);
+    assert!(error.contains("without a compiler driver"), "{error}");
+    built.sysforge(&["link"]).succeeds();
+    built.sysforge(&["check"]).succeeds();
+}
+
 fn make_executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -10,6 +10,7 @@ use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
 
 use crate::context::Context;
 use crate::environment::Environment;
+use crate::inspect::InspectError;
 use crate::process::ProcessError;
 use crate::targets;
 use crate::trace::{self, On, TraceError};
@@ -20,6 +21,9 @@ const SCRIPT: &str = include_str!("julia/measure.jl");
 /// The image failed its check.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
+    /// It is no library, or a broken one.
+    #[error("the image does not pass: {0}")]
+    Broken(InspectError),
     /// Julia does not start with it, or the workloads fail on it.
     #[error("the image does not pass: Julia cannot start with it or run the workloads on it")]
     DoesNotRun {
@@ -69,6 +73,10 @@ pub enum CheckError {
 impl Explain for CheckError {
     fn class(&self) -> Class {
         match self {
+            Self::Broken(InspectError::Read { source, .. }) => {
+                explain::io_class(source, Class::Check)
+            }
+            Self::Broken(InspectError::NotALibrary { .. }) => Class::Check,
             Self::DoesNotRun { source } => source.class_in(Class::Check),
             Self::NotLoaded { .. } | Self::OtherCpu { .. } => Class::Check,
             Self::Residual(TraceError::Workload { source, .. }) => source.class_in(Class::Check),
@@ -81,6 +89,7 @@ impl Explain for CheckError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Broken(error) => error.hints(),
             Self::DoesNotRun { source } => or(
                 source.hints(),
                 "does it fail without the image, too? Try `julia --startup-file=no --project` with \
