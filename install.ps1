@@ -16,6 +16,9 @@ param(
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+# Windows PowerShell 5.1 on older systems offers nothing newer than TLS 1.0 by itself.
+[Net.ServicePointManager]::SecurityProtocol =
+    [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
 
 if (-not $From) { throw 'say where from: -From https://github.com/OWNER/REPO/releases/download/TAG' }
 if ($From -match '^http://(?!127\.0\.0\.1[:/]|localhost[:/])') { throw "$From is not encrypted; use https" }
@@ -33,18 +36,23 @@ try {
             Copy-Item -Path (Join-Path $From $name) -Destination $target
         }
     }
-    $line = Get-Content (Join-Path $scratch 'SHA256SUMS') |
-        Where-Object { ($_ -split '\s+\*?', 2)[1] -eq $archive }
+    $pattern = '^([0-9a-fA-F]{64}) [ *]' + [regex]::Escape($archive) + '$'
+    $line = Get-Content (Join-Path $scratch 'SHA256SUMS') | Where-Object { $_ -match $pattern }
     if (-not $line) { throw "SHA256SUMS does not name $archive" }
-    $wanted = ($line -split '\s+', 2)[0]
+    $wanted = @($line)[0].Substring(0, 64)
     $found = (Get-FileHash -Algorithm SHA256 -Path (Join-Path $scratch $archive)).Hash
     if ($found -ne $wanted) {
         throw "$archive has the digest $found, but should have $wanted; nothing was installed"
     }
     Expand-Archive -Path (Join-Path $scratch $archive) -DestinationPath $scratch
+    $program = Join-Path $scratch 'sysforge.exe'
+    if (-not (Test-Path $program)) { throw "there is no program in $archive; nothing was installed" }
+    $version = & $program --version
+    if ($LASTEXITCODE -ne 0) { throw 'the program does not run on this machine; nothing was installed' }
     New-Item -ItemType Directory -Force -Path $To | Out-Null
-    Move-Item -Force -Path (Join-Path $scratch 'sysforge.exe') -Destination (Join-Path $To 'sysforge.exe')
-    Write-Host "installed $(& (Join-Path $To 'sysforge.exe') --version) as $(Join-Path $To 'sysforge.exe')"
+    $installed = Join-Path $To 'sysforge.exe'
+    Move-Item -Force -Path $program -Destination $installed
+    Write-Host "installed $version as $installed"
     if (($env:PATH -split ';') -notcontains $To) { Write-Host "hint: $To is not on the search path" }
 } finally {
     Remove-Item -Recurse -Force $scratch

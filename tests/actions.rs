@@ -82,6 +82,28 @@ fn a_workflow_is_written_kept_and_compared() {
     let text = written(&scratch, path);
     assert!(text.contains(&mine) && !text.contains("actions/cache"));
 
+    // So is that of another project in the same repository.
+    scratch.file("other/Project.toml", &written(&scratch, "Project.toml"));
+    scratch.file("other/Sysimage.toml", PINNED);
+    scratch.file("other/workload.jl", "");
+    let other = ["workflow", "--project", "other"];
+    let said = scratch.sysforge(&other).fails(2);
+    assert!(
+        said.contains("builds the project in the repository's root"),
+        "{said}"
+    );
+
+    // A mark that lost its end is told with its line.
+    let broken = text.replace("      # sysforge:end build-before\n", "");
+    scratch.file(path, &broken);
+    let said = scratch.sysforge(&["workflow"]).fails(2);
+    let line = 1 + broken
+        .lines()
+        .position(|line| line == mark.trim_end())
+        .unwrap();
+    let expected = format!("line {line} of {path}: the mark `sysforge:keep build-before` has no");
+    assert!(said.contains(&expected), "{said}");
+
     // Somebody else's file is left alone.
     scratch.file(path, "name: mine\n");
     let said = scratch.sysforge(&["workflow"]).fails(2);
@@ -164,12 +186,27 @@ fn the_matrix_is_an_output() {
         "{PINNED}\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-20.04\"\n"
     ));
     let ran = run(&scratch, &["plan", "--matrix"]).succeeds();
-    assert!(
-        ran.stderr
-            .contains("::warning title=sysforge::the runner `ubuntu-20.04` is gone since"),
-        "{}",
-        ran.stderr
-    );
+    let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
+    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+    let ran = run(&scratch, &["plan"]).succeeds();
+    assert!(ran.stderr.contains(dying), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_release_there_is_nothing_to_add_images_to() {
+    let scratch = in_a_repository();
+    let legs = |tag: Option<&str>| {
+        let mut command = on_a_runner(&scratch, &["plan", "--matrix"]);
+        command.env("GITHUB_EVENT_NAME", "schedule");
+        if let Some(tag) = tag {
+            command.env("SYSFORGE_TAG", tag);
+        }
+        let ran = scratch.run(command).succeeds();
+        ran.json()["matrix"]["legs"].as_array().unwrap().len()
+    };
+    assert_eq!((legs(Some("")), legs(None)), (0, 1));
+    assert!(written(&scratch, "output").contains("legs=0\n"));
+    assert!(written(&scratch, "summary").contains("there is no release yet"));
 }
 
 #[test]

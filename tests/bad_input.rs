@@ -39,11 +39,15 @@ fn no_project() {
 fn a_package_that_the_project_does_not_have() {
     let scratch = Scratch::new();
     scratch.config("packages = [\"Tinny\"]\njulia = \"1.5\"\n");
-    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @"
+    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
     error: the project has no package `Tinny`
+      --> Sysimage.toml:1:13
+      |
+    1 | packages = ["Tinny"]
+      |             ^
 
     hint: did you mean `Tiny`?
-    ");
+    "#);
 }
 
 #[test]
@@ -143,11 +147,16 @@ fn an_unknown_key() {
 fn a_missing_workload() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"wrkload.jl\"]\n");
-    insta::assert_snapshot!(from_error(&scratch.sysforge(&["build"]).fails(2)), @"
+    insta::assert_snapshot!(from_error(&scratch.sysforge(&["build"]).fails(2)), @r#"
     error: the workload `wrkload.jl` does not exist
+      --> Sysimage.toml:2:14
+      |
+    2 | workloads = ["wrkload.jl"]
+      |              ^
 
+    hint: did you mean `workload.jl`?
     hint: paths in Sysimage.toml are relative to its folder
-    ");
+    "#);
 }
 
 #[test]
@@ -347,5 +356,38 @@ fn a_cpu_target_that_julia_does_not_know() {
       | '+telepathy' is not a recognized feature for this target (ignoring feature)
 
     hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` lists, with features behind it such as `haswell,-rdrnd`
+    ");
+}
+
+#[test]
+fn a_linker_that_is_not_there_is_told_before_anything_long_begins() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+    scratch.file("workload.jl", "sleep(100_000)\n");
+    let error = scratch
+        .sysforge(&["build", "--cc", "/nowhere/gcc"])
+        .fails(4);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: the compiler or linker `/nowhere/gcc` was not found
+
+    hint: give the full path in `--cc` or `JULIA_CC`, or unset it to let Sysforge choose
+    ");
+    let error = scratch.sysforge(&["build", "--cc", "gcc 'x"]).fails(2);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: `gcc 'x` is not a compiler command: a quote is not closed
+
+    hint: it comes from `--cc` or JULIA_CC
+    ");
+}
+
+#[test]
+fn a_file_that_is_no_image() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    let error = scratch.sysforge(&["check", "workload.jl"]).fails(4);
+    insta::assert_snapshot!(from_error(&error), @"
+    error: [PROJECT]/workload.jl is not a shared library: no known file format
+
+    hint: name the image itself, as `sysforge link` made it or as it lies in the archive
     ");
 }

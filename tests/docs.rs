@@ -1,5 +1,5 @@
 //! The documentation, tried: pages whose blocks are marked `console` are typed into a shell line by
-//! line, and what comes out is compared with what the page shows; links lead somewhere.
+//! line, and what comes out is compared with what the page shows.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -14,12 +14,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use support::{markdown, root};
 use sysforge_testkit::github::{FakeGitHub, Options};
-
-fn root() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.canonicalize().unwrap()
-}
 
 /// One command of a page, and what the page shows of its output.
 struct Typed {
@@ -131,7 +127,9 @@ const UNITS: [&str; 11] = [
 fn alike(line: &str) -> String {
     let word = |word: &str| {
         let middle = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        let number = middle.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let number = middle
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b".:".contains(&b));
         if !middle.is_empty() && (number || UNITS.contains(&middle)) {
             return word.replace(middle, "#");
         }
@@ -191,12 +189,13 @@ const STAND_INS: [(&str, &str); 12] = [
 
 /// Commands of `sh` blocks that are not run here, by how they begin, and why. Those of Sysforge are
 /// still parsed (`crates/cli/src/reference.rs`).
-const NOT_RUN: [(&str, &str); 13] = [
+const NOT_RUN: [(&str, &str); 14] = [
     (
         "ci/",
         "each script of ci/ is run by itself, and some run this test",
     ),
     ("git clone", "the network"),
+    ("git push", "the network"),
     ("cargo install", "this test has the program already"),
     ("cd ", "this test is in the folder already"),
     ("export ", "set by this test for all commands"),
@@ -215,6 +214,14 @@ const NOT_RUN: [(&str, &str); 13] = [
         "another platform's Julia; ci/link-lab",
     ),
 ];
+
+/// What a page takes for granted, by its path: commands that make it so, in a copy of the example.
+const PREPARED: [(&str, &str); 1] = [(
+    "docs/src/how-to/ci.md",
+    "rm Sysimage.toml && git init --quiet && git config user.name Me && \
+     git config user.email me@example.org && \
+     printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS",
+)];
 
 /// The commands of a page's `sh` blocks, with continued lines joined and without remarks.
 fn sh_lines(page: &str) -> Vec<String> {
@@ -290,6 +297,10 @@ fn try_the_guides(shell: &mut Shell) -> usize {
             shell.folder.join("Sysimage.toml"),
         )
         .unwrap();
+        for (_, command) in PREPARED.iter().filter(|(name, _)| page.ends_with(name)) {
+            let (came, success) = shell.run(command);
+            assert!(success, "{command}: {came}");
+        }
         for line in lines {
             if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
                 continue;
@@ -366,96 +377,4 @@ fn write_what_comes() {
             std::fs::write(path, new).unwrap();
         }
     });
-}
-
-/// The links of a Markdown text, without those to other sites.
-fn links(text: &str) -> Vec<String> {
-    let mut links = Vec::new();
-    let mut code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            code = !code;
-        }
-        if code {
-            continue;
-        }
-        for part in line.split("](").skip(1) {
-            links.extend(part.split(')').next().map(str::to_owned));
-        }
-        if let Some((name, target)) = line.split_once("]: ")
-            && name.starts_with('[')
-        {
-            links.push(target.trim().to_owned());
-        }
-    }
-    links.retain(|link| !link.contains("://") && !link.starts_with("mailto:"));
-    links
-}
-
-/// The name by which a heading is linked to, as mdBook and GitHub make it.
-fn anchor(heading: &str) -> String {
-    let plain = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = plain
-        .chars()
-        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if path.is_dir() && !["target", "fuzz", "dist"].contains(&&*name) && !name.starts_with('.')
-        {
-            markdown(&path, found);
-        } else if name.ends_with(".md") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let mut pages = Vec::new();
-    markdown(&root(), &mut pages);
-    let mut broken = Vec::new();
-    for page in &pages {
-        let text = std::fs::read_to_string(page).unwrap();
-        for link in links(&text) {
-            let (file, fragment) = link.split_once('#').unwrap_or((&link, ""));
-            let target = match file {
-                "" => page.clone(),
-                file => page.parent().unwrap().join(file),
-            };
-            let found = target.exists()
-                && (fragment.is_empty()
-                    || std::fs::read_to_string(&target)
-                        .unwrap()
-                        .lines()
-                        .any(|line| line.starts_with('#') && anchor(line) == fragment));
-            if !found {
-                broken.push(format!("{}: {link}", page.display()));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-}
-
-#[test]
-fn every_page_is_in_the_table_of_contents() {
-    let source = root().join("docs/src");
-    let summary = std::fs::read_to_string(source.join("SUMMARY.md")).unwrap();
-    let mut pages = Vec::new();
-    markdown(&source, &mut pages);
-    for page in pages {
-        let name = page
-            .strip_prefix(&source)
-            .unwrap()
-            .to_string_lossy()
-            .replace('\\', "/");
-        assert!(
-            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
-            "{name}"
-        );
-    }
 }

@@ -121,3 +121,61 @@ fn an_address_without_encryption_is_refused() {
         assert!(said(&output).contains("use https"), "{}", said(&output));
     }
 }
+
+/// The archives that a release of Sysforge holds: Rust's name of each system, and the archive's.
+fn released() -> Vec<(String, String)> {
+    let workflow = include_str!("../.github/workflows/release.yml");
+    let packed = workflow.lines().filter_map(|line| {
+        let mut words = line.trim().strip_prefix("pack sysforge-")?.split(' ');
+        let target = words.nth(1)?.to_owned();
+        let kind = match words.next()? {
+            ".exe" => "zip",
+            _ => "tar.gz",
+        };
+        Some((target.clone(), format!("sysforge-{target}.{kind}")))
+    });
+    packed.collect()
+}
+
+#[test]
+fn cargo_binstall_looks_for_what_a_release_holds() {
+    let manifest: toml_edit::DocumentMut =
+        include_str!("../crates/cli/Cargo.toml").parse().unwrap();
+    let binstall = &manifest["package"]["metadata"]["binstall"];
+    let released = released();
+    assert_eq!(released.len(), 5, "{released:?}");
+    for (target, archive) in released {
+        let format = binstall["overrides"]
+            .get(&target)
+            .and_then(|system| system.get("pkg-fmt"))
+            .unwrap_or(&binstall["pkg-fmt"]);
+        let suffix = match format.as_str().unwrap() {
+            "tgz" => ".tar.gz",
+            "zip" => ".zip",
+            other => panic!("{other}"),
+        };
+        let url = binstall["pkg-url"].as_str().unwrap();
+        let url = url
+            .replace("{ repo }", env!("CARGO_PKG_REPOSITORY"))
+            .replace("{ version }", env!("CARGO_PKG_VERSION"))
+            .replace("{ target }", &target)
+            .replace("{ archive-suffix }", suffix);
+        let place = "https://github.com/sysforge/sysforge/releases/download";
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(url, format!("{place}/v{version}/{archive}"));
+    }
+}
+
+#[test]
+fn the_installers_fetch_what_a_release_holds() {
+    let released = released();
+    let holds = |name: &str| released.iter().any(|(_, archive)| archive == name);
+    for system in ["unknown-linux-gnu", "apple-darwin"] {
+        assert!(include_str!("../install.sh").contains(&format!("system={system}")));
+        for arch in ["x86_64", "aarch64"] {
+            assert!(holds(&format!("sysforge-{arch}-{system}.tar.gz")));
+        }
+    }
+    let windows = "sysforge-x86_64-pc-windows-msvc.zip";
+    assert!(include_str!("../install.ps1").contains(windows) && holds(windows));
+}

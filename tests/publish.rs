@@ -4,11 +4,17 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[path = "support/account.rs"]
+mod account;
+#[path = "support/juliaup.rs"]
+mod juliaup;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use account::Account;
+use juliaup::{channel, image_of_channel};
 use support::{Ran, Scratch, copy, julia};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
 use sysforge_testkit::server::Server;
@@ -18,9 +24,13 @@ fn in_a_clean_home(scratch: &Scratch, home: &str, args: &[&str], api: Option<&st
     let mut command = scratch.command(args);
     let home = scratch.path(home);
     std::fs::create_dir_all(&home).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let juliaup = scratch.path("juliaup-bin");
     command
         .current_dir(&home)
         .env("HOME", &home)
+        .env("PATH", format!("{}:{path}", juliaup.display()))
+        .env("JULIAUP_DEPOT_PATH", &home)
         .env_remove("SYSFORGE_STORE")
         .env_remove("XDG_CACHE_HOME");
     if let Some(api) = api {
@@ -39,60 +49,6 @@ fn workload(scratch: &Scratch, launcher: &Path) -> String {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{err}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// A user account that this test made, with a home that nobody ever used.
-struct Account {
-    name: String,
-    home: PathBuf,
-}
-
-impl Account {
-    /// `None` where this user may make none.
-    fn new() -> Option<Self> {
-        let root = Command::new("id").arg("-u").output().ok()?.stdout == b"0\n";
-        let name = format!("sysforge{}", std::process::id());
-        let home = std::env::temp_dir().join(format!("home-of-{name}"));
-        let made = root
-            && Command::new("useradd")
-                .args(["--create-home", "--home-dir"])
-                .arg(&home)
-                .arg(&name)
-                .stderr(std::process::Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success());
-        made.then_some(Self { name, home })
-    }
-
-    /// Runs a program as this user, with nothing of this one's settings.
-    fn run(&self, program: &Path, args: &[&str], folder: &Path) -> (bool, String, String) {
-        let output = Command::new("runuser")
-            .args(["-u", &self.name, "--", "env", "-i", "PATH=/usr/bin:/bin"])
-            .arg(format!("HOME={}", self.home.display()))
-            .arg(format!("SYSFORGE_MIRROR={}", support::mirror().display()))
-            .arg(program)
-            .args(args)
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (
-            output.status.success(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let removed = Command::new("userdel")
-            .args(["--remove", &self.name])
-            .output();
-        if let Err(error) = removed {
-            eprintln!("the account {} stays: {error}", self.name);
-        }
-    }
 }
 
 /// In an account that has no Julia, no store and no settings: the image is installed from a
@@ -220,54 +176,22 @@ fn another_dist(scratch: &Scratch) -> PathBuf {
     dist
 }
 
-/// A juliaup: the real one where JULIAUP names it; else a mock, which keeps what it is told in
-/// the form of juliaup's own configuration.
-fn juliaup(scratch: &Scratch) -> PathBuf {
-    let folder = scratch.path("juliaup-bin");
-    std::fs::create_dir_all(&folder).unwrap();
-    let program = folder.join("juliaup");
-    if let Some(real) = std::env::var_os("JULIAUP") {
-        std::os::unix::fs::symlink(real, &program).unwrap();
-        return folder;
-    }
-    let mock = "#!/bin/sh\n# mock\n\
-        [ \"$1 $4\" = 'link --' ] && [ $# = 5 ] || exit 1\n\
-        mkdir -p \"$JULIAUP_DEPOT_PATH/juliaup\"\n\
-        printf '{\"InstalledChannels\": {\"%s\": {\"Command\": \"%s\", \"Args\": [\"%s\"]}}}' \\\n\
-        \"$2\" \"$3\" \"$5\" >\"$JULIAUP_DEPOT_PATH/juliaup/juliaup.json\"\n";
-    std::fs::write(&program, mock).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, mode).unwrap();
-    folder
-}
-
 /// `--juliaup` and `--env`, with an image that is installed already.
 fn activated_otherwise(scratch: &Scratch, home: &str, site: &str, julia: &str) {
-    let path = std::env::var("PATH").unwrap();
-    let folder = juliaup(scratch);
-    let with = |args: &[&str]| {
-        let mut command = scratch.command(args);
-        let home = scratch.path(home);
-        command
-            .current_dir(&home)
-            .env("HOME", &home)
-            .env("JULIAUP_DEPOT_PATH", &home)
-            .env("PATH", format!("{}:{path}", folder.display()))
-            .env_remove("SYSFORGE_STORE");
-        scratch.run(command).succeeds()
-    };
+    juliaup::put(scratch);
+    let with = |args: &[&str]| in_a_clean_home(scratch, home, args, None);
     let install = ["install", site, "--julia", julia];
-    let linked = with(&[&install[..], &["--juliaup", "insurance"]].concat());
-    assert_eq!(linked.stdout, "julia +insurance\n");
-    let config = std::fs::read(scratch.path(home).join("juliaup/juliaup.json")).unwrap();
-    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
-    let channel = &config["InstalledChannels"]["insurance"];
-    assert_eq!(channel["Command"], format!("{julia}/bin/julia"));
-    let argument = channel["Args"][0].as_str().unwrap();
-    let image = argument.strip_prefix("--sysimage=").unwrap();
-    assert!(Path::new(image).is_file(), "{image}");
+    let link = [&install[..], &["--juliaup", "insurance"]].concat();
+    // juliaup links no channel twice; what is ours is linked anew.
+    for _ in 0..2 {
+        let linked = with(&link).succeeds();
+        assert_eq!(linked.stdout, "julia +insurance\n");
+    }
+    let command = channel(scratch, home)["Command"].clone();
+    assert_eq!(command, format!("{julia}/bin/julia"));
+    let image = image_of_channel(scratch, home);
 
-    let printed = with(&[&install[..], &["--env"]].concat()).stdout;
+    let printed = with(&[&install[..], &["--env"]].concat()).succeeds().stdout;
     let expected = format!("SYSFORGE_JULIA={julia}/bin/julia\nSYSFORGE_IMAGE={image}\n");
     assert_eq!(printed, expected);
 }
@@ -379,6 +303,10 @@ fn the_example_travels_over_both_hosts() {
     assert_eq!(workload(&scratch, &launcher), printed);
     let listed = in_a_clean_home(&scratch, "one", &["install", "list"], None).succeeds();
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
+    // The channel went along, and goes with the last image.
+    assert!(listed.stdout.contains(&image_of_channel(&scratch, "one")));
+    in_a_clean_home(&scratch, "one", &["install", "remove", "insurance"], None).succeeds();
+    assert!(channel(&scratch, "one").is_null() && !launcher.exists());
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -208,3 +208,23 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().unwrap()
+}
+
+/// The Markdown files below a folder.
+pub(crate) fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !["target", "fuzz", "dist"].contains(&&*name) && !name.starts_with('.')
+        {
+            markdown(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}

@@ -10,12 +10,24 @@ use std::collections::BTreeMap;
 
 use sysforge_plan::{Class, Explain};
 
+use crate::workflow::PATH;
+
 const KEEP: &str = "# sysforge:keep ";
 const END: &str = "# sysforge:end ";
 
 /// The hand-made lines of a file cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HandmadeError {
+#[error("line {line} of {PATH}: {what}")]
+pub struct HandmadeError {
+    /// The line of the mark, from 1.
+    pub line: usize,
+    /// What is wrong about it.
+    pub what: Wrong,
+}
+
+/// What is wrong about a mark.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
     /// A mark has no counterpart.
     #[error("the mark `sysforge:keep {0}` has no `sysforge:end {0}` after it")]
     Open(String),
@@ -33,13 +45,26 @@ impl Explain for HandmadeError {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Open(_) | Self::Twice(_) => {
+        vec![match &self.what {
+            Wrong::Open(_) | Wrong::Twice(_) => {
                 "restore the marks as `sysforge workflow` wrote them".to_owned()
             }
-            Self::NoPlace(_) => "move it to a mark that the new file has, or remove it".to_owned(),
+            Wrong::NoPlace(_) => "move it to a mark that the new file has, or remove it".to_owned(),
         }]
     }
+
+    fn location(&self) -> Option<(String, usize, usize)> {
+        Some((PATH.to_owned(), self.line, 1))
+    }
+}
+
+/// What stands between two marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The line of the first mark, from 1.
+    pub line: usize,
+    /// The lines between them.
+    pub lines: Vec<String>,
 }
 
 /// Reads the parts between marks, by name.
@@ -47,27 +72,32 @@ impl Explain for HandmadeError {
 /// # Errors
 ///
 /// If the marks do not come in pairs.
-pub fn read(text: &str) -> Result<BTreeMap<String, Vec<String>>, HandmadeError> {
+pub fn read(text: &str) -> Result<BTreeMap<String, Part>, HandmadeError> {
     let mut parts = BTreeMap::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
+    let mut lines = text.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
         let Some(name) = line.trim().strip_prefix(KEEP).map(str::trim) else {
             continue;
         };
+        let wrong = |what: fn(String) -> Wrong| HandmadeError {
+            line: index + 1,
+            what: what(name.to_owned()),
+        };
         let end = format!("{END}{name}");
-        let mut part = Vec::new();
+        let mut between = Vec::new();
         loop {
             match lines.next() {
-                Some(line) if line.trim() == end => break,
-                Some(line) if line.trim().starts_with(KEEP) => {
-                    return Err(HandmadeError::Open(name.to_owned()));
-                }
-                Some(line) => part.push(line.to_owned()),
-                None => return Err(HandmadeError::Open(name.to_owned())),
+                Some((_, line)) if line.trim() == end => break,
+                Some((_, line)) if !line.trim().starts_with(KEEP) => between.push(line.to_owned()),
+                _ => return Err(wrong(Wrong::Open)),
             }
         }
+        let part = Part {
+            line: index + 1,
+            lines: between,
+        };
         if parts.insert(name.to_owned(), part).is_some() {
-            return Err(HandmadeError::Twice(name.to_owned()));
+            return Err(wrong(Wrong::Twice));
         }
     }
     Ok(parts)
@@ -80,7 +110,7 @@ pub fn read(text: &str) -> Result<BTreeMap<String, Vec<String>>, HandmadeError> 
 /// If a part that holds something has no place.
 pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
     let mut parts = read(old)?;
-    parts.retain(|_, lines| lines.iter().any(|line| !line.trim().is_empty()));
+    parts.retain(|_, part| part.lines.iter().any(|line| !line.trim().is_empty()));
     let mut text = String::new();
     for line in new.lines() {
         text.push_str(line);
@@ -88,14 +118,17 @@ pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
         if let Some(name) = line.trim().strip_prefix(KEEP)
             && let Some(part) = parts.remove(name)
         {
-            for line in part {
+            for line in part.lines {
                 text.push_str(&line);
                 text.push('\n');
             }
         }
     }
-    match parts.into_keys().next() {
-        Some(name) => Err(HandmadeError::NoPlace(name)),
+    match parts.into_iter().next() {
+        Some((name, part)) => Err(HandmadeError {
+            line: part.line,
+            what: Wrong::NoPlace(name),
+        }),
         None => Ok(text),
     }
 }
@@ -126,16 +159,19 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_silently() {
-        let old = "# sysforge:keep gone\nmine\n# sysforge:end gone\n";
+        let said = |error: HandmadeError| error.to_string();
+        let old = "a\n# sysforge:keep gone\nmine\n# sysforge:end gone\n";
         assert_eq!(
-            carry(old, "a\n"),
-            Err(HandmadeError::NoPlace("gone".to_owned()))
+            said(carry(old, "a\n").unwrap_err()),
+            "line 2 of .github/workflows/sysimage.yml: what was added at `sysforge:keep gone` has \
+             no place in the new file"
         );
         assert_eq!(
-            read("# sysforge:keep a\n"),
-            Err(HandmadeError::Open("a".to_owned()))
+            said(read("a\n\n# sysforge:keep a\n").unwrap_err()),
+            "line 3 of .github/workflows/sysimage.yml: the mark `sysforge:keep a` has no \
+             `sysforge:end a` after it"
         );
-        let twice = format!("{0}{0}", place(0, "a"));
-        assert_eq!(read(&twice), Err(HandmadeError::Twice("a".to_owned())));
+        let twice = read(&format!("{0}{0}", place(0, "a"))).unwrap_err();
+        assert_eq!((twice.line, twice.what), (3, Wrong::Twice("a".to_owned())));
     }
 }

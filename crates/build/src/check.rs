@@ -81,7 +81,16 @@ impl Explain for CheckError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::DoesNotRun { source } | Self::Baseline { source } => source.hints(),
+            Self::DoesNotRun { source } => or(
+                source.hints(),
+                "does it fail without the image, too? Try `julia --startup-file=no --project` with \
+                 the workload. If it does not, `--strip` and `execute = true` are the first to \
+                 leave out",
+            ),
+            Self::Baseline { source } => or(
+                source.hints(),
+                "mend the workload first: `julia --startup-file=no --project` with it must end well",
+            ),
             Self::OtherCpu { .. } => vec![
                 "check it on a machine that has such a CPU, or build for one that all have: \
                  `cpu = \"portable\"`, or a list of tiers for one image each"
@@ -104,6 +113,14 @@ impl Explain for CheckError {
             Self::Residual(error) => error.evidence(),
             _ => None,
         }
+    }
+}
+
+/// These hints, or this one if there are none.
+fn or(hints: Vec<String>, otherwise: &str) -> Vec<String> {
+    match hints.is_empty() {
+        true => vec![otherwise.to_owned()],
+        false => hints,
     }
 }
 

@@ -47,7 +47,10 @@ impl Explain for InspectError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Read { source, .. } => explain::io_hint(source).into_iter().collect(),
-            Self::NotALibrary { .. } => Vec::new(),
+            Self::NotALibrary { .. } => vec![
+                "name the image itself, as `sysforge link` made it or as it lies in the archive"
+                    .to_owned(),
+            ],
         }
     }
 }

@@ -27,6 +27,7 @@ use self::attempt::Link;
 pub use self::error::LinkError;
 pub use self::find::{compiler_variable, host, which};
 use self::place::{absolute, create_dir};
+pub use self::prepare::is_there;
 use self::prepare::{quiet, require_image, resolve, unresolved, write_exports, write_libsystem};
 use self::probe::Prober;
 use crate::{Children, Environment};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Reporter, Step};
+use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Reporter, Step, cpu, explain};
 
 use crate::environment::Environment;
 use crate::process::{Children, ProcessError, Program};
@@ -76,11 +76,14 @@ impl Explain for ProbeError {
                     .to_owned(),
             ],
             Self::DoesNotRun { source, .. } => source.hints(),
-            Self::CpuTarget { .. } => vec![
-                "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` \
-                 lists, with features behind it such as `haswell,-rdrnd`"
-                    .to_owned(),
-            ],
+            Self::CpuTarget { target, .. } => {
+                let nearest = explain::nearest(target, cpu::words())
+                    .map(|word| format!("did you mean `{word}`?"));
+                let all = "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what \
+                           `julia -C help` lists, with features behind it such as \
+                           `haswell,-rdrnd`";
+                nearest.into_iter().chain([all.to_owned()]).collect()
+            }
             Self::Unclear { .. } => {
                 vec!["is it a complete Julia, 1.5 or newer? Try `julia --version`".to_owned()]
             }
@@ -188,7 +191,13 @@ pub async fn cpu_target(
             task.done("known");
             Ok(())
         }
-        Err(error) => Err(refused(error.evidence().unwrap_or_default().tail)),
+        // An unknown name is a CPU without features to Julia, which then complains of the first
+        // that is missing: that would lead astray.
+        Err(error) => {
+            let mut said = error.evidence().unwrap_or_default().tail;
+            said.retain(|line| !line.contains("Your CPU does not support"));
+            Err(refused(said))
+        }
     }
 }
 

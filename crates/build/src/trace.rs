@@ -19,6 +19,8 @@ pub enum TraceError {
         kind: &'static str,
         /// The path, relative to the project.
         path: String,
+        /// The file there is that is nearest to it.
+        nearest: Option<String>,
     },
     /// A workload failed.
     #[error("the workload `{workload}` failed")]
@@ -51,8 +53,11 @@ impl Explain for TraceError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NoSuchFile { .. } => {
-                vec!["paths in Sysimage.toml are relative to its folder".to_owned()]
+            Self::NoSuchFile { nearest, .. } => {
+                let nearest = nearest.iter().map(|path| format!("did you mean `{path}`?"));
+                nearest
+                    .chain(["paths in Sysimage.toml are relative to its folder".to_owned()])
+                    .collect()
             }
             Self::Workload { workload, source } => {
                 let mut hints = source.hints();
@@ -89,10 +94,31 @@ pub fn require_files<'a>(
             return Err(TraceError::NoSuchFile {
                 kind,
                 path: path.to_owned(),
+                nearest: nearest_file(project, path),
             });
         }
     }
     Ok(())
+}
+
+/// The file in the folder of `path` whose name is nearest to it, as it would be written there.
+fn nearest_file(project: &Path, path: &str) -> Option<String> {
+    let (folder, typed) = match path.rsplit_once('/') {
+        Some((folder, name)) => (Some(folder), name),
+        None => (None, path),
+    };
+    let entries = std::fs::read_dir(project.join(folder.unwrap_or("."))).ok()?;
+    let files = entries.flatten().filter(|entry| entry.path().is_file());
+    let mut names: Vec<_> = files
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    // Folders have no order; a hint has.
+    names.sort();
+    let name = explain::nearest(typed, names.iter().map(String::as_str))?;
+    Some(match folder {
+        Some(folder) => format!("{folder}/{name}"),
+        None => name.to_owned(),
+    })
 }
 
 /// How a workload is traced.

@@ -106,6 +106,12 @@ pub(crate) enum CliError {
     /// There is a workflow of somebody else's.
     #[error("{} was not written by Sysforge", .0.display())]
     NotOurs(std::path::PathBuf),
+    /// The workflow is that of another project in the repository.
+    #[error("{} builds the project in {project}", .path.display())]
+    OtherProject {
+        path: std::path::PathBuf,
+        project: String,
+    },
     /// There is no repository for the workflow.
     #[error("{} is in no git repository", .0.display())]
     NoGit(std::path::PathBuf),
@@ -180,6 +186,10 @@ impl Explain for CliError {
             Self::NotOurs(_) => {
                 "move it away, or replace it with `sysforge workflow --force`".to_owned()
             }
+            Self::OtherProject { .. } => "a repository has one such workflow: replace it with \
+                 `sysforge workflow --force` if the project was moved, or write a second one from \
+                 `sysforge workflow --print`"
+                .to_owned(),
             Self::NoGit(_) => "make one with `git init` at the repository's root".to_owned(),
             Self::NoSums(_) => {
                 "download SHA256SUMS of a release of Sysforge, and name that file".to_owned()
@@ -189,13 +199,17 @@ impl Explain for CliError {
             }
             Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
-            Self::Unwritable { source, .. } => {
+            Self::OtherJulia { .. } => {
+                "the catalogue or the folder names it wrongly: ask for another version, or name a \
+                 Julia's folder with `--julia DIR`"
+                    .to_owned()
+            }
+            Self::Unwritable { source, .. }
+            | Self::Unreadable { source, .. }
+            | Self::Temporary(source) => {
                 return sysforge_plan::explain::io_hint(source)
                     .into_iter()
                     .collect();
-            }
-            Self::Unreadable { .. } | Self::OtherJulia { .. } | Self::Temporary(_) => {
-                return Vec::new();
             }
         }]
     }

@@ -13,7 +13,7 @@ use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::rounds::Traced;
-use sysforge_build::trace::{self, On};
+use sysforge_build::trace::{self, On, TraceError};
 use sysforge_build::{Context, WorkDir, check, machine, probe, scan, targets};
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::generation::Generation;
@@ -73,7 +73,11 @@ impl<'a> Forge<'a> {
             .script
             .iter()
             .map(|path| ("script", path.as_str()));
-        trace::require_files(&planned.files.folder, files.chain(script))?;
+        let there = trace::require_files(&planned.files.folder, files.chain(script));
+        there.map_err(|error| match &error {
+            TraceError::NoSuchFile { path, .. } => planned.files.located(&path.clone(), error),
+            _ => error.into(),
+        })?;
 
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
@@ -196,6 +200,14 @@ impl<'a> Forge<'a> {
         })
     }
 
+    /// What is emitted will be linked: a linker that is not there is told before anything long begins.
+    fn find_linker(&self) -> Result<(), Failure> {
+        Ok(link::is_there(
+            &linker(&self.driving)?,
+            &self.context.environment,
+        )?)
+    }
+
     fn took(&mut self, step: Step, started: Instant, peak_memory: Option<u64>) {
         self.timings.push(Timing {
             step,
@@ -263,6 +275,7 @@ impl<'a> Forge<'a> {
 
     /// Emits the object file from recorded statements.
     pub(crate) async fn emit(&mut self) -> Result<Emitted, Failure> {
+        self.find_linker()?;
         self.prepare().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod cpu;
 mod failure;
 mod forge;
 mod pipeline;
@@ -63,7 +64,9 @@ fn main() -> ExitCode {
             }
             signal = interrupted() => {
                 session.progress.clear();
+                session.terminal.end_group();
                 session.terminal.error_line(&format!("interrupted by {}", signal.name));
+                session.runner.interrupted(signal.name);
                 signal.exit_code
             }
         }

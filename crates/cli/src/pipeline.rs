@@ -9,7 +9,7 @@ use sysforge_build::inputs::{self, Basis, Stage};
 use sysforge_build::probe;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::plan::{Build, PlanError, PlannedJulia};
 use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::{JuliaFacts, Os, Plan, Request, Triplet};
 
@@ -103,7 +103,11 @@ pub(crate) async fn plan_for(
     if let [only] = julias.as_slice() {
         files = read(Some(only.version()))?;
     }
-    let plan = files.inputs.plan(julias)?.select(select)?;
+    let plan = files.inputs.plan(julias).map_err(|error| match &error {
+        PlanError::UnknownPackage { name, .. } => files.located(&name.clone(), error),
+        _ => error.into(),
+    })?;
+    let plan = plan.select(select)?;
     Ok(Planned {
         files,
         plan,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sysforge_plan::event::Outcome;
 use sysforge_plan::{Event, Reporter, Step};
 
@@ -231,7 +231,7 @@ fn bytes(columns: usize) -> ProgressStyle {
 pub(crate) fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..120 => format!("{:.1} s", duration.as_secs_f64()),
-        _ => HumanDuration(duration).to_string(),
+        whole => format!("{}:{:02} min", whole / 60, whole % 60),
     }
 }
 
@@ -275,6 +275,6 @@ mod tests {
     #[test]
     fn durations_read_well() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
-        assert_eq!(seconds(Duration::from_secs(300)), "5 minutes");
+        assert_eq!(seconds(Duration::from_secs(300)), "5:00 min");
     }
 }

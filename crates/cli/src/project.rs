@@ -6,7 +6,8 @@ use sysforge_plan::config::{self, Config};
 use sysforge_plan::plan::Inputs;
 use sysforge_plan::project::{Manifest, PROJECT_NAMES, Project, manifest_names, newest_versioned};
 use sysforge_plan::request::ProjectJulia;
-use sysforge_plan::{JuliaVersion, Triplet};
+use sysforge_plan::toml_error::TomlError;
+use sysforge_plan::{Explain, JuliaVersion, Triplet};
 
 use crate::failure::{CliError, Failure};
 use crate::session::{Session, absolute};
@@ -17,6 +18,23 @@ pub(crate) struct ProjectFiles {
     pub(crate) folder: PathBuf,
     /// What planning needs of it.
     pub(crate) inputs: Inputs,
+    /// Its `Sysimage.toml`, as the user knows it, and what is in it.
+    config: Option<(String, String)>,
+}
+
+impl ProjectFiles {
+    /// An error about a word of `Sysimage.toml`, with the place where the word stands.
+    pub(crate) fn located(&self, word: &str, error: impl Explain) -> Failure {
+        let at = self.config.as_ref().and_then(|(file, text)| {
+            let quoted = [format!("\"{word}\""), format!("'{word}'")];
+            let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
+            Some(TomlError::locating(&error, file, text, offset))
+        });
+        match at {
+            Some(located) => located.into(),
+            None => error.into(),
+        }
+    }
 }
 
 /// Reads the project in `given`, or in the current directory or the nearest one above it.
@@ -35,9 +53,13 @@ pub(crate) fn read(
         None => None,
     };
     let path = folder.join(config::FILE_NAME);
-    let config = match path.is_file() {
-        true => Config::from_toml(&shown(&path), &text(&path)?)?,
-        false => Config::default(),
+    let written = match path.is_file() {
+        true => Some((shown(&path), text(&path)?)),
+        false => None,
+    };
+    let config = match &written {
+        Some((file, text)) => Config::from_toml(file, text)?,
+        None => Config::default(),
     };
     let folder_name = folder
         .file_name()
@@ -53,7 +75,11 @@ pub(crate) fn read(
         requests,
         triplet,
     };
-    Ok(ProjectFiles { folder, inputs })
+    Ok(ProjectFiles {
+        folder,
+        inputs,
+        config: written,
+    })
 }
 
 /// The folder of the project in `given`, or in the current directory or above.

@@ -81,6 +81,8 @@ fn keys() -> String {
     for (title, name) in [
         ("`[platforms.\"TRIPLET\"]`", "PlatformConfig"),
         ("`[[overrides]]`", "Override"),
+        ("`[workflow]`", "Workflow"),
+        ("`[workflow.tool]`", "Tool"),
     ] {
         let _ = write!(text, "\n## {title}\n");
         let schema = &schema["$defs"][name];
@@ -298,4 +300,126 @@ fn lines_are_taken_apart() {
         [["sysforge", "julia", "path", "1.5"]]
     );
     assert!(calls("cargo build --bin sysforge").is_empty());
+}
+
+/// The texts of the libraries and of this program, with the strings that are continued on a further
+/// line in one piece.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                below(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let mut joined = String::new();
+                for line in text.lines() {
+                    match line.strip_suffix('\\') {
+                        Some(begun) => joined.push_str(begun.trim_start()),
+                        None => joined.push_str(&format!("{}\n", line.trim_start())),
+                    }
+                }
+                found.push((path, joined));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
+        below(&entry.path().join("src"), &mut found);
+    }
+    found
+}
+
+/// The calls of Sysforge that a source names in backticks, in hints and remarks.
+fn named_calls(text: &str) -> Vec<String> {
+    let parts = text.split("`sysforge ").skip(1);
+    let calls = parts.filter_map(|part| part.split(['`', '\n']).next());
+    // Neither what is put in when the hint is given, nor several commands at once.
+    let known = |call: &&str| !call.starts_with('{') && !call.contains('|');
+    calls
+        .filter(known)
+        .map(|call| call.replace("{wanted}", "x86_64-w64-mingw32"))
+        .collect()
+}
+
+#[test]
+fn hints_name_commands_and_options_that_there_are() {
+    use clap::error::ErrorKind::{InvalidSubcommand, InvalidValue, UnknownArgument};
+    use clap::error::{ContextKind, ContextValue};
+    let empty = ContextValue::String(String::new());
+    let mut tried = 0;
+    for (path, text) in sources() {
+        for call in named_calls(&text) {
+            tried += 1;
+            let words = shell_words::split(&call).unwrap_or_default();
+            let words = std::iter::once("sysforge".to_owned()).chain(words);
+            // A hint may leave out what a command needs, but name nothing that is not there.
+            let Err(error) = Cli::try_parse_from(words) else {
+                continue;
+            };
+            let wrong = match error.kind() {
+                InvalidSubcommand | UnknownArgument => true,
+                // An option without its value.
+                InvalidValue => error.get(ContextKind::InvalidValue) != Some(&empty),
+                _ => false,
+            };
+            assert!(!wrong, "{}: `sysforge {call}`: {error}", path.display());
+        }
+    }
+    assert!(tried > 40, "only {tried} calls were found");
+}
+
+#[test]
+fn every_result_for_programs_is_documented() {
+    fn leaves(command: &Command, name: &str, found: &mut Vec<String>) {
+        for subcommand in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
+            let name = format!("{name} {}", subcommand.get_name());
+            if subcommand.has_subcommands() {
+                leaves(subcommand, &name, found);
+            } else {
+                found.push(name.trim().to_owned());
+            }
+        }
+    }
+    let page = std::fs::read_to_string(root().join("docs/src/reference/json.md")).unwrap();
+    let mut found = Vec::new();
+    leaves(&Cli::command(), "", &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for name in found {
+        assert!(page.contains(&format!("`{name}`")), "`{name}` is missing");
+    }
+}
+
+#[test]
+fn exit_codes_and_documents_are_documented() {
+    use sysforge_plan::{Class, Receipt, ReleaseIndex};
+    let page =
+        |name: &str| std::fs::read_to_string(root().join("docs/src/reference").join(name)).unwrap();
+    let codes = page("exit-codes.md");
+    for class in [
+        Class::Bug,
+        Class::Usage,
+        Class::Acquire,
+        Class::Toolchain,
+        Class::Julia,
+        Class::Check,
+        Class::Publish,
+        Class::Machine,
+    ] {
+        assert!(
+            codes.contains(&format!("\n| {} |", class.exit_code())),
+            "{class:?}"
+        );
+    }
+    let documented = |page: &str, schema: &serde_json::Value, quote: char| {
+        for field in schema["properties"].as_object().into_iter().flatten() {
+            let name = format!("{quote}{}{quote}", field.0);
+            assert!(page.contains(&name), "{name} is missing");
+        }
+    };
+    documented(&page("receipt.md"), &Receipt::json_schema(), '`');
+    documented(&page("release-index.md"), &ReleaseIndex::json_schema(), '"');
 }

@@ -19,7 +19,7 @@ use crate::session::absolute;
 
 /// What of the environment lets a process act in the name of the workflow, or change what later
 /// steps see. Workloads get none of it.
-const POWERS: [&str; 10] = [
+const POWERS: [&str; 12] = [
     "GITHUB_TOKEN",
     "GH_TOKEN",
     "GITHUB_OUTPUT",
@@ -30,6 +30,20 @@ const POWERS: [&str; 10] = [
     "ACTIONS_RUNTIME_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "SYSFORGE_SIGN_KEY",
+    "SYSFORGE_SIGN_PASSWORD",
+];
+
+/// What is secret as it is.
+const SECRETS: [&str; 3] = ["GITHUB_TOKEN", "GH_TOKEN", "SYSFORGE_SIGN_PASSWORD"];
+
+/// Addresses, which may hold a password.
+const ADDRESSES: [&str; 5] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
 ];
 
 /// The runner, or the lack of one.
@@ -49,6 +63,27 @@ struct State {
     images: Vec<(Receipt, u64, Sha256, bool)>,
 }
 
+impl State {
+    fn subject(&self) -> &str {
+        match self.subject.as_str() {
+            "" => "sysforge",
+            subject => subject,
+        }
+    }
+
+    fn images(&self) -> Vec<Image<'_>> {
+        self.images
+            .iter()
+            .map(|(receipt, size, sha256, reused)| Image {
+                receipt,
+                size: *size,
+                sha256: *sha256,
+                reused: *reused,
+            })
+            .collect()
+    }
+}
+
 impl Runner {
     /// Reads where the runner wants things.
     pub(crate) fn new(environment: &Environment) -> Self {
@@ -66,18 +101,17 @@ impl Runner {
         }
     }
 
-    /// Has everything hidden that must not be read: tokens, and the password in an address.
+    /// Has everything hidden that must not be read: tokens, and the passwords in addresses.
     pub(crate) fn mask(&self, environment: &Environment, mirror: Option<&str>) {
         if !self.on {
             return;
         }
-        let tokens = ["GITHUB_TOKEN", "GH_TOKEN"]
-            .iter()
-            .filter_map(|name| Some(environment.get(name)?.to_str()?.to_owned()));
-        let password = mirror
-            .and_then(|mirror| mirror.parse::<url::Url>().ok())
-            .and_then(|address| address.password().map(str::to_owned));
-        for secret in tokens.chain(password) {
+        let variable = |name: &&str| Some(environment.get(name)?.to_str()?.to_owned());
+        let addresses = ADDRESSES.iter().filter_map(variable);
+        let passwords = addresses
+            .chain(mirror.map(str::to_owned))
+            .filter_map(|address| Some(address.parse::<url::Url>().ok()?.password()?.to_owned()));
+        for secret in SECRETS.iter().filter_map(variable).chain(passwords) {
             if let Some(command) = command::mask(&secret) {
                 let _ = writeln!(std::io::stderr(), "{command}");
             }
@@ -120,6 +154,27 @@ impl Runner {
         }
     }
 
+    /// Ends a run that was told to stop: it was cancelled, or took longer than its job may.
+    pub(crate) fn interrupted(&self, by: &str) {
+        if !self.on {
+            return;
+        }
+        let state = self.lock();
+        let failed = Failed {
+            subject: state.subject().to_owned(),
+            causes: vec![format!(
+                "interrupted by {by}: the run was cancelled, or the job took longer than it may"
+            )],
+            hints: vec![
+                "a build that needs longer gets it: `timeout` (minutes) below [platforms.…] in \
+                 Sysimage.toml"
+                    .to_owned(),
+            ],
+            ..Failed::default()
+        };
+        self.summarise(&summary::build(&state.images(), Some(&failed)));
+    }
+
     /// Ends the run: writes the summary of what was built and of what went wrong, and points at
     /// the place of the error. To be called once.
     pub(crate) fn finish(
@@ -132,16 +187,7 @@ impl Runner {
             return;
         }
         let state = self.lock();
-        let images: Vec<Image<'_>> = state
-            .images
-            .iter()
-            .map(|(receipt, size, sha256, reused)| Image {
-                receipt,
-                size: *size,
-                sha256: *sha256,
-                reused: *reused,
-            })
-            .collect();
+        let images = state.images();
         let failed = failure.map(|failure| {
             let error = failure.0.as_ref();
             let place = self.place(error, project, workloads);
@@ -156,10 +202,7 @@ impl Runner {
                 command::annotation(command::Level::Error, &title, place.as_ref(), &message);
             let _ = writeln!(std::io::stderr(), "{annotation}");
             Failed {
-                subject: match state.subject.as_str() {
-                    "" => "sysforge".to_owned(),
-                    subject => subject.to_owned(),
-                },
+                subject: state.subject().to_owned(),
                 causes,
                 place: place.map(|place| format!("{}:{}", place.file, place.line)),
                 tail: error.evidence().unwrap_or_default().tail,

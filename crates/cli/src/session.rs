@@ -11,6 +11,7 @@ use sysforge_build::link::{compiler_variable, which};
 use sysforge_build::{Children, Environment};
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::{JuliaFacts, Reporter, Triplet};
+use sysforge_publish::host::github::Timing;
 
 use crate::args::{Driving, Global};
 use crate::commands::toolchain;
@@ -82,6 +83,22 @@ impl Session {
                 progress.beat();
             }
         }))
+    }
+
+    /// Prints a path as a result.
+    pub(crate) fn tell_path(&self, path: &std::path::Path) {
+        match self.global.json {
+            true => self.terminal.json(&path),
+            false => self.terminal.data(&path.display().to_string()),
+        }
+    }
+
+    /// How long a release host may take; of pauses the user is told.
+    pub(crate) fn timing(&self) -> Timing {
+        Timing {
+            reporter: self.reporter.clone(),
+            ..Timing::default()
+        }
     }
 
     /// The platform of this machine.

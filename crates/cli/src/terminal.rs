@@ -108,10 +108,8 @@ impl Terminal {
     /// Prints an error: what happened, why, what the child said, where the log is, what to do.
     pub(crate) fn failure(self, failure: &Failure) {
         let error: &dyn Explain = failure.0.as_ref();
-        let mut err = anstream::stderr().lock();
-        let mut print = |text: String| {
-            let _ = writeln!(err, "{text}");
-        };
+        let mut all = Vec::new();
+        let mut print = |text: String| all.push(text);
         print(format!("{RED}error{RED:#}: {error}"));
         let mut shown = error.to_string();
         let mut source = error.source();
@@ -131,10 +129,7 @@ impl Terminal {
                 let lines: Vec<_> = lines
                     .map(|line| format!("  {DIM}|{DIM:#} {line}"))
                     .collect();
-                print(match self.actions {
-                    true => command::untrusted(&lines.join("\n"), &unguessable()),
-                    false => lines.join("\n"),
-                });
+                print(lines.join("\n"));
             }
             if let Some(log) = evidence.log {
                 print(format!("  {BOLD}full log{BOLD:#}: {}", log.display()));
@@ -147,6 +142,12 @@ impl Terminal {
         for hint in hints {
             print(format!("{CYAN}hint{CYAN:#}: {hint}"));
         }
+        // Children and files have a say in all of it.
+        let mut text = all.join("\n");
+        if self.actions {
+            text = command::untrusted(&text, &unguessable());
+        }
+        let _ = writeln!(anstream::stderr(), "{text}");
     }
 }
 

@@ -220,8 +220,7 @@ impl Writer {
                 Self::TarZst(Box::new(tar::Builder::new(encoder)))
             }
             ArchiveFormat::Zip => Self::Zip(Box::new(zip::ZipWriter::new_stream(sink))),
-            // Configurations with other formats are refused before anything is built.
-            ArchiveFormat::TarGz | ArchiveFormat::TarXz | ArchiveFormat::SevenZ => {
+            ArchiveFormat::TarGz => {
                 let shared = SharedSink::new(sink);
                 let encoder = ParCompressBuilder::<Mgzip>::new()
                     .num_threads(threads.max(1))
@@ -234,6 +233,11 @@ impl Writer {
                     tar: tar::Builder::new(encoder),
                     sink: shared,
                 }))
+            }
+            // `ArchiveFormat::IMAGES` does not list them.
+            ArchiveFormat::TarXz | ArchiveFormat::SevenZ => {
+                let reason = format!("images are not packed as {format}");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
             }
         })
     }

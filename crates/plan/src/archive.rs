@@ -26,6 +26,10 @@ pub enum ArchiveFormat {
 }
 
 impl ArchiveFormat {
+    /// Those that images are packed in, the default first. What packs, looks through, sends and
+    /// installs images asks this list.
+    pub const IMAGES: [Self; 3] = [Self::TarGz, Self::TarZst, Self::Zip];
+
     const ALL: [(Self, &'static str); 5] = [
         (Self::TarGz, "tar.gz"),
         (Self::TarZst, "tar.zst"),
@@ -33,6 +37,12 @@ impl ArchiveFormat {
         (Self::Zip, "zip"),
         (Self::SevenZ, "7z"),
     ];
+
+    /// The format of an image's archive with this name.
+    #[must_use]
+    pub fn of_image(name: &str) -> Option<Self> {
+        Self::of_name(name).filter(|format| Self::IMAGES.contains(format))
+    }
 
     /// The extension, without the leading dot.
     #[must_use]
@@ -70,6 +80,29 @@ impl ArchiveFormat {
     }
 }
 
+/// Reads the format that a user wants images in.
+///
+/// # Errors
+///
+/// If it is none, or one that Sysforge reads but does not pack images in.
+pub(crate) fn for_images<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<ArchiveFormat>, D::Error> {
+    let text = String::deserialize(from)?;
+    let mut formats = ArchiveFormat::IMAGES.into_iter();
+    formats
+        .find(|format| format.extension() == text)
+        .map(Some)
+        .ok_or_else(|| {
+            let known = ArchiveFormat::IMAGES.map(|format| format!("`{format}`"));
+            // As serde itself says it of an enumeration.
+            serde::de::Error::custom(format!(
+                "unknown variant `{text}`, expected one of {}",
+                known.join(", ")
+            ))
+        })
+}
+
 impl fmt::Display for ArchiveFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.extension())
@@ -93,6 +126,13 @@ mod tests {
             ("julia.dmg", None),
         ] {
             assert_eq!(ArchiveFormat::of_name(name), format, "{name}");
+        }
+        assert_eq!(ArchiveFormat::of_image("winlibs.7z"), None);
+        for format in ArchiveFormat::IMAGES {
+            assert_eq!(
+                ArchiveFormat::of_image(&format!("a.{format}")),
+                Some(format)
+            );
         }
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::ArchiveFormat;
+use crate::archive::{self, ArchiveFormat};
 use crate::build_id::{BuildId, is_good_name};
 use crate::platform::Triplet;
+use crate::request::Request;
 use crate::toml_error::TomlError;
 
 pub use workflow::Workflow;
@@ -62,6 +63,7 @@ pub struct Config {
     /// Whether symbols and debug sections are removed from the image.
     pub strip: bool,
     /// The archive's format: `tar.gz`, `tar.zst` or `zip`. Default: `tar.gz`.
+    #[serde(deserialize_with = "archive::for_images")]
     #[schemars(with = "Option<String>")]
     pub archive: Option<ArchiveFormat>,
     /// Platforms that `sysforge plan --matrix` builds for, by Julia triplet. Default: every one with
@@ -193,19 +195,14 @@ impl Config {
                 ),
             );
         }
-        if let Some(format) = config.archive.filter(|format| {
-            !matches!(
-                format,
-                ArchiveFormat::TarGz | ArchiveFormat::TarZst | ArchiveFormat::Zip
-            )
-        }) {
-            return complain(
-                "archive",
-                format!(
-                    "images are not packed as {}; choose tar.gz, tar.zst or zip",
-                    format.extension()
-                ),
-            );
+        let mut julias = config.julia.0.iter();
+        if let Some(error) = julias.find_map(|text| text.parse::<Request>().err()) {
+            return Err(TomlError::locating(
+                &error,
+                file,
+                text,
+                key_offset(text, "julia"),
+            ));
         }
         let paths = config.workloads.iter().map(|path| ("workloads", path));
         let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
@@ -329,6 +326,26 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_value_is_answered_with_the_nearest() {
+        assert!(fails("archive = \"tar.gzip\"\n").contains("did you mean `tar.gz`?"));
+        assert!(fails("base = \"frech\"\n").contains("did you mean `fresh`?"));
+        insta::assert_snapshot!(fails("name = \"x\"\njulia = [\"1.10\", \"relaese\"]\n"), @r#"
+        `relaese` is not a Julia version, range or channel (did you mean `release`?)
+          --> Sysimage.toml:2:1
+          |
+        2 | julia = ["1.10", "relaese"]
+          | ^
+        "#);
+        let bare = Config::from_toml(FILE_NAME, "julia = 1.10\n").unwrap_err();
+        assert_eq!(bare.hints, ["write it in quotes"]);
+        let rar = Config::from_toml(FILE_NAME, "archive = \"rar\"\n").unwrap_err();
+        assert_eq!(
+            rar.hints,
+            ["known values here are `tar.gz`, `tar.zst`, `zip`"]
+        );
+    }
+
+    #[test]
     fn a_platform_that_is_none_points_at_the_key() {
         let error = fails("[platforms.\"x86_64-linux\"]\nrunner = \"x\"\n");
         assert!(
@@ -342,7 +359,7 @@ mod tests {
     fn names_and_paths_must_be_portable() {
         assert!(fails("# x\nname = \"a b\"\n").contains("Sysimage.toml:2:1"));
         assert!(fails("workloads = ['a\\b.jl']\n").contains("with `/`"));
-        assert!(fails("archive = \"7z\"\n").contains("choose tar.gz"));
+        assert!(fails("archive = \"7z\"\n").contains("unknown value `7z`"));
         assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));
     }
 

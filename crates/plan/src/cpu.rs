@@ -52,6 +52,12 @@ const X86_LEVELS: [(&str, &str); 4] = [
     ),
 ];
 
+/// The words that `cpu = …` knows besides Julia's own names of CPUs.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let levels = X86_LEVELS.iter().map(|(level, _)| *level);
+    ["portable", "native"].into_iter().chain(levels)
+}
+
 /// A level of the x86-64 psABI as Julia wants it.
 fn level(name: &str) -> Option<String> {
     let last = X86_LEVELS.iter().position(|(level, _)| *level == name)?;

@@ -88,10 +88,13 @@ pub fn io_class(error: &std::io::Error, room: Class) -> Class {
     }
 }
 
-/// The hint for an I/O error that the machine is to blame for.
+/// The hint for an I/O error whose kind tells what to do about it.
 #[must_use]
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
-    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    use std::io::ErrorKind::{
+        IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
     match error.kind() {
         StorageFull | QuotaExceeded => Some(
             "free some space, or put the store and the build directory on a larger disk \
@@ -103,6 +106,9 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
              `--out DIR`)"
                 .to_owned(),
         ),
+        NotFound => Some("is the path right?".to_owned()),
+        IsADirectory => Some("name a file: this is a folder".to_owned()),
+        NotADirectory => Some("name a folder: this, or a part of the path, is a file".to_owned()),
         _ => None,
     }
 }

@@ -14,15 +14,10 @@ pub struct Generation {
     /// Whether native code may live in package images, which hide it from `--trace-compile`, so
     /// that tracing and emitting need `--pkgimages=no` (since 1.9).
     pub package_images: bool,
-    /// Whether the emitted object is an archive of several objects (since 1.9) or one object.
-    pub emits_archive: bool,
     /// Whether Julia ships an `lld` (since 1.9).
     pub ships_lld: bool,
     /// Whether code generation runs in `JULIA_IMAGE_THREADS` threads (since 1.9).
     pub image_threads: bool,
-    /// Whether the base image holds native code for several CPU targets that a derived image
-    /// must repeat; julia#50792: dropped silently with a shared library as base on 1.10.
-    pub drops_further_targets: bool,
     /// Whether the names of the libjulias carry the minor version (`libjulia.so.1.10`, since
     /// 1.10) or the major version only (`libjulia.so.1`).
     pub minor_in_names: bool,
@@ -35,10 +30,8 @@ const V1_5: Generation = Generation {
     since: (1, 5),
     libraries: &["julia"],
     package_images: false,
-    emits_archive: false,
     ships_lld: false,
     image_threads: false,
-    drops_further_targets: false,
     minor_in_names: false,
     image_symbols: &[
         "jl_system_image_data",
@@ -61,14 +54,12 @@ const V1_8: Generation = Generation {
 const V1_9: Generation = Generation {
     since: (1, 9),
     package_images: true,
-    emits_archive: true,
     ships_lld: true,
     image_threads: true,
     ..V1_8
 };
 const V1_10: Generation = Generation {
     since: (1, 10),
-    drops_further_targets: true,
     minor_in_names: true,
     image_symbols: &[
         "jl_system_image_data",
@@ -79,7 +70,6 @@ const V1_10: Generation = Generation {
 };
 const V1_11: Generation = Generation {
     since: (1, 11),
-    drops_further_targets: false,
     ..V1_10
 };
 const V1_12: Generation = Generation {

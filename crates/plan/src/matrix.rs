@@ -101,6 +101,15 @@ pub enum MatrixError {
         /// How many.
         builds: usize,
     },
+    /// Too many Julias, each of which has jobs of its own.
+    #[error(
+        "{pairs} pairs of a platform and a Julia do not fit into {LEGS} jobs, which is what GitHub \
+         takes: a job has one of each"
+    )]
+    TooManyJulias {
+        /// How many pairs.
+        pairs: usize,
+    },
     /// Too long names.
     #[error("the matrix has {size} bytes, and GitHub takes {OUTPUT}")]
     TooLarge {
@@ -127,7 +136,7 @@ impl Explain for MatrixError {
                 Some(runner) => format!("`{}` is one for {triplet}", runner.label),
                 None => format!("name a runner for {triplet}"),
             },
-            Self::TooMany { .. } | Self::TooLarge { .. } => {
+            Self::TooMany { .. } | Self::TooManyJulias { .. } | Self::TooLarge { .. } => {
                 "ask for fewer Julias, CPU tiers or platforms, or plan a part at a time: \
                  `sysforge plan --matrix '*-linux-gnu'`"
                     .to_owned()
@@ -179,7 +188,9 @@ impl Matrix {
         // As many builds share a job as must.
         let share = (1..=builds.max(1))
             .find(|share| legs(*share) <= LEGS)
-            .ok_or(MatrixError::TooMany { builds })?;
+            .ok_or(MatrixError::TooManyJulias {
+                pairs: wanted.len(),
+            })?;
         for ((triplet, julia), group) in &wanted {
             let runner = label(*triplet, config)?;
             for shared in group.chunks(share) {

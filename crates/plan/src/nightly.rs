@@ -4,7 +4,7 @@
 use url::Url;
 
 use crate::archive::ArchiveFormat;
-use crate::platform::{Arch, Os, Triplet};
+use crate::platform::Triplet;
 
 /// The official server of nightly builds.
 pub const SERVER: &str = "https://julialangnightlies-s3.julialang.org";
@@ -26,19 +26,7 @@ impl Nightly {
     /// The newest nightly of a branch for a platform, or `None` if there are no nightlies for it.
     #[must_use]
     pub fn locate(branch: Option<(u64, u64)>, triplet: Triplet) -> Option<Self> {
-        // The nightly server names its folders by architecture, unlike the release server.
-        let (folder, suffix) = match (triplet.os(), triplet.arch(), triplet.name()) {
-            (Os::Linux, _, name) if name.ends_with("musl") => return None,
-            (Os::Linux, Arch::X86_64, _) => ("linux/x86_64", "linux-x86_64"),
-            (Os::Linux, Arch::I686, _) => ("linux/i686", "linux-i686"),
-            (Os::Linux, Arch::Aarch64, _) => ("linux/aarch64", "linux-aarch64"),
-            (Os::MacOs, Arch::X86_64, _) => ("macos/x86_64", "macos-x86_64"),
-            (Os::MacOs, Arch::Aarch64, _) => ("macos/aarch64", "macos-aarch64"),
-            (Os::Windows, Arch::X86_64, _) => ("winnt/x64", "win64"),
-            (Os::Windows, Arch::I686, _) => ("winnt/x86", "win32"),
-            (Os::FreeBsd, Arch::X86_64, _) => ("freebsd/x86_64", "freebsd-x86_64"),
-            _ => return None,
-        };
+        let (folder, suffix) = triplet.nightly()?;
         let branch_folder =
             branch.map_or_else(String::new, |(major, minor)| format!("/{major}.{minor}"));
         let url = format!("{SERVER}/bin/{folder}{branch_folder}/julia-latest-{suffix}.tar.gz");

@@ -132,111 +132,113 @@ impl fmt::Display for Os {
 #[serde(try_from = "String", into = "String")]
 pub struct Triplet(usize);
 
+/// All that is particular about one platform.
 struct Row {
     name: &'static str,
     arch: Arch,
     os: Os,
     /// Folder below `bin/` and archive suffix on the official server, for instance
     /// `bin/linux/x64/1.12/julia-1.12.7-linux-x86_64.tar.gz`.
-    folder: &'static str,
-    suffix: &'static str,
-}
-
-const fn row(
-    name: &'static str,
-    arch: Arch,
-    os: Os,
-    folder: &'static str,
-    suffix: &'static str,
-) -> Row {
-    Row {
-        name,
-        arch,
-        os,
-        folder,
-        suffix,
-    }
+    release: (&'static str, &'static str),
+    /// The same on the server of nightly builds, which names its folders by architecture; `None`
+    /// where there are no nightlies.
+    nightly: Option<(&'static str, &'static str)>,
+    /// What Rust calls machines that run its Julia: `std::env::consts::OS` and `ARCH`, and whether
+    /// the C library is musl's (`None`: either).
+    hosts: &'static [(&'static str, &'static str, Option<bool>)],
 }
 
 /// Every platform in Julia's catalogue (state: November 2026).
 const TABLE: &[Row] = &[
-    row(
-        "x86_64-linux-gnu",
-        Arch::X86_64,
-        Os::Linux,
-        "linux/x64",
-        "linux-x86_64",
-    ),
-    row(
-        "i686-linux-gnu",
-        Arch::I686,
-        Os::Linux,
-        "linux/x86",
-        "linux-i686",
-    ),
-    row(
-        "aarch64-linux-gnu",
-        Arch::Aarch64,
-        Os::Linux,
-        "linux/aarch64",
-        "linux-aarch64",
-    ),
-    row(
-        "armv7l-linux-gnueabihf",
-        Arch::Armv7l,
-        Os::Linux,
-        "linux/armv7l",
-        "linux-armv7l",
-    ),
-    row(
-        "powerpc64le-linux-gnu",
-        Arch::Powerpc64le,
-        Os::Linux,
-        "linux/ppc64le",
-        "linux-ppc64le",
-    ),
-    row(
-        "x86_64-linux-musl",
-        Arch::X86_64,
-        Os::Linux,
-        "musl/x64",
-        "musl-x86_64",
-    ),
-    row(
-        "x86_64-apple-darwin",
-        Arch::X86_64,
-        Os::MacOs,
-        "mac/x64",
-        "mac64",
-    ),
-    row(
-        "aarch64-apple-darwin",
-        Arch::Aarch64,
-        Os::MacOs,
-        "mac/aarch64",
-        "macaarch64",
-    ),
-    row(
-        "x86_64-w64-mingw32",
-        Arch::X86_64,
-        Os::Windows,
-        "winnt/x64",
-        "win64",
-    ),
-    row(
-        "i686-w64-mingw32",
-        Arch::I686,
-        Os::Windows,
-        "winnt/x86",
-        "win32",
-    ),
-    row(
-        "x86_64-unknown-freebsd",
-        Arch::X86_64,
-        Os::FreeBsd,
-        "freebsd/x64",
-        "freebsd-x86_64",
-    ),
+    Row {
+        name: "x86_64-linux-gnu",
+        arch: Arch::X86_64,
+        os: Os::Linux,
+        release: ("linux/x64", "linux-x86_64"),
+        nightly: Some(("linux/x86_64", "linux-x86_64")),
+        hosts: &[("linux", "x86_64", Some(false))],
+    },
+    Row {
+        name: "i686-linux-gnu",
+        arch: Arch::I686,
+        os: Os::Linux,
+        release: ("linux/x86", "linux-i686"),
+        nightly: Some(("linux/i686", "linux-i686")),
+        hosts: &[("linux", "x86", None)],
+    },
+    Row {
+        name: "aarch64-linux-gnu",
+        arch: Arch::Aarch64,
+        os: Os::Linux,
+        release: ("linux/aarch64", "linux-aarch64"),
+        nightly: Some(("linux/aarch64", "linux-aarch64")),
+        hosts: &[("linux", "aarch64", None)],
+    },
+    Row {
+        name: "armv7l-linux-gnueabihf",
+        arch: Arch::Armv7l,
+        os: Os::Linux,
+        release: ("linux/armv7l", "linux-armv7l"),
+        nightly: None,
+        hosts: &[("linux", "arm", None)],
+    },
+    Row {
+        name: "powerpc64le-linux-gnu",
+        arch: Arch::Powerpc64le,
+        os: Os::Linux,
+        release: ("linux/ppc64le", "linux-ppc64le"),
+        nightly: None,
+        hosts: &[("linux", "powerpc64", None)],
+    },
+    Row {
+        name: "x86_64-linux-musl",
+        arch: Arch::X86_64,
+        os: Os::Linux,
+        release: ("musl/x64", "musl-x86_64"),
+        nightly: None,
+        hosts: &[("linux", "x86_64", Some(true))],
+    },
+    Row {
+        name: "x86_64-apple-darwin",
+        arch: Arch::X86_64,
+        os: Os::MacOs,
+        release: ("mac/x64", "mac64"),
+        nightly: Some(("macos/x86_64", "macos-x86_64")),
+        hosts: &[("macos", "x86_64", None)],
+    },
+    Row {
+        name: "aarch64-apple-darwin",
+        arch: Arch::Aarch64,
+        os: Os::MacOs,
+        release: ("mac/aarch64", "macaarch64"),
+        nightly: Some(("macos/aarch64", "macos-aarch64")),
+        hosts: &[("macos", "aarch64", None)],
+    },
+    Row {
+        name: "x86_64-w64-mingw32",
+        arch: Arch::X86_64,
+        os: Os::Windows,
+        release: ("winnt/x64", "win64"),
+        nightly: Some(("winnt/x64", "win64")),
+        // Windows on ARM has no Julia of its own and emulates x86_64.
+        hosts: &[("windows", "x86_64", None), ("windows", "aarch64", None)],
+    },
+    Row {
+        name: "i686-w64-mingw32",
+        arch: Arch::I686,
+        os: Os::Windows,
+        release: ("winnt/x86", "win32"),
+        nightly: Some(("winnt/x86", "win32")),
+        hosts: &[("windows", "x86", None)],
+    },
+    Row {
+        name: "x86_64-unknown-freebsd",
+        arch: Arch::X86_64,
+        os: Os::FreeBsd,
+        release: ("freebsd/x64", "freebsd-x86_64"),
+        nightly: Some(("freebsd/x86_64", "freebsd-x86_64")),
+        hosts: &[("freebsd", "x86_64", None)],
+    },
 ];
 
 /// The text names no platform that Julia is published for.
@@ -284,35 +286,32 @@ impl Triplet {
     /// Folder on the official server, below `bin/`.
     #[must_use]
     pub const fn server_folder(self) -> &'static str {
-        TABLE[self.0].folder
+        TABLE[self.0].release.0
     }
 
     /// What an official archive's name carries for this platform.
     #[must_use]
     pub const fn server_suffix(self) -> &'static str {
-        TABLE[self.0].suffix
+        TABLE[self.0].release.1
+    }
+
+    /// Folder below `bin/` and archive suffix on the server of nightly builds, if it has any for
+    /// this platform.
+    #[must_use]
+    pub const fn nightly(self) -> Option<(&'static str, &'static str)> {
+        TABLE[self.0].nightly
     }
 
     /// The platform that a Rust program of this `arch` and `os` (`std::env::consts`) with this C
     /// library runs on.
     #[must_use]
     pub fn of_host(arch: &str, os: &str, musl: bool) -> Option<Self> {
-        let name = match (os, arch, musl) {
-            ("linux", "x86_64", false) => "x86_64-linux-gnu",
-            ("linux", "x86_64", true) => "x86_64-linux-musl",
-            ("linux", "x86", _) => "i686-linux-gnu",
-            ("linux", "aarch64", _) => "aarch64-linux-gnu",
-            ("linux", "arm", _) => "armv7l-linux-gnueabihf",
-            ("linux", "powerpc64", _) => "powerpc64le-linux-gnu",
-            ("macos", "x86_64", _) => "x86_64-apple-darwin",
-            ("macos", "aarch64", _) => "aarch64-apple-darwin",
-            // Windows on ARM has no Julia of its own and emulates x86_64.
-            ("windows", "x86_64" | "aarch64", _) => "x86_64-w64-mingw32",
-            ("windows", "x86", _) => "i686-w64-mingw32",
-            ("freebsd", "x86_64", _) => "x86_64-unknown-freebsd",
-            _ => return None,
+        let runs = |row: &Row| {
+            row.hosts.iter().any(|(its_os, its_arch, its_musl)| {
+                (*its_os, *its_arch) == (os, arch) && its_musl.is_none_or(|its| its == musl)
+            })
         };
-        name.parse().ok()
+        TABLE.iter().position(runs).map(Self)
     }
 }
 
@@ -400,6 +399,19 @@ mod tests {
         assert_eq!(Triplet::X86_64_LINUX_GNU.name(), "x86_64-linux-gnu");
         assert_eq!(Triplet::AARCH64_APPLE_DARWIN.name(), "aarch64-apple-darwin");
         assert_eq!(Triplet::X86_64_W64_MINGW32.name(), "x86_64-w64-mingw32");
+    }
+
+    #[test]
+    fn a_machine_is_of_one_platform() {
+        let of = |arch, os, musl| Triplet::of_host(arch, os, musl).map(Triplet::name);
+        assert_eq!(of("x86_64", "linux", false), Some("x86_64-linux-gnu"));
+        assert_eq!(of("x86_64", "linux", true), Some("x86_64-linux-musl"));
+        assert_eq!(of("aarch64", "linux", true), Some("aarch64-linux-gnu"));
+        assert_eq!(of("aarch64", "windows", false), Some("x86_64-w64-mingw32"));
+        assert_eq!(of("sparc64", "linux", false), None);
+        let hosts: Vec<_> = TABLE.iter().flat_map(|row| row.hosts).collect();
+        let names: std::collections::BTreeSet<_> = hosts.iter().collect();
+        assert_eq!(names.len(), hosts.len(), "two rows claim the same machine");
     }
 
     #[test]

@@ -19,9 +19,11 @@ pub fn parse(text: &str) -> Vec<String> {
                     .map_or("", |(_, statement)| statement.trim()),
                 None => line,
             };
-            let line = line
-                .rsplit_once(" # ")
-                .map_or(line, |(statement, _)| statement.trim_end());
+            // A statement may itself hold ` # `, in a Symbol.
+            let line = match line.rsplit_once(" # ") {
+                Some((statement, _)) if !line.ends_with(')') => statement.trim_end(),
+                _ => line,
+            };
             (line.starts_with("precompile(") && line.ends_with(')')).then(|| line.to_owned())
         })
         .filter(|statement| seen.insert(statement.clone()))

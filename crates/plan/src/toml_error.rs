@@ -18,8 +18,8 @@ pub struct TomlError {
     pub excerpt: String,
     /// What is wrong.
     pub message: String,
-    /// The known key that is nearest to an unknown one.
-    pub suggestion: Option<String>,
+    /// What to do about it, where the message does not say so.
+    pub hints: Vec<String>,
 }
 
 impl TomlError {
@@ -35,7 +35,10 @@ impl TomlError {
     pub fn at(file: &str, text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let (message, suggestion) = unknown_key(message).unwrap_or((message.to_owned(), None));
+        let (message, hint) = unknown_word(message).unwrap_or((message.to_owned(), None));
+        let bare = message.contains("expected a string") && !message.contains("string \"");
+        let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
+        let hints = hint.into_iter().collect();
         Self {
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,
@@ -46,25 +49,41 @@ impl TomlError {
                 .unwrap_or_default()
                 .to_owned(),
             message: message.replace('\n', " "),
-            suggestion,
+            hints,
+        }
+    }
+
+    /// The same error, at byte `offset` of the file that is to blame for it.
+    #[must_use]
+    pub fn locating(error: &impl Explain, file: &str, text: &str, offset: usize) -> Self {
+        Self {
+            hints: error.hints(),
+            ..Self::at(file, text, offset, &error.to_string())
         }
     }
 }
 
-/// serde says "unknown field `workload`, expected one of `name`, `packages`": the first quoted
-/// word is what was typed, the others are what is known.
-fn unknown_key(message: &str) -> Option<(String, Option<String>)> {
-    let rest = message.strip_prefix("unknown field ")?;
+/// serde says "unknown field `workload`, expected one of `name`, `packages`", and likewise of a
+/// "variant": the first quoted word is what was typed, the others are what is known.
+fn unknown_word(message: &str) -> Option<(String, Option<String>)> {
+    let (kind, rest) = [("field", "key"), ("variant", "value")]
+        .into_iter()
+        .find_map(|(theirs, ours)| {
+            let rest = message.strip_prefix("unknown ")?.strip_prefix(theirs)?;
+            Some((ours, rest))
+        })?;
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let typed = quoted.next()?;
     let known: Vec<_> = quoted.collect();
-    let suggestion = nearest(typed, known.iter().copied()).map(str::to_owned);
-    let message = match &suggestion {
-        Some(key) => format!("unknown key `{typed}`; did you mean `{key}`?"),
-        None => format!("unknown key `{typed}`"),
-    };
-    let hint = suggestion.or_else(|| Some(known.join("`, `")).filter(|list| !list.is_empty()));
-    Some((message, hint))
+    if let Some(word) = nearest(typed, known.iter().copied()) {
+        return Some((
+            format!("unknown {kind} `{typed}`; did you mean `{word}`?"),
+            None,
+        ));
+    }
+    let list = format!("known {kind}s here are `{}`", known.join("`, `"));
+    let hint = Some(list).filter(|_| !known.is_empty());
+    Some((format!("unknown {kind} `{typed}`"), hint))
 }
 
 impl fmt::Display for TomlError {
@@ -99,16 +118,27 @@ impl Explain for TomlError {
     }
 
     fn hints(&self) -> Vec<String> {
-        match &self.suggestion {
-            Some(keys) if keys.contains('`') => vec![format!("known keys here are `{keys}`")],
-            _ => Vec::new(),
-        }
+        self.hints.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_word_is_answered_with_the_nearest_or_with_all() {
+        let said = |message| {
+            let error = TomlError::at("Sysimage.toml", "a = 1\n", 0, message);
+            (error.message, error.hints)
+        };
+        let (message, hints) = said("unknown variant `frech`, expected `shipped` or `fresh`");
+        assert_eq!(message, "unknown value `frech`; did you mean `fresh`?");
+        assert!(hints.is_empty());
+        let (message, hints) = said("unknown field `zz`, expected one of `name`, `cpu`");
+        assert_eq!(message, "unknown key `zz`");
+        assert_eq!(hints, ["known keys here are `name`, `cpu`"]);
+    }
 
     #[test]
     fn shows_the_line_and_marks_the_column() {

@@ -97,6 +97,7 @@ fn timing() -> Timing {
         dead: Duration::from_millis(400),
         lag: Duration::from_secs(1),
         writes_per_minute: 100_000,
+        reporter: Reporter::silent(),
     }
 }
 

@@ -13,35 +13,6 @@ use sysforge_plan::{ArchiveFormat, Sha256};
 use crate::error::PublishError;
 use crate::local::{self, CHUNK, at};
 
-/// How an archive is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// `.tar.gz`, the only one that every Pkg unpacks.
-    TarGz,
-    /// `.tar.zst`
-    TarZst,
-    /// `.zip`
-    Zip,
-}
-
-impl Packing {
-    /// All of them, with the end of the file name.
-    pub const ALL: [(Self, &str); 3] = [
-        (Self::TarGz, ".tar.gz"),
-        (Self::TarZst, ".tar.zst"),
-        (Self::Zip, ".zip"),
-    ];
-
-    /// How a file of this name is packed.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, end)| name.ends_with(end))
-            .map(|(packing, _)| *packing)
-    }
-}
-
 /// A file in an archive, or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -135,12 +106,7 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
 ///
 /// If the archive cannot be read or tries to leave the folder, or a file cannot be written.
 pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishError> {
-    let format = match Packing::of(name) {
-        Some(Packing::TarGz) => ArchiveFormat::TarGz,
-        Some(Packing::TarZst) => ArchiveFormat::TarZst,
-        Some(Packing::Zip) => ArchiveFormat::Zip,
-        None => return Err(altered(path, "it is no archive".to_owned())),
-    };
+    let format = format_of(path, name)?;
     let refused = |error: unpack::Error| match error {
         unpack::Error::Write { path, source } => PublishError::Io { path, source },
         error => altered(path, error.to_string()),
@@ -170,31 +136,22 @@ fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishEr
         }
         each(name, size, kind, reader)
     };
-    match Packing::of(name) {
-        Some(Packing::TarGz) => {
-            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
-            tar_entries(
-                path,
-                flate2::read::MultiGzDecoder::new(&mut hashing),
-                &mut add,
-            )?;
-            hashing.finish(path)
-        }
-        Some(Packing::TarZst) => {
-            let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
-            let decoder = zstd::Decoder::new(&mut hashing).map_err(at(path))?;
-            tar_entries(path, decoder, &mut add)?;
-            hashing.finish(path)
-        }
-        Some(Packing::Zip) => {
-            zip_entries(path, file, &mut add)?;
-            local::sha256_of(path, 0, u64::MAX)
-        }
-        None => Err(altered(
-            path,
-            "it is no archive that Sysforge makes".to_owned(),
-        )),
+    let format = format_of(path, name)?;
+    if !unpack::streams(format) {
+        zip_entries(path, file, &mut add)?;
+        return local::sha256_of(path, 0, u64::MAX);
     }
+    let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
+    let plain = unpack::decompressor(format, &mut hashing)
+        .map_err(|error| altered(path, error.to_string()))?;
+    tar_entries(path, plain, &mut add)?;
+    hashing.finish(path)
+}
+
+/// How an image's archive of this name is packed.
+fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
+    ArchiveFormat::of_image(name)
+        .ok_or_else(|| altered(path, "it is no archive that Sysforge makes".to_owned()))
 }
 
 /// Files lie at the top, but for those of artifacts.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::{Receipt, Sha256};
+use sysforge_plan::{ArchiveFormat, Receipt, Sha256};
 
-use crate::archive::{self, Inspected, Packing};
+use crate::archive::{self, Inspected};
 use crate::error::PublishError;
 use crate::local::{self, at};
 
@@ -33,7 +33,7 @@ pub struct Build {
     /// The archive.
     pub archive: LocalFile,
     /// How that is packed.
-    pub packing: Packing,
+    pub packing: ArchiveFormat,
     /// `git-tree-sha1` of its content.
     pub tree: String,
 }
@@ -165,9 +165,9 @@ fn read_build(path: &Path, sums: &BTreeMap<String, Sha256>) -> Result<Build, Pub
         .strip_suffix(RECEIPT_END)
         .map(str::to_owned)
         .unwrap_or_default();
-    let (packing, archive) = Packing::ALL
+    let (packing, archive) = ArchiveFormat::IMAGES
         .into_iter()
-        .map(|(packing, end)| (packing, PathBuf::from(format!("{stem}{end}"))))
+        .map(|format| (format, PathBuf::from(format!("{stem}.{format}"))))
         .find(|(_, archive)| archive.is_file())
         .ok_or_else(|| PublishError::NoArchive(path.to_owned()))?;
     let inspected = archive::inspect(&archive)?;

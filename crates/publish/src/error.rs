@@ -104,7 +104,7 @@ pub enum PublishError {
         message: String,
     },
     /// The host could not be reached, or failed again and again.
-    #[error("could not {what} in {attempts} attempts: {last}")]
+    #[error("could not {what} in {}: {last}", times(*attempts))]
     GaveUp {
         /// What was tried, as an infinitive.
         what: String,
@@ -180,6 +180,9 @@ pub enum PublishError {
     /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The certificates that are to be trusted besides the system's cannot be.
+    #[error("the extra certificates cannot be used: {0}")]
+    Certificates(String),
     /// A document could not be made.
     #[error("could not write {document}: {why}")]
     Document {
@@ -190,12 +193,20 @@ pub enum PublishError {
     },
 }
 
+fn times(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        attempts => format!("{attempts} attempts"),
+    }
+}
+
 impl Explain for PublishError {
     fn class(&self) -> Class {
         match self {
             Self::Io { source, .. } => explain::io_class(source, Class::Publish),
             Self::BadTag(_)
             | Self::Address(_)
+            | Self::Certificates(_)
             | Self::Signing(
                 SigningError::SecretKey { .. }
                 | SigningError::PublicKey(_)
@@ -213,7 +224,7 @@ impl Explain for PublishError {
                 "build the images first with `sysforge build`, or name their folder with `--dist`"
             }
             Self::Receipt { .. } | Self::Altered { .. } => {
-                "build this image again with `sysforge build --rebuild`"
+                "build this image again with `sysforge build --force`"
             }
             Self::Twice(_) => "keep one of the two in the dist directory",
             Self::BadTag(_) => "name one with `--tag`, for instance `--tag v1.0.0`",
@@ -235,8 +246,9 @@ impl Explain for PublishError {
             Self::Archived(_) => "choose another repository with `--repository OWNER/NAME`",
             Self::Tag { .. } => {
                 "push the tag first (the automatic token may not tag commits that change \
-                 workflow files), or ask for an exception from the rule that protects it; the \
-                 draft is kept, and the same command goes on from there"
+                 workflow files), see that the token may write contents (in Actions: \
+                 `permissions: contents: write`), or ask for an exception from the rule that \
+                 protects the tag; a draft is kept, and the same command goes on from there"
             }
             Self::GaveUp { .. } | Self::RateLimited { .. } => {
                 "run the same command again later: it goes on where it stopped"
@@ -272,9 +284,20 @@ impl Explain for PublishError {
                 "send the images first: `sysforge publish --draft`"
             }
             Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
-            Self::Index { .. } | Self::Refused { .. } | Self::Document { .. } => {
-                return Vec::new();
+            Self::Index { .. } => {
+                "is it a place that `sysforge publish` filled, and no newer one than this Sysforge?"
             }
+            Self::Certificates(_) => {
+                "SSL_CERT_FILE names a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
+            }
+            Self::Refused {
+                status: 401 | 403, ..
+            } => "does the token (GITHUB_TOKEN) cover this repository, and has it not expired?",
+            Self::Refused { .. } => {
+                "try again later; the same command goes on where it stopped. If the host says the \
+                 same again, it says why above"
+            }
+            Self::Document { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

@@ -2,7 +2,8 @@
 //! hashed on the way. Used to check what was published and to install it.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use reqwest::RequestBuilder;
@@ -30,7 +31,7 @@ enum Target {
     /// Into memory, up to a limit.
     Memory { bytes: Vec<u8>, limit: usize },
     /// Into a file.
-    File(std::fs::File),
+    File { file: std::fs::File, path: PathBuf },
 }
 
 impl Sink {
@@ -67,7 +68,10 @@ impl Sink {
             }
         }
         Ok(Self {
-            target: Target::File(file),
+            target: Target::File {
+                file,
+                path: path.to_owned(),
+            },
             digest,
             position,
         })
@@ -88,7 +92,7 @@ impl Sink {
         match &mut self.target {
             Target::Nothing => {}
             Target::Memory { bytes, .. } => bytes.clear(),
-            Target::File(file) => {
+            Target::File { file, .. } => {
                 file.set_len(0)?;
                 file.seek(SeekFrom::Start(0))?;
             }
@@ -105,7 +109,7 @@ impl Sink {
                 }
                 bytes.extend_from_slice(chunk);
             }
-            Target::File(file) => file.write_all(chunk)?,
+            Target::File { file, .. } => file.write_all(chunk)?,
         }
         self.digest.update(chunk);
         self.position += chunk.len() as u64;
@@ -133,7 +137,7 @@ impl Sink {
     /// Writes a file to disk.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         match &self.target {
-            Target::File(file) => file.sync_all(),
+            Target::File { file, .. } => file.sync_all(),
             _ => Ok(()),
         }
     }
@@ -173,10 +177,11 @@ async fn read_on(
     timing: &Timing,
     task: Option<&Task>,
 ) -> Result<(), Failure> {
-    let local = |source| {
-        let path = std::path::PathBuf::from("the download");
-        Failure::Local(std::sync::Arc::new(PublishError::Io { path, source }))
+    let path = match &sink.target {
+        Target::File { path, .. } => path.clone(),
+        _ => PathBuf::from("the download"),
     };
+    let local = |source| Failure::Local(Arc::new(at(&path)(source)));
     if total.is_some_and(|total| sink.position > total) {
         sink.restart().map_err(local)?;
     }

@@ -9,10 +9,11 @@ pub mod place;
 pub mod source;
 pub mod trust;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use sysforge_build::{Children, Environment};
-use sysforge_plan::release::choose::{Choice, Machine, choose};
+use sysforge_plan::release::choose::{Choice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaFacts, Reporter, Step};
 
@@ -45,11 +46,26 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 ///
-/// [`InstallError::NoFit`], with the reason of every image, if none fits.
+/// [`InstallError::NoFit`], with the reason of every image, if none fits;
+/// [`InstallError::NoSuchImage`] if none has the name that was asked for.
 pub fn choose_image<'a>(
     index: &'a ReleaseIndex,
     machine: &Machine,
 ) -> Result<(&'a ReleaseImage, Choice<'a>), InstallError> {
+    if let Some(name) = &machine.name
+        && index.images.iter().all(|image| image.receipt.name != *name)
+    {
+        let names: BTreeSet<_> = index
+            .images
+            .iter()
+            .map(|i| i.receipt.name.clone())
+            .collect();
+        return Err(InstallError::NoSuchImage {
+            name: name.clone(),
+            tag: index.tag.clone(),
+            names: names.into_iter().collect(),
+        });
+    }
     let choice = choose(index, machine);
     match choice.image {
         Some(image) => Ok((image, choice)),
@@ -60,11 +76,9 @@ pub fn choose_image<'a>(
                 .iter()
                 .map(|(image, misfit)| format!("{} {misfit}", image.build_id()))
                 .collect(),
-            versions: index
-                .images
+            versions: julias(index, machine)
                 .iter()
-                .filter(|image| image.receipt.julia.triplet == machine.triplet)
-                .map(|image| image.receipt.julia.version.to_string())
+                .map(ToString::to_string)
                 .collect(),
         }),
     }

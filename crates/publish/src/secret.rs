@@ -19,6 +19,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether it is the token of an installed GitHub app, such as Actions, by its prefix.
+    #[must_use]
+    pub fn is_of_app(&self) -> bool {
+        self.0.starts_with("ghs_")
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -203,6 +203,16 @@ impl Shipment {
         few_enough(&self.assets, count_limit)
     }
 
+    /// For a host that has no place of its own for notes: they become a file. It is no part of what
+    /// is listed and signed.
+    #[must_use]
+    pub fn with_notes_as_file(mut self) -> Self {
+        let (name, text) = (notes::NAME.to_owned(), self.notes.clone());
+        self.assets.push(in_memory(name, Kind::Statement, text));
+        in_order(&mut self.assets);
+        self
+    }
+
     /// All bytes of it.
     #[must_use]
     pub fn size(&self) -> u64 {

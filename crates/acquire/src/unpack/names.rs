@@ -105,7 +105,33 @@ pub(crate) fn shown(name: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_an_archive_names_stays_in_its_folder(
+            raw in "(\\PC|\n){0,12}|(/|\\.|\\.\\.|a|\\\\|:){0,12}|([a.]{1,3}/){0,5}",
+            strip in 0..3_usize,
+        ) {
+            if let Ok(Some(name)) = clean(raw.as_bytes(), strip) {
+                prop_assert!(!name.starts_with('/'));
+                for part in name.split('/') {
+                    prop_assert!(!matches!(part, "" | "." | ".."), "{}", name);
+                }
+                // What is clean is left as it is.
+                prop_assert_eq!(clean(name.as_bytes(), 0).unwrap(), Some(name));
+            }
+        }
+
+        #[test]
+        fn a_name_for_a_message_is_short_and_plain(raw in prop::collection::vec(any::<u8>(), 0..400)) {
+            let shown = shown(&raw);
+            prop_assert!(shown.chars().count() <= 201);
+            prop_assert!(!shown.chars().any(char::is_control));
+        }
+    }
 
     #[test]
     fn plain_names_lose_what_is_stripped() {

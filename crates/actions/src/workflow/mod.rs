@@ -120,6 +120,16 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with(HEAD)
 }
 
+/// The folder of the project that a workflow of ours is for; empty for the repository's root.
+#[must_use]
+pub fn project_of(text: &str) -> String {
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("  SYSFORGE_PROJECT: "))
+        .unwrap_or_default();
+    serde_json::from_str(value).unwrap_or_default()
+}
+
 fn tool(inputs: &Inputs<'_>) -> Result<Tool, WorkflowError> {
     let tool = &inputs.options.tool;
     if let Some(source) = &tool.source {

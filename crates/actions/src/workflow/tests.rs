@@ -121,6 +121,13 @@ fn the_rules_hold_whatever_the_options() {
 }
 
 #[test]
+fn a_workflow_tells_whose_it_is() {
+    for project in ["", "examples/InsuranceStats"] {
+        assert_eq!(project_of(&written(&pinned(), project)), project);
+    }
+}
+
+#[test]
 fn hand_made_parts_survive() {
     let fresh = written(&pinned(), "");
     let mark = "      # sysforge:keep build-before\n";

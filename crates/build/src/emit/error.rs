@@ -66,18 +66,22 @@ impl Explain for EmitError {
             Self::Julia {
                 source, retries, ..
             } => {
-                let mut hints = source.hints();
-                if *retries > 0 {
-                    hints = vec![format!(
+                let peak = source.killed_for_memory().filter(|_| *retries > 0);
+                let hints = peak.map(|peak| {
+                    vec![format!(
                         "it needs more memory than there is, even with fewer code-generation \
-                         threads and CPU targets ({retries} attempts); the last one was killed at \
-                         {} MB",
-                        source.killed_for_memory().unwrap_or_default() / 1_000_000
-                    )];
-                }
-                hints
+                         threads and CPU targets: it was killed {} times, the last at {} MB",
+                        retries + 1,
+                        peak / 1_000_000
+                    )]
+                });
+                hints.unwrap_or_else(|| source.hints())
             }
-            Self::NoObject { .. } => Vec::new(),
+            Self::NoObject { .. } => vec![
+                "a package or `script` that calls `exit` ends Julia before it writes the image; \
+                 the log tells how far it came"
+                    .to_owned(),
+            ],
             Self::Strict { .. } => {
                 vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
             }

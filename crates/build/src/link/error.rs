@@ -39,7 +39,9 @@ pub enum LinkError {
     },
     /// The image would not work for its size.
     #[error(
-        "the image would take {bytes} bytes in memory, more than the {limit} bytes that one can have"
+        "the image would take {} MB in memory, more than the {} MB that one can have",
+        .bytes / 1_000_000,
+        .limit / 1_000_000
     )]
     TooLarge {
         /// Predicted size.

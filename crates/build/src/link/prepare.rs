@@ -88,6 +88,15 @@ pub(super) fn unresolved(
     })
 }
 
+/// Whether the compiler or linker that the user chose, if any, can be found.
+///
+/// # Errors
+///
+/// [`LinkError::NoProgram`] if not.
+pub fn is_there(choice: &LinkerChoice, environment: &Environment) -> Result<(), LinkError> {
+    resolve(choice, environment).map(drop)
+}
+
 /// Finds the program that the user chose.
 pub(super) fn resolve(
     choice: &LinkerChoice,

@@ -410,7 +410,9 @@ async fn an_image_that_would_be_too_large_is_refused_before_linking() {
     let source = format!("{IMAGE} char zeroes[2200000000u];");
     let error = run(&lab.job(&source)).await.unwrap_err();
     assert!(
-        error.to_string().starts_with("the image would take 22000"),
+        error
+            .to_string()
+            .starts_with("the image would take 2200 MB"),
         "{error}"
     );
     assert!(error.hints()[0].contains("fewer CPU targets"));

@@ -56,7 +56,7 @@ pub(crate) struct PublishArgs {
     pub(crate) undraft: bool,
 
     /// Keep the images that the release has and the folder lacks: they are fetched first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) complete: bool,
 
     /// A file of `plan --matrix --out`: the summary tells which of its builds are missing

@@ -1,7 +1,6 @@
 //! What a release has already and need not be built again, for `sysforge plan`.
 
 use sysforge_plan::matrix::Existing;
-use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{InstallError, Place, Source};
@@ -35,7 +34,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
     };
     let reach = Reach {
         github: access(session, repository)?,
-        timing: Timing::default(),
+        timing: session.timing(),
         drafts: true,
         attestations: false,
     };

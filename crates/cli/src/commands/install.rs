@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sysforge_acquire::Lease;
+use sysforge_plan::release::ReleaseIndex;
 use sysforge_plan::release::choose::Machine;
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::{JuliaFacts, Request};
-use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
@@ -17,6 +17,7 @@ use sysforge_publish::signing::PublicKey;
 
 use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::commands::publish::access;
+use crate::cpu::cpu_level;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline;
 use crate::prompt;
@@ -34,11 +35,16 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => list(&images, session),
         (Some(InstallCommand::Remove { image }), _) => {
-            for installed in images.named(image)? {
-                images.remove(&installed)?;
+            let named = images.named(image)?;
+            for installed in &named {
+                unlink(installed, session).await;
+                images.remove(installed)?;
                 session
                     .terminal
                     .say(&format!("removed {}", installed.build_id));
+            }
+            if session.global.json {
+                session.terminal.json(&named);
             }
             Ok(())
         }
@@ -110,6 +116,10 @@ fn list(images: &Images, session: &Session) -> Outcome {
         session.terminal.json(&all);
         return Ok(());
     }
+    if all.is_empty() {
+        session.terminal.say("no image is installed");
+        return Ok(());
+    }
     let head = ["image", "release", "Julia", "file"].map(str::to_owned);
     let rows = all.iter().map(|image| {
         vec![
@@ -130,33 +140,67 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
         Some(name) => images.named(name)?,
         None => images.list()?,
     };
-    for old in all {
-        let wish = Wish {
-            source: old.source.latest(),
-            name: Some(&old.name),
-            julia: Some(&old.julia),
-            // Once verified, always verified: by the same maker's keys.
-            keys: keys(&old.keys)?,
-            attested: old.attested,
-            yes,
-        };
-        let mut new = one(&wish, images, session).await?;
-        if new.sha256 == old.sha256 {
-            session
-                .terminal
-                .say(&format!("{} {} is the newest", old.build_id, old.tag));
-            continue;
+    // One that fails, say because its release is gone, does not keep the others from theirs.
+    let (mut now, mut failed) = (Vec::new(), None::<Failure>);
+    for old in &all {
+        match upgrade_one(old, yes, images, session).await {
+            Ok(new) => now.push(new),
+            Err(failure) => {
+                if all.len() > 1 {
+                    let build_id = &old.build_id;
+                    session
+                        .terminal
+                        .say(&format!("{build_id} stays as it is: {}", failure.0));
+                }
+                failed = Some(failure);
+            }
         }
-        for launcher in &old.launchers {
-            activate::write_launcher(&mut new, launcher)?;
-        }
-        images.note(&new)?;
-        images.remove(&old)?;
-        session
-            .terminal
-            .say(&format!("{} {} → {}", old.build_id, old.tag, new.tag));
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    if session.global.json {
+        session.terminal.json(&now);
     }
     Ok(())
+}
+
+/// What is installed afterwards.
+async fn upgrade_one(
+    old: &Installed,
+    yes: bool,
+    images: &Images,
+    session: &Session,
+) -> Result<Installed, Failure> {
+    let wish = Wish {
+        source: old.source.latest(),
+        name: Some(&old.name),
+        julia: Some(&old.julia),
+        // Once verified, always verified: by the same maker's keys.
+        keys: keys(&old.keys)?,
+        attested: old.attested,
+        yes,
+    };
+    let mut new = one(&wish, images, session).await?;
+    let (build_id, tag) = (&old.build_id, &old.tag);
+    if new.sha256 == old.sha256 {
+        session
+            .terminal
+            .say(&format!("{build_id} {tag} is the newest"));
+        return Ok(old.clone());
+    }
+    for launcher in &old.launchers {
+        activate::write_launcher(&mut new, launcher)?;
+    }
+    for channel in &old.channels {
+        link(&mut new, channel, images, session).await?;
+    }
+    images.note(&new)?;
+    images.remove(old)?;
+    session
+        .terminal
+        .say(&format!("{build_id} {tag} → {}", new.tag));
+    Ok(new)
 }
 
 /// Chooses and installs the image of a release.
@@ -165,7 +209,7 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     let reach = Reach {
         attestations: keeps_attestations(&github.web),
         github,
-        timing: Timing::default(),
+        timing: session.timing(),
         drafts: false,
     };
     let place = Place::open(&wish.source, &reach).await?;
@@ -180,6 +224,11 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     }
     let mut at_hand = at_hand(wish.julia, session).await?;
     let mut chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+    if chosen.is_err() && wish.julia.is_some() && !session.global.julia.is_empty() {
+        // An upgrade that leaves the Julia of before.
+        at_hand = self::at_hand(None, session).await?;
+        chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+    }
     // Without a Julia that an image is for, one can be had: the newest that there is an image for.
     let lacking = match &chosen {
         Ok((image, _)) if at_hand.is_none() => Some(image.receipt.julia.version.to_string()),
@@ -247,10 +296,9 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         attestations: false,
         drafts: false,
         github: access(session, "owner/name")?,
-        timing: Timing::default(),
+        timing: session.timing(),
     };
-    let place = Place::open(&wish.source, &reach).await?;
-    let (index, _) = place.index(&[]).await?;
+    let (place, index) = just_published(&wish.source, &reach).await?;
     let Ok((image, _)) = install::choose_image(&index, &machine(Some(&at_hand), &wish)?) else {
         session
             .terminal
@@ -273,6 +321,27 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         .terminal
         .say(&format!("  {} came back and loads", image.build_id()));
     Ok(())
+}
+
+/// Opens a release that is public since a moment: GitHub may take some more to show it.
+async fn just_published(
+    source: &Source,
+    reach: &Reach,
+) -> Result<(Place, ReleaseIndex), InstallError> {
+    let end = tokio::time::Instant::now() + reach.timing.lag;
+    loop {
+        let opened = async {
+            let place = Place::open(source, reach).await?;
+            let (index, _) = place.index(&[]).await?;
+            Ok::<_, InstallError>((place, index))
+        };
+        match opened.await {
+            Err(InstallError::NoRelease(_)) if tokio::time::Instant::now() < end => {
+                tokio::time::sleep(reach.timing.backoff).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// This machine, as far as it decides which image fits.
@@ -329,6 +398,9 @@ async fn at_hand(given: Option<&Path>, session: &Session) -> Result<Option<AtHan
         pipeline::ask(session, executable).await
     };
     if let Some(executable) = given {
+        if !executable.is_file() {
+            return Ok(None);
+        }
         let facts = ask(executable).await?;
         return Ok(Some(AtHand {
             facts,
@@ -375,9 +447,8 @@ async fn finish(
         images.note(&installed)?;
     }
     if let Some(channel) = &activation.juliaup {
-        let juliaup = juliaup(session);
-        let surroundings = surroundings(session, &[]);
-        activate::link_channel(&installed, channel, &juliaup, &surroundings).await?;
+        link(&mut installed, channel, images, session).await?;
+        images.note(&installed)?;
     }
     if session.global.json {
         let command = activate::command(&installed);
@@ -397,6 +468,34 @@ async fn finish(
     Ok(())
 }
 
+async fn link(image: &mut Installed, channel: &str, images: &Images, session: &Session) -> Outcome {
+    let environment = session.child_environment();
+    let surroundings = Surroundings {
+        environment: &environment,
+        ..surroundings(session, &[])
+    };
+    activate::link_channel(image, channel, &juliaup(session), images, &surroundings).await?;
+    Ok(())
+}
+
+/// Removes the channels of an image that is about to go. One that stays is no reason to keep it.
+async fn unlink(image: &Installed, session: &Session) {
+    let environment = session.child_environment();
+    let surroundings = Surroundings {
+        environment: &environment,
+        ..surroundings(session, &[])
+    };
+    for channel in &image.channels {
+        let juliaup = juliaup(session);
+        let removed = activate::unlink_channel(image, channel, &juliaup, &surroundings).await;
+        if let Err(error) = removed {
+            let text = format!("the juliaup channel {channel} stays: {error}");
+            let hint = format!("remove it with `juliaup remove {channel}`");
+            session.reporter.warn(text, Some(hint));
+        }
+    }
+}
+
 fn juliaup(session: &Session) -> PathBuf {
     let name = format!("juliaup{}", std::env::consts::EXE_SUFFIX);
     let path = session.environment.get("PATH").unwrap_or_default();
@@ -404,32 +503,4 @@ fn juliaup(session: &Session) -> PathBuf {
         .map(|folder| folder.join(&name))
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| PathBuf::from(name))
-}
-
-/// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn cpu_level() -> Option<u8> {
-    use std::arch::is_x86_feature_detected as has;
-    let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
-    let three = two
-        && has!("avx2")
-        && has!("bmi1")
-        && has!("bmi2")
-        && has!("f16c")
-        && has!("fma")
-        && has!("lzcnt")
-        && has!("movbe");
-    let four = three
-        && has!("avx512f")
-        && has!("avx512bw")
-        && has!("avx512cd")
-        && has!("avx512dq")
-        && has!("avx512vl");
-    Some(1 + u8::from(two) + u8::from(three) + u8::from(four))
-}
-
-/// Other architectures have no such levels; names of CPUs decide there.
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn cpu_level() -> Option<u8> {
-    None
 }

@@ -21,7 +21,13 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let tag = existing::tag(args);
-    let (parts, notes) = parts(args, session).await?;
+    let (mut parts, mut notes) = parts(args, session).await?;
+    if nothing_to_add_to(args, session) {
+        parts.clear();
+        notes.push(
+            "there is no release yet that images for new Julias could be added to".to_owned(),
+        );
+    }
     let config = project(session, None, session_triplet())?.inputs.config;
     let existing = existing::builds(args, session).await?;
     let matrix = Matrix::new(&parts, &config, &existing, today())?;
@@ -54,6 +60,13 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     runner.summarise(&summary::plan(tag, &matrix, &notes));
     session.terminal.json(&whole);
     Ok(())
+}
+
+/// Whether this is the regular look for new Julias, before anything was ever released.
+fn nothing_to_add_to(args: &PlanArgs, session: &Session) -> bool {
+    let event = variable(session, "GITHUB_EVENT_NAME");
+    // Workflows that publish nothing name no tag, not even an empty one.
+    event.as_deref() == Some("schedule") && args.tag.as_deref() == Some("")
 }
 
 /// Any platform: what is read with it does not depend on it.

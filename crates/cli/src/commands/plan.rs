@@ -1,20 +1,25 @@
 //! `sysforge plan`: what would be built.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Plan};
 
 use crate::args::{Driving, PlanArgs};
 use crate::commands::existing;
 use crate::failure::Outcome;
 use crate::pipeline;
+use crate::runner::today;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.select).await?;
+    warn_of_runners(&planned.files.inputs.config, session);
     let released = existing::builds(args, session).await?;
     let mut existing = Vec::new();
     for build in &planned.plan.builds {
@@ -35,6 +40,18 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         session.terminal.data(&text(&planned.plan, &existing));
     }
     Ok(())
+}
+
+/// Says which of the runners that the configuration names are about to end.
+fn warn_of_runners(config: &Config, session: &Session) {
+    let platforms = config.platforms.values();
+    let labels: BTreeSet<&str> = platforms
+        .filter_map(|platform| platform.runner.as_deref())
+        .collect();
+    let runners = labels.into_iter().filter_map(Runner::named);
+    for dying in runners.filter_map(|runner| runner.dying(today())) {
+        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+    }
 }
 
 /// What `--json` shows.

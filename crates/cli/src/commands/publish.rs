@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sysforge_publish::documents::sums;
 use sysforge_publish::host::github::steps::{self, Policy};
-use sysforge_publish::host::github::{Access, GitHub, Timing};
+use sysforge_publish::host::github::{Access, GitHub};
 use sysforge_publish::host::{dir, github as host};
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::{InstallError, Place, Source};
@@ -30,11 +30,11 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let to = destination(&args.to)?;
     let folder = match &args.dist {
         Some(folder) => absolute(folder),
-        // What is in the draft already is made public wherever one is.
-        None if args.undraft => PathBuf::new(),
+        // Nothing is sent, so this may be anywhere.
+        None if args.undraft || args.preflight => PathBuf::new(),
         None => project::folder(session.global.project.as_deref())?.join("dist"),
     };
-    let report = match &to {
+    let mut report = match &to {
         To::GitHub if args.undraft => undraft(args, session).await?,
         To::GitHub => to_github(args, session, &folder).await?,
         To::Dir(root) => to_dir(args, session, &folder, root).await?,
@@ -49,6 +49,10 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
             To::Dir(path) => Source::Folder { path, tag },
         };
         install::try_once(source, session).await?;
+    }
+    if report.outcome == Result_::WouldPublish && !args.no_recheck && !args.draft {
+        let load = "install the image that fits this machine, if one does, and load it once";
+        report.actions.push(load.to_owned());
     }
     tell_runner(args, session, &report)?;
     if session.global.json {
@@ -73,7 +77,7 @@ async fn to_github(
     folder: &std::path::Path,
 ) -> Result<Published, Failure> {
     let repository = repository(args, session)?;
-    let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+    let host = GitHub::new(access(session, &repository)?, session.timing())?;
     let tag = tag(args, session, folder).await?;
     if args.preflight {
         return Ok(steps::preflight(&host, &tag).await?);
@@ -81,10 +85,14 @@ async fn to_github(
     if args.complete {
         complete(session, &repository, &tag, folder).await?;
     }
-    let dist = Dist::read(folder).await?;
-    let (destination, origin) = (host.destination(&tag), origin(session, &repository));
-    let shipment = shipment(args, session, &dist, &destination, &origin).await?;
-    if let Some(path) = &args.sums {
+    let prepared = async {
+        let dist = Dist::read(folder).await?;
+        let (destination, origin) = (host.destination(&tag), origin(session, &repository));
+        shipment(args, session, &dist, &destination, &origin).await
+    };
+    let seen = async { Ok::<_, Failure>(steps::look_ahead(&host, &tag).await?) };
+    let (shipment, seen) = tokio::try_join!(prepared, seen)?;
+    if let Some(path) = args.sums.as_ref().filter(|_| !args.dry_run) {
         let files = shipment.assets.iter();
         let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
         crate::commands::workflow::write(path, &list)?;
@@ -100,7 +108,7 @@ async fn to_github(
             .or_else(|| variable(session, "GITHUB_SHA")),
         state: folder.join(".sysforge"),
     };
-    Ok(steps::publish(&host, &shipment, &policy, &session.reporter).await?)
+    Ok(steps::publish_seen(&host, &shipment, &policy, seen, &session.reporter).await?)
 }
 
 /// Makes the draft public.
@@ -110,7 +118,7 @@ async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Fai
         .clone()
         .or_else(|| variable(session, "GITHUB_REPOSITORY"))
         .ok_or(CliError::NoRepository)?;
-    let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+    let host = GitHub::new(access(session, &repository)?, session.timing())?;
     let pushed = variable(session, "GITHUB_REF_NAME")
         .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
     let tag = args.tag.clone().or(pushed).ok_or(CliError::NoTag)?;
@@ -135,7 +143,7 @@ async fn complete(
     };
     let reach = Reach {
         github: access(session, repository)?,
-        timing: Timing::default(),
+        timing: session.timing(),
         drafts: true,
         attestations: false,
     };
@@ -229,6 +237,7 @@ async fn to_dir(
     let repository = variable(session, "GITHUB_REPOSITORY").unwrap_or_default();
     let origin = origin(session, &repository);
     let shipment = shipment(args, session, &dist, &destination, &origin).await?;
+    let shipment = shipment.with_notes_as_file();
     let policy = dir::Policy {
         replace: args.replace,
         dry_run: args.dry_run,
@@ -381,7 +390,7 @@ fn text(report: &Published) -> String {
         Result_::Drafted => writeln!(text, "{tag} is a draft at {place}"),
         Result_::Unchanged => writeln!(text, "{tag} is public already at {place}"),
         Result_::WouldPublish => writeln!(text, "nothing was done (--dry-run): {tag} at {place}"),
-        Result_::Ready => writeln!(text, "the token may publish to {place}"),
+        Result_::Ready => writeln!(text, "nothing speaks against publishing to {place}"),
     };
     text
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use sysforge_build::inspect;
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::{CliError, Outcome};
@@ -48,6 +49,8 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
         let image = image_of(args, &forge)?;
+        // What is no library at all is told so, and not by Julia.
+        inspect::inspect(&image)?;
         let record = forge.check(&image).await?;
         if image == forge.image() {
             forge.record_check(&record)?;

@@ -7,7 +7,7 @@ use sha2::Digest;
 use sysforge_actions::event::{Releases, Run};
 use sysforge_actions::{diff, handmade, workflow};
 use sysforge_plan::{Sha256, Triplet, config};
-use sysforge_publish::host::github::{GitHub, Timing, undraft};
+use sysforge_publish::host::github::{GitHub, undraft};
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::args::WorkflowArgs;
@@ -52,8 +52,17 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     }
     if args.check {
         let have = old.unwrap_or_default();
-        if let Some(diff) = diff::unified(workflow::PATH, &have, &text) {
-            session.terminal.data(&diff);
+        let diff = diff::unified(workflow::PATH, &have, &text);
+        if session.global.json {
+            let up_to_date = diff.is_none();
+            session.terminal.json(&serde_json::json!({
+                "path": path, "up_to_date": up_to_date, "diff": diff,
+            }));
+        }
+        if let Some(diff) = diff {
+            if !session.global.json {
+                session.terminal.data(&diff);
+            }
             return Err(CliError::Drifted(workflow::PATH).into());
         }
         session
@@ -64,10 +73,20 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     if old.as_deref().is_some_and(|old| !workflow::is_ours(old)) && !args.force {
         return Err(CliError::NotOurs(path).into());
     }
+    if let Some(other) = old.as_deref().map(workflow::project_of)
+        && other != workflow::project_of(&text)
+        && !args.force
+    {
+        let project = match other.as_str() {
+            "" => "the repository's root".to_owned(),
+            other => format!("`{other}`"),
+        };
+        return Err(CliError::OtherProject { path, project }.into());
+    }
     if old.as_deref() != Some(text.as_str()) {
         write(&path, &text)?;
     }
-    session.terminal.data(&path.display().to_string());
+    session.tell_path(&path);
     Ok(())
 }
 
@@ -141,11 +160,16 @@ async fn tell_tag(session: &Session) -> Outcome {
         Releases::Newest => {
             let repository =
                 variable(session, "GITHUB_REPOSITORY").ok_or(CliError::NoRepository)?;
-            let host = GitHub::new(access(session, &repository)?, Timing::default())?;
+            let host = GitHub::new(access(session, &repository)?, session.timing())?;
             undraft::newest(&host).await?.unwrap_or_default()
         }
     };
     session.runner.output("tag", &tag);
+    if session.global.json {
+        let tag = Some(tag).filter(|tag| !tag.is_empty());
+        session.terminal.json(&tag);
+        return Ok(());
+    }
     match tag.as_str() {
         "" => session
             .terminal

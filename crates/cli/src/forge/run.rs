@@ -20,6 +20,7 @@ impl Forge<'_> {
         dist: &Path,
         afresh: bool,
     ) -> Result<(Packed, Receipt), Failure> {
+        self.find_linker()?;
         let basis = self.basis.up_to(Stage::Trace);
         let mut traced = match self.left::<Traced>(Step::Trace, &basis, afresh) {
             Some(traced) => traced,

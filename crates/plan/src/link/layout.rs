@@ -151,56 +151,89 @@ impl Layout {
     }
 }
 
-/// The table as Markdown, one line for each operating system and generation.
+/// The operating systems, in the order of the documentation.
+const SYSTEMS: [Os; 4] = [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd];
+
+/// The tables as Markdown: what depends on the operating system, then what depends on the Julia, too.
 #[must_use]
 pub fn markdown() -> String {
+    systems() + &libraries()
+}
+
+/// A list for each system: a table of it would be too wide to be read.
+fn systems() -> String {
+    let mut text = String::new();
+    let ships = Generation::all().iter().find(|row| row.ships_lld);
+    let newest = &Generation::all()[Generation::all().len() - 1];
+    for os in SYSTEMS {
+        let layout = Layout::of(os, newest);
+        let dirs = layout.library_dirs.iter().map(|dir| match dir {
+            Dir::Lib => "`Base.LIBDIR`",
+            Dir::PrivateLib => "`Base.PRIVATE_LIBDIR`",
+            Dir::ImportLib => "`lib`",
+        });
+        let run_paths = layout.run_paths.iter().map(|path| format!("`{path}`"));
+        let order = Strategy::order(os, newest);
+        let linkers = order.iter().map(|strategy| match (strategy, ships) {
+            (Strategy::JuliaLld, Some(Generation { since, .. })) => {
+                format!("{} (from {}.{} on)", strategy.title(os), since.0, since.1)
+            }
+            _ => strategy.title(os).to_owned(),
+        });
+        let image = layout.image_name(&format!("NAME.{}", os.conventions().library_extension));
+        let facts = [
+            (
+                "libraries are looked for in",
+                dirs.collect::<Vec<_>>().join(", "),
+            ),
+            ("the image's name", format!("`{image}`")),
+            ("run paths", run_paths.collect::<Vec<_>>().join(", ")),
+            ("flags", layout.flags().to_owned()),
+            (
+                "linkers, in this order",
+                linkers.collect::<Vec<_>>().join("; "),
+            ),
+        ];
+        text.push_str(&format!("**{os}**\n\n"));
+        for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+            text.push_str(&format!("- {name}: {fact}\n"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn libraries() -> String {
     let mut text = String::from(
-        "| system | Julia | linked against | looked for in | needed at run time | the image's name \
-         | run paths | flags | linkers, in this order |\n|---|---|---|---|---|---|---|---|---|\n",
+        "| system | Julia | linked against | needed at run time |\n|---|---|---|---|\n",
     );
-    for os in [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd] {
-        let rows = Generation::all();
-        for (index, generation) in rows.iter().enumerate() {
+    let rows = Generation::all();
+    for os in SYSTEMS {
+        let cells = |generation: &'static Generation| {
             let layout = Layout::of(os, generation);
-            let (major, minor) = generation.since;
-            let julia = match rows.get(index + 1) {
-                None => format!("≥{major}.{minor}"),
-                Some(next) if next.since.1 - 1 == minor => format!("{major}.{minor}"),
-                Some(next) => format!("{major}.{minor}–{major}.{}", next.since.1 - 1),
-            };
             let each = |name: &dyn Fn(&str) -> String| {
-                let names = generation
-                    .libraries
-                    .iter()
-                    .map(|l| format!("`{}`", name(l)));
+                let names = generation.libraries.iter();
+                let names = names.map(|library| format!("`{}`", name(library)));
                 names.collect::<Vec<_>>().join(" ")
             };
-            let dirs = layout.library_dirs.iter().map(|dir| match dir {
-                Dir::Lib => "`Base.LIBDIR`",
-                Dir::PrivateLib => "`Base.PRIVATE_LIBDIR`",
-                Dir::ImportLib => "`lib`",
-            });
-            let run_paths = layout.run_paths.iter().map(|path| format!("`{path}`"));
-            let strategies = Strategy::order(os, generation);
-            let cells = [
-                os.to_string(),
-                julia,
+            format!(
+                "{} | {}",
                 each(&|name| format!("lib{name}")),
-                dirs.collect::<Vec<_>>().join(", "),
-                each(&|name| layout.needed_name(name, generation.since)),
-                format!(
-                    "`{}`",
-                    layout.image_name(&format!("NAME.{}", os.conventions().library_extension))
-                ),
-                run_paths.collect::<Vec<_>>().join(" "),
-                layout.flags().to_owned(),
-                strategies
-                    .iter()
-                    .map(|s| s.title(os))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            ];
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+                each(&|name| layout.needed_name(name, generation.since))
+            )
+        };
+        let cells: Vec<_> = rows.iter().map(cells).collect();
+        let mut first = 0;
+        // Generations that need the same are one line.
+        for same in cells.chunk_by(|a, b| a == b) {
+            let (major, minor) = rows[first].since;
+            first += same.len();
+            let julia = match rows.get(first).map(|next| next.since.1 - 1) {
+                None => format!("≥{major}.{minor}"),
+                Some(last) if last == minor => format!("{major}.{minor}"),
+                Some(last) => format!("{major}.{minor}–{major}.{last}"),
+            };
+            text.push_str(&format!("| {os} | {julia} | {} |\n", same[0]));
         }
     }
     text

@@ -69,6 +69,25 @@ pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> Choice<'a> {
     Choice { image, others }
 }
 
+/// The Julias with which an image of `index` would run on `machine`, whatever Julia is there now:
+/// each once, the best choice last.
+#[must_use]
+pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
+    let anybody = Machine {
+        julia: None,
+        ..machine.clone()
+    };
+    let runs = |image: &&ReleaseImage| misfit(image, &anybody).is_none();
+    let versions = index.images.iter().filter(runs);
+    let mut versions: Vec<_> = versions
+        .map(|image| image.receipt.julia.version.clone())
+        .collect();
+    // As the images themselves are ranked: a release before any that only leads up to one.
+    versions.sort_by_key(|version| (!version.is_prerelease(), version.clone()));
+    versions.dedup();
+    versions
+}
+
 /// Why `image` cannot be used on `machine`, if it cannot.
 #[must_use]
 pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
@@ -194,6 +213,20 @@ mod tests {
             chosen(&machine(None, 2)).as_deref(),
             Some("demo-julia1.12.7-x86_64-linux-gnu")
         );
+    }
+
+    #[test]
+    fn the_julias_that_would_do_are_ranked_as_their_images_are() {
+        let mut index = index();
+        // In the order of identifiers, 1.9 is the last.
+        let older = image("x86_64-linux-gnu", "1.9.4", None, "generic");
+        let never = image("x86_64-linux-gnu", "1.14.0", None, "x86-64-v4");
+        index.images.extend([older, never]);
+        let found: Vec<_> = julias(&index, &machine(Some(("1.10.0", "x86_64-linux-gnu")), 3))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, ["1.13.0-rc1", "1.9.4", "1.11.9", "1.12.7"]);
     }
 
     #[test]

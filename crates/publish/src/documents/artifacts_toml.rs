@@ -7,9 +7,8 @@
 
 use std::fmt::Write as _;
 
-use sysforge_plan::{Arch, Os, Receipt, Triplet};
+use sysforge_plan::{Arch, ArchiveFormat, Os, Receipt, Triplet};
 
-use crate::archive::Packing;
 use crate::dist::Build;
 
 /// The name of the file.
@@ -36,7 +35,8 @@ pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<Strin
     let mut any = false;
     for build in builds {
         // Pkg unpacks gzip alone on every version, and knows one image per platform and tier.
-        let Some(tags) = tags(&build.receipt).filter(|_| build.packing == Packing::TarGz) else {
+        let Some(tags) = tags(&build.receipt).filter(|_| build.packing == ArchiveFormat::TarGz)
+        else {
             continue;
         };
         any = true;

@@ -7,6 +7,9 @@ use sysforge_plan::Receipt;
 
 use crate::dist::Build;
 
+/// The name of the file that holds the notes where a host has no other place for them.
+pub const NAME: &str = "NOTES.md";
+
 /// The most characters that GitHub takes as notes.
 pub const LIMIT: usize = 125_000;
 
@@ -118,25 +121,66 @@ pub fn size(bytes: u64) -> String {
 /// Notes that would be too long are cut, and end with a link to the whole.
 #[must_use]
 pub fn merge(existing: &str, section: &str, whole: &str) -> String {
-    let merged = match (existing.find(BEGIN), existing.find(END)) {
+    let (before, after) = match (existing.find(BEGIN), existing.find(END)) {
         (Some(begin), Some(end)) if begin < end => {
             let after = existing[end + END.len()..].trim_start_matches('\n');
-            format!("{}{section}{after}", &existing[..begin])
+            (existing[..begin].to_owned(), after)
         }
-        _ if existing.trim().is_empty() => section.to_owned(),
-        _ => format!("{}\n\n{section}", existing.trim_end()),
+        _ if existing.trim().is_empty() => (String::new(), ""),
+        _ => (format!("{}\n\n", existing.trim_end()), ""),
     };
+    let merged = format!("{before}{section}{after}");
     if merged.chars().count() <= LIMIT {
         return merged;
     }
-    // Our section is the part that is made anew anyway; what is cut is the end of the rest.
-    let room = LIMIT.saturating_sub(section.chars().count() + 200);
-    let kept: String = existing.chars().take(room).collect();
-    format!("{kept}\n\n… cut here: [read on]({whole})\n\n{section}")
+    // Our section stays whole; what is cut is the end of what stands around it.
+    let cut = format!("\n\n… cut here: [read on]({whole})\n\n");
+    let room = LIMIT.saturating_sub(section.chars().count() + cut.chars().count());
+    let around = format!("{before}{after}");
+    let kept: String = around.chars().take(room).collect();
+    format!("{kept}{cut}{section}")
 }
 
 /// Whether these notes carry our section.
 #[must_use]
 pub fn is_ours(notes: &str) -> bool {
     notes.contains(BEGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(text: &str) -> String {
+        format!("{BEGIN}\n{text}\n{END}\n")
+    }
+
+    #[test]
+    fn our_section_takes_the_place_of_its_older_self() {
+        let (old, new) = (section("old"), section("new"));
+        assert_eq!(merge("", &new, "w"), new);
+        assert_eq!(merge("Mine.\n", &new, "w"), format!("Mine.\n\n{new}"));
+        let around = format!("Mine.\n\n{old}\nMore.\n");
+        assert_eq!(merge(&around, &new, "w"), format!("Mine.\n\n{new}More.\n"));
+        assert_eq!(
+            merge(&merge(&around, &new, "w"), &new, "w"),
+            merge(&around, &new, "w")
+        );
+    }
+
+    #[test]
+    fn notes_over_the_limit_are_cut_with_a_link_and_keep_one_section() {
+        let (old, new) = (section("old"), section(&"é".repeat(80_000)));
+        let around = format!("{}{old}{}", "a".repeat(60_000), "z".repeat(60_000));
+        let merged = merge(&around, &new, "https://example.org/index");
+        assert!(merged.chars().count() <= LIMIT);
+        assert_eq!(
+            (merged.matches(BEGIN).count(), merged.matches(END).count()),
+            (1, 1)
+        );
+        assert!(merged.contains("… cut here: [read on](https://example.org/index)"));
+        assert!(merged.ends_with(&new) && !merged.contains("old"));
+        // The same again is the same.
+        assert_eq!(merge(&merged, &new, "https://example.org/index"), merged);
+    }
 }

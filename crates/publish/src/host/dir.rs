@@ -63,33 +63,44 @@ fn publish_now(
         bytes_sent: 0,
         rechecked: 0,
     };
-    let difference = if folder.exists() {
-        first_difference(&folder, shipment)?
-    } else {
-        Some(String::new())
+    // Looked at under the lock: what another publisher is about to put there counts.
+    let _lock = match policy.dry_run {
+        true => None,
+        false => {
+            let lock = lock(root, shipment)?;
+            recover(&folder)?;
+            Some(lock)
+        }
+    };
+    let replaced = folder.exists();
+    let difference = match replaced {
+        true => first_difference(&folder, shipment)?,
+        false => Some(String::new()),
     };
     let Some(difference) = difference else {
         if !policy.dry_run {
-            let _lock = lock(root, shipment)?;
             list(root, &shipment.tag)?;
         }
         return Ok(report(Outcome::Unchanged, Vec::new(), AssetOutcome::Kept));
     };
-    let replaced = folder.exists();
     if replaced && !policy.replace {
         return Err(PublishError::Different { name: difference });
     }
-    let how = if replaced {
-        AssetOutcome::Replaced
-    } else {
-        AssetOutcome::Sent
+    let (how, action) = match replaced {
+        true => (AssetOutcome::Replaced, "replace"),
+        false => (AssetOutcome::Sent, "make"),
     };
-    let action = if replaced { "replace" } else { "make" };
-    let actions = vec![format!("{action} the folder {}", folder.display())];
+    let actions = vec![
+        format!("{action} the folder {}", folder.display()),
+        format!(
+            "list {} in {}",
+            shipment.tag,
+            root.join(SITE_NAME).display()
+        ),
+    ];
     if policy.dry_run {
         return Ok(report(Outcome::WouldPublish, actions, how));
     }
-    let _lock = lock(root, shipment)?;
     let (sent, rechecked) = write_release(root, &folder, shipment, reporter)?;
     list(root, &shipment.tag)?;
     Ok(Published {
@@ -97,6 +108,18 @@ fn publish_now(
         rechecked,
         ..report(Outcome::Published, actions, how)
     })
+}
+
+/// Cleans up after a run that was killed while it replaced the folder: between its two renames,
+/// what was there comes back.
+fn recover(folder: &Path) -> Result<(), PublishError> {
+    let old = beside(folder, "old");
+    match folder.exists() {
+        // It was killed after the second one.
+        true => remove_folder(&old),
+        false if old.exists() => std::fs::rename(&old, folder).map_err(at(&old)),
+        false => Ok(()),
+    }
 }
 
 fn lock(root: &Path, shipment: &Shipment) -> Result<Lock, PublishError> {
@@ -146,10 +169,6 @@ fn write_release(
 ) -> Result<(u64, usize), PublishError> {
     let partial = beside(folder, "partial");
     let old = beside(folder, "old");
-    if old.exists() && !folder.exists() {
-        // A run was killed between the two renames below.
-        std::fs::rename(&old, folder).map_err(at(&old))?;
-    }
     std::fs::create_dir_all(&partial).map_err(at(&partial))?;
     remove_strangers(&partial, shipment)?;
     let mut sent = 0;
@@ -354,6 +373,21 @@ mod tests {
         assert_eq!(report.bytes_sent, shipment.size() - shipment.assets[0].size);
         assert!(!partial.exists());
         assert!(!root.path().join("v1.0.0/stranger").exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_replacement_put_aside_comes_back() {
+        let (_one, one) = shipment(b"one").await;
+        let (_two, two) = shipment(b"two").await;
+        let root = tempfile::tempdir().unwrap();
+        send(root.path(), &one, Policy::default()).await.unwrap();
+        let folder = root.path().join("v1.0.0");
+        std::fs::rename(&folder, beside(&folder, "old")).unwrap();
+        let error = send(root.path(), &two, Policy::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, PublishError::Different { .. }), "{error}");
+        assert_eq!(first_difference(&folder, &one).unwrap(), None);
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use octocrab::Octocrab;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use sysforge_plan::Reporter;
 use url::Url;
 
 use crate::error::PublishError;
@@ -82,6 +83,8 @@ pub struct Timing {
     pub lag: Duration,
     /// Writes per minute; GitHub stops content creation at about 80.
     pub writes_per_minute: usize,
+    /// Who is told of pauses that can be felt.
+    pub reporter: Reporter,
 }
 
 impl Default for Timing {
@@ -98,6 +101,7 @@ impl Default for Timing {
             dead: Duration::from_secs(75),
             lag: Duration::from_secs(20),
             writes_per_minute: 75,
+            reporter: Reporter::silent(),
         }
     }
 }
@@ -227,19 +231,13 @@ pub(crate) fn client(
         .http1_only()
         .pool_idle_timeout(Duration::from_secs(50));
     for pem in extra_roots {
-        let unusable = |error: reqwest::Error| PublishError::Refused {
-            what: "read the extra certificate".to_owned(),
-            status: 0,
-            message: error.to_string(),
-        };
+        let unusable = |error: reqwest::Error| PublishError::Certificates(error.to_string());
         let certificate = reqwest::Certificate::from_pem(pem).map_err(unusable)?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build().map_err(|error| PublishError::Refused {
-        what: "prepare TLS".to_owned(),
-        status: 0,
-        message: error.to_string(),
-    })
+    builder
+        .build()
+        .map_err(|error| PublishError::Certificates(error.to_string()))
 }
 
 /// Percent-encodes a part of a path or the value of a query: all but what RFC 3986 leaves

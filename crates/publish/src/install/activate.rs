@@ -8,7 +8,7 @@ use sysforge_plan::Step;
 
 use super::Surroundings;
 use super::error::InstallError;
-use super::kept::Installed;
+use super::kept::{Images, Installed};
 use super::load::depot;
 use crate::local::{self, at};
 
@@ -119,33 +119,71 @@ fn cmd_launcher(image: &Installed) -> String {
     )
 }
 
-/// Links a juliaup channel: `julia +CHANNEL` starts Julia with the image from then on.
+/// Links a juliaup channel: `julia +CHANNEL` starts Julia with the image from then on. A channel
+/// that one of `images` was linked to is linked anew; any other that is there stays, and is an
+/// error.
 ///
 /// # Errors
 ///
 /// If `juliaup` cannot be run or refuses.
 pub async fn link_channel(
+    image: &mut Installed,
+    channel: &str,
+    juliaup: &Path,
+    images: &Images,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), InstallError> {
+    let noted = |other: &Installed| other.channels.iter().any(|known| known == channel);
+    let ours = images.list()?.iter().any(noted);
+    let task = surroundings
+        .reporter
+        .start(Step::Install, format!("juliaup channel {channel}"));
+    let link = program(image, juliaup, surroundings)
+        .args(["link", channel])
+        .arg(&image.julia)
+        .arg("--")
+        .option("--sysimage", &image.image);
+    let mut linked = surroundings.children.run(&link, &task).await;
+    if ours && linked.is_err() {
+        // juliaup links no channel twice.
+        unlink_channel(image, channel, juliaup, surroundings).await?;
+        linked = surroundings.children.run(&link, &task).await;
+    }
+    linked.map_err(InstallError::Juliaup)?;
+    if !noted(&*image) {
+        image.channels.push(channel.to_owned());
+    }
+    task.done(format!("julia +{channel}"));
+    Ok(())
+}
+
+/// Removes a juliaup channel that was linked to an image.
+///
+/// # Errors
+///
+/// If `juliaup` cannot be run or refuses, as it does for a channel that is the default.
+pub async fn unlink_channel(
     image: &Installed,
     channel: &str,
     juliaup: &Path,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), InstallError> {
-    let log = image.folder().join("juliaup.log");
-    let program = Program::new(juliaup, surroundings.environment.clone(), log)
-        .args(["link", channel])
-        .arg(&image.julia)
-        .arg("--")
-        .option("--sysimage", &image.image);
     let task = surroundings
         .reporter
         .start(Step::Install, format!("juliaup channel {channel}"));
+    let remove = program(image, juliaup, surroundings).args(["remove", channel]);
     surroundings
         .children
-        .run(&program, &task)
+        .run(&remove, &task)
         .await
         .map_err(InstallError::Juliaup)?;
-    task.done(format!("julia +{channel}"));
+    task.done("removed");
     Ok(())
+}
+
+fn program(image: &Installed, juliaup: &Path, surroundings: &Surroundings<'_>) -> Program {
+    let log = image.folder().join("juliaup.log");
+    Program::new(juliaup, surroundings.environment.clone(), log)
 }
 
 /// A path for a batch file, where a percent sign begins a variable, even between quotes.
@@ -186,6 +224,7 @@ mod tests {
             },
             julia: julia.into(),
             launchers: Vec::new(),
+            channels: Vec::new(),
             keys: Vec::new(),
             attested: false,
         }

@@ -20,6 +20,14 @@ pub enum InstallError {
     /// There is no release index there.
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
+    /// A file of the release is not there.
+    #[error("{place} lacks `{name}`, which its index names")]
+    Incomplete {
+        /// Where.
+        place: String,
+        /// The file.
+        name: String,
+    },
     /// No image fits.
     #[error(
         "no image of {tag} fits this machine and this Julia:\n{}",
@@ -30,8 +38,19 @@ pub enum InstallError {
         tag: String,
         /// The reason of each image.
         reasons: Vec<String>,
-        /// The versions of Julia that there are images for on this platform.
+        /// The versions of Julia that there are images for that would run on this machine, the
+        /// best choice last.
         versions: Vec<String>,
+    },
+    /// No image has the name that was asked for.
+    #[error("{tag} has no image `{name}`")]
+    NoSuchImage {
+        /// The name.
+        name: String,
+        /// The tag.
+        tag: String,
+        /// The names that it has.
+        names: Vec<String>,
     },
     /// The Julia is another one.
     #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
@@ -86,10 +105,15 @@ pub enum InstallError {
     #[error("the image loads, but {0} is not in it")]
     Lacks(String),
     /// No such image is installed.
-    #[error("no installed image is called `{0}`")]
-    NotInstalled(String),
+    #[error("no installed image is called `{name}`")]
+    NotInstalled {
+        /// What was asked for.
+        name: String,
+        /// The installed one that is nearest to it.
+        nearest: Option<String>,
+    },
     /// `juliaup` does not do what is asked.
-    #[error("`juliaup link` failed")]
+    #[error("juliaup does not take the channel")]
     Juliaup(#[source] ProcessError),
 }
 
@@ -126,19 +150,26 @@ impl Explain for InstallError {
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"
             }
+            Self::Incomplete { .. } => {
+                "the release is being changed, or was never whole: try again, or tell its maintainer"
+            }
             Self::NoFit { versions, .. } if versions.is_empty() => {
                 "ask its maintainer for an image for this platform, or build one with \
                  `sysforge build`"
             }
             Self::NoFit { versions, .. } => {
-                let mut versions = versions.clone();
-                versions.dedup();
                 return vec![format!(
-                    "there are images for this platform and Julia {}: add `--yes` to get that Julia \
-                     too, or name one with `--julia {}`",
+                    "there are images for this machine and Julia {}: `--julia {}` gets that Julia, \
+                     too",
                     versions.join(", "),
                     versions.last().map_or("VERSION", |version| version)
                 )];
+            }
+            Self::NoSuchImage { names, .. } => {
+                return vec![match names.as_slice() {
+                    [] => "the release has no images at all".to_owned(),
+                    names => format!("it has: {}", names.join(", ")),
+                }];
             }
             Self::NoJulia(_) => "add `--yes` to get it, or name one with `--julia DIR`",
             Self::OtherJulia { .. } => "name the right one with `--julia DIR`",
@@ -150,8 +181,16 @@ impl Explain for InstallError {
                 "the image was built for this very Julia, so this machine differs in something \
                  else: `sysforge build` makes one here"
             }
-            Self::NotInstalled(_) => "`sysforge install list` shows what is",
-            Self::Juliaup(_) => "is juliaup on the search path, and is the channel's name free?",
+            Self::NotInstalled { nearest, .. } => {
+                let nearest = nearest.iter().map(|name| format!("did you mean `{name}`?"));
+                return nearest
+                    .chain(["`sysforge install list` shows what is".to_owned()])
+                    .collect();
+            }
+            Self::Juliaup(_) => {
+                "is juliaup on the search path, is the channel's name free, and is it not the \
+                 default channel (`juliaup default release` chooses another)?"
+            }
         };
         vec![hint.to_owned()]
     }

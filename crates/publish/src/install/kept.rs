@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256};
+use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256, explain};
 
 use super::activate;
 use super::error::InstallError;
@@ -43,6 +43,9 @@ pub struct Installed {
     /// Launchers that were written for it.
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
+    /// Channels of juliaup that were linked to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
@@ -71,6 +74,7 @@ impl Installed {
             built_for: image.receipt.julia.clone(),
             julia: julia.executable.clone(),
             launchers: Vec::new(),
+            channels: Vec::new(),
             keys: keys.iter().map(PublicKey::to_string).collect(),
             attested: false,
         }
@@ -148,15 +152,20 @@ impl Images {
     ///
     /// If there is none.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
-        let mut all = self.list()?;
+        let all = self.list()?;
+        let names = all.iter().flat_map(|image| [&image.name, &image.build_id]);
+        let nearest = explain::nearest(name, names.map(String::as_str)).map(str::to_owned);
+        let mut all = all;
         all.retain(|image| image.name == name || image.build_id == name);
         if all.is_empty() {
-            return Err(InstallError::NotInstalled(name.to_owned()));
+            let name = name.to_owned();
+            return Err(InstallError::NotInstalled { name, nearest });
         }
         Ok(all)
     }
 
-    /// Removes an image, and the launchers that were written for it.
+    /// Removes an image, and the launchers that were written for it. Channels of juliaup are
+    /// [`super::activate::unlink_channel`]'s.
     ///
     /// # Errors
     ///

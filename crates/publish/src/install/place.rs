@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::header::HeaderMap;
 use sysforge_plan::Task;
@@ -84,7 +85,8 @@ impl Place {
                     let host = GitHub::new(access.clone(), reach.timing.clone())?;
                     witness = Some(Box::new(host));
                 }
-                github_files(access, tag.as_deref(), &reach.timing, reach.drafts).await?
+                let (timing, drafts) = (&reach.timing, reach.drafts);
+                github_files(source, access, tag.as_deref(), timing, drafts).await?
             }
         };
         Ok(Self {
@@ -126,8 +128,10 @@ impl Place {
             .read_file(&file.name, Some(file.size), sink, Some(task))
             .await?;
         if !read {
-            let place = format!("{} (it lacks {})", self.source, file.name);
-            return Err(InstallError::NoRelease(place));
+            return Err(InstallError::Incomplete {
+                place: self.source.to_string(),
+                name: file.name.clone(),
+            });
         }
         Ok(())
     }
@@ -139,7 +143,7 @@ impl Place {
         sink: &mut Sink,
         task: Option<&Task>,
     ) -> Result<bool, InstallError> {
-        let read = match &self.files {
+        let (read, timing) = match &self.files {
             Files::Folder(folder) => return copy(&folder.join(name), sink),
             Files::Web {
                 client,
@@ -147,7 +151,8 @@ impl Place {
                 timing,
             } => {
                 let address = format!("{base}{}", encode(name));
-                fetch::read(|| client.get(&address), sink, size, timing, task).await
+                let read = fetch::read(|| client.get(&address), sink, size, timing, task).await;
+                (read, timing)
             }
             Files::Api {
                 host,
@@ -157,13 +162,14 @@ impl Place {
                 let Some(id) = numbers.get(name) else {
                     return Ok(false);
                 };
-                fetch::read(|| host.download(*id), sink, size, timing, task).await
+                let read = fetch::read(|| host.download(*id), sink, size, timing, task).await;
+                (read, timing)
             }
         };
         match read {
             Ok(()) => Ok(true),
             Err(failure) if missing(&failure) => Ok(false),
-            Err(failure) => Err(error(&format!("download {name}"), failure)),
+            Err(failure) => Err(error(&format!("download {name}"), failure, timing)),
         }
     }
 }
@@ -189,9 +195,17 @@ fn missing(failure: &Failure) -> bool {
     matches!(failure.status(), Some(404 | 410))
 }
 
-fn error(what: &str, failure: Failure) -> InstallError {
+fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
     let what = what.to_owned();
     match failure {
+        Failure::Local(error) => match Arc::try_unwrap(error) {
+            Ok(error) => error,
+            Err(shared) => PublishError::GaveUp {
+                what,
+                attempts: 1,
+                last: shared.to_string(),
+            },
+        },
         Failure::Limited(wait) => PublishError::RateLimited {
             seconds: wait.map_or(60, |wait| wait.as_secs()),
         },
@@ -204,7 +218,7 @@ fn error(what: &str, failure: Failure) -> InstallError {
         },
         failure => PublishError::GaveUp {
             what,
-            attempts: 1,
+            attempts: timing.attempts,
             last: failure.words(),
         },
     }
@@ -259,7 +273,7 @@ async fn web(
             .map(|tag| below(&tag))
             .ok_or_else(|| InstallError::NoRelease(base.to_string()))?,
         Err(failure) if missing(&failure) => base,
-        Err(failure) => return Err(error("read the list of releases", failure)),
+        Err(failure) => return Err(error("read the list of releases", failure, &timing)),
     };
     Ok(Files::Web {
         client,
@@ -271,6 +285,7 @@ async fn web(
 /// With a token through the API; without one through the web addresses, which are not counted
 /// against the sixty requests that an address may make of the API in an hour.
 async fn github_files(
+    source: &Source,
     access: Access,
     tag: Option<&str>,
     timing: &Timing,
@@ -293,12 +308,11 @@ async fn github_files(
             timing: timing.clone(),
         });
     }
-    let source = access.repository.clone();
     let host = GitHub::new(access, timing.clone())?;
     let numbers = host
         .release_files(tag, drafts)
         .await?
-        .ok_or(InstallError::NoRelease(source))?;
+        .ok_or_else(|| InstallError::NoRelease(source.to_string()))?;
     Ok(Files::Api {
         host: Box::new(host),
         numbers,

@@ -74,6 +74,7 @@ impl Default for Options {
             tokens: vec![
                 ("writer".to_owned(), Rights::Write),
                 ("reader".to_owned(), Rights::Read),
+                ("actions".to_owned(), Rights::Actions),
             ],
             immutable: false,
             lag: Duration::ZERO,

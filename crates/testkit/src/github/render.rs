@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::state::{Asset, Release, State, state_name};
+use super::state::{Asset, Release, Rights, State, state_name};
 
 pub(crate) fn release(shared: &Shared, state: &State, release: &Release) -> Value {
     let (api, repo) = (&shared.api, &shared.options.repository);
@@ -85,8 +85,11 @@ pub(crate) fn asset(shared: &Shared, release: &Release, asset: &Asset) -> Value 
     })
 }
 
-pub(crate) fn repository(shared: &Shared, may_write: bool) -> Value {
+pub(crate) fn repository(shared: &Shared, rights: Option<Rights>) -> Value {
     let (api, repo) = (&shared.api, &shared.options.repository);
+    // The real one tells the automatic token of Actions that it may do nothing at all, whatever
+    // it may do (semantic-release/github#182).
+    let app = rights == Some(Rights::Actions);
     let name = repo.split('/').nth(1).unwrap_or_default();
     json!({
         "id": 1,
@@ -103,8 +106,9 @@ pub(crate) fn repository(shared: &Shared, may_write: bool) -> Value {
         "default_branch": "main",
         "archived": false,
         "visibility": if shared.options.private { "private" } else { "public" },
-        "permissions": {"admin": false, "maintain": false, "push": may_write,
-                        "triage": false, "pull": true},
+        "permissions": {"admin": false, "maintain": false,
+                        "push": rights.is_some_and(Rights::writes) && !app,
+                        "triage": false, "pull": !app},
     })
 }
 

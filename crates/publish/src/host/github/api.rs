@@ -55,6 +55,8 @@ pub(super) struct Repository {
 pub(super) struct Permissions {
     #[serde(default)]
     pub(super) push: bool,
+    #[serde(default)]
+    pub(super) pull: bool,
 }
 
 impl Asset {

@@ -38,6 +38,9 @@ impl Request {
     }
 }
 
+/// A pause that is shorter is not worth a word.
+const FELT: Duration = Duration::from_secs(1);
+
 impl Timing {
     /// The pause before attempt `attempt + 1`: what the host asks for, or twice the last one.
     ///
@@ -54,8 +57,13 @@ impl Timing {
             Failure::Limited(None) => self.limited.max(growing),
             _ => growing.min(self.backoff_limit),
         };
-        let spread = wait.mul_f64(f64::from(fastrand()) / 2_560.0);
-        tokio::time::sleep(wait + spread).await;
+        let wait = wait + wait.mul_f64(f64::from(fastrand()) / 2_560.0);
+        if wait >= FELT {
+            let (words, seconds) = (failure.words(), wait.as_secs());
+            self.reporter
+                .note(format!("{words}; trying again in {seconds} s"));
+        }
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 }
@@ -163,7 +171,7 @@ impl GitHub {
             failure => PublishError::Refused {
                 what: what.to_owned(),
                 status: failure.status().unwrap_or(0),
-                message: failure.words(),
+                message: failure.said(),
             },
         }
     }

@@ -93,7 +93,8 @@ impl GitHub {
         }
     }
 
-    /// The rights were looked at before, so a refusal here is about the tag or its commit.
+    /// The rights were looked at before, as far as the host tells them; so a refusal here is most
+    /// likely about the tag or its commit.
     pub(super) fn creation_error(&self, tag: &str, failure: Failure) -> PublishError {
         match &failure {
             Failure::Status {

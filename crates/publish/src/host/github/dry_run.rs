@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
+use super::drafts::choose;
 use super::lease::LOCK_NAME;
 use super::send::{Need, Rules, need};
 use super::steps::Policy;
@@ -26,14 +27,17 @@ pub(super) async fn dry_run(
             actions.push(format!("complete the public release {}", release.html_url));
             (Some(release), kept)
         }
-        None => match drafts.into_iter().next() {
+        None => match choose(drafts) {
             Some(draft) => {
-                actions.push(format!("go on with the draft {}", draft.html_url));
+                let release = draft.release;
+                actions.push(format!("go on with the draft {}", release.html_url));
+                let younger = draft.younger.iter();
+                actions.extend(younger.map(|id| format!("delete the younger draft {id} of {tag}")));
                 let kept = host
-                    .assets(draft.id)
+                    .assets(release.id)
                     .await
                     .map_err(|failure| host.error("list the files of the release", failure))?;
-                (Some(draft), kept)
+                (Some(release), kept)
             }
             None => {
                 actions.push(format!("create a draft of {tag} in {repository}"));
@@ -64,10 +68,13 @@ pub(super) async fn dry_run(
         });
     }
     actions.push("verify every digest at the host".to_owned());
-    if draft && !policy.draft {
-        actions.push("make the release public".to_owned());
+    let stays = draft && policy.draft;
+    if stays {
+        actions.push("write the notes of the draft, which stays one".to_owned());
+    } else if draft {
+        actions.push("make the release public, with its notes".to_owned());
     }
-    if policy.recheck {
+    if policy.recheck && !stays {
         actions.push("download everything again and compare".to_owned());
     }
     Ok(Published {

@@ -102,13 +102,19 @@ impl Failure {
             if errors.iter().any(|error| error.code == "already_exists"))
     }
 
-    /// The failure in a few words.
+    /// The failure in a few words, with the status of an answer.
     pub(crate) fn words(&self) -> String {
         match self {
+            Self::Status { status, .. } => format!("{} (status {status})", self.said()),
+            _ => self.said(),
+        }
+    }
+
+    /// What the host said, or what is known of why it said nothing.
+    pub(crate) fn said(&self) -> String {
+        match self {
             Self::Status {
-                status,
-                message,
-                errors,
+                message, errors, ..
             } => {
                 let details: Vec<_> = errors
                     .iter()
@@ -121,8 +127,8 @@ impl Failure {
                     })
                     .collect();
                 match details.as_slice() {
-                    [] => format!("{message} (status {status})"),
-                    details => format!("{message}: {} (status {status})", details.join("; ")),
+                    [] => message.clone(),
+                    details => format!("{message}: {}", details.join("; ")),
                 }
             }
             Self::Limited(Some(wait)) => format!("rate limit, wait {} s", wait.as_secs()),

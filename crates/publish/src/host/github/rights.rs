@@ -1,17 +1,24 @@
 //! Step 1: what can be found wrong before anything is sent.
 
+use sysforge_plan::release::is_good_tag;
+
 use super::GitHub;
 use super::api::Repository;
 use super::failure::Failure;
 use crate::error::PublishError;
 use crate::report::{Outcome, Published};
+use crate::secret::Secret;
 
-/// Checks that the token could publish to the repository: step 1 alone, before any build.
+/// Checks that the token could publish to the repository, as far as the host tells: step 1 alone,
+/// before any build. `tag` may be empty, if it is not known yet.
 ///
 /// # Errors
 ///
 /// If it could not.
 pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
+    if !tag.is_empty() && !is_good_tag(tag) {
+        return Err(PublishError::BadTag(tag.to_owned()));
+    }
     require_token(host)?;
     let repository = host
         .repository()
@@ -50,9 +57,13 @@ pub(super) fn check_rights(host: &GitHub, repository: &Repository) -> Result<(),
     if repository.archived {
         return Err(PublishError::Archived(name));
     }
-    // Tokens of apps are told no permissions here; they learn theirs from the first write.
-    match &repository.permissions {
-        Some(permissions) if !permissions.push => Err(PublishError::NoRights {
+    // Tokens of apps, such as the automatic one of Actions, are told no permissions here, or that
+    // they have none, not even that to read what they just read. They learn theirs from the first
+    // write.
+    let app = host.access.token.as_ref().is_some_and(Secret::is_of_app);
+    let told = repository.permissions.as_ref();
+    match told.filter(|told| told.pull && !app) {
+        Some(told) if !told.push => Err(PublishError::NoRights {
             repository: name,
             message: "it may read only".to_owned(),
         }),

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use sysforge_plan::Reporter;
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as Kept, Release, Repository};
 use super::drafts::{Draft, is_marked};
 use super::dry_run::dry_run;
 use super::lease::NoLease;
@@ -72,10 +72,30 @@ pub async fn publish(
     policy: &Policy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
-    require_token(host)?;
+    let seen = look_ahead(host, &shipment.tag).await?;
+    publish_seen(host, shipment, policy, seen, reporter).await
+}
+
+/// Publishes a shipment to a host that was looked at before, with the shipment's tag.
+///
+/// # Errors
+///
+/// As [`publish`].
+pub async fn publish_seen(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    seen: Seen,
+    reporter: &Reporter,
+) -> Result<Published, PublishError> {
+    let mut seen = Some(seen);
     let mut memo = None;
     for _ in 0..TURNS {
-        let (public, drafts) = match look(host, shipment, policy).await? {
+        let seen = match seen.take() {
+            Some(seen) => seen,
+            None => look_ahead(host, &shipment.tag).await?,
+        };
+        let (public, drafts) = match look(host, shipment, policy, seen).await? {
             Look::Done(published) => return Ok(*published),
             Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
             Look::Drafts(drafts) => (None, drafts),
@@ -111,6 +131,59 @@ pub async fn publish(
     })
 }
 
+/// What a host has of a release.
+#[derive(Debug)]
+pub struct Seen {
+    public: Option<(Release, Vec<Kept>)>,
+    /// Where nothing is public: whether something could be, and the drafts.
+    rest: Option<(Repository, Vec<Release>)>,
+}
+
+/// Asks for all that can be asked before it is known what is to be sent, so that the files can be
+/// read meanwhile. A release that is public takes two requests.
+///
+/// # Errors
+///
+/// If the host cannot be asked, or there is no token.
+pub async fn look_ahead(host: &GitHub, tag: &str) -> Result<Seen, PublishError> {
+    require_token(host)?;
+    let public = host
+        .public_release(tag)
+        .await
+        .map_err(|failure| host.error("look for the release", failure))?;
+    let Some(release) = public else {
+        let rest = Some(rights_and_drafts(host, tag).await?);
+        return Ok(Seen { public: None, rest });
+    };
+    let kept = host
+        .assets(release.id)
+        .await
+        .map_err(|failure| host.error("list the files of the release", failure))?;
+    Ok(Seen {
+        public: Some((release, kept)),
+        rest: None,
+    })
+}
+
+async fn rights_and_drafts(
+    host: &GitHub,
+    tag: &str,
+) -> Result<(Repository, Vec<Release>), PublishError> {
+    tokio::try_join!(
+        async {
+            let answer = host.repository().await;
+            answer.map_err(|failure| repository_error(host, failure))
+        },
+        async {
+            let answer = host.drafts(tag).await;
+            answer.map_err(|failure| match failure.is_not_found() {
+                true => repository_error(host, failure),
+                false => host.error("list the releases", failure),
+            })
+        }
+    )
+}
+
 /// What is there of a release.
 enum Look {
     /// All of it, in public.
@@ -121,20 +194,16 @@ enum Look {
     Drafts(Vec<Release>),
 }
 
-/// Looks at what is there already. A release that is public and complete takes two requests.
-async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Look, PublishError> {
+/// Looks at what is there already. A release that is public and complete needs nothing more.
+async fn look(
+    host: &GitHub,
+    shipment: &Shipment,
+    policy: &Policy,
+    seen: Seen,
+) -> Result<Look, PublishError> {
     let tag = &shipment.tag;
-    let list = "list the files of the release";
-    let public = host
-        .public_release(tag)
-        .await
-        .map_err(|failure| host.error("look for the release", failure))?;
     let mut found = None;
-    if let Some(release) = public {
-        let kept = host
-            .assets(release.id)
-            .await
-            .map_err(|failure| host.error(list, failure))?;
+    if let Some((release, kept)) = seen.public {
         match is_complete(shipment, &kept) {
             Ok(true) => {
                 forget_draft(host, policy, &release).await?;
@@ -150,16 +219,10 @@ async fn look(host: &GitHub, shipment: &Shipment, policy: &Policy) -> Result<Loo
         }
         found = Some((release, kept));
     }
-    let (repository, drafts) = tokio::try_join!(
-        async {
-            let answer = host.repository().await;
-            answer.map_err(|failure| repository_error(host, failure))
-        },
-        async {
-            let answer = host.drafts(tag).await;
-            answer.map_err(|failure| host.error("list the releases", failure))
-        }
-    )?;
+    let (repository, drafts) = match seen.rest {
+        Some(rest) => rest,
+        None => rights_and_drafts(host, tag).await?,
+    };
     check_rights(host, &repository)?;
     Ok(match found {
         Some((release, kept)) => Look::Public(release, kept),
@@ -213,12 +276,15 @@ async fn work(
                 let report = report(host, &draft, shipment, &outcomes, Outcome::Drafted);
                 return Ok(Worked::Done(Box::new(report)));
             }
-            let public = if release.draft {
-                make_public(host, shipment, release).await?
-            } else {
-                Some(release.clone())
+            let publish = async {
+                match release.draft {
+                    true => make_public(host, shipment, release).await,
+                    false => Ok(Some(release.clone())),
+                }
             };
-            let Some(public) = public else {
+            // Not cut short by each other: a request that was sent may have been obeyed.
+            let (public, left) = tokio::join!(publish, left_drafts(host, release));
+            let Some(public) = public? else {
                 // Another publisher of the same tag was faster; its release is looked at next.
                 if draft.made {
                     delete_own(host, release).await?;
@@ -232,7 +298,10 @@ async fn work(
                         false => Ok(0),
                     }
                 },
-                clear_drafts(host, &public),
+                async {
+                    let cleared = host.clear(&left?).await;
+                    cleared.map_err(|failure| host.error("delete a second draft", failure))
+                },
             )?;
             Ok(Worked::Done(Box::new(Published {
                 rechecked,
@@ -299,13 +368,16 @@ async fn under_lease(
     Ok(Some(outcomes))
 }
 
-/// Deletes drafts of the tag that publishers which are dead by now left behind.
-async fn clear_drafts(host: &GitHub, public: &Release) -> Result<(), PublishError> {
-    let fail = |failure| host.error("delete a second draft", failure);
-    let drafts = host.drafts(&public.tag_name).await.map_err(fail)?;
-    let left = drafts.iter().filter(|draft| is_marked(draft));
-    let left: Vec<_> = left.map(|draft| draft.id).collect();
-    host.clear(&left).await.map_err(fail)
+/// Other drafts of the tag, which publishers that are dead by now may have left behind.
+async fn left_drafts(host: &GitHub, own: &Release) -> Result<Vec<u64>, PublishError> {
+    let drafts = host
+        .drafts(&own.tag_name)
+        .await
+        .map_err(|failure| host.error("list the releases", failure))?;
+    let left = drafts
+        .iter()
+        .filter(|draft| draft.id != own.id && is_marked(draft));
+    Ok(left.map(|draft| draft.id).collect())
 }
 
 async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sysforge_plan::Reporter;
-use sysforge_testkit::github::{FakeGitHub, Fault, KeptRelease, Op, Options, Rights, Rule};
+use sysforge_testkit::github::{FakeGitHub, Fault, KeptRelease, Op, Options, Rule};
 
 use super::steps::{Policy, preflight, publish};
 use super::*;
@@ -32,6 +32,7 @@ pub(crate) fn quick() -> Timing {
         dead: Duration::from_millis(400),
         lag: Duration::from_secs(2),
         writes_per_minute: 100_000,
+        reporter: Reporter::silent(),
     }
 }
 
@@ -149,7 +150,15 @@ async fn a_dry_run_says_what_would_happen_and_writes_nothing() {
     };
     let report = scene.publish_with("writer", &policy).await.unwrap();
     assert_eq!(report.outcome, Outcome::WouldPublish);
-    assert_eq!(report.actions[0], "create a draft of v1.0.0 in octo/images");
+    assert_eq!(
+        report.actions,
+        [
+            "create a draft of v1.0.0 in octo/images",
+            "verify every digest at the host",
+            "make the release public, with its notes",
+            "download everything again and compare",
+        ]
+    );
     assert!(scene.github.requests().iter().all(|r| r.method == "GET"));
     assert!(!policy.state.exists());
 }
@@ -399,6 +408,15 @@ async fn tokens_without_the_right_are_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn the_automatic_token_is_told_no_rights_and_publishes_all_the_same() {
+    let scene = Scene::plain().await;
+    preflight(&scene.host("actions"), "v1.0.0").await.unwrap();
+    let policy = scene.policy();
+    scene.publish_with("actions", &policy).await.unwrap();
+    scene.assert_public().await;
+}
+
+#[tokio::test]
 async fn a_rule_that_protects_the_tag_is_named_and_the_draft_is_used_again() {
     let scene = Scene::new(Options {
         tags: Vec::new(),
@@ -422,7 +440,6 @@ async fn the_automatic_token_may_not_tag_commits_that_change_workflows() {
     let scene = Scene::new(Options {
         tags: Vec::new(),
         workflow_commits: vec!["bad".to_owned()],
-        tokens: vec![("actions".to_owned(), Rights::Actions)],
         ..Options::default()
     })
     .await;

@@ -1,0 +1,29 @@
+//! What the CPU of this machine is able to do, as far as choosing an image goes.
+
+/// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn cpu_level() -> Option<u8> {
+    use std::arch::is_x86_feature_detected as has;
+    let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
+    let three = two
+        && has!("avx2")
+        && has!("bmi1")
+        && has!("bmi2")
+        && has!("f16c")
+        && has!("fma")
+        && has!("lzcnt")
+        && has!("movbe");
+    let four = three
+        && has!("avx512f")
+        && has!("avx512bw")
+        && has!("avx512cd")
+        && has!("avx512dq")
+        && has!("avx512vl");
+    Some(1 + u8::from(two) + u8::from(three) + u8::from(four))
+}
+
+/// Other architectures have no such levels; names of CPUs decide there.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn cpu_level() -> Option<u8> {
+    None
+}

@@ -1,0 +1,154 @@
+//! The documentation as text: links lead somewhere, pages are in the table of contents, and messages
+//! that are quoted are messages that there are.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "the support module serves other tests, too"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use support::{markdown, root};
+
+/// The links of a Markdown text, without those to other sites.
+fn links(text: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            code = !code;
+        }
+        if code {
+            continue;
+        }
+        for part in line.split("](").skip(1) {
+            links.extend(part.split(')').next().map(str::to_owned));
+        }
+        if let Some((name, target)) = line.split_once("]: ")
+            && name.starts_with('[')
+        {
+            links.push(target.trim().to_owned());
+        }
+    }
+    links.retain(|link| !link.contains("://") && !link.starts_with("mailto:"));
+    links
+}
+
+/// The name by which a heading is linked to, as mdBook and GitHub make it.
+fn anchor(heading: &str) -> String {
+    let plain = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = plain
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut pages = Vec::new();
+    markdown(&root(), &mut pages);
+    let mut broken = Vec::new();
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for link in links(&text) {
+            let (file, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let found = target.exists()
+                && (fragment.is_empty()
+                    || std::fs::read_to_string(&target)
+                        .unwrap()
+                        .lines()
+                        .any(|line| line.starts_with('#') && anchor(line) == fragment));
+            if !found {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let source = root().join("docs/src");
+    let summary = std::fs::read_to_string(source.join("SUMMARY.md")).unwrap();
+    let mut pages = Vec::new();
+    markdown(&source, &mut pages);
+    for page in pages {
+        let name = page
+            .strip_prefix(&source)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name}"
+        );
+    }
+}
+
+/// What others say, quoted in the troubleshooting: no source of ours has these words.
+const OF_OTHERS: [&str; 2] = ["Image file failed consistency check", "Artifact "];
+
+/// Everything that the sources say, with strings that go on in a further line in one piece.
+fn everything_said() -> String {
+    fn below(folder: &Path, said: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                below(&path, said);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                for line in std::fs::read_to_string(&path).unwrap().lines() {
+                    let line = line.trim_start();
+                    said.push_str(line.strip_suffix('\\').unwrap_or(line));
+                    said.push_str(if line.ends_with('\\') { "" } else { "\n" });
+                }
+            }
+        }
+    }
+    let mut said = String::new();
+    for entry in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
+        let source = entry.path().join("src");
+        if source.is_dir() {
+            below(&source, &mut said);
+        }
+    }
+    said
+}
+
+#[test]
+fn quoted_messages_are_messages() {
+    let page = root().join("docs/src/troubleshooting.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let said = everything_said();
+    let mut tried = 0;
+    for quote in page.lines().filter_map(|line| line.strip_prefix("> ")) {
+        if OF_OTHERS.iter().any(|theirs| quote.starts_with(theirs)) {
+            continue;
+        }
+        tried += 1;
+        // What surrounds names and figures is what the message says itself.
+        let parts = quote.split(|c: char| c.is_ascii_digit() || "`…".contains(c));
+        let longest = parts.max_by_key(|part| part.len()).unwrap().trim();
+        let words: Vec<_> = longest.split(' ').collect();
+        // Names at the ends are put in, too.
+        let found = (0..words.len().min(3)).any(|skip| {
+            (0..words.len().min(3)).any(|drop| {
+                let rest = words.get(skip..words.len() - drop);
+                let rest = rest.unwrap_or_default().join(" ");
+                rest.len() > 5 && said.contains(&rest)
+            })
+        });
+        assert!(
+            found,
+            "no source says `{longest}`, which is quoted as `{quote}`"
+        );
+    }
+    assert!(tried > 8, "only {tried} quotes were found");
+}
