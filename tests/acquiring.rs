@@ -142,7 +142,7 @@ fn the_doctor_says_what_the_machine_lacks() {
     let store = format!("{home}/store");
     insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @"
     julia: the store `[PROJECT]/Project.toml/store` cannot be written to: Not a directory (os error 20)
-      choose another place for the store (`--store DIR`)
+      name a folder: this, or a part of the path, is a file
     ");
 }
 

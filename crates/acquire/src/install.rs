@@ -81,7 +81,7 @@ pub(crate) async fn install(
 ) -> Result<Installed, Error> {
     // Whatever is wrong with the signature before the bytes are seen is said before they come.
     wanted.pending_signature()?;
-    if let Some(entry) = look(store, wanted, reporter).await? {
+    if let Some(entry) = look(store, wanted, Some(reporter)).await? {
         return Ok(Installed::found(entry));
     }
     store
@@ -91,8 +91,8 @@ pub(crate) async fn install(
             source,
         })?;
     let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
-    // Another process may have been faster.
-    if let Some(entry) = look(store, wanted, reporter).await? {
+    // Another process may have been faster. What there is to say was said.
+    if let Some(entry) = look(store, wanted, None).await? {
         return Ok(Installed::found(entry));
     }
     let mut starts = 0;
@@ -128,26 +128,27 @@ pub(crate) async fn install(
 /// An attempt's end: the entry, or why not, with the lock for another attempt.
 type Attempt = Result<Entry, (Error, Option<EntryLock>)>;
 
-async fn look(store: &Store, wanted: &Wanted, reporter: &Reporter) -> Result<Option<Entry>, Error> {
+async fn look(
+    store: &Store,
+    wanted: &Wanted,
+    reporter: Option<&Reporter>,
+) -> Result<Option<Entry>, Error> {
     let (store, id) = (store.clone(), wanted.id.clone());
     match blocking(move || store.lookup(&id)).await? {
         Lookup::Whole(entry) if wanted.is_satisfied_by(&entry) => Ok(Some(*entry)),
         Lookup::Whole(_) => {
-            reporter.note(format!(
-                "the signature of the store's {} was never checked; it is fetched again",
-                wanted.id
-            ));
+            let text = "was never checked; it is fetched again";
+            if let Some(reporter) = reporter {
+                reporter.note(format!("the signature of the store's {} {text}", wanted.id));
+            }
             Ok(None)
         }
         Lookup::Absent => Ok(None),
         Lookup::Damaged(damage) => {
-            reporter.warn(
-                format!(
-                    "the store's {} is damaged ({damage}); it is fetched again",
-                    wanted.id
-                ),
-                None,
-            );
+            let text = format!("is damaged ({damage}); it is fetched again");
+            if let Some(reporter) = reporter {
+                reporter.warn(format!("the store's {} {text}", wanted.id), None);
+            }
             Ok(None)
         }
     }

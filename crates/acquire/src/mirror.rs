@@ -118,6 +118,7 @@ impl FromStr for Mirror {
             }
             // `C:\mirror` is a URL with the scheme `c`.
             Ok(url) if url.scheme().len() > 1 => Err(not()),
+            Err(_) if text.contains("://") => Err(not()),
             _ => Ok(Self::Directory(PathBuf::from(text))),
         }
     }
@@ -156,9 +157,13 @@ pub(crate) fn redacted(url: &Url) -> String {
     url.to_string()
 }
 
-fn redacted_text(text: &str) -> String {
-    text.parse::<Url>()
-        .map_or_else(|_| text.to_owned(), |url| redacted(&url))
+/// The same for what should have been an address: whatever stands before an `@` may be a secret.
+pub(crate) fn redacted_text(text: &str) -> String {
+    match (text.parse::<Url>(), text.rsplit_once('@')) {
+        (Ok(url), _) => redacted(&url),
+        (Err(_), Some((_, rest))) => format!("…@{rest}"),
+        (Err(_), None) => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -226,8 +231,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_mirror() {
-        for text in ["", "ftp://host/julia"] {
+        for text in ["", "ftp://host/julia", "https://bad host/"] {
             assert!(text.parse::<Mirror>().is_err(), "{text}");
         }
+        let error = "https://me:secret@bad host".parse::<Mirror>().unwrap_err();
+        assert_eq!(error.to_string(), "`…@bad host` is not a mirror");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 
 use crate::error::Error;
-use crate::mirror::redacted;
+use crate::mirror::redacted_text;
 
 /// How to reach the network.
 #[derive(Debug, Clone)]
@@ -133,9 +133,7 @@ impl Network {
                 .map(|address| (address, Proxy::https(address)));
             for (address, proxy) in http.into_iter().chain(https) {
                 let proxy = proxy.map_err(|source| Error::Proxy {
-                    address: address
-                        .parse()
-                        .map_or_else(|_| address.to_owned(), |url| redacted(&url)),
+                    address: redacted_text(address),
                     source,
                 })?;
                 builder = builder.proxy(proxy.no_proxy(except.clone()));

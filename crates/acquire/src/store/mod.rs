@@ -121,7 +121,9 @@ impl Store {
         fs::create_dir_all(&self.root)?;
         let probe = tempfile::Builder::new()
             .prefix(".writable-")
-            .tempfile_in(&self.root)?;
+            .tempfile_in(&self.root)
+            // Without the probe's own path, which nobody knows.
+            .map_err(|error| std::io::Error::from(error.kind()))?;
         drop(probe);
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {

@@ -114,6 +114,10 @@ async fn list(all: bool, platform: &Platform, session: &Session) -> Outcome {
         ]);
     }
     session.terminal.data(&table(&lines));
+    if rows.is_empty() {
+        let text = format!("the catalogue has no Julia for {triplet}");
+        session.terminal.say(&text);
+    }
     Ok(())
 }
 
