@@ -64,46 +64,86 @@ fn the_doctor_lets_a_build_start() {
 #[test]
 fn the_doctor_says_what_a_project_lacks() {
     let scratch = Scratch::empty();
-    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5", "--project", "."], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5", "--project", "."], &[]), @"
+    project: there is no Project.toml in [PROJECT] or above
+      run Sysforge in the folder of your Julia project, or name it with `--project DIR`
+    ");
     let scratch = tiny();
     scratch.file(
         "Project.toml",
         "name = \"x\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n",
     );
-    insta::assert_snapshot!(doctor(&scratch, &[], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &[], &[]), @"
+    project: the project has dependencies, but no Manifest.toml says which versions of them
+      make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`
+    ");
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\npackage = []\n");
-    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5"], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5"], &[]), @"
+    project: Sysimage.toml:2:1: unknown key `package`; did you mean `packages`?
+      correct line 2 of Sysimage.toml
+    ");
 }
 
 #[test]
 fn the_doctor_says_what_is_wrong_with_the_julia() {
     let scratch = tiny();
     let without = [("PATH", "/usr/bin:/bin")];
-    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5.9"], &[]));
-    insta::assert_snapshot!(doctor(&scratch, &["--julia", "system"], &without));
-    insta::assert_snapshot!(doctor(&scratch, &["--julia", "./nowhere"], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5.9"], &[]), @"
+    julia: no Julia in the catalogue answers `1.5.9`
+      the nearest published version is 1.5.3
+    ");
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "system"], &without), @"
+    julia: there is no `julia` on the search path
+      install Julia, or let Sysforge fetch one, for instance `--julia release`
+    ");
+    insta::assert_snapshot!(doctor(&scratch, &["--julia", "./nowhere"], &[]), @"
+    julia: there is no Julia at [PROJECT]/nowhere
+      `--julia` takes a Julia's folder or its executable, or a version to be fetched such as `--julia 1.12`
+    ");
     let offline = ["--offline", "--mirror", "http://127.0.0.1:1"];
-    insta::assert_snapshot!(doctor(&scratch, &offline, &[]));
+    insta::assert_snapshot!(doctor(&scratch, &offline, &[]), @"
+    julia: the catalogue of http://127.0.0.1:1/bin/versions.json is not in the store, and `--offline` forbids to fetch it
+      run once without `--offline` (SYSFORGE_OFFLINE), or use a store that has it (`--store DIR`)
+    ");
     let nightly = [&offline[..], &["--julia", "nightly"]].concat();
-    insta::assert_snapshot!(doctor(&scratch, &nightly, &[]));
+    insta::assert_snapshot!(doctor(&scratch, &nightly, &[]), @"
+    julia: Julia nightly is not installed
+      run `sysforge julia install nightly`
+    ");
 }
 
 #[test]
 fn the_doctor_says_what_the_machine_lacks() {
     let scratch = tiny();
-    insta::assert_snapshot!(doctor(&scratch, &[], &[("PATH", "/nowhere")]));
-    insta::assert_snapshot!(doctor(&scratch, &[], &[("JULIA_CC", "no-such-cc -O2")]));
-    insta::assert_snapshot!(doctor(
-        &scratch,
-        &["--build-dir", "Project.toml/build"],
-        &[]
-    ));
-    insta::assert_snapshot!(doctor(&scratch, &["--triplet", "x86_64-apple-darwin"], &[]));
+    insta::assert_snapshot!(doctor(&scratch, &[], &[("PATH", "/nowhere")]), @"
+    C toolchain: no C compiler was found
+      install gcc (`apt-get install gcc`, `dnf install gcc`, `apk add gcc musl-dev`)
+    ");
+    insta::assert_snapshot!(doctor(&scratch, &[], &[("JULIA_CC", "no-such-cc -O2")]), @"
+    C toolchain: JULIA_CC names `no-such-cc -O2`, which is no C compiler
+      unset JULIA_CC, and Sysforge chooses a compiler; or name another in it
+    ");
+    let nowhere = ["--build-dir", "Project.toml/build"];
+    insta::assert_snapshot!(doctor(&scratch, &nowhere, &[]), @"
+    build folder: [PROJECT]/Project.toml/build cannot be written to (Not a directory (os error 20))
+      sysforge --build-dir DIR … (or SYSFORGE_BUILD_DIR)
+    ");
+    insta::assert_snapshot!(doctor(&scratch, &["--triplet", "x86_64-apple-darwin"], &[]), @"
+    platform: this is x86_64-linux-gnu, and an image is made where it will run
+      build on x86_64-apple-darwin, or have hosted runners do it (`sysforge workflow`)
+    julia: Julia 1.5.3 answers `1.5`, but no archive of it is published for x86_64-apple-darwin
+      this catalogue has no Julia at all for x86_64-apple-darwin
+    C toolchain: no C compiler was found
+      install the Command Line Tools (`xcode-select --install`)
+    ");
     // Neither the store nor what stands in for it can be written to.
     let home = scratch.path("Project.toml").to_str().unwrap().to_owned();
     let store = format!("{home}/store");
-    insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]));
+    insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @"
+    julia: the store `[PROJECT]/Project.toml/store` cannot be written to: Not a directory (os error 20)
+      choose another place for the store (`--store DIR`)
+    ");
 }
 
 #[test]
@@ -118,9 +158,21 @@ fn a_path_is_found_of_whatever_can_be_asked_for() {
     let found = scratch.run(system).succeeds().json();
     assert_eq!(found[0]["version"], "1.5.3");
     assert_eq!(found[0]["executable"], program.trim());
-    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "nightly"]).fails(2));
-    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "./nowhere"]).fails(2));
-    insta::assert_snapshot!(scratch.sysforge(&["julia", "install", "system"]).fails(2));
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "nightly"]).fails(2), @"
+    error: Julia nightly is not installed
+
+    hint: run `sysforge julia install nightly`
+    ");
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "path", "./nowhere"]).fails(2), @"
+    error: there is no Julia at [PROJECT]/nowhere
+
+    hint: `--julia` takes a Julia's folder or its executable, or a version to be fetched such as `--julia 1.12`
+    ");
+    insta::assert_snapshot!(scratch.sysforge(&["julia", "install", "system"]).fails(2), @"
+    error: `system` names a Julia of this machine; there is nothing to install
+
+    hint: ask for a version or a channel, for instance `release`
+    ");
 }
 
 #[test]

@@ -87,7 +87,10 @@ impl Mirror {
                 url.set_path(&format!("{folder}/{path}"));
                 Location::Web(url)
             }
-            Self::Directory(base) => Location::File(base.join(path)),
+            // Part by part, so that Windows gets its own separator throughout.
+            Self::Directory(base) => {
+                Location::File(base.join(path.split('/').collect::<PathBuf>()))
+            }
         }
     }
 }
@@ -183,7 +186,12 @@ mod tests {
             if cfg!(windows) && mirror.starts_with("file:") {
                 continue;
             }
-            assert_eq!(located(mirror, FILE), format!("{place}{path}"));
+            let found = located(mirror, FILE);
+            let found = match place.starts_with("http") {
+                true => found,
+                false => found.replace(std::path::MAIN_SEPARATOR, "/"),
+            };
+            assert_eq!(found, format!("{place}{path}"));
         }
         assert_eq!(
             located("http://localhost", "https://elsewhere.org/x.tar.gz"),

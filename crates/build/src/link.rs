@@ -142,4 +142,6 @@ pub fn verify(
 }
 
 #[cfg(test)]
+mod on_windows;
+#[cfg(test)]
 mod tests;

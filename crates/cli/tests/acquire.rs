@@ -280,7 +280,7 @@ fn exit_codes_and_hints_are_what_the_documents_say() {
     let (code, said) = run(&["julia", "path", "1.5.3", "--triplet", "x86_64-linux-gnu"]);
     assert_eq!(code, Some(2));
     assert!(
-        said.contains("run `sysforge julia install 1.5.3`"),
+        said.contains("run `sysforge julia install 1.5.3 --triplet x86_64-linux-gnu`"),
         "{said}"
     );
     let strict = [

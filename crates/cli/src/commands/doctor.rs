@@ -110,9 +110,15 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
 impl Finding {
     /// What stands in the way of a build, in the words of the error that it would end with.
     fn missing(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
-        let place = failure.0.location();
-        let place = place.map(|(file, line, column)| format!("{file}:{line}:{column}: "));
-        let mut found = format!("{}{}", place.unwrap_or_default(), failure.0);
+        let text = failure.0.to_string();
+        if let Some((file, line, column)) = failure.0.location() {
+            // Below its first line it shows the place.
+            let what = text.lines().next().unwrap_or_default();
+            let found = format!("{file}:{line}:{column}: {what}");
+            let mend = format!("correct line {line} of {file}");
+            return Self::bad(check, State::Missing, found, mend);
+        }
+        let mut found = text;
         let mut source = failure.0.source();
         while let Some(cause) = source {
             found.push_str(&format!(": {cause}"));

@@ -378,9 +378,15 @@ fn through_driver(
 /// The language that a command takes its arguments in, told from its words.
 #[must_use]
 pub fn flavour_of(words: &[String]) -> Flavour {
-    let is_zig = |word: &String| file_stem(word) == "zig" || word == "ziglang";
-    if words.iter().take(3).any(is_zig) {
-        return Flavour::Driver { zig: true };
+    let is_zig = |word: &&String| file_stem(word) == "zig" || *word == "ziglang";
+    if words.iter().take(3).any(|word| is_zig(&word)) {
+        // zig is the linkers, too, if it is called so.
+        let command = words.iter().skip_while(|word| !is_zig(word)).nth(1);
+        return match command.map(String::as_str) {
+            Some("lld-link") => Flavour::Link,
+            Some("ld.lld") => Flavour::Gnu,
+            _ => Flavour::Driver { zig: true },
+        };
     }
     let after_flavor = words.iter().skip_while(|word| *word != "-flavor").nth(1);
     match after_flavor.map(String::as_str) {
@@ -528,6 +534,7 @@ mod tests {
             ("gcc -m64", Flavour::Driver { zig: false }),
             ("zig cc", Flavour::Driver { zig: true }),
             ("python3 -m ziglang cc", Flavour::Driver { zig: true }),
+            ("zig lld-link", Flavour::Link),
             ("/usr/bin/ld64.lld-19", Flavour::Darwin),
             ("/j/libexec/lld -flavor darwin", Flavour::Darwin),
             ("lld -flavor gnu", Flavour::Gnu),

@@ -1,12 +1,16 @@
-//! Writes the corpora that fuzzing begins with: `corpus DIR`. Among the archives are those that
+//! Writes the corpora that fuzzing begins with: `fuzz-corpus DIR`. Among the archives are those that
 //! no honest packer would make.
+
+#![expect(clippy::unwrap_used, reason = "ci/fuzz stops where this cannot go on")]
 
 use std::path::Path;
 
 use sysforge_testkit::archives::{self, Tar};
 
 fn main() {
-    let root = std::env::args().nth(1).unwrap_or_else(|| "corpus".to_owned());
+    let root = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "corpus".to_owned());
     let root = Path::new(&root);
     let write = |target: &str, name: &str, bytes: &[u8]| {
         let folder = root.join(target);
@@ -17,18 +21,40 @@ fn main() {
         write("archive", &name, &[&[format][..], &archive].concat());
     }
     let entry = r#"{"url": "https://julialang-s3.julialang.org/bin/linux/x64/1.12/julia-1.12.7-linux-x86_64.tar.gz", "triplet": "x86_64-linux-gnu", "kind": "archive", "extension": "tar.gz", "sha256": "abababababababababababababababababababababababababababababababab", "size": 5, "asc": "x"}"#;
-    let catalogue = format!(r#"{{"1.12.7": {{"stable": true, "files": [{entry}]}}, "1.13.0-rc2": {{"stable": false, "files": []}}}}"#);
+    let catalogue = format!(
+        r#"{{"1.12.7": {{"stable": true, "files": [{entry}]}}, "1.13.0-rc2": {{"stable": false, "files": []}}}}"#
+    );
     for (index, request) in [
-        "release", "lts", "rc", "pre", "nightly", "1.13-nightly", "1", "1.12", "1.12.7",
-        "^1.6", "~1.10", "1.6 - 1.11", ">=1.6 <1.11", "~1.6, ~1.10", "1.x", "*", "./julia",
+        "release",
+        "lts",
+        "rc",
+        "pre",
+        "nightly",
+        "1.13-nightly",
+        "1",
+        "1.12",
+        "1.12.7",
+        "^1.6",
+        "~1.10",
+        "1.6 - 1.11",
+        ">=1.6 <1.11",
+        "~1.6, ~1.10",
+        "1.x",
+        "*",
+        "./julia",
     ]
     .iter()
     .enumerate()
     {
-        write("catalogue", &index.to_string(), format!("{request}\n{catalogue}").as_bytes());
+        write(
+            "catalogue",
+            &index.to_string(),
+            format!("{request}\n{catalogue}").as_bytes(),
+        );
     }
     let project = "name = \"A\"\nuuid = \"7876af07-990d-54b4-ab0e-23690620f79a\"\nversion = \"0.1.0\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n[compat]\njulia = \"1.6\"\n";
-    let manifest1 = "[[Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
+    let manifest1 =
+        "[[Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
     let manifest2 = "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\ndeps = [\"Printf\"]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
     let sysimage = "name = \"a\"\npackages = [\"A\"]\nworkloads = [\"w.jl\"]\njulia = [\"lts\", \"min\", \"manifest\"]\ncpu = \"portable\"\n[platforms.\"x86_64-linux-gnu\"]\nrunner = \"ubuntu-24.04\"\n[[overrides]]\nselect = \"*\"\nenv = { A = \"1\" }\n[release]\ntag = \"v{version}\"\n";
     for (name, parts) in [
@@ -48,8 +74,16 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("julia.tar".to_owned(), 0, julia().plain()),
         ("julia.tar.gz".to_owned(), 2, julia().gz()),
         ("julia.tar.xz".to_owned(), 3, julia().xz()),
-        ("julia.zip".to_owned(), 4, archives::tiny_julia_zip("1.5.3", 500)),
-        ("julia.7z".to_owned(), 5, archives::tiny_julia_7z("1.5.3", 500)),
+        (
+            "julia.zip".to_owned(),
+            4,
+            archives::tiny_julia_zip("1.5.3", 500),
+        ),
+        (
+            "julia.7z".to_owned(),
+            5,
+            archives::tiny_julia_7z("1.5.3", 500),
+        ),
         ("julia.tar.zst".to_owned(), 6, julia().zst()),
     ];
     for (name, tar) in [
@@ -57,16 +91,44 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("climbing", Tar::new().file("t/../../x", 0o644, b"x")),
         ("link-out", Tar::new().symlink("t/l", "../../x")),
         ("link-absolute", Tar::new().symlink("t/l", "/etc")),
-        ("through-a-link", Tar::new().symlink("t/a", "..").file("t/a/x", 0o644, b"x")),
-        ("links-together", Tar::new().symlink("t/p/q/up", "../..").symlink("t/out", "p/q/up/../x")),
+        (
+            "through-a-link",
+            Tar::new().symlink("t/a", "..").file("t/a/x", 0o644, b"x"),
+        ),
+        (
+            "links-together",
+            Tar::new()
+                .symlink("t/p/q/up", "../..")
+                .symlink("t/out", "p/q/up/../x"),
+        ),
         ("circle", Tar::new().symlink("t/a", "b").symlink("t/b", "a")),
-        ("capitals", Tar::new().symlink("t/b", ".").symlink("t/l", "B/../x")),
-        ("holds-itself", Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", "..")),
-        ("doubling", Tar::new().file("t/a/x", 0o644, b"x").symlink("t/b/1", "../a").symlink("t/b/2", "../a").symlink("t/c/1", "../b").symlink("t/c/2", "../b")),
+        (
+            "capitals",
+            Tar::new().symlink("t/b", ".").symlink("t/l", "B/../x"),
+        ),
+        (
+            "holds-itself",
+            Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", ".."),
+        ),
+        (
+            "doubling",
+            Tar::new()
+                .file("t/a/x", 0o644, b"x")
+                .symlink("t/b/1", "../a")
+                .symlink("t/b/2", "../a")
+                .symlink("t/c/1", "../b")
+                .symlink("t/c/2", "../b"),
+        ),
         ("hard-link-out", Tar::new().hard_link("t/l", "/etc/passwd")),
         ("set-user-id", Tar::new().file("t/x", 0o4755, b"x")),
-        ("long-name", Tar::new().announced(LONG_NAME, "t/x", "", 0o644, 1 << 40, b"")),
-        ("petabyte", Tar::new().announced(REGULAR, "t/x", "", 0o644, 1 << 50, b"")),
+        (
+            "long-name",
+            Tar::new().announced(LONG_NAME, "t/x", "", 0o644, 1 << 40, b""),
+        ),
+        (
+            "petabyte",
+            Tar::new().announced(REGULAR, "t/x", "", 0o644, 1 << 50, b""),
+        ),
         ("device", Tar::new().raw(DEVICE, "t/x", "", 0o644, b"")),
         ("twice", Tar::new().file("t/x", 0o644, b"1").folder("t/x/")),
     ] {
@@ -75,8 +137,16 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         corpus.push((format!("{name}-copied"), 0x80, tar.clone()));
         corpus.push((name.to_owned(), 0, tar));
     }
-    corpus.push(("climbing.zip".to_owned(), 4, archives::zip_of(&[("t/../../x", 0o100_644, b"x")])));
-    corpus.push(("link-out.zip".to_owned(), 4, archives::zip_of(&[("t/l", 0o120_777, b"../../x")])));
+    corpus.push((
+        "climbing.zip".to_owned(),
+        4,
+        archives::zip_of(&[("t/../../x", 0o100_644, b"x")]),
+    ));
+    corpus.push((
+        "link-out.zip".to_owned(),
+        4,
+        archives::zip_of(&[("t/l", 0o120_777, b"../../x")]),
+    ));
     corpus
 }
 
@@ -84,7 +154,7 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
 mod tar_kinds {
     use sysforge_testkit::archives::EntryType;
 
-    pub const LONG_NAME: EntryType = EntryType::GNULongName;
-    pub const REGULAR: EntryType = EntryType::Regular;
-    pub const DEVICE: EntryType = EntryType::Char;
+    pub(super) const LONG_NAME: EntryType = EntryType::GNULongName;
+    pub(super) const REGULAR: EntryType = EntryType::Regular;
+    pub(super) const DEVICE: EntryType = EntryType::Char;
 }
