@@ -218,9 +218,11 @@ fn fitted(subject: &str, columns: usize) -> String {
 fn bytes(columns: usize) -> ProgressStyle {
     let template = match columns {
         WIDE.. => {
-            "{spinner} {prefix} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+            "{spinner} {prefix} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"
         }
-        _ => "{spinner} {prefix} {percent}% of {total_bytes}, {bytes_per_sec}, {eta}",
+        _ => {
+            "{spinner} {prefix} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta}"
+        }
     };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
