@@ -384,9 +384,9 @@ fn a_linker_that_is_not_there_is_told_before_anything_long_begins() {
 fn a_file_that_is_no_image() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\n");
-    let error = scratch.sysforge(&["check", "workload.jl"]).fails(4);
+    let error = scratch.sysforge(&["check", "workload.jl"]).fails(6);
     insta::assert_snapshot!(from_error(&error), @"
-    error: [PROJECT]/workload.jl is not a shared library: no known file format
+    error: the image does not pass: [PROJECT]/workload.jl is not a shared library: no known file format
 
     hint: name the image itself, as `sysforge link` made it or as it lies in the archive
     ");
