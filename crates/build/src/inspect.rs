@@ -9,10 +9,12 @@ mod pe;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use object::read::{ReadCache, ReadRef};
+use object::read::ReadRef;
 use object::{Architecture, FileKind};
 use sysforge_plan::link::Inspection;
 use sysforge_plan::{Arch, Class, Explain, explain};
+
+use crate::near::Near;
 
 /// A file could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     };
     let file = File::open(path).map_err(read)?;
     let bytes = file.metadata().map_err(read)?.len();
-    let cache = ReadCache::new(file);
+    let cache = Near::cache(file);
     let broken = |error: object::Error| not(error.to_string());
     let kind = FileKind::parse(&cache).map_err(|_| not("no known file format".to_owned()))?;
     match kind {

@@ -14,6 +14,7 @@ pub mod inputs;
 pub mod inspect;
 pub mod link;
 pub mod machine;
+mod near;
 pub mod probe;
 pub mod process;
 pub mod rounds;

@@ -6,11 +6,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
-use object::read::ReadCache;
 use object::{Object, ObjectSection};
 use sysforge_plan::portability::{FoundPath, PathKind, Portability};
 
 use crate::inspect::inspect;
+use crate::near::Near;
 
 /// Bytes that are looked at together.
 const CHUNK: usize = 1 << 20;
@@ -37,7 +37,7 @@ pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portabi
 /// What of an image is there at run time: debug sections name many folders, for debuggers only.
 /// Of a file that is no library, all of it.
 fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
-    let cache = ReadCache::new(File::open(image)?);
+    let cache = Near::cache(File::open(image)?);
     let Ok(file) = object::File::parse(&cache) else {
         return Ok(Box::new(File::open(image)?));
     };

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use object::read::ReadCache;
 use object::{Object, ObjectSection};
 
 use crate::inspect::InspectError;
+use crate::near::Near;
 
 /// The sections of a shared library that take space in the file, by name and bytes, in the
 /// file's order.
@@ -19,7 +19,7 @@ pub fn sections(path: &Path) -> Result<Vec<(String, u64)>, InspectError> {
         path: path.to_owned(),
         source,
     })?;
-    let cache = ReadCache::new(file);
+    let cache = Near::cache(file);
     let parsed = object::File::parse(&cache).map_err(|error| InspectError::NotALibrary {
         path: path.to_owned(),
         reason: error.to_string(),

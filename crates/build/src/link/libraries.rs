@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use object::read::ReadCache;
 use object::read::archive::ArchiveFile;
 use object::read::coff::ImportFile;
 use object::{FileKind, NameOrOrdinal, Object};
@@ -15,6 +14,7 @@ use sysforge_plan::{Arch, JuliaFacts, Triplet};
 use super::error::LinkError;
 use super::scan::machine;
 use crate::inspect::{arch_of, inspect};
+use crate::near::Near;
 
 /// A library of Julia that is linked against.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
         path: path.to_owned(),
         source,
     })?;
-    let cache = ReadCache::new(file);
+    let cache = Near::cache(file);
     let archive = ArchiveFile::parse(&cache).map_err(|error| not(error.to_string()))?;
     let Some(member) = archive.members().next() else {
         return Err(not("the import library is empty".to_owned()));
@@ -184,7 +184,7 @@ pub(super) fn exported(
         path: path.to_owned(),
         source,
     })?;
-    let cache = ReadCache::new(file);
+    let cache = Near::cache(file);
     let library = object::File::parse(&cache).map_err(not)?;
     let mut found = BTreeSet::new();
     for export in library.exports().map_err(not)? {

@@ -1,0 +1,69 @@
+//! Reading small pieces of large files. The names of an image's symbols lie side by side; to seek
+//! and read for each of some 20,000 takes as long as linking them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use object::read::ReadCache;
+
+/// A file whose buffer outlives a seek to a place within it.
+pub(crate) struct Near {
+    file: BufReader<File>,
+    place: u64,
+}
+
+impl Near {
+    /// A cache over a file, from its beginning, for the parsers of `object`.
+    pub(crate) fn cache(file: File) -> ReadCache<Self> {
+        ReadCache::new(Self {
+            file: BufReader::with_capacity(64 << 10, file),
+            place: 0,
+        })
+    }
+}
+
+impl Read for Near {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        self.place += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for Near {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.place = match to {
+            SeekFrom::Start(place) => {
+                let by = i128::from(place) - i128::from(self.place);
+                let by = i64::try_from(by).map_err(io::Error::other)?;
+                self.file.seek_relative(by)?;
+                place
+            }
+            other => self.file.seek(other)?,
+        };
+        Ok(self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_its_bytes() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let mut near = Near {
+            file: BufReader::new(File::open(&path).unwrap()),
+            place: 0,
+        };
+        assert_eq!(near.seek(SeekFrom::End(0)).unwrap(), bytes.len() as u64);
+        for place in [0_usize, 5, 4, 100_000, 99_990, 7, 1_199_990] {
+            near.seek(SeekFrom::Start(place as u64)).unwrap();
+            let mut read = [0; 10];
+            near.read_exact(&mut read).unwrap();
+            assert_eq!(read, bytes[place..place + 10]);
+        }
+    }
+}
