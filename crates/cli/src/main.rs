@@ -49,6 +49,15 @@ fn main() -> ExitCode {
         // Dropping the command's future stops everything it does: children are killed, temporary
         // files removed.
         tokio::select! {
+            // First: what a command does before it waits for anything can be interrupted as well.
+            biased;
+            signal = interrupted() => {
+                session.progress.clear();
+                session.terminal.end_group();
+                session.terminal.error_line(&format!("interrupted by {}", signal.name));
+                session.runner.interrupted(signal.name);
+                signal.exit_code
+            }
             result = commands::run(&cli.command, &session) => {
                 session.progress.clear();
                 session.terminal.end_group();
@@ -61,13 +70,6 @@ fn main() -> ExitCode {
                 };
                 session.finish(result.as_ref().err());
                 code
-            }
-            signal = interrupted() => {
-                session.progress.clear();
-                session.terminal.end_group();
-                session.terminal.error_line(&format!("interrupted by {}", signal.name));
-                session.runner.interrupted(signal.name);
-                signal.exit_code
             }
         }
     });
