@@ -293,14 +293,7 @@ impl Explain for Error {
             Self::NotAJulia { .. } => {
                 "nothing was kept; is this the archive of a Julia release, or of a toolchain?"
             }
-            Self::Io { source, doing, .. } => match (io_hint(source), source.kind()) {
-                (Some(hint), _) => return vec![hint],
-                (None, std::io::ErrorKind::NotFound) if *doing == "read" => {
-                    "is the path right? Such files are named by `--mirror`, by `--from` and by \
-                     SSL_CERT_FILE"
-                }
-                (None, _) => return Vec::new(),
-            },
+            Self::Io { source, .. } => return io_hint(source).into_iter().collect(),
             Self::ReadOnlyStore { source, .. } => {
                 let otherwise = || "choose another place for the store (`--store DIR`)".to_owned();
                 return vec![io_hint(source).unwrap_or_else(otherwise)];

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::signing::SignatureCheck;
@@ -15,7 +14,7 @@ use crate::fetch::Fetcher;
 use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
 use crate::signature::{Pending, Plan, Signatures};
-use crate::store::{Entry, EntryId, EntryLock, LockAttempt, Lookup, Partial, Record, Store};
+use crate::store::{Entry, EntryId, EntryLock, Lookup, Partial, Record, Store};
 use crate::unpack::{Cancel, Kind, Links};
 
 /// One archive that shall become an entry of the store.
@@ -60,9 +59,6 @@ impl Installed {
 /// server has, turned out to be something else.
 const FRESH_STARTS: u32 = 3;
 
-/// How long the lock's holder is left alone before the next look.
-const LOCK_POLL: Duration = Duration::from_millis(100);
-
 /// Tells the threads of an install to stop when its future is dropped.
 struct CancelOnDrop(Cancel);
 
@@ -90,7 +86,9 @@ pub(crate) async fn install(
             path: store.root().to_owned(),
             source,
         })?;
-    let mut lock = wait_for_lock(store, &wanted.id, reporter).await?;
+    let mut lock = store
+        .wait_for_lock(&wanted.id, "installing", reporter)
+        .await?;
     // Another process may have been faster. What there is to say was said.
     if let Some(entry) = look(store, wanted, None).await? {
         return Ok(Installed::found(entry));
@@ -174,27 +172,6 @@ impl Wanted {
     fn is_satisfied_by(&self, entry: &Entry) -> bool {
         let required = self.signatures.as_ref().is_some_and(|s| s.required);
         !required || matches!(entry.record().signature, SignatureCheck::Good { .. })
-    }
-}
-
-async fn wait_for_lock(
-    store: &Store,
-    id: &EntryId,
-    reporter: &Reporter,
-) -> Result<EntryLock, Error> {
-    let mut said = false;
-    loop {
-        match store.try_lock(id)? {
-            LockAttempt::Got(lock) => return Ok(lock),
-            LockAttempt::Busy if !said => {
-                said = true;
-                reporter.note(format!(
-                    "another process is installing {id}; waiting for it to finish"
-                ));
-            }
-            LockAttempt::Busy => {}
-        }
-        tokio::time::sleep(LOCK_POLL).await;
     }
 }
 

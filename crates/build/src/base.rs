@@ -210,10 +210,7 @@ fn sources(context: &Context) -> Result<PathBuf, BaseError> {
 }
 
 fn read(path: &Path) -> Result<String, BaseError> {
-    std::fs::read_to_string(path).map_err(|source| BaseError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(io(path))
 }
 
 /// `sysimg.jl` with a list of only those standard libraries that are used. `None` if it has no such

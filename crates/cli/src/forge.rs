@@ -125,15 +125,11 @@ impl<'a> Forge<'a> {
             }
         }
         let probed = Probed { facts, origin };
-        let mut forge = Self::on(session, planned, build, driving, probed)?;
+        let work = WorkDir::open(&build_folder(session, planned), &build.id)?;
+        work.record(PROBED, &Basis::default(), &[], &probed)?;
+        let mut forge = Self::on(session, planned, build, driving, work, probed)?;
         forge.leases.extend(leases);
         forge.took(Step::Probe, started, None);
-        let probed = Probed {
-            facts: forge.context.julia.clone(),
-            origin: forge.origin.clone(),
-        };
-        let basis = Basis::default();
-        forge.context.work.record(PROBED, &basis, &[], &probed)?;
         Ok(forge)
     }
 
@@ -145,13 +141,12 @@ impl<'a> Forge<'a> {
     ) -> Result<Self, Failure> {
         let driving = Driving::default();
         let work = WorkDir::open(&build_folder(session, planned), &build.id)?;
-        let probed = work.recorded::<Probed>(PROBED);
-        drop(work);
-        match probed {
-            Ok(probed) => Self::on(session, planned, build, &driving, probed),
-            // Nothing was built yet, or by an earlier Sysforge.
-            Err(_) => Self::open(session, planned, build, &driving).await,
+        if let Ok(probed) = work.recorded(PROBED) {
+            return Self::on(session, planned, build, &driving, work, probed);
         }
+        // Nothing was built yet, or by an earlier Sysforge.
+        drop(work);
+        Self::open(session, planned, build, &driving).await
     }
 
     /// The build's folder and context, with a Julia that has been asked.
@@ -160,10 +155,10 @@ impl<'a> Forge<'a> {
         planned: &'a Planned,
         build: &'a Build,
         driving: &Driving,
+        work: WorkDir,
         Probed { facts, origin }: Probed,
     ) -> Result<Self, Failure> {
         let generation = Generation::of(&facts.version).unwrap_or(&Generation::all()[0]);
-        let folder = build_folder(session, planned);
         let environment = build
             .settings
             .env
@@ -180,7 +175,7 @@ impl<'a> Forge<'a> {
             environment,
             children: session.children.clone(),
             reporter: session.reporter.clone(),
-            work: WorkDir::open(&folder, &build.id)?,
+            work,
             timeout: driving.timeout.map(Duration::from_secs),
             idle: Some(driving.idle_timeout)
                 .filter(|seconds| *seconds > 0)

@@ -8,9 +8,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::signing::SignatureCheck;
-use sysforge_plan::{JuliaVersion, Sha256, Triplet};
+use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
 
-use super::lock::LockAttempt;
 use super::{Entry, EntryId, EntryLock, Lookup, Record, SCHEMA, Store, seal, write_listing};
 use crate::error::Error;
 use crate::unpack::{Item, Kind};
@@ -19,8 +18,6 @@ use crate::unpack::{Item, Kind};
 pub enum Slot {
     /// It is there.
     Whole(Box<Entry>),
-    /// Another process is making it.
-    Busy,
     /// It is to be made now, by whoever asked.
     Free(Making),
 }
@@ -35,18 +32,16 @@ pub struct Making {
 }
 
 impl Store {
-    /// Finds an entry, or takes the right to make it. Waits for nobody.
+    /// Finds an entry, or takes the right to make it. Waits for another process that is making it.
     ///
     /// # Errors
     ///
     /// If the store cannot be read or written.
-    pub fn slot(&self, id: &EntryId) -> Result<Slot, Error> {
+    pub async fn slot(&self, id: &EntryId, reporter: &Reporter) -> Result<Slot, Error> {
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(Slot::Whole(entry));
         }
-        let LockAttempt::Got(lock) = self.try_lock(id)? else {
-            return Ok(Slot::Busy);
-        };
+        let lock = self.wait_for_lock(id, "making", reporter).await?;
         // It may have been finished between the two looks.
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(Slot::Whole(entry));
@@ -187,24 +182,31 @@ mod tests {
             .unwrap()
     }
 
-    fn free(store: &Store) -> Making {
-        match store.slot(&id()).unwrap() {
+    async fn slot(store: &Store) -> Slot {
+        store.slot(&id(), &Reporter::silent()).await.unwrap()
+    }
+
+    async fn free(store: &Store) -> Making {
+        match slot(store).await {
             Slot::Free(making) => making,
-            _ => panic!("not free"),
+            Slot::Whole(_) => panic!("not free"),
         }
     }
 
-    #[test]
-    fn one_makes_it_and_the_others_find_it() {
+    #[tokio::test]
+    async fn one_makes_it_and_the_others_find_it() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path());
-        let making = free(&store);
+        let making = free(&store).await;
         let folder = making.folder().to_owned();
-        assert!(matches!(store.slot(&id()).unwrap(), Slot::Busy));
+        let mut other = std::pin::pin!(slot(&store));
+        let soon = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, &mut other).await.is_err());
         let entry = make(making, b"base");
+        assert!(matches!(other.await, Slot::Whole(_)));
         assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
         assert!(!folder.exists());
-        assert!(matches!(store.slot(&id()).unwrap(), Slot::Whole(_)));
+        assert!(matches!(slot(&store).await, Slot::Whole(_)));
         assert_eq!(store.list(true).unwrap().len(), 1);
         // In use, then not.
         let all = PruneRules {
@@ -217,18 +219,18 @@ mod tests {
         assert_eq!(store.prune(all, now).unwrap().removed, [id()]);
     }
 
-    #[test]
-    fn what_was_given_up_or_damaged_is_made_again() {
+    #[tokio::test]
+    async fn what_was_given_up_or_damaged_is_made_again() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path());
-        let making = free(&store);
+        let making = free(&store).await;
         fs::write(making.folder().join("half"), "half").unwrap();
         drop(making);
-        let making = free(&store);
+        let making = free(&store).await;
         assert_eq!(fs::read_dir(making.folder()).unwrap().count(), 0);
         let file = make(making, b"base").prefix().join("sys.ji");
         fs::write(&file, "bas").unwrap();
-        let entry = make(free(&store), b"base");
+        let entry = make(free(&store).await, b"base");
         assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
     }
 }

@@ -31,6 +31,7 @@ mod prune;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use damage::Damage;
 pub use entry::{Entry, EntryId, Record};
@@ -42,10 +43,15 @@ pub(crate) use entry::{SCHEMA, seal, write_listing};
 pub(crate) use lock::{EntryLock, LockAttempt};
 pub(crate) use partial::Partial;
 
+use sysforge_plan::Reporter;
+
 use crate::error::Error;
 
 /// The kinds of entries, which are also the folders that they lie in.
 pub(crate) const KINDS: [&str; 3] = ["julia", "toolchain", "base"];
+
+/// How long the lock's holder is left alone before the next look.
+const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// A store in a folder. Opening it touches nothing.
 #[derive(Debug, Clone)]
@@ -158,6 +164,29 @@ impl Store {
             self.sweep(id)?;
         }
         Ok(attempt)
+    }
+
+    /// Waits for that right. Of another process that is `doing` it, the user is told.
+    pub(crate) async fn wait_for_lock(
+        &self,
+        id: &EntryId,
+        doing: &str,
+        reporter: &Reporter,
+    ) -> Result<EntryLock, Error> {
+        let mut said = false;
+        loop {
+            match self.try_lock(id)? {
+                LockAttempt::Got(lock) => return Ok(lock),
+                LockAttempt::Busy if !said => {
+                    said = true;
+                    reporter.note(format!(
+                        "another process is {doing} {id}; waiting for it to finish"
+                    ));
+                }
+                LockAttempt::Busy => {}
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
     }
 
     /// A new folder to unpack an entry in, on the same file system as its place.

@@ -1,6 +1,6 @@
 //! The base that everything else builds on: Julia's own, or one that is kept in the store.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sysforge_acquire::store::{Entry, EntryId, Lookup, Slot};
 use sysforge_build::base::{self, Recipe};
@@ -8,9 +8,6 @@ use sysforge_plan::{Step, config};
 
 use super::Forge;
 use crate::failure::{CliError, Failure};
-
-/// How often it is looked whether another process has made the base.
-const POLL: Duration = Duration::from_millis(250);
 
 impl Forge<'_> {
     /// Makes the base, if it is not Julia's own.
@@ -46,23 +43,12 @@ impl Forge<'_> {
         let store = stores.iter().find(|store| store.check_writable().is_ok());
         // Where none can be written to, the first says so.
         let store = store.or(stores.first()).ok_or(CliError::NoHome)?;
-        let mut said = false;
-        let making = loop {
-            match store.slot(&id)? {
-                Slot::Free(making) => break making,
-                Slot::Whole(entry) => {
-                    task.reused("another Sysforge just made it");
-                    return Ok(*entry);
-                }
-                Slot::Busy if !said => {
-                    said = true;
-                    reporter.note(format!(
-                        "another process is making {id}; waiting for it to finish"
-                    ));
-                }
-                Slot::Busy => {}
+        let making = match store.slot(&id, reporter).await? {
+            Slot::Free(making) => making,
+            Slot::Whole(entry) => {
+                task.reused("another Sysforge just made it");
+                return Ok(*entry);
             }
-            tokio::time::sleep(POLL).await;
         };
         recipe.make(&self.context, making.folder(), &task).await?;
         let source = julia.base_image.display().to_string();
