@@ -77,12 +77,11 @@ impl Explain for ProbeError {
             ],
             Self::DoesNotRun { source, .. } => source.hints(),
             Self::CpuTarget { target, .. } => {
-                let nearest = explain::nearest(target, cpu::words())
-                    .map(|word| format!("did you mean `{word}`?"));
+                let nearest = explain::nearest(target, cpu::words());
                 let all = "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what \
                            `julia -C help` lists, with features behind it such as \
                            `haswell,-rdrnd`";
-                nearest.into_iter().chain([all.to_owned()]).collect()
+                explain::did_you_mean(nearest, all)
             }
             Self::Unclear { .. } => {
                 vec!["is it a complete Julia, 1.5 or newer? Try `julia --version`".to_owned()]

@@ -54,10 +54,8 @@ impl Explain for TraceError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoSuchFile { nearest, .. } => {
-                let nearest = nearest.iter().map(|path| format!("did you mean `{path}`?"));
-                nearest
-                    .chain(["paths in Sysimage.toml are relative to its folder".to_owned()])
-                    .collect()
+                let relative = "paths in Sysimage.toml are relative to its folder";
+                explain::did_you_mean(nearest.as_deref(), relative)
             }
             Self::Workload { workload, source } => {
                 let mut hints = source.hints();

@@ -32,7 +32,7 @@ mod run;
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
 use crate::pipeline::{Planned, ask, linker};
-use crate::session::{Session, absolute};
+use crate::session::Session;
 
 /// One build under way: its Julia is there, its folder is locked.
 pub(crate) struct Forge<'a> {
@@ -125,7 +125,7 @@ impl<'a> Forge<'a> {
             }
         }
         let probed = Probed { facts, origin };
-        let work = WorkDir::open(&build_folder(session, planned), &build.id)?;
+        let work = WorkDir::open(&session.build_folder(&planned.files.folder), &build.id)?;
         work.record(PROBED, &Basis::default(), &[], &probed)?;
         let mut forge = Self::on(session, planned, build, driving, work, probed)?;
         forge.leases.extend(leases);
@@ -140,7 +140,7 @@ impl<'a> Forge<'a> {
         build: &'a Build,
     ) -> Result<Self, Failure> {
         let driving = Driving::default();
-        let work = WorkDir::open(&build_folder(session, planned), &build.id)?;
+        let work = WorkDir::open(&session.build_folder(&planned.files.folder), &build.id)?;
         if let Ok(probed) = work.recorded(PROBED) {
             return Self::on(session, planned, build, &driving, work, probed);
         }
@@ -522,11 +522,6 @@ const PROBED: &str = "probe";
 struct Probed {
     facts: JuliaFacts,
     origin: JuliaOrigin,
-}
-
-fn build_folder(session: &Session, planned: &Planned) -> PathBuf {
-    let folder = session.global.build_dir.as_deref().map(absolute);
-    folder.unwrap_or_else(|| planned.files.folder.join(".sysforge"))
 }
 
 /// What the check leaves for packing.

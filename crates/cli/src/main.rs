@@ -8,6 +8,7 @@ mod commands;
 mod cpu;
 mod failure;
 mod forge;
+mod github;
 mod pipeline;
 mod progress;
 mod project;

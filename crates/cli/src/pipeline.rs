@@ -124,21 +124,20 @@ async fn answer(
     let given = match request {
         Request::Directory(path) => probe::executable_at(&absolute(path))?,
         Request::System => system_julia(session)?,
-        Request::Nightly => nightly(session, None, nightlies).await?,
-        Request::NightlyOf(major, minor) => {
-            nightly(session, Some((*major, *minor)), nightlies).await?
-        }
-        _ => {
-            let catalogue = match catalogue {
-                Some(known) => known,
-                None => catalogue.insert(session.acquirer()?.catalogue().await?),
-            };
-            let choice = catalogue.choose(request, Session::host()?)?;
-            return Ok(PlannedJulia::Catalogue {
-                request: request.to_string(),
-                choice,
-            });
-        }
+        _ => match request.nightly() {
+            Some(branch) => nightly(session, branch, nightlies).await?,
+            None => {
+                let catalogue = match catalogue {
+                    Some(known) => known,
+                    None => catalogue.insert(session.acquirer()?.catalogue().await?),
+                };
+                let choice = catalogue.choose(request, Session::host()?)?;
+                return Ok(PlannedJulia::Catalogue {
+                    request: request.to_string(),
+                    choice,
+                });
+            }
+        },
     };
     let facts = ask(session, &given).await?;
     Ok(PlannedJulia::Given {

@@ -170,6 +170,12 @@ impl Session {
         })
     }
 
+    /// Where builds of the project in `folder` work and leave their logs.
+    pub(crate) fn build_folder(&self, folder: &Path) -> PathBuf {
+        let given = self.global.build_dir.as_deref().map(absolute);
+        given.unwrap_or_else(|| folder.join(".sysforge"))
+    }
+
     /// Where things go when the store cannot be written to: the user's cache directory if
     /// another one was named, else the build directory of this folder.
     fn fallback_store(&self) -> Option<Store> {

@@ -124,6 +124,13 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
+/// Hints about a name that there is not: what was probably meant, and where the names are.
+#[must_use]
+pub fn did_you_mean(nearest: Option<&str>, otherwise: &str) -> Vec<String> {
+    let nearest = nearest.map(|name| format!("did you mean `{name}`?"));
+    nearest.into_iter().chain([otherwise.to_owned()]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

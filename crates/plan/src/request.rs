@@ -150,6 +150,17 @@ impl Request {
         }
     }
 
+    /// The branch whose nightly builds are asked for, if nightly builds are: `Some(None)` is the
+    /// main branch.
+    #[must_use]
+    pub const fn nightly(&self) -> Option<Option<(u64, u64)>> {
+        match self {
+            Self::Nightly => Some(None),
+            Self::NightlyOf(major, minor) => Some(Some((*major, *minor))),
+            _ => None,
+        }
+    }
+
     /// Whether the request is answered from a catalogue, and not by the machine or a nightly
     /// server.
     #[must_use]

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::explain::{Class, Explain};
+use crate::explain::{Class, Explain, did_you_mean};
 use crate::platform::{Os, Triplet};
 
 pub use published::{Published, by_name, for_target, recommended};
@@ -247,11 +247,7 @@ impl Explain for Unsuitable {
                 ),
             ],
             Self::Unknown { suggestion, .. } => {
-                let nearest = suggestion.map(|name| format!("did you mean `{name}`?"));
-                nearest
-                    .into_iter()
-                    .chain(["`sysforge toolchain list` names them all".to_owned()])
-                    .collect()
+                did_you_mean(*suggestion, "`sysforge toolchain list` names them all")
             }
             Self::None { target } => vec![system_hint(*target)],
             Self::Host { .. } => vec![

@@ -1,13 +1,12 @@
 //! What a release has already and need not be built again, for `sysforge plan`.
 
 use sysforge_plan::matrix::Existing;
-use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{InstallError, Place, Source};
 
 use crate::args::PlanArgs;
-use crate::commands::publish::{access, variable};
 use crate::failure::Failure;
+use crate::github::{reach, variable};
 use crate::session::Session;
 
 /// The tag that is released; workflows give an empty one where there is none.
@@ -27,17 +26,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
         },
         _ => return Ok(Existing::new()),
     };
-    let repository = match &source {
-        Source::GitHub { repository, .. } => repository,
-        // A plain host has none.
-        _ => "owner/name",
-    };
-    let reach = Reach {
-        github: access(session, repository)?,
-        timing: session.timing(),
-        drafts: true,
-        attestations: false,
-    };
+    let reach = reach(session, true)?;
     let index = match Place::open(&source, &reach).await {
         Ok(place) => place.index(&[]).await,
         Err(error) => Err(error),

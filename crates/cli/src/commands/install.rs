@@ -1,13 +1,12 @@
 //! `sysforge install`: the image of a release that fits this machine, verified, kept and ready.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
-use sysforge_acquire::Lease;
+use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
 use sysforge_plan::release::choose::Machine;
 use sysforge_plan::release::cpu::Cpu;
-use sysforge_plan::{JuliaFacts, Request};
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
@@ -15,19 +14,16 @@ use sysforge_publish::install::{
 };
 use sysforge_publish::signing::PublicKey;
 
+mod at_hand;
+mod channels;
+
+use self::at_hand::{AtHand, at_hand, offer};
+use self::channels::{link, unlink};
 use crate::args::{Activation, InstallArgs, InstallCommand};
-use crate::commands::publish::access;
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::pipeline;
-use crate::prompt;
+use crate::github::reach;
 use crate::session::{Session, absolute};
-
-/// A Julia at hand, held in the store if it lies there.
-struct AtHand {
-    facts: JuliaFacts,
-    _lease: Option<Lease>,
-}
 
 pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
@@ -205,13 +201,8 @@ async fn upgrade_one(
 
 /// Chooses and installs the image of a release.
 async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Installed, Failure> {
-    let github = access(session, "owner/name")?;
-    let reach = Reach {
-        attestations: keeps_attestations(&github.web),
-        github,
-        timing: session.timing(),
-        drafts: false,
-    };
+    let mut reach = reach(session, false)?;
+    reach.attestations = keeps_attestations(&reach.github.web);
     let place = Place::open(&wish.source, &reach).await?;
     let (index, signed) = place.index(&wish.keys).await?;
     match signed {
@@ -226,7 +217,7 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     let mut chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
     if chosen.is_err() && wish.julia.is_some() && !session.global.julia.is_empty() {
         // An upgrade that leaves the Julia of before.
-        at_hand = self::at_hand(None, session).await?;
+        at_hand = at_hand::at_hand(None, session).await?;
         chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
     }
     // Without a Julia that an image is for, one can be had: the newest that there is an image for.
@@ -292,12 +283,7 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         attested: false,
         yes: false,
     };
-    let reach = Reach {
-        attestations: false,
-        drafts: false,
-        github: access(session, "owner/name")?,
-        timing: session.timing(),
-    };
+    let reach = reach(session, false)?;
     let (place, index) = just_published(&wish.source, &reach).await?;
     let Ok((image, _)) = install::choose_image(&index, &machine(Some(&at_hand), &wish)?) else {
         session
@@ -358,30 +344,6 @@ fn machine(at_hand: Option<&AtHand>, wish: &Wish<'_>) -> Result<Machine, Failure
     })
 }
 
-/// Offers to get the Julia that an image is for; `None`: nobody said yes.
-async fn offer(version: &str, yes: bool, session: &Session) -> Result<Option<AtHand>, Failure> {
-    let question = format!("The image is for Julia {version}, which is not at hand. Get it?");
-    session.progress.clear();
-    if !yes && prompt::confirm(&question).await != Some(true) {
-        return Ok(None);
-    }
-    fetched(&version.parse()?, session).await.map(Some)
-}
-
-/// Fetches a Julia, or finds it in the store.
-async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
-    let acquirer = session.acquirer()?;
-    let choice = acquirer
-        .catalogue()
-        .await?
-        .choose(request, Session::host()?)?;
-    let installed = acquirer.julia(&choice).await?;
-    Ok(AtHand {
-        facts: pipeline::ask(session, &installed.executable).await?,
-        _lease: Some(installed.lease),
-    })
-}
-
 pub(crate) fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> Surroundings<'a> {
     Surroundings {
         keys,
@@ -389,42 +351,6 @@ pub(crate) fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> S
         children: &session.children,
         reporter: &session.reporter,
     }
-}
-
-/// The Julia to install for: the given one, the one that `--julia` names (which is got if it is a
-/// version), or the one on the search path. `None`: there is none.
-async fn at_hand(given: Option<&Path>, session: &Session) -> Result<Option<AtHand>, Failure> {
-    let ask = async |executable: &Path| -> Result<JuliaFacts, Failure> {
-        pipeline::ask(session, executable).await
-    };
-    if let Some(executable) = given {
-        if !executable.is_file() {
-            return Ok(None);
-        }
-        let facts = ask(executable).await?;
-        return Ok(Some(AtHand {
-            facts,
-            _lease: None,
-        }));
-    }
-    let request: Request = match session.global.julia.first() {
-        Some(text) => text.parse()?,
-        None => Request::System,
-    };
-    let executable = match &request {
-        Request::Directory(path) => sysforge_build::probe::executable_at(&absolute(path))?,
-        Request::System => match pipeline::system_julia(session) {
-            Ok(executable) => executable,
-            Err(_) if session.global.julia.is_empty() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        },
-        _ => return fetched(&request, session).await.map(Some),
-    };
-    let facts = ask(&executable).await?;
-    Ok(Some(AtHand {
-        facts,
-        _lease: None,
-    }))
 }
 
 /// What was installed, for `--json`.
@@ -466,41 +392,4 @@ async fn finish(
         session.terminal.data(&activate::command(&installed));
     }
     Ok(())
-}
-
-async fn link(image: &mut Installed, channel: &str, images: &Images, session: &Session) -> Outcome {
-    let environment = session.child_environment();
-    let surroundings = Surroundings {
-        environment: &environment,
-        ..surroundings(session, &[])
-    };
-    activate::link_channel(image, channel, &juliaup(session), images, &surroundings).await?;
-    Ok(())
-}
-
-/// Removes the channels of an image that is about to go. One that stays is no reason to keep it.
-async fn unlink(image: &Installed, session: &Session) {
-    let environment = session.child_environment();
-    let surroundings = Surroundings {
-        environment: &environment,
-        ..surroundings(session, &[])
-    };
-    for channel in &image.channels {
-        let juliaup = juliaup(session);
-        let removed = activate::unlink_channel(image, channel, &juliaup, &surroundings).await;
-        if let Err(error) = removed {
-            let text = format!("the juliaup channel {channel} stays: {error}");
-            let hint = format!("remove it with `juliaup remove {channel}`");
-            session.reporter.warn(text, Some(hint));
-        }
-    }
-}
-
-fn juliaup(session: &Session) -> PathBuf {
-    let name = format!("juliaup{}", std::env::consts::EXE_SUFFIX);
-    let path = session.environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .map(|folder| folder.join(&name))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| PathBuf::from(name))
 }

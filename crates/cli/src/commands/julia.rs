@@ -145,13 +145,12 @@ async fn install(
         requests
     };
     let _heartbeat = session.heartbeat();
-    let nightly = |request: &Request| matches!(request, Request::Nightly | Request::NightlyOf(..));
     let mut located = Vec::new();
     let mut catalogue = None;
     for text in requests {
         let request = read(text, session)?;
         let julia = get(&request, triplet, &acquirer, &mut catalogue).await?;
-        if to_tool_cache && nightly(&request) {
+        if to_tool_cache && request.nightly().is_some() {
             session.terminal.warning(
                 "nightly builds are not copied into the tool cache",
                 Some("it names its entries by their versions, which last longer than a night"),
@@ -175,20 +174,19 @@ async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
             let executable = probe::executable_at(&absolute(folder))?;
             return given(text, &executable, session).await;
         }
-        Request::Nightly => {
-            let found = session.acquirer()?.installed_nightly(None, triplet)?;
-            (found, text.to_owned())
-        }
-        Request::NightlyOf(major, minor) => {
-            let branch = Some((*major, *minor));
-            let found = session.acquirer()?.installed_nightly(branch, triplet)?;
-            (found, text.to_owned())
-        }
         _ => {
             let acquirer = session.acquirer()?;
-            let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
-            let version = choice.version.to_string();
-            (acquirer.installed(&choice)?, version)
+            match request.nightly() {
+                Some(branch) => {
+                    let found = acquirer.installed_nightly(branch, triplet)?;
+                    (found, text.to_owned())
+                }
+                None => {
+                    let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
+                    let version = choice.version.to_string();
+                    (acquirer.installed(&choice)?, version)
+                }
+            }
         }
     };
     match found {
@@ -246,11 +244,10 @@ async fn get(
     acquirer: &Acquirer,
     catalogue: &mut Option<Catalogue>,
 ) -> Result<InstalledJulia, Failure> {
+    if let Some(branch) = request.nightly() {
+        return Ok(acquirer.nightly(branch, triplet).await?);
+    }
     match request {
-        Request::Nightly => return Ok(acquirer.nightly(None, triplet).await?),
-        Request::NightlyOf(major, minor) => {
-            return Ok(acquirer.nightly(Some((*major, *minor)), triplet).await?);
-        }
         Request::System | Request::Directory(_) => {
             return Err(CliError::NothingToInstall(request.to_string()).into());
         }

@@ -12,8 +12,8 @@ use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
 
 use crate::args::{Driving, PlanArgs};
 use crate::commands::existing;
-use crate::commands::publish::variable;
 use crate::failure::{CliError, Failure, Outcome};
+use crate::github::variable;
 use crate::pipeline::Planned;
 use crate::project::{self, ProjectFiles};
 use crate::runner::today;

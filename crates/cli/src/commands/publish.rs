@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use sysforge_publish::documents::sums;
+use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
-use sysforge_publish::host::github::{Access, GitHub};
 use sysforge_publish::host::{dir, github as host};
-use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::{InstallError, Place, Source};
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
@@ -16,6 +15,7 @@ use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
 use crate::args::PublishArgs;
 use crate::commands::install;
 use crate::failure::{CliError, Failure, Outcome};
+use crate::github::{access, reach, variable};
 use crate::project;
 use crate::session::{Session, absolute};
 
@@ -141,12 +141,7 @@ async fn complete(
         Err(PublishError::NothingToPublish(_)) => std::collections::BTreeSet::new(),
         Err(error) => return Err(error.into()),
     };
-    let reach = Reach {
-        github: access(session, repository)?,
-        timing: session.timing(),
-        drafts: true,
-        attestations: false,
-    };
+    let reach = reach(session, true)?;
     let source = Source::GitHub {
         repository: repository.to_owned(),
         tag: Some(tag.to_owned()),
@@ -303,46 +298,6 @@ async fn tag(
         .map(|version| format!("v{version}"))
         .ok_or_else(|| CliError::NoTag.into())
 }
-
-/// An environment variable that is set to something.
-pub(crate) fn variable(session: &Session, name: &str) -> Option<String> {
-    let value = session.environment.get(name)?.to_str()?.trim();
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// How to reach GitHub, as Actions and `gh` say it: github.com, or Enterprise.
-pub(crate) fn access(session: &Session, repository: &str) -> Result<Access, Failure> {
-    let api = variable(session, "GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
-    let api: url::Url = api.parse().map_err(|_| PublishError::Address(api))?;
-    let web = match variable(session, "GITHUB_SERVER_URL") {
-        Some(web) => web.parse().map_err(|_| PublishError::Address(web))?,
-        None if api.as_str().trim_end_matches('/') == API => WEB
-            .parse()
-            .map_err(|_| PublishError::Address(WEB.to_owned()))?,
-        // Enterprise serves its pages where it serves its API.
-        None => api
-            .join("/")
-            .map_err(|_| PublishError::Address(api.to_string()))?,
-    };
-    let token = variable(session, "GITHUB_TOKEN").or_else(|| variable(session, "GH_TOKEN"));
-    let extra_roots = match variable(session, "SSL_CERT_FILE") {
-        Some(path) => vec![std::fs::read(&path).map_err(|source| CliError::Unreadable {
-            path: path.into(),
-            source,
-        })?],
-        None => Vec::new(),
-    };
-    Ok(Access {
-        api,
-        web,
-        repository: repository.to_owned(),
-        token: token.map(|token| Secret::new(&token)),
-        extra_roots,
-    })
-}
-
-const API: &str = "https://api.github.com";
-const WEB: &str = "https://github.com";
 
 /// Where the images come from, as far as Actions says.
 fn origin(session: &Session, repository: &str) -> Origin {

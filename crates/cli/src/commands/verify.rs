@@ -4,28 +4,21 @@
 use sysforge_plan::Request;
 use sysforge_plan::release::choose::{Machine, Misfit, misfit};
 use sysforge_plan::release::cpu::Cpu;
-use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{self, Images, InstallError, Place, Source};
 
 use crate::args::{Driving, VerifyArgs};
 use crate::commands::install::surroundings;
-use crate::commands::publish::access;
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Outcome};
+use crate::github::reach;
 use crate::pipeline::{self, Forge};
 use crate::session::Session;
 
 pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let source = Source::parse(&args.source, is_site)?;
-    let reach = Reach {
-        github: access(session, "owner/name")?,
-        timing: session.timing(),
-        drafts: args.draft,
-        // They are made when the release is published.
-        attestations: false,
-    };
+    let reach = reach(session, args.draft)?;
     let place = Place::open(&source, &reach).await?;
     let (index, _) = place.index(&[]).await?;
     let triplet = Session::host()?;

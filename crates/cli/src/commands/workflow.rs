@@ -11,8 +11,8 @@ use sysforge_publish::host::github::{GitHub, undraft};
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::args::WorkflowArgs;
-use crate::commands::publish::{access, variable};
 use crate::failure::{CliError, Failure, Outcome};
+use crate::github::{access, variable};
 use crate::project;
 use crate::session::Session;
 

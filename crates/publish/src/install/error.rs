@@ -182,10 +182,8 @@ impl Explain for InstallError {
                  else: `sysforge build` makes one here"
             }
             Self::NotInstalled { nearest, .. } => {
-                let nearest = nearest.iter().map(|name| format!("did you mean `{name}`?"));
-                return nearest
-                    .chain(["`sysforge install list` shows what is".to_owned()])
-                    .collect();
+                let list = "`sysforge install list` shows what is";
+                return sysforge_plan::explain::did_you_mean(nearest.as_deref(), list);
             }
             Self::Juliaup(_) => {
                 "is juliaup on the search path, is the channel's name free, and is it not the \

@@ -80,7 +80,7 @@ async fn one(
     triplet: Triplet,
     session: &Session,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    let nightly = match request {
+    match request {
         Request::System => {
             let executable = pipeline::system_julia(session)?;
             return given(&executable, session).await;
@@ -89,11 +89,12 @@ async fn one(
             let executable = sysforge_build::probe::executable_at(&absolute(path))?;
             return given(&executable, session).await;
         }
-        Request::Nightly => None,
-        Request::NightlyOf(major, minor) => Some((*major, *minor)),
-        _ => return from_catalogue(request, triplet, session).await,
+        _ => {}
+    }
+    let Some(branch) = request.nightly() else {
+        return from_catalogue(request, triplet, session).await;
     };
-    let installed = session.acquirer()?.installed_nightly(nightly, triplet)?;
+    let installed = session.acquirer()?.installed_nightly(branch, triplet)?;
     match installed {
         Some(julia) => {
             let found = format!("`{request}` was fetched to {}", julia.prefix.display());

@@ -46,15 +46,10 @@ pub(super) fn store(session: &Session) -> Finding {
 /// Where builds work.
 pub(super) fn build_folder(session: &Session) -> Finding {
     const CHECK: &str = "build folder";
-    let global = &session.global;
-    let folder = match &global.build_dir {
-        Some(given) => absolute(given),
-        None => match crate::project::folder(global.project.as_deref()) {
-            Ok(project) => project.join(".sysforge"),
-            // Another line says so.
-            Err(_) => absolute(Path::new(".sysforge")),
-        },
-    };
+    let project = crate::project::folder(session.global.project.as_deref());
+    // Another line says that there is no project.
+    let project = project.unwrap_or_else(|_| absolute(Path::new(".")));
+    let folder = session.build_folder(&project);
     match tempfile::tempfile_in(nearest_there(&folder)) {
         Ok(_) => Finding::good(CHECK, folder.display().to_string()),
         Err(error) => Finding::bad(

@@ -1,0 +1,84 @@
+//! The Julia that an image is installed for.
+
+use std::path::Path;
+
+use sysforge_acquire::Lease;
+use sysforge_plan::{JuliaFacts, Request};
+
+use crate::failure::Failure;
+use crate::pipeline;
+use crate::prompt;
+use crate::session::{Session, absolute};
+
+/// A Julia at hand, held in the store if it lies there.
+pub(super) struct AtHand {
+    pub(super) facts: JuliaFacts,
+    _lease: Option<Lease>,
+}
+
+/// The Julia to install for: the given one, the one that `--julia` names (which is got if it is a
+/// version), or the one on the search path. `None`: there is none.
+pub(super) async fn at_hand(
+    given: Option<&Path>,
+    session: &Session,
+) -> Result<Option<AtHand>, Failure> {
+    let ask = async |executable: &Path| -> Result<JuliaFacts, Failure> {
+        pipeline::ask(session, executable).await
+    };
+    if let Some(executable) = given {
+        if !executable.is_file() {
+            return Ok(None);
+        }
+        let facts = ask(executable).await?;
+        return Ok(Some(AtHand {
+            facts,
+            _lease: None,
+        }));
+    }
+    let request: Request = match session.global.julia.first() {
+        Some(text) => text.parse()?,
+        None => Request::System,
+    };
+    let executable = match &request {
+        Request::Directory(path) => sysforge_build::probe::executable_at(&absolute(path))?,
+        Request::System => match pipeline::system_julia(session) {
+            Ok(executable) => executable,
+            Err(_) if session.global.julia.is_empty() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        },
+        _ => return fetched(&request, session).await.map(Some),
+    };
+    let facts = ask(&executable).await?;
+    Ok(Some(AtHand {
+        facts,
+        _lease: None,
+    }))
+}
+
+/// Offers to get the Julia that an image is for; `None`: nobody said yes.
+pub(super) async fn offer(
+    version: &str,
+    yes: bool,
+    session: &Session,
+) -> Result<Option<AtHand>, Failure> {
+    let question = format!("The image is for Julia {version}, which is not at hand. Get it?");
+    session.progress.clear();
+    if !yes && prompt::confirm(&question).await != Some(true) {
+        return Ok(None);
+    }
+    fetched(&version.parse()?, session).await.map(Some)
+}
+
+/// Fetches a Julia, or finds it in the store.
+async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
+    let acquirer = session.acquirer()?;
+    let choice = acquirer
+        .catalogue()
+        .await?
+        .choose(request, Session::host()?)?;
+    let installed = acquirer.julia(&choice).await?;
+    Ok(AtHand {
+        facts: pipeline::ask(session, &installed.executable).await?,
+        _lease: Some(installed.lease),
+    })
+}

@@ -1,0 +1,54 @@
+//! The juliaup channels of installed images.
+
+use std::path::PathBuf;
+
+use sysforge_build::Environment;
+use sysforge_publish::install::{Images, Installed, Surroundings, activate};
+
+use super::surroundings;
+use crate::failure::Outcome;
+use crate::session::Session;
+
+pub(super) async fn link(
+    image: &mut Installed,
+    channel: &str,
+    images: &Images,
+    session: &Session,
+) -> Outcome {
+    let environment = session.child_environment();
+    let surroundings = as_a_child(session, &environment);
+    activate::link_channel(image, channel, &juliaup(session), images, &surroundings).await?;
+    Ok(())
+}
+
+/// Removes the channels of an image that is about to go. One that stays is no reason to keep it.
+pub(super) async fn unlink(image: &Installed, session: &Session) {
+    let environment = session.child_environment();
+    let surroundings = as_a_child(session, &environment);
+    let juliaup = juliaup(session);
+    for channel in &image.channels {
+        let removed = activate::unlink_channel(image, channel, &juliaup, &surroundings).await;
+        if let Err(error) = removed {
+            let text = format!("the juliaup channel {channel} stays: {error}");
+            let hint = format!("remove it with `juliaup remove {channel}`");
+            session.reporter.warn(text, Some(hint));
+        }
+    }
+}
+
+/// juliaup runs as a child does: without what only Sysforge is to know.
+fn as_a_child<'a>(session: &'a Session, environment: &'a Environment) -> Surroundings<'a> {
+    Surroundings {
+        environment,
+        ..surroundings(session, &[])
+    }
+}
+
+fn juliaup(session: &Session) -> PathBuf {
+    let name = format!("juliaup{}", std::env::consts::EXE_SUFFIX);
+    let path = session.environment.get("PATH").unwrap_or_default();
+    std::env::split_paths(path)
+        .map(|folder| folder.join(&name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
