@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
@@ -68,12 +68,15 @@ pub(crate) struct Unpacked {
     pub(crate) signature: Option<SignatureCheck>,
 }
 
-/// How many chunks may wait between two threads. They come in the tens of KiB, so this bounds
-/// the memory at some MiB.
-const QUEUE: usize = 32;
+/// How many pieces may wait between two threads.
+const QUEUE: usize = 16;
+
+/// The least size of a piece that is passed on. The network brings tens of KiB at a time, and to
+/// wake another thread for each of them takes longer than to copy it.
+const PIECE: usize = 256 << 10;
 
 /// The size of the pieces of decompressed bytes.
-const PLAIN_PIECE: usize = 256 << 10;
+const PLAIN_PIECE: usize = PIECE;
 
 /// Runs the line to its end. A signature is checked while the bytes go by.
 pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result<Unpacked, Error> {
@@ -207,6 +210,8 @@ struct Intake<'a> {
     job: &'a Job<'a>,
     /// Who else wants the bytes.
     onward: Vec<SyncSender<Piece>>,
+    /// What is not passed on yet.
+    gathered: BytesMut,
     hasher: Hasher,
     count: u64,
     told: Instant,
@@ -217,6 +222,7 @@ impl<'a> Intake<'a> {
         Self {
             job,
             onward,
+            gathered: BytesMut::new(),
             hasher: Hasher::new(),
             count: 0,
             told: Instant::now(),
@@ -285,15 +291,26 @@ impl<'a> Intake<'a> {
             });
         }
         self.hasher.update(&bytes);
-        // Who is gone: the archive ended, or could not be unpacked. The digest will tell whether
-        // that is the archive's fault or the line's.
-        self.onward
-            .retain(|onward| onward.send(Piece::Bytes(bytes.clone())).is_ok());
+        if !self.onward.is_empty() {
+            self.gathered.extend_from_slice(&bytes);
+            if self.gathered.len() >= PIECE {
+                self.pass_on();
+            }
+        }
         if self.told.elapsed() >= Duration::from_millis(100) {
             self.told = Instant::now();
             self.job.task.progress(self.count, size);
         }
         Ok(())
+    }
+
+    fn pass_on(&mut self) {
+        let piece = self.gathered.split().freeze();
+        // Who is gone: the archive ended, or could not be unpacked. The digest will tell whether
+        // that is the archive's fault or the line's.
+        self.onward
+            .retain(|onward| onward.send(Piece::Bytes(piece.clone())).is_ok());
+        self.gathered.reserve(PIECE + (64 << 10));
     }
 
     fn end(mut self) -> Result<(Sha256, u64), Error> {
@@ -318,6 +335,7 @@ impl<'a> Intake<'a> {
             }
             self.job.task.progress(self.count, size);
         }
+        self.pass_on();
         for onward in self.onward {
             // Nobody there: the archive ended before its file did.
             let _ = onward.send(Piece::End);

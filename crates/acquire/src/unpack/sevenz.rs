@@ -63,14 +63,7 @@ fn one(
         _ if entry.is_directory() => tree.folder(name, modified),
         0 | 0o100_000 => tree.file(name, mode, modified, entry.size(), content),
         0o040_000 => tree.folder(name, modified),
-        0o120_000 => {
-            let mut target = Vec::new();
-            content
-                .take(4096)
-                .read_to_end(&mut target)
-                .map_err(Error::Broken)?;
-            tree.symlink(name, &target, modified)
-        }
+        0o120_000 => tree.symlink_from(name, content, modified),
         _ => Err(forbidden("device")),
     }
 }

@@ -153,6 +153,13 @@ fn links_that_leave_the_folder_are_refused() {
 }
 
 #[test]
+fn a_link_with_an_endless_target_is_refused() {
+    let zip = archives::zip_of(&[("a/l", 0o120_777, &b"x/".repeat(2049))]);
+    let error = unpack_bytes(ArchiveFormat::Zip, &zip).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
+}
+
+#[test]
 fn links_that_leave_the_folder_together_are_refused() {
     // Each of them is fine by its text.
     let error = error_of(

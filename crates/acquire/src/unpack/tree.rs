@@ -19,6 +19,9 @@ use super::links::{self, Links};
 use super::names::{self, shown};
 use super::{Error, Limits};
 
+/// The longest link target that is believed, in bytes.
+const LONGEST_TARGET: u64 = 4096;
+
 /// A flag that tells the threads of an install to stop. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
@@ -193,6 +196,31 @@ impl TreeWriter {
         };
         self.listing.insert(path, Item { kind, modified });
         Ok(())
+    }
+
+    /// Adds a symbolic link whose target is the content of its entry.
+    ///
+    /// # Errors
+    ///
+    /// If the name or the target is not allowed, or the target cannot be read.
+    pub fn symlink_from(
+        &mut self,
+        name: &[u8],
+        content: impl Read,
+        modified: u64,
+    ) -> Result<(), Error> {
+        let mut target = Vec::new();
+        content
+            .take(LONGEST_TARGET + 1)
+            .read_to_end(&mut target)
+            .map_err(Error::Broken)?;
+        if target.len() as u64 > LONGEST_TARGET {
+            return Err(Error::TooMuch {
+                limit: LONGEST_TARGET,
+                unit: "bytes in a link",
+            });
+        }
+        self.symlink(name, &target, modified)
     }
 
     /// Adds another name for a file that came before.
