@@ -74,6 +74,8 @@ pub struct Manners {
     pub latency: Duration,
     /// Bytes per second, over all connections.
     pub cap: Option<u64>,
+    /// Bytes per second of each connection, as networks for content set it.
+    pub cap_each: Option<u64>,
 }
 
 impl Default for Manners {
@@ -83,6 +85,7 @@ impl Default for Manners {
             etags: true,
             latency: Duration::ZERO,
             cap: None,
+            cap_each: None,
         }
     }
 }
@@ -373,6 +376,7 @@ impl Shared {
             _ => PIECE,
         };
         let mut buffer = vec![0; piece];
+        let own_line_free = Mutex::new(Instant::now());
         let mut at = start;
         while at < stop {
             let want = usize::try_from(stop - at).unwrap().min(piece);
@@ -385,7 +389,8 @@ impl Shared {
             {
                 buffer[usize::try_from(place - at).unwrap()] ^= 0x55;
             }
-            self.wait_for_line(manners.cap, count);
+            wait_for_line(&self.line_free, manners.cap, count);
+            wait_for_line(&own_line_free, manners.cap_each, count);
             out.write_all(&buffer[..count])?;
             if let Fault::Drip(_, pause) = fault {
                 out.flush()?;
@@ -408,22 +413,23 @@ impl Shared {
         }
         Ok(false)
     }
+}
 
-    /// One line for all connections: each piece waits until those before it went through.
-    fn wait_for_line(&self, cap: Option<u64>, bytes: usize) {
-        let Some(cap) = cap else { return };
-        let takes = Duration::from_secs_f64(bytes as f64 / cap as f64);
-        let until = {
-            let mut free = self.line_free.lock().unwrap();
-            // A line that was idle does not make up for it later.
-            *free = (*free).max(Instant::now()) + takes;
-            *free
-        };
-        // Below a millisecond a sleep is longer than what it waits for.
-        let wait = until.saturating_duration_since(Instant::now());
-        if wait > Duration::from_millis(2) {
-            thread::sleep(wait);
-        }
+/// A line that may be shared: each piece waits until those before it went through. `free` is when
+/// the line is free again.
+fn wait_for_line(free: &Mutex<Instant>, cap: Option<u64>, bytes: usize) {
+    let Some(cap) = cap else { return };
+    let takes = Duration::from_secs_f64(bytes as f64 / cap as f64);
+    let until = {
+        let mut free = free.lock().unwrap();
+        // A line that was idle does not make up for it later.
+        *free = (*free).max(Instant::now()) + takes;
+        *free
+    };
+    // Below a millisecond a sleep is longer than what it waits for.
+    let wait = until.saturating_duration_since(Instant::now());
+    if wait > Duration::from_millis(2) {
+        thread::sleep(wait);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The scriptable server as a program, for benchmarks: serves a folder until its standard input
 //! ends.
 //!
-//! `testkit-server ROOT [LATENCY_MS [BYTES_PER_SECOND]]`
+//! `testkit-server ROOT [LATENCY_MS [BYTES_PER_SECOND [BYTES_PER_SECOND_AND_CONNECTION]]]`
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -16,11 +16,12 @@ fn main() {
         let text = arguments.next()?;
         text.parse::<u64>().ok().filter(|number| *number > 0)
     };
-    let (latency, cap) = (number(), number());
+    let (latency, cap, cap_each) = (number(), number(), number());
     let server = Server::start(&root);
     server.set(|manners| {
         manners.latency = Duration::from_millis(latency.unwrap_or(0));
         manners.cap = cap;
+        manners.cap_each = cap_each;
     });
     println!("{}", server.url());
     // Whoever started this closes the pipe when they are done, or when they die.
