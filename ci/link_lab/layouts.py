@@ -82,19 +82,22 @@ class Layouts:
             )
         return folder
 
-    def linux(self, version, lld):
-        """With the lld of this machine in the place where Julia 1.9 and later keep theirs."""
-        folder = self._folder("linux-x86_64", version)
-        number = ".".join(version.split(".")[:2])
-        for name, symbols, private in self._libraries(True):
+    def linux(self, version, arch="x86_64", gcc="gcc", lld=None):
+        """With `lld`, a program of this machine, where Julia 1.9 and later keep theirs."""
+        new = version != "1.5.3"
+        folder = self._folder(f"linux-{arch}", version)
+        number = ".".join(version.split(".")[:2]) if new else "1"
+        for name, symbols, private in self._libraries(new):
             path = folder / ("lib/julia" if private else "lib") / f"lib{name}.so"
             symbols = [s for s in symbols if s != "__sigsetjmp"]
             self.tools.run(
-                "gcc", "-w", "-fno-builtin", "-shared", "-fPIC", self._source(symbols),
+                gcc, "-w", "-fno-builtin", "-shared", "-fPIC", self._source(symbols),
                 f"-Wl,-soname,lib{name}.so.{number}", "-o", path,
             )
+        if not lld:
+            return folder
         # Julia brings the compiler's support library as well.
-        libgcc = self.tools.run("gcc", "-print-file-name=libgcc_s.so.1").strip()
+        libgcc = self.tools.run(gcc, "-print-file-name=libgcc_s.so.1").strip()
         shutil.copy(libgcc, folder / "lib/julia")
         (folder / "libexec/julia/lld").symlink_to(lld)
         return folder

@@ -40,6 +40,7 @@ ENTRY = "int _DllMainCRTStartup(void *dll, unsigned why, void *rest) { return 1;
 
 TARGETS = {
     "linux-x86_64": "x86_64-linux-gnu",
+    "linux-arm64": "aarch64-linux-gnu",
     "windows-x86_64": "x86_64-w64-windows-gnu",
     "macos-x86_64": "x86_64-apple-macosx11",
     "macos-arm64": "arm64-apple-macosx11",
@@ -93,7 +94,7 @@ class Objects:
     def lower(self, bitcode, system, sections, folder):
         output = folder / f"{bitcode.stem}.o"
         source = bitcode
-        if system == "macos-arm64" and bitcode.stat().st_size < 100_000_000:
+        if system.endswith("arm64") and bitcode.stat().st_size < 100_000_000:
             source = self.without_x86(bitcode, folder)
         command = ["llc", "-O0", f"-mtriple={TARGETS[system]}", "-relocation-model=pic"]
         if sections:

@@ -23,6 +23,7 @@ PACKAGES = {
     "ld64.lld-19": "lld-19",
     "lld-link": "lld",
     "mold": "mold",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64",
     "wine": "wine wine64",
 }
