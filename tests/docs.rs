@@ -215,13 +215,13 @@ const NOT_RUN: [(&str, &str); 14] = [
     ),
 ];
 
-/// What a page takes for granted, by its path: commands that make it so, in a copy of the example.
-const PREPARED: [(&str, &str); 1] = [(
-    "docs/src/how-to/ci.md",
-    "rm Sysimage.toml && git init --quiet && git config user.name Me && \
+/// What pages take for granted: the checksums of a release of Sysforge, and a repository.
+const PREPARED: &str = "git init --quiet && git config user.name Me && \
      git config user.email me@example.org && \
-     printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS",
-)];
+     printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS";
+
+/// The page that begins with a project that has no Sysimage.toml yet.
+const FROM_NOTHING: &str = "docs/src/how-to/ci.md";
 
 /// The commands of a page's `sh` blocks, with continued lines joined and without remarks.
 fn sh_lines(page: &str) -> Vec<String> {
@@ -297,10 +297,11 @@ fn try_the_guides(shell: &mut Shell) -> usize {
             shell.folder.join("Sysimage.toml"),
         )
         .unwrap();
-        for (_, command) in PREPARED.iter().filter(|(name, _)| page.ends_with(name)) {
-            let (came, success) = shell.run(command);
-            assert!(success, "{command}: {came}");
+        if page.ends_with(FROM_NOTHING) {
+            std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
         }
+        let (came, success) = shell.run(PREPARED);
+        assert!(success, "{PREPARED}: {came}");
         for line in lines {
             if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
                 continue;
