@@ -27,6 +27,9 @@ pub(super) struct Release {
     pub(super) html_url: String,
     #[serde(default)]
     pub(super) body: Option<String>,
+    /// Its files when it was asked for. A list of them says more surely what is missing.
+    #[serde(default)]
+    pub(super) assets: Vec<Asset>,
 }
 
 /// A file of a release.

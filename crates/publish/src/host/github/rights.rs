@@ -20,11 +20,7 @@ pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishErr
         return Err(PublishError::BadTag(tag.to_owned()));
     }
     require_token(host)?;
-    let repository = host
-        .repository()
-        .await
-        .map_err(|failure| repository_error(host, failure))?;
-    check_rights(host, &repository)?;
+    require_rights(host).await?;
     Ok(Published {
         outcome: Outcome::Ready,
         tag: tag.to_owned(),
@@ -52,7 +48,14 @@ pub(super) fn repository_error(host: &GitHub, failure: Failure) -> PublishError 
     host.error("look at the repository", failure)
 }
 
-pub(super) fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishError> {
+/// Asks whether the token may publish, as far as the host tells.
+pub(super) async fn require_rights(host: &GitHub) -> Result<(), PublishError> {
+    let answer = host.repository().await;
+    let repository = answer.map_err(|failure| repository_error(host, failure))?;
+    check_rights(host, &repository)
+}
+
+fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishError> {
     let name = host.access.repository.clone();
     if repository.archived {
         return Err(PublishError::Archived(name));

@@ -16,14 +16,14 @@ use futures_util::{StreamExt, TryStreamExt};
 use sysforge_plan::Reporter;
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release, Repository};
+use super::api::{Asset as Kept, Release};
 use super::drafts::{Draft, is_marked};
 use super::dry_run::dry_run;
 use super::lease::NoLease;
 use super::memo::Memo;
 use super::outcome::{missing, report};
 pub use super::rights::preflight;
-use super::rights::{check_rights, repository_error, require_token};
+use super::rights::{repository_error, require_rights, require_token};
 use super::send::{Rules, is_complete};
 use crate::documents::notes;
 use crate::error::PublishError;
@@ -134,54 +134,38 @@ pub async fn publish_seen(
 /// What a host has of a release.
 #[derive(Debug)]
 pub struct Seen {
-    public: Option<(Release, Vec<Kept>)>,
-    /// Where nothing is public: whether something could be, and the drafts.
-    rest: Option<(Repository, Vec<Release>)>,
+    public: Option<Release>,
+    /// Where nothing is public.
+    drafts: Vec<Release>,
 }
 
 /// Asks for all that can be asked before it is known what is to be sent, so that the files can be
-/// read meanwhile. A release that is public takes two requests.
+/// read meanwhile: for the public release, and at the same time for drafts. A release that is
+/// public and complete takes these two requests and no more.
 ///
 /// # Errors
 ///
 /// If the host cannot be asked, or there is no token.
 pub async fn look_ahead(host: &GitHub, tag: &str) -> Result<Seen, PublishError> {
     require_token(host)?;
-    let public = host
-        .public_release(tag)
-        .await
-        .map_err(|failure| host.error("look for the release", failure))?;
-    let Some(release) = public else {
-        let rest = Some(rights_and_drafts(host, tag).await?);
-        return Ok(Seen { public: None, rest });
+    let public = std::pin::pin!(host.public_release(tag));
+    let drafts = std::pin::pin!(host.drafts(tag));
+    let (public, drafts) = match futures_util::future::select(public, drafts).await {
+        // There may be many pages of releases, and none of them matters then.
+        Either::Left((Ok(Some(public)), _)) => (Ok(Some(public)), Ok(Vec::new())),
+        Either::Left((public, drafts)) => (public, drafts.await),
+        Either::Right((drafts, public)) => (public.await, drafts),
     };
-    let kept = host
-        .assets(release.id)
-        .await
-        .map_err(|failure| host.error("list the files of the release", failure))?;
-    Ok(Seen {
-        public: Some((release, kept)),
-        rest: None,
-    })
-}
-
-async fn rights_and_drafts(
-    host: &GitHub,
-    tag: &str,
-) -> Result<(Repository, Vec<Release>), PublishError> {
-    tokio::try_join!(
-        async {
-            let answer = host.repository().await;
-            answer.map_err(|failure| repository_error(host, failure))
-        },
-        async {
-            let answer = host.drafts(tag).await;
-            answer.map_err(|failure| match failure.is_not_found() {
-                true => repository_error(host, failure),
-                false => host.error("list the releases", failure),
-            })
-        }
-    )
+    let public = public.map_err(|failure| host.error("look for the release", failure))?;
+    if public.is_some() {
+        let drafts = Vec::new();
+        return Ok(Seen { public, drafts });
+    }
+    let drafts = drafts.map_err(|failure| match failure.is_not_found() {
+        true => repository_error(host, failure),
+        false => host.error("list the releases", failure),
+    })?;
+    Ok(Seen { public, drafts })
 }
 
 /// What is there of a release.
@@ -202,32 +186,35 @@ async fn look(
     seen: Seen,
 ) -> Result<Look, PublishError> {
     let tag = &shipment.tag;
-    let mut found = None;
-    if let Some((release, kept)) = seen.public {
-        match is_complete(shipment, &kept) {
-            Ok(true) => {
-                forget_draft(host, policy, &release).await?;
-                let report = report(host, &release, shipment, &[], Outcome::Unchanged);
-                return Ok(Look::Done(Box::new(report)));
-            }
-            Err(error) if !policy.replace && !policy.draft => return Err(error),
-            Ok(false) | Err(_) => {}
+    let Some(release) = seen.public else {
+        // Drafts are shown to those alone who may write.
+        if seen.drafts.is_empty() {
+            require_rights(host).await?;
         }
-        if release.immutable == Some(true) {
-            let missing = missing(shipment, &kept);
-            return Err(PublishError::Immutable(tag.clone(), missing));
-        }
-        found = Some((release, kept));
-    }
-    let (repository, drafts) = match seen.rest {
-        Some(rest) => rest,
-        None => rights_and_drafts(host, tag).await?,
+        return Ok(Look::Drafts(seen.drafts));
     };
-    check_rights(host, &repository)?;
-    Ok(match found {
-        Some((release, kept)) => Look::Public(release, kept),
-        None => Look::Drafts(drafts),
-    })
+    let mut kept = release.assets.clone();
+    if !matches!(is_complete(shipment, &kept), Ok(true)) {
+        kept = host
+            .assets(release.id)
+            .await
+            .map_err(|failure| host.error("list the files of the release", failure))?;
+    }
+    match is_complete(shipment, &kept) {
+        Ok(true) => {
+            forget_draft(host, policy, &release).await?;
+            let report = report(host, &release, shipment, &[], Outcome::Unchanged);
+            return Ok(Look::Done(Box::new(report)));
+        }
+        Err(error) if !policy.replace && !policy.draft => return Err(error),
+        Ok(false) | Err(_) => {}
+    }
+    if release.immutable == Some(true) {
+        let missing = missing(shipment, &kept);
+        return Err(PublishError::Immutable(tag.clone(), missing));
+    }
+    require_rights(host).await?;
+    Ok(Look::Public(release, kept))
 }
 
 /// An earlier run may have been killed between losing against another publisher and deleting its
