@@ -1,5 +1,7 @@
 //! How much an archive may unpack to.
 
+use std::io::Read;
+
 use super::{Cancel, Error};
 
 /// Bounds for one archive. The largest real one, a MinGW toolchain, unpacks 200 MB to 1.1 GB in
@@ -60,6 +62,23 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// Reads all of what must not be longer than `limit` bytes.
+pub(super) fn bounded(
+    content: impl Read,
+    limit: u64,
+    unit: &'static str,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    content
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::Broken)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooMuch { limit, unit });
+    }
+    Ok(bytes)
 }
 
 /// What an archive has unpacked to so far, held against its limits.

@@ -6,6 +6,7 @@ use std::io::Read;
 
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
+use super::limits::bounded;
 use super::tree::TreeWriter;
 use super::{Error, names};
 
@@ -95,18 +96,7 @@ fn one(
 }
 
 fn read_extension(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    entry
-        .take(LONGEST_EXTENSION + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::Broken)?;
-    if bytes.len() as u64 > LONGEST_EXTENSION {
-        return Err(Error::TooMuch {
-            limit: LONGEST_EXTENSION,
-            unit: "bytes in a name",
-        });
-    }
-    Ok(bytes)
+    bounded(entry, LONGEST_EXTENSION, "bytes in a name")
 }
 
 /// A GNU long name ends with a zero byte.

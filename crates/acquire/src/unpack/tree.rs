@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::copies::Copies;
-use super::limits::Tally;
+use super::limits::{Tally, bounded};
 use super::links::{self, Links};
 use super::names::{self, shown};
 use super::{Error, Limits};
@@ -209,17 +209,7 @@ impl TreeWriter {
         content: impl Read,
         modified: u64,
     ) -> Result<(), Error> {
-        let mut target = Vec::new();
-        content
-            .take(LONGEST_TARGET + 1)
-            .read_to_end(&mut target)
-            .map_err(Error::Broken)?;
-        if target.len() as u64 > LONGEST_TARGET {
-            return Err(Error::TooMuch {
-                limit: LONGEST_TARGET,
-                unit: "bytes in a link",
-            });
-        }
+        let target = bounded(content, LONGEST_TARGET, "bytes in a link")?;
         self.symlink(name, &target, modified)
     }
 

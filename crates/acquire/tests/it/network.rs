@@ -2,6 +2,7 @@
 //! and what is said.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sysforge_acquire::{Error, Proxies};
@@ -53,6 +54,19 @@ impl Scene {
 
     async fn install(&self) -> Result<(), Error> {
         self.bench.install(&self.server.url(), "1").await.map(drop)
+    }
+
+    /// An install whose connection breaks after so many bytes, and cannot be made again.
+    async fn break_off_after(&self, bytes: u64) {
+        self.server.script(ARCHIVE, vec![Fault::DropAfter(bytes)]);
+        self.server.always(ARCHIVE, Fault::Close);
+        self.install().await.unwrap_err();
+    }
+
+    /// The archive that is served.
+    fn archive(&self) -> PathBuf {
+        let path = MirrorDir::archive_path("1.5.3", LINUX);
+        self.mirror.path().join(path)
     }
 
     fn requests(&self) -> usize {
@@ -176,8 +190,7 @@ async fn a_range_that_was_not_asked_for_is_refused() {
 #[tokio::test]
 async fn a_file_of_another_length_than_the_catalogue_says_is_not_fetched() {
     let scene = Scene::new().one_connection();
-    let archive = MirrorDir::archive_path("1.5.3", LINUX);
-    fs::write(scene.mirror.path().join(archive), b"short").unwrap();
+    fs::write(scene.archive(), b"short").unwrap();
     let error = scene.install().await.unwrap_err();
     assert!(matches!(error, Error::Size { actual: 5, .. }), "{error:?}");
     scene.bench.assert_empty();
@@ -204,16 +217,9 @@ async fn what_an_interrupted_run_kept_is_resumed_and_checked() {
 #[tokio::test]
 async fn a_file_that_changed_between_two_runs_is_fetched_anew() {
     let scene = Scene::new().one_connection();
-    scene
-        .server
-        .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
-    scene.server.always(ARCHIVE, Fault::Close);
-    scene.install().await.unwrap_err();
+    scene.break_off_after(400_000).await;
     // The same bytes, but with a new time and so with a new entity tag.
-    let archive = scene
-        .mirror
-        .path()
-        .join(MirrorDir::archive_path("1.5.3", LINUX));
+    let archive = scene.archive();
     let bytes = fs::read(&archive).unwrap();
     fs::write(&archive, bytes).unwrap();
     scene.server.always(ARCHIVE, Fault::Fine);
@@ -225,17 +231,10 @@ async fn bytes_of_an_unknown_state_are_dropped_when_the_digest_disagrees() {
     let scene = Scene::new().one_connection();
     // Without entity tags nobody can tell that the file is another one the next time.
     scene.server.set(|manners| manners.etags = false);
-    let archive = scene
-        .mirror
-        .path()
-        .join(MirrorDir::archive_path("1.5.3", LINUX));
+    let archive = scene.archive();
     let right = fs::read(&archive).unwrap();
     fs::write(&archive, vec![7; right.len()]).unwrap();
-    scene
-        .server
-        .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
-    scene.server.always(ARCHIVE, Fault::Close);
-    scene.install().await.unwrap_err();
+    scene.break_off_after(400_000).await;
     assert_eq!(scene.bench.names_in("partial").len(), 2);
     fs::write(&archive, right).unwrap();
     scene.server.always(ARCHIVE, Fault::Fine);
@@ -248,10 +247,7 @@ async fn a_change_in_the_middle_starts_over() {
     scene
         .server
         .script(ARCHIVE, vec![Fault::SilenceAfter(300_000)]);
-    let archive = scene
-        .mirror
-        .path()
-        .join(MirrorDir::archive_path("1.5.3", LINUX));
+    let archive = scene.archive();
     let scene = scene.impatient();
     let changing = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -278,11 +274,7 @@ async fn a_server_that_refuses_ranges_is_asked_for_the_whole() {
 #[tokio::test]
 async fn a_range_beyond_what_the_server_has_now_starts_over() {
     let scene = Scene::new().one_connection();
-    scene
-        .server
-        .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
-    scene.server.always(ARCHIVE, Fault::Close);
-    scene.install().await.unwrap_err();
+    scene.break_off_after(400_000).await;
     scene.server.always(ARCHIVE, Fault::Fine);
     scene
         .server
