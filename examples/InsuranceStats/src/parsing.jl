@@ -17,15 +17,15 @@ const Span = UnitRange{Int}
 "The bytes of a CSV file and the places of the comma or newline behind each: `stops[column, record]`."
 struct Fields
     bytes::Vector{UInt8}
-    stops::Matrix{Int}
+    stops::Matrix{UInt32}
 end
 
 # The field in a column of a record; it begins where the one before has stopped.
 function span(fields, column, record)
     bytes, stops = fields.bytes, fields.stops
     number = (record - 1) * size(stops, 1) + column
-    start = number == 1 ? 1 : stops[number-1] + 1
-    stop = stops[number] - 1
+    start = number == 1 ? 1 : Int(stops[number-1]) + 1
+    stop = Int(stops[number]) - 1
     if stop >= start && bytes[stop] == RETURN
         stop -= 1
     end
@@ -61,7 +61,8 @@ end
 function findfields(bytes)
     isempty(bytes) && throw(MalformedCSV(1, "the file is empty"))
     last(bytes) == NEWLINE || push!(bytes, NEWLINE) # now every field has an end to be found
-    stops = Int[]
+    length(bytes) < typemax(UInt32) || throw(MalformedCSV(1, "the file is larger than 4 GiB"))
+    stops = UInt32[]
     width, record, start = 0, 1, 1
     while start <= length(bytes)
         stop = fieldstop(bytes, start, record)

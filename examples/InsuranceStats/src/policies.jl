@@ -28,7 +28,7 @@ Total insured values for each combination of the columns' values, the largest fi
 """
 function exposure(policies, columns...)
     groups = combine(groupby(columns...)) do rows
-        before, after = policies.tiv_2011[rows], policies.tiv_2012[rows]
+        before, after = view(policies.tiv_2011, rows), view(policies.tiv_2012, rows)
         return (summary = describe(after), growth = growth(sum(before), sum(after)))
     end
     return sort!(groups, by = group -> group.summary.total, rev = true)
@@ -53,14 +53,15 @@ end
 
 # Behind this call the columns' types are known: which ones they are depends on a name.
 function peril(name, limits, deductibles, insured)
-    covered = findall(!iszero, limits)
-    bearing = findall(!iszero, deductibles)
+    rows = findall(limits .> 0)
+    bearing = findall(deductibles .> 0)
+    covered = view(limits, rows)
     return (
         peril = name,
-        share = length(covered) / length(insured),
-        limits = describe(limits[covered]),
-        deductible = mean(deductibles[bearing] ./ limits[bearing]),
-        correlation = correlation(limits[covered], insured[covered]),
+        share = length(rows) / length(insured),
+        limits = describe(covered),
+        deductible = mean(view(deductibles, bearing) ./ view(limits, bearing)),
+        correlation = correlation(covered, view(insured, rows)),
     )
 end
 
@@ -72,14 +73,13 @@ that brought the most.
 """
 function issued(policies)
     return combine(groupby(year.(policies.issued))) do rows
-        dates = policies.issued[rows]
+        dates, values = view(policies.issued, rows), view(policies.tiv_2012, rows)
         months = combine(groupby(firstdayofmonth.(dates))) do inmonth
-            (total = sum(policies.tiv_2012[rows[inmonth]]),)
+            (total = sum(view(values, inmonth)),)
         end
         busiest = last(sort!(months, by = month -> month.total))
-        quarter = quarterofyear.(dates)
-        quarters = ntuple(number -> count(isequal(number), quarter), 4)
-        return (quarters = quarters, summary = describe(policies.tiv_2012[rows]), busiest = busiest)
+        quarters = ntuple(number -> count(date -> quarterofyear(date) == number, dates), 4)
+        return (quarters = quarters, summary = describe(values), busiest = busiest)
     end
 end
 
@@ -105,6 +105,6 @@ Number and value of the policies by insured value; band `i` ends below `edges[i]
 function bands(policies, edges)
     band = map(value -> searchsortedlast(edges, value) + 1, policies.tiv_2012)
     return combine(groupby(band)) do rows
-        (count = length(rows), total = sum(policies.tiv_2012[rows]))
+        (count = length(rows), total = sum(view(policies.tiv_2012, rows)))
     end
 end

@@ -47,14 +47,22 @@ The row numbers of each distinct combination of the columns' values, sorted by k
 a single column is its value, that of several is a tuple.
 """
 groupby(column::AbstractVector) = grouprows(column)
-groupby(columns::AbstractVector...) = grouprows(tuple.(columns...))
+groupby(columns::AbstractVector...) = grouprows(zip(columns...))
 
-function grouprows(keys::AbstractVector{K}) where {K}
-    groups = Dict{K,Vector{Int}}()
-    for (row, key) in pairs(keys)
-        push!(get!(Vector{Int}, groups, key), row)
+# First the number of each row's group and the groups' sizes, so that every vector is made once.
+function grouprows(keys)
+    K = eltype(keys)
+    numbers, sizes, refs = Dict{K,UInt32}(), Int[], Vector{UInt32}(undef, length(keys))
+    for (row, key) in enumerate(keys)
+        number = get!(() -> UInt32(length(push!(sizes, 0))), numbers, key)
+        sizes[number] += 1
+        refs[row] = number
     end
-    return sort!(collect(groups), by = first)
+    groups = [sizehint!(UInt32[], size) for size in sizes]
+    for (row, number) in enumerate(refs)
+        push!(groups[number], row)
+    end
+    return sort!([key => groups[number] for (key, number) in numbers], by = first)
 end
 
 """
