@@ -71,12 +71,9 @@ pub(crate) struct Unpacked {
 /// How many pieces may wait between two threads.
 const QUEUE: usize = 16;
 
-/// The least size of a piece that is passed on. The network brings tens of KiB at a time, and to
-/// wake another thread for each of them takes longer than to copy it.
+/// The size of what is passed from thread to thread. The network brings tens of KiB at a time, and
+/// to wake another thread for each of them takes longer than to copy it.
 const PIECE: usize = 256 << 10;
-
-/// The size of the pieces of decompressed bytes.
-const PLAIN_PIECE: usize = PIECE;
 
 /// Runs the line to its end. A signature is checked while the bytes go by.
 pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result<Unpacked, Error> {
@@ -263,7 +260,7 @@ impl<'a> Intake<'a> {
     fn take_file(&mut self, mut file: File, path: &Path, length: u64) -> Result<File, Error> {
         let mut left = length;
         while left > 0 {
-            let mut buffer = vec![0; PLAIN_PIECE.min(usize::try_from(left).unwrap_or(PLAIN_PIECE))];
+            let mut buffer = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
             let count = file.read(&mut buffer).map_err(Error::io("read", path))?;
             if count == 0 {
                 break;
@@ -291,12 +288,7 @@ impl<'a> Intake<'a> {
             });
         }
         self.hasher.update(&bytes);
-        if !self.onward.is_empty() {
-            self.gathered.extend_from_slice(&bytes);
-            if self.gathered.len() >= PIECE {
-                self.pass_on();
-            }
-        }
+        self.gather(bytes);
         if self.told.elapsed() >= Duration::from_millis(100) {
             self.told = Instant::now();
             self.job.task.progress(self.count, size);
@@ -304,13 +296,30 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn pass_on(&mut self) {
-        let piece = self.gathered.split().freeze();
+    /// Passes bytes on, as soon as there are enough of them.
+    fn gather(&mut self, bytes: Bytes) {
+        if self.onward.is_empty() {
+            return;
+        }
+        if self.gathered.is_empty() && bytes.len() >= PIECE {
+            self.pass_on(bytes);
+            return;
+        }
+        if self.gathered.is_empty() {
+            self.gathered.reserve(PIECE + bytes.len());
+        }
+        self.gathered.extend_from_slice(&bytes);
+        if self.gathered.len() >= PIECE {
+            let piece = self.gathered.split().freeze();
+            self.pass_on(piece);
+        }
+    }
+
+    fn pass_on(&mut self, piece: Bytes) {
         // Who is gone: the archive ended, or could not be unpacked. The digest will tell whether
         // that is the archive's fault or the line's.
         self.onward
             .retain(|onward| onward.send(Piece::Bytes(piece.clone())).is_ok());
-        self.gathered.reserve(PIECE + (64 << 10));
     }
 
     fn end(mut self) -> Result<(Sha256, u64), Error> {
@@ -335,7 +344,8 @@ impl<'a> Intake<'a> {
             }
             self.job.task.progress(self.count, size);
         }
-        self.pass_on();
+        let rest = self.gathered.split().freeze();
+        self.pass_on(rest);
         for onward in self.onward {
             // Nobody there: the archive ended before its file did.
             let _ = onward.send(Piece::End);
@@ -384,7 +394,7 @@ fn decompress(
 ) {
     loop {
         let mut piece = empty.try_recv().unwrap_or_default();
-        piece.resize(PLAIN_PIECE, 0);
+        piece.resize(PIECE, 0);
         let mut length = 0;
         let mut failed = None;
         while length < piece.len() {

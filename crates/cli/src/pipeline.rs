@@ -121,23 +121,20 @@ async fn answer(
     catalogue: &mut Option<Catalogue>,
     nightlies: &mut Vec<HeldNightly>,
 ) -> Result<PlannedJulia, Failure> {
-    let given = match request {
-        Request::Directory(path) => probe::executable_at(&absolute(path))?,
-        Request::System => system_julia(session)?,
-        _ => match request.nightly() {
-            Some(branch) => nightly(session, branch, nightlies).await?,
-            None => {
-                let catalogue = match catalogue {
-                    Some(known) => known,
-                    None => catalogue.insert(session.acquirer()?.catalogue().await?),
-                };
-                let choice = catalogue.choose(request, Session::host()?)?;
-                return Ok(PlannedJulia::Catalogue {
-                    request: request.to_string(),
-                    choice,
-                });
-            }
-        },
+    let given = match (local(session, request)?, request.nightly()) {
+        (Some(executable), _) => executable,
+        (None, Some(branch)) => nightly(session, branch, nightlies).await?,
+        (None, None) => {
+            let catalogue = match catalogue {
+                Some(known) => known,
+                None => catalogue.insert(session.acquirer()?.catalogue().await?),
+            };
+            let choice = catalogue.choose(request, Session::host()?)?;
+            return Ok(PlannedJulia::Catalogue {
+                request: request.to_string(),
+                choice,
+            });
+        }
     };
     let facts = ask(session, &given).await?;
     Ok(PlannedJulia::Given {
@@ -168,8 +165,18 @@ async fn nightly(
     Ok(julia.executable)
 }
 
+/// The executable that a request names which is on this machine already: of a directory, or the
+/// one on the search path. `None`: it names a release or a nightly build.
+pub(crate) fn local(session: &Session, request: &Request) -> Result<Option<PathBuf>, Failure> {
+    match request {
+        Request::Directory(path) => Ok(Some(probe::executable_at(&absolute(path))?)),
+        Request::System => Ok(Some(system_julia(session)?)),
+        _ => Ok(None),
+    }
+}
+
 /// The `julia` on the search path.
-pub(crate) fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
+fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
     let path = session.environment.get("PATH").unwrap_or_default();
     let name = format!("julia{}", std::env::consts::EXE_SUFFIX);
     std::env::split_paths(path)

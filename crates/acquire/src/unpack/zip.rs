@@ -61,7 +61,27 @@ fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
     if let Some(unix) = unix {
         return unix.into();
     }
-    let dos = file.last_modified().map(DateTime::try_from);
-    let time = dos.and_then(|time| time.ok()?.to_zoned(TimeZone::UTC).ok());
+    file.last_modified().map_or(0, unix_time)
+}
+
+/// In seconds; 0 for what is no date.
+fn unix_time(dos: zip::DateTime) -> u64 {
+    let time = DateTime::try_from(dos).and_then(|time| time.to_zoned(TimeZone::UTC));
     time.map_or(0, |time| time.timestamp().as_second().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dos_times_are_taken_as_utc() {
+        let time = |year, month, day| {
+            unix_time(zip::DateTime::from_date_and_time(year, month, day, 1, 2, 4).unwrap())
+        };
+        let of_day = |days: u64| days * 86_400 + 3_724;
+        assert_eq!(time(1980, 1, 1), of_day(3_652));
+        assert_eq!(time(2000, 2, 29), of_day(11_016));
+        assert_eq!(time(2024, 12, 31), of_day(20_088));
+    }
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde::Serialize;
 use sysforge_acquire::{Acquirer, InstalledJulia};
-use sysforge_build::probe;
 use sysforge_plan::catalogue::Release;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::signing::SignatureCheck;
@@ -13,7 +12,7 @@ use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
 use crate::args::{JuliaCommand, Platform};
 use crate::failure::{CliError, Failure, Outcome};
 use crate::pipeline;
-use crate::session::{Session, absolute};
+use crate::session::Session;
 use crate::terminal::table;
 
 /// One release, for a list.
@@ -165,28 +164,19 @@ async fn install(
 async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
     let request = read(text, session)?;
     let triplet = platform.triplet()?;
-    let (found, name) = match &request {
-        Request::System => {
-            let executable = pipeline::system_julia(session)?;
-            return given(text, &executable, session).await;
+    if let Some(executable) = pipeline::local(session, &request)? {
+        return given(text, &executable, session).await;
+    }
+    let acquirer = session.acquirer()?;
+    let (found, name) = match request.nightly() {
+        Some(branch) => {
+            let found = acquirer.installed_nightly(branch, triplet)?;
+            (found, text.to_owned())
         }
-        Request::Directory(folder) => {
-            let executable = probe::executable_at(&absolute(folder))?;
-            return given(text, &executable, session).await;
-        }
-        _ => {
-            let acquirer = session.acquirer()?;
-            match request.nightly() {
-                Some(branch) => {
-                    let found = acquirer.installed_nightly(branch, triplet)?;
-                    (found, text.to_owned())
-                }
-                None => {
-                    let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
-                    let version = choice.version.to_string();
-                    (acquirer.installed(&choice)?, version)
-                }
-            }
+        None => {
+            let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
+            let version = choice.version.to_string();
+            (acquirer.installed(&choice)?, version)
         }
     };
     match found {

@@ -9,7 +9,7 @@ use sysforge_plan::{Request, Triplet};
 use super::Finding;
 use crate::failure::{CliError, Failure};
 use crate::pipeline;
-use crate::session::{Session, absolute};
+use crate::session::Session;
 
 const CHECK: &str = "julia";
 
@@ -80,16 +80,8 @@ async fn one(
     triplet: Triplet,
     session: &Session,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    match request {
-        Request::System => {
-            let executable = pipeline::system_julia(session)?;
-            return given(&executable, session).await;
-        }
-        Request::Directory(path) => {
-            let executable = sysforge_build::probe::executable_at(&absolute(path))?;
-            return given(&executable, session).await;
-        }
-        _ => {}
+    if let Some(executable) = pipeline::local(session, request)? {
+        return given(&executable, session).await;
     }
     let Some(branch) = request.nightly() else {
         return from_catalogue(request, triplet, session).await;

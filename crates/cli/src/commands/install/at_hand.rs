@@ -8,7 +8,7 @@ use sysforge_plan::{JuliaFacts, Request};
 use crate::failure::Failure;
 use crate::pipeline;
 use crate::prompt;
-use crate::session::{Session, absolute};
+use crate::session::Session;
 
 /// A Julia at hand, held in the store if it lies there.
 pub(super) struct AtHand {
@@ -39,14 +39,12 @@ pub(super) async fn at_hand(
         Some(text) => text.parse()?,
         None => Request::System,
     };
-    let executable = match &request {
-        Request::Directory(path) => sysforge_build::probe::executable_at(&absolute(path))?,
-        Request::System => match pipeline::system_julia(session) {
-            Ok(executable) => executable,
-            Err(_) if session.global.julia.is_empty() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        },
-        _ => return fetched(&request, session).await.map(Some),
+    let executable = match pipeline::local(session, &request) {
+        Ok(Some(executable)) => executable,
+        Ok(None) => return fetched(&request, session).await.map(Some),
+        // Nobody asked for it.
+        Err(_) if session.global.julia.is_empty() => return Ok(None),
+        Err(error) => return Err(error),
     };
     let facts = ask(&executable).await?;
     Ok(Some(AtHand {
