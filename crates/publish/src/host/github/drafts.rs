@@ -8,6 +8,7 @@ use super::call::until;
 use super::failure::Failure;
 use super::lease::LOCK_NAME;
 use super::memo::Memo;
+use super::rights::require_rights;
 use crate::documents::notes;
 use crate::error::PublishError;
 
@@ -73,6 +74,9 @@ impl GitHub {
                 Err(failure) => failure,
             };
             if !failure.is_passing() || attempt >= self.timing.attempts {
+                if let Some(403 | 404 | 422) = failure.status() {
+                    require_rights(self).await?;
+                }
                 return Err(self.creation_error(tag, failure));
             }
             self.pause(attempt, &failure)
@@ -93,8 +97,8 @@ impl GitHub {
         }
     }
 
-    /// The rights were looked at before, as far as the host tells them; so a refusal here is most
-    /// likely about the tag or its commit.
+    /// The rights are enough, as far as the host tells; so a refusal here is most likely about the
+    /// tag or its commit.
     pub(super) fn creation_error(&self, tag: &str, failure: Failure) -> PublishError {
         match &failure {
             Failure::Status {

@@ -133,6 +133,8 @@ impl GitHub {
                     outcomes.push((asset.name.clone(), outcome));
                 }
             }
+            // The longest first, so that none of them is left over at the end.
+            needs.sort_by_key(|(asset, _)| std::cmp::Reverse(asset.size));
             // In a public release the index goes last: it is what makes the images usable.
             let (first, last): (Vec<_>, Vec<_>) = needs
                 .into_iter()

@@ -1,6 +1,7 @@
 //! Publishing to GitHub, in eight steps:
 //!
-//! 1. preflight: files, names and sizes (when the shipment was made), then the token's rights;
+//! 1. preflight: files, names and sizes (when the shipment was made), then the token's rights
+//!    (asked for where the first write is refused, or where a public release is to be changed);
 //! 2. THE draft, found or made, by number; and its lock, so that there is one writer;
 //! 3. what is there already, by digest;
 //! 4. uploads, few at once, each with a stall deadline;
@@ -187,8 +188,9 @@ async fn look(
 ) -> Result<Look, PublishError> {
     let tag = &shipment.tag;
     let Some(release) = seen.public else {
-        // Drafts are shown to those alone who may write.
-        if seen.drafts.is_empty() {
+        // Drafts are shown to those alone who may write. Without any, the first write shows whether
+        // the token has the right to; a dry run makes none.
+        if seen.drafts.is_empty() && policy.dry_run {
             require_rights(host).await?;
         }
         return Ok(Look::Drafts(seen.drafts));
