@@ -1,4 +1,57 @@
 //! Release hosts: GitHub, and a plain directory.
 
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::PublishError;
+
 pub mod dir;
 pub mod github;
+
+/// The hosts, as `--to` names them. A new one starts here, with a file beside this one; whoever
+/// publishes or installs matches all variants, so that the compiler names every other spot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// `github`: a release of a repository.
+    GitHub,
+    /// `dir:PATH`: a folder, which a web server may serve.
+    Dir(PathBuf),
+}
+
+impl FromStr for Host {
+    type Err = PublishError;
+
+    fn from_str(text: &str) -> Result<Self, PublishError> {
+        match text.split_once(':') {
+            None if text == "github" => Ok(Self::GitHub),
+            Some(("dir", path)) if !path.is_empty() => Ok(Self::Dir(path.into())),
+            _ => Err(PublishError::Address(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_named() {
+        assert_eq!("github".parse::<Host>().unwrap(), Host::GitHub);
+        // A drive of Windows has a colon, too.
+        for path in ["site", r"C:\site", "a:b"] {
+            let host: Host = format!("dir:{path}").parse().unwrap();
+            assert_eq!(host, Host::Dir(path.into()));
+        }
+        for bad in [
+            "",
+            "dir",
+            "dir:",
+            "gitlab",
+            "github:octo/images",
+            "Dir:site",
+        ] {
+            let error = bad.parse::<Host>().unwrap_err();
+            assert!(matches!(error, PublishError::Address(text) if text == bad));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sysforge_publish::documents::sums;
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
-use sysforge_publish::host::{dir, github as host};
+use sysforge_publish::host::{Host, dir, github as host};
 use sysforge_publish::install::{InstallError, Place, Source};
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
@@ -19,15 +19,9 @@ use crate::github::{access, reach, variable};
 use crate::project;
 use crate::session::{Session, absolute};
 
-/// Where to publish.
-enum To {
-    GitHub,
-    Dir(PathBuf),
-}
-
 pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let to = destination(&args.to)?;
+    let to: Host = args.to.parse()?;
     let folder = match &args.dist {
         Some(folder) => absolute(folder),
         // Nothing is sent, so this may be anywhere.
@@ -35,18 +29,21 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         None => project::folder(session.global.project.as_deref())?.join("dist"),
     };
     let mut report = match &to {
-        To::GitHub if args.undraft => undraft(args, session).await?,
-        To::GitHub => to_github(args, session, &folder).await?,
-        To::Dir(root) => to_dir(args, session, &folder, root).await?,
+        Host::GitHub if args.undraft => undraft(args, session).await?,
+        Host::GitHub => to_github(args, session, &folder).await?,
+        Host::Dir(root) => to_dir(args, session, &folder, &absolute(root)).await?,
     };
     if report.outcome == Result_::Published && !args.no_recheck {
         let tag = Some(report.tag.clone());
         let source = match to {
-            To::GitHub => Source::GitHub {
+            Host::GitHub => Source::GitHub {
                 repository: repository(args, session)?,
                 tag,
             },
-            To::Dir(path) => Source::Folder { path, tag },
+            Host::Dir(path) => Source::Folder {
+                path: absolute(&path),
+                tag,
+            },
         };
         install::try_once(source, session).await?;
     }
@@ -61,14 +58,6 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         session.terminal.data(&text(&report));
     }
     Ok(())
-}
-
-fn destination(text: &str) -> Result<To, Failure> {
-    match text.split_once(':') {
-        None if text == "github" => Ok(To::GitHub),
-        Some(("dir", path)) if !path.is_empty() => Ok(To::Dir(absolute(path.as_ref()))),
-        _ => Err(PublishError::Address(text.to_owned()).into()),
-    }
 }
 
 async fn to_github(
@@ -113,11 +102,7 @@ async fn to_github(
 
 /// Makes the draft public.
 async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Failure> {
-    let repository = args
-        .repository
-        .clone()
-        .or_else(|| variable(session, "GITHUB_REPOSITORY"))
-        .ok_or(CliError::NoRepository)?;
+    let repository = repository(args, session)?;
     let host = GitHub::new(access(session, &repository)?, session.timing())?;
     let pushed = variable(session, "GITHUB_REF_NAME")
         .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
