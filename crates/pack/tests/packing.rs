@@ -5,12 +5,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use sysforge_pack::{Packed, Packing};
+use sysforge_pack::{Packed, Packing, existing};
 use sysforge_plan::archive::ArchiveFormat;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, StatementCounts, Targets, ToolRecord,
 };
-use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Reporter, Sha256, Triplet};
+use sysforge_plan::{
+    BuildId, Class, Explain, JuliaBuild, JuliaVersion, Receipt, Reporter, Sha256, Triplet,
+};
 
 fn receipt(image: FileRecord) -> Receipt {
     let julia = JuliaVersion::new(1, 5, 3);
@@ -196,4 +198,54 @@ async fn folders_travel_with_their_links_and_programs() {
         let mode = std::fs::metadata(unpacked.join("bin/run")).unwrap();
         assert_eq!(mode.permissions().mode() & 0o777, 0o755);
     }
+}
+
+#[tokio::test]
+async fn a_result_counts_as_there_only_while_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let packed = pack(dir.path(), "dist", ArchiveFormat::TarGz, 1).await;
+    let dist = dir.path().join("dist");
+    let inputs = Sha256::new([0; 32]);
+    let found = || existing(&dist, &id(), ArchiveFormat::TarGz, inputs);
+    let (again, receipt) = found().unwrap();
+    assert_eq!((again.sha256, again.size), (packed.sha256, packed.size));
+    assert_eq!(again.archive, packed.archive);
+    assert_eq!(receipt.build_id, id());
+    // Made from something else, or in another form.
+    assert!(existing(&dist, &id(), ArchiveFormat::TarGz, Sha256::new([1; 32])).is_none());
+    assert!(existing(&dist, &id(), ArchiveFormat::TarZst, inputs).is_none());
+    // Each file counts: changed, and then as it was.
+    let sums = dist.join("SHA256SUMS");
+    for file in [&packed.archive, &packed.receipt, &sums] {
+        let good = std::fs::read(file).unwrap();
+        let mut bad = good.clone();
+        bad[0] ^= 1;
+        std::fs::write(file, &bad).unwrap();
+        assert!(found().is_none(), "{} is damaged", file.display());
+        std::fs::remove_file(file).unwrap();
+        assert!(found().is_none(), "{} is gone", file.display());
+        std::fs::write(file, &good).unwrap();
+        assert!(found().is_some(), "{} is whole", file.display());
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("dist"), "a file, where a folder should be").unwrap();
+    let packing = Packing::start(
+        &image(dir.path()),
+        Vec::new(),
+        &id(),
+        ArchiveFormat::TarGz,
+        &dir.path().join("dist"),
+        1,
+        &Reporter::silent(),
+    );
+    let error = match packing {
+        Err(error) => error,
+        Ok(packing) => packing.finish(receipt).await.err().unwrap(),
+    };
+    assert!(error.to_string().contains("dist"), "{error}");
+    assert_eq!(error.class(), Class::Machine);
 }
