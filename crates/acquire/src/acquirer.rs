@@ -416,3 +416,6 @@ impl Acquirer {
 pub(crate) fn executable(triplet: Triplet) -> String {
     format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }
+
+#[cfg(test)]
+mod tests;

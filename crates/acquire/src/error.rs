@@ -320,3 +320,6 @@ impl Explain for Error {
         vec![hint.to_owned()]
     }
 }
+
+#[cfg(test)]
+mod tests;

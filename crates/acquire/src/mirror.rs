@@ -236,5 +236,20 @@ mod tests {
         }
         let error = "https://me:secret@bad host".parse::<Mirror>().unwrap_err();
         assert_eq!(error.to_string(), "`…@bad host` is not a mirror");
+        assert_eq!(error.class(), Class::Usage);
+        assert!(error.hints()[0].contains("bin/versions.json"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_address_in_the_catalogue_is_a_file_whatever_the_mirror() {
+        let place = located("http://localhost", "file:///srv/julia.tar.gz");
+        assert_eq!(place, "/srv/julia.tar.gz");
+        let mirror: Mirror = "/srv/julia".parse().unwrap();
+        assert_eq!(mirror.to_string(), "/srv/julia");
+        assert_eq!(
+            mirror.catalogue(),
+            Location::from(Path::new("/srv/julia/bin/versions.json"))
+        );
     }
 }

@@ -172,3 +172,54 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         attempt.follow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::{Class, Explain};
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_no_proxys_is_said_without_its_password() {
+        for (http, https) in [(true, false), (false, true)] {
+            let address = Some("http://me:secret@bad host:1".to_owned());
+            let network = Network {
+                proxies: Proxies::Explicit {
+                    http: address.clone().filter(|_| http),
+                    https: address.filter(|_| https),
+                    except: None,
+                },
+                ..Network::default()
+            };
+            let error = network.client().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "`…@bad host:1` is not the address of a proxy"
+            );
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+            assert_eq!(error.class(), Class::Usage);
+            assert_eq!(error.hints(), ["a proxy looks like `http://HOST:PORT`"]);
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_said_to_have_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("authority.pem");
+        let error = certificates(&path).unwrap_err();
+        assert!(matches!(error, Error::Io { doing: "read", .. }));
+        let garbage = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
+        for text in ["", "no certificate", garbage] {
+            std::fs::write(&path, text).unwrap();
+            let network = Network {
+                ca_file: Some(path.clone()),
+                ..Network::default()
+            };
+            let error = network.client().unwrap_err();
+            assert!(matches!(error, Error::Certificates { .. }), "{error:?}");
+            assert!(error.to_string().contains("authority.pem"));
+            assert_eq!(error.class(), Class::Usage);
+            assert!(error.hints()[0].contains("-----BEGIN CERTIFICATE-----"));
+        }
+    }
+}

@@ -436,7 +436,8 @@ struct PlainReader {
 
 impl Read for PlainReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.current.len() {
+        // A piece may be empty, and an error may follow it: only no piece is the end.
+        while self.at == self.current.len() {
             let Ok(piece) = self.pieces.recv() else {
                 return Ok(0);
             };

@@ -450,4 +450,25 @@ pub(crate) mod tests {
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert!(inspect(&path).is_err());
     }
+
+    #[test]
+    fn a_damaged_zip_file_is_refused_and_so_is_one_with_folders() {
+        use sysforge_testkit::archives::zip_of;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.zip");
+        let good = zip_of(&[("image.dll", 0o100_644, b"image")]);
+        std::fs::write(&path, &good).unwrap();
+        let inspected = inspect(&path).unwrap();
+        let digest = local::sha256(b"image");
+        assert_eq!(inspected.entries["image.dll"].sha256, digest);
+        for bad in [
+            good[..good.len() / 2].to_vec(),
+            b"<!DOCTYPE html>".to_vec(),
+            zip_of(&[("lib/image.dll", 0o100_644, b"image")]),
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            let error = inspect(&path).unwrap_err();
+            assert!(matches!(error, PublishError::Altered { .. }), "{error}");
+        }
+    }
 }

@@ -60,10 +60,14 @@ async fn fetch(
         let mut sink = Sink::file(&part)?;
         place.read(piece, &mut sink, &task).await?;
         if sink.sha256() != piece.sha256 {
+            let found = sink.sha256();
+            drop(sink);
+            // The next run fetches it anew, rather than go on with it.
+            std::fs::remove_file(&part).map_err(at(&part))?;
             return Err(InstallError::Digest {
                 name: piece.name.clone(),
                 expected: piece.sha256,
-                found: sink.sha256(),
+                found,
             });
         }
         drop(sink);

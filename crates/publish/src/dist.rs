@@ -303,4 +303,117 @@ mod tests {
             );
         }
     }
+
+    const NAME: &str = "demo-julia1.12.7-x86_64-linux-gnu";
+
+    /// A dist directory with one build, and the receipt of that.
+    fn one_build() -> (tempfile::TempDir, Receipt) {
+        let dir = tempfile::tempdir().unwrap();
+        let receipt = make_build(dir.path(), "x86_64-linux-gnu", b"linux");
+        (dir, receipt)
+    }
+
+    async fn refused(dir: &Path) -> String {
+        Dist::read(dir).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_receipt_is_named() {
+        let (dir, receipt) = one_build();
+        let path = dir.path().join(format!("{NAME}.receipt.json"));
+        let newer = receipt.to_json().replace(&receipt.schema, "sysforge/99");
+        for text in ["", "{", "[]", &newer] {
+            std::fs::write(&path, text).unwrap();
+            let expected = format!("could not use the receipt {}", path.display());
+            assert_eq!(refused(dir.path()).await, expected, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receipt_without_its_archive_is_named() {
+        let (dir, _) = one_build();
+        std::fs::remove_file(dir.path().join(format!("{NAME}.tar.gz"))).unwrap();
+        let path = dir.path().join(format!("{NAME}.receipt.json"));
+        let expected = format!("the receipt {} has no archive beside it", path.display());
+        assert_eq!(refused(dir.path()).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_build_that_its_checksum_list_names_otherwise_is_refused() {
+        for end in [".tar.gz", ".receipt.json"] {
+            let (dir, _) = one_build();
+            let name = format!("{NAME}{end}");
+            let digest = local::sha256_of(&dir.path().join(&name), 0, u64::MAX).unwrap();
+            let list = dir.path().join("SHA256SUMS");
+            std::fs::write(&list, format!("{digest}  {name}\n")).unwrap();
+            Dist::read(dir.path()).await.unwrap();
+            let other = Sha256::new([9; 32]);
+            std::fs::write(&list, format!("{other}  {name}\n")).unwrap();
+            let text = refused(dir.path()).await;
+            assert!(
+                text.ends_with(&format!(
+                    "SHA256SUMS lists it as {other}, and it is {digest}"
+                )),
+                "{text}"
+            );
+            assert!(text.contains(&name), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_build_under_the_name_of_another_is_refused() {
+        let (dir, _) = one_build();
+        for end in ["tar.gz", "receipt.json"] {
+            let path = |name: &str| dir.path().join(format!("{name}.{end}"));
+            std::fs::rename(path(NAME), path("other")).unwrap();
+        }
+        let text = refused(dir.path()).await;
+        assert!(
+            text.ends_with(&format!("its receipt is that of {NAME}")),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_archive_without_the_image_of_its_receipt_is_refused() {
+        let (dir, receipt) = one_build();
+        let image = &receipt.image;
+        let other = local::sha256(b"other");
+        let path = dir.path().join(format!("{NAME}.tar.gz"));
+        for (name, expected) in [
+            ("b.so", format!("the image {} is not in it", image.name)),
+            (
+                &image.name,
+                format!(
+                    "the image in it is {other}, and the receipt says {}",
+                    image.sha256
+                ),
+            ),
+        ] {
+            let tar = sysforge_testkit::archives::Tar::new()
+                .file(name, 0o644, b"other")
+                .file("receipt.json", 0o644, receipt.to_json().as_bytes());
+            std::fs::write(&path, tar.gz()).unwrap();
+            let text = refused(dir.path()).await;
+            assert!(text.ends_with(&expected), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_in_place_of_the_folder_is_told_apart_from_an_empty_one() {
+        use sysforge_plan::Explain;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "a file").unwrap();
+        let error = Dist::read(&path).await.unwrap_err();
+        let expected = format!("could not access {}", path.display());
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hints()[0].contains("name a folder"));
+        // A list that cannot be read is not taken for none.
+        make_build(dir.path(), "x86_64-linux-gnu", b"linux");
+        std::fs::create_dir(dir.path().join("SHA256SUMS")).unwrap();
+        let text = refused(dir.path()).await;
+        assert!(text.ends_with("SHA256SUMS"), "{text}");
+    }
 }

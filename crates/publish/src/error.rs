@@ -302,3 +302,6 @@ impl Explain for PublishError {
         vec![hint.to_owned()]
     }
 }
+
+#[cfg(test)]
+mod tests;

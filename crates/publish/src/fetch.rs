@@ -152,11 +152,40 @@ pub(crate) async fn read(
     timing: &Timing,
     task: Option<&Task>,
 ) -> Result<(), Failure> {
+    read_until(request, sink, total, timing, task, |_| false).await
+}
+
+/// As [`read`], from a host that has no API: a page that says 401, 403 or 404 is its final answer.
+/// Whether there is such a file.
+pub(crate) async fn read_plain(
+    request: impl Fn() -> RequestBuilder,
+    sink: &mut Sink,
+    total: Option<u64>,
+    timing: &Timing,
+    task: Option<&Task>,
+) -> Result<bool, Failure> {
+    let is_final = |failure: &Failure| matches!(failure.status(), Some(401 | 403 | 404 | 410));
+    match read_until(request, sink, total, timing, task, is_final).await {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.is_missing_or_hidden() => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn read_until(
+    request: impl Fn() -> RequestBuilder,
+    sink: &mut Sink,
+    total: Option<u64>,
+    timing: &Timing,
+    task: Option<&Task>,
+    is_final: impl Fn(&Failure) -> bool,
+) -> Result<(), Failure> {
     let mut attempt = 1;
     loop {
         let before = sink.position;
         match read_on(request(), sink, total, timing, task).await {
             Ok(()) => return Ok(()),
+            Err(failure) if is_final(&failure) => return Err(failure),
             Err(failure) if failure.is_passing() && attempt < timing.attempts => {
                 if sink.position > before {
                     attempt = 1;
@@ -225,5 +254,40 @@ async fn read_on(
             Err(Failure::Transport("the download ended early".to_owned()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_in_memory_than_fits() {
+        let mut sink = Sink::memory(4);
+        sink.write(b"abc").unwrap();
+        let error = sink.write(b"de").unwrap_err();
+        assert_eq!(error.to_string(), "it is larger than it can be");
+        assert_eq!(sink.position(), 3);
+        sink.restart().unwrap();
+        sink.write(b"wxyz").unwrap();
+        assert_eq!(sink.into_bytes(), b"wxyz");
+    }
+
+    #[test]
+    fn a_file_is_gone_on_with_and_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("part");
+        Sink::file(&path).unwrap().write(b"begun, ").unwrap();
+        let mut sink = Sink::file(&path).unwrap();
+        assert_eq!(sink.position(), 7);
+        sink.write(b"done").unwrap();
+        sink.sync().unwrap();
+        assert_eq!(sink.sha256(), crate::local::sha256(b"begun, done"));
+        sink.restart().unwrap();
+        sink.write(b"anew").unwrap();
+        assert_eq!(sink.sha256(), crate::local::sha256(b"anew"));
+        // The file is in the file, and nowhere else.
+        assert!(sink.into_bytes().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), b"anew");
     }
 }

@@ -100,3 +100,70 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::Sha256;
+
+    use super::super::{EntryId, Lookup, Store};
+    use super::*;
+
+    /// As on a file system that knows no locks.
+    const UNREAL: EntryLock = EntryLock { file: None };
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_locks_is_told_from_one_that_fails() {
+        for error in [
+            io::Error::from(ErrorKind::Unsupported),
+            io::Error::from_raw_os_error(37),
+            io::Error::from_raw_os_error(77),
+        ] {
+            assert!(unsupported(&error), "{error}");
+        }
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound] {
+            assert!(!unsupported(&kind.into()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn without_locks_who_comes_second_takes_what_the_first_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path());
+        let id = EntryId::toolchain("gcc", &Sha256::new([7; 32]));
+        let made = |text: &str| {
+            let tree = store.temporary(&id).unwrap();
+            super::super::tests::seal_file(tree.path(), "gcc", text);
+            store.commit(&id, &UNREAL, tree).unwrap()
+        };
+        let place = made("first");
+        assert_eq!(place, made("second"));
+        assert_eq!(fs::read(place.join("gcc")).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+
+        // A damaged one goes, as ever.
+        fs::remove_file(place.join("gcc")).unwrap();
+        made("third");
+        assert_eq!(fs::read(place.join("gcc")).unwrap(), b"third");
+        assert!(matches!(store.lookup(&id).unwrap(), Lookup::Whole(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_leased_cannot_be_pruned_and_needs_no_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        // As in a store that cannot be written to.
+        fs::write(folder.path().join("file"), "").unwrap();
+        let held = lease(&folder.path().join("file/use")).unwrap();
+        assert!(held._file.is_none());
+        // What prune has in its hands cannot be leased until it is done.
+        let path = folder.path().join("use");
+        let LockAttempt::Got(removing) = try_exclusive(&path).unwrap() else {
+            panic!("nobody else has it");
+        };
+        assert!(removing.is_real() && !UNREAL.is_real());
+        assert!(lease(&path).is_none());
+        assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
+        drop(removing);
+        assert!(lease(&path).unwrap()._file.is_some());
+    }
+}

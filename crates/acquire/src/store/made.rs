@@ -233,4 +233,19 @@ mod tests {
         let entry = make(free(&store).await, b"base");
         assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
     }
+
+    #[tokio::test]
+    async fn a_file_in_the_way_is_said_and_not_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path());
+        let folder = free(&store).await.folder().to_owned();
+        fs::write(&folder, "in the way").unwrap();
+        let error = store.slot(&id(), &Reporter::silent()).await.err().unwrap();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+        assert!(error.to_string().contains("making"), "{error}");
+        assert_eq!(fs::read(&folder).unwrap(), b"in the way");
+        // Nothing is held on to: it can be made as soon as the way is free.
+        fs::remove_file(&folder).unwrap();
+        assert!(free(&store).await.folder().is_dir());
+    }
 }

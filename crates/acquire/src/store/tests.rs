@@ -1,7 +1,75 @@
 //! What entries say about themselves, and what becomes of that when someone meddles.
 
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::{Explain, Sha256};
+
 use super::*;
 use crate::unpack::{Item, Kind, Listing};
+
+/// Makes a whole entry out of one file in a folder.
+pub(super) fn seal_file(tree: &Path, name: &str, text: &str) {
+    fs::write(tree.join(name), text).unwrap();
+    let modified = fs::metadata(tree.join(name)).unwrap().modified().unwrap();
+    let modified = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let item = Item {
+        kind: Kind::File {
+            size: text.len() as u64,
+            crc32: crc32fast::hash(text.as_bytes()),
+        },
+        modified: modified.as_secs(),
+    };
+    seal_listing(tree, &Listing::from([(name.to_owned(), item)]));
+}
+
+/// Makes an entry out of a folder, whatever is in it.
+fn seal_listing(tree: &Path, listing: &Listing) {
+    seal_text(tree, &write_listing(listing), SCHEMA);
+}
+
+fn seal_text(tree: &Path, listing: &str, schema: u32) {
+    let record = Record {
+        schema,
+        source: "https://host/gcc.zip".to_owned(),
+        sha256: Sha256::new([7; 32]),
+        size: 100,
+        signature: SignatureCheck::NotChecked {
+            reason: "pinned by its digest".to_owned(),
+        },
+        version: None,
+        triplet: None,
+        unpacked_bytes: 100,
+        listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+    };
+    seal(tree, &record, listing).unwrap();
+}
+
+fn toolchain() -> EntryId {
+    EntryId::toolchain("gcc-14", &Sha256::new([7; 32]))
+}
+
+/// A store with one toolchain of one file.
+fn store_with_one() -> (tempfile::TempDir, Store, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let place = store.entry_dir(&toolchain());
+    fs::create_dir_all(&place).unwrap();
+    seal_file(&place, "gcc", "a compiler");
+    (folder, store, place)
+}
+
+/// What a look, and a deep one, say of an entry; empty if it is whole.
+fn damage_of(store: &Store) -> (String, String) {
+    let says = |deeply| {
+        let listed = store.list(deeply).unwrap().remove(0);
+        listed
+            .state
+            .map_or_else(|damage| damage.to_string(), |_| String::new())
+    };
+    (says(false), says(true))
+}
 
 fn listing() -> Listing {
     let item = |kind| Item {
@@ -71,4 +139,177 @@ fn an_entry_without_its_record_is_damaged_and_can_be_removed() {
     }
     assert!(store.remove_unused(&id).unwrap());
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
+}
+
+#[test]
+fn what_someone_did_to_an_entry_is_said() {
+    let whole = store_with_one();
+    assert_eq!(damage_of(&whole.1), (String::new(), String::new()));
+    let item = |kind| Item { kind, modified: 0 };
+    let link = item(Kind::Link {
+        target: "gcc".to_owned(),
+    });
+    let (cc, lib) = ("cc".to_owned(), "lib".to_owned());
+    for (meddle, says) in [
+        (
+            &(|place: &Path| seal_text(place, "", 2)) as &dyn Fn(&Path),
+            "`.sysforge.json` was written by another version of Sysforge",
+        ),
+        (
+            &|place| fs::remove_file(place.join(".sysforge-files")).unwrap(),
+            "`.sysforge-files` is missing",
+        ),
+        (
+            &|place| fs::write(place.join(".sysforge-files"), "d\t0\t\t\tgcc\n").unwrap(),
+            "`.sysforge-files` was changed",
+        ),
+        (
+            &|place| seal_text(place, "no list\n", SCHEMA),
+            "`.sysforge-files` cannot be read",
+        ),
+        (
+            &|place| fs::write(place.join("gcc"), "another one").unwrap(),
+            "`gcc` has another size",
+        ),
+        (
+            &|place| {
+                let long_ago = filetime::FileTime::from_unix_time(1, 0);
+                filetime::set_file_mtime(place.join("gcc"), long_ago).unwrap();
+            },
+            "`gcc` was changed",
+        ),
+        (
+            &|place| {
+                fs::remove_file(place.join("gcc")).unwrap();
+                fs::create_dir(place.join("gcc")).unwrap();
+            },
+            "`gcc` is no longer a file",
+        ),
+        (
+            &|place| {
+                fs::write(place.join("cc"), "").unwrap();
+                seal_listing(place, &Listing::from([(cc.clone(), link.clone())]));
+            },
+            "`cc` is no longer the same link",
+        ),
+        (
+            &|place| {
+                fs::write(place.join("lib"), "").unwrap();
+                seal_listing(place, &Listing::from([(lib.clone(), item(Kind::Folder))]));
+            },
+            "`lib` is no longer a folder",
+        ),
+    ] {
+        let (_folder, store, place) = store_with_one();
+        meddle(&place);
+        assert_eq!(damage_of(&store), (says.to_owned(), says.to_owned()));
+        assert!(!store.has(&toolchain()), "{says}");
+    }
+}
+
+#[test]
+fn a_damaged_entry_counts_with_all_that_it_takes_on_the_disk() {
+    let (_folder, store, place) = store_with_one();
+    assert_eq!(store.list(false).unwrap()[0].bytes, 100);
+    fs::remove_file(place.join(".sysforge.json")).unwrap();
+    fs::create_dir(place.join("lib")).unwrap();
+    fs::write(place.join("lib/libgcc.a"), [0; 5000]).unwrap();
+    let listing = fs::metadata(place.join(".sysforge-files")).unwrap().len();
+    let files = 5000 + "a compiler".len() as u64 + listing;
+    assert_eq!(store.list(false).unwrap()[0].bytes, files);
+    // A file where an entry should be takes nothing that counts, and is damaged, too.
+    fs::write(store.root().join("toolchain/file"), "").unwrap();
+    let listed = store.list(false).unwrap();
+    let file = listed.iter().find(|one| one.id.name() == "file").unwrap();
+    assert_eq!((file.bytes, file.state.is_err()), (0, true));
+}
+
+#[test]
+fn an_entry_that_is_being_removed_or_made_is_left_to_who_does_it() {
+    let (_folder, store, place) = store_with_one();
+    let id = toolchain();
+    let LockAttempt::Got(making) = store.try_lock(&id).unwrap() else {
+        panic!("nobody else has it");
+    };
+    assert!(!store.remove_unused(&id).unwrap());
+    assert!(place.join("gcc").is_file());
+    drop(making);
+
+    let LockAttempt::Got(removing) = lock::try_exclusive(&store.use_file(&id)).unwrap() else {
+        panic!("nobody else has it");
+    };
+    assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
+    assert!(store.hold(&place.join("gcc")).is_none());
+    drop(removing);
+    assert!(store.remove_unused(&id).unwrap());
+    assert!(!place.exists());
+}
+
+#[test]
+fn what_a_killed_install_left_is_removed_by_the_next_one_of_the_same() {
+    let (_folder, store, _) = store_with_one();
+    let left = store.temporary(&toolchain()).unwrap().keep();
+    fs::write(left.join("half"), "half").unwrap();
+    let other = EntryId::toolchain("gcc-15", &Sha256::new([8; 32]));
+    let others = store.temporary(&other).unwrap().keep();
+    drop(store.try_lock(&toolchain()).unwrap());
+    assert!(!left.exists());
+    // It may well be in the making.
+    assert!(others.exists());
+}
+
+#[test]
+fn prune_removes_leftovers_only_when_they_are_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let leftovers = ["partial/download", "making/base/sys.ji", "tmp/1f.abcd/bin"];
+    for name in leftovers {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "left").unwrap();
+    }
+    let day = Duration::from_secs(24 * 3600);
+    for (days, there) in [(6, true), (8, false)] {
+        let now = SystemTime::now() + days * day;
+        let pruned = store.prune(PruneRules::default(), now).unwrap();
+        assert_eq!(pruned, Pruned::default());
+        for name in leftovers {
+            assert_eq!(folder.path().join(name).exists(), there, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_read_says_which_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    fs::write(folder.path().join("julia"), "").unwrap();
+    let error = store.list(false).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read `"), "{error}");
+    assert!(error.to_string().ends_with("julia`"), "{error}");
+    // Looked for by name, there is just nothing.
+    let id = EntryId::existing("julia", "1.5.3".to_owned());
+    assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
+    #[cfg(unix)]
+    {
+        assert!(error.hints()[0].contains("name a folder"));
+        fs::create_dir(folder.path().join("toolchain")).unwrap();
+        let id = EntryId::existing("toolchain", "long".repeat(100));
+        let error = store.lookup(&id).err().unwrap();
+        assert!(matches!(error, Error::Io { doing: "read", .. }));
+    }
+}
+
+#[test]
+fn an_entry_tells_where_it_came_from_and_what_it_is_called() {
+    let (_folder, store, place) = store_with_one();
+    let Lookup::Whole(entry) = store.lookup(&toolchain()).unwrap() else {
+        panic!("it is whole");
+    };
+    assert_eq!(entry.id().to_string(), "toolchain/gcc-14-070707070707");
+    assert_eq!((entry.id().kind(), entry.prefix()), ("toolchain", &*place));
+    assert_eq!(entry.record().source, "https://host/gcc.zip");
+    let found = store.newest_from("https://host/gcc.zip").unwrap();
+    assert_eq!(found.unwrap().id(), entry.id());
+    assert!(store.newest_from("https://elsewhere").unwrap().is_none());
 }

@@ -50,3 +50,30 @@ fn not_allowed(error: &io::Error) -> bool {
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
     ) || (cfg!(windows) && error.raw_os_error() == Some(PRIVILEGE_NOT_HELD))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_what_forbids_links_makes_copies_of_them() {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::Unsupported] {
+            assert!(not_allowed(&kind.into()), "{kind:?}");
+        }
+        // A full disk is no reason to write even more onto it.
+        for kind in [ErrorKind::StorageFull, ErrorKind::NotFound] {
+            assert!(!not_allowed(&kind.into()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_made_for_another_reason_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("nowhere/link");
+        let made = make(Links::LinkOrCopy, "target", folder.path(), &link);
+        assert_eq!(made.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(!make(Links::Copy, "target", folder.path(), &link).unwrap());
+    }
+}

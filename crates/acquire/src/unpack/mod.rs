@@ -88,4 +88,6 @@ pub fn unpack_file(
 }
 
 #[cfg(test)]
+mod kinds_tests;
+#[cfg(test)]
 mod tests;

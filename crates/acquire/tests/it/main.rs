@@ -6,8 +6,11 @@
     reason = "tests say what they expect by unwrapping it"
 )]
 
+mod catalogue;
 mod install;
 mod network;
+mod places;
+mod resume;
 mod signatures;
 mod store;
 mod support;

@@ -200,3 +200,6 @@ impl Explain for InstallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

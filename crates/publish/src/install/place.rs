@@ -151,7 +151,8 @@ impl Place {
                 timing,
             } => {
                 let address = format!("{base}{}", encode(name));
-                let read = fetch::read(|| client.get(&address), sink, size, timing, task).await;
+                let read =
+                    fetch::read_plain(|| client.get(&address), sink, size, timing, task).await;
                 (read, timing)
             }
             Files::Api {
@@ -163,14 +164,15 @@ impl Place {
                     return Ok(false);
                 };
                 let read = fetch::read(|| host.download(*id), sink, size, timing, task).await;
+                let read = match read {
+                    Ok(()) => Ok(true),
+                    Err(failure) if failure.is_missing() => Ok(false),
+                    Err(failure) => Err(failure),
+                };
                 (read, timing)
             }
         };
-        match read {
-            Ok(()) => Ok(true),
-            Err(failure) if missing(&failure) => Ok(false),
-            Err(failure) => Err(error(&format!("download {name}"), failure, timing)),
-        }
+        read.map_err(|failure| error(&format!("download {name}"), failure, timing))
     }
 }
 
@@ -188,11 +190,6 @@ fn copy(path: &std::path::Path, sink: &mut Sink) -> Result<bool, InstallError> {
             read => sink.write(&chunk[..read]).map_err(at(path))?,
         }
     }
-}
-
-/// 404 whatever its body: plain hosts answer with a page.
-fn missing(failure: &Failure) -> bool {
-    matches!(failure.status(), Some(404 | 410))
 }
 
 fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
@@ -268,13 +265,14 @@ async fn web(
     // The address of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
     let address = format!("{base}{SITE_NAME}");
-    let base = match fetch::read(|| client.get(&address), &mut sink, None, &timing, None).await {
-        Ok(()) => last_tag(&sink.into_bytes())
-            .map(|tag| below(&tag))
-            .ok_or_else(|| InstallError::NoRelease(base.to_string()))?,
-        Err(failure) if missing(&failure) => base,
-        Err(failure) => return Err(error("read the list of releases", failure, &timing)),
-    };
+    let base =
+        match fetch::read_plain(|| client.get(&address), &mut sink, None, &timing, None).await {
+            Ok(true) => last_tag(&sink.into_bytes())
+                .map(|tag| below(&tag))
+                .ok_or_else(|| InstallError::NoRelease(base.to_string()))?,
+            Ok(false) => base,
+            Err(failure) => return Err(error("read the list of releases", failure, &timing)),
+        };
     Ok(Files::Web {
         client,
         base,

@@ -160,4 +160,36 @@ mod tests {
         let source = Source::parse("a/b", |_| true).unwrap();
         assert!(matches!(source, Source::Folder { .. }));
     }
+
+    #[test]
+    fn a_source_is_shown_as_it_can_be_typed_again() {
+        for text in [
+            "octo/images",
+            "octo/images@v1.0.0",
+            "https://example.org/s/",
+            "https://example.org/s/@v1",
+            "./site@v1",
+            "/srv/site",
+        ] {
+            let source = Source::parse(text, |_| false).unwrap();
+            assert_eq!(source.to_string(), text);
+            assert_eq!(Source::parse(text, |_| false).unwrap(), source);
+            let newest = source.latest().to_string();
+            assert_eq!(Some(&*newest), text.split('@').next());
+        }
+        let file = Source::parse("file:///srv/site@v1", |_| false).unwrap();
+        assert_eq!(file.to_string(), "/srv/site@v1");
+    }
+
+    #[test]
+    fn a_folder_is_a_site_by_its_list_or_by_one_index() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_site(folder.path()));
+        for name in [SITE_NAME, INDEX_NAME] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "{}").unwrap();
+            assert!(is_site(folder.path()), "{name}");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
 }

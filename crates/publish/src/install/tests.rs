@@ -20,6 +20,10 @@ use crate::secret::Secret;
 use crate::shipment::tests::{destination, make_build};
 use crate::shipment::{Origin, Shipment};
 
+mod activation;
+mod refused;
+mod web;
+
 struct Scene {
     folder: tempfile::TempDir,
     shipment: Shipment,

@@ -127,3 +127,46 @@ fn notes_over_the_limit_are_cut_with_a_link() {
     assert!(merged.contains("cut here: [read on](https://example.org/all)"));
     assert!(merged.ends_with(ours));
 }
+
+#[tokio::test]
+async fn a_release_that_the_host_would_not_take_is_refused_before_anything_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    make_build(dir.path(), "x86_64-linux-gnu", b"linux");
+    let dist = Dist::read(dir.path()).await.unwrap();
+    let prepare = async |change: fn(&mut Destination)| {
+        let mut destination = destination(u64::MAX);
+        change(&mut destination);
+        Shipment::prepare(&dist, &destination, &Origin::default()).await
+    };
+    let error = prepare(|to| to.tag = "v 1".to_owned()).await.unwrap_err();
+    assert_eq!(error.to_string(), "`v 1` cannot be the tag of a release");
+    let mut shipment = prepare(|_| {}).await.unwrap();
+    let count = shipment.assets.len();
+    assert_eq!(count, 7);
+    // One place is for the lock of whoever publishes.
+    prepare(|to| to.count_limit = 8).await.unwrap();
+    let error = prepare(|to| to.count_limit = 7).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the release would have 7 files, and the host takes 7"
+    );
+    // Signatures are files, too.
+    let signer = crate::signing::tests::signer(1);
+    let error = shipment.sign(&signer, 8).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the release would have 9 files, and the host takes 8"
+    );
+}
+
+#[tokio::test]
+async fn notes_become_a_file_that_nothing_else_tells_of() {
+    let shipment = prepare(u64::MAX).await;
+    let (size, sums) = (shipment.size(), text(&shipment, "SHA256SUMS"));
+    let shipment = shipment.with_notes_as_file();
+    assert_eq!(text(&shipment, "NOTES.md"), shipment.notes);
+    assert_eq!(shipment.size(), size + shipment.notes.len() as u64);
+    assert_eq!(text(&shipment, "SHA256SUMS"), sums);
+    // What makes a release usable still comes last.
+    assert_eq!(shipment.assets.last().unwrap().kind, Kind::Index);
+}

@@ -96,6 +96,17 @@ impl Failure {
         matches!(self, Self::Status { status: 404, .. })
     }
 
+    /// Whether a file is not there, whatever the body: plain hosts answer with a page.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.status(), Some(404 | 410))
+    }
+
+    /// Whether a plain host has no such file for us: for a missing one, S3 says 403 to who may not list
+    /// the others (its reference of `GetObject`).
+    pub(crate) fn is_missing_or_hidden(&self) -> bool {
+        self.is_missing() || self.status() == Some(403)
+    }
+
     /// Whether a 422 says that the name or tag is taken.
     pub(crate) fn is_taken(&self) -> bool {
         matches!(self, Self::Status { status: 422, errors, .. }
@@ -223,5 +234,70 @@ mod tests {
             failure.words(),
             "Validation Failed: body: is too long (status 422)"
         );
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_nothing_else() {
+        let status = |status| Failure::of_answer(status, &HeaderMap::new(), b"{\"message\":\"x\"}");
+        for passing in [400, 408, 409, 429, 500, 502, 503, 504] {
+            assert!(status(passing).is_passing(), "{passing}");
+        }
+        for final_answer in [401, 404, 410, 422, 451] {
+            assert!(!status(final_answer).is_passing(), "{final_answer}");
+        }
+        assert!(Failure::Stalled(Duration::from_secs(60)).is_passing());
+        let file = PublishError::NothingToPublish("dist".into());
+        assert!(!Failure::Local(std::sync::Arc::new(file)).is_passing());
+    }
+
+    #[test]
+    fn a_page_that_says_404_is_a_missing_file_but_no_answer_of_the_api() {
+        let page = Failure::of_answer(404, &HeaderMap::new(), b"<!DOCTYPE html>");
+        assert!(page.is_missing() && !page.is_not_found());
+        let of_s3 = Failure::of_answer(403, &HeaderMap::new(), b"<Error><Code>AccessDenied</Code>");
+        assert!(of_s3.is_missing_or_hidden() && !of_s3.is_missing());
+        let answer = Failure::of_answer(404, &HeaderMap::new(), b"{\"message\":\"Not Found\"}");
+        assert!(answer.is_missing() && answer.is_not_found());
+        assert!(!Failure::Transport("reset".to_owned()).is_missing());
+    }
+
+    #[test]
+    fn a_refusal_in_bare_text_or_by_a_code_is_shown_too() {
+        let body = br#"{"message":"Validation Failed","errors":[
+            "the tag is protected", {"code":"already_exists","field":"tag_name"}, {"code":"custom"}]}"#;
+        let failure = Failure::of_answer(422, &HeaderMap::new(), body);
+        assert_eq!(
+            failure.said(),
+            "Validation Failed: the tag is protected; tag_name: already_exists; custom"
+        );
+        assert!(failure.is_taken());
+    }
+
+    #[test]
+    fn what_is_known_of_a_silent_host_is_said() {
+        let words = |failure: Failure| failure.words();
+        let wait = Duration::from_secs(7);
+        assert_eq!(words(Failure::Limited(Some(wait))), "rate limit, wait 7 s");
+        assert_eq!(words(Failure::Limited(None)), "rate limit");
+        assert_eq!(
+            words(Failure::Garbled { status: 502 }),
+            "no answer of the API (status 502)"
+        );
+        assert_eq!(words(Failure::Stalled(wait)), "no progress for 7 s");
+        let file = PublishError::NothingToPublish("dist".into());
+        assert_eq!(
+            words(Failure::Local(std::sync::Arc::new(file))),
+            "no image in dist"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_with_its_signature_is_never_shown() {
+        let client = crate::host::github::client(&[], &HeaderMap::new()).unwrap();
+        let address = "http://127.0.0.1:9/storage?signature=hunter2";
+        let failure = transport(client.get(address).send().await.unwrap_err());
+        let words = failure.words();
+        assert!(!words.contains("hunter2"), "{words}");
+        assert!(words.contains("onnect"), "{words}");
     }
 }

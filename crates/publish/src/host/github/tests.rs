@@ -12,6 +12,9 @@ use crate::report::{Outcome, Published};
 use crate::shipment::tests::make_build;
 use crate::shipment::{Origin, Shipment};
 
+mod drafts;
+mod refusals;
+
 /// A fake GitHub, a dist directory with two builds, and a place for notes.
 pub(crate) struct Scene {
     pub(crate) github: FakeGitHub,

@@ -1,0 +1,280 @@
+//! Every failure to acquire something: what it is called, which exit code it earns, and what it
+//! tells its reader to do.
+
+use std::io::{Error as IoError, ErrorKind};
+
+use sysforge_plan::catalogue::Catalogue;
+use sysforge_plan::{JuliaVersion, Request};
+
+use super::*;
+use crate::network::Network;
+
+const URL: &str = "https://host/julia.tar.gz";
+
+fn url() -> String {
+    URL.to_owned()
+}
+
+fn status(code: u16) -> Error {
+    Error::Status {
+        url: url(),
+        status: code.try_into().unwrap(),
+    }
+}
+
+fn stalled() -> Error {
+    Error::Stalled {
+        url: url(),
+        bytes: 10,
+        seconds: 30,
+    }
+}
+
+fn busy() -> Error {
+    Error::Busy {
+        url: url(),
+        status: reqwest::StatusCode::TOO_MANY_REQUESTS,
+        seconds: 86_400,
+    }
+}
+
+/// A failure of a request that could not even be made.
+fn unmade() -> Error {
+    let client = Network::default().client().unwrap();
+    Error::Connection {
+        url: url(),
+        source: client.get("no address").build().unwrap_err(),
+    }
+}
+
+fn gave_up(last: Error) -> Error {
+    Error::GaveUp {
+        attempts: 6,
+        last: Box::new(last),
+    }
+}
+
+fn read(kind: ErrorKind) -> Error {
+    Error::io("read", "/store/x")(IoError::from(kind))
+}
+
+fn read_only(kind: ErrorKind) -> Error {
+    Error::ReadOnlyStore {
+        path: "/store".into(),
+        source: kind.into(),
+    }
+}
+
+fn what() -> String {
+    "julia.tar.gz".to_owned()
+}
+
+/// The class of an error, and what its only hint must hold.
+fn explains(error: &Error, class: Class, hint: &str) {
+    assert_eq!(error.class(), class, "{error:?}");
+    let hints = error.hints();
+    let [first] = hints.as_slice() else {
+        panic!("{error:?}: {hints:?}");
+    };
+    assert!(first.contains(hint), "{error:?}: {first}");
+}
+
+#[test]
+fn what_the_network_does_is_told_with_what_helps_against_it() {
+    for (error, hint) in [
+        (unmade(), "HTTPS_PROXY"),
+        (stalled(), "HTTPS_PROXY"),
+        (gave_up(stalled()), "HTTPS_PROXY"),
+        (status(404), "is `--mirror` right?"),
+        (gave_up(status(404)), "is `--mirror` right?"),
+        (status(401), "https://USER:PASSWORD@HOST"),
+        (status(403), "https://USER:PASSWORD@HOST"),
+        (status(500), "try again later"),
+        (busy(), "try again later"),
+        (Error::Changed { url: url() }, "the mirror is at fault"),
+        (
+            Error::WrongRange {
+                url: url(),
+                detail: "from byte 7, not 0".to_owned(),
+            },
+            "the mirror is at fault",
+        ),
+        (
+            Error::Offline { what: what() },
+            "run once without `--offline`",
+        ),
+    ] {
+        explains(&error, Class::Acquire, hint);
+    }
+    assert_eq!(
+        busy().to_string(),
+        "https://host/julia.tar.gz is busy (429 Too Many Requests) and asks to come back in 86400 \
+         seconds"
+    );
+    assert_eq!(
+        stalled().to_string(),
+        "https://host/julia.tar.gz stalled: 10 bytes came in 30 seconds"
+    );
+}
+
+#[test]
+fn what_came_and_is_not_what_it_should_be_is_not_kept() {
+    for (error, hint) in [
+        (
+            Error::Size {
+                what: what(),
+                expected: 10,
+                actual: 5,
+            },
+            "nothing was kept. Either the file was damaged",
+        ),
+        (
+            Error::Digest {
+                what: what(),
+                expected: Sha256::new([1; 32]),
+                actual: Sha256::new([2; 32]),
+            },
+            "nothing was kept. Either the file was damaged",
+        ),
+        (
+            Error::NotAJulia {
+                what: what(),
+                missing: "bin/julia".to_owned(),
+            },
+            "the archive of a Julia release, or of a toolchain?",
+        ),
+        (
+            Error::Unpack {
+                what: what(),
+                source: unpack::Error::Conflict {
+                    name: "x".to_owned(),
+                },
+            },
+            "do not use its source",
+        ),
+        (
+            Error::from(SignatureError::Missing {
+                what: what(),
+                reason: String::new(),
+            }),
+            "leave out `--require-signature`",
+        ),
+        (
+            Error::Catalogue {
+                location: "https://host/bin/versions.json".to_owned(),
+                source: Catalogue::parse(b"<html>").unwrap_err(),
+            },
+            "`bin/versions.json`",
+        ),
+    ] {
+        explains(&error, Class::Acquire, hint);
+    }
+}
+
+#[test]
+fn what_the_user_asked_for_wrongly_is_a_mistake_of_usage() {
+    let request: Request = "9.9".parse().unwrap();
+    let empty = Catalogue::parse(b"{}").unwrap();
+    let triplet = Triplet::X86_64_LINUX_GNU;
+    let unknown = empty.choose(&request, triplet).unwrap_err();
+    let hint = unknown.hints();
+    let error = Error::from(unknown);
+    assert_eq!((error.class(), error.hints()), (Class::Usage, hint));
+
+    let unusable = SignatureError::Keyring {
+        path: "key.asc".into(),
+        source: ErrorKind::InvalidData.into(),
+    };
+    for (error, hint) in [
+        (Error::from(unusable), "gpg --export"),
+        (Error::NoNightly { triplet }, "for instance `release`"),
+        (
+            Error::NoSuchJulia {
+                request: "1.5-nightly".to_owned(),
+                hint: "ask for another".to_owned(),
+            },
+            "ask for another",
+        ),
+        (
+            Error::Certificates {
+                path: "authority.pem".into(),
+                source: None,
+            },
+            "-----BEGIN CERTIFICATE-----",
+        ),
+        (
+            Error::Proxy {
+                address: "nowhere".to_owned(),
+                source: reqwest::Proxy::http("http://bad host").unwrap_err(),
+            },
+            "`http://HOST:PORT`",
+        ),
+    ] {
+        explains(&error, Class::Usage, hint);
+    }
+}
+
+#[test]
+fn what_the_machine_cannot_do_is_the_machines() {
+    let full = unpack::Error::Write {
+        path: "/store/tmp/x".into(),
+        source: ErrorKind::StorageFull.into(),
+    };
+    for (error, hint) in [
+        (read(ErrorKind::PermissionDenied), "`--store DIR`"),
+        (read(ErrorKind::StorageFull), "free some space"),
+        (read_only(ErrorKind::ReadOnlyFilesystem), "`--store DIR`"),
+        (
+            Error::Unpack {
+                what: what(),
+                source: full,
+            },
+            "free some space",
+        ),
+    ] {
+        explains(&error, Class::Machine, hint);
+    }
+    // What is neither full nor forbidden is this crate's own.
+    explains(&read(ErrorKind::NotFound), Class::Acquire, "path right?");
+    explains(
+        &read_only(ErrorKind::InvalidInput),
+        Class::Acquire,
+        "choose another place for the store",
+    );
+    assert!(read(ErrorKind::InvalidInput).hints().is_empty());
+    let Error::Connection { source, .. } = unmade() else {
+        panic!("it is a failure of the network");
+    };
+    explains(&Error::Client(source), Class::Acquire, "SSL_CERT_FILE");
+    // Who interrupts knows why.
+    assert!(Error::Interrupted.hints().is_empty());
+}
+
+#[test]
+fn only_what_may_pass_is_tried_again() {
+    for code in [408, 425, 429, 500, 502, 503, 504] {
+        assert!(status(code).is_transient(), "{code}");
+    }
+    for code in [400, 401, 403, 404, 410, 416] {
+        assert!(!status(code).is_transient(), "{code}");
+    }
+    assert!(stalled().is_transient());
+    // It asks to be left alone for longer than we wait; and an address does not get better.
+    for error in [busy(), unmade(), Error::Changed { url: url() }] {
+        assert!(!error.is_transient(), "{error:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_told_from_one_that_refuses() {
+    for error in [busy(), stalled(), status(503), gave_up(stalled())] {
+        assert!(error.is_absence(), "{error:?}");
+    }
+    let refusals = [status(404), status(403), unmade(), gave_up(status(404))];
+    for error in refusals {
+        assert!(!error.is_absence(), "{error:?}");
+    }
+    let version = JuliaVersion::new(1, 5, 3);
+    let what = format!("Julia {version}");
+    assert!(!Error::Offline { what }.is_absence());
+}

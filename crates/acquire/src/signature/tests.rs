@@ -1,0 +1,236 @@
+//! Which keys and which parts of them count, with keys that GnuPG made (`tests/keys/`): one that
+//! leaves signing to a subkey, the same after that subkey was revoked, and one that is revoked as
+//! a whole. All of their signatures are of [`ARCHIVE`].
+
+use pgp::composed::ArmorOptions;
+use pgp::ser::Serialize;
+use sysforge_plan::signing::JULIA_KEY_2026;
+use sysforge_testkit::keys::SigningKey;
+
+use super::*;
+
+const ARCHIVE: &[u8] = b"the archive of a release";
+
+const SUBKEYS: &str = include_str!("../../tests/keys/subkeys.asc");
+const SUBKEYS_REVOKED: &str = include_str!("../../tests/keys/subkeys-revoked.asc");
+const SUBKEYS_SIGNATURE: &str = include_str!("../../tests/keys/subkeys.sig.asc");
+const SUBKEYS_PRIMARY: &str = "72746259D9CE60D1B2B34218444C64F215D81F34";
+const SIGNING_SUBKEY: &str = "16A02772DB601A833A7E8CB1DEEB7545AC4B033A";
+/// A subkey that is there to log in with, not to sign.
+const OTHER_SUBKEY: &str = "E423ACB83A0CDEEA9FB20B00CC7FB6B1782974C6";
+
+const REVOKED: &str = include_str!("../../tests/keys/revoked.asc");
+const REVOKED_SIGNATURE: &str = include_str!("../../tests/keys/revoked.sig.asc");
+const REVOKED_PRIMARY: &str = "5516F49319B67807790525062DC9DA2350F58C20";
+
+/// A release that no pinned key signed, so that only trusted ones count.
+fn old_release() -> JuliaVersion {
+    JuliaVersion::new(1, 5, 3)
+}
+
+fn trusting(fingerprint: &str, certificate: &str) -> (tempfile::TempDir, Signatures) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.asc");
+    std::fs::write(&file, certificate).unwrap();
+    let signatures = Signatures {
+        required: false,
+        keyrings: vec![file],
+        trusted: vec![fingerprint.parse().unwrap()],
+    };
+    (folder, signatures)
+}
+
+/// What comes of a signature by a key that is trusted, once the archive was read.
+fn checked(
+    fingerprint: &str,
+    certificate: &str,
+    asc: &str,
+) -> Result<SignatureCheck, SignatureError> {
+    let (_folder, signatures) = trusting(fingerprint, certificate);
+    match signatures.plan("julia.tar.gz", &old_release(), Some(asc))? {
+        Plan::Check(pending) => pending.check(ARCHIVE),
+        Plan::Nothing(check) => Ok(check),
+    }
+}
+
+/// Why a signature is refused when it is held against the archive.
+fn why_wrong(fingerprint: &str, certificate: &str, asc: &str) -> String {
+    match checked(fingerprint, certificate, asc).unwrap_err() {
+        SignatureError::Wrong { what, source } => {
+            assert_eq!(what, "julia.tar.gz");
+            source.to_string()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same signature, but with other bytes in the place of some.
+fn forged(asc: &str, from: &[u8], to: &[u8]) -> String {
+    let (signature, _) = DetachedSignature::from_string(asc).unwrap();
+    let mut bytes = signature.to_bytes().unwrap();
+    let at = bytes.windows(from.len()).position(|part| part == from);
+    let at = at.expect("there are no such bytes");
+    bytes[at..at + to.len()].copy_from_slice(to);
+    let forged = DetachedSignature::from_bytes(bytes.as_slice()).unwrap();
+    forged.to_armored_string(ArmorOptions::default()).unwrap()
+}
+
+fn bytes_of(fingerprint: &str) -> Vec<u8> {
+    let digit = |at| u8::from_str_radix(&fingerprint[at..at + 2], 16).unwrap();
+    (0..fingerprint.len()).step_by(2).map(digit).collect()
+}
+
+#[test]
+fn the_key_that_is_built_in_is_the_one_that_the_table_pins() {
+    let certificates = Signatures::default().certificates().unwrap();
+    let [certificate] = certificates.as_slice() else {
+        panic!("one certificate is built in");
+    };
+    // Computed from the key itself, not read.
+    let fingerprint = certificate.primary_key.fingerprint().to_string();
+    assert_eq!(fingerprint.to_uppercase(), JULIA_KEY_2026);
+    certificate.verify_bindings().unwrap();
+}
+
+#[test]
+fn a_subkey_that_may_sign_counts_as_its_primary_key() {
+    let check = checked(SUBKEYS_PRIMARY, SUBKEYS, SUBKEYS_SIGNATURE).unwrap();
+    let SignatureCheck::Good { key } = check else {
+        panic!("{check:?}");
+    };
+    assert_eq!(key.to_string(), SUBKEYS_PRIMARY);
+}
+
+#[test]
+fn a_subkey_that_may_not_sign_does_not_count() {
+    let asc = forged(
+        SUBKEYS_SIGNATURE,
+        &bytes_of(SIGNING_SUBKEY),
+        &bytes_of(OTHER_SUBKEY),
+    );
+    assert_eq!(
+        why_wrong(SUBKEYS_PRIMARY, SUBKEYS, &asc),
+        "it was made by none of the key's parts"
+    );
+}
+
+#[test]
+fn a_subkey_that_was_revoked_does_not_count() {
+    assert_eq!(
+        why_wrong(SUBKEYS_PRIMARY, SUBKEYS_REVOKED, SUBKEYS_SIGNATURE),
+        "it was made by none of the key's parts"
+    );
+}
+
+#[test]
+fn a_key_that_was_revoked_does_not_count() {
+    assert_eq!(
+        why_wrong(REVOKED_PRIMARY, REVOKED, REVOKED_SIGNATURE),
+        "its key is revoked"
+    );
+}
+
+#[test]
+fn a_signature_over_a_broken_digest_does_not_count() {
+    let key = SigningKey::new();
+    // Version 4, of a file, by EdDSA, and then SHA-256 becomes SHA-1.
+    let asc = forged(&key.sign(ARCHIVE), &[4, 0, 22, 8], &[4, 0, 22, 2]);
+    assert_eq!(
+        why_wrong(&key.fingerprint(), &key.certificate(), &asc),
+        "its digest is a broken one"
+    );
+}
+
+#[test]
+fn a_signature_that_names_its_maker_by_key_id_only_is_held_against_that_key() {
+    let key = SigningKey::new();
+    // The fingerprint's subpacket (33) becomes one for experiments (100), which nobody reads.
+    let fingerprint = bytes_of(&key.fingerprint());
+    let named = [&[33, 4], fingerprint.as_slice()].concat();
+    let hidden = [&[100, 4], fingerprint.as_slice()].concat();
+    let asc = forged(&key.sign(ARCHIVE), &named, &hidden);
+    // It is found by its key ID; that its bytes were tampered with shows when it is verified.
+    let error = checked(&key.fingerprint(), &key.certificate(), &asc).unwrap_err();
+    assert!(matches!(error, SignatureError::Wrong { .. }), "{error:?}");
+}
+
+#[test]
+fn a_signature_by_the_compromised_key_proves_nothing() {
+    let key = SigningKey::new();
+    let asc = forged(
+        &key.sign(ARCHIVE),
+        &bytes_of(&key.fingerprint()),
+        &bytes_of(JULIA_KEY_2015),
+    );
+    let check = checked(&key.fingerprint(), &key.certificate(), &asc).unwrap();
+    assert_eq!(
+        check,
+        SignatureCheck::NotChecked {
+            reason: "this release was signed with a key that is no longer trusted".to_owned()
+        }
+    );
+    let (_folder, mut signatures) = trusting(&key.fingerprint(), &key.certificate());
+    signatures.required = true;
+    let plan = signatures.plan("julia.tar.gz", &old_release(), Some(&asc));
+    assert!(matches!(plan, Err(SignatureError::Missing { .. })));
+}
+
+#[test]
+fn a_file_without_a_certificate_is_no_keyring() {
+    let key = SigningKey::new();
+    for content in ["", "no key", &key.sign(ARCHIVE)] {
+        let (_folder, signatures) = trusting(&key.fingerprint(), content);
+        let error = signatures.certificates().unwrap_err();
+        assert!(
+            matches!(error, SignatureError::Keyring { .. }),
+            "{content}: {error:?}"
+        );
+        assert_eq!(error.class(), Class::Usage);
+        assert!(error.to_string().contains("key.asc"), "{error}");
+        assert!(error.hints()[0].contains("gpg --export"));
+    }
+    let (folder, signatures) = trusting(&key.fingerprint(), "");
+    drop(folder);
+    let error = signatures.certificates().unwrap_err();
+    assert!(matches!(error, SignatureError::Keyring { .. }), "{error:?}");
+}
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let what = || "julia.tar.gz".to_owned();
+    for (error, hint) in [
+        (
+            SignatureError::Wrong {
+                what: what(),
+                source: "no".into(),
+            },
+            "do not use this mirror",
+        ),
+        (
+            SignatureError::Unreadable {
+                what: what(),
+                source: "no".into(),
+            },
+            "do not use this mirror",
+        ),
+        (
+            SignatureError::OtherKey {
+                what: what(),
+                found: String::new(),
+                expected: String::new(),
+            },
+            "--trusted-key FINGERPRINT --keyring FILE",
+        ),
+        (
+            SignatureError::Missing {
+                what: what(),
+                reason: String::new(),
+            },
+            "leave out `--require-signature`",
+        ),
+    ] {
+        assert_eq!(error.class(), Class::Acquire, "{error}");
+        assert!(error.to_string().contains("julia.tar.gz"), "{error}");
+        assert!(error.hints()[0].contains(hint), "{:?}", error.hints());
+    }
+}

@@ -1,0 +1,447 @@
+//! The rarer kinds of entries: what extension headers say in a tar file, entries that replace
+//! others, what 7-Zip and zip files can hold, and what an error says about them.
+
+use std::io::{Cursor, Seek, Write};
+use std::path::Path;
+
+use ::tar::{Builder, EntryType, Header};
+use sevenz_rust2::{ArchiveEntry, ArchiveWriter};
+use sysforge_plan::{Class, Explain};
+use sysforge_testkit::archives::{self, MTIME, Tar};
+
+use super::*;
+
+fn writer(root: &Path) -> TreeWriter {
+    TreeWriter::new(
+        root.to_owned(),
+        1,
+        Limits::default(),
+        Links::default(),
+        Cancel::default(),
+    )
+}
+
+/// Unpacks into a folder of its own.
+fn untarred(tar: &[u8]) -> Result<(tempfile::TempDir, Listing), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = writer(folder.path());
+    untar(tar, &mut tree)?;
+    let listing = tree.finish()?;
+    Ok((folder, listing))
+}
+
+fn unpacked(format: ArchiveFormat, bytes: &[u8]) -> Result<(tempfile::TempDir, Listing), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = writer(folder.path());
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    unpack_file(format, file, &mut tree)?;
+    let listing = tree.finish()?;
+    Ok((folder, listing))
+}
+
+/// A tar file of one entry, with PAX records before it.
+fn with_pax(records: &[(&str, &[u8])], kind: EntryType, content: &[u8]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    let records = records.iter().copied();
+    builder.append_pax_extensions(records).unwrap();
+    let mut header = Header::new_ustar();
+    header.set_path("t/short").unwrap();
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_mtime(MTIME);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    builder.append(&header, content).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn pax_records_count_more_than_the_header_after_them() {
+    let name = format!("t/{}/file", "long-".repeat(30));
+    let records: [(&str, &[u8]); 4] = [
+        ("path", name.as_bytes()),
+        ("mtime", b"1600000000.75"),
+        ("size", b"3"),
+        ("comment", b"whatever"),
+    ];
+    let tar = with_pax(&records, EntryType::Regular, b"one");
+    let (folder, listing) = untarred(&tar).unwrap();
+    assert_eq!(
+        std::fs::read(folder.path().join(&name[2..])).unwrap(),
+        b"one"
+    );
+    assert_eq!(listing[&name[2..]].modified, 1_600_000_000);
+    assert!(!listing.contains_key("short"));
+}
+
+// Elsewhere, a link into nothing may be left out.
+#[cfg(unix)]
+#[test]
+fn a_pax_record_holds_the_long_target_of_a_link() {
+    let target = format!("{}/file", "deep/".repeat(40));
+    let records: [(&str, &[u8]); 1] = [("linkpath", target.as_bytes())];
+    let tar = with_pax(&records, EntryType::Symlink, b"");
+    let (_folder, listing) = untarred(&tar).unwrap();
+    assert_eq!(listing["short"].kind, Kind::Link { target });
+}
+
+#[test]
+fn a_pax_record_that_leaves_the_folder_is_refused_like_any_name() {
+    let records: [(&str, &[u8]); 1] = [("path", b"t/../../outside")];
+    let error = untarred(&with_pax(&records, EntryType::Regular, b"x")).unwrap_err();
+    assert!(matches!(error, Error::Name { .. }), "{error:?}");
+    let records: [(&str, &[u8]); 1] = [("linkpath", b"/etc/passwd")];
+    let error = untarred(&with_pax(&records, EntryType::Symlink, b"")).unwrap_err();
+    assert!(matches!(error, Error::Link { .. }), "{error:?}");
+}
+
+#[test]
+fn an_entry_with_two_sizes_is_refused() {
+    for size in [&b"4"[..], b"99999999999999999999999", b"three", b"\xff"] {
+        let tar = with_pax(&[("size", size)], EntryType::Regular, b"one");
+        let error = untarred(&tar).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the archive is damaged: `t/short` has two sizes",
+            "{size:?}"
+        );
+    }
+}
+
+#[test]
+fn sparse_files_are_refused_in_their_pax_form_too() {
+    let sparse: (&str, &[u8]) = ("GNU.sparse.major", b"1");
+    for (records, name) in [
+        (vec![sparse], ""),
+        (vec![("path", &b"t/image"[..]), sparse], "t/image"),
+    ] {
+        let error = untarred(&with_pax(&records, EntryType::Regular, b"x")).unwrap_err();
+        let said = format!("the archive holds `{name}`, a sparse file");
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+#[test]
+fn pax_records_that_are_no_records_are_damage() {
+    let tar = Tar::new()
+        .raw(EntryType::XHeader, "t/pax", "", 0o644, b"no records\n")
+        .file("t/x", 0o644, b"x");
+    let error = untarred(&tar.plain()).unwrap_err();
+    assert!(matches!(error, Error::Broken(_)), "{error:?}");
+}
+
+// As above.
+#[cfg(unix)]
+#[test]
+fn global_headers_and_the_next_entrys_extensions_are_no_entries() {
+    let long = format!("{}/library", "folder/".repeat(20));
+    let tar = Tar::new()
+        .raw(
+            EntryType::XGlobalHeader,
+            "pax_global_header",
+            "",
+            0o644,
+            b"18 comment=abcdef\n",
+        )
+        .raw(
+            EntryType::GNULongLink,
+            "././@LongLink",
+            "",
+            0o644,
+            format!("{long}\0").as_bytes(),
+        )
+        .symlink("t/first", "cut")
+        // What was said of the first entry is not said of the second.
+        .symlink("t/second", "cut");
+    let (_folder, listing) = untarred(&tar.plain()).unwrap();
+    assert_eq!(listing.len(), 2);
+    assert_eq!(listing["first"].kind, Kind::Link { target: long });
+    let target = "cut".to_owned();
+    assert_eq!(listing["second"].kind, Kind::Link { target });
+}
+
+#[test]
+fn a_file_whose_name_ends_with_a_slash_is_a_folder() {
+    let tar = Tar::new().file("t/old/", 0o755, b"").plain();
+    let (folder, listing) = untarred(&tar).unwrap();
+    assert_eq!(listing["old"].kind, Kind::Folder);
+    assert!(folder.path().join("old").is_dir());
+}
+
+#[test]
+fn the_archives_own_folder_is_nothing_but_a_folder() {
+    for tar in [
+        Tar::new().file("t", 0o644, b"x"),
+        Tar::new().symlink("t", "elsewhere"),
+        Tar::new().file("t/x", 0o644, b"x").hard_link("t", "t/x"),
+        Tar::new().file("t/x", 0o644, b"x").hard_link("t/l", "t"),
+    ] {
+        let error = untarred(&tar.plain()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("the archive's own folder"), "{said}");
+    }
+}
+
+#[test]
+fn link_targets_that_are_no_text_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for target in [&b"\xff\xfe"[..], b"a\nb"] {
+        let error = writer(folder.path())
+            .symlink(b"t/l", target, 0)
+            .unwrap_err();
+        assert!(matches!(error, Error::Link { .. }), "{error:?}");
+        // What is said goes to a terminal.
+        assert!(!error.to_string().contains(char::is_control), "{error}");
+    }
+}
+
+#[test]
+fn a_later_entry_replaces_an_earlier_one_of_its_name() {
+    let tar = Tar::new()
+        .file("t/twice", 0o644, b"old")
+        .file("t/twice", 0o755, b"newer")
+        .symlink("t/link", "nowhere")
+        .file("t/link", 0o644, b"a file")
+        .file("t/file", 0o644, b"old")
+        .symlink("t/file", "twice")
+        .file("t/self", 0o644, b"itself")
+        .hard_link("t/self", "t/self");
+    let (folder, listing) = untarred(&tar.plain()).unwrap();
+    let read = |name| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("twice"), b"newer");
+    assert_eq!(read("link"), b"a file");
+    assert_eq!(read("self"), b"itself");
+    assert!(matches!(listing["twice"].kind, Kind::File { size: 5, .. }));
+    assert!(matches!(listing["link"].kind, Kind::File { size: 6, .. }));
+    // Windows may have made a copy of it.
+    #[cfg(unix)]
+    assert!(matches!(listing["file"].kind, Kind::Link { .. }));
+}
+
+#[test]
+fn folders_are_not_replaced_nor_do_they_replace() {
+    for tar in [
+        Tar::new()
+            .file("t/a/x", 0o644, b"x")
+            .file("t/a", 0o644, b""),
+        Tar::new().folder("t/a/").symlink("t/a", "b"),
+        Tar::new().file("t/a", 0o644, b"").folder("t/a/"),
+    ] {
+        let error = untarred(&tar.plain()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the archive holds `a` twice, as different things"
+        );
+    }
+    // The same folder twice is fine; what was said last of it counts.
+    let tar = Tar::new().file("t/a/x", 0o644, b"x").folder("t/a/");
+    let (_folder, listing) = untarred(&tar.plain()).unwrap();
+    assert_eq!(listing["a"].modified, MTIME);
+}
+
+// A folder of the tree lies on another file system, as a stand-in for those without hard links.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hard_link_that_cannot_be_made_becomes_a_copy_of_its_own() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+        eprintln!("skipped: there is no other file system");
+        return;
+    };
+    let mut tree = writer(folder.path());
+    let content = &mut &b"library"[..];
+    tree.file(b"t/original", 0o755, MTIME, 7, content).unwrap();
+    tree.folder(b"t/other/", MTIME).unwrap();
+    let other = folder.path().join("other");
+    std::fs::remove_dir(&other).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), &other).unwrap();
+
+    tree.hard_link(b"t/other/copy", b"t/original").unwrap();
+    let listing = tree.finish().unwrap();
+    assert_eq!(listing["other/copy"], listing["original"]);
+    let copy = std::fs::metadata(other.join("copy")).unwrap();
+    assert_eq!(copy.mtime().unsigned_abs(), MTIME);
+    assert_eq!(copy.mode() & 0o777, 0o755);
+    assert_eq!(std::fs::read(other.join("copy")).unwrap(), b"library");
+}
+
+/// A 7-Zip file of one entry.
+fn seven_z(entry: ArchiveEntry, content: &[u8]) -> Vec<u8> {
+    let mut writer = ArchiveWriter::new(Cursor::new(Vec::new())).unwrap();
+    let content = entry.has_stream.then_some(content);
+    writer.push_archive_entry(entry, content).unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
+fn with_attributes(mut entry: ArchiveEntry, attributes: u32) -> ArchiveEntry {
+    entry.has_windows_attributes = true;
+    entry.windows_attributes = attributes;
+    entry
+}
+
+#[test]
+fn a_7z_file_that_was_made_on_windows_has_programs_that_run() {
+    // `FILE_ATTRIBUTE_ARCHIVE`, and no Unix mode.
+    let entry = with_attributes(ArchiveEntry::new_file("t/bin/gcc.exe"), 0x20);
+    let bytes = seven_z(entry, b"program");
+    let (folder, listing) = unpacked(ArchiveFormat::SevenZ, &bytes).unwrap();
+    assert!(matches!(
+        listing["bin/gcc.exe"].kind,
+        Kind::File { size: 7, .. }
+    ));
+    let file = std::fs::metadata(folder.path().join("bin/gcc.exe")).unwrap();
+    assert_eq!(file.len(), 7);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(file.permissions().mode() & 0o777, 0o755);
+    }
+}
+
+#[test]
+fn folders_of_a_7z_file_are_told_by_flag_or_by_mode() {
+    let by_mode = ArchiveEntry::new_file("t/folder");
+    for entry in [
+        ArchiveEntry::new_directory("t/folder"),
+        with_attributes(by_mode, (0o040_755 << 16) | 0x8000),
+    ] {
+        let bytes = seven_z(entry, b"");
+        let (folder, listing) = unpacked(ArchiveFormat::SevenZ, &bytes).unwrap();
+        assert_eq!(listing["folder"].kind, Kind::Folder);
+        assert!(folder.path().join("folder").is_dir());
+    }
+}
+
+#[test]
+fn a_7z_file_with_anything_else_is_refused() {
+    let file = || ArchiveEntry::new_file("t/x");
+    let mut anti = ArchiveEntry::new_directory("t/x");
+    anti.is_anti_item = true;
+    for (entry, kind) in [
+        (
+            with_attributes(file(), (0o020_644 << 16) | 0x8000),
+            "device",
+        ),
+        (with_attributes(file(), 0x400), "Windows link"),
+        (anti, "request to delete a file"),
+    ] {
+        let error = unpacked(ArchiveFormat::SevenZ, &seven_z(entry, b"x")).unwrap_err();
+        let said = format!("the archive holds `t/x`, a {kind}");
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+#[test]
+fn a_7z_file_that_is_none_is_damaged_and_says_how() {
+    let error = unpacked(ArchiveFormat::SevenZ, b"not a 7-Zip file at all, but text").unwrap_err();
+    assert!(matches!(error, Error::Malformed(_)), "{error:?}");
+}
+
+#[test]
+fn folders_of_a_zip_file_are_kept_and_its_own_times_do() {
+    let zip = archives::zip_of(&[("t/empty/", 0o040_755, b""), ("t/x", 0o100_644, b"x")]);
+    let (folder, listing) = unpacked(ArchiveFormat::Zip, &zip).unwrap();
+    assert_eq!(listing["empty"].kind, Kind::Folder);
+    assert!(folder.path().join("empty").is_dir());
+
+    // Without the Unix field there is the DOS time.
+    let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let time = ::zip::DateTime::from_date_and_time(2024, 5, 6, 7, 8, 8).unwrap();
+    let options = ::zip::write::SimpleFileOptions::default().last_modified_time(time);
+    writer.start_file("t/x", options).unwrap();
+    let zip = writer.finish().unwrap().into_inner();
+    let (_folder, listing) = unpacked(ArchiveFormat::Zip, &zip).unwrap();
+    assert_eq!(listing["x"].modified, MTIME - 1);
+}
+
+#[test]
+fn a_zip_file_with_a_password_is_refused() {
+    let mut zip = archives::zip_of(&[("t/x", 0o100_644, b"secret")]);
+    // Bit 0 of the flags, in the file's own header and in the table of contents.
+    for (magic, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
+        let at = zip.windows(4).position(|bytes| bytes == magic).unwrap();
+        zip[at + flags] |= 1;
+    }
+    let error = unpacked(ArchiveFormat::Zip, &zip).unwrap_err();
+    assert!(
+        error.to_string().to_lowercase().contains("password"),
+        "{error}"
+    );
+    assert_eq!(error.class(), Class::Acquire);
+}
+
+#[test]
+fn what_does_not_stream_is_not_decompressed_as_a_stream() {
+    for format in [ArchiveFormat::Zip, ArchiveFormat::SevenZ] {
+        let Err(error) = decompressor(format, &b""[..]) else {
+            panic!("{format}");
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("a {format} archive is not read this way")
+        );
+        // Nobody can do anything about it but us.
+        assert_eq!(error.class(), Class::Bug);
+        assert!(error.hints().is_empty());
+    }
+    // The others are read from a file as well as from a stream.
+    let tar = Tar::new().file("t/x", 0o644, b"x").gz();
+    let (_folder, listing) = unpacked(ArchiveFormat::TarGz, &tar).unwrap();
+    assert!(listing.contains_key("x"));
+}
+
+#[test]
+fn every_refusal_has_the_class_and_the_hint_that_fit_it() {
+    use std::io::{Error as IoError, ErrorKind};
+    let write = |kind| Error::write("/store/tmp/x")(IoError::from(kind));
+    let name = || "x".to_owned();
+    let untrusted = "do not use its source";
+    for (error, class, hint) in [
+        (
+            write(ErrorKind::StorageFull),
+            Class::Machine,
+            "free some space",
+        ),
+        (
+            write(ErrorKind::PermissionDenied),
+            Class::Machine,
+            "--store DIR",
+        ),
+        (write(ErrorKind::NotFound), Class::Acquire, "path right?"),
+        (
+            Error::Broken(ErrorKind::UnexpectedEof.into()),
+            Class::Acquire,
+            "published in this state?",
+        ),
+        (
+            Error::Malformed("no header".to_owned()),
+            Class::Acquire,
+            "published in this state?",
+        ),
+        (
+            Error::Name {
+                name: name(),
+                why: "is absolute",
+            },
+            Class::Acquire,
+            untrusted,
+        ),
+        (
+            Error::TooMuch {
+                limit: 1,
+                unit: "bytes",
+            },
+            Class::Acquire,
+            untrusted,
+        ),
+        (Error::Conflict { name: name() }, Class::Acquire, untrusted),
+    ] {
+        assert_eq!(error.class(), class, "{error:?}");
+        let hints = error.hints();
+        assert!(hints[0].contains(hint), "{error:?}: {hints:?}");
+    }
+    assert!(Error::Interrupted.hints().is_empty());
+}

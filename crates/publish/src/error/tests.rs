@@ -1,0 +1,281 @@
+//! What a user and a script are told of each error: its exit code, and what to do next.
+
+use std::io::ErrorKind;
+
+use super::*;
+
+fn io(kind: ErrorKind) -> PublishError {
+    PublishError::Io {
+        path: PathBuf::from("dist/a.tar.gz"),
+        source: kind.into(),
+    }
+}
+
+fn refused(status: u16) -> PublishError {
+    PublishError::Refused {
+        what: "send a.tar.gz".to_owned(),
+        status,
+        message: "no".to_owned(),
+    }
+}
+
+/// Compares the exit code of each, and looks for these words in its one hint.
+fn assert_all(expected: impl IntoIterator<Item = (PublishError, u8, &'static str)>) {
+    for (error, exit_code, words) in expected {
+        assert_eq!(error.class().exit_code(), exit_code, "{error}");
+        let hints = error.hints();
+        assert_eq!(hints.len(), 1, "{error}: {hints:?}");
+        assert!(hints[0].contains(words), "{error}: {hints:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_images_is_fixed_by_building_or_choosing() {
+    let (folder, name) = (PathBuf::from("dist"), "demo".to_owned());
+    let collision = Collision {
+        first: "a b".to_owned(),
+        second: "a.b".to_owned(),
+        kept_as: "a.b".to_owned(),
+    };
+    assert_all([
+        (
+            PublishError::NothingToPublish(folder.clone()),
+            7,
+            "`sysforge build`",
+        ),
+        (PublishError::NoArchive(folder.clone()), 7, "`--dist`"),
+        (
+            PublishError::Receipt {
+                path: folder.clone(),
+                source: ReceiptError::Schema("sysforge-receipt/9".to_owned()),
+            },
+            7,
+            "`sysforge build --force`",
+        ),
+        (
+            PublishError::Altered {
+                path: folder,
+                what: "other".to_owned(),
+            },
+            7,
+            "`sysforge build --force`",
+        ),
+        (PublishError::Twice(name), 7, "keep one of the two"),
+        (PublishError::Collision(collision), 7, "names that differ"),
+        (
+            PublishError::TooMany {
+                count: 1200,
+                limit: 1000,
+            },
+            7,
+            "fewer platforms",
+        ),
+    ]);
+}
+
+#[test]
+fn what_was_typed_wrong_ends_with_the_exit_code_of_usage() {
+    let path = PathBuf::from("key");
+    assert_all([
+        (PublishError::BadTag("a b".to_owned()), 2, "`--tag v1.0.0`"),
+        (PublishError::Address("ftp".to_owned()), 2, "`--to github`"),
+        (
+            PublishError::Certificates("no PEM".to_owned()),
+            2,
+            "SSL_CERT_FILE",
+        ),
+        (
+            PublishError::Signing(SigningError::SecretKey {
+                path: path.clone(),
+                why: "no key".to_owned(),
+            }),
+            2,
+            "`minisign -G`",
+        ),
+        (
+            PublishError::Signing(SigningError::PublicKey("RX".to_owned())),
+            2,
+            "56 characters that begin with RW",
+        ),
+        (
+            PublishError::Signing(SigningError::Unreadable {
+                path,
+                source: ErrorKind::NotFound.into(),
+            }),
+            2,
+            "is the path right?",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_token_lacks_is_said_with_the_setting_that_gives_it() {
+    let (name, tag) = ("octo/images".to_owned(), "v1.0.0".to_owned());
+    let message = "it may read only".to_owned();
+    assert_all([
+        (
+            PublishError::NoToken("github.com".to_owned()),
+            7,
+            "set GITHUB_TOKEN",
+        ),
+        (PublishError::MalformedToken, 7, "the bare token"),
+        (
+            PublishError::BadToken(name.clone()),
+            7,
+            "it may have expired",
+        ),
+        (
+            PublishError::NoRights {
+                repository: name.clone(),
+                message: message.clone(),
+            },
+            7,
+            "`permissions: contents: write`",
+        ),
+        (
+            PublishError::NoRepository(name.clone()),
+            7,
+            "`--repository OWNER/NAME`",
+        ),
+        (PublishError::Archived(name), 7, "another repository"),
+        (PublishError::Tag { tag, message }, 7, "push the tag first"),
+        (refused(401), 7, "GITHUB_TOKEN"),
+        (refused(403), 7, "GITHUB_TOKEN"),
+    ]);
+}
+
+#[test]
+fn what_the_host_did_is_answered_by_the_same_command_or_a_new_tag() {
+    let (name, tag) = ("a.tar.gz".to_owned(), "v1.0.0".to_owned());
+    assert_all([
+        (refused(422), 7, "try again later"),
+        (
+            PublishError::GaveUp {
+                what: "send it".to_owned(),
+                attempts: 8,
+                last: "reset".to_owned(),
+            },
+            7,
+            "it goes on where it stopped",
+        ),
+        (
+            PublishError::RateLimited { seconds: 3000 },
+            7,
+            "again later",
+        ),
+        (
+            PublishError::Different { name: name.clone() },
+            7,
+            "`--replace`",
+        ),
+        (
+            PublishError::Immutable(tag.clone(), name.clone()),
+            7,
+            "under a new tag",
+        ),
+        (
+            PublishError::Another {
+                tag: tag.clone(),
+                who: "it is alive".to_owned(),
+            },
+            7,
+            "wait for it to end",
+        ),
+        (
+            PublishError::HostDigest {
+                name: name.clone(),
+                expected: Sha256::new([1; 32]),
+                found: String::new(),
+            },
+            7,
+            "sends the file anew",
+        ),
+        (
+            PublishError::Recheck {
+                name: name.clone(),
+                what: "cut short".to_owned(),
+            },
+            7,
+            "delete it and publish again",
+        ),
+        (
+            PublishError::NoDraft(tag.clone()),
+            7,
+            "`sysforge publish --draft`",
+        ),
+        (
+            PublishError::Incomplete { tag, what: name },
+            7,
+            "`sysforge publish --draft`",
+        ),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_trusted_is_not_to_be_used() {
+    let name = "sysforge-release.json".to_owned();
+    assert_all([
+        (
+            PublishError::Signing(SigningError::Missing(name.clone())),
+            7,
+            "leave out `--verify-key`",
+        ),
+        (
+            PublishError::Signing(SigningError::Bad {
+                name,
+                why: "another key".to_owned(),
+            }),
+            7,
+            "do not use it",
+        ),
+        (
+            PublishError::Index {
+                place: "octo/images".to_owned(),
+                source: IndexError::Schema("sysforge-release/9".to_owned()),
+            },
+            7,
+            "no newer one than this Sysforge",
+        ),
+    ]);
+}
+
+#[test]
+fn a_full_disk_or_a_missing_permission_is_the_machines() {
+    assert_all([
+        (io(ErrorKind::StorageFull), 8, "free some space"),
+        (io(ErrorKind::PermissionDenied), 8, "may write to"),
+        (io(ErrorKind::NotFound), 7, "is the path right?"),
+    ]);
+    // Nothing helps that could be said of every other kind.
+    assert!(io(ErrorKind::UnexpectedEof).hints().is_empty());
+    assert_eq!(io(ErrorKind::UnexpectedEof).class().exit_code(), 7);
+}
+
+#[test]
+fn a_document_that_cannot_be_made_is_a_bug_of_ours() {
+    let error = PublishError::Document {
+        document: "the bill of materials",
+        why: "a cycle".to_owned(),
+    };
+    assert_eq!(error.class().exit_code(), 1);
+    assert!(error.hints().is_empty());
+    assert_eq!(
+        error.to_string(),
+        "could not write the bill of materials: a cycle"
+    );
+}
+
+#[test]
+fn one_attempt_is_not_called_attempts() {
+    let gave_up = |attempts| {
+        let (what, last) = ("read it".to_owned(), "reset".to_owned());
+        PublishError::GaveUp {
+            what,
+            attempts,
+            last,
+        }
+        .to_string()
+    };
+    assert_eq!(gave_up(1), "could not read it in 1 attempt: reset");
+    assert_eq!(gave_up(8), "could not read it in 8 attempts: reset");
+}

@@ -1,0 +1,294 @@
+//! Drafts and locks that other publishers left, or hold; and what a dry run says of them.
+
+use super::super::lease::{LOCK_NAME, NoLease};
+use super::super::memo::Memo;
+use super::*;
+
+const ARCHIVE: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+
+/// Notes that only Sysforge writes.
+const MARK: &str = "<!-- sysforge:begin -->\nold\n<!-- sysforge:end -->\n";
+
+impl Scene {
+    async fn plan(&self, change: impl FnOnce(&mut Policy)) -> Published {
+        let mut policy = Policy {
+            dry_run: true,
+            ..self.policy()
+        };
+        change(&mut policy);
+        let before = self.github.releases();
+        let report = self.publish_with("writer", &policy).await.unwrap();
+        assert_eq!(report.outcome, Outcome::WouldPublish);
+        assert_eq!(report.bytes_sent, 0);
+        assert_eq!(self.github.releases(), before);
+        report
+    }
+
+    /// The notes of a publisher on another machine.
+    fn other_memo(&self) -> Memo {
+        let path = self.folder.path().join("elsewhere/memo.json");
+        Memo::open(path, "v1.0.0").unwrap()
+    }
+}
+
+fn outcome_of(report: &Published, name: &str) -> crate::report::AssetOutcome {
+    let asset = report.assets.iter().find(|asset| asset.name == name);
+    asset.unwrap().outcome
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_of_drafts_and_of_whoever_works_on_them() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let oldest = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let younger = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&oldest, &memo, &Reporter::silent()).await;
+    let lease = lease.unwrap();
+    let report = scene.plan(|policy| policy.draft = true).await;
+    assert_eq!(
+        report.actions,
+        [
+            format!("go on with the draft {}", oldest.html_url),
+            format!("delete the younger draft {} of v1.0.0", younger.id),
+            "wait for another publisher, or take over from a dead one".to_owned(),
+            "verify every digest at the host".to_owned(),
+            "write the notes of the draft, which stays one".to_owned(),
+        ]
+    );
+    drop(lease);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_of_a_public_release_would_be_replaced() {
+    use crate::report::AssetOutcome;
+    let scene = Scene::plain().await;
+    let assets: [(&str, &[u8]); 1] = [(ARCHIVE, b"other")];
+    scene.github.put_release("v1.0.0", false, &assets).unwrap();
+    let report = scene.plan(|policy| policy.replace = true).await;
+    assert!(
+        report.actions[0].starts_with("complete the public release http"),
+        "{:?}",
+        report.actions
+    );
+    // It is public already.
+    assert!(!report.actions.iter().any(|a| a.contains("make")));
+    assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
+    assert_eq!(outcome_of(&report, "SHA256SUMS"), AssetOutcome::Sent);
+}
+
+#[tokio::test]
+async fn a_dry_run_finds_other_bytes_in_a_draft() {
+    let scene = Scene::plain().await;
+    let assets: [(&str, &[u8]); 1] = [(ARCHIVE, b"other")];
+    scene.github.put_release("v1.0.0", true, &assets).unwrap();
+    let policy = Policy {
+        dry_run: true,
+        ..scene.policy()
+    };
+    let error = scene.publish_with("writer", &policy).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the release has a file `{ARCHIVE}` already, with other bytes")
+    );
+}
+
+#[tokio::test]
+async fn a_lock_that_shows_signs_of_life_is_left_to_its_holder() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let lease = lease.unwrap();
+    // Long enough for a sign of life even on a busy machine.
+    let timing = Timing {
+        dead: Duration::from_secs(60),
+        ..quick()
+    };
+    let patient = GitHub::new(host.access.clone(), timing).unwrap();
+    let (shipment, policy) = (scene.shipment().await, scene.policy());
+    let error = publish(&patient, &shipment, &policy, &Reporter::silent()).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("another publisher is at work on v1.0.0: it holds {LOCK_NAME}, and is alive")
+    );
+    let kept = &scene.github.releases()[0];
+    assert!(kept.draft);
+    let names: Vec<_> = kept.assets.iter().map(|asset| &*asset.name).collect();
+    assert_eq!(names, [LOCK_NAME]);
+    // Once the other is done, the same command goes on.
+    host.give_back(lease, "v1.0.0").await.unwrap();
+    scene.publish().await.unwrap();
+    scene.assert_public().await;
+    assert_eq!(scene.github.releases()[0].id, draft.id);
+}
+
+#[tokio::test]
+async fn whoever_was_taken_for_dead_is_told_so() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let lock = scene.github.releases()[0].assets[0].id;
+    host.delete_asset(lock).await.unwrap();
+    let error = host.give_back(lease.unwrap(), "v1.0.0").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "another publisher is at work on v1.0.0: it took this publisher for dead"
+    );
+}
+
+#[tokio::test]
+async fn a_lock_is_given_back_though_the_answer_is_lost() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let fault = Fault::StatusAfter(500);
+    scene.github.script([Rule::once(Op::DeleteAsset, fault)]);
+    host.give_back(lease.unwrap(), "v1.0.0").await.unwrap();
+    assert!(scene.github.releases()[0].assets.is_empty());
+
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let fault = Fault::StatusBefore(500);
+    scene.github.script([Rule::always(Op::DeleteAsset, fault)]);
+    let error = host.give_back(lease.unwrap(), "v1.0.0").await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("could not give the lock"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_lock_of_a_draft_that_is_gone_cannot_be_had() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    host.delete_release(draft.id).await.unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    assert!(matches!(lease, Err(NoLease::Gone)));
+}
+
+#[tokio::test]
+async fn an_own_lock_of_an_earlier_run_is_held_again_at_once() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let memo = scene.other_memo();
+    let silent = Reporter::silent();
+    drop(host.take_lease(&draft, &memo, &silent).await.unwrap());
+    let lock = scene.github.releases()[0].assets[0].id;
+    drop(memo);
+    let again = host.take_lease(&draft, &scene.other_memo(), &silent).await;
+    // The same file: nobody was waited for, and nothing was deleted.
+    assert_eq!(scene.github.releases()[0].assets[0].id, lock);
+    host.give_back(again.unwrap(), "v1.0.0").await.unwrap();
+    assert!(scene.github.releases()[0].assets.is_empty());
+}
+
+#[tokio::test]
+async fn younger_drafts_of_dead_publishers_are_deleted_and_those_of_people_stay() {
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let oldest = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let dead = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+    let by_hand = scene.github.put_release("v1.0.0", true, &[]).unwrap();
+    // It died with its lock in place.
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&dead, &memo, &Reporter::silent()).await;
+    drop(lease.unwrap());
+    scene.publish().await.unwrap();
+    let left: Vec<_> = scene
+        .github
+        .releases()
+        .iter()
+        .map(|release| (release.id, release.draft))
+        .collect();
+    assert_eq!(left, [(oldest.id, false), (by_hand, true)]);
+}
+
+#[tokio::test]
+async fn a_draft_that_an_earlier_run_noted_is_gone_on_with_though_the_list_lags() {
+    let scene = Scene::new(Options {
+        lag: Duration::from_millis(300),
+        ..Options::default()
+    })
+    .await;
+    let always = Rule::always(Op::Upload, Fault::StatusBefore(422));
+    scene.github.script([always]);
+    scene.publish().await.unwrap_err();
+    let draft = scene.github.releases()[0].id;
+    scene.github.calm();
+    scene.publish().await.unwrap();
+    scene.assert_public().await;
+    assert_eq!(scene.github.releases()[0].id, draft);
+}
+
+#[tokio::test]
+async fn a_draft_that_is_being_filled_or_was_changed_is_not_made_public() {
+    use crate::host::github::undraft::undraft;
+    let scene = Scene::plain().await;
+    let host = scene.host("writer");
+    let policy = Policy {
+        draft: true,
+        ..scene.policy()
+    };
+    scene.publish_with("writer", &policy).await.unwrap();
+    let kept = &scene.github.releases()[0];
+    let id_of = |name: &str| kept.assets.iter().find(|a| a.name == name).unwrap().id;
+
+    let draft = host.release(kept.id).await.unwrap().unwrap();
+    let memo = scene.other_memo();
+    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let error = undraft(&host, "v1.0.0").await.unwrap_err();
+    assert!(matches!(error, PublishError::Another { .. }), "{error}");
+    host.give_back(lease.unwrap(), "v1.0.0").await.unwrap();
+
+    // Another file under the name of an archive.
+    host.rename_asset(id_of(ARCHIVE), "aside").await.unwrap();
+    let other = id_of("provenance.intoto.json");
+    host.rename_asset(other, ARCHIVE).await.unwrap();
+    let error = undraft(&host, "v1.0.0").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the draft of v1.0.0 is not complete: `{ARCHIVE}` has other bytes than listed")
+    );
+    host.delete_asset(id_of("SHA256SUMS")).await.unwrap();
+    let error = undraft(&host, "v1.0.0").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the draft of v1.0.0 is not complete: it lacks `SHA256SUMS`"
+    );
+    assert!(scene.github.releases()[0].draft);
+}
+
+#[tokio::test]
+async fn a_draft_is_made_public_though_the_answer_is_lost() {
+    use crate::host::github::undraft::undraft;
+    let scene = Scene::plain().await;
+    let policy = Policy {
+        draft: true,
+        ..scene.policy()
+    };
+    scene.publish_with("writer", &policy).await.unwrap();
+    let fault = Fault::StatusBefore(422);
+    scene
+        .github
+        .script([Rule::always(Op::UpdateRelease, fault)]);
+    let host = scene.host("writer");
+    let error = undraft(&host, "v1.0.0").await.unwrap_err();
+    assert!(matches!(error, PublishError::Tag { .. }), "{error}");
+    assert!(scene.github.releases()[0].draft);
+    let fault = Fault::StatusAfter(422);
+    scene
+        .github
+        .script([Rule::always(Op::UpdateRelease, fault)]);
+    let report = undraft(&host, "v1.0.0").await.unwrap();
+    assert_eq!(report.outcome, Outcome::Published);
+    assert!(!scene.github.releases()[0].draft);
+}

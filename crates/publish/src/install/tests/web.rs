@@ -1,0 +1,251 @@
+//! A plain web host: whatever serves the folder that `publish --to dir:PATH` fills.
+
+use std::collections::BTreeSet;
+
+use sysforge_plan::Explain;
+use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
+use sysforge_testkit::server::{Fault as WebFault, Server};
+
+use super::*;
+
+const ARCHIVE: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+
+/// A site behind a web server, and its address.
+async fn served(image: &[u8]) -> (Scene, Server, String) {
+    let scene = Scene::new(image, u64::MAX).await;
+    scene.site().await;
+    let server = Server::start(&scene.folder.path().join("site"));
+    let address = server.url();
+    (scene, server, address)
+}
+
+/// No fault here is one of time, so that a busy machine makes none.
+fn patient() -> Reach {
+    let mut reach = reach(None, None);
+    reach.timing.stall = Duration::from_secs(60);
+    reach
+}
+
+fn source(address: &str) -> Source {
+    Source::parse(address, |_| false).unwrap()
+}
+
+async fn open(address: &str) -> Result<Place, InstallError> {
+    Place::open(&source(address), &patient()).await
+}
+
+#[tokio::test]
+async fn an_image_is_installed_from_each_form_of_a_web_address() {
+    let (scene, _server, address) = served(b"linux").await;
+    for form in [
+        address.clone(),
+        format!("{address}/@v1.0.0"),
+        format!("{address}/v1.0.0"),
+        format!("{address}/v1.0.0/{INDEX_NAME}"),
+    ] {
+        let source = source(&form);
+        let installed = scene.install(&source, &patient()).await.unwrap();
+        assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux", "{form}");
+        assert_eq!((&*installed.tag, &installed.source), ("v1.0.0", &source));
+        scene.images().remove(&installed).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_a_web_host_lacks_is_asked_for_once() {
+    let (scene, server, address) = served(b"linux").await;
+    let source = source(&format!("{address}/v1.0.0"));
+    scene.install(&source, &patient()).await.unwrap();
+    // There is no list of releases below the address of one, and nothing is signed here.
+    assert_eq!(server.seen(SITE_NAME).len(), 1);
+    assert_eq!(server.seen(".minisig").len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_says_403_for_what_it_lacks_is_a_plain_host_too() {
+    let (scene, server, address) = served(b"linux").await;
+    for lacking in [SITE_NAME, ".minisig"] {
+        server.always(lacking, WebFault::Status(403, Vec::new()));
+    }
+    let source = source(&format!("{address}/v1.0.0"));
+    scene.install(&source, &patient()).await.unwrap();
+    assert_eq!(server.seen(SITE_NAME).len(), 1);
+    // What asks for a password is closed, not empty; nobody asks again.
+    server.always(INDEX_NAME, WebFault::Status(401, Vec::new()));
+    let place = open(&format!("{address}/v1.0.0")).await.unwrap();
+    let error = place.index(&[]).await.unwrap_err();
+    assert!(error.to_string().contains("401"), "{error}");
+    assert_eq!(server.seen(INDEX_NAME).len(), 2);
+}
+
+#[tokio::test]
+async fn the_last_tag_that_can_be_one_is_the_newest() {
+    let (scene, _server, address) = served(b"linux").await;
+    let list = scene.folder.path().join("site").join(SITE_NAME);
+    let text = r#"{"schema": "sysforge-site/1", "tags": ["v0.9.0", "v1.0.0", "../v2"]}"#;
+    std::fs::write(list, text).unwrap();
+    let (index, _) = open(&address).await.unwrap().index(&[]).await.unwrap();
+    assert_eq!(index.tag, "v1.0.0");
+    let site = Source::Folder {
+        path: scene.folder.path().join("site"),
+        tag: None,
+    };
+    let place = Place::open(&site, &patient()).await.unwrap();
+    assert_eq!(place.index(&[]).await.unwrap().0.tag, "v1.0.0");
+}
+
+#[tokio::test]
+async fn a_web_host_without_a_release_says_where_it_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let place = open(&server.url()).await.unwrap();
+    let error = place.index(&[]).await.unwrap_err();
+    let expected = format!(
+        "there is no release of Sysforge images at {}/",
+        server.url()
+    );
+    assert_eq!(error.to_string(), expected);
+    // A list that names no release, or is none.
+    for text in [r#"{"schema": "sysforge-site/1", "tags": []}"#, "<html>"] {
+        std::fs::write(folder.path().join(SITE_NAME), text).unwrap();
+        let error = open(&server.url()).await.unwrap_err();
+        assert_eq!(error.to_string(), expected, "{text}");
+        let here = Source::Folder {
+            path: folder.path().to_owned(),
+            tag: None,
+        };
+        let error = Place::open(&here, &patient()).await.unwrap_err();
+        assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_reached_is_given_up() {
+    let error = open("http://127.0.0.1:9").await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("could not read the list of releases in 8 attempts:"),
+        "{text}"
+    );
+    assert_eq!(error.class().exit_code(), 7);
+    assert!(error.hints()[0].contains("goes on where it stopped"));
+}
+
+#[tokio::test]
+async fn a_host_that_asks_to_wait_for_too_long_is_not_waited_for() {
+    let (_scene, server, address) = served(b"linux").await;
+    let wait = WebFault::Status(429, vec![("Retry-After", "7200".to_owned())]);
+    server.always(SITE_NAME, wait);
+    let error = open(&address).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the host limits the rate of requests, and asks to wait for 7200 s"
+    );
+    assert_eq!(server.seen(SITE_NAME).len(), 1);
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_stopped_even_in_another_run() {
+    let noise = sysforge_testkit::github::Random(5).bytes(400_000);
+    let (scene, server, address) = served(&noise).await;
+    let source = source(&address);
+    server.script(ARCHIVE, [WebFault::DropAfter(100_000)]);
+    server.always(ARCHIVE, WebFault::Close);
+    let error = scene.install(&source, &patient()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&format!("download {ARCHIVE}")), "{text}");
+    assert!(scene.images().list().unwrap().is_empty());
+
+    server.always(ARCHIVE, WebFault::Fine);
+    let installed = scene.install(&source, &patient()).await.unwrap();
+    assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
+    let asked = server.seen(ARCHIVE);
+    let last = asked.last().unwrap().header("range").unwrap();
+    let from = last.trim_start_matches("bytes=").trim_end_matches('-');
+    assert!(from.parse::<u64>().unwrap() > 0, "{last}");
+}
+
+#[tokio::test]
+async fn a_server_that_sends_another_range_is_found_out_and_asked_for_all() {
+    let noise = sysforge_testkit::github::Random(6).bytes(400_000);
+    let (scene, server, address) = served(&noise).await;
+    let faults = [WebFault::DropAfter(100_000), WebFault::ShiftRange(1000)];
+    server.script(ARCHIVE, faults);
+    let installed = scene.install(&source(&address), &patient()).await.unwrap();
+    assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
+    let last = server.seen(ARCHIVE).pop().unwrap();
+    assert_eq!(last.header("range"), None);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_not_there_is_named() {
+    let (scene, server, address) = served(b"linux").await;
+    let archive = scene.folder.path().join("site/v1.0.0").join(ARCHIVE);
+    std::fs::remove_file(archive).unwrap();
+    let error = scene
+        .install(&source(&address), &patient())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{address}/ lacks `{ARCHIVE}`, which its index names")
+    );
+    assert_eq!(server.seen(ARCHIVE).len(), 1);
+    assert!(scene.images().list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
+    let (scene, server, address) = served(b"linux").await;
+    let place = open(&address).await.unwrap();
+    let dist = scene.folder.path().join("elsewhere");
+    let (none, silent) = (BTreeSet::new(), Reporter::silent());
+    server.script(ARCHIVE, [WebFault::WrongByte(20)]);
+    let error = crate::complete::complete(&place, &none, &dist, &silent)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, InstallError::Digest { name, .. } if name == ARCHIVE),
+        "{error}"
+    );
+    // The same command again fetches it anew.
+    let fetched = crate::complete::complete(&place, &none, &dist, &silent)
+        .await
+        .unwrap();
+    assert_eq!(fetched.len(), 2);
+    assert_eq!(Dist::read(&dist).await.unwrap().builds.len(), 2);
+}
+
+#[tokio::test]
+async fn a_host_without_a_release_has_nothing_to_bring_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let place = open(&server.url()).await.unwrap();
+    let dist = folder.path().join("dist");
+    let fetched = crate::complete::complete(&place, &BTreeSet::new(), &dist, &Reporter::silent())
+        .await
+        .unwrap();
+    assert!(fetched.is_empty());
+    assert!(!dist.exists());
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_read_is_named_with_its_place() {
+    let (scene, _server, address) = served(b"linux").await;
+    let index = scene.folder.path().join("site/v1.0.0").join(INDEX_NAME);
+    for text in ["<html>", r#"{"schema": "sysforge-release/99"}"#] {
+        std::fs::write(&index, text).unwrap();
+        let error = open(&address).await.unwrap().index(&[]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("could not use the release index of {address}/")
+        );
+        assert!(error.hints()[0].contains("no newer one than this Sysforge"));
+        // It is no empty release either: what is there would be lost.
+        let place = open(&address).await.unwrap();
+        let dist = scene.folder.path().join("elsewhere");
+        crate::complete::complete(&place, &BTreeSet::new(), &dist, &Reporter::silent())
+            .await
+            .unwrap_err();
+    }
+}
