@@ -86,7 +86,7 @@ pub enum Error {
         url: String,
     },
     /// Every attempt failed.
-    #[error("gave up after {attempts} attempts")]
+    #[error("{last} (gave up after {attempts} attempts)")]
     GaveUp {
         /// How many attempts were made.
         attempts: u32,

@@ -18,6 +18,23 @@ impl Failure {
     }
 }
 
+/// Why an error happened, outermost cause first. What an error has repeated of its cause in its own
+/// words is left out.
+pub(crate) fn causes(error: &dyn Explain) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !said.starts_with(&text) {
+            all.push(text.clone());
+        }
+        said = text;
+        source = cause.source();
+    }
+    all
+}
+
 /// What a command returns.
 pub(crate) type Outcome = Result<(), Failure>;
 

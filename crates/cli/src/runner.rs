@@ -14,7 +14,7 @@ use sysforge_build::Environment;
 use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::session::absolute;
 
 /// What of the environment lets a process act in the name of the workflow, or change what later
@@ -192,7 +192,8 @@ impl Runner {
             let error = failure.0.as_ref();
             let place = self.place(error, project, workloads);
             let title = format!("sysforge, exit code {}", failure.exit_code());
-            let causes = causes(error);
+            let mut causes = vec![error.to_string()];
+            causes.extend(failure::causes(error));
             let mut message = causes.join("\ncause: ");
             for hint in error.hints() {
                 message.push_str("\nhint: ");
@@ -246,20 +247,6 @@ impl Runner {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The error and its causes, without repetitions.
-fn causes(error: &dyn Explain) -> Vec<String> {
-    let mut all = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if all.last() != Some(&text) {
-            all.push(text);
-        }
-        source = cause.source();
-    }
-    all
 }
 
 /// A summary or output that cannot be written is no reason to fail a build.

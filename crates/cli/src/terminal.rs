@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use sysforge_actions::command::{self, Level};
 use sysforge_plan::Explain;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, causes};
 use crate::runner::unguessable;
 
 const BOLD: Style = Style::new().bold();
@@ -111,16 +111,8 @@ impl Terminal {
         let mut all = Vec::new();
         let mut print = |text: String| all.push(text);
         print(format!("{RED}error{RED:#}: {error}"));
-        let mut shown = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // Transparent errors repeat what was said already.
-            if text != shown {
-                print(format!("  {BOLD}cause{BOLD:#}: {text}"));
-            }
-            shown = text;
-            source = cause.source();
+        for cause in causes(error) {
+            print(format!("  {BOLD}cause{BOLD:#}: {cause}"));
         }
         if let Some(evidence) = error.evidence() {
             if !evidence.tail.is_empty() {
