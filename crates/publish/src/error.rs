@@ -304,4 +304,4 @@ impl Explain for PublishError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -164,7 +164,8 @@ pub(crate) async fn read_plain(
     timing: &Timing,
     task: Option<&Task>,
 ) -> Result<bool, Failure> {
-    let is_final = |failure: &Failure| matches!(failure.status(), Some(401 | 403 | 404 | 410));
+    let is_final =
+        |failure: &Failure| failure.is_missing_or_hidden() || failure.status() == Some(401);
     match read_until(request, sink, total, timing, task, is_final).await {
         Ok(()) => Ok(true),
         Err(failure) if failure.is_missing_or_hidden() => Ok(false),

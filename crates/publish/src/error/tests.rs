@@ -20,7 +20,7 @@ fn refused(status: u16) -> PublishError {
 }
 
 /// Compares the exit code of each, and looks for these words in its one hint.
-fn assert_all(expected: impl IntoIterator<Item = (PublishError, u8, &'static str)>) {
+pub(crate) fn assert_all<E: Explain>(expected: impl IntoIterator<Item = (E, u8, &'static str)>) {
     for (error, exit_code, words) in expected {
         assert_eq!(error.class().exit_code(), exit_code, "{error}");
         let hints = error.hints();

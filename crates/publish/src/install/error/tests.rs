@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::*;
+use crate::error::tests::assert_all;
 
 fn process() -> ProcessError {
     ProcessError::Start {
@@ -36,16 +37,6 @@ fn no_such(names: &[&str]) -> InstallError {
         name: "demi".to_owned(),
         tag: "v1.0.0".to_owned(),
         names: names.iter().map(ToString::to_string).collect(),
-    }
-}
-
-/// Compares the exit code of each, and looks for these words in its one hint.
-fn assert_all(expected: impl IntoIterator<Item = (InstallError, u8, &'static str)>) {
-    for (error, exit_code, words) in expected {
-        assert_eq!(error.class().exit_code(), exit_code, "{error}");
-        let hints = error.hints();
-        assert_eq!(hints.len(), 1, "{error}: {hints:?}");
-        assert!(hints[0].contains(words), "{error}: {hints:?}");
     }
 }
 

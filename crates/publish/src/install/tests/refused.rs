@@ -40,6 +40,12 @@ fn put_archive(scene: &Scene, bytes: &[u8]) {
     write_index(scene, &index);
 }
 
+/// Why an image is not installed.
+async fn refusal(scene: &Scene, source: &Source) -> InstallError {
+    let installed = scene.install(source, &reach(None, None)).await;
+    installed.unwrap_err()
+}
+
 #[tokio::test]
 async fn an_archive_that_is_not_the_image_of_the_index_is_not_installed() {
     let scene = Scene::new(b"linux", u64::MAX).await;
@@ -72,10 +78,7 @@ async fn an_archive_that_is_not_the_image_of_the_index_is_not_installed() {
             &scene,
             &tar.file("receipt.json", 0o644, receipt.as_bytes()).gz(),
         );
-        let error = scene
-            .install(&source, &reach(None, None))
-            .await
-            .unwrap_err();
+        let error = refusal(&scene, &source).await;
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("`{ARCHIVE}` is not the image of the index: ")),
@@ -93,10 +96,7 @@ async fn a_provenance_that_speaks_of_another_archive_stops_the_installation() {
     let path = folder_of(&scene).join(crate::documents::provenance::NAME);
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace(ARCHIVE, "another.tar.gz")).unwrap();
-    let error = scene
-        .install(&source, &reach(None, None))
-        .await
-        .unwrap_err();
+    let error = refusal(&scene, &source).await;
     assert_eq!(
         error.to_string(),
         format!("the provenance of the release does not name `{ARCHIVE}` with its digest")
@@ -115,10 +115,7 @@ async fn parts_that_are_good_and_do_not_make_the_archive_are_refused() {
         image.parts.reverse();
     }
     write_index(&scene, &index);
-    let error = scene
-        .install(&source, &reach(None, None))
-        .await
-        .unwrap_err();
+    let error = refusal(&scene, &source).await;
     assert!(
         matches!(&error, InstallError::Digest { name, .. } if name == ARCHIVE),
         "{error}"
@@ -205,10 +202,7 @@ async fn an_image_that_lacks_a_package_is_not_installed() {
         &scene,
         &tar.file("receipt.json", 0o644, text.as_bytes()).gz(),
     );
-    let error = scene
-        .install(&source, &reach(None, None))
-        .await
-        .unwrap_err();
+    let error = refusal(&scene, &source).await;
     assert_eq!(
         error.to_string(),
         "the image loads, but Example is not in it"
