@@ -29,6 +29,28 @@ struct Scene {
     shipment: Shipment,
 }
 
+/// What a Julia is started in: nothing special, and nobody listens.
+struct Quiet(Environment, Children, Reporter);
+
+impl Quiet {
+    fn new() -> Self {
+        Self(
+            Environment::default(),
+            Children::default(),
+            Reporter::silent(),
+        )
+    }
+
+    fn with<'a>(&'a self, keys: &'a [PublicKey]) -> Surroundings<'a> {
+        Surroundings {
+            environment: &self.0,
+            children: &self.1,
+            reporter: &self.2,
+            keys,
+        }
+    }
+}
+
 impl Scene {
     async fn new(image: &[u8], file_limit: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -120,13 +142,8 @@ impl Scene {
         let (index, _) = place.index(keys).await?;
         let facts = self.facts();
         let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
-        let (environment, children) = (Environment::default(), Children::default());
-        let surroundings = Surroundings {
-            environment: &environment,
-            children: &children,
-            reporter: &Reporter::silent(),
-            keys,
-        };
+        let quiet = Quiet::new();
+        let surroundings = quiet.with(keys);
         install(&place, &index, image, &facts, &self.images(), &surroundings).await
     }
 }

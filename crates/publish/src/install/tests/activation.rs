@@ -43,26 +43,16 @@ impl Desk {
     }
 
     async fn link(&mut self, channel: &str) -> Result<(), InstallError> {
-        let (environment, children) = (Environment::default(), Children::default());
-        let surroundings = Surroundings {
-            environment: &environment,
-            children: &children,
-            reporter: &Reporter::silent(),
-            keys: &[],
-        };
+        let quiet = Quiet::new();
+        let surroundings = quiet.with(&[]);
         let images = self.scene.images();
         let image = &mut self.installed;
         activate::link_channel(image, channel, &self.juliaup, &images, &surroundings).await
     }
 
     async fn unlink(&self, channel: &str) -> Result<(), InstallError> {
-        let (environment, children) = (Environment::default(), Children::default());
-        let surroundings = Surroundings {
-            environment: &environment,
-            children: &children,
-            reporter: &Reporter::silent(),
-            keys: &[],
-        };
+        let quiet = Quiet::new();
+        let surroundings = quiet.with(&[]);
         activate::unlink_channel(&self.installed, channel, &self.juliaup, &surroundings).await
     }
 }

@@ -145,13 +145,8 @@ async fn another_julia_than_the_one_of_the_image_is_refused() {
     let mut facts = scene.facts();
     let (image, _) = choose_image(&index, &machine(Some(facts.build()))).unwrap();
     facts.commit = "0000000000".to_owned();
-    let (environment, children) = (Environment::default(), Children::default());
-    let surroundings = Surroundings {
-        environment: &environment,
-        children: &children,
-        reporter: &Reporter::silent(),
-        keys: &[],
-    };
+    let quiet = Quiet::new();
+    let surroundings = quiet.with(&[]);
     let error = install(
         &place,
         &index,
