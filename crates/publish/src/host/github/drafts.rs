@@ -45,7 +45,7 @@ impl GitHub {
         memo: &mut Memo,
     ) -> Result<Draft, PublishError> {
         let mut drafts = listed;
-        if let Some(noted) = memo.draft()
+        if let Some(noted) = memo.notes().draft()
             && !drafts.iter().any(|draft| draft.id == noted)
         {
             // The list lags; the number does not.

@@ -1,12 +1,11 @@
 //! What publishing would do, for `--dry-run`.
 
-use std::collections::BTreeSet;
-
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::drafts::choose;
 use super::lease::LOCK_NAME;
-use super::send::{Need, Rules, need};
+use super::memo::Memo;
+use super::send::{Need, Ours, Rules, need, ours};
 use super::steps::Policy;
 use crate::error::PublishError;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
@@ -54,9 +53,13 @@ pub(super) async fn dry_run(
         draft,
         renew: policy.draft,
     };
+    let notes = Memo::peek(&host.memo_in(&policy.state, tag));
     let mut assets = Vec::new();
     for asset in &shipment.assets {
-        let outcome = match need(asset, &kept, rules, &BTreeSet::new())? {
+        let ours = release
+            .as_ref()
+            .map_or(Ours::No, |release| ours(asset, release, &notes));
+        let outcome = match need(asset, &kept, rules, ours)? {
             None => AssetOutcome::Kept,
             Some(Need::Send | Need::Resend(_)) => AssetOutcome::Sent,
             Some(_) => AssetOutcome::Replaced,

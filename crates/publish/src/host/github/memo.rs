@@ -1,9 +1,11 @@
 //! What a publisher notes on its own disk, so that the next run knows its own lock and its own
 //! draft again after it was killed, without waiting for either to look abandoned.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
 use crate::local::{self, Lock};
@@ -17,11 +19,28 @@ pub(super) struct Memo {
     _lock: Lock,
 }
 
+/// What the last run noted.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Notes {
+pub(super) struct Notes {
     draft: Option<u64>,
     #[serde(default)]
     nonces: Vec<String>,
+    /// The files that a run began to send to that draft.
+    #[serde(default)]
+    begun: BTreeMap<String, Sha256>,
+}
+
+impl Notes {
+    /// The draft that an earlier run worked on.
+    pub(super) fn draft(&self) -> Option<u64> {
+        self.draft
+    }
+
+    /// Whether we began to send these bytes under this name to the draft. If others are there, the
+    /// host spoilt them, and the run that would have seen it was killed.
+    pub(super) fn has_begun(&self, draft: u64, name: &str, digest: Sha256) -> bool {
+        self.draft == Some(draft) && self.begun.get(name) == Some(&digest)
+    }
 }
 
 impl Memo {
@@ -38,10 +57,7 @@ impl Memo {
                 who: "it runs on this machine, from the same dist directory".to_owned(),
             });
         };
-        let mut notes: Notes = std::fs::read_to_string(&path)
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
+        let mut notes = Self::peek(&path);
         let nonce = nonce();
         notes.nonces.push(nonce.clone());
         let surplus = notes.nonces.len().saturating_sub(20);
@@ -56,10 +72,12 @@ impl Memo {
         Ok(memo)
     }
 
-    /// The draft that the last run noted, whether or not somebody is at work.
-    pub(super) fn peek(path: &std::path::Path) -> Option<u64> {
-        let text = std::fs::read_to_string(path).ok()?;
-        serde_json::from_str::<Notes>(&text).ok()?.draft
+    /// What the last run noted, whether or not somebody is at work.
+    pub(super) fn peek(path: &std::path::Path) -> Notes {
+        std::fs::read_to_string(path)
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default()
     }
 
     /// What this run calls itself.
@@ -72,13 +90,25 @@ impl Memo {
         self.notes.nonces.iter().any(|known| known == nonce)
     }
 
-    /// The draft that an earlier run worked on.
-    pub(super) fn draft(&self) -> Option<u64> {
-        self.notes.draft
+    pub(super) fn set_draft(&mut self, id: u64) -> Result<(), PublishError> {
+        if self.notes.draft.replace(id) != Some(id) {
+            self.notes.begun.clear();
+        }
+        self.write()
     }
 
-    pub(super) fn set_draft(&mut self, id: u64) -> Result<(), PublishError> {
-        self.notes.draft = Some(id);
+    /// What this run and those before it noted.
+    pub(super) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Notes what is about to be sent to the draft.
+    pub(super) fn begin<'a>(
+        &mut self,
+        files: impl Iterator<Item = (&'a str, Sha256)>,
+    ) -> Result<(), PublishError> {
+        let files = files.map(|(name, digest)| (name.to_owned(), digest));
+        self.notes.begun.extend(files);
         self.write()
     }
 
@@ -106,11 +136,19 @@ mod tests {
         let path = dir.path().join("memo.json");
         let mut first = Memo::open(path.clone(), "v1").unwrap();
         first.set_draft(7).unwrap();
+        let digest = Sha256::new([1; 32]);
+        first.begin([("a", digest)].into_iter()).unwrap();
         let nonce = first.nonce().to_owned();
         drop(first);
-        let second = Memo::open(path, "v1").unwrap();
-        assert_eq!(second.draft(), Some(7));
+        let mut second = Memo::open(path, "v1").unwrap();
+        assert_eq!(second.notes.draft(), Some(7));
+        assert!(second.notes.has_begun(7, "a", digest));
+        assert!(!second.notes.has_begun(8, "a", digest));
+        assert!(!second.notes.has_begun(7, "a", Sha256::new([2; 32])));
         assert!(second.is_ours(&nonce) && second.nonce() != nonce);
+        second.set_draft(8).unwrap();
+        second.set_draft(7).unwrap();
+        assert!(!second.notes.has_begun(7, "a", digest));
     }
 
     #[test]

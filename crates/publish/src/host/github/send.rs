@@ -11,6 +11,7 @@ use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::failure::Failure;
 use super::lease::LOCK_NAME;
+use super::memo::{Memo, Notes};
 use super::upload::Parcel;
 use crate::documents::notes::size;
 use crate::error::PublishError;
@@ -57,6 +58,25 @@ impl Rules {
     }
 }
 
+/// Who sent what the host has under a file's name, if its bytes are others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ours {
+    /// Nobody knows.
+    No,
+    /// An earlier run began to, and was killed: the host most likely spoilt it.
+    Begun,
+    /// This run did, and the host spoilt it.
+    Sent,
+}
+
+/// Who sent `asset` before this run. Once it is public, others may have replaced it since.
+pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> Ours {
+    match release.draft && notes.has_begun(release.id, &asset.name, asset.sha256) {
+        true => Ours::Begun,
+        false => Ours::No,
+    }
+}
+
 /// What `asset` needs, given the files at the host; `None`: nothing.
 ///
 /// # Errors
@@ -66,7 +86,7 @@ pub(super) fn need(
     asset: &Asset,
     kept: &[Kept],
     rules: Rules,
-    sent: &BTreeSet<String>,
+    ours: Ours,
 ) -> Result<Option<Need>, PublishError> {
     let named = |name: &str| kept.iter().find(|kept| kept.name == name);
     let whole = |kept: &Kept| kept.holds(asset.size, asset.sha256);
@@ -78,8 +98,10 @@ pub(super) fn need(
             Ok(None)
         }
         Some(there) if !there.is_uploaded() => Ok(Some(Need::Resend(there.id))),
-        Some(there) if sent.contains(&asset.name) => Ok(Some(Need::Resend(there.id))),
-        Some(there) if rules.may_replace(asset.kind) => Ok(Some(Need::Replace(there.id))),
+        Some(there) if ours == Ours::Sent => Ok(Some(Need::Resend(there.id))),
+        Some(there) if ours == Ours::Begun || rules.may_replace(asset.kind) => {
+            Ok(Some(Need::Replace(there.id)))
+        }
         Some(_) => Err(PublishError::Different {
             name: asset.name.clone(),
         }),
@@ -99,6 +121,7 @@ impl GitHub {
         shipment: &Shipment,
         known: Option<Vec<Kept>>,
         rules: Rules,
+        memo: &mut Memo,
         reporter: &Reporter,
     ) -> Result<Vec<(String, AssetOutcome)>, PublishError> {
         let mut known = known;
@@ -114,8 +137,12 @@ impl GitHub {
             };
             let mut needs = Vec::new();
             for asset in &shipment.assets {
-                let already = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if let Some(need) = need(asset, &kept, rules, &already)? {
+                let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+                let ours = match sent.contains(&asset.name) {
+                    true => Ours::Sent,
+                    false => ours(asset, release, memo.notes()),
+                };
+                if let Some(need) = need(asset, &kept, rules, ours)? {
                     needs.push((asset, need));
                 }
             }
@@ -123,6 +150,10 @@ impl GitHub {
                 self.undigested(&shipment.assets, &kept).await?;
                 self.sweep(&kept).await?;
                 return Ok(outcomes);
+            }
+            if rules.draft {
+                let own = needs.iter().filter(|(_, need)| *need == Need::Send);
+                memo.begin(own.map(|(asset, _)| (asset.name.as_str(), asset.sha256)))?;
             }
             for (asset, need) in &needs {
                 let outcome = match need {
@@ -302,7 +333,7 @@ pub(super) fn is_complete(shipment: &Shipment, kept: &[Kept]) -> Result<bool, Pu
         renew: false,
     };
     for asset in &shipment.assets {
-        match need(asset, kept, rules, &BTreeSet::new()) {
+        match need(asset, kept, rules, Ours::No) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(false),
             Err(error) => return Err(error),
@@ -348,7 +379,7 @@ mod tests {
                 draft,
                 renew: false,
             },
-            &BTreeSet::new(),
+            Ours::No,
         )
         .ok()
     }
@@ -373,6 +404,18 @@ mod tests {
         assert_eq!(of(Kind::Index, &other, false, true), replace);
         assert_eq!(of(Kind::Index, &other, false, false), None);
         assert_eq!(of(Kind::Statement, &other, false, false), Some(None));
+    }
+
+    #[test]
+    fn bytes_that_a_killed_run_sent_and_the_host_spoilt_are_replaced() {
+        let other = [kept("a", "uploaded", 9)];
+        let rules = Rules {
+            replace: false,
+            draft: true,
+            renew: false,
+        };
+        let need = need(&asset(Kind::Archive), &other, rules, Ours::Begun);
+        assert_eq!(need.unwrap(), Some(Need::Replace(9)));
     }
 
     #[test]

@@ -226,7 +226,7 @@ async fn forget_draft(
     policy: &Policy,
     public: &Release,
 ) -> Result<(), PublishError> {
-    let noted = Memo::peek(&host.memo_in(&policy.state, &public.tag_name));
+    let noted = Memo::peek(&host.memo_in(&policy.state, &public.tag_name)).draft();
     let Some(id) = noted.filter(|id| *id != public.id && !policy.dry_run) else {
         return Ok(());
     };
@@ -248,7 +248,7 @@ async fn work(
     policy: &Policy,
     draft: Draft,
     known: Option<Vec<Kept>>,
-    memo: &Memo,
+    memo: &mut Memo,
     reporter: &Reporter,
 ) -> Result<Worked, PublishError> {
     let release = &draft.release;
@@ -257,7 +257,7 @@ async fn work(
         Err(NoLease::Gone) => return Ok(Worked::Otherwise),
         Err(NoLease::Error(error)) => return Err(error),
     };
-    match under_lease(host, shipment, policy, &draft, known, reporter).await {
+    match under_lease(host, shipment, policy, &draft, known, memo, reporter).await {
         Ok(Some(outcomes)) => {
             host.give_back(lease, &release.tag_name).await?;
             if policy.draft && release.draft {
@@ -319,6 +319,7 @@ async fn under_lease(
     policy: &Policy,
     draft: &Draft,
     known: Option<Vec<Kept>>,
+    memo: &mut Memo,
     reporter: &Reporter,
 ) -> Result<Option<Vec<(String, AssetOutcome)>>, PublishError> {
     let rules = Rules {
@@ -327,7 +328,8 @@ async fn under_lease(
         renew: policy.draft,
     };
     let known = known.or_else(|| draft.made.then(Vec::new));
-    let sending = std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, reporter));
+    let sending =
+        std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, memo, reporter,));
     let looking = std::pin::pin!(async {
         if !draft.made {
             return Ok(None);

@@ -292,3 +292,52 @@ async fn a_draft_is_made_public_though_the_answer_is_lost() {
     assert_eq!(report.outcome, Outcome::Published);
     assert!(!scene.github.releases()[0].draft);
 }
+
+/// A scene where a run was killed right after the host kept other bytes than it was sent.
+async fn killed_over_spoilt_bytes() -> Scene {
+    for milliseconds in (0..2000).step_by(5) {
+        let scene = Scene::new(Options {
+            latency: Duration::from_millis(10),
+            ..Options::default()
+        })
+        .await;
+        let rule = Rule::always(Op::Upload, Fault::Corrupt);
+        scene.github.script([rule]);
+        let limit = Duration::from_millis(milliseconds);
+        let cut = tokio::time::timeout(limit, scene.publish()).await;
+        assert!(cut.is_err(), "the run ended before it was killed: {cut:?}");
+        // What was under way arrives.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        scene.github.calm();
+        let releases = scene.github.releases();
+        let mut kept = releases.iter().flat_map(|release| &release.assets);
+        if kept.any(|kept| kept.name == ARCHIVE && kept.state == "uploaded") {
+            return scene;
+        }
+    }
+    panic!("no cut left a spoilt archive");
+}
+
+#[tokio::test]
+async fn what_the_host_spoilt_in_a_run_that_was_killed_is_sent_again() {
+    use crate::report::AssetOutcome;
+
+    let scene = killed_over_spoilt_bytes().await;
+    let report = scene.plan(|_| {}).await;
+    assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
+    let report = scene.publish().await.unwrap();
+    assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
+    scene.assert_public().await;
+
+    // A file with other bytes that no run of ours began to send is somebody's work.
+    let scene = killed_over_spoilt_bytes().await;
+    std::fs::remove_dir_all(scene.policy().state).unwrap();
+    let before = scene.github.releases();
+    let error = scene.publish().await.unwrap_err();
+    assert!(matches!(error, PublishError::Different { .. }), "{error}");
+    let archive = |releases: &[KeptRelease]| {
+        let mut kept = releases.iter().flat_map(|release| release.assets.clone());
+        kept.find(|kept| kept.name == ARCHIVE).unwrap().id
+    };
+    assert_eq!(archive(&scene.github.releases()), archive(&before));
+}
