@@ -4,17 +4,21 @@
 //! export list is the `build` room's business, and nothing here must know about it.
 
 pub mod arguments;
+pub mod choice;
 pub mod exports;
 pub mod inspection;
 pub mod layout;
 pub mod linker;
 pub mod report;
 pub mod size;
+pub mod strategy;
 pub mod stub;
 pub mod symbols;
 
 pub use arguments::{Flavour, Input, LinkSpec, NOT_FOR_GNU_PE};
+pub use choice::{LinkerChoice, NotWords};
 pub use inspection::{Expectation, Finding, Format, Inspection};
 pub use layout::Layout;
-pub use linker::{Candidate, Family, Inventory, LinkerChoice, NotWords, Strategy};
+pub use linker::{Candidate, Family, Inventory};
 pub use report::{Linked, PassedOver};
+pub use strategy::Strategy;

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use sysforge_plan::Triplet;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::arguments::{Flavour, Input, LinkSpec};
-use sysforge_plan::link::linker::{
-    Inventory, LinkerChoice, Strategy, candidates, driver_names, zig_target,
-};
+use sysforge_plan::link::linker::{Inventory, candidates, driver_names, zig_target};
+use sysforge_plan::link::{LinkerChoice, Strategy};
 
 fn spec(triplet: Triplet) -> LinkSpec {
     let path = |name: &str| PathBuf::from(name);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sysforge_plan::link::linker::NotWords;
+use sysforge_plan::link::NotWords;
 use sysforge_plan::link::symbols::Home;
 use sysforge_plan::link::{Finding, PassedOver};
 use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet, explain};

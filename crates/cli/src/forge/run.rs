@@ -9,7 +9,8 @@ use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
 use sysforge_plan::{Receipt, Step};
 
-use super::{Checked, Forge, counted};
+use super::packing::Checked;
+use super::{Forge, counted};
 use crate::failure::Failure;
 
 impl Forge<'_> {

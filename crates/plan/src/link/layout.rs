@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::generation::Generation;
 use crate::julia::JuliaFacts;
-use crate::link::linker::Strategy;
+use crate::link::strategy::Strategy;
 use crate::platform::{Os, Triplet};
 
 /// A directory of a Julia, by the name that Julia itself gives it. Its path is asked from the

@@ -9,168 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::generation::Generation;
 use crate::link::arguments::Flavour;
+use crate::link::choice::LinkerChoice;
+use crate::link::strategy::Strategy;
 use crate::platform::{Arch, Os, Triplet};
-
-/// How a linker is come by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// What the user said: `--cc` or `JULIA_CC`.
-    Chosen,
-    /// The lld that Julia ships (since 1.9), after a probe.
-    JuliaLld,
-    /// lld, through a compiler driver.
-    DriverLld,
-    /// mold, through a compiler driver.
-    DriverMold,
-    /// A compiler driver with its own linker.
-    Driver,
-    /// An lld of this machine, without a compiler driver.
-    Lld,
-}
-
-impl Strategy {
-    /// Every strategy.
-    pub const ALL: [Self; 6] = [
-        Self::Chosen,
-        Self::JuliaLld,
-        Self::DriverLld,
-        Self::DriverMold,
-        Self::Driver,
-        Self::Lld,
-    ];
-
-    /// The strategies for this system and generation, in the order in which they are tried.
-    ///
-    /// Julia's own lld comes first. Of the others lld or mold: GNU ld takes time quadratic in the
-    /// number of sections of a Windows object (211 s against 0.46 s for one image with a section for
-    /// each function). mold before lld, where both are: an image of 158 MB takes it 0.23 s and 24 MB
-    /// of memory, lld 14 takes 0.39 s and 411 MB (`ci/link-lab`).
-    #[must_use]
-    pub fn order(os: Os, generation: &Generation) -> Vec<Self> {
-        let shipped = generation.ships_lld.then_some(Self::JuliaLld);
-        let rest: &[Self] = match os {
-            Os::Linux | Os::FreeBsd => {
-                &[Self::DriverMold, Self::DriverLld, Self::Driver, Self::Lld]
-            }
-            // Apple's clang knows the SDK and signs; it needs no help from another linker.
-            Os::MacOs => &[Self::Driver, Self::Lld],
-            // mold makes no PE files.
-            Os::Windows => &[Self::DriverLld, Self::Lld, Self::Driver],
-        };
-        std::iter::once(Self::Chosen)
-            .chain(shipped)
-            .chain(rest.iter().copied())
-            .collect()
-    }
-
-    /// The strategy in a few words, as documentation and `sysforge plan` print it.
-    #[must_use]
-    pub const fn title(self, os: Os) -> &'static str {
-        match (self, os) {
-            (Self::Chosen, _) => "`--cc` or `JULIA_CC`",
-            (Self::JuliaLld, _) => "the lld that Julia ships",
-            (Self::DriverLld, _) => "lld through a compiler driver",
-            (Self::DriverMold, _) => "mold through a compiler driver",
-            (Self::Driver, Os::MacOs) => "the Command Line Tools' clang",
-            (Self::Driver, Os::Windows) => "an msvcrt gcc with its own linker",
-            (Self::Driver, _) => "the compiler driver's own linker",
-            (Self::Lld, Os::MacOs) => "ld64.lld",
-            (Self::Lld, _) => "ld.lld",
-        }
-    }
-}
-
-impl fmt::Display for Strategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Chosen => "chosen",
-            Self::JuliaLld => "julia-lld",
-            Self::DriverLld => "driver-lld",
-            Self::DriverMold => "driver-mold",
-            Self::Driver => "driver",
-            Self::Lld => "lld",
-        })
-    }
-}
-
-/// The text names no strategy.
-#[derive(Debug, thiserror::Error)]
-#[error("`{text}` is not a way to come by a linker ({})", Strategy::ALL.map(|s| s.to_string()).join(", "))]
-pub struct NotAStrategy {
-    text: String,
-}
-
-impl std::str::FromStr for Strategy {
-    type Err = NotAStrategy;
-
-    fn from_str(text: &str) -> Result<Self, NotAStrategy> {
-        let named = |strategy: &Self| strategy.to_string() == text;
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or_else(|| NotAStrategy {
-                text: text.to_owned(),
-            })
-    }
-}
-
-/// Which linker the user asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum LinkerChoice {
-    /// None: try them in order.
-    #[default]
-    Auto,
-    /// This program with these leading arguments, and no other.
-    Words(Vec<String>),
-    /// These strategies only, in the order of the table.
-    Only(Vec<Strategy>),
-}
-
-/// A compiler or linker setting that cannot be read as words.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a compiler command: a quote is not closed")]
-pub struct NotWords(String);
-
-impl LinkerChoice {
-    /// Reads `JULIA_CC` or `--cc` as Julia's tools do: split like a shell does, so that it may
-    /// carry arguments. On Windows a backslash separates folders and escapes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`NotWords`] if a quote is not closed.
-    pub fn parse(text: &str, host: Os) -> Result<Self, NotWords> {
-        let words = split_words(text, host != Os::Windows).ok_or_else(|| NotWords(text.into()))?;
-        Ok(if words.is_empty() {
-            Self::Auto
-        } else {
-            Self::Words(words)
-        })
-    }
-}
-
-fn split_words(text: &str, backslash_escapes: bool) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            (c, Some(open)) if c == open => quote = None,
-            ('\\', None | Some('"')) if backslash_escapes => {
-                word.get_or_insert_default().push(letters.next()?);
-            }
-            ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
-}
 
 /// The family of a linker, told from what it says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -483,35 +324,6 @@ fn gnu_name(triplet: Triplet) -> &'static str {
 mod tests {
     use super::*;
 
-    fn words(text: &str, host: Os) -> Vec<String> {
-        match LinkerChoice::parse(text, host).unwrap() {
-            LinkerChoice::Words(words) => words,
-            _ => Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_compiler_setting_is_split_like_a_shell_does() {
-        assert_eq!(
-            words("zig cc -target x", Os::Linux),
-            ["zig", "cc", "-target", "x"]
-        );
-        assert_eq!(
-            words(r#""/opt/my gcc/gcc" -m64"#, Os::Linux),
-            ["/opt/my gcc/gcc", "-m64"]
-        );
-        assert_eq!(words(r"/opt/my\ gcc/gcc", Os::Linux), ["/opt/my gcc/gcc"]);
-        assert_eq!(
-            words(r#""C:\Program Files\mingw64\bin\gcc.exe" -v"#, Os::Windows),
-            [r"C:\Program Files\mingw64\bin\gcc.exe", "-v"]
-        );
-        assert_eq!(
-            LinkerChoice::parse("  ", Os::Linux).unwrap(),
-            LinkerChoice::Auto
-        );
-        assert!(LinkerChoice::parse("gcc 'oops", Os::Linux).is_err());
-    }
-
     #[test]
     fn a_linker_is_known_by_what_it_says() {
         for (text, family) in [
@@ -543,7 +355,8 @@ mod tests {
             ("x86_64-w64-mingw32-ld", Flavour::Gnu),
             ("lld-link-19", Flavour::Link),
         ] {
-            assert_eq!(flavour_of(&words(text, Os::Linux)), flavour, "{text}");
+            let words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+            assert_eq!(flavour_of(&words), flavour, "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::link::inspection::Inspection;
-use crate::link::linker::Strategy;
+use crate::link::strategy::Strategy;
 
 /// A linked image, for the receipt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

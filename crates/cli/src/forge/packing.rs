@@ -1,0 +1,104 @@
+//! Packing: the archive begins while the image is checked, and ends with the receipt of all steps.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_build::emit::Emitted;
+use sysforge_build::inputs::Stage;
+use sysforge_build::rounds::Traced;
+use sysforge_build::targets;
+use sysforge_pack::{Packed, Packing};
+use sysforge_plan::Receipt;
+use sysforge_plan::link::Linked;
+use sysforge_plan::plan::Build;
+use sysforge_plan::receipt::{
+    CheckRecord, FileRecord, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
+};
+
+use super::Forge;
+use crate::failure::Failure;
+
+/// What the check leaves for packing.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Checked {
+    pub(super) check: CheckRecord,
+    pub(super) timings: Vec<Timing>,
+}
+
+impl Forge<'_> {
+    /// Records a check of the build's own image, so that it can be packed.
+    pub(crate) fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
+        let traced: Traced = self.context.work.recorded("trace")?;
+        let record = Checked {
+            check: record.clone(),
+            timings: self.timings.clone(),
+        };
+        let basis = self.emit_basis(Stage::Link, &traced);
+        let files = [self.image()];
+        Ok(self.context.work.record("check", &basis, &files, &record)?)
+    }
+
+    /// Begins to pack the image; see [`Packing`].
+    pub(crate) fn start_packing(&self, dist: &Path) -> Result<Packing, Failure> {
+        let Build { id, archive, .. } = self.build;
+        let emitted: Emitted = self.context.work.recorded("emit")?;
+        let trees: Vec<(String, PathBuf)> = emitted
+            .artifacts
+            .into_iter()
+            .map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder))
+            .collect();
+        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
+        let reporter = &self.session.reporter;
+        Ok(Packing::start(
+            &self.image(),
+            trees,
+            id,
+            *archive,
+            dist,
+            threads,
+            reporter,
+        )?)
+    }
+
+    /// Ends the packing with the receipt of what was recorded.
+    pub(crate) async fn finish_packing(
+        &self,
+        packing: Packing,
+    ) -> Result<(Packed, Receipt), Failure> {
+        let work = &self.context.work;
+        let emitted: Emitted = work.recorded("emit")?;
+        let linked: Linked = work.recorded("link")?;
+        let Checked { check, timings } = work.recorded("check")?;
+        let plan = &self.planned.plan;
+        let inputs_digest = self.basis.digest();
+        let targets = targets::held(&self.image(), &self.build.cpu.target);
+        let describe = move |image: FileRecord| Receipt {
+            schema: SCHEMA.to_owned(),
+            build_id: self.build.id.clone(),
+            name: plan.name.clone(),
+            project_version: plan.project_version.clone(),
+            julia: self.context.julia.build(),
+            julia_origin: self.origin.clone(),
+            image,
+            targets: Targets {
+                tier: self.build.cpu.tier.clone(),
+                requested: self.build.cpu.target.clone(),
+                held: targets,
+            },
+            packages: plan.closure.clone(),
+            statements: emitted.statements,
+            check,
+            link: LinkRecord {
+                strategy: linked.strategy.to_string(),
+                linker: linked.linker_version,
+            },
+            timings,
+            tool: ToolRecord {
+                name: "sysforge".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                recipe: sysforge_build::RECIPE,
+            },
+            inputs_digest,
+        };
+        Ok(packing.finish(describe).await?)
+    }
+}
