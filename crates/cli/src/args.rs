@@ -3,9 +3,9 @@
 mod about;
 mod actions;
 mod release;
+mod store;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,6 +16,7 @@ use sysforge_plan::{JuliaVersion, Triplet};
 pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
 pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
+pub(crate) use store::{CacheCommand, JuliaCommand, Platform, ToolchainCommand};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -352,154 +353,4 @@ pub(crate) struct BenchArgs {
     /// build's timeline, packages
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-}
-
-/// What to do with Julias.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum JuliaCommand {
-    /// What the catalogue has for a platform, newest first
-    List {
-        /// Every version, not only the newest of each series
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        platform: Platform,
-    },
-    /// Fetch, verify and unpack Julias, and print where their programs lie
-    Install {
-        /// Versions, ranges or channels [default: release]
-        #[arg(value_name = "REQUEST")]
-        requests: Vec<String>,
-        /// Also copy them into the runner's tool cache (RUNNER_TOOL_CACHE)
-        #[arg(long)]
-        to_tool_cache: bool,
-        #[command(flatten)]
-        platform: Platform,
-    },
-    /// Print where a Julia lies that is installed already
-    Path {
-        /// A version, range or channel
-        #[arg(value_name = "REQUEST", default_value = "release")]
-        request: String,
-        #[command(flatten)]
-        platform: Platform,
-    },
-}
-
-/// What to do with C toolchains.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum ToolchainCommand {
-    /// The compilers of this machine and those that can be fetched, and whether they suit Julia
-    List(Platform),
-    /// Fetch, verify and unpack a toolchain, and print where its compiler lies
-    Install {
-        /// Its name, as in the list [default: the one recommended for the platform]
-        #[arg(value_name = "NAME")]
-        name: Option<String>,
-        /// A folder that holds the archive already
-        #[arg(long, value_name = "DIR")]
-        from: Option<PathBuf>,
-        #[command(flatten)]
-        platform: Platform,
-    },
-    /// Print where a toolchain's compiler lies that is installed already
-    Path {
-        /// Its name, as in the list [default: the one recommended for the platform]
-        #[arg(value_name = "NAME")]
-        name: Option<String>,
-        #[command(flatten)]
-        platform: Platform,
-    },
-}
-
-/// For which platform.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Platform {
-    /// The platform, in Julia's spelling [default: this machine's]
-    #[arg(long, value_name = "TRIPLET")]
-    pub(crate) triplet: Option<Triplet>,
-}
-
-/// What to do with the store.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum CacheCommand {
-    /// Print the store's folder
-    Path,
-    /// List what is in the store, and whether it is as it was installed
-    List {
-        /// Read every byte of every entry
-        #[arg(long)]
-        verify: bool,
-    },
-    /// Remove what was not used for long, or the least recently used, but nothing that is in use
-    Prune {
-        /// Entries not used for this long, such as 30d, 12h
-        #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "30d")]
-        older_than: Duration,
-        /// Then the least recently used, until the rest is at most this large, such as 5GB
-        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-        keep: Option<u64>,
-        /// Everything that is not in use
-        #[arg(long, conflicts_with_all = ["older_than", "keep"])]
-        all: bool,
-    },
-}
-
-/// Reads `90s`, `15m`, `12h`, `30d`, `4w`.
-fn parse_age(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not an age such as 30d, 12h or 15m");
-    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(at);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
-}
-
-/// Reads `500MB`, `5GB`, `2GiB`, or bytes.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a size such as 500MB or 5GB");
-    let at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let bytes: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(bytes).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_and_sizes_are_read_with_their_units() {
-        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(2_592_000)));
-        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
-        assert_eq!(parse_size("5GB"), Ok(5_000_000_000));
-        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
-        assert_eq!(parse_size("17"), Ok(17));
-        for text in ["", "d", "30", "30x", "99999999999999999999d"] {
-            assert!(parse_age(text).is_err(), "{text}");
-        }
-        for text in ["", "GB", "5XB"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
 }

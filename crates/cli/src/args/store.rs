@@ -1,0 +1,137 @@
+//! What can be typed after `julia`, `toolchain` and `cache`: what is fetched, and kept in the store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::SpanRelativeTo;
+use sysforge_plan::Triplet;
+
+/// What to do with Julias.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum JuliaCommand {
+    /// What the catalogue has for a platform, newest first
+    List {
+        /// Every version, not only the newest of each series
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Fetch, verify and unpack Julias, and print where their programs lie
+    Install {
+        /// Versions, ranges or channels [default: release]
+        #[arg(value_name = "REQUEST")]
+        requests: Vec<String>,
+        /// Also copy them into the runner's tool cache (RUNNER_TOOL_CACHE)
+        #[arg(long)]
+        to_tool_cache: bool,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Print where a Julia lies that is installed already
+    Path {
+        /// A version, range or channel
+        #[arg(value_name = "REQUEST", default_value = "release")]
+        request: String,
+        #[command(flatten)]
+        platform: Platform,
+    },
+}
+
+/// What to do with C toolchains.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ToolchainCommand {
+    /// The compilers of this machine and those that can be fetched, and whether they suit Julia
+    List(Platform),
+    /// Fetch, verify and unpack a toolchain, and print where its compiler lies
+    Install {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// A folder that holds the archive already
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Print where a toolchain's compiler lies that is installed already
+    Path {
+        /// Its name, as in the list [default: the one recommended for the platform]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+}
+
+/// For which platform.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Platform {
+    /// The platform, in Julia's spelling [default: this machine's]
+    #[arg(long, value_name = "TRIPLET")]
+    pub(crate) triplet: Option<Triplet>,
+}
+
+/// What to do with the store.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Print the store's folder
+    Path,
+    /// List what is in the store, and whether it is as it was installed
+    List {
+        /// Read every byte of every entry
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Remove what was not used for long, or the least recently used, but nothing that is in use
+    Prune {
+        /// Entries not used for this long, such as 30d, 12h
+        #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "30d")]
+        older_than: Duration,
+        /// Then the least recently used, until the rest is at most this large, such as 5GB
+        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+        keep: Option<u64>,
+        /// Everything that is not in use
+        #[arg(long, conflicts_with_all = ["older_than", "keep"])]
+        all: bool,
+    },
+}
+
+/// Reads `90s`, `15m`, `12h`, `30d`, `4w`.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::Span>().ok();
+    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    length
+        .and_then(|length| Duration::try_from(length).ok())
+        .ok_or_else(|| format!("`{text}` is not an age such as 30d, 12h or 15m"))
+}
+
+/// Reads `500MB`, `5GB`, `2GiB`, or bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let size = text.parse::<bytesize::ByteSize>();
+    size.map(|size| size.as_u64())
+        .map_err(|_| format!("`{text}` is not a size such as 500MB or 5GB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_read_with_their_units() {
+        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(2_592_000)));
+        assert_eq!(parse_age("4w"), Ok(Duration::from_secs(2_419_200)));
+        assert_eq!(parse_age("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_size("5GB"), Ok(5_000_000_000));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("17"), Ok(17));
+        for text in ["", "d", "30", "30x", "-3d", "2mo", "99999999999999999999d"] {
+            assert!(parse_age(text).is_err(), "{text}");
+        }
+        for text in ["", "GB", "5XB", "-5GB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}
