@@ -178,14 +178,14 @@ async fn a_range_that_the_server_says_it_does_not_have_is_asked_for_again() {
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::Status(416, Vec::new())]);
     scene.install().await.unwrap();
-    let mut ranges = scene.ranges();
-    let asked = ranges.len();
+    let ranges = scene.ranges();
     // What came before it is kept, though its digest has the last word.
     let first = Some("bytes=0-99999".to_owned());
     assert_eq!(ranges.iter().filter(|range| **range == first).count(), 1);
-    ranges.sort();
-    ranges.dedup();
-    assert!(ranges.len() < asked, "{ranges:?}");
+    // One more than bring all bytes. Which one was refused, and how far beyond it the others were,
+    // is up to chance.
+    let needed = scene.archive.len().div_ceil(100_000);
+    assert!(ranges.len() > needed, "{needed}: {ranges:?}");
     scene.assert_installed();
 }
 
