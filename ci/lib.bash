@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+step() { printf '\n== %s (%s s so far)\n' "$*" "$SECONDS" >&2; }
 die() {
     say "error: $*"
     exit 1

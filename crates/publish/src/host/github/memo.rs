@@ -1,5 +1,6 @@
-//! What a publisher notes on its own disk, so that the next run knows its own lock and its own
-//! draft again after it was killed, without waiting for either to look abandoned.
+//! What a publisher notes on its own disk, so that the next run, after this one was killed, knows
+//! its own lock and its own draft again, without waiting for either to look abandoned, and its own
+//! files, if the host spoilt them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -107,9 +108,14 @@ impl Memo {
         &mut self,
         files: impl Iterator<Item = (&'a str, Sha256)>,
     ) -> Result<(), PublishError> {
-        let files = files.map(|(name, digest)| (name.to_owned(), digest));
-        self.notes.begun.extend(files);
-        self.write()
+        let mut new = false;
+        for (name, digest) in files {
+            new |= self.notes.begun.insert(name.to_owned(), digest) != Some(digest);
+        }
+        match new {
+            true => self.write(),
+            false => Ok(()),
+        }
     }
 
     fn write(&self) -> Result<(), PublishError> {

@@ -328,8 +328,8 @@ async fn under_lease(
         renew: policy.draft,
     };
     let known = known.or_else(|| draft.made.then(Vec::new));
-    let sending =
-        std::pin::pin!(host.send_all(&draft.release, shipment, known, rules, memo, reporter,));
+    let release = &draft.release;
+    let sending = std::pin::pin!(host.send_all(release, shipment, known, rules, memo, reporter));
     let looking = std::pin::pin!(async {
         if !draft.made {
             return Ok(None);

@@ -3,6 +3,7 @@
 use super::super::lease::{LOCK_NAME, NoLease};
 use super::super::memo::Memo;
 use super::*;
+use crate::report::AssetOutcome;
 
 const ARCHIVE: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
 
@@ -31,7 +32,7 @@ impl Scene {
     }
 }
 
-fn outcome_of(report: &Published, name: &str) -> crate::report::AssetOutcome {
+fn outcome_of(report: &Published, name: &str) -> AssetOutcome {
     let asset = report.assets.iter().find(|asset| asset.name == name);
     asset.unwrap().outcome
 }
@@ -320,8 +321,6 @@ async fn killed_over_spoilt_bytes() -> Scene {
 
 #[tokio::test]
 async fn what_the_host_spoilt_in_a_run_that_was_killed_is_sent_again() {
-    use crate::report::AssetOutcome;
-
     let scene = killed_over_spoilt_bytes().await;
     let report = scene.plan(|_| {}).await;
     assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
