@@ -2,6 +2,7 @@
 
 use super::super::lease::{LOCK_NAME, NoLease};
 use super::super::memo::Memo;
+use super::super::upload::Parcel;
 use super::*;
 use crate::report::AssetOutcome;
 
@@ -29,6 +30,26 @@ impl Scene {
     fn other_memo(&self) -> Memo {
         let path = self.folder.path().join("elsewhere/memo.json");
         Memo::open(path, "v1.0.0").unwrap()
+    }
+
+    /// Leaves a draft of another machine, with half of the archive in it.
+    async fn half_send(&self) {
+        let host = self.host("writer");
+        let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
+        let shipment = self.shipment().await;
+        let archive = shipment.assets.iter().find(|asset| asset.name == ARCHIVE);
+        let archive = archive.unwrap();
+        let parcel = Parcel {
+            name: ARCHIVE,
+            label: None,
+            content: &archive.content,
+            size: archive.size,
+        };
+        let cut = Rule::once(Op::Upload, Fault::Reset(1000));
+        self.github.script([cut]);
+        let sent = host.send_once(&draft.upload_url, parcel, None).await;
+        sent.unwrap_err();
+        assert_eq!(self.github.releases()[0].assets[0].state, "starter");
     }
 }
 
@@ -294,14 +315,24 @@ async fn a_draft_is_made_public_though_the_answer_is_lost() {
     assert!(!scene.github.releases()[0].draft);
 }
 
+/// What an archive is in the draft before a run begins.
+#[derive(Clone, Copy)]
+enum Before {
+    Absent,
+    HalfSent,
+}
+
 /// A scene where a run was killed right after the host kept other bytes than it was sent.
-async fn killed_over_spoilt_bytes() -> Scene {
+async fn killed_over_spoilt_bytes(before: Before) -> Scene {
     for milliseconds in (0..2000).step_by(5) {
         let scene = Scene::new(Options {
             latency: Duration::from_millis(10),
             ..Options::default()
         })
         .await;
+        if let Before::HalfSent = before {
+            scene.half_send().await;
+        }
         let rule = Rule::always(Op::Upload, Fault::Corrupt);
         scene.github.script([rule]);
         let limit = Duration::from_millis(milliseconds);
@@ -321,15 +352,17 @@ async fn killed_over_spoilt_bytes() -> Scene {
 
 #[tokio::test]
 async fn what_the_host_spoilt_in_a_run_that_was_killed_is_sent_again() {
-    let scene = killed_over_spoilt_bytes().await;
-    let report = scene.plan(|_| {}).await;
-    assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
-    let report = scene.publish().await.unwrap();
-    assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
-    scene.assert_public().await;
+    for before in [Before::Absent, Before::HalfSent] {
+        let scene = killed_over_spoilt_bytes(before).await;
+        let report = scene.plan(|_| {}).await;
+        assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
+        let report = scene.publish().await.unwrap();
+        assert_eq!(outcome_of(&report, ARCHIVE), AssetOutcome::Replaced);
+        scene.assert_public().await;
+    }
 
     // A file with other bytes that no run of ours began to send is somebody's work.
-    let scene = killed_over_spoilt_bytes().await;
+    let scene = killed_over_spoilt_bytes(Before::Absent).await;
     std::fs::remove_dir_all(scene.policy().state).unwrap();
     let before = scene.github.releases();
     let error = scene.publish().await.unwrap_err();
