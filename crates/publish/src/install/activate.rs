@@ -79,7 +79,7 @@ fn sh_launcher(image: &Installed) -> String {
          # The image runs with no other Julia, so the version is looked at first.\n\
          case \"$({julia} --version)\" in\n\
          'julia version {version}') ;;\n\
-         *) echo \"{julia} is no longer Julia {version}: install the image again\" >&2; exit 1 ;;\n\
+         *) echo {julia} is no longer 'Julia {version}: install the image again' >&2; exit 1 ;;\n\
          esac\n\
          {depot}exec {julia} --sysimage={path} \"$@\"\n",
         id = image.build_id,
@@ -258,7 +258,7 @@ mod tests {
         # The image runs with no other Julia, so the version is looked at first.
         case "$('/opt/julia'\''s/bin/julia' --version)" in
         'julia version 1.12.7') ;;
-        *) echo "'/opt/julia'\''s/bin/julia' is no longer Julia 1.12.7: install the image again" >&2; exit 1 ;;
+        *) echo '/opt/julia'\''s/bin/julia' is no longer 'Julia 1.12.7: install the image again' >&2; exit 1 ;;
         esac
         exec '/opt/julia'\''s/bin/julia' --sysimage=/store/demo.so "$@"
         "#);
