@@ -14,7 +14,7 @@ use crate::fetch::Fetcher;
 use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
 use crate::signature::{Pending, Plan, Signatures};
-use crate::store::{Entry, EntryId, EntryLock, Lookup, Partial, Record, Store};
+use crate::store::{Entry, EntryId, FileLock, Lookup, Partial, Record, Store};
 use crate::unpack::{Cancel, Kind, Links};
 
 /// One archive that shall become an entry of the store.
@@ -124,7 +124,7 @@ pub(crate) async fn install(
 }
 
 /// An attempt's end: the entry, or why not, with the lock for another attempt.
-type Attempt = Result<Entry, (Error, Option<EntryLock>)>;
+type Attempt = Result<Entry, (Error, Option<FileLock>)>;
 
 async fn look(
     store: &Store,
@@ -181,7 +181,7 @@ async fn from_web(
     fetcher: &Fetcher,
     wanted: &Wanted,
     url: &Url,
-    lock: EntryLock,
+    lock: FileLock,
     task: Task,
 ) -> (Attempt, bool) {
     let mut key = partial_key(wanted);
@@ -256,7 +256,7 @@ async fn line_and_forget(
     store: &Store,
     wanted: &Wanted,
     feed: Feed,
-    lock: EntryLock,
+    lock: FileLock,
     task: Task,
     partial: Partial,
 ) -> Attempt {
@@ -269,7 +269,7 @@ async fn line_and_forget(
 }
 
 /// Runs the assembly line, and moves what it made into its place.
-async fn line(store: &Store, wanted: &Wanted, feed: Feed, lock: EntryLock, task: Task) -> Attempt {
+async fn line(store: &Store, wanted: &Wanted, feed: Feed, lock: FileLock, task: Task) -> Attempt {
     let cancel = Cancel::default();
     let _guard = CancelOnDrop(cancel.clone());
     let (store, wanted) = (store.clone(), wanted.clone());
@@ -282,7 +282,7 @@ fn line_now(
     store: &Store,
     wanted: &Wanted,
     feed: Feed,
-    lock: EntryLock,
+    lock: FileLock,
     task: Task,
     cancel: &Cancel,
 ) -> Attempt {

@@ -26,7 +26,7 @@ pub mod unpack;
 
 pub use acquirer::{Acquirer, InstalledJulia, InstalledToolchain};
 pub use error::Error;
-pub use mirror::{Location, Mirror, NotAMirror};
+pub use mirror::{Location, Mirror, NotAMirror, redacted, redacted_text};
 pub use network::{Network, Proxies, Retries};
 pub use signature::{SignatureError, Signatures};
 pub use store::{Lease, Store};

@@ -149,7 +149,8 @@ impl From<&Path> for Location {
 }
 
 /// The address without user and password: it goes into messages and logs.
-pub(crate) fn redacted(url: &Url) -> String {
+#[must_use]
+pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
     // These fail only for addresses that cannot carry credentials.
     let _ = url.set_password(None);
@@ -158,7 +159,8 @@ pub(crate) fn redacted(url: &Url) -> String {
 }
 
 /// The same for what should have been an address: whatever stands before an `@` may be a secret.
-pub(crate) fn redacted_text(text: &str) -> String {
+#[must_use]
+pub fn redacted_text(text: &str) -> String {
     match (text.parse::<Url>(), text.rsplit_once('@')) {
         (Ok(url), _) => redacted(&url),
         (Err(_), Some((_, rest))) => format!("…@{rest}"),

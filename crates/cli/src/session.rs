@@ -12,6 +12,7 @@ use sysforge_build::{Children, Environment};
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::{JuliaFacts, Reporter, Triplet};
 use sysforge_publish::host::github::Timing;
+use sysforge_publish::install::Images;
 
 use crate::args::{Driving, Global};
 use crate::commands::toolchain;
@@ -113,6 +114,11 @@ impl Session {
             return Ok(absolute(store));
         }
         default_store().ok_or(CliError::NoHome)
+    }
+
+    /// The images that were installed from releases.
+    pub(crate) fn images(&self) -> Result<Images, CliError> {
+        Ok(Images::open(self.store_path()?.join("images")))
     }
 
     /// The way to Julias.

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sysforge_build::{Children, Environment};
+use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{Choice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaFacts, Reporter, Step};
@@ -107,41 +108,62 @@ pub async fn install(
             found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
         });
     }
-    if let Some(installed) = images.find(image)? {
-        let task = surroundings
-            .reporter
-            .start(Step::Install, image.build_id().as_str());
-        let installed = installed.with(julia, surroundings.keys);
-        images.note(&installed)?;
-        task.reused("installed already");
+    if let Some(installed) = reuse(image, julia, images, surroundings)? {
         return Ok(installed);
     }
     place.check_provenance(image, surroundings.keys).await?;
-    let archive = download(place, image, images, surroundings.reporter).await?;
+    let turn = images.turn(image, surroundings.reporter).await?;
+    // Another process may have been faster.
+    if let Some(installed) = reuse(image, julia, images, surroundings)? {
+        return Ok(installed);
+    }
+    let archive = images.partial(image, &turn)?;
+    download(place, image, &archive, surroundings.reporter).await?;
     let note = Installed::of(place, index, image, julia, surroundings.keys);
     let fresh = images.unpack(image, &archive, note).await?;
     load::load_once(&fresh, image, julia, surroundings).await?;
-    let installed = images.keep(fresh)?;
+    let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;
     Ok(installed)
 }
 
-/// Downloads the archive, in one piece or several, and verifies every digest.
+/// The image, if it is installed already.
+fn reuse(
+    image: &ReleaseImage,
+    julia: &JuliaFacts,
+    images: &Images,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<Installed>, InstallError> {
+    let Some(before) = images.find(image)? else {
+        return Ok(None);
+    };
+    let task = surroundings
+        .reporter
+        .start(Step::Install, image.build_id().as_str());
+    let installed = before.clone().with(julia, surroundings.keys);
+    // Somebody else's store can be used, though not written to.
+    if installed != before {
+        images.note(&installed)?;
+    }
+    task.reused("installed already");
+    Ok(Some(installed))
+}
+
+/// Downloads the archive to `path`, in one piece or several, and verifies every digest.
 async fn download(
     place: &Place,
     image: &ReleaseImage,
-    images: &Images,
+    path: &Path,
     reporter: &Reporter,
-) -> Result<std::path::PathBuf, InstallError> {
+) -> Result<(), InstallError> {
     let task = reporter.start(Step::Download, &image.archive.name);
-    let path = images.partial(image)?;
     let mut parts = Vec::new();
     for piece in image.pieces() {
         // A download that was interrupted lies here under the digest of what it is to become.
         let part = if image.parts.is_empty() {
-            path.clone()
+            path.to_owned()
         } else {
-            path.with_file_name(format!("{}.part", piece.sha256))
+            part_of(path, piece)
         };
         let mut sink = Sink::file(&part)?;
         for last in [false, true] {
@@ -166,9 +188,9 @@ async fn download(
         parts.push(part);
     }
     if !image.parts.is_empty() {
-        let (whole, expected) = (path.clone(), image.archive.clone());
+        let (whole, expected) = (path.to_owned(), image.archive.clone());
         local::blocking(move || join(&parts, &whole).map(|()| parts)).await?;
-        let found = local::sha256_of(&path, 0, u64::MAX)?;
+        let found = local::sha256_of(path, 0, u64::MAX)?;
         if found != expected.sha256 {
             return Err(InstallError::Digest {
                 name: expected.name,
@@ -177,11 +199,17 @@ async fn download(
             });
         }
         for piece in image.pieces() {
-            remove(&path.with_file_name(format!("{}.part", piece.sha256)))?;
+            remove(&part_of(path, piece))?;
         }
     }
     task.done(size(image.archive.size));
-    Ok(path)
+    Ok(())
+}
+
+/// Where a part of an archive is downloaded to: as for the whole, bytes are only ever gone on with
+/// for the same digest.
+fn part_of(archive: &Path, piece: &FileRecord) -> std::path::PathBuf {
+    archive.with_extension(format!("{}.part", piece.sha256.short(12)))
 }
 
 fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<(), crate::PublishError> {

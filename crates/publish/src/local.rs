@@ -1,9 +1,10 @@
 //! Files on this machine: digests of them, and writing them so that they are whole or absent.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::Digest;
+use sysforge_acquire::store::{FileLock, LockAttempt, try_exclusive};
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
@@ -79,30 +80,15 @@ pub(crate) fn open_to_readers(path: &Path) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// An exclusive lock on a file, held for as long as this lives, and by nobody once its holder is
-/// dead.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: std::fs::File,
-}
-
-impl Lock {
-    /// Takes the lock, or `None` if another process holds it.
-    pub(crate) fn try_take(path: PathBuf) -> Result<Option<Self>, PublishError> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(at(folder))?;
-        }
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(at(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(source)) => Err(PublishError::Io { path, source }),
-        }
+/// Tries to lock a file, for as long as what is returned lives: no crash leaves it locked. `None`:
+/// another process holds it.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<FileLock>, PublishError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    match try_exclusive(path).map_err(at(path))? {
+        LockAttempt::Got(lock) => Ok(Some(lock)),
+        LockAttempt::Busy => Ok(None),
     }
 }
 
@@ -123,10 +109,10 @@ mod tests {
     fn a_lock_is_held_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let held = Lock::try_take(path.clone()).unwrap();
+        let held = try_lock(&path).unwrap();
         assert!(held.is_some());
-        assert!(Lock::try_take(path.clone()).unwrap().is_none());
+        assert!(try_lock(&path).unwrap().is_none());
         drop(held);
-        assert!(Lock::try_take(path).unwrap().is_some());
+        assert!(try_lock(&path).unwrap().is_some());
     }
 }

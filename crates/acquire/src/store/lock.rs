@@ -7,24 +7,26 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The right to make or remove an entry.
+/// The right to make or remove something, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct EntryLock {
+pub struct FileLock {
     /// `None` where the file system knows no locks.
     file: Option<File>,
 }
 
-impl EntryLock {
+impl FileLock {
     /// Whether the lock really keeps others away.
-    pub(crate) fn is_real(&self) -> bool {
+    #[must_use]
+    pub fn is_real(&self) -> bool {
         self.file.is_some()
     }
 }
 
 /// What came of trying to lock.
-pub(crate) enum LockAttempt {
+#[derive(Debug)]
+pub enum LockAttempt {
     /// The lock is held.
-    Got(EntryLock),
+    Got(FileLock),
     /// Another process, or another task of this one, holds it.
     Busy,
 }
@@ -55,17 +57,23 @@ fn unsupported(error: &io::Error) -> bool {
                 .is_some_and(|code| ENOLCK.contains(&code)))
 }
 
-pub(super) fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
+/// Tries to lock a file, which is made if it is not there.
+///
+/// # Errors
+///
+/// If the file cannot be made or opened. Of a file system that knows no locks one is had that is
+/// not [real](FileLock::is_real).
+pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(LockAttempt::Got(EntryLock { file: Some(file) })),
+        Ok(()) => Ok(LockAttempt::Got(FileLock { file: Some(file) })),
         Err(TryLockError::WouldBlock) => Ok(LockAttempt::Busy),
         Err(TryLockError::Error(error)) if unsupported(&error) => {
-            Ok(LockAttempt::Got(EntryLock { file: None }))
+            Ok(LockAttempt::Got(FileLock { file: None }))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -109,7 +117,7 @@ mod tests {
     use super::*;
 
     /// As on a file system that knows no locks.
-    const UNREAL: EntryLock = EntryLock { file: None };
+    const UNREAL: FileLock = FileLock { file: None };
 
     #[cfg(unix)]
     #[test]

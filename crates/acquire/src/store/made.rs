@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
 
-use super::{Entry, EntryId, EntryLock, Lookup, Record, SCHEMA, Store, seal, write_listing};
+use super::{Entry, EntryId, FileLock, Lookup, Record, SCHEMA, Store, seal, write_listing};
 use crate::error::Error;
 use crate::unpack::{Item, Kind};
 
@@ -27,7 +27,7 @@ pub enum Slot {
 pub struct Making {
     store: Store,
     id: EntryId,
-    lock: EntryLock,
+    lock: FileLock,
     folder: PathBuf,
 }
 

@@ -35,12 +35,11 @@ use std::time::Duration;
 
 pub use damage::Damage;
 pub use entry::{Entry, EntryId, Record};
-pub use lock::Lease;
+pub use lock::{FileLock, Lease, LockAttempt, try_exclusive};
 pub use made::{Making, Slot};
-pub use prune::{Listed, PruneRules, Pruned};
+pub use prune::{Listed, PruneRules, Pruned, remove_leftovers};
 
 pub(crate) use entry::{SCHEMA, seal, write_listing};
-pub(crate) use lock::{EntryLock, LockAttempt};
 pub(crate) use partial::Partial;
 
 use sysforge_plan::Reporter;
@@ -172,7 +171,7 @@ impl Store {
         id: &EntryId,
         doing: &str,
         reporter: &Reporter,
-    ) -> Result<EntryLock, Error> {
+    ) -> Result<FileLock, Error> {
         let mut said = false;
         loop {
             match self.try_lock(id)? {
@@ -205,7 +204,7 @@ impl Store {
     pub(crate) fn commit(
         &self,
         id: &EntryId,
-        held: &EntryLock,
+        held: &FileLock,
         tree: tempfile::TempDir,
     ) -> Result<PathBuf, Error> {
         let place = self.entry_dir(id);
@@ -294,7 +293,11 @@ impl Store {
 
 /// Renames, and where Windows says no tries again for some seconds: virus scanners hold new files
 /// open for a while.
-pub(crate) fn rename_patiently(from: &Path, to: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+///
+/// If it cannot be renamed; on Windows after ten seconds of trying, if access is denied.
+pub fn rename_patiently(from: &Path, to: &Path) -> std::io::Result<()> {
     let attempts = if cfg!(windows) { 40 } else { 1 };
     let mut last = Ok(());
     for attempt in 0..attempts {

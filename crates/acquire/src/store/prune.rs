@@ -150,21 +150,27 @@ impl Store {
 
     fn prune_leftovers(&self, now: SystemTime) {
         for folder in ["partial", "making", "tmp"] {
-            let Ok(entries) = fs::read_dir(self.root.join(folder)) else {
-                continue;
+            remove_leftovers(&self.root.join(folder), now, |_| true);
+        }
+    }
+}
+
+/// Removes what killed processes left in a folder, of the names that `is_leftover` knows: whatever
+/// is older than a week. Best effort: the next prune comes by again.
+pub fn remove_leftovers(folder: &Path, now: SystemTime, is_leftover: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let old = modified(&path)
+            .is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= LEFTOVER_AGE));
+        if old && is_leftover(&entry.file_name().to_string_lossy()) {
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
             };
-            for path in entries.flatten().map(|entry| entry.path()) {
-                let old = modified(&path)
-                    .is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= LEFTOVER_AGE));
-                if old {
-                    // Best effort: the next prune comes by again.
-                    let _ = if path.is_dir() {
-                        fs::remove_dir_all(&path)
-                    } else {
-                        fs::remove_file(&path)
-                    };
-                }
-            }
         }
     }
 }

@@ -61,7 +61,9 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
                     keep_bytes: *keep,
                 }
             };
-            let pruned = store.prune(rules, SystemTime::now())?;
+            let now = SystemTime::now();
+            let pruned = store.prune(rules, now)?;
+            session.images()?.prune_leftovers(now);
             for id in &pruned.in_use {
                 session.terminal.say(&format!("kept {id}: it is in use"));
             }

@@ -21,13 +21,13 @@ use self::at_hand::{AtHand, at_hand, offer};
 use self::channels::{link, unlink};
 use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::cpu::cpu_level;
-use crate::failure::{CliError, Failure, Outcome};
+use crate::failure::{CliError, Failure, Outcome, causes};
 use crate::github::reach;
 use crate::session::{Session, absolute};
 
 pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let images = Images::open(session.store_path()?.join("images"));
+    let images = session.images()?;
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => list(&images, session),
         (Some(InstallCommand::Remove { image }), _) => {
@@ -192,10 +192,17 @@ async fn upgrade_one(
         link(&mut new, channel, images, session).await?;
     }
     images.note(&new)?;
-    images.remove(old)?;
     session
         .terminal
         .say(&format!("{build_id} {tag} → {}", new.tag));
+    // On Windows, a Julia that runs with the old one holds it: the next upgrade removes it.
+    if let Err(error) = images.remove(old) {
+        let causes = causes(&error).join(": ");
+        session.reporter.warn(
+            format!("{build_id} {tag} stays beside it: {error}: {causes}"),
+            Some("end the Julias that run with it, and upgrade again".to_owned()),
+        );
+    }
     Ok(new)
 }
 

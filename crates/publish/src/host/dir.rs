@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sysforge_acquire::store::FileLock;
 use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
 use sysforge_plan::{Reporter, Step};
 
 use crate::error::PublishError;
-use crate::local::{self, CHUNK, Lock, at};
+use crate::local::{self, CHUNK, at};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 use crate::shipment::{Asset, Content, Kind, Shipment};
 
@@ -122,11 +123,17 @@ fn recover(folder: &Path) -> Result<(), PublishError> {
     }
 }
 
-fn lock(root: &Path, shipment: &Shipment) -> Result<Lock, PublishError> {
-    Lock::try_take(root.join(".sysforge-lock"))?.ok_or_else(|| PublishError::Another {
+fn lock(root: &Path, shipment: &Shipment) -> Result<FileLock, PublishError> {
+    let path = root.join(".sysforge-lock");
+    let lock = local::try_lock(&path)?.ok_or_else(|| PublishError::Another {
         tag: shipment.tag.clone(),
-        who: format!("it holds {}", root.join(".sysforge-lock").display()),
-    })
+        who: format!("it holds {}", path.display()),
+    })?;
+    if !lock.is_real() {
+        let why = "its file system knows no locks, which keep two publishers apart";
+        return Err(at(&path)(std::io::Error::other(why)));
+    }
+    Ok(lock)
 }
 
 /// The name of a file that is not there as it should be, or `None` if all are.

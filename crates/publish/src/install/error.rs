@@ -20,6 +20,9 @@ pub enum InstallError {
     /// There is no release index there.
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
+    /// A plain host that does not let everybody in.
+    #[error("{0} asks for a user and a password, and was given none that it accepts")]
+    Closed(String),
     /// A file of the release is not there.
     #[error("{place} lacks `{name}`, which its index names")]
     Incomplete {
@@ -112,6 +115,15 @@ pub enum InstallError {
         /// The installed one that is nearest to it.
         nearest: Option<String>,
     },
+    /// An installed image cannot be taken out of its place.
+    #[error("could not remove {}", .folder.display())]
+    Held {
+        /// The image's folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// `juliaup` does not do what is asked.
     #[error("juliaup does not take the channel")]
     Juliaup(#[source] ProcessError),
@@ -150,6 +162,10 @@ impl Explain for InstallError {
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"
             }
+            Self::Closed(_) => {
+                "write them into the address, `https://USER:PASSWORD@HOST/…`: they are neither shown \
+                 nor kept"
+            }
             Self::Incomplete { .. } => {
                 "the release is being changed, or was never whole: try again, or tell its maintainer"
             }
@@ -184,6 +200,10 @@ impl Explain for InstallError {
             Self::NotInstalled { nearest, .. } => {
                 let list = "`sysforge install list` shows what is";
                 return sysforge_plan::explain::did_you_mean(nearest.as_deref(), list);
+            }
+            Self::Held { .. } => {
+                "the image is still installed; on Windows a Julia that runs with it must end first, \
+                 and elsewhere you must be allowed to write to the store"
             }
             Self::Juliaup(_) => {
                 "is juliaup on the search path, is the channel's name free, and is it not the \

@@ -2,10 +2,12 @@
 //! where it came from and which Julia it belongs to.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use sysforge_acquire::store::{FileLock, remove_leftovers, rename_patiently};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::{JuliaBuild, JuliaFacts, Sha256, explain};
+use sysforge_plan::{JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
 use super::activate;
 use super::error::InstallError;
@@ -13,11 +15,23 @@ use super::place::Place;
 use super::source::Source;
 use super::verify;
 use crate::archive;
-use crate::local::{self, Lock, at};
+use crate::local::{self, at};
 use crate::signing::PublicKey;
 
 /// The note's file name.
 const NOTE: &str = "installed.json";
+
+/// Where downloads lie.
+const PARTIAL: &str = ".partial";
+
+/// What the folder of an image that is on its way in begins with.
+const COMING: &str = ".new-";
+
+/// And one that is on its way out.
+const GOING: &str = ".old-";
+
+/// How long whoever installs the same image is left alone before the next look.
+const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// An image on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,13 +110,18 @@ impl Installed {
     }
 }
 
+/// The right to install one image: whoever else wants the same waits, and finds it installed.
+#[derive(Debug)]
+pub(super) struct Turn {
+    lock: FileLock,
+}
+
 /// An image that is unpacked and verified, but not in its place yet.
 #[derive(Debug)]
 pub(super) struct Fresh {
     folder: tempfile::TempDir,
     place: PathBuf,
     note: Installed,
-    _lock: Lock,
 }
 
 impl Fresh {
@@ -169,8 +188,10 @@ impl Images {
     ///
     /// # Errors
     ///
-    /// If a file cannot be removed.
+    /// If a file cannot be removed. On Windows that is so while a Julia runs with the image, which
+    /// is installed then as before.
     pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
+        let gone = self.take_away(image.folder())?;
         for launcher in &image.launchers {
             // Only one that still is for this image: the user may have written another since.
             let ours =
@@ -179,12 +200,32 @@ impl Images {
                 std::fs::remove_file(launcher).map_err(at(launcher))?;
             }
         }
-        let folder = image.folder();
-        // The note goes first: without it, the rest is no image.
-        let note = folder.join(NOTE);
-        std::fs::remove_file(&note).map_err(at(&note))?;
-        std::fs::remove_dir_all(folder).map_err(at(folder))?;
-        Ok(())
+        Ok(gone.close().map_err(at(image.folder()))?)
+    }
+
+    /// Takes a folder out of its place at once; it is removed with what is returned.
+    fn take_away(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
+        let grave = tempfile::Builder::new()
+            .prefix(GOING)
+            .tempdir_in(&self.root)
+            .map_err(at(&self.root))?;
+        match rename_patiently(folder, &grave.path().join("image")) {
+            Ok(()) => Ok(grave),
+            Err(source) => Err(InstallError::Held {
+                folder: folder.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Removes what killed runs left, once it is old: downloads that nobody went on with, and
+    /// images that never came into their place, or were on their way out. `now` is the caller's
+    /// clock.
+    pub fn prune_leftovers(&self, now: SystemTime) {
+        remove_leftovers(&self.root.join(PARTIAL), now, |_| true);
+        remove_leftovers(&self.root, now, |name| {
+            name.starts_with(COMING) || name.starts_with(GOING)
+        });
     }
 
     /// Writes the note of an installed image anew.
@@ -214,12 +255,61 @@ impl Images {
         }))
     }
 
+    /// Waits until nobody else installs this image, and removes what a killed run left of it.
+    pub(super) async fn turn(
+        &self,
+        image: &ReleaseImage,
+        reporter: &Reporter,
+    ) -> Result<Turn, InstallError> {
+        let path = self.root.join(".locks").join(image.build_id().as_str());
+        let mut said = false;
+        let lock = loop {
+            match local::try_lock(&path)? {
+                Some(lock) => break lock,
+                None if !said => {
+                    said = true;
+                    reporter.note(format!(
+                        "another process is installing {}; waiting for it to finish",
+                        image.build_id()
+                    ));
+                }
+                None => {}
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        };
+        if lock.is_real() {
+            self.sweep(&coming(image))?;
+        }
+        Ok(Turn { lock })
+    }
+
+    /// Removes the folders with this prefix: they belong to nobody.
+    fn sweep(&self, prefix: &str) -> Result<(), InstallError> {
+        for entry in std::fs::read_dir(&self.root).map_err(at(&self.root))? {
+            let entry = entry.map_err(at(&self.root))?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                let path = entry.path();
+                std::fs::remove_dir_all(&path).map_err(at(&path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where the archive is downloaded to. The digest is part of the name, so that a download is
     /// only ever gone on with for the same bytes.
-    pub(super) fn partial(&self, image: &ReleaseImage) -> Result<PathBuf, InstallError> {
-        let folder = self.root.join(".partial");
+    pub(super) fn partial(
+        &self,
+        image: &ReleaseImage,
+        turn: &Turn,
+    ) -> Result<PathBuf, InstallError> {
+        let folder = self.root.join(PARTIAL);
         std::fs::create_dir_all(&folder).map_err(at(&folder))?;
-        Ok(folder.join(format!("{}.archive", image.archive.sha256)))
+        let digest = image.archive.sha256;
+        Ok(folder.join(match turn.lock.is_real() {
+            true => format!("{digest}.archive"),
+            // Nothing keeps other processes from downloading the same: each has a file of its own.
+            false => format!("{digest}-{}.archive", std::process::id()),
+        }))
     }
 
     /// Verifies an archive and unpacks it beside its place.
@@ -231,13 +321,11 @@ impl Images {
     ) -> Result<Fresh, InstallError> {
         let target = self.folder_of(image);
         note.image = target.join(&image.receipt.image.name);
-        let lock = self.root.join(".locks").join(image.build_id().as_str());
-        let lock = wait_for(lock).await?;
         let (root, archive, image) = (self.root.clone(), archive.to_owned(), image.clone());
         let unpacked = tokio::task::spawn_blocking(move || {
             verify(&archive, &image)?;
             let folder = tempfile::Builder::new()
-                .prefix(".new-")
+                .prefix(&coming(&image))
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
             archive::unpack_as(&archive, &image.archive.name, folder.path())?;
@@ -252,15 +340,26 @@ impl Images {
             folder,
             place: target,
             note,
-            _lock: lock,
         })
     }
 
     /// Puts an unpacked image into its place.
-    pub(super) fn keep(&self, fresh: Fresh) -> Result<Installed, InstallError> {
+    pub(super) fn keep(
+        &self,
+        image: &ReleaseImage,
+        fresh: Fresh,
+        turn: &Turn,
+    ) -> Result<Installed, InstallError> {
+        // Without locks another process may have been faster, and somebody may use what it made.
+        if !turn.lock.is_real()
+            && let Some(installed) = self.find(image)?
+        {
+            return Ok(installed);
+        }
         if fresh.place.exists() {
             // A damaged one, or one without a note.
-            std::fs::remove_dir_all(&fresh.place).map_err(at(&fresh.place))?;
+            let gone = self.take_away(&fresh.place)?;
+            gone.close().map_err(at(&fresh.place))?;
         }
         #[cfg(unix)]
         {
@@ -269,25 +368,21 @@ impl Images {
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(fresh.folder(), mode).map_err(at(&fresh.place))?;
         }
-        std::fs::rename(fresh.folder.path(), &fresh.place).map_err(at(&fresh.place))?;
+        rename_patiently(fresh.folder.path(), &fresh.place).map_err(at(&fresh.place))?;
         // It is no longer there to be removed.
         let _ = fresh.folder.keep();
         Ok(fresh.note)
     }
 }
 
+/// What the folder begins with that an image is unpacked in. Short, because Windows paths are:
+/// artifacts nest deep.
+fn coming(image: &ReleaseImage) -> String {
+    format!("{COMING}{}-", image.receipt.image.sha256.short(12))
+}
+
 fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError> {
     let mut text = serde_json::to_string_pretty(note).unwrap_or_default();
     text.push('\n');
     local::write_whole(&folder.join(NOTE), text.as_bytes())
-}
-
-/// Waits for another installation of the same image to end.
-async fn wait_for(path: PathBuf) -> Result<Lock, InstallError> {
-    loop {
-        if let Some(lock) = Lock::try_take(path.clone())? {
-            return Ok(lock);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sysforge_acquire::store::FileLock;
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
-use crate::local::{self, Lock};
+use crate::local;
 
 /// The notes of one publication, and the right to be its only publisher on this machine.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Memo {
     path: PathBuf,
     notes: Notes,
     nonce: String,
-    _lock: Lock,
+    _lock: FileLock,
 }
 
 /// What the last run noted.
@@ -51,7 +52,7 @@ impl Memo {
     ///
     /// If another publisher of the same release runs on this machine.
     pub(super) fn open(path: PathBuf, tag: &str) -> Result<Self, PublishError> {
-        let lock = Lock::try_take(path.with_extension("lock"))?;
+        let lock = local::try_lock(&path.with_extension("lock"))?;
         let Some(lock) = lock else {
             return Err(PublishError::Another {
                 tag: tag.to_owned(),

@@ -50,6 +50,11 @@ fn a_place_that_is_wrong_is_told_how_to_write_one() {
             "for a private repository set GITHUB_TOKEN",
         ),
         (
+            InstallError::Closed("https://example.org/s/".to_owned()),
+            7,
+            "`https://USER:PASSWORD@HOST/…`",
+        ),
+        (
             InstallError::Incomplete {
                 place: "octo/images".to_owned(),
                 name: "a.tar.gz".to_owned(),
@@ -130,6 +135,16 @@ fn an_installed_image_that_is_meant_is_proposed() {
     let hints = not_installed(Some("demo")).hints();
     assert!(hints[0].contains("`demo`"), "{hints:?}");
     assert_all([(not_installed(None), 7, "`sysforge install list`")]);
+}
+
+#[test]
+fn an_image_that_is_held_is_said_to_be_there_still() {
+    let held = InstallError::Held {
+        folder: PathBuf::from("images/demo"),
+        source: ErrorKind::PermissionDenied.into(),
+    };
+    assert_eq!(held.to_string(), "could not remove images/demo");
+    assert_all([(held, 7, "a Julia that runs with it must end first")]);
 }
 
 #[test]

@@ -129,8 +129,12 @@ async fn what_an_earlier_run_left_spoilt_is_fetched_anew() {
     let source = scene.site().await;
     let index = index_of(&scene);
     let image = index.images.iter().find(|i| i.archive.name == ARCHIVE);
-    let left = scene.images().partial(image.unwrap()).unwrap();
-    std::fs::write(&left, vec![0; image.unwrap().archive.size as usize]).unwrap();
+    let image = image.unwrap();
+    let images = scene.images();
+    let turn = images.turn(image, &Reporter::silent()).await.unwrap();
+    let left = images.partial(image, &turn).unwrap();
+    drop(turn);
+    std::fs::write(&left, vec![0; image.archive.size as usize]).unwrap();
     let installed = scene.install(&source, &reach(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
     assert!(!left.exists());
