@@ -51,6 +51,8 @@ pub enum Fault {
 pub struct Seen {
     /// The path.
     pub path: String,
+    /// What stood behind a question mark.
+    pub query: Option<String>,
     /// All headers, with lower-case names.
     pub headers: HashMap<String, String>,
 }
@@ -446,6 +448,9 @@ fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Seen>> {
     if let Some(rest) = seen.path.strip_prefix("http://") {
         seen.path = rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
         seen.headers.insert(":proxied".to_owned(), line.clone());
+    }
+    if let Some((path, query)) = seen.path.split_once('?') {
+        (seen.path, seen.query) = (path.to_owned(), Some(query.to_owned()));
     }
     loop {
         line.clear();

@@ -12,7 +12,7 @@ use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
 use url::Url;
 
 use super::error::InstallError;
-use super::source::Source;
+use super::source::{Source, shown};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::host::github::failure::Failure;
@@ -143,17 +143,18 @@ impl Place {
         sink: &mut Sink,
         task: Option<&Task>,
     ) -> Result<bool, InstallError> {
-        let (read, timing) = match &self.files {
-            Files::Folder(folder) => return copy(&folder.join(name), sink),
+        let what = format!("download {name}");
+        match &self.files {
+            Files::Folder(folder) => copy(&folder.join(name), sink),
             Files::Web {
                 client,
                 base,
                 timing,
             } => {
-                let address = format!("{base}{}", encode(name));
-                let read =
-                    fetch::read_plain(|| client.get(&address), sink, size, timing, task).await;
-                (read, timing)
+                let address = below(base, &encode(name));
+                let get = || client.get(address.clone());
+                let read = fetch::read_plain(get, sink, size, timing, task).await;
+                read.map_err(|failure| web_error(&what, base, failure, timing))
             }
             Files::Api {
                 host,
@@ -163,16 +164,13 @@ impl Place {
                 let Some(id) = numbers.get(name) else {
                     return Ok(false);
                 };
-                let read = fetch::read(|| host.download(*id), sink, size, timing, task).await;
-                let read = match read {
+                match fetch::read(|| host.download(*id), sink, size, timing, task).await {
                     Ok(()) => Ok(true),
                     Err(failure) if failure.is_missing() => Ok(false),
-                    Err(failure) => Err(failure),
-                };
-                (read, timing)
+                    Err(failure) => Err(error(&what, failure, timing)),
+                }
             }
-        };
-        read.map_err(|failure| error(&format!("download {name}"), failure, timing))
+        }
     }
 }
 
@@ -189,6 +187,14 @@ fn copy(path: &std::path::Path, sink: &mut Sink) -> Result<bool, InstallError> {
             0 => return Ok(true),
             read => sink.write(&chunk[..read]).map_err(at(path))?,
         }
+    }
+}
+
+/// As [`error`], from a host that has no token.
+fn web_error(what: &str, base: &Url, failure: Failure, timing: &Timing) -> InstallError {
+    match failure.status() {
+        Some(401) => InstallError::Closed(shown(base)),
+        _ => error(what, failure, timing),
     }
 }
 
@@ -243,19 +249,22 @@ fn folder(path: &std::path::Path, tag: Option<&str>) -> Result<PathBuf, InstallE
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }
 
+/// What lies at `path` below an address. A query, which some servers take for a password, stays.
+fn below(base: &Url, path: &str) -> Url {
+    let mut below = base.clone();
+    below.set_path(&format!("{}{path}", base.path()));
+    below
+}
+
 async fn web(
     client: reqwest::Client,
     base: Url,
     tag: Option<&str>,
     timing: Timing,
 ) -> Result<Files, InstallError> {
-    let below = |tag: &str| {
-        let mut below = base.clone();
-        below.set_path(&format!("{}{}/", base.path(), tag));
-        below
-    };
+    let of_tag = |tag: &str| below(&base, &format!("{tag}/"));
     if let Some(tag) = tag {
-        let base = below(tag);
+        let base = of_tag(tag);
         return Ok(Files::Web {
             client,
             base,
@@ -264,15 +273,18 @@ async fn web(
     }
     // The address of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
-    let address = format!("{base}{SITE_NAME}");
-    let base =
-        match fetch::read_plain(|| client.get(&address), &mut sink, None, &timing, None).await {
-            Ok(true) => last_tag(&sink.into_bytes())
-                .map(|tag| below(&tag))
-                .ok_or_else(|| InstallError::NoRelease(base.to_string()))?,
-            Ok(false) => base,
-            Err(failure) => return Err(error("read the list of releases", failure, &timing)),
-        };
+    let address = below(&base, SITE_NAME);
+    let get = || client.get(address.clone());
+    let base = match fetch::read_plain(get, &mut sink, None, &timing, None).await {
+        Ok(true) => last_tag(&sink.into_bytes())
+            .map(|tag| of_tag(&tag))
+            .ok_or_else(|| InstallError::NoRelease(shown(&base)))?,
+        Ok(false) => base,
+        Err(failure) => {
+            let what = "read the list of releases";
+            return Err(web_error(what, &base, failure, &timing));
+        }
+    };
     Ok(Files::Web {
         client,
         base,

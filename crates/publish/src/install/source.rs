@@ -1,9 +1,11 @@
 //! Where to install from, as a user writes it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize, Serializer};
+use sysforge_acquire::{redacted, redacted_text};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, is_good_tag, is_plain_name};
 use url::Url;
 
@@ -22,7 +24,9 @@ pub enum Source {
     },
     /// A plain host.
     Web {
-        /// The folder's address, with a final `/`.
+        /// The folder's address, its path with a final `/`. It may carry a user and a password, or
+        /// a query that a server takes for a password: neither is shown or noted.
+        #[serde(serialize_with = "without_secrets")]
         base: Url,
         /// The tag; `None`: the last of its list.
         tag: Option<String>,
@@ -45,26 +49,23 @@ impl Source {
     /// If it is no source.
     pub fn parse(
         text: &str,
-        looks_like_site: impl Fn(&std::path::Path) -> bool,
+        looks_like_site: impl Fn(&Path) -> bool,
     ) -> Result<Self, InstallError> {
         let wrong = || InstallError::Source(text.to_owned());
+        if text.contains("://") {
+            return Self::of_address(text, looks_like_site)
+                .ok_or_else(|| InstallError::Source(shown_text(text)));
+        }
+        let whole = Path::new(text);
         let (place, tag) = match text.rsplit_once('@') {
+            // A folder may have an `@` in its name.
+            Some(_) if looks_like_site(whole) => (text, None),
             Some((place, tag)) if !place.is_empty() && is_good_tag(tag) => {
                 (place, Some(tag.to_owned()))
             }
-            Some(_) if !text.contains("://") => return Err(wrong()),
-            _ => (text, None),
+            Some(_) => return Err(wrong()),
+            None => (text, None),
         };
-        if let Some(path) = place.strip_prefix("file://") {
-            let path = PathBuf::from(path);
-            return Ok(Self::Folder { path, tag });
-        }
-        if place.starts_with("http://") || place.starts_with("https://") {
-            let mut base: Url = place.parse().map_err(|_| wrong())?;
-            let path = base.path().trim_end_matches(INDEX_NAME).to_owned();
-            base.set_path(&format!("{}/", path.trim_end_matches('/')));
-            return Ok(Self::Web { base, tag });
-        }
         let path = PathBuf::from(place);
         let rooted = place.starts_with(['.', '/', '~', '\\']) || path.is_absolute();
         if rooted || looks_like_site(&path) {
@@ -80,6 +81,37 @@ impl Source {
         }
     }
 
+    /// `https://…` or `file://…`, where an `@` in the path begins the tag.
+    fn of_address(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
+        let mut base: Url = text.parse().ok()?;
+        let is_file = match base.scheme() {
+            "file" => true,
+            "http" | "https" => false,
+            _ => return None,
+        };
+        if is_file && let Some(path) = base.to_file_path().ok().filter(|p| looks_like_site(p)) {
+            return Some(Self::Folder { path, tag: None });
+        }
+        let path = base.path().to_owned();
+        let tagged = path.rsplit_once('@').and_then(|(path, tag)| {
+            let tag = percent_decode_str(tag).decode_utf8().ok()?;
+            is_good_tag(&tag).then(|| (path, tag.into_owned()))
+        });
+        let (path, tag) = match tagged {
+            Some((path, tag)) => (path, Some(tag)),
+            None => (&*path, None),
+        };
+        if is_file {
+            base.set_path(path);
+            let path = base.to_file_path().ok()?;
+            return Some(Self::Folder { path, tag });
+        }
+        let folder = path.trim_end_matches(INDEX_NAME).trim_end_matches('/');
+        base.set_path(&format!("{folder}/"));
+        base.set_fragment(None);
+        Some(Self::Web { base, tag })
+    }
+
     /// The same place, for its newest release.
     #[must_use]
     pub fn latest(&self) -> Self {
@@ -93,9 +125,25 @@ impl Source {
     }
 }
 
+/// An address as it may be seen by everybody.
+pub(super) fn shown(base: &Url) -> String {
+    let mut base = base.clone();
+    base.set_query(None);
+    redacted(&base)
+}
+
+/// What was typed instead of one, likewise.
+fn shown_text(text: &str) -> String {
+    redacted_text(text.split('?').next().unwrap_or_default())
+}
+
+fn without_secrets<S: Serializer>(base: &Url, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(base))
+}
+
 /// Whether a folder holds releases, or one.
 #[must_use]
-pub fn is_site(path: &std::path::Path) -> bool {
+pub fn is_site(path: &Path) -> bool {
     path.join(SITE_NAME).is_file() || path.join(INDEX_NAME).is_file()
 }
 
@@ -107,7 +155,7 @@ impl fmt::Display for Source {
                 tag
             }
             Self::Web { base, tag } => {
-                write!(f, "{base}")?;
+                f.write_str(&shown(base))?;
                 tag
             }
             Self::Folder { path, tag } => {
@@ -147,6 +195,14 @@ mod tests {
                 "https://example.org/s/v1/sysforge-release.json",
                 "web https://example.org/s/v1/ None",
             ),
+            (
+                "https://me:secret@example.org/s@v1?sig=x",
+                "web https://me:secret@example.org/s/?sig=x Some(\"v1\")",
+            ),
+            (
+                "https://example.org/s@v%C3%B6",
+                "web https://example.org/s/ Some(\"vö\")",
+            ),
             ("octo", "`octo` is no place to install from"),
             ("a/b/c", "`a/b/c` is no place to install from"),
             ("a/b@..", "`a/b@..` is no place to install from"),
@@ -159,6 +215,67 @@ mod tests {
     fn a_folder_that_holds_releases_is_meant_before_a_repository() {
         let source = Source::parse("a/b", |_| true).unwrap();
         assert!(matches!(source, Source::Folder { .. }));
+    }
+
+    #[test]
+    fn a_folder_may_have_an_at_sign_in_its_name() {
+        let site = |path: &Path| path.ends_with("me@work/site");
+        for text in ["/home/me@work/site", "me@work/site"] {
+            let source = Source::parse(text, site).unwrap();
+            let (path, tag) = (PathBuf::from(text), None);
+            assert_eq!(source, Source::Folder { path, tag });
+        }
+        let tagged = Source::parse("/home/me@work/site@v1", site).unwrap();
+        assert_eq!(tagged.to_string(), "/home/me@work/site@v1");
+        assert!(matches!(tagged, Source::Folder { tag: Some(_), .. }));
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn an_address_of_a_file_names_a_drive() {
+        assert_eq!(
+            parse("file:///C:/a%20site@v1"),
+            r#"folder C:\a site Some("v1")"#
+        );
+        let none = "`file:///srv/site` is no place to install from";
+        assert_eq!(parse("file:///srv/site"), none);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_address_of_a_file_is_a_path_in_an_address() {
+        let site = |path: &Path| path.ends_with("a@b/site");
+        for (text, path, tag) in [
+            ("file:///srv/a%20site", "/srv/a site", None),
+            ("file://localhost/srv/site@v1", "/srv/site", Some("v1")),
+            ("file:///srv/a@b/site", "/srv/a@b/site", None),
+            ("file:///srv/a@b/site@v1", "/srv/a@b/site", Some("v1")),
+        ] {
+            let (path, tag) = (PathBuf::from(path), tag.map(str::to_owned));
+            let source = Source::parse(text, site).unwrap();
+            assert_eq!(source, Source::Folder { path, tag }, "{text}");
+        }
+        assert_eq!(
+            parse("file://elsewhere/site"),
+            "`file://elsewhere/site` is no place to install from"
+        );
+    }
+
+    #[test]
+    fn passwords_are_neither_shown_nor_noted() {
+        let text = "https://me:secret@example.org/s@v1?sig=secret";
+        let source = Source::parse(text, |_| false).unwrap();
+        assert_eq!(source.to_string(), "https://example.org/s/@v1");
+        let noted = serde_json::to_string(&source).unwrap();
+        assert!(!noted.contains("secret"), "{noted}");
+        for wrong in [
+            "ftp://me:secret@example.org/s?sig=secret",
+            "https://me:secret@/s",
+            "https://me:secret@exa mple/s?sig=secret",
+        ] {
+            let error = Source::parse(wrong, |_| false).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 
     #[test]
@@ -177,8 +294,6 @@ mod tests {
             let newest = source.latest().to_string();
             assert_eq!(Some(&*newest), text.split('@').next());
         }
-        let file = Source::parse("file:///srv/site@v1", |_| false).unwrap();
-        assert_eq!(file.to_string(), "/srv/site@v1");
     }
 
     #[test]
