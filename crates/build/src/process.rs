@@ -28,9 +28,12 @@ pub use error::{Ended, ProcessError};
 /// How many of a child's last lines an error shows.
 const TAIL: usize = 20;
 
-/// How long output may still arrive after a child has ended: a grandchild that kept the pipe open
+/// How long output may still be awaited after a child has ended: a grandchild that kept the pipe open
 /// must not hold Sysforge up.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long at most, if it goes on talking.
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 
 /// A program to be run, with everything that it is given.
 #[derive(Debug, Clone)]
@@ -150,11 +153,12 @@ impl Children {
             .timeout
             .map(|limit| tokio::time::Instant::now() + limit);
         let mut ended: Option<ExitStatus> = None;
+        let mut end_of_drain = None;
         let mut drained = false;
         while !(drained && ended.is_some()) {
-            let limit = match (ended, deadline) {
-                (Some(_), _) => Some(tokio::time::Instant::now() + DRAIN),
-                (None, deadline) => deadline,
+            let limit = match end_of_drain {
+                Some(end) => Some((tokio::time::Instant::now() + DRAIN).min(end)),
+                None => deadline,
             };
             tokio::select! {
                 line = lines.recv(), if !drained => match line {
@@ -169,6 +173,7 @@ impl Children {
                 },
                 status = child.wait(), if ended.is_none() => {
                     ended = Some(status.map_err(log_error)?);
+                    end_of_drain = Some(tokio::time::Instant::now() + LONGEST_DRAIN);
                 }
                 _ = look.tick(), if ended.is_none() => {
                     let limit = program.idle.unwrap_or(Duration::MAX);

@@ -100,6 +100,10 @@ impl Explain for WorkDirError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            // Some network file systems know no locks, and two builds would spoil each other.
+            Self::Io { action: "lock", .. } => {
+                vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
+            }
             Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
             Self::Busy { .. } => vec!["wait for it, or use another `--build-dir`".to_owned()],
             Self::Missing { step } => {
@@ -311,6 +315,13 @@ mod tests {
         assert!(matches!(second, Err(WorkDirError::Busy { .. })));
         drop(first);
         assert!(WorkDir::open(base.path(), &id()).is_ok());
+    }
+
+    #[test]
+    fn where_there_are_no_locks_another_place_is_proposed() {
+        let source = std::io::ErrorKind::Unsupported.into();
+        let error = io("lock", Path::new("lock"))(source);
+        assert!(error.hints()[0].contains("`--build-dir DIR`"));
     }
 
     #[test]

@@ -72,6 +72,10 @@ async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
         .await
         .unwrap();
     assert_eq!(done.stdout, "started\n");
+    let chatty = "(while :; do echo x; sleep 0.1; done) & echo started";
+    let chatty = shell(dir.path(), chatty);
+    let ended = tokio::time::timeout(Duration::from_secs(60), run(&chatty)).await;
+    assert!(ended.unwrap().unwrap().stdout.contains("started\n"));
 }
 
 #[tokio::test]
