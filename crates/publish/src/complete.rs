@@ -8,7 +8,6 @@ use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::{BuildId, Reporter, Step};
 
 use crate::archive;
-use crate::fetch::Sink;
 use crate::install::{InstallError, Place};
 use crate::local::{self, at};
 
@@ -57,20 +56,7 @@ async fn fetch(
     let mut whole = std::fs::File::create(&path).map_err(at(&path))?;
     for piece in image.pieces() {
         let part = folder.join(format!("{}.part", piece.sha256));
-        let mut sink = Sink::file(&part)?;
-        place.read(piece, &mut sink, &task).await?;
-        if sink.sha256() != piece.sha256 {
-            let found = sink.sha256();
-            drop(sink);
-            // The next run fetches it anew, rather than go on with it.
-            std::fs::remove_file(&part).map_err(at(&part))?;
-            return Err(InstallError::Digest {
-                name: piece.name.clone(),
-                expected: piece.sha256,
-                found,
-            });
-        }
-        drop(sink);
+        place.fetch(piece, &part, &task).await?;
         let mut source = std::fs::File::open(&part).map_err(at(&part))?;
         std::io::copy(&mut source, &mut whole).map_err(at(&path))?;
         std::fs::remove_file(&part).map_err(at(&part))?;

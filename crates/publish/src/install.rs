@@ -26,7 +26,6 @@ pub use trust::{Attested, Signed};
 
 use crate::archive;
 use crate::documents::notes::size;
-use crate::fetch::Sink;
 use crate::local::{self, at};
 use crate::signing::PublicKey;
 
@@ -165,26 +164,7 @@ async fn download(
         } else {
             part_of(path, piece)
         };
-        let mut sink = Sink::file(&part)?;
-        for last in [false, true] {
-            place.read(piece, &mut sink, &task).await?;
-            if sink.sha256() == piece.sha256 && sink.position() == piece.size {
-                break;
-            }
-            // What an earlier run left may be spoilt; what was just fetched anew is not.
-            if last {
-                let found = sink.sha256();
-                drop(sink);
-                remove(&part)?;
-                return Err(InstallError::Digest {
-                    name: piece.name.clone(),
-                    expected: piece.sha256,
-                    found,
-                });
-            }
-            sink.restart().map_err(at(&part))?;
-        }
-        sink.sync().map_err(at(&part))?;
+        place.fetch(piece, &part, &task).await?;
         parts.push(part);
     }
     if !image.parts.is_empty() {

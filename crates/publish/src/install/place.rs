@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::header::HeaderMap;
@@ -118,7 +118,7 @@ impl Place {
     }
 
     /// Reads a file of the release into `sink`, from where that stands.
-    pub(crate) async fn read(
+    async fn read(
         &self,
         file: &FileRecord,
         sink: &mut Sink,
@@ -134,6 +134,33 @@ impl Place {
             });
         }
         Ok(())
+    }
+
+    /// Brings a file of the release to `path`, on from what lies there, and verifies its digest.
+    pub(crate) async fn fetch(
+        &self,
+        file: &FileRecord,
+        path: &Path,
+        task: &Task,
+    ) -> Result<(), InstallError> {
+        let mut sink = Sink::file(path)?;
+        let mut found = file.sha256;
+        // What an earlier run left may be spoilt; what is then fetched anew should not be.
+        for _ in 0..2 {
+            self.read(file, &mut sink, task).await?;
+            if sink.sha256() == file.sha256 && sink.position() == file.size {
+                return Ok(sink.sync().map_err(at(path))?);
+            }
+            found = sink.sha256();
+            sink.restart().map_err(at(path))?;
+        }
+        drop(sink);
+        std::fs::remove_file(path).map_err(at(path))?;
+        Err(InstallError::Digest {
+            name: file.name.clone(),
+            expected: file.sha256,
+            found,
+        })
     }
 
     async fn read_file(
@@ -174,7 +201,7 @@ impl Place {
     }
 }
 
-fn copy(path: &std::path::Path, sink: &mut Sink) -> Result<bool, InstallError> {
+fn copy(path: &Path, sink: &mut Sink) -> Result<bool, InstallError> {
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -236,7 +263,7 @@ fn last_tag(bytes: &[u8]) -> Option<String> {
         .find(|tag| sysforge_plan::release::is_good_tag(tag))
 }
 
-fn folder(path: &std::path::Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {
+fn folder(path: &Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {
     if let Some(tag) = tag {
         return Ok(path.join(tag));
     }

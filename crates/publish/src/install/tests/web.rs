@@ -241,7 +241,7 @@ async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
     let place = open(&address).await.unwrap();
     let dist = scene.folder.path().join("elsewhere");
     let (none, silent) = (BTreeSet::new(), Reporter::silent());
-    server.script(ARCHIVE, [WebFault::WrongByte(20)]);
+    server.script(ARCHIVE, [WebFault::WrongByte(20), WebFault::WrongByte(20)]);
     let error = crate::complete::complete(&place, &none, &dist, &silent)
         .await
         .unwrap_err();
@@ -249,7 +249,8 @@ async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
         matches!(&error, InstallError::Digest { name, .. } if name == ARCHIVE),
         "{error}"
     );
-    // The same command again fetches it anew.
+    // The same command again fetches it anew; one wrong answer is asked for again at once.
+    server.script(ARCHIVE, [WebFault::WrongByte(20)]);
     let fetched = crate::complete::complete(&place, &none, &dist, &silent)
         .await
         .unwrap();
