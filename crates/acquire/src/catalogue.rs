@@ -9,6 +9,7 @@ use reqwest::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_files::write_whole;
 use sysforge_plan::{Catalogue, Reporter, Sha256, Step};
 use url::Url;
 
@@ -193,8 +194,8 @@ impl Kept {
     fn write(&self, json: &[u8], note: &Note) -> std::io::Result<()> {
         // The old note goes first: a new catalogue with an old tag would never be renewed.
         let _ = fs::remove_file(&self.note);
-        replace(&self.json, json)?;
-        replace(&self.note, &serde_json::to_vec(note)?)
+        write_whole(&self.json, json)?;
+        write_whole(&self.note, &serde_json::to_vec(note)?)
     }
 
     fn touch(&self) -> std::io::Result<()> {
@@ -217,13 +218,4 @@ impl Kept {
             None => "at an unknown time".to_owned(),
         }
     }
-}
-
-fn replace(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_files::FileLock;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, JuliaVersion, Reporter, Sha256, Step, Task, Triplet};
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use crate::fetch::Fetcher;
 use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
 use crate::signature::{Pending, Plan, Signatures};
-use crate::store::{Entry, EntryId, FileLock, Lookup, Partial, Record, Store};
+use crate::store::{Entry, EntryId, Lookup, Partial, Record, Store};
 use crate::unpack::{Cancel, Kind, Links};
 
 /// One archive that shall become an entry of the store.

@@ -5,9 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sysforge_files::rename;
 use sysforge_plan::{Arch, JuliaVersion, Triplet};
-
-use crate::store::rename_patiently;
 
 /// A runner's tool cache (`RUNNER_TOOL_CACHE`).
 #[derive(Debug, Clone)]
@@ -67,7 +66,7 @@ impl ToolCache {
         if place.symlink_metadata().is_ok() {
             fs::remove_dir_all(&place)?;
         }
-        rename_patiently(copy.path(), &place)?;
+        rename(copy.path(), &place)?;
         let _ = copy.keep();
         fs::write(folder.join(format!("{arch}.complete")), "")?;
         Ok(place)

@@ -178,7 +178,7 @@ impl Recipe {
         run("the compiler", "base-compiler", None, &compiler, &first).await?;
         run("the libraries", "base", Some(&compiler), &system, &own).await?;
         let image = folder.join(FILE);
-        std::fs::rename(&system, &image).map_err(io(&image))
+        sysforge_files::rename(&system, &image).map_err(io(&image))
     }
 }
 

@@ -268,7 +268,7 @@ fn finish(
         });
     }
     let object = work.path(OBJECT);
-    std::fs::rename(&partial, &object).map_err(|source| WorkDirError::Io {
+    sysforge_files::rename(&partial, &object).map_err(|source| WorkDirError::Io {
         action: "rename",
         path: partial,
         source,

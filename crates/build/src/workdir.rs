@@ -1,13 +1,12 @@
 //! The build directory: where a build's statements, object, image, records and logs lie. One
 //! folder for each build identifier, locked while a build runs in it.
 
-use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
 use sysforge_plan::{BuildId, Class, Explain, explain};
 
 use crate::inputs::Basis;
@@ -17,7 +16,7 @@ use crate::inputs::Basis;
 pub struct WorkDir {
     root: PathBuf,
     // Held as long as this value lives; the system releases it however the process ends.
-    _lock: File,
+    _lock: FileLock,
 }
 
 /// What a step leaves for the next one, and for the next time.
@@ -100,7 +99,6 @@ impl Explain for WorkDirError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            // Some network file systems know no locks, and two builds would spoil each other.
             Self::Io { action: "lock", .. } => {
                 vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
             }
@@ -141,15 +139,13 @@ impl WorkDir {
             std::fs::write(&ignore, "*\n").map_err(io("write", &ignore))?;
         }
         let path = root.join("lock");
-        let lock = File::create(&path).map_err(io("create", &path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { root, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(WorkDirError::Busy { path: root }),
-            Err(TryLockError::Error(source)) => Err(WorkDirError::Io {
-                action: "lock",
-                path,
-                source,
-            }),
+        match try_exclusive(&path).map_err(io("create", &path))? {
+            LockAttempt::Got(lock) if lock.is_real() => Ok(Self { root, _lock: lock }),
+            LockAttempt::Got(_) => {
+                let why = "its file system knows no locks, which keep two builds apart";
+                Err(io("lock", &path)(std::io::Error::other(why)))
+            }
+            LockAttempt::Busy => Err(WorkDirError::Busy { path: root }),
         }
     }
 
@@ -178,11 +174,7 @@ impl WorkDir {
     /// If it cannot be written.
     pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf, WorkDirError> {
         let path = self.path(name);
-        let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(io("write", &path))?;
-        file.write_all(contents.as_bytes())
-            .map_err(io("write", &path))?;
-        file.persist(&path)
-            .map_err(|error| io("write", &path)(error.error))?;
+        write_whole(&path, contents.as_bytes()).map_err(io("write", &path))?;
         Ok(path)
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gzp::ZWriter;
 use gzp::deflate::Mgzip;
 use gzp::par::compress::{ParCompress, ParCompressBuilder};
+use sysforge_files::{rename, write_whole};
 use sysforge_plan::archive::ArchiveFormat;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::{BuildId, Receipt, Reporter, Sha256, Step, Task};
@@ -187,8 +188,8 @@ fn put_in_place(
 ) -> Result<Packed, PackError> {
     let dist = archive.parent().unwrap_or(Path::new("."));
     let receipt = dist.join(format!("{id}.receipt.json"));
-    std::fs::rename(&partial.0, &archive).map_err(PackError::io("write", &archive))?;
-    sums::write_whole(&receipt, json)?;
+    rename(&partial.0, &archive).map_err(PackError::io("write", &archive))?;
+    write_whole(&receipt, json.as_bytes()).map_err(PackError::io("write", &receipt))?;
     let (receipt_sha256, _) = crate::sha256_of(&receipt)?;
     let name = |path: &Path| {
         path.file_name()

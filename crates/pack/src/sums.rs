@@ -1,9 +1,9 @@
 //! `SHA256SUMS`: the digests of everything in the dist directory, in the format of `sha256sum`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
+use sysforge_files::{exclusive, write_whole};
 use sysforge_plan::Sha256;
 
 use crate::error::PackError;
@@ -46,8 +46,8 @@ fn read_line(line: &str) -> Option<(String, Sha256)> {
 /// If the list cannot be written.
 pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> {
     let lock_path = dist.join(".lock");
-    let lock = File::create(&lock_path).map_err(PackError::io("create", &lock_path))?;
-    lock.lock().map_err(PackError::io("lock", &lock_path))?;
+    // Where there are no locks, the last one wins; the next update of the others puts that right.
+    let _lock = exclusive(&lock_path).map_err(PackError::io("lock", &lock_path))?;
     let mut sums = read(dist)?;
     sums.retain(|name, _| dist.join(name).is_file());
     sums.extend(files.iter().cloned());
@@ -55,15 +55,8 @@ pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> 
         .iter()
         .map(|(name, digest)| format!("{digest}  {name}\n"))
         .collect();
-    write_whole(&dist.join(FILE_NAME), &text)
-}
-
-/// Writes a small file so that it is there whole or not at all.
-pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), PackError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.partial"));
-    std::fs::write(&partial, text).map_err(PackError::io("write", path))?;
-    std::fs::rename(&partial, path).map_err(PackError::io("write", path))
+    let path = dist.join(FILE_NAME);
+    write_whole(&path, text.as_bytes()).map_err(PackError::io("write", &path))
 }
 
 #[cfg(test)]

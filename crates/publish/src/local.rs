@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use sha2::Digest;
-use sysforge_acquire::store::{FileLock, LockAttempt, try_exclusive};
+use sysforge_files::{FileLock, LockAttempt, try_exclusive, whole};
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
@@ -49,35 +49,19 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Writes a file whole: into a temporary sibling, to disk, and renamed into place.
+/// Writes a file whole or not at all, and to the disk, for everybody to read.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(at(folder))?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".sysforge-")
-        .tempfile_in(folder)
-        .map_err(at(folder))?;
-    temporary.write_all(bytes).map_err(at(path))?;
-    temporary.as_file().sync_all().map_err(at(path))?;
-    let made = temporary.into_temp_path();
-    open_to_readers(&made)?;
-    made.persist(path).map_err(|error| PublishError::Io {
-        path: path.to_owned(),
-        source: error.error,
-    })
-}
-
-/// Temporary files are made for their owner alone; what is published is for everybody.
-pub(crate) fn open_to_readers(path: &Path) -> Result<(), PublishError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        std::fs::set_permissions(path, mode).map_err(at(path))?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+    let written = whole(path, |file| {
+        file.write_all(bytes)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // Whatever the umask: what is published is not for its publisher alone.
+            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        file.sync_all()
+    });
+    written.map_err(at(path))
 }
 
 /// Tries to lock a file, for as long as what is returned lives: no crash leaves it locked. `None`:

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Sha256, Triplet};
 
-use super::lock::Lease;
+use super::lease::Lease;
 use crate::unpack::{Item, Kind, Listing};
 
 /// The file, in each entry, that says what the entry is.

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_files::{FileLock, rename};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
 
-use super::{Entry, EntryId, FileLock, Lookup, Record, SCHEMA, Store, seal, write_listing};
+use super::{Entry, EntryId, Lookup, Record, SCHEMA, Store, seal, write_listing};
 use crate::error::Error;
 use crate::unpack::{Item, Kind};
 
@@ -88,7 +89,7 @@ impl Making {
     ) -> Result<Entry, Error> {
         let tree = self.store.temporary(&self.id)?;
         let made = tree.path().join(file);
-        fs::rename(self.folder.join(file), &made).map_err(Error::io("create", &made))?;
+        rename(&self.folder.join(file), &made).map_err(Error::io("create", &made))?;
         let Sums {
             item,
             sha256,

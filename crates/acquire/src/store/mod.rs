@@ -24,7 +24,7 @@
 
 mod damage;
 mod entry;
-mod lock;
+mod lease;
 mod made;
 mod partial;
 mod prune;
@@ -35,13 +35,14 @@ use std::time::Duration;
 
 pub use damage::Damage;
 pub use entry::{Entry, EntryId, Record};
-pub use lock::{FileLock, Lease, LockAttempt, try_exclusive};
+pub use lease::Lease;
 pub use made::{Making, Slot};
 pub use prune::{Listed, PruneRules, Pruned, remove_leftovers};
 
 pub(crate) use entry::{SCHEMA, seal, write_listing};
 pub(crate) use partial::Partial;
 
+use sysforge_files::{FileLock, LockAttempt, rename, try_exclusive};
 use sysforge_plan::Reporter;
 
 use crate::error::Error;
@@ -89,7 +90,7 @@ impl Store {
     /// If the store cannot be read.
     pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
         // The lease first: from then on, prune keeps away, and what is found stays.
-        let Some(lease) = lock::lease(&self.use_file(id)) else {
+        let Some(lease) = lease::lease(&self.use_file(id)) else {
             // Prune has it in its hands at this moment.
             return Ok(Lookup::Absent);
         };
@@ -156,7 +157,7 @@ impl Store {
     pub(crate) fn try_lock(&self, id: &EntryId) -> Result<LockAttempt, Error> {
         let path = self.root.join("locks").join(id.lock_name("lock"));
         make_parent(&path)?;
-        let attempt = lock::try_exclusive(&path).map_err(Error::io("lock", &path))?;
+        let attempt = try_exclusive(&path).map_err(Error::io("lock", &path))?;
         if let LockAttempt::Got(lock) = &attempt
             && lock.is_real()
         {
@@ -217,7 +218,7 @@ impl Store {
             }
             self.discard(id)?;
         }
-        match rename_patiently(tree.path(), &place) {
+        match rename(tree.path(), &place) {
             Err(_) if !held.is_real() && damage::check(&place).is_ok() => return Ok(place),
             renamed => renamed.map_err(Error::io("create", &place))?,
         }
@@ -231,7 +232,7 @@ impl Store {
         let place = self.entry_dir(id);
         let grave = self.temporary(id)?;
         let moved = grave.path().join("old");
-        rename_patiently(&place, &moved).map_err(Error::io("remove", &place))?;
+        rename(&place, &moved).map_err(Error::io("remove", &place))?;
         grave.close().map_err(Error::io("remove", &moved))
     }
 
@@ -261,7 +262,7 @@ impl Store {
         let folder = inside.next()?.to_str()?;
         let kind = KINDS.into_iter().find(|kind| *kind == folder)?;
         let name = inside.next()?.to_string_lossy().into_owned();
-        lock::lease(&self.use_file(&EntryId::existing(kind, name)))
+        lease::lease(&self.use_file(&EntryId::existing(kind, name)))
     }
 
     /// The entry that came last from this address, whole. For what has no digest to be found by.
@@ -289,28 +290,6 @@ impl Store {
     fn use_file(&self, id: &EntryId) -> PathBuf {
         self.root.join("locks").join(id.lock_name("use"))
     }
-}
-
-/// Renames, and where Windows says no tries again for some seconds: virus scanners hold new files
-/// open for a while.
-///
-/// # Errors
-///
-/// If it cannot be renamed; on Windows after ten seconds of trying, if access is denied.
-pub fn rename_patiently(from: &Path, to: &Path) -> std::io::Result<()> {
-    let attempts = if cfg!(windows) { 40 } else { 1 };
-    let mut last = Ok(());
-    for attempt in 0..attempts {
-        if attempt > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(250));
-        }
-        last = fs::rename(from, to);
-        match &last {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-            _ => break,
-        }
-    }
-    last
 }
 
 fn make_parent(path: &Path) -> Result<(), Error> {

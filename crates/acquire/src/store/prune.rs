@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::lock::LockAttempt;
-use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage, lock};
+use sysforge_files::{LockAttempt, try_exclusive};
+
+use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage};
 use crate::error::Error;
 
 /// What to remove.
@@ -134,7 +135,7 @@ impl Store {
         if !making.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
             return Ok(false);
         }
-        let using = lock::try_exclusive(&path).map_err(Error::io("lock", &path))?;
+        let using = try_exclusive(&path).map_err(Error::io("lock", &path))?;
         let LockAttempt::Got(_using) = using else {
             return Ok(false);
         };

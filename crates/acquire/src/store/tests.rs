@@ -235,7 +235,7 @@ fn an_entry_that_is_being_removed_or_made_is_left_to_who_does_it() {
     assert!(place.join("gcc").is_file());
     drop(making);
 
-    let LockAttempt::Got(removing) = lock::try_exclusive(&store.use_file(&id)).unwrap() else {
+    let LockAttempt::Got(removing) = try_exclusive(&store.use_file(&id)).unwrap() else {
         panic!("nobody else has it");
     };
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));

@@ -24,7 +24,7 @@ pub(super) fn sibling(output: &Path) -> Result<tempfile::TempDir, LinkError> {
 }
 
 pub(super) fn move_into_place(partial: &Path, output: &Path) -> Result<(), LinkError> {
-    std::fs::rename(partial, output).map_err(|source| LinkError::Io {
+    sysforge_files::rename(partial, output).map_err(|source| LinkError::Io {
         what: "write",
         path: output.to_owned(),
         source,

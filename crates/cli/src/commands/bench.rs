@@ -1,7 +1,6 @@
 //! `sysforge bench`: what a user waits for, with and without the image, as a table, JSON, a chart
 //! and a page.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -145,16 +144,7 @@ fn receipt(forge: &Forge<'_>, planned: &Planned, image: &Path) -> Option<Receipt
 /// Writes a file so that it is there whole, or as it was.
 fn write(session: &Session, path: &Path, text: &str) -> Result<(), CliError> {
     let path = absolute(path);
-    let unwritable = |source| CliError::Unwritable {
-        path: path.clone(),
-        source,
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
-    file.write_all(text.as_bytes()).map_err(unwritable)?;
-    file.persist(&path)
-        .map_err(|error| unwritable(error.error))?;
+    crate::commands::workflow::write(&path, text)?;
     session.terminal.say(&format!("wrote {}", path.display()));
     Ok(())
 }

@@ -12,7 +12,7 @@ use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
 
 use crate::args::{Driving, PlanArgs};
 use crate::commands::existing;
-use crate::failure::{CliError, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::github::variable;
 use crate::pipeline::Planned;
 use crate::project::{self, ProjectFiles};
@@ -44,10 +44,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let whole = json!({ "tag": tag, "builds": builds, "matrix": matrix });
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&whole).unwrap_or_default();
-        std::fs::write(path, text).map_err(|source| CliError::Unwritable {
-            path: path.clone(),
-            source,
-        })?;
+        super::workflow::write(path, &text)?;
     }
     let runner = &session.runner;
     runner.output("matrix", &matrix.legs_json());

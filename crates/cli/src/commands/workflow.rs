@@ -92,15 +92,10 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
 
 /// Writes a file so that it is there whole or not at all.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let fail = |source| CliError::Unwritable {
+    sysforge_files::write_whole(path, text.as_bytes()).map_err(|source| CliError::Unwritable {
         path: path.to_owned(),
         source,
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(fail)?;
-    let partial = path.with_extension("sysforge-partial");
-    std::fs::write(&partial, text).map_err(fail)?;
-    std::fs::rename(&partial, path).map_err(fail)
+    })
 }
 
 /// The repository's root: where git keeps its folder, or a file that names it.

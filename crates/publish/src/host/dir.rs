@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use sysforge_acquire::store::FileLock;
+use sysforge_files::{FileLock, rename, sync_folder};
 use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
 use sysforge_plan::{Reporter, Step};
 
@@ -118,7 +118,7 @@ fn recover(folder: &Path) -> Result<(), PublishError> {
     match folder.exists() {
         // It was killed after the second one.
         true => remove_folder(&old),
-        false if old.exists() => std::fs::rename(&old, folder).map_err(at(&old)),
+        false if old.exists() => rename(&old, folder).map_err(at(&old)),
         false => Ok(()),
     }
 }
@@ -197,13 +197,14 @@ fn write_release(
         sent += asset.size;
         task.done(crate::documents::notes::size(asset.size));
     }
-    sync_folder(&partial)?;
+    sync_folder(&partial).map_err(at(&partial))?;
     if folder.exists() {
         remove_folder(&old)?;
-        std::fs::rename(folder, &old).map_err(at(folder))?;
+        rename(folder, &old).map_err(at(folder))?;
     }
-    std::fs::rename(&partial, folder).map_err(at(folder))?;
-    sync_folder(folder.parent().unwrap_or(root))?;
+    rename(&partial, folder).map_err(at(folder))?;
+    let parent = folder.parent().unwrap_or(root);
+    sync_folder(parent).map_err(at(parent))?;
     remove_folder(&old)?;
     Ok((sent, shipment.assets.len()))
 }
@@ -250,17 +251,6 @@ fn copy(asset: &Asset, path: &Path) -> Result<(), PublishError> {
         }
     }
     target.sync_all().map_err(at(path))
-}
-
-/// Writes the entries of a folder to disk, where the system has a way to say so.
-fn sync_folder(folder: &Path) -> Result<(), PublishError> {
-    #[cfg(unix)]
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at(folder))?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
 }
 
 /// Adds the tag to the list of releases.

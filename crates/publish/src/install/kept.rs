@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sysforge_acquire::store::{FileLock, remove_leftovers, rename_patiently};
+use sysforge_acquire::store::remove_leftovers;
+use sysforge_files::{FileLock, rename};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
@@ -209,7 +210,7 @@ impl Images {
             .prefix(GOING)
             .tempdir_in(&self.root)
             .map_err(at(&self.root))?;
-        match rename_patiently(folder, &grave.path().join("image")) {
+        match rename(folder, &grave.path().join("image")) {
             Ok(()) => Ok(grave),
             Err(source) => Err(InstallError::Held {
                 folder: folder.to_owned(),
@@ -368,7 +369,7 @@ impl Images {
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(fresh.folder(), mode).map_err(at(&fresh.place))?;
         }
-        rename_patiently(fresh.folder.path(), &fresh.place).map_err(at(&fresh.place))?;
+        rename(fresh.folder(), &fresh.place).map_err(at(&fresh.place))?;
         // It is no longer there to be removed.
         let _ = fresh.folder.keep();
         Ok(fresh.note)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sysforge_acquire::store::FileLock;
+use sysforge_files::FileLock;
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
