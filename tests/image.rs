@@ -29,7 +29,7 @@ impl Built {
 
     fn new() -> Self {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
-        let scratch = Scratch::empty();
+        let scratch = Scratch::shared("image");
         copy(&example, &scratch.path("."));
         let result = scratch.sysforge(&["build", "--json"]).succeeds().json();
         Self {

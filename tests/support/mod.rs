@@ -69,8 +69,14 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 
 /// A scratch project in a folder with a space and a letter beyond ASCII in its name.
 pub(crate) struct Scratch {
-    _root: tempfile::TempDir,
+    _root: Option<tempfile::TempDir>,
     folder: PathBuf,
+}
+
+fn project_in(root: &Path) -> PathBuf {
+    let folder = root.join("a projéct");
+    std::fs::create_dir(&folder).unwrap();
+    folder.canonicalize().unwrap()
 }
 
 impl Scratch {
@@ -92,11 +98,24 @@ impl Scratch {
     /// A folder with nothing in it.
     pub(crate) fn empty() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("a projéct");
-        std::fs::create_dir(&folder).unwrap();
         Self {
-            folder: folder.canonicalize().unwrap(),
-            _root: root,
+            folder: project_in(root.path()),
+            _root: Some(root),
+        }
+    }
+
+    /// An empty folder for all tests of a program. Nobody drops what they share, so it is cargo's own
+    /// folder for tests that it lies in, in the place of an earlier run's.
+    pub(crate) fn shared(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        match std::fs::remove_dir_all(&root) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
+        std::fs::create_dir_all(&root).unwrap();
+        Self {
+            folder: project_in(&root),
+            _root: None,
         }
     }
 
@@ -138,7 +157,7 @@ impl Scratch {
             .current_dir(&self.folder)
             .env_clear()
             .env("PATH", path)
-            .env("HOME", self._root.path().join("home"))
+            .env("HOME", self.folder.with_file_name("home"))
             .env("TMPDIR", std::env::temp_dir())
             .env("SYSFORGE_MIRROR", mirror())
             .env("SYSFORGE_STORE", store());
