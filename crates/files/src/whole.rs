@@ -55,7 +55,7 @@ fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
     loop {
         match temporary.persist(path) {
             Ok(()) => return Ok(()),
-            Err(failed) if patience.lasts(&failed.error) => temporary = failed.path,
+            Err(failed) if patience.lasts(&failed.error, path) => temporary = failed.path,
             Err(failed) => return Err(failed.error),
         }
     }
@@ -71,7 +71,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let mut patience = Patience::default();
     loop {
         match fs::rename(from, to) {
-            Err(error) if patience.lasts(&error) => {}
+            Err(error) if patience.lasts(&error, to) => {}
             renamed => return renamed,
         }
     }
@@ -82,11 +82,12 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 struct Patience(u32);
 
 impl Patience {
-    /// Whether it is worth trying again; waits until it is.
-    fn lasts(&mut self, error: &io::Error) -> bool {
+    /// Whether it is worth trying again to rename to `to`; waits until it is.
+    fn lasts(&mut self, error: &io::Error, to: &Path) -> bool {
         let held = error.kind() == ErrorKind::PermissionDenied
             || error.raw_os_error() == Some(SHARING_VIOLATION);
-        if !cfg!(windows) || !held || self.0 == TRIES {
+        // Windows says the same of a folder that is in the way, and it stays there.
+        if !cfg!(windows) || !held || self.0 == TRIES || to.is_dir() {
             return false;
         }
         self.0 += 1;
