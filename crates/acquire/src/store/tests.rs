@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_plan::Sha256;
 use sysforge_plan::signing::SignatureCheck;
-use sysforge_plan::{Explain, Sha256};
 
 use super::*;
 use crate::unpack::{Item, Kind, Listing};
@@ -292,7 +292,8 @@ fn a_store_that_cannot_be_read_says_which_part_of_it() {
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
     #[cfg(unix)]
     {
-        assert!(error.hints()[0].contains("name a folder"));
+        let hints = sysforge_plan::Explain::hints(&error);
+        assert!(hints[0].contains("name a folder"));
         fs::create_dir(folder.path().join("toolchain")).unwrap();
         let id = EntryId::existing("toolchain", "long".repeat(100));
         let error = store.lookup(&id).err().unwrap();
