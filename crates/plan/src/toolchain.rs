@@ -388,10 +388,13 @@ impl Traits {
 
 /// A compiler's spelling of a platform, as Julia would spell it.
 fn plain(machine: &str) -> String {
-    machine
+    // The `x86` is zig's, as is the macOS of an unknown vendor.
+    let zig = machine.strip_prefix("x86-");
+    zig.map_or_else(|| machine.to_owned(), |rest| format!("i686-{rest}"))
         .replace("-windows-gnu", "-w64-mingw32")
         .replace("-pc-w64", "-w64")
         .replace("-unknown-w64", "-w64")
+        .replace("-unknown-macos", "-apple-darwin")
         .replace("arm64-apple", "aarch64-apple")
         .replace("-macosx", "-darwin")
         .replace("-macos", "-darwin")

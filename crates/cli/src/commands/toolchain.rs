@@ -8,7 +8,7 @@ use serde::Serialize;
 use sysforge_acquire::InstalledToolchain;
 use sysforge_build::link::which;
 use sysforge_build::{Environment, Program};
-use sysforge_plan::link::linker::driver_names;
+use sysforge_plan::link::linker::{self, driver_names};
 use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
 use sysforge_plan::{Explain, Os, Step, Triplet};
 
@@ -184,14 +184,14 @@ pub(crate) fn fetched(triplet: Triplet, session: &Session) -> Option<InstalledTo
         .find_map(|row| acquirer.installed_toolchain(row).ok()?)
 }
 
-/// What `zig cc` calls a platform.
+/// What `zig cc` is asked about: the platform that it would link for, without the version of glibc,
+/// which `zig cc -v` does not take.
 fn zig_target(triplet: Triplet) -> String {
-    triplet
-        .name()
-        .replace("-w64-mingw32", "-windows-gnu")
-        .replace("-apple-darwin", "-macos")
-        .replace("-unknown-freebsd", "-freebsd")
-        .replace("armv7l", "arm")
+    let target = linker::zig_target(triplet);
+    match target.split_once("-gnu.") {
+        Some((platform, _)) => format!("{platform}-gnu"),
+        None => target,
+    }
 }
 
 /// Asks a compiler about itself. One that does not answer as a compiler is none.
@@ -353,6 +353,19 @@ mod tests {
     use sysforge_plan::toolchain::{Exceptions, Maker, Runtime, Threads};
 
     use super::*;
+
+    #[test]
+    fn zig_is_asked_about_platforms_that_it_knows() {
+        for (name, target) in [
+            ("x86_64-linux-gnu", "x86_64-linux-gnu"),
+            ("x86_64-w64-mingw32", "x86_64-windows-gnu"),
+            // It knows no `i686`, and would be taken for suitable if it could not be asked.
+            ("i686-w64-mingw32", "x86-windows-gnu"),
+            ("aarch64-apple-darwin", "aarch64-macos.11.0"),
+        ] {
+            assert_eq!(zig_target(name.parse().unwrap()), target);
+        }
+    }
 
     #[test]
     fn the_list_says_what_suits_and_why_not() {

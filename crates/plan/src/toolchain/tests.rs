@@ -143,6 +143,16 @@ fn compilers_are_told_apart() {
             Some("x86_64-linux-musl"),
         ),
         (
+            "clang version 22.1.8\nTarget: x86-unknown-windows-gnu\nInstalledDir: /opt/ziglang\n",
+            Maker::Zig,
+            Some("i686-w64-mingw32"),
+        ),
+        (
+            "clang version 22.1.8\nTarget: aarch64-unknown-macos.11.0\nInstalledDir: /opt/ziglang\n",
+            Maker::Zig,
+            Some("aarch64-apple-darwin"),
+        ),
+        (
             "clang version 18.1.0\nTarget: riscv64-unknown-linux-gnu\n",
             Maker::Clang,
             None,
