@@ -134,7 +134,13 @@ pub(super) fn shown(base: &Url) -> String {
 
 /// What was typed instead of one, likewise.
 fn shown_text(text: &str) -> String {
-    redacted_text(text.split('?').next().unwrap_or_default())
+    match text.parse() {
+        Ok(url) => shown(&url),
+        Err(_) => {
+            let text = redacted_text(text);
+            text.split('?').next().unwrap_or_default().to_owned()
+        }
+    }
 }
 
 fn without_secrets<S: Serializer>(base: &Url, serializer: S) -> Result<S::Ok, S::Error> {
@@ -272,6 +278,8 @@ mod tests {
             "ftp://me:secret@example.org/s?sig=secret",
             "https://me:secret@/s",
             "https://me:secret@exa mple/s?sig=secret",
+            // Here the password's own question mark ends the address.
+            "https://me:secret?more@example.org/s",
         ] {
             let error = Source::parse(wrong, |_| false).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
