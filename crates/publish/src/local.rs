@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use sha2::Digest;
-use sysforge_files::{FileLock, LockAttempt, try_exclusive, whole};
+use sysforge_files::{LockAttempt, try_exclusive, whole};
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
@@ -64,16 +64,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError>
     written.map_err(at(path))
 }
 
-/// Tries to lock a file, for as long as what is returned lives: no crash leaves it locked. `None`:
-/// another process holds it.
-pub(crate) fn try_lock(path: &Path) -> Result<Option<FileLock>, PublishError> {
+/// Tries to lock a file, below folders that are made.
+pub(crate) fn try_lock(path: &Path) -> Result<LockAttempt, PublishError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(at(folder))?;
     }
-    match try_exclusive(path).map_err(at(path))? {
-        LockAttempt::Got(lock) => Ok(Some(lock)),
-        LockAttempt::Busy => Ok(None),
-    }
+    try_exclusive(path).map_err(at(path))
 }
 
 #[cfg(test)]
@@ -94,9 +90,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = try_lock(&path).unwrap();
-        assert!(held.is_some());
-        assert!(try_lock(&path).unwrap().is_none());
+        assert!(matches!(held, LockAttempt::Got(_)));
+        assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Busy));
         drop(held);
-        assert!(try_lock(&path).unwrap().is_some());
+        assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Got(_)));
     }
 }

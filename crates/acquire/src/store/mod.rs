@@ -173,20 +173,7 @@ impl Store {
         doing: &str,
         reporter: &Reporter,
     ) -> Result<FileLock, Error> {
-        let mut said = false;
-        loop {
-            match self.try_lock(id)? {
-                LockAttempt::Got(lock) => return Ok(lock),
-                LockAttempt::Busy if !said => {
-                    said = true;
-                    reporter.note(format!(
-                        "another process is {doing} {id}; waiting for it to finish"
-                    ));
-                }
-                LockAttempt::Busy => {}
-            }
-            tokio::time::sleep(LOCK_POLL).await;
-        }
+        wait_for(|| self.try_lock(id), &format!("{doing} {id}"), reporter).await
     }
 
     /// A new folder to unpack an entry in, on the same file system as its place.
@@ -289,6 +276,32 @@ impl Store {
 
     fn use_file(&self, id: &EntryId) -> PathBuf {
         self.root.join("locks").join(id.lock_name("use"))
+    }
+}
+
+/// Tries to lock until that succeeds. Of another process that is `doing` it, the user is told.
+///
+/// # Errors
+///
+/// If an attempt fails.
+pub async fn wait_for<E>(
+    mut attempt: impl FnMut() -> Result<LockAttempt, E>,
+    doing: &str,
+    reporter: &Reporter,
+) -> Result<FileLock, E> {
+    let mut said = false;
+    loop {
+        match attempt()? {
+            LockAttempt::Got(lock) => return Ok(lock),
+            LockAttempt::Busy if !said => {
+                said = true;
+                reporter.note(format!(
+                    "another process is {doing}; waiting for it to finish"
+                ));
+            }
+            LockAttempt::Busy => {}
+        }
+        tokio::time::sleep(LOCK_POLL).await;
     }
 }
 

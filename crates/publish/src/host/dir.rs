@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use sysforge_files::{FileLock, rename, sync_folder};
+use sysforge_files::{FileLock, LockAttempt, rename, sync_folder};
 use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
 use sysforge_plan::{Reporter, Step};
 
@@ -125,10 +125,12 @@ fn recover(folder: &Path) -> Result<(), PublishError> {
 
 fn lock(root: &Path, shipment: &Shipment) -> Result<FileLock, PublishError> {
     let path = root.join(".sysforge-lock");
-    let lock = local::try_lock(&path)?.ok_or_else(|| PublishError::Another {
-        tag: shipment.tag.clone(),
-        who: format!("it holds {}", path.display()),
-    })?;
+    let LockAttempt::Got(lock) = local::try_lock(&path)? else {
+        return Err(PublishError::Another {
+            tag: shipment.tag.clone(),
+            who: format!("it holds {}", path.display()),
+        });
+    };
     if !lock.is_real() {
         let why = "its file system knows no locks, which keep two publishers apart";
         return Err(at(&path)(std::io::Error::other(why)));

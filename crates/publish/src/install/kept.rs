@@ -2,10 +2,10 @@
 //! where it came from and which Julia it belongs to.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sysforge_acquire::store::remove_leftovers;
+use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, rename};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
@@ -30,9 +30,6 @@ const COMING: &str = ".new-";
 
 /// And one that is on its way out.
 const GOING: &str = ".old-";
-
-/// How long whoever installs the same image is left alone before the next look.
-const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// An image on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -263,21 +260,8 @@ impl Images {
         reporter: &Reporter,
     ) -> Result<Turn, InstallError> {
         let path = self.root.join(".locks").join(image.build_id().as_str());
-        let mut said = false;
-        let lock = loop {
-            match local::try_lock(&path)? {
-                Some(lock) => break lock,
-                None if !said => {
-                    said = true;
-                    reporter.note(format!(
-                        "another process is installing {}; waiting for it to finish",
-                        image.build_id()
-                    ));
-                }
-                None => {}
-            }
-            tokio::time::sleep(LOCK_POLL).await;
-        };
+        let doing = format!("installing {}", image.build_id());
+        let lock = wait_for(|| local::try_lock(&path), &doing, reporter).await?;
         if lock.is_real() {
             self.sweep(&coming(image))?;
         }

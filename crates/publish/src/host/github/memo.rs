@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sysforge_files::FileLock;
+use sysforge_files::{FileLock, LockAttempt};
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
@@ -53,7 +53,7 @@ impl Memo {
     /// If another publisher of the same release runs on this machine.
     pub(super) fn open(path: PathBuf, tag: &str) -> Result<Self, PublishError> {
         let lock = local::try_lock(&path.with_extension("lock"))?;
-        let Some(lock) = lock else {
+        let LockAttempt::Got(lock) = lock else {
             return Err(PublishError::Another {
                 tag: tag.to_owned(),
                 who: "it runs on this machine, from the same dist directory".to_owned(),
