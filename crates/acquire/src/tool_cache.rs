@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sysforge_files::rename;
+use sysforge_files::{exclusive, rename};
 use sysforge_plan::{Arch, JuliaVersion, Triplet};
 
 /// A runner's tool cache (`RUNNER_TOOL_CACHE`).
@@ -51,9 +51,8 @@ impl ToolCache {
         let folder = self.folder(version);
         fs::create_dir_all(&folder)?;
         let arch = arch_names(triplet.arch())[0];
-        let lock = fs::File::create(folder.join(format!(".{arch}.lock")))?;
         // Without locks, whoever comes second fails at the rename.
-        let _ = lock.lock();
+        let _lock = exclusive(&folder.join(format!(".{arch}.lock")))?;
         if let Some(there) = self.find(version, triplet) {
             return Ok(there);
         }

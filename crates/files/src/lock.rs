@@ -1,6 +1,10 @@
 //! Locks between processes. They are the operating system's own (`flock`, `LockFileEx`): they
 //! end with the process that holds them, so no crash leaves a lock behind. The files stay, empty:
 //! removing a lock file that another process has open would make two locks of one.
+//!
+//! A lock is released in so many words: closing the file is not enough. On Unix a lock belongs to
+//! what was opened, not to a descriptor (flock(2)), and a child that another thread starts at that
+//! moment has a copy of every descriptor from its `fork` to its `execve`.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -20,10 +24,25 @@ impl FileLock {
         Self { file: None }
     }
 
+    /// The lock that an open file has, however it was got.
+    #[must_use]
+    pub const fn of(file: File) -> Self {
+        Self { file: Some(file) }
+    }
+
     /// Whether the lock really keeps others away.
     #[must_use]
     pub fn is_real(&self) -> bool {
         self.file.is_some()
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // At the latest, the lock ends with the last copy of the file.
+            let _ = file.unlock();
+        }
     }
 }
 
@@ -47,7 +66,7 @@ pub enum LockAttempt {
 pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
     let file = open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(LockAttempt::Got(FileLock { file: Some(file) })),
+        Ok(()) => Ok(LockAttempt::Got(FileLock::of(file))),
         Err(TryLockError::WouldBlock) => Ok(LockAttempt::Busy),
         Err(TryLockError::Error(error)) if unsupported(&error) => {
             Ok(LockAttempt::Got(FileLock::unreal()))
@@ -64,7 +83,7 @@ pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
 pub fn exclusive(path: &Path) -> io::Result<FileLock> {
     let file = open(path)?;
     match file.lock() {
-        Ok(()) => Ok(FileLock { file: Some(file) }),
+        Ok(()) => Ok(FileLock::of(file)),
         Err(error) if unsupported(&error) => Ok(FileLock::unreal()),
         Err(error) => Err(error),
     }
@@ -123,5 +142,20 @@ mod tests {
             assert!(waiting.join().unwrap().is_real());
         });
         exclusive(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_holder_though_a_copy_of_the_file_lives_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let LockAttempt::Got(held) = try_exclusive(&path).unwrap() else {
+            panic!("nobody else has it");
+        };
+        // As in a child between its `fork` and its `execve`.
+        let copy = held.file.as_ref().unwrap().try_clone().unwrap();
+        assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
+        drop(held);
+        assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Got(_)));
+        drop(copy);
     }
 }

@@ -5,16 +5,20 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::time::SystemTime;
 
+use sysforge_files::FileLock;
+
 /// A reader's hold on an entry: `prune` leaves it alone for as long as this lives.
 #[derive(Debug)]
 pub struct Lease {
-    _file: Option<File>,
+    _lock: FileLock,
 }
 
 impl Lease {
     /// A lease on something that nobody prunes.
     pub(crate) const fn none() -> Self {
-        Self { _file: None }
+        Self {
+            _lock: FileLock::unreal(),
+        }
     }
 }
 
@@ -38,7 +42,9 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
         Ok(()) => {
             // The file's time says when the entry was last used.
             let _ = file.set_modified(SystemTime::now());
-            Some(Lease { _file: Some(file) })
+            Some(Lease {
+                _lock: FileLock::of(file),
+            })
         }
         Err(TryLockError::WouldBlock) => None,
         Err(TryLockError::Error(_)) => {
@@ -50,7 +56,7 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
 
 #[cfg(test)]
 mod tests {
-    use sysforge_files::{FileLock, LockAttempt, try_exclusive};
+    use sysforge_files::{LockAttempt, try_exclusive};
     use sysforge_plan::Sha256;
 
     use super::super::{EntryId, Lookup, Store};
@@ -84,7 +90,7 @@ mod tests {
         // As in a store that cannot be written to.
         fs::write(folder.path().join("file"), "").unwrap();
         let held = lease(&folder.path().join("file/use")).unwrap();
-        assert!(held._file.is_none());
+        assert!(!held._lock.is_real());
         // What prune has in its hands cannot be leased until it is done.
         let path = folder.path().join("use");
         let LockAttempt::Got(removing) = try_exclusive(&path).unwrap() else {
@@ -94,6 +100,6 @@ mod tests {
         assert!(lease(&path).is_none());
         assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
         drop(removing);
-        assert!(lease(&path).unwrap()._file.is_some());
+        assert!(lease(&path).unwrap()._lock.is_real());
     }
 }
