@@ -6,12 +6,15 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use backon::{ConstantBuilder, Retryable as _};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
+use sysforge_files::is_held;
 use sysforge_plan::{Evidence, Task};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
@@ -34,6 +37,14 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long at most, if it goes on talking.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a program is awaited that somebody still writes, which is to say: has open. It is one that
+/// was just installed, of which a child that another thread was starting then has a copy, from its
+/// `fork` to its `execve` (`ETXTBSY` of execve(2)); or a virus scanner looks at it
+/// (`ERROR_SHARING_VIOLATION` of Windows).
+const STILL_WRITTEN: ConstantBuilder = ConstantBuilder::new()
+    .with_delay(Duration::from_millis(20))
+    .with_max_times(100);
 
 /// A program to be run, with everything that it is given.
 #[derive(Debug, Clone)]
@@ -131,7 +142,7 @@ impl Children {
             .map_err(log_error)?;
 
         let counted = Counted::new(&self.clock);
-        let mut child = Group(Some(program.spawn()?));
+        let mut child = Group(Some(program.spawn().await?));
         let (sender, mut lines) = mpsc::channel(256);
         let stdout = child.get().stdout().take();
         let stderr = child.get().stderr().take();
@@ -327,7 +338,18 @@ impl Program {
         )
     }
 
-    fn spawn(&self) -> Result<Box<dyn ChildWrapper>, ProcessError> {
+    async fn spawn(&self) -> Result<Box<dyn ChildWrapper>, ProcessError> {
+        (async || self.try_spawn())
+            .retry(STILL_WRITTEN)
+            .when(|error| is_held(error) || error.kind() == ErrorKind::ExecutableFileBusy)
+            .await
+            .map_err(|source| ProcessError::Start {
+                program: self.program.clone(),
+                source,
+            })
+    }
+
+    fn try_spawn(&self) -> io::Result<Box<dyn ChildWrapper>> {
         let mut command = CommandWrap::with_new(&self.program, |command| {
             command
                 .args(&self.arguments)
@@ -345,10 +367,7 @@ impl Program {
         command.wrap(process_wrap::tokio::ProcessGroup::leader());
         #[cfg(windows)]
         command.wrap(process_wrap::tokio::JobObject);
-        command.spawn().map_err(|source| ProcessError::Start {
-            program: self.program.clone(),
-            source,
-        })
+        command.spawn()
     }
 }
 

@@ -10,4 +10,4 @@ mod lock;
 mod whole;
 
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
-pub use whole::{rename, sync_folder, whole, write_whole};
+pub use whole::{is_held, rename, sync_folder, whole, write_whole};

@@ -11,8 +11,12 @@ use tempfile::TempPath;
 const TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
-/// `ERROR_SHARING_VIOLATION` of Windows: somebody has the file open, and shares it with nobody.
-const SHARING_VIOLATION: i32 = 32;
+/// Whether Windows says that somebody has the file open and shares it with nobody
+/// (`ERROR_SHARING_VIOLATION`), as virus scanners do with new ones. Other systems never say so.
+#[must_use]
+pub fn is_held(error: &io::Error) -> bool {
+    cfg!(windows) && error.raw_os_error() == Some(32)
+}
 
 /// Writes a file whole: into a temporary sibling, which is renamed. Folders that lack are made. The
 /// file may be read by whom the user lets read new files.
@@ -84,8 +88,7 @@ struct Patience(u32);
 impl Patience {
     /// Whether it is worth trying again to rename to `to`; waits until it is.
     fn lasts(&mut self, error: &io::Error, to: &Path) -> bool {
-        let held = error.kind() == ErrorKind::PermissionDenied
-            || error.raw_os_error() == Some(SHARING_VIOLATION);
+        let held = error.kind() == ErrorKind::PermissionDenied || is_held(error);
         // Windows says the same of a folder that is in the way, and it stays there.
         if !cfg!(windows) || !held || self.0 == TRIES || to.is_dir() {
             return false;

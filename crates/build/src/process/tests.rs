@@ -65,6 +65,24 @@ async fn a_missing_program_is_an_error() {
     assert_eq!(error.to_string(), "could not start `/nonexistent/julia`");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_that_somebody_still_writes_is_awaited() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("true");
+    std::fs::copy("/bin/true", &path).unwrap();
+    let program = Program::new(&path, Environment::default(), dir.path().join("log"));
+    let writes = std::fs::File::options().append(true).open(&path).unwrap();
+    let first = program.try_spawn().unwrap_err();
+    assert_eq!(first.kind(), ErrorKind::ExecutableFileBusy);
+    let stops = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(writes);
+    };
+    let (done, ()) = tokio::join!(run(&program), stops);
+    done.unwrap();
+}
+
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
     let dir = tempfile::tempdir().unwrap();
