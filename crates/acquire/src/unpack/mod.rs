@@ -4,6 +4,7 @@
 
 mod copies;
 mod error;
+mod gzip;
 mod limits;
 mod links;
 mod names;
@@ -15,8 +16,9 @@ mod zip;
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use flate2::read::MultiGzDecoder;
 use sysforge_plan::ArchiveFormat;
+
+use gzip::Gzip;
 
 pub use error::Error;
 pub use limits::Limits;
@@ -43,7 +45,7 @@ pub fn decompressor<'r>(
     compressed: impl Read + Send + 'r,
 ) -> Result<Box<dyn Read + Send + 'r>, Error> {
     match format {
-        ArchiveFormat::TarGz => Ok(Box::new(MultiGzDecoder::new(compressed))),
+        ArchiveFormat::TarGz => Ok(Box::new(Gzip::new(BufReader::new(compressed)))),
         ArchiveFormat::TarZst => zstd::Decoder::new(compressed)
             .map(|decoder| Box::new(decoder) as Box<_>)
             .map_err(Error::Broken),
