@@ -144,7 +144,7 @@ fn receipt(forge: &Forge<'_>, planned: &Planned, image: &Path) -> Option<Receipt
 /// Writes a file so that it is there whole, or as it was.
 fn write(session: &Session, path: &Path, text: &str) -> Result<(), CliError> {
     let path = absolute(path);
-    crate::commands::workflow::write(&path, text)?;
+    super::write_file(&path, text)?;
     session.terminal.say(&format!("wrote {}", path.display()));
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     let found = Found::look(&folder);
     let text = found.text();
     config::Config::from_toml(config::FILE_NAME, &text)?;
-    workflow::write(&path, &text)?;
+    super::write_file(&path, &text)?;
     session.tell_path(&path);
     let inputs = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
     if inputs.manifest.is_none() && inputs.project.needs_manifest() {

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let whole = json!({ "tag": tag, "builds": builds, "matrix": matrix });
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&whole).unwrap_or_default();
-        super::workflow::write(path, &text)?;
+        super::write_file(path, &text)?;
     }
     let runner = &session.runner;
     runner.output("matrix", &matrix.legs_json());

@@ -20,8 +20,10 @@ pub(crate) mod toolchain;
 mod verify;
 mod workflow;
 
+use std::path::Path;
+
 use crate::args::Command;
-use crate::failure::Outcome;
+use crate::failure::{CliError, Outcome};
 use crate::session::Session;
 
 /// Does what was asked.
@@ -55,4 +57,12 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         }
         Command::Man(args) => man::run(args, session),
     }
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
+    sysforge_files::write_whole(path, text.as_bytes()).map_err(|source| CliError::Unwritable {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -84,7 +84,7 @@ async fn to_github(
     if let Some(path) = args.sums.as_ref().filter(|_| !args.dry_run) {
         let files = shipment.assets.iter();
         let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
-        crate::commands::workflow::write(path, &list)?;
+        super::write_file(path, &list)?;
     }
     let policy = Policy {
         draft: args.draft,

@@ -84,18 +84,10 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         return Err(CliError::OtherProject { path, project }.into());
     }
     if old.as_deref() != Some(text.as_str()) {
-        write(&path, &text)?;
+        super::write_file(&path, &text)?;
     }
     session.tell_path(&path);
     Ok(())
-}
-
-/// Writes a file so that it is there whole or not at all.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    sysforge_files::write_whole(path, text.as_bytes()).map_err(|source| CliError::Unwritable {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// The repository's root: where git keeps its folder, or a file that names it.
@@ -136,7 +128,7 @@ pub(crate) fn pin(path: &Path, sums: &Path) -> Result<(), Failure> {
     let tool = workflow["tool"].or_insert(Item::Table(Table::new()));
     tool["version"] = value(env!("CARGO_PKG_VERSION"));
     tool["sums"] = value(digest.to_string());
-    write(path, &document.to_string())?;
+    super::write_file(path, &document.to_string())?;
     Ok(())
 }
 
