@@ -143,7 +143,8 @@ impl Terminal {
     }
 }
 
-/// Lines up columns: the first to the left, the others to the right.
+/// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the
+/// others to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -155,6 +156,11 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..columns)
         .map(|column| width(column).unwrap_or_default())
         .collect();
+    let remarks = rows.first().and_then(|head| {
+        head.len()
+            .checked_sub(1)
+            .filter(|&last| head[last].is_empty())
+    });
     let mut text = String::new();
     for row in rows {
         let cells = row
@@ -162,7 +168,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, &width))| {
-                if column == 0 {
+                if column == 0 || Some(column) == remarks {
                     format!("{cell:<width$}")
                 } else {
                     format!("{cell:>width$}")

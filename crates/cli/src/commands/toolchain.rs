@@ -309,10 +309,11 @@ fn text(list: &List) -> String {
         ]
     };
     for compiler in &list.system {
-        let note = if compiler.unsuitable.is_some() {
-            "does NOT suit Julia"
-        } else {
-            "suits"
+        let untold = list.triplet.os() == Os::Windows && compiler.traits.runtime.is_none();
+        let note = match &compiler.unsuitable {
+            Some(_) => "does NOT suit Julia",
+            None if untold => "may suit: its C runtime cannot be told",
+            None => "suits",
         };
         rows.push(row(
             &compiler.command.join(" "),
@@ -378,20 +379,36 @@ mod tests {
             exceptions: Some(Exceptions::Seh),
         };
         let unsuitable = traits.check("gcc", Triplet::X86_64_W64_MINGW32).err();
+        // As of a clang that has no headers for Windows.
+        let silent = Traits {
+            maker: Maker::Clang,
+            runtime: None,
+            threads: None,
+            exceptions: None,
+            ..traits.clone()
+        };
         let list = List {
             triplet: Triplet::X86_64_W64_MINGW32,
-            system: vec![SystemCompiler {
-                command: vec!["gcc".to_owned()],
-                traits,
-                unsuitable,
-            }],
+            system: vec![
+                SystemCompiler {
+                    command: vec!["gcc".to_owned()],
+                    traits,
+                    unsuitable,
+                },
+                SystemCompiler {
+                    command: vec!["clang".to_owned()],
+                    traits: silent,
+                    unsuitable: None,
+                },
+            ],
             fetchable: Vec::new(),
         };
         insta::assert_snapshot!(text(&list), @r"
         C toolchains for Julia on x86_64-w64-mingw32
 
-        toolchain    compiler  runtime  threads  exceptions
-        gcc        gcc 15.2.0     UCRT    posix         seh  does NOT suit Julia
+        toolchain      compiler  runtime  threads  exceptions
+        gcc          gcc 15.2.0     UCRT    posix         seh  does NOT suit Julia
+        clang      clang 15.2.0        ?        ?           ?  may suit: its C runtime cannot be told
 
         `gcc` links against the C runtime UCRT, while Julia for x86_64-w64-mingw32 uses msvcrt
           two C runtimes in one process have two heaps, two sets of open files and two locales: the image would load and then corrupt memory
