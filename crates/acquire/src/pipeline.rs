@@ -3,12 +3,12 @@
 //! trusted by the caller when the digest of what came in is right.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
@@ -379,8 +379,8 @@ impl PieceReader {
     }
 }
 
-impl Read for PieceReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl BufRead for PieceReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() && !self.ended {
             match self.pieces.recv() {
                 Ok(Piece::Bytes(bytes)) => self.current = bytes,
@@ -388,8 +388,18 @@ impl Read for PieceReader {
                 Err(_) => return Err(io::Error::other("the download was given up")),
             }
         }
-        let count = self.current.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.current.advance(count);
+    }
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }

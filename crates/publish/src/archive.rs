@@ -141,8 +141,9 @@ fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishEr
         zip_entries(path, file, &mut add)?;
         return local::sha256_of(path, 0, u64::MAX);
     }
-    let mut hashing = Hashing::new(BufReader::with_capacity(CHUNK, file));
-    let plain = unpack::decompressor(format, &mut hashing)
+    let mut hashing = Hashing::new(file);
+    let compressed = BufReader::with_capacity(CHUNK, &mut hashing);
+    let plain = unpack::decompressor(format, compressed)
         .map_err(|error| altered(path, error.to_string()))?;
     tar_entries(path, plain, &mut add)?;
     hashing.finish(path)

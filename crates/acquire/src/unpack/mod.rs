@@ -14,7 +14,7 @@ mod tree;
 mod zip;
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use sysforge_plan::ArchiveFormat;
 
@@ -42,11 +42,11 @@ pub fn streams(format: ArchiveFormat) -> bool {
 /// If the format is not a tar file, or the decompressor cannot start.
 pub fn decompressor<'r>(
     format: ArchiveFormat,
-    compressed: impl Read + Send + 'r,
+    compressed: impl BufRead + Send + 'r,
 ) -> Result<Box<dyn Read + Send + 'r>, Error> {
     match format {
-        ArchiveFormat::TarGz => Ok(Box::new(Gzip::new(BufReader::new(compressed)))),
-        ArchiveFormat::TarZst => zstd::Decoder::new(compressed)
+        ArchiveFormat::TarGz => Ok(Box::new(Gzip::new(compressed))),
+        ArchiveFormat::TarZst => zstd::Decoder::with_buffer(compressed)
             .map(|decoder| Box::new(decoder) as Box<_>)
             .map_err(Error::Broken),
         ArchiveFormat::TarXz => Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(
