@@ -11,9 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::Scratch;
-
-/// How long a moment may take to come. Emitting on a busy machine begins late.
-const PATIENCE: Duration = Duration::from_secs(240);
+use sysforge_testkit::wait_for;
 
 fn start(scratch: &Scratch, args: &[&str]) -> Child {
     scratch
@@ -22,15 +20,6 @@ fn start(scratch: &Scratch, args: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-#[track_caller]
-fn wait_for(what: &str, mut come: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !come() {
-        assert!(since.elapsed() < PATIENCE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn signal(child: &Child, name: &str) {

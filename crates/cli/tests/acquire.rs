@@ -16,6 +16,7 @@ use sysforge_testkit::archives::tiny_julia;
 use sysforge_testkit::keys::SigningKey;
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
+use sysforge_testkit::wait_for;
 
 /// The binary, with nothing of this machine's settings.
 fn sysforge(store: &Path, mirror: &str) -> Command {
@@ -57,17 +58,6 @@ fn names(folder: &Path) -> Vec<String> {
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
-}
-
-/// Waits for what must come, a minute at most.
-fn until(come: impl Fn() -> bool) {
-    for _ in 0..6000 {
-        if come() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("it never came");
 }
 
 struct Scene {
@@ -256,7 +246,9 @@ fn interrupted_by_a_signal_it_leaves_only_what_can_be_resumed() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let asked = scene.server.seen(".tar.gz").len();
         let child = scene.spawn();
-        until(|| scene.server.seen(".tar.gz").len() > asked && names(&partial).len() == 2);
+        wait_for("the archive", || {
+            scene.server.seen(".tar.gz").len() > asked && names(&partial).len() == 2
+        });
         let id = child.id().to_string();
         assert!(
             Command::new("kill")
