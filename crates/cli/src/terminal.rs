@@ -156,11 +156,10 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..columns)
         .map(|column| width(column).unwrap_or_default())
         .collect();
-    let remarks = rows.first().and_then(|head| {
-        head.len()
-            .checked_sub(1)
-            .filter(|&last| head[last].is_empty())
-    });
+    let remarks = rows
+        .first()
+        .and_then(|head| head.last())
+        .is_some_and(String::is_empty);
     let mut text = String::new();
     for row in rows {
         let cells = row
@@ -168,7 +167,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, &width))| {
-                if column == 0 || Some(column) == remarks {
+                if column == 0 || (remarks && column + 1 == columns) {
                     format!("{cell:<width$}")
                 } else {
                     format!("{cell:>width$}")

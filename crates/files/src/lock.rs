@@ -125,13 +125,18 @@ mod tests {
         assert!(!FileLock::unreal().is_real());
     }
 
+    fn held(path: &Path) -> FileLock {
+        match try_exclusive(path).unwrap() {
+            LockAttempt::Got(lock) => lock,
+            LockAttempt::Busy => panic!("nobody else has it"),
+        }
+    }
+
     #[test]
     fn a_lock_is_held_once_and_who_waits_gets_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let LockAttempt::Got(held) = try_exclusive(&path).unwrap() else {
-            panic!("nobody else has it");
-        };
+        let held = held(&path);
         assert!(held.is_real());
         assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
         std::thread::scope(|scope| {
@@ -148,9 +153,7 @@ mod tests {
     fn a_lock_ends_with_its_holder_though_a_copy_of_the_file_lives_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let LockAttempt::Got(held) = try_exclusive(&path).unwrap() else {
-            panic!("nobody else has it");
-        };
+        let held = held(&path);
         // As in a child between its `fork` and its `execve`.
         let copy = held.file.as_ref().unwrap().try_clone().unwrap();
         assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
