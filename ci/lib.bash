@@ -29,6 +29,8 @@ apt_need() {
 # Makes a program that cargo can install available.
 # Usage: cargo_need PROGRAM CRATE
 cargo_need() {
+    # Where cargo installs to; a new home's is not on the PATH.
+    PATH=$PATH:${CARGO_INSTALL_ROOT:-${CARGO_HOME:-$HOME/.cargo}}/bin
     command -v "$1" >/dev/null || {
         say "installing $2 (takes some minutes, once)"
         cargo install --locked --quiet "$2" >&2
