@@ -100,7 +100,7 @@ fn an_unknown_julia() {
     error: no Julia in the catalogue answers `1.5.9`
 
     hint: the nearest published version is 1.5.3
-    hint: for x86_64-linux-gnu there is: 1.5.3
+    hint: for x86_64-linux-gnu there is: 1.6.7, 1.5.3
     ");
     insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "latst"]).fails(2), @"
     error: `latst` is not a Julia version, range or channel (did you mean `latest`?)

@@ -112,7 +112,7 @@ def find_julia(work, given, root):
         mirror = Path(os.environ.get("SYSFORGE_TEST_MIRROR") or work / "mirror")
         command = [str(root / "ci/julia-mirror"), str(mirror)]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        archive = next((mirror / "bin").glob("**/*.tar.gz"))
+        archive = next((mirror / "bin").glob("**/julia-1.5.3-*.tar.gz"))
         unpacked.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["tar", "-xzf", str(archive), "-C", str(unpacked), "--strip-components=1"], check=True

@@ -25,32 +25,27 @@ pub(crate) fn store() -> PathBuf {
     target
 }
 
-/// The Julia that the tests use, installed once.
+/// The Julia that most tests use, 1.5.3, installed once. The mirror also has 1.6.7.
 pub(crate) fn julia() -> &'static Path {
     static JULIA: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     JULIA.get_or_init(|| {
-        let scratch = Scratch::new();
-        let mut store = std::fs::read_dir(store().join("julia"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let installed = store.find(|entry| entry.path().join("bin/julia").is_file());
-        if let Some(entry) = installed {
-            return entry.path();
-        }
-        // Tracing an empty workload fetches it.
-        scratch
-            .file("workload.jl", "")
-            .config("workloads = [\"workload.jl\"]\njulia = \"1.5\"\n");
-        scratch.sysforge(&["trace"]).succeeds();
-        let mut store = std::fs::read_dir(self::store().join("julia"))
-            .unwrap()
-            .flatten();
-        store
-            .find(|entry| entry.path().join("bin/julia").is_file())
-            .unwrap()
-            .path()
+        installed_julia("1.5.3").unwrap_or_else(|| {
+            Scratch::new()
+                .sysforge(&["julia", "install", "1.5"])
+                .succeeds();
+            installed_julia("1.5.3").expect("it was just installed")
+        })
     })
+}
+
+/// The folder of a Julia in the tests' store.
+pub(crate) fn installed_julia(version: &str) -> Option<PathBuf> {
+    std::fs::read_dir(store().join("julia"))
+        .ok()?
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(version))
+        .map(|entry| entry.path())
+        .find(|folder| folder.join("bin/julia").is_file())
 }
 
 /// What is in version control of the example: no build results.
