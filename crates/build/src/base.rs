@@ -11,7 +11,7 @@ use sysforge_plan::{Class, Evidence, Explain, Sha256, Task, explain};
 
 use crate::context::Context;
 use crate::inputs::digest_of;
-use crate::process::ProcessError;
+use sysforge_process::ProcessError;
 
 /// A base could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -9,12 +9,12 @@ use sysforge_plan::receipt::{CheckRecord, Latency};
 use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
 
 use crate::context::Context;
-use crate::environment::Environment;
 use crate::inspect::InspectError;
-use crate::process::ProcessError;
 use crate::targets;
 use crate::trace::{self, On, TraceError};
 use crate::workdir::WorkDirError;
+use sysforge_process::Environment;
+use sysforge_process::ProcessError;
 
 const SCRIPT: &str = include_str!("julia/measure.jl");
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::{JuliaFacts, Reporter};
 
-use crate::environment::Environment;
-use crate::process::{Children, Program};
 use crate::workdir::WorkDir;
+use sysforge_process::Environment;
+use sysforge_process::{Children, Program};
 
 /// The surroundings of a build's steps.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use sysforge_plan::receipt::StatementCounts;
 
 use crate::artifacts::{InstalledArtifact, Surroundings};
 use crate::context::Context;
-use crate::process::{Finished, Program};
 use crate::workdir::WorkDirError;
+use sysforge_process::{Finished, Program};
 
 mod attempt;
 mod culprit;
@@ -31,8 +31,9 @@ pub(crate) const SCRIPT: &str = include_str!("julia/stage.jl");
 /// really is an archive).
 pub const OBJECT: &str = "image-o.a";
 
-/// Its name while Julia writes it.
-const PARTIAL: &str = "partial-o.a";
+/// Its name while Julia writes it: `partial-NUMBER-o.a`, the run's own, so that a Julia which a
+/// killed run left behind cannot write into it. The ending matters as it does for [`OBJECT`].
+const PARTIAL: (&str, &str) = ("partial", "-o.a");
 
 /// Where the staging script says where packages and depots lie.
 const SURROUNDINGS: &str = "surroundings.tsv";
@@ -167,7 +168,12 @@ async fn stage(
     kind: Kind,
 ) -> Result<Staged, EmitError> {
     let work = &context.work;
-    work.forget(&["emit.json", OBJECT, PARTIAL, "report.tsv"])?;
+    // The last object stays until the new one is whole: see `WorkDir::set_aside`.
+    if kind == Kind::Emit {
+        work.set_aside("emit")?;
+    }
+    work.forget_own(PARTIAL.0, PARTIAL.1)?;
+    work.forget(&["report.tsv"])?;
     let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
     let list = work.write("statements.jl", &lines(emission, &attempt.left_out))?;
@@ -194,7 +200,7 @@ async fn stage(
     let program: Program = match kind {
         Kind::Emit => program
             .option("--cpu-target", &attempt.target)
-            .option("--output-o", work.path(PARTIAL)),
+            .option("--output-o", partial(context)),
         // A running Julia has one target.
         Kind::Trial => program.option(
             "--cpu-target",
@@ -240,10 +246,17 @@ async fn stage(
             Staged::Done(finished, counts)
         }
         Err(source) => {
-            let _ = std::fs::remove_file(work.path(PARTIAL));
+            let _ = std::fs::remove_file(partial(context));
             Staged::Failed(source, at)
         }
     })
+}
+
+/// The object while Julia writes it.
+fn partial(context: &Context) -> PathBuf {
+    context
+        .work
+        .path(context.work.own_name(PARTIAL.0, PARTIAL.1))
 }
 
 /// Takes over what a staging process wrote.
@@ -254,7 +267,7 @@ fn finish(
     counts: StatementCounts,
 ) -> Result<Emitted, EmitError> {
     let work = &context.work;
-    let partial = work.path(PARTIAL);
+    let partial = partial(context);
     if !std::fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
         return Err(EmitError::NoObject {
             log: work.log("emit"),

@@ -9,14 +9,12 @@ pub mod base;
 pub mod check;
 pub mod context;
 pub mod emit;
-pub mod environment;
 pub mod inputs;
 pub mod inspect;
 pub mod link;
 pub mod machine;
 mod near;
 pub mod probe;
-pub mod process;
 pub mod rounds;
 pub mod scan;
 pub mod sections;
@@ -26,8 +24,7 @@ pub mod trace;
 pub mod workdir;
 
 pub use context::Context;
-pub use environment::Environment;
-pub use process::{Children, Ended, ProcessError, Program};
+pub use sysforge_process::{Children, Ended, Environment, ProcessError, Program};
 pub use workdir::WorkDir;
 
 /// The version of the recipe: raised whenever the same inputs would give another image, so that

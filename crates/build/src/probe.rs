@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Reporter, Step, cpu, explain};
 
-use crate::environment::Environment;
-use crate::process::{Children, ProcessError, Program};
+use sysforge_process::Environment;
+use sysforge_process::{Children, ProcessError, Program};
 
 const SCRIPT: &str = include_str!("julia/probe.jl");
 

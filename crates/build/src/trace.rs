@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
 
 use crate::context::{Context, shown};
-use crate::process::ProcessError;
+use sysforge_process::ProcessError;
 
 /// Tracing failed.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,11 @@ fn record_name(step: &str) -> String {
     format!("{step}.json")
 }
 
+/// The name of a record that was set aside: see [`WorkDir::set_aside`].
+fn previous_name(step: &str) -> String {
+    format!("{step}.previous.json")
+}
+
 /// A file as it was: by size and time, as its hundreds of megabytes are not read again to find out
 /// whether anybody changed them.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +202,51 @@ impl WorkDir {
         };
         let mut json = serde_json::to_string_pretty(&record).unwrap_or_default();
         json.push('\n');
-        self.write(&record_name(step), &json).map(drop)
+        self.write(&record_name(step), &json)?;
+        self.forget(&[&previous_name(step)])
+    }
+
+    /// Sets the record of a step aside, as the step begins again. No later step takes it for the
+    /// result of the new run; but if that run does not end, [`WorkDir::fresh`] still knows the
+    /// earlier result, as long as the files that it left are untouched.
+    ///
+    /// # Errors
+    ///
+    /// If the record is there and cannot be renamed.
+    pub fn set_aside(&self, step: &'static str) -> Result<(), WorkDirError> {
+        let path = self.path(record_name(step));
+        match sysforge_files::rename(&path, &self.path(previous_name(step))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io("rename", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A name for a file that only this run writes, and no other run, even one that was killed and
+    /// has a child left: the system's number of this process is part of it.
+    #[must_use]
+    pub fn own_name(&self, stem: &str, rest: &str) -> String {
+        format!("{stem}-{}{rest}", std::process::id())
+    }
+
+    /// Removes the files that runs which were killed left under [`WorkDir::own_name`].
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be removed.
+    pub fn forget_own(&self, stem: &str, rest: &str) -> Result<(), WorkDirError> {
+        let entries = std::fs::read_dir(&self.root).map_err(io("read", &self.root))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let number = name
+                .strip_prefix(stem)
+                .and_then(|name| name.strip_prefix('-')?.strip_suffix(rest));
+            if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+                self.forget(&[&name])?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the result of a step, whatever it was made from.
@@ -206,7 +255,8 @@ impl WorkDir {
     ///
     /// If the step has not been done, or its record cannot be read.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
-        self.read_record(step).map(|record| record.result)
+        self.read_record(&record_name(step), step)
+            .map(|record| record.result)
     }
 
     /// Reads the result of a step that was made from `basis` and whose files are still as it left
@@ -220,7 +270,27 @@ impl WorkDir {
         step: &'static str,
         basis: &Basis,
     ) -> Result<T, Vec<String>> {
-        let record: Record<T> = self.read_record(step).map_err(|_| Vec::new())?;
+        match self.fresh_in(&record_name(step), step, basis) {
+            // The step has not ended since it was begun again.
+            Err(reasons) if reasons.is_empty() => {
+                let previous = previous_name(step);
+                let result = self.fresh_in(&previous, step, basis)?;
+                let back =
+                    sysforge_files::rename(&self.path(&previous), &self.path(record_name(step)));
+                back.map_err(|error| vec![error.to_string()])?;
+                Ok(result)
+            }
+            answer => answer,
+        }
+    }
+
+    fn fresh_in<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        step: &'static str,
+        basis: &Basis,
+    ) -> Result<T, Vec<String>> {
+        let record: Record<T> = self.read_record(name, step).map_err(|_| Vec::new())?;
         let changes = basis.changes_since(&record.basis);
         if !changes.is_empty() {
             return Err(changes);
@@ -240,9 +310,10 @@ impl WorkDir {
 
     fn read_record<T: DeserializeOwned>(
         &self,
+        name: &str,
         step: &'static str,
     ) -> Result<Record<T>, WorkDirError> {
-        let path = self.path(record_name(step));
+        let path = self.path(name);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -333,6 +404,19 @@ mod tests {
     }
 
     #[test]
+    fn files_of_killed_runs_are_removed_and_no_others() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        let own = work.own_name("partial", "-o.a");
+        for name in [own.as_str(), "partial-1-o.a", "partial-x-o.a", "image-o.a"] {
+            work.write(name, "x").unwrap();
+        }
+        work.forget_own("partial", "-o.a").unwrap();
+        assert!(!work.path(&own).exists() && !work.path("partial-1-o.a").exists());
+        assert!(work.path("partial-x-o.a").exists() && work.path("image-o.a").exists());
+    }
+
+    #[test]
     fn a_result_is_fresh_while_its_parts_and_files_are_what_they_were() {
         let base = tempfile::tempdir().unwrap();
         let work = WorkDir::open(base.path(), &id()).unwrap();
@@ -347,6 +431,16 @@ mod tests {
         other.add(Stage::Trace, "workload.jl", "b");
         let why = work.fresh::<u32>("emit", &other).unwrap_err();
         assert_eq!(why, ["workload.jl changed"]);
+
+        // Begun again, and interrupted.
+        work.set_aside("emit").unwrap();
+        assert!(work.recorded::<u32>("emit").is_err());
+        assert!(work.fresh::<u32>("emit", &other).is_err());
+        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
+        assert_eq!(work.recorded::<u32>("emit").unwrap(), 7);
+        work.set_aside("emit").unwrap();
+        work.set_aside("emit").unwrap();
+        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
 
         std::fs::write(&object, "22").unwrap();
         let why = work.fresh::<u32>("emit", &basis).unwrap_err();

@@ -160,7 +160,7 @@ impl<'a> Forge<'a> {
             .settings
             .env
             .iter()
-            .fold(session.child_environment(), |env, (name, value)| {
+            .fold(session.environment.clone(), |env, (name, value)| {
                 env.with(name, value)
             });
         let (environment, lease) = session.with_compiler(environment, build.triplet, driving)?;
@@ -235,7 +235,8 @@ impl<'a> Forge<'a> {
     pub(crate) async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
         let started = Instant::now();
-        self.context.work.forget(&["trace.json", "trace"])?;
+        self.context.work.set_aside("trace")?;
+        self.context.work.forget(&["trace"])?;
         let given =
             trace::given_statements(&self.paths(&self.planned.files.inputs.config.statements))?;
         let mut statements = trace::trace(&self.context, &self.workloads(), On::Base).await?;

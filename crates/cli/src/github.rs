@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// An environment variable that is set to something.
 pub(crate) fn variable(session: &Session, name: &str) -> Option<String> {
-    let value = session.environment.get(name)?.to_str()?.trim();
+    let value = session.variables.get(name)?.to_str()?.trim();
     (!value.is_empty()).then(|| value.to_owned())
 }
 

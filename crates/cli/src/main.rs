@@ -18,6 +18,7 @@ mod reference;
 mod runner;
 mod session;
 mod terminal;
+mod variables;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -10,29 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use sysforge_actions::command::{self, Location};
 use sysforge_actions::summary::{self, Failed, Image};
 use sysforge_actions::trace;
-use sysforge_build::Environment;
 use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
 use crate::failure::{self, Failure};
 use crate::session::absolute;
-
-/// What of the environment lets a process act in the name of the workflow, or change what later
-/// steps see. Workloads get none of it.
-const POWERS: [&str; 12] = [
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "GITHUB_OUTPUT",
-    "GITHUB_ENV",
-    "GITHUB_PATH",
-    "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_URL",
-    "SYSFORGE_SIGN_KEY",
-    "SYSFORGE_SIGN_PASSWORD",
-];
+use crate::variables::Variables;
 
 /// What is secret as it is.
 const SECRETS: [&str; 3] = ["GITHUB_TOKEN", "GH_TOKEN", "SYSFORGE_SIGN_PASSWORD"];
@@ -86,8 +69,8 @@ impl State {
 
 impl Runner {
     /// Reads where the runner wants things.
-    pub(crate) fn new(environment: &Environment) -> Self {
-        let variable = |name| environment.get(name).filter(|value| !value.is_empty());
+    pub(crate) fn new(variables: &Variables) -> Self {
+        let variable = |name| variables.get(name).filter(|value| !value.is_empty());
         let path = |name| variable(name).map(PathBuf::from);
         if variable("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
             return Self::default();
@@ -102,11 +85,11 @@ impl Runner {
     }
 
     /// Has everything hidden that must not be read: tokens, and the passwords in addresses.
-    pub(crate) fn mask(&self, environment: &Environment, mirror: Option<&str>) {
+    pub(crate) fn mask(&self, variables: &Variables, mirror: Option<&str>) {
         if !self.on {
             return;
         }
-        let variable = |name: &&str| Some(environment.get(name)?.to_str()?.to_owned());
+        let variable = |name: &&str| Some(variables.get(name)?.to_str()?.to_owned());
         let addresses = ADDRESSES.iter().filter_map(variable);
         let passwords = addresses
             .chain(mirror.map(str::to_owned))
@@ -116,15 +99,6 @@ impl Runner {
                 let _ = writeln!(std::io::stderr(), "{command}");
             }
         }
-    }
-
-    /// The environment for children: without what lets them act for the workflow.
-    pub(crate) fn for_children(environment: &Environment) -> Environment {
-        POWERS
-            .iter()
-            .fold(environment.clone(), |environment, name| {
-                environment.without(name)
-            })
     }
 
     /// Gives later steps a value.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, Store, ToolCache};
 use sysforge_build::link::{compiler_variable, which};
-use sysforge_build::{Children, Environment};
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::{JuliaFacts, Reporter, Triplet};
+use sysforge_process::{Children, Environment};
 use sysforge_publish::host::github::Timing;
 use sysforge_publish::install::Images;
 
@@ -22,13 +22,17 @@ use crate::progress::Progress;
 use crate::project;
 use crate::runner::Runner;
 use crate::terminal::Terminal;
+use crate::variables::Variables;
 
 /// The surroundings of a command.
 pub(crate) struct Session {
     pub(crate) terminal: Terminal,
     pub(crate) progress: Progress,
     pub(crate) reporter: Reporter,
+    /// What children are started with.
     pub(crate) environment: Environment,
+    /// What Sysforge was started with.
+    pub(crate) variables: Variables,
     pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
@@ -39,9 +43,9 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(global: &Global) -> Self {
         global.color.write_global();
-        let environment = Environment::new(std::env::vars_os());
-        let runner = Runner::new(&environment);
-        runner.mask(&environment, global.mirror.as_deref());
+        let variables = Variables::of_this_process();
+        let runner = Runner::new(&variables);
+        runner.mask(&variables, global.mirror.as_deref());
         let terminal = Terminal {
             quiet: global.quiet,
             actions: runner.on,
@@ -51,17 +55,13 @@ impl Session {
             terminal,
             reporter: progress.reporter(),
             progress,
-            environment,
+            environment: Environment::new(variables.iter()),
+            variables,
             children: Children::default(),
             global: global.clone(),
             runner,
             asked: Mutex::default(),
         }
-    }
-
-    /// What children are started with: on a runner without what lets them act for the workflow.
-    pub(crate) fn child_environment(&self) -> Environment {
-        Runner::for_children(&self.environment)
     }
 
     /// Tells the runner how the command ended, if there is one.
@@ -204,13 +204,13 @@ impl Session {
 
     /// The runner's tool cache, on CI services that have one.
     pub(crate) fn tool_cache(&self) -> Option<ToolCache> {
-        let root = self.environment.get("RUNNER_TOOL_CACHE")?;
+        let root = self.variables.get("RUNNER_TOOL_CACHE")?;
         (!root.is_empty()).then(|| ToolCache::new(root))
     }
 
     fn network(&self) -> Network {
         let variable = |names: &[&str]| {
-            let mut values = names.iter().filter_map(|name| self.environment.get(name));
+            let mut values = names.iter().filter_map(|name| self.variables.get(name));
             values
                 .find(|value| !value.is_empty())
                 .map(|value| value.to_string_lossy().into_owned())

@@ -12,11 +12,11 @@ pub mod trust;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sysforge_build::{Children, Environment};
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{Choice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaFacts, Reporter, Step};
+use sysforge_process::{Children, Environment};
 
 pub use error::InstallError;
 pub use kept::{Images, Installed};

@@ -4,7 +4,7 @@
 use sysforge_plan::Evidence;
 
 use super::report::LeftOut;
-use crate::process::{Ended, ProcessError};
+use sysforge_process::{Ended, ProcessError};
 
 /// What one attempt is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use sysforge_plan::receipt::Unreplayed;
 use sysforge_plan::{Class, Evidence, Explain, explain};
 
-use crate::process::ProcessError;
 use crate::workdir::WorkDirError;
+use sysforge_process::ProcessError;
 
 /// Emitting failed.
 #[derive(Debug, thiserror::Error)]

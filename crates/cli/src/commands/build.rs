@@ -106,7 +106,7 @@ fn outputs(session: &Session, results: &[Built]) {
 /// The workflow says which runner it asked for; one that dies is worth a warning in time.
 fn warn_of_runner(session: &Session) {
     let label = session
-        .environment
+        .variables
         .get("SYSFORGE_RUNNER")
         .and_then(|label| label.to_str());
     let runner = label.and_then(sysforge_plan::runner::Runner::named);

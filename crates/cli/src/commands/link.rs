@@ -50,7 +50,7 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     // failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));
     let julia = facts(args, session).await?;
-    let environment = session.child_environment();
+    let environment = session.environment.clone();
     let (environment, _lease) = session.with_compiler(environment, julia.triplet, &args.driving)?;
     let job = LinkJob {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use sysforge_acquire::InstalledToolchain;
 use sysforge_build::link::which;
-use sysforge_build::{Environment, Program};
 use sysforge_plan::link::linker::{self, driver_names};
 use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
 use sysforge_plan::{Explain, Os, Step, Triplet};
+use sysforge_process::Program;
 
 use crate::args::ToolchainCommand;
 use crate::failure::{CliError, Failure, Outcome};
@@ -210,7 +210,7 @@ async fn ask(
         source,
     })?;
     // Their words are looked for below, in English.
-    let environment: Environment = session.environment.clone().with("LC_ALL", "C");
+    let environment = session.environment.clone().with("LC_ALL", "C");
     let program = |log: &str| {
         Program::new(
             PathBuf::from(program),

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use sysforge_build::Program;
 use sysforge_plan::Step;
+use sysforge_process::Program;
 
 use super::Surroundings;
 use super::error::InstallError;

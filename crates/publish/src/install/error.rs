@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use sysforge_build::ProcessError;
 use sysforge_plan::{Class, Evidence, Explain, Sha256};
+use sysforge_process::ProcessError;
 
 use crate::error::PublishError;
 use crate::signing::SigningError;

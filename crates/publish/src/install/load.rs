@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sysforge_build::Program;
 use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::{JuliaFacts, Step};
+use sysforge_process::Program;
 
 use super::Surroundings;
 use super::error::InstallError;

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use sysforge_build::Environment;
-use sysforge_publish::install::{Images, Installed, Surroundings, activate};
+use sysforge_publish::install::{Images, Installed, activate};
 
 use super::surroundings;
 use crate::failure::Outcome;
@@ -15,16 +14,14 @@ pub(super) async fn link(
     images: &Images,
     session: &Session,
 ) -> Outcome {
-    let environment = session.child_environment();
-    let surroundings = as_a_child(session, &environment);
+    let surroundings = surroundings(session, &[]);
     activate::link_channel(image, channel, &juliaup(session), images, &surroundings).await?;
     Ok(())
 }
 
 /// Removes the channels of an image that is about to go. One that stays is no reason to keep it.
 pub(super) async fn unlink(image: &Installed, session: &Session) {
-    let environment = session.child_environment();
-    let surroundings = as_a_child(session, &environment);
+    let surroundings = surroundings(session, &[]);
     let juliaup = juliaup(session);
     for channel in &image.channels {
         let removed = activate::unlink_channel(image, channel, &juliaup, &surroundings).await;
@@ -33,14 +30,6 @@ pub(super) async fn unlink(image: &Installed, session: &Session) {
             let hint = format!("remove it with `juliaup remove {channel}`");
             session.reporter.warn(text, Some(hint));
         }
-    }
-}
-
-/// juliaup runs as a child does: without what only Sysforge is to know.
-fn as_a_child<'a>(session: &'a Session, environment: &'a Environment) -> Surroundings<'a> {
-    Surroundings {
-        environment,
-        ..surroundings(session, &[])
     }
 }
 

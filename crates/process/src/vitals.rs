@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// How often a child is looked at.
-pub(super) const EVERY: Duration = Duration::from_millis(500);
+pub(crate) const EVERY: Duration = Duration::from_millis(500);
 
 /// What is known of a running child.
-pub(super) struct Vitals {
+pub(crate) struct Vitals {
     system: System,
     pid: Option<Pid>,
     peak: u64,
@@ -19,7 +19,7 @@ pub(super) struct Vitals {
 }
 
 impl Vitals {
-    pub(super) fn new(pid: Option<u32>) -> Self {
+    pub(crate) fn new(pid: Option<u32>) -> Self {
         Self {
             system: System::new(),
             pid: pid.map(Pid::from_u32),
@@ -31,17 +31,17 @@ impl Vitals {
     }
 
     /// The most memory (resident set, in bytes) that it was seen to have; 0 if it was too short.
-    pub(super) fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
 
     /// It said something.
-    pub(super) fn spoke(&mut self) {
+    pub(crate) fn spoke(&mut self) {
         self.active = Instant::now();
     }
 
     /// Looks at it, and says for how long it has neither said nor computed anything.
-    pub(super) fn look(&mut self, limit: Duration) -> Duration {
+    pub(crate) fn look(&mut self, limit: Duration) -> Duration {
         let Some(pid) = self.pid else {
             return Duration::ZERO;
         };

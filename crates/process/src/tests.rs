@@ -127,6 +127,47 @@ async fn dropping_the_future_kills_all_its_children() {
     assert_dead(dir.path()).await;
 }
 
+/// Runs a child in another process, which is killed. That process is this test program again, at
+/// [`runs_a_child_until_it_is_killed`].
+#[tokio::test]
+async fn a_child_and_its_children_die_with_a_killed_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut parent = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "children::tests::runs_a_child_until_it_is_killed",
+        ])
+        .args(["--ignored", "--quiet"])
+        .env("SYSFORGE_TEST_DIR", dir.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let read = || std::fs::read_to_string(dir.path().join("grandchild"));
+    while !read().is_ok_and(|n| n.ends_with('\n')) {
+        assert!(parent.try_wait().unwrap().is_none(), "it ended too early");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    assert_dead(dir.path()).await;
+    std::fs::rename(dir.path().join("child"), dir.path().join("grandchild")).unwrap();
+    assert_dead(dir.path()).await;
+}
+
+#[tokio::test]
+#[ignore = "a part of a_child_and_its_children_die_with_a_killed_parent"]
+async fn runs_a_child_until_it_is_killed() {
+    let Some(dir) = std::env::var_os("SYSFORGE_TEST_DIR") else {
+        return;
+    };
+    let dir = PathBuf::from(dir);
+    // A signal to the whole group must not end what watches over it.
+    let script = "trap '' TERM; kill -TERM 0; echo $$ > child; \
+                  (trap '' HUP TERM; sleep 600) & echo $! > grandchild; wait";
+    let program = shell(&dir, script).directory(&dir);
+    run(&program).await.unwrap();
+}
+
 /// Waits until the process whose number stands in `dir/grandchild` is gone (or a zombie that
 /// nobody has reaped).
 async fn assert_dead(dir: &Path) {

@@ -1,8 +1,8 @@
 //! Running child processes so that nothing of them is lost and none of them is left behind.
 //!
-//! A child runs in a process group (a job object on Windows) of its own. Its output goes into a
-//! log file, line by line to the task's events, and its last lines into the error if it fails.
-//! Dropping the future that waits for it, as an interrupted Sysforge does, kills the whole group.
+//! A child runs in a [`Group`] of its own. Its output goes into a log file, line by line to the
+//! task's events, and its last lines into the error if it fails. Dropping the future that waits for
+//! it, as an interrupted Sysforge does, kills the whole group.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -13,20 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ConstantBuilder, Retryable as _};
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use sysforge_files::is_held;
 use sysforge_plan::{Evidence, Task};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::Environment;
-
-mod error;
-mod vitals;
-
-use vitals::Vitals;
-
-pub use error::{Ended, ProcessError};
+use crate::group::Group;
+use crate::vitals::{self, Vitals};
+use crate::{Ended, Environment, ProcessError};
 
 /// How many of a child's last lines an error shows.
 const TAIL: usize = 20;
@@ -142,10 +137,9 @@ impl Children {
             .map_err(log_error)?;
 
         let counted = Counted::new(&self.clock);
-        let mut child = Group(Some(program.spawn().await?));
+        let mut child = program.spawn().await?;
         let (sender, mut lines) = mpsc::channel(256);
-        let stdout = child.get().stdout().take();
-        let stderr = child.get().stderr().take();
+        let (stdout, stderr) = child.take_output();
         let readers = [
             tokio::spawn(read_lines(stdout, Stream::Out, sender.clone())),
             tokio::spawn(read_lines(stderr, Stream::Err, sender)),
@@ -157,7 +151,7 @@ impl Children {
                 .collect(),
         );
 
-        let mut vitals = Vitals::new(child.get().id());
+        let mut vitals = Vitals::new(child.id());
         let mut look = tokio::time::interval(vitals::EVERY);
         let mut said = Said::default();
         let deadline = program
@@ -338,7 +332,7 @@ impl Program {
         )
     }
 
-    async fn spawn(&self) -> Result<Box<dyn ChildWrapper>, ProcessError> {
+    async fn spawn(&self) -> Result<Group, ProcessError> {
         (async || self.try_spawn())
             .retry(STILL_WRITTEN)
             .when(|error| is_held(error) || error.kind() == ErrorKind::ExecutableFileBusy)
@@ -349,60 +343,19 @@ impl Program {
             })
     }
 
-    fn try_spawn(&self) -> io::Result<Box<dyn ChildWrapper>> {
-        let mut command = CommandWrap::with_new(&self.program, |command| {
-            command
-                .args(&self.arguments)
-                .env_clear()
-                .envs(self.environment.iter())
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
-            if let Some(directory) = &self.directory {
-                command.current_dir(directory);
-            }
-        });
-        command.wrap(KillOnDrop);
-        #[cfg(unix)]
-        command.wrap(process_wrap::tokio::ProcessGroup::leader());
-        #[cfg(windows)]
-        command.wrap(process_wrap::tokio::JobObject);
-        command.spawn()
-    }
-}
-
-/// A process group that does not outlive this value.
-struct Group(Option<Box<dyn ChildWrapper>>);
-
-impl Group {
-    fn get(&mut self) -> &mut dyn ChildWrapper {
-        self.0
-            .as_deref_mut()
-            .expect("the child is only taken by drop")
-    }
-
-    /// Waits for the child itself; members of its group that outlive it are killed on drop.
-    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        // The group's own wait would wait for every member; the innermost child is the leader.
-        let mut child = self.get();
-        while !is_leader(child) {
-            child = child.inner_mut();
+    fn try_spawn(&self) -> io::Result<Group> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
-        child.wait().await
-    }
-}
-
-/// Whether a wrapper is the innermost one: tokio's own child is its own inner.
-fn is_leader(child: &dyn ChildWrapper) -> bool {
-    std::ptr::addr_eq(child, child.inner())
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            // An error means that no member of the group is left.
-            let _ = child.start_kill();
-        }
+        Group::spawn(command)
     }
 }
 
@@ -494,4 +447,5 @@ fn bad_end(status: ExitStatus) -> Option<Ended> {
 
 #[cfg(test)]
 #[cfg(unix)]
+#[path = "tests.rs"]
 mod tests;

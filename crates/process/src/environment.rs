@@ -1,0 +1,389 @@
+//! The environment that children are started with, as a value. The command line makes it once, and
+//! each kind of child gets the part of it that cannot change what is built.
+//!
+//! Secrets are removed when the value is made, so that no later step can pass one on: what a child
+//! does with its environment, and what it prints of it, is out of Sysforge's hands.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+/// The environment variables of a child process.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+}
+
+/// The `JULIA_*` variables that a Julia child keeps: where packages and their servers are. All
+/// others (threads, colours, load paths, CPU targets, …) would make the result depend on who
+/// builds.
+const KEPT_OF_JULIA: &[&str] = &[
+    "JULIA_DEPOT_PATH",
+    "JULIA_PKG_SERVER",
+    "JULIA_PKG_OFFLINE",
+    "JULIA_PKG_USE_CLI_GIT",
+    "JULIA_SSL_CA_ROOTS_PATH",
+    "JULIA_SSH_KNOWN_HOSTS_PATH",
+];
+
+/// What a clean environment is made of: without these, programs do not start or find no place
+/// for temporary files. The second line is Windows'.
+const CLEAN: &[&str] = &[
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "TZ", //
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "USERPROFILE",
+    "TEMP",
+    "TMP",
+    "COMSPEC",
+    "PATHEXT",
+    "WINDIR",
+];
+
+/// Variables with these words in their names hold secrets.
+const SECRET_WORDS: &[&str] = &[
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "CREDENTIAL",
+    "APIKEY",
+    "PRIVATE_KEY",
+];
+
+/// Variables with these endings hold secrets.
+const SECRET_ENDINGS: &[&str] = &["_KEY", "_PASS", "_PWD", "_PAT", "_AUTH", "_JWT"];
+
+/// Variables with these beginnings are made for Sysforge and for the runner's own actions, or hold
+/// the access to a cloud.
+const SECRET_BEGINNINGS: &[&str] = &["SYSFORGE_", "ACTIONS_", "AWS_", "AZURE_", "ARM_", "VAULT_"];
+
+/// Variables that lead to secrets (agents, files, programs that ask for a password), and the files
+/// in which a runner takes what later steps see.
+const SECRET_NAMES: &[&str] = &[
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "SSH_ASKPASS",
+    "GIT_ASKPASS",
+    "GPG_AGENT_INFO",
+    "NETRC",
+    "KUBECONFIG",
+    "DOCKER_AUTH_CONFIG",
+    "PGPASSFILE",
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+];
+
+/// What the package manager, and the git and ssh that it starts, need to log in. See
+/// [`Environment::for_package_manager`].
+const LOGIN_OF_PACKAGES: &[&str] = &[
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "SSH_ASKPASS",
+    "SSH_ASKPASS_REQUIRE",
+    "SSH_KEY_PATH",
+    "SSH_PUB_KEY_PATH",
+    "SSH_KEY_NAME",
+    "SSH_KEY_PASS",
+    "GIT_ASKPASS",
+    "NETRC",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+];
+
+impl Environment {
+    /// Takes over these variables, but for those that hold or lead to a secret: by their name, or
+    /// because their value is an address with a password or a signature in it.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self {
+            variables: variables
+                .into_iter()
+                .filter(|(name, value)| !is_secret(name, value))
+                .collect(),
+        }
+    }
+
+    /// As [`Environment::new`], but with what the package manager logs in with: for the one step
+    /// that installs packages.
+    pub fn for_package_manager(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let is_login = |name: &OsStr| {
+            let name = upper(name);
+            name.starts_with("JULIA_PKG_") || LOGIN_OF_PACKAGES.contains(&&*name)
+        };
+        Self {
+            variables: variables
+                .into_iter()
+                .filter(|(name, value)| is_login(name) || !is_secret(name, value))
+                .collect(),
+        }
+    }
+
+    /// The value of a variable. Names are compared as the host does: without regard to case on
+    /// Windows.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .iter()
+            .find(|(n, _)| is_named(n, name))
+            .map(|(_, value)| value.as_os_str())
+    }
+
+    /// Sets a variable, replacing an older value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.retain(|(n, _)| !is_named(n, name));
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(n, _)| !is_named(n, name));
+        self
+    }
+
+    /// For a Julia that traces or emits: everything but the `JULIA_*` variables that change what
+    /// Julia does, and the variables that make a dynamic loader load something else.
+    #[must_use]
+    pub fn for_julia(&self) -> Self {
+        let keep = |name: &OsStr| {
+            let name = upper(name);
+            let foreign = name.starts_with("JULIA_") && !KEPT_OF_JULIA.contains(&&*name);
+            !foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
+        };
+        Self {
+            variables: self
+                .variables
+                .iter()
+                .filter(|(n, _)| keep(n))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// For checking an image: as little as possible.
+    #[must_use]
+    pub fn clean(&self) -> Self {
+        let keep = |name: &OsStr| CLEAN.contains(&&*upper(name));
+        Self {
+            variables: self
+                .variables
+                .iter()
+                .filter(|(n, _)| keep(n))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// The variables, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+/// The names alone: a value may be nobody's business.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.variables.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// The name in capitals: Windows does not tell capitals apart, and a secret is one in any spelling.
+fn upper(name: &OsStr) -> String {
+    name.to_string_lossy().to_uppercase()
+}
+
+fn is_secret(name: &OsStr, value: &OsStr) -> bool {
+    let name = upper(name);
+    SECRET_NAMES.contains(&&*name)
+        || SECRET_WORDS.iter().any(|word| name.contains(word))
+        || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || SECRET_BEGINNINGS
+            .iter()
+            .any(|start| name.starts_with(start))
+        || holds_login(&value.to_string_lossy())
+}
+
+/// Whether a text has an address with a login (`scheme://USER:PASSWORD@HOST`, also a token alone),
+/// or one whose query signs it.
+fn holds_login(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((_, address)) = rest.split_once("://") {
+        let end = address.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|'));
+        let address = &address[..end.unwrap_or(address.len())];
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        // A bare user name, as in `ssh://git@host`, is no secret.
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        let is_login = user.is_some_and(|user| user.contains(':') || user.len() >= 20);
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        let signs = query.split('&').any(|pair| {
+            let key = pair.split('=').next().unwrap_or_default().to_lowercase();
+            SIGNING.iter().any(|word| key.contains(word))
+        });
+        if is_login || signs {
+            return true;
+        }
+        rest = &rest[rest.find("://").map_or(rest.len(), |at| at + 3)..];
+    }
+    false
+}
+
+/// Keys of queries that authorize whoever has the address.
+const SIGNING: &[&str] = &[
+    "sig",
+    "token",
+    "key",
+    "secret",
+    "password",
+    "auth",
+    "credential",
+];
+
+fn is_named(have: &OsStr, name: &str) -> bool {
+    if cfg!(windows) {
+        have.to_string_lossy().eq_ignore_ascii_case(name)
+    } else {
+        have == OsStr::new(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        Environment::new(
+            [
+                ("PATH", "/bin"),
+                ("JULIA_LOAD_PATH", "/elsewhere"),
+                ("JULIA_DEPOT_PATH", "/depot"),
+                ("LD_PRELOAD", "evil.so"),
+                ("GITHUB_TOKEN", "secret"),
+            ]
+            .map(|(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    #[test]
+    fn julia_keeps_its_depot_but_not_what_changes_the_build() {
+        let julia = environment().for_julia();
+        assert_eq!(julia.get("JULIA_DEPOT_PATH"), Some(OsStr::new("/depot")));
+        assert_eq!(julia.get("JULIA_LOAD_PATH"), None);
+        assert_eq!(julia.get("LD_PRELOAD"), None);
+    }
+
+    #[test]
+    fn secrets_are_removed_when_the_environment_is_made() {
+        for name in [
+            "GITHUB_TOKEN",
+            "GH_TOKEN",
+            "gh_token",
+            "SYSFORGE_SIGN_PASSWORD",
+            "SYSFORGE_SIGN_KEY",
+            "SYSFORGE_MIRROR",
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "ACTIONS_RUNTIME_URL",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_PROFILE",
+            "NPM_CONFIG__AUTH",
+            "MY_SECRET",
+            "MINISIGN_PASSPHRASE",
+            "DOCUMENTER_KEY",
+            "SSH_AUTH_SOCK",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GITHUB_ENV",
+        ] {
+            let made = Environment::new([(name.into(), "x".into())]);
+            assert_eq!(made.iter().count(), 0, "{name}");
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "KEYBOARD",
+            "JULIA_DEPOT_PATH",
+            "CC",
+            "OPENBLAS_NUM_THREADS",
+        ] {
+            let made = Environment::new([(name.into(), "x".into())]);
+            assert_eq!(made.iter().count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_log_in_are_removed() {
+        for (value, is_secret) in [
+            ("https://me:secret@proxy:3128", true),
+            ("http://:secret@proxy", true),
+            ("https://ghp_0123456789abcdefghij@github.com/o/r", true),
+            ("https://store.example/julia?sig=abc&se=2026", true),
+            ("https://store.example/julia?X-Amz-Signature=abc", true),
+            ("a=http://plain, b=https://me:secret@host/", true),
+            ("http://proxy:3128", false),
+            ("ssh://git@host/r.git", false),
+            ("https://pkg.julialang.org", false),
+            ("https://host/?page=2", false),
+            ("/usr/bin:/bin", false),
+        ] {
+            let made = Environment::new([("JULIA_PKG_SERVER".into(), value.into())]);
+            assert_eq!(made.iter().count() == 0, is_secret, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_package_manager_keeps_its_own_login_and_no_other() {
+        let made = Environment::for_package_manager(
+            [
+                ("JULIA_PKG_SERVER", "https://me:secret@packages"),
+                ("SSH_AUTH_SOCK", "/run/agent"),
+                ("https_proxy", "http://me:secret@proxy"),
+                ("GITHUB_TOKEN", "x"),
+                ("SYSFORGE_SIGN_PASSWORD", "x"),
+            ]
+            .map(|(name, value)| (name.into(), value.into())),
+        );
+        let names: Vec<_> = made.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["JULIA_PKG_SERVER", "SSH_AUTH_SOCK", "https_proxy"]);
+    }
+
+    #[test]
+    fn its_debug_form_shows_no_value() {
+        let shown = format!("{:?}", Environment::default().with("NAME", "value"));
+        assert!(
+            shown.contains("NAME") && !shown.contains("value"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_clean_environment_carries_no_secret() {
+        let clean = environment().clean();
+        assert_eq!(clean.get("GITHUB_TOKEN"), None);
+        assert_eq!(clean.get("PATH"), Some(OsStr::new("/bin")));
+    }
+
+    #[test]
+    fn setting_replaces() {
+        let environment = environment().with("PATH", "/usr/bin");
+        assert_eq!(environment.get("PATH"), Some(OsStr::new("/usr/bin")));
+        assert_eq!(
+            environment
+                .iter()
+                .filter(|(name, _)| *name == "PATH")
+                .count(),
+            1
+        );
+    }
+}
