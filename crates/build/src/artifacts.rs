@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::portability::Artifact;
+use sysforge_plan::text::{TreeHash, shortened};
 
 /// An artifact, and the folder that holds it on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ impl Surroundings {
                     };
                     let artifact = Artifact {
                         tree: tree.clone(),
-                        name: name.clone(),
+                        name: shortened(&name, 200),
                         package: package.clone(),
                     };
                     let known = InstalledArtifact { artifact, folder };
@@ -88,19 +89,13 @@ impl Surroundings {
 }
 
 /// The tree hashes of an entry: one, or one for each platform.
-fn trees(entry: &toml::Value) -> Vec<String> {
+fn trees(entry: &toml::Value) -> Vec<TreeHash> {
     let tables: Vec<&toml::Value> = match entry {
         toml::Value::Array(tables) => tables.iter().collect(),
         table => vec![table],
     };
-    let tree = |table: &toml::Value| Some(table.get("git-tree-sha1")?.as_str()?.to_owned());
-    // It becomes a path.
-    let is_hash = |tree: &String| tree.len() == 40 && tree.bytes().all(|b| b.is_ascii_hexdigit());
-    tables
-        .into_iter()
-        .filter_map(tree)
-        .filter(is_hash)
-        .collect()
+    let tree = |table: &toml::Value| TreeHash::new(table.get("git-tree-sha1")?.as_str()?).ok();
+    tables.into_iter().filter_map(tree).collect()
 }
 
 #[cfg(test)]

@@ -362,12 +362,13 @@ mod tests {
     use crate::inputs::Stage;
 
     fn id() -> BuildId {
-        BuildId::new(
+        BuildId::of(
             "x",
             &JuliaVersion::new(1, 5, 3),
             Triplet::X86_64_LINUX_GNU,
             None,
         )
+        .unwrap()
     }
 
     #[test]

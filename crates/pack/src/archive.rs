@@ -13,6 +13,7 @@ use gzp::par::compress::{ParCompress, ParCompressBuilder};
 use sysforge_files::{rename, write_whole};
 use sysforge_plan::archive::ArchiveFormat;
 use sysforge_plan::receipt::FileRecord;
+use sysforge_plan::text::FileName;
 use sysforge_plan::{BuildId, Receipt, Reporter, Sha256, Step, Task};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -264,6 +265,8 @@ impl Writer {
                 false => PackError::io("write", archive)(source),
             })?;
         let (_, sha256, size) = reader.finish();
+        let name = FileName::new(name)
+            .map_err(|error| PackError::io("read", image)(io::Error::other(error)))?;
         Ok(FileRecord { name, size, sha256 })
     }
 

@@ -19,7 +19,7 @@ fn receipt(image: FileRecord) -> Receipt {
     Receipt {
         schema: SCHEMA.to_owned(),
         build_id: id(),
-        name: "x".to_owned(),
+        name: "x".parse().unwrap(),
         project_version: None,
         julia: JuliaBuild {
             version: julia,
@@ -48,12 +48,13 @@ fn receipt(image: FileRecord) -> Receipt {
 }
 
 fn id() -> BuildId {
-    BuildId::new(
+    BuildId::of(
         "x",
         &JuliaVersion::new(1, 5, 3),
         Triplet::X86_64_LINUX_GNU,
         None,
     )
+    .unwrap()
 }
 
 /// Five megabytes that compress, but not to nothing.

@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, ArchiveFormat};
-use crate::build_id::{BuildId, is_good_name};
+use crate::build_id::BuildId;
 use crate::platform::Triplet;
 use crate::request::Request;
+use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
 use crate::toml_error::TomlError;
 
 pub use workflow::Workflow;
@@ -186,14 +187,8 @@ impl Config {
             let offset = key_offset(text, key);
             Err(TomlError::at(file, text, offset, &message))
         };
-        if let Some(name) = config.name.as_deref().filter(|name| !is_good_name(name)) {
-            return complain(
-                "name",
-                format!(
-                    "`{name}` cannot be an image's name: it becomes part of file names, so only \
-                     letters, digits, `.`, `_` and `-` will do, at most 64"
-                ),
-            );
+        if let Some((key, message)) = config.invalid_name() {
+            return complain(key, message);
         }
         let mut julias = config.julia.0.iter();
         if let Some(error) = julias.find_map(|text| text.parse::<Request>().err()) {
@@ -227,15 +222,42 @@ impl Config {
         }
         if let Some((triplet, platform)) = config.platforms.iter().find(|(_, platform)| {
             let label = platform.runner.as_deref().unwrap_or("x");
-            label.is_empty() || label.contains(|c: char| c.is_control() || c == ',')
+            label.is_empty()
+                || label.len() > 255
+                || label.contains(|c: char| is_deceptive(c) || ",$\"'`".contains(c))
         }) {
             let label = platform.runner.as_deref().unwrap_or_default();
             return complain(
                 "runner",
-                format!("`{label}` is no label of a runner for {triplet}"),
+                format!(
+                    "`{}` is no label of a runner for {triplet}",
+                    shortened(label, 60)
+                ),
             );
         }
         Ok(config)
+    }
+
+    /// What is wrong with a name in it, and the key it belongs to.
+    fn invalid_name(&self) -> Option<(&'static str, String)> {
+        let name = self.name.as_deref().map(ImageName::validate);
+        if let Some(Err(error)) = name {
+            return Some(("name", format!("{error}; it becomes part of file names")));
+        }
+        let mut packages = self.packages.iter().flatten();
+        if let Some(error) = packages.find_map(|name| PackageName::validate(name).err()) {
+            return Some(("packages", error.to_string()));
+        }
+        // One setting is what Julia is given; several are names of tiers too.
+        let several = self.cpu.0.len() > 1;
+        let checked = self.cpu.0.iter().map(|word| match several {
+            true => CpuTier::validate(word),
+            false => CpuTargets::validate(word),
+        });
+        checked
+            .filter_map(Result::err)
+            .next()
+            .map(|error| ("cpu", error.to_string()))
     }
 
     /// The settings of the build `id`.
@@ -372,11 +394,11 @@ mod tests {
         )
         .unwrap();
         let julia = JuliaVersion::new(1, 12, 7);
-        let id = BuildId::new("x", &julia, Triplet::X86_64_LINUX_GNU, None);
+        let id = BuildId::of("x", &julia, Triplet::X86_64_LINUX_GNU, None).unwrap();
         let settings = config.settings(&id);
         assert!(settings.strip);
         assert_eq!(settings.env["A"], "2");
-        let other = BuildId::new("x", &julia, Triplet::AARCH64_APPLE_DARWIN, None);
+        let other = BuildId::of("x", &julia, Triplet::AARCH64_APPLE_DARWIN, None).unwrap();
         assert!(!config.settings(&other).strip);
     }
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::shortened;
+
 /// A SHA-256 digest, written as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -55,7 +57,8 @@ impl FromStr for Sha256 {
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| NotADigest(text.to_owned()))?;
+        hex::decode_to_slice(text.trim(), &mut bytes)
+            .map_err(|_| NotADigest(shortened(text, 70)))?;
         Ok(Self(bytes))
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::Triplet;
+use crate::text;
 use crate::version::JuliaVersion;
 
 /// A Julia at hand, in its own words.
@@ -44,6 +45,7 @@ pub struct JuliaBuild {
     /// The version.
     pub version: JuliaVersion,
     /// The commit that it was built from; empty where a distribution left it out.
+    #[serde(deserialize_with = "text::string::<text::Commit, _>")]
     pub commit: String,
     /// The platform.
     pub triplet: Triplet,

@@ -30,6 +30,7 @@ pub mod request;
 pub mod runner;
 pub mod signing;
 pub mod statements;
+pub mod text;
 pub mod toml_error;
 pub mod toolchain;
 pub mod version;

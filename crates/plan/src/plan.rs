@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::archive::ArchiveFormat;
-use crate::build_id::{BuildId, is_good_name};
+use crate::build_id::BuildId;
 use crate::catalogue::{Choice, NoJulia};
 use crate::config::{Config, Settings};
 use crate::cpu::{self, CpuTarget};
@@ -18,6 +18,7 @@ use crate::platform::Triplet;
 use crate::project::{Manifest, Project};
 use crate::receipt::PackageRecord;
 use crate::request::{NotARequest, ProjectIsSilent, ProjectJulia, Request};
+use crate::text::{ImageName, InvalidText, PackageName, PlainVersion, Rule, TreeHash, Uuid};
 use crate::version::JuliaVersion;
 
 /// What a plan is made from. All of it has been read by the caller.
@@ -41,7 +42,7 @@ pub struct Inputs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The image's name.
-    pub name: String,
+    pub name: ImageName,
     /// The project's version, if it has one.
     pub project_version: Option<String>,
     /// The packages that the image is for: name and UUID, in the configured order.
@@ -162,6 +163,9 @@ pub enum PlanError {
         name: String,
         /// Where it was taken from.
         from: &'static str,
+        /// Why.
+        #[source]
+        source: InvalidText,
     },
     /// No build identifier is matched by what was typed.
     #[error("no build is selected by `{pattern}`")]
@@ -171,6 +175,9 @@ pub enum PlanError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A name, version or identifier in the project's files is none.
+    #[error("the project or its manifest cannot be used")]
+    Invalid(#[from] InvalidText),
     /// A request is not one.
     #[error(transparent)]
     Request(#[from] NotARequest),
@@ -226,6 +233,9 @@ impl Explain for PlanError {
             }
             Self::Name { .. } => {
                 vec!["give it one: `name = \"…\"` in Sysimage.toml".to_owned()]
+            }
+            Self::Invalid(_) => {
+                vec!["correct Project.toml, Manifest.toml or Sysimage.toml".to_owned()]
             }
             Self::NothingSelected { known, .. } => vec![format!("there is {}", list(known))],
             Self::Request(error) => error.hints(),
@@ -294,40 +304,44 @@ impl Inputs {
             cpu::targets(&self.config.cpu.0, self.triplet)
                 .into_iter()
                 .map(|cpu| {
-                    let id =
-                        BuildId::new(&name, julia.version(), self.triplet, cpu.tier.as_deref());
-                    Build {
+                    let tier = cpu.tier.as_deref();
+                    let id = BuildId::of(&name, julia.version(), self.triplet, tier)?;
+                    Ok::<_, InvalidText>(Build {
                         settings: self.config.settings(&id),
                         id,
                         triplet: self.triplet,
                         julia: julia.clone(),
                         cpu,
                         archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
-                    }
+                    })
                 })
         });
+        let builds = builds.collect::<Result<_, _>>()?;
+        let closure = manifest.closure(&self.project, &pairs);
+        closure.iter().try_for_each(valid)?;
+        if let Some(version) = &self.project.version {
+            PlainVersion::validate(version)?;
+        }
         Ok(Plan {
-            builds: builds.collect(),
-            closure: manifest.closure(&self.project, &pairs),
+            builds,
+            closure,
             project_version: self.project.version.clone(),
             name,
             packages,
         })
     }
 
-    fn name(&self) -> Result<String, PlanError> {
+    fn name(&self) -> Result<ImageName, PlanError> {
         let (name, from) = match (&self.config.name, &self.project.name) {
             (Some(name), _) => (name, "configuration"),
             (None, Some(name)) => (name, "project"),
             (None, None) => (&self.folder, "folder"),
         };
-        match is_good_name(name) {
-            true => Ok(name.clone()),
-            false => Err(PlanError::Name {
-                name: name.clone(),
-                from,
-            }),
-        }
+        ImageName::new(name.as_str()).map_err(|source| PlanError::Name {
+            name: crate::text::shortened(name, 60),
+            from,
+            source,
+        })
     }
 
     fn packages(&self) -> Result<Vec<RequestedPackage>, PlanError> {
@@ -414,6 +428,19 @@ impl Inputs {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether all of a package's record can be part of a receipt.
+fn valid(package: &PackageRecord) -> Result<(), InvalidText> {
+    PackageName::validate(&package.name)?;
+    Uuid::validate(&package.uuid)?;
+    if let Some(version) = &package.version {
+        PlainVersion::validate(version)?;
+    }
+    match &package.tree {
+        Some(tree) => TreeHash::validate(tree),
+        None => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::explain::nearest;
+use crate::text::shortened;
 
 /// An operating system that Julia runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -348,7 +349,7 @@ impl FromStr for Triplet {
             })
         });
         found.map(Self).ok_or_else(|| NotATriplet {
-            text: text.to_owned(),
+            text: shortened(text, 60),
             suggestion: nearest(&plain, TABLE.iter().map(|row| row.name)),
         })
     }

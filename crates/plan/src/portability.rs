@@ -4,11 +4,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::{self, TreeHash};
+
 /// What was found in a finished image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Portability {
     /// The oldest system that can load the image, for instance `glibc 2.14` or `macOS 11.0`; `None`
     /// if it names none.
+    #[serde(default, deserialize_with = "text::optional::<text::Line, _>")]
     pub oldest_system: Option<String>,
     /// Paths of the machine that built it, those that may be needed first.
     pub paths: Vec<FoundPath>,
@@ -46,10 +49,12 @@ pub enum PathKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
     /// Its git tree hash, which is the name of its folder.
-    pub tree: String,
+    pub tree: TreeHash,
     /// Its name in the package's `Artifacts.toml`.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub name: String,
     /// The package that uses it.
+    #[serde(deserialize_with = "text::string::<text::PackageName, _>")]
     pub package: String,
 }
 

@@ -11,6 +11,7 @@ use crate::event::Step;
 use crate::julia::JuliaBuild;
 use crate::portability::Portability;
 use crate::signing::SignatureCheck;
+use crate::text::{self, FileName, ImageName};
 
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
 pub const SCHEMA: &str = "sysforge-receipt/1";
@@ -24,8 +25,9 @@ pub struct Receipt {
     /// The build identifier.
     pub build_id: BuildId,
     /// The image's name, as configured.
-    pub name: String,
+    pub name: ImageName,
     /// The version of the project that the image was built from, if it has one.
+    #[serde(default, deserialize_with = "text::optional::<text::PlainVersion, _>")]
     pub project_version: Option<String>,
     /// The Julia build that the image belongs to; no other may load it.
     pub julia: JuliaBuild,
@@ -59,6 +61,7 @@ pub enum JuliaOrigin {
     /// From the catalogue, by digest.
     Catalogue {
         /// The archive's address in the catalogue.
+        #[serde(deserialize_with = "text::string::<text::WebAddress, _>")]
         url: String,
         /// The archive's digest, which was checked.
         sha256: Sha256,
@@ -69,6 +72,7 @@ pub enum JuliaOrigin {
     /// A nightly build. Nobody vouches for one with a digest: this is the digest of what came.
     Nightly {
         /// The archive's address, without credentials.
+        #[serde(deserialize_with = "text::string::<text::WebAddress, _>")]
         url: String,
         /// The archive's digest.
         sha256: Sha256,
@@ -81,7 +85,7 @@ pub enum JuliaOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRecord {
     /// The file name, without folders.
-    pub name: String,
+    pub name: FileName,
     /// Bytes.
     pub size: u64,
     /// Digest of the bytes.
@@ -92,10 +96,16 @@ pub struct FileRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Targets {
     /// The tier of this image, if the platform has several, for instance `x86-64-v3`.
+    #[serde(default, deserialize_with = "text::optional::<text::CpuTier, _>")]
     pub tier: Option<String>,
     /// The `--cpu-target` string that Julia was given.
+    #[serde(deserialize_with = "text::string::<text::CpuTargets, _>")]
     pub requested: String,
     /// The targets read from the finished image; `None` where they could not be read.
+    #[serde(
+        default,
+        deserialize_with = "text::optional_list::<text::CpuTargets, _>"
+    )]
     pub held: Option<Vec<String>>,
 }
 
@@ -103,12 +113,16 @@ pub struct Targets {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackageRecord {
     /// The name.
+    #[serde(deserialize_with = "text::string::<text::PackageName, _>")]
     pub name: String,
     /// The UUID.
+    #[serde(deserialize_with = "text::string::<text::Uuid, _>")]
     pub uuid: String,
     /// The version; standard libraries may have none.
+    #[serde(default, deserialize_with = "text::optional::<text::PlainVersion, _>")]
     pub version: Option<String>,
     /// `git-tree-sha1` from the Manifest, for packages that come from a registry or repository.
+    #[serde(default, deserialize_with = "text::optional::<text::TreeHash, _>")]
     pub tree: Option<String>,
     /// Whether it was asked for, as opposed to depended on.
     pub requested: bool,
@@ -146,6 +160,7 @@ pub struct Unreplayed {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckRecord {
     /// The requested packages that `Base.loaded_modules` held right after the start.
+    #[serde(deserialize_with = "text::list::<text::PackageName, _>")]
     pub loaded: Vec<String>,
     /// Statements that running the workloads on the image still compiled, though their code could
     /// be in it.
@@ -184,8 +199,10 @@ pub struct Latency {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LinkRecord {
     /// The strategy, for instance `driver` or `julia-lld`.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub strategy: String,
     /// The linker that really ran, as it calls itself.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub linker: String,
 }
 
@@ -205,8 +222,10 @@ pub struct Timing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolRecord {
     /// `sysforge`.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub name: String,
     /// Its version.
+    #[serde(deserialize_with = "text::string::<text::PlainVersion, _>")]
     pub version: String,
     /// The version of its recipe: raised whenever the same inputs would give another image.
     pub recipe: u32,
@@ -219,8 +238,16 @@ pub enum ReceiptError {
     #[error("not a Sysforge receipt")]
     Malformed(#[source] serde_json::Error),
     /// It was written by a newer Sysforge.
-    #[error("the receipt has the schema `{0}`, and this Sysforge reads `{SCHEMA}`")]
+    #[error("the receipt has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
+    /// Its identifier is not made of its name, Julia, platform and tier.
+    #[error("the receipt is called {found}, and its parts make {expected}")]
+    Identifier {
+        /// What it says.
+        found: BuildId,
+        /// What its parts make.
+        expected: String,
+    },
 }
 
 impl Receipt {
@@ -246,7 +273,24 @@ impl Receipt {
         if head.schema != SCHEMA {
             return Err(ReceiptError::Schema(head.schema));
         }
-        serde_json::from_str(text).map_err(ReceiptError::Malformed)
+        let receipt: Self = serde_json::from_str(text).map_err(ReceiptError::Malformed)?;
+        match receipt.other_build_id() {
+            None => Ok(receipt),
+            Some(expected) => Err(ReceiptError::Identifier {
+                found: receipt.build_id,
+                expected,
+            }),
+        }
+    }
+
+    /// The build identifier that name, Julia, platform and tier make, if it is not the receipt's.
+    #[must_use]
+    pub fn other_build_id(&self) -> Option<String> {
+        let (julia, tier) = (&self.julia, self.targets.tier.as_deref());
+        match BuildId::of(&self.name, &julia.version, julia.triplet, tier) {
+            Ok(expected) => (expected != self.build_id).then(|| expected.into()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The JSON Schema of receipts, for those who read them with other tools.

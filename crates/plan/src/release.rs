@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build_id::BuildId;
 use crate::receipt::{FileRecord, Receipt};
+use crate::text::{FileName, Rule as _, Tag};
 
 /// The schema that this Sysforge writes. A reader refuses any other.
 pub const SCHEMA: &str = "sysforge-release/1";
@@ -29,6 +30,9 @@ pub const SITE_NAME: &str = "sysforge-site.json";
 /// The schema of that list.
 pub const SITE_SCHEMA: &str = "sysforge-site/1";
 
+/// What an installed image and an unpacked archive have beside the image, under these names.
+const BESIDE_IMAGES: [&str; 3] = ["receipt.json", "installed.json", "artifacts"];
+
 /// All images of one release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Sysforge release index")]
@@ -36,7 +40,7 @@ pub struct ReleaseIndex {
     /// Always `sysforge-release/1`.
     pub schema: String,
     /// The tag of the release.
-    pub tag: String,
+    pub tag: Tag,
     /// The images, by build identifier.
     pub images: Vec<ReleaseImage>,
 }
@@ -64,7 +68,8 @@ pub struct Site {
     /// Always `sysforge-site/1`.
     pub schema: String,
     /// The tags, each the name of a folder; what is installed when nobody names one is the last.
-    pub tags: Vec<String>,
+    #[serde(deserialize_with = "valid_tags")]
+    pub tags: Vec<Tag>,
 }
 
 /// An index cannot be used.
@@ -74,11 +79,29 @@ pub enum IndexError {
     #[error("not a Sysforge release index")]
     Malformed(#[source] serde_json::Error),
     /// It was written by another Sysforge.
-    #[error("the release index has the schema `{0}`, and this Sysforge reads `{SCHEMA}`")]
+    #[error("the release index has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    /// A name in it would lead out of the folder it is for.
-    #[error("the release index names the file `{0}`, which is no plain file name")]
-    Name(String),
+    /// An image has the name of a file that is kept beside it.
+    #[error("the release index names an image `{0}`, which is the name of another file beside it")]
+    Name(FileName),
+    /// An image's identifier is not made of its name, Julia, platform and tier.
+    #[error("the release index calls an image {found}, and its parts make {expected}")]
+    Identifier {
+        /// What it says.
+        found: BuildId,
+        /// What its parts make.
+        expected: String,
+    },
+}
+
+/// Reads the tags of a list, without those that can be none: what one of them says is no reason
+/// to forget the others.
+fn valid_tags<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Tag>, D::Error> {
+    let tags = Vec::<String>::deserialize(from)?;
+    Ok(tags
+        .into_iter()
+        .filter_map(|tag| Tag::new(tag).ok())
+        .collect())
 }
 
 impl ReleaseImage {
@@ -103,11 +126,11 @@ impl ReleaseIndex {
     /// The index of these images, in the order of their build identifiers, so that the same
     /// images always give the same bytes.
     #[must_use]
-    pub fn new(tag: &str, mut images: Vec<ReleaseImage>) -> Self {
+    pub fn new(tag: &Tag, mut images: Vec<ReleaseImage>) -> Self {
         images.sort_by(|a, b| a.build_id().cmp(b.build_id()));
         Self {
             schema: SCHEMA.to_owned(),
-            tag: tag.to_owned(),
+            tag: tag.clone(),
             images,
         }
     }
@@ -135,20 +158,20 @@ impl ReleaseIndex {
             return Err(IndexError::Schema(head.schema));
         }
         let index: Self = serde_json::from_str(text).map_err(IndexError::Malformed)?;
-        let bad = index
-            .images
-            .iter()
-            .flat_map(|image| {
-                [&image.archive.name, &image.receipt.image.name]
-                    .into_iter()
-                    .chain(image.parts.iter().map(|part| &part.name))
-                    .chain(image.sbom.iter().map(|sbom| &sbom.name))
-            })
-            .find(|name| !is_plain_name(name));
-        match bad {
-            Some(name) => Err(IndexError::Name(name.clone())),
-            None => Ok(index),
+        for image in &index.images {
+            let name = &image.receipt.image.name;
+            if BESIDE_IMAGES
+                .iter()
+                .any(|taken| name.eq_ignore_ascii_case(taken))
+            {
+                return Err(IndexError::Name(name.clone()));
+            }
+            if let Some(expected) = image.receipt.other_build_id() {
+                let found = image.build_id().clone();
+                return Err(IndexError::Identifier { found, expected });
+            }
         }
+        Ok(index)
     }
 
     /// The JSON Schema of indexes, for those who read them with other tools.
@@ -158,30 +181,10 @@ impl ReleaseIndex {
     }
 }
 
-/// Whether `name` is a plain file name on every system: no path, no device, nothing hidden.
-#[must_use]
-pub fn is_plain_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 255
-        && !name.starts_with('.')
-        && !name
-            .chars()
-            .any(|c| matches!(c, '/' | '\\' | ':' | '\0') || c.is_control())
-}
-
-/// Whether `tag` can name a release on every host: like a file name, but `/` may separate parts.
+/// Whether `tag` can name a release on every host.
 #[must_use]
 pub fn is_good_tag(tag: &str) -> bool {
-    !tag.is_empty()
-        && tag.len() <= 200
-        && tag.split('/').all(is_plain_name)
-        && !tag
-            .chars()
-            .any(|c| c.is_whitespace() || "~^?*[\"<>|".contains(c))
-        && !tag.contains("..")
-        && !tag.contains("@{")
-        && !tag.ends_with('.')
-        && !tag.starts_with('-')
+    Tag::check(tag).is_ok()
 }
 
 #[cfg(test)]
@@ -204,9 +207,9 @@ pub(crate) mod tests {
     ) -> ReleaseImage {
         let triplet: Triplet = triplet.parse().unwrap();
         let version: JuliaVersion = julia.parse().unwrap();
-        let build_id = BuildId::new("demo", &version, triplet, tier);
+        let build_id = BuildId::of("demo", &version, triplet, tier).unwrap();
         let file = |name: String| FileRecord {
-            name,
+            name: FileName::new(name).unwrap(),
             size: 3,
             sha256: Sha256::new([7; 32]),
         };
@@ -217,7 +220,7 @@ pub(crate) mod tests {
             receipt: Receipt {
                 schema: crate::receipt::SCHEMA.to_owned(),
                 image: file(format!("{build_id}.so")),
-                name: "demo".to_owned(),
+                name: "demo".parse().unwrap(),
                 project_version: None,
                 julia: JuliaBuild {
                     version,
@@ -250,8 +253,8 @@ pub(crate) mod tests {
     fn an_index_reads_back_and_is_in_order_whatever_the_order_of_the_runners() {
         let linux = image("x86_64-linux-gnu", "1.12.7", None, "generic");
         let mac = image("aarch64-apple-darwin", "1.12.7", None, "generic");
-        let one = ReleaseIndex::new("v1", vec![linux.clone(), mac.clone()]);
-        let other = ReleaseIndex::new("v1", vec![mac, linux]);
+        let one = ReleaseIndex::new(&"v1".parse().unwrap(), vec![linux.clone(), mac.clone()]);
+        let other = ReleaseIndex::new(&"v1".parse().unwrap(), vec![mac, linux]);
         assert_eq!(one.to_json(), other.to_json());
         assert_eq!(ReleaseIndex::from_json(&one.to_json()).unwrap(), one);
     }
@@ -264,12 +267,26 @@ pub(crate) mod tests {
 
     #[test]
     fn an_index_that_names_a_path_is_refused() {
-        let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
-        image.receipt.image.name = "../../.bashrc".to_owned();
-        let text = ReleaseIndex::new("v1", vec![image]).to_json();
+        let image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        let text = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]).to_json();
+        let read = |from: &str, to: &str| {
+            assert!(text.contains(from), "{text}");
+            ReleaseIndex::from_json(&text.replace(from, to))
+        };
+        let image = "demo-julia1.12.7-x86_64-linux-gnu.so";
         assert!(matches!(
-            ReleaseIndex::from_json(&text),
-            Err(IndexError::Name(_))
+            read(image, "../../.bashrc"),
+            Err(IndexError::Malformed(_))
+        ));
+        for taken in ["installed.json", "Receipt.JSON"] {
+            assert!(matches!(read(image, taken), Err(IndexError::Name(_))));
+        }
+        // Valid, but of another image.
+        let id = r#""build_id": "demo-julia1.12.7-x86_64-linux-gnu""#;
+        let other = r#""build_id": "demo-julia1.12.7-x86_64-linux-musl""#;
+        assert!(matches!(
+            read(id, other),
+            Err(IndexError::Identifier { .. })
         ));
     }
 
@@ -279,7 +296,7 @@ pub(crate) mod tests {
             assert!(is_good_tag(good), "{good}");
         }
         for bad in [
-            "", "a b", "../v1", "v1/..", "-v", "v1.", "a//b", "a\\b", "v1@{0}",
+            "", "a b", "../v1", "v1/..", "-v", "v1.", "a//b", "a\\b", "v1@{0}", "a/CON", "v1$(id)",
         ] {
             assert!(!is_good_tag(bad), "{bad}");
         }

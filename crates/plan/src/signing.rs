@@ -10,6 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text;
 use crate::version::JuliaVersion;
 
 /// The key that Julia's releases are signed with since 2026.
@@ -106,7 +107,7 @@ impl std::str::FromStr for Fingerprint {
         if whole && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             Ok(Self(digits))
         } else {
-            Err(NotAFingerprint(text.to_owned()))
+            Err(NotAFingerprint(crate::text::shortened(text, 70)))
         }
     }
 }
@@ -143,6 +144,7 @@ pub enum SignatureCheck {
     /// There was nothing to prove, or nothing to prove it with.
     NotChecked {
         /// Why.
+        #[serde(deserialize_with = "text::string::<text::Line, _>")]
         reason: String,
     },
 }

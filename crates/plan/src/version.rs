@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::shortened;
+
 /// A complete Julia version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -16,9 +18,13 @@ pub struct JuliaVersion(semver::Version);
 #[error("`{text}` is not a Julia version such as 1.12.7")]
 pub struct NotAVersion {
     text: String,
+    /// Why; `None` if it is too long.
     #[source]
-    source: semver::Error,
+    source: Option<semver::Error>,
 }
+
+/// The longest version, in bytes: it becomes part of file names.
+const LONGEST: usize = 64;
 
 impl JuliaVersion {
     /// A released version.
@@ -81,10 +87,15 @@ impl FromStr for JuliaVersion {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let bare = text.trim().trim_start_matches('v');
-        semver::Version::parse(bare)
-            .map(Self)
+        // Parsed before the length is checked: the error carries the reason of the parser.
+        let parsed = semver::Version::parse(bare).map_err(Some);
+        parsed
+            .and_then(|version| match bare.len() {
+                0..=LONGEST => Ok(Self(version)),
+                _ => Err(None),
+            })
             .map_err(|source| NotAVersion {
-                text: text.to_owned(),
+                text: shortened(text, 60),
                 source,
             })
     }
@@ -132,8 +143,13 @@ mod tests {
 
     #[test]
     fn refuses_what_is_incomplete() {
-        for text in ["1", "1.12", "latest", ""] {
-            assert!(text.parse::<JuliaVersion>().is_err(), "{text}");
+        for text in ["1", "1.12", "latest", "", "1.12.7\n", "1.2.3-\u{202e}"] {
+            let parsed = text.parse::<JuliaVersion>();
+            // White space around it is no part of it.
+            assert!(parsed.is_err() || text.trim() != text, "{text}");
         }
+        let long = format!("1.2.3-{}", "x".repeat(10_000));
+        let error = long.parse::<JuliaVersion>().unwrap_err().to_string();
+        assert!(error.len() < 200, "{error}");
     }
 }

@@ -50,7 +50,7 @@ fn a_platform_is_a_row_from_which_everything_follows() {
     for triplet in Triplet::all() {
         assert!(page.contains(&format!("`{triplet}`")), "{triplet}");
         assert!(!cpu::portable(triplet).is_empty());
-        let id = BuildId::new("x", &julia, triplet, None);
+        let id = BuildId::of("x", &julia, triplet, None).unwrap();
         assert_eq!(id.as_str(), format!("x-julia1.12.7-{triplet}"));
         let layout = Layout::of(triplet.os(), Generation::of(&julia).unwrap());
         let extension = triplet.os().conventions().library_extension;

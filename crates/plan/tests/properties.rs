@@ -97,14 +97,14 @@ proptest! {
 
     #[test]
     fn an_identifier_is_selected_by_itself_and_by_its_parts(
-        name in "[A-Za-z0-9][A-Za-z0-9._-]{0,10}",
+        name in "x[A-Za-z0-9._-]{0,10}x",
         (a, b, c) in version(),
         index in 0..11_usize,
-        tier in prop::option::of("[a-z0-9-]{1,9}"),
+        tier in prop::option::of("x[a-z0-9-]{1,9}"),
     ) {
         let triplet = Triplet::all().nth(index).unwrap();
         let julia = JuliaVersion::new(a, b, c);
-        let id = BuildId::new(&name, &julia, triplet, tier.as_deref());
+        let id = BuildId::of(&name, &julia, triplet, tier.as_deref()).unwrap();
         for glob in [
             id.as_str().to_owned(),
             "*".to_owned(),

@@ -8,6 +8,7 @@ use std::path::Path;
 use sha1::Sha1;
 use sha2::Digest;
 use sysforge_acquire::unpack::{self, Cancel, Limits, Links, TreeWriter};
+use sysforge_plan::text::{PlainName, Rule as _};
 use sysforge_plan::{ArchiveFormat, Sha256};
 
 use crate::error::PublishError;
@@ -163,7 +164,7 @@ fn belongs(name: &str) -> bool {
             let mut below = parts.peekable();
             below.peek().is_some() && below.all(|part| !matches!(part, "" | "." | ".."))
         }
-        _ => sysforge_plan::release::is_plain_name(name),
+        _ => PlainName::check(name).is_ok(),
     }
 }
 

@@ -66,7 +66,7 @@ async fn fetch(
     let inspected = local::blocking(move || archive::inspect(&archive)).await?;
     if inspected.sha256 != expected.sha256 {
         return Err(InstallError::Digest {
-            name: expected.name,
+            name: expected.name.into(),
             expected: expected.sha256,
             found: inspected.sha256,
         });

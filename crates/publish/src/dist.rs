@@ -232,7 +232,7 @@ fn agree(
             receipt.build_id
         )));
     }
-    match inspected.entries.get(&image.name) {
+    match inspected.entries.get(image.name.as_str()) {
         None => Err(altered(format!("the image {} is not in it", image.name))),
         Some(entry) if entry.sha256 != image.sha256 => Err(altered(format!(
             "the image in it is {}, and the receipt says {}",

@@ -51,6 +51,9 @@ pub enum PublishError {
     /// The tag is none.
     #[error("`{0}` cannot be the tag of a release")]
     BadTag(String),
+    /// A file's name cannot be one everywhere.
+    #[error(transparent)]
+    FileName(#[from] sysforge_plan::text::InvalidText),
     /// Two files would overwrite each other at the host.
     #[error(transparent)]
     Collision(#[from] Collision),
@@ -228,6 +231,9 @@ impl Explain for PublishError {
             }
             Self::Twice(_) => "keep one of the two in the dist directory",
             Self::BadTag(_) => "name one with `--tag`, for instance `--tag v1.0.0`",
+            Self::FileName(_) => {
+                "rename the file, or build the image again with `sysforge build --force`"
+            }
             Self::Collision(_) => "give the images names that differ in letters and digits",
             Self::TooMany { .. } => "publish fewer platforms or Julia versions per release",
             Self::NoToken(_) => {

@@ -58,11 +58,11 @@ pub fn choose_image<'a>(
         let names: BTreeSet<_> = index
             .images
             .iter()
-            .map(|i| i.receipt.name.clone())
+            .map(|i| i.receipt.name.to_string())
             .collect();
         return Err(InstallError::NoSuchImage {
             name: name.clone(),
-            tag: index.tag.clone(),
+            tag: index.tag.to_string(),
             names: names.into_iter().collect(),
         });
     }
@@ -70,7 +70,7 @@ pub fn choose_image<'a>(
     match choice.image {
         Some(image) => Ok((image, choice)),
         None => Err(InstallError::NoFit {
-            tag: index.tag.clone(),
+            tag: index.tag.to_string(),
             reasons: choice
                 .others
                 .iter()
@@ -173,7 +173,7 @@ async fn download(
         let found = local::sha256_of(path, 0, u64::MAX)?;
         if found != expected.sha256 {
             return Err(InstallError::Digest {
-                name: expected.name,
+                name: expected.name.into(),
                 expected: expected.sha256,
                 found,
             });
@@ -212,7 +212,7 @@ fn remove(path: &Path) -> Result<(), InstallError> {
 fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
     let inspected = archive::inspect_as(archive, &image.archive.name)?;
     let altered = |what: String| InstallError::NotTheImage {
-        name: image.archive.name.clone(),
+        name: image.archive.name.to_string(),
         what,
     };
     let text = String::from_utf8_lossy(&inspected.receipt);
@@ -223,7 +223,7 @@ fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
             "its receipt is not the one in the index".to_owned(),
         ));
     }
-    match inspected.entries.get(&image.receipt.image.name) {
+    match inspected.entries.get(image.receipt.image.name.as_str()) {
         Some(entry) if entry.sha256 == image.receipt.image.sha256 => Ok(()),
         Some(_) => Err(altered("the image in it has another digest".to_owned())),
         None => Err(altered("there is no image in it".to_owned())),

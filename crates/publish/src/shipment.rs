@@ -7,7 +7,8 @@ use bytes::Bytes;
 use sysforge_plan::Sha256;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::asset_name::no_collisions;
-use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex, is_good_tag};
+use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex};
+use sysforge_plan::text::{FileName, Tag};
 
 use crate::dist::{Build, Dist, LocalFile};
 use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
@@ -119,9 +120,7 @@ impl Shipment {
         origin: &Origin,
     ) -> Result<Self, PublishError> {
         let tag = &destination.tag;
-        if !is_good_tag(tag) {
-            return Err(PublishError::BadTag(tag.clone()));
-        }
+        let valid_tag = Tag::new(tag.as_str()).map_err(|_| PublishError::BadTag(tag.clone()))?;
         let mut assets = Vec::new();
         let mut images = Vec::new();
         for build in builds {
@@ -132,12 +131,12 @@ impl Shipment {
                 sbom::write(&build.receipt)?,
             );
             images.push(ReleaseImage {
-                archive: record(&build.archive),
+                archive: record(&build.archive)?,
                 parts: match pieces.len() {
                     1 => Vec::new(),
-                    _ => pieces.iter().map(Asset::record).collect(),
+                    _ => pieces.iter().map(Asset::record).collect::<Result<_, _>>()?,
                 },
-                sbom: Some(bill.record()),
+                sbom: Some(bill.record()?),
                 receipt: build.receipt.clone(),
             });
             assets.extend(pieces);
@@ -154,7 +153,7 @@ impl Shipment {
             let name = artifacts_toml::NAME.to_owned();
             assets.push(in_memory(name, Kind::Document, text));
         }
-        let index = ReleaseIndex::new(tag, images).to_json();
+        let index = ReleaseIndex::new(&valid_tag, images).to_json();
         assets.push(in_memory(INDEX_NAME.to_owned(), Kind::Index, index));
         let listed = assets
             .iter()
@@ -222,13 +221,16 @@ impl Shipment {
 
 impl Asset {
     /// Its name, size and digest.
-    #[must_use]
-    pub fn record(&self) -> FileRecord {
-        FileRecord {
-            name: self.name.clone(),
+    ///
+    /// # Errors
+    ///
+    /// If the name is not portable.
+    pub fn record(&self) -> Result<FileRecord, PublishError> {
+        Ok(FileRecord {
+            name: FileName::new(self.name.as_str())?,
             size: self.size,
             sha256: self.sha256,
-        }
+        })
     }
 }
 
@@ -247,12 +249,12 @@ fn few_enough(assets: &[Asset], limit: usize) -> Result<(), PublishError> {
     })
 }
 
-fn record(file: &LocalFile) -> FileRecord {
-    FileRecord {
-        name: file.name.clone(),
+fn record(file: &LocalFile) -> Result<FileRecord, PublishError> {
+    Ok(FileRecord {
+        name: FileName::new(file.name.as_str())?,
         size: file.size,
         sha256: file.sha256,
-    }
+    })
 }
 
 fn in_memory(name: String, kind: Kind, text: String) -> Asset {

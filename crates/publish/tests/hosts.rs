@@ -67,7 +67,9 @@ async fn a_host_keeps_what_a_shipment_names() {
     let image = &index.images[0];
     assert!(image.parts.len() > 1, "{:?}", image.parts);
     let parts = image.parts.iter();
-    let joined: Vec<u8> = parts.flat_map(|part| shelf.0[&part.name].clone()).collect();
+    let joined: Vec<u8> = parts
+        .flat_map(|part| shelf.0[part.name.as_str()].clone())
+        .collect();
     assert_eq!(joined.len() as u64, image.archive.size);
     let digest = Sha256::new(sha2::Sha256::digest(&joined).into());
     assert_eq!(digest, image.archive.sha256);

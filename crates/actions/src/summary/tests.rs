@@ -10,10 +10,10 @@ use super::*;
 fn receipt(tier: &str, residuals: usize) -> Receipt {
     let version = JuliaVersion::new(1, 12, 7);
     let triplet = Triplet::X86_64_LINUX_GNU;
-    let build_id = BuildId::new("insurance", &version, triplet, Some(tier));
+    let build_id = BuildId::of("insurance", &version, triplet, Some(tier)).unwrap();
     Receipt {
         schema: SCHEMA.to_owned(),
-        name: "insurance".to_owned(),
+        name: "insurance".parse().unwrap(),
         project_version: None,
         julia: JuliaBuild {
             version,
@@ -22,7 +22,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
         },
         julia_origin: JuliaOrigin::Given,
         image: FileRecord {
-            name: format!("{build_id}.so"),
+            name: format!("{build_id}.so").parse().unwrap(),
             size: 171_000_000,
             sha256: Sha256::new([1; 32]),
         },
@@ -131,12 +131,15 @@ fn a_plan_is_a_table() {
             timeout: 60,
             store: String::new(),
         }],
-        existing: vec![BuildId::new(
-            "z",
-            &JuliaVersion::new(1, 12, 7),
-            Triplet::X86_64_LINUX_GNU,
-            None,
-        )],
+        existing: vec![
+            BuildId::of(
+                "z",
+                &JuliaVersion::new(1, 12, 7),
+                Triplet::X86_64_LINUX_GNU,
+                None,
+            )
+            .unwrap(),
+        ],
         ..Matrix::default()
     };
     let notes = ["Julia 1.5.3 is not published for aarch64-apple-darwin".to_owned()];

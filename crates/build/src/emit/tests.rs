@@ -51,7 +51,7 @@ fn bench(version: (u64, u64)) -> Bench {
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
     let version = JuliaVersion::new(version.0, version.1, 0);
     let triplet = Triplet::X86_64_LINUX_GNU;
-    let id = BuildId::new("x", &version, triplet, None);
+    let id = BuildId::of("x", &version, triplet, None).unwrap();
     let context = Context {
         generation: Generation::of(&version).unwrap(),
         julia: JuliaFacts {

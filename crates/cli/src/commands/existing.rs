@@ -20,10 +20,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
     let repository = variable(session, "GITHUB_REPOSITORY");
     let source = match (&args.release, tag(args), repository) {
         (Some(release), _, _) => Source::parse(release, is_site)?,
-        (None, Some(tag), Some(repository)) => Source::GitHub {
-            repository,
-            tag: Some(tag.to_owned()),
-        },
+        (None, Some(tag), Some(repository)) => Source::github(&repository, Some(tag))?,
         _ => return Ok(Existing::new()),
     };
     let reach = reach(session, true)?;

@@ -119,7 +119,7 @@ fn list(images: &Images, session: &Session) -> Outcome {
     let head = ["image", "release", "Julia", "file"].map(str::to_owned);
     let rows = all.iter().map(|image| {
         vec![
-            image.build_id.clone(),
+            image.build_id.to_string(),
             format!("{} {}", image.source.latest(), image.tag),
             image.built_for.version.to_string(),
             image.image.display().to_string(),

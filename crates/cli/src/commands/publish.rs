@@ -36,14 +36,8 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     if report.outcome == Result_::Published && !args.no_recheck {
         let tag = Some(report.tag.clone());
         let source = match to {
-            Host::GitHub => Source::GitHub {
-                repository: repository(args, session)?,
-                tag,
-            },
-            Host::Dir(path) => Source::Folder {
-                path: absolute(&path),
-                tag,
-            },
+            Host::GitHub => Source::github(&repository(args, session)?, tag.as_deref())?,
+            Host::Dir(path) => Source::folder(absolute(&path), tag.as_deref())?,
         };
         install::try_once(source, session).await?;
     }
@@ -127,10 +121,7 @@ async fn complete(
         Err(error) => return Err(error.into()),
     };
     let reach = reach(session, true)?;
-    let source = Source::GitHub {
-        repository: repository.to_owned(),
-        tag: Some(tag.to_owned()),
-    };
+    let source = Source::github(repository, Some(tag))?;
     let place = match Place::open(&source, &reach).await {
         Ok(place) => place,
         Err(InstallError::NoRelease(_)) => return Ok(()),

@@ -33,7 +33,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
             let builds: Vec<Build> = cpu::targets(&names, triplet)
                 .into_iter()
                 .map(|cpu| Build {
-                    id: BuildId::new("x", &version, triplet, cpu.tier.as_deref()),
+                    id: BuildId::of("x", &version, triplet, cpu.tier.as_deref()).unwrap(),
                     triplet,
                     julia: PlannedJulia::Catalogue {
                         request: "1.12".to_owned(),
@@ -46,7 +46,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                 .collect();
             let digests = (0..builds.len()).map(digest).collect();
             let plan = Plan {
-                name: "x".to_owned(),
+                name: "x".parse().unwrap(),
                 project_version: None,
                 packages: Vec::new(),
                 closure: Vec::new(),

@@ -98,7 +98,7 @@ pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
         .as_ref()
         .is_some_and(|name| *name != receipt.name)
     {
-        return Some(Misfit::Name(receipt.name.clone()));
+        return Some(Misfit::Name(receipt.name.to_string()));
     }
     // What counts is the platform of the Julia: an x86_64 Julia runs on Apple silicon and on
     // Windows on ARM too.
@@ -173,7 +173,7 @@ mod tests {
 
     fn index() -> ReleaseIndex {
         ReleaseIndex::new(
-            "v1",
+            &"v1".parse().unwrap(),
             vec![
                 image("x86_64-linux-gnu", "1.11.9", None, "generic"),
                 image("x86_64-linux-gnu", "1.12.7", None, "generic"),

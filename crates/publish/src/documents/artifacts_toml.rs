@@ -40,20 +40,15 @@ pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<Strin
             continue;
         };
         any = true;
-        let name = toml::Value::String(build.receipt.name.clone());
-        let key = if build.receipt.name.contains('.') {
-            name.to_string()
-        } else {
-            build.receipt.name.clone()
-        };
+        let key = key(&build.receipt.name);
         let _ = writeln!(text, "\n[[{key}]]");
         for (tag, value) in tags {
-            let _ = writeln!(text, "{tag} = \"{value}\"");
+            let _ = writeln!(text, "{tag} = {}", string(&value));
         }
-        let _ = writeln!(text, "git-tree-sha1 = \"{}\"", build.tree);
+        let _ = writeln!(text, "git-tree-sha1 = {}", string(&build.tree));
         let _ = writeln!(text, "lazy = true\n\n    [[{key}.download]]");
         let _ = writeln!(text, "    sha256 = \"{}\"", build.archive.sha256);
-        let address = toml::Value::String(address(&build.archive.name));
+        let address = string(&address(&build.archive.name));
         let _ = writeln!(text, "    url = {address}");
     }
     any.then_some(text)
@@ -77,6 +72,20 @@ fn tags(receipt: &Receipt) -> Option<Vec<(&'static str, String)>> {
     }
     tags.push(("os", os(triplet.os()).to_owned()));
     Some(tags)
+}
+
+/// A key of TOML: in quotes unless it is a bare one.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match !name.is_empty() && name.chars().all(bare) {
+        true => name.to_owned(),
+        false => string(name),
+    }
+}
+
+/// A string of TOML, in quotes.
+fn string(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
 }
 
 /// Pkg's names of architectures.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_files::{FileLock, LockAttempt, rename, sync_folder};
 use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
+use sysforge_plan::text::Tag;
 use sysforge_plan::{Reporter, Step};
 
 use crate::error::PublishError;
@@ -262,7 +263,8 @@ fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
     if site.tags.iter().any(|known| known == tag) {
         return Ok(());
     }
-    site.tags.push(tag.to_owned());
+    let tag = Tag::new(tag).map_err(|_| PublishError::BadTag(tag.to_owned()))?;
+    site.tags.push(tag);
     let mut text = serde_json::to_string_pretty(&site).unwrap_or_default();
     text.push('\n');
     local::write_whole(&path, text.as_bytes())

@@ -30,6 +30,7 @@ use std::time::Duration;
 use octocrab::Octocrab;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use sysforge_plan::Reporter;
+use sysforge_plan::text::{Repository, Rule as _};
 use url::Url;
 
 use crate::error::PublishError;
@@ -126,13 +127,7 @@ impl GitHub {
     /// If the address or the token cannot be used at all.
     pub fn new(access: Access, timing: Timing) -> Result<Self, PublishError> {
         let address = || PublishError::Address(access.api.to_string());
-        let plain = |part: &str| sysforge_plan::release::is_plain_name(part);
-        let mut parts = access.repository.split('/');
-        let well_formed = matches!(
-            (parts.next(), parts.next(), parts.next()),
-            (Some(owner), Some(name), None) if plain(owner) && plain(name)
-        );
-        if !well_formed {
+        if Repository::check(&access.repository).is_err() {
             return Err(PublishError::Address(access.repository.clone()));
         }
         let bytes = client(&access.extra_roots, &HeaderMap::new())?;

@@ -211,10 +211,10 @@ mod tests {
     fn installed(julia: &str, image: &str) -> Installed {
         Installed {
             schema: "sysforge-installed/1".to_owned(),
-            build_id: "demo-julia1.12.7-x86_64-w64-mingw32".to_owned(),
-            name: "demo".to_owned(),
+            build_id: "demo-julia1.12.7-x86_64-w64-mingw32".parse().unwrap(),
+            name: "demo".parse().unwrap(),
             source: Source::parse("octo/images", |_| false).unwrap(),
-            tag: "v1.0.0".to_owned(),
+            tag: "v1.0.0".parse().unwrap(),
             image: image.into(),
             sha256: Sha256::new([1; 32]),
             built_for: JuliaBuild {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, rename};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::{JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
+use sysforge_plan::text::{ImageName, Tag};
+use sysforge_plan::{BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
 use super::activate;
 use super::error::InstallError;
@@ -37,13 +38,13 @@ pub struct Installed {
     /// Always `sysforge-installed/1`.
     pub schema: String,
     /// The build identifier.
-    pub build_id: String,
+    pub build_id: BuildId,
     /// The image's name, as configured by its maker.
-    pub name: String,
+    pub name: ImageName,
     /// Where it came from.
     pub source: Source,
     /// The tag of the release.
-    pub tag: String,
+    pub tag: Tag,
     /// The image file.
     pub image: PathBuf,
     /// The digest of the image file.
@@ -77,7 +78,7 @@ impl Installed {
     ) -> Self {
         Self {
             schema: "sysforge-installed/1".to_owned(),
-            build_id: image.build_id().to_string(),
+            build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
             source: place.source().clone(),
             tag: index.tag.clone(),
@@ -170,10 +171,12 @@ impl Images {
     /// If there is none.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
         let all = self.list()?;
-        let names = all.iter().flat_map(|image| [&image.name, &image.build_id]);
-        let nearest = explain::nearest(name, names.map(String::as_str)).map(str::to_owned);
+        let names = all
+            .iter()
+            .flat_map(|image| [image.name.as_str(), image.build_id.as_str()]);
+        let nearest = explain::nearest(name, names).map(str::to_owned);
         let mut all = all;
-        all.retain(|image| image.name == name || image.build_id == name);
+        all.retain(|image| image.name == *name || image.build_id == *name);
         if all.is_empty() {
             let name = name.to_owned();
             return Err(InstallError::NotInstalled { name, nearest });

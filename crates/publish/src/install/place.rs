@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use sysforge_plan::Task;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
+use sysforge_plan::text::Tag;
 use url::Url;
 
 use super::error::InstallError;
@@ -78,7 +79,7 @@ impl Place {
             }
             Source::GitHub { repository, tag } => {
                 let access = Access {
-                    repository: repository.clone(),
+                    repository: repository.to_string(),
                     ..reach.github.clone()
                 };
                 if reach.attestations {
@@ -130,7 +131,7 @@ impl Place {
         if !read {
             return Err(InstallError::Incomplete {
                 place: self.source.to_string(),
-                name: file.name.clone(),
+                name: file.name.to_string(),
             });
         }
         Ok(())
@@ -157,7 +158,7 @@ impl Place {
         drop(sink);
         std::fs::remove_file(path).map_err(at(path))?;
         Err(InstallError::Digest {
-            name: file.name.clone(),
+            name: file.name.to_string(),
             expected: file.sha256,
             found,
         })
@@ -255,12 +256,9 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
     .into()
 }
 
-fn last_tag(bytes: &[u8]) -> Option<String> {
+fn last_tag(bytes: &[u8]) -> Option<Tag> {
     let site: Site = serde_json::from_slice(bytes).ok()?;
-    site.tags
-        .into_iter()
-        .rev()
-        .find(|tag| sysforge_plan::release::is_good_tag(tag))
+    site.tags.into_iter().next_back()
 }
 
 fn folder(path: &Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {

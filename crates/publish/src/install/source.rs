@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sysforge_acquire::{redacted, redacted_text};
-use sysforge_plan::release::{INDEX_NAME, SITE_NAME, is_good_tag, is_plain_name};
+use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
+use sysforge_plan::text::{Repository, Tag};
 use url::Url;
 
 use super::error::InstallError;
+use crate::error::PublishError;
 
 /// A place that has releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,25 +20,25 @@ pub enum Source {
     /// A repository on GitHub, and a tag of it or the latest release.
     GitHub {
         /// `OWNER/NAME`.
-        repository: String,
+        repository: Repository,
         /// The tag; `None`: the latest release.
-        tag: Option<String>,
+        tag: Option<Tag>,
     },
     /// A plain host.
     Web {
         /// The folder's address, its path with a final `/`. It may carry a user and a password, or
         /// a query that a server takes for a password: neither is shown or noted.
-        #[serde(serialize_with = "without_secrets")]
+        #[serde(serialize_with = "without_secrets", deserialize_with = "web_address")]
         base: Url,
         /// The tag; `None`: the last of its list.
-        tag: Option<String>,
+        tag: Option<Tag>,
     },
     /// A folder.
     Folder {
         /// The folder.
         path: PathBuf,
         /// The tag; `None`: the last of its list.
-        tag: Option<String>,
+        tag: Option<Tag>,
     },
 }
 
@@ -60,8 +62,8 @@ impl Source {
         let (place, tag) = match text.rsplit_once('@') {
             // A folder may have an `@` in its name.
             Some(_) if looks_like_site(whole) => (text, None),
-            Some((place, tag)) if !place.is_empty() && is_good_tag(tag) => {
-                (place, Some(tag.to_owned()))
+            Some((place, tag)) if !place.is_empty() => {
+                (place, Some(Tag::new(tag).map_err(|_| wrong())?))
             }
             Some(_) => return Err(wrong()),
             None => (text, None),
@@ -71,13 +73,9 @@ impl Source {
         if rooted || looks_like_site(&path) {
             return Ok(Self::Folder { path, tag });
         }
-        let parts: Vec<_> = place.split('/').collect();
-        match parts.as_slice() {
-            [owner, name] if is_plain_name(owner) && is_plain_name(name) => Ok(Self::GitHub {
-                repository: place.to_owned(),
-                tag,
-            }),
-            _ => Err(wrong()),
+        match Repository::new(place) {
+            Ok(repository) => Ok(Self::GitHub { repository, tag }),
+            Err(_) => Err(wrong()),
         }
     }
 
@@ -95,7 +93,7 @@ impl Source {
         let path = base.path().to_owned();
         let tagged = path.rsplit_once('@').and_then(|(path, tag)| {
             let tag = percent_decode_str(tag).decode_utf8().ok()?;
-            is_good_tag(&tag).then(|| (path, tag.into_owned()))
+            Some((path, Tag::new(tag).ok()?))
         });
         let (path, tag) = match tagged {
             Some((path, tag)) => (path, Some(tag)),
@@ -112,6 +110,29 @@ impl Source {
         Some(Self::Web { base, tag })
     }
 
+    /// A repository on GitHub.
+    ///
+    /// # Errors
+    ///
+    /// If it is no repository, or the tag cannot be one.
+    pub fn github(repository: &str, tag: Option<&str>) -> Result<Self, InstallError> {
+        let wrong = |_| InstallError::Source(repository.to_owned());
+        Ok(Self::GitHub {
+            repository: Repository::new(repository).map_err(wrong)?,
+            tag: checked_tag(tag)?,
+        })
+    }
+
+    /// A folder.
+    ///
+    /// # Errors
+    ///
+    /// If the tag cannot be one.
+    pub fn folder(path: PathBuf, tag: Option<&str>) -> Result<Self, InstallError> {
+        let tag = checked_tag(tag)?;
+        Ok(Self::Folder { path, tag })
+    }
+
     /// The same place, for its newest release.
     #[must_use]
     pub fn latest(&self) -> Self {
@@ -123,6 +144,11 @@ impl Source {
         }
         source
     }
+}
+
+fn checked_tag(tag: Option<&str>) -> Result<Option<Tag>, InstallError> {
+    let check = |tag: &str| Tag::new(tag).map_err(|_| PublishError::BadTag(tag.to_owned()));
+    Ok(tag.map(check).transpose()?)
 }
 
 /// An address as it may be seen by everybody.
@@ -140,6 +166,16 @@ fn shown_text(text: &str) -> String {
             let text = redacted_text(text);
             text.split('?').next().unwrap_or_default().to_owned()
         }
+    }
+}
+
+fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+    let base = Url::deserialize(from)?;
+    match base.scheme() {
+        "http" | "https" if base.path().ends_with('/') => Ok(base),
+        _ => Err(serde::de::Error::custom(
+            "this is not the address of a folder on a web server",
+        )),
     }
 }
 
@@ -257,7 +293,7 @@ mod tests {
             ("file:///srv/a@b/site", "/srv/a@b/site", None),
             ("file:///srv/a@b/site@v1", "/srv/a@b/site", Some("v1")),
         ] {
-            let (path, tag) = (PathBuf::from(path), tag.map(str::to_owned));
+            let (path, tag) = (PathBuf::from(path), tag.map(|tag| Tag::new(tag).unwrap()));
             let source = Source::parse(text, site).unwrap();
             assert_eq!(source, Source::Folder { path, tag }, "{text}");
         }

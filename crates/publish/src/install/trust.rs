@@ -67,7 +67,7 @@ impl Place {
         let speaks =
             |statement: &[u8]| match provenance::names(statement, &archive.name, archive.sha256) {
                 true => Ok(()),
-                false => Err(InstallError::Provenance(archive.name.clone())),
+                false => Err(InstallError::Provenance(archive.name.to_string())),
             };
         if let Some(statement) = self.small(provenance::NAME).await? {
             speaks(&statement)?;
@@ -112,7 +112,7 @@ impl Place {
     ) -> Result<Attested, InstallError> {
         let archive = &image.archive;
         let missing = |why: &str| InstallError::NotAttested {
-            name: archive.name.clone(),
+            name: archive.name.to_string(),
             why: why.to_owned(),
         };
         let Some((host, repository)) = self.witness() else {
@@ -163,7 +163,7 @@ fn one_is_good(
     }
     match last {
         Some(why) => Err(InstallError::NotAttested {
-            name: file.name.clone(),
+            name: file.name.to_string(),
             why,
         }),
         None => Ok(None),

@@ -18,10 +18,10 @@ use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Sha256, Triplet}
 pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
     let triplet: Triplet = triplet.parse().unwrap();
     let version = JuliaVersion::new(1, 12, 7);
-    let build_id = BuildId::new("demo", &version, triplet, None);
+    let build_id = BuildId::of("demo", &version, triplet, None).unwrap();
     let receipt = Receipt {
         schema: sysforge_plan::receipt::SCHEMA.to_owned(),
-        name: "demo".to_owned(),
+        name: "demo".parse().unwrap(),
         project_version: Some("0.1.0".to_owned()),
         julia: JuliaBuild {
             version,
@@ -36,7 +36,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
             },
         },
         image: FileRecord {
-            name: format!("{build_id}.so"),
+            name: format!("{build_id}.so").parse().unwrap(),
             size: image.len() as u64,
             sha256: digest(image),
         },
