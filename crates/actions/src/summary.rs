@@ -147,7 +147,8 @@ fn table(text: &mut String, images: &[Image<'_>]) {
             .check
             .latency
             .map_or(["not measured"; 3].map(str::to_owned), |l| {
-                [l.load_s, l.first_call_s, l.second_call_s].map(seconds)
+                let second = l.second_call_s.map_or("not measured".to_owned(), seconds);
+                [seconds(l.load_s), seconds(l.first_call_s), second]
             });
         let reused = if image.reused { " (was there)" } else { "" };
         let _ = writeln!(
@@ -168,7 +169,8 @@ fn table(text: &mut String, images: &[Image<'_>]) {
 fn chart(text: &mut String, images: &[Image<'_>]) {
     let measured = images
         .iter()
-        .filter_map(|image| Some((image.receipt, image.receipt.check.latency?)));
+        .filter_map(|image| Some((image.receipt, image.receipt.check.latency?)))
+        .filter(|(_, latency)| latency.second_call_s.is_some());
     let measured: Vec<_> = measured.collect();
     if measured.is_empty() {
         return;
@@ -202,7 +204,7 @@ fn chart(text: &mut String, images: &[Image<'_>]) {
          milliseconds\"\n    x-axis [{}]\n    y-axis \"ms\"\n    bar [{}]\n    line [{}]\n```\n",
         names.join(", "),
         list(|latency| latency.first_call_s),
-        list(|latency| latency.second_call_s),
+        list(|latency| latency.second_call_s.unwrap_or_default()),
     );
 }
 

@@ -1,22 +1,22 @@
 //! Checking a finished image: it must load in a clean environment, bring its packages along, run
-//! the workloads, and leave nothing to compile. And measuring how long that takes.
+//! the workloads, and leave nothing to compile.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use sysforge_plan::plan::RequestedPackage;
-use sysforge_plan::receipt::{CheckRecord, Latency};
-use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
+use sysforge_plan::receipt::{CheckRecord, OutputRecord};
+use sysforge_plan::{Class, Evidence, Explain, explain, statements};
 
 use crate::context::Context;
 use crate::inspect::InspectError;
+use crate::measure::{Unmeasured, measure};
+use crate::script::Script;
 use crate::targets;
 use crate::trace::{self, On, TraceError};
 use crate::workdir::WorkDirError;
 use sysforge_process::Environment;
 use sysforge_process::ProcessError;
-
-const SCRIPT: &str = include_str!("julia/measure.jl");
 
 /// The image failed its check.
 #[derive(Debug, thiserror::Error)]
@@ -56,15 +56,6 @@ pub enum CheckError {
         #[source]
         source: ProcessError,
     },
-    /// The result of the measuring script cannot be read.
-    #[error("could not read {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// The build directory cannot be used.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
@@ -82,7 +73,6 @@ impl Explain for CheckError {
             Self::Residual(TraceError::Workload { source, .. }) => source.class_in(Class::Check),
             Self::Residual(error) => error.class(),
             Self::Baseline { source } => source.class_in(Class::Julia),
-            Self::Unreadable { source, .. } => explain::io_class(source, Class::Check),
             Self::WorkDir(error) => error.class(),
         }
     }
@@ -109,7 +99,6 @@ impl Explain for CheckError {
                 vec!["was the image built for another project, or by another tool?".to_owned()]
             }
             Self::Residual(error) => error.hints(),
-            Self::Unreadable { source, .. } => explain::io_hint(source).into_iter().collect(),
             Self::WorkDir(error) => error.hints(),
         }
     }
@@ -125,39 +114,29 @@ impl Explain for CheckError {
     }
 }
 
+impl CheckError {
+    /// Why Julia does not start with an image, as far as it says.
+    pub(crate) fn refused(image: &Path, source: ProcessError) -> Self {
+        // `jl_load_sysimg` in src/processor*.cpp; the second is what 1.5 to 1.12 say where the first
+        // feature that is missing is one that Julia itself asks for.
+        let words = ["Unable to find compatible target", "CX16 instruction"];
+        let said = source.evidence().unwrap_or_default().tail;
+        if said
+            .iter()
+            .any(|line| words.iter().any(|word| line.contains(word)))
+        {
+            let holds = targets::held(image, "").unwrap_or_default();
+            return Self::OtherCpu { holds, source };
+        }
+        Self::DoesNotRun { source }
+    }
+}
+
 /// These hints, or this one if there are none.
 fn or(hints: Vec<String>, otherwise: &str) -> Vec<String> {
     match hints.is_empty() {
         true => vec![otherwise.to_owned()],
         false => hints,
-    }
-}
-
-/// What one fresh process saw.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// Names of the modules that were loaded at the start.
-    pub loaded: Vec<String>,
-    /// Loading the packages, in seconds.
-    pub load_s: f64,
-    /// First and second run of the workloads, in seconds, if there are any.
-    pub calls_s: Option<(f64, f64)>,
-    /// Resident memory right after the start, in bytes.
-    pub start_bytes: u64,
-    /// The most resident memory at any time until the second run was over, in bytes.
-    pub peak_bytes: u64,
-}
-
-impl Measured {
-    /// The latency, if there is a workload.
-    #[must_use]
-    pub fn latency(&self) -> Option<Latency> {
-        let (first_call_s, second_call_s) = self.calls_s?;
-        Some(Latency {
-            load_s: self.load_s,
-            first_call_s,
-            second_call_s,
-        })
     }
 }
 
@@ -173,106 +152,6 @@ impl Context {
     }
 }
 
-/// Runs the workloads twice in one fresh process, with `image` or without one.
-///
-/// # Errors
-///
-/// If the process fails.
-pub async fn measure(
-    context: &Context,
-    image: Option<&Path>,
-    packages: &[RequestedPackage],
-    workloads: &[PathBuf],
-) -> Result<Measured, CheckError> {
-    let script = context.work.write("measure.jl", SCRIPT)?;
-    let empty = context.work.write("empty.jl", "")?;
-    let result = context.work.path("measured.tsv");
-    context.work.forget(&["measured.tsv"])?;
-    let log = if image.is_some() { "check" } else { "baseline" };
-    let mut program = context.julia(context.clean_environment(), log);
-    if let Some(image) = image {
-        program = program.option("--sysimage", image);
-    }
-    let program = program
-        .arg(&script)
-        .arg(&result)
-        .arg(&empty)
-        .arg(packages.len().to_string())
-        .args(packages.iter().map(|package| &package.name))
-        .args(workloads)
-        .directory(&context.project);
-    let step = if image.is_some() {
-        Step::Check
-    } else {
-        Step::Measure
-    };
-    let task = context.reporter.start(step, "load and run");
-    context
-        .children
-        .run(&program, &task)
-        .await
-        .map_err(|source| match image {
-            Some(image) => refused(image, source),
-            None => CheckError::Baseline { source },
-        })?;
-    let text = std::fs::read_to_string(&result).map_err(|source| CheckError::Unreadable {
-        path: result,
-        source,
-    })?;
-    let measured = read(&text);
-    task.done(match measured.calls_s {
-        Some((first, second)) => format!(
-            "load {:.4} s, first call {first:.3} s, second {second:.3} s",
-            measured.load_s
-        ),
-        None => format!("load {:.4} s", measured.load_s),
-    });
-    Ok(measured)
-}
-
-/// Why Julia does not start with an image, as far as it says.
-fn refused(image: &Path, source: ProcessError) -> CheckError {
-    // `jl_load_sysimg` in src/processor*.cpp; the second is what 1.5 to 1.12 say where the first
-    // feature that is missing is one that Julia itself asks for.
-    let words = ["Unable to find compatible target", "CX16 instruction"];
-    let said = source.evidence().unwrap_or_default().tail;
-    if said
-        .iter()
-        .any(|line| words.iter().any(|word| line.contains(word)))
-    {
-        let holds = targets::held(image, "").unwrap_or_default();
-        return CheckError::OtherCpu { holds, source };
-    }
-    CheckError::DoesNotRun { source }
-}
-
-fn read(text: &str) -> Measured {
-    let values = |key: &str| {
-        let key = key.to_owned();
-        text.lines()
-            .filter_map(|line| line.split_once('\t'))
-            .filter(move |(k, _)| *k == key)
-            .map(|(_, value)| value)
-    };
-    let seconds = |key| {
-        values(key)
-            .next()
-            .and_then(|ns| ns.parse::<f64>().ok())
-            .map(|ns| ns / 1e9)
-    };
-    let bytes = |key| {
-        let number = values(key).next();
-        number.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
-    };
-    Measured {
-        loaded: values("loaded").map(str::to_owned).collect(),
-        load_s: seconds("load_ns").unwrap_or_default(),
-        calls_s: seconds("first_ns").zip(seconds("second_ns")),
-        start_bytes: bytes("start_bytes"),
-        peak_bytes: bytes("peak_bytes"),
-    }
-}
-
 /// Loads the image, runs the workloads, makes sure that the packages are in it, and counts what is
 /// still compiled. `known` are the names of the modules that an image of the project may hold.
 ///
@@ -284,8 +163,8 @@ pub async fn check(
     image: &Path,
     packages: &[RequestedPackage],
     known: &BTreeSet<String>,
-    workloads: &[PathBuf],
-) -> Result<CheckRecord, CheckError> {
+    workloads: &[Script],
+) -> Result<(CheckRecord, BTreeSet<Unmeasured>), CheckError> {
     let measured = measure(context, Some(image), packages, workloads).await?;
     let (loaded, missing): (Vec<String>, Vec<String>) = packages
         .iter()
@@ -295,18 +174,37 @@ pub async fn check(
         return Err(CheckError::NotLoaded { missing });
     }
     let known = measured.loaded.iter().chain(known).cloned().collect();
-    let (own, residuals) = left_over(context, image, workloads, &known).await?;
-    Ok(CheckRecord {
+    let left = left_over(context, image, workloads, &known).await?;
+    let record = CheckRecord {
         loaded,
-        residuals,
-        own,
+        residuals: left.residuals,
+        own: left.own,
+        outputs: left.outputs,
         latency: measured.latency(),
+        unmeasured: measured
+            .unmeasured
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         ..CheckRecord::default()
-    })
+    };
+    Ok((record, measured.unmeasured))
 }
 
-/// The statements that running the workloads on the image still compiles: those for what the
-/// workloads define themselves, and the residuals.
+/// What running the workloads on an image still compiles.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOver {
+    /// For what the workloads define themselves.
+    pub own: Vec<String>,
+    /// What could be in the image.
+    pub residuals: Vec<String>,
+    /// The residuals by the kind of output that the workloads had.
+    pub outputs: Vec<OutputRecord>,
+    /// How long each takes to compile, in milliseconds, where Julia says so.
+    pub costs_ms: BTreeMap<String, f64>,
+}
+
+/// Runs the workloads on the image under `--trace-compile`.
 ///
 /// # Errors
 ///
@@ -314,31 +212,22 @@ pub async fn check(
 pub async fn left_over(
     context: &Context,
     image: &Path,
-    workloads: &[PathBuf],
+    workloads: &[Script],
     known: &BTreeSet<String>,
-) -> Result<(Vec<String>, Vec<String>), CheckError> {
-    let compiled = trace::trace(context, workloads, On::Image(image)).await;
-    let compiled = compiled.map_err(CheckError::Residual)?;
+) -> Result<LeftOver, CheckError> {
+    let recorded = trace::trace(context, workloads, On::Image(image)).await;
+    let recorded = recorded.map_err(CheckError::Residual)?;
     let is_own = |statement: &String| statements::is_own(statement, known);
-    Ok(compiled.into_iter().partition(is_own))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_the_script_writes() {
-        let measured = read(
-            "start_bytes\t170000000\nloaded\tDates\nloaded\tCore\nload_ns\t1500000\n\
-             first_ns\t2000000000\nsecond_ns\t1000000000\npeak_bytes\t250000000\n",
-        );
-        assert_eq!(
-            (measured.start_bytes, measured.peak_bytes),
-            (170_000_000, 250_000_000)
-        );
-        assert_eq!(measured.loaded, ["Dates", "Core"]);
-        assert_eq!(measured.calls_s, Some((2.0, 1.0)));
-        assert_eq!(read("load_ns\t1\n").latency(), None);
-    }
+    let (own, residuals) = recorded.statements.into_iter().partition(is_own);
+    let by_output = recorded.by_output.into_iter();
+    let outputs = by_output.map(|(output, mut residuals)| {
+        residuals.retain(|statement| !is_own(statement));
+        OutputRecord { output, residuals }
+    });
+    Ok(LeftOver {
+        own,
+        residuals,
+        outputs: outputs.collect(),
+        costs_ms: recorded.costs_ms,
+    })
 }

@@ -37,8 +37,11 @@ pub struct Context {
     pub idle: Option<Duration>,
 }
 
-/// Flags of every Julia that Sysforge starts: nothing of the user's own set-up may matter.
-const PLAIN: [&str; 3] = ["--startup-file=no", "--history-file=no", "--color=no"];
+/// The one flag that every Julia of a build has and a user does not give: the startup file of whoever
+/// builds must not matter. It changes nothing else: where there is no startup file, Julia records the
+/// same statements with and without it (tests/outputs.rs). `--color` would change the type of standard
+/// output, so it is never given.
+const PLAIN: [&str; 1] = ["--startup-file=no"];
 
 impl Context {
     /// This Julia with plain settings, seeing the project and the standard libraries and nothing

@@ -3,6 +3,7 @@
 //! and left out; a Julia that takes too much memory is started again with less to do.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Step;
@@ -10,7 +11,9 @@ use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::StatementCounts;
 
 use crate::artifacts::{InstalledArtifact, Surroundings};
-use crate::context::Context;
+use crate::context::{Context, shown};
+use crate::measure::RUN_SCRIPT;
+use crate::script::Script;
 use crate::workdir::WorkDirError;
 use sysforge_process::{Finished, Program};
 
@@ -35,6 +38,9 @@ pub const OBJECT: &str = "image-o.a";
 /// killed run left behind cannot write into it. The ending matters as it does for [`OBJECT`].
 const PARTIAL: (&str, &str) = ("partial", "-o.a");
 
+/// The file that holds the path of the workload or script that the staging process is running.
+const RUNNING: &str = "running.txt";
+
 /// Where the staging script says where packages and depots lie.
 const SURROUNDINGS: &str = "surroundings.tsv";
 
@@ -51,13 +57,16 @@ pub struct Emission<'a> {
     /// mean is tried, too.
     pub stubborn: &'a [String],
     /// Workloads to be run in the emitting process.
-    pub execute: &'a [PathBuf],
+    pub execute: &'a [Script],
     /// A script to be evaluated last.
     pub script: Option<&'a Path>,
     /// Julia's `--cpu-target`.
     pub cpu_target: &'a str,
     /// Code-generation threads; `None` leaves them to Julia.
     pub image_threads: Option<u32>,
+    /// How long a workload or the script may run; `None` is without end. They may compute without
+    /// saying anything, so that only the time tells one that will never end.
+    pub script_limit: Option<Duration>,
     /// Whether a statement that cannot be replayed is an error.
     pub strict: bool,
 }
@@ -173,7 +182,8 @@ async fn stage(
         work.set_aside("emit")?;
     }
     work.forget_own(PARTIAL.0, PARTIAL.1)?;
-    work.forget(&["report.tsv"])?;
+    work.forget(&["report.tsv", RUNNING])?;
+    work.write("script.jl", RUN_SCRIPT)?;
     let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
     let list = work.write("statements.jl", &lines(emission, &attempt.left_out))?;
@@ -215,6 +225,7 @@ async fn stage(
         .arg(&launcher)
         .arg(&script)
         .arg(&job)
+        .running(work.path(RUNNING), emission.script_limit)
         .directory(&context.project);
     let program = match attempt.threads {
         Some(threads) => program.env("JULIA_IMAGE_THREADS", threads.to_string()),
@@ -268,6 +279,13 @@ fn finish(
 ) -> Result<Emitted, EmitError> {
     let work = &context.work;
     let partial = partial(context);
+    // Julia writes the object when it is told to end, whoever tells it to.
+    if let Ok(path) = std::fs::read_to_string(work.path(RUNNING)) {
+        let _ = std::fs::remove_file(&partial);
+        return Err(EmitError::EndedByScript {
+            script: shown(Path::new(&path), &context.project),
+        });
+    }
     if !std::fs::metadata(&partial).is_ok_and(|file| file.len() > 0) {
         return Err(EmitError::NoObject {
             log: work.log("emit"),
@@ -339,6 +357,7 @@ fn job(
     line("stdlib", &[&context.julia.stdlib.display()]);
     line("statements", &[&statements.display()]);
     line("report", &[&report.display()]);
+    line("running", &[&context.work.path(RUNNING).display()]);
     line(
         "surroundings",
         &[&context.work.path(SURROUNDINGS).display()],
@@ -353,7 +372,15 @@ fn job(
         return job;
     }
     for workload in emission.execute {
-        line("execute", &[&workload.display()]);
+        let path = workload.path.display();
+        let mut values: Vec<&dyn std::fmt::Display> = vec![&path];
+        values.extend(
+            workload
+                .args
+                .iter()
+                .map(|arg| arg as &dyn std::fmt::Display),
+        );
+        line("execute", &values);
     }
     if let Some(script) = emission.script {
         line("script", &[&script.display()]);

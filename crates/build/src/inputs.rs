@@ -119,7 +119,11 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let mut basis = Basis::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
     // The script is part of the recipe: a change of it cannot be forgotten.
-    let recipe = format!("{RECIPE}\n{}", crate::emit::SCRIPT);
+    let recipe = format!(
+        "{RECIPE}\n{}\n{}",
+        crate::emit::SCRIPT,
+        crate::measure::RUN_SCRIPT
+    );
     basis.add(Stage::Trace, "Sysforge's recipe", recipe);
     // Not the request: `lts` and `1.10` may be the same Julia.
     let julia = match &build.julia {
@@ -153,7 +157,8 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
             files(&mut basis, Stage::Trace, &folder.join(name), project)?;
         }
     }
-    for file in config.workloads.iter().chain(&config.statements) {
+    let workloads = config.workloads.iter().map(|workload| &workload.path);
+    for file in workloads.chain(&config.statements) {
         files(&mut basis, Stage::Trace, &project.join(file), project)?;
     }
     if let Some(script) = &config.script {

@@ -13,10 +13,12 @@ pub mod inputs;
 pub mod inspect;
 pub mod link;
 pub mod machine;
+pub mod measure;
 mod near;
 pub mod probe;
 pub mod rounds;
 pub mod scan;
+pub mod script;
 pub mod sections;
 pub mod startup;
 pub mod targets;
@@ -24,6 +26,7 @@ pub mod trace;
 pub mod workdir;
 
 pub use context::Context;
+pub use script::Script;
 pub use sysforge_process::{Children, Ended, Environment, ProcessError, Program};
 pub use workdir::WorkDir;
 

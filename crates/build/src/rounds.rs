@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 /// The statements that an image is made from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traced {
     /// All of them.
     pub statements: Vec<String>,
     /// Those of them that were replayed for an image that lacked their code all the same.
     pub stubborn: Vec<String>,
+    /// How long the longest run of a workload took when it was traced, in seconds.
+    #[serde(default)]
+    pub longest_run_s: f64,
 }
 
 impl Traced {
@@ -46,7 +49,7 @@ mod tests {
     fn what_is_new_is_added_and_what_is_stubborn_is_marked() {
         let traced = Traced {
             statements: texts(&["a", "b"]),
-            stubborn: Vec::new(),
+            ..Traced::default()
         };
         let next = traced.next(&texts(&["b", "c"]), &[2]).unwrap();
         assert_eq!(next.statements, ["a", "b", "c"]);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sysforge_plan::Step;
+use sysforge_plan::plan::RequestedPackage;
 
 use crate::check::CheckError;
 use crate::context::Context;
@@ -32,4 +33,29 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
         })?;
     task.done(format!("{:.3} s", finished.wall.as_secs_f64()));
     Ok(finished.wall)
+}
+
+/// Loads the packages once in a plain Julia, which compiles what of them is not compiled yet.
+///
+/// # Errors
+///
+/// [`CheckError`] if they cannot be loaded.
+pub async fn load(context: &Context, packages: &[RequestedPackage]) -> Result<(), CheckError> {
+    let names: Vec<_> = packages.iter().map(|one| one.name.as_str()).collect();
+    let code = match names.as_slice() {
+        [] => String::new(),
+        some => format!("import {}\n", some.join(", ")),
+    };
+    let script = context.work.write("load.jl", &code)?;
+    let program = context
+        .julia(context.clean_environment(), "load")
+        .arg(&script)
+        .directory(&context.project);
+    let task = context
+        .reporter
+        .start(Step::Measure, "compile the packages' own caches");
+    let ran = context.children.run(&program, &task).await;
+    let finished = ran.map_err(|source| CheckError::Baseline { source })?;
+    task.done(format!("{:.1} s", finished.wall.as_secs_f64()));
+    Ok(())
 }

@@ -1,13 +1,16 @@
 //! Tracing: running each workload in a clean process of its own under `--trace-compile`, which
 //! records what Julia compiles as precompile statements.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use sysforge_plan::{Class, Evidence, Explain, Step, explain, statements};
+use futures_util::{StreamExt, stream};
+use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain, statements};
 
 use crate::context::{Context, shown};
-use sysforge_process::ProcessError;
+use crate::script::Script;
+use sysforge_process::{ProcessError, available_outputs};
 
 /// Tracing failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,99 +131,203 @@ pub enum On<'a> {
     Image(&'a Path),
 }
 
-/// Runs each workload under `--trace-compile` and returns the statements that were recorded, each
-/// once. As many workloads run at once as there are CPUs.
+impl On<'_> {
+    fn step(self) -> Step {
+        match self {
+            Self::Base => Step::Trace,
+            Self::Image(_) => Step::Check,
+        }
+    }
+
+    /// The folder of the recordings in the build directory, and the beginning of the logs' names.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Base => "trace",
+            Self::Image(_) => "residual",
+        }
+    }
+}
+
+/// What running the workloads recorded.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// The statements, each once.
+    pub statements: Vec<String>,
+    /// The same by the kind of output that the workloads had.
+    pub by_output: Vec<(OutputKind, Vec<String>)>,
+    /// How long Julia took to compile each, in milliseconds, where it says so.
+    pub costs_ms: BTreeMap<String, f64>,
+    /// The longest run of any workload.
+    pub longest_run: Duration,
+}
+
+/// Runs each workload under `--trace-compile` as `julia WORKLOAD ARGS…` would, once for each kind of
+/// output that this machine has: on a terminal, into a pipe and into a file Julia compiles different
+/// code.
+///
+/// As many run at once as there are CPUs. One that fails beside the others, which may have wanted
+/// the same file or port, runs again alone before that is an error.
 ///
 /// # Errors
 ///
 /// If a workload fails.
 pub async fn trace(
     context: &Context,
-    workloads: &[PathBuf],
+    workloads: &[Script],
     on: On<'_>,
-) -> Result<Vec<String>, TraceError> {
-    let folder = match on {
-        On::Base => "trace",
-        On::Image(_) => "residual",
-    };
-    let folder = context.work.path(folder);
+) -> Result<Recorded, TraceError> {
+    let folder = context.work.path(on.name());
     std::fs::create_dir_all(&folder).map_err(|source| TraceError::Unreadable {
         path: folder.clone(),
         source,
     })?;
-    let cpus = usize::try_from(context.julia.cpu_threads)
-        .unwrap_or(1)
-        .max(1);
-    let recordings: Vec<String> = stream::iter(workloads.iter().enumerate())
-        .map(|(index, workload)| {
-            trace_one(
-                context,
-                workload,
-                folder.join(format!("{index}.jl")),
-                index,
-                on,
-            )
-        })
-        .buffered(cpus)
-        .try_collect()
-        .await?;
-    Ok(statements::parse(&recordings.concat()))
+    let outputs = available_outputs();
+    let mut runs = Vec::new();
+    for (index, workload) in workloads.iter().enumerate() {
+        runs.extend(outputs.iter().map(|output| Run {
+            workload,
+            index,
+            output: *output,
+        }));
+    }
+    let cpus = usize::try_from(context.julia.cpu_threads).unwrap_or(1);
+    let results: Vec<Result<Recording, TraceError>> = stream::iter(&runs)
+        .map(|run| run.record(context, on, &folder))
+        .buffered(cpus.max(1))
+        .collect()
+        .await;
+    let mut recordings = Vec::new();
+    let succeeded: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    for (run, result) in runs.iter().zip(results) {
+        let beside = |(other, succeeded): (&Run<'_>, &bool)| {
+            *succeeded && other.index == run.index && other.output != run.output
+        };
+        recordings.push(match result {
+            Err(_) if runs.iter().zip(&succeeded).any(beside) => {
+                run.record(context, on, &folder).await?
+            }
+            other => other?,
+        });
+    }
+    let mut recorded = Recorded::default();
+    for output in outputs {
+        let of_output = recordings.iter().filter(|one| one.output == output);
+        let text: String = of_output.map(|one| one.text.as_str()).collect();
+        recorded.by_output.push((output, statements::parse(&text)));
+    }
+    let all: String = recordings.iter().map(|one| one.text.as_str()).collect();
+    recorded.statements = statements::parse(&all);
+    recorded.costs_ms = costs_ms(&all);
+    let runs = recordings.iter().map(|one| one.wall);
+    recorded.longest_run = runs.max().unwrap_or_default();
+    Ok(recorded)
 }
 
-async fn trace_one(
-    context: &Context,
-    workload: &Path,
-    recording: PathBuf,
+/// One run of a workload.
+struct Run<'a> {
+    workload: &'a Script,
     index: usize,
-    on: On<'_>,
-) -> Result<String, TraceError> {
-    let name = shown(workload, &context.project);
-    // Julia makes the file with the first statement: without one, an earlier time's would be read.
-    let unreadable = |source| TraceError::Unreadable {
-        path: recording.clone(),
-        source,
-    };
-    match std::fs::remove_file(&recording) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(unreadable(error));
+    output: OutputKind,
+}
+
+/// What one run recorded, as Julia wrote it.
+struct Recording {
+    output: OutputKind,
+    text: String,
+    wall: Duration,
+}
+
+impl Run<'_> {
+    async fn record(
+        &self,
+        context: &Context,
+        on: On<'_>,
+        folder: &Path,
+    ) -> Result<Recording, TraceError> {
+        let Self {
+            workload,
+            index,
+            output,
+        } = self;
+        let name = shown(&workload.path, &context.project);
+        let recording = folder.join(format!("{index}-{}.jl", output.word()));
+        // Julia creates the file with the first statement: without one, that of an earlier run would
+        // be read.
+        let unreadable = |source| TraceError::Unreadable {
+            path: recording.clone(),
+            source,
+        };
+        match std::fs::remove_file(&recording) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unreadable(error));
+            }
+            _ => {}
         }
-        _ => {}
-    }
-    let program = match on {
-        On::Base => context
-            .julia(context.environment.for_julia(), &format!("trace-{index}"))
-            .args(context.without_package_images())
-            .optional("--sysimage", context.base.as_ref()),
-        On::Image(image) => context
-            .julia(context.clean_environment(), &format!("residual-{index}"))
-            .option("--sysimage", image),
-    };
-    let program = program.option("--trace-compile", &recording).arg(workload);
-    let step = match on {
-        On::Base => Step::Trace,
-        On::Image(_) => Step::Check,
-    };
-    let task = context.reporter.start(step, &name);
-    context
-        .children
-        .run(&program.directory(&context.project), &task)
-        .await
-        .map_err(|source| TraceError::Workload {
+        let log = format!("{}-{index}-{}", on.name(), output.word());
+        let program = match on {
+            On::Base => context
+                .julia(context.environment.for_julia(), &log)
+                .args(context.without_package_images())
+                .optional("--sysimage", context.base.as_ref()),
+            On::Image(image) => context
+                .julia(context.clean_environment(), &log)
+                .option("--sysimage", image)
+                .args(context.generation.trace_timing),
+        };
+        let program = program
+            .output(*output)
+            .option("--trace-compile", &recording)
+            .arg(&workload.path)
+            .args(&workload.args)
+            .directory(&context.project);
+        let subject = format!("{name}, output to {output}");
+        let task = context.reporter.start(on.step(), subject);
+        let ran = context.children.run(&program, &task).await;
+        let finished = ran.map_err(|source| TraceError::Workload {
             workload: name,
             source,
         })?;
-    let text = match std::fs::read_to_string(&recording) {
-        Ok(text) => text,
-        // Julia makes the file with the first statement.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(unreadable(source)),
-    };
-    let count = statements::parse(&text).len();
-    task.done(match on {
-        On::Base => format!("{count} statements recorded"),
-        On::Image(_) => format!("{count} statements still compiled"),
-    });
-    Ok(text)
+        let text = match std::fs::read_to_string(&recording) {
+            Ok(text) => text,
+            // Nothing was compiled.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(unreadable(source)),
+        };
+        let count = statements::parse(&text).len();
+        task.done(match on {
+            On::Base => format!("{count} statements recorded"),
+            On::Image(_) => format!("{count} statements still compiled"),
+        });
+        Ok(Recording {
+            output: *output,
+            text,
+            wall: finished.wall,
+        })
+    }
+}
+
+/// The milliseconds in front of each statement, `#=   12.3 ms =# precompile(…)`, which Julia writes
+/// with `--trace-compile-timing`. Of several times the longest counts.
+fn costs_ms(text: &str) -> BTreeMap<String, f64> {
+    let mut costs = BTreeMap::new();
+    for line in text.lines() {
+        let timed = line
+            .trim()
+            .strip_prefix("#=")
+            .and_then(|rest| rest.split_once("=#"));
+        let Some((time, statement)) = timed else {
+            continue;
+        };
+        let ms = time
+            .trim()
+            .strip_suffix("ms")
+            .and_then(|ms| ms.trim().parse::<f64>().ok());
+        if let (Some(ms), [statement]) = (ms, statements::parse(statement).as_slice()) {
+            let longest = costs.entry(statement.clone()).or_insert(ms);
+            *longest = ms.max(*longest);
+        }
+    }
+    costs
 }
 
 /// Reads further statements from the files that the configuration names.
@@ -237,4 +344,20 @@ pub fn given_statements(files: &[PathBuf]) -> Result<Vec<String>, TraceError> {
     };
     let texts = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(statements::parse(&texts.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_in_front_of_a_statement_is_its_cost() {
+        let costs = costs_ms(
+            "#=   12.5 ms =# precompile(Tuple{typeof(f)})\n\
+             precompile(Tuple{typeof(g)})\n\
+             #=    2.0 ms =# precompile(Tuple{typeof(f)}) # recompile\n",
+        );
+        let f = "precompile(Tuple{typeof(f)})".to_owned();
+        assert_eq!(costs, BTreeMap::from([(f, 12.5)]));
+    }
 }

@@ -12,9 +12,10 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
+use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
-use sysforge_build::trace::{self, On, TraceError};
-use sysforge_build::{Context, WorkDir, check, machine, probe, scan};
+use sysforge_build::trace::{self, On};
+use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::{Build, PlannedJulia};
@@ -43,6 +44,8 @@ pub(crate) struct Forge<'a> {
     basis: Basis,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
+    // Of which workload, and what.
+    warned: Vec<(String, std::mem::Discriminant<WhyNot>)>,
     // Keep the Julia, the base and the compiler from being pruned while they are used.
     leases: Vec<Lease>,
 }
@@ -56,26 +59,6 @@ impl<'a> Forge<'a> {
         driving: &Driving,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let inputs = &planned.files.inputs;
-        // Everything that can be found wrong at once is, before anything long begins.
-        let files = [
-            ("workload", &inputs.config.workloads),
-            ("statement file", &inputs.config.statements),
-        ];
-        let files = files
-            .iter()
-            .flat_map(|(kind, paths)| paths.iter().map(|path| (*kind, path.as_str())));
-        let script = inputs
-            .config
-            .script
-            .iter()
-            .map(|path| ("script", path.as_str()));
-        let there = trace::require_files(&planned.files.folder, files.chain(script));
-        there.map_err(|error| match &error {
-            TraceError::NoSuchFile { path, .. } => planned.files.located(&path.clone(), error),
-            _ => error.into(),
-        })?;
-
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
@@ -188,6 +171,7 @@ impl<'a> Forge<'a> {
             timings: Vec::new(),
             basis: planned.basis(build, driving)?,
             explain: false,
+            warned: Vec::new(),
             leases: lease.into_iter().collect(),
         })
     }
@@ -215,9 +199,12 @@ impl<'a> Forge<'a> {
             .collect()
     }
 
-    /// The workloads' full paths.
-    pub(crate) fn workloads(&self) -> Vec<PathBuf> {
-        self.paths(&self.planned.files.inputs.config.workloads)
+    /// The workloads, with full paths.
+    pub(crate) fn workloads(&self) -> Vec<Script> {
+        let workloads = self.planned.files.inputs.config.workloads.iter();
+        workloads
+            .map(|workload| Script::of(workload, &self.context.project))
+            .collect()
     }
 
     /// The image's file name: the build's, with the system's extension.
@@ -239,7 +226,8 @@ impl<'a> Forge<'a> {
         self.context.work.forget(&["trace"])?;
         let given =
             trace::given_statements(&self.paths(&self.planned.files.inputs.config.statements))?;
-        let mut statements = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        let mut statements = recorded.statements;
         let new = given
             .into_iter()
             .filter(|given| !statements.contains(given));
@@ -247,6 +235,7 @@ impl<'a> Forge<'a> {
         let traced = Traced {
             statements,
             stubborn: Vec::new(),
+            longest_run_s: recorded.longest_run.as_secs_f64(),
         };
         self.record_trace(&traced)?;
         self.took(Step::Trace, started, None);
@@ -288,21 +277,21 @@ impl<'a> Forge<'a> {
         let emission = Emission {
             packages: &self.planned.plan.packages,
             statements: &statements,
-            likes: &statements::for_other_streams(&statements),
+            likes: &[],
             stubborn: &traced.stubborn,
             execute: if settings.execute { &workloads } else { &[] },
             script: script.as_deref(),
             cpu_target: &self.build.cpu.target,
             image_threads: Some(self.driving.image_threads.unwrap_or_else(fitting)),
+            script_limit: self.context.idle.map(|idle| {
+                // Ten times what it took when it was traced; of `script` no earlier time is known.
+                idle.max(Duration::from_secs_f64(
+                    10.0 * traced.longest_run_s.max(0.0),
+                ))
+            }),
             strict: settings.strict || self.driving.strict,
         };
-        let (mut emitted, without) = tokio::try_join!(
-            async { Ok::<_, Failure>(emit::emit(&self.context, &emission).await?) },
-            async { Ok(self.first_call_without_image().await) },
-        )?;
-        self.context
-            .work
-            .record("without", &self.basis.up_to(Stage::Trace), &[], &without)?;
+        let mut emitted = emit::emit(&self.context, &emission).await?;
         emitted.statements.recorded += own.len();
         emitted
             .statements
@@ -318,17 +307,37 @@ impl<'a> Forge<'a> {
         Ok(emitted)
     }
 
-    /// Measures the first call without the image, for the receipt: while Julia emits, which keeps
-    /// one CPU busy at first, so that nobody waits for it. `None` where there is no second CPU.
-    async fn first_call_without_image(&self) -> Option<f64> {
+    /// Measures loading and the first call without the image, for the receipt, while nothing else
+    /// runs. It comes before the emission, so that what can fail there is known before that costs
+    /// minutes.
+    pub(crate) async fn measure_without_image(&mut self) -> Result<(), Failure> {
         let workloads = self.workloads();
-        if workloads.is_empty() || self.context.julia.cpu_threads < 2 {
-            return None;
+        if workloads.is_empty() {
+            return Ok(());
         }
         let packages = &self.planned.plan.packages;
-        let measured = check::measure(&self.context, None, packages, &workloads).await;
-        // The workloads passed when they were traced; a second run that fails shows in the check.
-        Some(measured.ok()?.calls_s?.0)
+        if self.context.generation.package_images {
+            // Tracing made no package images: the first process would compile them all.
+            startup::load(&self.context, packages).await?;
+        }
+        let measured = measure(&self.context, None, packages, &workloads).await?;
+        self.warn_of_unmeasured(&measured.unmeasured);
+        let basis = self.basis.up_to(Stage::Trace);
+        self.context.work.record(WITHOUT, &basis, &[], &measured)?;
+        Ok(())
+    }
+
+    /// Warns, once, of what could not be measured.
+    pub(crate) fn warn_of_unmeasured(&mut self, unmeasured: &BTreeSet<Unmeasured>) {
+        for one in unmeasured {
+            // The reason may be told in other words with the image than without it.
+            let kind = (one.workload.clone(), std::mem::discriminant(&one.why));
+            if !self.warned.contains(&kind) {
+                self.warned.push(kind);
+                let reporter = &self.session.reporter;
+                reporter.warn(one.to_string(), Some(one.hint().to_owned()));
+            }
+        }
     }
 
     /// Modules that an image of this project may know: its packages and Julia's own libraries.
@@ -392,9 +401,13 @@ impl<'a> Forge<'a> {
         let packages = &self.planned.plan.packages;
         let known = self.known_packages();
         let checked = check::check(&self.context, image, packages, &known, &workloads);
-        let mut record = checked.await?;
+        let (mut record, unmeasured) = checked.await?;
         record.portability = looking.await.ok().and_then(Result::ok);
-        record.first_call_without_image_s = self.context.work.recorded("without").unwrap_or(None);
+        if let Ok(without) = self.context.work.recorded::<Measured>(WITHOUT) {
+            record.load_without_image_s = Some(without.load_s);
+            record.first_call_without_image_s = without.first_call_s;
+        }
+        self.warn_of_unmeasured(&unmeasured);
         self.took(Step::Check, started, None);
         Ok(record)
     }
@@ -403,7 +416,7 @@ impl<'a> Forge<'a> {
     pub(crate) async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
         let known = self.known_packages();
         let left = check::left_over(&self.context, image, &self.workloads(), &known).await?;
-        Ok(left.1)
+        Ok(left.residuals)
     }
 
     fn look_through(&self, image: &Path) -> tokio::task::JoinHandle<std::io::Result<Portability>> {
@@ -437,6 +450,9 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 
 /// The name under which [`Probed`] is recorded.
 const PROBED: &str = "probe";
+
+/// The name under which what was measured without the image is recorded.
+const WITHOUT: &str = "without";
 
 /// What is known of the Julia that builds.
 #[derive(serde::Serialize, serde::Deserialize)]

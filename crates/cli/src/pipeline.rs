@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, Stage};
 use sysforge_build::probe;
+use sysforge_build::trace::{self, TraceError};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia};
@@ -93,6 +94,7 @@ pub(crate) async fn plan_for(
     let global = &session.global;
     let read = |julia| project::read(global.project.as_deref(), julia, requests, host);
     let mut files = read(None)?;
+    require_files(&files)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;
     let mut nightlies = Vec::new();
@@ -112,6 +114,25 @@ pub(crate) async fn plan_for(
         files,
         plan,
         nightlies,
+    })
+}
+
+/// Makes sure that the files that `Sysimage.toml` names exist, so that every command says so at once.
+fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
+    let config = &files.inputs.config;
+    let workloads = config.workloads.iter();
+    let named = workloads
+        .map(|workload| ("workload", workload.path.as_str()))
+        .chain(
+            config
+                .statements
+                .iter()
+                .map(|path| ("statement file", path.as_str())),
+        )
+        .chain(config.script.iter().map(|path| ("script", path.as_str())));
+    trace::require_files(&files.folder, named).map_err(|error| match &error {
+        TraceError::NoSuchFile { path, .. } => files.located(&path.clone(), error),
+        _ => error.into(),
     })
 }
 

@@ -71,8 +71,9 @@ impl Session {
         let files = failure.filter(|_| self.runner.on).and_then(|_| read());
         let folder = files.as_ref().map(|files| files.folder.as_path());
         let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
+        let paths = workloads.into_iter().flatten().map(|one| one.path.clone());
         self.runner
-            .finish(failure, folder, workloads.map_or(&[], Vec::as_slice));
+            .finish(failure, folder, &paths.collect::<Vec<_>>());
     }
 
     /// Keeps saying that long tasks still run, until it is dropped.

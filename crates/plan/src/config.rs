@@ -2,6 +2,7 @@
 //! an error that names the nearest known one.
 
 pub mod workflow;
+mod workload;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptiv
 use crate::toml_error::TomlError;
 
 pub use workflow::Workflow;
+pub use workload::Workload;
 
 /// How often an image is emitted at most, if nothing else is said. One round leaves nothing to
 /// compile for most packages; a second one cures what can be cured (docs/src/explanation/dry.md).
@@ -34,8 +36,11 @@ pub struct Config {
     /// Packages in the image. Default: the project's direct dependencies, and the project itself
     /// if it is a package.
     pub packages: Option<Vec<String>>,
-    /// Julia scripts that are run and traced; what they compile is in the image.
-    pub workloads: Vec<String>,
+    /// Julia scripts that are run and traced; what they compile is in the image. Each is a path, or
+    /// a table with its arguments: `{ path = "report.jl", args = ["--year", "2020"] }`. It runs as
+    /// `julia report.jl --year 2020` would, with standard input closed.
+    #[serde(deserialize_with = "workload::list")]
+    pub workloads: Vec<Workload>,
     /// Files with further precompile statements, one a line.
     pub statements: Vec<String>,
     /// A Julia script that is evaluated last, in the emitting process.
@@ -199,7 +204,15 @@ impl Config {
                 key_offset(text, "julia"),
             ));
         }
-        let paths = config.workloads.iter().map(|path| ("workloads", path));
+        let mut arguments = config.workloads.iter().flat_map(|workload| &workload.args);
+        if let Some(argument) = arguments.find(|text| text.contains(char::is_control)) {
+            return complain(
+                "workloads",
+                format!("the argument {argument:?} holds a control character, which it cannot"),
+            );
+        }
+        let paths = config.workloads.iter().map(|workload| &workload.path);
+        let paths = paths.map(|path| ("workloads", path));
         let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
         let mut paths = paths.chain(config.script.iter().map(|path| ("script", path)));
         if let Some((key, path)) = paths.find(|(_, path)| path.contains('\\')) {

@@ -18,6 +18,8 @@ pub struct Generation {
     pub ships_lld: bool,
     /// Whether code generation runs in `JULIA_IMAGE_THREADS` threads (since 1.9).
     pub image_threads: bool,
+    /// The flag that makes `--trace-compile` say how long each statement took (since 1.12).
+    pub trace_timing: Option<&'static str>,
     /// Whether the names of the libjulias carry the minor version (`libjulia.so.1.10`, since
     /// 1.10) or the major version only (`libjulia.so.1`).
     pub minor_in_names: bool,
@@ -32,6 +34,7 @@ const V1_5: Generation = Generation {
     package_images: false,
     ships_lld: false,
     image_threads: false,
+    trace_timing: None,
     minor_in_names: false,
     image_symbols: &[
         "jl_system_image_data",
@@ -74,6 +77,7 @@ const V1_11: Generation = Generation {
 };
 const V1_12: Generation = Generation {
     since: (1, 12),
+    trace_timing: Some("--trace-compile-timing"),
     ..V1_11
 };
 const V1_13: Generation = Generation {

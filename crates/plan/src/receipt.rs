@@ -9,6 +9,7 @@ use crate::build_id::BuildId;
 use crate::digest::Sha256;
 use crate::event::Step;
 use crate::julia::JuliaBuild;
+use crate::output::OutputKind;
 use crate::portability::Portability;
 use crate::signing::SignatureCheck;
 use crate::text::{self, FileName, ImageName};
@@ -173,15 +174,35 @@ pub struct CheckRecord {
     /// those of this image.
     #[serde(default)]
     pub rounds: Vec<usize>,
+    /// The kinds of standard output that the workloads were run with, and the residuals of each.
+    #[serde(default)]
+    pub outputs: Vec<OutputRecord>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
+    /// Loading the packages in a fresh process without the image, in seconds; absent where it was
+    /// not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_without_image_s: Option<f64>,
     /// The first run of the workloads in a fresh process without the image, in seconds; absent
     /// where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_call_without_image_s: Option<f64>,
+    /// What could not be measured, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmeasured: Vec<String>,
     /// What the image needs of a machine besides its Julia.
     #[serde(default)]
     pub portability: Option<Portability>,
+}
+
+/// The check with one kind of standard output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutputRecord {
+    /// The kind.
+    pub output: OutputKind,
+    /// Statements that running the workloads so still compiled, though their code could be in the
+    /// image.
+    pub residuals: Vec<String>,
 }
 
 /// Latency of a workload, in seconds.
@@ -191,8 +212,8 @@ pub struct Latency {
     pub load_s: f64,
     /// The first run of the workloads in a fresh process.
     pub first_call_s: f64,
-    /// The second run in the same process.
-    pub second_call_s: f64,
+    /// The second run in the same process; absent where the workloads cannot run twice.
+    pub second_call_s: Option<f64>,
 }
 
 /// How an image was linked.
@@ -300,19 +321,33 @@ impl Receipt {
     }
 }
 
+impl Latency {
+    /// Loading and the first call, in seconds.
+    #[must_use]
+    pub fn first_result_s(&self) -> f64 {
+        self.load_s + self.first_call_s
+    }
+}
+
 impl CheckRecord {
     /// First call over second call: 1.0 means that nothing was left to compile.
     #[must_use]
     pub fn first_over_second(&self) -> Option<f64> {
-        self.latency
-            .map(|latency| latency.first_call_s / latency.second_call_s.max(1e-9))
+        let latency = self.latency?;
+        Some(latency.first_call_s / latency.second_call_s?.max(1e-9))
     }
 
-    /// How many times faster the first call is with the image; `None` where either was not
-    /// measured.
+    /// Loading and the first call without the image, in seconds; `None` where one was not measured.
     #[must_use]
-    pub fn first_call_speedup(&self) -> Option<f64> {
-        let with = self.latency?.first_call_s;
-        Some(self.first_call_without_image_s? / with.max(1e-9))
+    pub fn first_result_without_image_s(&self) -> Option<f64> {
+        Some(self.load_without_image_s? + self.first_call_without_image_s?)
+    }
+
+    /// How many times faster loading and the first call are with the image; `None` where either was
+    /// not measured.
+    #[must_use]
+    pub fn first_result_speedup(&self) -> Option<f64> {
+        let with = self.latency?.first_result_s();
+        Some(self.first_result_without_image_s()? / with.max(1e-9))
     }
 }

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use backon::{ConstantBuilder, Retryable as _};
 use sysforge_files::is_held;
-use sysforge_plan::{Evidence, Task};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use sysforge_plan::{Evidence, OutputKind, Task};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::group::Group;
-use crate::vitals::{self, Vitals};
+use crate::output::{Files, Line, Output, Reader, Stream};
+use crate::vitals::{self, Vitals, Watch};
 use crate::{Ended, Environment, ProcessError};
 
 /// How many of a child's last lines an error shows.
@@ -49,8 +51,17 @@ pub struct Program {
     environment: Environment,
     directory: Option<PathBuf>,
     log: PathBuf,
+    output: OutputKind,
     timeout: Option<Duration>,
     idle: Option<Duration>,
+    running: Option<Running>,
+}
+
+/// How long a child may be at something that it tells by a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) marker: PathBuf,
+    pub(crate) limit: Duration,
 }
 
 /// A child that ended well.
@@ -135,25 +146,22 @@ impl Children {
         log.write_all(program.headline().as_bytes())
             .await
             .map_err(log_error)?;
+        let mut record = Record {
+            log,
+            path: &program.log,
+            task,
+            said: Said::default(),
+        };
 
         let counted = Counted::new(&self.clock);
-        let mut child = program.spawn().await?;
+        let (mut child, reader) = program.spawn().await?;
         let (sender, mut lines) = mpsc::channel(256);
-        let (stdout, stderr) = child.take_output();
-        let readers = [
-            tokio::spawn(read_lines(stdout, Stream::Out, sender.clone())),
-            tokio::spawn(read_lines(stderr, Stream::Err, sender)),
-        ];
-        let _abort = AbortOnDrop(
-            readers
-                .iter()
-                .map(tokio::task::JoinHandle::abort_handle)
-                .collect(),
-        );
+        let (readers, mut files) = reader.start(&mut child, sender);
+        let _abort = AbortOnDrop(readers.iter().map(JoinHandle::abort_handle).collect());
 
         let mut vitals = Vitals::new(child.id());
+        let mut watch = Watch::new(program.running.as_ref());
         let mut look = tokio::time::interval(vitals::EVERY);
-        let mut said = Said::default();
         let deadline = program
             .timeout
             .map(|limit| tokio::time::Instant::now() + limit);
@@ -167,12 +175,9 @@ impl Children {
             };
             tokio::select! {
                 line = lines.recv(), if !drained => match line {
-                    Some((stream, line)) => {
-                        log.write_all(line.as_bytes()).await.map_err(log_error)?;
-                        log.write_all(b"\n").await.map_err(log_error)?;
-                        task.line(line.clone());
+                    Some(line) => {
                         vitals.spoke();
-                        said.add(stream, line);
+                        record.add(line).await?;
                     }
                     None => drained = true,
                 },
@@ -181,31 +186,39 @@ impl Children {
                     end_of_drain = Some(tokio::time::Instant::now() + LONGEST_DRAIN);
                 }
                 _ = look.tick(), if ended.is_none() => {
+                    if files.as_mut().is_some_and(Files::grew) {
+                        vitals.spoke();
+                    }
+                    if let Some((script, limit)) = watch.overdue() {
+                        return Err(ProcessError::Endless {
+                            script,
+                            limit,
+                            evidence: record.end(files).await?.evidence(&program.log),
+                        });
+                    }
                     let limit = program.idle.unwrap_or(Duration::MAX);
                     if vitals.look(limit) > limit {
-                        log.flush().await.map_err(log_error)?;
                         return Err(ProcessError::Hung {
                             program: program.name(),
                             limit,
-                            evidence: said.evidence(&program.log),
+                            evidence: record.end(files).await?.evidence(&program.log),
                         });
                     }
                 }
                 () = sleep_until(limit) => match ended {
                     Some(_) => drained = true,
                     None => {
-                        log.flush().await.map_err(log_error)?;
                         return Err(ProcessError::TimedOut {
                             program: program.name(),
                             limit: program.timeout.unwrap_or_default(),
-                            evidence: said.evidence(&program.log),
+                            evidence: record.end(files).await?.evidence(&program.log),
                         });
                     }
                 },
             }
         }
         drop(counted);
-        log.flush().await.map_err(log_error)?;
+        let said = record.end(files).await?;
         match ended.and_then(bad_end) {
             None => Ok(Finished {
                 stdout: said.out,
@@ -223,6 +236,42 @@ impl Children {
     }
 }
 
+/// Where a child's lines are kept: in its log, and the last ones for an error.
+struct Record<'a> {
+    log: tokio::fs::File,
+    path: &'a Path,
+    task: &'a Task,
+    said: Said,
+}
+
+impl Record<'_> {
+    async fn add(&mut self, (stream, line): Line) -> Result<(), ProcessError> {
+        let bytes = [line.as_bytes(), b"\n"].concat();
+        let written = self.log.write_all(&bytes).await;
+        written.map_err(|source| self.error(source))?;
+        self.task.line(line.clone());
+        self.said.add(stream, line);
+        Ok(())
+    }
+
+    /// Adds what is in the files that the child wrote into, if it did, and closes the log.
+    async fn end(mut self, files: Option<Files>) -> Result<Said, ProcessError> {
+        for line in files.iter().flat_map(Files::lines) {
+            self.add(line).await?;
+        }
+        let flushed = self.log.flush().await;
+        flushed.map_err(|source| self.error(source))?;
+        Ok(self.said)
+    }
+
+    fn error(&self, source: io::Error) -> ProcessError {
+        ProcessError::Log {
+            log: self.path.to_owned(),
+            source,
+        }
+    }
+}
+
 impl Program {
     /// `program`, started with `environment` and nothing else; its output is kept in `log`.
     pub fn new(
@@ -236,8 +285,10 @@ impl Program {
             environment,
             directory: None,
             log: log.into(),
+            output: OutputKind::Pipe,
             timeout: None,
             idle: None,
+            running: None,
         }
     }
 
@@ -288,6 +339,17 @@ impl Program {
         self
     }
 
+    /// Sets what its standard output and standard error are: a pipe, if nothing else is said.
+    #[must_use]
+    pub fn output(mut self, kind: OutputKind) -> Self {
+        if kind == OutputKind::Terminal {
+            // What nearly every terminal calls itself. Without it Julia uses no colours.
+            self = self.env("TERM", "xterm-256color");
+        }
+        self.output = kind;
+        self
+    }
+
     /// Kills it after this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
@@ -299,6 +361,14 @@ impl Program {
     #[must_use]
     pub fn idle(mut self, limit: Option<Duration>) -> Self {
         self.idle = limit;
+        self
+    }
+
+    /// Kills it when the file `marker`, which it writes and removes, has had the same content for
+    /// this long. The content is the path of a script that it runs.
+    #[must_use]
+    pub fn running(mut self, marker: PathBuf, limit: Option<Duration>) -> Self {
+        self.running = limit.map(|limit| Running { marker, limit });
         self
     }
 
@@ -332,7 +402,7 @@ impl Program {
         )
     }
 
-    async fn spawn(&self) -> Result<Group, ProcessError> {
+    async fn spawn(&self) -> Result<(Group, Reader), ProcessError> {
         (async || self.try_spawn())
             .retry(STILL_WRITTEN)
             .when(|error| is_held(error) || error.kind() == ErrorKind::ExecutableFileBusy)
@@ -343,19 +413,24 @@ impl Program {
             })
     }
 
-    fn try_spawn(&self) -> io::Result<Group> {
+    fn try_spawn(&self) -> io::Result<(Group, Reader)> {
+        let Output {
+            stdout,
+            stderr,
+            reader,
+        } = Output::open(self.output, &self.log)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(stdout)
+            .stderr(stderr);
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        Group::spawn(command)
+        Ok((Group::spawn(command)?, reader))
     }
 }
 
@@ -365,12 +440,6 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.iter().for_each(tokio::task::AbortHandle::abort);
     }
-}
-
-#[derive(Clone, Copy)]
-enum Stream {
-    Out,
-    Err,
 }
 
 #[derive(Default)]
@@ -403,26 +472,6 @@ impl Said {
         Evidence {
             tail: self.tail.into(),
             log: Some(log.to_owned()),
-        }
-    }
-}
-
-/// Sends each line of `pipe`, whatever its encoding and line ends, until it closes.
-async fn read_lines(
-    pipe: Option<impl AsyncRead + Unpin>,
-    stream: Stream,
-    lines: mpsc::Sender<(Stream, String)>,
-) {
-    let Some(pipe) = pipe else { return };
-    let mut reader = BufReader::new(pipe);
-    let mut bytes = Vec::new();
-    while let Ok(1..) = reader.read_until(b'\n', &mut bytes).await {
-        let line = String::from_utf8_lossy(&bytes)
-            .trim_end_matches(['\n', '\r'])
-            .to_owned();
-        bytes.clear();
-        if lines.send((stream, line)).await.is_err() {
-            return;
         }
     }
 }

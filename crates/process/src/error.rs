@@ -62,6 +62,19 @@ pub enum ProcessError {
         /// Its last lines, and its log.
         evidence: Evidence,
     },
+    /// A script that it ran did not end, and it was killed.
+    #[error(
+        "`{script}` did not end within {} s inside the process that emits the image, which was killed",
+        .limit.as_secs()
+    )]
+    Endless {
+        /// The script's file name.
+        script: String,
+        /// How long it may run.
+        limit: Duration,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
     /// Its log could not be written, or its output not be read.
     #[error("could not write the log {}", .log.display())]
     Log {
@@ -115,7 +128,10 @@ impl ProcessError {
                 explain::io_class(source, room)
             }
             Self::Failed { .. } if self.is_full_disk() => Class::Machine,
-            Self::Failed { .. } | Self::TimedOut { .. } | Self::Hung { .. } => room,
+            Self::Failed { .. }
+            | Self::TimedOut { .. }
+            | Self::Hung { .. }
+            | Self::Endless { .. } => room,
         }
     }
 
@@ -125,7 +141,8 @@ impl ProcessError {
         match self {
             Self::Failed { evidence, .. }
             | Self::TimedOut { evidence, .. }
-            | Self::Hung { evidence, .. } => Some(evidence.clone()),
+            | Self::Hung { evidence, .. }
+            | Self::Endless { evidence, .. } => Some(evidence.clone()),
             Self::Start { .. } | Self::Log { .. } => None,
         }
     }
@@ -151,6 +168,11 @@ impl ProcessError {
             )],
             Self::Hung { .. } => vec![
                 "what it was at stands in its log; allow longer silence with `--idle-timeout SECONDS`"
+                    .to_owned(),
+            ],
+            Self::Endless { .. } => vec![
+                "packages are not initialised in that process, and some loop for ever: leave \
+                 `execute` or `script` out, or allow more time with `--idle-timeout SECONDS`"
                     .to_owned(),
             ],
             Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],

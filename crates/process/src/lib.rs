@@ -8,8 +8,10 @@ mod children;
 mod environment;
 mod error;
 mod group;
+mod output;
 mod vitals;
 
 pub use children::{Children, Finished, Program};
 pub use environment::Environment;
 pub use error::{Ended, ProcessError};
+pub use output::available_outputs;

@@ -3,6 +3,7 @@
 use sysforge_plan::{Reporter, Step};
 
 use super::*;
+use crate::output::available_outputs;
 
 fn shell(dir: &Path, script: &str) -> Program {
     let path = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
@@ -73,7 +74,7 @@ async fn a_program_that_somebody_still_writes_is_awaited() {
     std::fs::copy("/bin/true", &path).unwrap();
     let program = Program::new(&path, Environment::default(), dir.path().join("log"));
     let writes = std::fs::File::options().append(true).open(&path).unwrap();
-    let first = program.try_spawn().unwrap_err();
+    let first = program.try_spawn().map(drop).unwrap_err();
     assert_eq!(first.kind(), ErrorKind::ExecutableFileBusy);
     let stops = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -212,4 +213,70 @@ async fn memory_is_watched() {
     let peak = error.killed_for_memory().unwrap();
     assert!(peak > 90_000_000, "{peak}");
     assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
+}
+
+async fn lines_of(kind: OutputKind, script: &str) -> (Vec<String>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = shell(dir.path(), script).output(kind);
+    let done = run(&program).await.unwrap();
+    let log = std::fs::read_to_string(dir.path().join("child.log")).unwrap();
+    let names = std::fs::read_dir(dir.path()).unwrap().flatten();
+    assert_eq!(names.count(), 1, "only the log stays");
+    (done.stdout.lines().map(str::to_owned).collect(), log)
+}
+
+#[tokio::test]
+async fn each_kind_of_output_is_what_the_child_sees() {
+    let script = "for fd in 1 2; do
+        if [ -t $fd ]; then echo terminal; elif [ -p /dev/fd/$fd ]; then echo pipe; else echo file; fi
+    done";
+    for kind in available_outputs() {
+        let (lines, log) = lines_of(kind, script).await;
+        assert_eq!(lines, [kind.word(), kind.word()]);
+        assert!(log.ends_with(&format!("{0}\n{0}\n", kind.word())), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_has_a_size_and_a_name_and_its_last_line_is_kept() {
+    let script = "stty size <&1; echo $TERM; printf '\\033[31mred\\033[0m, and no end'";
+    let (lines, _) = lines_of(OutputKind::Terminal, script).await;
+    assert_eq!(lines, ["24 80", "xterm-256color", "red, and no end"]);
+}
+
+#[tokio::test]
+async fn more_than_a_terminal_holds_is_read() {
+    let (lines, _) = lines_of(OutputKind::Terminal, "seq 1 50000").await;
+    assert_eq!(lines.len(), 50_000);
+    assert_eq!(lines.last().unwrap(), "50000");
+}
+
+#[tokio::test]
+async fn a_failure_with_output_to_a_file_carries_the_last_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = shell(dir.path(), "echo out; echo why >&2; exit 3").output(OutputKind::File);
+    let error = run(&program).await.unwrap_err();
+    assert_eq!(error.evidence().unwrap().tail, ["out", "why"]);
+}
+
+#[tokio::test]
+async fn a_script_that_computes_for_ever_is_stopped_and_code_generation_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("running.txt");
+    let watched = |script: &str| {
+        shell(dir.path(), script)
+            .env("MARKER", marker.as_os_str())
+            .running(marker.clone(), Some(Duration::from_secs(1)))
+            .idle(Some(Duration::from_secs(600)))
+    };
+    let error = run(&watched(
+        "printf /p/w.jl >$MARKER; while :; do echo busy; done",
+    ))
+    .await
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("`w.jl` did not end within 1 s"), "{text}");
+    let busy = "printf /p/w.jl >$MARKER; rm $MARKER
+        end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done";
+    run(&watched(busy)).await.unwrap();
 }

@@ -1,8 +1,11 @@
 //! Watching a child while it runs: how much memory it takes, and whether it still does anything.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::children::Running;
 
 /// How often a child is looked at.
 pub(crate) const EVERY: Duration = Duration::from_millis(500);
@@ -100,5 +103,40 @@ impl Vitals {
     fn is_work(&self, before_ms: u64, now_ms: u64) -> bool {
         let idle_ms = u64::try_from(self.active.elapsed().as_millis()).unwrap_or(u64::MAX);
         now_ms.abs_diff(before_ms) > 20 + idle_ms / 200
+    }
+}
+
+/// Watches for how long a child has been running a script. Unlike code generation, which ends, a
+/// script may compute for ever, so computing is no sign of progress.
+pub(crate) struct Watch<'a> {
+    running: Option<&'a Running>,
+    since: Option<(String, Instant)>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(running: Option<&'a Running>) -> Self {
+        let since = None;
+        Self { running, since }
+    }
+
+    /// The script that has run for too long, and the limit.
+    pub(crate) fn overdue(&mut self) -> Option<(String, Duration)> {
+        let Running { marker, limit } = self.running?;
+        let Ok(script) = std::fs::read_to_string(marker) else {
+            self.since = None;
+            return None;
+        };
+        let since = match self.since.take() {
+            Some((known, since)) if known == script => since,
+            _ => Instant::now(),
+        };
+        self.since = Some((script.clone(), since));
+        let name = || {
+            Path::new(&script)
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let overdue = since.elapsed() > *limit;
+        overdue.then(|| (name().unwrap_or(script.clone()), *limit))
     }
 }

@@ -222,11 +222,14 @@ impl Sheet {
         }
         self.y = bottom + 20.0;
         if let (Some(slow), Some(fast)) = (without.first_call_s, with.first_call_s) {
-            let text = format!(
-                "first call {} times as fast; with the image, first ÷ second call is {}",
-                ratio(slow / fast.max(1e-9)),
-                ratio(with.first_over_second().unwrap_or_default())
-            );
+            let faster = format!("first call {} times as fast", ratio(slow / fast.max(1e-9)));
+            let text = match with.first_over_second() {
+                Some(over) => {
+                    let over = ratio(over);
+                    format!("{faster}; with the image, first ÷ second call is {over}")
+                }
+                None => faster,
+            };
             if !self.names_above() {
                 self.y += 16.0;
                 self.text(self.width - MARGIN, self.y, "soft", "end", &text);

@@ -8,7 +8,8 @@ fn sample(startup_s: f64, load_s: f64, calls_s: (f64, f64), memory: u64) -> Samp
     Sample {
         startup_s,
         load_s,
-        calls_s: Some(calls_s),
+        first_call_s: Some(calls_s.0),
+        second_call_s: Some(calls_s.1),
         start_memory: memory,
         peak_memory: memory + 90_000_000,
     }

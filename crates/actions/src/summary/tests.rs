@@ -42,7 +42,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
             latency: Some(Latency {
                 load_s: 0.0123,
                 first_call_s: 0.0819,
-                second_call_s: 0.0619,
+                second_call_s: Some(0.0619),
             }),
             ..CheckRecord::default()
         },

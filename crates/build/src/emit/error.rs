@@ -28,6 +28,12 @@ pub enum EmitError {
         /// Its log.
         log: PathBuf,
     },
+    /// A workload or the script ended Julia before the image was complete.
+    #[error("`{script}` ended Julia while the image was being emitted")]
+    EndedByScript {
+        /// The workload or script, relative to the project.
+        script: String,
+    },
     /// `strict` is set, and statements could not be replayed.
     #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
     Strict {
@@ -54,7 +60,7 @@ impl Explain for EmitError {
     fn class(&self) -> Class {
         match self {
             Self::Julia { source, .. } => source.class_in(Class::Julia),
-            Self::NoObject { .. } => Class::Julia,
+            Self::NoObject { .. } | Self::EndedByScript { .. } => Class::Julia,
             Self::Strict { .. } => Class::Check,
             Self::WorkDir(error) => error.class(),
             Self::Report { source, .. } => explain::io_class(source, Class::Julia),
@@ -82,6 +88,11 @@ impl Explain for EmitError {
                  the log tells how far it came"
                     .to_owned(),
             ],
+            Self::EndedByScript { .. } => vec![
+                "a package that it uses calls `exit`: leave `execute` out, or end the workload \
+                 before that"
+                    .to_owned(),
+            ],
             Self::Strict { .. } => {
                 vec!["leave `strict` away to build without them; the receipt lists each".to_owned()]
             }
@@ -104,7 +115,7 @@ impl Explain for EmitError {
                     .collect(),
                 log: None,
             }),
-            Self::WorkDir(_) | Self::Report { .. } => None,
+            Self::WorkDir(_) | Self::Report { .. } | Self::EndedByScript { .. } => None,
         }
     }
 }

@@ -91,6 +91,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
         script: None,
         cpu_target: "generic;haswell,clone_all",
         image_threads: Some(4),
+        script_limit: None,
         strict,
     };
     emit(&bench.context, &emission).await

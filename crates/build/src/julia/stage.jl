@@ -189,12 +189,33 @@ end
 
 # ---- Workloads and the user's own script ----------------------------------------------------
 
-for (path,) in values_of("execute")
+Base.include(@__MODULE__, joinpath(@__DIR__, "script.jl"))
+
+# Tells Sysforge that it is not generating code, but running what the user wrote: computing without
+# end is no progress then, and an end of the process is not the end of the emission.
+function running_user_code(run, path)
+    marker = value_of("running")
+    write(marker, path)
+    run()
+    rm(marker)
+end
+
+for fields in values_of("execute")
+    path, args = fields[1], fields[2:end]
     # In a module of its own, so that what it defines does not stay in Main.
-    Base.include(Module(:SysforgeWorkload), path)
+    mod = main_like_module()
+    # The image is written when Julia ends: a script that calls `exit` ends nothing but itself.
+    Core.eval(mod, :(exit(code = 0) = throw($ScriptExit(code))))
+    running_user_code(path) do
+        try
+            run_script(mod, path, args)
+        catch err
+            is_good_exit(err) || rethrow()
+        end
+    end
 end
 for (path,) in values_of("script")
-    Base.include(Main, path)
+    running_user_code(() -> Base.include(Main, path), path)
 end
 
 # ---- Leave no trace of this machine -----------------------------------------------------------
@@ -202,6 +223,7 @@ end
 # Functions that were called with functions of this script keep its module in the image.
 empty!(job)
 empty!(stubborn)
+set_global(Base, :PROGRAM_FILE, "")
 isdefined(Base, :TOML_CACHE) && isdefined(Base.TOML_CACHE, :d) && empty!(Base.TOML_CACHE.d)
 empty!(LOAD_PATH)
 empty!(DEPOT_PATH)

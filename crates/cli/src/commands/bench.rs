@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sysforge_build::{check, sections, startup};
+use sysforge_build::measure::measure;
+use sysforge_build::{sections, startup};
 use sysforge_plan::Receipt;
 use sysforge_report::{Figures, Report, Sample, units};
 
@@ -64,7 +65,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     for build in builds {
         let mut forge = Forge::open(session, &planned, build, &args.image.driving).await?;
         let image = image_of(&args.image, &forge)?;
-        let report = measure(args.samples, &mut forge, &planned, &image).await?;
+        let report = compare(args.samples, &mut forge, &planned, &image).await?;
         if let Some(file) = &args.svg {
             write(session, file, &sysforge_report::svg(&report))?;
         }
@@ -82,7 +83,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     Ok(())
 }
 
-async fn measure(
+async fn compare(
     samples: u32,
     forge: &mut Forge<'_>,
     planned: &Planned,
@@ -111,17 +112,19 @@ async fn measure(
 
 /// What one fresh process to start, and one to work, see.
 async fn sample(
-    forge: &Forge<'_>,
+    forge: &mut Forge<'_>,
     planned: &Planned,
     image: Option<&Path>,
 ) -> Result<Sample, Failure> {
     let startup = startup::startup(&forge.context, image).await?;
     let packages = &planned.plan.packages;
-    let measured = check::measure(&forge.context, image, packages, &forge.workloads()).await?;
+    let measured = measure(&forge.context, image, packages, &forge.workloads()).await?;
+    forge.warn_of_unmeasured(&measured.unmeasured);
     Ok(Sample {
         startup_s: startup.as_secs_f64(),
         load_s: measured.load_s,
-        calls_s: measured.calls_s,
+        first_call_s: measured.first_call_s,
+        second_call_s: measured.second_call_s,
         start_memory: measured.start_bytes,
         peak_memory: measured.peak_bytes,
     })
@@ -207,10 +210,11 @@ mod tests {
     use super::*;
 
     fn report(calls: [Option<(f64, f64)>; 2]) -> Report {
-        let sample = |startup_s, load_s, calls_s, memory| Sample {
+        let sample = |startup_s, load_s, calls_s: Option<(f64, f64)>, memory| Sample {
             startup_s,
             load_s,
-            calls_s,
+            first_call_s: calls_s.map(|calls| calls.0),
+            second_call_s: calls_s.map(|calls| calls.1),
             start_memory: memory,
             peak_memory: memory * 2,
         };

@@ -93,8 +93,7 @@ pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         let forge = Forge::to_pack(session, &planned, build).await?;
         let dist = planned.dist(args.out.out.as_deref());
-        let packing = forge.start_packing(&dist)?;
-        let (packed, receipt) = forge.finish_packing(packing).await?;
+        let (packed, receipt) = forge.pack(&dist).await?;
         if session.global.json {
             session.terminal.json(&receipt);
         } else {

@@ -1,6 +1,7 @@
-//! Packing: the archive begins while the image is checked, and ends with the receipt of all steps.
+//! Packing: the archive with the receipt of all steps. It begins when the image has passed its check and
+//! no other round follows, so that nothing that was compressed is thrown away.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sysforge_build::emit::Emitted;
 use sysforge_build::inputs::Stage;
@@ -37,37 +38,25 @@ impl Forge<'_> {
         Ok(self.context.work.record("check", &basis, &files, &record)?)
     }
 
-    /// Begins to pack the image; see [`Packing`].
-    pub(crate) fn start_packing(&self, dist: &Path) -> Result<Packing, Failure> {
+    /// Packs the image with the receipt of what was recorded.
+    pub(crate) async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
         let Build { id, archive, .. } = self.build;
-        let emitted: Emitted = self.context.work.recorded("emit")?;
-        let trees: Vec<(String, PathBuf)> = emitted
-            .artifacts
-            .into_iter()
-            .map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder))
-            .collect();
-        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
-        let reporter = &self.session.reporter;
-        Ok(Packing::start(
-            &self.image(),
-            trees,
-            id,
-            *archive,
-            dist,
-            threads,
-            reporter,
-        )?)
-    }
-
-    /// Ends the packing with the receipt of what was recorded.
-    pub(crate) async fn finish_packing(
-        &self,
-        packing: Packing,
-    ) -> Result<(Packed, Receipt), Failure> {
         let work = &self.context.work;
         let emitted: Emitted = work.recorded("emit")?;
         let linked: Linked = work.recorded("link")?;
         let Checked { check, timings } = work.recorded("check")?;
+        let trees = emitted.artifacts.into_iter();
+        let trees = trees.map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder));
+        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
+        let packing = Packing::start(
+            &self.image(),
+            trees.collect(),
+            id,
+            *archive,
+            dist,
+            threads,
+            &self.session.reporter,
+        )?;
         let plan = &self.planned.plan;
         let inputs_digest = self.basis.digest();
         let targets = targets::held(&self.image(), &self.build.cpu.target);

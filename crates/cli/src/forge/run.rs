@@ -4,13 +4,14 @@ use std::path::Path;
 
 use sysforge_build::emit::Emitted;
 use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::measure::Measured;
 use sysforge_build::rounds::Traced;
 use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
 use sysforge_plan::{Receipt, Step};
 
 use super::packing::Checked;
-use super::{Forge, counted};
+use super::{Forge, WITHOUT, counted};
 use crate::failure::Failure;
 
 impl Forge<'_> {
@@ -27,6 +28,12 @@ impl Forge<'_> {
             Some(traced) => traced,
             None => self.trace().await?,
         };
+        if self
+            .left::<Measured>(Step::Measure, &basis, afresh)
+            .is_none()
+        {
+            self.measure_without_image().await?;
+        }
         let limit = self.driving.rounds.unwrap_or(self.build.settings.rounds);
         let mut rounds = Vec::new();
         loop {
@@ -38,9 +45,6 @@ impl Forge<'_> {
             if self.left::<Linked>(Step::Link, &basis, afresh).is_none() {
                 self.link().await?;
             }
-            // Compressing takes seconds and the check leaves a CPU free: both at once. A failed check
-            // drops the packing, and with it what was written.
-            let packing = self.start_packing(dist)?;
             let Some(checked) = self.left::<Checked>(Step::Check, &basis, afresh) else {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
@@ -56,7 +60,6 @@ impl Forge<'_> {
                 let next = traced.next(&curable, &rounds);
                 match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
                     Some(next) => {
-                        drop(packing);
                         self.session.reporter.note(format!(
                             "running the workloads still compiles {}: once more, with {} added and \
                              {} tried in other ways",
@@ -70,10 +73,10 @@ impl Forge<'_> {
                     }
                     None => self.record_check(&record)?,
                 }
-                return self.finish_packing(packing).await;
+                return self.pack(dist).await;
             };
             self.timings = checked.timings;
-            return self.finish_packing(packing).await;
+            return self.pack(dist).await;
         }
     }
 
@@ -91,6 +94,7 @@ impl Forge<'_> {
             Step::Trace => "trace",
             Step::Emit => "emit",
             Step::Link => "link",
+            Step::Measure => WITHOUT,
             _ => "check",
         };
         match self.context.work.fresh(name, basis) {

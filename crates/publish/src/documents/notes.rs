@@ -46,7 +46,7 @@ fn head(source: &str) -> String {
         "{BEGIN}\n## Images\n\n\
          Install the one that fits your machine and your Julia:\n\n\
          ```sh\nsysforge install {source}\n```\n\n\
-         | platform | Julia | CPU | image | size | residual compilations | first call |\n\
+         | platform | Julia | CPU | image | size | residual compilations | load and first call |\n\
          |---|---|---|---|---:|---:|---:|\n"
     )
 }
@@ -73,7 +73,7 @@ fn row(build: &Build) -> String {
         receipt.name,
         size(build.archive.size),
         receipt.check.residuals.len(),
-        first_call(receipt),
+        first_result(receipt),
     );
     row
 }
@@ -88,22 +88,23 @@ fn cpu(receipt: &Receipt) -> String {
     })
 }
 
-fn first_call(receipt: &Receipt) -> String {
+/// What a user waits for who loads the packages and runs the workloads once.
+fn first_result(receipt: &Receipt) -> String {
     let Some(latency) = receipt.check.latency else {
         return "not measured".to_owned();
     };
-    let first = format!("{:.2} s", latency.first_call_s);
+    let check = &receipt.check;
+    let first = format!("{:.2} s", latency.first_result_s());
     match (
-        receipt.check.first_call_without_image_s,
-        receipt.check.first_call_speedup(),
+        check.first_result_without_image_s(),
+        check.first_result_speedup(),
+        check.first_over_second(),
     ) {
-        (Some(without), Some(times)) => {
+        (Some(without), Some(times), _) => {
             format!("{first}, without the image {without:.2} s: **{times:.0} × faster**")
         }
-        _ => {
-            let ratio = receipt.check.first_over_second().unwrap_or_default();
-            format!("{first} ({ratio:.1} × the second)")
-        }
+        (_, _, Some(ratio)) => format!("{first} (the first call is {ratio:.1} × the second)"),
+        _ => first,
     }
 }
 

@@ -57,8 +57,9 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
             latency: Some(Latency {
                 load_s: 0.01,
                 first_call_s: 0.06,
-                second_call_s: 0.05,
+                second_call_s: Some(0.05),
             }),
+            load_without_image_s: Some(0.3),
             first_call_without_image_s: Some(7.2),
             ..CheckRecord::default()
         },

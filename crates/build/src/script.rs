@@ -1,0 +1,25 @@
+//! Scripts that a Julia is given to run: workloads with their arguments.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::config::Workload;
+
+/// A Julia script at its full path, and the arguments that it is run with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The script.
+    pub path: PathBuf,
+    /// What Julia's `ARGS` will be.
+    pub args: Vec<String>,
+}
+
+impl Script {
+    /// A workload of the project in the folder `project`.
+    #[must_use]
+    pub fn of(workload: &Workload, project: &Path) -> Self {
+        Self {
+            path: project.join(&workload.path),
+            args: workload.args.clone(),
+        }
+    }
+}

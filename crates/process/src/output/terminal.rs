@@ -1,0 +1,59 @@
+//! Pseudo-terminals of Unix. The child gets the user's side as its output; its controlling terminal
+//! stays the one that it had.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use tokio::net::unix::pipe::Receiver;
+
+/// Lines and columns of a terminal that nobody has resized. Without a size Julia assumes the same.
+const SIZE: Winsize = Winsize {
+    ws_row: 24,
+    ws_col: 80,
+    ws_xpixel: 0,
+    ws_ypixel: 0,
+};
+
+/// The side of a terminal from which a program's output is read. It can be read and waited for as a
+/// pipe can. When nobody has the user's side open any more, reading fails (`EIO` on Linux) or gives
+/// nothing (macOS).
+pub(super) type Controller = Receiver;
+
+/// A new terminal: the controlling side, and the user's side for a child.
+pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    // macOS has no flag for it that `openpt` takes.
+    fcntl_setfd(&controller, FdFlags::CLOEXEC)?;
+    grantpt(&controller)?;
+    unlockpt(&controller)?;
+    let name = ptsname(&controller, Vec::new())?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let user = rustix::fs::open(name, flags, Mode::empty())?;
+    tcsetwinsize(&user, SIZE)?;
+    ioctl_fionbio(&controller, true)?;
+    Ok((Receiver::from_file_unchecked(controller.into())?, user))
+}
+
+/// A line as it stands on the screen in the end: without colours, and what a carriage return has
+/// written over.
+pub(super) fn plain(line: &str) -> String {
+    let text = anstream::adapter::strip_str(line).to_string();
+    let last = text.rsplit('\r').find(|part| !part.is_empty());
+    last.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_and_overwritten_text_are_left_out() {
+        assert_eq!(plain("\u{1b}[1m\u{1b}[36mInfo:\u{1b}[39m x"), "Info: x");
+        assert_eq!(plain("10 %\r50 %\r100 %\r"), "100 %");
+        assert_eq!(plain(""), "");
+    }
+}
