@@ -115,9 +115,18 @@ pub(crate) fn secondary_limit(milliseconds: u64) -> Answer {
     answer
 }
 
-pub(crate) fn primary_limit() -> Answer {
+/// Now, by the host's clock.
+pub(crate) fn host_time(ahead: i64) -> SystemTime {
+    let offset = std::time::Duration::from_secs(ahead.unsigned_abs());
+    match ahead < 0 {
+        true => SystemTime::now() - offset,
+        false => SystemTime::now() + offset,
+    }
+}
+
+pub(crate) fn primary_limit(clock_ahead: i64) -> Answer {
     let mut answer = message(403, "API rate limit exceeded for installation ID 1.");
-    let now = SystemTime::now()
+    let now = host_time(clock_ahead)
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let headers = answer.headers_mut();

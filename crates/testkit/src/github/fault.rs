@@ -104,6 +104,25 @@ impl Fault {
     ];
 }
 
+/// What somebody else does to a file of a release at the very moment when it becomes public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tamper {
+    /// The file of this name is deleted.
+    Remove(String),
+    /// The file of this name is replaced by one with these bytes.
+    Replace(String, Vec<u8>),
+    /// The file of this name is replaced by one that has only this many of its bytes.
+    Truncate(String, usize),
+}
+
+impl Tamper {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Remove(name) | Self::Replace(name, _) | Self::Truncate(name, _) => name,
+        }
+    }
+}
+
 /// One line of the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {

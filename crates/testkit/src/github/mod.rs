@@ -10,6 +10,7 @@
 mod answer;
 mod dist;
 mod fault;
+mod names;
 mod releases;
 mod render;
 mod routes;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use dist::make_build;
-pub use fault::{Chaos, Fault, Op, Random, Rule};
+pub use fault::{Chaos, Fault, Op, Random, Rule, Tamper};
 use state::State;
 pub use state::{KeptAsset, KeptRelease, Recorded, Rights};
 
@@ -39,6 +40,17 @@ pub struct Options {
     pub tokens: Vec<(String, Rights)>,
     /// Whether published releases are immutable.
     pub immutable: bool,
+    /// Whether tokens may read the setting that makes releases immutable. The automatic token of
+    /// Actions may not: that takes the right to administer the repository.
+    pub tells_immutable: bool,
+    /// Whether a public release can never become a draft again.
+    pub stays_public: bool,
+    /// Whether files are listed with their digests. Enterprise before 3.18 lists none.
+    pub digests: bool,
+    /// What `upload_url` begins with instead of `{api}`, which stands for the API's own address.
+    pub upload_url: Option<String>,
+    /// By how many seconds the host's clock is ahead of this machine's.
+    pub clock_ahead: i64,
     /// How long lists of releases lag behind.
     pub lag: Duration,
     /// How long every answer takes, and every round trip of a new connection.
@@ -77,6 +89,11 @@ impl Default for Options {
                 ("actions".to_owned(), Rights::Actions),
             ],
             immutable: false,
+            tells_immutable: true,
+            stays_public: false,
+            digests: true,
+            upload_url: None,
+            clock_ahead: 0,
             lag: Duration::ZERO,
             latency: Duration::ZERO,
             asset_limit: 2_147_483_647,
@@ -211,6 +228,25 @@ impl FakeGitHub {
         let mut state = self.shared.state();
         let kept = state.attestations.entry(format!("sha256:{sha256}"));
         kept.or_default().push(bundle.to_owned());
+    }
+
+    /// Somebody else does this to the next release that becomes public, at that moment. May be
+    /// called several times.
+    pub fn tamper(&self, tamper: Tamper) {
+        self.shared.state().tampers.push(tamper);
+    }
+
+    /// Replaces a file of a release, or adds it, beside what clients do.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes cannot be written.
+    pub fn put_asset(&self, release: u64, name: &str, bytes: &[u8]) {
+        let mut state = self.shared.state();
+        state
+            .assets
+            .retain(|_, asset| asset.release != release || asset.name != name);
+        releases::put_asset(&self.shared, &mut state, release, name, bytes);
     }
 
     /// Puts a release there by hand, with these assets; returns its number.

@@ -4,9 +4,9 @@ use hyper::header::{HeaderValue, LINK};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, empty, invalid, json_answer, message, not_found};
-use super::fault::Op;
+use super::fault::{Op, Tamper};
 use super::routes::Caller;
-use super::state::Rights;
+use super::state::{Rights, State};
 use super::{Shared, render, transfer};
 
 /// The most characters of notes (`body`).
@@ -95,7 +95,13 @@ pub(super) fn update(shared: &Shared, id: u64, body: &Value) -> Answer {
     let Some(release) = state.releases.get(&id) else {
         return not_found();
     };
-    let publishing = release.draft && body.get("draft").and_then(Value::as_bool) == Some(false);
+    let draft = body.get("draft").and_then(Value::as_bool);
+    let publishing = release.draft && draft == Some(false);
+    let withdrawing = !release.draft && draft == Some(true);
+    if withdrawing && (release.immutable || shared.options.stays_public) {
+        let text = "draft cannot be changed on a published release";
+        return invalid("Release", "custom", "draft", Some(text));
+    }
     let tag = body
         .get("tag_name")
         .and_then(Value::as_str)
@@ -119,6 +125,7 @@ pub(super) fn update(shared: &Shared, id: u64, body: &Value) -> Answer {
         }
         let commit = "ab".repeat(20);
         state.tags.entry(tag.clone()).or_insert(commit);
+        tamper(shared, &mut state, id);
     }
     let immutable = shared.options.immutable;
     if let Some(release) = state.releases.get_mut(&id) {
@@ -136,10 +143,53 @@ pub(super) fn update(shared: &Shared, id: u64, body: &Value) -> Answer {
             release.immutable = immutable;
             release.published = Some(std::time::SystemTime::now());
         }
+        if withdrawing {
+            release.draft = true;
+            release.published = None;
+        }
     }
     state.releases.get(&id).map_or_else(not_found, |release| {
         json_answer(200, &render::release(shared, &state, release))
     })
+}
+
+/// Does what [`FakeGitHub::tamper`](super::FakeGitHub::tamper) asked for to the files of a release
+/// that is made public at this moment.
+fn tamper(shared: &Shared, state: &mut State, release: u64) {
+    for tamper in std::mem::take(&mut state.tampers) {
+        let found = state
+            .assets_of(release)
+            .find(|asset| asset.name == tamper.name())
+            .map(|asset| asset.id);
+        let before = found.map(|id| std::fs::read(shared.bytes_of(id)).unwrap_or_default());
+        if let Some(id) = found {
+            state.assets.remove(&id);
+        }
+        let bytes = match &tamper {
+            Tamper::Remove(_) => continue,
+            Tamper::Replace(_, bytes) => bytes.clone(),
+            Tamper::Truncate(_, length) => {
+                let mut bytes = before.unwrap_or_default();
+                bytes.truncate(*length);
+                bytes
+            }
+        };
+        put_asset(shared, state, release, tamper.name(), &bytes);
+    }
+}
+
+/// Puts a file into a release, beside what a client does.
+pub(super) fn put_asset(
+    shared: &Shared,
+    state: &mut State,
+    release: u64,
+    name: &str,
+    bytes: &[u8],
+) {
+    if let Some(asset) = state.begin_asset(release, name, None, "application/octet-stream") {
+        std::fs::write(shared.bytes_of(asset), bytes).unwrap();
+        state.finish_asset(asset, bytes.len() as u64, &super::state::sha256(bytes));
+    }
 }
 
 pub(super) fn asset(
@@ -186,7 +236,7 @@ pub(super) fn asset(
                 return not_found();
             };
             if let Some(name) = text("name") {
-                kept.name = sysforge_plan::release::asset_name::kept_name(name);
+                kept.name = super::names::stored_name(name);
             }
             if let Some(label) = text("label") {
                 kept.label = Some(label.to_owned());

@@ -22,7 +22,7 @@ pub(crate) fn release(shared: &Shared, state: &State, release: &Release) -> Valu
     json!({
         "url": base,
         "assets_url": format!("{base}/assets"),
-        "upload_url": format!("{base}/assets{{?name,label}}"),
+        "upload_url": upload_url(shared, release.id),
         "html_url": page,
         "id": release.id,
         "node_id": format!("RE_{}", release.id),
@@ -44,6 +44,13 @@ pub(crate) fn release(shared: &Shared, state: &State, release: &Release) -> Valu
         "tarball_url": format!("{api}/repos/{repo}/tarball/{}", release.tag),
         "zipball_url": format!("{api}/repos/{repo}/zipball/{}", release.tag),
     })
+}
+
+fn upload_url(shared: &Shared, release: u64) -> String {
+    let start = shared.options.upload_url.as_deref().unwrap_or("{api}");
+    let start = start.replace("{api}", &shared.api);
+    let repo = &shared.options.repository;
+    format!("{start}/repos/{repo}/releases/{release}/assets{{?name,label}}")
 }
 
 /// A release as GraphQL shows it to `gh`.
@@ -77,7 +84,7 @@ pub(crate) fn asset(shared: &Shared, release: &Release, asset: &Asset) -> Value 
         "state": state_name(asset.uploaded),
         "content_type": asset.content_type,
         "size": asset.size,
-        "digest": asset.digest,
+        "digest": asset.digest.as_ref().filter(|_| shared.options.digests),
         "download_count": asset.downloads,
         "created_at": time(asset.created),
         "updated_at": time(asset.updated),

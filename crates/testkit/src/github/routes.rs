@@ -66,12 +66,12 @@ pub(super) async fn answer(
         if let Some(refused) = refused(shared, op, rights) {
             return Ok(refused);
         }
-        if let Some(early) = early(fault).filter(|_| !uploads_first(fault)) {
+        if let Some(early) = early(shared, fault).filter(|_| !uploads_first(fault)) {
             return Ok(early);
         }
         let id = parts.get(1).and_then(|id| id.parse().ok()).unwrap_or(0);
         let answer = transfer::upload(shared, id, &query, request, fault).await?;
-        return late(fault, answer);
+        return late(shared, fault, answer);
     }
 
     let bytes = request
@@ -96,14 +96,14 @@ pub(super) async fn answer(
     if matches!(fault, Some(Fault::Reset(_))) {
         return Err(Cut);
     }
-    if let Some(early) = early(fault) {
+    if let Some(early) = early(shared, fault) {
         return Ok(early);
     }
     if let Some(refused) = refused(shared, op, rights) {
         return Ok(refused);
     }
     let answer = act(shared, op, &parts, &query, body.as_ref(), rights);
-    late(fault, answer)
+    late(shared, fault, answer)
 }
 
 /// Whether a fault of an upload only shows after the body was read.
@@ -112,23 +112,23 @@ fn uploads_first(fault: Option<Fault>) -> bool {
 }
 
 /// The answer of a fault that strikes before anything happens.
-fn early(fault: Option<Fault>) -> Option<Answer> {
+fn early(shared: &Shared, fault: Option<Fault>) -> Option<Answer> {
     Some(match fault? {
         Fault::StatusBefore(status) => message(status, "Server Error"),
         Fault::Html => html(502),
         Fault::SecondaryLimit(milliseconds) => secondary_limit(milliseconds),
-        Fault::PrimaryLimit => primary_limit(),
+        Fault::PrimaryLimit => primary_limit(shared.options.clock_ahead),
         _ => return None,
     })
 }
 
 /// The answer, or what a fault makes of it after everything happened.
-fn late(fault: Option<Fault>, answer: Answer) -> Result<Answer, Cut> {
+fn late(shared: &Shared, fault: Option<Fault>, answer: Answer) -> Result<Answer, Cut> {
     match fault {
         Some(Fault::ResetAfter) => Err(Cut),
         Some(Fault::StatusAfter(status)) => Ok(message(status, "Server Error")),
         Some(Fault::HtmlAfter) => Ok(html(200)),
-        Some(Fault::StatusBefore(_) | Fault::Html) => Ok(early(fault).unwrap_or(answer)),
+        Some(Fault::StatusBefore(_) | Fault::Html) => Ok(early(shared, fault).unwrap_or(answer)),
         _ => Ok(answer),
     }
 }

@@ -126,7 +126,7 @@ async fn serve(
                 Door::Storage => transfer::stored(&shared, &request).await?,
             };
             pause(shared.options.latency).await;
-            let mut answer = dress(answer);
+            let mut answer = dress(answer, shared.options.clock_ahead);
             if head {
                 *answer.body_mut() = super::answer::full("");
             }
@@ -140,7 +140,7 @@ async fn serve(
 }
 
 /// The headers that every answer carries.
-fn dress<B>(mut answer: Response<B>) -> Response<B> {
+fn dress<B>(mut answer: Response<B>, clock_ahead: i64) -> Response<B> {
     let headers = answer.headers_mut();
     for (name, value) in [
         ("x-github-request-id", "FAKE:1"),
@@ -151,6 +151,10 @@ fn dress<B>(mut answer: Response<B>) -> Response<B> {
         if !headers.contains_key(name) {
             headers.insert(name, hyper::header::HeaderValue::from_static(value));
         }
+    }
+    let date = httpdate::fmt_http_date(super::answer::host_time(clock_ahead));
+    if let Ok(date) = date.parse() {
+        headers.insert(hyper::header::DATE, date);
     }
     answer
 }

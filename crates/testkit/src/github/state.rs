@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Options;
-use super::fault::{Op, Script};
+use super::fault::{Op, Script, Tamper};
 
 /// What a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,7 @@ pub(crate) struct State {
     /// By `sha256:…`.
     pub(crate) attestations: BTreeMap<String, Vec<String>>,
     pub(crate) script: Script,
+    pub(crate) tampers: Vec<Tamper>,
     pub(crate) requests: Vec<Recorded>,
     pub(crate) uploads: usize,
     pub(crate) most_uploads: usize,
@@ -125,6 +126,7 @@ impl State {
             tags: options.tags.iter().cloned().collect(),
             attestations: BTreeMap::new(),
             script: Script::default(),
+            tampers: Vec::new(),
             requests: Vec::new(),
             uploads: 0,
             most_uploads: 0,

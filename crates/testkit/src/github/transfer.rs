@@ -35,7 +35,7 @@ pub(super) async fn upload(
     let Some(name) = value("name").filter(|name| !name.is_empty()) else {
         return Ok(invalid("ReleaseAsset", "missing_field", "name", None));
     };
-    let name = sysforge_plan::release::asset_name::kept_name(name);
+    let name = super::names::stored_name(name);
     let label = value("label").map(str::to_owned);
     let Some(length) = request
         .headers()
@@ -181,7 +181,7 @@ pub(super) async fn stored(shared: &Shared, request: &Request<Incoming>) -> Resu
         }
         Some(Fault::Html | Fault::HtmlAfter) => return Ok(answer::html(502)),
         Some(Fault::SecondaryLimit(ms)) => return Ok(answer::secondary_limit(ms)),
-        Some(Fault::PrimaryLimit) => return Ok(answer::primary_limit()),
+        Some(Fault::PrimaryLimit) => return Ok(answer::primary_limit(shared.options.clock_ahead)),
         Some(Fault::ResetAfter) => return Err(Cut),
         _ => {}
     }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, bytes_answer, json_answer, not_found};
+use super::answer::{Answer, bytes_answer, json_answer, message, not_found};
 use super::routes::{Caller, decoded};
+use super::state::Rights;
 use super::{Shared, render, transfer};
 
 /// Web downloads, the sliver of GraphQL that `gh` needs, and what else clients ask on the way.
@@ -13,6 +14,9 @@ pub(super) fn other(shared: &Shared, path: &str, rights: Caller, body: Option<&V
     let public = !shared.options.private || matches!(rights, Some(Ok(_)));
     if path == "/graphql" {
         return graphql(shared, body);
+    }
+    if path == format!("/repos/{}/immutable-releases", shared.options.repository) {
+        return immutable_releases(shared, rights);
     }
     if let Some(answer) = attestations(shared, path, public) {
         return answer;
@@ -47,6 +51,17 @@ pub(super) fn other(shared: &Shared, path: &str, rights: Caller, body: Option<&V
                 .find(|a| a.name == name && a.uploaded)
         })
         .map_or_else(not_found, |asset| transfer::redirect(shared, asset.id))
+}
+
+/// Whether releases of the repository become immutable: 404 where they do not.
+fn immutable_releases(shared: &Shared, rights: Caller) -> Answer {
+    if !shared.options.tells_immutable || rights == Some(Ok(Rights::Actions)) {
+        return message(403, "Resource not accessible by integration");
+    }
+    match shared.options.immutable {
+        true => json_answer(200, &json!({"enabled": true, "enforced_by_owner": false})),
+        false => not_found(),
+    }
 }
 
 /// The attestations of a digest; and the bundles that the API does not show itself, packed.
