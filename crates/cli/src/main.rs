@@ -58,6 +58,11 @@ fn main() -> ExitCode {
                 session.terminal.end_group();
                 session.terminal.error_line(&format!("interrupted by {}", signal.name));
                 session.runner.interrupted(signal.name);
+                // A second Ctrl-C does not wait for the host.
+                tokio::select! {
+                    () = session.cleanup.finish(GRACE) => {}
+                    _ = interrupted() => {}
+                }
                 signal.exit_code
             }
             result = commands::run(&cli.command, &session) => {

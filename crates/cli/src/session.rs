@@ -11,7 +11,7 @@ use sysforge_build::link::{compiler_variable, which};
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::{JuliaFacts, Reporter, Triplet};
 use sysforge_process::{Children, Environment};
-use sysforge_publish::host::github::Timing;
+use sysforge_publish::host::github::{Cleanup, Timing};
 use sysforge_publish::install::Images;
 
 use crate::args::{Driving, Global};
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
+    /// The last requests of a publication that is interrupted.
+    pub(crate) cleanup: Cleanup,
     /// What Julias said of themselves, by executable.
     pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
 }
@@ -60,6 +62,7 @@ impl Session {
             children: Children::default(),
             global: global.clone(),
             runner,
+            cleanup: Cleanup::default(),
             asked: Mutex::default(),
         }
     }

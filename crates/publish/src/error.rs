@@ -149,13 +149,35 @@ pub enum PublishError {
         /// What the host says.
         found: String,
     },
-    /// What comes back from the host is not what was sent. The release is public by then.
-    #[error("downloaded again, `{name}` is not what was published: {what}")]
+    /// Files of a release that was just made public are not what was verified before.
+    #[error(
+        "{} of {tag} changed while it was made public:\n{}\n{then}",
+        count(files),
+        lines(files)
+    )]
     Recheck {
-        /// The file.
-        name: String,
-        /// The difference.
+        /// The tag.
+        tag: String,
+        /// The files, each with what is wrong.
+        files: Vec<Difference>,
+        /// What became of the release.
+        then: Then,
+    },
+    /// A public release is not what its own list of checksums says.
+    #[error("the public release {tag} is not whole: {what}")]
+    PublicIncomplete {
+        /// The tag.
+        tag: String,
+        /// What is missing or wrong.
         what: String,
+    },
+    /// The address that the host names for uploads cannot be used.
+    #[error("the address `{address}`, which the host names, cannot be used for uploads: {why}")]
+    UploadAddress {
+        /// The address, fit to be shown.
+        address: String,
+        /// Why not.
+        why: String,
     },
     /// An index cannot be used.
     #[error("could not use the release index of {place}")]
@@ -194,6 +216,54 @@ pub enum PublishError {
         /// Why.
         why: String,
     },
+}
+
+/// A file that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The file.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What became of a release whose files changed while it was made public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// It is a draft again.
+    Draft,
+    /// It was public before, and stays so.
+    WasPublic,
+    /// The host keeps it public, and says why.
+    StaysPublic(String),
+}
+
+impl std::fmt::Display for Then {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Draft => f.write_str("so the release was made a draft again"),
+            Self::WasPublic => f.write_str("the release was public before, and still is"),
+            Self::StaysPublic(why) => write!(
+                f,
+                "the release is still public, because the host does not make it a draft again: {why}"
+            ),
+        }
+    }
+}
+
+fn count(files: &[Difference]) -> String {
+    match files.len() {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
+}
+
+fn lines(files: &[Difference]) -> String {
+    let lines: Vec<_> = files
+        .iter()
+        .map(|file| format!("  `{}`: {}", file.name, file.what))
+        .collect();
+    lines.join("\n")
 }
 
 fn times(attempts: u32) -> String {
@@ -267,8 +337,32 @@ impl Explain for PublishError {
                 "wait for it to end; then the same command checks that all is there"
             }
             Self::HostDigest { .. } => "run the same command again: it sends the file anew",
-            Self::Recheck { .. } => {
-                "look at the release: if it stays so, delete it and publish again"
+            Self::Recheck {
+                then: Then::Draft, ..
+            } => {
+                "find out who else writes to this release; the same command sends these files \
+                 again (add `--replace` if it runs from another dist directory)"
+            }
+            Self::Recheck {
+                then: Then::WasPublic,
+                ..
+            } => {
+                "find out who else writes to this release; the same command with `--replace` \
+                 sends these files again"
+            }
+            Self::Recheck {
+                then: Then::StaysPublic(_),
+                ..
+            } => {
+                "delete the release, or take these files out of it, and publish again under a \
+                 new tag"
+            }
+            Self::PublicIncomplete { .. } => {
+                "publish the images again from their dist directory with `--replace`, or delete \
+                 the release"
+            }
+            Self::UploadAddress { .. } => {
+                "is GITHUB_API_URL the address of the API itself, and not of something between?"
             }
             Self::Signing(error) => match error {
                 SigningError::SecretKey { .. } => {

@@ -60,7 +60,8 @@ async fn to_github(
     folder: &std::path::Path,
 ) -> Result<Published, Failure> {
     let repository = repository(args, session)?;
-    let host = GitHub::new(access(session, &repository)?, session.timing())?;
+    let host = GitHub::new(access(session, &repository)?, session.timing())?
+        .with_cleanup(&session.cleanup);
     let tag = tag(args, session, folder).await?;
     if args.preflight {
         return Ok(steps::preflight(&host, &tag).await?);
@@ -97,7 +98,8 @@ async fn to_github(
 /// Makes the draft public.
 async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Failure> {
     let repository = repository(args, session)?;
-    let host = GitHub::new(access(session, &repository)?, session.timing())?;
+    let host = GitHub::new(access(session, &repository)?, session.timing())?
+        .with_cleanup(&session.cleanup);
     let pushed = variable(session, "GITHUB_REF_NAME")
         .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
     let tag = args.tag.clone().or(pushed).ok_or(CliError::NoTag)?;

@@ -29,9 +29,53 @@ pub fn read(text: &str) -> BTreeMap<String, Sha256> {
         .collect()
 }
 
+/// Reads a list that has to be whole: each line names a file with its digest, no file twice, and
+/// there is at least one.
+///
+/// # Errors
+///
+/// Why it is not, in words that go on after its name.
+pub fn read_strictly(text: &str) -> Result<BTreeMap<String, Sha256>, String> {
+    let mut listed = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let wrong = || format!("cannot be read: line {number} is not a checksum and a name");
+        let (digest, rest) = line.split_once(' ').ok_or_else(wrong)?;
+        let digest = digest.parse().map_err(|_| wrong())?;
+        let name = rest.strip_prefix([' ', '*']).ok_or_else(wrong)?;
+        if !sysforge_plan::release::is_plain_name(name) {
+            return Err(wrong());
+        }
+        if listed.insert(name.to_owned(), digest).is_some() {
+            return Err(format!("lists `{name}` twice"));
+        }
+    }
+    match listed.is_empty() {
+        true => Err("lists no file".to_owned()),
+        false => Ok(listed),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_was_emptied_cut_or_garbled_is_refused() {
+        let digest = Sha256::new([9; 32]);
+        let whole = format!("{digest}  a\n{digest} *b\n");
+        assert_eq!(read_strictly(&whole).unwrap().len(), 2);
+        for (text, why) in [
+            (String::new(), "lists no file"),
+            ("\n".to_owned(), "line 1 is not"),
+            (whole[..whole.len() - 2].to_owned(), "line 2 is not"),
+            (format!("{whole}{}", &whole[..40]), "line 3 is not"),
+            (format!("{whole}{digest}  ../a\n"), "line 3 is not"),
+            (format!("{whole}{digest}  a\n"), "lists `a` twice"),
+        ] {
+            let error = read_strictly(&text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn reads_what_it_writes_and_what_sha256sum_writes() {

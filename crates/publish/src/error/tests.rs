@@ -11,6 +11,39 @@ fn io(kind: ErrorKind) -> PublishError {
     }
 }
 
+fn changed(then: Then) -> PublishError {
+    PublishError::Recheck {
+        tag: "v1.0.0".to_owned(),
+        files: vec![
+            Difference {
+                name: "a.tar.gz".to_owned(),
+                what: "it is missing".to_owned(),
+            },
+            Difference {
+                name: "b.tar.gz".to_owned(),
+                what: "it has 1 bytes instead of 2".to_owned(),
+            },
+        ],
+        then,
+    }
+}
+
+#[test]
+fn every_file_that_changed_is_named_with_what_became_of_the_release() {
+    assert_eq!(
+        changed(Then::Draft).to_string(),
+        "2 files of v1.0.0 changed while it was made public:\n  `a.tar.gz`: it is missing\n  \
+         `b.tar.gz`: it has 1 bytes instead of 2\nso the release was made a draft again"
+    );
+    let stays = changed(Then::StaysPublic("it is immutable".to_owned())).to_string();
+    assert!(
+        stays.ends_with(
+            "is still public, because the host does not make it a draft again: it is immutable"
+        ),
+        "{stays}"
+    );
+}
+
 fn refused(status: u16) -> PublishError {
     PublishError::Refused {
         what: "send a.tar.gz".to_owned(),
@@ -191,12 +224,31 @@ fn what_the_host_did_is_answered_by_the_same_command_or_a_new_tag() {
             "sends the file anew",
         ),
         (
-            PublishError::Recheck {
-                name: name.clone(),
-                what: "cut short".to_owned(),
+            changed(Then::Draft),
+            7,
+            "the same command sends these files again",
+        ),
+        (changed(Then::WasPublic), 7, "`--replace`"),
+        (
+            changed(Then::StaysPublic("no".to_owned())),
+            7,
+            "under a new tag",
+        ),
+        (
+            PublishError::PublicIncomplete {
+                tag: tag.clone(),
+                what: name.clone(),
             },
             7,
-            "delete it and publish again",
+            "`--replace`",
+        ),
+        (
+            PublishError::UploadAddress {
+                address: "https://example.org/".to_owned(),
+                why: "no".to_owned(),
+            },
+            7,
+            "GITHUB_API_URL",
         ),
         (
             PublishError::NoDraft(tag.clone()),

@@ -8,6 +8,7 @@
 mod api;
 mod attestations;
 mod call;
+mod cleanup;
 mod drafts;
 mod dry_run;
 pub(crate) mod failure;
@@ -21,6 +22,8 @@ mod send;
 pub mod steps;
 pub mod undraft;
 mod upload;
+
+pub use cleanup::Cleanup;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +120,7 @@ pub struct GitHub {
     pacer: Arc<Pacer>,
     requests: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
+    cleanup: Option<Cleanup>,
 }
 
 impl GitHub {
@@ -152,7 +156,15 @@ impl GitHub {
             bytes,
             requests: Arc::default(),
             sent: Arc::default(),
+            cleanup: None,
         })
+    }
+
+    /// Has a run that is dropped, as Ctrl-C does, leave its last requests to `cleanup`.
+    #[must_use]
+    pub fn with_cleanup(mut self, cleanup: &Cleanup) -> Self {
+        self.cleanup = Some(cleanup.clone());
+        self
     }
 
     /// How the files of the release `tag` will be found.

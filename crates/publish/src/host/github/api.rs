@@ -168,6 +168,31 @@ impl GitHub {
         self.asked(&request).await
     }
 
+    /// Makes a public release a draft again.
+    pub(super) async fn withdraw(&self, id: u64) -> Result<Release, Failure> {
+        let path = self.repo(&format!("/releases/{id}"));
+        let request = Request::new(Method::PATCH, path).body(json!({"draft": true}));
+        self.asked(&request).await
+    }
+
+    /// Whether a release becomes immutable when it is made public: `None` if the host does not
+    /// say. The setting is shown to administrators alone; for others the newest release tells.
+    pub(super) async fn makes_immutable(&self) -> Option<bool> {
+        #[derive(Deserialize)]
+        struct Setting {
+            enabled: bool,
+        }
+        let path = self.repo("/immutable-releases");
+        match self.once::<Setting>(&Request::new(Method::GET, path)).await {
+            Ok(setting) => return Some(setting.enabled),
+            Err(failure) if failure.is_not_found() => return Some(false),
+            Err(_) => {}
+        }
+        let path = self.repo("/releases/latest");
+        let latest: Release = self.once(&Request::new(Method::GET, path)).await.ok()?;
+        latest.immutable
+    }
+
     /// Writes the notes of a draft.
     pub(super) async fn describe(&self, id: u64, notes: &str) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));

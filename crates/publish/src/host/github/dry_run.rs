@@ -5,7 +5,8 @@ use super::api::{Asset as Kept, Release};
 use super::drafts::choose;
 use super::lease::LOCK_NAME;
 use super::memo::Memo;
-use super::send::{Need, Ours, Rules, need, ours};
+use super::recheck::Computed;
+use super::send::{Need, Ours, Rules, concerns, need, ours};
 use super::steps::Policy;
 use crate::error::PublishError;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
@@ -44,6 +45,10 @@ pub(super) async fn dry_run(
             }
         },
     };
+    let mut kept = kept;
+    let wanted = |kept: &Kept| concerns(shipment, kept);
+    host.fill_digests(&mut kept, &wanted, &mut Computed::new())
+        .await?;
     let draft = release.as_ref().is_none_or(|release| release.draft);
     if kept.iter().any(|kept| kept.name == LOCK_NAME) {
         actions.push("wait for another publisher, or take over from a dead one".to_owned());

@@ -157,15 +157,24 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
     if !matches!(status, 403 | 429) {
         return None;
     }
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
+    let number = |name: &str| text(name)?.parse::<u64>().ok();
+    let since_epoch = |time: SystemTime| {
+        time.duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    };
+    let date = |name: &str| httpdate::parse_http_date(text(name)?).ok().map(since_epoch);
+    // Times in answers are by the host's clock, which need not agree with the one here.
+    let now = || date("date").unwrap_or_else(|| since_epoch(SystemTime::now()));
     if let Some(seconds) = number("retry-after") {
         return Some(Failure::Limited(Some(Duration::from_secs(seconds))));
     }
+    if let Some(end) = date("retry-after") {
+        let wait = end.saturating_sub(now());
+        return Some(Failure::Limited(Some(Duration::from_secs(wait))));
+    }
     if number("x-ratelimit-remaining") == Some(0) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let wait = number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now) + 1);
+        let wait = number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now()) + 1);
         return Some(Failure::Limited(wait.map(Duration::from_secs)));
     }
     let words = message.to_lowercase();
@@ -209,6 +218,27 @@ mod tests {
         let spent = headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]);
         let past = Failure::of_answer(403, &spent, br#"{"message":"API rate limit exceeded"}"#);
         assert!(matches!(past, Failure::Limited(Some(wait)) if wait.as_secs() == 1));
+    }
+
+    #[test]
+    fn times_are_read_by_the_clock_of_the_host() {
+        let body = br#"{"message":"API rate limit exceeded"}"#;
+        let wait = |pairs: &[(&'static str, &str)]| {
+            let failure = Failure::of_answer(429, &headers(pairs), body);
+            match failure {
+                Failure::Limited(Some(wait)) => wait.as_secs(),
+                other => panic!("{other:?}"),
+            }
+        };
+        // 784111777 is 08:49:37; long ago by any clock here, and 30 s ahead by the host's.
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let spent = ("x-ratelimit-remaining", "0");
+        let reset = ("x-ratelimit-reset", "784111807");
+        assert_eq!(wait(&[date, spent, reset]), 31);
+        let retry = ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(wait(&[date, retry]), 30);
+        // Without a date of the host the clock here has to do.
+        assert_eq!(wait(&[spent, reset]), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The right to be the one who changes a release. GitHub has no locks, but it takes every file
 //! name only once per release: whoever uploads the lock file holds the release, shows that it is
-//! alive by changing the file's label, and deletes it at the end.
+//! alive by changing the file's label, and deletes it at the end. The end comes after the release
+//! was made public and checked, so a public release with a lock was not checked yet.
 
 use bytes::Bytes;
 use sysforge_plan::Reporter;
@@ -16,16 +17,57 @@ use crate::shipment::Content;
 /// The name of the lock file.
 pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
 
-/// The lock, held. Dropping it stops the signs of life, but leaves the file.
+/// The lock, held. Dropping it stops the signs of life. The file stays, as after a crash, unless
+/// the host has a [`Cleanup`](super::Cleanup), which then deletes it.
 #[derive(Debug)]
 pub(super) struct Lease {
     asset: u64,
     beating: tokio::task::JoinHandle<()>,
+    guard: Guard,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.beating.abort();
+    }
+}
+
+impl Lease {
+    /// Whether a list of the release's files still shows the lock.
+    pub(super) fn is_listed(&self, kept: &[Asset]) -> bool {
+        kept.iter().any(|asset| asset.id == self.asset)
+    }
+
+    /// Leaves the lock file at the host: what it protects is not finished, or is about to be
+    /// deleted together with it.
+    pub(super) fn leave(mut self) {
+        self.guard.armed = false;
+    }
+}
+
+/// Deletes the lock of a run that is dropped before it gave the lock back, even if the answer to
+/// the upload of the lock never came.
+#[derive(Debug)]
+struct Guard {
+    host: GitHub,
+    release: u64,
+    nonce: String,
+    armed: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(cleanup) = self.host.cleanup.clone().filter(|_| self.armed) else {
+            return;
+        };
+        let (host, release, nonce) = (self.host.clone(), self.release, self.nonce.clone());
+        cleanup.spawn(async move {
+            if let Ok(Some(lock)) = host.lock_of(release).await
+                && holder(&lock) == nonce
+            {
+                let _ = host.delete_asset(lock.id).await;
+            }
+        });
     }
 }
 
@@ -46,6 +88,30 @@ impl GitHub {
         memo: &Memo,
         reporter: &Reporter,
     ) -> Result<Lease, NoLease> {
+        let guard = Guard {
+            host: self.clone(),
+            release: release.id,
+            nonce: memo.nonce().to_owned(),
+            armed: true,
+        };
+        match self.lock(release, memo, reporter).await {
+            Ok(asset) => Ok(self.hold(asset, memo, guard)),
+            Err(error) => {
+                // There is no lock of ours.
+                let mut guard = guard;
+                guard.armed = false;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the lock file, and returns its number.
+    async fn lock(
+        &self,
+        release: &Release,
+        memo: &Memo,
+        reporter: &Reporter,
+    ) -> Result<u64, NoLease> {
         let what = "take the lock of the release";
         let content = Content::Memory(Bytes::from_static(LOCK_TEXT));
         let label = format!("{} 0", memo.nonce());
@@ -59,11 +125,18 @@ impl GitHub {
         let mut attempt = 1;
         loop {
             let failure = match self.send_once(&release.upload_url, parcel, None).await {
-                Ok(asset) => return Ok(self.hold(asset.id, memo)),
+                Ok(asset) => return Ok(asset.id),
                 Err(failure) => failure,
             };
             if failure.is_not_found() {
-                return Err(NoLease::Gone);
+                // Only an upload address that leads nowhere says this of a release that exists.
+                return Err(match self.release(release.id).await.map_err(fail)? {
+                    None => NoLease::Gone,
+                    Some(_) => NoLease::Error(PublishError::UploadAddress {
+                        address: super::upload::shown(&release.upload_url),
+                        why: "uploads to it are answered with `Not Found`".to_owned(),
+                    }),
+                });
             }
             if !failure.is_taken() {
                 if !failure.is_passing() || attempt >= self.timing.attempts {
@@ -79,7 +152,7 @@ impl GitHub {
             let ours = memo.is_ours(holder(&lock));
             if ours && lock.is_uploaded() {
                 return match self.label_asset(lock.id, &label).await {
-                    Ok(_) => Ok(self.hold(lock.id, memo)),
+                    Ok(_) => Ok(lock.id),
                     Err(failure) if failure.is_not_found() => continue,
                     Err(failure) => Err(fail(failure)),
                 };
@@ -130,17 +203,21 @@ impl GitHub {
         Ok(())
     }
 
-    fn hold(&self, asset: u64, memo: &Memo) -> Lease {
+    fn hold(&self, asset: u64, memo: &Memo, guard: Guard) -> Lease {
         let (host, nonce) = (self.clone(), memo.nonce().to_owned());
         let beating = tokio::spawn(async move {
             for beat in 1_u64.. {
                 tokio::time::sleep(host.timing.beat).await;
                 // A beat that fails is made up for by the next; a lock that is gone is noticed
-                // when it is given back.
+                // when the files are listed, and when it is given back.
                 let _ = host.label_asset(asset, &format!("{nonce} {beat}")).await;
             }
         });
-        Lease { asset, beating }
+        Lease {
+            asset,
+            beating,
+            guard,
+        }
     }
 
     /// Gives the lock back.
@@ -155,13 +232,11 @@ impl GitHub {
         let mut attempt = 1;
         loop {
             match self.delete_asset_once(lease.asset).await {
-                Ok(()) => return Ok(()),
-                Err(failure) if failure.is_not_found() && attempt > 1 => return Ok(()),
+                Ok(()) => break,
+                Err(failure) if failure.is_not_found() && attempt > 1 => break,
                 Err(failure) if failure.is_not_found() => {
-                    return Err(PublishError::Another {
-                        tag: tag.to_owned(),
-                        who: "it took this publisher for dead".to_owned(),
-                    });
+                    lease.leave();
+                    return Err(lost(tag));
                 }
                 Err(failure) if failure.is_passing() && attempt < self.timing.attempts => {
                     self.pause(attempt, &failure)
@@ -169,9 +244,22 @@ impl GitHub {
                         .map_err(|failure| self.error(what, failure))?;
                     attempt += 1;
                 }
-                Err(failure) => return Err(self.error(what, failure)),
+                Err(failure) => {
+                    lease.leave();
+                    return Err(self.error(what, failure));
+                }
             }
         }
+        lease.leave();
+        Ok(())
+    }
+}
+
+/// The error of a publisher whose lock somebody else took.
+pub(super) fn lost(tag: &str) -> PublishError {
+    PublishError::Another {
+        tag: tag.to_owned(),
+        who: "it took this publisher for dead".to_owned(),
     }
 }
 

@@ -15,10 +15,11 @@ use crate::local;
 /// The notes of one publication, and the right to be its only publisher on this machine.
 #[derive(Debug)]
 pub(super) struct Memo {
-    path: PathBuf,
+    /// `None` for a run that leaves no notes.
+    path: Option<PathBuf>,
     notes: Notes,
     nonce: String,
-    _lock: FileLock,
+    _lock: Option<FileLock>,
 }
 
 /// What the last run noted.
@@ -30,12 +31,26 @@ pub(super) struct Notes {
     /// The files that a run began to send to that draft.
     #[serde(default)]
     begun: BTreeMap<String, Sha256>,
+    /// A release that was about to be made public, and was not checked afterwards.
+    #[serde(default)]
+    unchecked: Option<u64>,
 }
 
 impl Notes {
     /// The draft that an earlier run worked on.
     pub(super) fn draft(&self) -> Option<u64> {
         self.draft
+    }
+
+    /// The release that a run made public, if that run did not finish its check.
+    pub(super) fn unchecked(&self) -> Option<u64> {
+        self.unchecked
+    }
+
+    /// What was sent to the release under this name, as far as a run noted it.
+    pub(super) fn sent(&self, release: u64, name: &str) -> Option<Sha256> {
+        let begun = self.begun.get(name).copied();
+        begun.filter(|_| self.draft == Some(release))
     }
 
     /// Whether we began to send these bytes under this name to the draft. If others are there, the
@@ -65,13 +80,23 @@ impl Memo {
         let surplus = notes.nonces.len().saturating_sub(20);
         notes.nonces.drain(..surplus);
         let memo = Self {
-            path,
+            path: Some(path),
             notes,
             nonce,
-            _lock: lock,
+            _lock: Some(lock),
         };
         memo.write()?;
         Ok(memo)
+    }
+
+    /// Notes that are kept in memory alone, for a call that has no dist directory.
+    pub(super) fn unsaved() -> Self {
+        Self {
+            path: None,
+            notes: Notes::default(),
+            nonce: nonce(),
+            _lock: None,
+        }
     }
 
     /// What the last run noted, whether or not somebody is at work.
@@ -119,9 +144,21 @@ impl Memo {
         }
     }
 
+    /// Notes which release is public but not checked yet; `None` once it is checked.
+    pub(super) fn set_unchecked(&mut self, release: Option<u64>) -> Result<(), PublishError> {
+        if self.notes.unchecked == release {
+            return Ok(());
+        }
+        self.notes.unchecked = release;
+        self.write()
+    }
+
     fn write(&self) -> Result<(), PublishError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
         let text = serde_json::to_string(&self.notes).unwrap_or_default();
-        local::write_whole(&self.path, text.as_bytes())
+        local::write_whole(path, text.as_bytes())
     }
 }
 

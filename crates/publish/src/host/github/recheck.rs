@@ -1,46 +1,196 @@
-//! Downloading files again, to see that what comes back is what was sent; and reading files
-//! through the API, which is how those of private repositories are had.
+//! What the host really holds: digests of files whose host lists none, and the comparison of a
+//! public release with what was verified before it became public. Also the request for the bytes
+//! of a file, which is how those of private repositories are read.
 
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt};
 use reqwest::RequestBuilder;
 use reqwest::header::ACCEPT;
-use sysforge_plan::{Reporter, Step};
+use sysforge_plan::{Reporter, Sha256, Step};
 
 use super::GitHub;
+use super::api::{Asset as Kept, Release};
+use super::failure::Failure;
 use crate::documents::notes::size;
-use crate::error::PublishError;
+use crate::error::{Difference, PublishError, Then};
 use crate::fetch::{self, Sink};
-use crate::shipment::Asset;
+
+/// How many downloads run at once.
+const DOWNLOADS: usize = 4;
+
+/// A file of a release whose digest is known: from the host's list, or from a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verified {
+    /// Its number at the host. A file that is replaced gets another.
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) sha256: Sha256,
+}
+
+/// Digests that were computed from downloads, by number of the file.
+pub(super) type Computed = BTreeMap<u64, Sha256>;
+
+/// How thoroughly a public release is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// By the list of its files; a file is downloaded only where the list leaves doubt.
+    List,
+    /// Every file is downloaded.
+    Download,
+}
+
+/// What a release was before it was made public, or changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Was {
+    /// A draft, which nobody could install from.
+    Draft,
+    /// Public.
+    Public,
+}
 
 impl GitHub {
-    /// Downloads the file with this number, and compares it with what was sent.
-    pub(super) async fn recheck(
+    /// Makes a public release that is not what was verified a draft again, where that is what it
+    /// was and the host lets it, and returns the error that says so.
+    pub(super) async fn take_back(
         &self,
-        id: u64,
-        asset: &Asset,
-        reporter: &Reporter,
-    ) -> Result<(), PublishError> {
-        let what = format!("download {} again", asset.name);
-        let task = reporter.start(Step::Download, format!("{} again", asset.name));
-        let mut sink = Sink::nothing();
-        let request = || self.download(id);
-        fetch::read(
-            request,
-            &mut sink,
-            Some(asset.size),
-            &self.timing,
-            Some(&task),
-        )
-        .await
-        .map_err(|failure| self.error(&what, failure))?;
-        let found = sink.sha256();
-        if found != asset.sha256 {
-            return Err(PublishError::Recheck {
-                name: asset.name.clone(),
-                what: format!("its digest is {found}, and not {}", asset.sha256),
-            });
+        public: &Release,
+        was: Was,
+        files: Vec<Difference>,
+    ) -> PublishError {
+        let then = match was {
+            Was::Public => Then::WasPublic,
+            Was::Draft => match self.withdraw(public.id).await {
+                Ok(now) if now.draft => Then::Draft,
+                Ok(_) => Then::StaysPublic("it takes the request, and changes nothing".to_owned()),
+                // The answer may be lost.
+                Err(failure) => match self.release(public.id).await {
+                    Ok(Some(now)) if now.draft => Then::Draft,
+                    _ => Then::StaysPublic(failure.words()),
+                },
+            },
+        };
+        PublishError::Recheck {
+            tag: public.tag_name.clone(),
+            files,
+            then,
         }
-        task.done(size(asset.size));
+    }
+
+    /// Fills in digests that the host does not list, from downloads. `wanted` names the files
+    /// whose digests matter; what is in `computed` is not downloaded again.
+    pub(super) async fn fill_digests(
+        &self,
+        kept: &mut [Kept],
+        wanted: &(dyn Fn(&Kept) -> bool + Sync),
+        computed: &mut Computed,
+    ) -> Result<(), PublishError> {
+        for file in kept {
+            if !file.is_uploaded() || file.sha256().is_some() || !wanted(file) {
+                continue;
+            }
+            let sha256 = match computed.get(&file.id) {
+                Some(known) => *known,
+                None => {
+                    let what = format!("download {} to verify it", file.name);
+                    let downloaded = self.downloaded(file.id, file.size).await;
+                    let sha256 = downloaded.map_err(|failure| self.error(&what, failure))?;
+                    computed.insert(file.id, sha256);
+                    sha256
+                }
+            };
+            file.digest = Some(format!("sha256:{sha256}"));
+        }
         Ok(())
+    }
+
+    /// Compares the files of a public release with what was verified before, and names each that
+    /// is missing or differs. How many were compared is the length of `verified`.
+    pub(super) async fn differences(
+        &self,
+        release: u64,
+        verified: &[Verified],
+        depth: Depth,
+        reporter: &Reporter,
+    ) -> Result<Vec<Difference>, PublishError> {
+        let kept = self
+            .assets(release)
+            .await
+            .map_err(|failure| self.error("list the files of the public release", failure))?;
+        let found: Vec<Option<String>> = futures_util::stream::iter(verified)
+            .map(|file| self.difference(file, &kept, depth, reporter))
+            .buffered(DOWNLOADS)
+            .try_collect()
+            .await?;
+        let pairs = verified.iter().zip(found);
+        Ok(pairs
+            .filter_map(|(file, what)| {
+                let name = file.name.clone();
+                what.map(|what| Difference { name, what })
+            })
+            .collect())
+    }
+
+    async fn difference(
+        &self,
+        file: &Verified,
+        kept: &[Kept],
+        depth: Depth,
+        reporter: &Reporter,
+    ) -> Result<Option<String>, PublishError> {
+        let Some(there) = kept.iter().find(|kept| kept.name == file.name) else {
+            return Ok(Some("it is missing".to_owned()));
+        };
+        if !there.is_uploaded() {
+            return Ok(Some("it is not whole".to_owned()));
+        }
+        if there.size != file.size {
+            let (found, expected) = (there.size, file.size);
+            return Ok(Some(format!("it has {found} bytes instead of {expected}")));
+        }
+        let other = |found: Sha256| {
+            let expected = file.sha256;
+            (found != expected)
+                .then(|| format!("its SHA-256 digest is {found} instead of {expected}"))
+        };
+        match there.sha256() {
+            Some(listed) if listed != file.sha256 => return Ok(other(listed)),
+            Some(_) if depth == Depth::List => return Ok(None),
+            None if depth == Depth::List && there.id == file.id => return Ok(None),
+            _ => {}
+        }
+        let task = reporter.start(Step::Download, format!("{} again", file.name));
+        match self.downloaded(there.id, file.size).await {
+            Ok(found) => {
+                let what = other(found);
+                if what.is_none() {
+                    task.done(size(file.size));
+                }
+                Ok(what)
+            }
+            Err(failure) if failure.is_missing() => {
+                Ok(Some("it is listed, but cannot be downloaded".to_owned()))
+            }
+            Err(failure) => {
+                let what = format!("download {} again", file.name);
+                Err(self.error(&what, failure))
+            }
+        }
+    }
+
+    /// The digest of what the host sends for the file with this number.
+    async fn downloaded(&self, id: u64, size: u64) -> Result<Sha256, Failure> {
+        let mut sink = Sink::nothing();
+        fetch::read(
+            || self.download(id),
+            &mut sink,
+            Some(size),
+            &self.timing,
+            None,
+        )
+        .await?;
+        Ok(sink.sha256())
     }
 
     /// The request for the bytes of a file. The host redirects to a storage service, which is

@@ -10,8 +10,9 @@ use sysforge_plan::{Reporter, Step};
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::failure::Failure;
-use super::lease::LOCK_NAME;
+use super::lease::{LOCK_NAME, Lease, lost};
 use super::memo::{Memo, Notes};
+use super::recheck::{Computed, Verified};
 use super::upload::Parcel;
 use crate::documents::notes::size;
 use crate::error::PublishError;
@@ -25,7 +26,7 @@ const LANES: usize = 4;
 const NEW: &str = ".sysforge-new";
 
 /// How often all files are gone through until the list shows what it should.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 5;
 
 /// What a file needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,13 @@ pub(super) fn need(
     let replacement = named(&format!("{}{NEW}", asset.name)).filter(|kept| whole(kept));
     match named(&asset.name) {
         Some(there) if whole(there) => Ok(None),
-        // Another run writes another statement about the same images; the first one stays.
-        Some(there) if asset.kind == Kind::Statement && there.is_uploaded() && !rules.renew => {
+        // Another run writes another statement about the same images; a public one stays.
+        Some(there)
+            if asset.kind == Kind::Statement
+                && there.is_uploaded()
+                && !rules.draft
+                && !rules.renew =>
+        {
             Ok(None)
         }
         Some(there) if !there.is_uploaded() => Ok(Some(Need::Resend(there.id))),
@@ -112,29 +118,75 @@ pub(super) fn need(
     }
 }
 
+/// What a release holds after everything was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// What was done about each file that needed something.
+    pub(super) outcomes: Vec<(String, AssetOutcome)>,
+    /// Every file of the shipment, as the host has it.
+    pub(super) files: Vec<Verified>,
+}
+
+/// Whether a file of the host matters to a shipment.
+pub(super) fn concerns(shipment: &Shipment, kept: &Kept) -> bool {
+    let name = kept.name.strip_suffix(NEW).unwrap_or(&kept.name);
+    shipment.assets.iter().any(|asset| {
+        // One of another size has other bytes, whatever they are.
+        asset.name == name && (asset.size == kept.size || asset.kind == Kind::Statement)
+    })
+}
+
+/// The files of a shipment as the host has them.
+///
+/// # Errors
+///
+/// If `kept` lacks one of them, or its digest: no file may be left out of the check.
+pub(super) fn verified(shipment: &Shipment, kept: &[Kept]) -> Result<Vec<Verified>, PublishError> {
+    let files = shipment.assets.iter().map(|asset| {
+        let there = kept.iter().find(|kept| kept.name == asset.name);
+        let known = there.and_then(|there| Some((there, there.sha256()?)));
+        let (there, sha256) = known.ok_or_else(|| PublishError::Incomplete {
+            tag: shipment.tag.clone(),
+            what: format!("`{}` is not in it with a digest", asset.name),
+        })?;
+        Ok(Verified {
+            id: there.id,
+            name: asset.name.clone(),
+            size: there.size,
+            sha256,
+        })
+    });
+    files.collect()
+}
+
 impl GitHub {
-    /// Sends until a list of the release shows every file whole. `known` is a list that was made
-    /// already; a release that was just made has none.
+    /// Sends until a list of the release shows every file whole, and the lock still held. `known`
+    /// is a list that was made already; a release that was just made has none.
     pub(super) async fn send_all(
         &self,
         release: &Release,
         shipment: &Shipment,
         known: Option<Vec<Kept>>,
         rules: Rules,
+        lease: &Lease,
         memo: &mut Memo,
         reporter: &Reporter,
-    ) -> Result<Vec<(String, AssetOutcome)>, PublishError> {
+    ) -> Result<Sent, PublishError> {
         let mut known = known;
+        let mut computed = Computed::new();
         let sent = Mutex::new(BTreeSet::new());
         let mut outcomes: Vec<(String, AssetOutcome)> = Vec::new();
         for _ in 0..ROUNDS {
-            let kept = match known.take() {
+            let was_known = known.is_some();
+            let mut kept = match known.take() {
                 Some(kept) => kept,
                 None => self
                     .assets(release.id)
                     .await
                     .map_err(|failure| self.error("list the files of the release", failure))?,
             };
+            let wanted = |kept: &Kept| concerns(shipment, kept);
+            self.fill_digests(&mut kept, &wanted, &mut computed).await?;
             let mut needs = Vec::new();
             for asset in &shipment.assets {
                 let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,9 +199,17 @@ impl GitHub {
                 }
             }
             if needs.is_empty() {
-                self.undigested(&shipment.assets, &kept).await?;
+                if was_known {
+                    // A list from before the lock was taken shows neither the lock nor what
+                    // changed meanwhile.
+                    continue;
+                }
+                if !lease.is_listed(&kept) {
+                    return Err(lost(&release.tag_name));
+                }
                 self.sweep(&kept).await?;
-                return Ok(outcomes);
+                let files = verified(shipment, &kept)?;
+                return Ok(Sent { outcomes, files });
             }
             if rules.draft {
                 // Half a file is nobody's work: what takes its place is ours.
@@ -306,17 +366,6 @@ impl GitHub {
         }
     }
 
-    /// Hosts that tell no digests are asked for the bytes instead.
-    async fn undigested(&self, assets: &[Asset], kept: &[Kept]) -> Result<(), PublishError> {
-        for asset in assets {
-            let there = kept.iter().find(|kept| kept.name == asset.name);
-            if let Some(there) = there.filter(|there| there.sha256().is_none()) {
-                self.recheck(there.id, asset, &Reporter::silent()).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes replacements that an interrupted run left and nobody needs.
     async fn sweep(&self, kept: &[Kept]) -> Result<(), PublishError> {
         for left in kept.iter().filter(|kept| kept.name.ends_with(NEW)) {
@@ -407,6 +456,7 @@ mod tests {
         assert_eq!(of(Kind::Index, &other, false, true), replace);
         assert_eq!(of(Kind::Index, &other, false, false), None);
         assert_eq!(of(Kind::Statement, &other, false, false), Some(None));
+        assert_eq!(of(Kind::Statement, &other, false, true), replace);
     }
 
     #[test]

@@ -8,28 +8,29 @@
 //! 5. after any failure, another look before deciding;
 //! 6. rate limits honoured, writes paced;
 //! 7. every digest verified at the host; only then public;
-//! 8. everything downloaded again and compared.
+//! 8. everything downloaded again and compared, still under the lock; a release that changed
+//!    becomes a draft again.
 
 use std::path::PathBuf;
 
 use futures_util::future::Either;
-use futures_util::{StreamExt, TryStreamExt};
 use sysforge_plan::Reporter;
 
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::drafts::{Draft, is_marked};
 use super::dry_run::dry_run;
-use super::lease::NoLease;
-use super::memo::Memo;
+use super::lease::{LOCK_NAME, Lease, NoLease};
+use super::memo::{Memo, Notes};
 use super::outcome::{missing, report};
+use super::recheck::{Computed, Depth, Verified, Was};
 pub use super::rights::preflight;
 use super::rights::{repository_error, require_rights, require_token};
-use super::send::{Rules, is_complete};
+use super::send::{Rules, Sent, concerns, is_complete, verified};
 use crate::documents::notes;
-use crate::error::PublishError;
-use crate::report::{AssetOutcome, Outcome, Published};
-use crate::shipment::Shipment;
+use crate::error::{PublishError, Then};
+use crate::report::{Outcome, Published};
+use crate::shipment::{Kind, Shipment};
 
 /// What to do beyond sending what is missing.
 #[derive(Debug, Clone)]
@@ -48,9 +49,6 @@ pub struct Policy {
     /// A folder for this publisher's own notes.
     pub state: PathBuf,
 }
-
-/// How many downloads at once when everything is downloaded again.
-const RECHECKS: usize = 4;
 
 /// How often another draft may turn out to be the right one.
 const TURNS: usize = 5;
@@ -96,7 +94,7 @@ pub async fn publish_seen(
             Some(seen) => seen,
             None => look_ahead(host, &shipment.tag).await?,
         };
-        let (public, drafts) = match look(host, shipment, policy, seen).await? {
+        let (public, drafts) = match look(host, shipment, policy, seen, reporter).await? {
             Look::Done(published) => return Ok(*published),
             Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
             Look::Drafts(drafts) => (None, drafts),
@@ -185,6 +183,7 @@ async fn look(
     shipment: &Shipment,
     policy: &Policy,
     seen: Seen,
+    reporter: &Reporter,
 ) -> Result<Look, PublishError> {
     let tag = &shipment.tag;
     let Some(release) = seen.public else {
@@ -195,14 +194,42 @@ async fn look(
         }
         return Ok(Look::Drafts(seen.drafts));
     };
+    let mut computed = Computed::new();
+    let wanted = |kept: &Kept| concerns(shipment, kept);
     let mut kept = release.assets.clone();
+    host.fill_digests(&mut kept, &wanted, &mut computed).await?;
     if !matches!(is_complete(shipment, &kept), Ok(true)) {
         kept = host
             .assets(release.id)
             .await
             .map_err(|failure| host.error("list the files of the release", failure))?;
+        host.fill_digests(&mut kept, &wanted, &mut computed).await?;
+    }
+    let immutable = release.immutable == Some(true);
+    if immutable {
+        // Its files never change again, not even the lock of a run that was killed.
+        kept.retain(|kept| kept.name != LOCK_NAME);
+    }
+    let path = host.memo_in(&policy.state, tag);
+    let notes = Memo::peek(&path);
+    let unchecked = notes.unchecked() == Some(release.id) && !policy.dry_run;
+    if unchecked && let Some(name) = changed_statement(shipment, &kept, release.id, &notes) {
+        return Err(PublishError::Different { name });
     }
     match is_complete(shipment, &kept) {
+        Ok(true) if unchecked && policy.recheck && immutable => {
+            let files = verified(shipment, &kept)?;
+            let depth = Depth::Download;
+            check(host, &release, Was::Public, &files, depth, reporter).await?;
+            Memo::open(path, tag)?.set_unchecked(None)?;
+            let report = Published {
+                rechecked: files.len(),
+                ..report(host, &release, shipment, &[], Outcome::Published)
+            };
+            return Ok(Look::Done(Box::new(report)));
+        }
+        // An earlier run made it public, and did not finish its check.
+        Ok(true) if unchecked && policy.recheck => {}
         Ok(true) => {
             forget_draft(host, policy, &release).await?;
             let report = report(host, &release, shipment, &[], Outcome::Unchanged);
@@ -211,12 +238,30 @@ async fn look(
         Err(error) if !policy.replace && !policy.draft => return Err(error),
         Ok(false) | Err(_) => {}
     }
-    if release.immutable == Some(true) {
+    if immutable {
         let missing = missing(shipment, &kept);
         return Err(PublishError::Immutable(tag.clone(), missing));
     }
     require_rights(host).await?;
     Ok(Look::Public(release, kept))
+}
+
+/// A statement that is not the one which the run sent that made the release public. Of such a
+/// release it is no statement of another run, which may stay.
+fn changed_statement(
+    shipment: &Shipment,
+    kept: &[Kept],
+    release: u64,
+    notes: &Notes,
+) -> Option<String> {
+    let statements = shipment.assets.iter().filter(|a| a.kind == Kind::Statement);
+    let mut names = statements.map(|asset| &asset.name);
+    let changed = names.find(|name| {
+        let there = kept.iter().find(|kept| kept.name == **name);
+        let sent = notes.sent(release, name);
+        sent.is_some() && there.is_some_and(|there| there.sha256() != sent)
+    });
+    changed.cloned()
 }
 
 /// An earlier run may have been killed between losing against another publisher and deleting its
@@ -252,63 +297,144 @@ async fn work(
     reporter: &Reporter,
 ) -> Result<Worked, PublishError> {
     let release = &draft.release;
+    let tag = &release.tag_name;
     let lease = match host.take_lease(release, memo, reporter).await {
         Ok(lease) => lease,
         Err(NoLease::Gone) => return Ok(Worked::Otherwise),
         Err(NoLease::Error(error)) => return Err(error),
     };
-    match under_lease(host, shipment, policy, &draft, known, memo, reporter).await {
-        Ok(Some(outcomes)) => {
-            host.give_back(lease, &release.tag_name).await?;
-            if policy.draft && release.draft {
-                let draft = stay_draft(host, shipment, release).await?;
-                let report = report(host, &draft, shipment, &outcomes, Outcome::Drafted);
-                return Ok(Worked::Done(Box::new(report)));
-            }
-            let publish = async {
-                match release.draft {
-                    true => make_public(host, shipment, release).await,
-                    false => Ok(Some(release.clone())),
-                }
-            };
-            // Not cut short by each other: a request that was sent may have been obeyed.
-            let (public, left) = tokio::join!(publish, left_drafts(host, release));
-            let Some(public) = public? else {
-                // Another publisher of the same tag was faster; its release is looked at next.
-                if draft.made {
-                    delete_own(host, release).await?;
-                }
-                return Ok(Worked::Otherwise);
-            };
-            let (rechecked, ()) = tokio::try_join!(
-                async {
-                    match policy.recheck {
-                        true => recheck(host, shipment, &public, reporter).await,
-                        false => Ok(0),
-                    }
-                },
-                async {
-                    let cleared = host.clear(&left?).await;
-                    cleared.map_err(|failure| host.error("delete a second draft", failure))
-                },
-            )?;
-            Ok(Worked::Done(Box::new(Published {
-                rechecked,
-                ..report(host, &public, shipment, &outcomes, Outcome::Published)
-            })))
-        }
+    let sending = under_lease(
+        host, shipment, policy, &draft, known, &lease, memo, reporter,
+    );
+    let publishes = release.draft && !policy.draft;
+    let asking = async { publishes.then_some(host.makes_immutable().await) };
+    let (sent, makes_immutable) = tokio::join!(sending, asking);
+    let sent = match sent {
+        Ok(Some(sent)) => sent,
         Ok(None) => {
             // Ours is the younger one: it goes, with its lock.
-            drop(lease);
+            lease.leave();
             delete_own(host, release).await?;
-            Ok(Worked::Otherwise)
+            return Ok(Worked::Otherwise);
         }
         Err(error) => {
             // Whoever comes next should not have to wait for us to look dead.
-            let _ = host.give_back(lease, &release.tag_name).await;
-            Err(error)
+            let _ = host.give_back(lease, tag).await;
+            return Err(error);
         }
+    };
+    if policy.draft && release.draft {
+        let draft = match stay_draft(host, shipment, release).await {
+            Ok(draft) => draft,
+            Err(error) => {
+                let _ = host.give_back(lease, tag).await;
+                return Err(error);
+            }
+        };
+        host.give_back(lease, tag).await?;
+        let report = report(host, &draft, shipment, &sent.outcomes, Outcome::Drafted);
+        return Ok(Worked::Done(Box::new(report)));
     }
+    // Files of an immutable release cannot be deleted, the lock included; nor can anybody else
+    // change them while they are checked.
+    let lease = match makes_immutable {
+        Some(Some(true) | None) => {
+            host.give_back(lease, tag).await?;
+            None
+        }
+        Some(Some(false)) | None => Some(lease),
+    };
+    // A release that an earlier run of ours made public, and did not check, counts as its draft.
+    let was = match release.draft || memo.notes().unchecked() == Some(release.id) {
+        true => Was::Draft,
+        false => Was::Public,
+    };
+    if policy.recheck {
+        memo.set_unchecked(Some(release.id))?;
+    }
+    let publish = async {
+        match release.draft {
+            true => make_public(host, shipment, release).await,
+            false => Ok(Some(release.clone())),
+        }
+    };
+    // Not cut short by each other: a request that was sent may have been obeyed.
+    let (public, left) = tokio::join!(publish, left_drafts(host, release));
+    let public = match public {
+        Ok(Some(public)) => public,
+        Ok(None) => {
+            // Another publisher of the same tag was faster; its release is looked at next.
+            if draft.made {
+                lease.into_iter().for_each(Lease::leave);
+                delete_own(host, release).await?;
+            } else if let Some(lease) = lease {
+                host.give_back(lease, tag).await?;
+            }
+            return Ok(Worked::Otherwise);
+        }
+        Err(error) => {
+            if let Some(lease) = lease {
+                let _ = host.give_back(lease, tag).await;
+            }
+            return Err(error);
+        }
+    };
+    let depth = match policy.recheck {
+        true => Depth::Download,
+        false => Depth::List,
+    };
+    if let Err(error) = check(host, &public, was, &sent.files, depth, reporter).await {
+        match (&error, lease) {
+            (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
+                let _ = host.give_back(lease, tag).await;
+            }
+            // A public release with a lock is one that was not checked, for whoever comes next.
+            (_, lease) => lease.into_iter().for_each(Lease::leave),
+        }
+        return Err(error);
+    }
+    memo.set_unchecked(None)?;
+    tokio::try_join!(
+        async {
+            match lease.map(|lease| host.give_back(lease, tag)) {
+                // Whoever took the lock found the same files as we did.
+                Some(given) => match given.await {
+                    Err(PublishError::Another { .. }) => Ok(()),
+                    given => given,
+                },
+                None => Ok(()),
+            }
+        },
+        async {
+            let cleared = host.clear(&left?).await;
+            cleared.map_err(|failure| host.error("delete a second draft", failure))
+        },
+    )?;
+    let rechecked = match depth {
+        Depth::Download => sent.files.len(),
+        Depth::List => 0,
+    };
+    Ok(Worked::Done(Box::new(Published {
+        rechecked,
+        ..report(host, &public, shipment, &sent.outcomes, Outcome::Published)
+    })))
+}
+
+/// Step 8: whether the public release still holds what was verified. One that does not becomes a
+/// draft again, if it was one.
+async fn check(
+    host: &GitHub,
+    public: &Release,
+    was: Was,
+    files: &[Verified],
+    depth: Depth,
+    reporter: &Reporter,
+) -> Result<(), PublishError> {
+    let differences = host.differences(public.id, files, depth, reporter).await?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(host.take_back(public, was, differences).await)
 }
 
 /// Sends everything, and at the same time makes sure that a draft which this run made is the
@@ -319,9 +445,10 @@ async fn under_lease(
     policy: &Policy,
     draft: &Draft,
     known: Option<Vec<Kept>>,
+    lease: &Lease,
     memo: &mut Memo,
     reporter: &Reporter,
-) -> Result<Option<Vec<(String, AssetOutcome)>>, PublishError> {
+) -> Result<Option<Sent>, PublishError> {
     let rules = Rules {
         replace: policy.replace,
         draft: draft.release.draft,
@@ -329,7 +456,8 @@ async fn under_lease(
     };
     let known = known.or_else(|| draft.made.then(Vec::new));
     let release = &draft.release;
-    let sending = std::pin::pin!(host.send_all(release, shipment, known, rules, memo, reporter));
+    let sending =
+        std::pin::pin!(host.send_all(release, shipment, known, rules, lease, memo, reporter));
     let looking = std::pin::pin!(async {
         if !draft.made {
             return Ok(None);
@@ -338,7 +466,7 @@ async fn under_lease(
             .await
             .map_err(|failure| host.error("list the releases", failure))
     });
-    let outcomes = match futures_util::future::select(sending, looking).await {
+    let sent = match futures_util::future::select(sending, looking).await {
         Either::Left((sent, looking)) => {
             let sent = sent?;
             if looking.await?.is_some() {
@@ -356,7 +484,7 @@ async fn under_lease(
     host.clear(&draft.younger)
         .await
         .map_err(|failure| host.error("delete a second draft", failure))?;
-    Ok(Some(outcomes))
+    Ok(Some(sent))
 }
 
 /// Other drafts of the tag, which publishers that are dead by now may have left behind.
@@ -416,30 +544,4 @@ async fn make_public(
         Some(403 | 404 | 422) => host.creation_error(&release.tag_name, failure),
         _ => host.error("publish the release", failure),
     })
-}
-
-/// Step 8.
-async fn recheck(
-    host: &GitHub,
-    shipment: &Shipment,
-    release: &Release,
-    reporter: &Reporter,
-) -> Result<usize, PublishError> {
-    let kept = host
-        .assets(release.id)
-        .await
-        .map_err(|failure| host.error("list the files of the release", failure))?;
-    let pairs = shipment.assets.iter().filter_map(|asset| {
-        let there = kept.iter().find(|kept| kept.name == asset.name)?;
-        // Of a statement that stayed from an earlier run, the host's own digest is all we know.
-        there
-            .holds(asset.size, asset.sha256)
-            .then_some((there.id, asset))
-    });
-    let checked: Vec<()> = futures_util::stream::iter(pairs)
-        .map(|(id, asset)| host.recheck(id, asset, reporter))
-        .buffer_unordered(RECHECKS)
-        .try_collect()
-        .await?;
-    Ok(checked.len())
 }

@@ -1,50 +1,142 @@
 //! Making a draft public that an earlier call filled: without the images at hand, from what the
-//! host itself says of its files. And finding the newest release, for those who add to it.
+//! draft says of itself. Its checksum list and its index must agree with each other and with the
+//! bytes that the host keeps, before it is public and after. And finding the newest release, for
+//! those who add to it.
 
-use sysforge_plan::release::{INDEX_NAME, SUMS_NAME};
+use std::collections::BTreeMap;
+
+use sysforge_plan::Sha256;
+use sysforge_plan::release::{INDEX_NAME, ReleaseIndex, SUMS_NAME};
 
 use super::GitHub;
 use super::api::{Asset, Release};
 use super::drafts::choose;
-use super::lease::LOCK_NAME;
+use super::lease::{LOCK_NAME, Lease, NoLease};
+use super::memo::Memo;
+use super::recheck::{Computed, Depth, Verified, Was};
 use super::rights::require_token;
 use crate::documents::sums;
-use crate::error::PublishError;
+use crate::error::{PublishError, Then};
 use crate::fetch::{self, Sink};
+use crate::local;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
 /// A list of checksums has some hundred bytes per file, and a release at most a thousand files.
 const SUMS_LIMIT: usize = 1 << 20;
 
-/// Makes the draft of `tag` public, once every file that its `SHA256SUMS` names is there whole.
+/// An index has some kilobytes per image.
+const INDEX_LIMIT: usize = 64 << 20;
+
+/// Makes the draft of `tag` public, once every file that its `SHA256SUMS` and its index name is
+/// there whole.
 ///
 /// # Errors
 ///
-/// If there is no draft, somebody works on it, it is not complete, or the host refuses.
+/// If there is no draft, somebody works on it, it is not complete, the host refuses, or a file
+/// changed meanwhile; or if the release is public already and not whole.
 pub async fn undraft(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     require_token(host)?;
     let look = |failure| host.error("look for the release", failure);
     if let Some(public) = host.public_release(tag).await.map_err(look)? {
-        return Ok(report(host, &public, &[], Outcome::Unchanged));
+        return public_already(host, &public).await;
     }
     let drafts = host.drafts(tag).await.map_err(look)?;
-    let draft = choose(drafts).ok_or_else(|| PublishError::NoDraft(tag.to_owned()))?;
+    let no_draft = || PublishError::NoDraft(tag.to_owned());
+    let draft = choose(drafts).ok_or_else(no_draft)?;
     let release = draft.release;
-    let assets = host
-        .assets(release.id)
-        .await
-        .map_err(|failure| host.error("list the files of the release", failure))?;
-    check(host, tag, &assets).await?;
+    let lease = take(host, &release).await?.ok_or_else(no_draft)?;
+    let checking = check(host, &release);
+    let (checked, makes_immutable) = tokio::join!(checking, host.makes_immutable());
+    let (assets, files) = match checked {
+        Ok(checked) => checked,
+        Err(error) => {
+            let _ = host.give_back(lease, tag).await;
+            return Err(error);
+        }
+    };
+    if !lease.is_listed(&assets) {
+        return Err(super::lease::lost(tag));
+    }
+    // The lock could not be deleted from an immutable release.
+    let lease = match makes_immutable {
+        Some(false) => Some(lease),
+        Some(true) | None => {
+            host.give_back(lease, tag).await?;
+            None
+        }
+    };
     let body = release.body.as_deref().unwrap_or_default();
     let public = match host.make_public(release.id, body).await {
         Ok(public) => public,
         Err(failure) => match host.release(release.id).await {
             // The answer may be lost, and the release public all the same.
             Ok(Some(now)) if !now.draft => now,
-            _ => return Err(host.creation_error(tag, failure)),
+            _ => {
+                if let Some(lease) = lease {
+                    let _ = host.give_back(lease, tag).await;
+                }
+                return Err(host.creation_error(tag, failure));
+            }
         },
     };
-    Ok(report(host, &public, &assets, Outcome::Published))
+    let reporter = &host.timing.reporter;
+    let differences = host
+        .differences(public.id, &files, Depth::List, reporter)
+        .await;
+    match (differences, lease) {
+        (Ok(differences), lease) if differences.is_empty() => {
+            if let Some(lease) = lease {
+                host.give_back(lease, tag).await?;
+            }
+            Ok(report(host, &public, &assets, Outcome::Published))
+        }
+        (Ok(differences), lease) => {
+            let error = host.take_back(&public, Was::Draft, differences).await;
+            match (&error, lease) {
+                (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
+                    let _ = host.give_back(lease, tag).await;
+                }
+                // A public release with a lock is one that was not checked.
+                (_, lease) => lease.into_iter().for_each(Lease::leave),
+            }
+            Err(error)
+        }
+        (Err(error), lease) => {
+            lease.into_iter().for_each(Lease::leave);
+            Err(error)
+        }
+    }
+}
+
+/// A release that is public before this call: there is nothing to do if it is whole.
+async fn public_already(host: &GitHub, public: &Release) -> Result<Published, PublishError> {
+    let of_public = |error| match error {
+        PublishError::Incomplete { tag, what } => PublishError::PublicIncomplete { tag, what },
+        error => error,
+    };
+    let (assets, _) = check(host, public).await.map_err(of_public)?;
+    let locked = assets.iter().any(|asset| asset.name == LOCK_NAME);
+    if locked
+        && public.immutable != Some(true)
+        && let Some(lease) = take(host, public).await?
+    {
+        // Whoever made it public did not finish; what was checked above may have changed since.
+        let checked = check(host, public).await.map_err(of_public);
+        let given = host.give_back(lease, &public.tag_name).await;
+        checked?;
+        given?;
+    }
+    Ok(report(host, public, &[], Outcome::Unchanged))
+}
+
+/// The lock of a release, from whoever died with it; `None` if the release is gone.
+async fn take(host: &GitHub, release: &Release) -> Result<Option<Lease>, PublishError> {
+    let reporter = &host.timing.reporter;
+    match host.take_lease(release, &Memo::unsaved(), reporter).await {
+        Ok(lease) => Ok(Some(lease)),
+        Err(NoLease::Gone) => Ok(None),
+        Err(NoLease::Error(error)) => Err(error),
+    }
 }
 
 /// The tag of the newest public release, if there is one.
@@ -58,39 +150,111 @@ pub async fn newest(host: &GitHub) -> Result<Option<String>, PublishError> {
     Ok(latest.map(|release| release.tag_name))
 }
 
-/// Whether the draft holds what its own list says, and nobody works on it.
-async fn check(host: &GitHub, tag: &str, assets: &[Asset]) -> Result<(), PublishError> {
+/// Whether a release holds what its own list and its own index say. Returns all its files, and
+/// those of them that have a digest.
+async fn check(
+    host: &GitHub,
+    release: &Release,
+) -> Result<(Vec<Asset>, Vec<Verified>), PublishError> {
+    let tag = &release.tag_name;
     let incomplete = |what: String| PublishError::Incomplete {
-        tag: tag.to_owned(),
+        tag: tag.clone(),
         what,
     };
-    let named = |name: &str| assets.iter().find(|asset| asset.name == name);
-    if let Some(lock) = named(LOCK_NAME) {
-        return Err(PublishError::Another {
-            tag: tag.to_owned(),
-            who: lock.label.clone().unwrap_or_default(),
-        });
-    }
-    for name in [INDEX_NAME, SUMS_NAME] {
-        if named(name).is_none_or(|asset| !asset.is_uploaded()) {
-            return Err(incomplete(format!("it lacks `{name}`")));
-        }
-    }
-    let list = named(SUMS_NAME).map_or(0, |asset| asset.id);
-    let mut sink = Sink::memory(SUMS_LIMIT);
-    fetch::read(|| host.download(list), &mut sink, None, &host.timing, None)
+    let mut assets = host
+        .assets(release.id)
         .await
-        .map_err(|failure| host.error("read SHA256SUMS of the draft", failure))?;
-    let text = sink.into_bytes();
-    for (name, sha256) in sums::read(&String::from_utf8_lossy(&text)) {
-        let Some(asset) = named(&name).filter(|asset| asset.is_uploaded()) else {
-            return Err(incomplete(format!("it lacks `{name}`")));
-        };
-        if asset.sha256().is_some_and(|found| found != sha256) {
+        .map_err(|failure| host.error("list the files of the release", failure))?;
+    let all = |asset: &Asset| asset.name != LOCK_NAME;
+    let mut computed = Computed::new();
+    host.fill_digests(&mut assets, &all, &mut computed).await?;
+    let named = |name: &str| {
+        assets
+            .iter()
+            .find(|asset| asset.name == name && asset.is_uploaded())
+            .ok_or_else(|| incomplete(format!("it lacks `{name}`")))
+    };
+    let (index, list) = (named(INDEX_NAME)?, named(SUMS_NAME)?);
+    let list = read(host, list, SUMS_LIMIT).await?;
+    let listed =
+        sums::read_strictly(&list).map_err(|why| incomplete(format!("its `{SUMS_NAME}` {why}")))?;
+    for (name, sha256) in &listed {
+        if named(name)?.sha256() != Some(*sha256) {
             return Err(incomplete(format!("`{name}` has other bytes than listed")));
         }
     }
+    let index = read(host, index, INDEX_LIMIT).await?;
+    let index = ReleaseIndex::from_json(&index).map_err(|source| PublishError::Index {
+        place: format!("the draft of {tag}"),
+        source,
+    })?;
+    agree(tag, &index, &listed).map_err(incomplete)?;
+    let files = assets.iter().filter_map(|asset| {
+        // What is not whole is named by no list, and was not looked at.
+        let sha256 = asset.sha256().filter(|_| asset.name != LOCK_NAME)?;
+        Some(Verified {
+            id: asset.id,
+            name: asset.name.clone(),
+            size: asset.size,
+            sha256,
+        })
+    });
+    let files = files.collect();
+    Ok((assets, files))
+}
+
+/// Whether the list names the index and everything that the index names, with the same digests.
+fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> Result<(), String> {
+    if index.tag != tag {
+        return Err(format!("its index is that of {}", index.tag));
+    }
+    if !listed.contains_key(INDEX_NAME) {
+        return Err(format!("its `{SUMS_NAME}` does not list `{INDEX_NAME}`"));
+    }
+    let files = index
+        .images
+        .iter()
+        .flat_map(|image| image.pieces().iter().chain(&image.sbom));
+    for file in files {
+        match listed.get(&file.name) {
+            None => {
+                let name = &file.name;
+                return Err(format!("its `{SUMS_NAME}` does not list `{name}`"));
+            }
+            Some(sha256) if *sha256 != file.sha256 => {
+                let name = &file.name;
+                return Err(format!(
+                    "its `{SUMS_NAME}` and its index name different digests of `{name}`"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
     Ok(())
+}
+
+/// A document of the release, which must have the digest that it is listed with.
+async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, PublishError> {
+    let mut sink = Sink::memory(limit);
+    fetch::read(
+        || host.download(asset.id),
+        &mut sink,
+        None,
+        &host.timing,
+        None,
+    )
+    .await
+    .map_err(|failure| host.error(&format!("read {} of the release", asset.name), failure))?;
+    let bytes = sink.into_bytes();
+    let found = local::sha256(&bytes);
+    match asset.sha256() {
+        Some(expected) if expected != found => Err(PublishError::HostDigest {
+            name: asset.name.clone(),
+            expected,
+            found: found.to_string(),
+        }),
+        _ => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
 
 fn report(host: &GitHub, release: &Release, assets: &[Asset], outcome: Outcome) -> Published {
@@ -101,6 +265,7 @@ fn report(host: &GitHub, release: &Release, assets: &[Asset], outcome: Outcome) 
         actions: Vec::new(),
         assets: assets
             .iter()
+            .filter(|asset| asset.name != LOCK_NAME)
             .map(|asset| AssetReport {
                 name: asset.name.clone(),
                 size: asset.size,

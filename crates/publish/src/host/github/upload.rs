@@ -12,10 +12,12 @@ use sysforge_plan::Task;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
+use url::Url;
 
 use super::api::Asset;
 use super::failure::{Failure, transport};
 use super::{GitHub, encode};
+use crate::error::PublishError;
 use crate::local::{CHUNK, at};
 use crate::shipment::Content;
 
@@ -39,12 +41,13 @@ impl GitHub {
     ) -> Result<Asset, Failure> {
         self.pacer.turn().await;
         self.count();
-        // `upload_url` is a URI template: `…/assets{?name,label}`.
-        let base = upload_url.split('{').next().unwrap_or_default();
-        let mut address = format!("{base}?name={}", encode(parcel.name));
+        let mut address = upload_address(&self.access.api, upload_url)
+            .map_err(|error| Failure::Local(Arc::new(error)))?;
+        let mut query = format!("name={}", encode(parcel.name));
         if let Some(label) = parcel.label {
-            address.push_str(&format!("&label={}", encode(label)));
+            query.push_str(&format!("&label={}", encode(label)));
         }
+        address.set_query(Some(&query));
         let (moved, progress) = watch::channel(0_u64);
         let body = self.body(parcel, moved).await?;
         let request = self
@@ -103,6 +106,62 @@ impl GitHub {
     }
 }
 
+/// The address that files of a release are sent to, from the `upload_url` that the API answers
+/// with: a URI template, `…/assets{?name,label}`. The token goes there, so the address has to be
+/// the API's own, or its upload service: `https://uploads.HOST` for `https://api.HOST` (github.com
+/// and ghe.com) or for `https://HOST`.
+///
+/// # Errors
+///
+/// If it is neither.
+fn upload_address(api: &Url, upload_url: &str) -> Result<Url, PublishError> {
+    let refused = |why: &str| PublishError::UploadAddress {
+        address: shown(upload_url),
+        why: why.to_owned(),
+    };
+    let base = upload_url.split('{').next().unwrap_or_default();
+    let address: Url = base.parse().map_err(|_| refused("it is not an address"))?;
+    if !address.username().is_empty() || address.password().is_some() {
+        return Err(refused("it holds a user name"));
+    }
+    if address.origin() == api.origin() && address.has_host() {
+        return Ok(address);
+    }
+    let encrypted = api.scheme() == "https" && address.scheme() == "https";
+    let served = address
+        .host_str()
+        .and_then(|host| host.strip_prefix("uploads."));
+    if encrypted
+        && api.port() == address.port()
+        && let (Some(served), Some(host)) = (served, api.host_str())
+        && served == host.strip_prefix("api.").unwrap_or(host)
+    {
+        return Ok(address);
+    }
+    Err(refused(
+        "it is neither at the API nor at the API's own upload service, so the token does not go \
+         there",
+    ))
+}
+
+/// An address from outside as it may be shown: without credentials and query, escaped.
+pub(super) fn shown(address: &str) -> String {
+    let base = address.split(['{', '?', '#']).next().unwrap_or_default();
+    let shown = match base.parse::<Url>() {
+        Ok(mut url) => {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        Err(_) => base.to_owned(),
+    };
+    shown
+        .chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
 /// Returns when nothing has moved for `limit`; reports progress meanwhile.
 async fn stall(
     mut progress: watch::Receiver<u64>,
@@ -138,5 +197,91 @@ fn content_type(name: &str) -> &'static str {
         Some("toml") => "application/toml",
         _ if name == sysforge_plan::release::SUMS_NAME => "text/plain",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_goes_to_the_api_and_its_own_upload_service_alone() {
+        let github = "https://api.github.com/";
+        let enterprise = "https://github.example.org/api/v3";
+        let residency = "https://api.octo.ghe.com/";
+        let local = "http://127.0.0.1:4000/api/v3";
+        for (api, upload) in [
+            (
+                github,
+                "https://uploads.github.com/repos/o/r/releases/1/assets{?name,label}",
+            ),
+            (
+                github,
+                "https://api.github.com/repos/o/r/releases/1/assets{?name,label}",
+            ),
+            (
+                residency,
+                "https://uploads.octo.ghe.com/repos/o/r/releases/1/assets{?name,label}",
+            ),
+            (
+                enterprise,
+                "https://github.example.org/api/uploads/repos/o/r/releases/1/assets",
+            ),
+            (
+                enterprise,
+                "https://uploads.github.example.org/repos/o/r/releases/1/assets",
+            ),
+            (
+                local,
+                "http://127.0.0.1:4000/api/uploads/repos/o/r/releases/1/assets{?name,label}",
+            ),
+        ] {
+            let address = upload_address(&api.parse().unwrap(), upload).unwrap();
+            assert!(upload.starts_with(address.as_str()), "{upload}: {address}");
+        }
+        for (api, upload) in [
+            (
+                github,
+                "https://uploads.example.org/repos/o/r/releases/1/assets{?name,label}",
+            ),
+            (
+                github,
+                "https://uploads.github.com.example.org/repos{?name,label}",
+            ),
+            (github, "https://uploads.github.com:444/repos{?name,label}"),
+            (github, "http://uploads.github.com/repos{?name,label}"),
+            (github, "http://api.github.com/repos{?name,label}"),
+            (
+                github,
+                "https://me:secret@api.github.com/repos{?name,label}",
+            ),
+            (github, "https://github.com/repos{?name,label}"),
+            (enterprise, "https://uploads.github.com/repos{?name,label}"),
+            (enterprise, "https://uploads.example.org/repos{?name,label}"),
+            (local, "http://127.0.0.1:4001/repos{?name,label}"),
+            (local, "https://127.0.0.1:4000/repos{?name,label}"),
+            (local, "http://localhost:4000/repos{?name,label}"),
+            (local, "file:///etc/passwd"),
+            (local, "{?name,label}"),
+            (local, "/repos/o/r"),
+            (local, ""),
+        ] {
+            let error = upload_address(&api.parse().unwrap(), upload).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains("cannot be used for uploads"),
+                "{upload}: {error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_upload_address_is_shown_without_secrets_and_control_characters() {
+        assert_eq!(
+            shown("https://me:secret@evil.example/a?sig=secret"),
+            "https://evil.example/a"
+        );
+        assert_eq!(shown("no\u{1b}[2Jaddress"), "no\\u{1b}[2Jaddress");
     }
 }

@@ -1,0 +1,114 @@
+//! Publishing and installing as a user sees it, against the fake GitHub: exit codes, messages, and
+//! what is left at the host. The images are stand-in bytes, so no Julia is needed.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::{Ran, Scratch};
+use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule, Tamper, make_build};
+use sysforge_testkit::wait_for;
+
+const LINUX: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+const LOCK: &str = "sysforge-publishing.lock";
+
+/// A dist directory with one build, and a host to send it to.
+struct Scene {
+    scratch: Scratch,
+    github: FakeGitHub,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let github = runtime.block_on(FakeGitHub::start(Options::default()));
+        let scratch = Scratch::new();
+        make_build(&scratch.path("dist"), "x86_64-linux-gnu", b"an image");
+        Self {
+            scratch,
+            github: github.unwrap(),
+            _runtime: runtime,
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.scratch.command(args);
+        command
+            .env("GITHUB_API_URL", self.github.api_url())
+            .env("GITHUB_TOKEN", "writer");
+        command
+    }
+
+    fn publish(&self, more: &[&str]) -> Ran {
+        let args = ["publish", "--repository", "octo/images", "--tag", "v1.0.0"];
+        self.scratch.run(self.command(&[&args, more].concat()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let releases = self.github.releases();
+        let assets = releases.into_iter().flat_map(|release| release.assets);
+        assets.map(|asset| asset.name).collect()
+    }
+}
+
+#[test]
+fn a_file_that_changes_on_publication_ends_with_exit_code_7_and_a_draft() {
+    let scene = Scene::new();
+    scene.github.tamper(Tamper::Truncate(LINUX.to_owned(), 1));
+    scene.github.tamper(Tamper::Remove("SHA256SUMS".to_owned()));
+    let said = scene.publish(&[]).fails(7);
+    for words in [
+        "2 files of v1.0.0 changed while it was made public",
+        "`SHA256SUMS`: it is missing",
+        &format!("`{LINUX}`: it has 1 bytes instead of"),
+        "the release was made a draft again",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(scene.github.releases()[0].draft);
+    let published = scene.publish(&[]).succeeds().stdout;
+    assert!(published.contains("published v1.0.0"), "{published}");
+}
+
+#[test]
+fn an_undraft_over_an_emptied_checksum_list_ends_with_exit_code_7() {
+    let scene = Scene::new();
+    scene.publish(&["--draft"]).succeeds();
+    let release = scene.github.releases()[0].id;
+    scene.github.put_asset(release, "SHA256SUMS", b"");
+    let said = scene.publish(&["--undraft"]).fails(7);
+    assert!(said.contains("its `SHA256SUMS` lists no file"), "{said}");
+    assert!(scene.github.releases()[0].draft);
+}
+
+#[test]
+fn an_interrupted_publication_leaves_no_lock() {
+    let scene = Scene::new();
+    let stall = Rule::always(Op::Upload, Fault::Stall(10)).after(1);
+    scene.github.script([stall]);
+    let args = ["publish", "--repository", "octo/images", "--tag", "v1.0.0"];
+    let child = scene
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The lock is uploaded first; the file after it is on its way for ever.
+    wait_for("an upload under the lock", || scene.names().len() > 1);
+    assert!(scene.names().contains(&LOCK.to_owned()));
+    let kill = Command::new("kill")
+        .args(["-s", "INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(!scene.names().contains(&LOCK.to_owned()), "{said}");
+}
