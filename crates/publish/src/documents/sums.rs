@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sysforge_plan::Sha256;
+use sysforge_plan::text::FileName;
 
 /// The name of the file.
 pub use sysforge_plan::release::SUMS_NAME as NAME;
@@ -42,9 +43,7 @@ pub fn read_strictly(text: &str) -> Result<BTreeMap<String, Sha256>, String> {
         let (digest, rest) = line.split_once(' ').ok_or_else(wrong)?;
         let digest = digest.parse().map_err(|_| wrong())?;
         let name = rest.strip_prefix([' ', '*']).ok_or_else(wrong)?;
-        if !sysforge_plan::release::is_plain_name(name) {
-            return Err(wrong());
-        }
+        FileName::new(name).map_err(|_| wrong())?;
         if listed.insert(name.to_owned(), digest).is_some() {
             return Err(format!("lists `{name}` twice"));
         }

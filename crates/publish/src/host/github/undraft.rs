@@ -216,7 +216,7 @@ fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> 
         .iter()
         .flat_map(|image| image.pieces().iter().chain(&image.sbom));
     for file in files {
-        match listed.get(&file.name) {
+        match listed.get(file.name.as_str()) {
             None => {
                 let name = &file.name;
                 return Err(format!("its `{SUMS_NAME}` does not list `{name}`"));
