@@ -11,6 +11,7 @@ pub mod archives;
 pub mod github;
 pub mod keys;
 pub mod mirror_dir;
+pub mod packages;
 pub mod server;
 pub mod tls;
 

@@ -3,7 +3,7 @@
 //! Left alone, it is a good server: entity tags, `If-None-Match`, `If-Range`, ranges,
 //! keep-alive. A test scripts faults for a path; each request to it uses up one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -44,6 +44,10 @@ pub enum Fault {
     Status(u16, Vec<(&'static str, String)>),
     /// A redirect.
     Redirect(String),
+    /// A whole answer, with only this many bytes of the file.
+    Truncate(u64),
+    /// A whole answer, with the file at another path.
+    InsteadOf(String),
 }
 
 /// What a client asked.
@@ -97,6 +101,7 @@ struct Shared {
     manners: Mutex<Manners>,
     script: Mutex<HashMap<String, VecDeque<Fault>>>,
     always: Mutex<HashMap<String, Fault>>,
+    guards: Mutex<Vec<(String, String)>>,
     seen: Mutex<Vec<Seen>>,
     over: AtomicBool,
     /// When the line is free again, for the cap.
@@ -134,6 +139,7 @@ impl Server {
             manners: Mutex::default(),
             script: Mutex::default(),
             always: Mutex::default(),
+            guards: Mutex::default(),
             seen: Mutex::default(),
             over: AtomicBool::new(false),
             line_free: Mutex::new(Instant::now()),
@@ -198,6 +204,34 @@ impl Server {
         always.insert(path_end.to_owned(), fault);
     }
 
+    /// Forgets all faults.
+    pub fn behave(&self) {
+        self.shared.script.lock().unwrap().clear();
+        self.shared.always.lock().unwrap().clear();
+    }
+
+    /// From now on, paths that begin so are answered with 401 unless the request has this token; the
+    /// last token that was set for a path holds.
+    pub fn guard(&self, path_start: &str, token: &str) {
+        let mut guards = self.shared.guards.lock().unwrap();
+        guards.insert(0, (path_start.to_owned(), token.to_owned()));
+    }
+
+    /// How often each path was requested.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for request in self.shared.seen.lock().unwrap().iter() {
+            *counts.entry(request.path.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget(&self) {
+        self.shared.seen.lock().unwrap().clear();
+    }
+
     /// Every request so far for paths that end so.
     #[must_use]
     pub fn seen(&self, path_end: &str) -> Vec<Seen> {
@@ -248,10 +282,28 @@ impl Shared {
             .unwrap_or(Fault::Fine)
     }
 
+    fn allows(&self, request: &Seen) -> bool {
+        let guards = self.guards.lock().unwrap();
+        guards
+            .iter()
+            .find(|(start, _)| request.path.starts_with(start.as_str()))
+            .is_none_or(|(_, token)| {
+                request.header("authorization") == Some(&format!("Bearer {token}"))
+            })
+    }
+
     /// Answers; whether the connection stays open.
     fn answer(&self, request: &Seen, fault: &Fault, out: &mut impl Write) -> io::Result<bool> {
         let manners = self.manners.lock().unwrap().clone();
         thread::sleep(manners.latency);
+        if !self.allows(request) {
+            write!(
+                out,
+                "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+            )?;
+            out.flush()?;
+            return Ok(true);
+        }
         match fault {
             Fault::Silence => return self.hang(),
             Fault::Close => return Ok(false),
@@ -277,7 +329,11 @@ impl Shared {
             }
             _ => {}
         }
-        let path = self.root.join(request.path.trim_start_matches('/'));
+        let path = match fault {
+            Fault::InsteadOf(other) => other,
+            _ => &request.path,
+        };
+        let path = self.root.join(path.trim_start_matches('/'));
         let Ok(file) = File::open(&path).and_then(|file| {
             file.metadata()?
                 .is_file()
@@ -300,7 +356,10 @@ impl Shared {
         out: &mut impl Write,
     ) -> io::Result<bool> {
         let metadata = file.metadata()?;
-        let length = metadata.len();
+        let length = match fault {
+            Fault::Truncate(bytes) => metadata.len().min(*bytes),
+            _ => metadata.len(),
+        };
         let changed = metadata
             .modified()?
             .duration_since(std::time::UNIX_EPOCH)

@@ -1,0 +1,114 @@
+//! The package server as a program, for scripts: serves the tests' packages until its standard input
+//! ends.
+//!
+//! `testkit-packages [PORT]` prints the address, for `JULIA_PKG_SERVER`. Then it obeys the lines of
+//! its standard input, and answers each with lines that end in an empty one:
+//!
+//! | line | does |
+//! |---|---|
+//! | `paths` | prints what is served: a path, a space, and what it holds |
+//! | `requests` | prints how often each path was requested since the last `forget` |
+//! | `forget` | forgets the requests |
+//! | `fault FAULT WHAT` | meets every request for WHAT (`registry`, `HarbourTides 1.1.0`, …) with a fault: `silence`, `stall`, `reset`, `truncate`, `corrupt`, `other-tree`, or a status such as `404` |
+//! | `behave` | ends all faults |
+//! | `log-in DEPOT` | writes the token for the private package into a depot |
+//! | `git` | prints the address of the registry as a git repository, and makes it |
+
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use sysforge_testkit::packages::{GitHost, PackageServer, Sources, test_packages};
+use sysforge_testkit::server::Fault;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("testkit-packages: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let port: u16 = match std::env::args().nth(1) {
+        Some(port) => port.parse()?,
+        None => 0,
+    };
+    let address = format!("127.0.0.1:{port}");
+    let packages = PackageServer::on(&address, Sources::read(&test_packages()));
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", packages.url())?;
+    out.flush()?;
+    let mut git_host = None;
+    for line in io::stdin().lock().lines() {
+        out.write_all(obey(&packages, &mut git_host, &line?)?.as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Obeys a line; what is to be printed.
+fn obey(
+    packages: &PackageServer,
+    git_host: &mut Option<GitHost>,
+    line: &str,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let server = packages.server();
+    let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match command {
+        "paths" => {
+            let paths = packages.paths();
+            let lines = paths
+                .iter()
+                .map(|(title, path)| format!("{path} {title}\n"));
+            return Ok(lines.collect());
+        }
+        "requests" => {
+            let counts = server.counts();
+            let lines = counts
+                .iter()
+                .map(|(path, count)| format!("{count} {path}\n"));
+            return Ok(lines.collect());
+        }
+        "git" => {
+            let host = git_host.get_or_insert_with(|| packages.git_host());
+            return Ok(format!("{}\n", host.url("General")));
+        }
+        "forget" => server.forget(),
+        "behave" => server.behave(),
+        "log-in" => packages.log_in(Path::new(rest), PackageServer::token(), ""),
+        "fault" => {
+            let (fault, what) = rest.split_once(' ').ok_or("fault FAULT WHAT")?;
+            let paths = packages.paths();
+            let path = paths
+                .get(what)
+                .ok_or_else(|| format!("nothing is `{what}`"))?;
+            server.always(path, named_fault(fault, &paths)?);
+        }
+        _ => return Err(format!("unknown command `{command}`").into()),
+    }
+    Ok(String::new())
+}
+
+fn named_fault(
+    name: &str,
+    paths: &std::collections::BTreeMap<String, String>,
+) -> Result<Fault, String> {
+    Ok(match name {
+        "silence" => Fault::Silence,
+        "stall" => Fault::SilenceAfter(100),
+        "reset" => Fault::DropAfter(100),
+        "truncate" => Fault::Truncate(100),
+        "corrupt" => Fault::WrongByte(100),
+        "other-tree" => Fault::InsteadOf(paths["HarbourColours 1.0.0"].clone()),
+        status => Fault::Status(
+            status
+                .parse()
+                .map_err(|_| format!("unknown fault `{status}`"))?,
+            Vec::new(),
+        ),
+    })
+}

@@ -1,0 +1,7 @@
+module HarbourSignsColoursExt
+
+using HarbourColours, HarbourSigns
+
+HarbourSigns.signal(colour::Colour) = HarbourSigns.signal(colour == green())
+
+end

@@ -1,0 +1,2 @@
+println("looking for the sonar")
+error("no sonar is connected")

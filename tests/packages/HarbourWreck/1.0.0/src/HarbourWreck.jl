@@ -1,0 +1,3 @@
+"A package whose build fails."
+module HarbourWreck
+end
