@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use sysforge_acquire::unpack::{self, Cancel, Limits, Links, TreeWriter};
+use sysforge_archive::{self as unpack, Cancel, Limits, Links, TreeWriter};
 use sysforge_plan::ArchiveFormat;
 
 fuzz_target!(|input: &[u8]| {
@@ -20,12 +20,14 @@ fuzz_target!(|input: &[u8]| {
     let limits = Limits {
         bytes: 1 << 20,
         entries: 1000,
+        names: 100_000,
+        packed: Some(bytes.len() as u64),
         ..Limits::default()
     };
     let links = if format & 0x80 == 0 { Links::default() } else { Links::Copy };
     let mut tree = TreeWriter::new(root.clone(), 1, limits, links, Cancel::default());
     let stream = |format, tree: &mut TreeWriter| {
-        unpack::untar(unpack::decompressor(format, bytes)?, tree)
+        unpack::unpack_stream(format, bytes, tree)
     };
     let file = |format, tree: &mut TreeWriter| {
         let mut archive = tempfile::tempfile().unwrap();

@@ -21,7 +21,7 @@ use crate::pipeline::Expected;
 use crate::signature::Signatures;
 use crate::store::{EntryId, Lease, Lookup, Store};
 use crate::tool_cache::ToolCache;
-use crate::unpack::Links;
+use sysforge_archive::Links;
 
 /// Gets Julias.
 #[derive(Debug, Clone)]

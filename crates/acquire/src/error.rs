@@ -7,7 +7,7 @@ use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
 use sysforge_plan::{Sha256, Triplet};
 
 use crate::signature::SignatureError;
-use crate::unpack;
+use sysforge_archive as unpack;
 
 /// A failure to acquire something.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
 use crate::signature::{Pending, Plan, Signatures};
 use crate::store::{Entry, EntryId, Lookup, Partial, Record, Store};
-use crate::unpack::{Cancel, Kind, Links};
+use sysforge_archive::{Cancel, Kind, Links};
 
 /// One archive that shall become an entry of the store.
 #[derive(Debug, Clone)]

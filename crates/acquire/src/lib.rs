@@ -22,7 +22,6 @@ mod pipeline;
 mod signature;
 pub mod store;
 mod tool_cache;
-pub mod unpack;
 
 pub use acquirer::{Acquirer, InstalledJulia, InstalledToolchain};
 pub use error::Error;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::error::Error;
 use crate::fetch::Message;
 use crate::signature::Pending;
-use crate::unpack::{self, Cancel, Limits, Links, Listing, TreeWriter};
+use sysforge_archive::{self as unpack, Cancel, Limits, Links, Listing, TreeWriter};
 
 /// What an archive must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,14 +74,6 @@ const QUEUE: usize = 16;
 /// The size of what is passed from thread to thread. The network brings tens of KiB at a time, and
 /// to wake another thread for each of them takes longer than to copy it.
 const PIECE: usize = 256 << 10;
-
-/// The same for decompressed bytes. Who writes them is faster than who decompresses, waits for every
-/// piece, and is woken on a processor that had something else in its caches: fewer and larger ones take
-/// a twentieth off the whole.
-const PLAIN_PIECE: usize = 1 << 20;
-
-/// How many of those may wait.
-const PLAIN_QUEUE: usize = 3;
 
 /// Runs the line to its end. A signature is checked while the bytes go by.
 pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result<Unpacked, Error> {
@@ -176,31 +168,7 @@ fn new_tree(job: &Job<'_>, packed: Option<u64>) -> TreeWriter {
 
 fn unpack_stream(job: &Job<'_>, compressed: PieceReader) -> Result<Listing, unpack::Error> {
     let mut tree = new_tree(job, None);
-    let (filled, plain) = sync_channel(PLAIN_QUEUE);
-    let (spent, empty) = sync_channel(PLAIN_QUEUE + 2);
-    std::thread::scope(|scope| {
-        let decompressing = scope.spawn(move || {
-            decompress(
-                unpack::decompressor(job.format, compressed)?,
-                &filled,
-                &empty,
-            );
-            Ok(())
-        });
-        let result = unpack::untar(
-            PlainReader {
-                pieces: plain,
-                spent,
-                current: Vec::new(),
-                at: 0,
-                seen: 0,
-                limits: tree.limits(),
-            },
-            &mut tree,
-        );
-        // The reader is gone, so this ends too.
-        decompressing.join().unwrap_or(Ok(())).and(result)
-    })?;
+    unpack::unpack_stream(job.format, compressed, &mut tree)?;
     tree.finish()
 }
 
@@ -400,77 +368,6 @@ impl Read for PieceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
-        Ok(count)
-    }
-}
-
-/// Decompresses in large pieces; the buffers come back to be filled again.
-fn decompress(
-    mut reader: Box<dyn Read + Send + '_>,
-    filled: &SyncSender<io::Result<Vec<u8>>>,
-    empty: &Receiver<Vec<u8>>,
-) {
-    loop {
-        let mut piece = empty.try_recv().unwrap_or_default();
-        piece.resize(PLAIN_PIECE, 0);
-        let mut length = 0;
-        let mut failed = None;
-        while length < piece.len() {
-            match reader.read(&mut piece[length..]) {
-                Ok(0) => break,
-                Ok(count) => length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-        }
-        let ended = length < piece.len();
-        piece.truncate(length);
-        // Nobody there: the tar file ended before its compressed stream did.
-        if filled.send(Ok(piece)).is_err() {
-            return;
-        }
-        if let Some(error) = failed {
-            let _ = filled.send(Err(error));
-            return;
-        }
-        if ended {
-            return;
-        }
-    }
-}
-
-/// The decompressed bytes, as a reader with a bound.
-struct PlainReader {
-    pieces: Receiver<io::Result<Vec<u8>>>,
-    spent: SyncSender<Vec<u8>>,
-    current: Vec<u8>,
-    at: usize,
-    seen: u64,
-    limits: Limits,
-}
-
-impl Read for PlainReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // A piece may be empty, and an error may follow it: only no piece is the end.
-        while self.at == self.current.len() {
-            let Ok(piece) = self.pieces.recv() else {
-                return Ok(0);
-            };
-            let spent = std::mem::replace(&mut self.current, piece?);
-            let _ = self.spent.try_send(spent);
-            self.at = 0;
-            self.seen += self.current.len() as u64;
-            // Counts what the tree does not: headers and what is skipped.
-            if self.seen > self.limits.most_bytes() {
-                return Err(io::Error::other("it unpacks to more than is reasonable"));
-            }
-        }
-        let count = buffer.len().min(self.current.len() - self.at);
-        buffer[..count].copy_from_slice(&self.current[self.at..self.at + count]);
-        self.at += count;
         Ok(count)
     }
 }

@@ -2,17 +2,19 @@
 //! files in it, and the git tree that Pkg knows its content by.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use sha1::Sha1;
 use sha2::Digest;
-use sysforge_acquire::unpack::{self, Cancel, Limits, Links, TreeWriter};
+use sysforge_archive::{
+    self as reader, Cancel, Error, FileEntry, Guarded, Limits, Links, Sink, TreeWriter,
+};
 use sysforge_plan::text::{PlainName, Rule as _};
 use sysforge_plan::{ArchiveFormat, Sha256};
 
 use crate::error::PublishError;
-use crate::local::{self, CHUNK, at};
+use crate::local::{CHUNK, at};
 
 /// A file in an archive, or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,14 +85,18 @@ pub fn inspect(path: &Path) -> Result<Inspected, PublishError> {
 ///
 /// As [`inspect`].
 pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
-    let size = std::fs::metadata(path).map_err(at(path))?.len();
-    let mut entries = BTreeMap::new();
-    let mut receipt = Vec::new();
-    let sha256 = walk(path, name, &mut |name, size, kind, reader| {
-        let entry = read_entry(path, name, size, kind, reader, &mut receipt)?;
-        entries.insert(name.to_owned(), entry);
-        Ok(())
-    })?;
+    let (format, file, limits) = open(path, name)?;
+    let size = limits.packed.unwrap_or_default();
+    let inspector = Inspector {
+        entries: BTreeMap::new(),
+        receipt: Vec::new(),
+        chunk: vec![0; CHUNK],
+    };
+    let mut guarded = Guarded::guard(inspector, 0, limits, Cancel::default());
+    let sha256 = reader::unpack_hashed(format, file, &mut guarded).map_err(refused(path))?;
+    let Inspector {
+        entries, receipt, ..
+    } = guarded.into_inner();
     let tree = tree_of(&entries);
     Ok(Inspected {
         sha256,
@@ -107,48 +113,46 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
 ///
 /// If the archive cannot be read or tries to leave the folder, or a file cannot be written.
 pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishError> {
+    let (format, file, limits) = open(path, name)?;
+    let links = Links::default();
+    let mut tree = TreeWriter::new(folder.to_owned(), 0, limits, links, Cancel::default());
+    reader::unpack_file(format, file, &mut tree).map_err(refused(path))?;
+    tree.finish().map_err(refused(path))?;
+    Ok(())
+}
+
+/// Opens an archive, with the limits for one of its size.
+fn open(path: &Path, name: &str) -> Result<(ArchiveFormat, std::fs::File, Limits), PublishError> {
     let format = format_of(path, name)?;
-    let refused = |error: unpack::Error| match error {
-        unpack::Error::Write { path, source } => PublishError::Io { path, source },
-        error => altered(path, error.to_string()),
-    };
     let file = std::fs::File::open(path).map_err(at(path))?;
     let packed = file.metadata().map_err(at(path))?.len();
     let limits = Limits {
         packed: Some(packed),
         ..Limits::default()
     };
-    let links = Links::default();
-    let mut tree = TreeWriter::new(folder.to_owned(), 0, limits, links, Cancel::default());
-    unpack::unpack_file(format, file, &mut tree).map_err(refused)?;
-    tree.finish().map_err(refused)?;
-    Ok(())
+    Ok((format, file, limits))
 }
 
-/// Hands every file of an archive to `each`, and tells the digest of the archive.
-fn walk(path: &Path, name: &str, each: &mut Add<'_>) -> Result<Sha256, PublishError> {
-    let file = std::fs::File::open(path).map_err(at(path))?;
-    let mut add = |name: &str, size, kind, reader: &mut dyn Read| {
-        if !belongs(name) || (kind == Kind::Link && !name.contains('/')) {
-            return Err(altered(
-                path,
-                format!("it holds `{name}`, which is no plain file"),
-            ));
+/// What an error of the reader means for an archive of a release.
+fn refused(path: &Path) -> impl Fn(Error) -> PublishError + use<> {
+    let path = path.to_owned();
+    move |error| match error {
+        Error::Write { path, source } => PublishError::Io { path, source },
+        // The machine's error, not the archive's.
+        Error::Broken(source) if source.raw_os_error().is_some() => PublishError::Io {
+            path: path.clone(),
+            source,
+        },
+        Error::Broken(source) => altered(&path, format!("it is damaged: {source}")),
+        Error::Forbidden { name, kind } if kind == NOT_PLAIN => {
+            altered(&path, format!("it holds `{name}`, which is {kind}"))
         }
-        each(name, size, kind, reader)
-    };
-    let format = format_of(path, name)?;
-    if !unpack::streams(format) {
-        zip_entries(path, file, &mut add)?;
-        return local::sha256_of(path, 0, u64::MAX);
+        error => altered(&path, error.to_string()),
     }
-    let mut hashing = Hashing::new(file);
-    let compressed = BufReader::with_capacity(CHUNK, &mut hashing);
-    let plain = unpack::decompressor(format, compressed)
-        .map_err(|error| altered(path, error.to_string()))?;
-    tar_entries(path, plain, &mut add)?;
-    hashing.finish(path)
 }
+
+/// What an archive of an image may not hold.
+const NOT_PLAIN: &str = "no plain file";
 
 /// How an image's archive of this name is packed.
 fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
@@ -180,102 +184,101 @@ fn altered(path: &Path, what: String) -> PublishError {
     }
 }
 
-type Add<'a> = dyn FnMut(&str, u64, Kind, &mut dyn Read) -> Result<(), PublishError> + 'a;
-
-fn tar_entries(path: &Path, reader: impl Read, add: &mut Add<'_>) -> Result<(), PublishError> {
-    let mut archive = tar::Archive::new(reader);
-    for entry in archive.entries().map_err(at(path))? {
-        let mut entry = entry.map_err(at(path))?;
-        let kind = entry.header().entry_type();
-        let name = entry
-            .path()
-            .map_err(at(path))?
-            .to_string_lossy()
-            .into_owned();
-        let name = name.trim_start_matches("./");
-        if kind.is_dir() && is_folder_of_artifacts(name) {
-            continue;
-        }
-        if kind.is_symlink() {
-            let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-            add(name, target.len() as u64, Kind::Link, &mut &target[..])?;
-            continue;
-        }
-        if !kind.is_file() {
-            return Err(altered(
-                path,
-                format!("it holds `{name}`, which is no plain file"),
-            ));
-        }
-        let kind = of_mode(entry.header().mode().unwrap_or(0));
-        let size = entry.size();
-        add(name, size, kind, &mut entry)?;
-    }
-    // What follows the end marker is read too, so that the digest covers the whole file.
-    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(at(path))?;
-    Ok(())
+/// Takes the digests of all that an archive holds.
+struct Inspector {
+    entries: BTreeMap<String, Entry>,
+    receipt: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
-fn zip_entries(path: &Path, file: std::fs::File, add: &mut Add<'_>) -> Result<(), PublishError> {
-    let unreadable = |error: zip::result::ZipError| altered(path, error.to_string());
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(unreadable)?;
-    for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(unreadable)?;
-        let name = entry.name().map_err(unreadable)?.into_owned();
-        if entry.is_dir() && is_folder_of_artifacts(&name) {
-            continue;
+impl Sink for Inspector {
+    fn folder(&mut self, path: &str, _: u64) -> Result<(), Error> {
+        match is_folder_of_artifacts(path) {
+            true => Ok(()),
+            false => Err(not_plain(path)),
         }
-        let kind = match entry.is_symlink() {
-            true => Kind::Link,
-            false => of_mode(entry.unix_mode().unwrap_or(0)),
+    }
+
+    fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
+        let kind = match entry.mode & 0o100 {
+            0 => Kind::File,
+            _ => Kind::Program,
         };
-        let size = entry.size();
-        add(&name, size, kind, &mut entry)?;
+        self.add(path, entry.size, kind, content)
     }
-    Ok(())
+
+    fn symlink(&mut self, path: &str, target: &str, _: u64) -> Result<(), Error> {
+        if !path.contains('/') {
+            return Err(not_plain(path));
+        }
+        let size = target.len() as u64;
+        self.add(path, size, Kind::Link, &mut target.as_bytes())
+    }
+
+    fn hard_link(&mut self, path: &str, _: &str) -> Result<(), Error> {
+        Err(not_plain(path))
+    }
 }
 
-fn of_mode(mode: u32) -> Kind {
-    match mode & 0o100 {
-        0 => Kind::File,
-        _ => Kind::Program,
+fn not_plain(path: &str) -> Error {
+    Error::Forbidden {
+        name: path.to_owned(),
+        kind: NOT_PLAIN,
     }
 }
 
-fn read_entry(
-    path: &Path,
-    name: &str,
-    size: u64,
-    kind: Kind,
-    reader: &mut dyn Read,
-    receipt: &mut Vec<u8>,
-) -> Result<Entry, PublishError> {
-    let mut blob = Sha1::new();
-    blob.update(format!("blob {size}\0"));
-    let mut digest = sha2::Sha256::new();
-    let (mut read_so_far, mut chunk) = (0, vec![0; CHUNK]);
-    loop {
-        let read = reader.read(&mut chunk).map_err(at(path))?;
-        if read == 0 {
-            break;
+impl Inspector {
+    fn add(
+        &mut self,
+        name: &str,
+        size: u64,
+        kind: Kind,
+        content: &mut dyn Read,
+    ) -> Result<(), Error> {
+        if !belongs(name) {
+            return Err(not_plain(name));
         }
-        let bytes = &chunk[..read];
-        blob.update(bytes);
-        digest.update(bytes);
-        read_so_far += read as u64;
-        if name == RECEIPT && read_so_far <= RECEIPT_LIMIT {
-            receipt.extend_from_slice(bytes);
+        let mut blob = Sha1::new();
+        blob.update(format!("blob {size}\0"));
+        let mut digest = sha2::Sha256::new();
+        let mut read_so_far = 0;
+        loop {
+            let read = match content.read(&mut self.chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::reading(error)),
+            };
+            let bytes = &self.chunk[..read];
+            blob.update(bytes);
+            digest.update(bytes);
+            read_so_far += read as u64;
+            if name == RECEIPT {
+                if read_so_far > RECEIPT_LIMIT {
+                    return Err(Error::TooMuch {
+                        limit: RECEIPT_LIMIT,
+                        unit: "bytes in its receipt",
+                    });
+                }
+                self.receipt.extend_from_slice(bytes);
+            }
         }
+        if read_so_far != size {
+            return Err(Error::Malformed(format!("`{name}` in it is cut short")));
+        }
+        let entry = Entry {
+            size,
+            sha256: Sha256::new(digest.finalize().into()),
+            blob: blob.finalize().into(),
+            kind,
+        };
+        if self.entries.insert(name.to_owned(), entry).is_some() {
+            return Err(Error::Conflict {
+                name: name.to_owned(),
+            });
+        }
+        Ok(())
     }
-    if read_so_far != size {
-        return Err(altered(path, format!("`{name}` in it is cut short")));
-    }
-    Ok(Entry {
-        size,
-        sha256: Sha256::new(digest.finalize().into()),
-        blob: blob.finalize().into(),
-        kind,
-    })
 }
 
 /// The git tree over all entries, as hexadecimal digits.
@@ -309,53 +312,20 @@ fn subtree(entries: &[(&str, &Entry)]) -> [u8; 20] {
     tree.finalize().into()
 }
 
-/// A reader that keeps the digest of all that went through it.
-struct Hashing<R> {
-    inner: R,
-    digest: sha2::Sha256,
-}
-
-impl<R: Read> Hashing<R> {
-    fn new(inner: R) -> Self {
-        Self {
-            inner,
-            digest: sha2::Sha256::new(),
-        }
-    }
-
-    /// Reads what is left, and tells the digest of everything.
-    fn finish(mut self, path: &Path) -> Result<Sha256, PublishError> {
-        std::io::copy(&mut self, &mut std::io::sink()).map_err(at(path))?;
-        Ok(Sha256::new(self.digest.finalize().into()))
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.digest.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::local;
 
     /// Packs `files` as the `pack` room does: flat, plain files.
     pub(crate) fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
-        let file = std::fs::File::create(path).unwrap();
-        let gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-        let mut tar = tar::Builder::new(gz);
-        for (name, bytes) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, *bytes).unwrap();
-        }
-        tar.into_inner().unwrap().finish().unwrap();
+        use sysforge_testkit::archives::Tar;
+        let tar = files.iter().fold(Tar::new(), |tar, (name, bytes)| {
+            tar.file(name, 0o644, bytes)
+        });
+        std::fs::write(path, tar.gz()).unwrap();
     }
 
     #[test]
@@ -441,6 +411,23 @@ pub(crate) mod tests {
             error.contains("`lib/image.so`, which is no plain file"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_name_of_too_many_folders_is_refused_and_does_not_overflow_the_stack() {
+        use sysforge_testkit::archives::{EntryType, Tar};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar.gz");
+        for depth in [200, 10_000] {
+            let name = format!("artifacts/{}x", "d/".repeat(depth));
+            let tar = Tar::new()
+                .raw(EntryType::GNULongName, "@", "", 0o644, name.as_bytes())
+                .file("x", 0o644, b"x");
+            std::fs::write(&path, tar.gz()).unwrap();
+            let error = inspect(&path).unwrap_err();
+            assert!(matches!(error, PublishError::Altered { .. }), "{error}");
+            assert!(error.to_string().contains("more than"), "{error}");
+        }
     }
 
     #[test]

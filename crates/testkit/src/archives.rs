@@ -113,10 +113,20 @@ impl Tar {
     }
 }
 
-/// Compresses with gzip.
+/// Compresses with gzip, fast.
 #[must_use]
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip_at(plain, Compression::fast())
+}
+
+/// Compresses with gzip, to as little as it can.
+#[must_use]
+pub fn gzip_best(plain: &[u8]) -> Vec<u8> {
+    gzip_at(plain, Compression::best())
+}
+
+fn gzip_at(plain: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
 }

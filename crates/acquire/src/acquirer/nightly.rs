@@ -11,7 +11,7 @@ use crate::install::{Installed, Wanted};
 use crate::mirror::Location;
 use crate::signature::SignatureError;
 use crate::store::EntryId;
-use crate::unpack::Links;
+use sysforge_archive::Links;
 
 /// What was asked for, in the words of a request.
 fn asked(branch: Option<(u64, u64)>) -> String {

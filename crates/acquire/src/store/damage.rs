@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::Sha256;
 
 use super::entry::{LISTING, RECORD, Record, SCHEMA, read_listing};
-use crate::unpack::{Item, Kind};
+use sysforge_archive::{Item, Kind};
 
 /// What is wrong with an entry, in a few words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Sha256, Triplet};
 
 use super::lease::Lease;
-use crate::unpack::{Item, Kind, Listing};
+use sysforge_archive::{Item, Kind, Listing};
 
 /// The file, in each entry, that says what the entry is.
 pub(crate) const RECORD: &str = ".sysforge.json";

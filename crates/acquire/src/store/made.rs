@@ -13,7 +13,7 @@ use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
 
 use super::{Entry, EntryId, Lookup, Record, SCHEMA, Store, seal, write_listing};
 use crate::error::Error;
-use crate::unpack::{Item, Kind};
+use sysforge_archive::{Item, Kind};
 
 /// What comes of asking for an entry that can be made.
 pub enum Slot {

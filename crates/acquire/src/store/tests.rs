@@ -7,7 +7,7 @@ use sysforge_plan::Sha256;
 use sysforge_plan::signing::SignatureCheck;
 
 use super::*;
-use crate::unpack::{Item, Kind, Listing};
+use sysforge_archive::{Item, Kind, Listing};
 
 /// Makes a whole entry out of one file in a folder.
 pub(super) fn seal_file(tree: &Path, name: &str, text: &str) {

@@ -6,8 +6,8 @@ use std::io::Read;
 
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
+use super::guard::{Guarded, Sink};
 use super::limits::bounded;
-use super::tree::TreeWriter;
 use super::{Error, names};
 
 /// The longest name, or set of PAX records, that is believed.
@@ -22,13 +22,16 @@ struct Extensions {
     size: Option<u64>,
 }
 
-pub(super) fn unpack(plain: impl Read, tree: &mut TreeWriter) -> Result<(), Error> {
+pub(super) fn read(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
     let mut archive = Archive::new(plain);
     let mut extensions = Extensions::default();
-    for entry in archive.entries().map_err(Error::Broken)?.raw(true) {
-        let mut entry = entry.map_err(Error::Broken)?;
+    for entry in archive.entries().map_err(Error::reading)?.raw(true) {
+        let mut entry = entry.map_err(Error::reading)?;
         let header = entry.header().clone();
         let kind = header.entry_type();
+        if is_extension(kind) {
+            sink.extension()?;
+        }
         match kind {
             EntryType::GNULongName => extensions.name = Some(long(&mut entry)?),
             EntryType::GNULongLink => extensions.target = Some(long(&mut entry)?),
@@ -36,11 +39,21 @@ pub(super) fn unpack(plain: impl Read, tree: &mut TreeWriter) -> Result<(), Erro
             EntryType::XGlobalHeader => drop(read_extension(&mut entry)?),
             _ => {
                 let extensions = std::mem::take(&mut extensions);
-                one(kind, &header, extensions, &mut entry, tree)?;
+                one(kind, &header, extensions, &mut entry, sink)?;
             }
         }
     }
     Ok(())
+}
+
+fn is_extension(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::GNULongName
+            | EntryType::GNULongLink
+            | EntryType::XHeader
+            | EntryType::XGlobalHeader
+    )
 }
 
 fn one(
@@ -48,12 +61,12 @@ fn one(
     header: &Header,
     extensions: Extensions,
     content: &mut impl Read,
-    tree: &mut TreeWriter,
+    sink: &mut Guarded<impl Sink>,
 ) -> Result<(), Error> {
     let name = extensions
         .name
         .unwrap_or_else(|| header.path_bytes().into_owned());
-    let size = header.entry_size().map_err(Error::Broken)?;
+    let size = header.entry_size().map_err(Error::reading)?;
     // Readers that disagree about the size disagree about where the next header lies, and so
     // about what the archive holds.
     if extensions.size.is_some_and(|said| said != size) {
@@ -64,7 +77,7 @@ fn one(
     }
     let modified = match extensions.modified {
         Some(modified) => modified,
-        None => header.mtime().map_err(Error::Broken)?,
+        None => header.mtime().map_err(Error::reading)?,
     };
     let target = || {
         extensions
@@ -79,15 +92,15 @@ fn one(
     };
     match kind {
         EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => {
-            tree.folder(&name, modified)
+            sink.folder(&name, modified)
         }
         EntryType::Regular | EntryType::Continuous => {
-            let mode = header.mode().map_err(Error::Broken)?;
-            tree.file(&name, mode, modified, size, content)
+            let mode = header.mode().map_err(Error::reading)?;
+            sink.file(&name, mode, modified, size, content)
         }
-        EntryType::Directory => tree.folder(&name, modified),
-        EntryType::Symlink => tree.symlink(&name, &target(), modified),
-        EntryType::Link => tree.hard_link(&name, &target()),
+        EntryType::Directory => sink.folder(&name, modified),
+        EntryType::Symlink => sink.symlink(&name, &target(), modified),
+        EntryType::Link => sink.hard_link(&name, &target()),
         EntryType::Char | EntryType::Block => Err(forbidden("device")),
         EntryType::Fifo => Err(forbidden("named pipe")),
         EntryType::GNUSparse => Err(forbidden("sparse file")),
@@ -110,7 +123,7 @@ fn long(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
 
 fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
     for record in PaxExtensions::new(records) {
-        let record = record.map_err(Error::Broken)?;
+        let record = record.map_err(Error::reading)?;
         let value = record.value_bytes();
         match record.key_bytes() {
             b"path" => extensions.name = Some(value.to_vec()),

@@ -1,5 +1,4 @@
-//! The one writer of unpacked trees. It knows nothing of archive formats: it is told names,
-//! modes, times and bytes, and sees to it that nothing lands outside its folder.
+//! The sink that writes a tree of files. It knows nothing of archive formats.
 //!
 //! Symbolic links are only remembered while entries come in, and made at the end, after all of
 //! them were followed in memory. So nothing can ever be written THROUGH a link, and a chain of
@@ -7,37 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::copies::Copies;
-use super::limits::{Tally, bounded};
+use super::guard::{FileEntry, Guarded, Sink};
+use super::limits::{Cancel, Limits, Tally};
 use super::links::{self, Links};
-use super::names::{self, shown};
-use super::{Error, Limits};
-
-/// The longest link target that is believed, in bytes.
-const LONGEST_TARGET: u64 = 4096;
-
-/// A flag that tells the threads of an install to stop. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    /// Asks everyone who watches the flag to stop.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether to stop.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use super::names::shown;
+use super::{BUFFER, Error};
 
 /// What a path in the tree is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,168 +51,101 @@ pub type Listing = BTreeMap<String, Item>;
 
 /// Writes one tree.
 #[derive(Debug)]
-pub struct TreeWriter {
+pub struct Tree {
     root: PathBuf,
-    strip: usize,
     links: Links,
     listing: Listing,
-    tally: Tally,
+    // Of what the archive does not name: folders above its entries, copies.
+    implied: Tally,
     buffer: Vec<u8>,
 }
 
-/// Larger buffers gain nothing more (measured from 8 KiB to 1 MiB).
-const BUFFER: usize = 256 << 10;
+/// Unpacks an archive into a folder.
+pub type TreeWriter = Guarded<Tree>;
 
 /// How many links may lead to one another.
 const HOPS: usize = 40;
+
+/// How many components of paths may be looked up in all to see where links lead: enough for a hundred
+/// thousand links through ten folders each, and few enough to take no time.
+const LOOKUPS: usize = 10_000_000;
 
 impl TreeWriter {
     /// Begins a tree in `root`, an empty folder that exists. The first `strip` components of
     /// each name are left out.
     #[must_use]
     pub fn new(root: PathBuf, strip: usize, limits: Limits, links: Links, cancel: Cancel) -> Self {
-        Self {
+        let tree = Tree {
             root,
-            strip,
             links,
             listing: Listing::new(),
-            tally: Tally::new(limits, cancel),
+            implied: Tally::new(limits, cancel.clone()),
             buffer: vec![0; BUFFER],
-        }
+        };
+        Self::guard(tree, strip, limits, cancel)
     }
 
-    /// The limits that it keeps to.
-    #[must_use]
-    pub const fn limits(&self) -> Limits {
-        self.tally.limits
-    }
-
-    /// Adds a folder.
+    /// Ends the tree: makes the links, gives the folders their times, and returns what is in it.
     ///
     /// # Errors
     ///
-    /// If the name is not allowed or taken, or the folder cannot be made.
-    pub fn folder(&mut self, name: &[u8], modified: u64) -> Result<(), Error> {
-        self.tally.entry()?;
-        let Some(path) = names::clean(name, self.strip)? else {
-            return Ok(());
-        };
-        self.make_folder(&path, Some(modified))
+    /// If a link leads out of the tree, or cannot be made.
+    pub fn finish(self) -> Result<Listing, Error> {
+        self.into_inner().finish()
+    }
+}
+
+impl Sink for Tree {
+    fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error> {
+        self.make_folder(path, Some(modified))
     }
 
-    /// Adds a file of at most `size` bytes (a hint for the limits; what counts is what comes).
-    ///
-    /// # Errors
-    ///
-    /// If the name is not allowed or taken, the tree grows too large, or the file cannot be
-    /// read or written.
-    pub fn file(
-        &mut self,
-        name: &[u8],
-        mode: u32,
-        modified: u64,
-        size: u64,
-        content: &mut dyn Read,
-    ) -> Result<(), Error> {
-        self.tally.entry()?;
-        self.tally.foresee(size)?;
-        let Some(path) = names::clean(name, self.strip)? else {
-            return Err(Error::Name {
-                name: shown(name),
-                why: "is the archive's own folder, and yet a file",
-            });
-        };
-        let full = self.make_room(&path)?;
-        let mut file = create(&full, mode).map_err(Error::write(&full))?;
+    fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
+        let full = self.make_room(path)?;
+        let mut file = create(&full, entry.mode).map_err(Error::write(&full))?;
         let mut hasher = crc32fast::Hasher::new();
         let mut size = 0;
         loop {
             let count = match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::Broken(error)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::reading(error)),
             };
             let bytes = &self.buffer[..count];
             size += count as u64;
-            self.tally.bytes(count as u64)?;
             hasher.update(bytes);
             file.write_all(bytes).map_err(Error::write(&full))?;
         }
+        let modified = entry.modified;
         file.set_modified(time(modified))
             .map_err(Error::write(&full))?;
         let kind = Kind::File {
             size,
             crc32: hasher.finalize(),
         };
-        self.listing.insert(path, Item { kind, modified });
+        self.listing
+            .insert(path.to_owned(), Item { kind, modified });
         Ok(())
     }
 
-    /// Adds a symbolic link.
-    ///
-    /// # Errors
-    ///
-    /// If the name or the target is not allowed.
-    pub fn symlink(&mut self, name: &[u8], target: &[u8], modified: u64) -> Result<(), Error> {
-        self.tally.entry()?;
-        let Some(path) = names::clean(name, self.strip)? else {
-            return Err(Error::Name {
-                name: shown(name),
-                why: "is the archive's own folder, and yet a link",
-            });
-        };
-        let target = std::str::from_utf8(target).map_err(|_| Error::Link {
-            link: shown(name),
-            target: shown(target),
-            why: "is not UTF-8",
-        })?;
-        names::link_target(&path, target)?;
-        self.make_room(&path)?;
+    fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error> {
+        self.make_room(path)?;
         let kind = Kind::Link {
             target: target.to_owned(),
         };
-        self.listing.insert(path, Item { kind, modified });
+        self.listing
+            .insert(path.to_owned(), Item { kind, modified });
         Ok(())
     }
 
-    /// Adds a symbolic link whose target is the content of its entry.
-    ///
-    /// # Errors
-    ///
-    /// If the name or the target is not allowed, or the target cannot be read.
-    pub fn symlink_from(
-        &mut self,
-        name: &[u8],
-        content: impl Read,
-        modified: u64,
-    ) -> Result<(), Error> {
-        let target = bounded(content, LONGEST_TARGET, "bytes in a link")?;
-        self.symlink(name, &target, modified)
-    }
-
-    /// Adds another name for a file that came before.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such file, or a name is not allowed.
-    pub fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
-        self.tally.entry()?;
-        let (Some(path), Some(original)) = (
-            names::clean(name, self.strip)?,
-            names::clean(target, self.strip)?,
-        ) else {
-            return Err(Error::Name {
-                name: shown(name),
-                why: "links to the archive's own folder",
-            });
-        };
-        let item = match self.listing.get(&original) {
+    fn hard_link(&mut self, path: &str, original: &str) -> Result<(), Error> {
+        let item = match self.listing.get(original) {
             Some(item) if !matches!(item.kind, Kind::Folder) => item.clone(),
             _ => {
                 return Err(Error::Link {
-                    link: shown(name),
-                    target: shown(target),
+                    link: shown(path.as_bytes()),
+                    target: shown(original.as_bytes()),
                     why: "is no file that came before it",
                 });
             }
@@ -242,11 +153,11 @@ impl TreeWriter {
         if path == original {
             return Ok(());
         }
-        let full = self.make_room(&path)?;
+        let full = self.make_room(path)?;
         if let Kind::File { size, .. } = item.kind {
-            let source = self.root.join(&original);
+            let source = self.root.join(original);
             if fs::hard_link(&source, &full).is_err() {
-                self.tally.bytes(size)?;
+                self.implied.bytes(size)?;
                 fs::copy(&source, &full).map_err(Error::write(&full))?;
                 File::options()
                     .write(true)
@@ -255,16 +166,14 @@ impl TreeWriter {
                     .map_err(Error::write(&full))?;
             }
         }
-        self.listing.insert(path, item);
+        self.listing.insert(path.to_owned(), item);
         Ok(())
     }
+}
 
-    /// Ends the tree: makes the links, gives the folders their times, and returns what is in it.
-    ///
-    /// # Errors
-    ///
-    /// If a link leads out of the tree, or cannot be made.
-    pub fn finish(mut self) -> Result<Listing, Error> {
+impl Tree {
+    fn finish(mut self) -> Result<Listing, Error> {
+        let mut lookups = 0;
         let links: Vec<(String, String, String)> = self
             .listing
             .iter()
@@ -273,7 +182,7 @@ impl TreeWriter {
                 _ => None,
             })
             .map(|(path, target)| {
-                let end = follow(&self.listing, path)?;
+                let end = follow(&self.listing, path, &mut lookups)?;
                 Ok((path.clone(), target.clone(), end))
             })
             .collect::<Result<_, Error>>()?;
@@ -288,7 +197,8 @@ impl TreeWriter {
         let mut copies = Copies {
             root: &self.root,
             listing: &mut self.listing,
-            tally: &mut self.tally,
+            tally: &mut self.implied,
+            lookups: 0,
         };
         for path in refused {
             copies.replace(&path)?;
@@ -318,6 +228,10 @@ impl TreeWriter {
         }
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.make_folder(parent, None)?;
+        }
+        if modified.is_none() {
+            self.implied.entry()?;
+            self.implied.name(path)?;
         }
         let full = self.root.join(path);
         fs::create_dir(&full).map_err(Error::write(&full))?;
@@ -361,7 +275,7 @@ impl TreeWriter {
 /// A step up must be out of a folder that the archive holds. Out of a name that it does not hold, a
 /// file system that knows no capitals may find something else than the archive says, and climb
 /// further.
-pub(super) fn follow(listing: &Listing, link: &str) -> Result<String, Error> {
+pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Result<String, Error> {
     let refuse = |why| Error::Link {
         link: shown(link.as_bytes()),
         target: match listing.get(link).map(|item| &item.kind) {
@@ -374,6 +288,13 @@ pub(super) fn follow(listing: &Listing, link: &str) -> Result<String, Error> {
     let mut at: Vec<&str> = Vec::new();
     let mut hops = 0;
     while let Some(part) = todo.pop() {
+        *lookups += 1;
+        if *lookups > LOOKUPS {
+            return Err(Error::TooMuch {
+                limit: LOOKUPS as u64,
+                unit: "folders on the way of its links",
+            });
+        }
         match part {
             "" | "." => continue,
             ".." => {

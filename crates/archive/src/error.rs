@@ -64,7 +64,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The format is not one that this function reads.
+    /// The format is not one that this function reads or writes.
     #[error("a {format} archive is not read this way")]
     Unsupported {
         /// The format.
@@ -76,6 +76,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// What an error of reading an archive means. A limit that was found to be passed while bytes were
+    /// read is not damage.
+    #[must_use]
+    pub fn reading(error: std::io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => Self::Broken(error),
+        }
+    }
+
     pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Write { path, source }

@@ -15,6 +15,7 @@ pub(super) struct Copies<'a> {
     pub(super) root: &'a Path,
     pub(super) listing: &'a mut Listing,
     pub(super) tally: &'a mut Tally,
+    pub(super) lookups: usize,
 }
 
 impl Copies<'_> {
@@ -25,7 +26,7 @@ impl Copies<'_> {
     }
 
     fn copy_end_of(&mut self, link: &str, to: &str) -> Result<(), Error> {
-        let end = follow(self.listing, link)?;
+        let end = follow(self.listing, link, &mut self.lookups)?;
         if Path::new(to).starts_with(&end) {
             return Err(Error::Link {
                 link: shown(to.as_bytes()),
@@ -38,6 +39,8 @@ impl Copies<'_> {
 
     fn copy(&mut self, from: &str, to: &str) -> Result<(), Error> {
         self.tally.entry()?;
+        // Each step into a copy makes the path longer, so this bounds the recursion, too.
+        self.tally.name(to)?;
         let Some(item) = self.listing.get(from).cloned() else {
             self.listing.remove(to);
             return Ok(());

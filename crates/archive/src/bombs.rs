@@ -1,0 +1,340 @@
+//! Archives that are small and ask for much. Each is read by a child process with little memory, so
+//! that a reader which believes an archive dies.
+
+use std::io::{self, Cursor, Read, Write};
+use std::process::Command;
+
+use ::tar::{EntryType, Header};
+
+use super::*;
+
+/// What the child may use. It starts with a tenth of it.
+#[cfg(unix)]
+const MEMORY: u64 = 512 << 20;
+
+/// Keeps all names, as every real sink does.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Sink for Names {
+    fn folder(&mut self, path: &str, _: u64) -> Result<(), Error> {
+        self.0.push(path.to_owned());
+        Ok(())
+    }
+
+    fn file(&mut self, path: &str, _: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
+        self.0.push(path.to_owned());
+        io::copy(content, &mut io::sink())
+            .map(drop)
+            .map_err(Error::reading)
+    }
+
+    fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error> {
+        self.0.push(target.to_owned());
+        self.folder(path, modified)
+    }
+
+    fn hard_link(&mut self, path: &str, original: &str) -> Result<(), Error> {
+        self.symlink(path, original, 0)
+    }
+}
+
+fn header(kind: EntryType, name: &str, size: u64) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// A header that announces a terabyte, and bytes without end.
+fn endless(kind: EntryType) -> Box<dyn Read + Send> {
+    Box::new(Cursor::new(header(kind, "t/x", 1 << 40)).chain(io::repeat(b'a')))
+}
+
+/// Entries without end.
+fn entries(make: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Box<dyn Read + Send> {
+    struct Made<I>(I, Cursor<Vec<u8>>);
+    impl<I: Iterator<Item = Vec<u8>>> Read for Made<I> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.read(buffer)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            self.1 = Cursor::new(self.0.next().unwrap_or_default());
+            self.1.read(buffer)
+        }
+    }
+    Box::new(Made((0..).map(make), Cursor::default()))
+}
+
+/// An entry whose name has an extension header of its own.
+fn with_long_name(name: &str) -> Vec<u8> {
+    let mut bytes = header(EntryType::GNULongName, "././@LongLink", name.len() as u64);
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes.extend(header(EntryType::Regular, "t/short", 0));
+    bytes
+}
+
+/// A table of contents of so many empty files, which are all the same one.
+fn zip_of_many(count: u64) -> Vec<u8> {
+    let mut zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0!\0".to_vec();
+    zip.extend([0; 12]);
+    zip.extend(*b"\x01\0\0\0x");
+    let start = zip.len() as u64;
+    for _ in 0..count {
+        zip.extend(*b"PK\x01\x02\x14\x03\x14\0\0\0\0\0\0\0!\0");
+        zip.extend([0; 12]);
+        zip.extend(*b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0x");
+    }
+    let size = zip.len() as u64 - start;
+    let end = zip.len() as u64;
+    zip.extend(*b"PK\x06\x06");
+    zip.extend(44_u64.to_le_bytes());
+    zip.extend(*b"\x2d\0\x2d\0\0\0\0\0\0\0\0\0");
+    for number in [count, count, size, start] {
+        zip.extend(number.to_le_bytes());
+    }
+    zip.extend(*b"PK\x06\x07\0\0\0\0");
+    zip.extend(end.to_le_bytes());
+    zip.extend(*b"\x01\0\0\0PK\x05\x06\0\0\0\0");
+    zip.extend([0xff; 12]);
+    zip.extend([0; 2]);
+    zip
+}
+
+/// A zip file that says of its contents what it likes.
+fn zip_that_lies() -> Vec<u8> {
+    let mut zip = zip_of_many(1);
+    // The numbers of entries, in the record of 56 bytes before the locator (20) and the end (22).
+    let at = zip.len() - 20 - 22 - 56 + 24;
+    for number in zip[at..at + 16].chunks_mut(8) {
+        number.copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    }
+    zip
+}
+
+/// A Zstandard frame whose window has 2 GiB.
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
+
+/// An xz stream whose dictionary has 3 GiB.
+fn xz() -> Vec<u8> {
+    let mut bytes = b"\xfd7zXZ\0".to_vec();
+    let mut sealed = |part: &[u8]| {
+        bytes.extend_from_slice(part);
+        bytes.extend(crc32fast::hash(part).to_le_bytes());
+    };
+    sealed(b"\x00\x01");
+    sealed(b"\x02\x00\x21\x01\x27\0\0\0");
+    bytes.extend([1; 64]);
+    bytes
+}
+
+/// Bytes that decompress to `count` zeros.
+fn zeros(count: u64) -> Vec<u8> {
+    let mut tar = header(EntryType::Regular, "t/x", count);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&tar).unwrap();
+    tar.resize(1 << 20, 0);
+    tar.fill(0);
+    for _ in 0..count >> 20 {
+        encoder.write_all(&tar).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+enum Bomb {
+    Plain(Box<dyn Read + Send>),
+    Packed(ArchiveFormat, Vec<u8>),
+}
+
+/// Each with what the error names.
+fn bombs() -> Vec<(&'static str, fn() -> Bomb, &'static str)> {
+    use Bomb::{Packed, Plain};
+    vec![
+        (
+            "gnu-name",
+            || Plain(endless(EntryType::GNULongName)),
+            "bytes in a name",
+        ),
+        (
+            "gnu-link",
+            || Plain(endless(EntryType::GNULongLink)),
+            "bytes in a name",
+        ),
+        (
+            "pax",
+            || Plain(endless(EntryType::XHeader)),
+            "bytes in a name",
+        ),
+        (
+            "pax-global",
+            || Plain(endless(EntryType::XGlobalHeader)),
+            "bytes in a name",
+        ),
+        ("file", || Plain(endless(EntryType::Regular)), "bytes"),
+        (
+            "entries",
+            || {
+                Plain(entries(|n| {
+                    header(EntryType::Regular, &format!("t/{n}"), 0)
+                }))
+            },
+            "entries",
+        ),
+        (
+            "extensions",
+            || Plain(entries(|_| header(EntryType::GNULongName, "t", 0))),
+            "entries",
+        ),
+        (
+            "names",
+            || {
+                let folder = format!("{}/", "n".repeat(200));
+                Plain(entries(move |n| {
+                    with_long_name(&format!("{n}/{}", folder.repeat(15)))
+                }))
+            },
+            "bytes in all names",
+        ),
+        (
+            "depth",
+            || Plain(entries(|_| with_long_name(&"d/".repeat(1000)))),
+            "folders inside one another",
+        ),
+        (
+            "depth-15000",
+            || Plain(entries(|_| with_long_name(&"d/".repeat(15_000)))),
+            "bytes in a name",
+        ),
+        (
+            "zip-entries",
+            || Packed(ArchiveFormat::Zip, zip_of_many(300_000)),
+            "entries",
+        ),
+        (
+            "zip-lies",
+            || Packed(ArchiveFormat::Zip, zip_that_lies()),
+            "damaged",
+        ),
+        (
+            "zstd-window",
+            || Packed(ArchiveFormat::TarZst, ZSTD.to_vec()),
+            "damaged",
+        ),
+        (
+            "xz-dictionary",
+            || Packed(ArchiveFormat::TarXz, xz()),
+            "damaged",
+        ),
+        (
+            "ratio",
+            || Packed(ArchiveFormat::TarGz, zeros(200 << 20)),
+            "bytes",
+        ),
+    ]
+}
+
+fn read_bomb(bomb: Bomb) -> Error {
+    let guard = |packed| {
+        let limits = Limits {
+            packed,
+            ..Limits::default()
+        };
+        Guarded::guard(Names::default(), 0, limits, Cancel::default())
+    };
+    match bomb {
+        Bomb::Plain(bytes) => untar(bytes, &mut guard(None)).unwrap_err(),
+        Bomb::Packed(format, bytes) => {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file.rewind().unwrap();
+            let mut sink = guard(Some(bytes.len() as u64));
+            unpack_hashed(format, file, &mut sink).unwrap_err()
+        }
+    }
+}
+
+#[test]
+fn every_bomb_is_refused_with_little_memory() {
+    for (name, _, unit) in bombs() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "bombs::reads_one_bomb",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env("SYSFORGE_TEST_BOMB", name)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        let failed = String::from_utf8_lossy(&child.stderr);
+        assert!(
+            child.status.success(),
+            "{name}: {}\n{said}\n{failed}",
+            child.status
+        );
+        let error = said.lines().find_map(|line| line.split_once("refused: "));
+        assert!(
+            error.is_some_and(|(_, error)| error.ends_with(unit) || error.contains("damaged")),
+            "{name}: {said}"
+        );
+        assert!(
+            unit == "damaged" || !said.contains("damaged"),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "a part of every_bomb_is_refused_with_little_memory"]
+fn reads_one_bomb() {
+    let Ok(wanted) = std::env::var("SYSFORGE_TEST_BOMB") else {
+        return;
+    };
+    let (_, make, _) = bombs()
+        .into_iter()
+        .find(|(name, ..)| *name == wanted)
+        .unwrap();
+    let bomb = make();
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let limit = Some(MEMORY);
+        let limit = Rlimit {
+            current: limit,
+            maximum: limit,
+        };
+        setrlimit(Resource::As, limit).unwrap();
+    }
+    println!("refused: {}", read_bomb(bomb));
+}
+
+#[test]
+fn links_cannot_take_time_without_end() {
+    // Each link leads through a hundred folders to the next one.
+    let folder = tempfile::tempdir().unwrap();
+    let (limits, cancel) = (Limits::default(), Cancel::default());
+    let root = folder.path().to_owned();
+    let mut tree = TreeWriter::new(root, 0, limits, Links::default(), cancel);
+    let detour = "f/../".repeat(40);
+    tree.folder(b"f", 0).unwrap();
+    for n in 0..10_000 {
+        // In a ring of 39 links or fewer, each with a detour of its own.
+        let next = if n % 39 == 0 {
+            "f".to_owned()
+        } else {
+            format!("l{}", n - 1)
+        };
+        let target = format!("{detour}{next}");
+        tree.symlink(format!("l{n}").as_bytes(), target.as_bytes(), 0)
+            .unwrap();
+    }
+    let error = tree.finish().unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error}");
+}

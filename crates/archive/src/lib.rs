@@ -1,0 +1,165 @@
+//! Archives: one guarded reader and one writer.
+//!
+//! Every archive is read as hostile, wherever it comes from. A crate for each format finds the
+//! entries; [`Guarded`] decides what an archive may do (no name that leaves its folder, no devices,
+//! no absurd sizes, counts, depths or ratios) and hands what is allowed to a [`Sink`]. A
+//! [`TreeWriter`] is the sink that unpacks.
+//!
+//! Architecture invariants: this is the only crate that parses or writes archives. Memory does not
+//! grow with what an archive announces, only with what [`Limits`] allows; nothing recurses deeper
+//! than [`Limits::depth`]. The crate writes only where it is told to.
+
+mod copies;
+mod error;
+mod guard;
+mod gzip;
+mod limits;
+mod links;
+mod names;
+mod sevenz;
+mod stream;
+mod tar;
+mod tree;
+mod writer;
+mod zip;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+
+use sha2::Digest;
+use sysforge_plan::{ArchiveFormat, Sha256};
+
+use gzip::Gzip;
+
+pub use error::Error;
+pub use guard::{FileEntry, Guarded, Sink};
+pub use limits::{Cancel, Limits};
+pub use links::Links;
+pub use stream::unpack_stream;
+pub use tree::{Item, Kind, Listing, Tree, TreeWriter};
+pub use writer::Writer;
+
+/// Whether an archive of this format can be unpacked while it still arrives. The others keep
+/// their table of contents at the end.
+#[must_use]
+pub fn streams(format: ArchiveFormat) -> bool {
+    match format {
+        ArchiveFormat::TarGz | ArchiveFormat::TarZst | ArchiveFormat::TarXz => true,
+        ArchiveFormat::Zip | ArchiveFormat::SevenZ => false,
+    }
+}
+
+/// Wraps a compressed tar file in its decompressor.
+fn decompressor<'r>(
+    format: ArchiveFormat,
+    compressed: impl BufRead + Send + 'r,
+) -> Result<Box<dyn Read + Send + 'r>, Error> {
+    match format {
+        ArchiveFormat::TarGz => Ok(Box::new(Gzip::new(compressed))),
+        ArchiveFormat::TarZst => zstd::Decoder::with_buffer(compressed)
+            .map(|decoder| Box::new(decoder) as Box<_>)
+            .map_err(Error::Broken),
+        ArchiveFormat::TarXz => Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(
+            compressed,
+            true,
+            XZ_DICTIONARY_KIB,
+        ))),
+        ArchiveFormat::Zip | ArchiveFormat::SevenZ => Err(Error::Unsupported { format }),
+    }
+}
+
+/// The most memory that an xz dictionary may take. `xz -9` takes 64 MiB; a file that asks for
+/// gigabytes wants nothing good.
+const XZ_DICTIONARY_KIB: u32 = 128 << 10;
+
+/// Reads a tar file that is not compressed.
+///
+/// # Errors
+///
+/// If the archive is broken or does what it must not, or the sink fails.
+pub fn untar(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
+    tar::read(plain, sink)
+}
+
+/// Reads an archive that is a file on this machine.
+///
+/// # Errors
+///
+/// As [`untar`].
+pub fn unpack_file(
+    format: ArchiveFormat,
+    archive: File,
+    sink: &mut Guarded<impl Sink>,
+) -> Result<(), Error> {
+    match format {
+        ArchiveFormat::Zip => zip::read(&archive, sink),
+        ArchiveFormat::SevenZ => sevenz::read(BufReader::with_capacity(BUFFER, archive), sink),
+        _ => unpack_stream(format, BufReader::with_capacity(BUFFER, archive), sink),
+    }
+}
+
+/// Reads an archive that is a file on this machine, and returns the digest of the file. The formats
+/// that stream are read once for both.
+///
+/// # Errors
+///
+/// As [`untar`].
+pub fn unpack_hashed(
+    format: ArchiveFormat,
+    mut archive: File,
+    sink: &mut Guarded<impl Sink>,
+) -> Result<Sha256, Error> {
+    let hash_all =
+        |reader: &mut Hashing<&File>| io::copy(reader, &mut io::sink()).map_err(Error::Broken);
+    if streams(format) {
+        let mut hashing = Hashing::new(&archive);
+        let compressed = BufReader::with_capacity(BUFFER, &mut hashing);
+        unpack_stream(format, compressed, sink)?;
+        // What follows the compressed data is part of the file, too.
+        hash_all(&mut hashing)?;
+        return Ok(hashing.digest());
+    }
+    let mut hashing = Hashing::new(&archive);
+    hash_all(&mut hashing)?;
+    let digest = hashing.digest();
+    archive.rewind().map_err(Error::Broken)?;
+    unpack_file(format, archive, sink)?;
+    Ok(digest)
+}
+
+/// Larger buffers gain nothing more (measured from 8 KiB to 1 MiB).
+const BUFFER: usize = 256 << 10;
+
+/// A reader that keeps the digest of all that went through it.
+struct Hashing<R> {
+    inner: R,
+    digest: sha2::Sha256,
+}
+
+impl<R> Hashing<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            digest: sha2::Sha256::new(),
+        }
+    }
+
+    fn digest(self) -> Sha256 {
+        Sha256::new(self.digest.finalize().into())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod bombs;
+#[cfg(test)]
+mod kinds_tests;
+#[cfg(test)]
+mod tests;

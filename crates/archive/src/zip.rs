@@ -1,0 +1,139 @@
+//! Zip files. The table of contents at the end counts, not what stands before each file. It is read
+//! entry by entry, so that its length does not become memory.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use zip::ZipReadOptions;
+use zip::extra_fields::ExtraField;
+use zip::read::Config;
+use zip::result::ZipError;
+use zip::unstable::read::ZipIterable;
+
+use super::guard::{Guarded, Sink};
+use super::{BUFFER, Error, names};
+
+pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
+    // The contents and the files each have a place of their own in the archive, and a buffer. Each
+    // of the two readers seeks before it reads.
+    let contents = BufReader::new(Positioned::new(archive)?);
+    let bodies = BufReader::with_capacity(BUFFER, Positioned::new(archive)?);
+    let mut archive = ZipIterable::try_new(contents, Config::default()).map_err(broken)?;
+    sink.limits().check_entries(archive.len() as u64)?;
+    let mut files = archive
+        .files_with_reader(bodies, ZipReadOptions::default())
+        .map_err(broken)?;
+    while let Some(file) = files.next() {
+        let mut file = file.map_err(broken)?;
+        let name = file.name_raw().to_vec();
+        let forbidden = |kind| Error::Forbidden {
+            name: names::shown(&name),
+            kind,
+        };
+        if file.encrypted() {
+            return Err(forbidden("file with a password"));
+        }
+        let mode = file.unix_mode().unwrap_or(0o644);
+        let modified = modified(&file);
+        /// The bits of a mode that say what a file is (`S_IFMT`), and the kinds that are fine:
+        /// none said, a file, a folder, a link.
+        const KIND: u32 = 0o170_000;
+        const FINE: [u32; 4] = [0, 0o100_000, 0o040_000, 0o120_000];
+        if !FINE.contains(&(mode & KIND)) {
+            return Err(forbidden("device"));
+        }
+        if file.is_dir() {
+            sink.folder(&name, modified)?;
+        } else if file.is_symlink() {
+            sink.symlink_from(&name, &mut file, modified)?;
+        } else {
+            let size = file.size();
+            sink.file(&name, mode, modified, size, &mut file)?;
+        }
+    }
+    Ok(())
+}
+
+/// A place in a file that others read, too.
+struct Positioned<'a> {
+    file: &'a File,
+    at: u64,
+    length: u64,
+}
+
+impl<'a> Positioned<'a> {
+    fn new(file: &'a File) -> Result<Self, Error> {
+        Ok(Self {
+            file,
+            at: 0,
+            length: file.metadata().map_err(Error::Broken)?.len(),
+        })
+    }
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let count = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let count = std::os::windows::fs::FileExt::seek_read(self.file, buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Positioned<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+fn broken(error: ZipError) -> Error {
+    match error {
+        ZipError::Io(error) => Error::reading(error),
+        other => Error::Malformed(other.to_string()),
+    }
+}
+
+/// The time of the last change: the Unix one where there is one, else the DOS one, which knows
+/// no time zone and is taken as UTC.
+fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
+    let unix = file.extra_data_fields().find_map(|field| match field {
+        ExtraField::ExtendedTimestamp(time) => time.mod_time(),
+        _ => None,
+    });
+    if let Some(unix) = unix {
+        return unix.into();
+    }
+    file.last_modified().map_or(0, unix_time)
+}
+
+/// In seconds; 0 for what is no date.
+fn unix_time(dos: zip::DateTime) -> u64 {
+    let time = DateTime::try_from(dos).and_then(|time| time.to_zoned(TimeZone::UTC));
+    time.map_or(0, |time| time.timestamp().as_second().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dos_times_are_taken_as_utc() {
+        let time = |year, month, day| {
+            unix_time(zip::DateTime::from_date_and_time(year, month, day, 1, 2, 4).unwrap())
+        };
+        let of_day = |days: u64| days * 86_400 + 3_724;
+        assert_eq!(time(1980, 1, 1), of_day(3_652));
+        assert_eq!(time(2000, 2, 29), of_day(11_016));
+        assert_eq!(time(2024, 12, 31), of_day(20_088));
+    }
+}
