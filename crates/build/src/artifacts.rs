@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::portability::Artifact;
+use sysforge_plan::receipt::ExtensionRecord;
 use sysforge_plan::text::{TreeHash, shortened};
 
 /// An artifact, and the folder that holds it on this machine.
@@ -25,18 +26,43 @@ pub struct Surroundings {
     pub depots: Vec<PathBuf>,
     /// The loaded packages, by name, each with its folder.
     pub packages: Vec<(String, PathBuf)>,
+    /// The loaded packages with a UUID, extensions apart.
+    pub loaded: Vec<LoadedPackage>,
+    /// The loaded extensions of packages.
+    pub extensions: Vec<ExtensionRecord>,
+    /// Whether the staging script came to its end.
+    pub complete: bool,
+}
+
+/// A package that the emitting Julia had loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: String,
 }
 
 /// The file of the two names that Julia looks for first (Artifacts.jl, `artifact_names`).
 const FILES: [&str; 2] = ["JuliaArtifacts.toml", "Artifacts.toml"];
 
 impl Surroundings {
-    /// Reads what the staging script wrote: `depot<TAB>path` and `package<TAB>name<TAB>file` lines.
+    /// Reads what the staging script wrote: `depot<TAB>path`, `package<TAB>name<TAB>file`,
+    /// `loaded<TAB>name<TAB>uuid` and `extension<TAB>name<TAB>package` lines, and `end`.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let mut found = Self::default();
         for line in text.lines() {
             match line.split('\t').collect::<Vec<_>>()[..] {
+                ["end"] => found.complete = true,
+                ["loaded", name, uuid] => found.loaded.push(LoadedPackage {
+                    name: name.to_owned(),
+                    uuid: uuid.to_owned(),
+                }),
+                ["extension", name, package] => found.extensions.push(ExtensionRecord {
+                    name: name.to_owned(),
+                    package: package.to_owned(),
+                }),
                 ["depot", path] => found.depots.push(path.into()),
                 // `src/Name.jl` in the package's folder.
                 ["package", name, file] => {
@@ -119,7 +145,9 @@ mod tests {
             "depot\t{0}/depot\npackage\tP\t{0}/P/src/P.jl\npackage\tQ\t{0}/Q/src/Q.jl\n",
             dir.path().display()
         );
-        let found = Surroundings::read(&text).artifacts();
+        let surroundings = Surroundings::read(&text);
+        assert!(!surroundings.complete, "the last line is missing");
+        let found = surroundings.artifacts();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].folder, artifact);
         assert_eq!(found[0].artifact.package, "P");

@@ -2,15 +2,16 @@
 //! as an object file. Every statement is accounted for. A statement on which Julia crashes is found
 //! and left out; a Julia that takes too much memory is started again with less to do.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Step;
 use sysforge_plan::plan::RequestedPackage;
-use sysforge_plan::receipt::StatementCounts;
+use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
 
-use crate::artifacts::{InstalledArtifact, Surroundings};
+use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::measure::RUN_SCRIPT;
 use crate::script::Script;
@@ -28,7 +29,11 @@ use report::At;
 
 const LAUNCHER: &str = include_str!("julia/launch.jl");
 /// The staging script.
-pub(crate) const SCRIPT: &str = include_str!("julia/stage.jl");
+const SCRIPT: &str = include_str!("julia/stage.jl");
+/// What it includes.
+const REPLAY: &str = include_str!("julia/replay.jl");
+/// All that decides how statements are replayed.
+pub(crate) const SCRIPTS: [&str; 3] = [LAUNCHER, SCRIPT, REPLAY];
 
 /// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
 /// really is an archive).
@@ -49,10 +54,12 @@ const SURROUNDINGS: &str = "surroundings.tsv";
 pub struct Emission<'a> {
     /// The packages.
     pub packages: &'a [RequestedPackage],
-    /// The precompile statements.
+    /// The precompile statements, each once.
     pub statements: &'a [String],
-    /// Further ones that are tried, but are no loss if they do not exist.
-    pub likes: &'a [String],
+    /// Those of them that the user gave and no workload was seen to compile.
+    pub given: &'a HashSet<String>,
+    /// Names of the packages that the project has, in the image or not.
+    pub known: &'a BTreeSet<String>,
     /// Statements that were replayed for an earlier image and did not help: what else they may
     /// mean is tried, too.
     pub stubborn: &'a [String],
@@ -84,6 +91,12 @@ pub struct Emitted {
     pub depots: Vec<PathBuf>,
     /// The artifacts that they use.
     pub artifacts: Vec<InstalledArtifact>,
+    /// The packages that were loaded, Julia's own libraries included: what is in the image.
+    #[serde(default)]
+    pub loaded: Vec<LoadedPackage>,
+    /// The extensions that were loaded.
+    #[serde(default)]
+    pub extensions: Vec<ExtensionRecord>,
 }
 
 /// Which of the two kinds of staging process.
@@ -110,10 +123,14 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
     };
     let mut retries = 0;
     loop {
-        let (source, at) = match stage(context, emission, &attempt, Kind::Emit).await? {
+        let (source, at, counts) = match stage(context, emission, &attempt, Kind::Emit).await? {
             Staged::Done(finished, counts) => return finish(context, emission, &finished, counts),
-            Staged::Failed(source, at) => (source, at),
+            Staged::Failed(source, at, counts) => (source, at, counts),
         };
+        // The staging script ends Julia by itself then, before it generates code.
+        if emission.strict && at == At::Behind && !counts.failed.is_empty() {
+            return Err(strict(counts));
+        }
         let (memory, crashed) = (source.killed_for_memory(), crash(&source));
         let error = EmitError::Julia {
             during: during(emission, at),
@@ -147,26 +164,40 @@ pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted,
         );
         context.reporter.warn(text, None);
         let reason = format!("Julia crashes when it compiles it: {how}");
-        attempt.left_out.insert(index, reason);
+        attempt.left_out.insert(index, reason.clone());
+        if emission.strict {
+            let mut counts = counts;
+            counts.failed.push(Unreplayed {
+                statement: emission.statement(index).to_owned(),
+                reason,
+            });
+            return Err(strict(counts));
+        }
     }
 }
 
 impl Emission<'_> {
     /// How many statements the staging script is given.
     fn count(&self) -> usize {
-        self.statements.len() + self.likes.len()
+        self.statements.len()
     }
 
     fn statement(&self, index: usize) -> &str {
-        let all = self.statements.iter().chain(self.likes);
-        all.map(String::as_str).nth(index).unwrap_or_default()
+        self.statements.get(index).map_or("", String::as_str)
     }
 }
 
 /// How a staging process ended.
 enum Staged {
     Done(Finished, StatementCounts),
-    Failed(crate::ProcessError, At),
+    Failed(crate::ProcessError, At, StatementCounts),
+}
+
+fn strict(counts: StatementCounts) -> EmitError {
+    EmitError::Strict {
+        recorded: counts.recorded,
+        failed: counts.failed,
+    }
 }
 
 /// Runs one staging process.
@@ -182,11 +213,12 @@ async fn stage(
         work.set_aside("emit")?;
     }
     work.forget_own(PARTIAL.0, PARTIAL.1)?;
-    work.forget(&["report.tsv", RUNNING])?;
+    work.forget(&["report.tsv", SURROUNDINGS, RUNNING])?;
     work.write("script.jl", RUN_SCRIPT)?;
     let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
-    let list = work.write("statements.jl", &lines(emission, &attempt.left_out))?;
+    work.write("replay.jl", REPLAY)?;
+    let list = work.write("statements.list", &records(emission, &attempt.left_out))?;
     let report = work.path("report.tsv");
     let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;
 
@@ -258,7 +290,7 @@ async fn stage(
         }
         Err(source) => {
             let _ = std::fs::remove_file(partial(context));
-            Staged::Failed(source, at)
+            Staged::Failed(source, at, counts)
         }
     })
 }
@@ -293,9 +325,15 @@ fn finish(
     }
     if emission.strict && !counts.failed.is_empty() {
         let _ = std::fs::remove_file(&partial);
-        return Err(EmitError::Strict {
-            recorded: counts.recorded,
-            failed: counts.failed,
+        return Err(strict(counts));
+    }
+    // The last that the staging script writes before it ends.
+    let surroundings = std::fs::read_to_string(work.path(SURROUNDINGS)).unwrap_or_default();
+    let surroundings = Surroundings::read(&surroundings);
+    if !surroundings.complete {
+        let _ = std::fs::remove_file(&partial);
+        return Err(EmitError::Incomplete {
+            log: work.log("emit"),
         });
     }
     let object = work.path(OBJECT);
@@ -304,15 +342,14 @@ fn finish(
         path: partial,
         source,
     })?;
-    // Julia wrote it before it came to the statements.
-    let surroundings = std::fs::read_to_string(work.path(SURROUNDINGS)).unwrap_or_default();
-    let surroundings = Surroundings::read(&surroundings);
     Ok(Emitted {
         object,
         statements: counts,
         peak_memory: finished.peak_memory,
         artifacts: surroundings.artifacts(),
         depots: surroundings.depots,
+        loaded: surroundings.loaded,
+        extensions: surroundings.extensions,
     })
 }
 
@@ -325,15 +362,21 @@ fn during(emission: &Emission<'_>, at: At) -> Option<String> {
     })
 }
 
-/// The statements, one a line; an empty line for one that is left out, so that the numbers stay.
-fn lines(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
-    let all = emission.statements.iter().chain(emission.likes);
-    all.enumerate()
-        .map(|(index, statement)| match left_out.contains_key(&index) {
-            true => "\n".to_owned(),
-            false => format!("{statement}\n"),
-        })
-        .collect()
+/// The statements, each behind a letter that tells where it comes from and with a zero at its end, as
+/// a statement may go over several lines. One that is left out is empty, so that the numbers stay.
+fn records(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
+    let mut records = String::new();
+    for (index, statement) in emission.statements.iter().enumerate() {
+        if !left_out.contains_key(&index) {
+            records.push(match emission.given.contains(statement) {
+                true => 'g',
+                false => 'r',
+            });
+            records.push_str(statement);
+        }
+        records.push('\0');
+    }
+    records
 }
 
 /// The job file of the staging script: one `key<TAB>value…` a line.
@@ -349,7 +392,7 @@ fn job(
         job.push_str(key);
         values.iter().for_each(|value| {
             job.push('\t');
-            job.push_str(&value.to_string());
+            job.extend(value.to_string().chars().flat_map(escape));
         });
         job.push('\n');
     };
@@ -365,9 +408,18 @@ fn job(
     for package in emission.packages {
         line("package", &[&package.name, &package.uuid]);
     }
-    for statement in emission.stubborn {
-        line("stubborn", &[statement]);
+    for name in emission.known {
+        line("known", &[name]);
     }
+    let stubborn: HashSet<&String> = emission.stubborn.iter().collect();
+    for (index, statement) in emission.statements.iter().enumerate() {
+        if stubborn.contains(statement) {
+            line("stubborn", &[&(index + 1)]);
+        }
+    }
+    // A trial is to come to the statement that crashes Julia.
+    let strict = emission.strict && kind == Kind::Emit;
+    line("strict", &[&strict]);
     if kind == Kind::Trial {
         return job;
     }
@@ -386,6 +438,18 @@ fn job(
         line("script", &[&script.display()]);
     }
     job
+}
+
+/// A character of a value in the job file.
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let (first, second) = match c {
+        '\\' => ('\\', Some('\\')),
+        '\t' => ('\\', Some('t')),
+        '\n' => ('\\', Some('n')),
+        '\r' => ('\\', Some('r')),
+        other => (other, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 #[cfg(test)]

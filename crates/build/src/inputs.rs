@@ -121,7 +121,7 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     // The script is part of the recipe: a change of it cannot be forgotten.
     let recipe = format!(
         "{RECIPE}\n{}\n{}",
-        crate::emit::SCRIPT,
+        crate::emit::SCRIPTS.concat(),
         crate::measure::RUN_SCRIPT
     );
     basis.add(Stage::Trace, "Sysforge's recipe", recipe);

@@ -21,6 +21,7 @@ pub mod scan;
 pub mod script;
 pub mod sections;
 pub mod startup;
+pub mod statements;
 pub mod targets;
 pub mod trace;
 pub mod workdir;
@@ -32,4 +33,4 @@ pub use workdir::WorkDir;
 
 /// The version of the recipe: raised whenever the same inputs would give another image, so that
 /// results of an older recipe are not taken for current ones.
-pub const RECIPE: u32 = 1;
+pub const RECIPE: u32 = 2;

@@ -1,6 +1,7 @@
 //! Rounds: what running the workloads on an image still compiles is fed back into the next one.
 
 use serde::{Deserialize, Serialize};
+use sysforge_plan::statements::Ignored;
 
 /// The statements that an image is made from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,12 @@ pub struct Traced {
     /// How long the longest run of a workload took when it was traced, in seconds.
     #[serde(default)]
     pub longest_run_s: f64,
+    /// Those of them that the user gave and no workload was seen to compile.
+    #[serde(default)]
+    pub given: Vec<String>,
+    /// What else stands in the user's files of statements.
+    #[serde(default)]
+    pub ignored: Vec<Ignored>,
 }
 
 impl Traced {

@@ -330,22 +330,6 @@ fn costs_ms(text: &str) -> BTreeMap<String, f64> {
     costs
 }
 
-/// Reads further statements from the files that the configuration names.
-///
-/// # Errors
-///
-/// If one cannot be read.
-pub fn given_statements(files: &[PathBuf]) -> Result<Vec<String>, TraceError> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|source| TraceError::Unreadable {
-            path: path.clone(),
-            source,
-        })
-    };
-    let texts = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(statements::parse(&texts.join("\n")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

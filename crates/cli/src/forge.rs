@@ -4,7 +4,7 @@
 //! Each step leaves a record of its result and of what decided it. `sysforge build` takes over the
 //! steps whose parts have not changed; a command for a single step always does it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,14 @@ use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
+use sysforge_build::statements::{self as statement_files, Given};
 use sysforge_build::trace::{self, On};
 use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::portability::Portability;
-use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, Timing, Unreplayed};
+use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, Timing};
 use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 
 mod base;
@@ -224,22 +225,57 @@ impl<'a> Forge<'a> {
         let started = Instant::now();
         self.context.work.set_aside("trace")?;
         self.context.work.forget(&["trace"])?;
-        let given =
-            trace::given_statements(&self.paths(&self.planned.files.inputs.config.statements))?;
+        let files = self.paths(&self.planned.files.inputs.config.statements);
+        let given = statement_files::read(&files, &self.context.project)?;
+        self.report_ignored(&given);
         let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
         let mut statements = recorded.statements;
-        let new = given
-            .into_iter()
-            .filter(|given| !statements.contains(given));
-        statements.extend(new.collect::<Vec<_>>());
+        let known: HashSet<String> = statements.iter().cloned().collect();
+        let new = given.statements.into_iter();
+        let new: Vec<String> = new.filter(|text| !known.contains(text)).collect();
+        statements.extend(new.iter().cloned());
         let traced = Traced {
             statements,
-            stubborn: Vec::new(),
+            given: new,
+            ignored: given.ignored,
             longest_run_s: recorded.longest_run.as_secs_f64(),
+            ..Traced::default()
         };
         self.record_trace(&traced)?;
         self.took(Step::Trace, started, None);
         Ok(traced)
+    }
+
+    /// Says what in the files of statements is no statement.
+    fn report_ignored(&self, given: &Given) {
+        let reporter = &self.context.reporter;
+        let evaluated = given.statements.iter();
+        let evaluated = evaluated.filter(|text| !statements::is_plain(text)).count();
+        if evaluated > 0 {
+            reporter.note(format!(
+                "{} evaluated when the image is emitted, as more than a call of precompile",
+                match evaluated {
+                    1 => "1 given statement is".to_owned(),
+                    _ => format!("{evaluated} given statements are"),
+                }
+            ));
+        }
+        for ignored in given.ignored.iter().take(IGNORED_SHOWN) {
+            let text = format!(
+                "{}:{}: ignored, {}: {}",
+                ignored.file, ignored.line, ignored.reason, ignored.text
+            );
+            match ignored.text.contains("precompile") {
+                true => reporter.warn(text, None),
+                false => reporter.note(text),
+            }
+        }
+        if given.ignored.len() > IGNORED_SHOWN {
+            let more = given.ignored.len() - IGNORED_SHOWN;
+            reporter.note(format!(
+                "{more} more expressions in the statement files are ignored"
+            ));
+        }
     }
 
     fn record_trace(&self, traced: &Traced) -> Result<(), Failure> {
@@ -250,7 +286,8 @@ impl<'a> Forge<'a> {
     /// What decides the object: also the statements, which more than one round may have given.
     fn emit_basis(&self, stage: Stage, traced: &Traced) -> Basis {
         let mut basis = self.basis.up_to(stage);
-        let lists = [&traced.statements, &traced.stubborn].map(|list| list.join("\n"));
+        let lists =
+            [&traced.statements, &traced.stubborn, &traced.given].map(|list| list.join("\n"));
         basis.add(Stage::Emit, "the recorded statements", lists.join("\n\n"));
         basis
     }
@@ -265,19 +302,14 @@ impl<'a> Forge<'a> {
         let workloads = self.workloads();
         let script = self.planned.files.inputs.config.script.as_ref();
         let script = script.map(|path| self.context.project.join(path));
-        let packages = self.known_packages();
-        // What only a workload defines cannot be in an image of packages.
-        let (own, statements) = traced
-            .statements
-            .iter()
-            .cloned()
-            .partition::<Vec<_>, _>(|statement| statements::is_own(statement, &packages));
+        let given = traced.given.iter().cloned().collect();
         let cpus = self.context.julia.cpu_threads;
         let fitting = || memory::image_threads(cpus, machine::free_memory());
         let emission = Emission {
             packages: &self.planned.plan.packages,
-            statements: &statements,
-            likes: &[],
+            statements: &traced.statements,
+            given: &given,
+            known: &self.known_packages(),
             stubborn: &traced.stubborn,
             execute: if settings.execute { &workloads } else { &[] },
             script: script.as_deref(),
@@ -292,14 +324,7 @@ impl<'a> Forge<'a> {
             strict: settings.strict || self.driving.strict,
         };
         let mut emitted = emit::emit(&self.context, &emission).await?;
-        emitted.statements.recorded += own.len();
-        emitted
-            .statements
-            .skipped
-            .extend(own.into_iter().map(|statement| Unreplayed {
-                statement,
-                reason: "the workload itself defines what it names".to_owned(),
-            }));
+        emitted.statements.ignored.clone_from(&traced.ignored);
         let basis = self.emit_basis(Stage::Emit, &traced);
         let files = [emitted.object.clone()];
         self.context.work.record("emit", &basis, &files, &emitted)?;
@@ -447,6 +472,9 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
         _ => format!("{count} {what}s"),
     }
 }
+
+/// How much of the ignored text in files of statements is shown.
+const IGNORED_SHOWN: usize = 10;
 
 /// The name under which [`Probed`] is recorded.
 const PROBED: &str = "probe";

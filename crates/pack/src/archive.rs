@@ -111,7 +111,8 @@ impl Packing {
     ///
     /// # Errors
     ///
-    /// If something cannot be written; nothing new appears then.
+    /// If something cannot be written, or the receipt does not account for every statement; nothing
+    /// new appears then.
     pub async fn finish(
         self,
         describe: impl FnOnce(FileRecord) -> Receipt,
@@ -127,6 +128,7 @@ impl Packing {
         } = self;
         let (mut writer, record) = thread.await.map_err(PackError::Died)??;
         let receipt = describe(record);
+        receipt.statements.check().map_err(PackError::Unaccounted)?;
         let json = receipt.to_json();
         let packed = tokio::task::spawn_blocking(move || {
             let size = json.len() as u64;

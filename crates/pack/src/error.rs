@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::receipt::Unaccounted;
 use sysforge_plan::{Class, Explain, explain};
 
 /// Packing failed.
@@ -18,6 +19,9 @@ pub enum PackError {
         #[source]
         source: std::io::Error,
     },
+    /// The receipt does not add up.
+    #[error("the image is not packed, as its receipt would not account for every statement")]
+    Unaccounted(#[source] Unaccounted),
     /// Packing was stopped.
     #[error("packing was interrupted")]
     Interrupted,
@@ -41,13 +45,17 @@ impl Explain for PackError {
     fn class(&self) -> Class {
         match self {
             Self::Io { source, .. } => explain::io_class(source, Class::Machine),
-            Self::Interrupted | Self::Died(_) => Class::Bug,
+            Self::Unaccounted(_) | Self::Interrupted | Self::Died(_) => Class::Bug,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Unaccounted(_) => vec![
+                "was a record in the build directory changed? `sysforge build --force` writes them again"
+                    .to_owned(),
+            ],
             Self::Interrupted | Self::Died(_) => Vec::new(),
         }
     }

@@ -34,6 +34,7 @@ fn receipt(image: FileRecord) -> Receipt {
             held: None,
         },
         packages: Vec::new(),
+        extensions: Vec::new(),
         statements: StatementCounts::default(),
         check: CheckRecord::default(),
         link: LinkRecord::default(),

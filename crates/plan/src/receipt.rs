@@ -12,6 +12,7 @@ use crate::julia::JuliaBuild;
 use crate::output::OutputKind;
 use crate::portability::Portability;
 use crate::signing::SignatureCheck;
+use crate::statements::Ignored;
 use crate::text::{self, FileName, ImageName};
 
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
@@ -38,8 +39,11 @@ pub struct Receipt {
     pub image: FileRecord,
     /// The CPU targets.
     pub targets: Targets,
-    /// The packages in the image, the requested ones and what they depend on.
+    /// The packages in the image: all that the emitting Julia had loaded, its own libraries included.
     pub packages: Vec<PackageRecord>,
+    /// The extensions of packages in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionRecord>,
     /// What became of the precompile statements.
     pub statements: StatementCounts,
     /// What the check of the finished image found.
@@ -129,6 +133,15 @@ pub struct PackageRecord {
     pub requested: bool,
 }
 
+/// An extension of a package: code that Julia loads when all packages are there that it is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ExtensionRecord {
+    /// The name.
+    pub name: String,
+    /// The package that it extends.
+    pub package: String,
+}
+
 /// What became of the precompile statements: `recorded` is the sum of `replayed`, `failed` and
 /// `skipped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -139,13 +152,50 @@ pub struct StatementCounts {
     pub replayed: usize,
     /// Of those, the ones whose printed form had to be mended before it could be read back.
     pub mended: usize,
-    /// Statements that were compiled besides: those that print, for other kinds of output.
-    #[serde(default)]
-    pub added: usize,
     /// Statements that could not be replayed, each with its reason.
     pub failed: Vec<Unreplayed>,
     /// Statements that were left out on purpose, each with its reason.
     pub skipped: Vec<Unreplayed>,
+    /// What else stands in the configured files of statements: no statements, and not counted as such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
+}
+
+/// The fates of the statements do not add up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{recorded} statements were recorded, but {replayed} replayed, {failed} failed and {skipped} \
+     skipped make {}", replayed + failed + skipped
+)]
+pub struct Unaccounted {
+    /// See [`StatementCounts::recorded`].
+    pub recorded: usize,
+    /// See [`StatementCounts::replayed`].
+    pub replayed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were skipped.
+    pub skipped: usize,
+}
+
+impl StatementCounts {
+    /// Whether every statement has a fate.
+    ///
+    /// # Errors
+    ///
+    /// If they do not add up.
+    pub fn check(&self) -> Result<(), Unaccounted> {
+        let (failed, skipped) = (self.failed.len(), self.skipped.len());
+        if self.recorded == self.replayed + failed + skipped {
+            return Ok(());
+        }
+        Err(Unaccounted {
+            recorded: self.recorded,
+            replayed: self.replayed,
+            failed,
+            skipped,
+        })
+    }
 }
 
 /// A statement that did not make it into the image.

@@ -234,6 +234,7 @@ pub(crate) mod tests {
                     held: None,
                 },
                 packages: Vec::new(),
+                extensions: Vec::new(),
                 statements: StatementCounts::default(),
                 check: CheckRecord::default(),
                 link: LinkRecord::default(),

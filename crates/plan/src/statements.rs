@@ -1,59 +1,98 @@
-//! Precompile statements, as text. Reading and sorting out what `--trace-compile` recorded is
-//! decided here; what a statement means only Julia can tell.
+//! Precompile statements, as text: reading them from files, and sorting out what a workload defines
+//! itself. What a statement means only Julia can tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// The statements in a file that `--trace-compile` wrote or a user gave: each once, in the order
-/// of their first appearance. Comments, blank lines and the marks that Julia 1.12 puts behind a
-/// statement (`# recompile`) are dropped, as is a last line that was cut off in the middle.
-#[must_use]
-pub fn parse(text: &str) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    text.lines()
-        .filter_map(|line| {
-            // Julia ≥1.12 may put the time in front: `#=   12.3 ms =# precompile(…)`.
-            let line = line.trim();
-            let line = match line.strip_prefix("#=") {
-                Some(rest) => rest
-                    .split_once("=#")
-                    .map_or("", |(_, statement)| statement.trim()),
-                None => line,
-            };
-            // A statement may itself hold ` # `, in a Symbol.
-            let line = match line.rsplit_once(" # ") {
-                Some((statement, _)) if !line.ends_with(')') => statement.trim_end(),
-                _ => line,
-            };
-            (line.starts_with("precompile(") && line.ends_with(')')).then(|| line.to_owned())
-        })
-        .filter(|statement| seen.insert(statement.clone()))
-        .collect()
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod file;
+mod lexer;
+
+/// What stands in a file of statements.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// The statements: each once, in the order of their first appearance. A plain call begins with
+    /// `precompile(`; anything else is an expression to be evaluated that calls `precompile`, such as
+    /// `isdefined(A, :f) && precompile(A.f, (Int,))`.
+    pub statements: Vec<String>,
+    /// What is no statement.
+    pub ignored: Vec<Ignored>,
 }
 
-/// What standard output may be. Tracing has it at a pipe; a user will have it at a terminal, in a
-/// file or at a pipe, and Julia compiles its printing code for each of the three.
-const STREAMS: [&str; 3] = ["Base.PipeEndpoint", "Base.TTY", "Base.IOStream"];
+/// Text in a file of statements that is no statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ignored {
+    /// The file, relative to the project.
+    #[serde(default)]
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// How it begins.
+    pub text: String,
+    /// Why it is no statement.
+    pub reason: String,
+}
 
-/// The likes of `statements` for the other kinds of standard output, so that an image traced at a
-/// pipe is as fast at a terminal. They are guesses: not every one need exist.
+/// Reads a file of statements that `--trace-compile` or SnoopCompile wrote, or a person. Comments are
+/// dropped, such as the times and the `# recompile` marks of Julia 1.12; blocks are followed, so that
+/// `if c; precompile(f, (Int,)); end` becomes `(c) && precompile(f, (Int,))`.
 #[must_use]
-pub fn for_other_streams(statements: &[String]) -> Vec<String> {
-    let mut seen: BTreeSet<&str> = statements.iter().map(String::as_str).collect();
-    let printing = statements
-        .iter()
-        .filter(|statement| statement.contains(STREAMS[0]));
-    let likes: Vec<String> = printing
-        .flat_map(|statement| {
-            STREAMS[1..]
-                .iter()
-                .map(|s| statement.replace(STREAMS[0], s))
-        })
-        .collect();
-    likes
-        .iter()
-        .filter(|like| seen.insert(like))
-        .cloned()
-        .collect()
+pub fn read(text: &str) -> Recording {
+    let mut found = file::read(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut seen = HashSet::new();
+    found
+        .statements
+        .retain(|statement| seen.insert(statement.clone()));
+    found
+}
+
+/// The statements in a file; see [`read`].
+#[must_use]
+pub fn parse(text: &str) -> Vec<String> {
+    read(text).statements
+}
+
+/// Whether a statement is a call of `precompile` and nothing else.
+#[must_use]
+pub fn is_plain(statement: &str) -> bool {
+    statement.starts_with("precompile(")
+}
+
+/// A text file is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    /// It is UTF-16.
+    #[error("it is UTF-16, not UTF-8")]
+    Utf16,
+    /// It is something else.
+    #[error("line {line} is not UTF-8")]
+    Other {
+        /// The first line that is not, from 1.
+        line: usize,
+    },
+}
+
+/// The text of a file, without a byte order mark.
+///
+/// # Errors
+///
+/// If it is not UTF-8.
+pub fn decode(bytes: &[u8]) -> Result<&str, EncodingError> {
+    // Without a mark, every other byte of plain text in UTF-16 is zero.
+    let start = &bytes[..bytes.len().min(4)];
+    let zeros = start.len() == 4 && start.iter().filter(|byte| **byte == 0).count() == 2;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || zeros {
+        return Err(EncodingError::Utf16);
+    }
+    let text = str::from_utf8(bytes).map_err(|error| EncodingError::Other {
+        line: bytes[..error.valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1,
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// The outermost module names in a statement: `Dates` and `Main` in
@@ -102,20 +141,172 @@ mod tests {
 
     #[test]
     fn each_statement_once_and_nothing_else() {
-        let text = "precompile(Tuple{typeof(f), Int64})\r\n\
+        let text = "\u{feff}precompile(Tuple{typeof(f), Int64})\r\n\
                     # a comment\n\n\
                     precompile(Tuple{typeof(g)}) # recompile\n\
                     #=    1.2 ms =# precompile(Tuple{typeof(h)})\n\
+                    \u{1b}[33mprecompile(Tuple{typeof(k)}) # recompile\u{1b}[39m\n\
                     precompile(Tuple{typeof(f), Int64})\n\
                     precompile(Tuple{typeof(cut.of";
+        let found = read(text);
         assert_eq!(
-            parse(text),
+            found.statements,
             [
                 "precompile(Tuple{typeof(f), Int64})",
                 "precompile(Tuple{typeof(g)})",
                 "precompile(Tuple{typeof(h)})",
+                "precompile(Tuple{typeof(k)})",
             ]
         );
+        let [cut] = &found.ignored[..] else {
+            panic!("{:?}", found.ignored)
+        };
+        assert_eq!(
+            (cut.line, cut.text.as_str()),
+            (8, "precompile(Tuple{typeof(cut.of")
+        );
+    }
+
+    #[test]
+    fn a_call_may_be_qualified_and_followed_by_a_comment() {
+        let text = "    Base.precompile(Tuple{typeof(Dates.now)})   # time: 0.1312\n\
+                    precompile(Tuple{typeof(Dates.day), Dates.Date}) #called at ./a.jl:12\n\
+                    precompile(Tuple{typeof(Dates.month), Dates.Date});\n\
+                    @assert precompile(f, (Int,)) \"message\"\n\
+                    Base.@assert Base.precompile(f, (Int, String), method)\n\
+                    precompile(a, ()); precompile(b, ())\n\
+                    Other.precompile(c)\n\
+                    using Dates\n";
+        let found = read(text);
+        assert_eq!(
+            found.statements,
+            [
+                "precompile(Tuple{typeof(Dates.now)})",
+                "precompile(Tuple{typeof(Dates.day), Dates.Date})",
+                "precompile(Tuple{typeof(Dates.month), Dates.Date})",
+                "precompile(f, (Int,))",
+                "precompile(f, (Int, String), method)",
+                "precompile(a, ())",
+                "precompile(b, ())",
+            ]
+        );
+        let ignored: Vec<_> = found.ignored.iter().map(|i| (i.line, &*i.text)).collect();
+        assert_eq!(ignored, [(7, "Other.precompile(c)"), (8, "using Dates")]);
+    }
+
+    #[test]
+    fn a_statement_may_go_over_several_lines() {
+        let text = "precompile(Tuple{typeof(f), P{Symbol(\"yyyy\nmm\")}})\n\
+                    precompile(Tuple{typeof(g)})\n\
+                    precompile(h, # the first\n    (Int,\n     String))\n\
+                    isdefined(A, :f) &&\n    precompile(A.f, ())\n";
+        assert_eq!(
+            parse(text),
+            [
+                "precompile(Tuple{typeof(f), P{Symbol(\"yyyy\nmm\")}})",
+                "precompile(Tuple{typeof(g)})",
+                "precompile(h, # the first\n    (Int,\n     String))",
+                "isdefined(A, :f) &&\n    precompile(A.f, ())",
+            ]
+        );
+    }
+
+    #[test]
+    fn symbols_that_julia_prints_without_escapes_are_whole() {
+        // As Julia 1.5.3 records them.
+        let lines = [
+            r#"precompile(Tuple{typeof(M.f), M.P{Symbol("a"b")}})"#,
+            r#"precompile(Tuple{typeof(M.f), M.P{Symbol("a\b")}})"#,
+            r#"precompile(Tuple{typeof(M.f), M.P{Symbol("a\")}})"#,
+            r#"precompile(Tuple{typeof(M.f), M.P{Symbol("\")}, M.P{Symbol("$(")}})"#,
+            "precompile(Tuple{typeof(M.f), M.P{Symbol(\"a # b\nprecompile(c\")}})",
+            r"precompile(Tuple{typeof(M.f), M.P{:\}})",
+            "precompile(Tuple{typeof(M.f), M.P{:'}})",
+            r#"precompile(Tuple{typeof(M.f), M.P{Symbol("a\"b")}})"#,
+            r#"precompile(Tuple{M.var"\#3\#4", Base.Val{'"'}})"#,
+        ];
+        assert_eq!(read(&lines.join("\n")).statements, lines);
+    }
+
+    #[test]
+    fn blocks_are_followed() {
+        let text = "module P\n\
+                    function _precompile_()\n\
+                    \x20   ccall(:jl_generating_output, Cint, ()) == 1 || return nothing\n\
+                    \x20   precompile(a, ())\n\
+                    \x20   if VERSION >= v\"1.6\" # newer\n\
+                    \x20       Base.precompile(b, ()) # time: 0.1\n\
+                    \x20       x = [1, 2][end]; precompile(c, ())\n\
+                    \x20   elseif isdefined(A, :end)\n\
+                    \x20       precompile(d, ())\n\
+                    \x20   else precompile(e, ()) end\n\
+                    \x20   if isdefined(A, :f) precompile(A.f, ()) end\n\
+                    \x20   let fbody = try __lookup_kwbody__(which(g, (Int,))) catch missing end\n\
+                    \x20       if !ismissing(fbody)\n\
+                    \x20           precompile(fbody, (Bool, typeof(g), Int,))\n\
+                    \x20       end\n\
+                    \x20   end   # time: 0.01\n\
+                    \x20   for T in (Int, Float64)\n        precompile(h, (T,))\n    end\n\
+                    end\nend\n\
+                    function __lookup_kwbody__(m)\n    return m\nend\n\
+                    f(x) = precompile(k, (x,))\n\
+                    s = \"precompile(l, ())\"\n\
+                    @static if Sys.iswindows(); precompile(m, ()); end\n";
+        let found = read(text);
+        insta::assert_snapshot!(found.statements.join("\n"), @r#"
+        precompile(a, ())
+        (VERSION >= v"1.6") && precompile(b, ())
+        (VERSION >= v"1.6") && precompile(c, ())
+        !(VERSION >= v"1.6") && (isdefined(A, :end)) && precompile(d, ())
+        !(VERSION >= v"1.6") && !(isdefined(A, :end)) && precompile(e, ())
+        (isdefined(A, :f)) && precompile(A.f, ())
+        let fbody = try __lookup_kwbody__(which(g, (Int,))) catch missing end
+                if !ismissing(fbody)
+                    precompile(fbody, (Bool, typeof(g), Int,))
+                end
+            end
+        for T in (Int, Float64)
+                precompile(h, (T,))
+            end
+        (Sys.iswindows()) && precompile(m, ())
+        "#);
+        let ignored: Vec<_> = found
+            .ignored
+            .iter()
+            .map(|i| format!("{}: {}: {}", i.line, i.reason, i.text))
+            .collect();
+        insta::assert_snapshot!(ignored.join("\n"), @r#"
+        3: it is not a call of precompile: ccall(:jl_generating_output, Cint, ()) == 1 || return nothing
+        7: it is not a call of precompile: x = [1, 2][end]
+        22: it is not a call of precompile: function __lookup_kwbody__(m)…
+        25: it defines a function that is not called here: f(x) = precompile(k, (x,))
+        26: it is not a call of precompile: s = "precompile(l, ())"
+        "#);
+    }
+
+    #[test]
+    fn what_is_broken_is_listed_and_the_rest_is_read() {
+        let text = "precompile(f, (Int,)\nprecompile(g, ())\n\"open\nprecompile(h, ())\nend\n\
+                    if x\nprecompile(k, ())\n";
+        let found = read(text);
+        assert!(
+            found.statements.contains(&"precompile(g, ())".to_owned()),
+            "{found:?}"
+        );
+        assert!(
+            found.statements.contains(&"precompile(h, ())".to_owned()),
+            "{found:?}"
+        );
+        assert!(found.ignored.iter().any(|i| i.line == 1), "{found:?}");
+    }
+
+    #[test]
+    fn other_encodings_are_refused() {
+        assert_eq!(decode(b"\xef\xbb\xbfa"), Ok("a"));
+        assert_eq!(decode(b"\xff\xfep\0"), Err(EncodingError::Utf16));
+        assert_eq!(decode(b"\xfe\xff\0p"), Err(EncodingError::Utf16));
+        assert_eq!(decode(b"p\0r\0e\0"), Err(EncodingError::Utf16));
+        assert_eq!(decode(b"a\nb\xe4"), Err(EncodingError::Other { line: 2 }));
     }
 
     #[test]
@@ -134,18 +325,5 @@ mod tests {
         assert!(!own(
             "precompile(Tuple{typeof(getfield(Dates, Symbol(\"x\")))})"
         ));
-    }
-
-    #[test]
-    fn printing_is_compiled_for_every_kind_of_output() {
-        let likes = for_other_streams(&parse(
-            "precompile(Tuple{typeof(Base.println), Base.PipeEndpoint, String})\n\
-             precompile(Tuple{typeof(Base.println), Base.IOStream, String})\n\
-             precompile(Tuple{typeof(f)})",
-        ));
-        assert_eq!(
-            likes,
-            ["precompile(Tuple{typeof(Base.println), Base.TTY, String})"]
-        );
     }
 }

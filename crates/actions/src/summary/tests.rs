@@ -33,6 +33,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
             held: None,
         },
         packages: Vec::new(),
+        extensions: Vec::new(),
         statements: StatementCounts::default(),
         check: CheckRecord {
             loaded: Vec::new(),

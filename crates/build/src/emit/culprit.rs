@@ -26,7 +26,7 @@ pub(super) async fn find(
         At::Statement(index) => return Ok(Some((index, how))),
         At::Behind => {}
     }
-    if let Staged::Failed(source, At::Statement(index)) =
+    if let Staged::Failed(source, At::Statement(index), _) =
         stage(context, emission, attempt, Kind::Trial).await?
         && let Some(how) = crash(&source)
     {
@@ -73,7 +73,7 @@ async fn crashes(
     fewer.left_out.extend(without);
     match stage(context, emission, &fewer, Kind::Emit).await? {
         Staged::Done(..) => Ok(None),
-        Staged::Failed(source, _) => match crash(&source) {
+        Staged::Failed(source, ..) => match crash(&source) {
             Some(how) => Ok(Some(how)),
             // Something else is wrong as well: that is what the user must hear.
             None => Err(EmitError::Julia {

@@ -34,6 +34,12 @@ pub enum EmitError {
         /// The workload or script, relative to the project.
         script: String,
     },
+    /// It ended well and wrote an object file, but the staging script did not come to its end.
+    #[error("Julia ended before the image was complete")]
+    Incomplete {
+        /// Its log.
+        log: PathBuf,
+    },
     /// `strict` is set, and statements could not be replayed.
     #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
     Strict {
@@ -60,7 +66,9 @@ impl Explain for EmitError {
     fn class(&self) -> Class {
         match self {
             Self::Julia { source, .. } => source.class_in(Class::Julia),
-            Self::NoObject { .. } | Self::EndedByScript { .. } => Class::Julia,
+            Self::NoObject { .. } | Self::Incomplete { .. } | Self::EndedByScript { .. } => {
+                Class::Julia
+            }
             Self::Strict { .. } => Class::Check,
             Self::WorkDir(error) => error.class(),
             Self::Report { source, .. } => explain::io_class(source, Class::Julia),
@@ -83,9 +91,9 @@ impl Explain for EmitError {
                 });
                 hints.unwrap_or_else(|| source.hints())
             }
-            Self::NoObject { .. } => vec![
-                "a package or `script` that calls `exit` ends Julia before it writes the image; \
-                 the log tells how far it came"
+            Self::NoObject { .. } | Self::Incomplete { .. } => vec![
+                "a package, `script`, or workload with `execute = true` that calls `exit` ends Julia \
+                 before the image is complete; the log shows how far it came"
                     .to_owned(),
             ],
             Self::EndedByScript { .. } => vec![
@@ -104,7 +112,7 @@ impl Explain for EmitError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Julia { source, .. } => source.evidence(),
-            Self::NoObject { log } => Some(Evidence {
+            Self::NoObject { log } | Self::Incomplete { log } => Some(Evidence {
                 tail: Vec::new(),
                 log: Some(log.clone()),
             }),

@@ -23,18 +23,25 @@ for word; do
     esac
 done
 value() { sed -n "s/^$1	//p" "$job"; }
-late= number=0
+late= strict= number=0
+tr '\0' '\n' <"$(value statements)" >"$job.lines"
+printf 'end\n' >"$(value surroundings)"
 while IFS= read -r statement; do
     number=$((number + 1))
     case $statement in
         '') continue ;;
+        *lost*)
+            printf '%s\tfailed\tfalse\tno such method\n' "$number"
+            [ "$(value strict)" = false ] || strict=1
+            continue ;;
         *crash-at-once*) kill -SEGV $$ ;;
         *crash-in-the-end*) [ -n "$out" ] || kill -ABRT $$; late=1 ;;
         *crash-late-only*) [ -z "$out" ] || late=1 ;;
         *hungry*) [ "$JULIA_IMAGE_THREADS" -le 1 ] || kill -KILL $$ ;;
     esac
     printf '%s\treplayed\tfalse\t\n' "$number"
-done <"$(value statements)" >"$(value report)"
+done <"$job.lines" >"$(value report)"
+[ -z "$strict" ] || exit 1
 [ -z "$late" ] || kill -ABRT $$
 [ -z "$out" ] || echo object >"$out"
 "#;
@@ -85,7 +92,8 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
     let emission = Emission {
         packages: &[],
         statements: &statements,
-        likes: &["like".to_owned()],
+        given: &HashSet::new(),
+        known: &BTreeSet::new(),
         stubborn: &[],
         execute: &[],
         script: None,
@@ -111,7 +119,7 @@ async fn statements_that_crash_julia_are_found_and_left_out() {
     let emitted = run(&bench, &statements, false).await.unwrap();
     assert_eq!(emitted.statements.recorded, 5);
     assert_eq!(emitted.statements.replayed, 3);
-    assert_eq!(emitted.statements.added, 1);
+    assert_eq!(emitted.statements.check(), Ok(()));
     let lost = lost(&emitted);
     assert_eq!(
         [lost[0].0, lost[1].0],
@@ -128,6 +136,47 @@ async fn a_crash_that_no_trial_shows_is_found_by_halving() {
     let emitted = run(&bench, &statements, false).await.unwrap();
     assert_eq!(emitted.statements.replayed, 6);
     assert_eq!(lost(&emitted)[0].0, "crash-late-only");
+}
+
+#[tokio::test]
+async fn strict_ends_julia_before_it_generates_code() {
+    let bench = bench((1, 5));
+    let statements = ["a", "lost", "b", "crash-in-the-end"];
+    let error = run(&bench, &statements, true).await.unwrap_err();
+    let EmitError::Strict { recorded, failed } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((*recorded, failed.len()), (4, 1));
+    assert_eq!(failed[0].statement, "lost");
+    let log = std::fs::read_to_string(bench.context.work.log("emit")).unwrap();
+    assert!(log.contains("--output-o"), "{log}");
+}
+
+#[tokio::test]
+async fn without_strict_a_lost_statement_is_counted() {
+    let bench = bench((1, 5));
+    let emitted = run(&bench, &["a", "lost", "b"], false).await.unwrap();
+    assert_eq!(emitted.statements.check(), Ok(()));
+    assert_eq!(lost(&emitted), [("lost", "no such method")]);
+}
+
+#[tokio::test]
+async fn an_object_of_a_julia_that_was_ended_is_not_taken() {
+    let bench = bench((1, 9));
+    std::fs::write(
+        &bench.context.julia.executable,
+        "#!/bin/sh\nfor word; do case $word in --output-o=*) echo x >\"${word#--output-o=}\" ;; esac; done\n",
+    )
+    .unwrap();
+    let error = run(&bench, &["a"], false).await.unwrap_err();
+    assert!(matches!(error, EmitError::Incomplete { .. }), "{error}");
+    assert!(!bench.context.work.path(OBJECT).exists());
+}
+
+#[test]
+fn values_in_the_job_file_are_escaped() {
+    let text: String = "C:\\a\tb\nc".chars().flat_map(escape).collect();
+    assert_eq!(text, r"C:\\a\tb\nc");
 }
 
 #[tokio::test]

@@ -6,13 +6,29 @@
 # In output mode Julia runs no `__init__`, so the first thing is to restore by hand what the script
 # itself needs.
 
-const job = [String.(split(line, '\t')) for line in eachline(ARGS[2])]
+# A line end, a tab or a backslash in a value is written with a backslash.
+function unescape(text)
+    plain, escaped = IOBuffer(), false
+    for c in text
+        if escaped
+            print(plain, c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c)
+            escaped = false
+        elseif c == '\\'
+            escaped = true
+        else
+            print(plain, c)
+        end
+    end
+    return String(take!(plain))
+end
+
+const job = [unescape.(split(line, '\t')) for line in eachline(ARGS[2])]
 values_of(key) = [fields[2:end] for fields in job if fields[1] == key]
 value_of(key) = only(values_of(key))[1]
 
 # ---- Restore what no `__init__` set ---------------------------------------------------------
 
-set_global(mod, name, value) = Core.eval(mod, Expr(:(=), name, value))
+set_global(mod, name, value) = Core.eval(mod, Expr(:(=), name, QuoteNode(value)))
 
 # The standard libraries are "not found in current path" unless `Sys.STDLIB` names a folder that
 # exists.
@@ -21,173 +37,101 @@ set_global(Sys, :STDLIB, value_of("stdlib"))
 Base.init_depot_path()
 append!(empty!(LOAD_PATH), [value_of("project"), "@stdlib"])
 
+# Since Julia 1.7 each task has its own random numbers, whose state is all zero here. With that state
+# `rand(1:6)` never ends. Any other state will do; a fixed one keeps images reproducible.
+for (index, name) in enumerate((:rngState0, :rngState1, :rngState2, :rngState3, :rngState4))
+    name in fieldnames(Task) && setfield!(current_task(), name, 0x9e3779b97f4a7c15 * UInt64(index))
+end
+
 # ---- Packages -------------------------------------------------------------------------------
 
 for (name, uuid) in values_of("package")
     package = Base.require(Base.PkgId(Base.UUID(uuid), name))
     # As with a system image of PackageCompiler's, the name is bound in Main, so that it can be
     # used where no environment lists the package.
-    Core.eval(Main, :(const $(Symbol(name)) = $package))
-end
-
-# Where packages and artifacts lie: artifacts travel with the image.
-open(value_of("surroundings"), "w") do file
-    for depot in DEPOT_PATH
-        println(file, "depot\t", abspath(depot))
-    end
-    for (id, mod) in Base.loaded_modules
-        path = try pathof(mod) catch; nothing end
-        path === nothing || println(file, "package\t", id.name, '\t', path)
-    end
+    isdefined(Main, Symbol(name)) || Core.eval(Main, :(const $(Symbol(name)) = $package))
 end
 
 # ---- Statements -----------------------------------------------------------------------------
 
-# Names in statements are looked up here. It is filled with every loaded module by its own name;
-# a statement's `Dates.Date` then resolves although nobody imported Dates.
-const names = Module(:SysforgeNames)
+Base.include(@__MODULE__, joinpath(@__DIR__, "replay.jl"))
 
-function bind_loaded_modules()
-    for (_, mod) in Base.loaded_modules
-        name = nameof(mod)
-        (name in (:Main, :Base, :Core) || isdefined(names, name)) && continue
-        Core.eval(names, :(const $name = $mod))
-    end
-end
+# In the same order in every process.
+in_order(id) = (id.name, string(id.uuid))
+loaded_ids() = sort!(collect(keys(Base.loaded_modules)); by = in_order)
 
-# What Julia prints for a type parameter does not always read back. These are the forms that can
-# be mended without changing what any correct form means:
-#
-# * A Char parameter is printed by its raw bits, `Char(0x79000000)`, but `Char(…)` takes a code
-#   point. (`jl_static_show` in rtutils.c.)
-# * An isbits struct is printed with field names, `Day(value=3)`, but is not constructed so.
-# * A Float32 is printed as `0.5f`, which reads as `0.5 * f`.
-mend(x) = x
-function mend(ex::Expr)
-    args = Any[mend(arg) for arg in ex.args]
-    if ex.head === :call && length(args) == 2 && is_named(args[1], :Char) && args[2] isa UInt32
-        return Expr(:call, :reinterpret, :Char, args[2])
-    elseif ex.head === :call && length(args) == 3 && args[1] === :* && args[3] === :f
-        return Expr(:call, :Float32, args[2])
-    elseif ex.head === :call && length(args) > 1 && all(arg -> Meta.isexpr(arg, :kw), args[2:end])
-        return Expr(:call, rebuild, args[1], (arg.args[2] for arg in args[2:end])...)
-    end
-    return Expr(ex.head, args...)
-end
+union!(project_packages, String[fields[1] for fields in values_of("known")])
+bind_modules(Module[Base.loaded_modules[id] for id in loaded_ids()])
 
-is_named(x, name) = x === name || (x isa Expr && x.head === :. && x.args[end] == QuoteNode(name))
-
-# The value of type `T` with these field values, whatever constructors `T` has.
-function rebuild(T, fields...)
-    converted = Any[convert(fieldtype(T, i), fields[i]) for i in 1:length(fields)]
-    return ccall(:jl_new_structv, Any, (Any, Ptr{Any}, UInt32), T, converted, length(converted))
-end
-
-# Forms that do not even parse:
-#
-# * A Float32 with an exponent is printed as `1.0e-5f`, or as `5e-1f` without a point.
-# * A symbol is printed with its own backslashes unescaped, `Symbol("\T")`.
-function mend_text(text)
-    text = replace(text, r"(?<![\w.])(-?[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)f(?=[,)} ])" => s"\1f0")
-    return replace(text, r"\\(?![\\\"$abefnrtvxuU0-7])" => s"\\\\")
-end
-
-function read_statement(text)
-    parsed = Meta.parse(text; raise = false)
-    if Meta.isexpr(parsed, (:error, :incomplete))
-        parsed = Meta.parse(mend_text(text); raise = false)
-    end
-    Meta.isexpr(parsed, (:error, :incomplete)) && return nothing, "it does not parse", false
-    Meta.isexpr(parsed, :call) && is_named(parsed.args[1], :precompile) && length(parsed.args) >= 2 ||
-        return nothing, "it is not a call of precompile", false
-    mended = mend(parsed)
-    return mended, "", mended != Meta.parse(text; raise = false)
-end
-
-# Julia compiles some methods for less than the types of a call: an argument that is only passed on is
-# widened to `Function` or `Type`, many last arguments to `Vararg`. It prints the widened signature,
-# but asked for exactly that, `precompile` answers true and compiles nothing that a call would find.
-# Asked for a concrete signature that widens to it, it compiles the right one (`jl_compilation_sig` in
-# gf.c). `nothing` if the signature is concrete already.
-function narrowed(signature)
-    T = Base.unwrap_unionall(signature)
-    T isa DataType || return nothing
-    parameters = Any[is_widened(p) ? example_of(p) : p for p in T.parameters]
-    if !isempty(parameters) && Base.isvarargtype(parameters[end])
-        element = Base.unwrapva(Base.unwrap_unionall(pop!(parameters)))
-        # All like the argument before them, or else there would be no `Any` in the printed form.
-        append!(parameters, element === Any ? (Int, String) : (element, element))
-    elseif parameters == collect(Any, T.parameters)
-        return nothing
-    end
-    return Base.rewrap_unionall(Tuple{parameters...}, signature)
-end
-is_widened(p) = p === Function || p === Type || p === DataType
-example_of(p) = p === Function ? typeof(identity) : Type{Int}
-
-# A small integer as a type parameter is printed without its type: `Val{3}` may have been
-# `Val{Int8(3)}`. For a statement that did not help, as its code was compiled all the same, every
-# other type of integer is tried.
-function with_integers(x, T)
-    x isa Int && return typemin(T) <= x <= typemax(T) ? T(x) : x
-    x isa Expr || return x
-    # Not what a call is given: that is a constructor's business.
-    x.head === :call && return x
-    return Expr(x.head, Any[with_integers(arg, T) for arg in x.args]...)
-end
-const integers = (Int8, UInt8, Int16, UInt16, Int32, UInt32, UInt64, Int128, UInt128)
-
-# Further signatures that a statement may have been meant to be; they are no loss.
-function try_others(statement, text)
-    others = Any[]
-    if text in stubborn
-        append!(others, (with_integers(arg, T) for T in integers for arg in statement.args[2:2]))
-    end
-    for other in Any[statement.args[2], others...]
-        try
-            signature = Core.eval(names, other)
-            other === statement.args[2] || precompile(signature)
-            concrete = narrowed(signature)
-            concrete === nothing || precompile(concrete)
-        catch
-        end
-    end
-end
-
-one_line(err) = replace(first(split(sprint(showerror, err), '\n')), '\t' => ' ')
-
-# Statements whose code the image of the last round lacked although it was replayed.
-const stubborn = Set(only(fields) for fields in values_of("stubborn"))
-
-# The fate of one statement: `replayed`, `failed` or `skipped`, and why.
-function replay(text)
-    statement, reason, mended = read_statement(text)
-    statement === nothing && return "failed", reason, false
-    try
-        signature = [Core.eval(names, arg) for arg in statement.args[2:end]]
-        # Julia 1.5 and 1.6 take no unbounded Vararg here.
-        done = Base.invokelatest(precompile, signature...)
-        length(signature) == 1 && Base.invokelatest(try_others, statement, text)
-        return done ? ("replayed", "", mended) :
-            ("failed", "precompile answered false: no single method fits this signature", mended)
-    catch err
-        err isa UndefVarError && return "failed", "$(err.var) is not defined in the image", mended
-        return "failed", one_line(err), mended
-    end
-end
-
-bind_loaded_modules()
-open(value_of("report"), "w") do report
-    for (index, text) in enumerate(eachline(value_of("statements")))
-        isempty(text) && continue # left out: Julia crashes on it
-        fate, reason, mended = replay(text)
+# Replays all statements and returns how many failed. `stubborn` are the numbers of those whose code the
+# image of the last round lacked although they were replayed.
+function replay_all(statements, report, stubborn)
+    failed = 0
+    for (index, record) in enumerate(statements)
+        isempty(record) && continue # left out: Julia crashes on it
+        # `r`: recorded; `g`: given by the user.
+        recorded, text = record[1] == 'r', String(SubString(record, 2))
+        fate, reason, mended = replay(text, recorded, string(index) in stubborn)
+        failed += fate == "failed"
         # Flushed line by line: if Julia crashes, the report tells where.
         println(report, index, '\t', fate, '\t', mended, '\t', reason)
         flush(report)
     end
+    return failed
+end
+
+open(value_of("report"), "w") do report
+    statements = split(read(value_of("statements"), String), '\0'; keepempty = true)
+    stubborn = Set(String[fields[1] for fields in values_of("stubborn")])
+    failed = replay_all(statements, report, stubborn)
+    # A loss is an error: told now, not after minutes of code generation.
+    if failed > 0 && value_of("strict") == "true"
+        println(report, "strict")
+        flush(report)
+        exit(1)
+    end
 end
 
 # ---- Workloads and the user's own script ----------------------------------------------------
+
+# The `__init__`s that workloads need and that leave nothing behind that is wrong in another process, with
+# the Julias that they are run on and what fails without them. What they set in their modules is set back
+# in the end.
+const needed_inits = [
+    # `rand()`: "AssertionError: 0 < tid <= length(THREAD_RNGs)", seen on 1.5.3.
+    (v"1.5", v"1.7-", ("Random",)),
+    # `A \ b` and `inv(A)` segfault, seen on 1.10.8 and 1.12.5: BLAS is reached by way of
+    # libblastrampoline, which forwards nowhere.
+    (v"1.7-", v"2", ("libblastrampoline_jll", "OpenBLAS_jll", "LinearAlgebra")),
+]
+
+# Remembers the values of a module's variables, and what lists among them hold.
+const before_inits = Any[]
+function remember(mod, variables)
+    for name in variables
+        isdefined(mod, name) || continue
+        value = getfield(mod, name)
+        value isa Union{Module,Type,Function} && continue
+        content = value isa Vector ? copy(value) : nothing
+        (content !== nothing || !isconst(mod, name)) && push!(before_inits, (mod, name, value, content))
+    end
+end
+
+function run_inits()
+    # LinearAlgebra adds a hook there.
+    remember(Base, [:disable_library_threading_hooks])
+    for (since, until, packages) in needed_inits, package in packages
+        since <= VERSION < until || continue
+        for id in loaded_ids()
+            id.name == package && isdefined(Base.loaded_modules[id], :__init__) || continue
+            mod = Base.loaded_modules[id]
+            remember(mod, Base.names(mod; all = true))
+            Base.invokelatest(getfield(mod, :__init__))
+        end
+    end
+end
+
+isempty(values_of("execute")) && isempty(values_of("script")) || run_inits()
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "script.jl"))
 
@@ -218,13 +162,63 @@ for (path,) in values_of("script")
     running_user_code(() -> Base.include(Main, path), path)
 end
 
+# ---- What is in the image ---------------------------------------------------------------------
+
+# The package that a module extends (since Julia 1.9): the uuid of an extension is made of its parent's
+# uuid and its own name.
+function extended(id, ids)
+    id.uuid === nothing && return nothing
+    for parent in ids
+        parent.uuid === nothing && continue
+        Base.uuid5(parent.uuid, id.name) == id.uuid && return parent
+    end
+    return nothing
+end
+
+# Artifacts travel with the image, so it is told where they are.
+open(value_of("surroundings"), "w") do file
+    for depot in DEPOT_PATH
+        println(file, "depot\t", abspath(depot))
+    end
+    ids = loaded_ids()
+    for id in ids
+        mod = Base.loaded_modules[id]
+        path = try pathof(mod) catch; nothing end
+        path === nothing || println(file, "package\t", id.name, '\t', path)
+        parent = isdefined(Base, :get_extension) ? extended(id, ids) : nothing
+        if parent !== nothing
+            println(file, "extension\t", id.name, '\t', parent.name)
+        elseif id.uuid !== nothing
+            println(file, "loaded\t", id.name, '\t', id.uuid)
+        end
+    end
+    # A workload that ends Julia comes no further than to itself.
+    println(file, "end")
+end
+
 # ---- Leave no trace of this machine -----------------------------------------------------------
 
+for (mod, name, value, content) in reverse(before_inits)
+    content === nothing || append!(empty!(value), content)
+    isconst(mod, name) || set_global(mod, name, value)
+end
 # Functions that were called with functions of this script keep its module in the image.
+empty!(before_inits)
 empty!(job)
-empty!(stubborn)
+empty!(modules)
+empty!(project_packages)
+# The project files that were read, and the last one with its whole content.
+if isdefined(Base, :TOML_CACHE)
+    isdefined(Base.TOML_CACHE, :d) && empty!(Base.TOML_CACHE.d)
+    isdefined(Base.TOML_CACHE, :p) && Base.TOML.reinit!(Base.TOML_CACHE.p, "")
+end
+# Where the caches of packages are on this machine. Nothing that runs on the image reads one.
+if isdefined(Base, :pkgorigins)
+    for origin in values(Base.pkgorigins)
+        isdefined(origin, :cachepath) && (origin.cachepath = nothing)
+    end
+end
 set_global(Base, :PROGRAM_FILE, "")
-isdefined(Base, :TOML_CACHE) && isdefined(Base.TOML_CACHE, :d) && empty!(Base.TOML_CACHE.d)
 empty!(LOAD_PATH)
 empty!(DEPOT_PATH)
 set_global(Sys, :BINDIR, "")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use sysforge_build::check::CheckError;
 use sysforge_build::inspect;
+use sysforge_plan::statements::is_plain;
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::{CliError, Outcome};
@@ -17,13 +18,19 @@ pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.selection.select).await?;
     for build in &planned.plan.builds {
         let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let statements = forge.trace().await?.statements;
+        let traced = forge.trace().await?;
         if session.global.json {
-            session
-                .terminal
-                .json(&json!({ "build_id": build.id, "statements": statements }));
+            // What is not a plain call may turn out to ask for nothing.
+            let (plain, evaluated): (Vec<&String>, Vec<&String>) =
+                traced.statements.iter().partition(|text| is_plain(text));
+            session.terminal.json(&json!({
+                "build_id": build.id,
+                "statements": plain,
+                "evaluated": evaluated,
+                "ignored": traced.ignored,
+            }));
         } else {
-            session.terminal.data(&statements.join("\n"));
+            session.terminal.data(&traced.statements.join("\n"));
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
 use sysforge_build::inputs::Stage;
 use sysforge_build::rounds::Traced;
@@ -12,7 +13,7 @@ use sysforge_plan::Receipt;
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{
-    CheckRecord, FileRecord, LinkRecord, SCHEMA, Targets, Timing, ToolRecord,
+    CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
 
 use super::Forge;
@@ -73,7 +74,8 @@ impl Forge<'_> {
                 requested: self.build.cpu.target.clone(),
                 held: targets,
             },
-            packages: plan.closure.clone(),
+            packages: packages_in(&emitted.loaded, &plan.closure),
+            extensions: emitted.extensions,
             statements: emitted.statements,
             check,
             link: LinkRecord {
@@ -89,5 +91,51 @@ impl Forge<'_> {
             inputs_digest,
         };
         Ok(packing.finish(describe).await?)
+    }
+}
+
+/// The packages in an image: what was loaded, with what the manifest says of it.
+fn packages_in(loaded: &[LoadedPackage], closure: &[PackageRecord]) -> Vec<PackageRecord> {
+    let record = |package: &LoadedPackage| {
+        let planned = closure.iter().find(|record| record.uuid == package.uuid);
+        planned.cloned().unwrap_or_else(|| PackageRecord {
+            name: package.name.clone(),
+            uuid: package.uuid.clone(),
+            version: None,
+            tree: None,
+            requested: false,
+        })
+    };
+    loaded.iter().map(record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receipt_lists_what_was_loaded_and_nothing_else() {
+        let planned = |name: &str, uuid: &str| PackageRecord {
+            name: name.to_owned(),
+            uuid: uuid.to_owned(),
+            version: Some("1.2.3".to_owned()),
+            tree: None,
+            requested: true,
+        };
+        let loaded = |name: &str, uuid: &str| LoadedPackage {
+            name: name.to_owned(),
+            uuid: uuid.to_owned(),
+        };
+        let closure = [
+            planned("A", "1"),
+            planned("Weak", "2"),
+            planned("Twin", "3"),
+        ];
+        let found = packages_in(&[loaded("A", "1"), loaded("Twin", "4")], &closure);
+        let versions: Vec<_> = found
+            .iter()
+            .map(|record| (record.name.as_str(), record.version.as_deref()))
+            .collect();
+        assert_eq!(versions, [("A", Some("1.2.3")), ("Twin", None)]);
     }
 }

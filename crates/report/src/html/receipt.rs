@@ -23,7 +23,6 @@ pub(super) fn statements(receipt: &Receipt) -> Markup {
             false,
         ),
         row("replayed after mending", counts.mended, false),
-        row("added for other outputs", counts.added, false),
         row("skipped", counts.skipped.len(), true),
         row("failed", counts.failed.len(), true),
     ];

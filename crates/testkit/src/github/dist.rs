@@ -52,6 +52,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
             tree: Some("46e44e869b4d90b96bd8ed1fdcf32244fddfb6cc".to_owned()),
             requested: true,
         }],
+        extensions: Vec::new(),
         statements: StatementCounts::default(),
         check: CheckRecord {
             latency: Some(Latency {

@@ -1,0 +1,129 @@
+//! The files of precompile statements that the configuration names.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::statements::{self, EncodingError, Ignored};
+use sysforge_plan::{Class, Explain, explain};
+
+use crate::context::shown;
+
+/// A file of statements cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementsError {
+    /// It could not be read.
+    #[error("could not read {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not UTF-8.
+    #[error("the statement file `{path}` is no text in UTF-8")]
+    Encoding {
+        /// The file, relative to the project.
+        path: String,
+        /// What it is.
+        #[source]
+        source: EncodingError,
+    },
+}
+
+impl Explain for StatementsError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unreadable { source, .. } => explain::io_class(source, Class::Usage),
+            Self::Encoding { .. } => Class::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unreadable { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Encoding { source, .. } => vec![
+                match source {
+                    EncodingError::Utf16 => {
+                        "save it as UTF-8. PowerShell 5 writes UTF-16 with `>`; \
+                         `| Out-File -Encoding utf8 FILE` writes UTF-8"
+                    }
+                    EncodingError::Other { .. } => "save it as UTF-8",
+                }
+                .to_owned(),
+            ],
+        }
+    }
+}
+
+/// What the files hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// The statements, each once.
+    pub statements: Vec<String>,
+    /// What is no statement.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Reads the files.
+///
+/// # Errors
+///
+/// If one cannot be read, or is not UTF-8.
+pub fn read(files: &[PathBuf], project: &Path) -> Result<Given, StatementsError> {
+    let mut given = Given::default();
+    let mut seen = HashSet::new();
+    for path in files {
+        let bytes = std::fs::read(path).map_err(|source| StatementsError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        let name = shown(path, project);
+        let text = statements::decode(&bytes).map_err(|source| StatementsError::Encoding {
+            path: name.clone(),
+            source,
+        })?;
+        let found = statements::read(text);
+        let new = found.statements.into_iter();
+        given
+            .statements
+            .extend(new.filter(|statement| seen.insert(statement.clone())));
+        given
+            .ignored
+            .extend(found.ignored.into_iter().map(|ignored| Ignored {
+                file: name.clone(),
+                ..ignored
+            }));
+    }
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_in_two_files_counts_once_and_what_is_none_names_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["a.jl", "b.jl"].map(|name| dir.path().join(name));
+        std::fs::write(&files[0], "precompile(f, ())\nusing F\n").unwrap();
+        std::fs::write(
+            &files[1],
+            "\u{feff}Base.precompile(f, ())\r\nprecompile(g, ())\r\n",
+        )
+        .unwrap();
+        let given = read(&files, dir.path()).unwrap();
+        assert_eq!(given.statements, ["precompile(f, ())", "precompile(g, ())"]);
+        assert_eq!((given.ignored.len(), &*given.ignored[0].file), (1, "a.jl"));
+    }
+
+    #[test]
+    fn a_file_of_powershell_is_an_error_with_a_hint() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("s.jl");
+        std::fs::write(&file, b"\xff\xfep\0r\0").unwrap();
+        let error = read(&[file], dir.path()).unwrap_err();
+        assert_eq!(error.class(), Class::Usage);
+        assert!(error.hints()[0].contains("UTF-8"), "{:?}", error.hints());
+    }
+}

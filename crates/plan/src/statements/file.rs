@@ -1,0 +1,415 @@
+//! Taking a file of statements apart, whoever wrote it: Julia's `--trace-compile`, SnoopCompile, or a
+//! person. Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
+//! each statement stands for itself; what is no statement is listed with its reason.
+
+use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
+use super::{Ignored, Recording};
+
+/// The longest plain statement that is looked for, in bytes: where a bracket is missing, the rest
+/// of the file is not searched for it again and again.
+const LONGEST: usize = 1 << 16;
+
+/// Words that open a block, which `end` closes.
+const OPENERS: [&str; 13] = [
+    "begin",
+    "if",
+    "let",
+    "function",
+    "macro",
+    "module",
+    "baremodule",
+    "struct",
+    "while",
+    "for",
+    "try",
+    "quote",
+    "do",
+];
+/// Words that end the part of a block that stands before them.
+const CLOSERS: [&str; 5] = ["end", "else", "elseif", "catch", "finally"];
+
+pub(super) fn read(text: &str) -> Recording {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        found: Recording::default(),
+    };
+    while reader.block(&[]) == Ended::Closer {
+        // A file is no block: Julia would not take it, but the statements behind it still count.
+        let word = reader.word(reader.at);
+        reader.ignore(reader.at, reader.at + word.len(), "no block is open here");
+        reader.at += word.len();
+    }
+    reader.found
+}
+
+/// Where a block ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// At one of [`CLOSERS`], which was not consumed.
+    Closer,
+    /// At the end of the text.
+    File,
+}
+
+/// An expression, up to the end of its line or to `;`.
+struct Item {
+    end: usize,
+    /// Whether it calls `precompile` somewhere.
+    calls: bool,
+    /// Whether it defines a function, `f(x) = …`.
+    defines: bool,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    found: Recording,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads what stands in a block. `guards` are the conditions under which it is evaluated.
+    fn block(&mut self, guards: &[String]) -> Ended {
+        loop {
+            self.skip_empty();
+            let start = self.at;
+            if start >= self.text.len() {
+                return Ended::File;
+            }
+            if CLOSERS.contains(&self.word(start)) {
+                return Ended::Closer;
+            }
+            if let Some((statement, end)) = self.plain(start) {
+                self.at = end;
+                self.keep(guards, statement);
+                continue;
+            }
+            let item = match self.item(start) {
+                Ok(item) => item,
+                Err(reason) => {
+                    let end = self.line_end(start);
+                    self.ignore(start, end, reason);
+                    self.at = end;
+                    continue;
+                }
+            };
+            if !item.calls {
+                self.ignore(start, item.end, "it is not a call of precompile");
+                self.at = item.end;
+                continue;
+            }
+            if !self.inside(start, guards) {
+                self.at = item.end;
+                let whole = self.text[start..item.end].trim();
+                match item.defines {
+                    true => self.ignore(
+                        start,
+                        item.end,
+                        "it defines a function that is not called here",
+                    ),
+                    // A block may hold what an operator cannot join.
+                    false if guards.is_empty() => self.keep(guards, whole.to_owned()),
+                    false => self.keep(guards, format!("(begin\n{whole}\nend)")),
+                }
+            }
+        }
+    }
+
+    /// Reads the block that begins at `start`, if its statements stand for themselves.
+    fn inside(&mut self, start: usize, guards: &[String]) -> bool {
+        let word = self.word(start);
+        let behind = start + word.len();
+        match word {
+            "begin" => self.enter(start, behind, guards),
+            "return" => self.at = behind,
+            "module" | "baremodule" => {
+                let name = skip_blanks(self.text, behind).unwrap_or(behind);
+                self.enter(start, name + self.word(name).len(), guards);
+            }
+            "let" if self.is_line_end(behind) => self.enter(start, behind, guards),
+            "function" => match self.function_body(behind) {
+                Some(body) => self.enter(start, body, guards),
+                None => return false,
+            },
+            "if" => self.conditional(start, behind, guards),
+            _ if self.text[start..].starts_with("@static") => {
+                let next = start + "@static".len();
+                let next = skip_blanks(self.text, next).unwrap_or(next);
+                if self.word(next) != "if" {
+                    return false;
+                }
+                self.conditional(start, next + "if".len(), guards);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads a block from `body` to its `end`; it begins at `start`.
+    fn enter(&mut self, start: usize, body: usize, guards: &[String]) {
+        self.at = body;
+        loop {
+            let ended = self.block(guards);
+            let word = self.word(self.at);
+            match (ended, word) {
+                (Ended::File, _) => {
+                    return self.ignore(start, body, "the block that begins here has no end");
+                }
+                (Ended::Closer, "end") => {
+                    self.at += word.len();
+                    return;
+                }
+                (Ended::Closer, _) => {
+                    self.ignore(self.at, self.at + word.len(), "no block is open here");
+                    self.at += word.len();
+                }
+            }
+        }
+    }
+
+    /// Reads `if … elseif … else … end`, whose first condition begins at `condition`.
+    fn conditional(&mut self, start: usize, condition: usize, guards: &[String]) {
+        let mut others = guards.to_vec();
+        let mut condition = Some(condition);
+        loop {
+            let mut now = others.clone();
+            if let Some(begin) = condition {
+                let end = self.condition_end(begin);
+                let text = self.text[begin..end].trim();
+                now.push(format!("({text})"));
+                others.push(format!("!({text})"));
+                self.at = end;
+            }
+            let ended = self.block(&now);
+            let word = self.word(self.at);
+            if ended == Ended::File {
+                return self.ignore(start, condition.unwrap_or(start), "this `if` has no end");
+            }
+            self.at += word.len();
+            match word {
+                "elseif" => condition = Some(self.at),
+                "else" => condition = None,
+                _ => return,
+            }
+        }
+    }
+
+    /// Where a condition ends: at the end of its line, or where the next value begins
+    /// (`if isdefined(A, :f) precompile(…) end`).
+    fn condition_end(&self, start: usize) -> usize {
+        let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
+        let mut brackets = Brackets::default();
+        let mut last: Option<Token> = None;
+        while let Ok(Some(token)) = lexer.next() {
+            if brackets.is_empty() {
+                let value = |kind| matches!(kind, Kind::Name | Kind::Literal | Kind::Close);
+                let begins = matches!(token.kind, Kind::Name | Kind::Literal)
+                    && last.is_some_and(|last| value(last.kind) && last.end < token.start)
+                    && !["in", "isa"].contains(&self.spell(token))
+                    && !last.is_some_and(|last| ["in", "isa"].contains(&self.spell(last)));
+                if begins || matches!(token.kind, Kind::Newline | Kind::Semicolon) {
+                    return last.map_or(start, |last| last.end);
+                }
+            }
+            if brackets.take(self.text, token).is_err() {
+                return token.start;
+            }
+            last = Some(token);
+        }
+        self.line_end(start)
+    }
+
+    /// Where the body of a function without arguments begins; `behind` is behind `function`.
+    fn function_body(&self, behind: usize) -> Option<usize> {
+        let mut lexer = Lexer::new(self.text, behind, Symbols::Escaped);
+        loop {
+            let token = lexer.next().ok()??;
+            match token.kind {
+                Kind::Name => {}
+                Kind::Open if self.spell(token) == "(" => break,
+                _ => return None,
+            }
+        }
+        let close = lexer.next().ok()??;
+        (close.kind == Kind::Close).then_some(close.end)
+    }
+
+    /// A plain call of `precompile` that stands alone on the rest of its line or is asserted
+    /// (`@assert precompile(…)`), and the place behind it.
+    fn plain(&self, start: usize) -> Option<(String, usize)> {
+        let asserted = self.asserted(start);
+        let call = asserted.unwrap_or(start);
+        let rest = &self.text[call..];
+        let qualified = ["Base.", "Core."]
+            .iter()
+            .find(|name| rest.starts_with(**name));
+        let name = call + qualified.map_or(0, |name| name.len());
+        let arguments = self.text[name..].strip_prefix("precompile(")?;
+        let open = self.text.len() - arguments.len() - 1;
+        // Of two ways to read a symbol the one that ends the statement first is meant.
+        let ends = [Symbols::Escaped, Symbols::Raw].map(|symbols| {
+            let end = self.call_end(open, symbols)?;
+            (asserted.is_some() || self.ends_statement(end)).then_some(end)
+        });
+        let end = ends.into_iter().flatten().min()?;
+        let statement = self.text[name..end].to_owned();
+        // A message may follow what is asserted.
+        let behind = asserted.and_then(|_| Some(self.item(start).ok()?.end));
+        Some((statement, behind.unwrap_or(end)))
+    }
+
+    /// Where the argument begins of the macro call at `start`, if the macro only looks at the result.
+    fn asserted(&self, start: usize) -> Option<usize> {
+        let line = &self.text[start..self.line_end(start)];
+        let (name, argument) = line.split_once([' ', '\t'])?;
+        let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+        let known = ["@assert", "@warnpcfail"].contains(&name);
+        known.then(|| start + line.len() - argument.trim_start().len())
+    }
+
+    /// Where the bracket that opens at `open` is closed.
+    fn call_end(&self, open: usize, symbols: Symbols) -> Option<usize> {
+        let mut lexer = Lexer::new(self.text, open, symbols);
+        let mut brackets = Brackets::default();
+        loop {
+            let token = lexer.next().ok()??;
+            brackets.take(self.text, token).ok()?;
+            if token.end - open > LONGEST {
+                return None;
+            }
+            if brackets.is_empty() {
+                return Some(token.end);
+            }
+        }
+    }
+
+    /// Whether at most a comment follows on the line, or the end of a block.
+    fn ends_statement(&self, at: usize) -> bool {
+        let next = skip_blanks(self.text, at);
+        self.is_line_end(at) || next.is_ok_and(|next| CLOSERS.contains(&self.word(next)))
+    }
+
+    /// The expression that begins at `start`.
+    fn item(&self, start: usize) -> Result<Item, &'static str> {
+        let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
+        let mut brackets = Brackets::default();
+        let mut item = Item {
+            end: start,
+            calls: false,
+            defines: ["function", "macro"].contains(&self.word(start)),
+        };
+        let mut blocks = 0_usize;
+        // The last two tokens.
+        let mut last: [Option<Token>; 2] = [None, None];
+        while let Some(token) = lexer.next()? {
+            let word = self.spell(token);
+            let before = last[1].map_or("", |last| self.spell(last));
+            if brackets.is_empty() {
+                let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
+                if ends && blocks == 0 {
+                    match (self.awaits_operand(last[1]), token.kind) {
+                        (false, _) => return Ok(item),
+                        (true, Kind::Newline) => {}
+                        (true, _) => return Err("an operand is missing"),
+                    }
+                }
+                let keyword = token.kind == Kind::Name && ![".", ":", "@"].contains(&before);
+                if keyword && CLOSERS.contains(&word) {
+                    match (blocks, word) {
+                        (0, _) => return Ok(item),
+                        (_, "end") => blocks -= 1,
+                        _ => {}
+                    }
+                }
+                let kind = word == "type" && ["abstract", "primitive"].contains(&before);
+                blocks += usize::from(kind || (keyword && OPENERS.contains(&word)));
+                let assigns = word == "=" && !self.text[token.end..].starts_with('=');
+                if assigns && before == ")" && !item.calls && blocks == 0 {
+                    item.defines = true;
+                }
+            }
+            if word == "precompile" && self.text[token.end..].starts_with('(') {
+                let qualifier = last[0].map_or("", |last| self.spell(last));
+                let foreign = before == "." && !["Base", "Core"].contains(&qualifier);
+                item.calls |= !foreign && before != "function";
+            }
+            brackets.take(self.text, token)?;
+            item.end = token.end;
+            last = [last[1], Some(token)];
+        }
+        if self.awaits_operand(last[1]) {
+            return Err("an operand is missing");
+        }
+        match (blocks, brackets.is_empty()) {
+            (0, true) => Ok(item),
+            (_, true) => Err("a block has no end"),
+            _ => Err("a bracket is not closed"),
+        }
+    }
+
+    /// Whether an operator stands last, so that the expression goes on behind a line end.
+    fn awaits_operand(&self, last: Option<Token>) -> bool {
+        last.is_some_and(|last| {
+            last.kind == Kind::Operator && !["'", "."].contains(&self.spell(last))
+        })
+    }
+
+    fn spell(&self, token: Token) -> &'a str {
+        &self.text[token.start..token.end]
+    }
+
+    /// The name that begins at a place, or nothing.
+    fn word(&self, at: usize) -> &'a str {
+        let rest = &self.text[at..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '!');
+        &rest[..end.unwrap_or(rest.len())]
+    }
+
+    fn is_line_end(&self, at: usize) -> bool {
+        skip_blanks(self.text, at)
+            .is_ok_and(|at| matches!(self.text.as_bytes().get(at), None | Some(b'\n' | b';')))
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        let length = self.text[at..].find('\n');
+        length.map_or(self.text.len(), |length| at + length)
+    }
+
+    /// Skips blanks, comments, line ends and semicolons.
+    fn skip_empty(&mut self) {
+        loop {
+            match skip_blanks(self.text, self.at) {
+                Ok(at) => self.at = at,
+                Err(reason) => {
+                    self.ignore(self.at, self.text.len(), reason);
+                    self.at = self.text.len();
+                }
+            }
+            match self.text.as_bytes().get(self.at) {
+                Some(b'\n' | b';') => self.at += 1,
+                _ => return,
+            }
+        }
+    }
+
+    fn keep(&mut self, guards: &[String], statement: String) {
+        let parts = guards.iter().cloned().chain([statement]);
+        let statement = parts.collect::<Vec<_>>().join(" && ");
+        self.found.statements.push(statement);
+    }
+
+    fn ignore(&mut self, start: usize, end: usize, reason: &str) {
+        let text = self.text[start..end.max(start)].trim();
+        let first = text.lines().next().unwrap_or_default();
+        let mut shown: String = first.chars().take(120).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        self.found.ignored.push(Ignored {
+            file: String::new(),
+            line: self.text[..start].matches('\n').count() + 1,
+            text: shown,
+            reason: reason.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,315 @@
+//! Julia's tokens, as far as finding the end of an expression needs them: strings, characters,
+//! comments, brackets and names. It knows nothing of precedence or of what a name means.
+
+/// How the text of `Symbol("…")` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Symbols {
+    /// With escapes, as in every string of Julia.
+    Escaped,
+    /// Without: older Julias print a recorded statement in this way, so that `Symbol("a"b")` and
+    /// `Symbol("a\")` are complete.
+    Raw,
+}
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A name or a keyword.
+    Name,
+    /// A number, a string, a character or a command.
+    Literal,
+    /// One of `(`, `[` and `{`.
+    Open,
+    /// One of `)`, `]` and `}`.
+    Close,
+    /// A line end.
+    Newline,
+    /// `;`
+    Semicolon,
+    /// Any other character.
+    Operator,
+}
+
+/// One token; `text[start..end]` is its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Reads tokens from a place in a text on.
+#[derive(Debug, Clone)]
+pub(super) struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    symbols: Symbols,
+    last: Option<Token>,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str, at: usize, symbols: Symbols) -> Self {
+        Self {
+            text,
+            at,
+            symbols,
+            last: None,
+        }
+    }
+
+    /// The next token, without the blanks and comments before it; `None` at the end of the text.
+    ///
+    /// # Errors
+    ///
+    /// What has no end: a string, a comment or a command.
+    pub(super) fn next(&mut self) -> Result<Option<Token>, &'static str> {
+        self.at = skip_blanks(self.text, self.at)?;
+        let Some(first) = self.byte(self.at) else {
+            return Ok(None);
+        };
+        let start = self.at;
+        let (kind, end) = match first {
+            b'\n' => (Kind::Newline, start + 1),
+            b';' => (Kind::Semicolon, start + 1),
+            b'(' | b'[' | b'{' => (Kind::Open, start + 1),
+            b')' | b']' | b'}' => (Kind::Close, start + 1),
+            b'"' | b'`' => (Kind::Literal, self.string(start)?),
+            b'\'' if !self.follows_value() => match character(&self.text[start..]) {
+                Some(length) => (Kind::Literal, start + length),
+                None => (Kind::Operator, start + 1),
+            },
+            byte if byte.is_ascii_digit() => (Kind::Literal, number(self.text, start)),
+            byte if begins_name(byte) => (Kind::Name, name(self.text, start)),
+            _ => (Kind::Operator, start + 1),
+        };
+        self.at = end;
+        let token = Token { kind, start, end };
+        self.last = Some(token);
+        Ok(Some(token))
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at).copied()
+    }
+
+    /// Whether a value ends directly before this place: then `'` is an adjoint and a string has
+    /// the name before it as its macro.
+    fn follows_value(&self) -> bool {
+        self.last.is_some_and(|last| {
+            last.end == self.at
+                && (matches!(last.kind, Kind::Name | Kind::Literal | Kind::Close)
+                    || &self.text[last.start..last.end] == "'")
+        })
+    }
+
+    /// Where the string or command that begins at `start` ends.
+    fn string(&self, start: usize) -> Result<usize, &'static str> {
+        let bytes = self.text.as_bytes();
+        let quote = bytes[start];
+        if self.symbols == Symbols::Raw && self.text[..start].ends_with("Symbol(") {
+            let rest = &self.text[start + 1..];
+            return rest
+                .find("\")")
+                .map(|length| start + 1 + length + 1)
+                .ok_or("a string has no end");
+        }
+        // `raw"…"`, `r"…"`, `var"…"`: no interpolation.
+        let plain = self.follows_value();
+        let triple = bytes[start..].starts_with(&[quote; 3]);
+        let length = if triple { 3 } else { 1 };
+        let mut at = start + length;
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' => at += 2,
+                b'$' if !plain && bytes.get(at + 1) == Some(&b'(') => at = self.group(at + 1)?,
+                byte if byte == quote && (!triple || bytes[at..].starts_with(&[quote; 3])) => {
+                    return Ok(at + length);
+                }
+                _ => at += 1,
+            }
+        }
+        Err("a string has no end")
+    }
+
+    /// Where the bracket that opens at `start` is closed.
+    fn group(&self, start: usize) -> Result<usize, &'static str> {
+        let mut inside = Self::new(self.text, start, Symbols::Escaped);
+        let mut brackets = Brackets::default();
+        while let Some(token) = inside.next()? {
+            brackets.take(self.text, token)?;
+            if brackets.is_empty() {
+                return Ok(token.end);
+            }
+        }
+        Err("a bracket is not closed")
+    }
+}
+
+/// The brackets that are open at a place.
+#[derive(Debug, Default)]
+pub(super) struct Brackets(Vec<u8>);
+
+impl Brackets {
+    /// Takes a token into account.
+    ///
+    /// # Errors
+    ///
+    /// If it closes a bracket that is not open.
+    pub(super) fn take(&mut self, text: &str, token: Token) -> Result<(), &'static str> {
+        let byte = text.as_bytes()[token.start];
+        match token.kind {
+            Kind::Open => self.0.push(byte),
+            Kind::Close => {
+                let wanted = match byte {
+                    b')' => b'(',
+                    b']' => b'[',
+                    _ => b'{',
+                };
+                if self.0.pop() != Some(wanted) {
+                    return Err("a bracket is closed that is not open");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The first place from `at` on that holds neither a blank, a comment nor a terminal's colour. Line
+/// ends are no blanks.
+pub(super) fn skip_blanks(text: &str, mut at: usize) -> Result<usize, &'static str> {
+    let bytes = text.as_bytes();
+    loop {
+        match bytes.get(at) {
+            Some(b' ' | b'\t' | b'\r' | b'\x0c') => at += 1,
+            Some(b'#') if bytes.get(at + 1) == Some(&b'=') => at = comment(bytes, at)?,
+            Some(b'#') => {
+                let rest = bytes[at..].iter().position(|byte| *byte == b'\n');
+                at = rest.map_or(bytes.len(), |length| at + length);
+            }
+            // `\e[33m`: Julia 1.12 colours what it compiles a second time.
+            Some(b'\x1b') => {
+                let rest = bytes[at..].iter().position(u8::is_ascii_alphabetic);
+                at = rest.map_or(bytes.len(), |length| at + length + 1);
+            }
+            _ => return Ok(at),
+        }
+    }
+}
+
+/// Where the `#= … =#` that begins at `start` ends; such comments nest.
+fn comment(bytes: &[u8], start: usize) -> Result<usize, &'static str> {
+    let (mut at, mut depth) = (start, 0);
+    while at < bytes.len() {
+        if bytes[at..].starts_with(b"#=") {
+            (depth, at) = (depth + 1, at + 2);
+        } else if bytes[at..].starts_with(b"=#") {
+            (depth, at) = (depth - 1, at + 2);
+            if depth == 0 {
+                return Ok(at);
+            }
+        } else {
+            at += 1;
+        }
+    }
+    Err("a comment has no end")
+}
+
+/// The length of a character literal at the start of `text`, if there is one.
+fn character(text: &str) -> Option<usize> {
+    let inner = text.get(1..)?;
+    let length = match inner.strip_prefix('\\') {
+        // `'\''`, `'\n'`, `'\u2200'`
+        Some(escaped) => {
+            let first = escaped.chars().next()?.len_utf8();
+            1 + first + escaped.get(first..)?.find('\'')?
+        }
+        None => inner.chars().next().filter(|c| *c != '\'')?.len_utf8(),
+    };
+    (length <= 12 && inner[length..].starts_with('\'')).then_some(length + 2)
+}
+
+fn begins_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+fn name(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        let belongs = begins_name(*byte)
+            || byte.is_ascii_digit()
+            || (*byte == b'!' && bytes.get(at + 1) != Some(&b'='));
+        if !belongs {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+fn number(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        let fraction = *byte == b'.' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        if !byte.is_ascii_alphanumeric() && *byte != b'_' && !fraction {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Result<Vec<&str>, &'static str> {
+        let mut lexer = Lexer::new(text, 0, Symbols::Escaped);
+        let mut found = Vec::new();
+        while let Some(token) = lexer.next()? {
+            found.push(&text[token.start..token.end]);
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn strings_characters_and_comments_are_whole() {
+        assert_eq!(
+            tokens("f(\"a)\\\"\", '\\'', x', ')') # )\n").unwrap(),
+            [
+                "f",
+                "(",
+                "\"a)\\\"\"",
+                ",",
+                "'\\''",
+                ",",
+                "x",
+                "'",
+                ",",
+                "')'",
+                ")",
+                "\n"
+            ]
+        );
+        assert_eq!(tokens("#= a #= b =# =# x").unwrap(), ["x"]);
+        assert_eq!(
+            tokens("\"\"\"a \" b\"\"\"y").unwrap(),
+            ["\"\"\"a \" b\"\"\"", "y"]
+        );
+        assert_eq!(
+            tokens("\"a $(g(\"b\")) c\"").unwrap(),
+            ["\"a $(g(\"b\")) c\""]
+        );
+        // No interpolation in a string that a macro reads.
+        assert_eq!(tokens("r\"$(\"").unwrap(), ["r", "\"$(\""]);
+        assert_eq!(tokens("x!=y; push!(a)").unwrap().len(), 9);
+        assert!(tokens("\"open").is_err());
+        assert!(tokens("#= open").is_err());
+    }
+}

@@ -1,0 +1,1 @@
+included() = evaluated + 1

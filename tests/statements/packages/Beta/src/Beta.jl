@@ -1,0 +1,4 @@
+module Beta
+using Twin
+run() = Twin.two(Twin.Two("two"))
+end
