@@ -65,7 +65,7 @@ fn the_doctor_lets_a_build_start() {
 fn the_doctor_says_what_a_project_lacks() {
     let scratch = Scratch::empty();
     insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5", "--project", "."], &[]), @"
-    project: there is no Project.toml in [PROJECT] or above
+    project: there is no Project.toml in [PROJECT]
       run Sysforge in the folder of your Julia project, or name it with `--project DIR`
     ");
     let scratch = tiny();

@@ -29,7 +29,7 @@ fn no_project() {
         .sysforge(&["build", "--project", "."])
         .fails(2);
     insta::assert_snapshot!(error, @"
-    error: there is no Project.toml in [PROJECT] or above
+    error: there is no Project.toml in [PROJECT]
 
     hint: run Sysforge in the folder of your Julia project, or name it with `--project DIR`
     ");
@@ -59,7 +59,7 @@ fn a_manifest_that_needs_another_julia() {
         "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n",
     );
     insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
-    error: the manifest was made by Julia 1.10.4, and the image is for Julia 1.5.3
+    error: Manifest.toml was made by Julia 1.10.4, and the image is for Julia 1.5.3
 
     hint: build for the manifest's own Julia: `julia = "manifest"` in Sysimage.toml, or `--julia 1.10.4`
     hint: or make the manifest with Julia 1.5.3: `julia --project -e 'using Pkg; Pkg.resolve()'`

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
+use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
-use sysforge_plan::project::Manifest;
-use sysforge_plan::{Config, Plan, Sha256};
+use sysforge_plan::{Config, Sha256};
 
 use crate::RECIPE;
 use crate::workdir::WorkDirError;
@@ -18,14 +18,12 @@ use crate::workdir::WorkDirError;
 pub struct Inputs<'a> {
     /// The build.
     pub build: &'a Build,
-    /// The plan, for the packages.
-    pub plan: &'a Plan,
     /// The project's folder.
     pub project: &'a Path,
     /// The configuration, for the names of workloads, statements and script.
     pub config: &'a Config,
     /// The manifest, for packages under development.
-    pub manifest: Option<&'a Manifest>,
+    pub manifest: Option<&'a ManifestFile>,
 }
 
 /// The first step that a part matters to; it matters to all later ones as well.
@@ -111,7 +109,6 @@ const CODE: [&str; 10] = [
 pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let Inputs {
         build,
-        plan,
         project,
         config,
         manifest,
@@ -137,7 +134,8 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
         }
     };
     basis.add(Stage::Trace, "the Julia", julia);
-    let packages = json(serde_json::to_value((&plan.packages, &plan.closure)).unwrap_or_default());
+    let packages =
+        json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
     basis.add(Stage::Trace, "the list of packages", packages);
     let settings = &build.settings;
     let env = json(serde_json::to_value(&settings.env).unwrap_or_default());
@@ -146,11 +144,7 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let base = json(serde_json::json!([settings.base, settings.stdlibs]));
     basis.add(Stage::Trace, "the setting `base`", base);
 
-    let entries = manifest
-        .iter()
-        .flat_map(|manifest| manifest.packages.values().flatten());
-    let developed = entries.filter_map(|entry| entry.path.as_ref());
-    let mut folders: Vec<PathBuf> = developed.map(|path| project.join(path)).collect();
+    let mut folders = manifest.map_or_else(Vec::new, developed);
     folders.push(project.to_path_buf());
     for folder in folders {
         for name in CODE {
@@ -190,6 +184,13 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
         settings.strip.to_string(),
     );
     Ok(basis)
+}
+
+/// The folders of the packages under development.
+fn developed(manifest: &ManifestFile) -> Vec<PathBuf> {
+    let packages = manifest.content.iter().flat_map(|m| m.packages.values());
+    let paths = packages.flatten().filter_map(|entry| entry.path.as_ref());
+    paths.map(|path| manifest.folder.join(path)).collect()
 }
 
 /// Adds a file, or a folder with all below it; nothing if it is not there. Paths are relative to the

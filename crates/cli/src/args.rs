@@ -51,19 +51,20 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// The Julia project's folder [default: this one, or the nearest above with a Project.toml]
-    #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_PROJECT")]
-    pub(crate) project: Option<PathBuf>,
-
-    /// The Julia: a version, range or channel (1.12, ^1.6, lts, manifest, …), `system`, or a
-    /// folder or executable; may be repeated [default: from Sysimage.toml]
+    /// The Julia project: its folder, its Project.toml, or a named environment such as @v1.12
+    /// [default: this folder, or the nearest above with a Project.toml]
     #[arg(
         long,
         global = true,
-        value_name = "REQUEST",
-        env = "SYSFORGE_JULIA",
-        value_delimiter = ','
+        value_name = "DIR|FILE|@NAME",
+        env = "SYSFORGE_PROJECT"
     )]
+    pub(crate) project: Option<PathBuf>,
+
+    /// The Julia: a version, range or channel (1.12, ^1.6, lts, manifest, …), `system`, or a
+    /// folder or executable; may be repeated, or several with commas between [default: from
+    /// Sysimage.toml]
+    #[arg(long, global = true, value_name = "REQUEST", env = "SYSFORGE_JULIA")]
     pub(crate) julia: Vec<String>,
 
     /// Where Julias come from: a base address or a folder that holds bin/versions.json

@@ -44,6 +44,27 @@ pub(crate) enum CliError {
     /// There is no project.
     #[error("there is no Project.toml in {} or above", .0.display())]
     NoProject(std::path::PathBuf),
+    /// The folder that was named holds no project.
+    #[error("there is no Project.toml in {}", .0.display())]
+    NoProjectIn(std::path::PathBuf),
+    /// The file that was named is no project file.
+    #[error(
+        "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
+        .0.display()
+    )]
+    NotAProjectFile(std::path::PathBuf),
+    /// The word after `@` names no environment of a depot.
+    #[error("`@{0}` does not name an environment that can be built")]
+    NotAnEnvironment(String),
+    /// There is no environment of this name.
+    #[error(
+        "there is no environment `@{name}`: no Project.toml in {}",
+        shown(folders)
+    )]
+    NoEnvironment {
+        name: String,
+        folders: Vec<std::path::PathBuf>,
+    },
     /// A file of the project cannot be read.
     #[error("could not read {}", .path.display())]
     Unreadable {
@@ -149,6 +170,12 @@ pub(crate) enum CliError {
     NoImage(std::path::PathBuf),
 }
 
+/// Folders in one text.
+fn shown(folders: &[std::path::PathBuf]) -> String {
+    let folders: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+    folders.join(" or ")
+}
+
 impl Explain for CliError {
     fn class(&self) -> Class {
         match self {
@@ -163,7 +190,12 @@ impl Explain for CliError {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
-            Self::NoProject(_) => {
+            Self::NotAProjectFile(_) | Self::NotAnEnvironment(_) | Self::NoEnvironment { .. } => {
+                "name a folder with a Project.toml, that file, or an environment such as \
+                 `--project @v1.12`"
+                    .to_owned()
+            }
+            Self::NoProject(_) | Self::NoProjectIn(_) => {
                 "run Sysforge in the folder of your Julia project, or name it with `--project DIR`"
                     .to_owned()
             }

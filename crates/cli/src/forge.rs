@@ -306,7 +306,7 @@ impl<'a> Forge<'a> {
         let cpus = self.context.julia.cpu_threads;
         let fitting = || memory::image_threads(cpus, machine::free_memory());
         let emission = Emission {
-            packages: &self.planned.plan.packages,
+            packages: &self.build.packages,
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),
@@ -340,7 +340,7 @@ impl<'a> Forge<'a> {
         if workloads.is_empty() {
             return Ok(());
         }
-        let packages = &self.planned.plan.packages;
+        let packages = &self.build.packages;
         if self.context.generation.package_images {
             // Tracing made no package images: the first process would compile them all.
             startup::load(&self.context, packages).await?;
@@ -375,7 +375,7 @@ impl<'a> Forge<'a> {
 
     /// The names of all packages that the project has.
     fn closure(&self) -> Vec<String> {
-        let closure = self.planned.plan.closure.iter();
+        let closure = self.build.closure.iter();
         closure.map(|package| package.name.clone()).collect()
     }
 
@@ -423,7 +423,7 @@ impl<'a> Forge<'a> {
         // Reading the image takes less than Julia does.
         let looking = self.look_through(image);
         let workloads = self.workloads();
-        let packages = &self.planned.plan.packages;
+        let packages = &self.build.packages;
         let known = self.known_packages();
         let checked = check::check(&self.context, image, packages, &known, &workloads);
         let (mut record, unmeasured) = checked.await?;

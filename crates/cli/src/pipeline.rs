@@ -49,10 +49,9 @@ impl Planned {
     pub(crate) fn basis(&self, build: &Build, driving: &Driving) -> Result<Basis, Failure> {
         let mut basis = inputs::basis(&inputs::Inputs {
             build,
-            plan: &self.plan,
             project: &self.files.folder,
             config: &self.files.inputs.config,
-            manifest: self.files.inputs.manifest.as_ref(),
+            manifest: self.files.inputs.manifests.of(build.julia.version()),
         })?;
         // What the command line says counts as much.
         if let Some(rounds) = driving.rounds {
@@ -91,9 +90,7 @@ pub(crate) async fn plan_for(
     select: &[String],
 ) -> Result<Planned, Failure> {
     let host = Session::host()?;
-    let global = &session.global;
-    let read = |julia| project::read(global.project.as_deref(), julia, requests, host);
-    let mut files = read(None)?;
+    let files = project::read(session.global.project.as_deref(), requests, host)?;
     require_files(&files)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;
@@ -101,15 +98,15 @@ pub(crate) async fn plan_for(
     for request in files.inputs.requests()? {
         julias.push(answer(session, &request, &mut catalogue, &mut nightlies).await?);
     }
-    // Only now is it known whether a manifest for this very Julia comes first.
-    if let [only] = julias.as_slice() {
-        files = read(Some(only.version()))?;
-    }
     let plan = files.inputs.plan(julias).map_err(|error| match &error {
         PlanError::UnknownPackage { name, .. } => files.located(&name.clone(), error),
         _ => error.into(),
     })?;
     let plan = plan.select(select)?;
+    for warning in &plan.warnings {
+        let hint = Some(warning.hint.clone());
+        session.reporter.warn(&warning.message, hint);
+    }
     Ok(Planned {
         files,
         plan,

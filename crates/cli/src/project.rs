@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::{self, Config};
+use sysforge_plan::encoding;
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::Inputs;
-use sysforge_plan::project::{Manifest, PROJECT_NAMES, Project, manifest_names, newest_versioned};
+use sysforge_plan::project::{PROJECT_NAMES, Project, workspace_members};
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toml_error::TomlError;
-use sysforge_plan::{Explain, JuliaVersion, Triplet};
+use sysforge_plan::{Explain, Triplet};
 
 use crate::failure::{CliError, Failure};
 use crate::session::{Session, absolute};
@@ -37,24 +40,19 @@ impl ProjectFiles {
     }
 }
 
-/// Reads the project in `given`, or in the current directory or the nearest one above it.
+/// Reads the project that `given` names, or that of the current directory or the nearest one above
+/// it.
 pub(crate) fn read(
     given: Option<&Path>,
-    julia: Option<&JuliaVersion>,
     requests: &[String],
     triplet: Triplet,
 ) -> Result<ProjectFiles, Failure> {
-    let (folder, file) = find(given)?;
-    let name = shown(&file);
-    let project = Project::from_toml(&name, &text(&file)?)?;
-    let manifest = first(&folder, &manifest_names(julia));
-    let manifest = match manifest.or_else(|| any_manifest(&folder, julia)) {
-        Some(path) => Some(Manifest::from_toml(&shown(&path), &text(&path)?)?),
-        None => None,
-    };
+    let Found { folder, file } = find(given)?;
+    let project = Project::from_toml(&shown(&file), &read_text(&file)?)?;
+    let manifests = manifests(&file, project.manifest.as_deref())?;
     let path = folder.join(config::FILE_NAME);
     let written = match path.is_file() {
-        true => Some((shown(&path), text(&path)?)),
+        true => Some((shown(&path), read_text(&path)?)),
         false => None,
     };
     let config = match &written {
@@ -66,13 +64,12 @@ pub(crate) fn read(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let requests = requests.to_vec();
     let inputs = Inputs {
         project,
-        manifest,
+        manifests,
         config,
         folder: folder_name,
-        requests,
+        requests: requests.to_vec(),
         triplet,
     };
     Ok(ProjectFiles {
@@ -82,32 +79,104 @@ pub(crate) fn read(
     })
 }
 
-/// The folder of the project in `given`, or in the current directory or above.
+/// The folder of the project that `given` names, or of that in the current directory or above.
 pub(crate) fn folder(given: Option<&Path>) -> Result<PathBuf, CliError> {
-    Ok(find(given)?.0)
+    Ok(find(given)?.folder)
 }
 
-/// What the project says about the Julia that it wants.
+/// What the project says about the Julia that it needs.
 pub(crate) fn julia_of(session: &Session) -> Result<ProjectJulia, Failure> {
     let project = session.global.project.as_deref();
-    let inputs = read(project, None, &[], Session::host()?)?.inputs;
+    let inputs = read(project, &[], Session::host()?)?.inputs;
     Ok(ProjectJulia {
-        manifest: inputs.manifest.and_then(|m| m.julia_version),
+        manifest: inputs.manifests.request(),
         compat: inputs.project.compat.get("julia").cloned(),
     })
 }
 
-fn find(given: Option<&Path>) -> Result<(PathBuf, PathBuf), CliError> {
-    let start = absolute(given.unwrap_or(Path::new(".")));
-    let start = start.canonicalize().map(plain).unwrap_or(start);
-    let names = PROJECT_NAMES.map(str::to_owned);
-    // A named folder is meant; only the current one may lie below the project's.
-    let above = if given.is_some() { 1 } else { usize::MAX };
-    start
-        .ancestors()
-        .take(above)
-        .find_map(|folder| Some((folder.to_owned(), first(folder, &names)?)))
-        .ok_or(CliError::NoProject(start.clone()))
+/// A project that was found.
+struct Found {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+/// Finds a project as `julia --project` does: in a folder, by its file, or by the name of an
+/// environment.
+fn find(given: Option<&Path>) -> Result<Found, CliError> {
+    let Some(given) = given else {
+        return search(Path::new("."));
+    };
+    if let Some(name) = given.to_str().and_then(|text| text.strip_prefix('@')) {
+        return environment(name);
+    }
+    let path = canonical(given);
+    let is_project_file = PROJECT_NAMES.iter().any(|name| path.ends_with(name));
+    match path.parent() {
+        Some(folder) if path.is_file() && is_project_file => Ok(Found {
+            folder: folder.to_owned(),
+            file: path,
+        }),
+        _ if path.is_file() => Err(CliError::NotAProjectFile(path)),
+        _ => in_folder(&path).ok_or(CliError::NoProjectIn(path)),
+    }
+}
+
+/// The project in this folder or the nearest above.
+fn search(start: &Path) -> Result<Found, CliError> {
+    let start = canonical(start);
+    let mut folders = start.ancestors();
+    let found = folders.find_map(in_folder);
+    found.ok_or_else(|| CliError::NoProject(start.clone()))
+}
+
+fn in_folder(folder: &Path) -> Option<Found> {
+    let mut files = PROJECT_NAMES.iter().map(|name| folder.join(name));
+    let file = files.find(|path| path.is_file())?;
+    Some(Found {
+        folder: folder.to_owned(),
+        file,
+    })
+}
+
+/// What follows `@` in `--project`: nothing or `.` for the current project, else the name of an
+/// environment in a depot.
+fn environment(name: &str) -> Result<Found, CliError> {
+    if matches!(name, "" | ".") {
+        return search(Path::new("."));
+    }
+    // These are no folders of a depot: Julia puts its version, its libraries or a script in.
+    if name.contains('#') || matches!(name, "stdlib" | "script" | "temp") {
+        return Err(CliError::NotAnEnvironment(name.to_owned()));
+    }
+    let folders: Vec<PathBuf> = depots()
+        .into_iter()
+        .map(|depot| depot.join("environments").join(name))
+        .collect();
+    let found = folders.iter().find_map(|folder| in_folder(folder));
+    found.ok_or_else(|| CliError::NoEnvironment {
+        name: name.to_owned(),
+        folders,
+    })
+}
+
+/// Julia's depots: those of `JULIA_DEPOT_PATH`, in which nothing stands for the default, or
+/// `~/.julia`.
+fn depots() -> Vec<PathBuf> {
+    let default = std::env::home_dir().map(|home| home.join(".julia"));
+    match std::env::var_os("JULIA_DEPOT_PATH").filter(|path| !path.is_empty()) {
+        Some(paths) => std::env::split_paths(&paths)
+            .flat_map(|path| match path.as_os_str().is_empty() {
+                true => default.clone(),
+                false => Some(absolute(&path)),
+            })
+            .collect(),
+        None => default.into_iter().collect(),
+    }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    let path = absolute(path);
+    path.canonicalize().map(plain).unwrap_or(path)
 }
 
 /// Without the `\\?\` that Windows puts before canonical paths: Julia and linkers do not take it.
@@ -118,28 +187,77 @@ fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-fn first(folder: &Path, names: &[String]) -> Option<PathBuf> {
-    names
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file())
-}
-
-/// A manifest for some Julia, while it is not known which one the project is for.
-fn any_manifest(folder: &Path, julia: Option<&JuliaVersion>) -> Option<PathBuf> {
-    if julia.is_some() {
-        return None;
+/// The manifests of a project file, in the order in which Julia looks for them: that of the
+/// workspace it is a member of, the one it names, and those beside it.
+fn manifests(project: &Path, named: Option<&str>) -> Result<Manifests, Failure> {
+    let folder = project.parent().unwrap_or(Path::new("."));
+    let mut files = Vec::new();
+    if let Some(root) = workspace_root(project) {
+        let text = read_text(&root)?;
+        let named = Project::from_toml(&shown(&root), &text)?.manifest;
+        files = manifests(&root, named.as_deref())?.0;
+        for file in &mut files {
+            file.of_workspace = true;
+        }
     }
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    newest_versioned(names).map(|name| folder.join(name))
+    // Where the file is not there, Julia goes on as if it had not been named.
+    if let Some(named) = named
+        .map(|named| folder.join(named))
+        .filter(|p| p.is_file())
+    {
+        files.push(manifest(&canonical(&named), Origin::Named)?);
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut beside: Vec<_> = entries
+        .filter_map(|entry| {
+            let (origin, rank) = Origin::of_file_name(entry.file_name().to_str()?)?;
+            Some((rank, entry.file_name(), origin, entry.path()))
+        })
+        .filter(|(.., path)| path.is_file())
+        .collect();
+    beside.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (_, _, origin, path) in beside {
+        files.push(manifest(&path, origin)?);
+    }
+    Ok(Manifests(files))
 }
 
-fn text(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::Unreadable {
+fn manifest(path: &Path, origin: Origin) -> Result<ManifestFile, Failure> {
+    let name = shown(path);
+    let text = read_text(path)?;
+    Ok(ManifestFile {
+        content: Manifest::from_toml(&name, &text),
+        folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+        name,
+        origin,
+        of_workspace: false,
+    })
+}
+
+/// The project file of the workspace that lists this project as a member: in a folder above, but
+/// not above the user's home if the project is below it.
+fn workspace_root(project: &Path) -> Option<PathBuf> {
+    let folder = project.parent()?;
+    let home = std::env::home_dir().map(|home| canonical(&home));
+    let home = home.filter(|home| folder.starts_with(home));
+    let above = folder.ancestors().skip(1);
+    let mut above = above.take_while(|above| home.as_ref().is_none_or(|h| above.starts_with(h)));
+    above.find_map(|above| {
+        let root = in_folder(above)?.file;
+        let members = workspace_members(&read_text(&root).ok()?);
+        let mut members = members.iter().map(|member| canonical(&above.join(member)));
+        let is_member = members.any(|member| member == folder || member == project);
+        is_member.then_some(root)
+    })
+}
+
+/// The text of a file that a user wrote.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let bytes = std::fs::read(path).map_err(|source| CliError::Unreadable {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    Ok(encoding::decode(&shown(path), &bytes)?)
 }
 
 /// A path as the user would type it: relative to where they are, if it lies below.

@@ -9,7 +9,7 @@ use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, Store, ToolCache};
 use sysforge_build::link::{compiler_variable, which};
 use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::{JuliaFacts, Reporter, Triplet};
+use sysforge_plan::{JuliaFacts, Reporter, Request, Triplet};
 use sysforge_process::{Children, Environment};
 use sysforge_publish::host::github::{Cleanup, Timing};
 use sysforge_publish::install::Images;
@@ -60,7 +60,10 @@ impl Session {
             environment: Environment::new(variables.iter()),
             variables,
             children: Children::default(),
-            global: global.clone(),
+            global: Global {
+                julia: single_requests(&global.julia),
+                ..global.clone()
+            },
             runner,
             cleanup: Cleanup::default(),
             asked: Mutex::default(),
@@ -70,7 +73,7 @@ impl Session {
     /// Tells the runner how the command ended, if there is one.
     pub(crate) fn finish(&self, failure: Option<&Failure>) {
         let given = self.global.project.as_deref();
-        let read = || project::read(given, None, &[], Self::host().ok()?).ok();
+        let read = || project::read(given, &[], Self::host().ok()?).ok();
         let files = failure.filter(|_| self.runner.on).and_then(|_| read());
         let folder = files.as_ref().map(|files| files.folder.as_path());
         let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
@@ -238,6 +241,12 @@ impl Session {
             ..Network::default()
         }
     }
+}
+
+/// The requests in these texts, each of which may hold several with commas between.
+fn single_requests(texts: &[String]) -> Vec<String> {
+    let parts = texts.iter().flat_map(|text| Request::split(text));
+    parts.map(str::to_owned).collect()
 }
 
 /// The user's cache directory.

@@ -124,6 +124,14 @@ pub enum NoJulia {
         /// The published version that is nearest to what was typed.
         nearest: Option<JuliaVersion>,
     },
+    /// A development version, of which only nightly builds are published.
+    #[error("Julia {version} is a development version, and the catalogue has only releases")]
+    Development {
+        /// The version.
+        version: JuliaVersion,
+        /// The channel of its nightly builds.
+        nightly: Request,
+    },
     /// The request is not one that a catalogue can answer.
     #[error("`{request}` is not looked up in the catalogue of releases")]
     NotInCatalogues {
@@ -142,6 +150,11 @@ impl Explain for NoJulia {
 
     fn hints(&self) -> Vec<String> {
         let (triplet, available, nearest) = match self {
+            Self::Development { nightly, .. } => {
+                return vec![format!(
+                    "ask for the nightly build of that branch: `--julia {nightly}`"
+                )];
+            }
             Self::NotForPlatform {
                 triplet, available, ..
             } => (triplet, available, None),
@@ -263,7 +276,8 @@ impl Catalogue {
     }
 
     /// The newest release that answers `request` and that `triplet` has an archive of (for
-    /// [`Request::Oldest`], the oldest).
+    /// [`Request::Oldest`], the oldest; for [`Request::OldestMinor`], the newest of the oldest
+    /// minor version).
     ///
     /// # Errors
     ///
@@ -279,6 +293,14 @@ impl Catalogue {
         });
         if let Some(choice) = chosen {
             return Ok(choice);
+        }
+        if let Request::Exact(version) = request
+            && version.is_development()
+        {
+            return Err(NoJulia::Development {
+                version: version.clone(),
+                nightly: self.nightly_of(version),
+            });
         }
         let available = self.newest_of_each_series(triplet);
         let request_text = request.to_string();
@@ -296,6 +318,18 @@ impl Catalogue {
                 available,
             },
         })
+    }
+
+    /// The channel of the nightly builds of a development version: its branch's once a prerelease
+    /// of it was published, else the main branch's.
+    #[must_use]
+    pub fn nightly_of(&self, version: &JuliaVersion) -> Request {
+        let (major, minor) = version.minor_pair();
+        let mut releases = self.releases.iter();
+        match releases.any(|release| release.version.minor_pair() >= (major, minor)) {
+            true => Request::NightlyOf(major, minor),
+            false => Request::Nightly,
+        }
     }
 
     /// The release that answers `request`, among those that `triplet` has (or all).
@@ -330,9 +364,15 @@ impl Catalogue {
             Request::Oldest(ranges) => candidates
                 .rev()
                 .find(|r| r.stable && ranges.contains(&r.version)),
+            Request::OldestMinor(ranges) => {
+                let mut allowed = candidates.filter(|r| r.stable && ranges.contains(&r.version));
+                let oldest = allowed.clone().last().map(|r| r.version.minor_pair());
+                allowed.find(|r| Some(r.version.minor_pair()) == oldest)
+            }
             Request::Nightly
             | Request::NightlyOf(..)
             | Request::Min
+            | Request::MinPatch
             | Request::Manifest
             | Request::System
             | Request::Directory(_) => {

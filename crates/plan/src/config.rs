@@ -196,7 +196,7 @@ impl Config {
             return complain(key, message);
         }
         let mut julias = config.julia.0.iter();
-        if let Some(error) = julias.find_map(|text| text.parse::<Request>().err()) {
+        if let Some(error) = julias.find_map(|text| Request::parse_list(text).err()) {
             return Err(TomlError::locating(
                 &error,
                 file,

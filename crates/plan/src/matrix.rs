@@ -168,7 +168,7 @@ impl Matrix {
         for part in parts {
             for (build, digest) in part.plan.builds.iter().zip(&part.digests) {
                 let runner = matrix.runner(build.triplet, config, today)?;
-                let timeout = timeout(build, &part.plan, config);
+                let timeout = timeout(build, config);
                 matrix.verifies(build.triplet, runner);
                 if existing.contains(&(build.id.clone(), *digest)) {
                     matrix.existing.push(build.id.clone());
@@ -297,13 +297,14 @@ fn leg(builds: &[(&Build, u32)], runner: &str, julia: &str, minutes: u32) -> Leg
 /// How long a build may take, in minutes: what is configured, else three times what one of its
 /// size is expected to take on a hosted runner. Emission grows with the code of the packages and
 /// with the number of CPU targets that it is compiled for.
-fn timeout(build: &Build, plan: &Plan, config: &Config) -> u32 {
+fn timeout(build: &Build, config: &Config) -> u32 {
     let platform = config.platforms.get(&build.triplet);
     if let Some(minutes) = platform.and_then(|platform| platform.timeout) {
         return minutes.clamp(1, LONGEST);
     }
     // Standard libraries have no tree in the manifest, and are in the base image.
-    let packages = plan.closure.iter().filter(|package| package.tree.is_some());
+    let closure = build.closure.iter();
+    let packages = closure.filter(|package| package.tree.is_some());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let packages = count(packages.count());
     let workloads = count(config.workloads.len());

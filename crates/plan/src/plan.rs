@@ -1,7 +1,7 @@
 //! The plan: from a project's files and a catalogue to the builds that are to be made, each with
 //! everything that the later steps need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -14,11 +14,14 @@ use crate::cpu::{self, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
 use crate::julia::JuliaBuild;
+use crate::manifest::{self, Manifest};
+use crate::manifests::{ManifestFile, Manifests, Origin};
 use crate::platform::Triplet;
-use crate::project::{Manifest, Project};
+use crate::project::Project;
 use crate::receipt::PackageRecord;
 use crate::request::{NotARequest, ProjectIsSilent, ProjectJulia, Request};
 use crate::text::{ImageName, InvalidText, PackageName, PlainVersion, Rule, TreeHash, Uuid};
+use crate::toml_error::TomlError;
 use crate::version::JuliaVersion;
 
 /// What a plan is made from. All of it has been read by the caller.
@@ -26,8 +29,8 @@ use crate::version::JuliaVersion;
 pub struct Inputs {
     /// The project file.
     pub project: Project,
-    /// The manifest, if there is one.
-    pub manifest: Option<Manifest>,
+    /// The manifests; which one counts depends on the Julia.
+    pub manifests: Manifests,
     /// The configuration; the default one if there is no `Sysimage.toml`.
     pub config: Config,
     /// The folder's name, for a project and configuration without a name.
@@ -45,12 +48,25 @@ pub struct Plan {
     pub name: ImageName,
     /// The project's version, if it has one.
     pub project_version: Option<String>,
-    /// The packages that the image is for: name and UUID, in the configured order.
+    /// The packages that the images are for: name and UUID, in the configured order. Those of all
+    /// builds, where they differ.
     pub packages: Vec<RequestedPackage>,
-    /// Those and all that they depend on, by name.
+    /// Those and all that they depend on, by name; of all builds.
     pub closure: Vec<PackageRecord>,
     /// The builds.
     pub builds: Vec<Build>,
+    /// What is likely to go wrong, though it can be built.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that a user should know before the build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// A package that the image is for.
@@ -71,6 +87,12 @@ pub struct Build {
     pub triplet: Triplet,
     /// The Julia.
     pub julia: PlannedJulia,
+    /// The manifest that this Julia uses, as the user would type it.
+    pub manifest: Option<String>,
+    /// The packages that the image is for.
+    pub packages: Vec<RequestedPackage>,
+    /// Those and all that they depend on, by name.
+    pub closure: Vec<PackageRecord>,
     /// The CPU target.
     pub cpu: CpuTarget,
     /// The archive's format.
@@ -134,14 +156,20 @@ pub enum PlanError {
     #[error("the project has dependencies, but no Manifest.toml says which versions of them")]
     NoManifest,
     /// A dependency is missing from the manifest.
-    #[error("`{name}` is a dependency of the project, but the manifest does not list it")]
+    #[error("`{name}` is a dependency of the project, but {manifest} does not list it")]
     StaleManifest {
         /// The dependency.
         name: String,
+        /// The manifest.
+        manifest: String,
+        /// The Julia that prefers this manifest to the plain one.
+        preferred_by: Option<JuliaVersion>,
     },
     /// The manifest was made by another Julia.
-    #[error("the manifest was made by Julia {made_by}, and the image is for Julia {wanted}")]
+    #[error("{manifest} was made by Julia {made_by}, and the image is for Julia {wanted}")]
     OtherJulia {
+        /// The manifest.
+        manifest: String,
         /// The manifest's.
         made_by: JuliaVersion,
         /// The build's.
@@ -178,6 +206,9 @@ pub enum PlanError {
     /// A name, version or identifier in the project's files is none.
     #[error("the project or its manifest cannot be used")]
     Invalid(#[from] InvalidText),
+    /// The manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] TomlError),
     /// A request is not one.
     #[error(transparent)]
     Request(#[from] NotARequest),
@@ -216,14 +247,40 @@ impl Explain for PlanError {
             Self::NoManifest => {
                 vec!["make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`".to_owned()]
             }
-            Self::StaleManifest { .. } => vec![
-                "bring it up to date with `julia --project -e 'using Pkg; Pkg.resolve()'`"
-                    .to_owned(),
-            ],
-            Self::OtherJulia { made_by, wanted } => vec![
-                format!(
-                    "build for the manifest's own Julia: `julia = \"manifest\"` in Sysimage.toml, or `--julia {made_by}`"
-                ),
+            Self::StaleManifest {
+                preferred_by,
+                manifest,
+                ..
+            } => {
+                let delete = preferred_by.as_ref().map(|julia| {
+                    let (major, minor) = julia.minor_pair();
+                    format!(
+                        "Julia {major}.{minor} uses {manifest} instead of Manifest.toml; delete it \
+                         if it is not meant to be there"
+                    )
+                });
+                delete
+                    .into_iter()
+                    .chain([manifest::RESOLVE.to_owned()])
+                    .collect()
+            }
+            Self::OtherJulia {
+                made_by, wanted, ..
+            } => vec![
+                match made_by.is_development() {
+                    true => {
+                        let (major, minor) = made_by.minor_pair();
+                        format!(
+                            "build for the manifest's own Julia, a development version: `--julia \
+                             {major}.{minor}-nightly`, or `--julia nightly` while {major}.{minor} \
+                             has no branch of its own"
+                        )
+                    }
+                    false => format!(
+                        "build for the manifest's own Julia: `julia = \"manifest\"` in \
+                         Sysimage.toml, or `--julia {made_by}`"
+                    ),
+                },
                 format!(
                     "or make the manifest with Julia {wanted}: `julia --project -e 'using Pkg; Pkg.resolve()'`"
                 ),
@@ -238,9 +295,17 @@ impl Explain for PlanError {
                 vec!["correct Project.toml, Manifest.toml or Sysimage.toml".to_owned()]
             }
             Self::NothingSelected { known, .. } => vec![format!("there is {}", list(known))],
+            Self::Manifest(error) => error.hints(),
             Self::Request(error) => error.hints(),
             Self::Silent(error) => error.hints(),
             Self::NoJulia(error) => error.hints(),
+        }
+    }
+
+    fn location(&self) -> Option<(String, usize, usize)> {
+        match self {
+            Self::Manifest(error) => error.location(),
+            _ => None,
         }
     }
 }
@@ -264,7 +329,7 @@ impl Inputs {
     ///
     /// If one is not a request, or asks the project for what it does not say.
     pub fn requests(&self) -> Result<Vec<Request>, PlanError> {
-        let manifest = self.manifest.as_ref().and_then(|m| m.julia_version.clone());
+        let manifest = self.manifests.request();
         let texts = match (self.requests.is_empty(), self.config.julia.0.is_empty()) {
             (false, _) => self.requests.clone(),
             (true, false) => self.config.julia.0.clone(),
@@ -275,10 +340,13 @@ impl Inputs {
             manifest,
             compat: self.project.compat.get("julia").cloned(),
         };
-        texts
-            .iter()
-            .map(|text| Ok(text.parse::<Request>()?.for_project(&about)?))
-            .collect()
+        let mut requests = Vec::new();
+        for text in texts {
+            for request in Request::parse_list(&text)? {
+                requests.push(request.for_project(&about)?);
+            }
+        }
+        Ok(requests)
     }
 
     /// Plans builds for these Julias, which answer the requests in their order. Two requests that
@@ -291,43 +359,83 @@ impl Inputs {
         let mut seen = BTreeSet::new();
         julias.retain(|julia| seen.insert(julia.version().clone()));
         let name = self.name()?;
-        let packages = self.packages()?;
-        for julia in &julias {
-            self.fits(julia.version())?;
+        if let Some(version) = &self.project.version {
+            PlainVersion::validate(version)?;
         }
-        let manifest = self.manifest.clone().unwrap_or_default();
+        let mut plan = Plan {
+            name,
+            project_version: self.project.version.clone(),
+            packages: Vec::new(),
+            closure: Vec::new(),
+            builds: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for request in self.requests()? {
+            if let Request::Within(ranges) = request
+                && ranges.is_open_union()
+            {
+                plan.warn(
+                    format!("the range `{ranges}` contains every version: a comma means \"or\""),
+                    "for \"and\", write a space: `>=1.10 <1.12`".to_owned(),
+                );
+            }
+        }
+        for julia in &julias {
+            let environment = self.environment(julia.version())?;
+            for warning in environment.warnings {
+                plan.warn(warning.message, warning.hint);
+            }
+            for cpu in cpu::targets(&self.config.cpu.0, self.triplet) {
+                let tier = cpu.tier.as_deref();
+                let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
+                plan.builds.push(Build {
+                    settings: self.config.settings(&id),
+                    id,
+                    triplet: self.triplet,
+                    julia: julia.clone(),
+                    manifest: environment.manifest.clone(),
+                    packages: environment.packages.clone(),
+                    closure: environment.closure.clone(),
+                    cpu,
+                    archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
+                });
+            }
+            plan.add(environment.packages, environment.closure);
+        }
+        Ok(plan)
+    }
+
+    /// What is in the project's environment for this Julia.
+    fn environment(&self, julia: &JuliaVersion) -> Result<Environment, PlanError> {
+        if Generation::of(julia).is_none() {
+            return Err(PlanError::TooOld {
+                version: julia.clone(),
+            });
+        }
+        let none = Manifest::default();
+        let file = self.manifests.of(julia);
+        let manifest = match file.map(|file| &file.content) {
+            Some(Ok(manifest)) => manifest,
+            Some(Err(error)) => return Err(error.clone().into()),
+            None => &none,
+        };
+        let packages = self.packages(julia, file, manifest)?;
+        let mut warnings = Vec::new();
+        if let Some(file) = file {
+            fits(file, manifest, julia)?;
+            warnings.extend(doubt(&file.name, manifest, julia));
+        }
         let pairs: Vec<_> = packages
             .iter()
             .map(|p| (p.name.clone(), p.uuid.clone()))
             .collect();
-        let builds = julias.iter().flat_map(|julia| {
-            cpu::targets(&self.config.cpu.0, self.triplet)
-                .into_iter()
-                .map(|cpu| {
-                    let tier = cpu.tier.as_deref();
-                    let id = BuildId::of(&name, julia.version(), self.triplet, tier)?;
-                    Ok::<_, InvalidText>(Build {
-                        settings: self.config.settings(&id),
-                        id,
-                        triplet: self.triplet,
-                        julia: julia.clone(),
-                        cpu,
-                        archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
-                    })
-                })
-        });
-        let builds = builds.collect::<Result<_, _>>()?;
-        let closure = manifest.closure(&self.project, &pairs);
+        let closure = manifest.closure(&self.project, julia, &pairs);
         closure.iter().try_for_each(valid)?;
-        if let Some(version) = &self.project.version {
-            PlainVersion::validate(version)?;
-        }
-        Ok(Plan {
-            builds,
+        Ok(Environment {
+            manifest: file.map(|file| file.name.clone()),
             closure,
-            project_version: self.project.version.clone(),
-            name,
             packages,
+            warnings,
         })
     }
 
@@ -344,18 +452,27 @@ impl Inputs {
         })
     }
 
-    fn packages(&self) -> Result<Vec<RequestedPackage>, PlanError> {
-        if self.manifest.is_none() && self.project.needs_manifest() {
-            return Err(PlanError::NoManifest);
-        }
-        let manifest = self.manifest.clone().unwrap_or_default();
-        if let Some((name, _)) = self
-            .project
-            .deps
+    fn packages(
+        &self,
+        julia: &JuliaVersion,
+        file: Option<&ManifestFile>,
+        manifest: &Manifest,
+    ) -> Result<Vec<RequestedPackage>, PlanError> {
+        let deps: BTreeMap<&str, &str> = self.project.deps_in(julia).collect();
+        let missing = deps
             .iter()
-            .find(|(name, uuid)| manifest.entry(name, Some(uuid)).is_none())
-        {
-            return Err(PlanError::StaleManifest { name: name.clone() });
+            .find(|(name, uuid)| manifest.entry(name, Some(uuid)).is_none());
+        match (missing, file) {
+            (None, _) => {}
+            (Some(_), None) => return Err(PlanError::NoManifest),
+            (Some((name, _)), Some(file)) => {
+                let versioned = matches!(file.origin, Origin::Versioned(..));
+                return Err(PlanError::StaleManifest {
+                    name: (*name).to_owned(),
+                    manifest: file.name.clone(),
+                    preferred_by: versioned.then(|| julia.clone()),
+                });
+            }
         }
         let itself = self
             .project
@@ -366,7 +483,7 @@ impl Inputs {
             itself
                 .iter()
                 .cloned()
-                .chain(self.project.deps.keys().cloned())
+                .chain(deps.keys().map(|name| (*name).to_owned()))
                 .collect()
         });
         if names.is_empty() {
@@ -378,7 +495,7 @@ impl Inputs {
             } else {
                 None
             };
-            own.or_else(|| self.project.deps.get(name).cloned())
+            own.or_else(|| deps.get(name.as_str()).map(|uuid| (*uuid).to_owned()))
                 .or_else(|| manifest.entry(name, None).map(|entry| entry.uuid.clone()))
         };
         let mut packages: Vec<RequestedPackage> = Vec::new();
@@ -387,7 +504,7 @@ impl Inputs {
                 let known: Vec<String> = itself
                     .iter()
                     .cloned()
-                    .chain(self.project.deps.keys().cloned())
+                    .chain(deps.keys().map(|name| (*name).to_owned()))
                     .collect();
                 let all = known
                     .iter()
@@ -406,28 +523,26 @@ impl Inputs {
         }
         Ok(packages)
     }
+}
 
-    /// Whether the project can be used with this Julia. Standard libraries belong to a minor
-    /// version, so a manifest does too.
-    fn fits(&self, version: &JuliaVersion) -> Result<(), PlanError> {
-        if Generation::of(version).is_none() {
-            return Err(PlanError::TooOld {
-                version: version.clone(),
-            });
-        }
-        let made_by = self
-            .manifest
-            .as_ref()
-            .and_then(|m| m.julia_version.as_ref());
-        match made_by {
-            Some(made_by) if made_by.minor_pair() != version.minor_pair() => {
-                Err(PlanError::OtherJulia {
-                    made_by: made_by.clone(),
-                    wanted: version.clone(),
-                })
-            }
-            _ => Ok(()),
-        }
+/// What is in a project's environment for one Julia.
+struct Environment {
+    manifest: Option<String>,
+    packages: Vec<RequestedPackage>,
+    closure: Vec<PackageRecord>,
+    warnings: Vec<Warning>,
+}
+
+/// Whether a manifest can be used with this Julia. Standard libraries belong to a minor version, so
+/// a manifest does too.
+fn fits(file: &ManifestFile, manifest: &Manifest, julia: &JuliaVersion) -> Result<(), PlanError> {
+    match &manifest.julia_version {
+        Some(made_by) if made_by.minor_pair() != julia.minor_pair() => Err(PlanError::OtherJulia {
+            manifest: file.name.clone(),
+            made_by: made_by.clone(),
+            wanted: julia.clone(),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -444,7 +559,66 @@ fn valid(package: &PackageRecord) -> Result<(), InvalidText> {
     }
 }
 
+/// Why a manifest may not fit this Julia, though it does not say so. Pkg warns of the same.
+fn doubt(name: &str, manifest: &Manifest, julia: &JuliaVersion) -> Option<Warning> {
+    let resolve = format!(
+        "ask for the Julia that made it (`--julia X.Y`), or make it with Julia {julia}: `julia \
+         --project -e 'using Pkg; Pkg.resolve()'`"
+    );
+    if manifest.format > 2 {
+        return Some(Warning {
+            message: format!(
+                "{name} is of format {}, which this Sysforge does not know",
+                manifest.format
+            ),
+            hint: "upgrade Sysforge".to_owned(),
+        });
+    }
+    // Every manifest of an older Julia is of the old format.
+    let silent = manifest.julia_version.is_none() && !manifest.packages.is_empty();
+    if !silent || julia.minor_pair() < (1, 7) {
+        return None;
+    }
+    let message = match manifest.format {
+        1 => format!(
+            "{name} is of the old format and does not say which Julia made it (1.6.1 or older), so \
+             its packages may not load in Julia {julia}"
+        ),
+        _ => format!(
+            "{name} does not say which Julia made it, so its packages may not load in Julia {julia}"
+        ),
+    };
+    Some(Warning {
+        message,
+        hint: resolve,
+    })
+}
+
 impl Plan {
+    /// Adds a warning, once.
+    fn warn(&mut self, message: String, hint: String) {
+        let warning = Warning { message, hint };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Adds the packages of a further Julia.
+    fn add(&mut self, packages: Vec<RequestedPackage>, closure: Vec<PackageRecord>) {
+        for package in packages {
+            if self.packages.iter().all(|known| known.uuid != package.uuid) {
+                self.packages.push(package);
+            }
+        }
+        for package in closure {
+            if !self.closure.contains(&package) {
+                self.closure.push(package);
+            }
+        }
+        self.closure
+            .sort_by(|a, b| (&a.name, &a.uuid).cmp(&(&b.name, &b.uuid)));
+    }
+
     /// Keeps the builds that one of the glob `patterns` selects; all of them without a pattern.
     ///
     /// # Errors

@@ -1,68 +1,38 @@
-//! What a Julia project says of itself: `Project.toml` and `Manifest.toml` (formats 1 and 2).
+//! `Project.toml`: what a Julia project says about itself. What Pkg refuses to read is refused
+//! here too, with its place.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
 
-use crate::receipt::PackageRecord;
+use crate::ranges::Ranges;
 use crate::toml_error::TomlError;
+use crate::toml_reader::{Reader, Value};
 use crate::version::JuliaVersion;
 
 /// File names of a project, in the order in which Julia looks for them.
 pub const PROJECT_NAMES: [&str; 2] = ["JuliaProject.toml", "Project.toml"];
 
-/// File names of a manifest beside a project file, for this Julia, in Julia's order. The versioned
-/// names exist since Julia 1.10.8 (Pkg's manual, "Different Manifests for Different Julia
-/// versions").
-#[must_use]
-pub fn manifest_names(julia: Option<&JuliaVersion>) -> Vec<String> {
-    let versioned = julia
-        .filter(|version| **version >= JuliaVersion::new(1, 10, 8))
-        .map(|version| format!("-v{}.{}", version.major(), version.minor()));
-    let versioned = versioned.iter().flat_map(|v| {
-        [
-            format!("JuliaManifest{v}.toml"),
-            format!("Manifest{v}.toml"),
-        ]
-    });
-    versioned
-        .chain(["JuliaManifest.toml".to_owned(), "Manifest.toml".to_owned()])
-        .collect()
-}
-
-/// The manifest for the newest Julia among these names of files, of those that are named for a
-/// Julia: what says most about the Julia that a project without a plain manifest is for.
-#[must_use]
-pub fn newest_versioned(names: impl IntoIterator<Item = String>) -> Option<String> {
-    let version = |name: &str| {
-        let plain = name.strip_prefix("Julia").unwrap_or(name);
-        let numbers = plain.strip_prefix("Manifest-v")?.strip_suffix(".toml")?;
-        let (major, minor) = numbers.split_once('.')?;
-        let pair: (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
-        // For the same Julia, the longer name counts.
-        Some((pair, name.len()))
-    };
-    names
-        .into_iter()
-        .filter_map(|name| Some((version(&name)?, name)))
-        .max()
-        .map(|(_, name)| name)
-}
+/// The first Julia that knows weak dependencies; for older ones they are ordinary ones.
+const WEAKDEPS_SINCE: (u64, u64) = (1, 9);
 
 /// A `Project.toml`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Project {
     /// The package's name, if the project is a package.
     pub name: Option<String>,
-    /// Its UUID.
+    /// Its UUID, in lower case.
     pub uuid: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// Direct dependencies: name to UUID.
-    #[serde(default)]
+    /// The manifest, if the project names one: relative to the project file.
+    pub manifest: Option<String>,
+    /// Direct dependencies: name to UUID. Some may be weak; see [`Project::deps_in`].
     pub deps: BTreeMap<String, String>,
+    /// Weak dependencies: name to UUID.
+    pub weakdeps: BTreeMap<String, String>,
     /// Version bounds, among them that of `julia`.
-    #[serde(default)]
     pub compat: BTreeMap<String, String>,
 }
 
@@ -71,9 +41,79 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// If it is not TOML or not of a project's shape; the error points at the place.
+    /// If Pkg would refuse it: it is not TOML, a value has a wrong type or form, or sections
+    /// contradict each other. The error points at the place.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
-        toml::from_str(text).map_err(|error| TomlError::new(file, text, &error))
+        let (reader, document) = Reader::parse(file, text)?;
+        let table = document.get_ref();
+        let uuid = table.get("uuid").map(|value| reader.uuid("uuid", value));
+        let version = table.get("version");
+        let version = version.map(|value| reader.version("version", value));
+        let project = Self {
+            name: reader.string_at(table, "name")?,
+            uuid: uuid.transpose()?,
+            version: version.transpose()?,
+            manifest: reader.string_at(table, "manifest")?,
+            deps: uuids(reader, table, "deps")?,
+            weakdeps: uuids(reader, table, "weakdeps")?,
+            compat: compat(reader, table)?,
+        };
+        workspace(reader, table)?;
+        for key in ["path", "entryfile"] {
+            reader.string_at(table, key)?;
+        }
+        reader.boolean_at(table, "readonly")?;
+        reader.extensions(table)?;
+        reader.syntax(table)?;
+        for (name, app) in reader.table_at(table, "apps")?.into_iter().flatten() {
+            reader.table(name.get_ref(), app)?;
+        }
+        let extras = uuids(reader, table, "extras")?;
+        project.check_names(reader, table, &extras)?;
+        Ok(project)
+    }
+
+    /// Sections name only packages that the project lists.
+    fn check_names(
+        &self,
+        reader: Reader<'_>,
+        table: &DeTable<'_>,
+        extras: &BTreeMap<String, String>,
+    ) -> Result<(), TomlError> {
+        let in_deps = |name: &str| self.deps.contains_key(name) || extras.contains_key(name);
+        let listed = |name: &str| in_deps(name) || self.weakdeps.contains_key(name);
+        for (name, _) in reader.table_at(table, "compat")?.into_iter().flatten() {
+            if name.get_ref() != "julia" && !listed(name.get_ref()) {
+                let message = format!(
+                    "[compat] bounds `{}`, which is not in [deps], [weakdeps] or [extras]",
+                    name.get_ref()
+                );
+                return Err(reader.error(name.span(), message));
+            }
+        }
+        sources(reader, table, |name| {
+            in_deps(name) && !(self.weakdeps.contains_key(name) && !extras.contains_key(name))
+        })?;
+        for (target, value) in reader.table_at(table, "targets")?.into_iter().flatten() {
+            let mut seen = BTreeSet::new();
+            for dep in reader.strings(target.get_ref(), value)? {
+                let name = dep.get_ref();
+                let problem = if !listed(name) {
+                    "names `{}`, which is not in [deps], [weakdeps] or [extras]"
+                } else if !seen.insert(name.clone()) {
+                    "names `{}` twice"
+                } else {
+                    continue;
+                };
+                let message = format!(
+                    "the target `{}` {}",
+                    target.get_ref(),
+                    problem.replace("{}", name)
+                );
+                return Err(reader.error(dep.span(), message));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the project is a package that can be loaded by name.
@@ -82,285 +122,156 @@ impl Project {
         self.name.is_some() && self.uuid.is_some()
     }
 
+    /// The direct dependencies in this Julia: since 1.9 a package that is also in `[weakdeps]` is
+    /// none of them.
+    pub fn deps_in(&self, julia: &JuliaVersion) -> impl Iterator<Item = (&str, &str)> {
+        let weak = julia.minor_pair() >= WEAKDEPS_SINCE;
+        self.deps
+            .iter()
+            .filter(move |(name, uuid)| !weak || self.weakdeps.get(*name) != Some(*uuid))
+            .map(|(name, uuid)| (name.as_str(), uuid.as_str()))
+    }
+
     /// Whether the project has anything that must be listed in a manifest.
     #[must_use]
     pub fn needs_manifest(&self) -> bool {
-        !self.deps.is_empty()
+        let mut deps = self.deps.iter();
+        deps.any(|(name, uuid)| self.weakdeps.get(name) != Some(uuid))
     }
 }
 
-/// A `Manifest.toml`: every package of the project, direct or not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manifest {
-    /// The Julia that resolved it (format 2 only).
-    pub julia_version: Option<JuliaVersion>,
-    /// Entries by name; more than one where packages share a name.
-    pub packages: BTreeMap<String, Vec<ManifestEntry>>,
+/// The members of the workspace whose root this project file is. Nothing else in it is checked: it
+/// need not have to do with the project that is built.
+#[must_use]
+pub fn workspace_members(text: &str) -> Vec<String> {
+    let table: toml::Table = toml::from_str(text).unwrap_or_default();
+    let projects = table.get("workspace").and_then(|w| w.get("projects"));
+    let members = projects
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten();
+    let members = members.filter_map(toml::Value::as_str);
+    members.map(str::to_owned).collect()
 }
 
-/// One package of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ManifestEntry {
-    /// The UUID.
-    pub uuid: String,
-    /// The version; standard libraries may have none.
-    pub version: Option<String>,
-    /// The digest of the package's source tree.
-    #[serde(rename = "git-tree-sha1")]
-    pub tree: Option<String>,
-    /// Where the source lies, for packages under development.
-    pub path: Option<String>,
-    /// What it depends on.
-    #[serde(default)]
-    pub deps: Deps,
-}
-
-/// Dependencies in a manifest: names alone where they are unambiguous, else names and UUIDs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Deps {
-    /// Names alone.
-    Names(Vec<String>),
-    /// Names and UUIDs.
-    Uuids(BTreeMap<String, String>),
-}
-
-impl Default for Deps {
-    fn default() -> Self {
-        Self::Names(Vec::new())
+/// A section of names and UUIDs, no two of which may be the same.
+fn uuids(
+    reader: Reader<'_>,
+    table: &DeTable<'_>,
+    section: &str,
+) -> Result<BTreeMap<String, String>, TomlError> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in table_at(reader, table, section)? {
+        let uuid = reader.uuid(name.get_ref(), value)?;
+        if let Some((other, _)) = found.iter().find(|(_, known)| **known == uuid) {
+            let message = format!(
+                "`{}` has the same UUID as `{other}` in [{section}]",
+                name.get_ref()
+            );
+            return Err(reader.error(value.span(), message));
+        }
+        found.insert(name.get_ref().to_string(), uuid);
     }
+    Ok(found)
 }
 
-impl Deps {
-    fn iter(&self) -> Box<dyn Iterator<Item = (&str, Option<&str>)> + '_> {
-        match self {
-            Self::Names(names) => Box::new(names.iter().map(|name| (name.as_str(), None))),
-            Self::Uuids(map) => Box::new(
-                map.iter()
-                    .map(|(name, uuid)| (name.as_str(), Some(uuid.as_str()))),
-            ),
+type Pair<'v, 't> = (&'v Spanned<std::borrow::Cow<'t, str>>, &'v Value<'t>);
+
+fn table_at<'v, 't>(
+    reader: Reader<'_>,
+    table: &'v DeTable<'t>,
+    key: &str,
+) -> Result<Vec<Pair<'v, 't>>, TomlError> {
+    match table
+        .get(key)
+        .map(|value| (value, value.get_ref().as_table()))
+    {
+        None => Ok(Vec::new()),
+        Some((_, Some(table))) => Ok(table.iter().collect()),
+        Some((value, None)) => {
+            let found = value.get_ref().type_str();
+            let message = format!("`{key}` is a TOML {found}, and must be a table");
+            Err(reader.error(value.span(), message))
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Format2 {
-    julia_version: Option<JuliaVersion>,
-    #[serde(default)]
-    deps: BTreeMap<String, Vec<ManifestEntry>>,
+fn compat(reader: Reader<'_>, table: &DeTable<'_>) -> Result<BTreeMap<String, String>, TomlError> {
+    let mut compat = BTreeMap::new();
+    for (name, value) in table_at(reader, table, "compat")? {
+        let text = reader.string(name.get_ref(), value)?;
+        if Ranges::from_compat(&text).is_err() {
+            let message = format!(
+                "`{text}` is not a version range that [compat] knows, such as `1.6`, `~1.10`, \
+                 `=1.10.4`, `>=1.6` or `1.6 - 1.11`"
+            );
+            return Err(reader.error(value.span(), message));
+        }
+        compat.insert(name.get_ref().to_string(), text);
+    }
+    Ok(compat)
 }
 
-impl Manifest {
-    /// Reads a manifest of either format.
-    ///
-    /// # Errors
-    ///
-    /// If it is not TOML or not of a manifest's shape; the error points at the place.
-    pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
-        let located = |error: toml::de::Error| TomlError::new(file, text, &error);
-        let table: toml::Table = toml::from_str(text).map_err(located)?;
-        if table.contains_key("manifest_format") {
-            let Format2 {
-                julia_version,
-                deps,
-            } = toml::from_str(text).map_err(located)?;
-            return Ok(Self {
-                julia_version,
-                packages: deps,
-            });
-        }
-        let packages = toml::from_str(text).map_err(located)?;
-        Ok(Self {
-            julia_version: None,
-            packages,
-        })
-    }
-
-    /// The entry of a package, by UUID where one is known.
-    #[must_use]
-    pub fn entry(&self, name: &str, uuid: Option<&str>) -> Option<&ManifestEntry> {
-        let entries = self.packages.get(name)?;
-        match uuid {
-            Some(uuid) => entries.iter().find(|entry| entry.uuid == uuid),
-            None => entries.first(),
-        }
-    }
-
-    /// The packages `requested` and everything that they depend on, by name, each once.
-    #[must_use]
-    pub fn closure(&self, project: &Project, requested: &[(String, String)]) -> Vec<PackageRecord> {
-        let mut seen = BTreeSet::new();
-        let mut records = Vec::new();
-        let mut queue: VecDeque<_> = requested
-            .iter()
-            .map(|(name, uuid)| (name.clone(), Some(uuid.clone())))
-            .collect();
-        while let Some((name, uuid)) = queue.pop_front() {
-            let is_project =
-                project.name.as_ref() == Some(&name) && (uuid.is_none() || project.uuid == uuid);
-            let entry = self.entry(&name, uuid.as_deref());
-            let Some(uuid) = (if is_project {
-                project.uuid.clone()
-            } else {
-                None
-            })
-            .or_else(|| entry.map(|entry| entry.uuid.clone()))
-            .or(uuid) else {
-                continue;
-            };
-            if !seen.insert(uuid.clone()) {
-                continue;
-            }
-            if is_project {
-                queue.extend(
-                    project
-                        .deps
-                        .iter()
-                        .map(|(n, u)| (n.clone(), Some(u.clone()))),
+/// Where packages come from that no registry has: each by path or by URL.
+fn sources(
+    reader: Reader<'_>,
+    table: &DeTable<'_>,
+    listed: impl Fn(&str) -> bool,
+) -> Result<(), TomlError> {
+    for (name, value) in table_at(reader, table, "sources")? {
+        let Some(source) = value.get_ref().as_table() else {
+            let message = format!("the source of `{}` must be a table", name.get_ref());
+            return Err(reader.error(value.span(), message));
+        };
+        for (key, value) in source {
+            if !["path", "url", "rev", "subdir"].contains(&key.get_ref().as_ref()) {
+                let message = format!(
+                    "unknown key `{}`: a source has `path`, or `url`, `rev` and `subdir`",
+                    key.get_ref()
                 );
-            } else if let Some(entry) = entry {
-                let deps = entry.deps.iter();
-                queue.extend(deps.map(|(n, u)| (n.to_owned(), u.map(str::to_owned))));
+                return Err(reader.error(key.span(), message));
             }
-            records.push(PackageRecord {
-                requested: requested.iter().any(|(_, wanted)| *wanted == uuid),
-                version: match is_project {
-                    true => project.version.clone(),
-                    false => entry.and_then(|entry| entry.version.clone()),
-                },
-                tree: entry.and_then(|entry| entry.tree.clone()),
-                name,
-                uuid,
-            });
+            reader.string(key.get_ref(), value)?;
         }
-        records.sort_by(|a, b| (&a.name, &a.uuid).cmp(&(&b.name, &b.uuid)));
-        records
+        if source.contains_key("path") && (source.contains_key("url") || source.contains_key("rev"))
+        {
+            let message = format!(
+                "the source of `{}` has both a `path` and a `url` or `rev`",
+                name.get_ref()
+            );
+            return Err(reader.error(value.span(), message));
+        }
+        if !listed(name.get_ref()) {
+            let message = format!(
+                "[sources] names `{}`, which is not in [deps] or [extras]",
+                name.get_ref()
+            );
+            return Err(reader.error(name.span(), message));
+        }
     }
+    Ok(())
+}
+
+/// A workspace lists its members and nothing else.
+fn workspace(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
+    for (key, value) in table_at(reader, table, "workspace")? {
+        if key.get_ref() != "projects" {
+            let message = format!(
+                "unknown key `{}`: [workspace] has `projects`",
+                key.get_ref()
+            );
+            return Err(reader.error(key.span(), message));
+        }
+        let Some(list) = value.get_ref().as_array() else {
+            return Err(reader.error(value.span(), "`projects` must be a list of strings"));
+        };
+        for item in list {
+            reader.string("an entry of projects", item)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FORMAT_1: &str = r#"
-        [[Dates]]
-        deps = ["Printf"]
-        uuid = "ade2ca70-3891-5945-98fb-dc099432e06a"
-
-        [[Printf]]
-        deps = ["Unicode"]
-        uuid = "de0858da-6303-5e67-8744-51eddeeeb8d7"
-
-        [[Unicode]]
-        uuid = "4ec0a83e-493e-50e2-b9ac-8f72acf5a8f5"
-    "#;
-
-    const FORMAT_2: &str = r#"
-        julia_version = "1.10.4"
-        manifest_format = "2.0"
-        project_hash = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
-
-        [[deps.CSV]]
-        deps = ["Dates"]
-        git-tree-sha1 = "6c834533dc1fabd820c1db03c839bf97e45a3fab"
-        uuid = "336ed68f-0bac-5ca0-87d4-7b16caf5d00b"
-        version = "0.10.14"
-
-            [deps.CSV.extensions]
-            SomeExt = "Dates"
-
-        [[deps.Dates]]
-        deps = { Printf = "de0858da-6303-5e67-8744-51eddeeeb8d7" }
-        uuid = "ade2ca70-3891-5945-98fb-dc099432e06a"
-
-        [[deps.Printf]]
-        uuid = "de0858da-6303-5e67-8744-51eddeeeb8d7"
-    "#;
-
-    #[test]
-    fn reads_format_1() {
-        let manifest = Manifest::from_toml("Manifest.toml", FORMAT_1).unwrap();
-        assert_eq!(manifest.julia_version, None);
-        assert_eq!(manifest.packages.len(), 3);
-    }
-
-    #[test]
-    fn reads_format_2() {
-        let manifest = Manifest::from_toml("Manifest.toml", FORMAT_2).unwrap();
-        assert_eq!(manifest.julia_version, Some(JuliaVersion::new(1, 10, 4)));
-        assert_eq!(
-            manifest.entry("CSV", None).unwrap().version.as_deref(),
-            Some("0.10.14")
-        );
-    }
-
-    #[test]
-    fn an_empty_manifest_is_one() {
-        assert_eq!(
-            Manifest::from_toml("Manifest.toml", "").unwrap(),
-            Manifest::default()
-        );
-    }
-
-    #[test]
-    fn the_closure_holds_the_project_and_all_below() {
-        let manifest = Manifest::from_toml("Manifest.toml", FORMAT_1).unwrap();
-        let project = Project::from_toml(
-            "Project.toml",
-            r#"
-            name = "InsuranceStats"
-            uuid = "265d0cae-e6e2-443e-ae1f-041f3c19a359"
-            version = "0.1.0"
-            [deps]
-            Dates = "ade2ca70-3891-5945-98fb-dc099432e06a"
-            "#,
-        )
-        .unwrap();
-        let requested = [(project.name.clone().unwrap(), project.uuid.clone().unwrap())];
-        let closure = manifest.closure(&project, &requested);
-        let names: Vec<_> = closure
-            .iter()
-            .map(|p| (p.name.as_str(), p.requested))
-            .collect();
-        assert_eq!(
-            names,
-            [
-                ("Dates", false),
-                ("InsuranceStats", true),
-                ("Printf", false),
-                ("Unicode", false)
-            ]
-        );
-    }
-
-    #[test]
-    fn errors_point_at_the_place() {
-        let error = Project::from_toml("Project.toml", "name = \"x\"\ndeps = 3\n").unwrap_err();
-        assert_eq!((error.line, error.column), (2, 8));
-    }
-
-    #[test]
-    fn the_newest_of_the_versioned_manifests_is_found() {
-        let newest = |names: &[&str]| newest_versioned(names.iter().map(ToString::to_string));
-        let names = [
-            "Manifest-v1.9.toml",
-            "Manifest-v1.12.toml",
-            "Manifest-v1.x.toml",
-        ];
-        assert_eq!(newest(&names).as_deref(), Some("Manifest-v1.12.toml"));
-        let names = ["JuliaManifest-v1.12.toml", "Manifest-v1.12.toml"];
-        assert_eq!(newest(&names).as_deref(), Some("JuliaManifest-v1.12.toml"));
-        assert_eq!(newest(&["Manifest.toml", "Project.toml"]), None);
-    }
-
-    #[test]
-    fn versioned_manifests_come_first_since_1_10_8() {
-        assert_eq!(
-            manifest_names(Some(&JuliaVersion::new(1, 12, 7)))[..2],
-            ["JuliaManifest-v1.12.toml", "Manifest-v1.12.toml"]
-        );
-        let names = |version: &str| manifest_names(Some(&version.parse().unwrap()));
-        assert_eq!(names("1.10.8")[1], "Manifest-v1.10.toml");
-        assert_eq!(names("1.10.7").len(), 2);
-    }
-}
+#[path = "project/tests.rs"]
+mod tests;

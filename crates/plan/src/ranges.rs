@@ -1,29 +1,52 @@
 //! Sets of Julia versions as people write them: npm's ranges (`>=1.6 <1.11`, `1.6 || 1.10`) and
-//! the `[compat]` entries of Julia's `Project.toml` (`^1.6`, `~1.10`, `1.6 - 1.11`, `1.6, 1.8`).
+//! the `[compat]` entries of Julia's `Project.toml` (`^1.6`, `~1.10`, `1.6 - 1.11`, `^1.6, ^2`).
 //!
-//! The two notations agree wherever they overlap but for one point, in which Julia's rule holds:
-//! a comma means *or*. Sources: Pkg's manual, "Compatibility"; node-semver's "Ranges".
+//! [`Ranges::from_compat`] accepts what Pkg accepts and nothing else. Parsing with [`FromStr`]
+//! accepts both notations, for `--julia` and `Sysimage.toml`; where the two differ, the reference
+//! page "Getting Julia and compilers" says which rule holds. Sources: Pkg's manual, "Compatibility";
+//! node-semver's "Ranges".
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::version::JuliaVersion;
 
-/// A union of version intervals.
+/// A union of version ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranges {
     text: String,
-    alternatives: Vec<Interval>,
+    alternatives: Vec<Alternative>,
 }
 
-/// `from <= version < below`, either side optional.
+/// Comparators that must all hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Interval {
-    from: Option<semver::Version>,
-    below: Option<semver::Version>,
+struct Alternative(Vec<Comparator>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Comparator {
+    operator: Operator,
+    bound: semver::Version,
 }
 
-/// The text is no version range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    AtLeast,
+    Above,
+    AtMost,
+    Below,
+}
+
+/// What a version without an operator means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notation {
+    /// Pkg's: `1.6` is `^1.6`.
+    Compat,
+    /// npm's: `1.6` is `1.6.x`, and `1.6.2` that version alone.
+    Npm,
+}
+
+/// The text is not a version range.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not a version range such as `^1.6`, `~1.10`, `>=1.6 <1.11` or `1.6 - 1.11`")]
 pub struct NotARange {
@@ -31,23 +54,105 @@ pub struct NotARange {
 }
 
 impl Ranges {
-    /// Whether the range holds `version`. A prerelease is held only where a bound is itself a
-    /// prerelease of the same `X.Y.Z`: `^1.6` must not pick up `1.14.0-alpha1`.
+    /// Reads an entry of `[compat]`, by Pkg's rules.
+    ///
+    /// # Errors
+    ///
+    /// If Pkg would refuse it too.
+    pub fn from_compat(text: &str) -> Result<Self, NotARange> {
+        let alternatives: Option<Vec<_>> = text.split(',').map(compat_piece).collect();
+        Self::new(text, alternatives)
+    }
+
+    fn new(text: &str, alternatives: Option<Vec<Alternative>>) -> Result<Self, NotARange> {
+        let alternatives = alternatives.ok_or_else(|| NotARange {
+            text: text.to_owned(),
+        })?;
+        Ok(Self {
+            text: text.trim().to_owned(),
+            alternatives,
+        })
+    }
+
+    /// Whether the range contains `version`. It contains a prerelease only if one of its bounds is
+    /// a prerelease of the same `X.Y.Z`: `^1.6` must not select `1.14.0-alpha1`.
     #[must_use]
     pub fn contains(&self, version: &JuliaVersion) -> bool {
         let version = version.as_semver();
-        self.alternatives.iter().any(|interval| {
-            let named = |bound: &Option<semver::Version>| {
-                bound.as_ref().is_some_and(|bound| {
-                    !bound.pre.is_empty()
-                        && (bound.major, bound.minor, bound.patch)
-                            == (version.major, version.minor, version.patch)
-                })
-            };
-            (version.pre.is_empty() || named(&interval.from) || named(&interval.below))
-                && interval.from.as_ref().is_none_or(|from| version >= from)
-                && interval.below.as_ref().is_none_or(|below| version < below)
-        })
+        self.alternatives
+            .iter()
+            .any(|alternative| alternative.contains(version))
+    }
+
+    /// Whether this is a union that contains every version, such as `>=1.10, <1.12`: its author
+    /// took the comma for "and".
+    #[must_use]
+    pub fn is_open_union(&self) -> bool {
+        let only = |wanted: [Operator; 2]| {
+            self.alternatives.iter().filter_map(move |alternative| {
+                let all = alternative.0.iter().all(|c| wanted.contains(&c.operator));
+                alternative.0.first().filter(|_| all)
+            })
+        };
+        let lower = || only([Operator::AtLeast, Operator::Above]);
+        only([Operator::AtMost, Operator::Below])
+            .any(|upper| lower().any(|lower| lower.bound <= upper.bound))
+    }
+}
+
+impl Alternative {
+    fn contains(&self, version: &semver::Version) -> bool {
+        let same_release = |bound: &semver::Version| {
+            (bound.major, bound.minor, bound.patch) == (version.major, version.minor, version.patch)
+        };
+        let mut comparators = self.0.iter();
+        let named = version.pre.is_empty()
+            || self
+                .0
+                .iter()
+                .any(|c| !c.bound.pre.is_empty() && same_release(&c.bound));
+        named && comparators.all(|comparator| comparator.holds(version))
+    }
+
+    fn between(from: Option<semver::Version>, below: Option<semver::Version>) -> Self {
+        let from = from.map(|bound| Comparator::new(Operator::AtLeast, bound));
+        let below = below.map(|bound| Comparator::new(Operator::Below, bound));
+        Self(from.into_iter().chain(below).collect())
+    }
+
+    fn exactly(version: &semver::Version) -> Self {
+        let operators = [Operator::AtLeast, Operator::AtMost];
+        Self(
+            operators
+                .map(|o| Comparator::new(o, version.clone()))
+                .into(),
+        )
+    }
+
+    fn one(operator: Operator, bound: semver::Version) -> Self {
+        Self(vec![Comparator::new(operator, bound)])
+    }
+
+    /// No version at all.
+    fn nothing() -> Self {
+        Self::one(Operator::Below, semver::Version::new(0, 0, 0))
+    }
+}
+
+impl Comparator {
+    const fn new(operator: Operator, bound: semver::Version) -> Self {
+        Self { operator, bound }
+    }
+
+    fn holds(&self, version: &semver::Version) -> bool {
+        // Build metadata does not count.
+        let order = version.cmp_precedence(&self.bound);
+        match self.operator {
+            Operator::AtLeast => order != Ordering::Less,
+            Operator::Above => order == Ordering::Greater,
+            Operator::AtMost => order != Ordering::Greater,
+            Operator::Below => order == Ordering::Less,
+        }
     }
 }
 
@@ -61,80 +166,100 @@ impl FromStr for Ranges {
     type Err = NotARange;
 
     fn from_str(text: &str) -> Result<Self, NotARange> {
-        let alternatives = text
+        let notation = match text.contains(',') {
+            true => Notation::Compat,
+            false => Notation::Npm,
+        };
+        let alternatives: Option<Vec<_>> = text
             .split(',')
             .flat_map(|part| part.split("||"))
-            .map(interval)
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| NotARange {
-                text: text.to_owned(),
-            })?;
-        Ok(Self {
-            text: text.trim().to_owned(),
-            alternatives,
-        })
+            .map(|piece| alternative(piece, notation))
+            .collect();
+        Self::new(text, alternatives)
     }
 }
 
 /// One alternative: a hyphen range, or comparators that must all hold.
-fn interval(text: &str) -> Option<Interval> {
-    let text = text.trim();
-    if let Some((low, high)) = text.split_once(" - ") {
-        return Some(Interval {
-            from: Some(Partial::parse(low)?.lowest()),
-            below: Partial::parse(high)?.above(),
-        });
+fn alternative(text: &str, notation: Notation) -> Option<Alternative> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if let [low, "-", high] = words.as_slice() {
+        return hyphen(&Partial::parse(low)?, &Partial::parse(high)?);
     }
-    let mut whole = Interval::default();
-    let mut pieces = text.split_whitespace();
+    let mut all = Vec::new();
+    let mut words = words.into_iter();
     let mut any = false;
-    while let Some(piece) = pieces.next() {
-        let (operator, rest) = operator(piece);
+    while let Some(word) = words.next() {
+        let (operator, rest) = operator(word);
         // `>= 1.6`, with a space, is how many Project.toml files have it.
-        let version = if rest.is_empty() {
-            pieces.next()?
-        } else {
-            rest
-        };
-        whole = whole.and(comparator(operator, &Partial::parse(version)?));
+        let version = if rest.is_empty() { words.next()? } else { rest };
+        all.extend(comparators(operator, &Partial::parse(version)?, notation).0);
         any = true;
     }
-    any.then_some(whole)
+    any.then_some(Alternative(all))
+}
+
+/// One alternative of a `[compat]` entry, of which Pkg knows three forms.
+fn compat_piece(text: &str) -> Option<Alternative> {
+    let text = text.trim();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let number = |text: &str| Partial::parse(text).filter(Partial::is_plain);
+    if let [low, "-", high] = words.as_slice() {
+        return hyphen(&number(low)?, &number(high)?);
+    }
+    let (operator, rest) = operator(text);
+    let version = match operator {
+        "" | "^" | "~" => number(rest).filter(|_| words.len() == 1)?,
+        ">=" | "≥" | "=" | "<" => number(rest.trim_start())?,
+        _ => return None,
+    };
+    let zeros = [version.major, version.minor, version.patch];
+    if zeros.iter().all(|number| *number == Some(0)) || (operator == "<" && version.is_zero()) {
+        return None;
+    }
+    Some(comparators(operator, &version, Notation::Compat))
+}
+
+fn hyphen(low: &Partial, high: &Partial) -> Option<Alternative> {
+    let mut range = Alternative::between(Some(low.lowest()), None);
+    range.0.extend(match high.patch {
+        Some(_) => Some(Comparator::new(Operator::AtMost, high.lowest())),
+        None => high
+            .above()
+            .map(|bound| Comparator::new(Operator::Below, bound)),
+    });
+    Some(range)
 }
 
 fn operator(piece: &str) -> (&str, &str) {
-    ["≥", ">=", "≤", "<=", ">", "<", "=", "^", "~"]
+    ["≥", ">=", "≤", "<=", ">", "<", "=", "^", "~>", "~"]
         .into_iter()
         .find_map(|operator| Some((operator, piece.strip_prefix(operator)?)))
         .unwrap_or(("", piece))
 }
 
-fn comparator(operator: &str, version: &Partial) -> Interval {
-    let low = Some(version.lowest());
-    let (from, below) = match operator {
-        ">=" | "≥" => (low, None),
-        ">" => (version.above(), None),
-        "<=" | "≤" => (None, version.above()),
-        "<" => (None, low),
-        "=" => (low, version.above()),
-        "~" => (low, version.tilde()),
-        // A bare version in `[compat]` means a caret.
-        _ => (low, version.caret()),
-    };
-    Interval { from, below }
-}
-
-impl Interval {
-    fn and(self, other: Self) -> Self {
-        let from = match (self.from, other.from) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        };
-        let below = match (self.below, other.below) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Self { from, below }
+fn comparators(operator: &str, version: &Partial, notation: Notation) -> Alternative {
+    let low = version.lowest();
+    let complete = version.patch.is_some();
+    match operator {
+        ">=" | "≥" => Alternative::one(Operator::AtLeast, low),
+        ">" if complete => Alternative::one(Operator::Above, low),
+        ">" => match version.above() {
+            Some(above) => Alternative::one(Operator::AtLeast, above),
+            None => Alternative::nothing(),
+        },
+        "<=" | "≤" if complete => Alternative::one(Operator::AtMost, low),
+        "<=" | "≤" => Alternative::between(None, version.above()),
+        "<" => Alternative::one(Operator::Below, low),
+        // Pkg's `=1.2` is 1.2.0; with an `x` the rest is open.
+        "=" if complete || !version.wild => Alternative::exactly(&low),
+        "=" => Alternative::between(Some(low), version.above()),
+        "~" | "~>" => Alternative::between(Some(low), version.tilde()),
+        "^" => Alternative::between(Some(low), version.caret()),
+        _ => match notation {
+            Notation::Compat if !version.wild => Alternative::between(Some(low), version.caret()),
+            _ if complete => Alternative::exactly(&low),
+            _ => Alternative::between(Some(low), version.above()),
+        },
     }
 }
 
@@ -145,30 +270,41 @@ pub(crate) struct Partial {
     pub(crate) minor: Option<u64>,
     pub(crate) patch: Option<u64>,
     pre: semver::Prerelease,
+    /// Whether an `x` or `*` was written.
+    wild: bool,
+    /// Whether build metadata was written, which no comparison regards.
+    build: bool,
 }
 
 impl Partial {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_prefix('v').unwrap_or(text);
+        let (text, build) = match text.split_once('+') {
+            Some((text, build)) => {
+                semver::BuildMetadata::new(build).ok()?;
+                (text, true)
+            }
+            None => (text, false),
+        };
         let (numbers, pre) = match text.split_once('-') {
             Some((numbers, pre)) => (numbers, semver::Prerelease::new(pre).ok()?),
             None => (text, semver::Prerelease::EMPTY),
         };
         let mut parts = [None; 3];
-        let mut open = false;
+        let mut wild = false;
         for (index, piece) in numbers.split('.').enumerate() {
             let slot = parts.get_mut(index)?;
             if matches!(piece, "x" | "X" | "*") {
-                open = true;
-            } else if open || piece.is_empty() || !piece.bytes().all(|b| b.is_ascii_digit()) {
+                wild = true;
+            } else if wild || piece.is_empty() || !piece.bytes().all(|b| b.is_ascii_digit()) {
                 return None;
             } else {
                 *slot = Some(piece.parse().ok()?);
             }
         }
         let [major, minor, patch] = parts;
-        if !pre.is_empty() && patch.is_none() {
+        if (!pre.is_empty() || build) && patch.is_none() {
             return None;
         }
         Some(Self {
@@ -176,7 +312,20 @@ impl Partial {
             minor,
             patch,
             pre,
+            wild,
+            build,
         })
+    }
+
+    /// Whether this is numbers alone, which is all that `[compat]` knows.
+    fn is_plain(&self) -> bool {
+        self.pre.is_empty() && !self.wild && !self.build
+    }
+
+    fn is_zero(&self) -> bool {
+        [self.major, self.minor, self.patch]
+            .iter()
+            .all(|number| number.unwrap_or(0) == 0)
     }
 
     fn lowest(&self) -> semver::Version {
@@ -226,65 +375,5 @@ impl Partial {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn holds(range: &str, version: &str) -> bool {
-        range
-            .parse::<Ranges>()
-            .unwrap()
-            .contains(&version.parse().unwrap())
-    }
-
-    #[test]
-    fn reads_julia_compat_entries() {
-        for (range, inside, outside) in [
-            ("1.6", "1.13.2", "1.5.4"),
-            ("^1.6", "1.6.0", "2.0.0"),
-            ("~1.10", "1.10.12", "1.11.0"),
-            ("~1.10.3", "1.10.3", "1.10.2"),
-            ("~1", "1.13.0", "2.0.0"),
-            ("1.6 - 1.11", "1.11.9", "1.12.0"),
-            ("=1.10.4", "1.10.4", "1.10.5"),
-            ("1.6, 1.8", "1.6.1", "1.5.0"),
-            ("~1.6, ~1.10", "1.10.1", "1.8.0"),
-            ("≥ 1.6", "3.0.0", "1.5.9"),
-            ("0.7, 1", "0.7.0", "0.6.4"),
-            ("^0.0.3", "0.0.3", "0.0.4"),
-        ] {
-            assert!(holds(range, inside), "{inside} in {range}");
-            assert!(!holds(range, outside), "{outside} not in {range}");
-        }
-    }
-
-    #[test]
-    fn reads_npm_ranges() {
-        for (range, inside, outside) in [
-            (">=1.6 <1.11", "1.10.12", "1.11.0"),
-            (">1.6", "1.7.0", "1.6.7"),
-            ("<=1.9", "1.9.4", "1.10.0"),
-            ("1.x", "1.13.2", "2.0.0"),
-            ("~1.6 || ~1.10", "1.6.7", "1.9.0"),
-            ("*", "1.0.0", "1.0.0-rc1"),
-        ] {
-            assert!(holds(range, inside), "{inside} in {range}");
-            assert!(!holds(range, outside), "{outside} not in {range}");
-        }
-    }
-
-    #[test]
-    fn takes_a_prerelease_only_where_the_range_names_one() {
-        assert!(!holds("^1.6", "1.14.0-alpha1"));
-        assert!(holds(">=1.13.0-rc1", "1.13.0-rc2"));
-        assert!(!holds(">=1.13.0-rc1", "1.14.0-rc2"));
-    }
-
-    #[test]
-    fn refuses_what_is_no_range() {
-        for text in [
-            "", ",", "^", "1.6 -", "abc", "1.2.3.4", "1..2", "1.x.3", ">= ",
-        ] {
-            assert!(text.parse::<Ranges>().is_err(), "{text:?}");
-        }
-    }
-}
+#[path = "ranges/tests.rs"]
+mod tests;

@@ -1,5 +1,5 @@
 //! What a user may ask for when they name a Julia: `1.12`, `lts`, `^1.6`, `manifest`, a
-//! directory. A [`Request`] is only the wish; [`crate::catalogue::Catalogue::choose`] grants it.
+//! directory. [`crate::catalogue::Catalogue::choose`] finds the release that answers a [`Request`].
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::explain::{Class, Explain, nearest};
 use crate::ranges::{Partial, Ranges};
 use crate::version::JuliaVersion;
 
-/// A wish for a Julia.
+/// A request for a Julia.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// `release`: the newest stable version.
@@ -24,11 +24,14 @@ pub enum Request {
     Nightly,
     /// `1.13-nightly`: the newest build of a release branch.
     NightlyOf(u64, u64),
-    /// `min`: the oldest that the project's `[compat] julia` allows. [`Request::for_project`]
-    /// turns it into [`Request::Oldest`].
+    /// `min`: the newest patch release of the oldest minor version that the project's
+    /// `[compat] julia` allows. [`Request::for_project`] turns it into [`Request::OldestMinor`].
     Min,
-    /// `manifest`: the version that the project's manifest was made with.
-    /// [`Request::for_project`] turns it into [`Request::Exact`].
+    /// `min-patch`: the oldest version that the project's `[compat] julia` allows.
+    /// [`Request::for_project`] turns it into [`Request::Oldest`].
+    MinPatch,
+    /// `manifest`: the Julia that the project's manifest was made with.
+    /// [`Request::for_project`] turns it into [`Request::Exact`] or [`Request::Series`].
     Manifest,
     /// `1` or `1.12`: the newest stable version that begins so.
     Series(u64, Option<u64>),
@@ -36,7 +39,9 @@ pub enum Request {
     Exact(JuliaVersion),
     /// A semantic version or compat range: the newest stable version within it.
     Within(Ranges),
-    /// The oldest stable version within a range; what `min` becomes.
+    /// The newest patch release of the oldest minor version within a range; what `min` becomes.
+    OldestMinor(Ranges),
+    /// The oldest stable version within a range; what `min-patch` becomes.
     Oldest(Ranges),
     /// `system`: the `julia` on the search path.
     System,
@@ -44,11 +49,11 @@ pub enum Request {
     Directory(PathBuf),
 }
 
-/// What a project says about the Julia that it wants.
+/// What a project says about the Julia that it needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProjectJulia {
-    /// `julia_version` of its manifest (since manifest format 2; Julia 1.6.2).
-    pub manifest: Option<JuliaVersion>,
+    /// The Julia of its manifest; see [`crate::manifest::Manifests::request`].
+    pub manifest: Option<Request>,
     /// `julia` in the `[compat]` table of its `Project.toml`.
     pub compat: Option<String>,
 }
@@ -72,8 +77,8 @@ impl Explain for NotARequest {
     fn hints(&self) -> Vec<String> {
         vec![
             "ask for a version (`1.12`, `1.12.7`), a range (`^1.6`, `~1.10`, `1.6 - 1.11`), \
-             `release`, `lts`, `rc`, `nightly`, `min`, `manifest`, `system`, or a directory \
-             (`./julia`)"
+             `release`, `lts`, `rc`, `nightly`, `min`, `min-patch`, `manifest`, `system`, or a \
+             directory (`./julia`)"
                 .to_owned(),
         ]
     }
@@ -85,12 +90,12 @@ pub enum ProjectIsSilent {
     /// `manifest`, and no manifest says which Julia made it.
     #[error("the Julia version `manifest` was asked for, but no manifest of the project names one")]
     NoManifestVersion,
-    /// `min`, and `[compat]` does not mention julia.
+    /// `min` or `min-patch`, and `[compat]` does not mention julia.
     #[error(
-        "the Julia version `min` was asked for, but the project's [compat] does not name julia"
+        "the Julia version `{0}` was asked for, but the project's [compat] does not name julia"
     )]
-    NoCompat,
-    /// `min`, and the entry cannot be read.
+    NoCompat(Request),
+    /// `min` or `min-patch`, and the entry cannot be read.
     #[error("the [compat] entry of julia cannot be read")]
     BadCompat(#[from] crate::ranges::NotARange),
 }
@@ -107,27 +112,52 @@ impl Explain for ProjectIsSilent {
                  or ask for a version such as `release`"
                     .to_owned()
             }
-            Self::NoCompat | Self::BadCompat(_) => {
+            Self::NoCompat(_) | Self::BadCompat(_) => {
                 "add `julia = \"1.10\"` (your oldest) below [compat] in Project.toml".to_owned()
             }
         }]
     }
 }
 
-/// The words among the requests.
-const WORDS: [(&str, Request); 9] = [
+/// The words among the requests. The first of several for one request is printed.
+const WORDS: [(&str, Request); 11] = [
     ("release", Request::Release),
     ("lts", Request::Lts),
     ("rc", Request::Rc),
     ("pre", Request::Pre),
     ("nightly", Request::Nightly),
     ("min", Request::Min),
+    ("min-minor", Request::Min),
+    ("min-patch", Request::MinPatch),
     ("manifest", Request::Manifest),
     ("system", Request::System),
     ("latest", Request::Release),
 ];
 
 impl Request {
+    /// Reads one request or several with commas between them: `1.10,release` asks for two Julias.
+    /// Where a part is a range with an operator, the whole is one range in which a comma is "or",
+    /// as in `[compat]`: `^1.6, ^2`.
+    ///
+    /// # Errors
+    ///
+    /// If a part is not a request.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, NotARequest> {
+        Self::split(text).into_iter().map(str::parse).collect()
+    }
+
+    /// The texts of the single requests in such a list.
+    #[must_use]
+    pub fn split(text: &str) -> Vec<&str> {
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let is_range = |part: &&str| matches!(part.parse(), Ok(Self::Within(_)));
+        let whole = text.parse();
+        match matches!(whole, Ok(Self::Within(_))) && parts.iter().any(|part| is_range(part)) {
+            true => vec![text],
+            false => parts,
+        }
+    }
+
     /// Replaces what only the project can answer (`manifest`, `min`) by what it answers.
     ///
     /// # Errors
@@ -138,13 +168,15 @@ impl Request {
             Self::Manifest => project
                 .manifest
                 .clone()
-                .map(Self::Exact)
                 .ok_or(ProjectIsSilent::NoManifestVersion),
-            Self::Min => {
+            Self::Min | Self::MinPatch => {
                 let compat = project.compat.as_deref();
-                Ok(Self::Oldest(
-                    compat.ok_or(ProjectIsSilent::NoCompat)?.parse()?,
-                ))
+                let compat = compat.ok_or_else(|| ProjectIsSilent::NoCompat(self.clone()))?;
+                let ranges = Ranges::from_compat(compat)?;
+                Ok(match self {
+                    Self::MinPatch => Self::Oldest(ranges),
+                    _ => Self::OldestMinor(ranges),
+                })
             }
             other => Ok(other),
         }
@@ -180,6 +212,7 @@ impl fmt::Display for Request {
             Self::Series(major, Some(minor)) => write!(f, "{major}.{minor}"),
             Self::Exact(version) => version.fmt(f),
             Self::Within(ranges) => ranges.fmt(f),
+            Self::OldestMinor(ranges) => write!(f, "oldest minor version of {ranges}"),
             Self::Oldest(ranges) => write!(f, "oldest of {ranges}"),
             Self::Directory(path) => path.display().fmt(f),
             word => f.write_str(
@@ -252,6 +285,7 @@ mod tests {
             ("nightly", Request::Nightly),
             ("1.13-nightly", Request::NightlyOf(1, 13)),
             ("min", Request::Min),
+            ("min-patch", Request::MinPatch),
             ("manifest", Request::Manifest),
             ("~1.10", Request::Within("~1.10".parse().unwrap())),
             ("^1.6", Request::Within("^1.6".parse().unwrap())),
@@ -268,6 +302,11 @@ mod tests {
     }
 
     #[test]
+    fn min_minor_is_min() {
+        assert_eq!("min-minor".parse::<Request>().unwrap(), Request::Min);
+    }
+
+    #[test]
     fn a_mistyped_word_is_answered_with_the_nearest() {
         let error = "relaese".parse::<Request>().unwrap_err();
         assert_eq!(
@@ -279,7 +318,7 @@ mod tests {
     #[test]
     fn the_project_answers_for_itself() {
         let project = ProjectJulia {
-            manifest: Some(JuliaVersion::new(1, 10, 4)),
+            manifest: Some(Request::Exact(JuliaVersion::new(1, 10, 4))),
             compat: Some("1.9".to_owned()),
         };
         assert_eq!(
@@ -288,7 +327,11 @@ mod tests {
         );
         assert_eq!(
             Request::Min.for_project(&project).unwrap(),
-            Request::Oldest("1.9".parse().unwrap())
+            Request::OldestMinor(Ranges::from_compat("1.9").unwrap())
+        );
+        assert_eq!(
+            Request::MinPatch.for_project(&project).unwrap(),
+            Request::Oldest(Ranges::from_compat("1.9").unwrap())
         );
         assert!(
             Request::Min
@@ -297,5 +340,22 @@ mod tests {
                 .to_string()
                 .contains("[compat]")
         );
+    }
+
+    #[test]
+    fn commas_separate_julias_unless_a_part_is_a_range() {
+        let list = |text: &str| -> Vec<String> {
+            let requests = Request::parse_list(text).unwrap();
+            requests.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(list("1.10, lts,1.12.7"), ["1.10", "lts", "1.12.7"]);
+        assert_eq!(list("^1.6, ^2"), ["^1.6, ^2"]);
+        assert_eq!(list(">=1.10,<1.12"), [">=1.10,<1.12"]);
+        assert_eq!(list("1.6, 1.8 - 1.9"), ["1.6, 1.8 - 1.9"]);
+        // A word is in no range.
+        assert_eq!(list("lts, ^1.6"), ["lts", "^1.6"]);
+        for text in ["lts,", "", "lst, 1.10", "^1.6, one"] {
+            assert!(Request::parse_list(text).is_err(), "{text:?}");
+        }
     }
 }

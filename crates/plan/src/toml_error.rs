@@ -53,6 +53,13 @@ impl TomlError {
         }
     }
 
+    /// With a further hint.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
     /// The same error, at byte `offset` of the file that is to blame for it.
     #[must_use]
     pub fn locating(error: &impl Explain, file: &str, text: &str, offset: usize) -> Self {

@@ -63,6 +63,58 @@ impl JuliaVersion {
         !self.0.pre.is_empty()
     }
 
+    /// Whether this is a development version (`1.15.0-DEV.123`), which is published as nightly
+    /// builds only.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        let first = self.0.pre.as_str().split('.').next();
+        first.is_some_and(|first| first.eq_ignore_ascii_case("DEV"))
+    }
+
+    /// Reads what Julia's `VersionNumber` reads: minor and patch may be left out, and a prerelease
+    /// may follow without a `-`. `None` for anything else.
+    #[must_use]
+    pub fn from_number(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        let (text, build) = match text.split_once('+') {
+            Some((text, build)) => (text, build),
+            None => (text, ""),
+        };
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (numbers, pre) = text.split_at(end.unwrap_or(text.len()));
+        let mut parts = [0; 3];
+        for (index, piece) in numbers.split('.').enumerate() {
+            let digits = !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit());
+            *parts.get_mut(index)? = piece.parse().ok().filter(|_| digits)?;
+        }
+        let identifiers = |text: &str| {
+            let word = |word: &str| {
+                !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            };
+            text.is_empty() || text.split('.').all(word)
+        };
+        let pre = pre.strip_prefix('-').unwrap_or(pre);
+        if !identifiers(pre) || !identifiers(build) {
+            return None;
+        }
+        let mut version = semver::Version::new(parts[0], parts[1], parts[2]);
+        // Julia allows leading zeros in numeric identifiers, which semantic versions do not.
+        let without_zeros: Vec<&str> = pre
+            .split('.')
+            .map(|word| match word.bytes().all(|b| b.is_ascii_digit()) {
+                true if word.len() > 1 => match word.trim_start_matches('0') {
+                    "" => "0",
+                    rest => rest,
+                },
+                _ => word,
+            })
+            .collect();
+        version.pre = semver::Prerelease::new(&without_zeros.join(".")).ok()?;
+        version.build = semver::BuildMetadata::new(build).ok()?;
+        Some(Self(version))
+    }
+
     /// The underlying semantic version.
     #[must_use]
     pub const fn as_semver(&self) -> &semver::Version {
@@ -139,6 +191,44 @@ mod tests {
         assert!(parse("1.13.0-rc2") < parse("1.13.0"));
         assert!(parse("1.9.4") < parse("v1.10.0"));
         assert!(parse("1.13.0-rc2").is_prerelease());
+    }
+
+    #[test]
+    fn reads_the_numbers_that_julia_reads() {
+        let read = |text: &str| JuliaVersion::from_number(text).map(|version| version.to_string());
+        for (text, version) in [
+            ("1", "1.0.0"),
+            ("v1.10", "1.10.0"),
+            ("1.12.7", "1.12.7"),
+            ("1.13.0-DEV", "1.13.0-DEV"),
+            ("1.13.0-DEV.007", "1.13.0-DEV.7"),
+            ("0.5.1+", "0.5.1"),
+            ("1.2.3rc1", "1.2.3-rc1"),
+            ("1.2.3-", "1.2.3"),
+            ("1.10.4+debian.1", "1.10.4+debian.1"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(version), "{text}");
+        }
+        for text in [
+            "",
+            "foo",
+            "0.5.3.3.5",
+            "1..2",
+            "1.2.",
+            "-1",
+            "1.2.3-a..b",
+            "1.2.3 4",
+            "1.é",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_development_versions() {
+        let development = |text: &str| JuliaVersion::from_number(text).unwrap().is_development();
+        assert!(development("1.13.0-DEV") && development("1.15.0-DEV.123"));
+        assert!(!development("1.13.0-rc1") && !development("1.13.0"));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 use sysforge_plan::config::Config;
 use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::julia::JuliaBuild;
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::{Inputs, Plan, PlanError, PlannedJulia};
-use sysforge_plan::project::{Manifest, Project};
+use sysforge_plan::project::Project;
 use sysforge_plan::{JuliaVersion, Request, Triplet};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -20,10 +22,25 @@ fn manifest(julia: &str) -> String {
     )
 }
 
+fn file(name: &str, text: &str) -> ManifestFile {
+    ManifestFile {
+        name: name.to_owned(),
+        folder: ".".into(),
+        origin: Origin::of_file_name(name).unwrap().0,
+        of_workspace: false,
+        content: Manifest::from_toml(name, text),
+    }
+}
+
 fn inputs(project: &str, manifest: Option<&str>, config: &str) -> Inputs {
     Inputs {
         project: Project::from_toml("Project.toml", project).unwrap(),
-        manifest: manifest.map(|text| Manifest::from_toml("Manifest.toml", text).unwrap()),
+        manifests: Manifests(
+            manifest
+                .map(|text| file("Manifest.toml", text))
+                .into_iter()
+                .collect(),
+        ),
         config: Config::from_toml("Sysimage.toml", config).unwrap(),
         folder: "folder".to_owned(),
         requests: Vec::new(),
@@ -165,14 +182,13 @@ fn the_nearest_request_counts() {
         requests: vec!["min".to_owned()],
         ..app("")
     };
-    assert!(matches!(asked(&oldest)[..], [Request::Oldest(_)]));
+    assert!(matches!(asked(&oldest)[..], [Request::OldestMinor(_)]));
 }
 
 #[test]
 fn requests_that_the_project_does_not_answer_are_refused() {
     for (request, project, words) in [
         ("min", "", "does not name julia"),
-        ("min", "[compat]\njulia = \"one\"\n", "cannot be read"),
         ("manifest", "", "no manifest of the project names one"),
         ("lst", "", "`lst`"),
     ] {
@@ -185,4 +201,121 @@ fn requests_that_the_project_does_not_answer_are_refused() {
         assert_eq!(error.class(), Class::Usage);
         assert!(!error.hints().is_empty());
     }
+}
+
+#[test]
+fn each_build_has_the_manifest_of_its_julia() {
+    let with = |julia: &str, beta: &str| {
+        format!(
+            "julia_version = \"{julia}\"\nmanifest_format = \"2.0\"\n\
+             [[deps.Alpha]]\ndeps = [\"Beta\"]\nuuid = \"{A}\"\nversion = \"1.0.0\"\n\
+             [[deps.Beta]]\nuuid = \"{B}\"\nversion = \"{beta}\"\n"
+        )
+    };
+    let inputs = Inputs {
+        manifests: Manifests(vec![
+            file("Manifest-v1.11.toml", &with("1.11.9", "2.1.0")),
+            file("Manifest-v1.12.toml", &with("1.12.7", "2.2.0")),
+            // Of no Julia that is built for, and so of no importance.
+            file("Manifest.toml", "= not TOML"),
+        ]),
+        ..app("name = \"app\"\n")
+    };
+    let plan = inputs.plan(vec![given("1.11.9"), given("1.12.7")]).unwrap();
+    let manifests: Vec<_> = plan.builds.iter().map(|b| b.manifest.as_deref()).collect();
+    assert_eq!(
+        manifests,
+        [Some("Manifest-v1.11.toml"), Some("Manifest-v1.12.toml")]
+    );
+    let beta = |index: usize| plan.builds[index].closure[1].version.clone().unwrap();
+    assert_eq!((beta(0), beta(1)), ("2.1.0".to_owned(), "2.2.0".to_owned()));
+    assert_eq!(plan.closure.len(), 3, "of all builds");
+    let error = inputs.plan(vec![given("1.10.2")]).unwrap_err();
+    assert_eq!(error.location().unwrap().0, "Manifest.toml");
+}
+
+#[test]
+fn a_weak_dependency_is_one_before_julia_1_9() {
+    let project = format!(
+        "name = \"Host\"\nuuid = \"11111111-2222-4333-8444-555555555555\"\n\
+         [deps]\nAlpha = \"{A}\"\nGuest = \"{B}\"\n[weakdeps]\nGuest = \"{B}\"\n"
+    );
+    let alone = format!("[[Alpha]]\nuuid = \"{A}\"\n");
+    let inputs = inputs(&project, Some(&alone), "");
+    let plan = inputs.plan(vec![given("1.9.4")]).unwrap();
+    let packages: Vec<_> = plan.builds[0]
+        .packages
+        .iter()
+        .map(|p| p.name.as_str())
+        .collect();
+    assert_eq!(packages, ["Host", "Alpha"]);
+    assert!(plan.closure.iter().all(|package| package.name != "Guest"));
+    let error = refusal(inputs.plan(vec![given("1.8.5")]));
+    assert!(error.contains("`Guest` is a dependency"), "{error}");
+}
+
+#[test]
+fn a_manifest_that_does_not_name_its_julia_is_a_warning() {
+    let old = format!("[[Alpha]]\nuuid = \"{A}\"\n");
+    let new = format!("manifest_format = \"2.0\"\n[[deps.Alpha]]\nuuid = \"{A}\"\n");
+    let next = format!("manifest_format = \"3.0\"\n[[deps.Alpha]]\nuuid = \"{A}\"\n");
+    let project = format!("[deps]\nAlpha = \"{A}\"\n");
+    let said = |manifest: &str, julia: &str| {
+        let plan = inputs(&project, Some(manifest), "").plan(vec![given(julia)]);
+        let warnings = plan.unwrap().warnings;
+        warnings.into_iter().map(|w| w.message).collect::<String>()
+    };
+    assert!(said(&old, "1.12.7").contains("Manifest.toml is of the old format"));
+    assert!(said(&new, "1.12.7").contains("does not say which Julia made it"));
+    assert!(said(&next, "1.12.7").contains("is of format 3"));
+    // Julia 1.6 writes no other.
+    assert_eq!(said(&old, "1.6.7"), "");
+    assert_eq!(said(&manifest("1.10.2"), "1.10.9"), "");
+}
+
+#[test]
+fn a_union_of_all_versions_is_a_warning() {
+    let typed = |text: &str| Inputs {
+        requests: vec![text.to_owned()],
+        ..app("")
+    };
+    for inputs in [typed(">=1.10,<1.12"), app("julia = \">=1.10, <1.12\"\n")] {
+        let plan = inputs.plan(vec![given("1.10.2")]).unwrap();
+        let [warning] = plan.warnings.as_slice() else {
+            panic!("{:?}", plan.warnings);
+        };
+        assert!(warning.message.contains("a comma means \"or\""));
+        assert!(warning.hint.contains("write a space"));
+    }
+    assert!(plan(&typed(">=1.10 <1.12")).warnings.is_empty());
+}
+
+#[test]
+fn an_empty_versioned_manifest_is_named() {
+    let inputs = Inputs {
+        manifests: Manifests(vec![
+            file("Manifest-v1.12.toml", ""),
+            file("Manifest.toml", &manifest("1.12.7")),
+        ]),
+        ..app("")
+    };
+    let error = refusal(inputs.plan(vec![given("1.12.7")]));
+    assert!(
+        error.contains("Manifest-v1.12.toml does not list it"),
+        "{error}"
+    );
+    assert!(error.contains("instead of Manifest.toml"), "{error}");
+    assert!(inputs.plan(vec![given("1.11.9")]).is_err(), "made by 1.12");
+}
+
+#[test]
+fn a_development_version_is_never_proposed_as_a_release() {
+    let inputs = inputs(
+        &format!("[deps]\nAlpha = \"{A}\"\n"),
+        Some(&manifest("1.13.0-DEV")),
+        "",
+    );
+    let error = refusal(inputs.plan(vec![given("1.12.7")]));
+    assert!(error.contains("`--julia 1.13-nightly`"), "{error}");
+    assert!(!error.contains("--julia 1.13.0-DEV"), "{error}");
 }

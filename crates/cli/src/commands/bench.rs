@@ -92,8 +92,8 @@ async fn compare(
     let (mut without, mut with) = (Vec::new(), Vec::new());
     // In turns, so that what else the machine does meets both alike.
     for _ in 0..samples {
-        without.push(sample(forge, planned, None).await?);
-        with.push(sample(forge, planned, Some(image)).await?);
+        without.push(sample(forge, None).await?);
+        with.push(sample(forge, Some(image)).await?);
     }
     Ok(Report {
         build_id: forge.build.id.to_string(),
@@ -111,13 +111,9 @@ async fn compare(
 }
 
 /// What one fresh process to start, and one to work, see.
-async fn sample(
-    forge: &mut Forge<'_>,
-    planned: &Planned,
-    image: Option<&Path>,
-) -> Result<Sample, Failure> {
+async fn sample(forge: &mut Forge<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
     let startup = startup::startup(&forge.context, image).await?;
-    let packages = &planned.plan.packages;
+    let packages = &forge.build.packages;
     let measured = measure(&forge.context, image, packages, &forge.workloads()).await?;
     forge.warn_of_unmeasured(&measured.unmeasured);
     Ok(Sample {

@@ -82,7 +82,7 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     let needs_compiler = !all_known || !julias.known.iter().all(brings_linker);
     let mut findings = Vec::new();
     findings.extend(machine::platform(triplet));
-    findings.push(project(julias.known, session));
+    findings.extend(project(julias.known, session));
     findings.extend(julias.findings);
     findings.push(compiler(triplet, needs_compiler, session).await);
     findings.push(machine::store(session));
@@ -135,23 +135,28 @@ impl Finding {
 }
 
 /// Whether the project can be planned with these Julias.
-fn project(julias: Vec<PlannedJulia>, session: &Session) -> Finding {
+fn project(julias: Vec<PlannedJulia>, session: &Session) -> Vec<Finding> {
     const CHECK: &str = "project";
     let global = &session.global;
     let plan = || {
         let host = Session::host()?;
-        let read =
-            |julia| crate::project::read(global.project.as_deref(), julia, &global.julia, host);
-        let files = match julias.as_slice() {
-            [only] => read(Some(only.version()))?,
-            _ => read(None)?,
-        };
-        files.inputs.plan(julias)?;
-        Ok::<_, Failure>(files.folder)
+        let files = crate::project::read(global.project.as_deref(), &global.julia, host)?;
+        let plan = files.inputs.plan(julias)?;
+        Ok::<_, Failure>((files.folder, plan.warnings))
     };
     match plan() {
-        Ok(folder) => Finding::good(CHECK, folder.display().to_string()),
-        Err(failure) => Finding::missing(CHECK, &failure, "sysforge --project DIR …"),
+        Ok((folder, warnings)) => {
+            let good = Finding::good(CHECK, folder.display().to_string());
+            let warnings = warnings
+                .into_iter()
+                .map(|warning| Finding::bad(CHECK, State::Worth, warning.message, warning.hint));
+            [good].into_iter().chain(warnings).collect()
+        }
+        Err(failure) => vec![Finding::missing(
+            CHECK,
+            &failure,
+            "sysforge --project DIR …",
+        )],
     }
 }
 

@@ -43,8 +43,8 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     config::Config::from_toml(config::FILE_NAME, &text)?;
     super::write_file(&path, &text)?;
     session.tell_path(&path);
-    let inputs = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
-    if inputs.manifest.is_none() && inputs.project.needs_manifest() {
+    let inputs = project::read(given, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
+    if inputs.manifests.0.is_empty() && inputs.project.needs_manifest() {
         session.terminal.warning(
             "the project has no Manifest.toml, which says which versions go into the image",
             Some(

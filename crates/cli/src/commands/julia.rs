@@ -222,7 +222,7 @@ async fn given(text: &str, executable: &Path, session: &Session) -> Outcome {
 fn read(text: &str, session: &Session) -> Result<Request, Failure> {
     let request: Request = text.parse()?;
     let project = match request {
-        Request::Min | Request::Manifest => crate::project::julia_of(session)?,
+        Request::Min | Request::MinPatch | Request::Manifest => crate::project::julia_of(session)?,
         _ => ProjectJulia::default(),
     };
     Ok(request.for_project(&project)?)

@@ -8,7 +8,7 @@ use sysforge_plan::catalogue::{Catalogue, NoJulia};
 use sysforge_plan::matrix::{Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
-use sysforge_plan::{BuildId, JuliaVersion, Request, Triplet};
+use sysforge_plan::{BuildId, Request, Triplet};
 
 use crate::args::{Driving, PlanArgs};
 use crate::commands::existing;
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
             "there is no release yet that images for new Julias could be added to".to_owned(),
         );
     }
-    let config = project(session, None, session_triplet())?.inputs.config;
+    let config = project(session, session_triplet())?.inputs.config;
     let existing = existing::builds(args, session).await?;
     let matrix = Matrix::new(&parts, &config, &existing, today())?;
     for dying in &matrix.dying {
@@ -71,18 +71,14 @@ fn session_triplet() -> Triplet {
     Triplet::X86_64_LINUX_GNU
 }
 
-fn project(
-    session: &Session,
-    julia: Option<&JuliaVersion>,
-    triplet: Triplet,
-) -> Result<ProjectFiles, Failure> {
+fn project(session: &Session, triplet: Triplet) -> Result<ProjectFiles, Failure> {
     let global = &session.global;
-    project::read(global.project.as_deref(), julia, &global.julia, triplet)
+    project::read(global.project.as_deref(), &global.julia, triplet)
 }
 
 /// The plans for each platform and Julia, and what there is to say about those left out.
 async fn parts(args: &PlanArgs, session: &Session) -> Result<(Vec<Part>, Vec<String>), Failure> {
-    let files = project(session, None, session_triplet())?;
+    let files = project(session, session_triplet())?;
     let chosen: Vec<Triplet> = files.inputs.config.platforms.keys().copied().collect();
     let platforms = match chosen.is_empty() {
         true => Runner::platforms(),
@@ -131,7 +127,7 @@ fn answer(
 }
 
 fn part(session: &Session, julia: PlannedJulia, triplet: Triplet) -> Result<Part, Failure> {
-    let files = project(session, Some(julia.version()), triplet)?;
+    let files = project(session, triplet)?;
     let plan = files.inputs.plan(vec![julia])?;
     let planned = Planned::without_nightlies(files, plan);
     let builds = planned.plan.builds.iter();

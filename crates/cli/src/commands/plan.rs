@@ -75,8 +75,8 @@ fn text(plan: &Plan, existing: &[&BuildId]) -> String {
                 format!("{}, {}", build.version, executable.display())
             }
         };
-        let packages: Vec<_> = plan.packages.iter().map(|p| p.name.as_str()).collect();
-        let others = plan.closure.len().saturating_sub(packages.len());
+        let packages: Vec<_> = build.packages.iter().map(|p| p.name.as_str()).collect();
+        let others = build.closure.len().saturating_sub(packages.len());
         let _ = writeln!(text, "{}", build.id);
         let _ = writeln!(text, "  julia     {julia}");
         let _ = writeln!(text, "  platform  {}", build.triplet);

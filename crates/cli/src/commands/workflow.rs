@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         pin(&folder.join(config::FILE_NAME), sums)?;
     }
     let given = session.global.project.as_deref();
-    let config = project::read(given, None, &[], Triplet::X86_64_LINUX_GNU)?
+    let config = project::read(given, &[], Triplet::X86_64_LINUX_GNU)?
         .inputs
         .config;
     let root = root(&folder)?;
@@ -101,20 +101,13 @@ fn root(folder: &Path) -> Result<PathBuf, CliError> {
 
 /// Writes which Sysforge the runners fetch into `Sysimage.toml`, whose other lines stay.
 pub(crate) fn pin(path: &Path, sums: &Path) -> Result<(), Failure> {
-    let list = std::fs::read_to_string(sums).map_err(|source| CliError::Unreadable {
-        path: sums.to_owned(),
-        source,
-    })?;
+    let list = project::read_text(sums)?;
     if !list.lines().any(|line| line.contains("  sysforge-")) {
         return Err(CliError::NoSums(sums.to_owned()).into());
     }
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => {
-            let path = path.to_owned();
-            return Err(CliError::Unreadable { path, source }.into());
-        }
+    let text = match path.exists() {
+        true => project::read_text(path)?,
+        false => String::new(),
     };
     let digest = Sha256::new(sha2::Sha256::digest(list.as_bytes()).into());
     let name = path.display().to_string();

@@ -74,7 +74,7 @@ impl Forge<'_> {
                 requested: self.build.cpu.target.clone(),
                 held: targets,
             },
-            packages: packages_in(&emitted.loaded, &plan.closure),
+            packages: packages_in(&emitted.loaded, &self.build.closure),
             extensions: emitted.extensions,
             statements: emitted.statements,
             check,

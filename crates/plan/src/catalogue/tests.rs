@@ -1,4 +1,5 @@
 use super::*;
+use crate::ranges::Ranges;
 
 /// A catalogue of the shape of the real one: its platforms begin and end with the versions that
 /// they really begin and end with.
@@ -106,13 +107,108 @@ fn each_request_gets_the_newest_that_the_platform_has() {
     }
 }
 
+/// A catalogue of these versions, each with one archive for one platform.
+fn of_versions(versions: &[&str]) -> Catalogue {
+    let file = serde_json::json!({
+        "url": "https://julialang-s3.julialang.org/bin/julia.tar.gz", "size": 1,
+        "triplet": "x86_64-linux-gnu", "kind": "archive", "extension": "tar.gz",
+        "sha256": "0".repeat(64),
+    });
+    let release = serde_json::json!({"stable": true, "files": [file]});
+    let releases = versions.iter().map(|v| ((*v).to_owned(), release.clone()));
+    let json = serde_json::Value::Object(releases.collect());
+    Catalogue::parse(json.to_string().as_bytes()).unwrap()
+}
+
+fn chosen_of(catalogue: &Catalogue, request: &Request) -> String {
+    let choice = catalogue.choose(request, Triplet::X86_64_LINUX_GNU);
+    choice.unwrap().version.to_string()
+}
+
 #[test]
-fn the_oldest_of_a_range_is_what_min_means() {
-    let request = Request::Oldest("1.7".parse().unwrap());
-    let choice = catalogue()
-        .choose(&request, Triplet::X86_64_LINUX_GNU)
-        .unwrap();
-    assert_eq!(choice.version.to_string(), "1.7.3");
+fn min_and_min_patch_agree_with_setup_julia() {
+    let first = ["1.6.7", "1.7.1-rc1", "1.7.1-rc2", "1.7.1", "1.7.2", "1.8.0"];
+    let second = ["1.6.7", "1.7.3-rc1", "1.7.3-rc2", "1.8.0"];
+    for (versions, compat, min, min_patch) in [
+        (&first[..], "^1.7", "1.7.2", "1.7.1"),
+        (&second[..], "^1.7", "1.8.0", "1.8.0"),
+        (&second[..], "~1.7, ~1.8, ~1.9", "1.8.0", "1.8.0"),
+        (&second[..], "~1.8, ~1.7, ~1.9", "1.8.0", "1.8.0"),
+        (&second[..], "1.7 - 1.9", "1.8.0", "1.8.0"),
+        (&second[..], "< 1.9.0", "1.6.7", "1.6.7"),
+        (&second[..], ">= 1.6.0", "1.6.7", "1.6.7"),
+    ] {
+        let catalogue = of_versions(versions);
+        let range = || Ranges::from_compat(compat).unwrap();
+        let found = chosen_of(&catalogue, &Request::OldestMinor(range()));
+        assert_eq!(found, min, "min of {compat}");
+        let found = chosen_of(&catalogue, &Request::Oldest(range()));
+        assert_eq!(found, min_patch, "min-patch of {compat}");
+    }
+    // Here [compat] counts for the patch as well.
+    let catalogue = of_versions(&first);
+    let exactly = Ranges::from_compat("=1.7.1").unwrap();
+    assert_eq!(
+        chosen_of(&catalogue, &Request::OldestMinor(exactly)),
+        "1.7.1"
+    );
+}
+
+#[test]
+fn requests_agree_with_setup_julia() {
+    let catalogue = of_versions(&[
+        "1.0.0",
+        "1.0.5",
+        "1.2.0",
+        "1.2.0-rc1",
+        "1.3.0-alpha",
+        "1.3.0-rc2",
+        "1.3.0",
+        "1.10.0",
+        "1.10.5",
+        "1.10.0-rc1",
+        "1.11.0",
+        "1.11.0-rc4",
+    ]);
+    for (request, version) in [
+        ("1.0.5", "1.0.5"),
+        ("1.3.0-alpha", "1.3.0-alpha"),
+        ("lts", "1.10.5"),
+        ("pre", "1.11.0"),
+        ("1", "1.11.0"),
+        ("1.0", "1.0.5"),
+        ("^1.3.0-rc1", "1.11.0"),
+        ("^1.2.0-rc1", "1.11.0"),
+        ("^1.10.0-rc1", "1.11.0"),
+        ("^1.2.0-0", "1.11.0"),
+        // And where npm picks a series, beside a space or `||`.
+        ("1.0 || 1.2", "1.2.0"),
+        (">=1.0 <1.2", "1.0.5"),
+        ("<=1.3.0-rc2 >=1.2", "1.3.0-rc2"),
+    ] {
+        assert_eq!(
+            chosen_of(&catalogue, &request.parse().unwrap()),
+            version,
+            "{request}"
+        );
+    }
+}
+
+#[test]
+fn a_development_version_is_answered_with_its_nightly_channel() {
+    let development = |version: &str| {
+        let version = JuliaVersion::from_number(version).unwrap();
+        let catalogue = of_versions(&["1.11.0", "1.12.1", "1.13.0-rc1"]);
+        let error = catalogue.choose(&Request::Exact(version), Triplet::X86_64_LINUX_GNU);
+        match error.unwrap_err() {
+            NoJulia::Development { nightly, .. } => nightly.to_string(),
+            other => other.to_string(),
+        }
+    };
+    // As juliaup chooses.
+    assert_eq!(development("1.12.1-DEV"), "1.12-nightly");
+    assert_eq!(development("1.13.0-DEV"), "1.13-nightly");
+    assert_eq!(development("1.14.0-DEV.55"), "nightly");
 }
 
 #[test]
@@ -269,7 +365,7 @@ mod properties {
 
         #[test]
         fn a_range_and_its_text_agree(text in "[~^<>=]{0,2}[0-9]{1,2}(\\.[0-9x*]{1,2}){0,2}") {
-            if let Ok(ranges) = text.parse::<crate::ranges::Ranges>() {
+            if let Ok(ranges) = text.parse::<Ranges>() {
                 prop_assert_eq!(ranges.to_string(), text);
             }
         }

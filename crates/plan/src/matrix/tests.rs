@@ -39,6 +39,9 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                         request: "1.12".to_owned(),
                         choice: choice.clone(),
                     },
+                    manifest: None,
+                    packages: Vec::new(),
+                    closure: Vec::new(),
                     cpu,
                     archive: ArchiveFormat::TarGz,
                     settings: Settings::default(),
@@ -51,6 +54,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                 packages: Vec::new(),
                 closure: Vec::new(),
                 builds,
+                warnings: Vec::new(),
             };
             parts.push(Part { plan, digests });
         }

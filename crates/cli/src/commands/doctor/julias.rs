@@ -57,7 +57,7 @@ fn requests(session: &Session) -> Result<Vec<Request>, Failure> {
     let global = &session.global;
     let host = Session::host()?;
     let project = global.project.as_deref();
-    match crate::project::read(project, None, &global.julia, host) {
+    match crate::project::read(project, &global.julia, host) {
         Ok(files) => Ok(files.inputs.requests()?),
         // Another line says what is wrong with the project.
         Err(_) => {

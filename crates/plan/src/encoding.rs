@@ -1,0 +1,135 @@
+//! Text files that a user wrote: UTF-8, as Julia reads them. Other encodings are recognized, so that
+//! the error can name them.
+
+use std::fmt;
+
+use crate::explain::{Class, Explain};
+
+/// The bytes of a file are not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUtf8 {
+    /// The file, as the user knows it.
+    pub file: String,
+    /// What they look like.
+    pub looks_like: Encoding,
+}
+
+/// What a file that is not UTF-8 looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-16, as Windows PowerShell 5 writes it with `>`.
+    Utf16,
+    /// UTF-32.
+    Utf32,
+    /// An 8-bit encoding; the first byte that is not UTF-8 is in this line.
+    Other {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+impl fmt::Display for NotUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
+        match self.looks_like {
+            Encoding::Utf16 => write!(f, "{file} is UTF-16 text, and must be UTF-8"),
+            Encoding::Utf32 => write!(f, "{file} is UTF-32 text, and must be UTF-8"),
+            Encoding::Other { line } => write!(f, "{file} is not UTF-8 text: see line {line}"),
+        }
+    }
+}
+
+impl std::error::Error for NotUtf8 {}
+
+impl Explain for NotUtf8 {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn location(&self) -> Option<(String, usize, usize)> {
+        match self.looks_like {
+            Encoding::Other { line } => Some((self.file.clone(), line, 1)),
+            _ => None,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self.looks_like {
+            Encoding::Utf16 => {
+                "save it as UTF-8; Windows PowerShell 5 writes UTF-16 with `>`: use \
+                                `Out-File -Encoding utf8` there"
+                    .to_owned()
+            }
+            Encoding::Utf32 | Encoding::Other { .. } => "save it as UTF-8".to_owned(),
+        }]
+    }
+}
+
+/// The text of a file, without the byte order mark that some Windows programs put before UTF-8;
+/// Julia ignores it too.
+///
+/// # Errors
+///
+/// If the bytes are not UTF-8 text.
+pub fn decode(file: &str, bytes: &[u8]) -> Result<String, NotUtf8> {
+    let error = |looks_like| NotUtf8 {
+        file: file.to_owned(),
+        looks_like,
+    };
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Err(error(Encoding::Utf32)),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(error(Encoding::Utf16)),
+        // No byte order mark, and every other byte of the first letters is zero.
+        [0, a, 0, b, ..] | [a, 0, b, 0, ..] if *a != 0 && *b != 0 => {
+            return Err(error(Encoding::Utf16));
+        }
+        _ => {}
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(problem) => {
+            let before = &bytes[..problem.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            Err(error(Encoding::Other { line }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utf16(text: &str, to: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to).collect()
+    }
+
+    #[test]
+    fn a_byte_order_mark_of_utf8_is_ignored() {
+        assert_eq!(decode("x", b"\xef\xbb\xbfname = 1").unwrap(), "name = 1");
+        assert_eq!(decode("x", "é".as_bytes()).unwrap(), "é");
+        assert_eq!(decode("x", b"").unwrap(), "");
+    }
+
+    #[test]
+    fn other_encodings_are_named() {
+        let looks = |bytes: &[u8]| decode("x", bytes).unwrap_err().looks_like;
+        for text in ["\u{feff}name = 1", "name = 1"] {
+            assert_eq!(looks(&utf16(text, u16::to_le_bytes)), Encoding::Utf16);
+            assert_eq!(looks(&utf16(text, u16::to_be_bytes)), Encoding::Utf16);
+        }
+        assert_eq!(looks(b"\xff\xfe\0\0n\0\0\0"), Encoding::Utf32);
+        assert_eq!(looks(b"a = 1\nb = \"\xe9\"\n"), Encoding::Other { line: 2 });
+    }
+
+    #[test]
+    fn the_error_says_what_to_do() {
+        let error = decode("Sysimage.toml", b"\xff\xfes\0").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Sysimage.toml is UTF-16 text, and must be UTF-8"
+        );
+        assert!(error.hints()[0].contains("save it as UTF-8"));
+        assert_eq!(error.class(), Class::Usage);
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading a TOML document value by value: each error points at the value that caused it. For
+//! files whose rules go beyond their types: Julia's projects and manifests.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::toml_error::TomlError;
+use crate::version::JuliaVersion;
+
+/// A value with its place.
+pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// A document that is being read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+}
+
+impl<'t> Reader<'t> {
+    /// Parses the document.
+    pub(crate) fn parse(
+        file: &'t str,
+        text: &'t str,
+    ) -> Result<(Self, Spanned<DeTable<'t>>), TomlError> {
+        let table = DeTable::parse(text).map_err(|error| TomlError::new(file, text, &error))?;
+        Ok((Self { file, text }, table))
+    }
+
+    /// An error about what is at `span`.
+    pub(crate) fn error(&self, span: Range<usize>, message: impl Display) -> TomlError {
+        TomlError::at(self.file, self.text, span.start, &message.to_string())
+    }
+
+    fn expected(&self, what: &str, kind: &str, value: &Value<'_>) -> TomlError {
+        let found = value.get_ref().type_str();
+        let message = format!("`{what}` is a TOML {found}, and must be {kind}");
+        self.error(value.span(), message)
+    }
+
+    pub(crate) fn table<'v>(
+        &self,
+        what: &str,
+        value: &'v Value<'t>,
+    ) -> Result<&'v DeTable<'t>, TomlError> {
+        let table = value.get_ref().as_table();
+        table.ok_or_else(|| self.expected(what, "a table", value))
+    }
+
+    /// The table at `key`, if there is one.
+    pub(crate) fn table_at<'v>(
+        &self,
+        table: &'v DeTable<'t>,
+        key: &str,
+    ) -> Result<Option<&'v DeTable<'t>>, TomlError> {
+        table
+            .get(key)
+            .map(|value| self.table(key, value))
+            .transpose()
+    }
+
+    pub(crate) fn array<'v>(
+        &self,
+        what: &str,
+        value: &'v Value<'t>,
+    ) -> Result<&'v [Value<'t>], TomlError> {
+        let array = value.get_ref().as_array();
+        array
+            .map(|array| &array[..])
+            .ok_or_else(|| self.expected(what, "a list", value))
+    }
+
+    pub(crate) fn string(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        let text = value.get_ref().as_str();
+        text.map(str::to_owned)
+            .ok_or_else(|| self.expected(what, "a string", value))
+    }
+
+    pub(crate) fn string_at(
+        &self,
+        table: &DeTable<'_>,
+        key: &str,
+    ) -> Result<Option<String>, TomlError> {
+        table
+            .get(key)
+            .map(|value| self.string(key, value))
+            .transpose()
+    }
+
+    pub(crate) fn boolean_at(&self, table: &DeTable<'_>, key: &str) -> Result<bool, TomlError> {
+        let Some(value) = table.get(key) else {
+            return Ok(false);
+        };
+        let boolean = value.get_ref().as_bool();
+        boolean.ok_or_else(|| self.expected(key, "true or false", value))
+    }
+
+    /// A list of strings, each with its place.
+    pub(crate) fn strings(
+        &self,
+        what: &str,
+        value: &Value<'t>,
+    ) -> Result<Vec<Spanned<String>>, TomlError> {
+        let items = self.array(what, value)?.iter();
+        items
+            .map(|item| {
+                let text = self.string(&format!("an entry of {what}"), item)?;
+                Ok(Spanned::new(item.span(), text))
+            })
+            .collect()
+    }
+
+    /// A UUID, in lower case.
+    pub(crate) fn uuid(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        let text = self.string(what, value)?;
+        match is_uuid(&text) {
+            true => Ok(text.to_ascii_lowercase()),
+            false => Err(self.error(
+                value.span(),
+                format!("`{text}`, the value of `{what}`, is not a UUID"),
+            )),
+        }
+    }
+
+    /// A version number, as it is written.
+    pub(crate) fn version(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        let text = self.string(what, value)?;
+        match JuliaVersion::from_number(&text) {
+            Some(_) => Ok(text),
+            None => Err(self.error(
+                value.span(),
+                format!("`{text}`, the value of `{what}`, is not a version number"),
+            )),
+        }
+    }
+
+    /// The digest of a tree.
+    pub(crate) fn sha1(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
+        let text = self.string(what, value)?;
+        match text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => Ok(text),
+            false => Err(self.error(
+                value.span(),
+                format!("`{text}`, the value of `{what}`, is not a SHA-1 digest"),
+            )),
+        }
+    }
+
+    /// The `julia_version` of the table `syntax`, which must be a version where it is given.
+    pub(crate) fn syntax(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
+        let syntax = self.table_at(table, "syntax")?;
+        let version = syntax.and_then(|syntax| syntax.get("julia_version"));
+        version
+            .map(|value| self.version("julia_version", value).map(drop))
+            .unwrap_or(Ok(()))
+    }
+
+    /// Extensions: each has the name of one weak dependency or a list of them.
+    pub(crate) fn extensions(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
+        for (name, value) in self.table_at(table, "extensions")?.into_iter().flatten() {
+            if !value.get_ref().is_str() {
+                self.strings(name.get_ref(), value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether Julia's `UUID` reads the text: 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}

@@ -1,0 +1,419 @@
+//! Inputs of real projects that once went wrong, each in its folder `cases/NN-name`, through the
+//! real binary. Mirrors are folders with a catalogue and no archives: nothing is installed.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A copy of a case, in a folder of its own.
+struct Case {
+    root: tempfile::TempDir,
+    mirror: &'static str,
+    home: PathBuf,
+}
+
+/// How a run of the binary ended.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => std::fs::copy(entry.path(), &target).map(drop).unwrap(),
+        }
+    }
+}
+
+impl Case {
+    fn of(name: &str) -> Self {
+        let case = Self::empty();
+        copy(&cases().join(name), &case.folder());
+        case
+    }
+
+    fn empty() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let home = root.path().join("home");
+        std::fs::create_dir_all(root.path().join("project")).unwrap();
+        std::fs::create_dir_all(&home).unwrap();
+        Self {
+            root,
+            mirror: "mirror",
+            home,
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.path().join("project")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sysforge"));
+        command
+            .args(args)
+            .current_dir(self.folder())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.home)
+            .env("SYSFORGE_STORE", self.root.path().join("store"))
+            .env("SYSFORGE_MIRROR", cases().join(self.mirror));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The plan as JSON, and what was said beside it.
+    #[track_caller]
+    fn plan(&self, args: &[&str]) -> (Value, String) {
+        let ran = self.run(&[&["plan", "--json"], args].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        (serde_json::from_str(&ran.stdout).unwrap(), ran.stderr)
+    }
+
+    /// The Julias of the plan.
+    #[track_caller]
+    fn julias(&self, args: &[&str]) -> Vec<String> {
+        let (plan, _) = self.plan(args);
+        let builds = plan["builds"].as_array().unwrap().iter();
+        let version = |build: &Value| build["julia"]["version"].as_str().unwrap().to_owned();
+        builds.map(version).collect()
+    }
+
+    /// The message of an error of usage.
+    #[track_caller]
+    fn refuses(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.stdout, "", "a failed command prints no data");
+        assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+        ran.stderr
+    }
+}
+
+fn packages(plan: &Value) -> Vec<&str> {
+    let packages = plan["packages"].as_array().unwrap().iter();
+    packages.map(|p| p["name"].as_str().unwrap()).collect()
+}
+
+const DATES: &str = "ade2ca70-3891-5945-98fb-dc099432e06a";
+
+/// A manifest of format 2 that lists Dates alone.
+fn manifest(julia: &str) -> String {
+    format!(
+        "julia_version = \"{julia}\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\n\
+         uuid = \"{DATES}\"\nversion = \"1.11.0\"\n"
+    )
+}
+
+fn needs_dates() -> String {
+    format!("[deps]\nDates = \"{DATES}\"\n")
+}
+
+#[test]
+fn case_01_a_dependency_that_is_also_weak_is_not_in_the_image() {
+    let (plan, _) = Case::of("01-weakdep-also-in-deps").plan(&[]);
+    assert_eq!(packages(&plan), ["Host", "Dates"]);
+    assert_eq!(plan["builds"][0]["julia"]["version"], "1.12.7");
+}
+
+#[test]
+fn case_03_the_key_manifest_names_the_manifest() {
+    let case = Case::of("03-manifest-key");
+    let (plan, _) = case.plan(&["--project", "env"]);
+    assert_eq!(packages(&plan), ["Dates"]);
+    assert_eq!(plan["builds"][0]["julia"]["version"], "1.12.7");
+}
+
+#[test]
+fn a_named_manifest_comes_before_the_one_beside_the_project() {
+    let case = Case::of("03-manifest-key");
+    case.file("env/Manifest.toml", manifest("1.11.9"));
+    assert_eq!(case.julias(&["--project", "env"]), ["1.12.7"]);
+    // One that is not there is as if it had not been named.
+    std::fs::remove_file(case.path("Manifest.toml")).unwrap();
+    assert_eq!(case.julias(&["--project", "env"]), ["1.11.9"]);
+}
+
+#[test]
+fn a_member_of_a_workspace_has_the_manifest_of_its_root() {
+    let case = Case::empty();
+    case.file("Project.toml", "[workspace]\nprojects = [\"sub\"]\n")
+        .file("Manifest.toml", manifest("1.12.7"))
+        .file("sub/Project.toml", needs_dates());
+    let (plan, _) = case.plan(&["--project", "sub"]);
+    assert_eq!(packages(&plan), ["Dates"]);
+    assert_eq!(plan["builds"][0]["julia"]["version"], "1.12.7");
+    // A folder that the workspace does not list has none of it.
+    case.file("other/Project.toml", needs_dates());
+    assert!(
+        case.refuses(&["plan", "--project", "other"])
+            .contains("no Manifest.toml")
+    );
+}
+
+#[test]
+fn workspaces_nest_and_list_folders_deeper_down() {
+    let case = Case::empty();
+    case.file("Project.toml", "[workspace]\nprojects = [\"a/b\"]\n")
+        .file("Manifest-v1.12.toml", manifest("1.12.7"))
+        .file(
+            "a/b/Project.toml",
+            format!("{}[workspace]\nprojects = [\"c\"]\n", needs_dates()),
+        )
+        .file("a/b/c/Project.toml", needs_dates());
+    assert_eq!(case.julias(&["--project", "a/b"]), ["1.12.7"]);
+    assert_eq!(case.julias(&["--project", "a/b/c"]), ["1.12.7"]);
+}
+
+#[test]
+fn before_julia_1_12_there_are_no_workspaces() {
+    let case = Case::empty();
+    case.file("Project.toml", "[workspace]\nprojects = [\"sub\"]\n")
+        .file("Manifest.toml", manifest("1.12.7"))
+        .file("sub/Project.toml", needs_dates())
+        .file("sub/Manifest.toml", manifest("1.11.9"));
+    assert_eq!(
+        case.julias(&["--project", "sub", "--julia", "1.11"]),
+        ["1.11.9"]
+    );
+}
+
+#[test]
+fn case_05_a_development_version_leads_to_its_nightly_builds() {
+    let case = Case::of("05-manifest-of-a-dev-julia");
+    let error = case.refuses(&["plan"]);
+    assert!(error.contains("`--julia 1.13-nightly`"), "{error}");
+    assert!(error.contains("development version"), "{error}");
+    let manifest = std::fs::read_to_string(case.path("Manifest.toml")).unwrap();
+    // A branch of which nothing was published is Julia's main one.
+    case.file(
+        "Manifest.toml",
+        manifest.replace("1.13.0-DEV", "1.15.0-DEV.123"),
+    );
+    let error = case.refuses(&["plan"]);
+    assert!(error.contains("`--julia nightly`"), "{error}");
+}
+
+#[test]
+fn case_07_equals_means_that_version_alone() {
+    let mut case = Case::of("07-equals-a-partial-version");
+    case.mirror = "mirror-of-1.10";
+    assert_eq!(case.julias(&["--julia", "=1.10"]), ["1.10.0"]);
+    assert_eq!(case.julias(&["--julia", "=1.10.x"]), ["1.10.12"]);
+    assert_eq!(case.julias(&["--julia", "1.10"]), ["1.10.12"]);
+}
+
+#[test]
+fn min_is_the_newest_patch_of_the_oldest_minor_version() {
+    let mut case = Case::of("07-equals-a-partial-version");
+    case.mirror = "mirror-of-1.10";
+    let project = std::fs::read_to_string(case.path("Project.toml")).unwrap();
+    case.file(
+        "Project.toml",
+        format!("{project}\n[compat]\njulia = \"1.9\"\n"),
+    );
+    assert_eq!(case.julias(&["--julia", "min"]), ["1.10.12"]);
+    assert_eq!(case.julias(&["--julia", "min-patch"]), ["1.10.0"]);
+}
+
+#[test]
+fn case_14_a_project_may_be_named_by_its_file() {
+    let case = Case::of("14-project-named-by-file");
+    for project in ["./Project.toml", "Project.toml", ".", "@.", "@"] {
+        assert_eq!(
+            case.julias(&["--project", project]),
+            ["1.12.7"],
+            "{project}"
+        );
+    }
+    let error = case.refuses(&["plan", "--project", "Manifest.toml"]);
+    assert!(error.contains("is not a project file"), "{error}");
+    let error = case.refuses(&["plan", "--project", "nowhere/Project.toml"]);
+    assert!(error.contains("there is no Project.toml in"), "{error}");
+}
+
+#[test]
+fn case_14_an_environment_is_found_in_the_depots() {
+    let case = Case::of("14-project-named-by-file");
+    let error = case.refuses(&["plan", "--project", "@v1.12"]);
+    assert!(
+        error.contains("there is no environment `@v1.12`"),
+        "{error}"
+    );
+    assert!(error.contains(".julia/environments/v1.12"), "{error}");
+    copy(&case.folder(), &case.home.join(".julia/environments/v1.12"));
+    assert_eq!(case.julias(&["--project", "@v1.12"]), ["1.12.7"]);
+    // A depot of one's own comes instead of the one at home.
+    let depot = case.root.path().join("depot");
+    copy(&case.folder(), &depot.join("environments/mine"));
+    let mut command = case.command(&["plan", "--project", "@mine"]);
+    command.env("JULIA_DEPOT_PATH", &depot);
+    assert!(command.output().unwrap().status.success());
+    for name in ["@v#.#", "@stdlib", "@script"] {
+        let error = case.refuses(&["plan", "--project", name]);
+        assert!(error.contains("does not name an environment"), "{error}");
+    }
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn case_15_text_in_utf_16_is_refused_by_name() {
+    for (name, text) in [
+        ("Project.toml", needs_dates()),
+        ("Manifest.toml", manifest("1.12.7")),
+        ("Sysimage.toml", "name = \"x\"\n".to_owned()),
+    ] {
+        let case = Case::of("14-project-named-by-file");
+        case.file(name, utf16(&text));
+        let error = case.refuses(&["plan"]);
+        assert!(error.contains(&format!("{name} is UTF-16 text")), "{error}");
+        assert!(error.contains("save it as UTF-8"), "{error}");
+    }
+    let case = Case::of("14-project-named-by-file");
+    case.file("SHA256SUMS", utf16("00  sysforge-x86_64-linux-gnu\n"));
+    let error = case.refuses(&["workflow", "--pin", "SHA256SUMS"]);
+    assert!(error.contains("SHA256SUMS is UTF-16 text"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_of_utf_8_does_no_harm() {
+    let case = Case::of("14-project-named-by-file");
+    for name in ["Project.toml", "Manifest.toml"] {
+        let text = std::fs::read_to_string(case.path(name)).unwrap();
+        case.file(name, format!("\u{feff}{text}"));
+    }
+    case.file("Sysimage.toml", "\u{feff}name = \"marked\"\r\n");
+    let (plan, _) = case.plan(&[]);
+    assert_eq!(plan["name"], "marked");
+}
+
+#[test]
+fn case_18_an_empty_versioned_manifest_is_named() {
+    let error = Case::of("18-empty-versioned-manifest").refuses(&["plan"]);
+    assert!(
+        error.contains("Manifest-v1.12.toml does not list it"),
+        "{error}"
+    );
+    assert!(error.contains("instead of Manifest.toml"), "{error}");
+}
+
+#[test]
+fn a_foreign_versioned_manifest_is_named() {
+    let case = Case::of("18-empty-versioned-manifest");
+    case.file("Manifest-v1.12.toml", manifest("1.11.9"));
+    let error = case.refuses(&["plan"]);
+    assert!(
+        error.contains("Manifest-v1.12.toml was made by Julia 1.11.9"),
+        "{error}"
+    );
+}
+
+#[test]
+fn case_19_the_versioned_manifest_says_which_julia() {
+    assert_eq!(
+        Case::of("19-plain-and-versioned-manifest").julias(&[]),
+        ["1.12.7"]
+    );
+}
+
+#[test]
+fn each_of_several_julias_has_the_manifest_named_for_it() {
+    let case = Case::of("19-plain-and-versioned-manifest");
+    case.file("Manifest-v1.11.toml", manifest("1.11.9"));
+    let (plan, _) = case.plan(&["--julia", "1.12,1.11"]);
+    let manifests: Vec<_> = (0..2)
+        .map(|index| plan["builds"][index]["manifest"].as_str().unwrap())
+        .collect();
+    assert_eq!(manifests, ["Manifest-v1.12.toml", "Manifest-v1.11.toml"]);
+}
+
+#[test]
+fn case_20_a_comma_means_the_same_on_the_command_line_and_in_the_file() {
+    let case = Case::of("20-range-with-a-comma");
+    for range in [
+        ">=1.10,<1.12",
+        "~1.10,~1.11",
+        "1.10,1.11",
+        "^1.10, 1.12 - 1.13",
+        "lts,release",
+    ] {
+        let typed = case.plan(&["--julia", range]);
+        case.file("Sysimage.toml", format!("julia = \"{range}\"\n"));
+        assert_eq!(case.plan(&[]).0["builds"], typed.0["builds"], "{range}");
+        std::fs::remove_file(case.path("Sysimage.toml")).unwrap();
+    }
+}
+
+#[test]
+fn case_20_a_comma_that_was_meant_as_and_is_a_warning() {
+    let case = Case::of("20-range-with-a-comma");
+    let (_, said) = case.plan(&["--julia", ">=1.10,<1.12"]);
+    assert!(said.contains("a comma means \"or\""), "{said}");
+    assert!(said.contains("write a space"), "{said}");
+    let (_, said) = case.plan(&["--julia", ">=1.10 <1.12"]);
+    assert!(!said.contains("comma"), "{said}");
+}
+
+#[test]
+fn case_21_a_manifest_that_lacks_an_indirect_dependency_is_refused() {
+    let case = Case::of("21-manifest-lacks-an-indirect-dependency");
+    let error = case.refuses(&["plan", "--julia", "1.12", "--json"]);
+    assert!(
+        error.contains("`Random` depends on `Serialization`"),
+        "{error}"
+    );
+    assert!(error.contains("Manifest.toml:2:"), "{error}");
+}
+
+#[test]
+fn case_25_a_manifest_of_the_old_format_is_a_warning() {
+    let case = Case::of("25-manifest-of-the-old-format");
+    let (_, said) = case.plan(&[]);
+    assert!(
+        said.contains("Manifest.toml is of the old format"),
+        "{said}"
+    );
+    assert!(said.contains("Julia 1.12.7"), "{said}");
+    let doctor = case.run(&["doctor"]);
+    assert!(
+        doctor.stdout.contains("of the old format"),
+        "{}",
+        doctor.stdout
+    );
+}
