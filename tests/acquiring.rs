@@ -68,15 +68,6 @@ fn the_doctor_says_what_a_project_lacks() {
     project: there is no Project.toml in [PROJECT]
       run Sysforge in the folder of your Julia project, or name it with `--project DIR`
     ");
-    let scratch = tiny();
-    scratch.file(
-        "Project.toml",
-        "name = \"x\"\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n",
-    );
-    insta::assert_snapshot!(doctor(&scratch, &[], &[]), @"
-    project: the project has dependencies, but no Manifest.toml says which versions of them
-      make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`
-    ");
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\npackage = []\n");
     insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5"], &[]), @"

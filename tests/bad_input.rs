@@ -58,11 +58,11 @@ fn a_manifest_that_needs_another_julia() {
         "Manifest.toml",
         "julia_version = \"1.10.4\"\nmanifest_format = \"2.0\"\n",
     );
-    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
-    error: Manifest.toml was made by Julia 1.10.4, and the image is for Julia 1.5.3
+    insta::assert_snapshot!(scratch.sysforge(&["build", "--locked"]).fails(2), @r#"
+    error: Manifest.toml was made by Julia 1.10.4, and the image is for Julia 1.5.3, and `locked` forbids resolving the versions of its packages
 
     hint: build for the manifest's own Julia: `julia = "manifest"` in Sysimage.toml, or `--julia 1.10.4`
-    hint: or make the manifest with Julia 1.5.3: `julia --project -e 'using Pkg; Pkg.resolve()'`
+    hint: or make a manifest with Julia 1.5.3: `julia --project -e 'using Pkg; Pkg.resolve()'`
     "#);
 }
 
@@ -74,10 +74,11 @@ fn dependencies_without_a_manifest() {
         "Project.toml",
         "[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n",
     );
-    insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @"
-    error: the project has dependencies, but no Manifest.toml says which versions of them
+    insta::assert_snapshot!(scratch.sysforge(&["build", "--locked"]).fails(2), @"
+    error: the project has no manifest, and `locked` forbids resolving the versions of its packages
 
-    hint: make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`
+    hint: make one with `julia --project -e 'using Pkg; Pkg.instantiate()'` and commit it
+    hint: or leave out `locked`: the versions are then resolved in the build directory
     ");
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::{JuliaFacts, Reporter};
 
@@ -23,6 +24,8 @@ pub struct Context {
     pub base: Option<PathBuf>,
     /// The project's folder.
     pub project: PathBuf,
+    /// Where Julia finds the packages.
+    pub packages: PackageEnvironment,
     /// The environment that Sysforge was started with, and what the configuration adds.
     pub environment: Environment,
     /// Starts the children.
@@ -37,6 +40,26 @@ pub struct Context {
     pub idle: Option<Duration>,
 }
 
+/// Where Julia finds the packages of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageEnvironment {
+    /// The folder of the environment: the project's, or one of the build.
+    pub project: PathBuf,
+    /// The folder of an environment with packages that only the workloads need.
+    pub workload: Option<PathBuf>,
+}
+
+impl PackageEnvironment {
+    /// The project's own environment.
+    #[must_use]
+    pub fn of_project(folder: &Path) -> Self {
+        Self {
+            project: folder.to_owned(),
+            workload: None,
+        }
+    }
+}
+
 /// The one flag that every Julia of a build has and a user does not give: the startup file of whoever
 /// builds must not matter. It changes nothing else: where there is no startup file, Julia records the
 /// same statements with and without it (tests/outputs.rs). `--color` would change the type of standard
@@ -49,20 +72,23 @@ impl Context {
     /// workers of Distributed.
     #[must_use]
     pub fn julia(&self, environment: Environment, log: &str) -> Program {
-        self.add_project(Program::new(
-            &self.julia.executable,
-            environment,
-            self.work.log(log),
-        ))
-        .args(PLAIN)
-        .timeout(self.timeout)
-        .idle(self.idle)
+        self.julia_in(&self.packages, environment, log)
     }
 
-    fn add_project(&self, program: Program) -> Program {
-        program
-            .env("JULIA_PROJECT", self.project.as_os_str())
-            .env("JULIA_LOAD_PATH", self.load_path())
+    /// The same with the packages of another environment.
+    #[must_use]
+    pub fn julia_in(
+        &self,
+        packages: &PackageEnvironment,
+        environment: Environment,
+        log: &str,
+    ) -> Program {
+        Program::new(&self.julia.executable, environment, self.work.log(log))
+            .env("JULIA_PROJECT", packages.project.as_os_str())
+            .env("JULIA_LOAD_PATH", self.load_path(packages))
+            .args(PLAIN)
+            .timeout(self.timeout)
+            .idle(self.idle)
     }
 
     /// The flag that keeps native code out of package images, where it would be hidden from
@@ -72,9 +98,15 @@ impl Context {
         self.generation.package_images.then_some("--pkgimages=no")
     }
 
-    fn load_path(&self) -> OsString {
+    fn load_path(&self, packages: &PackageEnvironment) -> OsString {
         let separator = self.julia.triplet.os().conventions().path_list_separator;
-        OsString::from(format!("@{separator}@stdlib"))
+        let mut path = OsString::from("@");
+        for entry in packages.workload.iter().map(|w| w.as_os_str()) {
+            path.push(separator.to_string());
+            path.push(entry);
+        }
+        path.push(format!("{separator}@stdlib"));
+        path
     }
 }
 

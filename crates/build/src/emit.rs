@@ -396,7 +396,7 @@ fn job(
         });
         job.push('\n');
     };
-    line("project", &[&context.project.display()]);
+    line("project", &[&context.packages.project.display()]);
     line("stdlib", &[&context.julia.stdlib.display()]);
     line("statements", &[&statements.display()]);
     line("report", &[&report.display()]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
+use sysforge_plan::config::WorkloadEnvironment;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::{Config, Sha256};
@@ -101,6 +102,19 @@ const CODE: [&str; 10] = [
     "deps",
 ];
 
+/// A text that differs wherever two Julias do. Not the request: `lts` and `1.10` may be the same
+/// Julia.
+#[must_use]
+pub fn julia_identity(julia: &PlannedJulia) -> String {
+    match julia {
+        PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),
+        PlannedJulia::Given { executable, build } => {
+            let build = serde_json::to_string(build).unwrap_or_default();
+            format!("{} {build}", executable.display())
+        }
+    }
+}
+
 /// The parts that decide what a build becomes.
 ///
 /// # Errors
@@ -122,17 +136,7 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
         crate::measure::RUN_SCRIPT
     );
     basis.add(Stage::Trace, "Sysforge's recipe", recipe);
-    // Not the request: `lts` and `1.10` may be the same Julia.
-    let julia = match &build.julia {
-        PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),
-        PlannedJulia::Given { executable, build } => {
-            format!(
-                "{} {}",
-                executable.display(),
-                json(serde_json::to_value(build).unwrap_or_default())
-            )
-        }
-    };
+    let julia = julia_identity(&build.julia);
     basis.add(Stage::Trace, "the Julia", julia);
     let packages =
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
@@ -161,6 +165,20 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     // Which files are run, apart from what is in them.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     basis.add(Stage::Trace, "the list of workloads and statements", lists);
+    let workload = json(serde_json::to_value(&config.workload_environment).unwrap_or_default());
+    basis.add(Stage::Trace, "the setting `workload-environment`", workload);
+    if let Some(WorkloadEnvironment::Folder(folder)) = &config.workload_environment {
+        for name in ["Project.toml", "JuliaProject.toml"] {
+            files(
+                &mut basis,
+                Stage::Trace,
+                &project.join(folder).join(name),
+                project,
+            )?;
+        }
+    }
+    let lazy = json(serde_json::to_value(config.lazy_artifacts).unwrap_or_default());
+    basis.add(Stage::Emit, "the setting `lazy-artifacts`", lazy);
     let cpu = json(serde_json::to_value(&build.cpu).unwrap_or_default());
     basis.add(Stage::Emit, "the CPU target", cpu);
     basis.add(
@@ -184,6 +202,18 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
         settings.strip.to_string(),
     );
     Ok(basis)
+}
+
+/// Adds the code of a package in a folder.
+///
+/// # Errors
+///
+/// If a file cannot be read.
+pub fn add_code(basis: &mut Basis, folder: &Path, project: &Path) -> Result<(), WorkDirError> {
+    for name in CODE {
+        files(basis, Stage::Trace, &folder.join(name), project)?;
+    }
+    Ok(())
 }
 
 /// The folders of the packages under development.

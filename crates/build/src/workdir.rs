@@ -259,6 +259,15 @@ impl WorkDir {
             .map(|record| record.result)
     }
 
+    /// Reads what a step left in a build's folder, and what it was made from, without locking it:
+    /// records appear whole. `None` if there is none that can be read.
+    #[must_use]
+    pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Basis, T)> {
+        let text = std::fs::read_to_string(root.join(record_name(step))).ok()?;
+        let record: Record<T> = serde_json::from_str(&text).ok()?;
+        Some((record.basis, record.result))
+    }
+
     /// Reads the result of a step that was made from `basis` and whose files are still as it left
     /// them.
     ///

@@ -154,6 +154,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Build, check and pack the image: all steps for this machine's platform
     Build(BuildArgs),
+    /// Install the packages of the environment, as Pkg does (build does it by itself)
+    Instantiate(InstantiateArgs),
     /// Record precompile statements by running the workloads (first step)
     Trace(StepArgs),
     /// Emit the object file from the recorded statements (second step)
@@ -207,9 +209,37 @@ pub(crate) struct Selection {
     pub(crate) select: Vec<String>,
 }
 
+/// Which packages are used, and where they are installed.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PackageOptions {
+    /// Fail unless the project's own manifest can be used as it is
+    #[arg(long, env = "SYSFORGE_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    pub(crate) locked: bool,
+
+    /// The depot that packages are installed in; the others are still read [default: `depot` in
+    /// Sysimage.toml, the first of JULIA_DEPOT_PATH, or ~/.julia]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) depot: Option<PathBuf>,
+}
+
+/// Arguments of `instantiate`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InstantiateArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) packages: PackageOptions,
+    /// Do it even if nothing is missing; versions that were resolved for a build are resolved anew
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 /// How Julia and the linker are driven.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Driving {
+    #[command(flatten)]
+    pub(crate) packages: PackageOptions,
+
     /// Fail if a statement cannot be replayed
     #[arg(long)]
     pub(crate) strict: bool,

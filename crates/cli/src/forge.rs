@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sysforge_acquire::{InstalledJulia, Lease};
+use sysforge_build::context::PackageEnvironment;
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::instantiate::{Instantiated, Need};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
@@ -19,14 +21,17 @@ use sysforge_build::trace::{self, On};
 use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Linked;
-use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
-use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, Timing};
-use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
+use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, PackageRecord, Timing};
+use sysforge_plan::{JuliaFacts, Sha256, Step, cpu, memory, statements};
 
 mod base;
+mod instantiate;
 mod packing;
 mod run;
+
+pub(crate) use instantiate::{Repeat, recorded};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};
@@ -43,6 +48,15 @@ pub(crate) struct Forge<'a> {
     origin: JuliaOrigin,
     timings: Vec<Timing>,
     basis: Basis,
+    /// The digest of what decides the build, without what was only found out while it was made.
+    inputs_digest: Sha256,
+    /// The packages that the image is for.
+    packages: Vec<RequestedPackage>,
+    /// Those and all that they depend on.
+    closure: Vec<PackageRecord>,
+    instantiated: Option<Instantiated>,
+    /// Whether this run installed and precompiled the packages.
+    precompiled: bool,
     /// Whether it says why a step is done again.
     pub(crate) explain: bool,
     // Of which workload, and what.
@@ -52,14 +66,26 @@ pub(crate) struct Forge<'a> {
 }
 
 impl<'a> Forge<'a> {
-    /// Gets the Julia and opens the build's folder.
+    /// Gets the Julia, opens the build's folder, and installs the packages that are missing.
     pub(crate) async fn open(
         session: &'a Session,
         planned: &'a Planned,
         build: &'a Build,
         driving: &Driving,
     ) -> Result<Self, Failure> {
+        Self::open_with(session, planned, build, driving, Repeat::IfNeeded).await
+    }
+
+    /// The same, and says whether packages are installed again that are there.
+    pub(crate) async fn open_with(
+        session: &'a Session,
+        planned: &'a Planned,
+        build: &'a Build,
+        driving: &Driving,
+        repeat: Repeat,
+    ) -> Result<Self, Failure> {
         let started = Instant::now();
+        planned.require_locked(build, &driving.packages)?;
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
@@ -111,6 +137,7 @@ impl<'a> Forge<'a> {
         let mut forge = Self::on(session, planned, build, driving, work, probed)?;
         forge.leases.extend(leases);
         forge.took(Step::Probe, started, None);
+        forge.instantiate(repeat).await?;
         Ok(forge)
     }
 
@@ -123,7 +150,12 @@ impl<'a> Forge<'a> {
         let driving = Driving::default();
         let work = WorkDir::open(&session.build_folder(&planned.files.folder), &build.id)?;
         if let Ok(probed) = work.recorded(PROBED) {
-            return Self::on(session, planned, build, &driving, work, probed);
+            let mut forge = Self::on(session, planned, build, &driving, work, probed)?;
+            if forge.use_recorded(Need::Versions)? {
+                return Ok(forge);
+            }
+            drop(forge);
+            return Self::open(session, planned, build, &driving).await;
         }
         // Nothing was built yet, or by an earlier Sysforge.
         drop(work);
@@ -153,6 +185,7 @@ impl<'a> Forge<'a> {
             generation,
             base: None,
             project: planned.files.folder.clone(),
+            packages: PackageEnvironment::of_project(&planned.files.folder),
             environment,
             children: session.children.clone(),
             reporter: session.reporter.clone(),
@@ -162,7 +195,13 @@ impl<'a> Forge<'a> {
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
         };
+        let basis = planned.basis(build, driving)?;
         Ok(Self {
+            inputs_digest: basis.digest(),
+            packages: build.packages.clone(),
+            closure: build.closure.clone(),
+            instantiated: None,
+            precompiled: false,
             session,
             driving: driving.clone(),
             planned,
@@ -170,7 +209,7 @@ impl<'a> Forge<'a> {
             context,
             origin,
             timings: Vec::new(),
-            basis: planned.basis(build, driving)?,
+            basis,
             explain: false,
             warned: Vec::new(),
             leases: lease.into_iter().collect(),
@@ -222,6 +261,7 @@ impl<'a> Forge<'a> {
     /// Records the precompile statements.
     pub(crate) async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
+        self.precompile_again().await?;
         let started = Instant::now();
         self.context.work.set_aside("trace")?;
         self.context.work.forget(&["trace"])?;
@@ -306,7 +346,7 @@ impl<'a> Forge<'a> {
         let cpus = self.context.julia.cpu_threads;
         let fitting = || memory::image_threads(cpus, machine::free_memory());
         let emission = Emission {
-            packages: &self.build.packages,
+            packages: &self.packages,
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),
@@ -340,7 +380,7 @@ impl<'a> Forge<'a> {
         if workloads.is_empty() {
             return Ok(());
         }
-        let packages = &self.build.packages;
+        let packages = &self.packages;
         if self.context.generation.package_images {
             // Tracing made no package images: the first process would compile them all.
             startup::load(&self.context, packages).await?;
@@ -375,7 +415,7 @@ impl<'a> Forge<'a> {
 
     /// The names of all packages that the project has.
     fn closure(&self) -> Vec<String> {
-        let closure = self.build.closure.iter();
+        let closure = self.closure.iter();
         closure.map(|package| package.name.clone()).collect()
     }
 
@@ -423,7 +463,7 @@ impl<'a> Forge<'a> {
         // Reading the image takes less than Julia does.
         let looking = self.look_through(image);
         let workloads = self.workloads();
-        let packages = &self.build.packages;
+        let packages = &self.packages;
         let known = self.known_packages();
         let checked = check::check(&self.context, image, packages, &known, &workloads);
         let (mut record, unmeasured) = checked.await?;

@@ -6,15 +6,15 @@ use std::sync::PoisonError;
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, Stage};
-use sysforge_build::probe;
 use sysforge_build::trace::{self, TraceError};
+use sysforge_build::{instantiate, probe};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::plan::{Build, PlanError, PlannedJulia};
+use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::{JuliaFacts, Os, Plan, Request, Triplet};
 
-use crate::args::Driving;
+use crate::args::{Driving, PackageOptions};
 use crate::failure::{CliError, Failure};
 pub(crate) use crate::forge::Forge;
 use crate::project::{self, ProjectFiles};
@@ -53,6 +53,11 @@ impl Planned {
             config: &self.files.inputs.config,
             manifest: self.files.inputs.manifests.of(build.julia.version()),
         })?;
+        if let Versions::Resolved { .. } = build.versions {
+            for folder in instantiate::local_folders(&self.files.file) {
+                inputs::add_code(&mut basis, &folder, &self.files.folder)?;
+            }
+        }
         // What the command line says counts as much.
         if let Some(rounds) = driving.rounds {
             basis.add(Stage::Emit, "the setting `rounds`", rounds.to_string());
@@ -63,6 +68,21 @@ impl Planned {
         let linker = format!("{:?} {:?}", driving.cc, driving.linker);
         basis.add(Stage::Link, "the linker that was asked for", linker);
         Ok(basis)
+    }
+
+    /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.
+    pub(crate) fn require_locked(
+        &self,
+        build: &Build,
+        options: &PackageOptions,
+    ) -> Result<(), PlanError> {
+        match (&build.versions, options.locked) {
+            (Versions::Resolved { because }, true) => Err(PlanError::Locked {
+                because: because.clone(),
+                wanted: build.julia.version().clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Where a Julia that no catalogue names came from.

@@ -10,7 +10,7 @@ use sysforge_plan::plan::Inputs;
 use sysforge_plan::project::{PROJECT_NAMES, Project, workspace_members};
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toml_error::TomlError;
-use sysforge_plan::{Explain, Triplet};
+use sysforge_plan::{Explain, JuliaVersion, Triplet};
 
 use crate::failure::{CliError, Failure};
 use crate::session::{Session, absolute};
@@ -19,6 +19,8 @@ use crate::session::{Session, absolute};
 pub(crate) struct ProjectFiles {
     /// Its folder, absolute.
     pub(crate) folder: PathBuf,
+    /// Its project file.
+    pub(crate) file: PathBuf,
     /// What planning needs of it.
     pub(crate) inputs: Inputs,
     /// Its `Sysimage.toml`, as the user knows it, and what is in it.
@@ -26,6 +28,13 @@ pub(crate) struct ProjectFiles {
 }
 
 impl ProjectFiles {
+    /// The manifest that this Julia uses.
+    pub(crate) fn manifest_file(&self, julia: &JuliaVersion) -> Option<PathBuf> {
+        let file = self.inputs.manifests.of(julia)?;
+        let name = Path::new(&file.name).file_name()?;
+        Some(file.folder.join(name))
+    }
+
     /// An error about a word of `Sysimage.toml`, with the place where the word stands.
     pub(crate) fn located(&self, word: &str, error: impl Explain) -> Failure {
         let at = self.config.as_ref().and_then(|(file, text)| {
@@ -74,6 +83,7 @@ pub(crate) fn read(
     };
     Ok(ProjectFiles {
         folder,
+        file,
         inputs,
         config: written,
     })

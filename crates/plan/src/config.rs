@@ -51,6 +51,22 @@ pub struct Config {
     /// Which Julia: a version, range or channel, or a list of them for one image each. Default:
     /// the version that made the manifest, else `release`.
     pub julia: OneOrMany,
+    /// Whether the project's own manifest must be used as it is. Without it, the versions of a
+    /// project that has no manifest, or one of another Julia, are resolved in the build directory.
+    pub locked: bool,
+    /// The depot that packages are installed in, relative to this file. Default: the first of
+    /// `JULIA_DEPOT_PATH`, or `~/.julia`.
+    pub depot: Option<String>,
+    /// Addresses of package registries besides General.
+    pub registries: Vec<String>,
+    /// Lazy artifacts of the packages: `none` leaves them out, `used` takes those that the workloads
+    /// ask for, `all` installs every one for the platform. Default: `used`.
+    #[serde(rename = "lazy-artifacts")]
+    pub lazy_artifacts: LazyArtifacts,
+    /// Packages that only the workloads need: `test` (the project's test dependencies), a folder
+    /// with a Project.toml, or a list of packages. None of them is in the image.
+    #[serde(rename = "workload-environment")]
+    pub workload_environment: Option<WorkloadEnvironment>,
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
@@ -101,6 +117,40 @@ pub enum Stdlibs {
     Used,
     /// All that Julia's own sysimage has.
     All,
+}
+
+/// Which lazy artifacts of the packages are installed and travel with the image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LazyArtifacts {
+    /// None.
+    None,
+    /// Those that the workloads ask for while they are traced.
+    #[default]
+    Used,
+    /// All for the platform.
+    All,
+}
+
+/// The packages that only the workloads need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected `test`, a folder or a list of packages"
+)]
+pub enum WorkloadEnvironment {
+    /// `test`, or a folder with a Project.toml.
+    Folder(String),
+    /// Packages by name.
+    Packages(Vec<String>),
+}
+
+impl WorkloadEnvironment {
+    /// Whether the project's test dependencies are meant.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        matches!(self, Self::Folder(name) if name == "test")
+    }
 }
 
 /// One `[platforms."…"]` table.
@@ -214,11 +264,48 @@ impl Config {
         let paths = config.workloads.iter().map(|workload| &workload.path);
         let paths = paths.map(|path| ("workloads", path));
         let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
-        let mut paths = paths.chain(config.script.iter().map(|path| ("script", path)));
+        let paths = paths.chain(config.script.iter().map(|path| ("script", path)));
+        let paths = paths.chain(config.depot.iter().map(|path| ("depot", path)));
+        let folder = match &config.workload_environment {
+            Some(WorkloadEnvironment::Folder(folder)) => Some(("workload-environment", folder)),
+            _ => None,
+        };
+        let mut paths = paths.chain(folder);
         if let Some((key, path)) = paths.find(|(_, path)| path.contains('\\')) {
             return complain(
                 key,
                 format!("write `{path}` with `/`: it must mean the same on every system"),
+            );
+        }
+        for (key, empty) in [
+            ("depot", config.depot.iter().any(String::is_empty)),
+            (
+                "registries",
+                config.registries.iter().any(|url| url.trim().is_empty()),
+            ),
+            (
+                "workload-environment",
+                match &config.workload_environment {
+                    Some(WorkloadEnvironment::Folder(folder)) => folder.is_empty(),
+                    Some(WorkloadEnvironment::Packages(names)) => names
+                        .iter()
+                        .any(|name| PackageName::validate(name).is_err()),
+                    None => false,
+                },
+            ),
+        ] {
+            if empty {
+                return complain(key, format!("`{key}` has a value that names nothing"));
+            }
+        }
+        if let Some(url) = config.registries.iter().find(|url| has_credentials(url)) {
+            let shown = url.split_once('@').map_or("", |(_, host)| host);
+            return complain(
+                "registries",
+                format!(
+                    "the address of the registry at {shown} contains a password: leave it out, and \
+                     let git's credential helper or the ssh agent supply it"
+                ),
             );
         }
         if let Some(index) = config.overrides.iter().position(|o| o.select.is_empty()) {
@@ -300,6 +387,16 @@ impl Config {
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
+}
+
+/// Whether an address contains a password (`https://user:secret@host`).
+fn has_credentials(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':'))
 }
 
 /// Where a key stands, for errors about values that are of the right type but wrong.

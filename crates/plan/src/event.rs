@@ -23,6 +23,8 @@ pub enum Step {
     Unpack,
     /// Asking a Julia about itself.
     Probe,
+    /// Installing the packages of the environment.
+    Instantiate,
     /// Making a base of Julia's own.
     Base,
     /// Recording precompile statements.
@@ -50,6 +52,7 @@ impl fmt::Display for Step {
             Self::Download => "download",
             Self::Unpack => "unpack",
             Self::Probe => "probe",
+            Self::Instantiate => "packages",
             Self::Base => "base",
             Self::Trace => "trace",
             Self::Emit => "emit",

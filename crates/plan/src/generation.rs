@@ -11,6 +11,10 @@ pub struct Generation {
     /// Libraries that a sysimage is linked against, without `lib` and extension. From 1.6 on
     /// `libjulia` is a thin loader of `libjulia-internal`.
     pub libraries: &'static [&'static str],
+    /// Whether packages have `[weakdeps]` and extensions (since 1.9).
+    pub extensions: bool,
+    /// Whether Pkg reads `[sources]` of project files (since 1.11).
+    pub sources: bool,
     /// Whether native code may live in package images, which hide it from `--trace-compile`, so
     /// that tracing and emitting need `--pkgimages=no` (since 1.9).
     pub package_images: bool,
@@ -31,6 +35,8 @@ pub struct Generation {
 const V1_5: Generation = Generation {
     since: (1, 5),
     libraries: &["julia"],
+    extensions: false,
+    sources: false,
     package_images: false,
     ships_lld: false,
     image_threads: false,
@@ -56,6 +62,7 @@ const V1_8: Generation = Generation {
 };
 const V1_9: Generation = Generation {
     since: (1, 9),
+    extensions: true,
     package_images: true,
     ships_lld: true,
     image_threads: true,
@@ -73,6 +80,7 @@ const V1_10: Generation = Generation {
 };
 const V1_11: Generation = Generation {
     since: (1, 11),
+    sources: true,
     ..V1_10
 };
 const V1_12: Generation = Generation {

@@ -12,6 +12,7 @@ pub mod config;
 pub mod cpu;
 pub mod digest;
 pub mod encoding;
+pub mod environment;
 pub mod event;
 pub mod explain;
 pub mod generation;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::archive::ArchiveFormat;
 use crate::build_id::BuildId;
@@ -99,6 +99,63 @@ pub struct Build {
     pub archive: ArchiveFormat,
     /// The settings, after overrides.
     pub settings: Settings,
+    /// Where the versions of its packages come from.
+    pub versions: Versions,
+}
+
+/// Where the versions of a build's packages come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Versions {
+    /// The project's manifest, which was made for this minor version of Julia.
+    Manifest,
+    /// Pkg resolves them in the build's own folder before the first trace. Until then only the
+    /// packages that the project names are known.
+    Resolved {
+        /// Why the project's manifest does not serve.
+        #[serde(flatten)]
+        because: NoManifest,
+    },
+}
+
+/// Why a build has no manifest of the project's that it can use as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum NoManifest {
+    /// The project has dependencies and no manifest.
+    Absent,
+    /// Another minor version of Julia made the manifest: standard libraries belong to a minor
+    /// version, so a manifest does too.
+    OtherJulia {
+        /// The manifest.
+        manifest: String,
+        /// The Julia that made it.
+        made_by: JuliaVersion,
+    },
+}
+
+impl NoManifest {
+    /// What is the matter, as a sentence about a build for `wanted`.
+    #[must_use]
+    pub fn explain(&self, wanted: &JuliaVersion) -> String {
+        match self {
+            Self::Absent => "the project has no manifest".to_owned(),
+            Self::OtherJulia { manifest, made_by } => {
+                format!(
+                    "{manifest} was made by Julia {made_by}, and the image is for Julia {wanted}"
+                )
+            }
+        }
+    }
+}
+
+/// How much of a build's packages is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// The versions are still to be resolved.
+    BeforeResolving,
+    /// The manifest is the one that the build uses.
+    Known,
 }
 
 /// Where the Julia of a build comes from.
@@ -152,9 +209,14 @@ pub enum PlanError {
         "there is nothing to put into the image: the project has no dependencies and is no package"
     )]
     NothingToBuild,
-    /// The project has dependencies and no manifest.
-    #[error("the project has dependencies, but no Manifest.toml says which versions of them")]
-    NoManifest,
+    /// The versions would have to be resolved, and `locked` forbids that.
+    #[error("{}, and `locked` forbids resolving the versions of its packages", .because.explain(wanted))]
+    Locked {
+        /// Why the project's manifest does not serve.
+        because: NoManifest,
+        /// The Julia of the build.
+        wanted: JuliaVersion,
+    },
     /// A dependency is missing from the manifest.
     #[error("`{name}` is a dependency of the project, but {manifest} does not list it")]
     StaleManifest {
@@ -164,16 +226,6 @@ pub enum PlanError {
         manifest: String,
         /// The Julia that prefers this manifest to the plain one.
         preferred_by: Option<JuliaVersion>,
-    },
-    /// The manifest was made by another Julia.
-    #[error("{manifest} was made by Julia {made_by}, and the image is for Julia {wanted}")]
-    OtherJulia {
-        /// The manifest.
-        manifest: String,
-        /// The manifest's.
-        made_by: JuliaVersion,
-        /// The build's.
-        wanted: JuliaVersion,
     },
     /// The Julia is older than any that Sysforge knows how to build for.
     #[error("images for Julia {version} cannot be built; the oldest Julia that works is {}.{}",
@@ -244,9 +296,15 @@ impl Explain for PlanError {
                 "run Sysforge where your Project.toml is, or name it with `--project DIR`"
                     .to_owned(),
             ],
-            Self::NoManifest => {
-                vec!["make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`".to_owned()]
-            }
+            Self::Locked {
+                because: NoManifest::Absent,
+                ..
+            } => vec![
+                "make one with `julia --project -e 'using Pkg; Pkg.instantiate()'` and commit it"
+                    .to_owned(),
+                "or leave out `locked`: the versions are then resolved in the build directory"
+                    .to_owned(),
+            ],
             Self::StaleManifest {
                 preferred_by,
                 manifest,
@@ -264,8 +322,9 @@ impl Explain for PlanError {
                     .chain([manifest::RESOLVE.to_owned()])
                     .collect()
             }
-            Self::OtherJulia {
-                made_by, wanted, ..
+            Self::Locked {
+                because: NoManifest::OtherJulia { made_by, .. },
+                wanted,
             } => vec![
                 match made_by.is_development() {
                     true => {
@@ -282,7 +341,7 @@ impl Explain for PlanError {
                     ),
                 },
                 format!(
-                    "or make the manifest with Julia {wanted}: `julia --project -e 'using Pkg; Pkg.resolve()'`"
+                    "or make a manifest with Julia {wanted}: `julia --project -e 'using Pkg; Pkg.resolve()'`"
                 ),
             ],
             Self::TooOld { .. } => {
@@ -398,6 +457,7 @@ impl Inputs {
                     closure: environment.closure.clone(),
                     cpu,
                     archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
+                    versions: environment.versions.clone(),
                 });
             }
             plan.add(environment.packages, environment.closure);
@@ -419,24 +479,71 @@ impl Inputs {
             Some(Err(error)) => return Err(error.clone().into()),
             None => &none,
         };
-        let packages = self.packages(julia, file, manifest)?;
-        let mut warnings = Vec::new();
-        if let Some(file) = file {
-            fits(file, manifest, julia)?;
-            warnings.extend(doubt(&file.name, manifest, julia));
-        }
+        let versions = self.versions(julia, file, manifest)?;
+        let certainty = match versions {
+            Versions::Manifest => Certainty::Known,
+            Versions::Resolved { .. } => Certainty::BeforeResolving,
+        };
+        let (packages, closure) = self.contents(julia, manifest, certainty)?;
+        let warnings = match (file, certainty) {
+            (Some(file), Certainty::Known) => doubt(&file.name, manifest, julia),
+            _ => None,
+        };
+        Ok(Environment {
+            manifest: file.map(|file| file.name.clone()),
+            closure,
+            packages,
+            versions,
+            warnings: warnings.into_iter().collect(),
+        })
+    }
+
+    /// The packages that the image is for, and those with all that they depend on, as `manifest`
+    /// has them. Before the versions are resolved, a name that is not known yet is left out.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest lacks a dependency of the project, or the project has no such package.
+    pub fn contents(
+        &self,
+        julia: &JuliaVersion,
+        manifest: &Manifest,
+        certainty: Certainty,
+    ) -> Result<(Vec<RequestedPackage>, Vec<PackageRecord>), PlanError> {
+        let packages = self.packages(julia, manifest, certainty)?;
         let pairs: Vec<_> = packages
             .iter()
             .map(|p| (p.name.clone(), p.uuid.clone()))
             .collect();
         let closure = manifest.closure(&self.project, julia, &pairs);
         closure.iter().try_for_each(valid)?;
-        Ok(Environment {
-            manifest: file.map(|file| file.name.clone()),
-            closure,
-            packages,
-            warnings,
-        })
+        Ok((packages, closure))
+    }
+
+    /// Where the versions for this Julia come from.
+    fn versions(
+        &self,
+        julia: &JuliaVersion,
+        file: Option<&ManifestFile>,
+        manifest: &Manifest,
+    ) -> Result<Versions, PlanError> {
+        let because = match (file, &manifest.julia_version) {
+            (None, _) if self.project.deps_in(julia).next().is_some() => NoManifest::Absent,
+            (Some(file), Some(made_by)) if made_by.minor_pair() != julia.minor_pair() => {
+                NoManifest::OtherJulia {
+                    manifest: file.name.clone(),
+                    made_by: made_by.clone(),
+                }
+            }
+            _ => return Ok(Versions::Manifest),
+        };
+        match self.config.locked {
+            true => Err(PlanError::Locked {
+                because,
+                wanted: julia.clone(),
+            }),
+            false => Ok(Versions::Resolved { because }),
+        }
     }
 
     fn name(&self) -> Result<ImageName, PlanError> {
@@ -455,17 +562,15 @@ impl Inputs {
     fn packages(
         &self,
         julia: &JuliaVersion,
-        file: Option<&ManifestFile>,
         manifest: &Manifest,
+        certainty: Certainty,
     ) -> Result<Vec<RequestedPackage>, PlanError> {
         let deps: BTreeMap<&str, &str> = self.project.deps_in(julia).collect();
         let missing = deps
             .iter()
             .find(|(name, uuid)| manifest.entry(name, Some(uuid)).is_none());
-        match (missing, file) {
-            (None, _) => {}
-            (Some(_), None) => return Err(PlanError::NoManifest),
-            (Some((name, _)), Some(file)) => {
+        match (missing, self.manifests.of(julia)) {
+            (Some((name, _)), Some(file)) if certainty == Certainty::Known => {
                 let versioned = matches!(file.origin, Origin::Versioned(..));
                 return Err(PlanError::StaleManifest {
                     name: (*name).to_owned(),
@@ -473,6 +578,7 @@ impl Inputs {
                     preferred_by: versioned.then(|| julia.clone()),
                 });
             }
+            _ => {}
         }
         let itself = self
             .project
@@ -501,6 +607,9 @@ impl Inputs {
         let mut packages: Vec<RequestedPackage> = Vec::new();
         for name in names {
             let Some(uuid) = uuid_of(&name) else {
+                if certainty == Certainty::BeforeResolving {
+                    continue;
+                }
                 let known: Vec<String> = itself
                     .iter()
                     .cloned()
@@ -530,20 +639,8 @@ struct Environment {
     manifest: Option<String>,
     packages: Vec<RequestedPackage>,
     closure: Vec<PackageRecord>,
+    versions: Versions,
     warnings: Vec<Warning>,
-}
-
-/// Whether a manifest can be used with this Julia. Standard libraries belong to a minor version, so
-/// a manifest does too.
-fn fits(file: &ManifestFile, manifest: &Manifest, julia: &JuliaVersion) -> Result<(), PlanError> {
-    match &manifest.julia_version {
-        Some(made_by) if made_by.minor_pair() != julia.minor_pair() => Err(PlanError::OtherJulia {
-            manifest: file.name.clone(),
-            made_by: made_by.clone(),
-            wanted: julia.clone(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Whether all of a package's record can be part of a receipt.

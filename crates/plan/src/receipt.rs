@@ -44,6 +44,9 @@ pub struct Receipt {
     /// The extensions of packages in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<ExtensionRecord>,
+    /// The manifest that the versions of the packages come from; it travels in the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestRecord>,
     /// What became of the precompile statements.
     pub statements: StatementCounts,
     /// What the check of the finished image found.
@@ -140,6 +143,17 @@ pub struct ExtensionRecord {
     pub name: String,
     /// The package that it extends.
     pub package: String,
+}
+
+/// The manifest of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestRecord {
+    /// Its name in the archive.
+    pub name: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// Whether its versions were resolved for this build, as no manifest of the project fitted.
+    pub resolved: bool,
 }
 
 /// What became of the precompile statements: `recorded` is the sum of `replayed`, `failed` and

@@ -235,6 +235,7 @@ pub(crate) mod tests {
                 },
                 packages: Vec::new(),
                 extensions: Vec::new(),
+                manifest: None,
                 statements: StatementCounts::default(),
                 check: CheckRecord::default(),
                 link: LinkRecord::default(),

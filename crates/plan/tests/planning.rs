@@ -7,7 +7,7 @@ use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::julia::JuliaBuild;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
-use sysforge_plan::plan::{Inputs, Plan, PlanError, PlannedJulia};
+use sysforge_plan::plan::{Certainty, Inputs, NoManifest, Plan, PlanError, PlannedJulia, Versions};
 use sysforge_plan::project::Project;
 use sysforge_plan::{JuliaVersion, Request, Triplet};
 
@@ -138,9 +138,13 @@ fn what_cannot_be_planned_is_refused_with_a_way_out() {
         one(app("packages = [\"Alpa\"]\n")),
         one(app("packages = [\"Entirely\"]\n")),
         one(inputs("", None, "")),
-        one(inputs(&needs_alpha, None, "")),
+        one(inputs(&needs_alpha, None, "locked = true\n")),
         one(inputs(&needs_gamma, Some(&manifest("1.10.2")), "")),
-        one(inputs(&needs_alpha, Some(&manifest("1.8.5")), "")),
+        one(inputs(
+            &needs_alpha,
+            Some(&manifest("1.8.5")),
+            "locked = true\n",
+        )),
         refusal(app("").plan(vec![given("1.4.2")])),
         one(Inputs {
             folder: "my folder".to_owned(),
@@ -305,7 +309,9 @@ fn an_empty_versioned_manifest_is_named() {
         "{error}"
     );
     assert!(error.contains("instead of Manifest.toml"), "{error}");
-    assert!(inputs.plan(vec![given("1.11.9")]).is_err(), "made by 1.12");
+    // The plain one was made by 1.12.
+    let other = inputs.plan(vec![given("1.11.9")]).unwrap();
+    assert_ne!(other.builds[0].versions, Versions::Manifest);
 }
 
 #[test]
@@ -313,9 +319,50 @@ fn a_development_version_is_never_proposed_as_a_release() {
     let inputs = inputs(
         &format!("[deps]\nAlpha = \"{A}\"\n"),
         Some(&manifest("1.13.0-DEV")),
-        "",
+        "locked = true\n",
     );
     let error = refusal(inputs.plan(vec![given("1.12.7")]));
     assert!(error.contains("`--julia 1.13-nightly`"), "{error}");
     assert!(!error.contains("--julia 1.13.0-DEV"), "{error}");
+}
+
+#[test]
+fn without_a_fitting_manifest_the_versions_are_resolved() {
+    let needs_alpha = format!("[deps]\nAlpha = \"{A}\"\n");
+    let none = plan(&inputs(&needs_alpha, None, ""));
+    let because = NoManifest::Absent;
+    assert_eq!(none.builds[0].versions, Versions::Resolved { because });
+    // What Alpha depends on is not known yet.
+    let closure: Vec<_> = none.closure.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(closure, ["Alpha"]);
+
+    let other = plan(&inputs(&needs_alpha, Some(&manifest("1.8.5")), ""));
+    let made_by = JuliaVersion::new(1, 8, 5);
+    let because = NoManifest::OtherJulia {
+        manifest: "Manifest.toml".to_owned(),
+        made_by,
+    };
+    assert_eq!(other.builds[0].versions, Versions::Resolved { because });
+    assert_eq!(plan(&app("")).builds[0].versions, Versions::Manifest);
+}
+
+#[test]
+fn a_package_that_nothing_names_yet_is_looked_up_once_versions_are_resolved() {
+    let needs_alpha = format!("[deps]\nAlpha = \"{A}\"\n");
+    let inputs = inputs(&needs_alpha, None, "packages = [\"Beta\", \"Alpha\"]\n");
+    let packages: Vec<_> = plan(&inputs).packages;
+    assert_eq!(packages.len(), 1);
+    let resolved = Manifest::from_toml("Manifest.toml", &manifest("1.10.2")).unwrap();
+    let (packages, closure) = inputs
+        .contents(&JuliaVersion::new(1, 10, 2), &resolved, Certainty::Known)
+        .unwrap();
+    let names: Vec<_> = packages.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["Beta", "Alpha"]);
+    assert_eq!(closure.len(), 2);
+    let unknown = Inputs {
+        config: Config::from_toml("Sysimage.toml", "packages = [\"Gamma\"]\n").unwrap(),
+        ..inputs
+    };
+    let refused = unknown.contents(&JuliaVersion::new(1, 10, 2), &resolved, Certainty::Known);
+    assert!(matches!(refused, Err(PlanError::UnknownPackage { .. })));
 }

@@ -55,6 +55,30 @@ pub struct Program {
     timeout: Option<Duration>,
     idle: Option<Duration>,
     running: Option<Running>,
+    secrets: Secrets,
+}
+
+/// Texts that are replaced in whatever a child prints.
+#[derive(Clone, Default)]
+struct Secrets(Vec<String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
+
+impl Secrets {
+    fn redact(&self, line: String) -> String {
+        let found = self
+            .0
+            .iter()
+            .filter(|secret| line.contains(secret.as_str()));
+        let found: Vec<_> = found.collect();
+        found
+            .into_iter()
+            .fold(line, |line, secret| line.replace(secret.as_str(), "***"))
+    }
 }
 
 /// How long a child may be at something that it tells by a file.
@@ -150,6 +174,7 @@ impl Children {
             log,
             path: &program.log,
             task,
+            secrets: &program.secrets,
             said: Said::default(),
         };
 
@@ -241,11 +266,13 @@ struct Record<'a> {
     log: tokio::fs::File,
     path: &'a Path,
     task: &'a Task,
+    secrets: &'a Secrets,
     said: Said,
 }
 
 impl Record<'_> {
     async fn add(&mut self, (stream, line): Line) -> Result<(), ProcessError> {
+        let line = self.secrets.redact(line);
         let bytes = [line.as_bytes(), b"\n"].concat();
         let written = self.log.write_all(&bytes).await;
         written.map_err(|source| self.error(source))?;
@@ -289,6 +316,7 @@ impl Program {
             timeout: None,
             idle: None,
             running: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -369,6 +397,13 @@ impl Program {
     #[must_use]
     pub fn running(mut self, marker: PathBuf, limit: Option<Duration>) -> Self {
         self.running = limit.map(|limit| Running { marker, limit });
+        self
+    }
+
+    /// Replaces these texts in the log, in events and in errors. Longer ones come first.
+    #[must_use]
+    pub fn redact(mut self, secrets: Vec<String>) -> Self {
+        self.secrets = Secrets(secrets);
         self
     }
 

@@ -25,6 +25,17 @@ const KEPT_OF_JULIA: &[&str] = &[
     "JULIA_SSH_KNOWN_HOSTS_PATH",
 ];
 
+/// How the further variables begin that Pkg and its downloads read.
+const READ_BY_PKG: &[&str] = &[
+    "JULIA_PKG_",
+    "JULIA_SSL_",
+    "JULIA_SSH_",
+    "JULIA_NO_VERIFY_HOSTS",
+    "JULIA_ALWAYS_VERIFY_HOSTS",
+    "JULIA_ARTIFACT_",
+    "JULIA_NUM_PRECOMPILE_TASKS",
+];
+
 /// What a clean environment is made of: without these, programs do not start or find no place
 /// for temporary files. The second line is Windows'.
 const CLEAN: &[&str] = &[
@@ -159,6 +170,27 @@ impl Environment {
         let keep = |name: &OsStr| {
             let name = upper(name);
             let foreign = name.starts_with("JULIA_") && !KEPT_OF_JULIA.contains(&&*name);
+            !foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
+        };
+        Self {
+            variables: self
+                .variables
+                .iter()
+                .filter(|(n, _)| keep(n))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// For a Julia that installs packages: as [`Environment::for_julia`], with every setting that Pkg
+    /// and its downloads read.
+    #[must_use]
+    pub fn for_pkg(&self) -> Self {
+        let keep = |name: &OsStr| {
+            let name = upper(name);
+            let kept = KEPT_OF_JULIA.contains(&&*name)
+                || READ_BY_PKG.iter().any(|start| name.starts_with(start));
+            let foreign = name.starts_with("JULIA_") && !kept;
             !foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
         };
         Self {

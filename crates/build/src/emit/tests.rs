@@ -10,6 +10,7 @@ use sysforge_plan::{BuildId, JuliaFacts, JuliaVersion, Reporter, Triplet};
 use sysforge_plan::Explain as _;
 
 use super::*;
+use crate::context::PackageEnvironment;
 use crate::{Children, Environment, WorkDir};
 
 /// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code is
@@ -77,6 +78,7 @@ fn bench(version: (u64, u64)) -> Bench {
         },
         base: None,
         project: dir.path().to_owned(),
+        packages: PackageEnvironment::of_project(dir.path()),
         environment: Environment::new([("PATH".into(), "/usr/bin:/bin".into())]),
         children: Children::default(),
         reporter: Reporter::silent(),

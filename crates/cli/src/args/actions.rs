@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::PackageOptions;
+
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PlanArgs {
@@ -11,6 +13,9 @@ pub(crate) struct PlanArgs {
     /// --matrix for all platforms]
     #[arg(value_name = "BUILD_ID")]
     pub(crate) select: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) packages: PackageOptions,
 
     /// Plan for every platform, as the matrix of a GitHub workflow
     #[arg(long)]

@@ -36,6 +36,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     warn_of_runner(session);
     for build in &planned.plan.builds {
         session.runner.working_on(build.id.as_str());
+        planned.require_locked(build, &args.driving.packages)?;
         let started = Instant::now();
         let children_before = session.children.time();
         let inputs = planned.basis(build, &args.driving)?.digest();

@@ -8,6 +8,7 @@ mod doctor;
 mod existing;
 mod init;
 mod install;
+mod instantiate;
 mod julia;
 mod link;
 mod man;
@@ -33,6 +34,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Plan(args) if args.matrix => matrix::run(args, session).await,
         Command::Plan(args) => plan::run(args, session).await,
         Command::Build(args) => build::run(args, session).await,
+        Command::Instantiate(args) => instantiate::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,
         Command::Link(args) => link::run(args, session).await,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
-use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::plan::{Build, PlannedJulia, Versions};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Plan};
 
@@ -19,6 +19,9 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let planned = pipeline::plan(session, &args.select).await?;
+    for build in &planned.plan.builds {
+        planned.require_locked(build, &args.packages)?;
+    }
     warn_of_runners(&planned.files.inputs.config, session);
     let released = existing::builds(args, session).await?;
     let mut existing = Vec::new();
@@ -80,11 +83,14 @@ fn text(plan: &Plan, existing: &[&BuildId]) -> String {
         let _ = writeln!(text, "{}", build.id);
         let _ = writeln!(text, "  julia     {julia}");
         let _ = writeln!(text, "  platform  {}", build.triplet);
-        let _ = writeln!(
-            text,
-            "  packages  {} (and {others} that they need)",
-            packages.join(", ")
-        );
+        let others = match &build.versions {
+            Versions::Manifest => format!("and {others} that they need"),
+            Versions::Resolved { because } => format!(
+                "and what they need, in versions that are still to be resolved: {}",
+                because.explain(build.julia.version())
+            ),
+        };
+        let _ = writeln!(text, "  packages  {} ({others})", packages.join(", "));
         let _ = writeln!(text, "  cpu       {}", build.cpu.target);
         let _ = writeln!(text, "  linkers   {}", linkers(build));
         let _ = writeln!(

@@ -19,6 +19,9 @@ use sysforge_plan::receipt::{
 use super::Forge;
 use crate::failure::Failure;
 
+/// The name of the manifest in an archive.
+pub(super) const MANIFEST_NAME: &str = "Manifest.toml";
+
 /// What the check leaves for packing.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Checked {
@@ -47,7 +50,10 @@ impl Forge<'_> {
         let linked: Linked = work.recorded("link")?;
         let Checked { check, timings } = work.recorded("check")?;
         let trees = emitted.artifacts.into_iter();
+        let trees = trees.filter(|found| self.travels(&found.artifact.tree));
         let trees = trees.map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder));
+        let (manifest, manifest_file) = self.packed_manifest()?.unzip();
+        let trees = trees.chain(manifest_file.map(|file| (MANIFEST_NAME.to_owned(), file)));
         let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
         let packing = Packing::start(
             &self.image(),
@@ -59,7 +65,7 @@ impl Forge<'_> {
             &self.session.reporter,
         )?;
         let plan = &self.planned.plan;
-        let inputs_digest = self.basis.digest();
+        let inputs_digest = self.inputs_digest;
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
@@ -74,8 +80,9 @@ impl Forge<'_> {
                 requested: self.build.cpu.target.clone(),
                 held: targets,
             },
-            packages: packages_in(&emitted.loaded, &self.build.closure),
+            packages: packages_in(&emitted.loaded, &self.closure),
             extensions: emitted.extensions,
+            manifest,
             statements: emitted.statements,
             check,
             link: LinkRecord {

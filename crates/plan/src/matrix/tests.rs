@@ -45,6 +45,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                     cpu,
                     archive: ArchiveFormat::TarGz,
                     settings: Settings::default(),
+                    versions: crate::plan::Versions::Manifest,
                 })
                 .collect();
             let digests = (0..builds.len()).map(digest).collect();

@@ -53,6 +53,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
             requested: true,
         }],
         extensions: Vec::new(),
+        manifest: None,
         statements: StatementCounts::default(),
         check: CheckRecord {
             latency: Some(Latency {

@@ -1,0 +1,255 @@
+//! Where packages are: the depots, by Julia's own rules, and which packages of a manifest none of
+//! them holds. Everything here works without starting a Julia.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::JuliaFacts;
+use sysforge_plan::manifest::Manifest;
+
+use sysforge_process::Environment;
+
+/// The depots of a build, the first of which is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depots {
+    /// In Julia's order, without those that come with Julia.
+    folders: Vec<PathBuf>,
+    /// Whether they are what a Julia would find by itself.
+    default: bool,
+}
+
+impl Depots {
+    /// The depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`, else
+    /// `.julia` in the home directory. A `given` one comes first.
+    #[must_use]
+    pub fn of(environment: &Environment, given: Option<&Path>) -> Self {
+        let home = ["HOME", "USERPROFILE"].map(|name| environment.get(name));
+        let home = home.into_iter().flatten().next().map(PathBuf::from);
+        let user = home.as_ref().map(|home| home.join(".julia"));
+        let mut folders: Vec<PathBuf> = given.map(Path::to_owned).into_iter().collect();
+        match environment.get("JULIA_DEPOT_PATH") {
+            // An empty variable means that there is no depot at all.
+            Some(path) if path.is_empty() => {}
+            Some(path) => {
+                for entry in std::env::split_paths(path) {
+                    // An empty entry stands for the default depots.
+                    let entry = match (entry.as_os_str().is_empty(), &home) {
+                        (true, _) => user.clone(),
+                        (false, Some(home)) => match entry.strip_prefix("~") {
+                            Ok(below) => Some(home.join(below)),
+                            Err(_) => Some(entry),
+                        },
+                        (false, None) => Some(entry),
+                    };
+                    folders.extend(entry);
+                }
+            }
+            None => folders.extend(user),
+        }
+        let mut depots = Self {
+            folders: Vec::new(),
+            default: given.is_none(),
+        };
+        for folder in folders {
+            if !depots.folders.contains(&folder) {
+                depots.folders.push(folder);
+            }
+        }
+        depots
+    }
+
+    /// The same with another depot in front, which is written to instead.
+    #[must_use]
+    pub fn with_first(mut self, first: &Path) -> Self {
+        self.folders.retain(|folder| folder != first);
+        self.folders.insert(0, first.to_owned());
+        self.default = false;
+        self
+    }
+
+    /// The one that is written to.
+    #[must_use]
+    pub fn first(&self) -> Option<&Path> {
+        self.folders.first().map(PathBuf::as_path)
+    }
+
+    /// All of them, without those that come with Julia.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// The value of `JULIA_DEPOT_PATH` for children of this Julia; `None` where Julia finds the
+    /// same depots by itself. What comes with Julia is named as well: an explicit path would leave it
+    /// out before Julia 1.12.
+    #[must_use]
+    pub fn variable(&self, julia: &JuliaFacts) -> Option<String> {
+        if self.default {
+            return None;
+        }
+        let bundled = julia.bindir.parent().into_iter().flat_map(|prefix| {
+            ["local/share/julia", "share/julia"].map(|folder| prefix.join(folder))
+        });
+        let all = self.folders.iter().cloned().chain(bundled);
+        let separator = julia.triplet.os().conventions().path_list_separator;
+        let all: Vec<_> = all.map(|folder| folder.display().to_string()).collect();
+        Some(all.join(&separator.to_string()))
+    }
+
+    /// The folder that holds a package, if a depot has it.
+    #[must_use]
+    pub fn package(&self, name: &str, uuid: &str, tree: &str) -> Option<PathBuf> {
+        // Julia looks for the shorter form as well (`Base.explicit_manifest_entry_path`).
+        let slugs = [5, 4].map(|length| version_slug(uuid, tree, length));
+        let slugs: Vec<String> = slugs.into_iter().flatten().collect();
+        let folders = self.folders.iter().flat_map(|depot| {
+            let packages = depot.join("packages").join(name);
+            slugs.iter().map(move |slug| packages.join(slug))
+        });
+        folders.into_iter().find(|folder| folder.is_dir())
+    }
+
+    /// The packages of a manifest that come from elsewhere and that no depot holds.
+    #[must_use]
+    pub fn missing(&self, manifest: &Manifest) -> Vec<MissingPackage> {
+        let entries = manifest.packages.iter();
+        let entries = entries.flat_map(|(name, entries)| entries.iter().map(move |e| (name, e)));
+        let missing = entries.filter_map(|(name, entry)| {
+            let tree = entry.tree.as_ref()?;
+            let found = self.package(name, &entry.uuid, tree);
+            found.is_none().then(|| MissingPackage {
+                name: name.clone(),
+                version: entry.version.clone().unwrap_or_default(),
+                tree: tree.clone(),
+            })
+        });
+        missing.collect()
+    }
+}
+
+/// A package, or an artifact, that no depot holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPackage {
+    /// The name.
+    pub name: String,
+    /// The version, if it has one.
+    pub version: String,
+    /// The digest of its tree.
+    pub tree: String,
+}
+
+impl std::fmt::Display for MissingPackage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.version.as_str() {
+            "" => write!(f, "{} ({})", self.name, self.tree.get(..8).unwrap_or("")),
+            version => write!(f, "{} {version}", self.name),
+        }
+    }
+}
+
+/// Whether files can be created in a folder, or in the nearest existing one above it.
+///
+/// # Errors
+///
+/// Why not.
+pub fn check_writable(folder: &Path) -> std::io::Result<()> {
+    let mut above = folder.ancestors();
+    let existing = above.find(|path| path.exists()).unwrap_or(folder);
+    tempfile::tempfile_in(existing).map(drop)
+}
+
+/// The name of the folder below `packages/NAME/` that holds the tree of a package:
+/// `Base.version_slug` of loading.jl, the CRC-32C of UUID and tree hash in 62 letters and digits.
+#[must_use]
+pub fn version_slug(uuid: &str, tree: &str, length: usize) -> Option<String> {
+    const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let digits: String = uuid.chars().filter(|c| *c != '-').collect();
+    let uuid = u128::from_str_radix(&digits, 16).ok()?;
+    let tree = hex::decode(tree).ok()?;
+    let mut crc = crc32c(&uuid.to_le_bytes(), 0);
+    crc = crc32c(&tree, crc);
+    let mut slug = String::new();
+    for _ in 0..length {
+        let index = usize::try_from(crc % 62).ok()?;
+        slug.push(char::from(CHARACTERS[index]));
+        crc /= 62;
+    }
+    Some(slug)
+}
+
+/// The CRC-32C (Castagnoli) of `bytes`, continued from `crc`. It is taken of some dozen bytes.
+fn crc32c(bytes: &[u8], crc: u32) -> u32 {
+    let mut crc = !crc;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            let reduce = (crc & 1).wrapping_neg() & 0x82F6_3B78;
+            crc = (crc >> 1) ^ reduce;
+        }
+    }
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.iter();
+        Environment::new(variables.map(|(name, value)| ((*name).into(), (*value).into())))
+    }
+
+    /// What Julia 1.5.3 and 1.6.7 answer to `Base.version_slug`.
+    #[test]
+    fn slugs_are_julias() {
+        assert_eq!(crc32c(b"123456789", 0), 0xE306_9283);
+        let slug = |length| {
+            version_slug(
+                "16f45900-c8d1-57fb-b7c2-070764eb03c4",
+                "92bb7479f9ec5adc7ad86f1b009bac1cf65e7fd7",
+                length,
+            )
+        };
+        assert_eq!(slug(5).as_deref(), Some("WxQD5"));
+        assert_eq!(slug(4).as_deref(), Some("WxQD"));
+        assert_eq!(version_slug("no uuid", "92bb", 5), None);
+    }
+
+    #[test]
+    fn depots_follow_julias_rules() {
+        let of = |variables: &[(&str, &str)], given: Option<&str>| {
+            let depots = Depots::of(&environment(variables), given.map(Path::new));
+            let folders = depots.folders.iter();
+            folders.map(|f| f.display().to_string()).collect::<Vec<_>>()
+        };
+        let home = ("HOME", "/home/me");
+        assert_eq!(of(&[home], None), ["/home/me/.julia"]);
+        assert_eq!(of(&[home], Some("/d")), ["/d", "/home/me/.julia"]);
+        if cfg!(unix) {
+            let path = ("JULIA_DEPOT_PATH", "/a:~/b:");
+            let expected = ["/a", "/home/me/b", "/home/me/.julia"];
+            assert_eq!(of(&[home, path], None), expected);
+        }
+        // An empty path means no depot, which only a given one changes.
+        assert!(of(&[home, ("JULIA_DEPOT_PATH", "")], None).is_empty());
+        assert_eq!(of(&[home, ("JULIA_DEPOT_PATH", "")], Some("/d")), ["/d"]);
+    }
+
+    #[test]
+    fn only_what_no_depot_holds_is_missing() {
+        let depot = tempfile::tempdir().unwrap();
+        let manifest = Manifest::from_toml(
+            "Manifest.toml",
+            "[[Built]]\nuuid = \"16f45900-c8d1-57fb-b7c2-070764eb03c4\"\nversion = \"1.0.0\"\n\
+             git-tree-sha1 = \"92bb7479f9ec5adc7ad86f1b009bac1cf65e7fd7\"\n\
+             [[Dates]]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n\
+             [[Local]]\npath = \"Local\"\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06b\"\n",
+        )
+        .unwrap();
+        let depots = Depots::of(&environment(&[]), Some(depot.path()));
+        let missing = depots.missing(&manifest);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].to_string(), "Built 1.0.0");
+        std::fs::create_dir_all(depot.path().join("packages/Built/WxQD5")).unwrap();
+        assert!(depots.missing(&manifest).is_empty());
+    }
+}

@@ -1,0 +1,504 @@
+//! Installing the packages of a build's environment, before the first trace. Julia's own Pkg does it,
+//! driven by `julia/instantiate.jl`; this module decides what Pkg is asked for, and whether it has to
+//! be asked at all: what an earlier run recorded is looked up without starting Julia.
+//!
+//! Nothing is written to the project: versions that have to be resolved are resolved in a folder of
+//! the build.
+
+mod error;
+mod folder;
+mod job;
+mod lock;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sysforge_plan::config::{LazyArtifacts, WorkloadEnvironment};
+use sysforge_plan::environment::{Located, changed_versions, with_relative_paths};
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::plan::Versions;
+use sysforge_plan::{Sha256, Step, Task};
+use sysforge_process::{Environment, Program};
+
+use crate::context::{Context, PackageEnvironment};
+use crate::depots::{Depots, MissingPackage, check_writable};
+use crate::inputs::{Basis, Stage, digest_of};
+use crate::secrets;
+use crate::workdir::{WorkDir, WorkDirError};
+
+pub use error::InstantiateError;
+use folder::Folder;
+use report::Report;
+
+/// The script that drives Pkg.
+pub(crate) const SCRIPT: &str = include_str!("julia/instantiate.jl");
+
+/// The name under which [`Instantiated`] is recorded.
+const RECORD: &str = "instantiate";
+
+/// What is to be installed.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The project file.
+    pub project: &'a Path,
+    /// The project's manifest, if there is one.
+    pub manifest: Option<PathBuf>,
+    /// Whether that manifest is used as it is.
+    pub versions: &'a Versions,
+    /// The Julia, as a text that differs wherever two Julias do.
+    pub julia: String,
+    /// Addresses of registries besides General.
+    pub registries: &'a [String],
+    /// Which lazy artifacts are installed.
+    pub lazy_artifacts: LazyArtifacts,
+    /// The packages that only the workloads need.
+    pub workload_environment: Option<&'a WorkloadEnvironment>,
+    /// The depots.
+    pub depots: Depots,
+    /// The depot that is written to where the first one cannot be.
+    pub spare_depot: Option<PathBuf>,
+    /// The environment of the child that installs packages, credentials included.
+    pub environment: Environment,
+    /// Whether nothing may be fetched.
+    pub offline: bool,
+}
+
+/// An environment whose packages are installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instantiated {
+    /// Where Julia finds the packages.
+    pub packages: PackageEnvironment,
+    /// The manifest that was used, if the environment needs one.
+    pub manifest: Option<PathBuf>,
+    /// Whether the versions in it were resolved for this build.
+    pub resolved: bool,
+    /// `JULIA_DEPOT_PATH` for later children, where Julia would not find the depots by itself.
+    pub depot_path: Option<String>,
+    /// Folders of packages and artifacts that have to be there.
+    folders: Vec<PathBuf>,
+    /// Files of packages in folders of the user's, whose contents decided what was installed.
+    files: Vec<(PathBuf, Option<Sha256>)>,
+    /// The tree hashes of the lazy artifacts.
+    pub lazy: Vec<String>,
+    /// The packages whose caches a trace needs: name and UUID.
+    direct: Vec<(String, String)>,
+}
+
+/// How much of an earlier installation has to be as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// What was asked for: enough to know which versions a build uses.
+    Versions,
+    /// The installed packages, too.
+    Packages,
+}
+
+impl Instantiated {
+    /// What an earlier run installed for this request, if nothing that decides it has changed. No
+    /// lock is needed for that, and no Julia.
+    #[must_use]
+    pub fn recorded(build_folder: &Path, request: &Request<'_>, need: Need) -> Option<Self> {
+        let (basis, found): (Basis, Self) = WorkDir::peek(build_folder, RECORD)?;
+        let same = basis == request.basis().ok()? && found.files_are_the_same();
+        let there = need == Need::Versions || found.folders.iter().all(|folder| folder.is_dir());
+        (same && there && found.manifest.iter().all(|manifest| manifest.is_file())).then_some(found)
+    }
+
+    fn files_are_the_same(&self) -> bool {
+        let mut files = self.files.iter();
+        files.all(|(path, digest)| digest_of_file(path) == *digest)
+    }
+
+    /// The text of the manifest for other machines: as it was used, but paths are relative to the
+    /// project.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn portable_manifest(&self, project: &Path) -> Result<Option<String>, InstantiateError> {
+        let Some(file) = &self.manifest else {
+            return Ok(None);
+        };
+        if !self.resolved {
+            let text = std::fs::read_to_string(file);
+            return text.map(Some).map_err(|source| InstantiateError::Io {
+                action: "read",
+                path: file.clone(),
+                source,
+            });
+        }
+        let table = folder::table(file)?;
+        let located = Located {
+            table: &table,
+            folder: project,
+        };
+        Ok(Some(with_relative_paths(located)))
+    }
+
+    /// The packages whose caches a trace needs: name and UUID. With them, what they depend on is
+    /// precompiled.
+    #[must_use]
+    pub fn direct(&self) -> &[(String, String)] {
+        &self.direct
+    }
+
+    /// How many packages and artifacts of depots the environment has.
+    #[must_use]
+    pub fn installed(&self) -> usize {
+        self.folders.len()
+    }
+}
+
+impl Request<'_> {
+    /// What decides the result.
+    fn basis(&self) -> Result<Basis, WorkDirError> {
+        let mut basis = Basis::default();
+        let mut add = |name: &str, value: String| basis.add(Stage::Trace, name, value);
+        add("Sysforge's script", SCRIPT.to_owned());
+        add("the Julia", self.julia.clone());
+        let project_folder = self.project.parent().unwrap_or(Path::new("."));
+        let settings = serde_json::json!({
+            "versions": self.versions,
+            "registries": self.registries,
+            "lazy": self.lazy_artifacts,
+            "workload": self.workload_environment,
+            "manifest": self.manifest,
+        });
+        add("the settings", settings.to_string());
+        let depots = self.depots.folders().iter();
+        let depots: Vec<_> = depots.map(|depot| depot.display().to_string()).collect();
+        add("the depots", depots.join("\n"));
+        let mut files = vec![self.project.to_owned()];
+        files.extend(self.manifest.clone());
+        files.extend(preference_files(project_folder));
+        files.push(project_folder.join("Artifacts.toml"));
+        files.push(project_folder.join("deps/build.jl"));
+        if let Some(folder) = self.workload_folder() {
+            files.push(folder.join("Project.toml"));
+        }
+        for file in files {
+            let content = std::fs::read(&file).unwrap_or_default();
+            basis.add(Stage::Trace, file.display().to_string(), content);
+        }
+        Ok(basis)
+    }
+
+    /// The folder with the project file of the workload environment, if one is named.
+    fn workload_folder(&self) -> Option<PathBuf> {
+        let folder = self.project.parent()?;
+        match self.workload_environment? {
+            WorkloadEnvironment::Folder(name) => Some(folder.join(name)),
+            WorkloadEnvironment::Packages(_) => None,
+        }
+    }
+
+    /// The values that must appear in no log and no message.
+    fn secrets(&self) -> Vec<String> {
+        let servers = self.depots.folders().iter().map(|d| d.join("servers"));
+        let hosts = servers.filter_map(|servers| std::fs::read_dir(servers).ok());
+        let files = hosts
+            .flatten()
+            .flatten()
+            .map(|host| host.path().join("auth.toml"));
+        let texts: Vec<String> = files
+            .filter_map(|file| std::fs::read_to_string(file).ok())
+            .collect();
+        secrets::values(&self.environment, &texts)
+    }
+}
+
+/// The files that may hold preferences of packages, beside a project file.
+fn preference_files(folder: &Path) -> [PathBuf; 2] {
+    ["LocalPreferences.toml", "JuliaLocalPreferences.toml"].map(|name| folder.join(name))
+}
+
+fn digest_of_file(path: &Path) -> Option<Sha256> {
+    let text = std::fs::read(path).ok()?;
+    Some(digest_of([&*String::from_utf8_lossy(&text)]))
+}
+
+/// Installs what the environment lacks and precompiles its packages.
+///
+/// # Errors
+///
+/// See [`InstantiateError`].
+pub async fn instantiate(
+    context: &Context,
+    request: &Request<'_>,
+) -> Result<Instantiated, InstantiateError> {
+    let task = context.reporter.start(Step::Instantiate, subject(request));
+    let folder = Folder::new(context, request)?;
+    let depots = writable_depots(context, request, folder.needs_julia())?;
+    let depot_path = depots.variable(&context.julia);
+    if !folder.needs_julia() {
+        let done = Instantiated {
+            packages: folder.packages(),
+            manifest: request.manifest.clone(),
+            resolved: false,
+            depot_path,
+            folders: Vec::new(),
+            files: Vec::new(),
+            lazy: Vec::new(),
+            direct: Vec::new(),
+        };
+        record(context, request, &done)?;
+        task.reused("only standard libraries");
+        return Ok(done);
+    }
+    refuse_offline(request, &folder, &depots)?;
+    let depot = depots.first().ok_or(InstantiateError::NoDepot)?;
+    let _lock = lock::depot(depot, &context.reporter).await?;
+    let script = Script {
+        context,
+        request,
+        folder: &folder,
+        depots: &depots,
+    };
+    let report = script.run(&task).await?;
+    let done = Instantiated {
+        packages: folder.packages(),
+        manifest: folder.manifest(),
+        resolved: folder.is_resolved(),
+        depot_path,
+        folders: report.folders(&depots),
+        files: report.files(),
+        lazy: report.lazy.clone(),
+        direct: [folder.direct().to_vec(), report.workload()].concat(),
+    };
+    note_changes(context, request, &done);
+    record(context, request, &done)?;
+    task.done(report.summary());
+    Ok(done)
+}
+
+fn record(
+    context: &Context,
+    request: &Request<'_>,
+    done: &Instantiated,
+) -> Result<(), InstantiateError> {
+    Ok(context.work.record(RECORD, &request.basis()?, &[], done)?)
+}
+
+fn subject(request: &Request<'_>) -> String {
+    match request.versions {
+        Versions::Manifest => "of the manifest".to_owned(),
+        Versions::Resolved { .. } => "resolving versions".to_owned(),
+    }
+}
+
+/// Precompiles packages whose caches no longer fit: the code of one in a folder of the user's may have
+/// changed, or the caches are gone. What Julia compiles while it precompiles must not be traced.
+///
+/// # Errors
+///
+/// If a package cannot be precompiled.
+pub async fn precompile(
+    context: &Context,
+    packages: &[(String, String)],
+) -> Result<(), InstantiateError> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let task = context.reporter.start(Step::Instantiate, "caches");
+    let job = job::precompile(packages);
+    let program = context
+        .julia(context.environment.for_julia(), "precompile")
+        .args(context.without_package_images())
+        .optional("--sysimage", context.base.as_ref());
+    run(context, program, &job, &task).await?;
+    task.done("up to date");
+    Ok(())
+}
+
+/// Runs the script with this job and reads what it reports.
+async fn run(
+    context: &Context,
+    program: Program,
+    job: &str,
+    task: &Task,
+) -> Result<Report, InstantiateError> {
+    let script = context.work.write("instantiate.jl", SCRIPT)?;
+    let job = context.work.write("instantiate.job", job)?;
+    let path = context.work.path("instantiate.tsv");
+    context.work.forget(&["instantiate.tsv"])?;
+    let program = program.arg(&script).arg(&job).arg(&path);
+    let ran = context.children.run(&program, task).await;
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let report = Report::read(&text);
+    match ran {
+        Ok(_) if report.is_done => Ok(report),
+        Ok(finished) => Err(InstantiateError::no_report(
+            &context.work,
+            &(finished.stdout + &finished.stderr),
+        )),
+        Err(source) => Err(InstantiateError::of(report, source)),
+    }
+}
+
+/// The depots, the first of which can be written to.
+fn writable_depots(
+    context: &Context,
+    request: &Request<'_>,
+    needed: bool,
+) -> Result<Depots, InstantiateError> {
+    let depots = request.depots.clone();
+    let problem = match depots.first() {
+        None => None,
+        Some(first) => match check_writable(first) {
+            Ok(()) => return Ok(depots),
+            Err(error) => Some((first.to_owned(), error)),
+        },
+    };
+    match (&request.spare_depot, problem) {
+        (Some(spare), problem) => {
+            let spare_works = check_writable(spare);
+            if let Err(source) = spare_works {
+                return match needed {
+                    true => Err(InstantiateError::Unwritable {
+                        depot: spare.clone(),
+                        source,
+                    }),
+                    false => Ok(depots),
+                };
+            }
+            if let (Some((depot, error)), true) = (problem, needed) {
+                context.reporter.note(format!(
+                    "the depot {} cannot be written to ({error}): what is missing is installed in {}",
+                    depot.display(),
+                    spare.display()
+                ));
+            }
+            Ok(depots.with_first(spare))
+        }
+        (None, Some((depot, source))) if needed => {
+            Err(InstantiateError::Unwritable { depot, source })
+        }
+        (None, None) if needed => Err(InstantiateError::NoDepot),
+        (None, _) => Ok(depots),
+    }
+}
+
+/// Without Julia it is known which packages of a manifest are missing.
+fn refuse_offline(
+    request: &Request<'_>,
+    folder: &Folder,
+    depots: &Depots,
+) -> Result<(), InstantiateError> {
+    let missing = match (request.offline, folder.used_manifest()) {
+        (true, Some(manifest)) => depots.missing(manifest),
+        _ => Vec::new(),
+    };
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(InstantiateError::Offline { missing }),
+    }
+}
+
+/// What of the project's manifest has another version in this build.
+fn note_changes(context: &Context, request: &Request<'_>, done: &Instantiated) {
+    let Versions::Resolved { because } = request.versions else {
+        return;
+    };
+    let why = because.explain(&context.julia.version);
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Manifest::from_toml("Manifest.toml", &text).ok()
+    };
+    let now = done.manifest.as_deref().and_then(read);
+    let changes = match (request.manifest.as_deref().and_then(read), now) {
+        (Some(earlier), Some(now)) => changed_versions(&earlier, &now),
+        _ => Vec::new(),
+    };
+    let reporter = &context.reporter;
+    reporter.note(format!(
+        "{why}: the versions were resolved for this build, and its manifest travels with the image"
+    ));
+    const SHOWN: usize = 10;
+    for change in changes.iter().take(SHOWN) {
+        reporter.note(format!("  {change}"));
+    }
+    if changes.len() > SHOWN {
+        reporter.note(format!("  and {} more", changes.len() - SHOWN));
+    }
+}
+
+/// One run of the script that installs.
+struct Script<'a> {
+    context: &'a Context,
+    request: &'a Request<'a>,
+    folder: &'a Folder,
+    depots: &'a Depots,
+}
+
+/// Temporary files of an installation go here, below the depot: what Pkg moves from there into its
+/// place is then renamed, not copied, and so is there whole or not at all.
+const TEMPORARY: &str = "sysforge-tmp";
+
+/// A build script or a download may be silent for long.
+const LEAST_IDLE: Duration = Duration::from_secs(1800);
+
+impl Script<'_> {
+    async fn run(&self, task: &Task) -> Result<Report, InstantiateError> {
+        let Self {
+            context,
+            request,
+            folder,
+            depots,
+        } = self;
+        let depot = depots.first().ok_or(InstantiateError::NoDepot)?;
+        let temporary = depot.join(TEMPORARY);
+        // What a killed installation left there.
+        let _ = std::fs::remove_dir_all(&temporary);
+        std::fs::create_dir_all(&temporary).map_err(|source| InstantiateError::Unwritable {
+            depot: depot.to_owned(),
+            source,
+        })?;
+        let _cleanup = RemoveOnDrop(temporary.clone());
+        let mut environment = request
+            .environment
+            .for_pkg()
+            .with("JULIA_PKG_PRECOMPILE_AUTO", "0")
+            .with("TMPDIR", &temporary)
+            .with("TEMP", &temporary)
+            .with("TMP", &temporary);
+        if let Some(path) = depots.variable(&context.julia) {
+            environment = environment.with("JULIA_DEPOT_PATH", path);
+        }
+        if request.offline {
+            environment = environment.with("JULIA_PKG_OFFLINE", "true");
+        }
+        let journal = depot.join("logs").join("sysforge-unfinished.tsv");
+        let job = job::install(request, folder, &journal);
+        let packages = folder.packages();
+        let program = context
+            .julia_in(&packages, environment, "instantiate")
+            .args(context.without_package_images())
+            .redact(request.secrets())
+            .idle(context.idle.map(|limit| limit.max(LEAST_IDLE)));
+        run(context, program, &job, task).await
+    }
+}
+
+struct RemoveOnDrop(PathBuf);
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The folders of packages that a project without a manifest places with `[sources]` or a workspace.
+#[must_use]
+pub fn local_folders(project: &Path) -> Vec<PathBuf> {
+    let packages = folder::local_packages(project, folder::Sources::All);
+    let packages = packages.unwrap_or_default().into_iter();
+    packages.map(|package| package.folder).collect()
+}
+
+/// The packages of a manifest that no depot holds, for plans and the doctor.
+#[must_use]
+pub fn missing_packages(depots: &Depots, manifest: &Manifest) -> Vec<MissingPackage> {
+    depots.missing(manifest)
+}

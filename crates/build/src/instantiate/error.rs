@@ -1,0 +1,502 @@
+//! How installing packages can fail, in words. What Pkg itself says is kept; this module tells which
+//! kind of failure it is, and with that the exit code and what to do.
+
+use std::path::PathBuf;
+
+use sysforge_plan::toml_error::TomlError;
+use sysforge_plan::{Class, Evidence, Explain, explain};
+use sysforge_process::ProcessError;
+
+use super::report::Report;
+use crate::depots::MissingPackage;
+use crate::workdir::{WorkDir, WorkDirError};
+
+/// Packages could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstantiateError {
+    /// `--offline` is set, and packages are missing.
+    #[error("`--offline` is set, and no depot holds {}", list(.missing))]
+    Offline {
+        /// What is missing.
+        missing: Vec<MissingPackage>,
+    },
+    /// `--offline` is set, and there is nothing that versions could be resolved from.
+    #[error(
+        "`--offline` is set, and the versions of the packages have to be resolved without a registry"
+    )]
+    OfflineRegistry,
+    /// No depot is known.
+    #[error(
+        "there is no depot to install packages in: neither JULIA_DEPOT_PATH nor HOME names one"
+    )]
+    NoDepot,
+    /// The depot cannot be written to.
+    #[error("the depot {} cannot be written to", .depot.display())]
+    Unwritable {
+        /// The depot.
+        depot: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The workload environment is not there.
+    #[error("the workload environment `{name}` does not exist: {lacks}")]
+    NoWorkloadEnvironment {
+        /// The configured value.
+        name: String,
+        /// What is missing.
+        lacks: String,
+    },
+    /// Pkg failed.
+    #[error("{}", .failure.title())]
+    Pkg {
+        /// What kind of failure it is.
+        failure: PkgFailure,
+        /// What Pkg said.
+        said: Vec<String>,
+        /// The log.
+        log: Option<PathBuf>,
+    },
+    /// The Julia that installs packages failed before Pkg could say anything.
+    #[error("the Julia that installs packages failed")]
+    Julia(#[source] Box<ProcessError>),
+    /// A project or manifest file cannot be read.
+    #[error(transparent)]
+    Toml(#[from] TomlError),
+    /// A file cannot be read or written.
+    #[error("could not {action} {}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The build directory cannot be used.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+}
+
+/// What Pkg failed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PkgFailure {
+    /// A package is in no registry.
+    NotRegistered(Option<String>),
+    /// No versions satisfy all bounds.
+    Unsatisfiable,
+    /// A server refused access.
+    Unauthorized,
+    /// What was downloaded is not what was asked for.
+    Damaged,
+    /// A server cannot be reached, or does not have what it should.
+    Server,
+    /// The disk is full.
+    FullDisk,
+    /// Files cannot be written.
+    Denied,
+    /// A build script failed.
+    Build(Option<String>),
+    /// A package cannot be precompiled.
+    Precompile(Option<String>),
+    /// Anything else.
+    Other,
+}
+
+fn list(missing: &[MissingPackage]) -> String {
+    let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [] => "some packages".to_owned(),
+    }
+}
+
+/// How many lines of what Pkg said are shown.
+const SHOWN: usize = 20;
+
+impl PkgFailure {
+    /// Recognises a failure by the words of Pkg 1.5 to 1.12, LibGit2, curl and libcurl. `kind` is what
+    /// the script reports.
+    #[must_use]
+    pub fn recognise(kind: &str, said: &str, output: &str) -> Self {
+        let all = format!("{said}\n{output}").to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| all.contains(word));
+        let message = said.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if has(&[
+            "no space left on device",
+            "enospc",
+            "disk quota",
+            "not enough space on the disk",
+        ]) {
+            return Self::FullDisk;
+        }
+        if says(&["error building"]) {
+            return Self::Build(quoted_after(said, "Error building"));
+        }
+        if kind == "precompile" {
+            return Self::Precompile(said.lines().next().map(str::to_owned));
+        }
+        if says(&[
+            "failed to precompile",
+            "failed to precompile\n",
+            "precompilation",
+        ]) {
+            return Self::Precompile(word_after(said, "Failed to precompile "));
+        }
+        if says(&["unsatisfiable requirements", "empty intersection"]) {
+            return Self::Unsatisfiable;
+        }
+        if has(&[
+            "error: 401",
+            "error: 403",
+            "http/1.1 401",
+            "http/1.1 403",
+            "http/2 401",
+            "http/2 403",
+            "returned error: 401",
+            "returned error: 403",
+            "status 401",
+            "status 403",
+            "unauthorized",
+            "forbidden",
+            "authentication required",
+            "no authentication",
+            "authentication replays",
+            "invalid credentials",
+            "could not read username",
+            "permission denied (publickey",
+        ]) {
+            return Self::Unauthorized;
+        }
+        if has(&[
+            "hash mismatch",
+            "hash does not match",
+            "tree hash",
+            "unexpected end of",
+            "unexpected eof",
+            "truncated",
+            "crc error",
+            "premature end",
+            "not in gzip format",
+            "gzip: stdin",
+        ]) {
+            return Self::Damaged;
+        }
+        if says(&[
+            "eacces",
+            "erofs",
+            "permission denied",
+            "read-only file system",
+        ]) {
+            return Self::Denied;
+        }
+        if says(&[
+            "to be registered",
+            "could not be resolved",
+            "not found in a registry",
+            "no known versions",
+            "cannot find name corresponding to uuid",
+        ]) {
+            return Self::NotRegistered(backquoted(said));
+        }
+        if has(&[
+            "could not download",
+            "failed to clone",
+            "failed to fetch",
+            "failed to download",
+            "could not resolve host",
+            "failed to resolve address",
+            "couldn't connect",
+            "could not connect",
+            "connection refused",
+            "connection reset",
+            "timed out",
+            "timeout",
+            "requesterror",
+            "failed to get tarball",
+            "unable to automatically install",
+            "unable to automatically download",
+            "no package server",
+            "the requested url returned error",
+        ]) {
+            return Self::Server;
+        }
+        Self::Other
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::NotRegistered(Some(name)) => format!("the package {name} is in no registry"),
+            Self::NotRegistered(None) => "a package is in no registry".to_owned(),
+            Self::Unsatisfiable => {
+                "no versions of the packages satisfy all their `[compat]` bounds".to_owned()
+            }
+            Self::Unauthorized => "a server refused access to a package or registry".to_owned(),
+            Self::Damaged => "what a server sent is not what was asked for".to_owned(),
+            Self::Server => "a package or registry could not be downloaded".to_owned(),
+            Self::FullDisk => "the disk is full: packages could not be installed".to_owned(),
+            Self::Denied => "files of the depot could not be written".to_owned(),
+            Self::Build(Some(name)) => format!("the build script of {name} failed"),
+            Self::Build(None) => "the build script of a package failed".to_owned(),
+            Self::Precompile(Some(name)) => format!("{name} could not be precompiled"),
+            Self::Precompile(None) => "a package could not be precompiled".to_owned(),
+            Self::Other => "Pkg failed".to_owned(),
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Self::NotRegistered(_) | Self::Unsatisfiable => Class::Usage,
+            Self::Unauthorized | Self::Damaged | Self::Server => Class::Acquire,
+            Self::FullDisk | Self::Denied => Class::Machine,
+            Self::Build(_) | Self::Precompile(_) | Self::Other => Class::Julia,
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NotRegistered(_) => {
+                "check its name and UUID in Project.toml; a registry besides General is named by \
+                 `registries = [\"URL\"]` in Sysimage.toml"
+            }
+            Self::Unsatisfiable => {
+                "loosen a bound in `[compat]` of Project.toml, or build for another Julia with \
+                 `--julia`"
+            }
+            Self::Unauthorized => {
+                "renew the token in `servers/HOST/auth.toml` of the depot, or give git access: an \
+                 ssh agent, or a credential helper"
+            }
+            Self::Damaged => {
+                "run the command again; if it stays, the server or a proxy is at fault"
+            }
+            Self::Server => {
+                "check the network, JULIA_PKG_SERVER and the proxy variables, and run the command \
+                 again: what was downloaded is kept"
+            }
+            Self::FullDisk => {
+                "free some space, or install packages on a larger disk with `--depot DIR`"
+            }
+            Self::Denied => "install packages in another depot with `--depot DIR`",
+            Self::Build(_) => {
+                "the lines above are the end of its `build.log`: install what the script looks for, \
+                 and run the command again"
+            }
+            Self::Precompile(_) => {
+                "load the package with `julia --project -e 'using NAME'` to see the whole error"
+            }
+            Self::Other => "the log has all that Pkg printed",
+        }
+    }
+}
+
+impl InstantiateError {
+    /// The failure of a process that may have reported why.
+    pub(super) fn of(report: Report, source: ProcessError) -> Self {
+        let Some((kind, said)) = report.error else {
+            return Self::Julia(Box::new(source));
+        };
+        if kind == "offline" {
+            return match report.missing.is_empty() {
+                true => Self::OfflineRegistry,
+                false => Self::Offline {
+                    missing: report.missing,
+                },
+            };
+        }
+        let evidence = source.evidence().unwrap_or_default();
+        let failure = PkgFailure::recognise(&kind, &said, &evidence.tail.join("\n"));
+        let message = message(&said);
+        // The package is part of the title; why it failed, Julia printed while it compiled.
+        let said = match failure {
+            PkgFailure::Precompile(_) => evidence.tail,
+            PkgFailure::Build(_) => ending(message),
+            _ => message.into_iter().take(SHOWN).collect(),
+        };
+        Self::Pkg {
+            failure,
+            said,
+            log: evidence.log,
+        }
+    }
+
+    /// A process that ended well but did not report so.
+    pub(super) fn no_report(work: &WorkDir, output: &str) -> Self {
+        Self::Pkg {
+            failure: PkgFailure::Other,
+            said: ending(output.lines().map(str::to_owned).collect()),
+            log: Some(work.log("instantiate")),
+        }
+    }
+}
+
+/// An error's own words, without the frames of a stack.
+fn message(said: &str) -> Vec<String> {
+    let lines = said.lines().take_while(|line| line.trim() != "Stacktrace:");
+    lines.map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn ending(mut lines: Vec<String>) -> Vec<String> {
+    lines.split_off(lines.len().saturating_sub(SHOWN))
+}
+
+/// The name in backquotes in the line with `words`.
+fn quoted_after(text: &str, words: &str) -> Option<String> {
+    let (_, rest) = text.split_once(words)?;
+    backquoted(rest)
+}
+
+/// The first name in backquotes, without what follows it there.
+fn backquoted(text: &str) -> Option<String> {
+    let quoted = text.split('`').nth(1)?;
+    quoted.split_whitespace().next().map(str::to_owned)
+}
+
+fn word_after(text: &str, words: &str) -> Option<String> {
+    let (_, rest) = text.split_once(words)?;
+    rest.split_whitespace().next().map(str::to_owned)
+}
+
+impl Explain for InstantiateError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Offline { .. } | Self::OfflineRegistry => Class::Acquire,
+            Self::NoDepot | Self::Unwritable { .. } => Class::Machine,
+            Self::NoWorkloadEnvironment { .. } | Self::Toml(_) => Class::Usage,
+            Self::Pkg { failure, .. } => failure.class(),
+            Self::Julia(source) => source.class_in(Class::Julia),
+            Self::Io { source, .. } => explain::io_class(source, Class::Usage),
+            Self::WorkDir(error) => error.class(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Offline { .. } | Self::OfflineRegistry => {
+                vec!["run `sysforge instantiate` once while online".to_owned()]
+            }
+            Self::NoDepot | Self::Unwritable { .. } => {
+                vec!["name a depot that you may write to with `--depot DIR`".to_owned()]
+            }
+            Self::NoWorkloadEnvironment { .. } => vec![
+                "`workload-environment` is `test`, a folder with a Project.toml, or a list of \
+                 packages"
+                    .to_owned(),
+            ],
+            Self::Pkg { failure, .. } => vec![failure.hint().to_owned()],
+            Self::Julia(source) => source.hints(),
+            Self::Toml(error) => error.hints(),
+            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::WorkDir(error) => error.hints(),
+        }
+    }
+
+    fn location(&self) -> Option<(String, usize, usize)> {
+        match self {
+            Self::Toml(error) => error.location(),
+            _ => None,
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Pkg { said, log, .. } => Some(Evidence {
+                tail: said.clone(),
+                log: log.clone(),
+            }),
+            Self::Julia(source) => source.evidence(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages as Pkg 1.5.3 and 1.6.7 print them.
+    #[test]
+    fn failures_are_recognised_by_pkgs_own_words() {
+        use PkgFailure as F;
+        let name = |name: &str| Some(name.to_owned());
+        for (said, output, expected) in [
+            (
+                "expected package `Nowhere [7876af07]` to be registered",
+                "",
+                F::NotRegistered(name("Nowhere")),
+            ),
+            (
+                "Unsatisfiable requirements detected for package Two [36989c21]:\n Two [36989c21] log:",
+                "",
+                F::Unsatisfiable,
+            ),
+            (
+                "could not download http://127.0.0.1:1/registries",
+                "",
+                F::Server,
+            ),
+            (
+                "failed to clone from https://x/General.git, error: GitError(Code:ERROR, Class:Net, \
+                 failed to resolve address for x: Name or service not known)",
+                "",
+                F::Server,
+            ),
+            (
+                "failed to clone from http://127.0.0.1:1/X.git",
+                "curl: (22) The requested URL returned error: 401 Unauthorized",
+                F::Unauthorized,
+            ),
+            (
+                "Tree Hash Mismatch!\n  Expected git-tree-sha1: aa",
+                "",
+                F::Damaged,
+            ),
+            (
+                "SystemError: writing: No space left on device",
+                "",
+                F::FullDisk,
+            ),
+            ("IOError: open: permission denied (EACCES)", "", F::Denied),
+            (
+                "Error building `Built`: \nERROR: LoadError: the compiler is missing",
+                "",
+                F::Build(name("Built")),
+            ),
+            (
+                "Failed to precompile BadPre [569fab6f] to /x.ji.",
+                "",
+                F::Precompile(name("BadPre")),
+            ),
+            ("something new", "", F::Other),
+        ] {
+            assert_eq!(F::recognise("pkg", said, output), expected, "{said}");
+        }
+        let precompile = F::recognise("precompile", "BadPre\nFailed", "");
+        assert_eq!(precompile, F::Precompile(name("BadPre")));
+    }
+
+    #[test]
+    fn every_failure_has_a_class_of_its_own_and_a_hint() {
+        assert_eq!(PkgFailure::Unsatisfiable.class(), Class::Usage);
+        assert_eq!(PkgFailure::Server.class(), Class::Acquire);
+        assert_eq!(PkgFailure::FullDisk.class(), Class::Machine);
+        assert_eq!(PkgFailure::Build(None).class(), Class::Julia);
+    }
+
+    #[test]
+    fn offline_names_every_missing_package() {
+        let package = |name: &str| MissingPackage {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            tree: "abcdef0123".to_owned(),
+        };
+        let missing = vec![package("A"), package("B")];
+        let error = InstantiateError::Offline { missing };
+        let expected = "`--offline` is set, and no depot holds A 1.0.0 and B 1.0.0";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.class(), Class::Acquire);
+    }
+}

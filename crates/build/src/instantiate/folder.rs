@@ -1,0 +1,403 @@
+//! The folders of an environment: the project's own where its manifest serves, one of the build where
+//! versions are resolved, and one for the packages that only the workloads need.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::config::WorkloadEnvironment;
+use sysforge_plan::environment::{
+    self, LocalPackage, Located, Resolution, WorkloadPackages, with_absolute_paths,
+};
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::plan::Versions;
+use sysforge_plan::toml_error::TomlError;
+use toml::{Table, Value};
+
+use super::{InstantiateError, Instantiated, Need, Request, preference_files};
+use crate::context::{Context, PackageEnvironment};
+
+/// The folder of a resolved environment, in the build's folder.
+const RESOLVED: &str = "environment";
+/// The folder of the workload environment.
+const WORKLOAD: &str = "workload-environment";
+
+/// The environment of a build, before its packages are installed.
+#[derive(Debug)]
+pub(super) struct Folder {
+    packages: PackageEnvironment,
+    itself: Option<(String, String)>,
+    direct: Vec<(String, String)>,
+    /// What has to be resolved.
+    resolution: Option<Resolution>,
+    /// Whether the environment is one of the build.
+    resolved: bool,
+    /// The manifest that is used, where it is known before Pkg runs.
+    manifest: Option<Manifest>,
+    manifest_file: Option<PathBuf>,
+    workload: Option<Workload>,
+}
+
+/// The environment of the workloads.
+#[derive(Debug)]
+pub(super) struct Workload {
+    /// The manifest that it starts with.
+    pub(super) manifest: PathBuf,
+    /// Packages in folders.
+    pub(super) local: Vec<LocalPackage>,
+    /// The packages to be added.
+    pub(super) packages: BTreeMap<String, Option<String>>,
+}
+
+impl Folder {
+    /// Reads the project and writes the folders of the build that Pkg is to fill.
+    pub(super) fn new(context: &Context, request: &Request<'_>) -> Result<Self, InstantiateError> {
+        let project_folder = request.project.parent().unwrap_or(Path::new("."));
+        let project = table(request.project)?;
+        let manifest_table = request.manifest.as_deref().map(table).transpose()?;
+        let text = |key: &str| project.get(key).and_then(Value::as_str).map(str::to_owned);
+        let itself = text("name").zip(text("uuid"));
+        let located = Located {
+            table: &project,
+            folder: project_folder,
+        };
+        let deps = environment::dependencies(&project).packages.into_iter();
+        let deps = deps.filter_map(|(name, uuid)| Some((name, uuid?)));
+        let direct = deps.chain(itself.clone()).collect();
+        let mut folder = Self {
+            packages: PackageEnvironment {
+                project: project_folder.to_owned(),
+                workload: None,
+            },
+            itself,
+            direct,
+            resolution: None,
+            resolved: false,
+            manifest: request.manifest.as_deref().map(manifest).transpose()?,
+            manifest_file: request.manifest.clone(),
+            workload: None,
+        };
+        if let Versions::Resolved { .. } = request.versions {
+            let place = context.work.path(RESOLVED);
+            let build_folder = context.work.root();
+            let earlier = Instantiated::recorded(build_folder, request, Need::Versions);
+            folder.resolved = true;
+            folder.packages.project.clone_from(&place);
+            folder.manifest_file = Some(place.join("Manifest.toml"));
+            match earlier {
+                // Only packages are missing: their versions stay.
+                Some(earlier) if earlier.resolved => {
+                    folder.manifest = earlier.manifest.as_deref().map(manifest).transpose()?;
+                }
+                _ => {
+                    folder.manifest = None;
+                    let manifest = manifest_table.as_ref().zip(request.manifest.as_ref());
+                    let manifest = manifest.map(|(table, file)| Located {
+                        table,
+                        folder: file.parent().unwrap_or(Path::new(".")),
+                    });
+                    let sources = match context.generation.sources {
+                        true => Sources::LeftToPkg,
+                        false => Sources::All,
+                    };
+                    let local = local_packages(request.project, sources)?;
+                    let found =
+                        environment::resolution(located, manifest, &local, context.generation);
+                    write_resolved(&place, &found, project_folder)?;
+                    folder.resolution = Some(found);
+                }
+            }
+        }
+        if let Some(wanted) = request.workload_environment {
+            folder.workload = Some(folder.make_workload(context, request, located, wanted)?);
+            folder.packages.workload = Some(context.work.path(WORKLOAD));
+        }
+        Ok(folder)
+    }
+
+    /// Whether there is anything that Pkg could install or Julia precompile. Standard libraries are
+    /// always there.
+    pub(super) fn needs_julia(&self) -> bool {
+        let entries = self.manifest.iter().flat_map(|m| m.packages.values());
+        let mut entries = entries.flatten();
+        self.resolved
+            || self.itself.is_some()
+            || self.workload.is_some()
+            || entries.any(|entry| entry.tree.is_some() || entry.path.is_some())
+    }
+
+    pub(super) fn packages(&self) -> PackageEnvironment {
+        self.packages.clone()
+    }
+
+    pub(super) fn itself(&self) -> Option<&(String, String)> {
+        self.itself.as_ref()
+    }
+
+    pub(super) fn direct(&self) -> &[(String, String)] {
+        &self.direct
+    }
+
+    pub(super) fn resolution(&self) -> Option<&Resolution> {
+        self.resolution.as_ref()
+    }
+
+    pub(super) fn is_resolved(&self) -> bool {
+        self.resolved
+    }
+
+    pub(super) fn manifest(&self) -> Option<PathBuf> {
+        self.manifest_file.clone()
+    }
+
+    pub(super) fn used_manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    pub(super) fn workload(&self) -> Option<(&Path, &Workload)> {
+        self.packages
+            .workload
+            .as_deref()
+            .zip(self.workload.as_ref())
+    }
+
+    fn make_workload(
+        &self,
+        context: &Context,
+        request: &Request<'_>,
+        project: Located<'_>,
+        wanted: &WorkloadEnvironment,
+    ) -> Result<Workload, InstantiateError> {
+        let place = context.work.path(WORKLOAD);
+        let mut local = Vec::new();
+        let mut added = match wanted {
+            WorkloadEnvironment::Packages(names) => {
+                let known = environment::test_target(project.table).packages;
+                let extras = extras(project.table);
+                let packages = names.iter().map(|name| {
+                    let uuid = known.get(name).cloned().flatten();
+                    (name.clone(), uuid.or_else(|| extras.get(name).cloned()))
+                });
+                WorkloadPackages {
+                    packages: packages.collect(),
+                    ..WorkloadPackages::default()
+                }
+            }
+            WorkloadEnvironment::Folder(name) => {
+                let folder = project.folder.join(name);
+                let file = ["JuliaProject.toml", "Project.toml"].map(|file| folder.join(file));
+                match file.iter().find(|file| file.is_file()) {
+                    Some(file) => {
+                        let table = table(file)?;
+                        let located = Located {
+                            table: &table,
+                            folder: &folder,
+                        };
+                        local = environment::local_sources(located);
+                        environment::dependencies(&table)
+                    }
+                    None if wanted.is_test() => environment::test_target(project.table),
+                    None => {
+                        return Err(InstantiateError::NoWorkloadEnvironment {
+                            name: name.clone(),
+                            lacks: format!("there is no Project.toml in {}", folder.display()),
+                        });
+                    }
+                }
+            }
+        };
+        if added.packages.is_empty() {
+            return Err(InstantiateError::NoWorkloadEnvironment {
+                name: match wanted {
+                    WorkloadEnvironment::Folder(name) => name.clone(),
+                    WorkloadEnvironment::Packages(_) => "[]".to_owned(),
+                },
+                lacks: "it names no packages".to_owned(),
+            });
+        }
+        let own = self.direct.iter().map(|(name, _)| name);
+        for name in own {
+            added.packages.remove(name);
+            local.retain(|package| package.name != *name);
+        }
+        for package in &local {
+            added.packages.remove(&package.name);
+        }
+        let below = match &self.resolution {
+            Some(resolution) => toml::from_str(&resolution.project).unwrap_or_default(),
+            None if self.resolved => table(&self.packages.project.join("Project.toml"))?,
+            None => project.table.clone(),
+        };
+        let _ = std::fs::remove_dir_all(&place);
+        let text = environment::workload_project(&below, &added);
+        write(&place.join("Project.toml"), &text)?;
+        copy_preferences(project.folder, &place)?;
+        let manifest = match (self.resolved, request.manifest.as_deref()) {
+            (false, Some(file)) => {
+                let copy = context.work.path("workload-manifest.toml");
+                let table = table(file)?;
+                let folder = file.parent().unwrap_or(Path::new("."));
+                let located = Located {
+                    table: &table,
+                    folder,
+                };
+                write(&copy, &with_absolute_paths(located))?;
+                copy
+            }
+            (false, None) => place.join("Manifest.toml"),
+            (true, _) => self.packages.project.join("Manifest.toml"),
+        };
+        Ok(Workload {
+            manifest,
+            local,
+            packages: added.packages,
+        })
+    }
+}
+
+fn extras(project: &Table) -> BTreeMap<String, String> {
+    let extras = project.get("extras").and_then(Value::as_table);
+    let extras = extras.into_iter().flatten();
+    extras
+        .filter_map(|(name, uuid)| Some((name.clone(), uuid.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Writes the folder of an environment that is to be resolved.
+fn write_resolved(
+    place: &Path,
+    resolution: &Resolution,
+    project: &Path,
+) -> Result<(), InstantiateError> {
+    // Nothing of an earlier resolution counts.
+    match std::fs::remove_dir_all(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io("remove", place)(error));
+        }
+        _ => {}
+    }
+    for name in ["Project.toml", "Project.final.toml"] {
+        write(&place.join(name), &resolution.project)?;
+    }
+    copy_preferences(project, place)
+}
+
+/// Preferences are looked up beside the project file of the environment.
+fn copy_preferences(from: &Path, to: &Path) -> Result<(), InstantiateError> {
+    for (from, to) in preference_files(from).into_iter().zip(preference_files(to)) {
+        if from.is_file() {
+            std::fs::copy(&from, &to).map_err(io("write", &to))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which packages in folders are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sources {
+    /// Those of `[sources]`, too.
+    All,
+    /// Pkg reads `[sources]` itself.
+    LeftToPkg,
+}
+
+/// The packages in folders that a project needs and that its manifest may not name: members of its
+/// workspace, and what the packages among them name in `[sources]`.
+pub(super) fn local_packages(
+    file: &Path,
+    wanted: Sources,
+) -> Result<Vec<LocalPackage>, InstantiateError> {
+    let project = Located {
+        table: &table(file)?,
+        folder: file.parent().unwrap_or(Path::new(".")),
+    };
+    let workspace = workspace_packages(project.folder);
+    let mut found: Vec<LocalPackage> = Vec::new();
+    let mut tables = vec![(project.table.clone(), project.folder.to_owned())];
+    while let Some((table, folder)) = tables.pop() {
+        let located = Located {
+            table: &table,
+            folder: &folder,
+        };
+        let sources = environment::local_sources(located);
+        let deps = environment::dependencies(&table).packages;
+        let members = workspace.iter().filter(|member| {
+            let uuid = deps.get(&member.name).and_then(Option::as_ref);
+            uuid == Some(&member.uuid)
+        });
+        // A Pkg that reads `[sources]` finds those by itself.
+        let sources = sources.iter().filter(|_| wanted == Sources::All);
+        for package in members.chain(sources) {
+            let is_known = found.iter().any(|known| known.name == package.name);
+            if is_known || package.folder == project.folder {
+                continue;
+            }
+            if let Some(file) = project_file(&package.folder) {
+                tables.push((self::table(&file)?, package.folder.clone()));
+            }
+            found.push(package.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// The packages of the workspace that a project belongs to.
+fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
+    let root = project.ancestors().find_map(|folder| {
+        let table = table(&project_file(folder)?).ok()?;
+        let projects = table.get("workspace")?.get("projects")?.as_array()?.clone();
+        let members = projects.iter().filter_map(Value::as_str);
+        let members: Vec<PathBuf> = members.map(|member| folder.join(member)).collect();
+        let same = |member: &PathBuf| {
+            member
+                .canonicalize()
+                .ok()
+                .is_some_and(|m| Some(m) == project.canonicalize().ok())
+        };
+        let belongs = folder == project || members.iter().any(same);
+        belongs.then(|| [vec![folder.to_owned()], members].concat())
+    });
+    let packages = root.into_iter().flatten().filter_map(|folder| {
+        let table = table(&project_file(&folder)?).ok()?;
+        Some(LocalPackage {
+            name: table.get("name")?.as_str()?.to_owned(),
+            uuid: table.get("uuid")?.as_str()?.to_owned(),
+            folder: folder.canonicalize().unwrap_or(folder),
+        })
+    });
+    packages.collect()
+}
+
+fn project_file(folder: &Path) -> Option<PathBuf> {
+    let mut files = ["JuliaProject.toml", "Project.toml"]
+        .map(|name| folder.join(name))
+        .into_iter();
+    files.find(|file| file.is_file())
+}
+
+pub(super) fn table(file: &Path) -> Result<Table, InstantiateError> {
+    let text = std::fs::read_to_string(file).map_err(io("read", file))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let located = |error| TomlError::new(&file.display().to_string(), text, &error);
+    Ok(toml::from_str(text).map_err(located)?)
+}
+
+fn manifest(file: &Path) -> Result<Manifest, InstantiateError> {
+    let text = std::fs::read_to_string(file).map_err(io("read", file))?;
+    Ok(Manifest::from_toml(&file.display().to_string(), &text)?)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), InstantiateError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(io("create", folder))?;
+    }
+    sysforge_files::write_whole(path, text.as_bytes()).map_err(io("write", path))
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> InstantiateError {
+    let path = path.to_owned();
+    move |source| InstantiateError::Io {
+        action,
+        path,
+        source,
+    }
+}

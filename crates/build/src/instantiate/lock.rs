@@ -1,0 +1,39 @@
+//! One installation at a time in a depot: Pkg itself does not keep two processes apart everywhere.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sysforge_files::{FileLock, LockAttempt, try_exclusive};
+use sysforge_plan::Reporter;
+
+use super::InstantiateError;
+
+const NAME: &str = "sysforge.lock";
+const POLL: Duration = Duration::from_millis(100);
+
+/// Waits until no other Sysforge installs packages in this depot. Where the file system has no locks,
+/// it goes on without.
+pub(super) async fn depot(depot: &Path, reporter: &Reporter) -> Result<FileLock, InstantiateError> {
+    let unwritable = |source| InstantiateError::Unwritable {
+        depot: depot.to_owned(),
+        source,
+    };
+    let logs = depot.join("logs");
+    std::fs::create_dir_all(&logs).map_err(unwritable)?;
+    let path = logs.join(NAME);
+    let mut waiting = false;
+    loop {
+        match try_exclusive(&path).map_err(unwritable)? {
+            LockAttempt::Got(lock) => return Ok(lock),
+            LockAttempt::Busy => {}
+        }
+        if !waiting {
+            waiting = true;
+            reporter.note(format!(
+                "another Sysforge is installing packages in {}: waiting for it",
+                depot.display()
+            ));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

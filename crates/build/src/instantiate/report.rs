@@ -1,0 +1,165 @@
+//! What the script reports: one `kind value…` a line, values separated by tabs and escaped.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::Sha256;
+
+use super::digest_of_file;
+use crate::depots::{Depots, MissingPackage};
+
+/// The report of one run.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) is_done: bool,
+    pub(super) error: Option<(String, String)>,
+    pub(super) missing: Vec<MissingPackage>,
+    packages: Vec<Package>,
+    artifacts: Vec<PathBuf>,
+    pub(super) lazy: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Package {
+    name: String,
+    uuid: String,
+    tree: String,
+    folder: PathBuf,
+    of_workload: bool,
+}
+
+impl Report {
+    pub(super) fn read(text: &str) -> Self {
+        let mut report = Self::default();
+        for line in text.lines() {
+            let fields: Vec<String> = line.split('\t').map(unescaped).collect();
+            let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+            match fields[..] {
+                ["done"] => report.is_done = true,
+                ["error", kind, text] => report.error = Some((kind.to_owned(), text.to_owned())),
+                ["missing", name, version, tree] => report.missing.push(MissingPackage {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    tree: tree.to_owned(),
+                }),
+                [
+                    kind @ ("package" | "workload"),
+                    name,
+                    uuid,
+                    _version,
+                    tree,
+                    folder,
+                ] => {
+                    let mut known = report.packages.iter();
+                    if known.any(|known| known.folder == Path::new(folder)) {
+                        continue;
+                    }
+                    report.packages.push(Package {
+                        of_workload: kind == "workload",
+                        name: name.to_owned(),
+                        uuid: uuid.to_owned(),
+                        tree: tree.to_owned(),
+                        folder: folder.into(),
+                    });
+                }
+                ["artifact", _name, _tree, folder] => report.artifacts.push(folder.into()),
+                ["lazy", tree] => report.lazy.push(tree.to_owned()),
+                _ => {}
+            }
+        }
+        report
+    }
+
+    /// The folders in depots that the environment needs.
+    pub(super) fn folders(&self, depots: &Depots) -> Vec<PathBuf> {
+        let packages = self
+            .packages
+            .iter()
+            .filter(|package| !package.tree.is_empty());
+        let packages = packages.map(|package| package.folder.clone());
+        let artifacts = self.artifacts.iter().cloned();
+        // An artifact that an override names is elsewhere, and not ours to miss.
+        let in_depot = |folder: &PathBuf| {
+            let mut depots = depots.folders().iter();
+            depots.any(|depot| folder.starts_with(depot))
+        };
+        let mut folders: Vec<PathBuf> = packages.chain(artifacts.filter(in_depot)).collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
+    /// Files of packages in folders of the user's that decide what is installed.
+    pub(super) fn files(&self) -> Vec<(PathBuf, Option<Sha256>)> {
+        let local = self
+            .packages
+            .iter()
+            .filter(|package| package.tree.is_empty());
+        let files = local.flat_map(|package| {
+            [
+                "Project.toml",
+                "JuliaProject.toml",
+                "Artifacts.toml",
+                "deps/build.jl",
+            ]
+            .map(|name| package.folder.join(name))
+        });
+        files
+            .map(|path| {
+                let digest = digest_of_file(&path);
+                (path, digest)
+            })
+            .collect()
+    }
+
+    /// The packages that only the workloads need: name and UUID.
+    pub(super) fn workload(&self) -> Vec<(String, String)> {
+        let only = self.packages.iter().filter(|package| package.of_workload);
+        only.map(|package| (package.name.clone(), package.uuid.clone()))
+            .collect()
+    }
+
+    /// What is there now, in a few words.
+    pub(super) fn summary(&self) -> String {
+        let packages = match self.packages.len() {
+            1 => "1 package".to_owned(),
+            count => format!("{count} packages"),
+        };
+        match self.artifacts.len() {
+            0 => format!("{packages} ready"),
+            1 => format!("{packages} and 1 artifact ready"),
+            count => format!("{packages} and {count} artifacts ready"),
+        }
+    }
+}
+
+fn unescaped(field: &str) -> String {
+    let mut text = String::with_capacity(field.len());
+    let mut characters = field.chars();
+    while let Some(character) = characters.next() {
+        match (character, character == '\\') {
+            (_, true) => match characters.next() {
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some(other) => text.push(other),
+                None => {}
+            },
+            (character, false) => text.push(character),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_read_back_as_they_were() {
+        let text = "error\tpkg\ttwo\\nlines, a \\\\ and a \\ttab\nmissing\tA\t1.0.0\tabc\n";
+        let report = Report::read(text);
+        let (kind, said) = report.error.unwrap();
+        assert_eq!((&*kind, &*said), ("pkg", "two\nlines, a \\ and a \ttab"));
+        assert_eq!(report.missing[0].to_string(), "A 1.0.0");
+        assert!(!report.is_done);
+    }
+}

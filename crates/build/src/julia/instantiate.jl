@@ -1,0 +1,498 @@
+# Installs the packages of an environment with Julia's own Pkg: resolves versions where no manifest
+# serves, installs what is missing, runs build scripts, precompiles. Works from Julia 1.5 on. The job
+# file has one `key value…` a line, values separated by tabs; see `instantiate/job.rs`, which writes
+# it. The report has the same form, with backslash, tab and line end escaped.
+
+const job = [String.(split(line, '\t')) for line in eachline(ARGS[1])]
+const report = open(ARGS[2], "w")
+values_of(key) = [fields[2:end] for fields in job if fields[1] == key]
+value_of(key, default) = (found = values_of(key); isempty(found) ? default : found[1][1])
+has(key) = !isempty(values_of(key))
+
+escaped(x) = replace(replace(replace(replace(string(x), '\\' => "\\\\"), '\t' => "\\t"), '\n' => "\\n"), '\r' => "")
+function tell(fields...)
+    println(report, join(map(escaped, fields), '\t'))
+    flush(report)
+end
+# A line that people see while they wait.
+say(text) = (println(text); flush(stdout))
+
+# Ends the process after an error that the caller reads in the report.
+function stop(kind, text)
+    tell("error", kind, text)
+    close(report)
+    exit(1)
+end
+
+const environment = value_of("environment", "")
+const offline = has("offline")
+const installs = has("install")
+
+if installs
+    @eval using Pkg
+    @eval import Logging
+    offline && isdefined(Pkg, :OFFLINE_MODE) && (Pkg.OFFLINE_MODE[] = true)
+end
+
+# ---- Registries -------------------------------------------------------------------------------
+
+# The addresses of the registries in all depots, and how many there are.
+function registries()
+    count, urls = 0, String[]
+    for depot in DEPOT_PATH
+        folder = joinpath(depot, "registries")
+        isdir(folder) || continue
+        for name in readdir(folder)
+            file = joinpath(folder, name, "Registry.toml")
+            if isfile(file)
+                count += 1
+                found = match(r"^\s*repo\s*=\s*\"(.*)\""m, read(file, String))
+                found === nothing || push!(urls, found.captures[1])
+            elseif endswith(name, ".toml") && isfile(joinpath(folder, name))
+                # A packed registry (since Julia 1.7).
+                count += 1
+            end
+        end
+    end
+    return count, urls
+end
+
+function installed_urls()
+    urls = registries()[2]
+    if isdefined(Pkg.Registry, :reachable_registries)
+        for registry in Pkg.Registry.reachable_registries()
+            registry.repo === nothing || push!(urls, registry.repo)
+        end
+    end
+    return urls
+end
+
+plain_url(url) = replace(replace(rstrip(url, '/'), r"\.git$" => ""), r"^file://" => "")
+
+function add_registries()
+    offline && return
+    count, _ = registries()
+    if count == 0
+        say("Installing the default registries")
+        Pkg.Registry.add(RegistrySpec[])
+    end
+    have = map(plain_url, installed_urls())
+    for (url,) in values_of("registry")
+        plain_url(url) in have && continue
+        say("Installing the registry $url")
+        Pkg.Registry.add(RegistrySpec(url = url))
+    end
+end
+
+function update_registries()
+    offline && return
+    try
+        Pkg.Registry.update()
+    catch err
+        err isa InterruptException && rethrow()
+        @warn "could not update the registries" exception = err
+    end
+end
+
+# ---- Resolving --------------------------------------------------------------------------------
+
+activate(folder) = Pkg.activate(folder)
+
+is_stdlib(uuid) = isdefined(Pkg.Types, :is_stdlib) ? Pkg.Types.is_stdlib(Base.UUID(uuid)) :
+    haskey(Pkg.Types.stdlibs(), Base.UUID(uuid))
+
+# What the environment's Project.toml says, with further packages and bounds on their versions.
+function write_project(path, text, deps, compat)
+    parsed = Pkg.TOML.parse(text)
+    merge!(get!(parsed, "deps", Dict{String,Any}()), deps)
+    merge!(get!(parsed, "compat", Dict{String,Any}()), compat)
+    filter!(pair -> pair.first == "julia" || haskey(parsed["deps"], pair.first), parsed["compat"])
+    isempty(parsed["compat"]) && delete!(parsed, "compat")
+    open(io -> Pkg.TOML.print(io, parsed), path, "w")
+end
+
+repository(fields) = length(fields) > 3 && !isempty(fields[4]) ?
+    PackageSpec(url = fields[2], rev = isempty(fields[3]) ? nothing : fields[3], subdir = fields[4]) :
+    isempty(fields[3]) ? PackageSpec(url = fields[2]) : PackageSpec(url = fields[2], rev = fields[3])
+
+is_unsatisfiable(err) = occursin("Unsatisfiable requirements", sprint(showerror, err)) ||
+    occursin("empty intersection", sprint(showerror, err))
+is_unregistered(err) = occursin("to be registered", sprint(showerror, err)) ||
+    occursin("no version of", lowercase(sprint(showerror, err)))
+
+# Resolves the environment with these pins: name => (uuid, version).
+function resolve_with(pins)
+    project = joinpath(environment, "Project.toml")
+    final = read(joinpath(environment, "Project.final.toml"), String)
+    paths = values_of("path")
+    repositories = values_of("repository")
+    declared = Pkg.TOML.parse(final)
+    named = get(declared, "deps", Dict{String,Any}())
+    compat = get(declared, "compat", Dict{String,Any}())
+    fixed = Set(fields[1] for fields in [paths; repositories])
+    deps, bounds = Dict{String,Any}(), Dict{String,Any}()
+    for (name, (uuid, version)) in pins
+        # The project's own bounds count for more than an earlier manifest.
+        if haskey(compat, name) && haskey(named, name)
+            try
+                VersionNumber(version) in Pkg.Types.semver_spec(compat[name]) || continue
+            catch
+                continue
+            end
+        end
+        deps[name] = uuid
+        bounds[name] = "=" * version
+    end
+    rm(joinpath(environment, "Manifest.toml"); force = true)
+    registered = Pkg.TOML.parse(final)
+    if !isempty(fixed)
+        # What is fixed to a folder or repository is added by its own operation below.
+        registered["deps"] = filter(pair -> !(pair.first in fixed), named)
+    end
+    # Julia 1.11 and later read `[sources]` themselves.
+    text = sprint(io -> Pkg.TOML.print(io, registered))
+    write_project(project, text, deps, bounds)
+    activate(environment)
+    if !isempty(repositories)
+        Pkg.add(map(repository, repositories))
+    end
+    if !isempty(paths)
+        Pkg.develop([PackageSpec(path = fields[3]) for fields in paths])
+    end
+    isempty(repositories) && isempty(paths) && Pkg.resolve()
+    # Now without the pins: what was resolved stays.
+    write(project, final)
+    activate(environment)
+    Pkg.resolve()
+end
+
+function resolve()
+    pins = Dict(fields[1] => (fields[2], fields[3]) for fields in values_of("pin") if !is_stdlib(fields[2]))
+    add_registries()
+    isempty(pins) && update_registries()
+    updated = isempty(pins)
+    while true
+        try
+            return resolve_with(pins)
+        catch err
+            err isa InterruptException && rethrow()
+            if !updated && (is_unsatisfiable(err) || is_unregistered(err))
+                updated = true
+                update_registries()
+                continue
+            end
+            isempty(pins) && rethrow()
+            is_unsatisfiable(err) || is_unregistered(err) || rethrow()
+            text = sprint(showerror, err)
+            # The packages that the message names are no longer pinned; if it names none that is,
+            # none is.
+            blamed = filter(name -> occursin(Regex("\\b\\Q$name\\E\\b"), text), collect(keys(pins)))
+            isempty(blamed) ? empty!(pins) : foreach(name -> delete!(pins, name), blamed)
+            say("Resolving again with fewer versions kept")
+        end
+    end
+end
+
+# ---- What is there, and what is missing -------------------------------------------------------
+
+struct Found
+    name::String
+    uuid::String
+    version::String
+    tree::String
+    folder::String
+end
+
+function packages()
+    found = Found[]
+    for (uuid, info) in Pkg.dependencies()
+        is_stdlib(string(uuid)) && info.tree_hash === nothing && continue
+        tree = info.tree_hash === nothing ? "" : string(info.tree_hash)
+        version = info.version === nothing ? "" : string(info.version)
+        folder = info.source === nothing ? "" : abspath(dirname(Base.active_project()), info.source)
+        push!(found, Found(info.name, string(uuid), version, tree, folder))
+    end
+    return sort!(found, by = package -> package.name)
+end
+
+const ARTIFACTS_FILES = ("JuliaArtifacts.toml", "Artifacts.toml")
+
+# The artifacts that a package's Artifacts.toml has for this platform: name, tree hash, whether lazy.
+function artifacts_of(folder)
+    index = findfirst(name -> isfile(joinpath(folder, name)), ARTIFACTS_FILES)
+    index === nothing && return Tuple{String,String,Bool}[]
+    file = joinpath(folder, ARTIFACTS_FILES[index])
+    found = Tuple{String,String,Bool}[]
+    for (name, entry) in Pkg.Artifacts.load_artifacts_toml(file)
+        meta = Pkg.Artifacts.artifact_meta(name, file)
+        meta === nothing && continue
+        # What cannot be downloaded is made by the package's build script.
+        haskey(meta, "download") || continue
+        push!(found, (name, meta["git-tree-sha1"], get(meta, "lazy", false)))
+    end
+    return found
+end
+
+has_artifact(tree) = Pkg.Artifacts.artifact_exists(Base.SHA1(tree))
+
+function install_lazy(folder)
+    index = findfirst(name -> isfile(joinpath(folder, name)), ARTIFACTS_FILES)
+    index === nothing && return
+    file = joinpath(folder, ARTIFACTS_FILES[index])
+    for (name, tree, lazy) in artifacts_of(folder)
+        lazy && !has_artifact(tree) || continue
+        say("Installing the lazy artifact $name")
+        Base.invokelatest(Pkg.Artifacts.ensure_artifact_installed, name, file)
+    end
+end
+
+# Folders whose Artifacts.toml counts: the packages', and the environment's own.
+roots(found) = [dirname(Base.active_project()); [p.folder for p in found if isdir(p.folder)]]
+
+function missing_artifacts(found, lazy)
+    absent = Tuple{String,String}[]
+    for folder in roots(found), (name, tree, is_lazy) in artifacts_of(folder)
+        (lazy || !is_lazy) && !has_artifact(tree) && push!(absent, (name, tree))
+    end
+    return absent
+end
+
+# ---- Interrupted installations ----------------------------------------------------------------
+
+# Which packages an installation was about to add, one `name uuid tree folder` a line: kept beside the
+# depot's logs until it is complete. What is listed there and differs from its tree hash is removed;
+# build scripts of the rest run again.
+const journal = value_of("journal", "")
+
+const RESOLVING = "(resolving)"
+
+function unfinished()
+    isfile(journal) || return Vector{Vector{String}}()
+    lines = [String.(split(line, '\t')) for line in eachline(journal)]
+    return filter(fields -> length(fields) == 4, lines)
+end
+
+function write_journal(entries)
+    mkpath(dirname(journal))
+    temporary = journal * ".new"
+    open(temporary, "w") do io
+        foreach(fields -> println(io, join(fields, '\t')), entries)
+    end
+    mv(temporary, journal; force = true)
+end
+
+# What an interrupted installation left: removes packages that are not whole, and returns the UUIDs of
+# those whose build scripts may not have run.
+function repair(entries)
+    rebuild = Set{String}()
+    for (name, uuid, tree, folder) in entries
+        isdir(folder) || continue
+        whole = try
+            bytes2hex(Pkg.GitTools.tree_hash(folder)) == tree
+        catch
+            false
+        end
+        if whole
+            push!(rebuild, uuid)
+        else
+            say("Removing $name, whose installation was interrupted")
+            writable(folder)
+            rm(folder; recursive = true, force = true)
+        end
+    end
+    return rebuild
+end
+
+# Pkg makes the files of packages read-only.
+function writable(folder)
+    for (root, dirs, files) in walkdir(folder)
+        foreach(name -> (path = joinpath(root, name); islink(path) || chmod(path, 0o755)), dirs)
+    end
+end
+
+# ---- Build scripts ----------------------------------------------------------------------------
+
+if installs
+    # Pkg of Julia 1.5 only logs that a build script failed.
+    struct Watching <: Logging.AbstractLogger
+        inner::Logging.AbstractLogger
+        failures::Vector{String}
+    end
+    Logging.min_enabled_level(logger::Watching) = Logging.min_enabled_level(logger.inner)
+    Logging.shouldlog(logger::Watching, args...) = Logging.shouldlog(logger.inner, args...)
+    Logging.catch_exceptions(logger::Watching) = Logging.catch_exceptions(logger.inner)
+    function Logging.handle_message(logger::Watching, level, message, args...; kwargs...)
+        text = string(message)
+        startswith(text, "Error building") && push!(logger.failures, text)
+        Logging.handle_message(logger.inner, level, message, args...; kwargs...)
+    end
+end
+
+function watched(action)
+    failures = String[]
+    Logging.with_logger(action, Watching(Logging.ConsoleLogger(stderr), failures))
+    isempty(failures) || stop("pkg", join(failures, "\n"))
+end
+
+build_script(folder) = joinpath(folder, "deps", "build.jl")
+
+# Whether the build script of a package in a folder of the user's has run since it was written.
+function is_built(folder)
+    script, log = build_script(folder), joinpath(folder, "deps", "build.log")
+    return !isfile(script) || (isfile(log) && mtime(log) >= mtime(script))
+end
+
+# ---- Precompiling -----------------------------------------------------------------------------
+
+# Which of these packages have no cache that fits their code.
+function stale(packages)
+    return filter(packages) do (name, uuid)
+        id = Base.PkgId(Base.UUID(uuid), name)
+        Base.root_module_exists(id) && return false
+        source = Base.locate_package(id)
+        source === nothing && return false
+        occursin(r"\b__precompile__\(\s*false\s*\)", read(source, String)) && return false
+        return all(path -> Base.stale_cachefile(source, path) === true, Base.find_all_in_cache_path(id))
+    end
+end
+
+# As Julia 1.5's Pkg.precompile does, but a package that fails is an error. Dependencies are
+# precompiled on the way.
+function precompile_serially(packages)
+    for (name, uuid) in packages
+        # Another package may have brought it along.
+        isempty(stale([(name, uuid)])) && continue
+        id = Base.PkgId(Base.UUID(uuid), name)
+        say("Precompiling $name")
+        try
+            Base.compilecache(id, Base.locate_package(id))
+        catch err
+            err isa InterruptException && rethrow()
+            isdefined(Base, :PrecompilableError) && err isa Base.PrecompilableError && continue
+            stop("precompile", "$name\n" * sprint(showerror, err))
+        end
+    end
+end
+
+function precompile(packages)
+    old = stale(packages)
+    isempty(old) && return
+    if isdefined(Base, :Precompilation) && isdefined(Base.Precompilation, :precompilepkgs)
+        Base.Precompilation.precompilepkgs()
+    elseif VERSION >= v"1.6"
+        pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
+        Base.invokelatest(pkg.precompile)
+    end
+    # What is left is a failure, or is not in the active environment.
+    precompile_serially(old)
+end
+
+# ---- The steps --------------------------------------------------------------------------------
+
+# Installs what the active environment lacks. `rebuild` has the packages whose build scripts an
+# interrupted installation may have left undone.
+function install(rebuild)
+    found = packages()
+    lazy = value_of("lazy", "used") == "all"
+    absent = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
+    artifacts = missing_artifacts(found, lazy)
+    if offline && !(isempty(absent) && isempty(artifacts))
+        foreach(p -> tell("missing", p.name, p.version, p.tree), absent)
+        foreach(artifact -> tell("missing", "the artifact $(artifact[1])", "", artifact[2]), artifacts)
+        stop("offline", "")
+    end
+    if !(isempty(absent) && isempty(artifacts))
+        say("Installing $(length(absent)) packages and $(length(artifacts)) artifacts")
+        write_journal([unfinished(); [[p.name, p.uuid, p.tree, p.folder] for p in absent]])
+        add_registries()
+        watched(() -> Base.invokelatest(Pkg.instantiate))
+        # Their artifacts are known only now.
+        found = packages()
+        lazy && foreach(install_lazy, roots(found))
+        still = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
+        isempty(still) || stop("pkg", "Pkg installed no " * join([p.name for p in still], ", "))
+    end
+    again = filter(p -> p.uuid in rebuild && isfile(build_script(p.folder)), found)
+    own = filter(p -> isempty(p.tree) && !isempty(p.folder) && !is_built(p.folder), found)
+    names = [p.name for p in [again; own]]
+    isempty(names) || say("Building $(join(names, ", "))")
+    for name in names
+        watched(() -> Pkg.build(name))
+    end
+    # The project itself, if it is a package.
+    for (name, folder) in values_of("itself")
+        is_built(folder) || watched(() -> (say("Building $name"); Pkg.build(name)))
+    end
+    return found
+end
+
+function describe(found, kind)
+    for package in found
+        tell(kind, package.name, package.uuid, package.version, package.tree, package.folder)
+        isdir(package.folder) || continue
+        for (name, tree, lazy) in artifacts_of(package.folder)
+            lazy && tell("lazy", tree)
+            has_artifact(tree) && tell("artifact", name, tree, Pkg.Artifacts.artifact_path(Base.SHA1(tree)))
+        end
+    end
+end
+
+# The environment that is stacked on the project's for the workloads: the same versions, and more
+# packages.
+function make_workload_environment(folder)
+    manifest = value_of("workload-manifest", joinpath(environment, "Manifest.toml"))
+    isfile(manifest) && cp(manifest, joinpath(folder, "Manifest.toml"); force = true)
+    activate(folder)
+    add_registries()
+    developed = values_of("workload-path")
+    isempty(developed) || Pkg.develop([PackageSpec(path = fields[3]) for fields in developed])
+    specs = map(values_of("workload-package")) do fields
+        length(fields) > 1 && !isempty(fields[2]) ? PackageSpec(name = fields[1], uuid = fields[2]) :
+            PackageSpec(name = fields[1])
+    end
+    isempty(specs) || watched(() -> Pkg.add(specs; preserve = Pkg.PRESERVE_ALL))
+end
+
+# What is precompiled: the packages that are named, in this order.
+named(key) = [(fields[1], fields[2]) for fields in values_of(key)]
+
+function main()
+    if !installs
+        precompile(named("precompile"))
+        return
+    end
+    listed = unfinished()
+    rebuild = repair(listed)
+    if has("resolve")
+        if offline && registries()[1] == 0
+            stop("offline", "the versions have to be resolved, and there is no registry in a depot")
+        end
+        # Which packages are added is only known in the end.
+        interrupted = any(fields -> fields[1] == RESOLVING, listed)
+        since = interrupted ? mtime(journal) : Inf
+        interrupted || write_journal([listed; [[RESOLVING, "", "", ""]]])
+        watched(resolve)
+        young = filter(p -> !isempty(p.tree) && isdir(p.folder) && ctime(p.folder) >= since, packages())
+        union!(rebuild, repair([[p.name, p.uuid, p.tree, p.folder] for p in young]))
+    end
+    found = install(rebuild)
+    describe(found, "package")
+    direct = named("precompile")
+    precompile(direct)
+    for (folder,) in values_of("workload")
+        make_workload_environment(folder)
+        more = install(rebuild)
+        describe(more, "workload")
+        precompile([(p.name, p.uuid) for p in more])
+    end
+    rm(journal; force = true)
+end
+
+try
+    Base.invokelatest(main)
+catch err
+    err isa InterruptException && rethrow()
+    stop("pkg", sprint(showerror, err))
+end
+tell("done")
+close(report)

@@ -1,0 +1,98 @@
+//! `sysforge instantiate`: the packages of each build's environment, installed and precompiled.
+
+use std::path::Path;
+
+use serde::Serialize;
+use sysforge_build::instantiate::Instantiated;
+use sysforge_plan::BuildId;
+
+use crate::args::{Driving, InstantiateArgs};
+use crate::failure::Outcome;
+use crate::forge::{self, Repeat};
+use crate::pipeline::{self, Forge};
+use crate::session::Session;
+
+/// One environment, for `--json`.
+#[derive(Serialize)]
+struct Shown<'a> {
+    build_id: &'a BuildId,
+    /// The folder that Julia takes as the project.
+    project: &'a Path,
+    /// The manifest that is used.
+    manifest: Option<&'a Path>,
+    /// Whether its versions were resolved for this build.
+    resolved: bool,
+    /// The environment with the packages that only the workloads need.
+    workload: Option<&'a Path>,
+    /// Packages and artifacts in depots.
+    installed: usize,
+    /// Whether everything was there already.
+    reused: bool,
+}
+
+pub(crate) async fn run(args: &InstantiateArgs, session: &Session) -> Outcome {
+    let _heartbeat = session.heartbeat();
+    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let repeat = match args.force {
+        true => Repeat::Always,
+        false => Repeat::IfNeeded,
+    };
+    let driving = Driving {
+        packages: args.packages.clone(),
+        ..Driving::default()
+    };
+    let mut results = Vec::new();
+    for build in &planned.plan.builds {
+        planned.require_locked(build, &args.packages)?;
+        // What is there is seen without starting Julia.
+        let known = match repeat {
+            Repeat::IfNeeded => forge::recorded(session, &planned, build, &args.packages),
+            Repeat::Always => None,
+        };
+        let reused = known.is_some();
+        let instantiated = match known {
+            Some(known) => known,
+            None => {
+                let forge = Forge::open_with(session, &planned, build, &driving, repeat).await?;
+                let Some(done) = forge.instantiated() else {
+                    continue;
+                };
+                done.clone()
+            }
+        };
+        results.push((&build.id, instantiated, reused));
+    }
+    let shown: Vec<_> = results
+        .iter()
+        .map(|(id, done, reused)| shown(id, done, *reused))
+        .collect();
+    if session.global.json {
+        session.terminal.json(&shown);
+        return Ok(());
+    }
+    for environment in shown {
+        let what = match environment.reused {
+            true => "nothing is missing",
+            false => "the packages are installed",
+        };
+        session
+            .terminal
+            .heading(&format!("{}: {what}", environment.build_id));
+        if let Some(manifest) = environment.manifest {
+            session.terminal.data(&manifest.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+fn shown<'a>(build_id: &'a BuildId, done: &'a Instantiated, reused: bool) -> Shown<'a> {
+    Shown {
+        build_id,
+        project: &done.packages.project,
+        manifest: done.manifest.as_deref(),
+        resolved: done.resolved,
+        workload: done.packages.workload.as_deref(),
+        installed: done.installed(),
+        reused,
+    }
+}

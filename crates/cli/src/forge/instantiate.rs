@@ -1,0 +1,190 @@
+//! Installing the packages of a build, and what is known of them afterwards.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sha2::Digest as _;
+use sysforge_build::depots::{Depots, check_writable};
+use sysforge_build::inputs::{Stage, julia_identity};
+use sysforge_build::instantiate::{self, Instantiated, Need, Request};
+use sysforge_plan::config::LazyArtifacts;
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::plan::{Build, Certainty};
+use sysforge_plan::receipt::ManifestRecord;
+use sysforge_plan::{Sha256, Step};
+use sysforge_process::Environment;
+
+use super::Forge;
+use super::packing::MANIFEST_NAME;
+use crate::args::PackageOptions;
+use crate::failure::{CliError, Failure};
+use crate::pipeline::Planned;
+use crate::session::{Session, absolute};
+
+/// Whether packages that are there are installed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Only if something is missing or has changed.
+    IfNeeded,
+    /// Always: versions that were resolved for the build are resolved anew.
+    Always,
+}
+
+/// The depots of a project: those of the environment, after the one that was named.
+pub(crate) fn depots(session: &Session, planned: &Planned, options: &PackageOptions) -> Depots {
+    let configured = planned.files.inputs.config.depot.as_deref();
+    let configured = configured.map(|depot| planned.files.folder.join(depot));
+    let given = options.depot.as_deref().map(absolute).or(configured);
+    Depots::of(&session.environment, given.as_deref())
+}
+
+/// What is asked of Pkg for a build.
+pub(crate) fn request<'a>(
+    session: &Session,
+    planned: &'a Planned,
+    build: &'a Build,
+    options: &PackageOptions,
+) -> Request<'a> {
+    let config = &planned.files.inputs.config;
+    let variables = Environment::for_package_manager(session.variables.iter());
+    let settings = build.settings.env.iter();
+    let environment = settings.fold(variables, |env, (name, value)| env.with(name, value));
+    Request {
+        project: &planned.files.file,
+        manifest: planned.files.manifest_file(build.julia.version()),
+        versions: &build.versions,
+        julia: julia_identity(&build.julia),
+        registries: &config.registries,
+        lazy_artifacts: config.lazy_artifacts,
+        workload_environment: config.workload_environment.as_ref(),
+        depots: depots(session, planned, options),
+        spare_depot: spare_depot(session),
+        environment,
+        offline: session.global.offline,
+    }
+}
+
+/// The depot in the store, for packages where the first depot cannot be written to.
+fn spare_depot(session: &Session) -> Option<PathBuf> {
+    let stores = session.stores().ok()?;
+    let mut places = stores.iter().map(|store| store.root().join("depot"));
+    places.find(|place| check_writable(place).is_ok())
+}
+
+/// What an earlier run installed for this build, if nothing is missing or has changed.
+pub(crate) fn recorded(
+    session: &Session,
+    planned: &Planned,
+    build: &Build,
+    options: &PackageOptions,
+) -> Option<Instantiated> {
+    let folder = session.build_folder(&planned.files.folder);
+    let request = request(session, planned, build, options);
+    Instantiated::recorded(&folder.join(build.id.as_str()), &request, Need::Packages)
+}
+
+impl Forge<'_> {
+    /// Installs the packages that the build needs, if any are missing.
+    pub(super) async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
+        if repeat == Repeat::IfNeeded && self.use_recorded(Need::Packages)? {
+            return Ok(());
+        }
+        let started = Instant::now();
+        if repeat == Repeat::Always {
+            self.context.work.forget(&["instantiate.json"])?;
+        }
+        let options = &self.driving.packages;
+        let request = request(self.session, self.planned, self.build, options);
+        let done = instantiate::instantiate(&self.context, &request).await?;
+        self.precompiled = true;
+        self.adopt(done)?;
+        self.took(Step::Instantiate, started, None);
+        Ok(())
+    }
+
+    /// Takes over what an earlier run installed. Whether there is such a thing.
+    pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
+        let options = &self.driving.packages;
+        let request = request(self.session, self.planned, self.build, options);
+        match Instantiated::recorded(self.context.work.root(), &request, need) {
+            Some(recorded) => self.adopt(recorded).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// From now on every child sees these packages, and the image is made of them.
+    fn adopt(&mut self, done: Instantiated) -> Result<(), Failure> {
+        self.context.packages = done.packages.clone();
+        let mut environment = self.context.environment.clone();
+        if let Some(path) = &done.depot_path {
+            environment = environment.with("JULIA_DEPOT_PATH", path);
+        }
+        let is_lazy = self.planned.files.inputs.config.lazy_artifacts;
+        if self.session.global.offline || is_lazy == LazyArtifacts::None {
+            environment = environment.with("JULIA_PKG_OFFLINE", "true");
+        }
+        self.context.environment = environment;
+        if let (true, Some(path)) = (done.resolved, &done.manifest) {
+            let text = read(path)?;
+            let manifest = Manifest::from_toml(&path.display().to_string(), &text)?;
+            let inputs = &self.planned.files.inputs;
+            (self.packages, self.closure) =
+                inputs.contents(self.build.julia.version(), &manifest, Certainty::Known)?;
+            self.basis.add(Stage::Trace, "the resolved manifest", text);
+        }
+        self.instantiated = Some(done);
+        Ok(())
+    }
+
+    /// Makes sure before a trace that every package is precompiled, if this run has not done that: code
+    /// may have changed or caches may be gone, and on a base of its own every cache is another one.
+    pub(super) async fn precompile_again(&mut self) -> Result<(), Failure> {
+        let Some(done) = &self.instantiated else {
+            return Ok(());
+        };
+        if self.precompiled && self.context.base.is_none() {
+            return Ok(());
+        }
+        instantiate::precompile(&self.context, done.direct()).await?;
+        self.precompiled = true;
+        Ok(())
+    }
+
+    /// Whether an artifact of the packages travels with the image.
+    pub(super) fn travels(&self, tree: &str) -> bool {
+        let lazy = self.planned.files.inputs.config.lazy_artifacts;
+        let known = self.instantiated.iter().flat_map(|done| &done.lazy);
+        lazy != LazyArtifacts::None || !known.into_iter().any(|lazy| lazy == tree)
+    }
+
+    /// The manifest that goes into the archive, and its record for the receipt: as it was used, but
+    /// for paths, which are relative to the project.
+    pub(super) fn packed_manifest(&self) -> Result<Option<(ManifestRecord, PathBuf)>, Failure> {
+        let Some(done) = &self.instantiated else {
+            return Ok(None);
+        };
+        let Some(text) = done.portable_manifest(&self.context.project)? else {
+            return Ok(None);
+        };
+        let copy = self.context.work.write("packed-manifest.toml", &text)?;
+        let record = ManifestRecord {
+            name: MANIFEST_NAME.to_owned(),
+            sha256: Sha256::new(sha2::Sha256::digest(&text).into()),
+            resolved: done.resolved,
+        };
+        Ok(Some((record, copy)))
+    }
+
+    /// What was installed for the build.
+    pub(crate) fn instantiated(&self) -> Option<&Instantiated> {
+        self.instantiated.as_ref()
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::Unreadable {
+        path: path.to_owned(),
+        source,
+    });
+    Ok(text?)
+}

@@ -1,0 +1,576 @@
+//! The environments that a build makes for itself: what Pkg is given where the project's manifest
+//! does not serve, and the packages that only the workloads need. Pure: from TOML tables to the text
+//! of a project file and lists for Pkg.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::generation::Generation;
+use crate::manifest::Manifest;
+
+/// A package in a folder of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalPackage {
+    /// The name.
+    pub name: String,
+    /// The UUID.
+    pub uuid: String,
+    /// The folder, absolute.
+    pub folder: PathBuf,
+}
+
+/// A package in a git repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Repository {
+    /// The name.
+    pub name: String,
+    /// The repository's address.
+    pub url: String,
+    /// A branch, tag or commit.
+    pub revision: Option<String>,
+    /// The package's folder in the repository.
+    pub folder: Option<String>,
+}
+
+/// The version of a registered package that an earlier manifest has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// The name.
+    pub name: String,
+    /// The UUID.
+    pub uuid: String,
+    /// The version.
+    pub version: String,
+}
+
+/// What Pkg resolves versions from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// The text of the environment's `Project.toml`.
+    pub project: String,
+    /// Versions that are kept where they can be.
+    pub pins: Vec<Pin>,
+    /// Packages in folders.
+    pub local: Vec<LocalPackage>,
+    /// Packages in repositories.
+    pub repositories: Vec<Repository>,
+}
+
+/// A project file, and the folder that its paths are relative to.
+#[derive(Debug, Clone, Copy)]
+pub struct Located<'a> {
+    /// What is in the file.
+    pub table: &'a Table,
+    /// Its folder, absolute.
+    pub folder: &'a Path,
+}
+
+/// What Pkg resolves for a project: its dependencies, the project itself if it is a package, the
+/// versions of an earlier `manifest`, and the packages among `local` that the project needs.
+#[must_use]
+pub fn resolution(
+    project: Located<'_>,
+    manifest: Option<Located<'_>>,
+    local: &[LocalPackage],
+    generation: &Generation,
+) -> Resolution {
+    let text = |key: &str| project.table.get(key).and_then(Value::as_str);
+    let mut deps = strings(project.table, "deps");
+    if generation.extensions {
+        // What is listed in both is weak.
+        for name in strings(project.table, "weakdeps").keys() {
+            deps.remove(name);
+        }
+    }
+    let mut found = Resolution::default();
+    if let Some(manifest) = manifest {
+        found.read_manifest(manifest);
+    }
+    let sources = sources(project, &deps);
+    if !generation.sources {
+        found.add_sources(&sources, &deps);
+    }
+    for package in local {
+        found.set_local(package.clone());
+    }
+    if let (Some(name), Some(uuid)) = (text("name"), text("uuid")) {
+        deps.insert(name.to_owned(), uuid.to_owned());
+        found.set_local(LocalPackage {
+            name: name.to_owned(),
+            uuid: uuid.to_owned(),
+            folder: project.folder.to_owned(),
+        });
+    }
+    let mut environment = Table::new();
+    let mut compat = strings(project.table, "compat");
+    compat.retain(|name, _| name == "julia" || deps.contains_key(name));
+    for key in ["extras", "preferences"] {
+        if let Some(value) = project.table.get(key) {
+            environment.insert(key.to_owned(), value.clone());
+        }
+    }
+    if generation.sources && !sources.is_empty() {
+        environment.insert("sources".to_owned(), Value::Table(sources));
+    }
+    for (key, values) in [("deps", deps), ("compat", compat)] {
+        if !values.is_empty() {
+            let values = values.into_iter();
+            let values: Table = values.map(|(k, v)| (k, Value::String(v))).collect();
+            environment.insert(key.to_owned(), Value::Table(values));
+        }
+    }
+    found.project = environment.to_string();
+    found.local.sort();
+    found.repositories.sort();
+    found.pins.sort();
+    found
+}
+
+impl Resolution {
+    fn set_local(&mut self, package: LocalPackage) {
+        self.forget(&package.name);
+        self.local.push(package);
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.pins.retain(|known| known.name != name);
+        self.local.retain(|known| known.name != name);
+        self.repositories.retain(|known| known.name != name);
+    }
+
+    fn read_manifest(&mut self, manifest: Located<'_>) {
+        for (name, entry) in manifest_entries(manifest.table) {
+            let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+            let (name, Some(uuid)) = (name.to_owned(), text("uuid")) else {
+                continue;
+            };
+            if let Some(path) = text("path") {
+                let folder = absolute(manifest.folder, &path);
+                self.local.push(LocalPackage { name, uuid, folder });
+            } else if let Some(url) = text("repo-url") {
+                self.repositories.push(Repository {
+                    name,
+                    url: repository_address(manifest.folder, &url),
+                    revision: text("repo-rev"),
+                    folder: text("repo-subdir"),
+                });
+            } else if let (Some(_), Some(version)) = (text("git-tree-sha1"), text("version")) {
+                self.pins.push(Pin {
+                    name,
+                    uuid,
+                    version,
+                });
+            }
+        }
+    }
+
+    /// `[sources]`, for a Pkg that does not read them.
+    fn add_sources(&mut self, sources: &Table, deps: &BTreeMap<String, String>) {
+        for (name, source) in sources {
+            let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+            let Some(uuid) = deps.get(name) else { continue };
+            if let Some(path) = text("path") {
+                self.set_local(LocalPackage {
+                    name: name.clone(),
+                    uuid: uuid.clone(),
+                    folder: path.into(),
+                });
+            } else if let Some(url) = text("url") {
+                self.forget(name);
+                self.repositories.push(Repository {
+                    name: name.clone(),
+                    url,
+                    revision: text("rev"),
+                    folder: text("subdir"),
+                });
+            }
+        }
+    }
+}
+
+/// The packages of a workload environment: their names, with UUIDs where they are known, and the
+/// bounds on their versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkloadPackages {
+    /// Name to UUID.
+    pub packages: BTreeMap<String, Option<String>>,
+    /// Bounds.
+    pub compat: BTreeMap<String, String>,
+}
+
+/// The test dependencies that a project declares in `[extras]` and `[targets]`.
+#[must_use]
+pub fn test_target(project: &Table) -> WorkloadPackages {
+    let extras = strings(project, "extras");
+    let weak = strings(project, "weakdeps");
+    let names = project
+        .get("targets")
+        .and_then(|targets| targets.get("test"));
+    let names = names.and_then(Value::as_array).into_iter().flatten();
+    let names = names.filter_map(Value::as_str);
+    let packages = names.map(|name| {
+        let uuid = extras.get(name).or_else(|| weak.get(name));
+        (name.to_owned(), uuid.cloned())
+    });
+    WorkloadPackages {
+        packages: packages.collect(),
+        compat: strings(project, "compat"),
+    }
+}
+
+/// The dependencies of the project file of a workload environment.
+#[must_use]
+pub fn dependencies(project: &Table) -> WorkloadPackages {
+    let packages = strings(project, "deps").into_iter();
+    WorkloadPackages {
+        packages: packages.map(|(name, uuid)| (name, Some(uuid))).collect(),
+        compat: strings(project, "compat"),
+    }
+}
+
+/// The text of the `Project.toml` that a workload environment starts with: the dependencies of the
+/// environment below it, and the bounds for the packages that are added.
+#[must_use]
+pub fn workload_project(below: &Table, added: &WorkloadPackages) -> String {
+    let mut table = Table::new();
+    let deps = strings(below, "deps");
+    let mut compat = strings(below, "compat");
+    compat.retain(|name, _| name == "julia" || deps.contains_key(name));
+    // Pkg refuses a bound for a package that is not there yet unless it is an extra.
+    let mut extras = strings(below, "extras");
+    for (name, uuid) in &added.packages {
+        if let (Some(uuid), Some(bound)) = (uuid, added.compat.get(name))
+            && !deps.contains_key(name)
+        {
+            extras.insert(name.clone(), uuid.clone());
+            compat.insert(name.clone(), bound.clone());
+        }
+    }
+    for (key, values) in [("deps", deps), ("extras", extras), ("compat", compat)] {
+        if !values.is_empty() {
+            let values = values.into_iter();
+            let values: Table = values.map(|(k, v)| (k, Value::String(v))).collect();
+            table.insert(key.to_owned(), Value::Table(values));
+        }
+    }
+    if let Some(preferences) = below.get("preferences") {
+        table.insert("preferences".to_owned(), preferences.clone());
+    }
+    table.to_string()
+}
+
+/// A manifest whose paths mean the same in any folder.
+#[must_use]
+pub fn with_absolute_paths(manifest: Located<'_>) -> String {
+    with_paths(manifest, |folder, path| {
+        absolute(folder, path).display().to_string()
+    })
+}
+
+/// A manifest whose absolute paths are relative to the folder, with `/` on every system: it says
+/// nothing of the machine that it was made on.
+#[must_use]
+pub fn with_relative_paths(manifest: Located<'_>) -> String {
+    with_paths(manifest, |folder, path| {
+        let whole = absolute(folder, path);
+        let common = folder.components().zip(whole.components());
+        let common = common.take_while(|(a, b)| a == b).count();
+        let up = folder.components().skip(common).map(|_| "..".to_owned());
+        let down = whole.components().skip(common);
+        let down = down.map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let parts: Vec<String> = up.chain(down).collect();
+        match parts.is_empty() {
+            true => ".".to_owned(),
+            false => parts.join("/"),
+        }
+    })
+}
+
+fn with_paths(manifest: Located<'_>, change: impl Fn(&Path, &str) -> String) -> String {
+    let mut table = manifest.table.clone();
+    let packages = match table.get_mut("deps") {
+        Some(Value::Table(deps)) if manifest.table.contains_key("manifest_format") => deps,
+        _ => &mut table,
+    };
+    for (_, entries) in packages.iter_mut() {
+        for entry in entries.as_array_mut().into_iter().flatten() {
+            let path = entry.get("path").and_then(Value::as_str);
+            let path = path.map(|path| change(manifest.folder, path));
+            if let (Some(path), Some(entry)) = (path, entry.as_table_mut()) {
+                entry.insert("path".to_owned(), Value::String(path));
+            }
+        }
+    }
+    table.to_string()
+}
+
+/// What a manifest has in another version than an earlier one, as `Name 1.0.0 → 1.1.0`.
+#[must_use]
+pub fn changed_versions(earlier: &Manifest, now: &Manifest) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (name, entries) in &now.packages {
+        for entry in entries {
+            let before = earlier.entry(name, Some(&entry.uuid));
+            // Standard libraries follow Julia.
+            let Some(version) = entry.version.as_ref().filter(|_| entry.tree.is_some()) else {
+                continue;
+            };
+            match before.and_then(|before| before.version.as_ref()) {
+                Some(old) if old == version => {}
+                Some(old) => changes.push(format!("{name} {old} → {version}")),
+                None => changes.push(format!("{name} {version} (new)")),
+            }
+        }
+    }
+    for (name, entries) in &earlier.packages {
+        let gone = entries.iter().filter(|entry| entry.tree.is_some());
+        let gone = gone.filter(|entry| now.entry(name, Some(&entry.uuid)).is_none());
+        changes.extend(gone.map(|_| format!("{name} (gone)")));
+    }
+    changes
+}
+
+/// The entries of a manifest of any format, by name.
+fn manifest_entries(manifest: &Table) -> impl Iterator<Item = (&str, &Table)> {
+    let packages = match manifest.get("deps") {
+        Some(Value::Table(deps)) if manifest.contains_key("manifest_format") => deps,
+        _ => manifest,
+    };
+    packages.iter().flat_map(|(name, entries)| {
+        let entries = entries.as_array().into_iter().flatten();
+        let entries = entries.filter_map(Value::as_table);
+        entries.map(move |entry| (name.as_str(), entry))
+    })
+}
+
+/// `[sources]` of a project with absolute paths, for its dependencies.
+fn sources(project: Located<'_>, deps: &BTreeMap<String, String>) -> Table {
+    let sources = project.table.get("sources").and_then(Value::as_table);
+    let mut absolute_sources = Table::new();
+    for (name, source) in sources.into_iter().flatten() {
+        let Some(source) = source.as_table().filter(|_| deps.contains_key(name)) else {
+            continue;
+        };
+        let mut source = source.clone();
+        let path = source.get("path").and_then(Value::as_str);
+        if let Some(path) = path.map(|path| absolute(project.folder, path)) {
+            let path = path.display().to_string();
+            source.insert("path".to_owned(), Value::String(path));
+        }
+        let url = source.get("url").and_then(Value::as_str);
+        if let Some(url) = url.map(|url| repository_address(project.folder, url)) {
+            source.insert("url".to_owned(), Value::String(url));
+        }
+        absolute_sources.insert(name.clone(), Value::Table(source));
+    }
+    absolute_sources
+}
+
+/// The dependencies of a project that `[sources]` places in folders.
+#[must_use]
+pub fn local_sources(project: Located<'_>) -> Vec<LocalPackage> {
+    let deps = strings(project.table, "deps");
+    let sources = sources(project, &deps);
+    let local = sources.iter().filter_map(|(name, source)| {
+        Some(LocalPackage {
+            name: name.clone(),
+            uuid: deps.get(name)?.clone(),
+            folder: source.get("path")?.as_str()?.into(),
+        })
+    });
+    local.collect()
+}
+
+/// The texts of a table in a table.
+fn strings(table: &Table, key: &str) -> BTreeMap<String, String> {
+    let values = table
+        .get(key)
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten();
+    let values =
+        values.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    values.collect()
+}
+
+/// A path of a file in `folder`, without `.` and `..`.
+fn absolute(folder: &Path, path: &str) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                whole.pop();
+            }
+            std::path::Component::CurDir => {}
+            part => whole.push(part),
+        }
+    }
+    whole
+}
+
+/// A repository's address: one that is a path is relative to the file that names it.
+fn repository_address(folder: &Path, url: &str) -> String {
+    let is_path = url.starts_with(['.', '/']) && !url.contains("://");
+    match is_path {
+        true => absolute(folder, url).display().to_string(),
+        false => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::JuliaVersion;
+
+    fn table(text: &str) -> Table {
+        toml::from_str(text).unwrap()
+    }
+
+    fn generation(minor: u64) -> &'static Generation {
+        Generation::of(&JuliaVersion::new(1, minor, 0)).unwrap()
+    }
+
+    fn resolved(project: &str, manifest: Option<&str>, minor: u64) -> Resolution {
+        let (project, manifest) = (table(project), manifest.map(table));
+        let folder = Path::new("/work/app");
+        let located = |table| Located { table, folder };
+        resolution(
+            located(&project),
+            manifest.as_ref().map(located),
+            &[],
+            generation(minor),
+        )
+    }
+
+    const PACKAGE: &str = "name = \"Own\"\nuuid = \"00000000-0000-4000-8000-000000000001\"\n\
+        [deps]\nA = \"00000000-0000-4000-8000-00000000000a\"\nB = \"00000000-0000-4000-8000-00000000000b\"\n\
+        [weakdeps]\nW = \"00000000-0000-4000-8000-00000000000c\"\nB = \"00000000-0000-4000-8000-00000000000b\"\n\
+        [extensions]\nWExt = \"W\"\n\
+        [compat]\nA = \"1\"\nW = \"2\"\njulia = \"1.5\"\n\
+        [sources]\nA = { path = \"../A\" }\n\
+        [workspace]\nprojects = [\"test\"]\n\
+        [preferences.A]\nfast = true\n";
+
+    #[test]
+    fn a_package_is_developed_into_its_environment() {
+        let found = resolved(PACKAGE, None, 11);
+        insta::assert_snapshot!(found.project, @r#"
+        [compat]
+        A = "1"
+        julia = "1.5"
+
+        [deps]
+        A = "00000000-0000-4000-8000-00000000000a"
+        Own = "00000000-0000-4000-8000-000000000001"
+
+        [preferences.A]
+        fast = true
+
+        [sources.A]
+        path = "/work/A"
+        "#);
+        let names: Vec<_> = found.local.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["Own"]);
+    }
+
+    #[test]
+    fn sources_are_developed_where_pkg_does_not_read_them() {
+        let found = resolved(PACKAGE, None, 6);
+        assert!(!found.project.contains("sources"), "{}", found.project);
+        // Extensions came with Julia 1.9: before, B is an ordinary dependency.
+        assert!(found.project.contains("B = "), "{}", found.project);
+        let local: Vec<_> = found
+            .local
+            .iter()
+            .map(|p| (p.name.as_str(), &p.folder))
+            .collect();
+        let (a, own) = (PathBuf::from("/work/A"), PathBuf::from("/work/app"));
+        assert_eq!(local, [("A", &a), ("Own", &own)]);
+    }
+
+    const MANIFEST: &str = "manifest_format = \"2.0\"\njulia_version = \"1.10.0\"\n\
+        [[deps.A]]\nuuid = \"a\"\nversion = \"1.2.3\"\ngit-tree-sha1 = \"aa\"\n\
+        [[deps.Dates]]\nuuid = \"d\"\nversion = \"1.11.0\"\n\
+        [[deps.L]]\nuuid = \"l\"\npath = \"../../L\"\n\
+        [[deps.R]]\nuuid = \"r\"\nversion = \"0.1.0\"\ngit-tree-sha1 = \"bb\"\n\
+        repo-url = \"https://git.example/R.jl\"\nrepo-rev = \"main\"\n";
+
+    #[test]
+    fn versions_of_an_earlier_manifest_become_pins() {
+        let found = resolved("[deps]\nA = \"a\"\n", Some(MANIFEST), 12);
+        let pins: Vec<_> = found
+            .pins
+            .iter()
+            .map(|pin| (&*pin.name, &*pin.version))
+            .collect();
+        // Standard libraries belong to Julia.
+        assert_eq!(pins, [("A", "1.2.3")]);
+        assert_eq!(found.local[0].folder, Path::new("/L"));
+        assert_eq!(found.repositories[0].revision.as_deref(), Some("main"));
+    }
+
+    #[test]
+    fn paths_of_a_copied_manifest_mean_the_same() {
+        let manifest = table(MANIFEST);
+        let folder = Path::new("/work/app");
+        let text = with_absolute_paths(Located {
+            table: &manifest,
+            folder,
+        });
+        assert!(text.contains("path = \"/L\""), "{text}");
+        let moved = table("[[L]]\nuuid = \"l\"\npath = \"/work/L\"\n");
+        let text = with_relative_paths(Located {
+            table: &moved,
+            folder,
+        });
+        assert!(text.contains("path = \"../L\""), "{text}");
+        let old = table("[[L]]\nuuid = \"l\"\npath = \"L\"\n");
+        let text = with_absolute_paths(Located {
+            table: &old,
+            folder,
+        });
+        assert!(text.contains("path = \"/work/app/L\""), "{text}");
+    }
+
+    #[test]
+    fn changes_are_listed() {
+        let manifest = |text: &str| Manifest::from_toml("Manifest.toml", text).unwrap();
+        let entry = |name: &str, version: &str| {
+            format!(
+                "[[{name}]]\nuuid = \"00000000-0000-4000-8000-00000000000{}\"\n\
+                 version = \"{version}\"\ngit-tree-sha1 = \"{}\"\n",
+                name.to_lowercase(),
+                "a".repeat(40)
+            )
+        };
+        let before = manifest(&(entry("A", "1.0.0") + &entry("B", "1.0.0") + &entry("C", "1.0.0")));
+        let now = manifest(&(entry("A", "1.1.0") + &entry("B", "1.0.0") + &entry("D", "2.0.0")));
+        assert_eq!(
+            changed_versions(&before, &now),
+            ["A 1.0.0 → 1.1.0", "D 2.0.0 (new)", "C (gone)"]
+        );
+    }
+
+    #[test]
+    fn test_dependencies_are_extras_of_the_test_target() {
+        let project = table(
+            "[deps]\nA = \"a\"\n[extras]\nTest = \"t\"\nPlots = \"p\"\n[targets]\ntest = [\"Test\"]\n\
+             [compat]\nTest = \"1\"\n",
+        );
+        let found = test_target(&project);
+        assert_eq!(found.packages.keys().collect::<Vec<_>>(), ["Test"]);
+        insta::assert_snapshot!(workload_project(&project, &found), @r#"
+        [compat]
+        Test = "1"
+
+        [deps]
+        A = "a"
+
+        [extras]
+        Plots = "p"
+        Test = "t"
+        "#);
+    }
+}
