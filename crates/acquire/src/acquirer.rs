@@ -13,15 +13,14 @@ use tokio::sync::OnceCell;
 
 use crate::catalogue;
 use crate::error::Error;
-use crate::fetch::Fetcher;
 use crate::install::{Installed, Wanted, install};
 use crate::mirror::{Location, Mirror};
-use crate::network::Network;
 use crate::pipeline::Expected;
 use crate::signature::Signatures;
 use crate::store::{EntryId, Lease, Lookup, Store};
 use crate::tool_cache::ToolCache;
 use sysforge_archive::Links;
+use sysforge_net::{Fetcher, Network};
 
 /// Gets Julias.
 #[derive(Debug, Clone)]
@@ -405,6 +404,7 @@ impl Acquirer {
                 Ok::<_, Error>(Fetcher {
                     client: self.network.client()?,
                     network: Arc::clone(&self.network),
+                    reporter: self.reporter.clone(),
                 })
             })
             .await?;

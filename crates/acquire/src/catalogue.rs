@@ -5,18 +5,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use reqwest::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::write_whole;
+use sysforge_net::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use sysforge_net::{
+    Attempts, Failure, Fetcher, Response, Retries, StatusCode, redacted, retry_after, status_error,
+};
 use sysforge_plan::{Catalogue, Reporter, Sha256, Step};
 use url::Url;
 
 use crate::error::Error;
-use crate::fetch::{Attempts, Fetcher, retry_after, status_error};
-use crate::mirror::{Location, redacted};
-use crate::network::Retries;
+use crate::mirror::Location;
 use crate::store::Store;
 
 /// More than any catalogue has (1.4 MB in 2026), less than would hurt.
@@ -103,7 +103,7 @@ async fn from_web(
             let _ = kept.touch();
             Ok(old)
         }
-        (Ok(Answer::NotModified), None) => Err(status_error(url, StatusCode::NOT_MODIFIED)),
+        (Ok(Answer::NotModified), None) => Err(status_error(url, StatusCode::NOT_MODIFIED).into()),
         (Err(error), Some(old)) if error.is_absence() => {
             task.reused("out of reach");
             reporter.warn(
@@ -130,7 +130,7 @@ async fn ask(fetcher: &Fetcher, url: &Url, note: &Note, have_old: bool) -> Resul
     } else {
         fetcher.network.retries
     };
-    let mut attempts = Attempts::new(&rules);
+    let mut attempts = Attempts::new(&rules, Some(fetcher.reporter.clone()));
     loop {
         let mut request = fetcher.client.get(url.clone());
         if have_old {
@@ -149,12 +149,12 @@ async fn ask(fetcher: &Fetcher, url: &Url, note: &Note, have_old: bool) -> Resul
                         etag: header(&response, ETAG),
                         last_modified: header(&response, LAST_MODIFIED),
                     };
-                    match fetcher.small_body(url, response, LONGEST).await {
+                    match fetcher.small_body(response, LONGEST).await {
                         Ok(json) => return Ok(Answer::New(json, note)),
                         Err(failure) => failure,
                     }
                 }
-                status => crate::fetch::Failure {
+                status => Failure {
                     error: status_error(url, status),
                     retry_after: retry_after(&response),
                 },
@@ -165,7 +165,7 @@ async fn ask(fetcher: &Fetcher, url: &Url, note: &Note, have_old: bool) -> Resul
     }
 }
 
-fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
+fn header(response: &Response, name: HeaderName) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::FileLock;
+use sysforge_net::Fetcher;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, JuliaVersion, Reporter, Sha256, Step, Task, Triplet};
 use tokio::sync::mpsc;
 use url::Url;
 
 use crate::error::Error;
-use crate::fetch::Fetcher;
 use crate::mirror::Location;
 use crate::pipeline::{self, Expected, Feed, Job};
 use crate::signature::{Pending, Plan, Signatures};
@@ -113,7 +113,7 @@ pub(crate) async fn install(
                 });
             }
             (Err((error, given_back)), resumed) => {
-                let anew = matches!(error, Error::Changed { .. })
+                let anew = error.is_change()
                     || resumed && matches!(error, Error::Digest { .. } | Error::Size { .. });
                 match given_back {
                     Some(back) if anew && starts < FRESH_STARTS => lock = back,
@@ -209,7 +209,7 @@ async fn from_web(
     }
     let opened = match fetcher.open(url, offset, validator).await {
         Ok(opened) => opened,
-        Err(error) => return (Err((error, Some(lock))), false),
+        Err(error) => return (Err((error.into(), Some(lock))), false),
     };
     let resumed = opened.start > 0;
     if let (Some(expected), Some(actual)) = (size, opened.total)
@@ -241,13 +241,13 @@ async fn from_web(
 /// Runs the network and the assembly line side by side. The line ends when the network does;
 /// its error counts more, except where it only missed the network.
 async fn both(
-    pumping: impl Future<Output = Result<(), Error>>,
+    pumping: impl Future<Output = Result<(), sysforge_net::Error>>,
     unpacking: impl Future<Output = Attempt>,
 ) -> Attempt {
     let (pumped, unpacked) = tokio::join!(pumping, unpacking);
     match (pumped, unpacked) {
         (_, Ok(entry)) => Ok(entry),
-        (Err(network), Err((Error::Interrupted, lock))) => Err((network, lock)),
+        (Err(network), Err((Error::Interrupted, lock))) => Err((network.into(), lock)),
         (_, Err(error)) => Err(error),
     }
 }

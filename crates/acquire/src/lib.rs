@@ -14,10 +14,8 @@
 mod acquirer;
 mod catalogue;
 mod error;
-mod fetch;
 mod install;
 mod mirror;
-mod network;
 mod pipeline;
 mod signature;
 pub mod store;
@@ -25,8 +23,8 @@ mod tool_cache;
 
 pub use acquirer::{Acquirer, InstalledJulia, InstalledToolchain};
 pub use error::Error;
-pub use mirror::{Location, Mirror, NotAMirror, redacted, redacted_text};
-pub use network::{Network, Proxies, Retries};
+pub use mirror::{Location, Mirror, NotAMirror};
 pub use signature::{SignatureError, Signatures};
 pub use store::{Lease, Store};
+pub use sysforge_net::{Network, Proxies, Retries, redacted, redacted_text};
 pub use tool_cache::ToolCache;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use sysforge_net::{redacted, redacted_text};
 use sysforge_plan::catalogue::{CATALOGUE_PATH, OFFICIAL_SERVER};
 use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::nightly;
@@ -145,26 +146,6 @@ impl fmt::Display for Location {
 impl From<&Path> for Location {
     fn from(path: &Path) -> Self {
         Self::File(path.to_owned())
-    }
-}
-
-/// The address without user and password: it goes into messages and logs.
-#[must_use]
-pub fn redacted(url: &Url) -> String {
-    let mut url = url.clone();
-    // These fail only for addresses that cannot carry credentials.
-    let _ = url.set_password(None);
-    let _ = url.set_username("");
-    url.to_string()
-}
-
-/// The same for what should have been an address: whatever stands before an `@` may be a secret.
-#[must_use]
-pub fn redacted_text(text: &str) -> String {
-    match (text.parse::<Url>(), text.rsplit_once('@')) {
-        (Ok(url), _) => redacted(&url),
-        (Err(_), Some((_, rest))) => format!("…@{rest}"),
-        (Err(_), None) => text.to_owned(),
     }
 }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_net::Message;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
-use crate::fetch::Message;
 use crate::signature::Pending;
 use sysforge_archive::{self as unpack, Cancel, Limits, Links, Listing, TreeWriter};
 

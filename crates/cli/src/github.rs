@@ -5,7 +5,7 @@ use sysforge_publish::Secret;
 use sysforge_publish::host::github::Access;
 use sysforge_publish::install::place::Reach;
 
-use crate::failure::{CliError, Failure};
+use crate::failure::Failure;
 use crate::session::Session;
 
 /// An environment variable that is set to something.
@@ -29,19 +29,12 @@ pub(crate) fn access(session: &Session, repository: &str) -> Result<Access, Fail
             .map_err(|_| PublishError::Address(api.to_string()))?,
     };
     let token = variable(session, "GITHUB_TOKEN").or_else(|| variable(session, "GH_TOKEN"));
-    let extra_roots = match variable(session, "SSL_CERT_FILE") {
-        Some(path) => vec![std::fs::read(&path).map_err(|source| CliError::Unreadable {
-            path: path.into(),
-            source,
-        })?],
-        None => Vec::new(),
-    };
     Ok(Access {
         api,
         web,
         repository: repository.to_owned(),
         token: token.map(|token| Secret::new(&token)),
-        extra_roots,
+        network: session.network(),
     })
 }
 

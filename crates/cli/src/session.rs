@@ -215,7 +215,8 @@ impl Session {
         (!root.is_empty()).then(|| ToolCache::new(root))
     }
 
-    fn network(&self) -> Network {
+    /// How to reach the network, for everything that does.
+    pub(crate) fn network(&self) -> Network {
         let variable = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| self.variables.get(name));
             values

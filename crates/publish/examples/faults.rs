@@ -108,7 +108,7 @@ fn host(api: &str) -> Outcome<GitHub> {
         api,
         repository: "octo/images".to_owned(),
         token: Some(Secret::new("writer")),
-        extra_roots: Vec::new(),
+        network: sysforge_net::Network::default(),
     };
     Ok(GitHub::new(access, timing())?)
 }

@@ -205,6 +205,19 @@ pub enum PublishError {
     /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The network cannot be used, or may not.
+    #[error(transparent)]
+    Net(sysforge_net::Error),
+    /// The host cannot be reached, for a reason that does not pass by itself.
+    #[error("could not {what}: {words}")]
+    Unreachable {
+        /// What was to be done.
+        what: String,
+        /// The failure.
+        words: String,
+        /// What helps.
+        hint: &'static str,
+    },
     /// The certificates that are to be trusted besides the system's cannot be.
     #[error("the extra certificates cannot be used: {0}")]
     Certificates(String),
@@ -273,6 +286,15 @@ fn times(attempts: u32) -> String {
     }
 }
 
+impl From<sysforge_net::Error> for PublishError {
+    fn from(error: sysforge_net::Error) -> Self {
+        match error {
+            sysforge_net::Error::Certificates { .. } => Self::Certificates(error.to_string()),
+            error => Self::Net(error),
+        }
+    }
+}
+
 impl Explain for PublishError {
     fn class(&self) -> Class {
         match self {
@@ -286,6 +308,7 @@ impl Explain for PublishError {
                 | SigningError::Unreadable { .. },
             ) => Class::Usage,
             Self::Document { .. } => Class::Bug,
+            Self::Net(source) if source.class() != Class::Acquire => source.class(),
             _ => Class::Publish,
         }
     }
@@ -387,6 +410,8 @@ impl Explain for PublishError {
             Self::Index { .. } => {
                 "is it a place that `sysforge publish` filled, and no newer one than this Sysforge?"
             }
+            Self::Net(source) => return source.hints(),
+            Self::Unreachable { hint, .. } => hint,
             Self::Certificates(_) => {
                 "SSL_CERT_FILE names a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
             }

@@ -5,15 +5,14 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use reqwest::RequestBuilder;
-use reqwest::header::RANGE;
 use sha2::Digest;
+use sysforge_net::header::RANGE;
+use sysforge_net::{Limits, Pace, RequestBuilder, Response, read_body};
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
 use crate::host::github::Timing;
-use crate::host::github::failure::{Failure, transport};
+use crate::host::github::failure::{Failure, of_net, transport};
 use crate::local::{CHUNK, at};
 
 /// Where bytes go.
@@ -143,8 +142,12 @@ impl Sink {
     }
 }
 
+/// How many attempts there may be in all, however much each of them brings.
+const MOST_ATTEMPTS: u32 = 100;
+
 /// Reads a file until it is whole: as many attempts as `timing` allows, of which one that brought
-/// bytes does not count.
+/// bytes does not count, unless they came too slowly. `total` is how long the file is, where that is
+/// known from another place than this host's answer: not one byte more is taken.
 pub(crate) async fn read(
     request: impl Fn() -> RequestBuilder,
     sink: &mut Sink,
@@ -182,13 +185,15 @@ async fn read_until(
     is_final: impl Fn(&Failure) -> bool,
 ) -> Result<(), Failure> {
     let mut attempt = 1;
-    loop {
+    for made in 1.. {
         let before = sink.position;
         match read_on(request(), sink, total, timing, task).await {
             Ok(()) => return Ok(()),
             Err(failure) if is_final(&failure) => return Err(failure),
-            Err(failure) if failure.is_passing() && attempt < timing.attempts => {
-                if sink.position > before {
+            Err(failure)
+                if failure.is_passing() && attempt < timing.attempts && made < MOST_ATTEMPTS =>
+            {
+                if sink.position > before && !matches!(failure, Failure::Stalled(_)) {
                     attempt = 1;
                 }
                 timing.pause(attempt, &failure).await?;
@@ -196,6 +201,29 @@ async fn read_until(
             }
             Err(failure) => return Err(failure),
         }
+    }
+    Err(Failure::Stalled(timing.stall))
+}
+
+/// An error page is some kilobytes.
+const LONGEST_ERROR: usize = 1 << 20;
+
+/// What an error answer means. Of a body that is too long nothing is believed.
+pub(crate) async fn refusal(answer: Response, stall: std::time::Duration) -> Failure {
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    match read_body(answer, LONGEST_ERROR, Limits::over(stall)).await {
+        Ok(body) => Failure::of_answer(status, &headers, &body),
+        Err(sysforge_net::Error::TooLong { .. }) => Failure::of_answer(status, &headers, b""),
+        Err(error) => of_net(error, stall),
+    }
+}
+
+/// More bytes than a file has. Sending it again would not change that.
+fn too_long(total: u64) -> Failure {
+    Failure::Lasting {
+        words: format!("the host sends more than the {total} bytes of the file"),
+        hint: "nothing of it was kept. The file was replaced, or the host is at fault: tell the \
+               maintainer of the release",
     }
 }
 
@@ -223,29 +251,42 @@ async fn read_on(
         position => request.header(RANGE, format!("bytes={position}-")),
     };
     let stalled = |_| Failure::Stalled(timing.stall);
-    let answer = tokio::time::timeout(timing.stall, request.send())
+    let mut answer = tokio::time::timeout(timing.stall, request.send())
         .await
         .map_err(stalled)?
         .map_err(transport)?;
     let status = answer.status().as_u16();
     if !(200..300).contains(&status) {
-        let headers = answer.headers().clone();
-        let body = tokio::time::timeout(timing.stall, answer.bytes())
-            .await
-            .map_err(stalled)?
-            .map_err(transport)?;
-        return Err(Failure::of_answer(status, &headers, &body));
+        return Err(refusal(answer, timing.stall).await);
     }
     if status != 206 {
         sink.restart().map_err(local)?;
     }
-    let total = total.or_else(|| answer.content_length().map(|rest| rest + sink.position));
-    let mut stream = answer.bytes_stream();
-    while let Some(chunk) = tokio::time::timeout(timing.stall, stream.next())
-        .await
-        .map_err(stalled)?
+    let announced = answer
+        .content_length()
+        .map(|rest| rest.saturating_add(sink.position));
+    if let (Some(total), Some(announced)) = (total, announced)
+        && announced > total
     {
-        sink.write(&chunk.map_err(transport)?).map_err(local)?;
+        sink.restart().map_err(local)?;
+        return Err(too_long(total));
+    }
+    let whole = total;
+    let total = total.or(announced);
+    let url = answer.url().clone();
+    let mut pace = Pace::new(Limits::over(timing.stall));
+    while let Some(chunk) = pace
+        .next(&url, &mut answer)
+        .await
+        .map_err(|error| of_net(error, timing.stall))?
+    {
+        if let Some(whole) = whole
+            && sink.position + chunk.len() as u64 > whole
+        {
+            sink.restart().map_err(local)?;
+            return Err(too_long(whole));
+        }
+        sink.write(&chunk).map_err(local)?;
         if let Some(task) = task {
             task.progress(sink.position, total);
         }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub enum Fault {
     Status(u16, Vec<(&'static str, String)>),
     /// A redirect.
     Redirect(String),
+    /// This status, and a body that does not end before the client hangs up.
+    Endless(u16),
     /// A whole answer, with only this many bytes of the file.
     Truncate(u64),
     /// A whole answer, with the file at another path.
@@ -103,6 +105,7 @@ struct Shared {
     always: Mutex<HashMap<String, Fault>>,
     guards: Mutex<Vec<(String, String)>>,
     seen: Mutex<Vec<Seen>>,
+    endless: AtomicU64,
     over: AtomicBool,
     /// When the line is free again, for the cap.
     line_free: Mutex<Instant>,
@@ -141,6 +144,7 @@ impl Server {
             always: Mutex::default(),
             guards: Mutex::default(),
             seen: Mutex::default(),
+            endless: AtomicU64::new(0),
             over: AtomicBool::new(false),
             line_free: Mutex::new(Instant::now()),
         });
@@ -225,6 +229,12 @@ impl Server {
             *counts.entry(request.path.clone()).or_default() += 1;
         }
         counts
+    }
+
+    /// How many bytes of endless bodies were taken from it.
+    #[must_use]
+    pub fn endless_bytes(&self) -> u64 {
+        self.shared.endless.load(Ordering::Relaxed)
     }
 
     /// Forgets the requests so far.
@@ -318,6 +328,15 @@ impl Shared {
                 )?;
                 out.flush()?;
                 return Ok(true);
+            }
+            Fault::Endless(status) => {
+                write!(out, "HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n")?;
+                let piece = vec![b'x'; PIECE];
+                while !self.over.load(Ordering::Relaxed) {
+                    out.write_all(&piece)?;
+                    self.endless.fetch_add(PIECE as u64, Ordering::Relaxed);
+                }
+                return Ok(false);
             }
             Fault::Redirect(to) => {
                 write!(

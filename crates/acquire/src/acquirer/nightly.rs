@@ -114,7 +114,7 @@ impl Acquirer {
             }
             Location::Web(url) => {
                 let opened = match self.online(what).await?.open(url, 0, None).await {
-                    Err(Error::Status { status, .. }) if status.as_u16() == 404 => {
+                    Err(sysforge_net::Error::Status { status, .. }) if status.as_u16() == 404 => {
                         return Err(none());
                     }
                     opened => opened?,

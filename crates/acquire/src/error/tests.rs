@@ -6,8 +6,9 @@ use std::io::{Error as IoError, ErrorKind};
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::{JuliaVersion, Request};
 
+use sysforge_net::{Error as Net, Network, StatusCode};
+
 use super::*;
-use crate::network::Network;
 
 const URL: &str = "https://host/julia.tar.gz";
 
@@ -16,42 +17,49 @@ fn url() -> String {
 }
 
 fn status(code: u16) -> Error {
-    Error::Status {
+    Error::Net(Net::Status {
         url: url(),
         status: code.try_into().unwrap(),
-    }
+    })
 }
 
 fn stalled() -> Error {
-    Error::Stalled {
+    Error::Net(Net::Stalled {
         url: url(),
         bytes: 10,
         seconds: 30,
-    }
+    })
 }
 
 fn busy() -> Error {
-    Error::Busy {
+    Error::Net(Net::Busy {
         url: url(),
-        status: reqwest::StatusCode::TOO_MANY_REQUESTS,
+        status: StatusCode::TOO_MANY_REQUESTS,
         seconds: 86_400,
-    }
+    })
 }
 
 /// A failure of a request that could not even be made.
 fn unmade() -> Error {
     let client = Network::default().client().unwrap();
-    Error::Connection {
+    Error::Net(Net::Connection {
         url: url(),
         source: client.get("no address").build().unwrap_err(),
-    }
+    })
 }
 
 fn gave_up(last: Error) -> Error {
-    Error::GaveUp {
+    let Error::Net(last) = last else {
+        panic!("{last:?}");
+    };
+    Error::Net(Net::GaveUp {
         attempts: 6,
         last: Box::new(last),
-    }
+    })
+}
+
+fn changed() -> Error {
+    Error::Net(Net::Changed { url: url() })
 }
 
 fn read(kind: ErrorKind) -> Error {
@@ -91,12 +99,12 @@ fn what_the_network_does_is_told_with_what_helps_against_it() {
         (status(403), "https://USER:PASSWORD@HOST"),
         (status(500), "try again later"),
         (busy(), "try again later"),
-        (Error::Changed { url: url() }, "the mirror is at fault"),
+        (changed(), "the mirror is at fault"),
         (
-            Error::WrongRange {
+            Error::Net(Net::WrongRange {
                 url: url(),
                 detail: "from byte 7, not 0".to_owned(),
-            },
+            }),
             "the mirror is at fault",
         ),
         (
@@ -196,18 +204,11 @@ fn what_the_user_asked_for_wrongly_is_a_mistake_of_usage() {
             "ask for another",
         ),
         (
-            Error::Certificates {
+            Error::Net(Net::Certificates {
                 path: "authority.pem".into(),
                 source: None,
-            },
+            }),
             "-----BEGIN CERTIFICATE-----",
-        ),
-        (
-            Error::Proxy {
-                address: "nowhere".to_owned(),
-                source: reqwest::Proxy::http("http://bad host").unwrap_err(),
-            },
-            "`http://HOST:PORT`",
         ),
     ] {
         explains(&error, Class::Usage, hint);
@@ -242,26 +243,31 @@ fn what_the_machine_cannot_do_is_the_machines() {
         "choose another place for the store",
     );
     assert!(read(ErrorKind::InvalidInput).hints().is_empty());
-    let Error::Connection { source, .. } = unmade() else {
+    let Error::Net(Net::Connection { source, .. }) = unmade() else {
         panic!("it is a failure of the network");
     };
-    explains(&Error::Client(source), Class::Acquire, "SSL_CERT_FILE");
+    let client = Error::Net(Net::Client(source));
+    explains(&client, Class::Acquire, "SSL_CERT_FILE");
     // Who interrupts knows why.
     assert!(Error::Interrupted.hints().is_empty());
+}
+
+fn is_transient(error: &Error) -> bool {
+    matches!(error, Error::Net(error) if error.is_transient())
 }
 
 #[test]
 fn only_what_may_pass_is_tried_again() {
     for code in [408, 425, 429, 500, 502, 503, 504] {
-        assert!(status(code).is_transient(), "{code}");
+        assert!(is_transient(&status(code)), "{code}");
     }
     for code in [400, 401, 403, 404, 410, 416] {
-        assert!(!status(code).is_transient(), "{code}");
+        assert!(!is_transient(&status(code)), "{code}");
     }
-    assert!(stalled().is_transient());
+    assert!(is_transient(&stalled()));
     // It asks to be left alone for longer than we wait; and an address does not get better.
-    for error in [busy(), unmade(), Error::Changed { url: url() }] {
-        assert!(!error.is_transient(), "{error:?}");
+    for error in [busy(), unmade(), changed()] {
+        assert!(!is_transient(&error), "{error:?}");
     }
 }
 

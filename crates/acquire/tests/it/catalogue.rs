@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use sysforge_acquire::{Error, Proxies};
+use sysforge_net::Error as Net;
 use sysforge_plan::{Class, Event, Explain};
 use sysforge_testkit::archives::tiny_julia;
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
 
-use crate::support::{Bench, LINUX};
+use crate::support::{Bench, LINUX, net};
 
 const CATALOGUE: &str = "versions.json";
 
@@ -84,13 +85,10 @@ async fn a_catalogue_that_never_comes_whole_is_given_up() {
     scene.bench.network.retries.fruitless = 2;
     scene.server.always(CATALOGUE, Fault::SilenceAfter(10));
     let error = scene.look().await.unwrap_err();
-    let Error::GaveUp { attempts: 2, last } = &error else {
+    let Net::GaveUp { attempts: 2, last } = net(&error) else {
         panic!("{error:?}");
     };
-    assert!(
-        matches!(**last, Error::Stalled { bytes: 10, .. }),
-        "{last:?}"
-    );
+    assert!(matches!(**last, Net::Stalled { bytes: 10, .. }), "{last:?}");
     assert_eq!(error.class(), Class::Acquire);
     assert!(error.hints()[0].contains("HTTPS_PROXY"));
     // What came by half is not kept.
@@ -104,7 +102,7 @@ async fn a_catalogue_of_absurd_length_is_not_read_to_its_end() {
     let absurd = fs::File::create(file).unwrap();
     absurd.set_len(65 << 20).unwrap();
     let error = scene.look().await.unwrap_err();
-    assert!(matches!(error, Error::Size { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::TooLong { .. }), "{error:?}");
     assert_eq!(scene.server.seen(CATALOGUE).len(), 1);
     assert!(scene.bench.names_in("catalogue").is_empty());
 }
@@ -116,7 +114,7 @@ async fn a_server_that_says_not_modified_to_who_has_nothing_is_wrong() {
         .server
         .always(CATALOGUE, Fault::Status(304, Vec::new()));
     let error = scene.look().await.unwrap_err();
-    let Error::Status { status, .. } = &error else {
+    let Net::Status { status, .. } = net(&error) else {
         panic!("{error:?}");
     };
     assert_eq!(status.as_u16(), 304);
@@ -132,8 +130,8 @@ async fn a_server_that_is_busy_for_long_is_done_without_only_if_there_is_a_catal
     let error = scene.look().await.unwrap_err();
     assert!(
         matches!(
-            error,
-            Error::Busy {
+            net(&error),
+            Net::Busy {
                 seconds: 86_400,
                 ..
             }
@@ -169,7 +167,7 @@ async fn a_date_to_come_back_at_is_understood() {
         .server
         .script(CATALOGUE, [at("Tue, 01 Jan 2999 00:00:00 GMT")]);
     let error = scene.look().await.unwrap_err();
-    assert!(matches!(error, Error::Busy { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::Busy { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -247,7 +245,7 @@ async fn settings_of_the_network_that_cannot_be_used_are_not_taken_for_its_absen
         except: None,
     };
     let error = scene.look().await.unwrap_err();
-    assert!(matches!(error, Error::Proxy { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::Proxy { .. }), "{error:?}");
     assert_eq!(error.class(), Class::Usage);
     assert!(scene.bench.warnings().is_empty());
 }
@@ -258,7 +256,7 @@ async fn a_mirror_that_redirects_in_a_circle_is_given_up() {
     let itself = format!("{}/bin/{CATALOGUE}", scene.server.url());
     scene.server.always(CATALOGUE, Fault::Redirect(itself));
     let error = scene.look().await.unwrap_err();
-    assert!(matches!(error, Error::Connection { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::Connection { .. }), "{error:?}");
     // Ten are followed, and the same would come the next time.
     assert_eq!(scene.server.seen(CATALOGUE).len(), 11);
 }

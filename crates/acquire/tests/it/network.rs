@@ -3,16 +3,17 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sysforge_acquire::{Error, Proxies};
+use sysforge_net::Error as Net;
 use sysforge_plan::Explain;
 use sysforge_testkit::archives::tiny_julia;
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
 use sysforge_testkit::tls::PrivateTls;
 
-use crate::support::{Bench, LINUX};
+use crate::support::{Bench, LINUX, net};
 
 /// What the requests for the archive end in.
 const ARCHIVE: &str = ".tar.gz";
@@ -184,7 +185,7 @@ async fn a_range_that_was_not_asked_for_is_refused() {
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::ShiftRange(7)]);
     let error = scene.install().await.unwrap_err();
-    assert!(matches!(error, Error::WrongRange { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::WrongRange { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -204,7 +205,7 @@ async fn what_an_interrupted_run_kept_is_resumed_and_checked() {
         .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
     scene.server.always(ARCHIVE, Fault::Close);
     let error = scene.install().await.unwrap_err();
-    assert!(matches!(error, Error::GaveUp { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::GaveUp { .. }), "{error:?}");
     assert_eq!(scene.bench.names_in("partial").len(), 2);
     assert_eq!(scene.bench.names_in("tmp"), Vec::<String>::new());
     scene.server.always(ARCHIVE, Fault::Fine);
@@ -320,7 +321,7 @@ async fn what_will_not_pass_is_not_tried_again() {
             .server
             .always(ARCHIVE, Fault::Status(status, Vec::new()));
         let error = scene.install().await.unwrap_err();
-        assert!(matches!(error, Error::Status { .. }), "{error:?}");
+        assert!(matches!(net(&error), Net::Status { .. }), "{error:?}");
         assert_eq!(scene.requests(), 1);
     }
 }
@@ -339,14 +340,24 @@ async fn retry_after_is_waited_for_within_reason() {
     let error = scene.install().await.unwrap_err();
     assert!(
         matches!(
-            error,
-            Error::Busy {
+            net(&error),
+            Net::Busy {
                 seconds: 86_400,
                 ..
             }
         ),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_time_of_day_to_come_back_at_is_the_servers_own() {
+    let scene = Scene::new();
+    // Its clock is an hour ahead of this one's, and it asks to wait for a second.
+    let date = |seconds| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
+    let headers = vec![("Date", date(3600)), ("Retry-After", date(3601))];
+    scene.server.script(ARCHIVE, [Fault::Status(503, headers)]);
+    scene.install().await.unwrap();
 }
 
 #[tokio::test]
@@ -363,7 +374,7 @@ async fn silence_and_a_slow_drip_end_at_the_deadline() {
         let ended = tokio::time::timeout(Duration::from_secs(60), scene.install()).await;
         let error = ended.expect("it ends").unwrap_err();
         assert!(
-            matches!(&error, Error::GaveUp { last, .. } if matches!(**last, Error::Stalled { .. })),
+            matches!(net(&error), Net::GaveUp { last, .. } if matches!(**last, Net::Stalled { .. })),
             "{error:?}"
         );
     }
@@ -411,7 +422,7 @@ async fn a_redirect_from_https_to_http_is_refused() {
     let mut bench = Bench::new();
     bench.trust(&tls);
     let error = bench.install(&secure.url(), "1").await.unwrap_err();
-    assert!(matches!(error, Error::Connection { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::Connection { .. }), "{error:?}");
     assert!(scene.server.seen(CATALOGUE).is_empty());
 }
 
@@ -423,7 +434,7 @@ async fn a_private_authority_is_trusted_only_when_told() {
     let mut bench = Bench::new();
     let error = bench.install(&secure.url(), "1").await.unwrap_err();
     // Trying again would not help.
-    assert!(matches!(error, Error::Connection { .. }), "{error:?}");
+    assert!(matches!(net(&error), Net::Connection { .. }), "{error:?}");
     assert!(error.hints()[0].contains("SSL_CERT_FILE"), "{error:?}");
     bench.trust(&tls);
     bench.install(&secure.url(), "1").await.unwrap();

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use sysforge_acquire::Error;
+use sysforge_net::Error as Net;
 use sysforge_plan::{Class, Explain};
 use sysforge_testkit::archives::{EntryType, Tar, gzip_best, tiny_julia, tiny_julia_zip};
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
 
-use crate::support::{Bench, LINUX};
+use crate::support::{Bench, LINUX, net};
 
 const ARCHIVE: &str = ".tar.gz";
 
@@ -158,7 +159,7 @@ async fn a_first_range_that_was_not_asked_for_is_refused() {
     let scene = Scene::new().in_parts();
     scene.server.always(ARCHIVE, Fault::ShiftRange(7));
     let error = scene.install().await.unwrap_err();
-    let Error::WrongRange { detail, .. } = &error else {
+    let Net::WrongRange { detail, .. } = net(&error) else {
         panic!("{error:?}");
     };
     assert_eq!(detail, "from byte 7, not 0");

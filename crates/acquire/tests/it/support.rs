@@ -120,3 +120,12 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// The failure of a request that an error is.
+#[track_caller]
+pub(crate) fn net(error: &Error) -> &sysforge_net::Error {
+    match error {
+        Error::Net(error) => error,
+        error => panic!("no failure of a request: {error:?}"),
+    }
+}

@@ -1,7 +1,7 @@
 //! GitHub as a release host, github.com or Enterprise.
 //!
 //! Metadata goes through octocrab, without retries of its own: it would replay a `POST /releases`
-//! whose answer was lost, and make a second draft. Bytes go through reqwest as streams of a
+//! whose answer was lost, and make a second draft. Bytes go through the same client as streams of a
 //! stated length. Which failure means what is decided in `failure`, the order of things in
 //! `steps`.
 
@@ -31,7 +31,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use octocrab::Octocrab;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use sysforge_net::header::{AUTHORIZATION, HeaderValue};
+use sysforge_net::{Client, Network, RequestBuilder};
 use sysforge_plan::Reporter;
 use sysforge_plan::text::{Repository, Rule as _};
 use url::Url;
@@ -58,8 +59,8 @@ pub struct Access {
     pub repository: String,
     /// The token.
     pub token: Option<Secret>,
-    /// Certificates (PEM) to trust beyond the system's, for company proxies and tests.
-    pub extra_roots: Vec<Vec<u8>>,
+    /// Proxies, certificates, and whether the network may be used.
+    pub network: Network,
 }
 
 /// How long things may take. The tests shorten them; nobody else has a reason to.
@@ -116,7 +117,7 @@ pub struct GitHub {
     access: Access,
     timing: Timing,
     metadata: Octocrab,
-    bytes: reqwest::Client,
+    bytes: Client,
     pacer: Arc<Pacer>,
     requests: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
@@ -134,7 +135,8 @@ impl GitHub {
         if Repository::check(&access.repository).is_err() {
             return Err(PublishError::Address(access.repository.clone()));
         }
-        let bytes = client(&access.extra_roots, &HeaderMap::new())?;
+        access.network.check_online(&access.api)?;
+        let bytes = access.network.client()?;
         let mut builder = Octocrab::builder()
             .base_uri(access.api.as_str().trim_end_matches('/'))
             .map_err(|_| address())?;
@@ -206,7 +208,7 @@ impl GitHub {
         Some(value)
     }
 
-    fn with_authorization(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    fn with_authorization(&self, request: RequestBuilder) -> RequestBuilder {
         match self.authorization() {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
@@ -221,30 +223,6 @@ impl GitHub {
             crate::local::sha256(key.as_bytes()).short(16)
         ))
     }
-}
-
-/// An HTTP client: HTTP/1.1, whose uploads measure faster than HTTP/2's and cannot be refused in
-/// the middle (`REFUSED_STREAM`), and TLS by rustls.
-pub(crate) fn client(
-    extra_roots: &[Vec<u8>],
-    headers: &HeaderMap,
-) -> Result<reqwest::Client, PublishError> {
-    // Another crate of this process may have chosen the same provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("sysforge/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers.clone())
-        .connect_timeout(Duration::from_secs(30))
-        .http1_only()
-        .pool_idle_timeout(Duration::from_secs(50));
-    for pem in extra_roots {
-        let unusable = |error: reqwest::Error| PublishError::Certificates(error.to_string());
-        let certificate = reqwest::Certificate::from_pem(pem).map_err(unusable)?;
-        builder = builder.add_root_certificate(certificate);
-    }
-    builder
-        .build()
-        .map_err(|error| PublishError::Certificates(error.to_string()))
 }
 
 /// Percent-encodes a part of a path or the value of a query: all but what RFC 3986 leaves

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
+use sysforge_net::{Client, Network};
 use sysforge_plan::Task;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
@@ -17,7 +17,7 @@ use super::source::{Source, shown};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::host::github::failure::Failure;
-use crate::host::github::{self, Access, GitHub, Timing, encode};
+use crate::host::github::{Access, GitHub, Timing, encode};
 use crate::local::{CHUNK, at};
 
 /// An index is some kilobytes per image; nothing larger is read into memory.
@@ -50,7 +50,7 @@ pub struct Place {
 enum Files {
     Folder(PathBuf),
     Web {
-        client: reqwest::Client,
+        client: Client,
         base: Url,
         timing: Timing,
     },
@@ -73,7 +73,7 @@ impl Place {
         let files = match source {
             Source::Folder { path, tag } => Files::Folder(folder(path, tag.as_deref())?),
             Source::Web { base, tag } => {
-                let client = github::client(&reach.github.extra_roots, &HeaderMap::new())?;
+                let client = client(&reach.github.network, base)?;
                 let timing = reach.timing.clone();
                 web(client, base.clone(), tag.as_deref(), timing).await?
             }
@@ -247,6 +247,7 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
             status,
             message,
         },
+        Failure::Lasting { words, hint } => PublishError::Unreachable { what, words, hint },
         failure => PublishError::GaveUp {
             what,
             attempts: timing.attempts,
@@ -274,6 +275,12 @@ fn folder(path: &Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }
 
+/// The client that reads from an address, unless the network is not to be used.
+fn client(network: &Network, base: &Url) -> Result<Client, PublishError> {
+    network.check_online(base)?;
+    Ok(network.client()?)
+}
+
 /// What lies at `path` below an address. A query, which some servers take for a password, stays.
 fn below(base: &Url, path: &str) -> Url {
     let mut below = base.clone();
@@ -282,7 +289,7 @@ fn below(base: &Url, path: &str) -> Url {
 }
 
 async fn web(
-    client: reqwest::Client,
+    client: Client,
     base: Url,
     tag: Option<&str>,
     timing: Timing,
@@ -327,7 +334,7 @@ async fn github_files(
     drafts: bool,
 ) -> Result<Files, InstallError> {
     if access.token.is_none() {
-        let client = github::client(&access.extra_roots, &HeaderMap::new())?;
+        let client = client(&access.network, &access.web)?;
         let web = access.web.as_str().trim_end_matches('/');
         let releases = format!("{web}/{}/releases", access.repository);
         let base = match tag {

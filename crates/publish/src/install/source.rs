@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sysforge_acquire::{redacted, redacted_text};
+use sysforge_net::{redacted, redacted_text};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 use sysforge_plan::text::{Repository, Tag};
 use url::Url;

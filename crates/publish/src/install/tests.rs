@@ -169,7 +169,7 @@ fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> Reach {
             api,
             repository: "octo/images".to_owned(),
             token: token.map(Secret::new),
-            extra_roots: Vec::new(),
+            network: sysforge_net::Network::default(),
         },
         attestations: true,
         timing: Timing {

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use sysforge_net::Method;
 use sysforge_plan::Sha256;
 
 use super::call::Request;

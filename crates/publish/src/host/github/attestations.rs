@@ -32,7 +32,7 @@ impl GitHub {
     /// ask sixty times an hour shall not wait for the next hour.
     pub(crate) async fn attestations(&self, sha256: Sha256) -> Result<Vec<String>, Failure> {
         let path = self.repo(&format!("/attestations/sha256:{sha256}?per_page=100"));
-        let request = Request::new(reqwest::Method::GET, path);
+        let request = Request::new(sysforge_net::Method::GET, path);
         let answer: Answer = match self.once(&request).await {
             Err(failure) if failure.is_not_found() => return Ok(Vec::new()),
             answered => answered?,
@@ -53,6 +53,13 @@ impl GitHub {
     async fn bundle(&self, url: &str) -> Result<String, Failure> {
         let mut sink = Sink::memory(BUNDLE_LIMIT);
         self.count();
+        // As with redirects: what was asked for with encryption does not come without.
+        if self.access.api.scheme() == "https" && !url.starts_with("https://") {
+            return Err(Failure::Lasting {
+                words: "the host names an address without encryption".to_owned(),
+                hint: "the host is at fault",
+            });
+        }
         fetch::read(|| self.bytes.get(url), &mut sink, None, &self.timing, None).await?;
         let packed = sink.into_bytes();
         let fits = snap::raw::decompress_len(&packed).is_ok_and(|length| length <= BUNDLE_LIMIT);

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sysforge_net::Method;
+use sysforge_net::header::HeaderMap;
 
-use super::failure::Failure;
+use super::failure::{Failure, of_words};
 use super::{GitHub, Timing};
 use crate::error::PublishError;
 
 /// No answer of the API is larger: a page of 100 releases with 1000 assets each stays below.
 const ANSWER_LIMIT: usize = 256 << 20;
+
+/// An error page is some kilobytes.
+const ERROR_LIMIT: usize = 1 << 20;
 
 /// Something that is asked of the API.
 #[derive(Debug, Clone)]
@@ -87,10 +91,7 @@ impl GitHub {
         serde_json::from_slice(body).map_err(|_| Failure::Garbled { status })
     }
 
-    async fn exchange(
-        &self,
-        request: &Request,
-    ) -> Result<(u16, reqwest::header::HeaderMap, Vec<u8>), Failure> {
+    async fn exchange(&self, request: &Request) -> Result<(u16, HeaderMap, Vec<u8>), Failure> {
         let (path, body) = (request.path.as_str(), request.body.as_ref());
         let answer = match request.method {
             Method::GET => self.metadata._get(path).await,
@@ -98,9 +99,13 @@ impl GitHub {
             Method::PATCH => self.metadata._patch(path, body).await,
             _ => self.metadata._delete(path, body).await,
         };
-        let answer = answer.map_err(|error| Failure::Transport(chain(&error)))?;
+        let answer = answer.map_err(|error| of_words(chain(&error), &error))?;
         let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT)
+        let limit = match parts.status.is_success() {
+            true => ANSWER_LIMIT,
+            false => ERROR_LIMIT,
+        };
+        let body = Limited::new(body, limit)
             .collect()
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
@@ -143,6 +148,11 @@ impl GitHub {
             }
             Failure::Limited(Some(wait)) => PublishError::RateLimited {
                 seconds: wait.as_secs(),
+            },
+            Failure::Lasting { words, hint } => PublishError::Unreachable {
+                what: what.to_owned(),
+                words,
+                hint,
             },
             failure if failure.is_passing() => PublishError::GaveUp {
                 what: what.to_owned(),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use sysforge_net::header::HeaderMap;
 
 use crate::error::PublishError;
 
@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Garbled { status: u16 },
     /// No answer: not connected, reset, timed out.
     Transport(String),
+    /// No answer, for a reason that does not pass by itself, and what helps.
+    Lasting { words: String, hint: &'static str },
     /// No progress for too long.
     Stalled(Duration),
     /// What was sent cannot be read.
@@ -49,6 +51,12 @@ struct ErrorBody {
 impl Failure {
     /// Reads an error answer.
     pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+        if status == 407 {
+            return Self::Lasting {
+                words: "the proxy refuses to connect (status 407)".to_owned(),
+                hint: sysforge_net::PROXY_LOGIN,
+            };
+        }
         let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
         let message = parsed.as_ref().map_or("", |body| &body.message).to_owned();
         if let Some(limited) = limited(status, headers, &message) {
@@ -81,7 +89,7 @@ impl Failure {
         match self {
             Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
             Self::Garbled { .. } | Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
-            Self::Local(_) => false,
+            Self::Local(_) | Self::Lasting { .. } => false,
         }
     }
 
@@ -145,7 +153,7 @@ impl Failure {
             Self::Limited(Some(wait)) => format!("rate limit, wait {} s", wait.as_secs()),
             Self::Limited(None) => "rate limit".to_owned(),
             Self::Garbled { status } => format!("no answer of the API (status {status})"),
-            Self::Transport(words) => words.clone(),
+            Self::Transport(words) | Self::Lasting { words, .. } => words.clone(),
             Self::Stalled(limit) => format!("no progress for {} s", limit.as_secs_f32()),
             Self::Local(error) => error.to_string(),
         }
@@ -183,7 +191,7 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
 }
 
 /// A transport error in words, without the address: storage addresses carry signatures.
-pub(crate) fn transport(error: reqwest::Error) -> Failure {
+pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
     let error = error.without_url();
     let mut words = error.to_string();
     let mut source = std::error::Error::source(&error);
@@ -191,7 +199,30 @@ pub(crate) fn transport(error: reqwest::Error) -> Failure {
         words = format!("{words}: {inner}");
         source = inner.source();
     }
-    Failure::Transport(words)
+    if error.is_redirect() {
+        return Failure::Lasting {
+            words,
+            hint: "the host is at fault: tell the maintainer of the release",
+        };
+    }
+    of_words(words, &error)
+}
+
+/// A failure to connect, with its causes, in words.
+pub(crate) fn of_words(words: String, error: &(dyn std::error::Error + 'static)) -> Failure {
+    match sysforge_net::remedy(error) {
+        Some(hint) => Failure::Lasting { words, hint },
+        None => Failure::Transport(words),
+    }
+}
+
+/// A failure of reading an answer's body.
+pub(crate) fn of_net(error: sysforge_net::Error, stall: Duration) -> Failure {
+    match error {
+        sysforge_net::Error::Connection { source, .. } => transport(source),
+        sysforge_net::Error::Stalled { .. } => Failure::Stalled(stall),
+        error => Failure::Transport(error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +233,7 @@ mod tests {
         pairs
             .iter()
             .map(|(name, value)| {
-                let name = reqwest::header::HeaderName::from_static(name);
+                let name = sysforge_net::header::HeaderName::from_static(name);
                 (name, value.parse().unwrap())
             })
             .collect()
@@ -323,7 +354,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_with_its_signature_is_never_shown() {
-        let client = crate::host::github::client(&[], &HeaderMap::new()).unwrap();
+        let client = sysforge_net::Network::default().client().unwrap();
         let address = "http://127.0.0.1:9/storage?signature=hunter2";
         let failure = transport(client.get(address).send().await.unwrap_err());
         let words = failure.words();

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt};
-use reqwest::RequestBuilder;
-use reqwest::header::ACCEPT;
+use sysforge_net::RequestBuilder;
+use sysforge_net::header::ACCEPT;
 use sysforge_plan::{Reporter, Sha256, Step};
 
 use super::GitHub;

@@ -65,7 +65,7 @@ impl Scene {
             api: url,
             repository: "octo/images".to_owned(),
             token: Some(Secret::new(token)),
-            extra_roots: Vec::new(),
+            network: sysforge_net::Network::default(),
         };
         GitHub::new(access, quick()).unwrap()
     }

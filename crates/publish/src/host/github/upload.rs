@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use sysforge_net::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use sysforge_net::{Body, Limits, read_body};
 use sysforge_plan::Task;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::watch;
@@ -15,11 +16,15 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::api::Asset;
-use super::failure::{Failure, transport};
+use super::failure::{Failure, of_net, transport};
 use super::{GitHub, encode};
 use crate::error::PublishError;
+use crate::fetch::refusal;
 use crate::local::{CHUNK, at};
 use crate::shipment::Content;
+
+/// What the host says of one file is some kilobytes.
+const ANSWER_LIMIT: usize = 1 << 20;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +63,13 @@ impl GitHub {
             .body(body);
         let exchange = async {
             let answer = request.send().await.map_err(transport)?;
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            let bytes = answer.bytes().await.map_err(transport)?;
+            let status = answer.status().as_u16();
             if !(200..300).contains(&status) {
-                return Err(Failure::of_answer(status, &headers, &bytes));
+                return Err(refusal(answer, self.timing.stall).await);
             }
+            let bytes = read_body(answer, ANSWER_LIMIT, Limits::over(self.timing.stall))
+                .await
+                .map_err(|error| of_net(error, self.timing.stall))?;
             serde_json::from_slice(&bytes).map_err(|_| Failure::Garbled { status })
         };
         tokio::select! {
@@ -71,11 +78,7 @@ impl GitHub {
         }
     }
 
-    async fn body(
-        &self,
-        parcel: Parcel<'_>,
-        moved: watch::Sender<u64>,
-    ) -> Result<reqwest::Body, Failure> {
+    async fn body(&self, parcel: Parcel<'_>, moved: watch::Sender<u64>) -> Result<Body, Failure> {
         let sent = Arc::clone(&self.sent);
         let (path, offset) = match parcel.content {
             Content::Memory(bytes) => {
@@ -86,7 +89,7 @@ impl GitHub {
                     moved.send_replace(bytes.len() as u64);
                     Ok::<_, std::io::Error>(bytes)
                 });
-                return Ok(reqwest::Body::wrap_stream(stream));
+                return Ok(Body::wrap_stream(stream));
             }
             Content::File { path, offset } => (path, *offset),
         };
@@ -102,7 +105,7 @@ impl GitHub {
             }
             chunk
         });
-        Ok(reqwest::Body::wrap_stream(stream))
+        Ok(Body::wrap_stream(stream))
     }
 }
 
@@ -162,15 +165,18 @@ pub(super) fn shown(address: &str) -> String {
         .collect()
 }
 
-/// Returns when nothing has moved for `limit`; reports progress meanwhile.
+/// Returns when next to nothing has moved for `limit`; reports progress meanwhile.
 async fn stall(
     mut progress: watch::Receiver<u64>,
     limit: Duration,
     total: u64,
     task: Option<&Task>,
 ) -> Failure {
+    let least = Limits::over(limit).bytes.max(1);
+    let (mut window, mut before) = (tokio::time::Instant::now(), 0);
     loop {
-        match tokio::time::timeout(limit, progress.changed()).await {
+        let left = limit.saturating_sub(window.elapsed());
+        match tokio::time::timeout(left, progress.changed()).await {
             Ok(Ok(())) => {
                 let done = *progress.borrow_and_update();
                 if let Some(task) = task {
@@ -182,7 +188,13 @@ async fn stall(
                 tokio::time::sleep(limit).await;
                 return Failure::Stalled(limit);
             }
-            Err(_) => return Failure::Stalled(limit),
+            Err(_) => {
+                let done = *progress.borrow();
+                if done - before < least {
+                    return Failure::Stalled(limit);
+                }
+                (window, before) = (tokio::time::Instant::now(), done);
+            }
         }
     }
 }

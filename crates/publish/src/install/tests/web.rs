@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use sysforge_net::Proxies;
 use sysforge_plan::Explain;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 use sysforge_testkit::server::{Fault as WebFault, Server};
+use sysforge_testkit::tls::PrivateTls;
 
 use super::*;
 
@@ -290,4 +292,172 @@ async fn an_index_that_cannot_be_read_is_named_with_its_place() {
             .await
             .unwrap_err();
     }
+}
+
+/// Everything that an installation left of an archive, in bytes.
+fn kept_bytes(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.path() {
+            path if path.is_dir() => kept_bytes(&path),
+            path => std::fs::metadata(path).map_or(0, |file| file.len()),
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn no_byte_more_than_the_index_names_is_kept() {
+    let (scene, server, address) = served(b"linux").await;
+    let before = kept_bytes(scene.folder.path());
+    server.always(ARCHIVE, WebFault::Endless(200));
+    let error = scene.install(&source(&address), &patient()).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("sends more than"), "{error}");
+    assert_eq!(error.class().exit_code(), 7);
+    assert_eq!(server.seen(ARCHIVE).len(), 1);
+    // What the sockets hold is sent, and no more.
+    assert!(server.endless_bytes() < 50 << 20);
+
+    // The same where the length is announced.
+    server.behave();
+    let site = scene.folder.path().join("site/v1.0.0").join(ARCHIVE);
+    let mut longer = std::fs::read(&site).unwrap();
+    longer.resize(longer.len() + (1 << 20), 0);
+    std::fs::write(&site, longer).unwrap();
+    let error = scene.install(&source(&address), &patient()).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("sends more than"), "{error}");
+    assert!(kept_bytes(scene.folder.path()) < before + (1 << 20) + 100_000);
+}
+
+#[tokio::test]
+async fn an_error_page_without_end_is_not_read_to_its_end() {
+    let (_scene, server, address) = served(b"linux").await;
+    server.always(SITE_NAME, WebFault::Endless(500));
+    let mut reach = patient();
+    reach.timing.attempts = 2;
+    let opened = Place::open(&source(&address), &reach).await;
+    let error = opened.unwrap_err();
+    assert!(error.to_string().contains("status 500"), "{error}");
+    assert_eq!(server.seen(SITE_NAME).len(), 2);
+    assert!(server.endless_bytes() < 50 << 20);
+}
+
+#[tokio::test]
+async fn a_document_without_end_is_not_kept() {
+    let (_scene, server, address) = served(b"linux").await;
+    server.always(INDEX_NAME, WebFault::Endless(200));
+    let place = open(&format!("{address}/v1.0.0")).await.unwrap();
+    place.index(&[]).await.unwrap_err();
+    assert!(server.endless_bytes() < 200 << 20);
+}
+
+#[tokio::test]
+async fn a_host_that_sends_a_byte_now_and_then_is_given_up() {
+    let noise = sysforge_testkit::github::Random(9).bytes(400_000);
+    let (scene, server, address) = served(&noise).await;
+    server.always(ARCHIVE, WebFault::Drip(1, Duration::from_millis(20)));
+    let mut reach = patient();
+    reach.timing.stall = Duration::from_secs(1);
+    reach.timing.attempts = 2;
+    let source = source(&address);
+    let installing = scene.install(&source, &reach);
+    let ended = tokio::time::timeout(Duration::from_secs(60), installing).await;
+    let error = ended.expect("it is given up").unwrap_err();
+    assert!(error.to_string().contains("no progress"), "{error}");
+    assert_eq!(server.seen(ARCHIVE).len(), 2);
+}
+
+#[tokio::test]
+async fn a_redirect_from_https_to_http_is_refused_at_once() {
+    let (scene, plain, _) = served(b"linux").await;
+    let tls = PrivateTls::new();
+    let secure = Server::start_tls(&scene.folder.path().join("site"), &tls);
+    secure.always(
+        ARCHIVE,
+        WebFault::Redirect(format!("{}/v1.0.0/{ARCHIVE}", plain.url())),
+    );
+    let mut reach = patient();
+    reach.github.network.extra_roots = vec![tls.authority_pem.clone().into_bytes()];
+    let error = scene.install(&source(&secure.url()), &reach).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("from https to http"), "{error}");
+    assert_eq!(secure.seen(ARCHIVE).len(), 1);
+    assert!(plain.seen(ARCHIVE).is_empty());
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate_is_told_at_once() {
+    let (scene, _plain, _) = served(b"linux").await;
+    let tls = PrivateTls::new();
+    let secure = Server::start_tls(&scene.folder.path().join("site"), &tls);
+    let error = open(&secure.url()).await.unwrap_err();
+    // Not after eight attempts.
+    assert!(!error.to_string().contains("attempts"), "{error}");
+    assert!(
+        error.hints()[0].contains("SSL_CERT_FILE"),
+        "{:?}",
+        error.hints()
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_a_login_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Server::start(folder.path());
+    proxy.always("", WebFault::Status(407, Vec::new()));
+    for address in ["http://127.0.0.1:9", "https://127.0.0.1:9"] {
+        proxy.forget();
+        let mut reach = patient();
+        reach.github.network.proxies = Proxies::Explicit {
+            http: Some(proxy.url()),
+            https: Some(proxy.url()),
+            except: None,
+        };
+        let opened = Place::open(&source(address), &reach).await;
+        let error = opened.unwrap_err();
+        assert!(
+            error.hints()[0].contains("USER:PASSWORD"),
+            "{address}: {error}"
+        );
+        assert_eq!(proxy.seen("").len(), 1, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn offline_asks_nobody() {
+    let (scene, server, address) = served(b"linux").await;
+    let mut reach = patient();
+    reach.github.network.offline = true;
+    let error = scene.install(&source(&address), &reach).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("--offline"), "{error}");
+    assert!(server.seen("").is_empty());
+    scene.install(&repository(), &reach).await.unwrap_err();
+    // A folder is no network.
+    let site = scene.site().await;
+    scene.install(&site, &reach).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_query_of_an_address_is_sent_to_no_other_host() {
+    let (scene, _server, address) = served(b"linux").await;
+    let other = Server::start(&scene.folder.path().join("site"));
+    _server.always(
+        ARCHIVE,
+        WebFault::Redirect(format!("{}/v1.0.0/{ARCHIVE}", other.url())),
+    );
+    let address = format!(
+        "{}?sig=hidden",
+        address.replace("http://", "http://me:secret@")
+    );
+    scene.install(&source(&address), &patient()).await.unwrap();
+    let asked = other.seen(ARCHIVE).pop().unwrap();
+    assert_eq!(asked.query, None);
+    let headers = format!("{:?}", asked.headers);
+    assert!(
+        !headers.contains("hidden") && !headers.contains("authorization"),
+        "{headers}"
+    );
+    assert!(asked.header("referer").is_none());
 }

@@ -13,7 +13,7 @@ fn host(token: Option<&str>) -> GitHub {
         web: "https://github.example.org".parse().unwrap(),
         repository: "octo/images".to_owned(),
         token: token.map(Secret::new),
-        extra_roots: Vec::new(),
+        network: sysforge_net::Network::default(),
     };
     GitHub::new(access, quick()).unwrap()
 }
@@ -127,7 +127,7 @@ async fn addresses_and_tokens_that_cannot_be_used_are_told_before_any_request() 
         web: "https://github.com".parse().unwrap(),
         repository: repository.to_owned(),
         token: Some(Secret::new(token)),
-        extra_roots: Vec::new(),
+        network: sysforge_net::Network::default(),
     };
     for repository in ["octo", "octo/images/more", "octo/", "/images", "octo/.."] {
         let error = GitHub::new(access(repository, "secret"), quick()).unwrap_err();
@@ -141,7 +141,12 @@ async fn addresses_and_tokens_that_cannot_be_used_are_told_before_any_request() 
     assert!(matches!(error, PublishError::MalformedToken), "{error}");
     assert!(!error.to_string().contains("lines"), "{error}");
     let rubbish = Access {
-        extra_roots: vec![b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec()],
+        network: sysforge_net::Network {
+            extra_roots: vec![
+                b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec(),
+            ],
+            ..Default::default()
+        },
         ..access("octo/images", "secret")
     };
     let error = GitHub::new(rubbish, quick()).unwrap_err();

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
+use url::Url;
 
+use crate::body::Limits;
 use crate::error::Error;
-use crate::mirror::redacted_text;
+use crate::redact::{redacted, redacted_text};
 
 /// How to reach the network.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Network {
     /// A file of PEM certificates that are trusted besides the platform's own, for companies
     /// that break TLS open.
     pub ca_file: Option<PathBuf>,
+    /// PEM certificates that are trusted, too.
+    pub extra_roots: Vec<Vec<u8>>,
     /// Do not touch the network at all.
     pub offline: bool,
     /// How long a connection may take to come about.
@@ -83,6 +87,7 @@ impl Default for Network {
         Self {
             proxies: Proxies::System,
             ca_file: None,
+            extra_roots: Vec::new(),
             offline: false,
             connect_timeout: Duration::from_secs(20),
             // curl's `--speed-limit`/`--speed-time` in the same spirit: a line that brings less
@@ -97,25 +102,63 @@ impl Default for Network {
 }
 
 impl Network {
-    /// Sets up the client.
+    /// Refuses to use the network under `--offline`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Offline`], which names the address.
+    pub fn check_online(&self, url: &Url) -> Result<(), Error> {
+        match self.offline {
+            true => Err(Error::Offline { url: redacted(url) }),
+            false => Ok(()),
+        }
+    }
+
+    /// How slowly a body may come.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            time: self.stall_time,
+            bytes: self.stall_bytes,
+        }
+    }
+
+    /// Sets up the client. It follows redirects, but never from https to http, and sends credentials
+    /// and cookies of one host to no other.
     ///
     /// # Errors
     ///
     /// If a certificate file or a proxy address cannot be used.
-    pub(crate) fn client(&self) -> Result<Client, Error> {
+    pub fn client(&self) -> Result<Client, Error> {
         // The provider of cryptography is a setting of the whole process. A second call fails,
         // and what the first one set is what is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!("sysforge/", env!("CARGO_PKG_VERSION")))
-            // HTTP/2 halves the throughput of one large file (measured by juliaup's authors) and
-            // puts concurrent ranges onto one connection.
+            // HTTP/2 halves the throughput of one large file (measured by juliaup's authors), puts
+            // concurrent ranges onto one connection, and its uploads can be refused in the middle
+            // (`REFUSED_STREAM`).
             .http1_only()
+            .pool_idle_timeout(Duration::from_secs(50))
+            // An address may hold a signature, and is nobody else's business.
+            .referer(false)
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .redirect(redirect::Policy::custom(follow));
         if let Some(path) = &self.ca_file {
             builder = builder.tls_certs_merge(certificates(path)?);
+        }
+        for pem in &self.extra_roots {
+            let unusable = |source| Error::Certificates {
+                path: "SSL_CERT_FILE".into(),
+                source,
+            };
+            let found =
+                Certificate::from_pem_bundle(pem).map_err(|source| unusable(Some(source)))?;
+            if found.is_empty() {
+                return Err(unusable(None));
+            }
+            builder = builder.tls_certs_merge(found);
         }
         if let Proxies::Explicit {
             http,
@@ -144,7 +187,10 @@ impl Network {
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
-    let pem = std::fs::read(path).map_err(Error::io("read", path))?;
+    let pem = std::fs::read(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let found = Certificate::from_pem_bundle(&pem).map_err(|source| Error::Certificates {
         path: path.to_owned(),
         source: Some(source),
@@ -207,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("authority.pem");
         let error = certificates(&path).unwrap_err();
-        assert!(matches!(error, Error::Io { doing: "read", .. }));
+        assert!(matches!(error, Error::File { .. }));
         let garbage = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
         for text in ["", "no certificate", garbage] {
             std::fs::write(&path, text).unwrap();

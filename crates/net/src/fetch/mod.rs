@@ -13,21 +13,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::{Client, Response, StatusCode};
+use sysforge_plan::Reporter;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use url::Url;
 
-pub(crate) use attempt::{Attempts, Failure, retry_after};
+pub use attempt::{Attempts, Failure, retry_after, server_time};
 use range::{ContentRange, validator};
 use span::Span;
 
 use crate::error::Error;
-use crate::mirror::redacted;
-use crate::network::Network;
+use crate::redact::redacted;
+use crate::settings::Network;
 
 /// What goes through the channel.
 #[derive(Debug)]
-pub(crate) enum Message {
+pub enum Message {
     /// The next bytes of the file.
     Bytes(Bytes),
     /// The file is whole. A channel that closes without this was given up.
@@ -36,20 +37,25 @@ pub(crate) enum Message {
 
 /// The client and its settings, for the tasks that fetch.
 #[derive(Debug, Clone)]
-pub(crate) struct Fetcher {
-    pub(crate) client: Client,
-    pub(crate) network: Arc<Network>,
+pub struct Fetcher {
+    /// The client.
+    pub client: Client,
+    /// Its settings.
+    pub network: Arc<Network>,
+    /// Who is told of retries.
+    pub reporter: Reporter,
 }
 
 /// A file that the server has begun to send.
-pub(crate) struct Opened {
+#[derive(Debug)]
+pub struct Opened {
     /// From which byte on. Less than what was asked for when the server cannot resume, or has
     /// another file by now.
-    pub(crate) start: u64,
+    pub start: u64,
     /// The size of the file, where the server says.
-    pub(crate) total: Option<u64>,
+    pub total: Option<u64>,
     /// What the server calls this state of the file.
-    pub(crate) validator: Option<String>,
+    pub validator: Option<String>,
     url: Url,
     response: Response,
     ranged: bool,
@@ -58,13 +64,17 @@ pub(crate) struct Opened {
 impl Fetcher {
     /// Asks for a file, from byte `offset` on if the server still has the state of it that
     /// `known` names.
-    pub(crate) async fn open(
+    ///
+    /// # Errors
+    ///
+    /// If no attempt succeeds.
+    pub async fn open(
         &self,
         url: &Url,
         mut offset: u64,
         mut known: Option<String>,
     ) -> Result<Opened, Error> {
-        let mut attempts = Attempts::new(&self.network.retries);
+        let mut attempts = Attempts::new(&self.network.retries, Some(self.reporter.clone()));
         let mut in_parts = self.network.connections > 1;
         loop {
             let end = in_parts.then(|| offset + self.network.range_bytes);
@@ -132,11 +142,11 @@ impl Fetcher {
     }
 
     /// Sends the rest of an opened file into the channel.
-    pub(crate) async fn pump(
-        &self,
-        opened: Opened,
-        sink: mpsc::Sender<Message>,
-    ) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// If no attempt succeeds, or nobody takes the bytes any more.
+    pub async fn pump(&self, opened: Opened, sink: mpsc::Sender<Message>) -> Result<(), Error> {
         match (opened.ranged, opened.total) {
             (true, Some(total)) => self.pump_parts(opened, total, &sink).await?,
             _ => {
@@ -218,7 +228,9 @@ impl Drop for Part {
     }
 }
 
-pub(crate) fn status_error(url: &Url, status: StatusCode) -> Error {
+/// An answer with another status than was wanted.
+#[must_use]
+pub fn status_error(url: &Url, status: StatusCode) -> Error {
     Error::Status {
         url: redacted(url),
         status,

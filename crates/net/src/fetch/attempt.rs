@@ -3,20 +3,24 @@
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use reqwest::header::{IF_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, IF_RANGE, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use sysforge_plan::Reporter;
 use url::Url;
 
 use super::{Fetcher, status_error};
-use crate::error::Error;
-use crate::mirror::redacted;
-use crate::network::Retries;
+use crate::body::read_body;
+use crate::error::{Error, connection_error};
+use crate::redact::redacted;
+use crate::settings::Retries;
 
 /// A failed attempt, and when the server wants to be asked again.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    pub(crate) retry_after: Option<Duration>,
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// What the server asks for.
+    pub retry_after: Option<Duration>,
 }
 
 impl From<Error> for Failure {
@@ -30,28 +34,36 @@ impl From<Error> for Failure {
 
 /// The attempts at one thing. Progress earns new ones, up to a bound.
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub struct Attempts {
     rules: Retries,
     made: u32,
     delays: ExponentialBackoff,
+    reporter: Option<Reporter>,
 }
 
 impl Attempts {
-    pub(crate) fn new(rules: &Retries) -> Self {
+    /// Attempts by these rules. `reporter` is told of each further one.
+    #[must_use]
+    pub fn new(rules: &Retries, reporter: Option<Reporter>) -> Self {
         Self {
             rules: *rules,
             made: 0,
             delays: delays(rules),
+            reporter,
         }
     }
 
     /// New bytes came: the line is not dead.
-    pub(crate) fn progressed(&mut self) {
+    pub fn progressed(&mut self) {
         self.delays = delays(&self.rules);
     }
 
     /// Waits as long as it takes until the next attempt makes sense, or gives up.
-    pub(crate) async fn wait_after(&mut self, failure: Failure) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// The failure, if another attempt makes no sense.
+    pub async fn wait_after(&mut self, failure: Failure) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
         self.made += 1;
         if !error.is_transient() {
@@ -67,6 +79,7 @@ impl Attempts {
                 });
             }
         };
+        let words = error.to_string();
         let delay = match (retry_after, error) {
             (None, _) => delay,
             (Some(wait), _) if wait <= self.rules.longest_wait => wait.max(delay),
@@ -79,6 +92,12 @@ impl Attempts {
             }
             (Some(_), error) => return Err(error),
         };
+        // A shorter pause is over before anybody has read of it.
+        if let Some(reporter) = &self.reporter
+            && delay >= Duration::from_secs(1)
+        {
+            reporter.note(format!("{words}; trying again in {} s", delay.as_secs()));
+        }
         tokio::time::sleep(delay).await;
         Ok(())
     }
@@ -97,7 +116,7 @@ fn delays(rules: &Retries) -> ExponentialBackoff {
 impl Fetcher {
     /// Makes one request, for a range from one byte up to another if that is given, and returns
     /// a response that is good: 200, 206, or 416 to a range.
-    pub(crate) async fn request(
+    pub(super) async fn request(
         &self,
         url: &Url,
         range: Option<(u64, Option<u64>)>,
@@ -123,41 +142,20 @@ impl Fetcher {
     }
 
     /// The body of an answer that must not be longer than `longest`.
-    pub(crate) async fn small_body(
-        &self,
-        url: &Url,
-        mut response: Response,
-        longest: usize,
-    ) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        loop {
-            let limit = self.network.stall_time;
-            match tokio::time::timeout(limit, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
-                Ok(Ok(None)) => return Ok(body),
-                Ok(Err(source)) => return Err(connection_error(url, source).into()),
-                Err(_) => {
-                    return Err(Error::Stalled {
-                        url: redacted(url),
-                        bytes: body.len() as u64,
-                        seconds: limit.as_secs(),
-                    }
-                    .into());
-                }
-            }
-            if body.len() > longest {
-                return Err(Error::Size {
-                    what: redacted(url),
-                    expected: longest as u64,
-                    actual: body.len() as u64,
-                }
-                .into());
-            }
-        }
+    ///
+    /// # Errors
+    ///
+    /// If it is longer, comes too slowly, or the connection breaks.
+    pub async fn small_body(&self, response: Response, longest: usize) -> Result<Vec<u8>, Failure> {
+        Ok(read_body(response, longest, self.network.limits()).await?)
     }
 
     /// Sends a request; the answer's head must come within the stall time.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    ///
+    /// If it does not, or the connection fails.
+    pub async fn send(
         &self,
         url: &Url,
         request: reqwest::RequestBuilder,
@@ -176,20 +174,22 @@ impl Fetcher {
     }
 }
 
-pub(super) fn connection_error(url: &Url, source: reqwest::Error) -> Error {
-    Error::Connection {
-        url: redacted(url),
-        // The message would repeat the address, with its password.
-        source: source.without_url(),
-    }
+/// The server's clock, by the `Date` of its answer.
+#[must_use]
+pub fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// `Retry-After`, in either of its forms.
-pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+/// `Retry-After`, in either of its forms. A time of day is compared with the server's own clock, as
+/// that of this machine may be wrong.
+#[must_use]
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let headers = response.headers();
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+    let now = server_time(headers).unwrap_or_else(SystemTime::now);
+    Some(at.duration_since(now).unwrap_or_default())
 }

@@ -1,18 +1,17 @@
 //! A run of bytes of one file, fetched over as many connections, one after the other, as it
 //! takes.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use reqwest::{Response, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::attempt::{Attempts, Failure, connection_error};
+use super::attempt::{Attempts, Failure};
 use super::range::{ContentRange, validator};
 use super::{Fetcher, Message, status_error};
+use crate::body::Pace;
 use crate::error::Error;
-use crate::mirror::redacted;
+use crate::redact::redacted;
 
 /// The bytes from `next` up to `end`, or to the end of the file.
 pub(super) struct Span {
@@ -51,7 +50,10 @@ impl Span {
         first: Option<Response>,
         sink: &Sink<'_>,
     ) -> Result<(), Error> {
-        let mut attempts = Attempts::new(&self.fetcher.network.retries);
+        let mut attempts = {
+            let fetcher = &self.fetcher;
+            Attempts::new(&fetcher.network.retries, Some(fetcher.reporter.clone()))
+        };
         let mut pending = first.map(|response| (response, 0));
         loop {
             let before = self.next;
@@ -65,7 +67,10 @@ impl Span {
                     Err(failure) => Err(failure),
                 },
             };
-            if self.next > before {
+            // Too slow is too slow, however often.
+            let slow =
+                matches!(&outcome, Err(failure) if matches!(failure.error, Error::Stalled { .. }));
+            if self.next > before && !slow {
                 attempts.progressed();
             }
             match outcome {
@@ -121,40 +126,18 @@ impl Span {
         }
     }
 
-    /// Reads a response up to the span's end. The time in which nobody takes the bytes does not
-    /// count against the server.
+    /// Reads a response up to the span's end, and no byte more.
     async fn read(
         &mut self,
         mut response: Response,
         mut skip: u64,
         sink: &Sink<'_>,
     ) -> Result<(), Failure> {
-        let limit = self.fetcher.network.stall_time;
-        let mut waited = Duration::ZERO;
-        let mut came: u64 = 0;
+        let mut pace = Pace::new(self.fetcher.network.limits());
         while self.end.is_none_or(|end| self.next < end) {
-            let asked = Instant::now();
-            let chunk = tokio::time::timeout(limit.saturating_sub(waited), response.chunk()).await;
-            waited += asked.elapsed();
-            let mut bytes = match chunk {
-                Ok(Ok(Some(bytes))) => bytes,
-                Ok(Ok(None)) => return Ok(()),
-                Ok(Err(source)) => return Err(connection_error(&self.url, source).into()),
-                Err(_) => Bytes::new(),
+            let Some(mut bytes) = pace.next(&self.url, &mut response).await? else {
+                return Ok(());
             };
-            came += bytes.len() as u64;
-            if waited >= limit {
-                if came < self.fetcher.network.stall_bytes {
-                    return Err(Error::Stalled {
-                        url: redacted(&self.url),
-                        bytes: came,
-                        seconds: waited.as_secs(),
-                    }
-                    .into());
-                }
-                waited = Duration::ZERO;
-                came = 0;
-            }
             let unwanted = skip.min(bytes.len() as u64);
             skip -= unwanted;
             let _ = bytes.split_to(usize::try_from(unwanted).unwrap_or(bytes.len()));

@@ -5,7 +5,7 @@ use reqwest::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use url::Url;
 
 use crate::error::Error;
-use crate::mirror::redacted;
+use crate::redact::redacted;
 
 /// `Content-Range: bytes START-END/TOTAL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

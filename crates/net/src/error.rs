@@ -1,0 +1,263 @@
+//! What can go wrong with a request, and what to do about each.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+
+use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
+use url::Url;
+
+use crate::redact::redacted;
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the network client")]
+    Client(#[source] reqwest::Error),
+    /// A certificate file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A certificate file cannot be used.
+    #[error("`{}` holds no certificates that can be read", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// A proxy address cannot be used.
+    #[error("`{address}` is not the address of a proxy")]
+    Proxy {
+        /// What was given, without its password.
+        address: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The network is not to be used.
+    #[error("`--offline` forbids to ask {url}")]
+    Offline {
+        /// The address, redacted.
+        url: String,
+    },
+    /// The connection failed, or broke.
+    #[error("cannot fetch {url}")]
+    Connection {
+        /// The address, redacted.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server answered, though not with the file.
+    #[error("{url} answers {status}")]
+    Status {
+        /// The address, redacted.
+        url: String,
+        /// The HTTP status.
+        status: reqwest::StatusCode,
+    },
+    /// The server asks to come back much later.
+    #[error("{url} is busy ({status}) and asks to come back in {seconds} seconds")]
+    Busy {
+        /// The address, redacted.
+        url: String,
+        /// The HTTP status.
+        status: reqwest::StatusCode,
+        /// Its `Retry-After`, in seconds.
+        seconds: u64,
+    },
+    /// Bytes stopped coming, or came too slowly.
+    #[error("{url} stalled: {bytes} bytes came in {seconds} seconds")]
+    Stalled {
+        /// The address, redacted.
+        url: String,
+        /// How many bytes came.
+        bytes: u64,
+        /// In how many seconds.
+        seconds: u64,
+    },
+    /// The server sends more than an answer of its kind can hold.
+    #[error("{url} sends {actual} bytes or more, where {longest} are the most that make sense")]
+    TooLong {
+        /// The address, redacted.
+        url: String,
+        /// The limit.
+        longest: u64,
+        /// What was announced, or had come when reading stopped.
+        actual: u64,
+    },
+    /// The server sent other bytes than the ones asked for.
+    #[error("{url} answers a request for a part of the file wrongly ({detail})")]
+    WrongRange {
+        /// The address, redacted.
+        url: String,
+        /// What was wrong.
+        detail: String,
+    },
+    /// The file on the server changed while it was being fetched.
+    #[error("{url} changed while it was being fetched")]
+    Changed {
+        /// The address, redacted.
+        url: String,
+    },
+    /// Every attempt failed.
+    #[error("{last} (gave up after {attempts} attempts)")]
+    GaveUp {
+        /// How many attempts were made.
+        attempts: u32,
+        /// The last failure.
+        #[source]
+        last: Box<Error>,
+    },
+    /// The work was given up because the program is ending.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// Whether this says that the server is away, and not that it refuses.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::GaveUp { last, .. } => last.is_absence(),
+            Self::Busy { .. } => true,
+            Self::Connection { source, .. } => !source.is_builder() && !source.is_redirect(),
+            other => other.is_transient(),
+        }
+    }
+
+    /// Whether the same attempt may succeed a little later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connection { source, .. } => is_transient(source),
+            Self::Status { status, .. } => {
+                status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+            }
+            Self::Stalled { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a request that failed in this way may succeed a little later. What fails because of a
+/// certificate, a proxy's login or a refused redirect fails in the same way again.
+#[must_use]
+pub fn is_transient(error: &reqwest::Error) -> bool {
+    !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
+}
+
+/// What helps against a failure that will not pass by itself.
+#[must_use]
+pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    if is_distrust(error) {
+        return Some(
+            "if a company's own certificate authority stands between, name the file of its \
+             certificates in SSL_CERT_FILE; else do not trust this server",
+        );
+    }
+    if wants_proxy_login(error) {
+        return Some(PROXY_LOGIN);
+    }
+    None
+}
+
+/// What helps against a proxy that answers with status 407.
+pub const PROXY_LOGIN: &str = "the proxy asks for a user name and a password: set \
+     HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
+
+/// The errors that an error was made of.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    // `source` of an I/O error passes over the error that it was made of.
+    let io = error.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// Whether a connection failed because of the certificate that the server showed: it will show the
+/// same one the next time.
+fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        )
+    })
+}
+
+/// Whether a proxy did not open a connection because it wants a login. The HTTP library keeps the
+/// error's type to itself.
+fn wants_proxy_login(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| cause.to_string().contains("proxy authorization required"))
+}
+
+pub(crate) fn connection_error(url: &Url, source: reqwest::Error) -> Error {
+    Error::Connection {
+        url: redacted(url),
+        // The message would repeat the address, with its password.
+        source: source.without_url(),
+    }
+}
+
+impl Explain for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::File { source, .. } => io_class(source, Class::Usage),
+            Self::Proxy { .. } | Self::Certificates { .. } => Class::Usage,
+            _ => Class::Acquire,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Connection { source, .. } => remedy(source).unwrap_or(CHECK_NETWORK),
+            Self::Stalled { .. } => CHECK_NETWORK,
+            Self::GaveUp { last, .. } => return last.hints(),
+            Self::File { source, .. } => return io_hint(source).into_iter().collect(),
+            Self::Status { status, .. } if status.as_u16() == 404 => {
+                "is `--mirror` right? A mirror keeps the paths of Julia's own server"
+            }
+            Self::Status { status, .. } if status.as_u16() == 407 => PROXY_LOGIN,
+            Self::Status { status, .. } if matches!(status.as_u16(), 401 | 403) => {
+                "the server wants other credentials: `--mirror https://USER:PASSWORD@HOST/…`"
+            }
+            Self::Status { .. } | Self::Busy { .. } => "try again later, or use another `--mirror`",
+            Self::Changed { .. } | Self::WrongRange { .. } | Self::TooLong { .. } => {
+                "try again; if it happens again, the mirror is at fault"
+            }
+            Self::Certificates { .. } => {
+                "give a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
+            }
+            Self::Proxy { .. } => "a proxy looks like `http://HOST:PORT`",
+            Self::Offline { .. } => {
+                "run without `--offline` (SYSFORGE_OFFLINE), or name a folder on this machine"
+            }
+            Self::Client(_) => {
+                "are there certificates on this machine? Install them (`apt-get install \
+                 ca-certificates`), or name a file of them in SSL_CERT_FILE"
+            }
+            Self::Interrupted => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+const CHECK_NETWORK: &str = "check the network; behind a proxy set HTTPS_PROXY, behind a company's \
+     own certificate authority set SSL_CERT_FILE; `--mirror` fetches from elsewhere";
