@@ -41,7 +41,7 @@ pub struct Config {
     /// `julia report.jl --year 2020` would, with standard input closed.
     #[serde(deserialize_with = "workload::list")]
     pub workloads: Vec<Workload>,
-    /// Files with further precompile statements, one a line.
+    /// Files with further precompile statements, as `--trace-compile`, SnoopCompile or people write them.
     pub statements: Vec<String>,
     /// A Julia script that is evaluated last, in the emitting process.
     pub script: Option<String>,

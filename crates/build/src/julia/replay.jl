@@ -76,6 +76,17 @@ function meanings(expression)
 end
 deepcopy_lists(choice) = Dict{Symbol,Vector{Module}}(name => copy(list) for (name, list) in choice)
 
+# The package that a module extends (since Julia 1.9): the uuid of an extension is made of its parent's
+# uuid and its own name.
+function extended(id, ids)
+    id.uuid === nothing && return nothing
+    for parent in ids
+        parent.uuid === nothing && continue
+        Base.uuid5(parent.uuid, id.name) == id.uuid && return parent
+    end
+    return nothing
+end
+
 # ---- Reading ----------------------------------------------------------------------------------
 
 # What Julia prints for a type parameter does not always read back. These are the forms that can

@@ -164,17 +164,6 @@ end
 
 # ---- What is in the image ---------------------------------------------------------------------
 
-# The package that a module extends (since Julia 1.9): the uuid of an extension is made of its parent's
-# uuid and its own name.
-function extended(id, ids)
-    id.uuid === nothing && return nothing
-    for parent in ids
-        parent.uuid === nothing && continue
-        Base.uuid5(parent.uuid, id.name) == id.uuid && return parent
-    end
-    return nothing
-end
-
 # Artifacts travel with the image, so it is told where they are.
 open(value_of("surroundings"), "w") do file
     for depot in DEPOT_PATH
@@ -207,16 +196,19 @@ empty!(before_inits)
 empty!(job)
 empty!(modules)
 empty!(project_packages)
-# The project files that were read, and the last one with its whole content.
-if isdefined(Base, :TOML_CACHE)
-    isdefined(Base.TOML_CACHE, :d) && empty!(Base.TOML_CACHE.d)
-    isdefined(Base.TOML_CACHE, :p) && Base.TOML.reinit!(Base.TOML_CACHE.p, "")
+# The project files that were read, and the last one with its whole content. Where a Julia arranges this in
+# another way, it stays.
+try
+    empty!(Base.TOML_CACHE.d)
+    Base.TOML.reinit!(Base.TOML_CACHE.p, "")
+catch
 end
 # Where the caches of packages are on this machine. Nothing that runs on the image reads one.
-if isdefined(Base, :pkgorigins)
+try
     for origin in values(Base.pkgorigins)
-        isdefined(origin, :cachepath) && (origin.cachepath = nothing)
+        origin.cachepath = nothing
     end
+catch
 end
 set_global(Base, :PROGRAM_FILE, "")
 empty!(LOAD_PATH)

@@ -1,0 +1,318 @@
+//! Statements from a file and from tracing, through a real Julia: how they are read, replayed and
+//! accounted for. The emission takes minutes, so the tests that need one share it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::{Value, json};
+use support::{Scratch, copy, julia, root};
+
+/// What Julia 1.5.3 prints for a type parameter of `tests/statements/src/Hard.jl` that does not read
+/// back as it is, row by row of the table in `docs/src/explanation/dry.md`.
+const PRINTED: [(&str, &str); 7] = [
+    ("`Char(0x79000000)`", "Hard.Of{Char(0x79000000)}"),
+    ("`0.125f`", "Hard.Of{0.125f}"),
+    ("`-inf`, `nanf`", "Hard.Of{-inf}"),
+    ("`Float16(0x3800)`", "Hard.Of{Float16(0x3800)}"),
+    (
+        "`Bounds(low=16f, high=16)`, `Unit()`",
+        "Hard.Of{Hard.Bounds(low=16f, high=16)}",
+    ),
+    (
+        r#"`Symbol("a\T")`, `Symbol("a"b")`"#,
+        r#"Hard.Of{Symbol("yyyy-mm-dd\T")}"#,
+    ),
+    ("`Val{3}`", "Hard.Of{3}"),
+];
+
+/// The project of `tests/statements`, traced, emitted, linked, checked and packed once.
+struct Built {
+    scratch: Scratch,
+    traced: Value,
+    emitted: Value,
+    checked: Value,
+    receipt: Value,
+}
+
+fn project() -> PathBuf {
+    root().join("tests/statements")
+}
+
+impl Built {
+    fn get() -> MutexGuard<'static, Self> {
+        static BUILT: OnceLock<Mutex<Built>> = OnceLock::new();
+        // A build's folder is locked while a command works in it: one test at a time.
+        BUILT
+            .get_or_init(|| Mutex::new(Self::new()))
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new() -> Self {
+        let scratch = Scratch::shared("statements");
+        copy(&project(), &scratch.path("."));
+        let traced = scratch.sysforge(&["trace", "--json"]).succeeds().json();
+        // As if an earlier round had shown that a small integer was not an `Int`.
+        let record = scratch.path(".sysforge/hard-julia1.5.3-x86_64-linux-gnu/trace.json");
+        let mut trace: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        trace["result"]["stubborn"] = json!([described("Hard.Of{3}")]);
+        std::fs::write(record, trace.to_string()).unwrap();
+        let emitted = scratch.sysforge(&["emit", "--json"]).succeeds().json();
+        scratch.sysforge(&["link"]).succeeds();
+        let checked = scratch.sysforge(&["check", "--json"]).succeeds().json();
+        let receipt = scratch.sysforge(&["pack", "--json"]).succeeds().json();
+        Self {
+            scratch,
+            traced,
+            emitted,
+            checked,
+            receipt,
+        }
+    }
+
+    /// The statements of this fate, each with its reason.
+    fn unreplayed(&self, fate: &str) -> Vec<(&str, &str)> {
+        let list = self.emitted["statements"][fate].as_array().unwrap();
+        let texts = list.iter().map(|entry| {
+            let text = |key: &str| entry[key].as_str().unwrap();
+            (text("statement"), text("reason"))
+        });
+        texts.collect()
+    }
+}
+
+fn described(printed: &str) -> String {
+    format!("precompile(Tuple{{typeof(Hard.describe), {printed}}})")
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_row_of_the_table_of_printed_forms_is_replayed_as_it_was_meant() {
+    let built = Built::get();
+    let page = std::fs::read_to_string(root().join("docs/src/explanation/dry.md")).unwrap();
+    let table = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| printed"));
+    let rows: Vec<&str> = table
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line[1..].split(" | ").next().unwrap().trim())
+        .collect();
+    let tested: Vec<&str> = PRINTED.iter().map(|(row, _)| *row).collect();
+    assert_eq!(
+        rows, tested,
+        "each row of the table has its test, and the other way round"
+    );
+
+    let recorded = texts(&built.traced["statements"]);
+    for (_, printed) in PRINTED {
+        assert!(
+            recorded.contains(&&*described(printed)),
+            "{printed}: {recorded:#?}"
+        );
+    }
+    // Replayed, and as what it was: nothing of it is compiled once more on the image.
+    let lost = [built.unreplayed("failed"), built.unreplayed("skipped")].concat();
+    let lost: Vec<_> = lost
+        .iter()
+        .filter(|(text, _)| text.contains("Hard.describe"))
+        .collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+    assert_eq!(texts(&built.checked["residuals"]), [""; 0]);
+}
+
+#[test]
+fn every_statement_has_a_fate_and_its_true_reason() {
+    let built = Built::get();
+    let counts = &built.emitted["statements"];
+    let (failed, skipped) = (built.unreplayed("failed"), built.unreplayed("skipped"));
+    let count = |key: &str| counts[key].as_u64().unwrap();
+    assert_eq!(
+        count("recorded"),
+        count("replayed") + (failed.len() + skipped.len()) as u64
+    );
+    assert_eq!(
+        failed,
+        [
+            (
+                "precompile(Tuple{typeof(Hard.unused), Bool, Bool})",
+                "precompile answered false: no single method fits this signature"
+            ),
+            (
+                "precompile(Tuple{typeof(Main.nobody)})",
+                "nobody is not defined in the image"
+            ),
+            (
+                "precompile(Tuple{typeof(Elsewhere.nobody)})",
+                "Elsewhere is not defined in the image"
+            ),
+        ]
+    );
+    for (statement, reason) in skipped {
+        let wanted = match statement.contains("Main.") {
+            true => "the workload itself defines what it names",
+            false => "its condition does not hold here: precompile was not called",
+        };
+        assert_eq!(reason, wanted, "{statement}");
+    }
+    let ignored = built.receipt["statements"]["ignored"].as_array().unwrap();
+    let lines: Vec<_> = ignored
+        .iter()
+        .map(|entry| entry["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [1, 2, 4, 28], "{ignored:#?}");
+}
+
+#[test]
+fn statements_of_two_packages_of_one_name_find_their_package() {
+    let built = Built::get();
+    let recorded = texts(&built.traced["statements"]);
+    for function in ["Twin.one", "Twin.two"] {
+        let statement = recorded.iter().find(|text| text.contains(function));
+        assert!(statement.is_some(), "{function}: {recorded:#?}");
+    }
+    let failed = built.unreplayed("failed");
+    assert!(
+        failed.iter().all(|(text, _)| !text.contains("Twin")),
+        "{failed:#?}"
+    );
+}
+
+#[test]
+fn the_receipt_lists_the_packages_that_were_loaded() {
+    let built = Built::get();
+    let packages = built.receipt["packages"].as_array().unwrap();
+    let of = |name: &str| {
+        packages
+            .iter()
+            .filter(|package| package["name"] == name)
+            .count()
+    };
+    assert_eq!((of("Hard"), of("Twin")), (1, 2));
+    // In the manifest, but nobody loads it.
+    assert_eq!(of("Unloaded"), 0);
+    // Not in the manifest, but in Julia's own image.
+    assert_eq!(of("REPL"), 1);
+}
+
+#[test]
+fn strict_fails_before_code_is_generated() {
+    let built = Built::get();
+    let error = built.scratch.sysforge(&["emit", "--strict"]).fails(6);
+    assert!(error.contains("3 of"), "{error}");
+    assert!(
+        error.contains("Elsewhere is not defined in the image"),
+        "{error}"
+    );
+    // The emission before it is still there.
+    built.scratch.sysforge(&["link"]).succeeds();
+    built.scratch.sysforge(&["check"]).succeeds();
+    built.scratch.sysforge(&["pack"]).succeeds();
+}
+
+#[test]
+fn pack_refuses_statements_that_do_not_add_up() {
+    let built = Built::get();
+    let path = built
+        .scratch
+        .path(".sysforge/hard-julia1.5.3-x86_64-linux-gnu/emit.json");
+    let good = std::fs::read(&path).unwrap();
+    let mut record: Value = serde_json::from_slice(&good).unwrap();
+    record["result"]["statements"]["skipped"] = json!([]);
+    std::fs::write(&path, record.to_string()).unwrap();
+    let error = built.scratch.sysforge(&["pack"]).fails(1);
+    std::fs::write(&path, good).unwrap();
+    assert!(error.contains("account for every statement"), "{error}");
+    built.scratch.sysforge(&["pack"]).succeeds();
+}
+
+#[test]
+fn a_statement_is_read_resolved_and_replayed() {
+    let output = Command::new(julia().join("bin/julia"))
+        .arg("--startup-file=no")
+        .arg(project().join("replay.jl"))
+        .arg(root().join("crates/build/src/julia/replay.jl"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A project with the standard library Dates and this file of statements.
+fn with_statements(bytes: &[u8]) -> Scratch {
+    let scratch = Scratch::empty();
+    let uuid = "\"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
+    scratch
+        .file("Project.toml", &format!("[deps]\nDates = {uuid}"))
+        .file("Manifest.toml", &format!("[[Dates]]\nuuid = {uuid}"))
+        .config("statements = [\"statements.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n");
+    std::fs::write(scratch.path("statements.jl"), bytes).unwrap();
+    scratch
+}
+
+#[test]
+fn qualified_calls_and_comments_are_statements_and_the_rest_is_listed() {
+    let scratch = with_statements(
+        b"    Base.precompile(Tuple{typeof(Dates.now)})   # time: 0.1312\n\
+          precompile(Tuple{typeof(Dates.day), Dates.Date}) #called at ./a.jl:12\n\
+          precompile(Tuple{typeof(Dates.month), Dates.Date});\n\
+          isdefined(Dates, :year) && Base.precompile(Tuple{typeof(Dates.year), Dates.Date})\n\
+          using Dates\n",
+    );
+    let ran = scratch.sysforge(&["trace", "--json"]).succeeds();
+    let traced = ran.json();
+    assert_eq!(
+        texts(&traced["statements"]),
+        [
+            "precompile(Tuple{typeof(Dates.now)})",
+            "precompile(Tuple{typeof(Dates.day), Dates.Date})",
+            "precompile(Tuple{typeof(Dates.month), Dates.Date})",
+        ]
+    );
+    assert_eq!(traced["evaluated"].as_array().unwrap().len(), 1);
+    assert_eq!(traced["ignored"][0]["text"], "using Dates");
+    assert!(
+        ran.stderr.contains("statements.jl:5: ignored"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_file_in_utf_16_is_an_error_with_a_hint() {
+    let error = with_statements(b"\xff\xfep\0r\0e\0")
+        .sysforge(&["trace"])
+        .fails(2);
+    assert!(error.contains("`statements.jl`"), "{error}");
+    assert!(error.contains("hint: save it as UTF-8"), "{error}");
+}
+
+#[test]
+fn a_line_end_in_a_symbol_does_not_end_a_statement() {
+    let scratch = with_statements(b"");
+    scratch
+        .file(
+            "workload.jl",
+            "using Dates\nDates.format(DateTime(2020), DateFormat(\"yyyy\\nmm\"))\n",
+        )
+        .config("workloads = [\"workload.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n");
+    let traced = scratch.sysforge(&["trace", "--json"]).succeeds().json();
+    let recorded = texts(&traced["statements"]);
+    let over_lines = recorded
+        .iter()
+        .filter(|text| text.contains("Symbol(\"yyyy\nmm\")"));
+    assert_eq!(over_lines.count(), 2, "{recorded:#?}");
+}

@@ -1,0 +1,107 @@
+# Tests of replay.jl, whose path is the argument: how one statement is read, resolved and replayed.
+module S
+Base.include(@__MODULE__, ARGS[1])
+end
+using Test, Dates
+
+module P
+struct D{T} end
+@noinline f(x) = sum([sizeof(x), 1])
+struct Only{T}; Only{T}(x) where T = new{T}(); end
+struct Bounds; low::Float32; high::Int8; Bounds(x, ::Val{N}) where N = new(x, N); end
+struct Unit; Unit(x) = new(); end
+primitive type Flag 8 end
+g(x; a = 1, b = "s") = sum([x, a]) + length(b)
+@noinline wide(f::Function, @nospecialize(x)) = x
+many(x, xs...) = length(xs)
+many(x::String, y::Int, z::Int) = 1
+end
+module Q; module X; f(x) = 1; struct T end; end; end
+module R; module X; f(x, y) = 1; g(x) = 2; struct U end; end; end
+S.bind_modules(Module[Dates, P, Q.X, R.X])
+push!(S.project_packages, "Absent")
+recorded(text; stubborn = false) = S.replay(text, true, stubborn)
+given(text) = S.replay(text, false, false)
+const replayed = ("replayed", "", false)
+const mended = ("replayed", "", true)
+const false_answer = "precompile answered false: no single method fits this signature"
+
+
+@testset "printed forms are mended" begin
+    for form in [
+        raw"""Symbol("a\T")""", raw"""Symbol("a"b")""", raw"""Symbol("a$b")""", "Char(0x79000000)", "0.125f", "1e-06f",
+        "-inff", "nan", "Float16(0x3800)", "P.Bounds(low=2f, high=3)", "P.Unit()", "P.Flag(0x03)",
+    ]
+        @test recorded("precompile(Tuple{typeof(P.f), P.D{$form}})") == mended
+    end
+    for form in [":\\", "Symbol(\"a\nb\")", "3", "true", "(a=1,)", ":end", "nothing"]
+        @test recorded("precompile(Tuple{typeof(P.f), P.D{$form}})") == replayed
+    end
+    # The very values.
+    value(text) = Core.eval(S.names, S.readings("precompile(P.D{$text})")[end][1].args[2]).parameters[1]
+    @test value(raw"""Symbol("a\T")""") === Symbol("a\\T")
+    @test value(raw"""Symbol("a\nb")""") === Symbol("a\\nb")
+    @test value("Float16(0x3800)") === Float16(0.5)
+    @test value("-inff") === -Inf32
+    @test value("P.Bounds(low=2f, high=3)") === P.Bounds(2, Val(3))
+    @test value("P.Flag(0x03)") === reinterpret(P.Flag, 0x03)
+end
+
+@testset "a call of precompile has many forms" begin
+    @test given("precompile(P.f, (Int,))") == replayed
+    @test given("precompile(P.f, (Int, Int))") == ("failed", false_answer, false)
+    @test given("isdefined(P, :f) && precompile(P.f, (Int,))") == replayed
+    @test given("isdefined(P, :ff) && precompile(P.ff, (Int,))")[1:2] ==
+        ("skipped", "its condition does not hold here: precompile was not called")
+    @test given("(VERSION >= v\"1.0\") && Base.precompile(P.f, (Int, Int))") == ("failed", false_answer, false)
+    @test given("@assert precompile(P.many, (Int, Int))") == replayed
+    @test given("for T in (Int, String)\nprecompile(P.f, (T,)) || @warn \"no\"\nend") == replayed
+    @test given("for n in (1, 2)\nprecompile(P.f, ntuple(_ -> Int, n))\nend")[2] ==
+        "precompile answered false for 1 of 2 calls: no single method fits this signature"
+    @test given("""
+        let fbody = try __lookup_kwbody__(which(P.g, (Int,))) catch missing end
+            if !ismissing(fbody)
+                precompile(fbody, (Int, String, typeof(P.g), Int))
+            end
+        end""") == replayed
+    @test given("precompile(P.f, (") == ("failed", "it does not parse", false)
+end
+
+@testset "a loss has its true reason" begin
+    own = ("skipped", "the workload itself defines what it names", false)
+    @test recorded("precompile(Tuple{typeof(Main.zz)})") == own
+    @test recorded("precompile(Tuple{typeof(Team.zz)})") == own
+    @test recorded("precompile(Tuple{typeof(P.f), getfield(Main, Symbol(\"#3#4\"))})") == own
+    # Nobody ran what the user gave.
+    @test given("precompile(Tuple{typeof(Main.zz)})") == ("failed", "zz is not defined in the image", false)
+    @test given("precompile(Tuple{typeof(Team.zz)})") == ("failed", "Team is not defined in the image", false)
+    @test recorded("precompile(Tuple{typeof(Absent.zz)})") == ("failed", "the package Absent is not in the image", false)
+    @test recorded("precompile(Tuple{P.var\"#3#4\"})") == ("failed", "#3#4 is not defined in the image", false)
+end
+
+@testset "two packages of one name" begin
+    @test recorded("precompile(Tuple{typeof(X.f), X.T})") == replayed
+    @test recorded("precompile(Tuple{typeof(X.g), X.T})") == replayed
+    @test recorded("precompile(Tuple{typeof(X.g), X.U})") == replayed
+    @test recorded("precompile(Tuple{typeof(X.h), X.U})")[1] == "failed"
+    @test given("isdefined(X, :g) && precompile(X.g, (Int,))") == replayed
+end
+
+@testset "widened signatures" begin
+    @test recorded("precompile(Tuple{typeof(P.many), String, Int64, Vararg{Any}})") == replayed
+    @test recorded("precompile(Tuple{typeof(Base.string), String, Int64, Vararg{Any}})") == replayed
+    @test recorded("precompile(Tuple{typeof(P.wide), Function, Any})") == replayed
+    @test S.narrowed(Tuple{typeof(P.wide),Function,Any}) == Tuple{typeof(P.wide),typeof(identity),Int}
+    @test S.narrowed(Tuple{typeof(P.many),String,Vararg{Any}}) == Tuple{typeof(P.many),String,Int,String}
+    @test S.narrowed(Tuple{typeof(P.f),Int}) === nothing
+    @test recorded("precompile(Tuple{typeof(Dates.day), Dates.Date})"; stubborn = true) == replayed
+end
+
+@testset "extensions" begin
+    parent = Base.PkgId(Base.UUID("5b7d4c1e-0000-4000-8000-000000000001"), "Parent")
+    other = Base.PkgId(Base.UUID("5b7d4c1e-0000-4000-8000-000000000002"), "Other")
+    extension = Base.PkgId(Base.uuid5(parent.uuid, "ParentExt"), "ParentExt")
+    ids = [other, parent, extension, Base.PkgId(nothing, "Main")]
+    @test S.extended(extension, ids) == parent
+    @test [S.extended(id, ids) for id in (parent, other, ids[4])] == [nothing, nothing, nothing]
+end
