@@ -258,7 +258,7 @@ fn with_statements(bytes: &[u8]) -> Scratch {
     scratch
         .file("Project.toml", &format!("[deps]\nDates = {uuid}"))
         .file("Manifest.toml", &format!("[[Dates]]\nuuid = {uuid}"))
-        .config("statements = [\"statements.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n");
+        .config("name = \"dates\"\nstatements = [\"statements.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n");
     std::fs::write(scratch.path("statements.jl"), bytes).unwrap();
     scratch
 }
@@ -294,7 +294,7 @@ fn qualified_calls_and_comments_are_statements_and_the_rest_is_listed() {
 #[test]
 fn a_file_in_utf_16_is_an_error_with_a_hint() {
     let error = with_statements(b"\xff\xfep\0r\0e\0")
-        .sysforge(&["trace"])
+        .sysforge(&["plan"])
         .fails(2);
     assert!(error.contains("`statements.jl`"), "{error}");
     assert!(error.contains("hint: save it as UTF-8"), "{error}");
@@ -308,7 +308,9 @@ fn a_line_end_in_a_symbol_does_not_end_a_statement() {
             "workload.jl",
             "using Dates\nDates.format(DateTime(2020), DateFormat(\"yyyy\\nmm\"))\n",
         )
-        .config("workloads = [\"workload.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n");
+        .config(
+            "name = \"dates\"\nworkloads = [\"workload.jl\"]\ncpu = \"native\"\njulia = \"1.5\"\n",
+        );
     let traced = scratch.sysforge(&["trace", "--json"]).succeeds().json();
     let recorded = texts(&traced["statements"]);
     let over_lines = recorded

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, Stage};
+use sysforge_build::statements;
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{instantiate, probe};
 use sysforge_plan::catalogue::Catalogue;
@@ -134,7 +135,8 @@ pub(crate) async fn plan_for(
     })
 }
 
-/// Makes sure that the files that `Sysimage.toml` names exist, so that every command says so at once.
+/// Makes sure that the files that `Sysimage.toml` names exist and that those with statements are
+/// readable, so that every command says so at once.
 fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     let config = &files.inputs.config;
     let workloads = config.workloads.iter();
@@ -150,7 +152,10 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     trace::require_files(&files.folder, named).map_err(|error| match &error {
         TraceError::NoSuchFile { path, .. } => files.located(&path.clone(), error),
         _ => error.into(),
-    })
+    })?;
+    let paths = config.statements.iter().map(|path| files.folder.join(path));
+    statements::read(&paths.collect::<Vec<_>>(), &files.folder)?;
+    Ok(())
 }
 
 async fn answer(
