@@ -35,13 +35,23 @@ struct Subject {
     uri: Option<String>,
 }
 
+/// Who attests something, and for which release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signer {
+    /// The workflow or the release that signed.
+    pub(crate) name: String,
+    /// The tag that the run was started by, or that the immutable release has. A run that a push
+    /// to a branch started names none.
+    pub(crate) tag: Option<String>,
+}
+
 /// Verifies that a bundle attests bytes with this digest to a repository of github.com, and says
 /// who does.
 ///
 /// # Errors
 ///
 /// Why not, in a few words.
-pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<String, String> {
+pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<Signer, String> {
     crypto::provide();
     let bundle = Bundle::from_json(bundle).map_err(words)?;
     // GitHub's own authority has no log; whoever strips a public entry of its log arrives at a
@@ -70,37 +80,52 @@ fn signer(
     result: &VerificationResult,
     bundle: &Bundle,
     repository: &str,
-) -> Result<String, String> {
+) -> Result<Signer, String> {
     let identity = result.identity().map(SubjectAltName::as_str);
     let identity = identity.unwrap_or_default().to_owned();
     if result.issuer() == Some(ACTIONS) {
-        let source = result
+        let claims = result
             .certificate()
-            .and_then(|certificate| certificate.ci_claims.source_repository_uri.clone())
-            .unwrap_or_default();
+            .map(|certificate| &certificate.ci_claims);
+        let source = claims.and_then(|claims| claims.source_repository_uri.clone());
+        let source = source.unwrap_or_default();
+        let git_ref = claims.and_then(|claims| claims.source_repository_ref.as_deref());
+        let tag = git_ref.and_then(|git_ref| git_ref.strip_prefix("refs/tags/"));
         // Names of repositories do not differ in case.
         return match source.eq_ignore_ascii_case(&format!("https://github.com/{repository}")) {
-            true => Ok(identity),
+            true => Ok(Signer {
+                name: identity,
+                tag: tag.map(str::to_owned),
+            }),
             false => Err(format!("it was made in {source}, by {identity}")),
         };
     }
-    if identity == RELEASES && releases_of(bundle, repository) {
-        return Ok(format!("the immutable release of {repository}"));
+    if identity == RELEASES
+        && let Some(tag) = release_of(bundle, repository)
+    {
+        return Ok(Signer {
+            name: format!("the immutable release of {repository}"),
+            tag: Some(tag),
+        });
     }
     Err(format!("it was signed by {identity}"))
 }
 
-fn releases_of(bundle: &Bundle, repository: &str) -> bool {
+/// The tag of the release of this repository that a bundle is about.
+fn release_of(bundle: &Bundle, repository: &str) -> Option<String> {
     let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
-        return false;
+        return None;
     };
-    let statement: Option<Statement> = serde_json::from_slice(envelope.payload.as_bytes()).ok();
-    let prefix = format!("pkg:github/{repository}@").to_ascii_lowercase();
-    statement.is_some_and(|statement| {
-        statement.subject.iter().any(|subject| {
-            let uri = subject.uri.as_deref().unwrap_or_default();
-            uri.to_ascii_lowercase().starts_with(&prefix)
-        })
+    let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes()).ok()?;
+    let prefix = format!("pkg:github/{repository}@");
+    statement.subject.iter().find_map(|subject| {
+        let (start, tag) = subject.uri.as_deref()?.split_at_checked(prefix.len())?;
+        let tag = percent_encoding::percent_decode_str(tag)
+            .decode_utf8()
+            .ok()?;
+        start
+            .eq_ignore_ascii_case(&prefix)
+            .then(|| tag.into_owned())
     })
 }
 
@@ -127,15 +152,17 @@ pub(crate) mod tests {
     fn a_real_attestation_of_a_workflow_is_verified() {
         let signer = verify(BY_WORKFLOW, digest(), "CLI/cli").unwrap();
         assert_eq!(
-            signer,
+            signer.name,
             "https://github.com/cli/cli/.github/workflows/deployment.yml@refs/heads/trunk"
         );
+        assert_eq!(signer.tag, None);
     }
 
     #[test]
     fn a_real_attestation_of_an_immutable_release_is_verified() {
         let signer = verify(BY_RELEASE, digest(), "cli/cli").unwrap();
-        assert_eq!(signer, "the immutable release of cli/cli");
+        assert_eq!(signer.name, "the immutable release of cli/cli");
+        assert_eq!(signer.tag.as_deref(), Some("v2.96.0"));
         assert!(verify(BY_RELEASE, digest(), "octo/images").is_err());
     }
 

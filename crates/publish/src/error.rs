@@ -402,6 +402,16 @@ impl Explain for PublishError {
                      digests alone"
                 }
                 SigningError::Bad { .. } => "do not use it: tell the maintainer of the release",
+                SigningError::Unnamed(_) => {
+                    "it was signed by an older Sysforge: ask its maker to publish it again with \
+                     `--sign-key` and `--replace`, or leave out `--verify-key` to trust the \
+                     digests alone"
+                }
+                SigningError::Elsewhere { .. } => {
+                    "if this is a copy of a release that you trust, or a repository that was \
+                     renamed, name what it is signed for: `--signed-for OWNER/NAME` or \
+                     `--signed-for ADDRESS`; otherwise do not use it"
+                }
             },
             Self::NoDraft(_) | Self::Incomplete { .. } => {
                 "send the images first: `sysforge publish --draft`"

@@ -5,6 +5,7 @@ pub mod activate;
 mod error;
 pub mod kept;
 mod load;
+mod order;
 pub mod place;
 pub mod source;
 pub mod trust;
@@ -20,7 +21,7 @@ use sysforge_process::{Children, Environment};
 
 pub use error::InstallError;
 pub use kept::{Images, Installed};
-pub use place::Place;
+pub use place::{Place, SignedFor};
 pub use source::Source;
 pub use trust::{Attested, Signed};
 
@@ -107,13 +108,13 @@ pub async fn install(
             found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
         });
     }
-    if let Some(installed) = reuse(image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(place, image, julia, images, surroundings)? {
         return Ok(installed);
     }
     place.check_provenance(image, surroundings.keys).await?;
     let turn = images.turn(image, surroundings.reporter).await?;
     // Another process may have been faster.
-    if let Some(installed) = reuse(image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(place, image, julia, images, surroundings)? {
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
@@ -128,6 +129,7 @@ pub async fn install(
 
 /// The image, if it is installed already.
 fn reuse(
+    place: &Place,
     image: &ReleaseImage,
     julia: &JuliaFacts,
     images: &Images,
@@ -139,7 +141,7 @@ fn reuse(
     let task = surroundings
         .reporter
         .start(Step::Install, image.build_id().as_str());
-    let installed = before.clone().with(julia, surroundings.keys);
+    let installed = before.clone().with(place, julia, surroundings.keys);
     // Somebody else's store can be used, though not written to.
     if installed != before {
         images.note(&installed)?;

@@ -14,7 +14,7 @@ use crate::dist::{Build, Dist, LocalFile};
 use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
 use crate::error::PublishError;
 use crate::local;
-use crate::signing::{self, SIGNATURE_END, Signer};
+use crate::signing::{self, Identity, SIGNATURE_END, Signer};
 
 /// Where the images come from, as far as it is known: it goes into the provenance.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +97,8 @@ pub struct Shipment {
     pub assets: Vec<Asset>,
     /// What the notes are cut to.
     pub index_address: String,
+    /// Whose release it is.
+    pub identity: Identity,
 }
 
 impl Shipment {
@@ -154,13 +156,14 @@ impl Shipment {
             assets.push(in_memory(name, Kind::Document, text));
         }
         let index = ReleaseIndex::new(&valid_tag, images).to_json();
+        let index_digest = local::sha256(index.as_bytes());
         assets.push(in_memory(INDEX_NAME.to_owned(), Kind::Index, index));
         let listed = assets
             .iter()
             .map(|asset| (asset.name.as_str(), asset.sha256));
         let list = sums::write(listed);
         assets.push(in_memory(sums::NAME.to_owned(), Kind::Document, list));
-        let statement = provenance::write(builds, tag, origin);
+        let statement = provenance::write(builds, tag, index_digest, origin);
         let name = provenance::NAME.to_owned();
         assets.push(in_memory(name, Kind::Statement, statement));
 
@@ -173,7 +176,15 @@ impl Shipment {
             notes: notes::write(builds, &destination.source, &index_address),
             assets,
             index_address,
+            identity: Identity::default(),
         })
+    }
+
+    /// Names whose release it is; a signature says so too.
+    #[must_use]
+    pub fn of(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
     }
 
     /// Signs the release: the index, which names every archive by its digest, and the provenance.
@@ -189,8 +200,9 @@ impl Shipment {
                 _ => Bytes::new(),
             }
         };
-        let comment = signing::comment(INDEX_NAME, &self.tag);
-        let signature = signer.sign(&made(INDEX_NAME), &comment);
+        let index = made(INDEX_NAME);
+        let statement = signing::statement(&self.identity, &self.tag, INDEX_NAME, &index);
+        let signature = signer.sign(&index, &statement);
         let statement = made(provenance::NAME);
         let envelope = signer.envelope(&String::from_utf8_lossy(&statement));
         let name = format!("{INDEX_NAME}{SIGNATURE_END}");

@@ -14,8 +14,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use blake2::{Blake2b512, Digest};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sysforge_plan::Sha256;
+use sysforge_plan::text::Repository;
+use url::Url;
 
+use crate::local;
 use crate::secret::Secret;
 
 /// What the name of a signature ends with.
@@ -50,6 +55,19 @@ pub enum SigningError {
     /// There is no signature.
     #[error("`{0}` is not signed")]
     Missing(String),
+    /// The signature says too little about what it is for.
+    #[error("the signature of `{0}` does not say which repository it is for")]
+    Unnamed(String),
+    /// The signature is good, and for something else than what was asked for.
+    #[error("`{name}` is signed for {found}, and not for {expected}")]
+    Elsewhere {
+        /// What was signed.
+        name: String,
+        /// What it is signed for.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
     /// The signature is that of another key, or of other bytes.
     #[error("the signature of `{name}` is not good: {why}")]
     Bad {
@@ -206,14 +224,15 @@ impl PublicKey {
         format!("{:016X}", u64::from_le_bytes(self.id))
     }
 
-    /// Verifies the detached signature of a file of the release `tag`.
+    /// Verifies the detached signature of a file of the release `tag`, and returns whose release
+    /// it was signed for.
     pub(crate) fn verify(
         &self,
         name: &str,
         tag: &str,
         bytes: &[u8],
         signature: &str,
-    ) -> Result<(), SigningError> {
+    ) -> Result<Identity, SigningError> {
         let bad = |why: String| SigningError::Bad {
             name: name.to_owned(),
             why,
@@ -223,9 +242,17 @@ impl PublicKey {
         let signature = minisign_verify::Signature::decode(signature).map_err(wrong)?;
         key.verify(bytes, &signature, false).map_err(wrong)?;
         // An index of another release, signed by the same maker, must not stand in for this one.
-        match signature.trusted_comment() {
-            comment if comment == self::comment(name, tag) => Ok(()),
-            comment => Err(bad(format!("it is for `{comment}`"))),
+        let comment = signature.trusted_comment();
+        if comment.starts_with(OLD_STATEMENT) {
+            return Err(SigningError::Unnamed(name.to_owned()));
+        }
+        let shown = || sysforge_plan::text::shortened(comment, 200);
+        let signed =
+            Statement::read(comment).ok_or_else(|| bad(format!("it is for `{}`", shown())))?;
+        let expected = (tag, local::sha256(bytes), name);
+        match (signed.tag, signed.sha256, signed.file) == expected {
+            true => Ok(signed.identity),
+            false => Err(bad(format!("it is for `{}`", shown()))),
         }
     }
 
@@ -260,9 +287,92 @@ impl PublicKey {
     }
 }
 
-/// What a signature is for; minisign calls it the trusted comment, and signs it too.
-pub(crate) fn comment(name: &str, tag: &str) -> String {
-    format!("sysforge release:{tag} file:{name}")
+/// Whose release something is: what a signature names beside the tag and the digest, so that a
+/// release of one repository cannot stand in for that of another with the same key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Repository>,
+    /// The address of the site that has the release, with a final `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Url>,
+}
+
+impl Identity {
+    /// Whether both name the same repository. Names of repositories do not differ in case.
+    #[must_use]
+    pub fn same_repository(&self, other: &Self) -> bool {
+        match (&self.repository, &other.repository) {
+            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.repository, &self.site) {
+            (Some(repository), None) => f.write_str(repository),
+            (None, Some(site)) => f.write_str(site.as_str()),
+            (Some(repository), Some(site)) => write!(f, "{repository} at {site}"),
+            (None, None) => f.write_str("no repository"),
+        }
+    }
+}
+
+/// How what a signature is for begins, since it names the repository and the digest.
+const STATEMENT: &str = "sysforge-release/2";
+
+/// How it began before.
+const OLD_STATEMENT: &str = "sysforge release:";
+
+/// What a signature is for, as one line; minisign calls it the trusted comment, and signs it too.
+pub(crate) fn statement(identity: &Identity, tag: &str, name: &str, bytes: &[u8]) -> String {
+    let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
+    let repository = or_none(identity.repository.as_deref());
+    let site = or_none(identity.site.as_ref().map(Url::as_str));
+    let sha256 = local::sha256(bytes);
+    format!(
+        "{STATEMENT} repository:{repository} site:{site} release:{tag} sha256:{sha256} file:{name}"
+    )
+}
+
+/// What a signature is for.
+struct Statement<'a> {
+    identity: Identity,
+    tag: &'a str,
+    sha256: Sha256,
+    file: &'a str,
+}
+
+impl<'a> Statement<'a> {
+    /// Reads the line that [`statement`] writes; no part of it contains a space.
+    fn read(comment: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = comment.split(' ').collect();
+        let [STATEMENT, repository, site, tag, sha256, file] = parts[..] else {
+            return None;
+        };
+        let named = |text: &'a str| (text != "-").then_some(text);
+        let repository = named(repository.strip_prefix("repository:")?);
+        let site = named(site.strip_prefix("site:")?);
+        Some(Self {
+            identity: Identity {
+                repository: match repository {
+                    Some(text) => Some(Repository::new(text).ok()?),
+                    None => None,
+                },
+                site: match site {
+                    Some(text) => Some(text.parse().ok()?),
+                    None => None,
+                },
+            },
+            tag: tag.strip_prefix("release:")?,
+            sha256: sha256.strip_prefix("sha256:")?.parse().ok()?,
+            file: file.strip_prefix("file:")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -280,10 +390,16 @@ pub(crate) mod tests {
     #[test]
     fn what_is_signed_is_verified_and_nothing_else_is() {
         let (one, two) = (signer(1), signer(2));
-        let signature = one.sign(b"index", &comment("a.json", "v1"));
-        assert_eq!(signature, one.sign(b"index", &comment("a.json", "v1")));
+        let identity = Identity {
+            repository: Some(Repository::new("octo/images").unwrap()),
+            site: Some("https://example.org/s/".parse().unwrap()),
+        };
+        let statement = statement(&identity, "v1", "a.json", b"index");
+        let signature = one.sign(b"index", &statement);
+        assert_eq!(signature, one.sign(b"index", &statement));
         let key = one.public();
-        key.verify("a.json", "v1", b"index", &signature).unwrap();
+        let signed_for = key.verify("a.json", "v1", b"index", &signature).unwrap();
+        assert_eq!(signed_for, identity);
         assert!(key.verify("a.json", "v1", b"other", &signature).is_err());
         assert!(key.verify("a.json", "v2", b"index", &signature).is_err());
         assert!(key.verify("b.json", "v1", b"index", &signature).is_err());
@@ -293,6 +409,37 @@ pub(crate) mod tests {
                 .is_err()
         );
         assert!(key.verify("a.json", "v1", b"index", "rubbish").is_err());
+    }
+
+    #[test]
+    fn a_signature_whose_statement_does_not_fit_is_refused() {
+        let one = signer(1);
+        let whole = statement(&Identity::default(), "v1", "a.json", b"index");
+        assert!(whole.contains("repository:- site:- release:v1 sha256:"));
+        let verify = |statement: &str| {
+            let signature = one.sign(b"index", statement);
+            one.public().verify("a.json", "v1", b"index", &signature)
+        };
+        assert_eq!(verify(&whole).unwrap(), Identity::default());
+        let old = verify("sysforge release:v1 file:a.json").unwrap_err();
+        assert!(matches!(old, SigningError::Unnamed(_)), "{old}");
+        let other = local::sha256(b"other").to_string();
+        for changed in [
+            whole.replace("release:v1", "release:v2"),
+            whole.replace("a.json", "b.json"),
+            whole.replace(&local::sha256(b"index").to_string(), &other),
+            whole.replace("repository:-", "repository:../.."),
+            whole.replace("repository:- ", ""),
+            whole.replace("site:-", "site:nowhere"),
+            format!("{whole} more"),
+            String::new(),
+        ] {
+            let error = verify(&changed).unwrap_err();
+            assert!(
+                matches!(error, SigningError::Bad { .. }),
+                "{changed}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -89,4 +89,14 @@ pub(crate) struct VerifyArgs {
     /// A release that is still a draft will do (the token must be one that may write)
     #[arg(long)]
     pub(crate) draft: bool,
+
+    /// A minisign key of the maker, or its file: the release must be signed with it; may be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SYSFORGE_VERIFY_KEY",
+        value_delimiter = ','
+    )]
+    pub(crate) verify_key: Vec<String>,
 }

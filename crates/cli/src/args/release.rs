@@ -94,6 +94,15 @@ pub(crate) struct InstallArgs {
     )]
     pub(crate) verify_key: Vec<String>,
 
+    /// The repository or the address that the signature must name, where SOURCE is a copy of the
+    /// release or a repository that was renamed
+    #[arg(long, value_name = "OWNER/NAME|URL", requires = "verify_key")]
+    pub(crate) signed_for: Option<String>,
+
+    /// Take a release that is older than the one that is installed
+    #[arg(long, global = true)]
+    pub(crate) allow_downgrade: bool,
+
     /// Refuse an image whose archive has no attestation (of a workflow of its repository on GitHub)
     #[arg(long, env = "SYSFORGE_REQUIRE_ATTESTATION", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
     pub(crate) require_attestation: bool,

@@ -10,9 +10,10 @@ use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
-    self, Attested, Images, InstallError, Installed, Place, Signed, Source, Surroundings, activate,
+    self, Attested, Images, InstallError, Installed, Place, Signed, SignedFor, Source,
+    Surroundings, activate,
 };
-use sysforge_publish::signing::PublicKey;
+use sysforge_publish::signing::{Identity, PublicKey};
 
 mod at_hand;
 mod channels;
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             Ok(())
         }
         (Some(InstallCommand::Upgrade { image }), _) => {
-            upgrade(image.as_deref(), args.yes, &images, session).await
+            upgrade(image.as_deref(), args, &images, session).await
         }
         (None, Some(source)) => {
             let wish = Wish {
@@ -53,6 +54,8 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
                 name: args.name.as_deref(),
                 julia: None,
                 keys: keys(&args.verify_key)?,
+                signed_for: signed_for(args.signed_for.as_deref())?,
+                allow_downgrade: args.allow_downgrade,
                 attested: args.require_attestation,
                 yes: args.yes,
             };
@@ -71,6 +74,10 @@ struct Wish<'a> {
     julia: Option<&'a Path>,
     /// Keys of the maker.
     keys: Vec<PublicKey>,
+    /// Whose release the signature must name.
+    signed_for: SignedFor,
+    /// Whether an older release than the installed one will do.
+    allow_downgrade: bool,
     /// Whether there must be an attestation.
     attested: bool,
     /// Whether a Julia is fetched without asking.
@@ -96,8 +103,26 @@ fn keeps_attestations(web: &url::Url) -> bool {
     )
 }
 
+/// Reads what `--signed-for` names: a repository, or the address of a site.
+fn signed_for(given: Option<&str>) -> Result<SignedFor, Failure> {
+    let Some(text) = given else {
+        return Ok(SignedFor::Asked);
+    };
+    Ok(SignedFor::Named(match Source::parse(text, |_| false)? {
+        Source::GitHub { repository, .. } => Identity {
+            repository: Some(repository),
+            site: None,
+        },
+        Source::Web { base, .. } => Identity {
+            repository: None,
+            site: Some(base),
+        },
+        Source::Folder { .. } => return Err(InstallError::Source(text.to_owned()).into()),
+    }))
+}
+
 /// Reads keys, and files that hold one.
-fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
+pub(crate) fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
         let file = std::fs::read_to_string(text);
         let key = file.as_deref().unwrap_or(text).parse();
@@ -131,7 +156,12 @@ fn list(images: &Images, session: &Session) -> Outcome {
 }
 
 /// Installs the newest release of every installed image, and takes the place of the old one.
-async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Session) -> Outcome {
+async fn upgrade(
+    name: Option<&str>,
+    args: &InstallArgs,
+    images: &Images,
+    session: &Session,
+) -> Outcome {
     let all = match name {
         Some(name) => images.named(name)?,
         None => images.list()?,
@@ -139,7 +169,7 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
     // One that fails, say because its release is gone, does not keep the others from theirs.
     let (mut now, mut failed) = (Vec::new(), None::<Failure>);
     for old in &all {
-        match upgrade_one(old, yes, images, session).await {
+        match upgrade_one(old, args, images, session).await {
             Ok(new) => now.push(new),
             Err(failure) => {
                 if all.len() > 1 {
@@ -164,7 +194,7 @@ async fn upgrade(name: Option<&str>, yes: bool, images: &Images, session: &Sessi
 /// What is installed afterwards.
 async fn upgrade_one(
     old: &Installed,
-    yes: bool,
+    args: &InstallArgs,
     images: &Images,
     session: &Session,
 ) -> Result<Installed, Failure> {
@@ -174,8 +204,14 @@ async fn upgrade_one(
         julia: Some(&old.julia),
         // Once verified, always verified: by the same maker's keys.
         keys: keys(&old.keys)?,
+        signed_for: match &old.signed_for {
+            Some(before) => SignedFor::Before(before.clone()),
+            // Installed before signatures named this.
+            None => SignedFor::Asked,
+        },
+        allow_downgrade: args.allow_downgrade,
         attested: old.attested,
-        yes,
+        yes: args.yes,
     };
     let mut new = one(&wish, images, session).await?;
     let (build_id, tag) = (&old.build_id, &old.tag);
@@ -211,9 +247,12 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     let mut reach = reach(session, false)?;
     reach.attestations = keeps_attestations(&reach.github.web);
     let place = Place::open(&wish.source, &reach).await?;
+    let place = place.with_signed_for(wish.signed_for.clone());
     let (index, signed) = place.index(&wish.keys).await?;
     match signed {
-        Signed::By(key) => session.terminal.say(&format!("  signed by the key {key}")),
+        Signed::By(key, identity) => session
+            .terminal
+            .say(&format!("  signed by the key {key} for {identity}")),
         Signed::Unverified => session.terminal.say(
             "  the release is signed; `--verify-key KEY`, with a key that you have from its \
              maker, would verify that",
@@ -242,6 +281,9 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
         chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
     }
     let (image, choice) = chosen?;
+    if !wish.allow_downgrade {
+        images.refuse_older(&wish.source, image, &index.tag, !wish.keys.is_empty())?;
+    }
     for (other, misfit) in &choice.others {
         session
             .terminal
@@ -287,6 +329,8 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         name: None,
         julia: None,
         keys: Vec::new(),
+        signed_for: SignedFor::Asked,
+        allow_downgrade: true,
         attested: false,
         yes: false,
     };

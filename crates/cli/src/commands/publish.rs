@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sysforge_plan::text::Repository;
 use sysforge_publish::documents::sums;
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
@@ -9,7 +10,7 @@ use sysforge_publish::host::{Host, dir, github as host};
 use sysforge_publish::install::{InstallError, Place, Source};
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
-use sysforge_publish::signing::Signer;
+use sysforge_publish::signing::{Identity, Signer};
 use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
 
 use crate::args::PublishArgs;
@@ -72,7 +73,7 @@ async fn to_github(
     let prepared = async {
         let dist = Dist::read(folder).await?;
         let (destination, origin) = (host.destination(&tag), origin(session, &repository));
-        shipment(args, session, &dist, &destination, &origin).await
+        shipment(args, session, &dist, &destination, &origin, host.identity()).await
     };
     let seen = async { Ok::<_, Failure>(steps::look_ahead(&host, &tag).await?) };
     let (shipment, seen) = tokio::try_join!(prepared, seen)?;
@@ -209,13 +210,46 @@ async fn to_dir(
     };
     let repository = variable(session, "GITHUB_REPOSITORY").unwrap_or_default();
     let origin = origin(session, &repository);
-    let shipment = shipment(args, session, &dist, &destination, &origin).await?;
+    let identity = identity(args, session)?;
+    if args.sign_key.is_some() && identity == Identity::default() {
+        session.reporter.warn(
+            "the signature names neither a repository nor an address".to_owned(),
+            Some(
+                "add `--repository OWNER/NAME` or `--base-url URL`, so that no other release \
+                 that is signed with this key can stand in for this one"
+                    .to_owned(),
+            ),
+        );
+    }
+    let shipment = shipment(args, session, &dist, &destination, &origin, identity).await?;
     let shipment = shipment.with_notes_as_file();
     let policy = dir::Policy {
         replace: args.replace,
         dry_run: args.dry_run,
     };
     Ok(dir::publish(root, &shipment, policy, &session.reporter).await?)
+}
+
+/// Whose release a folder holds, as far as that is said.
+fn identity(args: &PublishArgs, session: &Session) -> Result<Identity, Failure> {
+    let repository = match repository(args, session) {
+        Ok(text) => {
+            let wrong = |_| PublishError::Address(text.clone());
+            Some(Repository::new(text.as_str()).map_err(wrong)?)
+        }
+        Err(_) => None,
+    };
+    let site = match &args.base_url {
+        Some(text) => {
+            let address = format!("{}/", text.trim_end_matches('/'));
+            let site: url::Url = address
+                .parse()
+                .map_err(|_| PublishError::Address(text.clone()))?;
+            Some(site)
+        }
+        None => None,
+    };
+    Ok(Identity { repository, site })
 }
 
 fn repository(args: &PublishArgs, session: &Session) -> Result<String, CliError> {
@@ -232,6 +266,7 @@ async fn shipment(
     dist: &Dist,
     destination: &Destination,
     origin: &Origin,
+    identity: Identity,
 ) -> Result<Shipment, Failure> {
     // A key that cannot be used is said before archives are read.
     let signer = match &args.sign_key {
@@ -242,7 +277,9 @@ async fn shipment(
         }
         None => None,
     };
-    let mut shipment = Shipment::prepare(dist, destination, origin).await?;
+    let mut shipment = Shipment::prepare(dist, destination, origin)
+        .await?
+        .of(identity);
     if let Some(signer) = signer {
         shipment.sign(&signer, destination.count_limit)?;
     }

@@ -8,7 +8,7 @@ use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{self, Images, InstallError, Place, Source};
 
 use crate::args::{Driving, VerifyArgs};
-use crate::commands::install::surroundings;
+use crate::commands::install::{keys, surroundings};
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Outcome};
 use crate::github::reach;
@@ -20,7 +20,8 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let source = Source::parse(&args.source, is_site)?;
     let reach = reach(session, args.draft)?;
     let place = Place::open(&source, &reach).await?;
-    let (index, _) = place.index(&[]).await?;
+    let keys = keys(&args.verify_key)?;
+    let (index, _) = place.index(&keys).await?;
     let triplet = Session::host()?;
     let acquirer = session.acquirer()?;
     let catalogue = acquirer.catalogue().await?;
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
             session.reporter.warn(text, None);
             continue;
         }
-        let surroundings = surroundings(session, &[]);
+        let surroundings = surroundings(session, &keys);
         let installed =
             install::install(&place, &index, image, &facts, &images, &surroundings).await?;
         let requests = [version.to_string()];

@@ -3,8 +3,9 @@
 //! `SHA256SUMS`.
 
 use serde_json::{Value, json};
-use sysforge_plan::Receipt;
 use sysforge_plan::receipt::JuliaOrigin;
+use sysforge_plan::release::INDEX_NAME;
+use sysforge_plan::{Receipt, Sha256};
 
 use crate::dist::Build;
 use crate::shipment::Origin;
@@ -15,9 +16,9 @@ pub const NAME: &str = "provenance.intoto.json";
 /// The name of the same statement in an envelope that the maker's key signed.
 pub const SIGNED_NAME: &str = "provenance.intoto.jsonl";
 
-/// The statement about these archives.
+/// The statement about these archives, which an index with this digest names.
 #[must_use]
-pub fn write(builds: &[Build], tag: &str, origin: &Origin) -> String {
+pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> String {
     let subjects: Vec<_> = builds
         .iter()
         .map(|build| {
@@ -34,7 +35,11 @@ pub fn write(builds: &[Build], tag: &str, origin: &Origin) -> String {
         "predicate": {
             "buildDefinition": {
                 "buildType": "https://sysforge.dev/build/v1",
-                "externalParameters": {"tag": tag, "source": source(origin)},
+                "externalParameters": {
+                    "tag": tag,
+                    "index": {"name": INDEX_NAME, "digest": {"sha256": index.to_string()}},
+                    "source": source(origin),
+                },
                 "internalParameters": {"builds": builds.iter().map(inputs).collect::<Vec<_>>()},
                 "resolvedDependencies": dependencies(builds, origin),
             },
@@ -60,7 +65,7 @@ pub fn write(builds: &[Build], tag: &str, origin: &Origin) -> String {
 /// Whether a statement names this archive with this digest. It says nothing about who made the
 /// statement; that is what attestations are for.
 #[must_use]
-pub fn names(statement: &[u8], archive: &str, sha256: sysforge_plan::Sha256) -> bool {
+pub fn names(statement: &[u8], archive: &str, sha256: Sha256) -> bool {
     let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
     let subjects = statement["subject"].as_array();
     subjects.is_some_and(|subjects| {
@@ -68,6 +73,16 @@ pub fn names(statement: &[u8], archive: &str, sha256: sysforge_plan::Sha256) -> 
             subject["name"] == archive && subject["digest"]["sha256"] == sha256.to_string()
         })
     })
+}
+
+/// Whether a statement is of the release with this tag and this index. Statements of older releases
+/// name the tag alone.
+#[must_use]
+pub fn is_of(statement: &[u8], tag: &str, index: Sha256) -> bool {
+    let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
+    let parameters = &statement["predicate"]["buildDefinition"]["externalParameters"];
+    let named = &parameters["index"]["digest"]["sha256"];
+    parameters["tag"] == tag && (named.is_null() || *named == index.to_string())
 }
 
 fn source(origin: &Origin) -> Value {

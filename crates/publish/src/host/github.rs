@@ -40,6 +40,7 @@ use url::Url;
 use crate::error::PublishError;
 use crate::secret::Secret;
 use crate::shipment::Destination;
+use crate::signing::Identity;
 use pacer::Pacer;
 
 /// The largest file of a release, in bytes ("under 2 GiB", documented and measured).
@@ -181,6 +182,16 @@ impl GitHub {
             source: format!("{repository}@{tag}"),
             file_limit: FILE_LIMIT,
             count_limit: COUNT_LIMIT,
+        }
+    }
+
+    /// Whose releases these are.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            // Checked when this was made.
+            repository: Repository::new(self.access.repository.as_str()).ok(),
+            site: None,
         }
     }
 

@@ -226,6 +226,7 @@ mod tests {
             launchers: Vec::new(),
             channels: Vec::new(),
             keys: Vec::new(),
+            signed_for: None,
             attested: false,
         }
     }

@@ -20,6 +20,30 @@ pub enum InstallError {
     /// There is no release index there.
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
+    /// The index is that of another release.
+    #[error("{asked} was asked for, and its index is that of {found}")]
+    OtherRelease {
+        /// The tag that was asked for.
+        asked: String,
+        /// The tag that the index names.
+        found: String,
+    },
+    /// The release is older than one that is installed.
+    #[error("{offered} is older than {installed}, which is installed")]
+    Downgrade {
+        /// The tag of the release.
+        offered: String,
+        /// The tag of the one that is installed.
+        installed: String,
+    },
+    /// Nothing tells which of two signed releases is the newer one.
+    #[error("nothing tells whether {offered} is newer than {installed}, which is installed")]
+    UnknownOrder {
+        /// The tag of the release.
+        offered: String,
+        /// The tag of the one that is installed.
+        installed: String,
+    },
     /// A plain host that does not let everybody in.
     #[error("{0} asks for a user and a password, and was given none that it accepts")]
     Closed(String),
@@ -189,7 +213,12 @@ impl Explain for InstallError {
             }
             Self::NoJulia(_) => "add `--yes` to get it, or name one with `--julia DIR`",
             Self::OtherJulia { .. } => "name the right one with `--julia DIR`",
-            Self::Digest { .. }
+            Self::Downgrade { .. } | Self::UnknownOrder { .. } => {
+                "add `--allow-downgrade` if that is what you want. If you did not ask for an older \
+                 release, somebody may be offering you one with known faults"
+            }
+            Self::OtherRelease { .. }
+            | Self::Digest { .. }
             | Self::NotTheImage { .. }
             | Self::Provenance(_)
             | Self::NotAttested { .. } => "do not use it: tell the maintainer of the release",

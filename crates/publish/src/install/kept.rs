@@ -1,6 +1,7 @@
 //! The images on this machine: one folder each, which appears whole or not at all, with a note of
 //! where it came from and which Julia it belongs to.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,12 +14,13 @@ use sysforge_plan::{BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
 use super::activate;
 use super::error::InstallError;
+use super::order::order;
 use super::place::Place;
 use super::source::Source;
 use super::verify;
 use crate::archive;
 use crate::local::{self, at};
-use crate::signing::PublicKey;
+use crate::signing::{Identity, PublicKey};
 
 /// The note's file name.
 const NOTE: &str = "installed.json";
@@ -62,6 +64,9 @@ pub struct Installed {
     /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// Whose release it is, as its signature says; its upgrades must be of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_for: Option<Identity>,
     /// Whether its upgrades must be attested, as it had to be.
     #[serde(default)]
     pub attested: bool,
@@ -89,15 +94,17 @@ impl Installed {
             launchers: Vec::new(),
             channels: Vec::new(),
             keys: keys.iter().map(PublicKey::to_string).collect(),
+            signed_for: place.was_read().and_then(|read| read.identity.clone()),
             attested: false,
         }
     }
 
     /// The same image, to be run with another copy of its Julia, and verified once more.
-    pub(super) fn with(mut self, julia: &JuliaFacts, keys: &[PublicKey]) -> Self {
+    pub(super) fn with(mut self, place: &Place, julia: &JuliaFacts, keys: &[PublicKey]) -> Self {
         self.julia.clone_from(&julia.executable);
         if !keys.is_empty() {
             self.keys = keys.iter().map(PublicKey::to_string).collect();
+            self.signed_for = place.was_read().and_then(|read| read.identity.clone());
         }
         self
     }
@@ -182,6 +189,37 @@ impl Images {
             return Err(InstallError::NotInstalled { name, nearest });
         }
         Ok(all)
+    }
+
+    /// Checks that a release is not older than what is installed of the same image from the same
+    /// place: whoever can choose what is offered could bring back a release with known faults.
+    ///
+    /// # Errors
+    ///
+    /// If it is older; or if it is `signed`, so that more care was asked for, and the tags do not
+    /// tell which is the newer one.
+    pub fn refuse_older(
+        &self,
+        source: &Source,
+        image: &ReleaseImage,
+        tag: &Tag,
+        signed: bool,
+    ) -> Result<(), InstallError> {
+        let place = source.latest().to_string();
+        for installed in self.list()? {
+            let same = installed.name == image.receipt.name
+                && installed.source.latest().to_string() == place;
+            if !same || installed.sha256 == image.receipt.image.sha256 {
+                continue;
+            }
+            let (offered, installed) = (tag.to_string(), installed.tag.to_string());
+            match order(&offered, &installed) {
+                Some(Ordering::Less) => return Err(InstallError::Downgrade { offered, installed }),
+                None if signed => return Err(InstallError::UnknownOrder { offered, installed }),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes an image, and the launchers that were written for it. Channels of juliaup are

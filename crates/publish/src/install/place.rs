@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sysforge_net::{Client, Network};
-use sysforge_plan::Task;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
 use sysforge_plan::text::Tag;
+use sysforge_plan::{Sha256, Task};
 use url::Url;
 
 use super::error::InstallError;
@@ -19,6 +19,7 @@ use crate::fetch::{self, Sink};
 use crate::host::github::failure::Failure;
 use crate::host::github::{Access, GitHub, Timing, encode};
 use crate::local::{CHUNK, at};
+use crate::signing::Identity;
 
 /// An index is some kilobytes per image; nothing larger is read into memory.
 const INDEX_LIMIT: usize = 64 << 20;
@@ -37,10 +38,36 @@ pub struct Reach {
     pub drafts: bool,
 }
 
+/// Whose release the signature must name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SignedFor {
+    /// That of the source itself.
+    #[default]
+    Asked,
+    /// This one: the source is a copy.
+    Named(Identity),
+    /// The one that was installed before.
+    Before(Identity),
+}
+
+/// What the index of a release was when it was read.
+#[derive(Debug)]
+pub(super) struct IndexRead {
+    pub(super) tag: Tag,
+    /// Its digest.
+    pub(super) sha256: Sha256,
+    /// Whose release it is signed for, if that was verified.
+    pub(super) identity: Option<Identity>,
+}
+
 /// One release that can be read.
 #[derive(Debug)]
 pub struct Place {
     source: Source,
+    /// The release that was asked for, or that the place's own list calls the newest.
+    tag: Option<Tag>,
+    signed_for: SignedFor,
+    read: OnceLock<IndexRead>,
     files: Files,
     /// Who can be asked for attestations.
     witness: Option<Box<GitHub>>,
@@ -70,8 +97,11 @@ impl Place {
     /// If there is none, or the host cannot be reached.
     pub async fn open(source: &Source, reach: &Reach) -> Result<Self, InstallError> {
         let mut witness = None;
-        let files = match source {
-            Source::Folder { path, tag } => Files::Folder(folder(path, tag.as_deref())?),
+        let (files, newest) = match source {
+            Source::Folder { path, tag } => {
+                let (folder, newest) = folder(path, tag.as_deref())?;
+                (Files::Folder(folder), newest)
+            }
             Source::Web { base, tag } => {
                 let client = client(&reach.github.network, base)?;
                 let timing = reach.timing.clone();
@@ -90,11 +120,42 @@ impl Place {
                 github_files(source, access, tag.as_deref(), timing, drafts).await?
             }
         };
+        let (Source::GitHub { tag, .. } | Source::Web { tag, .. } | Source::Folder { tag, .. }) =
+            source;
         Ok(Self {
             source: source.clone(),
+            tag: tag.clone().or(newest),
+            signed_for: SignedFor::Asked,
+            read: OnceLock::new(),
             files,
             witness,
         })
+    }
+
+    /// The same place, whose signature must name something else than the source itself.
+    #[must_use]
+    pub fn with_signed_for(mut self, signed_for: SignedFor) -> Self {
+        self.signed_for = signed_for;
+        self
+    }
+
+    pub(super) fn signed_for(&self) -> &SignedFor {
+        &self.signed_for
+    }
+
+    /// The release that this is, as far as it is known without its index.
+    pub(super) fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
+    }
+
+    /// Remembers what was read of the index: what is installed must agree with it.
+    pub(super) fn note_read(&self, read: IndexRead) {
+        let _ = self.read.set(read);
+    }
+
+    /// What was read of the index, if it was.
+    pub(super) fn was_read(&self) -> Option<&IndexRead> {
+        self.read.get()
     }
 
     /// Where this is.
@@ -262,16 +323,17 @@ fn last_tag(bytes: &[u8]) -> Option<Tag> {
     site.tags.into_iter().next_back()
 }
 
-fn folder(path: &Path, tag: Option<&str>) -> Result<PathBuf, InstallError> {
+/// The folder of a release, and the tag of the newest if none was asked for.
+fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), InstallError> {
     if let Some(tag) = tag {
-        return Ok(path.join(tag));
+        return Ok((path.join(tag), None));
     }
     if path.join(INDEX_NAME).is_file() {
-        return Ok(path.to_owned());
+        return Ok((path.to_owned(), None));
     }
     let list = path.join(SITE_NAME);
     let tag = std::fs::read(list).ok().and_then(|bytes| last_tag(&bytes));
-    tag.map(|tag| path.join(tag))
+    tag.map(|tag| (path.join(&tag), Some(tag)))
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }
 
@@ -288,40 +350,43 @@ fn below(base: &Url, path: &str) -> Url {
     below
 }
 
+/// A release on a plain host, and the tag of the newest if none was asked for and there is a list.
 async fn web(
     client: Client,
     base: Url,
     tag: Option<&str>,
     timing: Timing,
-) -> Result<Files, InstallError> {
+) -> Result<(Files, Option<Tag>), InstallError> {
     let of_tag = |tag: &str| below(&base, &format!("{tag}/"));
     if let Some(tag) = tag {
         let base = of_tag(tag);
-        return Ok(Files::Web {
+        let files = Files::Web {
             client,
             base,
             timing,
-        });
+        };
+        return Ok((files, None));
     }
     // The address of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
     let address = below(&base, SITE_NAME);
     let get = || client.get(address.clone());
-    let base = match fetch::read_plain(get, &mut sink, None, &timing, None).await {
+    let (base, newest) = match fetch::read_plain(get, &mut sink, None, &timing, None).await {
         Ok(true) => last_tag(&sink.into_bytes())
-            .map(|tag| of_tag(&tag))
+            .map(|tag| (of_tag(&tag), Some(tag)))
             .ok_or_else(|| InstallError::NoRelease(shown(&base)))?,
-        Ok(false) => base,
+        Ok(false) => (base, None),
         Err(failure) => {
             let what = "read the list of releases";
             return Err(web_error(what, &base, failure, &timing));
         }
     };
-    Ok(Files::Web {
+    let files = Files::Web {
         client,
         base,
         timing,
-    })
+    };
+    Ok((files, newest))
 }
 
 /// With a token through the API; without one through the web addresses, which are not counted
@@ -332,7 +397,7 @@ async fn github_files(
     tag: Option<&str>,
     timing: &Timing,
     drafts: bool,
-) -> Result<Files, InstallError> {
+) -> Result<(Files, Option<Tag>), InstallError> {
     if access.token.is_none() {
         let client = client(&access.network, &access.web)?;
         let web = access.web.as_str().trim_end_matches('/');
@@ -344,20 +409,23 @@ async fn github_files(
         let base = base
             .parse()
             .map_err(|_| InstallError::Source(access.repository.clone()))?;
-        return Ok(Files::Web {
+        let files = Files::Web {
             client,
             base,
             timing: timing.clone(),
-        });
+        };
+        return Ok((files, None));
     }
     let host = GitHub::new(access, timing.clone())?;
-    let numbers = host
+    let (tag, numbers) = host
         .release_files(tag, drafts)
         .await?
         .ok_or_else(|| InstallError::NoRelease(source.to_string()))?;
-    Ok(Files::Api {
+    let files = Files::Api {
         host: Box::new(host),
         numbers,
         timing: timing.clone(),
-    })
+    };
+    // One that cannot be a tag is no release of ours; its index will say so.
+    Ok((files, Tag::new(tag).ok()))
 }

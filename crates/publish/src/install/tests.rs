@@ -23,6 +23,7 @@ use crate::shipment::{Origin, Shipment};
 mod activation;
 mod kept;
 mod refused;
+mod trust;
 mod web;
 
 struct Scene {

@@ -2,21 +2,23 @@
 //! that key's signature. What GitHub has an attestation of must be what it attests. Without either,
 //! digests alone decide, as far as the place is trusted.
 
-use sysforge_plan::receipt::FileRecord;
+use sysforge_plan::Sha256;
 use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex};
 
 use super::error::InstallError;
-use super::place::Place;
+use super::place::{IndexRead, Place, SignedFor};
+use super::source::{Source, shown};
 use crate::attestation;
 use crate::documents::provenance;
 use crate::error::PublishError;
-use crate::signing::{PublicKey, SIGNATURE_END, SigningError};
+use crate::local;
+use crate::signing::{Identity, PublicKey, SIGNATURE_END, SigningError};
 
 /// What became of the index's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signed {
-    /// It is this key's.
-    By(PublicKey),
+    /// It is this key's, for the release of this repository or site.
+    By(PublicKey, Identity),
     /// There is one, and no key was given to verify it with.
     Unverified,
     /// There is none, and none was asked for.
@@ -48,12 +50,81 @@ impl Place {
             (None, _) => return Err(SigningError::Missing(INDEX_NAME.to_owned()).into()),
             (Some(signature), keys) => {
                 let text = String::from_utf8_lossy(&signature);
-                Signed::By(by_one_of(keys, |key| {
-                    key.verify(INDEX_NAME, &index.tag, &bytes, &text)
-                })?)
+                let mut identity = Identity::default();
+                let key = by_one_of(keys, |key| {
+                    let verified = key.verify(INDEX_NAME, &index.tag, &bytes, &text);
+                    verified.map(|signed_for| identity = signed_for)
+                })?;
+                self.expect(&identity)?;
+                Signed::By(key, identity)
             }
         };
+        // An index that names another release than what was asked for is not that release.
+        if let Some(asked) = self.tag()
+            && *asked != index.tag
+        {
+            return Err(InstallError::OtherRelease {
+                asked: asked.to_string(),
+                found: index.tag.to_string(),
+            });
+        }
+        let identity = match &signed {
+            Signed::By(_, identity) => Some(identity.clone()),
+            Signed::Unverified | Signed::No => None,
+        };
+        self.note_read(IndexRead {
+            tag: index.tag.clone(),
+            sha256: local::sha256(&bytes),
+            identity,
+        });
         Ok((index, signed))
+    }
+
+    /// Whether a release that is signed for `found` is the one that was asked for.
+    fn expect(&self, found: &Identity) -> Result<(), InstallError> {
+        let (good, expected) = match (self.signed_for(), self.source()) {
+            (SignedFor::Named(named), _) => {
+                let repository = named.repository.is_none() || named.same_repository(found);
+                let site = named.site.is_none() || named.site == found.site;
+                (repository && site, named.to_string())
+            }
+            // A folder has no name that its maker could know.
+            (SignedFor::Before(before), Source::Folder { .. }) => {
+                (before.same_repository(found), before.to_string())
+            }
+            (SignedFor::Before(before), _) => {
+                let same = before.same_repository(found) && before.site == found.site;
+                (same, before.to_string())
+            }
+            (SignedFor::Asked, Source::GitHub { repository, .. }) => {
+                let asked = Identity {
+                    repository: Some(repository.clone()),
+                    site: None,
+                };
+                (asked.same_repository(found), asked.to_string())
+            }
+            (SignedFor::Asked, Source::Web { base, .. }) => {
+                let asked = shown(base);
+                let good = match (&found.site, &found.repository) {
+                    // The address of the site, or of one release of it.
+                    (Some(site), _) => asked.starts_with(site.as_str()),
+                    // A copy of what is on GitHub has to be said to be one.
+                    (None, Some(_)) => false,
+                    (None, None) => true,
+                };
+                (good, asked)
+            }
+            (SignedFor::Asked, Source::Folder { .. }) => (true, String::new()),
+        };
+        match good {
+            true => Ok(()),
+            false => Err(SigningError::Elsewhere {
+                name: INDEX_NAME.to_owned(),
+                found: found.to_string(),
+                expected,
+            }
+            .into()),
+        }
     }
 
     /// Checks that the provenance, where there is one, speaks of this archive; and that it is
@@ -64,10 +135,11 @@ impl Place {
         keys: &[PublicKey],
     ) -> Result<(), InstallError> {
         let archive = &image.archive;
+        let refused = || InstallError::Provenance(archive.name.to_string());
         let speaks =
             |statement: &[u8]| match provenance::names(statement, &archive.name, archive.sha256) {
                 true => Ok(()),
-                false => Err(InstallError::Provenance(archive.name.to_string())),
+                false => Err(refused()),
             };
         if let Some(statement) = self.small(provenance::NAME).await? {
             speaks(&statement)?;
@@ -82,6 +154,12 @@ impl Place {
                 key.open(name, &envelope).map(|opened| statement = opened)
             })?;
             speaks(&statement)?;
+            // A good statement about another release is none about this one.
+            if let Some(read) = self.was_read()
+                && !provenance::is_of(&statement, &read.tag, read.sha256)
+            {
+                return Err(refused());
+            }
         }
         Ok(())
     }
@@ -130,8 +208,11 @@ impl Place {
                 Err(failure) if required => return Err(missing(&failure.words())),
                 Err(failure) => return Ok(Attested::Unknown(failure.words())),
             };
-            match one_is_good(&bundles, file, repository)? {
-                Some(signer) if number == 0 => return Ok(Attested::By(signer)),
+            match self.one_is_good(&bundles, &file.name, file.sha256, repository)? {
+                Some(signer) if number == 0 => {
+                    by = Some(signer);
+                    break;
+                }
                 Some(signer) => by = Some(signer),
                 None if number == 0 => {}
                 None => {
@@ -141,32 +222,50 @@ impl Place {
             }
         }
         match by {
-            Some(signer) => Ok(Attested::By(signer)),
+            Some(signer) => {
+                // A run that no tag started says nothing of the release: what else does is the
+                // attestation of the index, if the same run made one.
+                if signer.tag.is_none()
+                    && let Some(read) = self.was_read()
+                    && let Ok(bundles) = host.attestations(read.sha256).await
+                {
+                    self.one_is_good(&bundles, INDEX_NAME, read.sha256, repository)?;
+                }
+                Ok(Attested::By(signer.name))
+            }
             None if required => Err(missing("the host keeps no attestation of it")),
             None => Ok(Attested::No),
         }
     }
-}
 
-/// Who attests the file; `None`: there are no attestations.
-fn one_is_good(
-    bundles: &[String],
-    file: &FileRecord,
-    repository: &str,
-) -> Result<Option<String>, InstallError> {
-    let mut last = None;
-    for bundle in bundles {
-        match attestation::verify(bundle, file.sha256, repository) {
-            Ok(signer) => return Ok(Some(signer)),
-            Err(why) => last = Some(why),
+    /// Who attests the file for this release; `None`: there are no attestations.
+    fn one_is_good(
+        &self,
+        bundles: &[String],
+        name: &str,
+        sha256: Sha256,
+        repository: &str,
+    ) -> Result<Option<attestation::Signer>, InstallError> {
+        let tag = self.was_read().map(|read| read.tag.as_str());
+        let mut last = None;
+        for bundle in bundles {
+            match attestation::verify(bundle, sha256, repository) {
+                Ok(signer) => match (&signer.tag, tag) {
+                    (Some(attested), Some(tag)) if attested != tag => {
+                        last = Some(format!("it is for the release {attested}"));
+                    }
+                    _ => return Ok(Some(signer)),
+                },
+                Err(why) => last = Some(why),
+            }
         }
-    }
-    match last {
-        Some(why) => Err(InstallError::NotAttested {
-            name: file.name.to_string(),
-            why,
-        }),
-        None => Ok(None),
+        match last {
+            Some(why) => Err(InstallError::NotAttested {
+                name: name.to_owned(),
+                why,
+            }),
+            None => Ok(None),
+        }
     }
 }
 
@@ -179,7 +278,12 @@ fn by_one_of(
     for key in keys {
         match verify(key) {
             Ok(()) => return Ok(key.clone()),
-            Err(error) => last = error,
+            // What says most: a key that signed it, though for something else.
+            Err(error) => {
+                if !matches!(last, SigningError::Unnamed(_)) {
+                    last = error;
+                }
+            }
         }
     }
     Err(last.into())

@@ -251,13 +251,13 @@ impl GitHub {
         found(self.asked(&Request::new(Method::GET, path)).await)
     }
 
-    /// The files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
+    /// The tag and the files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
     /// tag will do if nothing is public.
     pub(crate) async fn release_files(
         &self,
         tag: Option<&str>,
         drafts: bool,
-    ) -> Result<Option<BTreeMap<String, u64>>, PublishError> {
+    ) -> Result<Option<(String, BTreeMap<String, u64>)>, PublishError> {
         let what = "look for the release";
         let fail = |failure| self.error(what, failure);
         let mut release: Option<Release> = match tag {
@@ -277,7 +277,8 @@ impl GitHub {
             .await
             .map_err(|failure| self.error("list the files of the release", failure))?;
         let files = assets.into_iter().filter(Asset::is_uploaded);
-        Ok(Some(files.map(|asset| (asset.name, asset.id)).collect()))
+        let files = files.map(|asset| (asset.name, asset.id)).collect();
+        Ok(Some((release.tag_name, files)))
     }
 }
 
