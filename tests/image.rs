@@ -31,6 +31,15 @@ impl Built {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
         let scratch = Scratch::shared("image");
         copy(&example, &scratch.path("."));
+        // No part of the project, so that what changes with it is no other build.
+        let flag = scratch.path("../broken");
+        let workload = scratch.path("workload.jl");
+        let text = std::fs::read_to_string(&workload).unwrap();
+        let fails = format!(
+            "isfile({:?}) && error(\"not on my image\")",
+            flag.display().to_string()
+        );
+        std::fs::write(&workload, format!("{text}\n{fails}\n")).unwrap();
         let result = scratch.sysforge(&["build", "--json"]).succeeds().json();
         Self {
             scratch,
@@ -258,15 +267,22 @@ fn images_that_do_not_pass() {
 #[test]
 fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
     let built = Built::get();
-    let workload = built.scratch.path("workload.jl");
-    let good = std::fs::read_to_string(&workload).unwrap();
-    std::fs::write(&workload, format!("{good}\nerror(\"not on my image\")\n")).unwrap();
-    let out = tempfile::tempdir().unwrap();
-    let error = built.sysforge(&["check"]).fails(6);
-    std::fs::write(&workload, good).unwrap();
-    assert!(error.contains("not on my image"), "{error}");
-    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
-    built.sysforge(&["check"]).succeeds();
+    // Everything up to the check is taken over from the build before.
+    let record = built.image().with_file_name("check.json");
+    std::fs::remove_file(record).unwrap();
+    std::fs::remove_dir_all(built.scratch.path("dist")).unwrap();
+    let flag = built.scratch.path("../broken");
+    std::fs::write(&flag, "").unwrap();
+    let said = built.sysforge(&["build"]).fails(6);
+    std::fs::remove_file(&flag).unwrap();
+    assert!(said.contains("not on my image"), "{said}");
+    assert!(
+        built.scratch.dist().is_empty(),
+        "{:?}",
+        built.scratch.dist()
+    );
+    built.sysforge(&["build"]).succeeds();
+    assert!(!built.scratch.dist().is_empty());
 }
 
 #[test]

@@ -19,7 +19,7 @@ const LOCK: &str = "sysforge-publishing.lock";
 struct Scene {
     scratch: Scratch,
     github: FakeGitHub,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Scene {
@@ -34,7 +34,7 @@ impl Scene {
         Self {
             scratch,
             github: github.unwrap(),
-            _runtime: runtime,
+            runtime,
         }
     }
 
@@ -86,6 +86,67 @@ fn an_undraft_over_an_emptied_checksum_list_ends_with_exit_code_7() {
     let said = scene.publish(&["--undraft"]).fails(7);
     assert!(said.contains("its `SHA256SUMS` lists no file"), "{said}");
     assert!(scene.github.releases()[0].draft);
+}
+
+/// A site with a signed release of `octo/images`, and the key that it is signed with.
+fn signed_site(scene: &Scene) -> String {
+    let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let secret = pair.sk.to_box(None).unwrap().to_string();
+    scene.scratch.file("maker.key", &secret);
+    let to = "dir:site";
+    let key = "maker.key";
+    scene.publish(&["--to", to, "--sign-key", key]).succeeds();
+    pair.pk.to_base64()
+}
+
+#[test]
+fn a_validly_signed_release_under_the_tag_of_another_is_not_installed() {
+    let scene = Scene::new();
+    let key = signed_site(&scene);
+    let site = scene.scratch.path("site");
+    support::copy(&site.join("v1.0.0"), &site.join("v2.0.0"));
+    let install = ["install", "./site@v2.0.0", "--verify-key", &key];
+    let said = scene.scratch.sysforge(&install).fails(7);
+    let words = "v2.0.0 was asked for, and its index is that of v1.0.0";
+    assert!(said.contains(words), "{said}");
+    let verify = ["verify", "./site@v2.0.0", "--verify-key", &key];
+    let said = scene.scratch.sysforge(&verify).fails(7);
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn a_release_that_is_signed_for_another_repository_is_not_installed() {
+    let scene = Scene::new();
+    let key = signed_site(&scene);
+    let release = scene.scratch.path("site/v1.0.0");
+    let files: Vec<(String, Vec<u8>)> = std::fs::read_dir(release)
+        .unwrap()
+        .flatten()
+        .map(|file| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            (name, std::fs::read(file.path()).unwrap())
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (&**n, &**b)).collect();
+    let elsewhere = Options {
+        repository: "octo/elsewhere".to_owned(),
+        ..Options::default()
+    };
+    let github = scene
+        .runtime
+        .block_on(FakeGitHub::start(elsewhere))
+        .unwrap();
+    github.put_release("v1.0.0", false, &files).unwrap();
+    let mut command = scene
+        .scratch
+        .command(&["install", "octo/elsewhere", "--verify-key", &key]);
+    command.env("GITHUB_API_URL", github.api_url());
+    let said = scene.scratch.run(command).fails(7);
+    assert!(
+        said.contains("is signed for octo/images, and not for octo/elsewhere"),
+        "{said}"
+    );
+    assert!(said.contains("--signed-for"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::SignatureType;
+use pgp::packet::{Signature, SignatureType};
 use pgp::types::KeyDetails;
 use sysforge_plan::JuliaVersion;
 use sysforge_plan::explain::{Class, Explain};
@@ -271,6 +271,8 @@ impl Pending {
         let maker = self
             .maker()
             .ok_or_else(|| wrong("it was made by none of the key's parts".into()))?;
+        self.check_times(&maker, seconds_now())
+            .map_err(|why| wrong(why.into()))?;
         match maker {
             Maker::Primary => signature.verify(&self.certificate.primary_key, archive),
             Maker::Subkey(index) => {
@@ -279,6 +281,62 @@ impl Pending {
         }
         .map_err(|error| wrong(error.into()))?;
         Ok(SignatureCheck::Good { key: self.key })
+    }
+
+    /// Whether the times that the signature and the key state allow the one to be made by the
+    /// other, and to count now (seconds since 1970).
+    fn check_times(&self, maker: &Maker, now: u64) -> Result<(), String> {
+        let signature = &self.signature.signature;
+        let made = signature
+            .created()
+            .map(|at| u64::from(at.as_secs()))
+            .ok_or("it does not say when it was made")?;
+        if made > now + CLOCK_TOLERANCE {
+            return Err(format!(
+                "it says that it was made in {} days from now",
+                (made - now) / DAY
+            ));
+        }
+        let expires = signature.signature_expiration_time();
+        if let Some(after) = expires.map(|after| u64::from(after.as_secs()))
+            && after != 0
+            && made + after <= now
+        {
+            return Err(format!(
+                "it expired {} days ago",
+                (now - made - after) / DAY
+            ));
+        }
+        let primary = &self.certificate.primary_key;
+        let details = &self.certificate.details;
+        let certified = details.users.iter().flat_map(|user| &user.signatures);
+        let about_primary = newest(details.direct_signatures.iter(), now)
+            .filter(|direct| direct.key_expiration_time().is_some())
+            .or_else(|| newest(certified, now));
+        let mut keys = vec![(primary.created_at(), about_primary)];
+        if let Maker::Subkey(index) = maker {
+            let subkey = &self.certificate.public_subkeys[*index];
+            keys.push((
+                subkey.key.created_at(),
+                newest(subkey.signatures.iter(), now),
+            ));
+        }
+        for (created, about) in keys {
+            let created = u64::from(created.as_secs());
+            if made < created {
+                return Err("it says that it was made before its key".to_owned());
+            }
+            let about = about.ok_or("its key says nothing of itself that counts yet")?;
+            let lifetime = about.key_expiration_time();
+            if let Some(lifetime) = lifetime.map(|lifetime| u64::from(lifetime.as_secs()))
+                && lifetime != 0
+                && created + lifetime <= made
+            {
+                let days = (made - created - lifetime) / DAY;
+                return Err(format!("its key had expired {days} days before"));
+            }
+        }
+        Ok(())
     }
 
     fn maker(&self) -> Option<Maker> {
@@ -300,6 +358,37 @@ impl Pending {
             })
             .map(Maker::Subkey)
     }
+}
+
+/// How far a signature may be ahead of the clock of this machine, in seconds.
+const CLOCK_TOLERANCE: u64 = DAY;
+
+/// A day, in seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+fn seconds_now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// The newest of what a key says of itself; what is dated in the future does not count yet. A
+/// revocation says nothing of how long a key lives.
+fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>, now: u64) -> Option<&'a Signature> {
+    let made = |signature: &Signature| signature.created().map(|at| u64::from(at.as_secs()));
+    signatures
+        .filter(|signature| {
+            !matches!(
+                signature.typ(),
+                Some(
+                    SignatureType::CertRevocation
+                        | SignatureType::KeyRevocation
+                        | SignatureType::SubkeyRevocation
+                )
+            )
+        })
+        .filter(|signature| made(signature).is_some_and(|at| at <= now + CLOCK_TOLERANCE))
+        .max_by_key(|signature| made(signature))
 }
 
 enum Maker {

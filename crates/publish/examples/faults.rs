@@ -1,19 +1,29 @@
 //! Publishes again and again while everything goes wrong, and counts what is lost.
 //!
 //! `faults RUNS SEED` makes that many runs from seeds of its own: faults at the host, SIGKILL at
-//! random moments, two publishers at once, lists that lag, replacements. A run is lost if at any
-//! moment something incomplete is public, an original is gone, or if in the end there is not
-//! exactly one public release with every byte. The last two lines are figures.
+//! random moments, two publishers at once, lists that lag, replacements, files that somebody changes
+//! at the moment of publication, drafts that are made public by a call of their own, and signed
+//! releases in the place of others. A run is lost if at any moment something incomplete is public
+//! without the lock that marks it as unchecked, an original is gone, a substitute is accepted, or
+//! if in the end there is not exactly one public release with every byte. The last two lines are
+//! figures.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use sysforge_plan::text::Repository;
 use sysforge_plan::{Reporter, Sha256};
 use sysforge_publish::host::github::steps::{Policy, publish};
+use sysforge_publish::host::github::undraft::undraft;
 use sysforge_publish::host::github::{Access, GitHub, Timing};
+use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::{Place, Source};
+use sysforge_publish::signing::{Identity, PublicKey, Signer};
 use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
-use sysforge_testkit::github::{Chaos, FakeGitHub, KeptRelease, Options, Random, make_build};
+use sysforge_testkit::github::{
+    Chaos, FakeGitHub, KeptRelease, Options, Random, Tamper, make_build,
+};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -44,8 +54,9 @@ fn main() -> ExitCode {
 
 async fn dispatch(arguments: &[String]) -> Outcome<usize> {
     match arguments {
-        [mode, api, dist, state, replace] if mode == "child" => {
-            let outcome = attempt(api, dist.as_ref(), state.as_ref(), replace == "true").await;
+        [mode, api, dist, state, way] if mode == "child" => {
+            let way = Way::named(way).ok_or("no such way")?;
+            let outcome = attempt(api, dist.as_ref(), state.as_ref(), way, false).await;
             Ok(usize::from(outcome.is_err()))
         }
         [runs, seed] => all(runs.parse()?, seed.parse()?).await,
@@ -59,7 +70,11 @@ async fn all(runs: usize, seed: u64) -> Outcome<usize> {
     let mut killed = 0;
     for run in 0..runs {
         let seed = seed + run as u64;
-        match one(seed).await {
+        let outcome = match run % 12 {
+            11 => substitution(seed).await,
+            _ => one(seed).await,
+        };
+        match outcome {
             Ok(tally) => {
                 struck += tally.struck;
                 killed += tally.killed;
@@ -119,18 +134,107 @@ async fn shipment(api: &str, dist: &Path) -> Outcome<Shipment> {
     Ok(Shipment::prepare(&dist, &destination, &Origin::default()).await?)
 }
 
-async fn attempt(api: &str, dist: &Path, state: &Path, replace: bool) -> Outcome<()> {
+/// How a release becomes public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In one call.
+    Once,
+    /// In one call that may replace what is public.
+    Replacing,
+    /// By one call that fills a draft, and another that makes it public.
+    ByDraft,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Once, Self::Replacing, Self::ByDraft];
+
+    fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| format!("{way:?}") == text)
+    }
+}
+
+async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) -> Outcome<()> {
     let shipment = shipment(api, dist).await?;
     let policy = Policy {
-        replace,
+        replace: way == Way::Replacing || insists,
         dry_run: false,
-        draft: false,
+        draft: way == Way::ByDraft,
         recheck: true,
         target: None,
         state: state.to_owned(),
     };
     publish(&host(api)?, &shipment, &policy, &Reporter::silent()).await?;
+    if way == Way::ByDraft {
+        undraft(&host(api)?, TAG).await?;
+    }
     Ok(())
+}
+
+/// Signed releases of two repositories by one key, each offered in the place of any: only the
+/// right one is accepted.
+async fn substitution(seed: u64) -> Outcome<Tally> {
+    let mut random = Random(seed);
+    let folder = tempfile::tempdir()?;
+    let dist = folder.path().join("dist");
+    make_build(&dist, "x86_64-linux-gnu", &random.bytes(2_000));
+    let pair = minisign::KeyPair::generate_unencrypted_keypair()?;
+    let secret = folder.path().join("maker.key");
+    std::fs::write(&secret, pair.sk.to_box(None)?.to_string())?;
+    let signer = Signer::read(&secret, None)?;
+    let key: PublicKey = pair.pk.to_base64().parse()?;
+    let releases = [
+        ("octo/images", "v1.0.0"),
+        ("octo/images", "v2.0.0"),
+        ("octo/other", "v2.0.0"),
+    ];
+    for (of, signed_tag) in releases {
+        let asked = match random.below(2) {
+            0 => "v1.0.0",
+            _ => "v2.0.0",
+        };
+        let github = FakeGitHub::start(Options::default()).await?;
+        let read = Dist::read(&dist).await?;
+        let destination = host(github.api_url())?.destination(signed_tag);
+        let shipment = Shipment::prepare(&read, &destination, &Origin::default()).await?;
+        let mut shipment = shipment.of(Identity {
+            repository: Some(Repository::new(of)?),
+            site: None,
+        });
+        shipment.sign(&signer, 1000)?;
+        let files: Vec<(String, Vec<u8>)> = shipment
+            .assets
+            .iter()
+            .filter_map(|asset| match &asset.content {
+                sysforge_publish::shipment::Content::Memory(bytes) => {
+                    Some((asset.name.clone(), bytes.to_vec()))
+                }
+                sysforge_publish::shipment::Content::File { .. } => None,
+            })
+            .collect();
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (&**n, &**b)).collect();
+        github.put_release(asked, false, &files)?;
+        let api: url::Url = github.api_url().parse()?;
+        let reach = Reach {
+            github: Access {
+                web: api.join("/")?,
+                api,
+                repository: String::new(),
+                token: (random.below(2) == 0).then(|| Secret::new("reader")),
+                extra_roots: Vec::new(),
+            },
+            timing: timing(),
+            attestations: false,
+            drafts: false,
+        };
+        let source = Source::parse(&format!("octo/images@{asked}"), |_| false)?;
+        let place = Place::open(&source, &reach).await?;
+        let accepted = place.index(std::slice::from_ref(&key)).await.is_ok();
+        let right = of == "octo/images" && signed_tag == asked;
+        if accepted != right {
+            return Err(format!("{of} {signed_tag} as octo/images {asked}: {accepted}").into());
+        }
+    }
+    Ok(Tally::default())
 }
 
 async fn one(seed: u64) -> Outcome<Tally> {
@@ -146,14 +250,20 @@ async fn one(seed: u64) -> Outcome<Tally> {
         ..Options::default()
     })
     .await?;
-    let scene = Scene {
+    let mut scene = Scene {
         shipment: shipment(github.api_url(), &dist).await?,
-        replaces: random.below(6) == 0,
+        way: match random.below(6) {
+            0 => Way::Replacing,
+            1 | 2 => Way::ByDraft,
+            _ => Way::Once,
+        },
+        tampered: false,
+        insists: false,
         github,
         dist,
         folder: folder.path().to_owned(),
     };
-    if scene.replaces {
+    if scene.way == Way::Replacing {
         let name = &scene.shipment.assets[0].name;
         scene.github.put_release(TAG, false, &[(name, ORIGINAL)])?;
     }
@@ -162,6 +272,17 @@ async fn one(seed: u64) -> Outcome<Tally> {
         per_mille: 50 + u32::try_from(random.below(350))?,
         at_most: 1 + u32::try_from(random.below(8))?,
     };
+    if scene.way != Way::Replacing && random.below(3) == 0 {
+        let assets = &scene.shipment.assets;
+        let asset = &assets[usize::try_from(random.below(assets.len() as u64))?];
+        let name = asset.name.clone();
+        scene.github.tamper(match random.below(3) {
+            0 => Tamper::Remove(name),
+            1 => Tamper::Replace(name, random.bytes(100)),
+            _ => Tamper::Truncate(name, 1),
+        });
+        scene.tampered = true;
+    }
     let (kills, crowd) = (random.below(3), random.below(4) == 0);
     scene.github.chaos(chaos);
     let mut tally = Tally::default();
@@ -169,6 +290,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
         if number == ATTEMPTS / 2 {
             tally.struck += scene.github.struck();
             scene.github.calm();
+            scene.insists = scene.tampered;
         }
         let finished = if u64::try_from(number)? < kills {
             let finished = scene.killed(&mut random).await?;
@@ -179,13 +301,13 @@ async fn one(seed: u64) -> Outcome<Tally> {
         } else {
             scene.publish("state").await.is_ok()
         };
-        scene.look()?;
+        scene.look(finished)?;
         if finished {
             tally.struck += scene.github.struck();
             scene.github.calm();
             // Who comes last finds everything done, and cleans what another left.
             scene.publish("state").await?;
-            scene.look()?;
+            scene.look(true)?;
             scene.look_at_the_end()?;
             return Ok(tally);
         }
@@ -198,13 +320,24 @@ struct Scene {
     shipment: Shipment,
     dist: PathBuf,
     folder: PathBuf,
-    replaces: bool,
+    way: Way,
+    /// Whether somebody changes a file when the release becomes public.
+    tampered: bool,
+    /// Whether a user does by now what the error says: replaces what somebody changed.
+    insists: bool,
 }
 
 impl Scene {
     async fn publish(&self, state: &str) -> Outcome<()> {
         let state = self.folder.join(state);
-        attempt(self.github.api_url(), &self.dist, &state, self.replaces).await
+        attempt(
+            self.github.api_url(),
+            &self.dist,
+            &state,
+            self.way,
+            self.insists,
+        )
+        .await
     }
 
     /// A publisher in a process of its own, killed at a random moment; whether it was done before.
@@ -214,7 +347,7 @@ impl Scene {
             .arg(self.github.api_url())
             .arg(&self.dist)
             .arg(self.folder.join("state"))
-            .arg(self.replaces.to_string())
+            .arg(format!("{:?}", self.way))
             .kill_on_drop(true)
             .spawn()?;
         let moment = random.duration(Duration::from_millis(700));
@@ -243,17 +376,18 @@ impl Scene {
         Ok(one.is_ok() || two.is_ok())
     }
 
-    /// What must be true at every moment.
-    fn look(&self) -> Outcome<()> {
+    /// What must be true at every moment; `finished`: after a run that said that all is well.
+    fn look(&self, finished: bool) -> Outcome<()> {
         let releases = self.github.releases();
         let public: Vec<_> = releases.iter().filter(|release| !release.draft).collect();
         if public.len() > 1 {
             return Err("two public releases".into());
         }
         for release in public {
-            if self.replaces {
+            let locked = release.assets.iter().any(|a| a.name.ends_with(".lock"));
+            if self.way == Way::Replacing {
                 self.look_for_the_original(release)?;
-            } else {
+            } else if !(self.tampered && locked && !finished) {
                 self.look_whole(release)?;
             }
         }

@@ -234,3 +234,69 @@ fn every_refusal_says_what_to_do() {
         assert!(error.hints()[0].contains(hint), "{:?}", error.hints());
     }
 }
+
+const YEAR: u32 = 365 * 24 * 60 * 60;
+
+/// A moment so many years after 1970, by the calendar of the tests.
+const fn year(year: u32) -> u32 {
+    (year - 1970) * YEAR
+}
+
+fn of(key: &SigningKey, made: u32, expires: Option<u32>) -> Result<SignatureCheck, SignatureError> {
+    let asc = key.sign_at(ARCHIVE, made, expires);
+    checked(&key.fingerprint(), &key.certificate(), &asc)
+}
+
+fn refused(key: &SigningKey, made: u32, expires: Option<u32>) -> String {
+    let asc = key.sign_at(ARCHIVE, made, expires);
+    why_wrong(&key.fingerprint(), &key.certificate(), &asc)
+}
+
+#[test]
+fn a_signature_by_a_key_that_had_expired_is_refused() {
+    let key = SigningKey::with_times(year(2018), &[(year(2018), Some(2 * YEAR))]);
+    let why = refused(&key, year(2025), None);
+    assert!(why.starts_with("its key had expired"), "{why}");
+    let why = refused(&key, year(2020), None);
+    assert!(why.starts_with("its key had expired"), "{why}");
+    // Made while the key was valid, it stays good.
+    of(&key, year(2019), None).unwrap();
+    of(&key, year(2020) - 1, None).unwrap();
+}
+
+#[test]
+fn the_newest_word_of_a_key_about_its_life_counts() {
+    let first = (year(2018), Some(2 * YEAR));
+    for longer in [Some(9 * YEAR), None, Some(0)] {
+        let key = SigningKey::with_times(year(2018), &[(year(2019), longer), first]);
+        of(&key, year(2025), None).unwrap();
+    }
+    let key = SigningKey::with_times(year(2018), &[first, (year(2019), Some(YEAR))]);
+    refused(&key, year(2019) + YEAR / 2, None);
+    // What is dated in the future does not make it live longer.
+    let key = SigningKey::with_times(year(2018), &[first, (year(2100), None)]);
+    refused(&key, year(2025), None);
+}
+
+#[test]
+fn a_signature_from_the_future_or_from_before_its_key_is_refused() {
+    let key = SigningKey::with_times(year(2018), &[(year(2018), None)]);
+    let why = refused(&key, year(2100), None);
+    assert!(why.contains("days from now"), "{why}");
+    let now = u32::try_from(seconds_now()).unwrap();
+    refused(&key, now + 2 * 24 * 60 * 60, None);
+    // Clocks differ.
+    of(&key, now + 60, None).unwrap();
+    let why = refused(&key, year(2017), None);
+    assert_eq!(why, "it says that it was made before its key");
+}
+
+#[test]
+fn a_signature_that_expired_is_refused() {
+    let key = SigningKey::with_times(year(2018), &[(year(2018), None)]);
+    let why = refused(&key, year(2019), Some(YEAR));
+    assert!(why.starts_with("it expired"), "{why}");
+    for good in [None, Some(0), Some(100 * YEAR)] {
+        of(&key, year(2019), good).unwrap();
+    }
+}

@@ -213,7 +213,22 @@ async fn look(
     let path = host.memo_in(&policy.state, tag);
     let notes = Memo::peek(&path);
     let unchecked = notes.unchecked() == Some(release.id) && !policy.dry_run;
-    if unchecked && let Some(name) = changed_statement(shipment, &kept, release.id, &notes) {
+    let statement = match unchecked {
+        true => changed_statement(shipment, &kept, release.id, &notes),
+        false => None,
+    };
+    // An earlier run made it public, and was stopped before it saw that it had changed.
+    if unchecked
+        && !immutable
+        && (statement.is_some() || is_complete(shipment, &kept).is_err())
+        && let Ok(now) = host.withdraw(release.id).await
+        && now.draft
+    {
+        let text = format!("{tag} had changed when it was made public, and is a draft again");
+        reporter.note(text);
+        return Ok(Look::Drafts(vec![now]));
+    }
+    if let Some(name) = statement {
         return Err(PublishError::Different { name });
     }
     match is_complete(shipment, &kept) {
