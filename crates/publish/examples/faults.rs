@@ -220,7 +220,7 @@ async fn substitution(seed: u64) -> Outcome<Tally> {
                 api,
                 repository: String::new(),
                 token: (random.below(2) == 0).then(|| Secret::new("reader")),
-                extra_roots: Vec::new(),
+                network: sysforge_net::Network::default(),
             },
             timing: timing(),
             attestations: false,
