@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain, statements};
+use sysforge_plan::statements::{self, Ignored};
+use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain};
 
 use crate::context::{Context, shown};
 use crate::script::Script;
@@ -153,6 +154,8 @@ impl On<'_> {
 pub struct Recorded {
     /// The statements, each once.
     pub statements: Vec<String>,
+    /// What Julia recorded that is no whole statement.
+    pub ignored: Vec<Ignored>,
     /// The same by the kind of output that the workloads had.
     pub by_output: Vec<(OutputKind, Vec<String>)>,
     /// How long Julia took to compile each, in milliseconds, where it says so.
@@ -216,7 +219,13 @@ pub async fn trace(
         recorded.by_output.push((output, statements::parse(&text)));
     }
     let all: String = recordings.iter().map(|one| one.text.as_str()).collect();
-    recorded.statements = statements::parse(&all);
+    let read = statements::read(&all);
+    recorded.statements = read.statements;
+    let recording = |ignored: Ignored| Ignored {
+        file: "the recording".to_owned(),
+        ..ignored
+    };
+    recorded.ignored = read.ignored.into_iter().map(recording).collect();
     recorded.costs_ms = costs_ms(&all);
     let runs = recordings.iter().map(|one| one.wall);
     recorded.longest_run = runs.max().unwrap_or_default();

@@ -266,9 +266,10 @@ impl<'a> Forge<'a> {
         self.context.work.set_aside("trace")?;
         self.context.work.forget(&["trace"])?;
         let files = self.paths(&self.planned.files.inputs.config.statements);
-        let given = statement_files::read(&files, &self.context.project)?;
-        self.report_ignored(&given);
+        let mut given = statement_files::read(&files, &self.context.project)?;
         let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        given.ignored.extend(recorded.ignored);
+        self.report_ignored(&given);
         let mut statements = recorded.statements;
         let known: HashSet<String> = statements.iter().cloned().collect();
         let new = given.statements.into_iter();

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 mod file;
 mod lexer;
 
+use lexer::{Kind, Lexer, Symbols, Token};
+
 /// What stands in a file of statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
@@ -98,29 +100,30 @@ pub fn decode(bytes: &[u8]) -> Result<&str, EncodingError> {
 /// The outermost module names in a statement: `Dates` and `Main` in
 /// `precompile(Tuple{typeof(Dates.day), Main.T})`.
 fn roots(statement: &str) -> BTreeSet<&str> {
-    let mut roots = BTreeSet::new();
-    let bytes = statement.as_bytes();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_!".contains(&byte) || byte >= 0x80;
-    let (mut at, mut quoted) = (0, false);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if quoted => at += 1,
-            b'"' => quoted = !quoted,
-            byte if !quoted && is_name(byte) && !byte.is_ascii_digit() => {
-                let start = at;
-                while at < bytes.len() && is_name(bytes[at]) {
-                    at += 1;
-                }
-                // A name with a dot behind it, which is not itself behind a dot. `…` is no ASCII.
-                let follows = bytes.get(at) == Some(&b'.') && bytes.get(at + 1) != Some(&b'.');
-                if follows && (start == 0 || bytes[start - 1] != b'.') {
-                    roots.insert(&statement[start..at]);
-                }
-                continue;
-            }
-            _ => {}
+    let read = |symbols| {
+        let mut tokens = Vec::new();
+        let mut lexer = Lexer::new(statement, 0, symbols);
+        while let Some(token) = lexer.next()? {
+            tokens.push(token);
         }
-        at += 1;
+        Ok::<_, &str>(tokens)
+    };
+    let tokens = read(Symbols::Escaped).or_else(|_| read(Symbols::Raw));
+    let tokens = tokens.unwrap_or_default();
+    let text = |token: &Token| &statement[token.start..token.end];
+    let dot = |at: usize, beside: usize| {
+        tokens.get(at).is_some_and(|token| {
+            text(token) == "." && (token.start == beside || token.end == beside)
+        })
+    };
+    let mut roots = BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        // A name with a dot behind it, which is not itself behind a dot. `f(x...)` has two.
+        let first = index == 0 || !dot(index - 1, token.start);
+        let followed = dot(index + 1, token.end) && !dot(index + 2, token.end + 1);
+        if token.kind == Kind::Name && first && followed {
+            roots.insert(text(token));
+        }
     }
     roots
 }
@@ -324,6 +327,11 @@ mod tests {
         ));
         assert!(!own(
             "precompile(Tuple{typeof(getfield(Dates, Symbol(\"x\")))})"
+        ));
+        // As Julia 1.5 prints a symbol with a quote.
+        assert!(own("precompile(Tuple{Rota.P{Symbol(\"a\"b\")}, Main.P})"));
+        assert!(!own(
+            "precompile(Tuple{Rota.P{Symbol(\"a\"Main.b\")}, Dates.P})"
         ));
     }
 }

@@ -161,8 +161,7 @@ is_plain(x) = Meta.isexpr(x, :call) && length(x.args) >= 2 && is_precompile(x.ar
 # The ways to read a statement, each with whether it was mended.
 function readings(text)
     found = Any[]
-    for written in (text, escape_symbols(text))
-        written === text || written != text || continue
+    for written in unique(String[text, escape_symbols(text)])
         parsed = parse_statement(written)
         parsed === nothing && continue
         # Only what Julia recorded has forms to be mended.
