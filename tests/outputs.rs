@@ -1,5 +1,6 @@
 //! Workloads are run as a user runs them: each kind of standard output, no flag that matters, as
-//! scripts. Nothing here emits an image.
+//! scripts; and what cannot work is found at once. All but the last test emit no image: what they measure is
+//! that of Julia itself, which is an image without packages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![cfg(unix)]
@@ -40,13 +41,15 @@ fn printing_is_recorded_for_a_pipe_a_terminal_and_a_file() {
 fn output_is_what_a_user_has_it_to_be() {
     // With a colour flag, Julia 1.6 and later wrap what is no terminal into an IOContext.
     let scratch = workload(
-        r#"open(joinpath(@__DIR__, "seen.txt"), append = true) do io
-             write(io, "$(typeof(stdout)) $(typeof(stderr)) $(Base.JLOptions().color)\n")
-         end"#,
+        r#"write(joinpath(@__DIR__, "seen", string(getpid())),
+                 "$(typeof(stdout)) $(typeof(stderr)) $(Base.JLOptions().color)")"#,
     );
+    // Three processes at once: a file for each.
+    std::fs::create_dir(scratch.path("seen")).unwrap();
     traced(&scratch);
-    let seen = std::fs::read_to_string(scratch.path("seen.txt")).unwrap();
-    let mut seen: Vec<_> = seen.lines().collect();
+    let files = std::fs::read_dir(scratch.path("seen")).unwrap().flatten();
+    let seen = files.map(|file| std::fs::read_to_string(file.path()).unwrap());
+    let mut seen: Vec<_> = seen.collect();
     seen.sort_unstable();
     assert_eq!(
         seen,
@@ -133,4 +136,161 @@ fn a_missing_workload_is_found_by_plan() {
         "{error}"
     );
     assert!(error.contains("workload.jl"), "{error}");
+}
+
+/// Measures the workloads with Julia's own image, and returns the figures and what was said.
+fn bench(scratch: &Scratch) -> (serde_json::Value, String) {
+    let image = Command::new(julia().join("bin/julia"))
+        .args(["-e", "print(unsafe_string(Base.JLOptions().image_file))"])
+        .output()
+        .unwrap();
+    let image = String::from_utf8(image.stdout).unwrap();
+    let ran = scratch
+        .sysforge(&["bench", &image, "--samples", "1", "--json"])
+        .succeeds();
+    (ran.json()["with"].clone(), ran.stderr)
+}
+
+fn is_measured(figure: &serde_json::Value) -> bool {
+    figure.as_f64().is_some_and(|seconds| seconds > 0.0)
+}
+
+#[test]
+fn a_workload_that_calls_exit_is_measured() {
+    let scratch = workload("println(sum(rand(3)) > 9)\natexit(() -> println(\"bye\"))\nexit(0)\n");
+    let (figures, said) = bench(&scratch);
+    assert!(is_measured(&figures["first_call_s"]), "{figures}");
+    assert!(is_measured(&figures["second_call_s"]), "{figures}");
+    assert!(
+        figures["peak_memory_bytes"].as_u64().unwrap() > 1 << 20,
+        "{figures}"
+    );
+    assert!(!said.contains("ends Julia"), "{said}");
+}
+
+#[test]
+fn a_workload_that_ends_julia_in_the_middle_is_a_warning() {
+    let scratch = workload("ccall(:_exit, Cvoid, (Cint,), 0)\n");
+    let (figures, said) = bench(&scratch);
+    assert_eq!(figures["first_call_s"], serde_json::Value::Null);
+    assert!(
+        figures["peak_memory_bytes"].as_u64().unwrap() > 1 << 20,
+        "{figures}"
+    );
+    let warning = "the workload `workload.jl` ends Julia in a way that cannot be measured";
+    assert!(said.contains(warning), "{said}");
+}
+
+#[test]
+fn a_workload_that_cannot_run_twice_has_one_figure_and_a_warning() {
+    for second in [
+        "error(\"been here\")",
+        "exit(7)",
+        "ccall(:raise, Cint, (Cint,), 9)",
+    ] {
+        let scratch = workload(&format!(
+            "isdefined(Base, :BEEN_HERE) && {second}\n@eval Base const BEEN_HERE = true\n"
+        ));
+        let (figures, said) = bench(&scratch);
+        assert!(is_measured(&figures["first_call_s"]), "{second}: {figures}");
+        assert_eq!(
+            figures["second_call_s"],
+            serde_json::Value::Null,
+            "{second}"
+        );
+        let warning = "the workload `workload.jl` fails the second time it runs";
+        assert!(said.contains(warning), "{second}: {said}");
+    }
+}
+
+#[test]
+fn a_workload_that_redefines_its_types_or_closes_its_output_runs_twice() {
+    let scratch = workload(
+        "const LIMIT = rand()
+         struct Policy; value::Float64; end
+         total(p::Policy) = p.value + LIMIT
+         @assert total(Policy(1.0)) >= 1 && Main.LIMIT == LIMIT
+         close(stdout)\n",
+    );
+    let (figures, said) = bench(&scratch);
+    assert!(is_measured(&figures["second_call_s"]), "{figures}: {said}");
+}
+
+/// Whether a Julia was started for a step of a build.
+fn began(scratch: &Scratch) -> bool {
+    let builds = std::fs::read_dir(scratch.path(".sysforge")).into_iter();
+    let logs = builds
+        .flatten()
+        .flatten()
+        .map(|build| build.path().join("logs"));
+    logs.flat_map(std::fs::read_dir).flatten().count() > 0
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_found_at_once() {
+    let scratch = workload("");
+    let error = scratch
+        .sysforge(&["build", "--out", "workload.jl/dist"])
+        .fails(2);
+    assert!(error.contains("could not write"), "{error}");
+    for option in ["--svg", "--html"] {
+        let args = ["bench", "Project.toml", option, "no-such-folder/report"];
+        let error = scratch.sysforge(&args).fails(2);
+        assert!(error.contains("no-such-folder/report"), "{error}");
+        let error = scratch
+            .sysforge(&["bench", "Project.toml", option, "src"])
+            .fails(2);
+        assert!(error.contains("could not write"), "{error}");
+    }
+    assert!(!began(&scratch));
+}
+
+#[test]
+fn an_unknown_cpu_of_the_second_image_is_found_before_the_first_is_made() {
+    let scratch = workload("");
+    scratch.config(
+        "workloads = [\"workload.jl\"]\njulia = \"1.5\"\ncpu = [\"generic\", \"nosuchcpu\"]\n",
+    );
+    let error = scratch.sysforge(&["build"]).fails(2);
+    assert!(error.contains("nosuchcpu"), "{error}");
+    assert!(!began(&scratch));
+}
+
+/// One emission for the claims about an image. `allocate` is compiled for `Type`, though `Type{Int}`
+/// reaches another method, and an `Int8` parameter is printed as an `Int`: replaying what Julia recorded
+/// helps neither.
+#[test]
+fn what_does_not_help_as_it_is_printed_is_cured_in_the_first_emission() {
+    let scratch = workload(
+        "using Tiny
+         println(Tiny.all_of(Any[String, Float64]), Tiny.sizes(Any[Int8(3), 0x04]), 1.5)
+         @info \"done\" ARGS
+         exit(0)\n",
+    );
+    scratch.file(
+        "src/Tiny.jl",
+        "module Tiny
+         @noinline allocate(T, n) = T <: AbstractString ? fill(convert(T, \"\"), n) : Vector{Union{T,Missing}}(undef, n)
+         @noinline allocate(::Type{Int}, n) = [0]
+         struct Sized{N} end
+         @noinline size_of(::Sized{N}) where {N} = string(N, \" bytes\")
+         all_of(types) = Any[allocate(T, 3) for T in types]
+         sizes(numbers) = [size_of(Sized{n}()) for n in numbers]
+         end\n",
+    );
+    scratch.config(
+        "workloads = [{ path = \"workload.jl\", args = [\"x\"] }]\njulia = \"1.5\"\ncpu = \"native\"\n",
+    );
+    let built = scratch.sysforge(&["build", "--json"]).succeeds();
+    assert!(!built.stderr.contains("panicked"), "{}", built.stderr);
+    let check = built.json()[0]["receipt"]["check"].clone();
+    assert_eq!(check["rounds"], serde_json::json!([0]), "{check}");
+    let outputs = serde_json::json!([
+        { "output": "pipe", "residuals": [] },
+        { "output": "terminal", "residuals": [] },
+        { "output": "file", "residuals": [] },
+    ]);
+    assert_eq!(check["outputs"], outputs);
+    assert!(is_measured(&check["latency"]["second_call_s"]), "{check}");
+    assert!(is_measured(&check["load_without_image_s"]), "{check}");
 }

@@ -180,6 +180,7 @@ pub async fn check(
         residuals: left.residuals,
         own: left.own,
         outputs: left.outputs,
+        costs_ms: left.costs_ms,
         latency: measured.latency(),
         unmeasured: measured
             .unmeasured
@@ -224,10 +225,12 @@ pub async fn left_over(
         residuals.retain(|statement| !is_own(statement));
         OutputRecord { output, residuals }
     });
+    let mut costs_ms = recorded.costs_ms;
+    costs_ms.retain(|statement, _| !is_own(statement));
     Ok(LeftOver {
         own,
         residuals,
         outputs: outputs.collect(),
-        costs_ms: recorded.costs_ms,
+        costs_ms,
     })
 }

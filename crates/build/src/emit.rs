@@ -21,10 +21,12 @@ use sysforge_process::{Finished, Program};
 mod attempt;
 mod culprit;
 mod error;
+mod rehearse;
 mod report;
 
 use attempt::{Attempt, crash};
 pub use error::EmitError;
+pub use rehearse::rehearse;
 use report::At;
 
 const LAUNCHER: &str = include_str!("julia/launch.jl");

@@ -1,5 +1,7 @@
 //! Rounds: what running the workloads on an image still compiles is fed back into the next one.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 use sysforge_plan::statements::Ignored;
 
@@ -19,6 +21,20 @@ pub struct Traced {
     /// What else stands in the user's files of statements.
     #[serde(default)]
     pub ignored: Vec<Ignored>,
+}
+
+/// What compiling the residuals must take in all, in milliseconds, to be worth another emission, which
+/// takes minutes. Nobody notices less: starting Julia takes 150 ms and more.
+const WORTH_MS: f64 = 50.0;
+
+/// Whether residuals are worth another emission, as far as their costs are known.
+#[must_use]
+pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> bool {
+    let costs: Option<Vec<f64>> = residuals
+        .iter()
+        .map(|residual| costs_ms.get(residual).copied())
+        .collect();
+    !residuals.is_empty() && costs.is_none_or(|costs| costs.iter().sum::<f64>() >= WORTH_MS)
 }
 
 impl Traced {
@@ -41,6 +57,15 @@ impl Traced {
             }
         }
         (next != *self).then_some(next)
+    }
+
+    /// Marks the statements that a rehearsal without an image still compiled, though it replayed them:
+    /// what else they may mean is tried when the image is emitted. What else it compiled belongs to the
+    /// rehearsal itself.
+    pub fn mark_stubborn(&mut self, still_compiled: &[String]) {
+        let replayed: HashSet<&String> = self.statements.iter().collect();
+        let stubborn = still_compiled.iter().filter(|text| replayed.contains(text));
+        self.stubborn = stubborn.cloned().collect();
     }
 }
 
@@ -71,5 +96,28 @@ mod tests {
         assert_eq!(traced.next(&[], &[0]), None);
         assert_eq!(traced.next(&texts(&["x"]), &[1, 1]), None);
         assert!(traced.next(&texts(&["x"]), &[3, 1]).is_some());
+    }
+
+    #[test]
+    fn a_rehearsal_marks_what_was_replayed_in_vain() {
+        let mut traced = Traced {
+            statements: texts(&["a", "b"]),
+            ..Traced::default()
+        };
+        traced.mark_stubborn(&texts(&["b", "the rehearsal's own"]));
+        assert_eq!(traced.stubborn, ["b"]);
+    }
+
+    #[test]
+    fn cheap_residuals_are_not_chased() {
+        let costs = BTreeMap::from([("a".to_owned(), 30.0), ("b".to_owned(), 15.0)]);
+        assert!(!worth_a_round(&texts(&["a", "b"]), &costs));
+        assert!(worth_a_round(
+            &texts(&["a", "b", "of unknown cost"]),
+            &costs
+        ));
+        assert!(!worth_a_round(&[], &costs));
+        let dear = BTreeMap::from([("a".to_owned(), 60.0)]);
+        assert!(worth_a_round(&texts(&["a"]), &dear));
     }
 }

@@ -133,7 +133,7 @@ pub enum On<'a> {
 }
 
 impl On<'_> {
-    fn step(self) -> Step {
+    pub(crate) fn step(self) -> Step {
         match self {
             Self::Base => Step::Trace,
             Self::Image(_) => Step::Check,

@@ -2,6 +2,8 @@
 //! beside it; plan (what exists), publish (merge), install (choose) and report (tables) all read
 //! this schema.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +243,9 @@ pub struct CheckRecord {
     /// The kinds of standard output that the workloads were run with, and the residuals of each.
     #[serde(default)]
     pub outputs: Vec<OutputRecord>,
+    /// How many milliseconds compiling each residual took, where Julia says so (1.12 and later).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub costs_ms: BTreeMap<String, f64>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
     /// Loading the packages in a fresh process without the image, in seconds; absent where it was

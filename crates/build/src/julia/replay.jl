@@ -179,10 +179,13 @@ end
 # to `Vararg`. It prints the widened signature, but asked for exactly that, `precompile` answers false, or
 # true and compiles nothing that a call would find. Asked for a concrete signature that widens to it, it
 # compiles the right one (`jl_compilation_sig` in gf.c). `nothing` if the signature is concrete already.
-function narrowed(signature)
+#
+# The example must be one for which the same method is called: of the examples of a kind, the first of
+# which is nearly always right, `round` chooses one.
+function narrowed(signature, round = 1)
     T = Base.unwrap_unionall(signature)
     T isa DataType || return nothing
-    parameters = Any[example_of(p) for p in T.parameters]
+    parameters = Any[example_of(p, round) for p in T.parameters]
     if !isempty(parameters) && Base.isvarargtype(T.parameters[end])
         pop!(parameters)
         element = Base.unwrapva(Base.unwrap_unionall(T.parameters[end]))
@@ -193,8 +196,12 @@ function narrowed(signature)
     end
     return Base.rewrap_unionall(Tuple{parameters...}, signature)
 end
-example_of(p) =
-    p === Function ? typeof(identity) : p === Type || p === DataType ? Type{Int} : p === Any ? Int : p
+example_of(p, round) =
+    p === Function ? typeof(nth(functions, round)) :
+    p === Type || p === DataType ? Type{nth(types, round)} : p === Any ? nth(types, round) : p
+nth(list, n) = list[mod1(n, length(list))]
+const types = (Int, String, Float64, Bool, Symbol, Char, Nothing, Missing, Any, Vector{Int}, Union{Missing,Int})
+const functions = (identity, +, string, isempty, first)
 
 # A small integer as a type parameter is printed without its type: `Val{3}` may have been
 # `Val{Int8(3)}`. For a statement that did not help, as its code was compiled all the same, every
@@ -206,6 +213,8 @@ function with_integers(x, T)
     x.head === :call && return x
     return Expr(x.head, Any[with_integers(arg, T) for arg in x.args]...)
 end
+# Comparing would not tell: `3 == Int8(3)`.
+has_integer(x) = x isa Int || (x isa Expr && x.head !== :call && any(Bool[has_integer(arg) for arg in x.args]))
 const integers = (Int8, UInt8, Int16, UInt16, Int32, UInt32, UInt64, Int128, UInt128)
 
 # `precompile(signature)` compiles the method that a call would reach. `invoke` reaches a more general one,
@@ -222,12 +231,19 @@ end
 # Further signatures that a statement may have been meant to be; they are no loss.
 function try_others(statement)
     for T in integers
+        has_integer(statement.args[2]) || break
         other = with_integers(statement.args[2], T)
-        other == statement.args[2] && continue
         try
             signature = Core.eval(names, other)
             precompile(signature)
             concrete = narrowed(signature)
+            concrete === nothing || precompile(concrete)
+        catch
+        end
+    end
+    for round in 2:length(types)
+        try
+            concrete = narrowed(Core.eval(names, statement.args[2]), round)
             concrete === nothing || precompile(concrete)
         catch
         end

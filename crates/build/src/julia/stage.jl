@@ -135,6 +135,14 @@ isempty(values_of("execute")) && isempty(values_of("script")) || run_inits()
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "script.jl"))
 
+# In a rehearsal, which writes no image, a workload runs on what was replayed. The recording of
+# `--trace-compile` has this function before what the workload compiles.
+@noinline sysforge_workload_begins(count) = (count[] += 1)
+for fields in values_of("rehearse")
+    Base.invokelatest(sysforge_workload_begins, Ref(0))
+    run_script(Main, fields[1], fields[2:end])
+end
+
 # Tells Sysforge that it is not generating code, but running what the user wrote: computing without
 # end is no progress then, and an end of the process is not the end of the emission.
 function running_user_code(run, path)

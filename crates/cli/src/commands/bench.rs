@@ -62,9 +62,16 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         let ids = builds.iter().map(|build| build.id.to_string()).collect();
         return Err(CliError::SeveralReports(ids).into());
     }
+    for file in args.svg.iter().chain(&args.html) {
+        super::require_writable_file(&absolute(file))?;
+    }
+    let mut forges = Vec::new();
     for build in builds {
-        let mut forge = Forge::open(session, &planned, build, &args.image.driving).await?;
+        let forge = Forge::open(session, &planned, build, &args.image.driving).await?;
         let image = image_of(&args.image, &forge)?;
+        forges.push((forge, image));
+    }
+    for (mut forge, image) in forges {
         let report = compare(args.samples, &mut forge, &planned, &image).await?;
         if let Some(file) = &args.svg {
             write(session, file, &sysforge_report::svg(&report))?;

@@ -28,35 +28,58 @@ struct Built {
     own_s: f64,
 }
 
+/// A build before its first step.
+enum Ready<'a> {
+    /// It is done already.
+    Known((sysforge_pack::Packed, Receipt)),
+    /// It has its Julia, and its folder is locked.
+    Open(Box<Forge<'a>>),
+}
+
 pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = pipeline::plan(session, &args.selection.select).await?;
     let mut results = Vec::new();
     let dist = planned.dist(args.out.out.as_deref());
     warn_of_runner(session);
+    super::require_writable_folder(&dist)?;
+    // Each build gets its Julia and is asked about its CPU target before the first one begins: what can
+    // fail there does so at once, and not after the minutes that another build takes.
+    let mut ready = Vec::new();
     for build in &planned.plan.builds {
         session.runner.working_on(build.id.as_str());
         planned.require_locked(build, &args.driving.packages)?;
         let started = Instant::now();
-        let children_before = session.children.time();
         let inputs = planned.basis(build, &args.driving)?.digest();
         let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
-        let reused = known.is_some();
-        let (packed, receipt) = match known {
-            Some(known) => {
+        let state = match known {
+            Some(known) => Ready::Known(known),
+            None => {
+                let forge = Forge::open(session, &planned, build, &args.driving).await?;
+                Ready::Open(Box::new(forge))
+            }
+        };
+        ready.push((build, state, started.elapsed()));
+    }
+    for (build, state, opening) in ready {
+        session.runner.working_on(build.id.as_str());
+        let started = Instant::now();
+        let children_before = session.children.time();
+        let reused = matches!(state, Ready::Known(_));
+        let (packed, receipt) = match state {
+            Ready::Known(known) => {
                 session.terminal.heading(&format!(
                     "{} is up to date: nothing that decides the image has changed",
                     build.id
                 ));
                 known
             }
-            None => {
+            Ready::Open(mut forge) => {
                 session.terminal.group(&format!("Building {}", build.id));
-                let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
                 forge.explain = args.explain;
                 let built = forge.run(&dist, args.force).await?;
                 session.terminal.end_group();
-                say_result(session, &built.0, &built.1, started.elapsed());
+                say_result(session, &built.0, &built.1, opening + started.elapsed());
                 built
             }
         };

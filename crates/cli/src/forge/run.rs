@@ -1,14 +1,17 @@
 //! Every step of a build in order, as `sysforge build` takes them.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use sysforge_build::emit::Emitted;
+use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Stage};
 use sysforge_build::measure::Measured;
-use sysforge_build::rounds::Traced;
+use sysforge_build::rounds::{Traced, worth_a_round};
+use sysforge_build::trace::On;
 use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
-use sysforge_plan::{Receipt, Step};
+use sysforge_plan::receipt::CheckRecord;
+use sysforge_plan::{OutputKind, Receipt, Step};
 
 use super::packing::Checked;
 use super::{Forge, WITHOUT, counted};
@@ -26,7 +29,10 @@ impl Forge<'_> {
         let basis = self.basis.up_to(Stage::Trace);
         let mut traced = match self.left::<Traced>(Step::Trace, &basis, afresh) {
             Some(traced) => traced,
-            None => self.trace().await?,
+            None => {
+                let traced = self.trace().await?;
+                self.rehearse_statements(traced).await?
+            }
         };
         if self
             .left::<Measured>(Step::Measure, &basis, afresh)
@@ -49,35 +55,125 @@ impl Forge<'_> {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
                 record.rounds.clone_from(&rounds);
-                // What could not be replayed, or crashes Julia, another round does not cure.
-                let emitted: Emitted = self.context.work.recorded("emit")?;
-                let lost = |text: &String| {
-                    let mut failed = emitted.statements.failed.iter();
-                    failed.any(|lost| lost.statement == *text)
-                };
-                let curable = record.residuals.iter().filter(|text| !lost(text)).cloned();
-                let curable: Vec<String> = curable.collect();
-                let next = traced.next(&curable, &rounds);
-                match next.filter(|_| u32::try_from(rounds.len()).is_ok_and(|n| n < limit)) {
-                    Some(next) => {
-                        self.session.reporter.note(format!(
-                            "running the workloads still compiles {}: once more, with {} added and \
-                             {} tried in other ways",
-                            counted(record.residuals.len(), "statement"),
-                            next.statements.len() - traced.statements.len(),
-                            next.stubborn.len() - traced.stubborn.len()
-                        ));
-                        traced = next;
-                        self.record_trace(&traced)?;
-                        continue;
-                    }
-                    None => self.record_check(&record)?,
+                let again = u32::try_from(rounds.len()).is_ok_and(|done| done < limit);
+                if again && let Some(next) = self.next_round(&traced, &record).await? {
+                    traced = next;
+                    self.record_trace(&traced)?;
+                    continue;
                 }
+                self.record_check(&record)?;
                 return self.pack(dist).await;
             };
             self.timings = checked.timings;
             return self.pack(dist).await;
         }
+    }
+
+    /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
+    /// statements that do not help as they are printed: what else they may mean is then tried in the
+    /// first emission already.
+    async fn rehearse_statements(&mut self, mut traced: Traced) -> Result<Traced, Failure> {
+        // One kind of output shows it: how a type is printed does not depend on where to.
+        let still = self.rehearse(&traced, On::Base, &[OutputKind::Pipe]).await;
+        if let Some(still) = still {
+            traced.mark_stubborn(&still);
+            self.record_trace(&traced)?;
+        }
+        Ok(traced)
+    }
+
+    /// What the workloads still compile where these statements were replayed; `None` if that is not
+    /// known.
+    async fn rehearse(
+        &self,
+        traced: &Traced,
+        on: On<'_>,
+        outputs: &[OutputKind],
+    ) -> Option<Vec<String>> {
+        let workloads = self.workloads();
+        if workloads.is_empty() || traced.statements.is_empty() {
+            return None;
+        }
+        let emission = Emission {
+            packages: &self.build.packages,
+            statements: &traced.statements,
+            given: &traced.given.iter().cloned().collect(),
+            known: &self.known_packages(),
+            stubborn: &traced.stubborn,
+            execute: &[],
+            script: None,
+            cpu_target: &self.build.cpu.target,
+            image_threads: None,
+            script_limit: None,
+            strict: false,
+        };
+        emit::rehearse(&self.context, &emission, on, &workloads, outputs).await
+    }
+
+    /// What another emission is to be made from, if it is known to help: its statements are tried on
+    /// the image in seconds before they cost minutes.
+    async fn next_round(
+        &self,
+        traced: &Traced,
+        record: &CheckRecord,
+    ) -> Result<Option<Traced>, Failure> {
+        let residuals = &record.residuals;
+        let reporter = &self.session.reporter;
+        let left = counted(residuals.len(), "statement");
+        if !worth_a_round(residuals, &record.costs_ms) {
+            if !residuals.is_empty() {
+                let ms: f64 = residuals
+                    .iter()
+                    .filter_map(|text| record.costs_ms.get(text))
+                    .sum();
+                reporter.note(format!(
+                    "running the workloads still compiles {left}, in {ms:.0} ms, which is not worth \
+                     another emission"
+                ));
+            }
+            return Ok(None);
+        }
+        // What could not be replayed, or crashes Julia, another round does not cure.
+        let emitted: Emitted = self.context.work.recorded("emit")?;
+        let failed = emitted.statements.failed.iter();
+        let lost: HashSet<&String> = failed.map(|lost| &lost.statement).collect();
+        let curable = residuals.iter().filter(|text| !lost.contains(text));
+        let curable: Vec<String> = curable.cloned().collect();
+        let Some(next) = traced.next(&curable, &record.rounds) else {
+            return Ok(None);
+        };
+        let trial = Traced {
+            stubborn: curable
+                .iter()
+                .filter(|text| next.stubborn.contains(text))
+                .cloned()
+                .collect(),
+            statements: curable.clone(),
+            ..Traced::default()
+        };
+        let with_residuals = record
+            .outputs
+            .iter()
+            .filter(|one| !one.residuals.is_empty());
+        let outputs: Vec<OutputKind> = with_residuals.map(|one| one.output).collect();
+        let image = self.image();
+        let still = self.rehearse(&trial, On::Image(&image), &outputs).await;
+        let still: HashSet<String> = still.unwrap_or(curable.clone()).into_iter().collect();
+        let cured = curable.into_iter().filter(|text| !still.contains(text));
+        let cured: Vec<String> = cured.collect();
+        let Some(next) = traced.next(&cured, &record.rounds) else {
+            reporter.note(format!(
+                "running the workloads still compiles {left}, and nothing that was tried cures that"
+            ));
+            return Ok(None);
+        };
+        reporter.note(format!(
+            "running the workloads still compiles {left}: once more, with {} added and {} tried in \
+             other ways",
+            next.statements.len() - traced.statements.len(),
+            next.stubborn.len() - traced.stubborn.len()
+        ));
+        Ok(Some(next))
     }
 
     /// What an earlier time left of a step, if nothing that decides it has changed since.

@@ -1,0 +1,128 @@
+//! Rehearsing an emission. In a running Julia, in seconds instead of minutes, statements are replayed and
+//! then the workloads run under `--trace-compile`. What they still compile, an image with these statements
+//! would lack as well; what they no longer compile, it would have.
+
+use std::path::Path;
+
+use futures_util::{StreamExt, stream};
+use sysforge_plan::{OutputKind, statements};
+
+use super::{Emission, Kind, LAUNCHER, REPLAY, SCRIPT, escape, job, records, report};
+use crate::context::{Context, shown};
+use crate::measure::RUN_SCRIPT;
+use crate::script::Script;
+use crate::trace::On;
+
+/// What the staging script calls between the statements and the workload, so that the recording shows
+/// where the workload begins: replaying records statements as well.
+const MARK: &str = "sysforge_workload_begins";
+
+/// Replays the statements of `emission` and runs each workload with each kind of output, in processes of
+/// their own. Returns what is still compiled, or `None` if a process fails: then nothing is known.
+pub async fn rehearse(
+    context: &Context,
+    emission: &Emission<'_>,
+    on: On<'_>,
+    workloads: &[Script],
+    outputs: &[OutputKind],
+) -> Option<Vec<String>> {
+    let work = &context.work;
+    work.write("launch.jl", LAUNCHER).ok()?;
+    work.write("stage.jl", SCRIPT).ok()?;
+    work.write("script.jl", RUN_SCRIPT).ok()?;
+    work.write("replay.jl", REPLAY).ok()?;
+    let list = records(emission, &report::LeftOut::new());
+    let list = work.write("rehearsal.list", &list).ok()?;
+    let runs = workloads.iter().enumerate().flat_map(|(index, workload)| {
+        let outputs = outputs.iter();
+        outputs.map(move |output| (index, workload, *output))
+    });
+    let runs: Vec<_> = runs.collect();
+    let cpus = usize::try_from(context.julia.cpu_threads).unwrap_or(1);
+    let recordings: Vec<Option<String>> = stream::iter(&runs)
+        .map(|(index, workload, output)| {
+            let name = format!("rehearsal-{index}-{}", output.word());
+            one(context, emission, on, workload, *output, &list, name)
+        })
+        .buffered(cpus.max(1))
+        .collect()
+        .await;
+    let recordings: Option<Vec<String>> = recordings.into_iter().collect();
+    Some(statements::parse(&recordings?.concat()))
+}
+
+/// One process: what it compiled from the beginning of the workload on.
+async fn one(
+    context: &Context,
+    emission: &Emission<'_>,
+    on: On<'_>,
+    workload: &Script,
+    output: OutputKind,
+    list: &Path,
+    name: String,
+) -> Option<String> {
+    let work = &context.work;
+    let recording = work.path(format!("{name}.jl"));
+    let report = work.path(format!("{name}.tsv"));
+    work.forget(&[&format!("{name}.jl"), &format!("{name}.tsv")])
+        .ok()?;
+    let mut job = job(context, emission, list, &report, Kind::Trial);
+    let words = std::iter::once(workload.path.display().to_string()).chain(workload.args.clone());
+    job.push_str("rehearse");
+    for word in words {
+        job.push('\t');
+        job.extend(word.chars().flat_map(escape));
+    }
+    job.push('\n');
+    let job = work.write(&format!("{name}.job"), &job).ok()?;
+    let program = match on {
+        On::Base => {
+            let base = context.base.as_ref().unwrap_or(&context.julia.base_image);
+            context
+                .julia(context.environment.for_julia(), &name)
+                .args(context.without_package_images())
+                .option("--sysimage", base)
+        }
+        On::Image(image) => context
+            .julia(context.clean_environment(), &name)
+            .option("--sysimage", image),
+    };
+    let program = program
+        .output(output)
+        .option("--trace-compile", &recording)
+        .arg(work.path("launch.jl"))
+        .arg(work.path("stage.jl"))
+        .arg(&job)
+        .directory(&context.project);
+    let workload = shown(&workload.path, &context.project);
+    let subject = format!("rehearse {workload}, output to {output}");
+    let task = context.reporter.start(on.step(), subject);
+    context.children.run(&program, &task).await.ok()?;
+    let text = std::fs::read_to_string(&recording).ok()?;
+    let workload = behind_mark(&text)?;
+    let count = statements::parse(&workload).len();
+    task.done(format!("{count} statements still compiled"));
+    Some(workload)
+}
+
+/// The lines behind the mark; `None` if it was not reached.
+fn behind_mark(text: &str) -> Option<String> {
+    let mut lines = text.lines().skip_while(|line| !line.contains(MARK));
+    lines.next()?;
+    Some(lines.map(|line| format!("{line}\n")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_replaying_records_is_not_the_workloads() {
+        let text = "precompile(Tuple{typeof(a)})\n\
+                    precompile(Tuple{typeof(Main.S.sysforge_workload_begins), Int64})\n\
+                    precompile(Tuple{typeof(b)})\n";
+        let rest = behind_mark(text).unwrap();
+        assert_eq!(rest, "precompile(Tuple{typeof(b)})\n");
+        assert_eq!(behind_mark("precompile(Tuple{typeof(a)})\n"), None);
+    }
+}
