@@ -1,6 +1,9 @@
 //! Workflow commands: the lines with which a program speaks to the runner.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use sysforge_plan::text::is_deceptive;
 
 /// How bad an annotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub const END_GROUP: &str = "::endgroup::";
 pub fn mask(secret: &str) -> Option<String> {
     let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 6);
     let commands: Vec<_> = lines
-        .map(|line| format!("::add-mask::{}", data(line)))
+        .map(|line| format!("::add-mask::{}", percent_encoded(line, false)))
         .collect();
     (!commands.is_empty()).then(|| commands.join("\n"))
 }
@@ -84,6 +87,21 @@ pub fn untrusted(text: &str, token: &str) -> String {
         "::stop-commands::{token}\n{}\n::{token}::",
         text.trim_end_matches('\n')
     )
+}
+
+/// Text in which the runner finds no command: no line begins with `::`, and `##[` stands nowhere.
+#[must_use]
+pub fn without_commands(text: &str) -> Cow<'_, str> {
+    let is_command = |line: &str| line.trim_start().starts_with("::");
+    if !text.contains("##[") && !text.split('\n').any(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split('\n').map(|line| match is_command(line) {
+        true => line.replacen("::", "\\::", 1),
+        false => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    Cow::Owned(text.replace("##[", "#\\#["))
 }
 
 /// One output of a step, as a line or lines of the file that `GITHUB_OUTPUT` names. `delimiter`
@@ -102,12 +120,25 @@ fn data(text: &str) -> String {
     escaped(text, false)
 }
 
+/// Text of any origin: the log is shown by terminals and browsers.
+fn escaped(text: &str, property: bool) -> String {
+    let hidden = |c: char| is_deceptive(c) && !matches!(c, '\n' | '\r');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match hidden(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    percent_encoded(&shown.replace("##[", "#\\#["), property)
+}
+
 /// Escapes the value of a command's property.
 fn property(text: &str) -> String {
     escaped(text, true)
 }
 
-fn escaped(text: &str, property: bool) -> String {
+fn percent_encoded(text: &str, property: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -168,6 +199,28 @@ mod tests {
         assert_eq!(
             untrusted("::error::fake\n", "t0ken"),
             "::stop-commands::t0ken\n::error::fake\n::t0ken::"
+        );
+    }
+
+    #[test]
+    fn the_runner_finds_no_command_in_plain_text() {
+        for (text, plain) in [
+            ("a::b", "a::b"),
+            ("::add-mask::x", "\\::add-mask::x"),
+            ("a\n \t::stop-commands::x", "a\n \t\\::stop-commands::x"),
+            ("a ##[add-mask]x", "a #\\#[add-mask]x"),
+            ("\u{a0}::error::x", "\u{a0}\\::error::x"),
+        ] {
+            assert_eq!(without_commands(text), plain);
+        }
+    }
+
+    #[test]
+    fn a_message_controls_no_terminal() {
+        let line = annotation(Level::Error, "a\u{1b}", None, "b\u{1b}[2J\u{202e}\n##[c]");
+        assert_eq!(
+            line,
+            "::error title=a\\u{1b}::b\\u{1b}[2J\\u{202e}%0A#\\#[c]"
         );
     }
 

@@ -135,6 +135,9 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// Results cannot be printed.
+    #[error("could not write to standard output")]
+    Output(#[source] std::io::Error),
     /// There is no place for temporary files.
     #[error("could not make a temporary folder")]
     Temporary(#[source] std::io::Error),
@@ -184,6 +187,7 @@ impl Explain for CliError {
             }
             Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
             Self::OtherJulia { .. } => Class::Julia,
+            Self::Output(_) => Class::Machine,
             _ => Class::Usage,
         }
     }
@@ -251,6 +255,11 @@ impl Explain for CliError {
             Self::OtherJulia { .. } => {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \
                  Julia's folder with `--julia DIR`"
+                    .to_owned()
+            }
+            Self::Output(_) => {
+                "the results are incomplete: free some space or redirect them elsewhere, and run \
+                 the command again"
                     .to_owned()
             }
             Self::Unwritable { source, .. }

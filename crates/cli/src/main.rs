@@ -20,19 +20,55 @@ mod session;
 mod terminal;
 mod variables;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use sysforge_plan::Class;
+use sysforge_plan::text::{escaped_lines, is_deceptive};
 
 use crate::args::Cli;
+use crate::failure::CliError;
 use crate::session::Session;
 
 /// How long threads that were told to stop may take to remove what they had begun.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Reads the arguments. `Err` is the exit code of a run that ends here: help, the version, or a
+/// mistake in what was typed.
+fn arguments() -> Result<Cli, u8> {
+    let error = match Cli::try_parse() {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    if error.use_stderr() {
+        // clap repeats what was typed, and a script may have typed what others wrote. Its own
+        // styles cannot be told from those of an argument, so both go.
+        let variables = std::env::vars_os().map(|(_, value)| value);
+        let mut given = std::env::args_os().chain(variables);
+        if given.any(|text| text.to_string_lossy().contains(is_deceptive)) {
+            eprint!("{}", escaped_lines(&error.render().to_string()));
+        } else {
+            let _ = error.print();
+        }
+        return Err(2);
+    }
+    let written = error.print().and_then(|()| std::io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: could not write to standard output: {error}");
+            Err(Class::Machine.exit_code())
+        }
+        _ => Err(0),
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match arguments() {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
     let session = Session::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -66,6 +102,10 @@ fn main() -> ExitCode {
                 signal.exit_code
             }
             result = commands::run(&cli.command, &session) => {
+                let result = result.and_then(|()| match terminal::take_write_failure() {
+                    Some(error) => Err(CliError::Output(error).into()),
+                    None => Ok(()),
+                });
                 session.progress.clear();
                 session.terminal.end_group();
                 let code = match &result {

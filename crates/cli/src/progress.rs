@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sysforge_plan::event::Outcome;
 use sysforge_plan::{Event, Reporter, Step};
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, unstyled};
 
 /// Without a terminal, a task that is still running says so this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -237,19 +237,11 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
-/// At most `width` characters of a line, without control characters: what a child prints must not
-/// move our cursor.
+/// At most `width` characters of a line, without styles and control characters: what a child prints
+/// must not move our cursor.
 fn shortened(line: &str, width: usize) -> String {
-    let plain = anstream::adapter::strip_str(line).to_string();
-    let mut text: String = plain
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(width)
-        .collect();
-    if plain.chars().count() > width {
-        text.push('…');
-    }
-    text
+    let plain = unstyled(line).replace('\t', " ");
+    sysforge_plan::text::shortened(&plain, width)
 }
 
 #[cfg(test)]
@@ -258,7 +250,7 @@ mod tests {
 
     #[test]
     fn lines_of_children_are_made_harmless() {
-        assert_eq!(shortened("\u{1b}[31mred\u{1b}[0m\ttab", 60), "redtab");
+        assert_eq!(shortened("\u{1b}[31mred\u{1b}[0m\ttab", 60), "red tab");
         assert_eq!(shortened("abcdef", 3), "abc…");
     }
 

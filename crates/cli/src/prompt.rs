@@ -1,14 +1,16 @@
 //! Asking the user, where there is one to answer.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
+
+use crate::terminal::Terminal;
 
 /// Asks for a yes or no; an empty answer means yes. `None`: nobody is there to answer, as in
 /// scripts and on CI runners.
-pub(crate) async fn confirm(question: &str) -> Option<bool> {
+pub(crate) async fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return None;
     }
-    let _ = write!(anstream::stderr(), "{question} [Y/n] ");
+    terminal.ask(question);
     let answered = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer);

@@ -15,6 +15,7 @@ use sysforge_plan::{Explain, Receipt, Sha256};
 
 use crate::failure::{self, Failure};
 use crate::session::absolute;
+use crate::terminal::{Terminal, note_write_failure};
 use crate::variables::Variables;
 
 /// What is secret as it is.
@@ -104,14 +105,18 @@ impl Runner {
     /// Gives later steps a value.
     pub(crate) fn output(&self, name: &str, value: &str) {
         if let Some(file) = &self.output {
-            append(file, &command::output(name, value, &unguessable()));
+            // Later steps would go on without the value.
+            if let Err(error) = append(file, &command::output(name, value, &unguessable())) {
+                note_write_failure(error);
+            }
         }
     }
 
     /// Adds to the job's summary.
     pub(crate) fn summarise(&self, text: &str) {
         if let Some(file) = &self.summary {
-            append(file, text);
+            // A summary that cannot be written is no reason to fail a build.
+            let _ = append(file, text);
         }
     }
 
@@ -156,6 +161,7 @@ impl Runner {
         failure: Option<&Failure>,
         project: Option<&Path>,
         workloads: &[String],
+        terminal: Terminal,
     ) {
         if !self.on {
             return;
@@ -175,7 +181,7 @@ impl Runner {
             }
             let annotation =
                 command::annotation(command::Level::Error, &title, place.as_ref(), &message);
-            let _ = writeln!(std::io::stderr(), "{annotation}");
+            terminal.annotation(&annotation);
             Failed {
                 subject: state.subject().to_owned(),
                 causes,
@@ -223,15 +229,12 @@ impl Runner {
     }
 }
 
-/// A summary or output that cannot be written is no reason to fail a build.
-fn append(file: &Path, text: &str) {
-    let opened = std::fs::OpenOptions::new()
+fn append(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
-        .open(file);
-    if let Ok(mut file) = opened {
-        let _ = file.write_all(text.as_bytes());
-    }
+        .open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 /// A word that nobody who writes output can know.

@@ -78,8 +78,8 @@ impl Session {
         let folder = files.as_ref().map(|files| files.folder.as_path());
         let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
         let paths = workloads.into_iter().flatten().map(|one| one.path.clone());
-        self.runner
-            .finish(failure, folder, &paths.collect::<Vec<_>>());
+        let paths: Vec<_> = paths.collect();
+        self.runner.finish(failure, folder, &paths, self.terminal);
     }
 
     /// Keeps saying that long tasks still run, until it is dropped.

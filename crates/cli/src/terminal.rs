@@ -2,10 +2,13 @@
 //! Meaning never depends on colour.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
+use console::measure_text_width;
 use sysforge_actions::command::{self, Level};
 use sysforge_plan::Explain;
+use sysforge_plan::text::{escaped, escaped_lines, is_deceptive};
 
 use crate::failure::{Failure, causes};
 use crate::runner::unguessable;
@@ -25,59 +28,120 @@ pub(crate) struct Terminal {
     pub(crate) actions: bool,
 }
 
+/// The first failure to write to standard output. The process has one standard output, and its
+/// failure must not be lost wherever it happens: `main` makes it the exit code.
+static WRITE_FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
+
+/// Notes that results could not be written. A reader that has gone away (`sysforge plan | head`)
+/// is no failure: there is nobody to write for.
+pub(crate) fn note_write_failure(error: std::io::Error) {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return;
+    }
+    let mut first = WRITE_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    first.get_or_insert(error);
+}
+
+/// The failure to write results, if there was one.
+pub(crate) fn take_write_failure() -> Option<std::io::Error> {
+    let mut first = WRITE_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    first.take()
+}
+
+// Invariant: text reaches the terminal through `shown`, `child` or `document` only. Styles are
+// added after that, so no control character gets through but those of Sysforge's own styles.
 impl Terminal {
-    /// Prints data on standard output. A reader that has gone away (`sysforge plan | head`) is no
-    /// error.
+    /// Prints data on standard output.
     pub(crate) fn data(self, text: &str) {
-        let mut out = anstream::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| {
-            if text.ends_with('\n') {
-                Ok(())
-            } else {
-                out.write_all(b"\n")
-            }
-        });
-        let _ = out.flush();
+        self.write(&self.shown(text));
     }
 
     /// Prints a value as indented JSON on standard output.
     pub(crate) fn json(self, value: &impl serde::Serialize) {
-        self.data(&serde_json::to_string_pretty(value).unwrap_or_default());
+        let json = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.write(&plain_json(&json));
+    }
+
+    /// Prints a document that Sysforge itself makes, such as a manual page, byte for byte.
+    pub(crate) fn document(self, text: &str) {
+        self.write(text);
+    }
+
+    fn write(self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let end: &[u8] = match text.ends_with('\n') {
+            true => b"",
+            false => b"\n",
+        };
+        let written = out
+            .write_all(text.as_bytes())
+            .and_then(|()| out.write_all(end))
+            .and_then(|()| out.flush());
+        if let Err(error) = written {
+            note_write_failure(error);
+        }
+    }
+
+    /// Text of any origin as it may be shown: deceptive characters are escaped, and a runner
+    /// finds no command in it.
+    fn shown(self, text: &str) -> String {
+        let text = escaped_lines(text);
+        match self.actions {
+            true => command::without_commands(&text).into_owned(),
+            false => text.into_owned(),
+        }
+    }
+
+    /// A line that a child wrote, as it may be shown: without the child's own styles.
+    fn child(self, line: &str) -> String {
+        self.shown(&unstyled(line))
+    }
+
+    /// Prints a line on standard error.
+    fn error_output(self, line: &str) {
+        let _ = writeln!(anstream::stderr(), "{line}");
     }
 
     /// Says something on standard error.
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(anstream::stderr(), "{text}");
+            self.error_output(&self.shown(text));
         }
     }
 
     /// Says a heading on standard error.
     pub(crate) fn heading(self, text: &str) {
-        self.say(&format!("{BOLD}{text}{BOLD:#}"));
+        if !self.quiet {
+            self.error_output(&format!("{BOLD}{}{BOLD:#}", self.shown(text)));
+        }
     }
 
     /// Begins a group of lines that can be folded, and says its title.
     pub(crate) fn group(self, title: &str) {
-        match self.actions {
-            true => self.say(&command::group(title)),
-            false => self.heading(title),
+        if self.actions && !self.quiet {
+            self.error_output(&command::group(title));
+        } else {
+            self.heading(title);
         }
     }
 
     /// Ends the group, if there is one.
     pub(crate) fn end_group(self) {
-        if self.actions {
-            self.say(command::END_GROUP);
+        if self.actions && !self.quiet {
+            self.error_output(command::END_GROUP);
         }
     }
 
-    /// Says lines that hold what others wrote: the runner obeys nothing in them.
+    /// Says a line that holds what a child wrote: the runner obeys nothing in it.
     pub(crate) fn untrusted(self, text: &str) {
-        match self.actions {
-            true => self.say(&command::untrusted(text, &unguessable())),
-            false => self.say(text),
+        if self.quiet {
+            return;
         }
+        let text = self.child(text);
+        self.error_output(&match self.actions {
+            true => command::untrusted(&text, &unguessable()),
+            false => text,
+        });
     }
 
     /// Prints a warning.
@@ -88,69 +152,104 @@ impl Terminal {
                 .unwrap_or_default();
             let message = format!("{text}{hint}");
             let line = command::annotation(Level::Warning, "sysforge", None, &message);
-            let _ = writeln!(anstream::stderr(), "{line}");
+            self.error_output(&line);
             return;
         }
         if !self.quiet {
-            let mut err = anstream::stderr().lock();
-            let _ = writeln!(err, "{YELLOW}warning{YELLOW:#}: {text}");
+            let text = self.shown(text);
+            self.error_output(&format!("{YELLOW}warning{YELLOW:#}: {text}"));
             if let Some(hint) = hint {
-                let _ = writeln!(err, "{CYAN}hint{CYAN:#}: {hint}");
+                let hint = self.shown(hint);
+                self.error_output(&format!("{CYAN}hint{CYAN:#}: {hint}"));
             }
         }
     }
 
+    /// Prints an annotation of a runner.
+    pub(crate) fn annotation(self, annotation: &str) {
+        self.error_output(annotation);
+    }
+
     /// Prints a line that begins with `error:`.
     pub(crate) fn error_line(self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{RED}error{RED:#}: {text}");
+        self.error_output(&format!("{RED}error{RED:#}: {}", self.shown(text)));
+    }
+
+    /// Asks a question on standard error; the answer is typed on the same line.
+    pub(crate) fn ask(self, question: &str) {
+        let mut err = anstream::stderr();
+        let _ = write!(err, "{} [Y/n] ", self.shown(question));
+        let _ = err.flush();
     }
 
     /// Prints an error: what happened, why, what the child said, where the log is, what to do.
     pub(crate) fn failure(self, failure: &Failure) {
         let error: &dyn Explain = failure.0.as_ref();
-        let mut all = Vec::new();
-        let mut print = |text: String| all.push(text);
-        print(format!("{RED}error{RED:#}: {error}"));
+        let shown = |text: &str| self.shown(text);
+        let mut all = vec![format!("{RED}error{RED:#}: {}", shown(&error.to_string()))];
         for cause in causes(error) {
-            print(format!("  {BOLD}cause{BOLD:#}: {cause}"));
+            all.push(format!("  {BOLD}cause{BOLD:#}: {}", shown(&cause)));
         }
         if let Some(evidence) = error.evidence() {
             if !evidence.tail.is_empty() {
-                print(format!("  {BOLD}its last lines{BOLD:#}:"));
-                let lines = evidence.tail.iter();
-                let lines: Vec<_> = lines
-                    .map(|line| format!("  {DIM}|{DIM:#} {line}"))
-                    .collect();
-                print(lines.join("\n"));
+                all.push(format!("  {BOLD}its last lines{BOLD:#}:"));
+            }
+            for line in &evidence.tail {
+                all.push(format!("  {DIM}|{DIM:#} {}", self.child(line)));
             }
             if let Some(log) = evidence.log {
-                print(format!("  {BOLD}full log{BOLD:#}: {}", log.display()));
+                let log = log.display().to_string();
+                all.push(format!("  {BOLD}full log{BOLD:#}: {}", shown(&log)));
             }
         }
         let hints = error.hints();
         if !hints.is_empty() {
-            print(String::new());
+            all.push(String::new());
         }
         for hint in hints {
-            print(format!("{CYAN}hint{CYAN:#}: {hint}"));
+            all.push(format!("{CYAN}hint{CYAN:#}: {}", shown(&hint)));
         }
         // Children and files have a say in all of it.
         let mut text = all.join("\n");
         if self.actions {
             text = command::untrusted(&text, &unguessable());
         }
-        let _ = writeln!(anstream::stderr(), "{text}");
+        self.error_output(&text);
     }
+}
+
+/// Text without the sequences that style it on a terminal, as children write them.
+pub(crate) fn unstyled(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// JSON in which no deceptive character stands, and no command of a runner: both can be in its
+/// strings only, where they are escaped.
+fn plain_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_deceptive(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{unit:04x}"));
+        }
+    }
+    out.replace("##[", "#\\u0023[")
 }
 
 /// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the
 /// others to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    // One row is one line, and what is measured is what will be shown.
+    let shown = |row: &Vec<String>| row.iter().map(|cell| escaped(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
+            .map(|cell| measure_text_width(cell))
             .max()
     };
     let widths: Vec<usize> = (0..columns)
@@ -167,14 +266,59 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, &width))| {
+                let space = " ".repeat(width.saturating_sub(measure_text_width(cell)));
                 if column == 0 || (remarks && column + 1 == columns) {
-                    format!("{cell:<width$}")
+                    format!("{cell}{space}")
                 } else {
-                    format!("{cell:>width$}")
+                    format!("{space}{cell}")
                 }
             });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}1m\u{202e}b\u{200b}\tc\u{0}";
+
+    fn is_plain(text: &str) -> bool {
+        !text.contains(|c: char| is_deceptive(c) && c != '\n')
+    }
+
+    #[test]
+    fn nothing_that_controls_a_terminal_is_shown() {
+        for actions in [false, true] {
+            let terminal = Terminal {
+                quiet: false,
+                actions,
+            };
+            assert!(is_plain(&terminal.shown(HOSTILE)));
+            assert!(is_plain(&terminal.child(HOSTILE)));
+        }
+        assert_eq!(unstyled("\u{1b}[31mred\u{1b}[0m"), "red");
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_deceptive_characters() {
+        let value =
+            serde_json::json!({ HOSTILE: [HOSTILE, "##[add-mask]x", "👍 größe \u{e0041}"] });
+        let json = plain_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(is_plain(&json), "{json}");
+        assert!(!json.contains("##["), "{json}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap(),
+            value
+        );
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_are_shown() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let text = table(&[row(["测试", "1"]), row(["a", "22"]), row(["x\ny", "3"])]);
+        assert_eq!(text, "测试   1\na     22\nx\\ny   3\n");
+    }
 }

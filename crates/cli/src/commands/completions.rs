@@ -7,7 +7,7 @@ use crate::args::Cli;
 use crate::session::Session;
 
 pub(crate) fn run(shell: Shell, session: &Session) {
-    session.terminal.data(&script(shell));
+    session.terminal.document(&script(shell));
 }
 
 fn script(shell: Shell) -> String {

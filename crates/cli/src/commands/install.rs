@@ -434,7 +434,7 @@ async fn finish(
             command,
         });
     } else if activation.env {
-        session.terminal.data(&activate::environment(&installed));
+        session.terminal.data(&activate::environment(&installed)?);
     } else if let Some(path) = &activation.launcher {
         session.terminal.data(&path.display().to_string());
     } else if let Some(channel) = &activation.juliaup {

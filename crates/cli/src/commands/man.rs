@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
         }
         None => {
             let command = find(&root, &args.command)?;
-            session.terminal.data(&page(command));
+            session.terminal.document(&page(command));
         }
     }
     Ok(())
@@ -60,7 +60,7 @@ fn write_all(root: &Command, folder: &Path) -> std::io::Result<Vec<std::path::Pa
     while let Some(command) = pending.pop() {
         let name = command.get_display_name().unwrap_or(command.get_name());
         let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, page(command))?;
+        sysforge_files::write_whole(&path, page(command).as_bytes())?;
         written.push(path);
         let subcommands = command.get_subcommands();
         pending.extend(subcommands.filter(|command| command.get_name() != "help"));

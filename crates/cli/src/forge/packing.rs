@@ -87,7 +87,7 @@ impl Forge<'_> {
             check,
             link: LinkRecord {
                 strategy: linked.strategy.to_string(),
-                linker: linked.linker_version,
+                linker: sysforge_plan::text::shortened(&linked.linker_version, 500),
             },
             timings,
             tool: ToolRecord {

@@ -61,7 +61,7 @@ pub(super) async fn offer(
 ) -> Result<Option<AtHand>, Failure> {
     let question = format!("The image is for Julia {version}, which is not at hand. Get it?");
     session.progress.clear();
-    if !yes && prompt::confirm(&question).await != Some(true) {
+    if !yes && prompt::confirm(&question, session.terminal).await != Some(true) {
         return Ok(None);
     }
     fetched(&version.parse()?, session).await.map(Some)
