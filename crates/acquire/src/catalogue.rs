@@ -7,11 +7,12 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
-use sysforge_files::write_whole;
+use sysforge_files::{read_regular, write_whole};
 use sysforge_net::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use sysforge_net::{
     Attempts, Failure, Fetcher, Response, Retries, StatusCode, redacted, retry_after, status_error,
 };
+use sysforge_plan::text::shortened;
 use sysforge_plan::{Catalogue, Reporter, Sha256, Step};
 use url::Url;
 
@@ -50,13 +51,27 @@ pub(crate) async fn fetch(
     location: &Location,
 ) -> Result<Catalogue, Error> {
     let json = match location {
-        Location::File(path) => fs::read(path).map_err(Error::io("read", path))?,
+        Location::File(path) => {
+            read_regular(path, LONGEST as u64).map_err(Error::io("read", path))?
+        }
         Location::Web(url) => from_web(store, fetcher, offline, reporter, url).await?,
     };
-    Catalogue::parse(&json).map_err(|source| Error::Catalogue {
+    let catalogue = Catalogue::parse(&json).map_err(|source| Error::Catalogue {
         location: location.to_string(),
         source,
-    })
+    })?;
+    // Files of this machine are named by this machine only.
+    let mut files = catalogue
+        .releases()
+        .iter()
+        .flat_map(|release| &release.files);
+    match files.find(|file| matches!(location, Location::Web(_)) && file.url.scheme() == "file") {
+        Some(file) => Err(Error::LocalFile {
+            location: location.to_string(),
+            url: shortened(file.url.as_str(), 200),
+        }),
+        None => Ok(catalogue),
+    }
 }
 
 async fn from_web(

@@ -16,6 +16,14 @@ pub enum Error {
     /// A request failed.
     #[error(transparent)]
     Net(sysforge_net::Error),
+    /// A catalogue of a server names a file of this machine.
+    #[error("the catalogue at {location} names a file of this machine, `{url}`")]
+    LocalFile {
+        /// Where the catalogue is.
+        location: String,
+        /// The address.
+        url: String,
+    },
     /// The file has another size than it should.
     #[error("{what} has {actual} bytes, but should have {expected}")]
     Size {
@@ -167,6 +175,9 @@ impl Explain for Error {
             Self::Size { .. } | Self::Digest { .. } => {
                 "nothing was kept. Either the file was damaged or replaced on its way (a proxy? a \
                  broken mirror?), or it was published anew: try again, or use another `--mirror`"
+            }
+            Self::LocalFile { .. } => {
+                "do not use this mirror: only a mirror that is a folder may name files of this machine"
             }
             Self::Unpack { source, .. } => return source.hints(),
             Self::NotAJulia { .. } => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_files::open_regular;
 use sysforge_net::Message;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
@@ -205,7 +206,7 @@ impl<'a> Intake<'a> {
     fn take_all(mut self, feed: Feed) -> Result<(Sha256, u64), Error> {
         match feed {
             Feed::File(path) => {
-                let file = File::open(&path).map_err(Error::io("read", &path))?;
+                let file = open_regular(&path).map_err(Error::io("read", &path))?;
                 self.take_file(file, &path, u64::MAX)?;
             }
             Feed::Network {

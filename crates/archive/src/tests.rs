@@ -439,3 +439,21 @@ fn a_cancelled_tree_stops() {
         Err(Error::Interrupted)
     ));
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_but_the_owner_may_write_what_was_unpacked() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = tempfile::tempdir().unwrap();
+    let tar = Tar::new()
+        .file("t/program", 0o4777, b"x")
+        .file("t/file", 0o666, b"x")
+        .plain();
+    untar_into(root.path(), &tar, limits()).unwrap();
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(root.path().join(name)).unwrap();
+        metadata.permissions().mode() & 0o7777
+    };
+    assert_eq!(mode("program"), 0o755);
+    assert_eq!(mode("file") & 0o022, 0);
+}

@@ -330,9 +330,9 @@ pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Resu
 #[cfg(unix)]
 fn create(path: &Path, mode: u32) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // The owner may always write, or the entry could neither be pruned nor repaired; nobody
-    // gets set-user-id bits from an archive.
-    let mode = (mode & 0o777) | 0o600;
+    // The owner may always write, or the entry could neither be pruned nor repaired. Nobody else
+    // may write, and nobody gets set-user-id bits, whatever the archive and the umask say.
+    let mode = (mode & 0o755) | 0o600;
     let file = File::options()
         .write(true)
         .create_new(true)

@@ -7,7 +7,9 @@
 //!   the path.
 
 mod lock;
+mod regular;
 mod whole;
 
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
-pub use whole::{is_held, rename, sync_folder, whole, write_whole};
+pub use regular::{open_regular, read_regular};
+pub use whole::{is_held, rename, sync_folder, whole, write_program, write_whole};

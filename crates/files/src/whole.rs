@@ -18,14 +18,30 @@ pub fn is_held(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }
 
-/// Writes a file whole: into a temporary sibling, which is renamed. Folders that lack are made. The
-/// file may be read by whom the user lets read new files.
+/// Writes a file whole: into a temporary sibling, which is forced to the disk and renamed. Creates
+/// missing parents; permissions follow the umask.
 ///
 /// # Errors
 ///
 /// If it cannot be written; what was there before is there still.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    whole(path, |file| file.write_all(bytes))
+    whole(path, |file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
+}
+
+/// As [`write_whole`], for a program: it may be executed by whoever may read it, and written by its
+/// owner alone.
+///
+/// # Errors
+///
+/// As [`write_whole`].
+pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    whole_with_mode(path, 0o755, |file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
 }
 
 /// As [`write_whole`], with whatever `fill` does to the new file: writes it, forces it to the disk,
@@ -35,6 +51,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// If `fill` fails, or the file cannot be made or renamed; what was there before is there still.
 pub fn whole(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    whole_with_mode(path, 0o666, fill)
+}
+
+/// As [`whole`], with the mode that the umask is applied to.
+#[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
+fn whole_with_mode(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -47,7 +73,7 @@ pub fn whole(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io:
         use std::os::unix::fs::PermissionsExt as _;
         // Of this the umask takes its part, as of every new file; temporary ones are otherwise
         // their owner's alone.
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
     let mut temporary = builder.tempfile_in(folder)?;
     fill(temporary.as_file_mut())?;
@@ -162,6 +188,17 @@ mod tests {
         fs::write(folder.path().join("plain"), "").unwrap();
         write_whole(&folder.path().join("whole"), b"").unwrap();
         assert_eq!(mode("whole"), mode("plain"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_is_written_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        write_program(&path, b"").unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!((mode & 0o022, mode & 0o700), (0, 0o700));
     }
 
     #[cfg(windows)]

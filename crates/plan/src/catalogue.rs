@@ -12,6 +12,7 @@ use crate::digest::Sha256;
 use crate::explain::{Class, Explain};
 use crate::platform::Triplet;
 use crate::request::Request;
+use crate::text::{Rule as _, WebAddress};
 use crate::version::JuliaVersion;
 
 /// Where the catalogue lies, below a mirror's base.
@@ -208,7 +209,7 @@ struct RawFile {
 
 impl RawFile {
     fn read(self) -> Option<File> {
-        if self.kind != "archive" {
+        if self.kind != "archive" || WebAddress::check(&self.url).is_err() {
             return None;
         }
         Some(File {

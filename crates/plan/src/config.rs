@@ -179,6 +179,18 @@ pub struct Override {
     pub strip: Option<bool>,
 }
 
+impl Override {
+    /// The name of a variable that no process can be given.
+    fn invalid_variable(&self) -> Option<&str> {
+        let invalid = |(name, value): &(&String, &String)| {
+            let name_is_valid =
+                !name.is_empty() && !name.contains(|c: char| c == '=' || c.is_control());
+            !name_is_valid || value.contains('\0')
+        };
+        self.env.iter().find(invalid).map(|(name, _)| name.as_str())
+    }
+}
+
 /// A string, or a list of strings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Loose", into = "Vec<String>")]
@@ -314,6 +326,15 @@ impl Config {
                 format!(
                     "override {} selects nothing: add `select = \"*-linux-gnu\"`",
                     index + 1
+                ),
+            );
+        }
+        if let Some(name) = config.overrides.iter().find_map(Override::invalid_variable) {
+            let name = shortened(name, 60);
+            return complain(
+                "env",
+                format!(
+                    "`{name}` cannot be set: its name or value holds a character that none can have"
                 ),
             );
         }
@@ -491,6 +512,26 @@ mod tests {
     fn names_and_paths_must_be_portable() {
         assert!(fails("# x\nname = \"a b\"\n").contains("Sysimage.toml:2:1"));
         assert!(fails("workloads = ['a\\b.jl']\n").contains("with `/`"));
+        for name in ["CON", "nul.so", "a.", "a<b", "../x", "a\\u0000b"] {
+            let error = fails(&format!("name = \"{name}\"\n"));
+            assert!(error.contains("is not the name of an image"), "{error}");
+            let error = fails(&format!("cpu = [\"generic\", \"{name}\"]\n"));
+            assert!(error.contains("is not the name of a CPU tier"), "{error}");
+        }
+        assert!(fails("cpu = \"generic$(id)\"\n").contains("is not a CPU target"));
+        assert!(fails("packages = [\"A; run(`id`)\"]\n").contains("is not the name of a package"));
+        for env in [
+            "{ \"A=B\" = \"1\" }",
+            "{ A = \"\\u0000\" }",
+            "{ \"\" = \"1\" }",
+        ] {
+            let text = format!("[[overrides]]\nselect = \"*\"\nenv = {env}\n");
+            assert!(fails(&text).contains("cannot be set"), "{env}");
+        }
+        for label in ["${{ secrets.A }}", "a\\u202eb", "a,b"] {
+            let text = format!("[platforms.\"x86_64-linux-gnu\"]\nrunner = \"{label}\"\n");
+            assert!(fails(&text).contains("is no label of a runner"), "{label}");
+        }
         assert!(fails("archive = \"7z\"\n").contains("unknown value `7z`"));
         assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));
     }

@@ -491,6 +491,22 @@ rule! {
 }
 
 rule! {
+    /// A channel of juliaup.
+    ChannelName,
+    "the name of a channel",
+    |text| {
+        length(text, 1, 128)?;
+        if text.starts_with('-') {
+            return Err("it begins like an option");
+        }
+        match only(text, "._+-/~@") {
+            true => Ok(()),
+            false => Err("only letters, digits and `.`, `_`, `+`, `-`, `/`, `~`, `@` may be in it"),
+        }
+    }
+}
+
+rule! {
     /// A UUID.
     Uuid,
     "a UUID",

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sysforge_files::read_regular;
+use sysforge_plan::text::FileName;
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256};
 
 use crate::archive::{self, Inspected};
@@ -44,6 +46,9 @@ pub struct Dist {
     /// The builds, in the order of their identifiers.
     pub builds: Vec<Build>,
 }
+
+/// Receipts and lists of checksums have some kilobytes; nothing larger is read into memory.
+const DOCUMENT_LIMIT: u64 = 64 << 20;
 
 /// The end of a receipt's file name.
 const RECEIPT_END: &str = ".receipt.json";
@@ -143,17 +148,19 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
 
 /// `SHA256SUMS` of a folder. Where artifacts of many runners were merged into one folder, the
 /// list of one of them remains; what it does not name is checked against its receipt alone.
-fn read_sums(folder: &Path) -> Result<BTreeMap<String, Sha256>, PublishError> {
+fn read_sums(folder: &Path) -> Result<BTreeMap<FileName, Sha256>, PublishError> {
     let path = folder.join(sysforge_plan::release::SUMS_NAME);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(crate::documents::sums::read(&text)),
+    match read_regular(&path, DOCUMENT_LIMIT) {
+        Ok(bytes) => Ok(crate::documents::sums::read(&String::from_utf8_lossy(
+            &bytes,
+        ))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(at(&path)(error)),
     }
 }
 
-fn read_build(path: &Path, sums: &BTreeMap<String, Sha256>) -> Result<Build, PublishError> {
-    let bytes = std::fs::read(path).map_err(at(path))?;
+fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, PublishError> {
+    let bytes = read_regular(path, DOCUMENT_LIMIT).map_err(at(path))?;
     let receipt = Receipt::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| {
         PublishError::Receipt {
             path: path.to_owned(),
@@ -185,7 +192,7 @@ fn read_build(path: &Path, sums: &BTreeMap<String, Sha256>) -> Result<Build, Pub
         sha256: local::sha256(&bytes),
     };
     for file in [&archive, &receipt_file] {
-        if let Some(listed) = sums.get(&file.name)
+        if let Some(listed) = sums.get(file.name.as_str())
             && *listed != file.sha256
         {
             return Err(PublishError::Altered {

@@ -115,6 +115,14 @@ impl Sink {
         Ok(())
     }
 
+    /// The file that bytes go into, if they do.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// How many bytes are here.
     pub(crate) fn position(&self) -> u64 {
         self.position

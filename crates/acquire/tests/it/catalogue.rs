@@ -273,3 +273,66 @@ async fn a_folder_without_a_catalogue_is_no_mirror() {
     assert_eq!(*path, folder.path().join("bin").join(CATALOGUE));
     assert_eq!(error.hints(), ["is the path right?"]);
 }
+
+#[tokio::test]
+async fn a_catalogue_of_a_server_may_not_name_files_of_this_machine() {
+    let mut scene = Scene::new();
+    let archive = tiny_julia("1.5.4", 1000).gz();
+    scene.mirror.publish_with("1.5.4", LINUX, &archive, |file| {
+        file.insert("url".to_owned(), "file:///etc/passwd".into());
+    });
+    let error = scene.look().await.unwrap_err();
+    assert!(matches!(error, Error::LocalFile { .. }), "{error}");
+    assert_eq!(error.class(), Class::Acquire);
+    assert!(error.to_string().contains("file:///etc/passwd"), "{error}");
+    // The catalogue of a folder is of this machine itself.
+    let folder = scene.mirror.path().to_str().unwrap();
+    let catalogue = scene.bench.acquirer(folder).catalogue().await.unwrap();
+    assert_eq!(catalogue.releases().len(), 2);
+}
+
+#[tokio::test]
+async fn an_entry_with_a_hostile_version_or_address_is_left_out() {
+    let mut scene = Scene::new();
+    for text in sysforge_testkit::hostile::texts() {
+        let archive = tiny_julia("1.5.4", 1000).gz();
+        scene.mirror.publish_with("1.5.4", LINUX, &archive, |file| {
+            file.insert(
+                "url".to_owned(),
+                format!("https://example.org/{text}").into(),
+            );
+        });
+    }
+    let catalogue = scene.bench.acquirer(&scene.server.url()).catalogue().await;
+    let catalogue = catalogue.unwrap();
+    for file in catalogue
+        .releases()
+        .iter()
+        .flat_map(|release| &release.files)
+    {
+        assert!(file.url.as_str().is_ascii(), "{}", file.url);
+        assert!(
+            !file.name().contains(['/', '\\', '\'', '"', '`', '\n']),
+            "{}",
+            file.url
+        );
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_a_mirror_is_refused_at_once() {
+    let mut scene = Scene::new();
+    let path = scene
+        .mirror
+        .publish("1.5.4", LINUX, &tiny_julia("1.5.4", 1000).gz());
+    let path = scene.mirror.path().join(path);
+    let folder = scene.mirror.path().to_str().unwrap().to_owned();
+    for pipe in [path, scene.mirror.path().join("bin").join(CATALOGUE)] {
+        fs::remove_file(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let error = scene.bench.install(&folder, "1.5.4").await.unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    }
+}

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
+use crate::text::{Rule as _, WebAddress, is_deceptive, shortened};
 
 /// The `[workflow]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,13 +75,14 @@ impl Workflow {
     /// What is wrong with a value, and the key it belongs to.
     #[must_use]
     pub fn complaint(&self) -> Option<(&'static str, String)> {
-        let control = |text: &str| text.chars().any(char::is_control);
+        // What GitHub would evaluate when the workflow runs.
+        let expression = |text: &str| text.contains("${{");
         // What git takes in no name of a tag (git-check-ref-format), but for GitHub's globs.
         let never = |c: char| c.is_control() || " ~^:\\".contains(c);
         if let Some(tag) = self
             .tags
             .iter()
-            .find(|tag| tag.is_empty() || tag.contains(never))
+            .find(|tag| tag.is_empty() || tag.contains(never) || expression(tag))
         {
             return Some((
                 "tags",
@@ -105,10 +107,15 @@ impl Workflow {
                 ),
             ));
         }
-        if control(&self.environment) {
+        let environment = &self.environment;
+        if environment.len() > 255 || environment.contains(is_deceptive) || expression(environment)
+        {
             return Some((
                 "environment",
-                "this is no name of an environment".to_owned(),
+                format!(
+                    "`{}` is no name of an environment",
+                    shortened(environment, 60)
+                ),
             ));
         }
         self.tool.complaint()
@@ -124,10 +131,13 @@ impl Tool {
         }
         let from = self.from.as_deref().unwrap_or("https://");
         let web = from.starts_with("https://") || from.starts_with("http://");
-        if !web || from.chars().any(|c| c.is_whitespace() || c == '"') {
+        if !web || from.contains('$') || (self.from.is_some() && WebAddress::check(from).is_err()) {
             return Some((
                 "from",
-                format!("`{from}` is no address of a release's files"),
+                format!(
+                    "`{}` is no address of a release's files",
+                    shortened(from, 60)
+                ),
             ));
         }
         let source = self.source.as_deref().unwrap_or(".");
@@ -171,6 +181,17 @@ mod tests {
             ("retention-days = 91", "1 to 90 days"),
             ("tool = { version = \"1 2\" }", "no version"),
             ("tool = { from = \"ftp://x\" }", "no address"),
+            (
+                "tool = { from = \"https://x/${{ secrets.A }}\" }",
+                "no address",
+            ),
+            ("tool = { from = \"https://x/a\\nb\" }", "no address"),
+            (
+                "environment = \"${{ secrets.A }}\"",
+                "no name of an environment",
+            ),
+            ("environment = \"a\\u001bb\"", "no name of an environment"),
+            ("tags = [\"${{github.ref}}\"]", "no glob of tags"),
             (
                 "tool = { source = \"../x\" }",
                 "no folder of this repository",

@@ -56,7 +56,7 @@ fn nothing_hostile_is_a_name() {
         assert!(TreeHash::new(&*text).is_err(), "{text:?} as a tree");
         assert!(Repository::new(&*text).is_err(), "{text:?} as a repository");
         // These are identifiers of Julia, and packages become no files.
-        let identifier = ["CON", "com\u{b9}"].contains(&&*text);
+        let identifier = ["CON", "LPT9", "com\u{b9}"].contains(&&*text);
         assert_eq!(PackageName::check(&text).is_ok(), identifier, "{text:?}");
         assert!(Uuid::check(&text).is_err(), "{text:?} as a UUID");
         assert!(WebAddress::check(&text).is_err(), "{text:?} as an address");

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use sysforge_plan::Receipt;
+use sysforge_plan::text::escaped;
 
 use crate::dist::Build;
 
@@ -69,13 +70,28 @@ fn row(build: &Build) -> String {
         "| {} | {} | {} | {} | {} | {} | {} |",
         receipt.julia.triplet,
         receipt.julia.version,
-        cpu(receipt),
-        receipt.name,
+        plain(&cpu(receipt)),
+        plain(&receipt.name),
         size(build.archive.size),
         receipt.check.residuals.len(),
         first_result(receipt),
     );
     row
+}
+
+/// Text that Markdown leaves alone in a cell of a table.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in escaped(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            '|' | '*' | '[' | ']' | '\\' | '#' | '`' | '$' | '~' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn cpu(receipt: &Receipt) -> String {

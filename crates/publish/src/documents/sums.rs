@@ -18,14 +18,14 @@ pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
         .collect()
 }
 
-/// Reads such a list; what is no line of one is passed over.
+/// Reads such a list; what is no line of one, or names no portable file, is passed over.
 #[must_use]
-pub fn read(text: &str) -> BTreeMap<String, Sha256> {
+pub fn read(text: &str) -> BTreeMap<FileName, Sha256> {
     text.lines()
         .filter_map(|line| {
             let (digest, name) = line.split_once(' ')?;
             let name = name.trim_start_matches([' ', '*']);
-            Some((name.to_owned(), digest.parse().ok()?))
+            Some((FileName::new(name).ok()?, digest.parse().ok()?))
         })
         .collect()
 }
@@ -83,5 +83,8 @@ mod tests {
         assert_eq!(text, format!("{digest}  a\n{digest}  b\n"));
         assert_eq!(read(&text).len(), 2);
         assert_eq!(read(&format!("{digest} *a\nrubbish\n"))["a"], digest);
+        for name in ["../a", "/etc/passwd", "a\u{1b}b", "nul.so"] {
+            assert!(read(&format!("{digest}  {name}\n")).is_empty(), "{name:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use sysforge_files::write_program;
 use sysforge_plan::Step;
 use sysforge_process::Program;
 
@@ -10,7 +11,7 @@ use super::Surroundings;
 use super::error::InstallError;
 use super::kept::{Images, Installed};
 use super::load::depot;
-use crate::local::{self, at};
+use crate::local::at;
 
 /// The command that starts Julia with the image.
 #[must_use]
@@ -26,16 +27,36 @@ pub fn command(image: &Installed) -> String {
 }
 
 /// Lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
-#[must_use]
-pub fn environment(image: &Installed) -> String {
+///
+/// # Errors
+///
+/// If a path has a line end in it, with which it would set further variables, or is not Unicode.
+pub fn environment(image: &Installed) -> Result<String, InstallError> {
+    const FORMAT: &str = "an environment file";
+    let (julia, path) = (
+        text_of(&image.julia, FORMAT)?,
+        text_of(&image.image, FORMAT)?,
+    );
     let depot = depot(image.folder())
         .map(|depot| format!("JULIA_DEPOT_PATH={depot}\n"))
         .unwrap_or_default();
-    format!(
-        "SYSFORGE_JULIA={}\nSYSFORGE_IMAGE={}\n{depot}",
-        image.julia.display(),
-        image.image.display()
-    )
+    Ok(format!(
+        "SYSFORGE_JULIA={julia}\nSYSFORGE_IMAGE={path}\n{depot}"
+    ))
+}
+
+/// A path as text that can stand in a file of this format.
+fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a str, InstallError> {
+    let refuse = |why| InstallError::Unrepresentable {
+        path: path.to_owned(),
+        format,
+        why,
+    };
+    let text = path.to_str().ok_or_else(|| refuse("it is not Unicode"))?;
+    match text.contains(char::is_control) {
+        true => Err(refuse("it contains a control character")),
+        false => Ok(text),
+    }
 }
 
 /// Writes a launcher: a script that starts Julia with the image, if it still is that Julia.
@@ -44,18 +65,14 @@ pub fn environment(image: &Installed) -> String {
 ///
 /// If it cannot be written.
 pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallError> {
+    text_of(&image.julia, "a launcher")?;
+    text_of(&image.image, "a launcher")?;
     let text = if cfg!(windows) {
         cmd_launcher(image)
     } else {
         sh_launcher(image)
     };
-    local::write_whole(path, text.as_bytes())?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(path, mode).map_err(at(path))?;
-    }
+    write_program(path, text.as_bytes()).map_err(at(path))?;
     let path = std::path::absolute(path).map_err(at(path))?;
     if !image.launchers.contains(&path) {
         image.launchers.push(path);
@@ -65,6 +82,15 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
 
 /// Whether this is the text of a launcher for the image.
 pub(super) fn starts(text: &str, image: &Installed) -> bool {
+    let written = |line: &str| {
+        line.trim_end()
+            .ends_with("; written by `sysforge install`.")
+    };
+    let ours = text.lines().take(2).any(written);
+    ours && names(text, image)
+}
+
+fn names(text: &str, image: &Installed) -> bool {
     text.contains(&quoted(&image.image.to_string_lossy())) || text.contains(&literal(&image.image))
 }
 
@@ -269,13 +295,29 @@ mod tests {
     fn a_step_or_a_dockerfile_gets_two_variables() {
         let image = installed("/opt/julia/bin/julia", "/store/a b.so");
         assert_eq!(
-            environment(&image),
+            environment(&image).unwrap(),
             "SYSFORGE_JULIA=/opt/julia/bin/julia\nSYSFORGE_IMAGE=/store/a b.so\n"
         );
         assert_eq!(
             command(&image),
             "/opt/julia/bin/julia --sysimage='/store/a b.so'"
         );
+    }
+
+    #[test]
+    fn a_path_with_a_line_end_sets_no_other_variable() {
+        for (julia, image) in [
+            ("/opt/julia\nLD_PRELOAD=/tmp/x.so", "/store/a.so"),
+            ("/opt/julia", "/store/a\r\nLD_PRELOAD=/tmp/x.so"),
+        ] {
+            let mut installed = installed(julia, image);
+            let refused = environment(&installed).unwrap_err();
+            assert!(matches!(refused, InstallError::Unrepresentable { .. }));
+            let folder = tempfile::tempdir().unwrap();
+            let launcher = folder.path().join("demo");
+            write_launcher(&mut installed, &launcher).unwrap_err();
+            assert!(!launcher.exists());
+        }
     }
 
     #[cfg(unix)]
@@ -285,7 +327,11 @@ mod tests {
         std::fs::create_dir(dir.path().join("artifacts")).unwrap();
         let image = installed("/opt/julia", &dir.path().join("a.so").to_string_lossy());
         let folder = dir.path().display();
-        assert!(environment(&image).ends_with(&format!("JULIA_DEPOT_PATH=:{folder}\n")));
+        assert!(
+            environment(&image)
+                .unwrap()
+                .ends_with(&format!("JULIA_DEPOT_PATH=:{folder}\n"))
+        );
         assert!(command(&image).starts_with(&format!("JULIA_DEPOT_PATH=:{folder} ")));
         let set = format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\":{folder}\n");
         assert!(

@@ -100,6 +100,26 @@ pub enum InstallError {
         /// What it is.
         found: Sha256,
     },
+    /// A file has another size.
+    #[error("`{name}` is not what the index says: it has {found} bytes, and not {expected}")]
+    Size {
+        /// The file.
+        name: String,
+        /// What the index says.
+        expected: u64,
+        /// What it has.
+        found: u64,
+    },
+    /// A path cannot be written into a file of this kind.
+    #[error("{} cannot be written into {format}: {why}", .path.display())]
+    Unrepresentable {
+        /// The path.
+        path: PathBuf,
+        /// The kind of file.
+        format: &'static str,
+        /// Why.
+        why: &'static str,
+    },
     /// The archive holds something else.
     #[error("`{name}` is not the image of the index: {what}")]
     NotTheImage {
@@ -217,8 +237,12 @@ impl Explain for InstallError {
                 "add `--allow-downgrade` if that is what you want. If you did not ask for an older \
                  release, somebody may be offering you one with known faults"
             }
+            Self::Unrepresentable { .. } => {
+                "name another store with `--store DIR`, or another Julia with `--julia DIR`"
+            }
             Self::OtherRelease { .. }
             | Self::Digest { .. }
+            | Self::Size { .. }
             | Self::NotTheImage { .. }
             | Self::Provenance(_)
             | Self::NotAttested { .. } => "do not use it: tell the maintainer of the release",

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sysforge_acquire::store::{remove_leftovers, wait_for};
-use sysforge_files::{FileLock, rename};
+use sysforge_files::{FileLock, read_regular, rename};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
-use sysforge_plan::text::{ImageName, Tag};
+use sysforge_plan::text::{self, FileName, ImageName, Tag};
 use sysforge_plan::{BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
 use super::activate;
@@ -24,6 +24,12 @@ use crate::signing::{Identity, PublicKey};
 
 /// The note's file name.
 const NOTE: &str = "installed.json";
+
+/// The schema of notes.
+const SCHEMA: &str = "sysforge-installed/1";
+
+/// A note has some hundred bytes, a launcher too.
+const NOTE_LIMIT: u64 = 1 << 20;
 
 /// Where downloads lie.
 const PARTIAL: &str = ".partial";
@@ -59,7 +65,11 @@ pub struct Installed {
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
     /// Channels of juliaup that were linked to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "text::list::<text::ChannelName, _>"
+    )]
     pub channels: Vec<String>,
     /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +92,7 @@ impl Installed {
         keys: &[PublicKey],
     ) -> Self {
         Self {
-            schema: "sysforge-installed/1".to_owned(),
+            schema: SCHEMA.to_owned(),
             build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
             source: place.source().clone(),
@@ -162,10 +172,7 @@ impl Images {
         };
         let mut all: Vec<Installed> = entries
             .flatten()
-            .filter_map(|entry| {
-                let text = std::fs::read_to_string(entry.path().join(NOTE)).ok()?;
-                serde_json::from_str(&text).ok()
-            })
+            .filter_map(|entry| read_note(&entry.path()))
             .collect();
         all.sort_by(|a, b| (&a.build_id, &a.tag).cmp(&(&b.build_id, &b.tag)));
         Ok(all)
@@ -233,9 +240,9 @@ impl Images {
         let gone = self.take_away(image.folder())?;
         for launcher in &image.launchers {
             // Only one that still is for this image: the user may have written another since.
-            let ours =
-                std::fs::read_to_string(launcher).is_ok_and(|text| activate::starts(&text, image));
-            if ours {
+            let text = read_regular(launcher, NOTE_LIMIT).ok();
+            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+            if text.is_some_and(|text| activate::starts(&text, image)) {
                 std::fs::remove_file(launcher).map_err(at(launcher))?;
             }
         }
@@ -277,17 +284,13 @@ impl Images {
     }
 
     fn folder_of(&self, image: &ReleaseImage) -> PathBuf {
-        let digest = image.receipt.image.sha256.short(12);
-        self.root.join(format!("{}-{digest}", image.build_id()))
+        let name = folder_name(image.build_id(), image.receipt.image.sha256);
+        self.root.join(name)
     }
 
     /// The image of the index, if it is installed and still as it was.
     pub(super) fn find(&self, image: &ReleaseImage) -> Result<Option<Installed>, InstallError> {
-        let folder = self.folder_of(image);
-        let Ok(text) = std::fs::read_to_string(folder.join(NOTE)) else {
-            return Ok(None);
-        };
-        let note: Option<Installed> = serde_json::from_str(&text).ok();
+        let note = read_note(&self.folder_of(image));
         let expected = image.receipt.image.sha256;
         Ok(note.filter(|note| {
             local::sha256_of(&note.image, 0, u64::MAX).is_ok_and(|digest| digest == expected)
@@ -405,6 +408,27 @@ impl Images {
 /// artifacts nest deep.
 fn coming(image: &ReleaseImage) -> String {
     format!("{COMING}{}-", image.receipt.image.sha256.short(12))
+}
+
+/// The name of the folder of an installed image.
+fn folder_name(build_id: &BuildId, sha256: Sha256) -> String {
+    format!("{build_id}-{}", sha256.short(12))
+}
+
+/// The note of the image in `folder`; `None` if no whole image is there. Where the image lies is
+/// where its note was found, whatever that says: a note that was put there by somebody else must
+/// not make `remove` and `upgrade` touch another folder.
+fn read_note(folder: &Path) -> Option<Installed> {
+    let bytes = read_regular(&folder.join(NOTE), NOTE_LIMIT).ok()?;
+    let mut note: Installed = serde_json::from_slice(&bytes).ok()?;
+    // An image that is on its way in or out has a note, but another name of its folder.
+    let name = folder_name(&note.build_id, note.sha256);
+    if note.schema != SCHEMA || folder.file_name()? != name.as_str() {
+        return None;
+    }
+    let file = FileName::new(note.image.file_name()?.to_str()?).ok()?;
+    note.image = folder.join(file);
+    note.image.is_file().then_some(note)
 }
 
 fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError> {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use sysforge_files::read_regular;
 use sysforge_net::{Client, Network};
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
@@ -206,18 +207,25 @@ impl Place {
         task: &Task,
     ) -> Result<(), InstallError> {
         let mut sink = Sink::file(path)?;
-        let mut found = file.sha256;
+        let (mut found, mut length) = (file.sha256, file.size);
         // What an earlier run left may be spoilt; what is then fetched anew should not be.
         for _ in 0..2 {
             self.read(file, &mut sink, task).await?;
             if sink.sha256() == file.sha256 && sink.position() == file.size {
                 return Ok(sink.sync().map_err(at(path))?);
             }
-            found = sink.sha256();
+            (found, length) = (sink.sha256(), sink.position());
             sink.restart().map_err(at(path))?;
         }
         drop(sink);
         std::fs::remove_file(path).map_err(at(path))?;
+        if length != file.size {
+            return Err(InstallError::Size {
+                name: file.name.to_string(),
+                expected: file.size,
+                found: length,
+            });
+        }
         Err(InstallError::Digest {
             name: file.name.to_string(),
             expected: file.sha256,
@@ -264,17 +272,19 @@ impl Place {
 }
 
 fn copy(path: &Path, sink: &mut Sink) -> Result<bool, InstallError> {
-    let mut file = match std::fs::File::open(path) {
+    let mut file = match sysforge_files::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(at(path)(error).into()),
     };
-    sink.restart().map_err(at(path))?;
+    // A full disk is that of the copy.
+    let target = sink.path().unwrap_or(path).to_owned();
+    sink.restart().map_err(at(&target))?;
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk).map_err(at(path))? {
             0 => return Ok(true),
-            read => sink.write(&chunk[..read]).map_err(at(path))?,
+            read => sink.write(&chunk[..read]).map_err(at(&target))?,
         }
     }
 }
@@ -332,7 +342,9 @@ fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), Inst
         return Ok((path.to_owned(), None));
     }
     let list = path.join(SITE_NAME);
-    let tag = std::fs::read(list).ok().and_then(|bytes| last_tag(&bytes));
+    let tag = read_regular(&list, INDEX_LIMIT as u64)
+        .ok()
+        .and_then(|bytes| last_tag(&bytes));
     tag.map(|tag| (path.join(&tag), Some(tag)))
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }

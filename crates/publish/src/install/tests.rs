@@ -21,6 +21,7 @@ use crate::shipment::tests::{destination, make_build};
 use crate::shipment::{Origin, Shipment};
 
 mod activation;
+mod hostile;
 mod kept;
 mod refused;
 mod trust;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use sysforge_net::header::HeaderMap;
+use sysforge_plan::text::shortened;
 
 use crate::error::PublishError;
 
@@ -41,6 +42,21 @@ pub(crate) struct ApiError {
     pub(crate) message: Option<String>,
 }
 
+impl ApiError {
+    fn shortened(self) -> Self {
+        Self {
+            code: said_by_host(&self.code),
+            field: self.field.as_deref().map(said_by_host),
+            message: self.message.as_deref().map(said_by_host),
+        }
+    }
+}
+
+/// What a host says, on one line and of a reasonable length.
+fn said_by_host(text: &str) -> String {
+    shortened(text, 1000)
+}
+
 #[derive(Deserialize)]
 struct ErrorBody {
     message: String,
@@ -58,7 +74,7 @@ impl Failure {
             };
         }
         let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
-        let message = parsed.as_ref().map_or("", |body| &body.message).to_owned();
+        let message = said_by_host(parsed.as_ref().map_or("", |body| &body.message));
         if let Some(limited) = limited(status, headers, &message) {
             return limited;
         }
@@ -74,10 +90,12 @@ impl Failure {
                 .into_iter()
                 .map(|entry| match entry {
                     serde_json::Value::String(text) => ApiError {
-                        message: Some(text),
+                        message: Some(said_by_host(&text)),
                         ..ApiError::default()
                     },
-                    entry => serde_json::from_value(entry).unwrap_or_default(),
+                    entry => serde_json::from_value::<ApiError>(entry)
+                        .map(ApiError::shortened)
+                        .unwrap_or_default(),
                 })
                 .collect(),
         }
