@@ -19,6 +19,11 @@ fuzz_target!(|input: &[u8]| {
     let Ok(catalogue) = Catalogue::parse(json) else {
         return;
     };
+    // Every address can be one of a file, whose name leads nowhere else.
+    for file in catalogue.releases().iter().flat_map(|release| &release.files) {
+        assert!(matches!(file.url.scheme(), "http" | "https" | "file"));
+        assert!(!file.name().contains(['/', '\n', '\0']));
+    }
     if let Some(request) = request {
         for triplet in Triplet::all() {
             if let Ok(choice) = catalogue.choose(&request, triplet) {

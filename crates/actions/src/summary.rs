@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines};
 use sysforge_plan::{Receipt, Sha256};
 
 /// The most that a step may write, in bytes (1 MiB), less some for what ends a cut text.
@@ -65,7 +66,7 @@ pub fn failure(failed: &Failed) -> String {
         let _ = writeln!(text, "{word}{}\n", inline(cause));
     }
     if let Some(place) = &failed.place {
-        let _ = writeln!(text, "at `{}`\n", place.replace('`', "'"));
+        let _ = writeln!(text, "at {}\n", code(place));
     }
     if !failed.tail.is_empty() {
         text.push_str("Its last lines:\n\n");
@@ -84,9 +85,10 @@ pub fn failure(failed: &Failed) -> String {
 /// planned builds that are not in it.
 #[must_use]
 pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
-    let place = match place.starts_with("http") {
+    let linked = WebAddress::check(place).is_ok() && place.starts_with("http");
+    let place = match linked {
         true => format!("<{place}>"),
-        false => format!("`{place}`"),
+        false => code(place),
     };
     let mut text = format!("## {}\n\n{place}\n\n", inline(heading));
     for build in present {
@@ -195,7 +197,7 @@ fn chart(text: &mut String, images: &[Image<'_>]) {
                 receipt.julia.triplet,
                 tier.unwrap_or_default()
             );
-            format!("\"{}\"", name.replace('"', "'"))
+            format!("\"{}\"", name.replace(['"', '`', '\n'], "'"))
         })
         .collect();
     let _ = writeln!(
@@ -267,12 +269,22 @@ fn inline(text: &str) -> String {
     for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),
-            '\n' | '\r' => out.push(' '),
+            '&' => out.push_str("&amp;"),
+            '\n' | '\r' | '\t' => out.push(' '),
             '|' | '*' | '[' | ']' | '\\' | '#' => out.extend(['\\', c]),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Text as code on one line: the fence is longer than any in the text.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if longest > 0 { " " } else { "" };
+    let text = text.replace(['\n', '\r'], " ");
+    format!("{fence}{space}{text}{space}{fence}")
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -291,8 +303,9 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// At most what GitHub takes.
-fn cut(mut text: String) -> String {
+/// At most what GitHub takes, without characters that are invisible or change the direction.
+fn cut(text: String) -> String {
+    let mut text = escaped_lines(&text).into_owned();
     if text.len() > LIMIT {
         let mut end = LIMIT;
         while !text.is_char_boundary(end) {

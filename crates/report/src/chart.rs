@@ -2,6 +2,7 @@
 //! Without the image is a circle, with it a diamond, so that colour is not needed to tell.
 
 use maud::{Markup, PreEscaped, html};
+use sysforge_plan::text::escaped_lines;
 
 use crate::units::{bytes, duration, ratio};
 use crate::{Figures, Report};
@@ -15,7 +16,7 @@ pub(crate) const STYLE: &str = concat!(include_str!("palette.css"), include_str!
 /// The chart as a file of its own.
 #[must_use]
 pub fn svg(report: &Report) -> String {
-    let mut text = chart(report, WIDE, true).into_string();
+    let mut text = escaped_lines(&chart(report, WIDE, true).into_string()).into_owned();
     text.push('\n');
     text
 }

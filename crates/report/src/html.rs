@@ -4,6 +4,7 @@
 mod receipt;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sysforge_plan::text::escaped_lines;
 
 use crate::chart::{self, NARROW, WIDE};
 use crate::units::{bytes, count, duration, ratio};
@@ -30,7 +31,7 @@ pub fn html(report: &Report) -> String {
             (body(report))
         }
     };
-    let mut text = page.into_string();
+    let mut text = escaped_lines(&page.into_string()).into_owned();
     text.push('\n');
     text
 }

@@ -56,6 +56,27 @@ fn the_page() {
 }
 
 #[test]
+fn hostile_names_and_statements_are_shown_as_text() {
+    let hostile = "</style><script>x\u{1b}[2J\u{0}\u{202e}\u{9b}";
+    let mut report = report();
+    report.residuals = vec![hostile.to_owned()];
+    report.build_id = hostile.to_owned();
+    report.sections.push((hostile.to_owned(), 1));
+    if let Some(receipt) = &mut report.receipt {
+        receipt.packages[0].name = hostile.to_owned();
+        receipt.statements.failed.push(Unreplayed {
+            statement: hostile.to_owned(),
+            reason: hostile.to_owned(),
+        });
+    }
+    for text in [svg(&report), html(&report)] {
+        let deceptive = |c: char| c != '\n' && sysforge_plan::text::is_deceptive(c);
+        assert!(!text.contains(deceptive));
+        assert!(!text.contains("<script"), "{text}");
+    }
+}
+
+#[test]
 fn nothing_outside_is_referred_to() {
     for text in [svg(&report()), html(&report())] {
         let text = text.replace("http://www.w3.org/2000/svg", "");

@@ -17,6 +17,58 @@ fn main() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(name), bytes).unwrap();
     };
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = sysforge_testkit::github::make_build(folder.path(), "x86_64-linux-gnu", b"x");
+    let id = receipt.build_id.to_string();
+    let digest = "ab".repeat(32);
+    let file = |name: String| serde_json::json!({"name": name, "size": 1, "sha256": digest});
+    let index = serde_json::json!({
+        "schema": "sysforge-release/1",
+        "tag": "v1.0.0",
+        "images": [{
+            "archive": file(format!("{id}.tar.gz")),
+            "parts": [file(format!("{id}.tar.gz.part1of1"))],
+            "sbom": file(format!("{id}.cdx.json")),
+            "receipt": receipt,
+        }],
+    });
+    let note = |source: serde_json::Value| {
+        serde_json::json!({
+            "schema": "sysforge-installed/1",
+            "build_id": id,
+            "name": "demo",
+            "source": source,
+            "tag": "v1.0.0",
+            "image": "/store/demo.so",
+            "sha256": digest,
+            "built_for": receipt.julia,
+            "julia": "/opt/julia",
+            "launchers": ["/usr/bin/demo"],
+            "channels": ["mine"],
+        })
+    };
+    write("receipt", "receipt", receipt.to_json().as_bytes());
+    write("release_index", "index", index.to_string().as_bytes());
+    for (name, source) in [
+        (
+            "github",
+            serde_json::json!({"git-hub": {"repository": "octo/images", "tag": "v1"}}),
+        ),
+        (
+            "web",
+            serde_json::json!({"web": {"base": "https://example.org/s/", "tag": null}}),
+        ),
+        (
+            "folder",
+            serde_json::json!({"folder": {"path": "/srv/site", "tag": null}}),
+        ),
+    ] {
+        write("notes", name, note(source).to_string().as_bytes());
+    }
+    let site = r#"{"schema": "sysforge-site/1", "tags": ["v1", "../v2", "v3"]}"#;
+    write("notes", "site", site.as_bytes());
+    let sums = format!("{digest}  a.tar.gz\n{digest} *b.so\n{digest}  ../c\nrubbish\n");
+    write("sums", "sums", sums.as_bytes());
     for (name, format, archive) in archive_corpus() {
         write("archive", &name, &[&[format][..], &archive].concat());
     }

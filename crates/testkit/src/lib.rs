@@ -9,6 +9,7 @@
 
 pub mod archives;
 pub mod github;
+pub mod hostile;
 pub mod keys;
 pub mod mirror_dir;
 pub mod packages;

@@ -1,0 +1,19 @@
+//! Receipts: what is read is written and read again as the same, and the identifier is made of the
+//! receipt's own parts.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sysforge_plan::{BuildId, Receipt};
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let Ok(receipt) = Receipt::from_json(text) else {
+        return;
+    };
+    let (julia, tier) = (&receipt.julia, receipt.targets.tier.as_deref());
+    let id = BuildId::of(&receipt.name, &julia.version, julia.triplet, tier).unwrap();
+    assert_eq!(id, receipt.build_id);
+    assert_eq!(Receipt::from_json(&receipt.to_json()).unwrap(), receipt);
+});
