@@ -6,10 +6,14 @@
 
 mod support;
 
+#[path = "support/small_disk.rs"]
+mod small_disk;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use small_disk::SmallDisk;
 use support::Scratch;
 use sysforge_testkit::wait_for;
 
@@ -263,30 +267,4 @@ fn a_full_disk_below_the_object() {
         assert!(!left.join(name).exists(), "{name}");
     }
     assert_eq!(partial_objects(&left), Vec::<String>::new());
-}
-
-/// A tmpfs of this size, for those who may mount one (CI runs as root).
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn new(path: &Path, size: &str) -> Option<Self> {
-        std::fs::create_dir_all(path).unwrap();
-        let options = format!("size={size}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(path)
-            .stderr(Stdio::null())
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(path.to_owned()));
-        }
-        eprintln!("skipped: a full disk needs the right to mount a tmpfs");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }

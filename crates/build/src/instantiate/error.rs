@@ -163,6 +163,8 @@ impl PkgFailure {
             "unauthorized",
             "forbidden",
             "authentication required",
+            // Pkg itself, of a token in `auth.toml`.
+            "expired auth",
             "no authentication",
             "authentication replays",
             "invalid credentials",
@@ -218,6 +220,8 @@ impl PkgFailure {
             "requesterror",
             "failed to get tarball",
             "unable to automatically install",
+            // julia/instantiate.jl.
+            "no server sent",
             "unable to automatically download",
             "no package server",
             "the requested url returned error",
@@ -274,8 +278,9 @@ impl PkgFailure {
                 "run the command again; if it stays, the server or a proxy is at fault"
             }
             Self::Server => {
-                "check the network, JULIA_PKG_SERVER and the proxy variables, and run the command \
-                 again: what was downloaded is kept"
+                "check the network, JULIA_PKG_SERVER, the proxy variables and, if it is private, the \
+                 token in `servers/HOST/auth.toml` of the depot; then run the command again: what was \
+                 downloaded is kept"
             }
             Self::FullDisk => {
                 "free some space, or install packages on a larger disk with `--depot DIR`"

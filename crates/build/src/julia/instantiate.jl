@@ -411,6 +411,12 @@ function install(rebuild)
         lazy && foreach(install_lazy, roots(found))
         still = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
         isempty(still) || stop("pkg", "Pkg installed no " * join([p.name for p in still], ", "))
+        # Pkg of Julia 1.5 only logs that an artifact has another tree hash than it should.
+        absent_artifacts = missing_artifacts(found, lazy)
+        isempty(absent_artifacts) || stop("pkg", join(
+            ["no server sent the artifact $name, git-tree-sha1 $tree" for (name, tree) in absent_artifacts],
+            "\n",
+        ))
     end
     again = filter(p -> p.uuid in rebuild && isfile(build_script(p.folder)), found)
     own = filter(p -> isempty(p.tree) && !isempty(p.folder) && !is_built(p.folder), found)

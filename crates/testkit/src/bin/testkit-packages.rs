@@ -12,13 +12,12 @@
 //! | `fault FAULT WHAT` | meets every request for WHAT (`registry`, `HarbourTides 1.1.0`, …) with a fault: `silence`, `stall`, `reset`, `truncate`, `corrupt`, `other-tree`, or a status such as `404` |
 //! | `behave` | ends all faults |
 //! | `log-in DEPOT` | writes the token for the private package into a depot |
-//! | `git` | prints the address of the registry as a git repository, and makes it |
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sysforge_testkit::packages::{GitHost, PackageServer, Sources, test_packages};
+use sysforge_testkit::packages::{PackageServer, Sources, test_packages};
 use sysforge_testkit::server::Fault;
 
 fn main() -> ExitCode {
@@ -41,9 +40,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", packages.url())?;
     out.flush()?;
-    let mut git_host = None;
     for line in io::stdin().lock().lines() {
-        out.write_all(obey(&packages, &mut git_host, &line?)?.as_bytes())?;
+        out.write_all(obey(&packages, &line?)?.as_bytes())?;
         out.write_all(b"\n")?;
         out.flush()?;
     }
@@ -51,11 +49,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Obeys a line; what is to be printed.
-fn obey(
-    packages: &PackageServer,
-    git_host: &mut Option<GitHost>,
-    line: &str,
-) -> Result<String, Box<dyn std::error::Error>> {
+fn obey(packages: &PackageServer, line: &str) -> Result<String, Box<dyn std::error::Error>> {
     let server = packages.server();
     let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
     match command {
@@ -72,10 +66,6 @@ fn obey(
                 .iter()
                 .map(|(path, count)| format!("{count} {path}\n"));
             return Ok(lines.collect());
-        }
-        "git" => {
-            let host = git_host.get_or_insert_with(|| packages.git_host());
-            return Ok(format!("{}\n", host.url("General")));
         }
         "forget" => server.forget(),
         "behave" => server.behave(),

@@ -1,10 +1,9 @@
 //! The packages as git repositories, for a Pkg that uses no package server.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::registry::Sources;
+use super::registry::{RegistryName, Sources};
 
 /// A folder of bare git repositories: one for each package and one for the registry.
 pub struct GitHost {
@@ -15,7 +14,7 @@ impl GitHost {
     /// Makes the repositories with the `git` program. The versions of a package are commits, in
     /// order, each with a tag.
     #[must_use]
-    pub fn new(sources: &Sources) -> Self {
+    pub fn new(sources: &Sources, title: RegistryName) -> Self {
         let host = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -24,12 +23,12 @@ impl GitHost {
                 package.tree.write(work);
             });
         }
-        let registry = sources.registry(|name| host.url(name));
-        host.commit("General", "registry", |work| registry.write(work));
+        let registry = sources.registry(title, |name| host.url(name));
+        host.commit(title.name, "registry", |work| registry.write(work));
         host
     }
 
-    /// The address of a package's repository, or of the registry's, which is `General`.
+    /// The address of a package's repository, or of the registry's.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("file://{}", self.repository(name).display())
@@ -69,8 +68,12 @@ impl GitHost {
             );
         };
         if !repository.exists() {
-            fs::create_dir_all(&repository).unwrap();
-            git(&["init", "--quiet"]);
+            // With a work tree, git would write its path into the repository's configuration.
+            let made = Command::new("git")
+                .args(["init", "--quiet", "--bare"])
+                .arg(&repository)
+                .status();
+            assert!(made.unwrap().success());
         }
         git(&["add", "--all", "--force", "."]);
         git(&["commit", "--quiet", "--allow-empty", "--message", tag]);

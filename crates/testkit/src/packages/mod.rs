@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use git::GitHost;
-pub use registry::{GENERAL, Package, Sources};
+pub use registry::{GENERAL, Package, RegistryName, Sources};
 pub use tree::Tree;
 
 use crate::server::Server;
@@ -47,7 +47,9 @@ impl PackageServer {
     pub fn on(address: &str, sources: Sources) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Nothing answers there: what the server does not have is missing at once.
-        let registry = sources.registry(|name| format!("https://127.0.0.1:9/{name}.jl.git"));
+        let registry = sources.registry(RegistryName::GENERAL, |name| {
+            format!("https://127.0.0.1:9/{name}.jl.git")
+        });
         let served = Self {
             server: Server::on(address, folder.path(), None),
             sources,
@@ -175,10 +177,10 @@ impl PackageServer {
         fs::write(folder.join("auth.toml"), text).unwrap();
     }
 
-    /// The same packages as git repositories.
+    /// What is served.
     #[must_use]
-    pub fn git_host(&self) -> GitHost {
-        GitHost::new(&self.sources)
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 }
 

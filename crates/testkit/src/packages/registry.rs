@@ -13,6 +13,28 @@ use super::tree::Tree;
 /// The uuid of the registry General. A Julia with an empty depot adds the registry that has it.
 pub const GENERAL: &str = "23338594-aafe-5451-b93e-139f81909106";
 
+/// What a registry is called, and its uuid.
+#[derive(Debug, Clone, Copy)]
+pub struct RegistryName {
+    /// The name.
+    pub name: &'static str,
+    /// The uuid.
+    pub uuid: &'static str,
+}
+
+impl RegistryName {
+    /// The registry that a Julia with an empty depot adds.
+    pub const GENERAL: Self = Self {
+        name: "General",
+        uuid: GENERAL,
+    };
+    /// A registry besides General.
+    pub const CHANDLERY: Self = Self {
+        name: "Chandlery",
+        uuid: "5c6ff2a1-13c0-4f31-a2b4-2f8d0a6a7c55",
+    };
+}
+
 /// A version of a package.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -96,16 +118,31 @@ impl Sources {
         sources
     }
 
+    /// These packages alone.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        let packages = self.packages.iter();
+        Self {
+            packages: packages
+                .filter(|package| names.contains(&package.name.as_str()))
+                .cloned()
+                .collect(),
+            artifacts: self.artifacts.clone(),
+        }
+    }
+
     /// The folder of the registry. `repository` says where the git repository of a package is.
     #[must_use]
-    pub fn registry(&self, repository: impl Fn(&str) -> String) -> Tree {
+    pub fn registry(&self, title: RegistryName, repository: impl Fn(&str) -> String) -> Tree {
         let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
         for package in &self.packages {
             by_name.entry(&package.name).or_default().push(package);
         }
         let mut listing = format!(
-            "name = \"General\"\nuuid = \"{GENERAL}\"\nrepo = {:?}\n\n[packages]\n",
-            repository("General")
+            "name = {:?}\nuuid = {:?}\nrepo = {:?}\n\n[packages]\n",
+            title.name,
+            title.uuid,
+            repository(title.name)
         );
         let mut tree = Tree::default();
         for (name, versions) in by_name {
@@ -229,7 +266,8 @@ mod tests {
             packages: vec![Package::new(tree)],
             ..Sources::default()
         };
-        let registry = sources.registry(|name| format!("file:///{name}.git"));
+        let registry =
+            sources.registry(RegistryName::GENERAL, |name| format!("file:///{name}.git"));
         let text = |file: &str| registry.text(file).unwrap();
         assert_eq!(text("A/A/Deps.toml"), "[\"1.0.0\"]\nB = \"b\"\n");
         assert_eq!(text("A/A/WeakDeps.toml"), "[\"1.0.0\"]\nC = \"c\"\n");
