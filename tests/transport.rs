@@ -10,6 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use support::Scratch;
+use sysforge_plan::Triplet;
+use sysforge_testkit::archives::tiny_julia;
+use sysforge_testkit::mirror_dir::MirrorDir;
+use sysforge_testkit::server::{Fault, Server};
+use sysforge_testkit::tls::PrivateTls;
 
 /// Secrets as a runner has them, each with a value that can be found again.
 const SECRETS: [(&str, &str); 9] = [
@@ -79,4 +84,77 @@ fn a_traced_workload_gets_no_secret() {
     let seen = std::fs::read_to_string(scratch.path("seen")).unwrap();
     assert!(seen.contains("PATH"), "{seen}");
     assert!(!seen.contains("hunter2"), "{seen}");
+}
+
+/// All that is below a folder, as text.
+fn all_text(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => text.push_str(&all_text(&path)),
+            false => {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                text.push_str(&format!(
+                    "{}\n{}\n",
+                    path.display(),
+                    String::from_utf8_lossy(&bytes)
+                ));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_password_and_the_query_of_a_mirror_are_used_but_neither_printed_nor_stored() {
+    let scratch = Scratch::new();
+    let mut mirror = MirrorDir::new();
+    let archive = tiny_julia("1.5.3", 10).gz();
+    mirror.publish("1.5.3", Triplet::X86_64_LINUX_GNU, &archive);
+    let server = Server::start(mirror.path());
+    let address = server.url().replace("http://", "http://me:hunter2@") + "?sig=hunter3";
+    let store = scratch.path("store");
+    let mut command = scratch.command(&["--verbose", "julia", "install", "1.5"]);
+    command
+        .env("SYSFORGE_MIRROR", address)
+        .env("SYSFORGE_STORE", &store);
+    let ran = scratch.run(command).succeeds();
+    let asked = server.seen(".tar.gz").pop().unwrap();
+    assert_eq!(asked.query.as_deref(), Some("sig=hunter3"));
+    assert!(asked.header("authorization").is_some());
+    for text in [ran.stdout, ran.stderr, all_text(&store)] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}
+
+#[test]
+fn offline_forbids_the_network_to_install() {
+    let scratch = Scratch::new();
+    let server = Server::start(&scratch.path(""));
+    for source in [server.url(), "octo/images".to_owned()] {
+        let mut command = scratch.command(&["--offline", "install", &source]);
+        command
+            .env("GITHUB_API_URL", server.url())
+            .env("GITHUB_SERVER_URL", server.url());
+        let error = scratch.run(command).fails(7);
+        assert!(error.contains("`--offline` forbids"), "{error}");
+        assert!(error.contains("hint: "), "{error}");
+    }
+    assert!(server.seen("").is_empty());
+}
+
+#[test]
+fn a_release_behind_a_redirect_to_plain_http_is_refused() {
+    let scratch = Scratch::new();
+    let tls = PrivateTls::new();
+    let plain = Server::start(&scratch.path(""));
+    let secure = Server::start_tls(&scratch.path(""), &tls);
+    secure.always(".json", Fault::Redirect(format!("{}/x.json", plain.url())));
+    scratch.file("authority.pem", &tls.authority_pem);
+    let mut command = scratch.command(&["install", &secure.url()]);
+    command.env("SSL_CERT_FILE", scratch.path("authority.pem"));
+    let error = scratch.run(command).fails(7);
+    assert!(error.contains("from https to http"), "{error}");
+    assert!(plain.seen("").is_empty());
 }
