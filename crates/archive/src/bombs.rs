@@ -152,8 +152,10 @@ enum Bomb {
     Packed(ArchiveFormat, Vec<u8>),
 }
 
-/// Each with what the error names.
-fn bombs() -> Vec<(&'static str, fn() -> Bomb, &'static str)> {
+/// A bomb's name, what makes it, and what the error names.
+type Named = (&'static str, fn() -> Bomb, &'static str);
+
+fn bombs() -> Vec<Named> {
     use Bomb::{Packed, Plain};
     vec![
         (
