@@ -178,8 +178,8 @@ fn a_member_of_a_workspace_has_the_manifest_of_its_root() {
     // A folder that the workspace does not list has none of it.
     case.file("other/Project.toml", needs_dates());
     assert!(
-        case.refuses(&["plan", "--project", "other"])
-            .contains("no Manifest.toml")
+        case.refuses(&["plan", "--locked", "--project", "other"])
+            .contains("the project has no manifest")
     );
 }
 
@@ -213,7 +213,7 @@ fn before_julia_1_12_there_are_no_workspaces() {
 #[test]
 fn case_05_a_development_version_leads_to_its_nightly_builds() {
     let case = Case::of("05-manifest-of-a-dev-julia");
-    let error = case.refuses(&["plan"]);
+    let error = case.refuses(&["plan", "--locked"]);
     assert!(error.contains("`--julia 1.13-nightly`"), "{error}");
     assert!(error.contains("development version"), "{error}");
     let manifest = std::fs::read_to_string(case.path("Manifest.toml")).unwrap();
@@ -222,7 +222,7 @@ fn case_05_a_development_version_leads_to_its_nightly_builds() {
         "Manifest.toml",
         manifest.replace("1.13.0-DEV", "1.15.0-DEV.123"),
     );
-    let error = case.refuses(&["plan"]);
+    let error = case.refuses(&["plan", "--locked"]);
     assert!(error.contains("`--julia nightly`"), "{error}");
 }
 
@@ -337,7 +337,7 @@ fn case_18_an_empty_versioned_manifest_is_named() {
 fn a_foreign_versioned_manifest_is_named() {
     let case = Case::of("18-empty-versioned-manifest");
     case.file("Manifest-v1.12.toml", manifest("1.11.9"));
-    let error = case.refuses(&["plan"]);
+    let error = case.refuses(&["plan", "--locked"]);
     assert!(
         error.contains("Manifest-v1.12.toml was made by Julia 1.11.9"),
         "{error}"

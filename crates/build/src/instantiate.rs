@@ -269,7 +269,7 @@ pub async fn instantiate(
     };
     note_changes(context, request, &done);
     record(context, request, &done)?;
-    task.done(report.summary());
+    task.done(report.summary(folder.itself().is_some() && !folder.is_resolved()));
     Ok(done)
 }
 

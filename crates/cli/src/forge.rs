@@ -31,7 +31,7 @@ mod instantiate;
 mod packing;
 mod run;
 
-pub(crate) use instantiate::{Repeat, recorded};
+pub(crate) use instantiate::{Repeat, depots, recorded, spare_depot};
 
 use crate::args::Driving;
 use crate::failure::{CliError, Failure};

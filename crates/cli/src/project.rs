@@ -35,6 +35,16 @@ impl ProjectFiles {
         Some(file.folder.join(name))
     }
 
+    /// The manifest that is named after a Julia which does not look for such a name itself: what a
+    /// resolution for that Julia starts from.
+    pub(crate) fn named_after(&self, julia: &JuliaVersion) -> Option<PathBuf> {
+        let (major, minor) = julia.minor_pair();
+        let mut files = ["JuliaManifest", "Manifest"]
+            .map(|stem| self.folder.join(format!("{stem}-v{major}.{minor}.toml")))
+            .into_iter();
+        files.find(|file| file.is_file())
+    }
+
     /// An error about a word of `Sysimage.toml`, with the place where the word stands.
     pub(crate) fn located(&self, word: &str, error: impl Explain) -> Failure {
         let at = self.config.as_ref().and_then(|(file, text)| {

@@ -291,7 +291,7 @@ impl PkgFailure {
                  and run the command again"
             }
             Self::Precompile(_) => {
-                "load the package with `julia --project -e 'using NAME'` to see the whole error"
+                "the log has the whole error; does the package support this version of Julia?"
             }
             Self::Other => "the log has all that Pkg printed",
         }
@@ -317,7 +317,16 @@ impl InstantiateError {
         let message = message(&said);
         // The package is part of the title; why it failed, Julia printed while it compiled.
         let said = match failure {
-            PkgFailure::Precompile(_) => evidence.tail,
+            PkgFailure::Precompile(_) => {
+                let lines = evidence.tail.into_iter();
+                let failure = lines
+                    .skip_while(|line| !line.starts_with("ERROR"))
+                    .collect::<Vec<_>>();
+                match failure.is_empty() {
+                    true => message,
+                    false => self::message(&failure.join("\n")),
+                }
+            }
             PkgFailure::Build(_) => ending(message),
             _ => message.into_iter().take(SHOWN).collect(),
         };

@@ -119,8 +119,8 @@ impl Report {
     }
 
     /// What is there now, in a few words.
-    pub(super) fn summary(&self) -> String {
-        let packages = match self.packages.len() {
+    pub(super) fn summary(&self, with_project: bool) -> String {
+        let packages = match self.packages.len() + usize::from(with_project) {
             1 => "1 package".to_owned(),
             count => format!("{count} packages"),
         };

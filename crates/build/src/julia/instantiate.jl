@@ -491,7 +491,10 @@ function main()
         describe(more, "workload")
         precompile([(p.name, p.uuid) for p in more])
     end
-    rm(journal; force = true)
+    # What another environment of this depot was about to install is not settled yet.
+    settled = Set(package.uuid for package in found)
+    rest = filter(fields -> fields[1] != RESOLVING && !(fields[2] in settled), listed)
+    isempty(rest) ? rm(journal; force = true) : write_journal(rest)
 end
 
 try

@@ -3,17 +3,19 @@
 
 mod julias;
 mod machine;
+mod packages;
 
 use serde::Serialize;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::PlannedJulia;
 use sysforge_plan::toolchain::system_hint;
-use sysforge_plan::{Os, Triplet};
+use sysforge_plan::{Os, Plan, Triplet};
 
 use crate::args::Platform;
 use crate::commands::toolchain::{SystemCompiler, compiler_of, fetched, system_compilers};
 use crate::failure::{CliError, Failure, Outcome};
+use crate::project::ProjectFiles;
 use crate::session::Session;
 
 /// How one thing stands.
@@ -82,7 +84,12 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     let needs_compiler = !all_known || !julias.known.iter().all(brings_linker);
     let mut findings = Vec::new();
     findings.extend(machine::platform(triplet));
-    findings.extend(project(julias.known, session));
+    let (about_project, planned) = project(julias.known, session);
+    findings.extend(about_project);
+    if let Some((files, plan)) = &planned {
+        findings.push(packages::depot(files, session));
+        findings.extend(packages::missing(files, plan, session).await);
+    }
     findings.extend(julias.findings);
     findings.push(compiler(triplet, needs_compiler, session).await);
     findings.push(machine::store(session));
@@ -135,28 +142,32 @@ impl Finding {
 }
 
 /// Whether the project can be planned with these Julias.
-fn project(julias: Vec<PlannedJulia>, session: &Session) -> Vec<Finding> {
+fn project(
+    julias: Vec<PlannedJulia>,
+    session: &Session,
+) -> (Vec<Finding>, Option<(ProjectFiles, Plan)>) {
     const CHECK: &str = "project";
     let global = &session.global;
     let plan = || {
         let host = Session::host()?;
         let files = crate::project::read(global.project.as_deref(), &global.julia, host)?;
         let plan = files.inputs.plan(julias)?;
-        Ok::<_, Failure>((files.folder, plan.warnings))
+        Ok::<_, Failure>((files, plan))
     };
     match plan() {
-        Ok((folder, warnings)) => {
-            let good = Finding::good(CHECK, folder.display().to_string());
-            let warnings = warnings
-                .into_iter()
-                .map(|warning| Finding::bad(CHECK, State::Worth, warning.message, warning.hint));
-            [good].into_iter().chain(warnings).collect()
+        Ok((files, plan)) => {
+            let good = Finding::good(CHECK, files.folder.display().to_string());
+            let warnings = plan.warnings.iter().map(|warning| {
+                let (message, hint) = (warning.message.clone(), warning.hint.clone());
+                Finding::bad(CHECK, State::Worth, message, hint)
+            });
+            let findings = [good].into_iter().chain(warnings).collect();
+            (findings, Some((files, plan)))
         }
-        Err(failure) => vec![Finding::missing(
-            CHECK,
-            &failure,
-            "sysforge --project DIR …",
-        )],
+        Err(failure) => {
+            let finding = Finding::missing(CHECK, &failure, "sysforge --project DIR …");
+            (vec![finding], None)
+        }
     }
 }
 

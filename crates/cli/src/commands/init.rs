@@ -46,9 +46,10 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     let inputs = project::read(given, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
     if inputs.manifests.0.is_empty() && inputs.project.needs_manifest() {
         session.terminal.warning(
-            "the project has no Manifest.toml, which says which versions go into the image",
+            "the project has no Manifest.toml: each build resolves the versions of its packages",
             Some(
-                "make one with `julia --project -e 'using Pkg; Pkg.instantiate()'`, and commit it",
+                "for the same versions everywhere, make one with `julia --project -e 'using Pkg; \
+                 Pkg.instantiate()'`, and commit it",
             ),
         );
     }

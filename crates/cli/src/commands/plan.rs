@@ -1,8 +1,9 @@
 //! `sysforge plan`: what would be built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use sysforge_build::depots::Depots;
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
@@ -13,7 +14,8 @@ use sysforge_plan::{BuildId, Plan};
 use crate::args::{Driving, PlanArgs};
 use crate::commands::existing;
 use crate::failure::Outcome;
-use crate::pipeline;
+use crate::forge::{self, counted};
+use crate::pipeline::{self, Planned};
 use crate::runner::today;
 use crate::session::Session;
 
@@ -34,15 +36,36 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
             }
         }
     }
+    let depots = forge::depots(session, &planned.files, &args.packages);
+    let missing: BTreeMap<&BuildId, Vec<String>> = planned
+        .plan
+        .builds
+        .iter()
+        .map(|build| (&build.id, missing(&planned, build, &depots)))
+        .filter(|(_, missing)| !missing.is_empty())
+        .collect();
     if session.global.json {
         session.terminal.json(&Shown {
             plan: &planned.plan,
             existing,
+            missing,
         });
     } else {
-        session.terminal.data(&text(&planned.plan, &existing));
+        let text = text(&planned.plan, &existing, &missing);
+        session.terminal.data(&text);
     }
     Ok(())
+}
+
+/// The packages of a build's manifest that no depot holds. Those whose versions are still to be
+/// resolved are not known.
+fn missing(planned: &Planned, build: &Build, depots: &Depots) -> Vec<String> {
+    let manifests = &planned.files.inputs.manifests;
+    let file = manifests.of(build.julia.version());
+    let manifest = file.and_then(|file| file.content.as_ref().ok());
+    let manifest = manifest.filter(|_| build.versions == Versions::Manifest);
+    let missing = manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest));
+    missing.iter().map(ToString::to_string).collect()
 }
 
 /// Says which of the runners that the configuration names are about to end.
@@ -65,9 +88,12 @@ struct Shown<'a> {
     /// The builds that the release has already.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     existing: Vec<&'a BuildId>,
+    /// The packages that no depot holds, by build.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    missing: BTreeMap<&'a BuildId, Vec<String>>,
 }
 
-fn text(plan: &Plan, existing: &[&BuildId]) -> String {
+fn text(plan: &Plan, existing: &[&BuildId], missing: &BTreeMap<&BuildId, Vec<String>>) -> String {
     let mut text = String::new();
     for build in &plan.builds {
         let julia = match &build.julia {
@@ -91,6 +117,11 @@ fn text(plan: &Plan, existing: &[&BuildId]) -> String {
             ),
         };
         let _ = writeln!(text, "  packages  {} ({others})", packages.join(", "));
+        if let Some(missing) = missing.get(&build.id) {
+            let count = counted(missing.len(), "package");
+            let names = missing.join(", ");
+            let _ = writeln!(text, "  missing   {count}, to be installed: {names}");
+        }
         let _ = writeln!(text, "  cpu       {}", build.cpu.target);
         let _ = writeln!(text, "  linkers   {}", linkers(build));
         let _ = writeln!(

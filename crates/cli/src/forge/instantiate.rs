@@ -9,7 +9,7 @@ use sysforge_build::inputs::{Stage, julia_identity};
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
 use sysforge_plan::config::LazyArtifacts;
 use sysforge_plan::manifest::Manifest;
-use sysforge_plan::plan::{Build, Certainty};
+use sysforge_plan::plan::{Build, Certainty, Versions};
 use sysforge_plan::receipt::ManifestRecord;
 use sysforge_plan::{Sha256, Step};
 use sysforge_process::Environment;
@@ -19,6 +19,7 @@ use super::packing::MANIFEST_NAME;
 use crate::args::PackageOptions;
 use crate::failure::{CliError, Failure};
 use crate::pipeline::Planned;
+use crate::project::ProjectFiles;
 use crate::session::{Session, absolute};
 
 /// Whether packages that are there are installed again.
@@ -31,9 +32,9 @@ pub(crate) enum Repeat {
 }
 
 /// The depots of a project: those of the environment, after the one that was named.
-pub(crate) fn depots(session: &Session, planned: &Planned, options: &PackageOptions) -> Depots {
-    let configured = planned.files.inputs.config.depot.as_deref();
-    let configured = configured.map(|depot| planned.files.folder.join(depot));
+pub(crate) fn depots(session: &Session, files: &ProjectFiles, options: &PackageOptions) -> Depots {
+    let configured = files.inputs.config.depot.as_deref();
+    let configured = configured.map(|depot| files.folder.join(depot));
     let given = options.depot.as_deref().map(absolute).or(configured);
     Depots::of(&session.environment, given.as_deref())
 }
@@ -49,15 +50,21 @@ pub(crate) fn request<'a>(
     let variables = Environment::for_package_manager(session.variables.iter());
     let settings = build.settings.env.iter();
     let environment = settings.fold(variables, |env, (name, value)| env.with(name, value));
+    let julia = build.julia.version();
+    let manifest = match build.versions {
+        Versions::Manifest => None,
+        Versions::Resolved { .. } => planned.files.named_after(julia),
+    };
+    let manifest = manifest.or_else(|| planned.files.manifest_file(julia));
     Request {
         project: &planned.files.file,
-        manifest: planned.files.manifest_file(build.julia.version()),
+        manifest,
         versions: &build.versions,
         julia: julia_identity(&build.julia),
         registries: &config.registries,
         lazy_artifacts: config.lazy_artifacts,
         workload_environment: config.workload_environment.as_ref(),
-        depots: depots(session, planned, options),
+        depots: depots(session, &planned.files, options),
         spare_depot: spare_depot(session),
         environment,
         offline: session.global.offline,
@@ -65,7 +72,7 @@ pub(crate) fn request<'a>(
 }
 
 /// The depot in the store, for packages where the first depot cannot be written to.
-fn spare_depot(session: &Session) -> Option<PathBuf> {
+pub(crate) fn spare_depot(session: &Session) -> Option<PathBuf> {
     let stores = session.stores().ok()?;
     let mut places = stores.iter().map(|store| store.root().join("depot"));
     places.find(|place| check_writable(place).is_ok())
