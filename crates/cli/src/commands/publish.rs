@@ -63,15 +63,19 @@ async fn to_github(
     let repository = repository(args, session)?;
     let host = GitHub::new(access(session, &repository)?, session.timing())?
         .with_cleanup(&session.cleanup);
-    let tag = tag(args, session, folder).await?;
+    let mut read = None;
+    let tag = tag(args, session, folder, &mut read).await?;
     if args.preflight {
         return Ok(steps::preflight(&host, &tag).await?);
     }
     if args.complete {
-        complete(session, &repository, &tag, folder).await?;
+        complete(session, &repository, &tag, folder, &mut read).await?;
     }
     let prepared = async {
-        let dist = Dist::read(folder).await?;
+        let dist = match read {
+            Some(dist) => dist,
+            None => Dist::read(folder).await?,
+        };
         let (destination, origin) = (host.destination(&tag), origin(session, &repository));
         shipment(args, session, &dist, &destination, &origin, host.identity()).await
     };
@@ -113,16 +117,17 @@ async fn complete(
     repository: &str,
     tag: &str,
     folder: &std::path::Path,
+    read: &mut Option<Dist>,
 ) -> Result<(), Failure> {
-    let present = match Dist::read(folder).await {
-        Ok(dist) => dist
-            .builds
-            .into_iter()
-            .map(|build| build.receipt.build_id)
-            .collect(),
-        Err(PublishError::NothingToPublish(_)) => std::collections::BTreeSet::new(),
-        Err(error) => return Err(error.into()),
-    };
+    if read.is_none() {
+        *read = match Dist::read(folder).await {
+            Ok(dist) => Some(dist),
+            Err(PublishError::NothingToPublish(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    let builds = read.iter().flat_map(|dist| &dist.builds);
+    let present = builds.map(|build| build.receipt.build_id.clone()).collect();
     let reach = reach(session, true)?;
     let source = Source::github(repository, Some(tag))?;
     let place = match Place::open(&source, &reach).await {
@@ -132,6 +137,9 @@ async fn complete(
     };
     let fetched =
         sysforge_publish::complete::complete(&place, &present, folder, &session.reporter).await?;
+    if !fetched.is_empty() {
+        *read = None;
+    }
     for id in fetched {
         session
             .reporter
@@ -189,8 +197,12 @@ async fn to_dir(
     folder: &std::path::Path,
     root: &std::path::Path,
 ) -> Result<Published, Failure> {
-    let tag = tag(args, session, folder).await?;
-    let dist = Dist::read(folder).await?;
+    let mut read = None;
+    let tag = tag(args, session, folder, &mut read).await?;
+    let dist = match read {
+        Some(dist) => dist,
+        None => Dist::read(folder).await?,
+    };
     // The address that a site will have is not known here, so what it is asked for decides.
     let base = args.base_url.clone().unwrap_or_default();
     let base = base.trim_end_matches('/');
@@ -286,11 +298,13 @@ async fn shipment(
     Ok(shipment)
 }
 
-/// The tag: as named, as pushed, or `v` and the version of the project.
+/// The tag: as named, as pushed, or `v` and the version of the project, for which the folder is
+/// `read`.
 async fn tag(
     args: &PublishArgs,
     session: &Session,
     folder: &std::path::Path,
+    read: &mut Option<Dist>,
 ) -> Result<String, Failure> {
     if let Some(tag) = &args.tag {
         return Ok(tag.clone());
@@ -303,7 +317,7 @@ async fn tag(
     if args.preflight {
         return Ok(String::new());
     }
-    let dist = Dist::read(folder).await?;
+    let dist = read.insert(Dist::read(folder).await?);
     let mut versions = dist
         .builds
         .iter()

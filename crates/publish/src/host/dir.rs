@@ -70,6 +70,7 @@ fn publish_now(
         true => None,
         false => {
             let lock = lock(root, shipment)?;
+            remove_temporary_files(root)?;
             recover(&folder)?;
             Some(lock)
         }
@@ -124,8 +125,27 @@ fn recover(folder: &Path) -> Result<(), PublishError> {
     }
 }
 
+/// The name of the lock file.
+const LOCK_NAME: &str = ".sysforge-lock";
+
+/// Removes files that runs which were killed had begun to write: the list of releases, before it was
+/// renamed. Under the lock nobody else writes one.
+fn remove_temporary_files(root: &Path) -> Result<(), PublishError> {
+    for entry in std::fs::read_dir(root).map_err(at(root))? {
+        let entry = entry.map_err(at(root))?;
+        let name = entry.file_name();
+        let is_temporary = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(".sysforge-") && name != LOCK_NAME);
+        if is_temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            std::fs::remove_file(entry.path()).map_err(at(&entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 fn lock(root: &Path, shipment: &Shipment) -> Result<FileLock, PublishError> {
-    let path = root.join(".sysforge-lock");
+    let path = root.join(LOCK_NAME);
     let LockAttempt::Got(lock) = local::try_lock(&path)? else {
         return Err(PublishError::Another {
             tag: shipment.tag.clone(),
@@ -389,6 +409,29 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
         assert_eq!(first_difference(&folder, &one).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn half_a_list_that_a_killed_run_left_is_removed() {
+        let (_dist, shipment) = shipment(b"one").await;
+        let root = tempfile::tempdir().unwrap();
+        let left = root.path().join(".sysforge-Ab12Cd");
+        std::fs::write(&left, "{").unwrap();
+        let others = root.path().join(".sysforge-of-others");
+        std::fs::create_dir(&others).unwrap();
+        send(root.path(), &shipment, Policy::default())
+            .await
+            .unwrap();
+        assert!(!left.exists() && others.exists());
+        assert!(root.path().join(LOCK_NAME).exists());
+        // A dry run removes nothing.
+        std::fs::write(&left, "{").unwrap();
+        let policy = Policy {
+            dry_run: true,
+            ..Policy::default()
+        };
+        send(root.path(), &shipment, policy).await.unwrap();
+        assert!(left.exists());
     }
 
     #[tokio::test]
