@@ -10,6 +10,8 @@ use sysforge_plan::portability::Artifact;
 use sysforge_plan::receipt::ExtensionRecord;
 use sysforge_plan::text::{TreeHash, shortened};
 
+use crate::overrides::{Override, Overrides};
+
 /// An artifact, and the folder that holds it on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledArtifact {
@@ -81,7 +83,55 @@ impl Surroundings {
     /// are first asked for.
     #[must_use]
     pub fn artifacts(&self) -> Vec<InstalledArtifact> {
+        let overrides = Overrides::read(&self.depots);
         let mut found = BTreeMap::new();
+        for artifact in self.named() {
+            let redirected = self.override_of(&artifact, &overrides).is_some();
+            let Some(folder) = self.installed(&artifact.tree).filter(|_| !redirected) else {
+                continue;
+            };
+            let tree = artifact.tree.clone();
+            let known = InstalledArtifact { artifact, folder };
+            found.entry(tree).or_insert(known);
+        }
+        found.into_values().collect()
+    }
+
+    /// What to say of artifacts that an `Overrides.toml` takes from elsewhere on this machine: they
+    /// do not travel.
+    #[must_use]
+    pub fn redirected(&self) -> Vec<String> {
+        let overrides = Overrides::read(&self.depots);
+        let mut said: Vec<String> = Vec::new();
+        for artifact in self.named() {
+            let Some(to) = self.override_of(&artifact, &overrides) else {
+                continue;
+            };
+            let text = format!(
+                "the artifact `{}` of {} is taken from {}, as {} says, and is not packed",
+                artifact.name,
+                artifact.package,
+                to.to,
+                to.file.display()
+            );
+            if !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        said
+    }
+
+    fn override_of<'o>(&self, artifact: &Artifact, all: &'o Overrides) -> Option<&'o Override> {
+        let packages = self.loaded.iter().filter(|p| p.name == artifact.package);
+        let mut uuids = packages.map(|package| Some(package.uuid.as_str()));
+        uuids
+            .find_map(|uuid| all.of(uuid, &artifact.name, &artifact.tree))
+            .or_else(|| all.of(None, &artifact.name, &artifact.tree))
+    }
+
+    /// Every artifact that the packages name, for all platforms.
+    fn named(&self) -> Vec<Artifact> {
+        let mut found = Vec::new();
         for (package, folder) in &self.packages {
             let file = FILES.map(|name| folder.join(name));
             let Some(text) = file.iter().find_map(|f| std::fs::read_to_string(f).ok()) else {
@@ -90,21 +140,14 @@ impl Surroundings {
             // A file that Julia itself could not read would have failed the workload.
             let table: toml::Table = toml::from_str(&text).unwrap_or_default();
             for (name, entry) in table {
-                for tree in trees(&entry) {
-                    let Some(folder) = self.installed(&tree) else {
-                        continue;
-                    };
-                    let artifact = Artifact {
-                        tree: tree.clone(),
-                        name: shortened(&name, 200),
-                        package: package.clone(),
-                    };
-                    let known = InstalledArtifact { artifact, folder };
-                    found.entry(tree).or_insert(known);
-                }
+                found.extend(trees(&entry).into_iter().map(|tree| Artifact {
+                    tree,
+                    name: shortened(&name, 200),
+                    package: package.clone(),
+                }));
             }
         }
-        found.into_values().collect()
+        found
     }
 
     fn installed(&self, tree: &str) -> Option<PathBuf> {
@@ -127,6 +170,45 @@ fn trees(entry: &toml::Value) -> Vec<TreeHash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_artifact_that_is_taken_from_elsewhere_is_named_and_not_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        let trees = ["a", "b", "c"].map(|letter| letter.repeat(40));
+        let uuid = "11111111-2222-4333-8444-555555555555";
+        let depot = dir.path().join("depot");
+        for tree in &trees {
+            std::fs::create_dir_all(depot.join("artifacts").join(tree)).unwrap();
+        }
+        std::fs::create_dir_all(dir.path().join("P/src")).unwrap();
+        let [a, b, c] = &trees;
+        let toml = format!(
+            "[x]\ngit-tree-sha1 = \"{a}\"\n[y]\ngit-tree-sha1 = \"{b}\"\n[z]\n\
+             git-tree-sha1 = \"{c}\"\n"
+        );
+        std::fs::write(dir.path().join("P/Artifacts.toml"), toml).unwrap();
+        let overrides = format!("{a} = \"/opt/x\"\n[{uuid}]\ny = \"/opt/y\"\n");
+        std::fs::write(depot.join("artifacts/Overrides.toml"), overrides).unwrap();
+        let text = format!(
+            "depot\t{}\npackage\tP\t{}\nloaded\tP\t{uuid}\n",
+            depot.display(),
+            dir.path().join("P/src/P.jl").display()
+        );
+        let surroundings = Surroundings::read(&text);
+        let packed = surroundings.artifacts();
+        let packed: Vec<&str> = packed.iter().map(|p| p.artifact.name.as_str()).collect();
+        assert_eq!(packed, ["z"]);
+        let said = surroundings.redirected();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(
+            said[0].contains("`x` of P is taken from /opt/x"),
+            "{said:?}"
+        );
+        assert!(
+            said[1].contains("`y` of P is taken from /opt/y"),
+            "{said:?}"
+        );
+    }
 
     #[test]
     fn installed_artifacts_of_the_packages_are_found() {

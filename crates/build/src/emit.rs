@@ -338,6 +338,11 @@ fn finish(
             log: work.log("emit"),
         });
     }
+    for redirected in surroundings.redirected() {
+        let hint = "where the image runs, the package must find it too: install the package there, \
+                    or redirect it there as well";
+        context.reporter.warn(redirected, Some(hint.to_owned()));
+    }
     let object = work.path(OBJECT);
     sysforge_files::rename(&partial, &object).map_err(|source| WorkDirError::Io {
         action: "rename",

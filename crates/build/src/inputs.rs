@@ -6,26 +6,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
-use sysforge_plan::config::WorkloadEnvironment;
+use sysforge_plan::config::{Base, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment};
+use sysforge_plan::cpu::CpuTarget;
+use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::{Config, Sha256};
 
-use crate::RECIPE;
+pub use crate::tree::FileDigests;
+use crate::tree::Walk;
 use crate::workdir::WorkDirError;
-
-/// What goes into the digest.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// The build.
-    pub build: &'a Build,
-    /// The project's folder.
-    pub project: &'a Path,
-    /// The configuration, for the names of workloads, statements and script.
-    pub config: &'a Config,
-    /// The manifest, for packages under development.
-    pub manifest: Option<&'a ManifestFile>,
-}
+use crate::{RECIPE, overrides};
 
 /// The first step that a part matters to; it matters to all later ones as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +47,54 @@ impl Basis {
     pub fn up_to(&self, stage: Stage) -> Self {
         let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
         Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
+    }
+
+    /// Adds the options of all steps, each under its own name.
+    fn add_options(&mut self, options: &Options) {
+        let Options { trace, emit, link } = options;
+        let steps = [
+            (Stage::Trace, serde_json::to_value(trace)),
+            (Stage::Emit, serde_json::to_value(emit)),
+            (Stage::Link, serde_json::to_value(link)),
+        ];
+        for (stage, options) in steps {
+            let options = options.unwrap_or_default();
+            for (name, value) in options.as_object().into_iter().flatten() {
+                self.add(stage, format!("the setting `{name}`"), value.to_string());
+            }
+        }
+    }
+
+    /// What decides the result of a step that reads the project again: these parts, up to its
+    /// stage. Where an earlier step found the project otherwise, the result is of neither state, and
+    /// must never be taken for current: so the earlier state becomes a part.
+    #[must_use]
+    pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
+        let mut basis = self.up_to(stage);
+        let before = earlier.up_to(Stage::Trace);
+        if before != self.up_to(Stage::Trace) {
+            let digest = before.digest().to_string();
+            basis.add(Stage::Trace, "the state that an earlier step found", digest);
+        }
+        basis
+    }
+
+    /// What decides the result of a step that reads only the result of the step before: what
+    /// decided that, and these parts of its own stage.
+    #[must_use]
+    pub fn after(&self, earlier: &Self, stage: Stage) -> Self {
+        let own = self.0.iter().filter(|(_, (first, _))| *first == stage);
+        let mut parts = earlier.0.clone();
+        parts.retain(|_, (first, _)| *first < stage);
+        parts.extend(own.map(|(name, part)| (name.clone(), *part)));
+        Self(parts)
+    }
+
+    /// Without a part.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
     }
 
     /// The digest over all parts.
@@ -88,19 +128,141 @@ impl Basis {
     }
 }
 
-/// What of a package's folder can change its code. Data, documents and tests cannot.
-const CODE: [&str; 10] = [
-    "Project.toml",
-    "JuliaProject.toml",
-    "Manifest.toml",
-    "Artifacts.toml",
-    "JuliaArtifacts.toml",
-    "LocalPreferences.toml",
-    "JuliaLocalPreferences.toml",
-    "src",
-    "ext",
-    "deps",
-];
+/// What decides the content of recorded statements, beside the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TraceOptions {
+    /// Environment variables for Julia and the linker.
+    pub env: BTreeMap<String, String>,
+    /// What the image is built on, and which standard libraries that has.
+    pub base: (Base, Stdlibs),
+    /// The packages that only the workloads need.
+    pub workload_environment: Option<WorkloadEnvironment>,
+}
+
+/// What decides the object, beside the statements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EmitOptions {
+    /// Whether the workloads are run in the emitting process.
+    pub execute: bool,
+    /// The script that is evaluated there.
+    pub script: Option<String>,
+    /// How often it is emitted at most.
+    pub rounds: u32,
+    /// Whether a statement that cannot be replayed is an error.
+    pub strict: bool,
+    /// How many threads generate code; by the machine where it is not given.
+    pub image_threads: Option<u32>,
+    /// The CPU target.
+    pub cpu: CpuTarget,
+    /// Which lazy artifacts travel with the image.
+    pub lazy_artifacts: LazyArtifacts,
+}
+
+/// What decides the image, beside the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkOptions {
+    /// Whether symbols and debug sections are removed.
+    pub strip: bool,
+    /// The compiler or linker that was named.
+    pub cc: Option<String>,
+    /// The strategies that may be used.
+    pub linker: Vec<Strategy>,
+}
+
+/// The options of a build that can change its result. Each step is given its own, and they go into
+/// the fingerprint whole: an option that is added to one of the types is a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Of the first step.
+    pub trace: TraceOptions,
+    /// Of the second.
+    pub emit: EmitOptions,
+    /// Of the third.
+    pub link: LinkOptions,
+}
+
+/// What the command line says instead of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Also where the configuration does not ask for it.
+    pub strict: bool,
+    /// Also where the configuration does not ask for it.
+    pub strip: bool,
+    /// Instead of the configured number.
+    pub rounds: Option<u32>,
+    /// How many threads generate code.
+    pub image_threads: Option<u32>,
+    /// The compiler or linker.
+    pub cc: Option<String>,
+    /// The strategies that may be used; all if there is none.
+    pub linker: Vec<Strategy>,
+}
+
+impl Options {
+    /// The options of a build.
+    #[must_use]
+    pub fn new(build: &Build, config: &Config, given: &Given) -> Self {
+        let Settings {
+            env,
+            execute,
+            base,
+            stdlibs,
+            rounds,
+            strict,
+            strip,
+        } = build.settings.clone();
+        let Given {
+            strict: strict_too,
+            strip: strip_too,
+            rounds: other_rounds,
+            image_threads,
+            cc,
+            linker,
+        } = given.clone();
+        Self {
+            trace: TraceOptions {
+                env,
+                base: (base, stdlibs),
+                workload_environment: config.workload_environment.clone(),
+            },
+            emit: EmitOptions {
+                execute,
+                script: config.script.clone(),
+                rounds: other_rounds.unwrap_or(rounds),
+                strict: strict || strict_too,
+                image_threads,
+                cpu: build.cpu.clone(),
+                lazy_artifacts: config.lazy_artifacts,
+            },
+            link: LinkOptions {
+                strip: strip || strip_too,
+                cc,
+                linker,
+            },
+        }
+    }
+}
+
+/// What goes into the fingerprint.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The build.
+    pub build: &'a Build,
+    /// Its options.
+    pub options: &'a Options,
+    /// The project's folder.
+    pub project: &'a Path,
+    /// The configuration, for the names of workloads, statements and script.
+    pub config: &'a Config,
+    /// The manifest that the build's Julia uses.
+    pub manifest: Option<&'a ManifestFile>,
+    /// Folders of further packages under development, which no manifest lists yet.
+    pub local: &'a [PathBuf],
+    /// Julia's depots, which may redirect artifacts.
+    pub depots: &'a [PathBuf],
+    /// Where results go: no inputs, though they may be in the project.
+    pub results: &'a [PathBuf],
+}
 
 /// A text that differs wherever two Julias do. Not the request: `lts` and `1.10` may be the same
 /// Julia.
@@ -120,12 +282,16 @@ pub fn julia_identity(julia: &PlannedJulia) -> String {
 /// # Errors
 ///
 /// If a file cannot be read.
-pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
+pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, WorkDirError> {
     let Inputs {
         build,
+        options,
         project,
         config,
         manifest,
+        local,
+        depots,
+        results,
     } = inputs;
     let mut basis = Basis::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
@@ -141,111 +307,60 @@ pub fn basis(inputs: &Inputs<'_>) -> Result<Basis, WorkDirError> {
     let packages =
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
     basis.add(Stage::Trace, "the list of packages", packages);
-    let settings = &build.settings;
-    let env = json(serde_json::to_value(&settings.env).unwrap_or_default());
-    basis.add(Stage::Trace, "the setting `env`", env);
-
-    let base = json(serde_json::json!([settings.base, settings.stdlibs]));
-    basis.add(Stage::Trace, "the setting `base`", base);
-
-    let mut folders = manifest.map_or_else(Vec::new, developed);
-    folders.push(project.to_path_buf());
-    for folder in folders {
-        for name in CODE {
-            files(&mut basis, Stage::Trace, &folder.join(name), project)?;
-        }
-    }
-    let workloads = config.workloads.iter().map(|workload| &workload.path);
-    for file in workloads.chain(&config.statements) {
-        files(&mut basis, Stage::Trace, &project.join(file), project)?;
-    }
-    if let Some(script) = &config.script {
-        files(&mut basis, Stage::Emit, &project.join(script), project)?;
-    }
+    basis.add_options(options);
     // Which files are run, apart from what is in them.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     basis.add(Stage::Trace, "the list of workloads and statements", lists);
-    let workload = json(serde_json::to_value(&config.workload_environment).unwrap_or_default());
-    basis.add(Stage::Trace, "the setting `workload-environment`", workload);
+
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| WorkDirError::Io {
+            action: "read",
+            path,
+            source,
+        }
+    };
+    let mut walk = Walk::new(digests, project, results);
+    let mut paths: Vec<PathBuf> = manifest.map_or_else(Vec::new, environment);
+    paths.push(project.to_path_buf());
+    paths.extend_from_slice(local);
     if let Some(WorkloadEnvironment::Folder(folder)) = &config.workload_environment {
-        for name in ["Project.toml", "JuliaProject.toml"] {
-            files(
-                &mut basis,
-                Stage::Trace,
-                &project.join(folder).join(name),
-                project,
-            )?;
+        let folder = project.join(folder);
+        paths.extend(PROJECT_NAMES.map(|name| folder.join(name)));
+    }
+    paths.extend(config.workloads.iter().map(|w| project.join(&w.path)));
+    paths.extend(config.statements.iter().map(|file| project.join(file)));
+    paths.extend(overrides::files(depots));
+    for path in paths {
+        walk.add(&path).map_err(failed(&path))?;
+    }
+    for (name, digest) in std::mem::take(&mut walk.found) {
+        basis.0.insert(name, (Stage::Trace, digest));
+    }
+    if let Some(script) = &config.script {
+        // It is in the project, whose other files decide more; outside, only emission reads it.
+        let path = project.join(script);
+        walk.add(&path).map_err(failed(&path))?;
+        for (name, digest) in walk.found {
+            basis.0.insert(name, (Stage::Emit, digest));
         }
     }
-    let lazy = json(serde_json::to_value(config.lazy_artifacts).unwrap_or_default());
-    basis.add(Stage::Emit, "the setting `lazy-artifacts`", lazy);
-    let cpu = json(serde_json::to_value(&build.cpu).unwrap_or_default());
-    basis.add(Stage::Emit, "the CPU target", cpu);
-    basis.add(
-        Stage::Emit,
-        "the setting `execute`",
-        settings.execute.to_string(),
-    );
-    basis.add(
-        Stage::Emit,
-        "the setting `script`",
-        config.script.as_deref().unwrap_or_default(),
-    );
-    basis.add(
-        Stage::Emit,
-        "the setting `rounds`",
-        settings.rounds.to_string(),
-    );
-    basis.add(
-        Stage::Link,
-        "the setting `strip`",
-        settings.strip.to_string(),
-    );
     Ok(basis)
 }
 
-/// Adds the code of a package in a folder.
-///
-/// # Errors
-///
-/// If a file cannot be read.
-pub fn add_code(basis: &mut Basis, folder: &Path, project: &Path) -> Result<(), WorkDirError> {
-    for name in CODE {
-        files(basis, Stage::Trace, &folder.join(name), project)?;
-    }
-    Ok(())
-}
-
-/// The folders of the packages under development.
-fn developed(manifest: &ManifestFile) -> Vec<PathBuf> {
+/// What Julia reads of a project's environment: the manifest, the packages under development, and
+/// the preferences of a workspace's root, which hold for its members.
+fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
     let packages = manifest.content.iter().flat_map(|m| m.packages.values());
     let paths = packages.flatten().filter_map(|entry| entry.path.as_ref());
-    paths.map(|path| manifest.folder.join(path)).collect()
-}
-
-/// Adds a file, or a folder with all below it; nothing if it is not there. Paths are relative to the
-/// project, with `/` on every system.
-fn files(basis: &mut Basis, stage: Stage, path: &Path, project: &Path) -> Result<(), WorkDirError> {
-    let failed = |source| WorkDirError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).map_err(failed)?;
-        for entry in entries {
-            files(basis, stage, &entry.map_err(failed)?.path(), project)?;
-        }
-        return Ok(());
+    let mut paths: Vec<PathBuf> = paths.map(|path| manifest.folder.join(path)).collect();
+    paths.push(manifest.path.clone());
+    if manifest.of_workspace {
+        let names = ["LocalPreferences.toml", "JuliaLocalPreferences.toml"];
+        let names = names.into_iter().chain(PROJECT_NAMES);
+        paths.extend(names.map(|name| manifest.folder.join(name)));
     }
-    if !path.is_file() {
-        return Ok(());
-    }
-    let name = path.strip_prefix(project).unwrap_or(path);
-    let name: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
-    let content = std::fs::read(path).map_err(failed)?;
-    basis.add(stage, name.join("/"), content);
-    Ok(())
+    paths
 }
 
 /// The digest over a list of texts. Lengths go in as well, so that no two different lists are the
@@ -261,6 +376,9 @@ pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
+    use sysforge_plan::link::Strategy as Strategy_;
+
     use super::*;
 
     #[test]
@@ -282,5 +400,163 @@ mod tests {
             before.changes_since(&after),
             ["the CPU target changed", "the setting `strip` is gone"]
         );
+    }
+
+    fn build() -> Build {
+        let julia = sysforge_plan::JuliaVersion::new(1, 12, 7);
+        let triplet = sysforge_plan::Triplet::X86_64_LINUX_GNU;
+        let config = Config::default();
+        let id = sysforge_plan::BuildId::of(
+            &sysforge_plan::text::ImageName::new("x").unwrap(),
+            &julia,
+            triplet,
+            None,
+        )
+        .unwrap();
+        Build {
+            settings: config.settings(&id),
+            id,
+            triplet,
+            julia: PlannedJulia::Given {
+                executable: "/opt/julia".into(),
+                build: sysforge_plan::JuliaBuild {
+                    version: julia,
+                    commit: String::new(),
+                    triplet,
+                },
+            },
+            manifest: None,
+            versions: sysforge_plan::plan::Versions::Manifest,
+            packages: Vec::new(),
+            closure: Vec::new(),
+            cpu: sysforge_plan::cpu::targets(&[], triplet).remove(0),
+            archive: sysforge_plan::ArchiveFormat::TarGz,
+        }
+    }
+
+    /// The fingerprint of an empty project that is built with these options.
+    fn fingerprint(options: &Options) -> Basis {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = Inputs {
+            build: &build(),
+            options,
+            project: folder.path(),
+            config: &Config::default(),
+            manifest: None,
+            local: &[],
+            depots: &[],
+            results: &[],
+        };
+        basis(&inputs, &mut FileDigests::default()).unwrap()
+    }
+
+    fn given() -> impl Strategy<Value = Given> {
+        let strategies = prop::sample::subsequence(vec![Strategy_::Driver, Strategy_::Lld], 0..3);
+        (
+            any::<bool>(),
+            any::<bool>(),
+            prop::option::of(1..4_u32),
+            prop::option::of(1..4_u32),
+            prop::option::of("(gcc|clang)"),
+            strategies,
+        )
+            .prop_map(|(strict, strip, rounds, image_threads, cc, linker)| Given {
+                strict,
+                strip,
+                rounds,
+                image_threads,
+                cc,
+                linker,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn options_differ_exactly_if_their_fingerprints_do(a in given(), b in given()) {
+            let options = |given| Options::new(&build(), &Config::default(), given);
+            let (a, b) = (options(&a), options(&b));
+            prop_assert_eq!(a == b, fingerprint(&a).digest() == fingerprint(&b).digest());
+            // A step's own fingerprint does not depend on the options of later steps.
+            let (one, other) = (fingerprint(&a), fingerprint(&b));
+            prop_assert_eq!(one.up_to(Stage::Trace), other.up_to(Stage::Trace));
+            prop_assert_eq!(
+                a.emit == b.emit,
+                one.up_to(Stage::Emit) == other.up_to(Stage::Emit)
+            );
+        }
+
+        #[test]
+        fn steps_one_by_one_leave_the_fingerprints_of_a_build(
+            emit in given(),
+            link in given(),
+            check in given(),
+        ) {
+            let fingerprint = |given| {
+                fingerprint(&Options::new(&build(), &Config::default(), given))
+            };
+            // Each command has options of its own; a step has those that it is given.
+            let traced = fingerprint(&check).up_to(Stage::Trace);
+            let emitted = fingerprint(&emit).reading(&traced, Stage::Emit);
+            let linked = fingerprint(&link).after(&emitted, Stage::Link);
+            let checked = linked.reading(&fingerprint(&check), Stage::Link);
+            let whole = fingerprint(&Given {
+                strip: link.strip,
+                cc: link.cc.clone(),
+                linker: link.linker.clone(),
+                ..emit.clone()
+            });
+            prop_assert_eq!(checked, whole);
+        }
+    }
+
+    #[test]
+    fn a_step_on_the_result_of_another_state_is_never_current() {
+        let mut before = Basis::default();
+        before.add(Stage::Trace, "src/a.jl", "1");
+        let mut now = before.clone();
+        now.add(Stage::Trace, "src/a.jl", "2");
+        let emitted = now.reading(&before, Stage::Emit);
+        assert_ne!(emitted, now);
+        assert_ne!(emitted, before);
+        assert_eq!(now.reading(&now, Stage::Emit), now);
+        // A step that reads only the result before it inherits that.
+        let mut linking = now.clone();
+        linking.add(Stage::Link, "the setting `strip`", "true");
+        let linked = linking.after(&emitted, Stage::Link);
+        assert_ne!(linked.digest(), linking.digest());
+    }
+
+    #[test]
+    fn a_redirected_artifact_is_a_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let depot = folder.path().join("depot");
+        let project = folder.path().join("project");
+        let target = folder.path().join("target");
+        for path in [&project, &target, &depot.join("artifacts")] {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        let options = Options::new(&build(), &Config::default(), &Given::default());
+        let digest = || {
+            let inputs = Inputs {
+                build: &build(),
+                options: &options,
+                project: &project,
+                config: &Config::default(),
+                manifest: None,
+                local: &[],
+                depots: std::slice::from_ref(&depot),
+                results: &[],
+            };
+            basis(&inputs, &mut FileDigests::default())
+                .unwrap()
+                .digest()
+        };
+        let without = digest();
+        let text = format!("{} = \"{}\"\n", "a".repeat(40), target.display());
+        std::fs::write(depot.join("artifacts/Overrides.toml"), text).unwrap();
+        let with = digest();
+        assert_ne!(without, with);
+        std::fs::write(target.join("rates.csv"), "1").unwrap();
+        assert_ne!(with, digest());
     }
 }

@@ -17,6 +17,7 @@ pub mod link;
 pub mod machine;
 pub mod measure;
 mod near;
+mod overrides;
 pub mod probe;
 pub mod rounds;
 pub mod scan;
@@ -27,6 +28,7 @@ pub mod startup;
 pub mod statements;
 pub mod targets;
 pub mod trace;
+mod tree;
 pub mod workdir;
 
 pub use context::Context;

@@ -268,6 +268,16 @@ impl WorkDir {
         Some((record.basis, record.result))
     }
 
+    /// Reads what decided the result of a step.
+    ///
+    /// # Errors
+    ///
+    /// If the step has not been done, or its record cannot be read.
+    pub fn recorded_basis(&self, step: &'static str) -> Result<Basis, WorkDirError> {
+        self.read_record::<serde::de::IgnoredAny>(&record_name(step), step)
+            .map(|record| record.basis)
+    }
+
     /// Reads the result of a step that was made from `basis` and whose files are still as it left
     /// them.
     ///

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sysforge_build::inputs::Given;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
@@ -234,12 +235,9 @@ pub(crate) struct InstantiateArgs {
     pub(crate) force: bool,
 }
 
-/// How Julia and the linker are driven.
+/// What an image becomes: these options are a part of its fingerprint.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Driving {
-    #[command(flatten)]
-    pub(crate) packages: PackageOptions,
-
+pub(crate) struct ImageOptions {
     /// Fail if a statement cannot be replayed
     #[arg(long)]
     pub(crate) strict: bool,
@@ -261,6 +259,43 @@ pub(crate) struct Driving {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) image_threads: Option<u32>,
 
+    /// Emit at most this often: again while the image still compiles what another round may cure
+    /// [default: `rounds` in Sysimage.toml, or 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub(crate) rounds: Option<u32>,
+}
+
+impl ImageOptions {
+    /// As the engine takes them.
+    pub(crate) fn given(&self) -> Given {
+        let Self {
+            strict,
+            strip,
+            cc,
+            linker,
+            image_threads,
+            rounds,
+        } = self.clone();
+        Given {
+            strict,
+            strip,
+            rounds,
+            image_threads,
+            cc,
+            linker,
+        }
+    }
+}
+
+/// How Julia and the linker are driven.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Driving {
+    #[command(flatten)]
+    pub(crate) packages: PackageOptions,
+
+    #[command(flatten)]
+    pub(crate) image: ImageOptions,
+
     /// Stop a Julia or linker that takes longer than this
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
@@ -268,11 +303,6 @@ pub(crate) struct Driving {
     /// Stop a Julia that has neither said nor computed anything for this long; 0 is never
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) idle_timeout: u64,
-
-    /// Emit at most this often: again while the image still compiles what another round may cure
-    /// [default: `rounds` in Sysimage.toml, or 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
-    pub(crate) rounds: Option<u32>,
 }
 
 /// Arguments of `build`.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::context::PackageEnvironment;
 use sysforge_build::emit::{self, Emission, Emitted};
-use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::inputs::{Basis, Options, Stage};
 use sysforge_build::instantiate::{Instantiated, Need};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
@@ -20,11 +20,11 @@ use sysforge_build::statements::{self as statement_files, Given};
 use sysforge_build::trace::{self, On};
 use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
 use sysforge_plan::generation::Generation;
-use sysforge_plan::link::Linked;
+use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
 use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, PackageRecord, Timing};
-use sysforge_plan::{JuliaFacts, Sha256, Step, cpu, memory, statements};
+use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 
 mod base;
 mod instantiate;
@@ -33,7 +33,7 @@ mod run;
 
 pub(crate) use instantiate::{Repeat, depots, recorded, spare_depot};
 
-use crate::args::Driving;
+use crate::args::{Driving, PackageOptions};
 use crate::failure::{CliError, Failure};
 use crate::pipeline::{Planned, ask, linker};
 use crate::session::Session;
@@ -41,15 +41,15 @@ use crate::session::Session;
 /// One build under way: its Julia is there, its folder is locked.
 pub(crate) struct Forge<'a> {
     session: &'a Session,
-    driving: Driving,
+    options: Options,
+    package_options: PackageOptions,
+    linker: LinkerChoice,
     planned: &'a Planned,
     pub(crate) build: &'a Build,
     pub(crate) context: Context,
     origin: JuliaOrigin,
     timings: Vec<Timing>,
     basis: Basis,
-    /// The digest of what decides the build, without what was only found out while it was made.
-    inputs_digest: Sha256,
     /// The packages that the image is for.
     packages: Vec<RequestedPackage>,
     /// Those and all that they depend on.
@@ -179,7 +179,8 @@ impl<'a> Forge<'a> {
             .fold(session.environment.clone(), |env, (name, value)| {
                 env.with(name, value)
             });
-        let (environment, lease) = session.with_compiler(environment, build.triplet, driving)?;
+        let (environment, lease) =
+            session.with_compiler(environment, build.triplet, &driving.image)?;
         let context = Context {
             julia: facts,
             generation,
@@ -195,15 +196,16 @@ impl<'a> Forge<'a> {
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
         };
-        let basis = planned.basis(build, driving)?;
+        let basis = planned.basis(session, build, &driving.image)?;
         Ok(Self {
-            inputs_digest: basis.digest(),
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
             precompiled: false,
             session,
-            driving: driving.clone(),
+            options: planned.options(build, &driving.image),
+            package_options: driving.packages.clone(),
+            linker: linker(&driving.image)?,
             planned,
             build,
             context,
@@ -218,10 +220,7 @@ impl<'a> Forge<'a> {
 
     /// What is emitted will be linked: a linker that is not there is told before anything long begins.
     fn find_linker(&self) -> Result<(), Failure> {
-        Ok(link::is_there(
-            &linker(&self.driving)?,
-            &self.context.environment,
-        )?)
+        Ok(link::is_there(&self.linker, &self.context.environment)?)
     }
 
     fn took(&mut self, step: Step, started: Instant, peak_memory: Option<u64>) {
@@ -329,7 +328,7 @@ impl<'a> Forge<'a> {
         let mut basis = self.basis.up_to(stage);
         let lists =
             [&traced.statements, &traced.stubborn, &traced.given].map(|list| list.join("\n"));
-        basis.add(Stage::Emit, "the recorded statements", lists.join("\n\n"));
+        basis.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
         basis
     }
 
@@ -339,9 +338,9 @@ impl<'a> Forge<'a> {
         self.prepare().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;
-        let settings = &self.build.settings;
+        let options = &self.options.emit;
         let workloads = self.workloads();
-        let script = self.planned.files.inputs.config.script.as_ref();
+        let script = options.script.as_ref();
         let script = script.map(|path| self.context.project.join(path));
         let given = traced.given.iter().cloned().collect();
         let cpus = self.context.julia.cpu_threads;
@@ -352,21 +351,23 @@ impl<'a> Forge<'a> {
             given: &given,
             known: &self.known_packages(),
             stubborn: &traced.stubborn,
-            execute: if settings.execute { &workloads } else { &[] },
+            execute: if options.execute { &workloads } else { &[] },
             script: script.as_deref(),
-            cpu_target: &self.build.cpu.target,
-            image_threads: Some(self.driving.image_threads.unwrap_or_else(fitting)),
+            cpu_target: &options.cpu.target,
+            image_threads: Some(options.image_threads.unwrap_or_else(fitting)),
             script_limit: self.context.idle.map(|idle| {
                 // Ten times what it took when it was traced; of `script` no earlier time is known.
                 idle.max(Duration::from_secs_f64(
                     10.0 * traced.longest_run_s.max(0.0),
                 ))
             }),
-            strict: settings.strict || self.driving.strict,
+            strict: options.strict,
         };
         let mut emitted = emit::emit(&self.context, &emission).await?;
         emitted.statements.ignored.clone_from(&traced.ignored);
+        let earlier = self.context.work.recorded_basis("trace")?;
         let basis = self.emit_basis(Stage::Emit, &traced);
+        let basis = basis.reading(&earlier, Stage::Emit);
         let files = [emitted.object.clone()];
         self.context.work.record("emit", &basis, &files, &emitted)?;
         self.took(Step::Emit, started, Some(emitted.peak_memory));
@@ -424,7 +425,6 @@ impl<'a> Forge<'a> {
     pub(crate) async fn link(&mut self) -> Result<Linked, Failure> {
         let started = Instant::now();
         let emitted: Emitted = self.context.work.recorded("emit")?;
-        let traced: Traced = self.context.work.recorded("trace")?;
         let name = self.image_name();
         self.context
             .work
@@ -434,8 +434,8 @@ impl<'a> Forge<'a> {
             output: self.image(),
             name: name.clone(),
             julia: self.context.julia.clone(),
-            linker: linker(&self.driving)?,
-            strip: self.build.settings.strip || self.driving.strip,
+            linker: self.linker.clone(),
+            strip: self.options.link.strip,
             exports: Vec::new(),
             environment: self.context.environment.clone(),
             work_dir: self.context.work.path("link"),
@@ -450,7 +450,8 @@ impl<'a> Forge<'a> {
             size / 1_000_000,
             linked.linker_version
         ));
-        let basis = self.emit_basis(Stage::Link, &traced);
+        let emitted = self.context.work.recorded_basis("emit")?;
+        let basis = self.basis.after(&emitted, Stage::Link);
         let files = [self.image()];
         self.context.work.record("link", &basis, &files, &linked)?;
         self.took(Step::Link, started, None);
@@ -516,6 +517,9 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 
 /// How much of the ignored text in files of statements is shown.
 const IGNORED_SHOWN: usize = 10;
+
+/// The part that stands for what was traced.
+const STATEMENTS: &str = "the recorded statements";
 
 /// The name under which [`Probed`] is recorded.
 const PROBED: &str = "probe";

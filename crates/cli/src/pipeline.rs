@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use sysforge_acquire::Lease;
-use sysforge_build::inputs::{self, Basis, Stage};
+use sysforge_build::inputs::{self, Basis, FileDigests, Options};
 use sysforge_build::statements;
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{instantiate, probe};
@@ -15,7 +15,7 @@ use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::{JuliaFacts, Os, Plan, Request, Triplet};
 
-use crate::args::{Driving, PackageOptions};
+use crate::args::{ImageOptions, PackageOptions};
 use crate::failure::{CliError, Failure};
 pub(crate) use crate::forge::Forge;
 use crate::project::{self, ProjectFiles};
@@ -46,28 +46,47 @@ impl Planned {
         }
     }
 
+    /// The options that decide what `build` becomes.
+    pub(crate) fn options(&self, build: &Build, given: &ImageOptions) -> Options {
+        Options::new(build, &self.files.inputs.config, &given.given())
+    }
+
     /// The parts that decide what `build` becomes.
-    pub(crate) fn basis(&self, build: &Build, driving: &Driving) -> Result<Basis, Failure> {
-        let mut basis = inputs::basis(&inputs::Inputs {
-            build,
-            project: &self.files.folder,
-            config: &self.files.inputs.config,
-            manifest: self.files.inputs.manifests.of(build.julia.version()),
-        })?;
-        if let Versions::Resolved { .. } = build.versions {
-            for folder in instantiate::local_folders(&self.files.file) {
-                inputs::add_code(&mut basis, &folder, &self.files.folder)?;
-            }
-        }
-        // What the command line says counts as much.
-        if let Some(rounds) = driving.rounds {
-            basis.add(Stage::Emit, "the setting `rounds`", rounds.to_string());
-        }
-        if driving.strip {
-            basis.add(Stage::Link, "the setting `strip`", "true");
-        }
-        let linker = format!("{:?} {:?}", driving.cc, driving.linker);
-        basis.add(Stage::Link, "the linker that was asked for", linker);
+    pub(crate) fn basis(
+        &self,
+        session: &Session,
+        build: &Build,
+        given: &ImageOptions,
+    ) -> Result<Basis, Failure> {
+        let folder = &self.files.folder;
+        let build_folder = session.build_folder(folder);
+        let mut digests = session
+            .digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let digests =
+            digests.get_or_insert_with(|| FileDigests::open(build_folder.join("digests.json")));
+        let store = session.global.store.as_deref().map(absolute);
+        let results = [folder.join("dist"), build_folder];
+        let results: Vec<PathBuf> = results.into_iter().chain(store).collect();
+        let local = match build.versions {
+            Versions::Resolved { .. } => instantiate::local_folders(&self.files.file),
+            Versions::Manifest => Vec::new(),
+        };
+        let basis = inputs::basis(
+            &inputs::Inputs {
+                build,
+                options: &self.options(build, given),
+                project: folder,
+                config: &self.files.inputs.config,
+                manifest: self.files.inputs.manifests.of(build.julia.version()),
+                local: &local,
+                depots: &project::depots(),
+                results: &results,
+            },
+            digests,
+        )?;
+        digests.save();
         Ok(basis)
     }
 
@@ -247,11 +266,11 @@ pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFac
 }
 
 /// Which linker the user asked for.
-pub(crate) fn linker(driving: &Driving) -> Result<LinkerChoice, CliError> {
+pub(crate) fn linker(options: &ImageOptions) -> Result<LinkerChoice, CliError> {
     let host = Session::host().map_or(Os::Linux, Triplet::os);
-    Ok(match &driving.cc {
+    Ok(match &options.cc {
         // Named for this one call, it comes before what JULIA_CC says.
-        _ if !driving.linker.is_empty() => LinkerChoice::Only(driving.linker.clone()),
+        _ if !options.linker.is_empty() => LinkerChoice::Only(options.linker.clone()),
         Some(words) => LinkerChoice::parse(words, host)?,
         None => LinkerChoice::Auto,
     })

@@ -104,6 +104,12 @@ pub(crate) fn folder(given: Option<&Path>) -> Result<PathBuf, CliError> {
     Ok(find(given)?.folder)
 }
 
+/// The project's name, if it has one.
+pub(crate) fn name(given: Option<&Path>) -> Result<Option<String>, Failure> {
+    let file = find(given)?.file;
+    Ok(Project::from_toml(&shown(&file), &read_text(&file)?)?.name)
+}
+
 /// What the project says about the Julia that it needs.
 pub(crate) fn julia_of(session: &Session) -> Result<ProjectJulia, Failure> {
     let project = session.global.project.as_deref();
@@ -181,7 +187,7 @@ fn environment(name: &str) -> Result<Found, CliError> {
 
 /// Julia's depots: those of `JULIA_DEPOT_PATH`, in which nothing stands for the default, or
 /// `~/.julia`.
-fn depots() -> Vec<PathBuf> {
+pub(crate) fn depots() -> Vec<PathBuf> {
     let default = std::env::home_dir().map(|home| home.join(".julia"));
     match std::env::var_os("JULIA_DEPOT_PATH").filter(|path| !path.is_empty()) {
         Some(paths) => std::env::split_paths(&paths)
@@ -247,6 +253,7 @@ fn manifest(path: &Path, origin: Origin) -> Result<ManifestFile, Failure> {
     let text = read_text(path)?;
     Ok(ManifestFile {
         content: Manifest::from_toml(&name, &text),
+        path: path.to_owned(),
         folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
         name,
         origin,

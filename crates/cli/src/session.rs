@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, Store, ToolCache};
+use sysforge_build::inputs::FileDigests;
 use sysforge_build::link::{compiler_variable, which};
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::{JuliaFacts, Reporter, Request, Triplet};
@@ -14,7 +15,7 @@ use sysforge_process::{Children, Environment};
 use sysforge_publish::host::github::{Cleanup, Timing};
 use sysforge_publish::install::Images;
 
-use crate::args::{Driving, Global};
+use crate::args::{Global, ImageOptions};
 use crate::commands::toolchain;
 use crate::failure::{CliError, Failure};
 use crate::pipeline;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) cleanup: Cleanup,
     /// What Julias said of themselves, by executable.
     pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
+    /// Digests of the files of the project's packages.
+    pub(crate) digests: Mutex<Option<FileDigests>>,
 }
 
 impl Session {
@@ -67,6 +70,7 @@ impl Session {
             runner,
             cleanup: Cleanup::default(),
             asked: Mutex::default(),
+            digests: Mutex::default(),
         }
     }
 
@@ -162,9 +166,9 @@ impl Session {
         &self,
         environment: Environment,
         triplet: Triplet,
-        driving: &Driving,
+        options: &ImageOptions,
     ) -> Result<(Environment, Option<Lease>), CliError> {
-        if let LinkerChoice::Words(words) = pipeline::linker(driving)? {
+        if let LinkerChoice::Words(words) = pipeline::linker(options)? {
             let program = words.first().and_then(|word| which(word, &environment));
             let lease = program.and_then(|program| self.hold(&program));
             return Ok((environment, lease));

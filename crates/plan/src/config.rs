@@ -4,10 +4,10 @@
 pub mod workflow;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::archive::{self, ArchiveFormat};
 use crate::build_id::BuildId;
@@ -35,6 +35,8 @@ pub struct Config {
     pub name: Option<String>,
     /// Packages in the image. Default: the project's direct dependencies, and the project itself
     /// if it is a package.
+    #[serde(deserialize_with = "some_or_one")]
+    #[schemars(with = "Option<Loose>")]
     pub packages: Option<Vec<String>>,
     /// Julia scripts that are run and traced; what they compile is in the image. Each is a path, or
     /// a table with its arguments: `{ path = "report.jl", args = ["--year", "2020"] }`. It runs as
@@ -42,6 +44,8 @@ pub struct Config {
     #[serde(deserialize_with = "workload::list")]
     pub workloads: Vec<Workload>,
     /// Files with further precompile statements, as `--trace-compile`, SnoopCompile or people write them.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "Loose")]
     pub statements: Vec<String>,
     /// A Julia script that is evaluated last, in the emitting process.
     pub script: Option<String>,
@@ -78,7 +82,8 @@ pub struct Config {
     /// or `all`. Default: `used`.
     pub stdlibs: Stdlibs,
     /// How often at most the image is emitted: again only while running the workloads on it still
-    /// compiles something that another round may cure. Default: 2.
+    /// compiles something that another round may cure; 1 to 10. Default: 2.
+    #[schemars(range(min = 1, max = 10))]
     pub rounds: Option<u32>,
     /// Whether statements that cannot be replayed are an error.
     pub strict: bool,
@@ -206,6 +211,17 @@ enum Loose {
     Many(Vec<String>),
 }
 
+/// A list in which a single string stands for itself.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(|many| many.0)
+}
+
+fn some_or_one<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    one_or_many(deserializer).map(Some)
+}
+
 impl From<Loose> for OneOrMany {
     fn from(loose: Loose) -> Self {
         match loose {
@@ -254,7 +270,7 @@ impl Config {
             let offset = key_offset(text, key);
             Err(TomlError::at(file, text, offset, &message))
         };
-        if let Some((key, message)) = config.invalid_name() {
+        if let Some((key, message)) = config.invalid_name().or_else(|| config.meaningless()) {
             return complain(key, message);
         }
         let mut julias = config.julia.0.iter();
@@ -357,6 +373,41 @@ impl Config {
             );
         }
         Ok(config)
+    }
+
+    /// A value that cannot have been meant, and the key it belongs to.
+    fn meaningless(&self) -> Option<(&'static str, String)> {
+        if self.packages.as_ref().is_some_and(Vec::is_empty) {
+            let message = "`packages` is empty: name a package, or leave the key out for all direct \
+                           dependencies";
+            return Some(("packages", message.to_owned()));
+        }
+        if self
+            .rounds
+            .is_some_and(|rounds| !(1..=10).contains(&rounds))
+        {
+            return Some(("rounds", "`rounds` must be from 1 to 10".to_owned()));
+        }
+        let twice = |texts: Vec<String>| {
+            let mut seen = BTreeSet::new();
+            texts.into_iter().find(|text| !seen.insert(text.clone()))
+        };
+        let lists = [
+            (
+                "workloads",
+                self.workloads.iter().map(|w| w.to_string()).collect(),
+            ),
+            ("statements", self.statements.clone()),
+            ("packages", self.packages.clone().unwrap_or_default()),
+            ("julia", self.julia.0.clone()),
+            ("cpu", self.cpu.0.clone()),
+        ];
+        lists
+            .into_iter()
+            .find_map(|(key, texts): (_, Vec<String>)| {
+                let text = twice(texts)?;
+                Some((key, format!("`{}` is listed twice", shortened(&text, 60))))
+            })
     }
 
     /// What is wrong with a name in it, and the key it belongs to.
@@ -506,6 +557,40 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("Sysimage.toml:1:12"), "{error}");
+    }
+
+    #[test]
+    fn a_single_string_is_a_list_of_one() {
+        let text = "workloads = \"a.jl\"\nstatements = \"s.jl\"\npackages = \"Alpha\"\n";
+        let one = Config::from_toml(FILE_NAME, text).unwrap();
+        let text = "workloads = [\"a.jl\"]\nstatements = [\"s.jl\"]\npackages = [\"Alpha\"]\n";
+        assert_eq!(one, Config::from_toml(FILE_NAME, text).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_have_been_meant_is_refused() {
+        for (text, wanted) in [
+            ("packages = []\n", "`packages` is empty"),
+            ("rounds = 0\n", "from 1 to 10"),
+            ("rounds = 11\n", "from 1 to 10"),
+            (
+                "workloads = [\"a.jl\", \"a.jl\"]\n",
+                "`a.jl` is listed twice",
+            ),
+            (
+                "statements = [\"s.jl\", \"s.jl\"]\n",
+                "`s.jl` is listed twice",
+            ),
+            ("packages = [\"A\", \"B\", \"A\"]\n", "`A` is listed twice"),
+            ("julia = [\"lts\", \"lts\"]\n", "`lts` is listed twice"),
+        ] {
+            let error = fails(&format!("# x\n{text}"));
+            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains("Sysimage.toml:2:1"), "{error}");
+        }
+        // The same script with other arguments is another workload.
+        let text = "workloads = [\"a.jl\", { path = \"a.jl\", args = [\"-v\"] }]\n";
+        assert!(Config::from_toml(FILE_NAME, text).is_ok());
     }
 
     #[test]

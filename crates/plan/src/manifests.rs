@@ -58,6 +58,8 @@ impl Origin {
 pub struct ManifestFile {
     /// The file, as the user would type it.
     pub name: String,
+    /// Its path.
+    pub path: PathBuf,
     /// Its folder, to which the paths in it are relative.
     pub folder: PathBuf,
     /// Where it was found.

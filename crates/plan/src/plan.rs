@@ -439,6 +439,14 @@ impl Inputs {
                 );
             }
         }
+        for select in self.ineffective_overrides(&plan.name, &julias) {
+            plan.warn(
+                format!("the override for `{select}` in Sysimage.toml selects no build"),
+                "`sysforge plan` lists the build identifiers of this platform; for another one, \
+                 only the triplet in them differs"
+                    .to_owned(),
+            );
+        }
         for julia in &julias {
             let environment = self.environment(julia.version())?;
             for warning in environment.warnings {
@@ -463,6 +471,26 @@ impl Inputs {
             plan.add(environment.packages, environment.closure);
         }
         Ok(plan)
+    }
+
+    /// The patterns of overrides that select no build on any platform. Other Julias than the
+    /// configured ones may be asked for on the command line: then nothing is known.
+    fn ineffective_overrides(&self, name: &ImageName, julias: &[PlannedJulia]) -> Vec<&str> {
+        if !self.requests.is_empty() || julias.is_empty() {
+            return Vec::new();
+        }
+        let selects = |pattern: &str| {
+            Triplet::all().any(|triplet| {
+                julias.iter().any(|julia| {
+                    cpu::targets(&self.config.cpu.0, triplet).iter().any(|cpu| {
+                        BuildId::of(name, julia.version(), triplet, cpu.tier.as_deref())
+                            .is_ok_and(|id| id.matches(pattern))
+                    })
+                })
+            })
+        };
+        let patterns = self.config.overrides.iter().map(|o| o.select.as_str());
+        patterns.filter(|pattern| !selects(pattern)).collect()
     }
 
     /// What is in the project's environment for this Julia.

@@ -25,6 +25,7 @@ fn manifest(julia: &str) -> String {
 fn file(name: &str, text: &str) -> ManifestFile {
     ManifestFile {
         name: name.to_owned(),
+        path: name.into(),
         folder: ".".into(),
         origin: Origin::of_file_name(name).unwrap().0,
         of_workspace: false,
@@ -122,9 +123,9 @@ fn a_package_is_in_its_own_image() {
 }
 
 #[test]
-fn packages_may_be_named_and_are_taken_once() {
+fn packages_may_be_named() {
     // Beta is no dependency of the project's, but one of its dependencies'.
-    let plan = plan(&app("packages = [\"Beta\", \"Alpha\", \"Beta\"]\n"));
+    let plan = plan(&app("packages = [\"Beta\", \"Alpha\"]\n"));
     let packages: Vec<_> = plan.packages.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(packages, ["Beta", "Alpha"]);
 }
@@ -365,4 +366,19 @@ fn a_package_that_nothing_names_yet_is_looked_up_once_versions_are_resolved() {
     };
     let refused = unknown.contents(&JuliaVersion::new(1, 10, 2), &resolved, Certainty::Known);
     assert!(matches!(refused, Err(PlanError::UnknownPackage { .. })));
+}
+
+#[test]
+fn an_override_that_selects_nothing_is_a_warning() {
+    let with = |select: &str| {
+        let inputs = app(&format!(
+            "[[overrides]]\nselect = \"{select}\"\nstrip = true\n"
+        ));
+        let warnings = inputs.plan(vec![given("1.10.2")]).unwrap().warnings;
+        warnings.into_iter().map(|w| w.message).collect::<String>()
+    };
+    assert!(with("*-apple-drawin").contains("`*-apple-drawin` in Sysimage.toml selects no build"));
+    assert!(with("*-julia1.9*").contains("selects no build"));
+    // Of another platform than this one.
+    assert_eq!(with("*-apple-darwin"), "");
 }

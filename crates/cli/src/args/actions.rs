@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::PackageOptions;
+use super::{ImageOptions, PackageOptions};
 
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +33,10 @@ pub(crate) struct PlanArgs {
     /// Also write the matrix into this file
     #[arg(long, value_name = "FILE", requires = "matrix")]
     pub(crate) out: Option<PathBuf>,
+
+    /// As for `build`: what it is called with decides whether a release has the same image
+    #[command(flatten)]
+    pub(crate) image: ImageOptions,
 }
 
 /// Arguments of `workflow`.

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         session.runner.working_on(build.id.as_str());
         planned.require_locked(build, &args.driving.packages)?;
         let started = Instant::now();
-        let inputs = planned.basis(build, &args.driving)?.digest();
+        let inputs = planned.basis(session, build, &args.driving.image)?.digest();
         let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
         let state = match known {
             Some(known) => Ready::Known(known),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use sysforge_plan::text::ImageName;
 use sysforge_plan::{Triplet, config};
 
 use crate::args::{InitArgs, WorkflowArgs};
@@ -38,7 +39,8 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     if path.exists() && !args.force {
         return Err(CliError::Exists(path).into());
     }
-    let found = Found::look(&folder);
+    let named = project::name(given)?.is_some();
+    let found = Found::look(&folder, named);
     let text = found.text();
     config::Config::from_toml(config::FILE_NAME, &text)?;
     super::write_file(&path, &text)?;
@@ -76,14 +78,18 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
 
 /// What lies in the project.
 struct Found {
+    /// The image's name, where the project has none and the folder's cannot be one.
+    name: Option<String>,
     workloads: Vec<&'static str>,
     statements: Vec<&'static str>,
 }
 
 impl Found {
-    fn look(folder: &Path) -> Self {
+    fn look(folder: &Path, named: bool) -> Self {
         let there = |name: &&str| folder.join(name).is_file();
+        let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
         Self {
+            name: usable_name(&folder_name, named),
             // One is enough: the others are usually parts of it, or older.
             workloads: WORKLOADS.into_iter().filter(there).take(1).collect(),
             statements: STATEMENTS.into_iter().filter(there).collect(),
@@ -93,6 +99,9 @@ impl Found {
     fn text(&self) -> String {
         let mut text =
             String::from("# What `sysforge build` puts into the image. Every key has a default.\n");
+        if let Some(name) = &self.name {
+            let _ = writeln!(text, "name = \"{name}\" # part of every file name");
+        }
         let list = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
             names.join(", ")
@@ -119,6 +128,21 @@ impl Found {
     }
 }
 
+/// A name made from that of the folder, where it is needed.
+fn usable_name(folder: &str, named: bool) -> Option<String> {
+    if named || ImageName::new(folder).is_ok() {
+        return None;
+    }
+    let letters = folder.chars().map(|c| match c {
+        c if c.is_ascii_alphanumeric() || ".-_".contains(c) => c,
+        _ => '-',
+    });
+    let name: String = letters.take(64).collect();
+    let name = name.trim_matches(['.', '-', '_']);
+    let usable = ImageName::new(name).is_ok();
+    Some(if usable { name } else { "image" }.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +154,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        Found::look(folder.path()).text()
+        Found::look(folder.path(), true).text()
     }
 
     #[test]
@@ -159,5 +183,21 @@ mod tests {
         # What `sysforge build` puts into the image. Every key has a default.
         # workloads = ["workload.jl"] # run and traced; what they compile is in the image
         "#);
+    }
+
+    #[test]
+    fn a_folder_whose_name_cannot_be_one_gets_another() {
+        let name = |folder| usable_name(folder, false);
+        assert_eq!(name("Insurance"), None);
+        assert_eq!(name("my project").as_deref(), Some("my-project"));
+        assert_eq!(name("(copy)").as_deref(), Some("copy"));
+        assert_eq!(name("プロジェクト").as_deref(), Some("image"));
+        assert_eq!(usable_name("my project", true), None);
+        let found = Found {
+            name: name("my project"),
+            workloads: Vec::new(),
+            statements: Vec::new(),
+        };
+        assert!(found.text().contains("\nname = \"my-project\" #"));
     }
 }

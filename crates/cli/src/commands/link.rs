@@ -51,13 +51,14 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     let work_dir = output.with_file_name(format!(".{name}.link"));
     let julia = facts(args, session).await?;
     let environment = session.environment.clone();
-    let (environment, _lease) = session.with_compiler(environment, julia.triplet, &args.driving)?;
+    let (environment, _lease) =
+        session.with_compiler(environment, julia.triplet, &args.driving.image)?;
     let job = LinkJob {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),
         name: name.clone(),
         julia,
-        linker: pipeline::linker(&args.driving)?,
-        strip: args.driving.strip,
+        linker: pipeline::linker(&args.driving.image)?,
+        strip: args.driving.image.strip,
         exports: args.export.clone(),
         environment,
         log: work_dir.join("link.log"),
@@ -92,7 +93,7 @@ fn look(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     if session.global.json {
         session.terminal.json(&inspection);
     }
-    link::verify(&inspection, image, &julia, args.driving.strip)?;
+    link::verify(&inspection, image, &julia, args.driving.image.strip)?;
     if !session.global.json {
         session
             .terminal

@@ -10,7 +10,7 @@ use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Request, Triplet};
 
-use crate::args::{Driving, PlanArgs};
+use crate::args::{ImageOptions, PlanArgs};
 use crate::commands::existing;
 use crate::failure::{Failure, Outcome};
 use crate::github::variable;
@@ -104,7 +104,7 @@ async fn parts(args: &PlanArgs, session: &Session) -> Result<(Vec<Part>, Vec<Str
                 }
             };
             if seen.insert((triplet, julia.version().clone())) {
-                parts.push(part(session, julia, triplet)?);
+                parts.push(part(session, julia, triplet, &args.image)?);
             }
         }
     }
@@ -126,13 +126,18 @@ fn answer(
     })
 }
 
-fn part(session: &Session, julia: PlannedJulia, triplet: Triplet) -> Result<Part, Failure> {
+fn part(
+    session: &Session,
+    julia: PlannedJulia,
+    triplet: Triplet,
+    options: &ImageOptions,
+) -> Result<Part, Failure> {
     let files = project(session, triplet)?;
     let plan = files.inputs.plan(vec![julia])?;
     let planned = Planned::without_nightlies(files, plan);
     let builds = planned.plan.builds.iter();
     let digests = builds
-        .map(|build| Ok(planned.basis(build, &Driving::default())?.digest()))
+        .map(|build| Ok(planned.basis(session, build, options)?.digest()))
         .collect::<Result<_, Failure>>()?;
     Ok(Part {
         plan: planned.plan,

@@ -11,7 +11,7 @@ use sysforge_plan::plan::{Build, PlannedJulia, Versions};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Plan};
 
-use crate::args::{Driving, PlanArgs};
+use crate::args::PlanArgs;
 use crate::commands::existing;
 use crate::failure::Outcome;
 use crate::forge::{self, counted};
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         // Asked only where it matters: the digest needs the workloads, a plan does not.
         if released.iter().any(|(id, _)| *id == build.id) {
-            let digest = planned.basis(build, &Driving::default())?.digest();
+            let digest = planned.basis(session, build, &args.image)?.digest();
             if released.contains(&(build.id.clone(), digest)) {
                 existing.push(&build.id);
             }

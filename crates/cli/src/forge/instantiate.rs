@@ -90,6 +90,10 @@ pub(crate) fn recorded(
     Instantiated::recorded(&folder.join(build.id.as_str()), &request, Need::Packages)
 }
 
+/// The part that stands for versions that were resolved for the build, which no fingerprint of a
+/// release knows.
+pub(super) const RESOLVED: &str = "the resolved manifest";
+
 impl Forge<'_> {
     /// Installs the packages that the build needs, if any are missing.
     pub(super) async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
@@ -100,7 +104,7 @@ impl Forge<'_> {
         if repeat == Repeat::Always {
             self.context.work.forget(&["instantiate.json"])?;
         }
-        let options = &self.driving.packages;
+        let options = &self.package_options;
         let request = request(self.session, self.planned, self.build, options);
         let done = instantiate::instantiate(&self.context, &request).await?;
         self.precompiled = true;
@@ -111,7 +115,7 @@ impl Forge<'_> {
 
     /// Takes over what an earlier run installed. Whether there is such a thing.
     pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
-        let options = &self.driving.packages;
+        let options = &self.package_options;
         let request = request(self.session, self.planned, self.build, options);
         match Instantiated::recorded(self.context.work.root(), &request, need) {
             Some(recorded) => self.adopt(recorded).map(|()| true),
@@ -137,7 +141,7 @@ impl Forge<'_> {
             let inputs = &self.planned.files.inputs;
             (self.packages, self.closure) =
                 inputs.contents(self.build.julia.version(), &manifest, Certainty::Known)?;
-            self.basis.add(Stage::Trace, "the resolved manifest", text);
+            self.basis.add(Stage::Trace, RESOLVED, text);
         }
         self.instantiated = Some(done);
         Ok(())

@@ -6,7 +6,6 @@ use std::path::Path;
 use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
 use sysforge_build::inputs::Stage;
-use sysforge_build::rounds::Traced;
 use sysforge_build::targets;
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::Receipt;
@@ -16,7 +15,8 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
 
-use super::Forge;
+use super::instantiate::RESOLVED;
+use super::{Forge, STATEMENTS};
 use crate::failure::Failure;
 
 /// The name of the manifest in an archive.
@@ -32,12 +32,12 @@ pub(super) struct Checked {
 impl Forge<'_> {
     /// Records a check of the build's own image, so that it can be packed.
     pub(crate) fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
-        let traced: Traced = self.context.work.recorded("trace")?;
         let record = Checked {
             check: record.clone(),
             timings: self.timings.clone(),
         };
-        let basis = self.emit_basis(Stage::Link, &traced);
+        let linked = self.context.work.recorded_basis("link")?;
+        let basis = linked.reading(&self.basis, Stage::Link);
         let files = [self.image()];
         Ok(self.context.work.record("check", &basis, &files, &record)?)
     }
@@ -65,7 +65,9 @@ impl Forge<'_> {
             &self.session.reporter,
         )?;
         let plan = &self.planned.plan;
-        let inputs_digest = self.inputs_digest;
+        // Of what the image was made from, which need not be what is there now.
+        let inputs = work.recorded_basis("check")?;
+        let inputs_digest = inputs.without(STATEMENTS).without(RESOLVED).digest();
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),

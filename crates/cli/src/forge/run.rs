@@ -40,7 +40,7 @@ impl Forge<'_> {
         {
             self.measure_without_image().await?;
         }
-        let limit = self.driving.rounds.unwrap_or(self.build.settings.rounds);
+        let limit = self.options.emit.rounds;
         let mut rounds = Vec::new();
         loop {
             let basis = self.emit_basis(Stage::Emit, &traced);

@@ -7,6 +7,7 @@ fn file(name: &str, julia: Option<&str>) -> ManifestFile {
     let text = format!("{julia}manifest_format = \"2.0\"\n");
     ManifestFile {
         name: name.to_owned(),
+        path: PathBuf::new(),
         folder: PathBuf::new(),
         origin: Origin::of_file_name(name).map_or(Origin::Named, |(origin, _)| origin),
         of_workspace: false,

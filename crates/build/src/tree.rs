@@ -1,0 +1,364 @@
+//! The content of a package's folder, file by file: whatever Julia may read while it loads or
+//! precompiles the package. Which files those are is known only to Julia, and only afterwards; so
+//! all count, but for what version control and Sysforge itself keep there.
+//!
+//! A file that has not been touched since it was last read is not read again: see [`FileDigests`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Error, ErrorKind, Read};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest;
+use sysforge_plan::Sha256;
+use sysforge_plan::manifests::Origin;
+
+/// Folders and files that no package reads: those of version control, of editors, of other package
+/// managers, and Sysforge's own.
+const IGNORED: [&str; 14] = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".jj",
+    ".github",
+    ".sysforge",
+    ".vscode",
+    ".idea",
+    ".CondaPkg",
+    ".pixi",
+    ".venv",
+    "node_modules",
+    "__pycache__",
+    ".DS_Store",
+];
+
+/// What Pkg and Documenter write into a package's folder: results, and no input.
+const WRITTEN: [&str; 2] = ["deps/build.log", "docs/build"];
+
+/// Files in the project's own folder whose content counts in another way, or not at all: the
+/// configuration, of which every setting is a part of its own, and what the workflow leaves.
+const IGNORED_IN_PROJECT: [&str; 3] = ["Sysimage.toml", "sysforge-plan.json", "SHA256SUMS"];
+
+/// A file's change time may be as coarse as this: one that was changed so shortly before it was
+/// read may have been changed again since.
+const CLOCK: Duration = Duration::from_secs(2);
+
+/// What is known of a file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    stamp: Stamp,
+    digest: Sha256,
+    /// The files that a Julia source names by a path relative to itself.
+    references: Vec<String>,
+}
+
+/// By what a file is recognized as unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    size: u64,
+    modified: SystemTime,
+    /// When the file's metadata changed, which no program can set, and its inode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unix: Option<(i64, i64, u64)>,
+}
+
+impl Stamp {
+    fn of(file: &std::fs::Metadata) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        let unix = {
+            use std::os::unix::fs::MetadataExt;
+            Some((file.ctime(), file.ctime_nsec(), file.ino()))
+        };
+        #[cfg(not(unix))]
+        let unix = None;
+        Ok(Self {
+            size: file.len(),
+            modified: file.modified()?,
+            unix,
+        })
+    }
+
+    /// Whether a change after `now` cannot leave the same stamp.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let changed = match self.unix {
+            Some((seconds, ..)) => u64::try_from(seconds)
+                .ok()
+                .and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s + 1))),
+            None => Some(self.modified),
+        };
+        let latest = changed.map(|changed| changed.max(self.modified));
+        latest.is_some_and(|latest| now.duration_since(latest).is_ok_and(|age| age > CLOCK))
+    }
+}
+
+/// Digests of files, kept from one run to the next.
+#[derive(Debug, Default)]
+pub struct FileDigests {
+    path: Option<PathBuf>,
+    known: BTreeMap<PathBuf, Known>,
+    used: BTreeMap<PathBuf, Known>,
+}
+
+/// A digest, and the files that a Julia source names.
+struct FileContent {
+    digest: Sha256,
+    references: Vec<String>,
+}
+
+impl FileDigests {
+    /// Those that [`FileDigests::save`] wrote to this file; none if it cannot be read.
+    #[must_use]
+    pub fn open(path: PathBuf) -> Self {
+        let text = std::fs::read(&path).unwrap_or_default();
+        let known: Vec<(PathBuf, Known)> = serde_json::from_slice(&text).unwrap_or_default();
+        Self {
+            path: Some(path),
+            known: known.into_iter().collect(),
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps what was read. Where it cannot be written, everything is read again next time.
+    pub fn save(&self) {
+        let unchanged = self.used == self.known;
+        if let Some(path) = self.path.as_ref().filter(|_| !unchanged)
+            && path.parent().is_some_and(Path::is_dir)
+        {
+            let used: Vec<_> = self.used.iter().collect();
+            let json = serde_json::to_vec(&used).unwrap_or_default();
+            let _ = sysforge_files::write_whole(path, &json);
+        }
+    }
+
+    fn read(&mut self, path: &Path) -> std::io::Result<FileContent> {
+        let now = SystemTime::now();
+        let mut file = std::fs::File::open(path)?;
+        let stamp = Stamp::of(&file.metadata()?)?;
+        let known = self.used.get(path).or_else(|| self.known.get(path));
+        let known = match known.filter(|known| known.stamp == stamp) {
+            Some(known) => known.clone(),
+            None => {
+                let mut content = Vec::new();
+                file.read_to_end(&mut content)?;
+                let references = match path.extension().is_some_and(|e| e == "jl") {
+                    true => references(&String::from_utf8_lossy(&content)),
+                    false => Vec::new(),
+                };
+                Known {
+                    stamp,
+                    digest: Sha256::new(sha2::Sha256::digest(&content).into()),
+                    references,
+                }
+            }
+        };
+        let content = FileContent {
+            digest: known.digest,
+            references: known.references.clone(),
+        };
+        if stamp.is_settled(now) {
+            self.used.insert(path.to_owned(), known);
+        }
+        Ok(content)
+    }
+}
+
+/// Reads folders and files, each once.
+pub(crate) struct Walk<'a> {
+    digests: &'a mut FileDigests,
+    project: &'a Path,
+    /// Where Sysforge puts results: no input.
+    excluded: &'a [PathBuf],
+    seen: BTreeSet<PathBuf>,
+    /// Digests by name: relative to the project where the file lies below it.
+    pub(crate) found: BTreeMap<String, Sha256>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(
+        digests: &'a mut FileDigests,
+        project: &'a Path,
+        excluded: &'a [PathBuf],
+    ) -> Self {
+        Self {
+            digests,
+            project,
+            excluded,
+            seen: BTreeSet::new(),
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a file, or a folder with all below it; nothing if it is not there.
+    pub(crate) fn add(&mut self, path: &Path) -> std::io::Result<()> {
+        let path = normal(path);
+        let file = match std::fs::metadata(&path) {
+            Ok(file) => file,
+            // A link to nothing is still a part of the folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Ok(target) = std::fs::read_link(&path) {
+                    let target = target.to_string_lossy().into_owned();
+                    self.found.insert(self.name(&path), digest_of_text(&target));
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if self.excluded.contains(&path) || !self.seen.insert(path.clone()) {
+            return Ok(());
+        }
+        if file.is_dir() {
+            return self.folder(&path);
+        }
+        if !file.is_file() {
+            return Ok(());
+        }
+        let content = self.digests.read(&path)?;
+        self.found.insert(self.name(&path), content.digest);
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        for reference in content.references {
+            let named = normal(&folder.join(reference));
+            // Folders are added whole only where they are packages.
+            if named.is_file() {
+                self.add(&named)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
+        // A link to a folder above would not end.
+        let real = folder.canonicalize()?;
+        if real != *folder && !self.seen.insert(real) {
+            return Ok(());
+        }
+        let entries: Result<Vec<_>, Error> = std::fs::read_dir(folder)?.collect();
+        let entries: Vec<(String, PathBuf)> = entries?
+            .into_iter()
+            .map(|entry| {
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    entry.path(),
+                )
+            })
+            .collect();
+        let names = entries.iter().map(|(name, _)| name.as_str());
+        let built: Vec<String> = names.filter_map(built).collect();
+        for (name, path) in entries {
+            let beside_results = ["SHA256SUMS", ".lock"].contains(&&*name) && !built.is_empty();
+            if beside_results || built.iter().any(|build| name.starts_with(build)) {
+                continue;
+            }
+            let in_project = folder == self.project
+                && (IGNORED_IN_PROJECT.contains(&&*name) || Origin::of_file_name(&name).is_some());
+            let written = WRITTEN.iter().any(|end| path.ends_with(end));
+            if !in_project && !written && !IGNORED.contains(&&*name) {
+                self.add(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With `/` on every system.
+    fn name(&self, path: &Path) -> String {
+        let mut up = String::new();
+        let mut base = self.project;
+        loop {
+            if let Ok(below) = path.strip_prefix(base) {
+                let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+                return format!("{up}{}", parts.join("/"));
+            }
+            match base.parent() {
+                Some(parent) => base = parent,
+                None => return path.display().to_string(),
+            }
+            up.push_str("../");
+        }
+    }
+}
+
+/// How the results of a build are called that left this receipt, wherever they were put.
+fn built(name: &str) -> Option<String> {
+    let stem = name.strip_suffix(".receipt.json")?;
+    (!stem.is_empty()).then(|| format!("{stem}."))
+}
+
+fn digest_of_text(text: &str) -> Sha256 {
+    Sha256::new(sha2::Sha256::digest(text).into())
+}
+
+/// Without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// The files that a Julia source names by a path relative to itself: `include("…")`,
+/// `include_dependency("…")`, and `joinpath(@__DIR__, "…", …)`. They may be outside of the package's
+/// folder. Names that are computed in other ways are not found.
+fn references(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in ["include(", "include_dependency("] {
+        for (at, _) in source.match_indices(call) {
+            let argument = source[at + call.len()..].trim_start();
+            found.extend(string(argument).map(|(text, _)| text));
+        }
+    }
+    for (at, _) in source.match_indices("joinpath(") {
+        let mut rest = source[at + "joinpath(".len()..].trim_start();
+        let here = [
+            "@__DIR__()",
+            "@__DIR__",
+            "dirname(@__FILE__())",
+            "dirname(@__FILE__)",
+        ];
+        let mut up = String::new();
+        while let Some(inner) = rest
+            .strip_prefix("dirname(")
+            .filter(|r| !r.starts_with("@__FILE"))
+        {
+            up.push_str("../");
+            rest = inner.trim_start();
+        }
+        let Some(mut rest) = here.iter().find_map(|here| rest.strip_prefix(here)) else {
+            continue;
+        };
+        rest = rest.trim_start_matches([')', ' ']);
+        let mut parts = vec![up.trim_end_matches('/').to_owned()];
+        while let Some(next) = rest.trim_start().strip_prefix(',') {
+            let Some((text, after)) = string(next.trim_start()) else {
+                break;
+            };
+            parts.push(text);
+            rest = after;
+        }
+        parts.retain(|part| !part.is_empty());
+        if !parts.is_empty() {
+            found.push(parts.join("/"));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// A string without interpolation or escapes at the beginning of the text, and what follows it.
+fn string(text: &str) -> Option<(String, &str)> {
+    let text = text.strip_prefix('"')?;
+    let (inner, after) = text.split_once('"')?;
+    let plain = !inner.is_empty() && !inner.contains(['$', '\\', '\n']);
+    plain.then(|| (inner.to_owned(), after))
+}
+
+#[cfg(test)]
+#[path = "tree/tests.rs"]
+mod tests;

@@ -1,0 +1,243 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn content(folder: &Path, digests: &mut FileDigests) -> BTreeMap<String, Sha256> {
+    let excluded = [folder.join("dist")];
+    let mut walk = Walk::new(digests, folder, &excluded);
+    walk.add(folder).unwrap();
+    walk.found
+}
+
+fn read(folder: &Path) -> BTreeMap<String, Sha256> {
+    content(folder, &mut FileDigests::default())
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn package() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().canonicalize().unwrap().join("Package");
+    write(&folder, "Project.toml", "name = \"Package\"\n");
+    write(&folder, "src/Package.jl", "module Package\nend\n");
+    (root, folder)
+}
+
+#[test]
+fn what_a_package_may_read_counts() {
+    for name in [
+        "lib/core.jl",
+        "entry.jl",
+        "README.md",
+        "data/rates.csv",
+        "test/helpers.jl",
+        "LocalPreferences.toml",
+        "deps/deps.jl",
+        ".hidden",
+        "src/build/x.jl",
+    ] {
+        let (_root, folder) = package();
+        let before = read(&folder);
+        write(&folder, name, "1");
+        let with = read(&folder);
+        assert_ne!(before, with, "{name}");
+        write(&folder, name, "2");
+        assert_ne!(with, read(&folder), "{name}");
+    }
+}
+
+#[test]
+fn results_and_version_control_do_not_count() {
+    let (_root, folder) = package();
+    let before = read(&folder);
+    for name in [
+        "dist/image.tar.gz",
+        ".git/index",
+        "sub/.git/index",
+        ".sysforge/x/trace.json",
+        "Sysimage.toml",
+        "Manifest-v1.12.toml",
+        "sysforge-plan.json",
+        "deps/build.log",
+        "docs/build/index.html",
+    ] {
+        write(&folder, name, "1");
+        assert_eq!(before, read(&folder), "{name}");
+    }
+    // Below the project's own folder, these names are files like others.
+    write(&folder, "data/Sysimage.toml", "1");
+    assert_ne!(before, read(&folder));
+}
+
+#[test]
+fn files_outside_of_the_package_that_its_sources_name_count() {
+    for (source, name) in [
+        ("include(\"../../shared/a.jl\")", "../shared/a.jl"),
+        ("include_dependency(\"../../a.csv\")", "../a.csv"),
+        (
+            "const F = joinpath(@__DIR__, \"..\", \"..\", \"b.csv\")",
+            "../b.csv",
+        ),
+        (
+            "read(joinpath(dirname(dirname(@__DIR__)), \"c.txt\"))",
+            "../c.txt",
+        ),
+        ("joinpath(dirname(@__FILE__), \"../../d.txt\")", "../d.txt"),
+    ] {
+        let (_root, folder) = package();
+        write(&folder, "src/Package.jl", source);
+        write(&folder, name, "1");
+        let before = read(&folder);
+        assert!(before.contains_key(name), "{source}: {before:?}");
+        write(&folder, name, "2");
+        assert_ne!(before, read(&folder), "{source}");
+    }
+    // And what those include in turn.
+    let (_root, folder) = package();
+    write(&folder, "src/Package.jl", "include(\"../../x.jl\")");
+    write(&folder, "../x.jl", "include(\"y.jl\")");
+    write(&folder, "../y.jl", "1");
+    assert!(read(&folder).contains_key("../y.jl"));
+}
+
+#[test]
+fn names_that_are_computed_are_no_references() {
+    for source in [
+        "include(file)",
+        "include(\"$x.jl\")",
+        "joinpath(a, \"b\")",
+        "include(\"a",
+    ] {
+        assert!(references(source).is_empty(), "{source}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_count_by_what_they_lead_to_and_do_not_go_round() {
+    let (root, folder) = package();
+    let outside = root.path().join("outside");
+    write(&outside, "a.jl", "1");
+    std::os::unix::fs::symlink(&outside, folder.join("linked")).unwrap();
+    std::os::unix::fs::symlink(&folder, folder.join("src/round")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("dangling")).unwrap();
+    let before = read(&folder);
+    assert!(before.contains_key("dangling"), "{before:?}");
+    write(&outside, "a.jl", "2");
+    assert_ne!(before, read(&folder));
+}
+
+#[test]
+fn a_file_is_read_again_only_if_it_was_touched() {
+    let (root, folder) = package();
+    let cache = root.path().join("digests.json");
+    let source = folder.join("src/Package.jl");
+    std::thread::sleep(CLOCK + Duration::from_millis(1200));
+    let first = {
+        let mut digests = FileDigests::open(cache.clone());
+        let found = content(&folder, &mut digests);
+        digests.save();
+        found
+    };
+    // Proof that the file is used: a wrong digest in it is believed.
+    let text = std::fs::read_to_string(&cache).unwrap();
+    let right = first["src/Package.jl"].to_string();
+    std::fs::write(&cache, text.replace(&right, &"0".repeat(64))).unwrap();
+    let cached = content(&folder, &mut FileDigests::open(cache.clone()));
+    assert_eq!(cached["src/Package.jl"].to_string(), "0".repeat(64));
+    // Same size and same modification time, but touched.
+    let modified = std::fs::metadata(&source).unwrap().modified().unwrap();
+    std::fs::write(&source, "module Package\nEND\n").unwrap();
+    let file = std::fs::File::options().write(true).open(&source).unwrap();
+    file.set_modified(modified).unwrap();
+    let mut digests = FileDigests::open(cache.clone());
+    let changed = content(&folder, &mut digests);
+    assert_eq!(changed, read(&folder));
+    // What was touched only now is not kept: it may be touched again within the clock's step.
+    digests.save();
+    assert!(
+        !std::fs::read_to_string(&cache)
+            .unwrap()
+            .contains("src/Package.jl")
+    );
+}
+
+/// One change of a package's folder.
+#[derive(Debug, Clone)]
+enum Edit {
+    Write(String, String),
+    Remove(String),
+    Rename(String, String),
+}
+
+fn file_names() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "src/Package.jl",
+        "src/a.jl",
+        "lib/core.jl",
+        "README.md",
+        "data/x.csv",
+        "LocalPreferences.toml",
+        "test/runtests.jl",
+        "deps/deps.jl",
+        "Artifacts.toml",
+        "entry.jl",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let edit = prop_oneof![
+        3 => (file_names(), "[ab\n]{0,3}").prop_map(|(name, text)| Edit::Write(name, text)),
+        1 => file_names().prop_map(Edit::Remove),
+        1 => (file_names(), file_names()).prop_map(|(from, to)| Edit::Rename(from, to)),
+    ];
+    prop::collection::vec(edit, 1..6)
+}
+
+/// The folder as Julia sees it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap().flatten() {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                false => {
+                    found.insert(entry.path(), std::fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_digests_differ_exactly_if_a_file_does(edits in edits()) {
+        let (root, folder) = package();
+        let cache = root.path().join("digests.json");
+        for edit in edits {
+            let before = (files(&folder), read(&folder));
+            match edit {
+                Edit::Write(name, text) => write(&folder, &name, &text),
+                Edit::Remove(name) => drop(std::fs::remove_file(folder.join(name))),
+                Edit::Rename(from, to) => {
+                    let to = folder.join(to);
+                    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                    drop(std::fs::rename(folder.join(from), to));
+                }
+            }
+            let after = (files(&folder), read(&folder));
+            prop_assert_eq!(before.0 == after.0, before.1 == after.1);
+            let mut digests = FileDigests::open(cache.clone());
+            prop_assert_eq!(&content(&folder, &mut digests), &after.1);
+            digests.save();
+        }
+    }
+}
