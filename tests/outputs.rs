@@ -42,7 +42,7 @@ fn output_is_what_a_user_has_it_to_be() {
     // With a colour flag, Julia 1.6 and later wrap what is no terminal into an IOContext.
     let scratch = workload(
         r#"write(joinpath(@__DIR__, "seen", string(getpid())),
-                 "$(typeof(stdout)) $(typeof(stderr)) $(Base.JLOptions().color)")"#,
+                 "$(typeof(stdin)) $(typeof(stdout)) $(typeof(stderr)) $(Base.JLOptions().color)")"#,
     );
     // Three processes at once: a file for each.
     std::fs::create_dir(scratch.path("seen")).unwrap();
@@ -54,9 +54,9 @@ fn output_is_what_a_user_has_it_to_be() {
     assert_eq!(
         seen,
         [
-            "Base.PipeEndpoint Base.PipeEndpoint 0",
-            "Base.TTY Base.TTY 0",
-            "IOStream IOStream 0"
+            "Base.TTY Base.TTY Base.TTY 0",
+            "IOStream Base.PipeEndpoint Base.PipeEndpoint 0",
+            "IOStream IOStream IOStream 0"
         ]
     );
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -450,6 +450,7 @@ impl Program {
 
     fn try_spawn(&self) -> io::Result<(Group, Reader)> {
         let Output {
+            stdin,
             stdout,
             stderr,
             reader,
@@ -459,7 +460,7 @@ impl Program {
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr);
         if let Some(directory) = &self.directory {

@@ -26,8 +26,10 @@ pub(crate) enum Stream {
 /// A line of output.
 pub(crate) type Line = (Stream, String);
 
-/// The two ends of a child's output: what the child is given, and what reads it.
+/// What a child is given as its three streams, and what reads its output. Its input is at its end; at a
+/// terminal it is the terminal, as a user has it.
 pub(crate) struct Output {
+    pub(crate) stdin: Stdio,
     pub(crate) stdout: Stdio,
     pub(crate) stderr: Stdio,
     pub(crate) reader: Reader,
@@ -74,6 +76,7 @@ impl Output {
     pub(crate) fn open(kind: OutputKind, log: &Path) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
+                stdin: Stdio::null(),
                 stdout: Stdio::piped(),
                 stderr: Stdio::piped(),
                 reader: Reader::Pipes,
@@ -82,6 +85,7 @@ impl Output {
             OutputKind::Terminal => {
                 let (controller, user) = terminal::open()?;
                 Ok(Self {
+                    stdin: user.try_clone()?.into(),
                     stdout: user.try_clone()?.into(),
                     stderr: user.into(),
                     reader: Reader::Terminal(controller),
@@ -97,6 +101,7 @@ impl Output {
                 };
                 let [out, err] = &files.paths;
                 Ok(Self {
+                    stdin: Stdio::null(),
                     stdout: File::create(&out.1)?.into(),
                     stderr: File::create(&err.1)?.into(),
                     reader: Reader::Files(files),

@@ -1,5 +1,7 @@
 //! Children of every kind: those that talk, fail, crash, hang and leave grandchildren.
 
+use std::process::Stdio;
+
 use sysforge_plan::{Reporter, Step};
 
 use super::*;
@@ -242,6 +244,13 @@ async fn a_terminal_has_a_size_and_a_name_and_its_last_line_is_kept() {
     let script = "stty size <&1; echo $TERM; printf '\\033[31mred\\033[0m, and no end'";
     let (lines, _) = lines_of(OutputKind::Terminal, script).await;
     assert_eq!(lines, ["24 80", "xterm-256color", "red, and no end"]);
+}
+
+#[tokio::test]
+async fn a_terminal_is_the_input_as_well_and_nobody_types() {
+    let script = "[ -t 0 ] && cat && cat && echo at the end";
+    let (lines, _) = lines_of(OutputKind::Terminal, script).await;
+    assert_eq!(lines, ["at the end"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Pseudo-terminals of Unix. The child gets the user's side as its output; its controlling terminal
-//! stays the one that it had.
+//! Pseudo-terminals of Unix. The child gets the user's side as its input and output; its controlling
+//! terminal stays the one that it had.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,6 +18,11 @@ const SIZE: Winsize = Winsize {
     ws_ypixel: 0,
 };
 
+/// What a user types to end the input (Ctrl-D), and for how many attempts to read it is typed: nobody
+/// sits at this terminal.
+const END_OF_FILE: u8 = 4;
+const READS: usize = 256;
+
 /// The side of a terminal from which a program's output is read. It can be read and waited for as a
 /// pipe can. When nobody has the user's side open any more, reading fails (`EIO` on Linux) or gives
 /// nothing (macOS).
@@ -34,6 +39,7 @@ pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let user = rustix::fs::open(name, flags, Mode::empty())?;
     tcsetwinsize(&user, SIZE)?;
+    rustix::io::write(&controller, &[END_OF_FILE; READS])?;
     ioctl_fionbio(&controller, true)?;
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }
