@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sysforge_files::write_program;
 use sysforge_plan::Step;
+use sysforge_plan::text::{ChannelName, Rule as _};
 use sysforge_process::Program;
 
 use super::Surroundings;
@@ -159,6 +160,8 @@ pub async fn link_channel(
     images: &Images,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), InstallError> {
+    // What could not be read from the note again is refused before anything is linked.
+    ChannelName::validate(channel).map_err(InstallError::Channel)?;
     let noted = |other: &Installed| other.channels.iter().any(|known| known == channel);
     let ours = images.list()?.iter().any(noted);
     let task = surroundings

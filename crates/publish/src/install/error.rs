@@ -168,6 +168,9 @@ pub enum InstallError {
         #[source]
         source: std::io::Error,
     },
+    /// No channel can have the name.
+    #[error(transparent)]
+    Channel(sysforge_plan::text::InvalidText),
     /// `juliaup` does not do what is asked.
     #[error("juliaup does not take the channel")]
     Juliaup(#[source] ProcessError),
@@ -191,7 +194,7 @@ impl Explain for InstallError {
     fn class(&self) -> Class {
         match self {
             Self::Host(error) => error.class(),
-            Self::Source(_) => Class::Usage,
+            Self::Source(_) | Self::Channel(_) => Class::Usage,
             _ => Class::Publish,
         }
     }
@@ -254,6 +257,7 @@ impl Explain for InstallError {
                 let list = "`sysforge install list` shows what is";
                 return sysforge_plan::explain::did_you_mean(nearest.as_deref(), list);
             }
+            Self::Channel(_) => "name the channel as the image, for instance `--juliaup insurance`",
             Self::Held { .. } => {
                 "the image is still installed; on Windows a Julia that runs with it must end first, \
                  and elsewhere you must be allowed to write to the store"

@@ -100,6 +100,17 @@ async fn a_channel_that_is_not_ours_stays() {
 }
 
 #[tokio::test]
+async fn a_channel_whose_name_cannot_be_noted_is_not_linked() {
+    let mut desk = Desk::new().await;
+    for name in ["-x", "a b", "a\nb", "$(id)", ""] {
+        let error = desk.link(name).await.unwrap_err();
+        assert!(matches!(error, InstallError::Channel(_)), "{error}");
+        assert_eq!(error.class().exit_code(), 2);
+    }
+    assert!(desk.installed.channels.is_empty());
+}
+
+#[tokio::test]
 async fn a_default_channel_is_not_removed() {
     let mut desk = Desk::new().await;
     desk.link("main").await.unwrap();
