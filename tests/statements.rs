@@ -235,12 +235,12 @@ fn pack_refuses_statements_that_do_not_add_up() {
     built.scratch.sysforge(&["pack"]).succeeds();
 }
 
-#[test]
-fn a_statement_is_read_resolved_and_replayed() {
+/// Runs the tests in `tests/statements/{script}` of the script of the same name that a build uses.
+fn in_a_plain_julia(script: &str) {
     let output = Command::new(julia().join("bin/julia"))
         .arg("--startup-file=no")
-        .arg(project().join("replay.jl"))
-        .arg(root().join("crates/build/src/julia/replay.jl"))
+        .arg(project().join(script))
+        .arg(root().join("crates/build/src/julia").join(script))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -249,6 +249,16 @@ fn a_statement_is_read_resolved_and_replayed() {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn a_statement_is_read_resolved_and_replayed() {
+    in_a_plain_julia("replay.jl");
+}
+
+#[test]
+fn what_inits_and_workloads_set_is_set_back() {
+    in_a_plain_julia("inits.jl");
 }
 
 /// A project with the standard library Dates and this file of statements.

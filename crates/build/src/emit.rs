@@ -34,8 +34,9 @@ const LAUNCHER: &str = include_str!("julia/launch.jl");
 const SCRIPT: &str = include_str!("julia/stage.jl");
 /// What it includes.
 const REPLAY: &str = include_str!("julia/replay.jl");
+const INITS: &str = include_str!("julia/inits.jl");
 /// All that decides how statements are replayed.
-pub(crate) const SCRIPTS: [&str; 3] = [LAUNCHER, SCRIPT, REPLAY];
+pub(crate) const SCRIPTS: [&str; 4] = [LAUNCHER, SCRIPT, REPLAY, INITS];
 
 /// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
 /// really is an archive).
@@ -220,6 +221,7 @@ async fn stage(
     let launcher = work.write("launch.jl", LAUNCHER)?;
     let script = work.write("stage.jl", SCRIPT)?;
     work.write("replay.jl", REPLAY)?;
+    work.write("inits.jl", INITS)?;
     let list = work.write("statements.list", &records(emission, &attempt.left_out))?;
     let report = work.path("report.tsv");
     let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;

@@ -94,44 +94,10 @@ end
 
 # ---- Workloads and the user's own script ----------------------------------------------------
 
-# The `__init__`s that workloads need and that leave nothing behind that is wrong in another process, with
-# the Julias that they are run on and what fails without them. What they set in their modules is set back
-# in the end.
-const needed_inits = [
-    # `rand()`: "AssertionError: 0 < tid <= length(THREAD_RNGs)", seen on 1.5.3.
-    (v"1.5", v"1.7-", ("Random",)),
-    # `A \ b` and `inv(A)` segfault, seen on 1.10.8 and 1.12.5: BLAS is reached by way of
-    # libblastrampoline, which forwards nowhere.
-    (v"1.7-", v"2", ("libblastrampoline_jll", "OpenBLAS_jll", "LinearAlgebra")),
-]
+Base.include(@__MODULE__, joinpath(@__DIR__, "inits.jl"))
 
-# Remembers the values of a module's variables, and what lists among them hold.
-const before_inits = Any[]
-function remember(mod, variables)
-    for name in variables
-        isdefined(mod, name) || continue
-        value = getfield(mod, name)
-        value isa Union{Module,Type,Function} && continue
-        content = value isa Vector ? copy(value) : nothing
-        (content !== nothing || !isconst(mod, name)) && push!(before_inits, (mod, name, value, content))
-    end
-end
-
-function run_inits()
-    # LinearAlgebra adds a hook there.
-    remember(Base, [:disable_library_threading_hooks])
-    for (since, until, packages) in needed_inits, package in packages
-        since <= VERSION < until || continue
-        for id in loaded_ids()
-            id.name == package && isdefined(Base.loaded_modules[id], :__init__) || continue
-            mod = Base.loaded_modules[id]
-            remember(mod, Base.names(mod; all = true))
-            Base.invokelatest(getfield(mod, :__init__))
-        end
-    end
-end
-
-isempty(values_of("execute")) && isempty(values_of("script")) || run_inits()
+isempty(values_of("execute")) && isempty(values_of("script")) ||
+    run_inits(Module[Base.loaded_modules[id] for id in loaded_ids()])
 
 Base.include(@__MODULE__, joinpath(@__DIR__, "script.jl"))
 
@@ -195,12 +161,8 @@ end
 
 # ---- Leave no trace of this machine -----------------------------------------------------------
 
-for (mod, name, value, content) in reverse(before_inits)
-    content === nothing || append!(empty!(value), content)
-    isconst(mod, name) || set_global(mod, name, value)
-end
+set_back()
 # Functions that were called with functions of this script keep its module in the image.
-empty!(before_inits)
 empty!(job)
 empty!(modules)
 empty!(project_packages)
