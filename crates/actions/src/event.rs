@@ -38,9 +38,43 @@ impl Run {
     }
 }
 
+/// Whether GitHub withholds the repository's secrets from this run: it does so for pull requests
+/// of forks, and for those whose fork was deleted. `payload` is the JSON document that
+/// `GITHUB_EVENT_PATH` names; one that cannot be read says nothing.
+#[must_use]
+pub fn is_of_a_fork(payload: &str) -> bool {
+    let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
+    let Some(head) = payload.pointer("/pull_request/head") else {
+        return false;
+    };
+    let name = |pointer| payload.pointer(pointer).and_then(|name| name.as_str());
+    let base = name("/pull_request/base/repo/full_name").or(name("/repository/full_name"));
+    let head = head
+        .pointer("/repo/full_name")
+        .and_then(|name| name.as_str());
+    head != base
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pull_request_of_a_fork_gets_no_secrets() {
+        let payload = |head: serde_json::Value| {
+            serde_json::json!({
+                "pull_request": {"head": {"repo": head}, "base": {"repo": {"full_name": "me/it"}}},
+                "repository": {"full_name": "me/it"},
+            })
+            .to_string()
+        };
+        let named = |name: &str| payload(serde_json::json!({ "full_name": name }));
+        assert!(is_of_a_fork(&named("you/it")));
+        assert!(is_of_a_fork(&payload(serde_json::Value::Null)));
+        assert!(!is_of_a_fork(&named("me/it")));
+        assert!(!is_of_a_fork(r#"{"ref": "refs/heads/main"}"#));
+        assert!(!is_of_a_fork("not JSON"));
+    }
 
     #[test]
     fn tags_are_released_and_pull_requests_never() {

@@ -32,8 +32,10 @@ fn the_action_gets_sysforge_as_the_workflows_do() {
 
 #[test]
 fn the_pins_are_those_of_this_repositorys_own_workflows() {
-    for name in ["ci.yml", "release.yml", "sysimage.yml"] {
-        let text = read(&format!(".github/workflows/{name}"));
+    let workflows = ["ci.yml", "release.yml", "sysimage.yml"];
+    let workflows = workflows.map(|name| format!(".github/workflows/{name}"));
+    for name in workflows.iter().map(String::as_str).chain(["action.yml"]) {
+        let text = read(name);
         for line in text.lines().filter(|line| line.contains("uses: actions/")) {
             let (_, uses) = line.split_once("uses: ").unwrap();
             assert!(

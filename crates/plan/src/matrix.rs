@@ -40,6 +40,8 @@ pub struct Leg {
     pub timeout: u32,
     /// Names what the store will hold, for the cache.
     pub store: String,
+    /// Names the packages that the depot will hold, for the cache.
+    pub packages: String,
 }
 
 /// One platform, on which the release is verified.
@@ -74,6 +76,9 @@ pub struct Part {
     pub plan: Plan,
     /// For each of its builds, the digest of what decides it.
     pub digests: Vec<Sha256>,
+    /// The digest of the packages that its builds need: those that the manifest names, or without
+    /// a manifest what the project asks for.
+    pub packages: Sha256,
 }
 
 /// No matrix can be made.
@@ -164,7 +169,7 @@ impl Matrix {
         today: Day,
     ) -> Result<Self, MatrixError> {
         let mut matrix = Self::default();
-        let mut wanted: BTreeMap<(Triplet, String), Vec<(&Build, u32)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<(Triplet, String), Vec<Member<'_>>> = BTreeMap::new();
         for part in parts {
             for (build, digest) in part.plan.builds.iter().zip(&part.digests) {
                 let runner = matrix.runner(build.triplet, config, today)?;
@@ -174,7 +179,12 @@ impl Matrix {
                     matrix.existing.push(build.id.clone());
                 } else {
                     let key = (build.triplet, build.julia.version().to_string());
-                    wanted.entry(key).or_default().push((build, timeout));
+                    let packages = &part.packages;
+                    wanted.entry(key).or_default().push(Member {
+                        build,
+                        timeout,
+                        packages,
+                    });
                 }
             }
         }
@@ -194,7 +204,7 @@ impl Matrix {
         for ((triplet, julia), group) in &wanted {
             let runner = label(*triplet, config)?;
             for shared in group.chunks(share) {
-                let minutes = shared.iter().map(|(_, minutes)| minutes).sum();
+                let minutes = shared.iter().map(|member| member.timeout).sum();
                 if share > 1 && minutes > LONGEST {
                     return Err(MatrixError::TooMany { builds });
                 }
@@ -268,13 +278,22 @@ fn label(triplet: Triplet, config: &Config) -> Result<String, MatrixError> {
     }
 }
 
-fn leg(builds: &[(&Build, u32)], runner: &str, julia: &str, minutes: u32) -> Leg {
-    let (first, _) = builds[0];
+/// One build of a leg.
+struct Member<'a> {
+    build: &'a Build,
+    timeout: u32,
+    packages: &'a Sha256,
+}
+
+fn leg(builds: &[Member<'_>], runner: &str, julia: &str, minutes: u32) -> Leg {
+    let first = builds[0].build;
     let name = match builds.len() {
         1 => first.id.to_string(),
         count => format!("{}-and-{}-more", first.id, count - 1),
     };
-    let ids: Vec<&str> = builds.iter().map(|(build, _)| build.id.as_str()).collect();
+    let ids = builds.iter().map(|member| member.build.id.as_str());
+    let ids: Vec<&str> = ids.collect();
+    let short = |digest: &str| digest.get(..16).unwrap_or("").to_owned();
     let archive = match &first.julia {
         PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),
         PlannedJulia::Given { .. } => String::new(),
@@ -286,11 +305,9 @@ fn leg(builds: &[(&Build, u32)], runner: &str, julia: &str, minutes: u32) -> Leg
         julia: julia.to_owned(),
         builds: ids.join(" "),
         timeout: minutes.min(LONGEST),
-        store: format!(
-            "{}-{julia}-{}",
-            first.triplet,
-            archive.get(..16).unwrap_or("")
-        ),
+        store: format!("{}-{julia}-{}", first.triplet, short(&archive)),
+        // The builds of one leg are of one project, platform and Julia, so their packages agree.
+        packages: short(&builds[0].packages.to_string()),
     }
 }
 

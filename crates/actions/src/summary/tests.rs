@@ -132,6 +132,7 @@ fn a_plan_is_a_table() {
             builds: "x y".to_owned(),
             timeout: 60,
             store: String::new(),
+            packages: String::new(),
         }],
         existing: vec![
             BuildId::of(

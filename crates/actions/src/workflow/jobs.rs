@@ -104,20 +104,28 @@ impl Jobs<'_> {
         text.push_str(&self.get_tool());
         if self.options.cache {
             text.push_str(&format!(
-                "      - name: Get Julia and the toolchain from the cache\n        \
+                "      - name: Get Julia, the toolchain and packages from the cache\n        \
                  if: github.ref_type != 'tag'\n        \
                  id: cache\n        \
-                 uses: {}\n{CACHED}",
+                 uses: {}\n{CACHED}{NEAREST}",
                 pins::RESTORE.uses()
             ));
         }
+        text.push_str(&handmade::place(6, "packages-before"));
+        text.push_str(PACKAGES);
+        text.push_str(SECRETS);
+        text.push_str(&handmade::place(10, "packages-env"));
+        text.push_str(match self.options.cache {
+            true => INSTANTIATE_AND_PRUNE,
+            false => INSTANTIATE,
+        });
         text.push_str(&handmade::place(6, "build-before"));
         text.push_str(BUILD);
         text.push_str(&handmade::place(6, "build-after"));
         if self.options.cache {
             text.push_str(&format!(
-                "      - name: Put Julia and the toolchain into the cache\n        \
-                 if: github.ref_type != 'tag' && steps.cache.outputs.cache-hit != 'true'\n        \
+                "      - name: Put Julia, the toolchain and packages into the cache\n        \
+                 if: ${{{{ !cancelled() && github.ref_type != 'tag' && steps.cache.outputs.cache-hit != 'true' }}}}\n        \
                  uses: {}\n{CACHED}",
                 pins::SAVE.uses()
             ));
@@ -352,10 +360,44 @@ const PLAN_TAG: &str = "      - name: Plan
         run: sysforge plan --matrix --out sysforge-plan.json
 ";
 
+/// Both folders are the workflow's own. Of the depot only what `julia-actions/cache` keeps, too, is
+/// cached: `servers` may hold a token, `clones` and `config` addresses with one.
 const CACHED: &str = "        with:
-          path: .sysforge-store
-          key: sysforge-${{ matrix.store }}
+          path: |
+            .sysforge-store
+            .sysforge-depot/artifacts
+            .sysforge-depot/compiled
+            .sysforge-depot/packages
+            .sysforge-depot/registries
+            .sysforge-depot/scratchspaces
+          key: sysforge-${{ matrix.store }}-${{ matrix.packages }}
 ";
+
+/// Packages of an earlier manifest save most of the download.
+const NEAREST: &str = "          restore-keys: |
+            sysforge-${{ matrix.store }}-
+";
+
+/// A step of its own, so that the secrets of a private registry are given to it and to nothing else.
+const PACKAGES: &str = r#"      - name: Install the packages
+        env:
+          BUILDS: ${{ matrix.builds }}
+          SYSFORGE_JULIA: ${{ matrix.julia }}
+"#;
+
+const SECRETS: &str =
+    "          # Secrets of private registries, which only this step needs, go here:\n";
+
+const INSTANTIATE: &str = r#"        run: |
+          read -r -a builds <<<"$BUILDS"
+          sysforge instantiate "${builds[@]}"
+"#;
+
+/// What the manifest no longer names would stay in the cache for ever.
+const INSTANTIATE_AND_PRUNE: &str = r#"        run: |
+          read -r -a builds <<<"$BUILDS"
+          sysforge instantiate --prune "${builds[@]}"
+"#;
 
 const BUILD: &str = r#"      - name: Build, check and pack
         env:

@@ -173,6 +173,7 @@ fn environment(tool: &Tool, project: &str) -> String {
         variable("SYSFORGE_PROJECT", project);
     }
     variable("SYSFORGE_STORE", "${{ github.workspace }}/.sysforge-store");
+    variable("SYSFORGE_DEPOT", "${{ github.workspace }}/.sysforge-depot");
     match tool {
         Tool::Release {
             version,

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use sha2::Digest;
 use sysforge_actions::summary;
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
 use sysforge_plan::matrix::{Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
-use sysforge_plan::{BuildId, Request, Triplet};
+use sysforge_plan::{BuildId, Request, Sha256, Triplet};
 
 use crate::args::{ImageOptions, PlanArgs};
 use crate::commands::existing;
@@ -139,10 +140,20 @@ fn part(
     let digests = builds
         .map(|build| Ok(planned.basis(session, build, options)?.digest()))
         .collect::<Result<_, Failure>>()?;
+    let packages = packages(&planned);
     Ok(Part {
         plan: planned.plan,
         digests,
+        packages,
     })
+}
+
+/// The digest of what decides which packages a depot must hold: the packages that the manifest
+/// names, and what the project asks for, which alone decides where there is no manifest.
+fn packages(planned: &Planned) -> Sha256 {
+    let project = &planned.files.inputs.project;
+    let decides = json!([planned.plan.closure, project.deps, project.compat]);
+    Sha256::new(sha2::Sha256::digest(decides.to_string()).into())
 }
 
 /// Keeps what the globs select, over all platforms.

@@ -26,7 +26,7 @@ pub struct Workflow {
     pub verify: bool,
     /// Whether provenance is attested (public repositories, or GitHub Enterprise Cloud).
     pub attest: bool,
-    /// Whether fetched Julias and toolchains are cached between runs that make no release.
+    /// Whether fetched Julias, toolchains and packages are cached between runs that make no release.
     pub cache: bool,
     /// The environment in which a release becomes public; its protection rules apply. Empty: none.
     pub environment: String,

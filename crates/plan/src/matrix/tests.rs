@@ -57,7 +57,11 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                 builds,
                 warnings: Vec::new(),
             };
-            parts.push(Part { plan, digests });
+            parts.push(Part {
+                plan,
+                digests,
+                packages: digest(9),
+            });
         }
     }
     parts
@@ -81,7 +85,8 @@ fn each_leg_says_where_what_and_how_long() {
           "julia": "1.12.0",
           "builds": "x-julia1.12.0-x86_64-linux-gnu",
           "timeout": 30,
-          "store": "x86_64-linux-gnu-1.12.0-0707070707070707"
+          "store": "x86_64-linux-gnu-1.12.0-0707070707070707",
+          "packages": "0909090909090909"
         },
         {
           "name": "x-julia1.12.0-aarch64-apple-darwin",
@@ -90,7 +95,8 @@ fn each_leg_says_where_what_and_how_long() {
           "julia": "1.12.0",
           "builds": "x-julia1.12.0-aarch64-apple-darwin",
           "timeout": 30,
-          "store": "aarch64-apple-darwin-1.12.0-0707070707070707"
+          "store": "aarch64-apple-darwin-1.12.0-0707070707070707",
+          "packages": "0909090909090909"
         }
       ],
       "verify": [
