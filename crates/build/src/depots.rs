@@ -1,12 +1,16 @@
 //! Where packages are: the depots, by Julia's own rules, and which packages of a manifest none of
 //! them holds. Everything here works without starting a Julia.
 
+mod prune;
+
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::manifest::Manifest;
 
 use sysforge_process::Environment;
+
+pub use prune::{Pruned, prune};
 
 /// The depots of a build, the first of which is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]

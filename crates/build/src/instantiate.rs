@@ -5,6 +5,7 @@
 //! Nothing is written to the project: versions that have to be resolved are resolved in a folder of
 //! the build.
 
+mod auth;
 mod error;
 mod folder;
 mod job;
@@ -28,6 +29,7 @@ use crate::inputs::{Basis, Stage, digest_of};
 use crate::secrets;
 use crate::workdir::{WorkDir, WorkDirError};
 
+use auth::AuthFile;
 pub use error::InstantiateError;
 use folder::Folder;
 use report::Report;
@@ -61,6 +63,8 @@ pub struct Request<'a> {
     pub spare_depot: Option<PathBuf>,
     /// The environment of the child that installs packages, credentials included.
     pub environment: Environment,
+    /// The text of an `auth.toml` for the package server, which is there while packages are installed.
+    pub auth: Option<String>,
     /// Whether nothing may be fetched.
     pub offline: bool,
 }
@@ -144,6 +148,12 @@ impl Instantiated {
         &self.direct
     }
 
+    /// The folders of packages and artifacts in depots that the environment needs.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
     /// How many packages and artifacts of depots the environment has.
     #[must_use]
     pub fn installed(&self) -> usize {
@@ -202,9 +212,8 @@ impl Request<'_> {
             .flatten()
             .flatten()
             .map(|host| host.path().join("auth.toml"));
-        let texts: Vec<String> = files
-            .filter_map(|file| std::fs::read_to_string(file).ok())
-            .collect();
+        let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        let texts: Vec<String> = texts.chain(self.auth.clone()).collect();
         secrets::values(&self.environment, &texts)
     }
 }
@@ -469,6 +478,12 @@ impl Script<'_> {
         if request.offline {
             environment = environment.with("JULIA_PKG_OFFLINE", "true");
         }
+        let server = environment.get("JULIA_PKG_SERVER");
+        let server = server.map(|server| server.to_string_lossy().into_owned());
+        let auth = request.auth.as_deref();
+        let _login = auth
+            .map(|text| AuthFile::write(depot, server.as_deref(), text))
+            .transpose()?;
         let journal = depot.join("logs").join("sysforge-unfinished.tsv");
         let job = job::install(request, folder, &journal);
         let packages = folder.packages();

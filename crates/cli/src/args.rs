@@ -219,7 +219,7 @@ pub(crate) struct PackageOptions {
 
     /// The depot that packages are installed in; the others are still read [default: `depot` in
     /// Sysimage.toml, the first of JULIA_DEPOT_PATH, or ~/.julia]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "SYSFORGE_DEPOT")]
     pub(crate) depot: Option<PathBuf>,
 }
 
@@ -233,6 +233,10 @@ pub(crate) struct InstantiateArgs {
     /// Do it even if nothing is missing; versions that were resolved for a build are resolved anew
     #[arg(long)]
     pub(crate) force: bool,
+    /// Then remove from the depot the packages and artifacts that these builds do not need: for a
+    /// depot that serves this project alone
+    #[arg(long, requires = "depot")]
+    pub(crate) prune: bool,
 }
 
 /// What an image becomes: these options are a part of its fingerprint.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sysforge_actions::command::{self, Location};
 use sysforge_actions::summary::{self, Failed, Image};
-use sysforge_actions::trace;
+use sysforge_actions::{event, trace};
 use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
@@ -38,6 +38,7 @@ pub(crate) struct Runner {
     output: Option<PathBuf>,
     summary: Option<PathBuf>,
     workspace: Option<PathBuf>,
+    event: Option<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -81,8 +82,18 @@ impl Runner {
             output: path("GITHUB_OUTPUT"),
             summary: path("GITHUB_STEP_SUMMARY"),
             workspace: path("GITHUB_WORKSPACE"),
+            event: path("GITHUB_EVENT_PATH"),
             state: Mutex::default(),
         }
+    }
+
+    /// Whether this run is for a pull request of a fork, which gets no secrets.
+    pub(crate) fn is_of_a_fork(&self) -> bool {
+        let payload = self
+            .event
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok());
+        payload.is_some_and(|payload| event::is_of_a_fork(&payload))
     }
 
     /// Has everything hidden that must not be read: tokens, and the passwords in addresses.

@@ -39,6 +39,12 @@ pub enum InstantiateError {
         #[source]
         source: std::io::Error,
     },
+    /// There is a login, and no package server that it could be for.
+    #[error("SYSFORGE_PKG_AUTH has a login, but `{server}` is no package server")]
+    AuthWithoutServer {
+        /// The value of `JULIA_PKG_SERVER`.
+        server: String,
+    },
     /// The workload environment is not there.
     #[error("the workload environment `{name}` does not exist: {lacks}")]
     NoWorkloadEnvironment {
@@ -379,7 +385,9 @@ impl Explain for InstantiateError {
         match self {
             Self::Offline { .. } | Self::OfflineRegistry => Class::Acquire,
             Self::NoDepot | Self::Unwritable { .. } => Class::Machine,
-            Self::NoWorkloadEnvironment { .. } | Self::Toml(_) => Class::Usage,
+            Self::AuthWithoutServer { .. } | Self::NoWorkloadEnvironment { .. } | Self::Toml(_) => {
+                Class::Usage
+            }
             Self::Pkg { failure, .. } => failure.class(),
             Self::Julia(source) => source.class_in(Class::Julia),
             Self::Io { source, .. } => explain::io_class(source, Class::Usage),
@@ -394,6 +402,9 @@ impl Explain for InstantiateError {
             }
             Self::NoDepot | Self::Unwritable { .. } => {
                 vec!["name a depot that you may write to with `--depot DIR`".to_owned()]
+            }
+            Self::AuthWithoutServer { .. } => {
+                vec!["set JULIA_PKG_SERVER to the address of the package server".to_owned()]
             }
             Self::NoWorkloadEnvironment { .. } => vec![
                 "`workload-environment` is `test`, a folder with a Project.toml, or a list of \

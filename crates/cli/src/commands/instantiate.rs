@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use serde::Serialize;
+use sysforge_build::depots;
 use sysforge_build::instantiate::Instantiated;
 use sysforge_plan::BuildId;
 
 use crate::args::{Driving, InstantiateArgs};
-use crate::failure::Outcome;
+use crate::failure::{CliError, Failure, Outcome};
 use crate::forge::{self, Repeat};
 use crate::pipeline::{self, Forge};
-use crate::session::Session;
+use crate::session::{Session, absolute};
 
 /// One environment, for `--json`.
 #[derive(Serialize)]
@@ -62,6 +63,13 @@ pub(crate) async fn run(args: &InstantiateArgs, session: &Session) -> Outcome {
         };
         results.push((&build.id, instantiated, reused));
     }
+    if let (true, Some(depot)) = (args.prune, &args.packages.depot) {
+        prune(
+            &absolute(depot),
+            results.iter().map(|(_, done, _)| done),
+            session,
+        )?;
+    }
     let shown: Vec<_> = results
         .iter()
         .map(|(id, done, reused)| shown(id, done, *reused))
@@ -81,6 +89,27 @@ pub(crate) async fn run(args: &InstantiateArgs, session: &Session) -> Outcome {
         if let Some(manifest) = environment.manifest {
             session.terminal.data(&manifest.display().to_string());
         }
+    }
+    Ok(())
+}
+
+/// Removes from the depot what none of these environments needs.
+fn prune<'a>(
+    depot: &Path,
+    environments: impl Iterator<Item = &'a Instantiated>,
+    session: &Session,
+) -> Outcome {
+    let needed = environments.flat_map(Instantiated::folders).cloned();
+    let pruned = depots::prune(depot, &needed.collect()).map_err(|source| {
+        let path = depot.to_owned();
+        Failure::from(CliError::Unwritable { path, source })
+    })?;
+    if !pruned.removed.is_empty() {
+        session.reporter.note(format!(
+            "removed {} packages and artifacts that are no longer needed from {}",
+            pruned.removed.len(),
+            depot.display()
+        ));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::Forge;
 use super::packing::MANIFEST_NAME;
 use crate::args::PackageOptions;
 use crate::failure::{CliError, Failure};
+use crate::github::variable;
 use crate::pipeline::Planned;
 use crate::project::ProjectFiles;
 use crate::session::{Session, absolute};
@@ -67,6 +68,7 @@ pub(crate) fn request<'a>(
         depots: depots(session, &planned.files, options),
         spare_depot: spare_depot(session),
         environment,
+        auth: variable(session, "SYSFORGE_PKG_AUTH"),
         offline: session.global.offline,
     }
 }
@@ -106,6 +108,12 @@ impl Forge<'_> {
         }
         let options = &self.package_options;
         let request = request(self.session, self.planned, self.build, options);
+        if self.session.runner.is_of_a_fork() {
+            self.session.reporter.note(
+                "this run is for a pull request of a fork, which gets no secrets from GitHub: \
+                 packages of a private registry cannot be installed in it",
+            );
+        }
         let done = instantiate::instantiate(&self.context, &request).await?;
         self.precompiled = true;
         self.adopt(done)?;
