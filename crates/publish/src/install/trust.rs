@@ -16,6 +16,7 @@ use crate::signing::{Identity, PublicKey, SIGNATURE_END, SigningError};
 
 /// What became of the index's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Signed {
     /// It is this key's, for the release of this repository or site.
     By(PublicKey, Identity),

@@ -162,6 +162,7 @@ pub(super) fn verified(shipment: &Shipment, kept: &[Kept]) -> Result<Vec<Verifie
 impl GitHub {
     /// Sends until a list of the release shows every file whole, and the lock still held. `known`
     /// is a list that was made already; a release that was just made has none.
+    #[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
     pub(super) async fn send_all(
         &self,
         release: &Release,

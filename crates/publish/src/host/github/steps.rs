@@ -454,6 +454,7 @@ async fn check(
 
 /// Sends everything, and at the same time makes sure that a draft which this run made is the
 /// oldest one. `None`: it is not.
+#[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
 async fn under_lease(
     host: &GitHub,
     shipment: &Shipment,
