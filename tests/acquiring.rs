@@ -131,10 +131,12 @@ fn the_doctor_says_what_the_machine_lacks() {
     // Neither the store nor what stands in for it can be written to.
     let home = scratch.path("Project.toml").to_str().unwrap().to_owned();
     let store = format!("{home}/store");
-    insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @"
+    insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @r#"
+    depot: [PROJECT]/Project.toml/.julia cannot be written to (Not a directory (os error 20))
+      `depot = "DIR"` in Sysimage.toml, or JULIA_DEPOT_PATH
     julia: the store `[PROJECT]/Project.toml/store` cannot be written to: Not a directory (os error 20)
       name a folder: this, or a part of the path, is a file
-    ");
+    "#);
 }
 
 #[test]
