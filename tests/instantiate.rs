@@ -1,6 +1,7 @@
 //! Installing packages with the real Pkg, from a package server on loopback: what a machine with an
 //! empty depot needs before the first trace, and how each failure reads.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![cfg(unix)]
 
 mod support;

@@ -497,13 +497,14 @@ mod tests {
             // Each command has options of its own; a step has those that it is given.
             let traced = fingerprint(&check).up_to(Stage::Trace);
             let emitted = fingerprint(&emit).reading(&traced, Stage::Emit);
+            let linker = &link.linker;
             let linked = fingerprint(&link).after(&emitted, Stage::Link);
             let checked = linked.reading(&fingerprint(&check), Stage::Link);
             let whole = fingerprint(&Given {
                 strip: link.strip,
                 cc: link.cc.clone(),
-                linker: link.linker.clone(),
-                ..emit.clone()
+                linker: linker.clone(),
+                ..emit
             });
             prop_assert_eq!(checked, whole);
         }

@@ -367,7 +367,7 @@ impl Catalogue {
                 .find(|r| r.stable && ranges.contains(&r.version)),
             Request::OldestMinor(ranges) => {
                 let mut allowed = candidates.filter(|r| r.stable && ranges.contains(&r.version));
-                let oldest = allowed.clone().last().map(|r| r.version.minor_pair());
+                let oldest = allowed.clone().next_back().map(|r| r.version.minor_pair());
                 allowed.find(|r| Some(r.version.minor_pair()) == oldest)
             }
             Request::Nightly

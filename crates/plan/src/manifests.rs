@@ -143,7 +143,7 @@ fn julia_of<'m>(files: impl Iterator<Item = &'m ManifestFile> + Clone) -> Option
     let mut newest = versioned.filter(|(version, _)| Some(*version) == newest);
     match newest.next() {
         Some((_, file)) => file.julia(),
-        None => files.clone().next().and_then(ManifestFile::julia),
+        None => files.into_iter().next().and_then(ManifestFile::julia),
     }
 }
 

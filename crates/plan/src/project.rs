@@ -92,7 +92,7 @@ impl Project {
             }
         }
         sources(reader, table, |name| {
-            in_deps(name) && !(self.weakdeps.contains_key(name) && !extras.contains_key(name))
+            in_deps(name) && (extras.contains_key(name) || !self.weakdeps.contains_key(name))
         })?;
         for (target, value) in reader.table_at(table, "targets")?.into_iter().flatten() {
             let mut seen = BTreeSet::new();

@@ -152,7 +152,7 @@ impl Request {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let is_range = |part: &&str| matches!(part.parse(), Ok(Self::Within(_)));
         let whole = text.parse();
-        match matches!(whole, Ok(Self::Within(_))) && parts.iter().any(|part| is_range(part)) {
+        match matches!(whole, Ok(Self::Within(_))) && parts.iter().any(is_range) {
             true => vec![text],
             false => parts,
         }

@@ -31,7 +31,7 @@ struct Built {
 /// A build before its first step.
 enum Ready<'a> {
     /// It is done already.
-    Known((sysforge_pack::Packed, Receipt)),
+    Known(Box<(sysforge_pack::Packed, Receipt)>),
     /// It has its Julia, and its folder is locked.
     Open(Box<Forge<'a>>),
 }
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         let inputs = planned.basis(session, build, &args.driving.image)?.digest();
         let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
         let state = match known {
-            Some(known) => Ready::Known(known),
+            Some(known) => Ready::Known(Box::new(known)),
             None => {
                 let forge = Forge::open(session, &planned, build, &args.driving).await?;
                 Ready::Open(Box::new(forge))
@@ -72,7 +72,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
                     "{} is up to date: nothing that decides the image has changed",
                     build.id
                 ));
-                known
+                *known
             }
             Ready::Open(mut forge) => {
                 session.terminal.group(&format!("Building {}", build.id));

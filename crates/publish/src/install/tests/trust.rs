@@ -38,7 +38,10 @@ async fn signed(image: &[u8], tag: &str, identity: Identity) -> Vec<(String, Vec
         .collect()
 }
 
-async fn host_with(releases: &[(&str, &[(String, Vec<u8>)])]) -> FakeGitHub {
+/// The files of a release: name and contents.
+type Files = [(String, Vec<u8>)];
+
+async fn host_with(releases: &[(&str, &Files)]) -> FakeGitHub {
     let github = FakeGitHub::start(Options::default()).await.unwrap();
     for (tag, files) in releases {
         let files: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (&**n, &**b)).collect();
