@@ -7,6 +7,7 @@ using Test, Dates
 module P
 struct D{T} end
 @noinline f(x) = sum([sizeof(x), 1])
+@noinline small(x) = sum([sizeof(x), 2])
 struct Only{T}; Only{T}(x) where T = new{T}(); end
 struct Bounds; low::Float32; high::Int8; Bounds(x, ::Val{N}) where N = new(x, N); end
 struct Unit; Unit(x) = new(); end
@@ -95,6 +96,17 @@ end
     @test S.narrowed(Tuple{typeof(P.many),String,Vararg{Any}}) == Tuple{typeof(P.many),String,Int,String}
     @test S.narrowed(Tuple{typeof(P.f),Int}) === nothing
     @test recorded("precompile(Tuple{typeof(Dates.day), Dates.Date})"; stubborn = true) == replayed
+end
+
+@testset "other integers" begin
+    function compiled()
+        list = first(methods(P.small)).specializations
+        return [list[i].specTypes.parameters[2] for i in 1:length(list) if isassigned(list, i)]
+    end
+    @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})") == replayed
+    @test P.D{Int8(3)} ∉ compiled()
+    @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})"; stubborn = true) == replayed
+    @test P.D{Int8(3)} in compiled() && P.D{0x0000000000000003} in compiled()
 end
 
 @testset "extensions" begin

@@ -215,6 +215,7 @@ function with_integers(x, T)
 end
 # Comparing would not tell: `3 == Int8(3)`.
 has_integer(x) = x isa Int || (x isa Expr && x.head !== :call && any(Bool[has_integer(arg) for arg in x.args]))
+has_integers(x) = x isa Int || (x isa Expr && x.head !== :call && any(Bool[has_integers(arg) for arg in x.args]))
 const integers = (Int8, UInt8, Int16, UInt16, Int32, UInt32, UInt64, Int128, UInt128)
 
 # `precompile(signature)` compiles the method that a call would reach. `invoke` reaches a more general one,
