@@ -1,4 +1,6 @@
 module Alpha
 using Twin
-run() = Twin.one(Twin.One(2))
+
+# Called for what is only known when it runs, so that tracing records it.
+run() = map(Twin.one, Any[Twin.One(2)])
 end
