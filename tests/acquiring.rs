@@ -189,10 +189,10 @@ fn a_manifest_for_one_julia_names_that_julia() {
         located[0]["version"].as_str().unwrap().to_owned()
     };
     assert_eq!(version(), "1.11.2");
-    // The plain one is for every Julia.
+    // Beside a versioned one, the Julia of the plain one does not count.
     scratch.file("Manifest.toml", &manifest("1.11.3"));
-    assert_eq!(version(), "1.11.3");
-    scratch.file("JuliaManifest.toml", &manifest("1.12.7"));
+    assert_eq!(version(), "1.11.2");
+    scratch.file("Manifest-v1.12.toml", &manifest("1.12.7"));
     assert_eq!(version(), "1.12.7");
 }
 

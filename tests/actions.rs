@@ -71,7 +71,7 @@ fn a_workflow_is_written_kept_and_compared() {
     assert!(
         drifted
             .stdout
-            .contains("-      - name: Put Julia and the toolchain")
+            .contains("-      - name: Put Julia, the toolchain and packages")
     );
     assert!(
         drifted

@@ -89,6 +89,7 @@ fn a_folder_whose_name_cannot_be_the_images() {
     scratch.file("Project.toml", "[deps]\n");
     insta::assert_snapshot!(scratch.sysforge(&["build"]).fails(2), @r#"
     error: the image has no usable name: `a projéct`, taken from the folder, cannot be part of file names
+      cause: `a projéct` is not the name of an image: only letters, digits, `.`, `_` and `-` may be in it
 
     hint: give it one: `name = "…"` in Sysimage.toml
     "#);
@@ -106,7 +107,7 @@ fn an_unknown_julia() {
     insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "latst"]).fails(2), @"
     error: `latst` is not a Julia version, range or channel (did you mean `latest`?)
 
-    hint: ask for a version (`1.12`, `1.12.7`), a range (`^1.6`, `~1.10`, `1.6 - 1.11`), `release`, `lts`, `rc`, `nightly`, `min`, `manifest`, `system`, or a directory (`./julia`)
+    hint: ask for a version (`1.12`, `1.12.7`), a range (`^1.6`, `~1.10`, `1.6 - 1.11`), `release`, `lts`, `rc`, `nightly`, `min`, `min-patch`, `manifest`, `system`, or a directory (`./julia`)
     ");
 }
 
@@ -182,7 +183,7 @@ fn a_workload_that_throws_shows_its_own_backtrace() {
       |  [7] exec_options(::Base.JLOptions) at ./client.jl:296
       |  [8] _start() at ./client.jl:506
       | in expression starting at [PROJECT]/workload.jl:3
-      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0.log
+      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0-pipe.log
 
     hint: a workload must run by itself: try `julia --project workload.jl`
     ");
@@ -203,7 +204,7 @@ fn a_julia_killed_by_a_signal() {
       cause: `julia` was killed by signal 9 (SIGKILL)
       its last lines:
       | so far so good
-      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0.log
+      full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0-pipe.log
 
     hint: signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to use [N] MB; free some, or build with fewer code-generation threads (`--image-threads 1`)
     ");
