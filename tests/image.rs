@@ -31,14 +31,11 @@ impl Built {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
         let scratch = Scratch::shared("image");
         copy(&example, &scratch.path("."));
-        // No part of the project, so that what changes with it is no other build.
-        let flag = scratch.path("../broken");
+        // No part of the project, and not named whole, so that what changes with it is no other build.
         let workload = scratch.path("workload.jl");
         let text = std::fs::read_to_string(&workload).unwrap();
-        let fails = format!(
-            "isfile({:?}) && error(\"not on my image\")",
-            flag.display().to_string()
-        );
+        let flag = r#"joinpath(dirname(@__DIR__), string("bro", "ken"))"#;
+        let fails = format!("isfile({flag}) && error(\"not on my image\")");
         std::fs::write(&workload, format!("{text}\n{fails}\n")).unwrap();
         let result = scratch.sysforge(&["build", "--json"]).succeeds().json();
         Self {

@@ -12,6 +12,7 @@ WANTED = (
     "/repos/{owner}/{repo}",
     "/repos/{owner}/{repo}/releases",
     "/repos/{owner}/{repo}/attestations/{subject_digest}",
+    "/repos/{owner}/{repo}/immutable-releases",
 )
 
 

@@ -84,6 +84,19 @@ impl<'a> Forge<'a> {
         driving: &Driving,
         repeat: Repeat,
     ) -> Result<Self, Failure> {
+        let mut forge = Self::probed(session, planned, build, driving).await?;
+        forge.instantiate(repeat).await?;
+        Ok(forge)
+    }
+
+    /// Gets the Julia, asks it about the CPU target, and locks the build's folder: what can fail
+    /// before anything is installed.
+    pub(crate) async fn probed(
+        session: &'a Session,
+        planned: &'a Planned,
+        build: &'a Build,
+        driving: &Driving,
+    ) -> Result<Self, Failure> {
         let started = Instant::now();
         planned.require_locked(build, &driving.packages)?;
         let mut leases = Vec::new();
@@ -137,7 +150,6 @@ impl<'a> Forge<'a> {
         let mut forge = Self::on(session, planned, build, driving, work, probed)?;
         forge.leases.extend(leases);
         forge.took(Step::Probe, started, None);
-        forge.instantiate(repeat).await?;
         Ok(forge)
     }
 

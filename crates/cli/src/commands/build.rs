@@ -8,7 +8,7 @@ use sysforge_plan::Receipt;
 
 use crate::args::BuildArgs;
 use crate::failure::Outcome;
-use crate::forge::counted;
+use crate::forge::{Repeat, counted};
 use crate::pipeline::{self, Forge};
 use crate::progress::seconds;
 use crate::session::Session;
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         let state = match known {
             Some(known) => Ready::Known(Box::new(known)),
             None => {
-                let forge = Forge::open(session, &planned, build, &args.driving).await?;
+                let forge = Forge::probed(session, &planned, build, &args.driving).await?;
                 Ready::Open(Box::new(forge))
             }
         };
@@ -77,6 +77,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
             Ready::Open(mut forge) => {
                 session.terminal.group(&format!("Building {}", build.id));
                 forge.explain = args.explain;
+                forge.instantiate(Repeat::IfNeeded).await?;
                 let built = forge.run(&dist, args.force).await?;
                 session.terminal.end_group();
                 say_result(session, &built.0, &built.1, opening + started.elapsed());

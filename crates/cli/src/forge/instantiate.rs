@@ -98,7 +98,7 @@ pub(super) const RESOLVED: &str = "the resolved manifest";
 
 impl Forge<'_> {
     /// Installs the packages that the build needs, if any are missing.
-    pub(super) async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
+    pub(crate) async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
         if repeat == Repeat::IfNeeded && self.use_recorded(Need::Packages)? {
             return Ok(());
         }
