@@ -200,7 +200,7 @@ fn linking_again_without_a_compiler_says_so() {
 #[test]
 fn a_failing_linker_shows_its_last_lines() {
     let built = Built::get();
-    let linker = built.scratch.path("failing linker");
+    let linker = built.scratch.path("../failing linker");
     std::fs::write(&linker, "#!/bin/sh\necho 'ld: no luck today' >&2\nexit 7\n").unwrap();
     make_executable(&linker);
     let words = format!("'{}'", linker.display());
@@ -253,7 +253,7 @@ fn images_that_do_not_pass() {
     );
 
     let bytes = std::fs::read(built.image()).unwrap();
-    let truncated = built.scratch.path("truncated.so");
+    let truncated = built.scratch.path("../truncated.so");
     std::fs::write(&truncated, &bytes[..bytes.len() / 3]).unwrap();
     let error = built
         .sysforge(&["check", truncated.to_str().unwrap()])
@@ -305,7 +305,7 @@ fn an_image_for_a_better_cpu_is_refused_in_words() {
     let name = b"\x07\0\0\0generic\0\0\0\0";
     let at = image.windows(name.len()).position(|w| w == name).unwrap();
     image[at - 88..at - 44].fill(0xff);
-    let path = built.scratch.path("better.so");
+    let path = built.scratch.path("../better.so");
     std::fs::write(&path, image).unwrap();
     let error = built.sysforge(&["check", path.to_str().unwrap()]).fails(6);
     std::fs::remove_file(path).unwrap();

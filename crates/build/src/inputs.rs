@@ -277,6 +277,19 @@ pub fn julia_identity(julia: &PlannedJulia) -> String {
     }
 }
 
+/// Notes the files that workloads wrote into the project while they were traced: a build that finds
+/// them there the next time has the same inputs. `before` and `after` are the parts before the trace and
+/// after it. A source, project file or manifest that appeared meanwhile is the user's.
+pub fn note_generated(before: &Basis, after: &Basis, digests: &mut FileDigests) {
+    let is_source = |name: &str| {
+        let extension = Path::new(name).extension();
+        extension.is_some_and(|extension| extension == "jl" || extension == "toml")
+    };
+    let new = after.0.iter();
+    let new = new.filter(|(name, _)| !before.0.contains_key(*name) && !is_source(name));
+    digests.add_generated(new.map(|(name, (_, digest))| (name.clone(), *digest)));
+}
+
 /// The parts that decide what a build becomes.
 ///
 /// # Errors
@@ -508,6 +521,34 @@ mod tests {
             });
             prop_assert_eq!(checked, whole);
         }
+    }
+
+    #[test]
+    fn what_a_workload_writes_into_the_project_is_no_input_while_it_stays_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path();
+        let write = |name: &str, text: &str| std::fs::write(project.join(name), text).unwrap();
+        let mut digests = FileDigests::default();
+        let read = |digests: &mut FileDigests| {
+            let mut walk = Walk::new(digests, project, &[]);
+            walk.add(project).unwrap();
+            let mut basis = Basis::default();
+            for (name, digest) in walk.found {
+                basis.0.insert(name, (Stage::Trace, digest));
+            }
+            basis
+        };
+        write("workload.jl", "1");
+        let before = read(&mut digests);
+        write("data.csv", "a,b");
+        write("new.jl", "2");
+        let after = read(&mut digests);
+        note_generated(&before, &after, &mut digests);
+        // A source is the user's, even if it appeared in that minute.
+        assert_eq!(read(&mut digests).changes_since(&before), ["new.jl is new"]);
+        write("data.csv", "a,b,c");
+        let changes = read(&mut digests).changes_since(&before);
+        assert_eq!(changes, ["data.csv is new", "new.jl is new"]);
     }
 
     #[test]

@@ -98,6 +98,16 @@ pub struct FileDigests {
     path: Option<PathBuf>,
     known: BTreeMap<PathBuf, Known>,
     used: BTreeMap<PathBuf, Known>,
+    /// Files that workloads wrote into the project, by name: no inputs, while they are as they were.
+    generated: BTreeMap<String, Sha256>,
+    is_changed: bool,
+}
+
+/// The form in which digests are kept.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    files: Vec<(PathBuf, Known)>,
+    generated: BTreeMap<String, Sha256>,
 }
 
 /// A digest, and the files that a Julia source names.
@@ -111,22 +121,34 @@ impl FileDigests {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let text = std::fs::read(&path).unwrap_or_default();
-        let known: Vec<(PathBuf, Known)> = serde_json::from_slice(&text).unwrap_or_default();
+        let kept: Kept = serde_json::from_slice(&text).unwrap_or_default();
         Self {
             path: Some(path),
-            known: known.into_iter().collect(),
-            used: BTreeMap::new(),
+            known: kept.files.into_iter().collect(),
+            generated: kept.generated,
+            ..Self::default()
+        }
+    }
+
+    /// From now on, these files of the project (names as in [`Walk::found`]) are no inputs, while their
+    /// contents stay the same.
+    pub(crate) fn add_generated(&mut self, files: impl IntoIterator<Item = (String, Sha256)>) {
+        for (name, digest) in files {
+            self.is_changed |= self.generated.insert(name, digest) != Some(digest);
         }
     }
 
     /// Keeps what was read. Where it cannot be written, everything is read again next time.
     pub fn save(&self) {
-        let unchanged = self.used == self.known;
+        let unchanged = self.used == self.known && !self.is_changed;
         if let Some(path) = self.path.as_ref().filter(|_| !unchanged)
             && path.parent().is_some_and(Path::is_dir)
         {
-            let used: Vec<_> = self.used.iter().collect();
-            let json = serde_json::to_vec(&used).unwrap_or_default();
+            let kept = Kept {
+                files: self.used.clone().into_iter().collect(),
+                generated: self.generated.clone(),
+            };
+            let json = serde_json::to_vec(&kept).unwrap_or_default();
             let _ = sysforge_files::write_whole(path, &json);
         }
     }
@@ -214,7 +236,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let content = self.digests.read(&path)?;
-        self.found.insert(self.name(&path), content.digest);
+        let name = self.name(&path);
+        if self.digests.generated.get(&name) == Some(&content.digest) {
+            return Ok(());
+        }
+        self.found.insert(name, content.digest);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         for reference in content.references {
             let named = normal(&folder.join(reference));

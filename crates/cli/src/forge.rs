@@ -33,7 +33,7 @@ mod run;
 
 pub(crate) use instantiate::{Repeat, depots, recorded, spare_depot};
 
-use crate::args::{Driving, PackageOptions};
+use crate::args::{Driving, ImageOptions, PackageOptions};
 use crate::failure::{CliError, Failure};
 use crate::pipeline::{Planned, ask, linker};
 use crate::session::Session;
@@ -50,6 +50,8 @@ pub(crate) struct Forge<'a> {
     origin: JuliaOrigin,
     timings: Vec<Timing>,
     basis: Basis,
+    /// What was typed that decides an image.
+    given: ImageOptions,
     /// The packages that the image is for.
     packages: Vec<RequestedPackage>,
     /// Those and all that they depend on.
@@ -224,6 +226,7 @@ impl<'a> Forge<'a> {
             origin,
             timings: Vec::new(),
             basis,
+            given: driving.image.clone(),
             explain: false,
             warned: Vec::new(),
             leases: lease.into_iter().collect(),
@@ -279,6 +282,13 @@ impl<'a> Forge<'a> {
         let files = self.paths(&self.planned.files.inputs.config.statements);
         let mut given = statement_files::read(&files, &self.context.project)?;
         let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        let Self {
+            session,
+            planned,
+            build,
+            ..
+        } = *self;
+        planned.note_generated(session, build, &self.given, &self.basis)?;
         given.ignored.extend(recorded.ignored);
         self.report_ignored(&given);
         let mut statements = recorded.statements;

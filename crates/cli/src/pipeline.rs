@@ -90,6 +90,26 @@ impl Planned {
         Ok(basis)
     }
 
+    /// Notes which files the workloads wrote into the project since `before`.
+    pub(crate) fn note_generated(
+        &self,
+        session: &Session,
+        build: &Build,
+        given: &ImageOptions,
+        before: &Basis,
+    ) -> Result<(), Failure> {
+        let after = self.basis(session, build, given)?;
+        let mut digests = session
+            .digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(digests) = digests.as_mut() {
+            inputs::note_generated(before, &after, digests);
+            digests.save();
+        }
+        Ok(())
+    }
+
     /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.
     pub(crate) fn require_locked(
         &self,
