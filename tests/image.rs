@@ -163,9 +163,15 @@ fn packing_again_gives_the_same_bytes() {
 #[test]
 fn an_unchanged_project_is_not_built_again() {
     let built = Built::get();
+    // Other tests may have packed it once more, with the figures of another check.
+    let before = built.sysforge(&["build", "--json"]).succeeds().json();
+    let report = built.scratch.path("report.svg");
+    let bench = ["bench", "--samples", "1", "--svg", report.to_str().unwrap()];
+    built.sysforge(&bench).succeeds();
+    // A report in the project is a result, and no input.
     let again = built.sysforge(&["build", "--json"]).succeeds().json();
     assert_eq!(again[0]["reused"], true);
-    assert_eq!(again[0]["sha256"], built.result["sha256"]);
+    assert_eq!(again[0]["sha256"], before[0]["sha256"]);
 }
 
 #[test]

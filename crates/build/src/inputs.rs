@@ -290,6 +290,29 @@ pub fn note_generated(before: &Basis, after: &Basis, digests: &mut FileDigests) 
     digests.add_generated(new.map(|(name, (_, digest))| (name.clone(), *digest)));
 }
 
+/// Notes files that Sysforge itself wrote, such as a report: they are no inputs of a later build.
+///
+/// # Errors
+///
+/// If one cannot be read.
+pub fn note_results(
+    project: &Path,
+    files: &[PathBuf],
+    digests: &mut FileDigests,
+) -> Result<(), WorkDirError> {
+    let mut walk = Walk::new(digests, project, &[]);
+    for path in files {
+        walk.add(path).map_err(|source| WorkDirError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let found = walk.found;
+    digests.add_generated(found);
+    Ok(())
+}
+
 /// The parts that decide what a build becomes.
 ///
 /// # Errors

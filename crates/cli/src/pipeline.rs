@@ -90,6 +90,20 @@ impl Planned {
         Ok(basis)
     }
 
+    /// Notes files that this command wrote, in case they are in the project.
+    pub(crate) fn note_results(&self, session: &Session, files: &[PathBuf]) -> Result<(), Failure> {
+        let folder = &self.files.folder;
+        let mut digests = session
+            .digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let path = session.build_folder(folder).join("digests.json");
+        let digests = digests.get_or_insert_with(|| FileDigests::open(path));
+        inputs::note_results(folder, files, digests)?;
+        digests.save();
+        Ok(())
+    }
+
     /// Notes which files the workloads wrote into the project since `before`.
     pub(crate) fn note_generated(
         &self,

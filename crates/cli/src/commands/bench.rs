@@ -1,7 +1,7 @@
 //! `sysforge bench`: what a user waits for, with and without the image, as a table, JSON, a chart
 //! and a page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sysforge_build::measure::measure;
@@ -79,6 +79,9 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         if let Some(file) = &args.html {
             write(session, file, &sysforge_report::html(&report))?;
         }
+        let written = args.svg.iter().chain(&args.html);
+        let written: Vec<PathBuf> = written.map(|file| absolute(file)).collect();
+        planned.note_results(session, &written)?;
         let text = text(&report);
         if session.global.json {
             session.terminal.json(&comparison(&report));
