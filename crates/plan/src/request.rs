@@ -52,7 +52,7 @@ pub enum Request {
 /// What a project says about the Julia that it needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProjectJulia {
-    /// The Julia of its manifest; see [`crate::manifest::Manifests::request`].
+    /// The Julia of its manifest; see [`crate::manifests::Manifests::request`].
     pub manifest: Option<Request>,
     /// `julia` in the `[compat]` table of its `Project.toml`.
     pub compat: Option<String>,
