@@ -110,8 +110,8 @@ fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
         Command::new(julia.join("bin/julia"))
             .args(["--startup-file=no", "-e", script])
             .arg(toml)
-            .env("HOME", scratch.path("home"))
-            .env("JULIA_DEPOT_PATH", scratch.path("depot"))
+            .env("HOME", scratch.path("../pkg-home"))
+            .env("JULIA_DEPOT_PATH", scratch.path("../depot"))
             .output()
             .unwrap()
     };
@@ -119,9 +119,9 @@ fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
     // A wrong tree hash is noticed, so that the right one means something.
     let text = std::fs::read_to_string(&toml).unwrap();
     let hash = text.split("git-tree-sha1 = \"").nth(1).unwrap();
-    let wrong = scratch.path("wrong/Artifacts.toml");
+    let wrong = scratch.path("../wrong/Artifacts.toml");
     scratch.file(
-        "wrong/Artifacts.toml",
+        "../wrong/Artifacts.toml",
         &text.replace(&hash[..40], &"0".repeat(40)),
     );
     assert!(!run(&wrong).status.success());
@@ -212,9 +212,10 @@ fn the_example_travels_over_both_hosts() {
     // Signed, to a folder that a web server serves.
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let secret = pair.sk.to_box(None).unwrap().to_string();
-    scratch.file("maker.key", &secret);
+    // Beside the project: what is in it decides the image.
+    scratch.file("../maker.key", &secret);
     let key = pair.pk.to_base64();
-    let site = scratch.path("site");
+    let site = scratch.path("../site");
     std::fs::create_dir(&site).unwrap();
     let server = Server::start(&site);
     let to = format!("dir:{}", site.display());
@@ -228,7 +229,7 @@ fn the_example_travels_over_both_hosts() {
         "--base-url",
         &url,
         "--sign-key",
-        "maker.key",
+        "../maker.key",
         "--julia",
         &julia,
     ];
