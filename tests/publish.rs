@@ -293,7 +293,7 @@ fn the_example_travels_over_both_hosts() {
         "--dist",
         next,
         "--sign-key",
-        "maker.key",
+        "../maker.key",
         "--no-recheck",
     ];
     scratch.sysforge(&publish).succeeds();
