@@ -292,6 +292,8 @@ fn the_example_travels_over_both_hosts() {
         "v1.2.0",
         "--dist",
         next,
+        "--base-url",
+        &url,
         "--sign-key",
         "../maker.key",
         "--no-recheck",
