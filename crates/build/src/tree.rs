@@ -16,13 +16,15 @@ use sysforge_plan::manifests::Origin;
 
 /// Folders and files that no package reads: those of version control, of editors, of other package
 /// managers, and Sysforge's own.
-const IGNORED: [&str; 14] = [
+const IGNORED: [&str; 16] = [
     ".git",
     ".hg",
     ".svn",
     ".jj",
     ".github",
     ".sysforge",
+    ".sysforge-depot",
+    ".sysforge-store",
     ".vscode",
     ".idea",
     ".CondaPkg",

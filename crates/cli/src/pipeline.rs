@@ -68,7 +68,12 @@ impl Planned {
             digests.get_or_insert_with(|| FileDigests::open(build_folder.join("digests.json")));
         let store = session.global.store.as_deref().map(absolute);
         let results = [folder.join("dist"), build_folder];
-        let results: Vec<PathBuf> = results.into_iter().chain(store).collect();
+        // What a depot in the project holds is installed, and named by the manifest.
+        let depots = project::depots();
+        let named = crate::github::variable(session, "SYSFORGE_DEPOT");
+        let named = named.map(|depot| absolute(Path::new(&depot)));
+        let results = results.into_iter().chain(store).chain(named);
+        let results: Vec<PathBuf> = results.chain(depots.iter().cloned()).collect();
         let local = match build.versions {
             Versions::Resolved { .. } => instantiate::local_folders(&self.files.file),
             Versions::Manifest => Vec::new(),
@@ -81,7 +86,7 @@ impl Planned {
                 config: &self.files.inputs.config,
                 manifest: self.files.inputs.manifests.of(build.julia.version()),
                 local: &local,
-                depots: &project::depots(),
+                depots: &depots,
                 results: &results,
             },
             digests,
