@@ -167,53 +167,31 @@ impl Environment {
     /// Julia does, and the variables that make a dynamic loader load something else.
     #[must_use]
     pub fn for_julia(&self) -> Self {
-        let keep = |name: &OsStr| {
-            let name = upper(name);
-            let foreign = name.starts_with("JULIA_") && !KEPT_OF_JULIA.contains(&&*name);
-            !foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
-        };
-        Self {
-            variables: self
-                .variables
-                .iter()
-                .filter(|(n, _)| keep(n))
-                .cloned()
-                .collect(),
-        }
+        self.only(|name| is_for_julia(name, |name| KEPT_OF_JULIA.contains(&name)))
     }
 
     /// For a Julia that installs packages: as [`Environment::for_julia`], with every setting that Pkg
     /// and its downloads read.
     #[must_use]
     pub fn for_pkg(&self) -> Self {
-        let keep = |name: &OsStr| {
-            let name = upper(name);
-            let kept = KEPT_OF_JULIA.contains(&&*name)
-                || READ_BY_PKG.iter().any(|start| name.starts_with(start));
-            let foreign = name.starts_with("JULIA_") && !kept;
-            !foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
+        let is_kept = |name: &str| {
+            KEPT_OF_JULIA.contains(&name) || READ_BY_PKG.iter().any(|start| name.starts_with(start))
         };
-        Self {
-            variables: self
-                .variables
-                .iter()
-                .filter(|(n, _)| keep(n))
-                .cloned()
-                .collect(),
-        }
+        self.only(|name| is_for_julia(name, is_kept))
     }
 
     /// For checking an image: as little as possible.
     #[must_use]
     pub fn clean(&self) -> Self {
-        let keep = |name: &OsStr| CLEAN.contains(&&*upper(name));
+        self.only(|name| CLEAN.contains(&name))
+    }
+
+    /// The variables whose names, in capitals, `keep` accepts.
+    fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let variables = self.variables.iter();
+        let kept = variables.filter(|(name, _)| keep(&upper(name)));
         Self {
-            variables: self
-                .variables
-                .iter()
-                .filter(|(n, _)| keep(n))
-                .cloned()
-                .collect(),
+            variables: kept.cloned().collect(),
         }
     }
 
@@ -231,6 +209,13 @@ impl fmt::Debug for Environment {
         let names = self.variables.iter().map(|(name, _)| name);
         f.debug_list().entries(names).finish()
     }
+}
+
+/// Whether a Julia gets a variable: of the `JULIA_*` ones only what `is_kept` accepts, and nothing that
+/// makes a dynamic loader load something else.
+fn is_for_julia(name: &str, is_kept: impl Fn(&str) -> bool) -> bool {
+    let is_foreign = name.starts_with("JULIA_") && !is_kept(name);
+    !is_foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
 }
 
 /// The name in capitals: Windows does not tell capitals apart, and a secret is one in any spelling.
