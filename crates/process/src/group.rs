@@ -19,7 +19,7 @@ pub(crate) use windows::Group;
 
 #[cfg(unix)]
 mod unix {
-    use std::io::PipeWriter;
+    use std::io::{PipeWriter, Read as _};
     use std::os::unix::process::CommandExt as _;
     use std::process::Stdio;
 
@@ -86,27 +86,33 @@ mod unix {
     }
 
     /// Waits for the end of standard input, then kills the group. Signals that a member sends to the
-    /// whole group must not end the watcher.
-    const WATCH: &str = "trap '' HUP INT QUIT TERM USR1 USR2; read -r _; kill -s KILL 0";
+    /// whole group must not end the watcher: it reports a line once they cannot.
+    const WATCH: &str = "trap '' HUP INT QUIT TERM USR1 USR2; echo; exec >/dev/null; \
+                         read -r _; kill -s KILL 0";
 
     impl Watcher {
         /// `None` on a system without a shell: the group then ends when it is dropped, and no sooner.
         fn start() -> Option<Self> {
             let (end, alive) = io::pipe().ok()?;
-            let shell = std::process::Command::new("/bin/sh")
+            let mut shell = std::process::Command::new("/bin/sh")
                 .args(["-c", WATCH])
                 .env_clear()
                 .current_dir("/")
                 .stdin(end)
-                .stdout(Stdio::null())
+                .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .process_group(0)
                 .spawn()
                 .ok()?;
-            Some(Self {
+            let ready = shell.stdout.take();
+            let watcher = Self {
                 shell,
                 _alive: alive,
-            })
+            };
+            // Without this wait, a child that signals its whole group at once could end the watcher
+            // before it ignores signals. Starting a shell takes about a millisecond.
+            ready?.read_exact(&mut [0]).ok()?;
+            Some(watcher)
         }
 
         fn id(&self) -> Option<Pid> {
