@@ -71,8 +71,11 @@ digest() {
     fi | cut -d ' ' -f 1
 }
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+scratch=$(mktemp -d) || die "no temporary folder can be created; set TMPDIR to one that can be written to"
+# In the folder that the program goes to: the temporary one may forbid running programs, and renaming
+# replaces a program that runs, while copying over it does not.
+new=$to/.sysforge.$$
+trap 'rm -rf "$scratch" "$new"' EXIT
 trap 'exit 130' INT TERM
 
 archive=sysforge-$target.tar.gz
@@ -85,13 +88,17 @@ found=$(digest "$scratch/$archive")
     die "$archive has the digest $found, but should have $wanted; nothing was installed"
 
 tar -xzf "$scratch/$archive" -C "$scratch" sysforge || die "there is no program in $archive"
-"$scratch/sysforge" --version >/dev/null || die "the program does not run on this machine"
-mkdir -p "$to"
-# Renaming replaces a program that runs, copying over it does not.
-cp "$scratch/sysforge" "$to/.sysforge.new"
-chmod 755 "$to/.sysforge.new"
-mv "$to/.sysforge.new" "$to/sysforge"
-say "installed $("$to/sysforge" --version) as $to/sysforge"
+mkdir -p "$to" || die "the folder $to cannot be created"
+cp "$scratch/sysforge" "$new" && chmod 755 "$new" || die "$to cannot be written to"
+version=$("$new" --version) || {
+    code=$?
+    # What a shell answers where running a file is forbidden.
+    [ $code -ne 126 ] ||
+        die "programs cannot be run in $to; is it mounted noexec? Choose another folder with --to"
+    die "the program does not run on this machine"
+}
+mv "$new" "$to/sysforge" || die "$to/sysforge cannot be replaced"
+say "installed $version as $to/sysforge"
 case :${PATH:-}: in
 *:"$to":*) ;;
 *) say "hint: $to is not on the search path" ;;

@@ -122,6 +122,96 @@ fn an_address_without_encryption_is_refused() {
     }
 }
 
+/// A command that runs the program given by its arguments with a `noexec` file system at `folder`.
+fn in_noexec(folder: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    let script = "mount -t tmpfs -o noexec tmpfs \"$0\" && exec \"$@\"";
+    command.args(["-rm", "sh", "-c", script]).arg(folder);
+    command
+}
+
+fn may_mount(folder: &Path) -> bool {
+    let output = in_noexec(folder).arg("true").output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Runs the installer where no program can be run in the temporary folder. With a mount that forbids
+/// it, where this user may mount; elsewhere with a `tar` that takes the permission from what it unpacks.
+fn install_without_programs_in(tmp: &Path, release: &Release, to: &Path) -> Output {
+    let mut command = in_noexec(tmp);
+    if !may_mount(tmp) {
+        let folder = release.home.path().join("bin");
+        std::fs::create_dir(&folder).unwrap();
+        let tar = "#!/bin/sh\nPATH=${PATH#*:}\ntar \"$@\" && chmod a-x \"$4/sysforge\"\n";
+        std::fs::write(folder.join("tar"), tar).unwrap();
+        succeed(Command::new("chmod").arg("755").arg(folder.join("tar")));
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+        command = Command::new("env");
+        command.arg(format!("PATH={path}"));
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install.sh");
+    command.arg("sh").arg(script);
+    command.arg("--from").arg(release.folder.path());
+    command.arg("--to").arg(to).env("TMPDIR", tmp);
+    command.env("HOME", release.home.path()).output().unwrap()
+}
+
+#[test]
+fn case_16_the_program_is_tried_where_it_is_put() {
+    let release = Release::new();
+    let tmp = tempfile::tempdir().unwrap();
+    let to = release.home.path().join("a folder");
+    let output = install_without_programs_in(tmp.path(), &release, &to);
+    assert!(output.status.success(), "{}", said(&output));
+    succeed(Command::new(to.join("sysforge")).arg("--version"));
+    let left: Vec<_> = std::fs::read_dir(&to).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_in_which_nothing_can_be_run_is_named() {
+    let release = Release::new();
+    let to = release.home.path().join("noexec");
+    std::fs::create_dir(&to).unwrap();
+    if !may_mount(&to) {
+        return;
+    }
+    let mut command = in_noexec(&to);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install.sh");
+    command
+        .arg("sh")
+        .arg(script)
+        .arg("--from")
+        .arg(release.folder.path());
+    let output = command.arg("--to").arg(&to).output().unwrap();
+    assert!(!output.status.success());
+    let said = said(&output);
+    assert!(said.contains("programs cannot be run in"), "{said}");
+    assert!(said.contains("--to"), "{said}");
+}
+
+#[test]
+fn folders_that_cannot_be_written_to_are_named() {
+    let release = Release::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install.sh");
+    let install = |tmp: &Path, to: &Path| {
+        let mut command = Command::new("sh");
+        command
+            .arg(&script)
+            .arg("--from")
+            .arg(release.folder.path());
+        let output = command.arg("--to").arg(to).env("TMPDIR", tmp).output();
+        said(&output.unwrap())
+    };
+    let home = release.home.path();
+    std::fs::write(home.join("file"), "").unwrap();
+    let text = install(&home.join("nowhere"), &home.join("to"));
+    assert!(text.contains("set TMPDIR"), "{text}");
+    let text = install(home, &home.join("file/to"));
+    assert!(text.contains("cannot be created"), "{text}");
+}
+
 /// The archives that a release of Sysforge holds: Rust's name of each system, and the archive's.
 fn released() -> Vec<(String, String)> {
     let workflow = include_str!("../.github/workflows/release.yml");
