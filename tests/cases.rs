@@ -248,6 +248,120 @@ fn min_is_the_newest_patch_of_the_oldest_minor_version() {
     assert_eq!(case.julias(&["--julia", "min-patch"]), ["1.10.0"]);
 }
 
+/// Answers each request with 404, and says what was asked for.
+fn server_of_nothing() -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, requests) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            lines.map_while(Result::ok).find(String::is_empty);
+            let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            let _ = asked.send(path);
+            let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, requests)
+}
+
+#[test]
+fn case_11_a_tag_begins_at_the_first_at_sign() {
+    let case = Case::empty();
+    let (address, requests) = server_of_nothing();
+    for (typed, path) in [
+        (
+            "me/repo@pkg@1.2.3".to_owned(),
+            "/me/repo/releases/download/pkg%401.2.3/",
+        ),
+        (
+            "me/repo@@scope/pkg@1.2.3".to_owned(),
+            "/me/repo/releases/download/%40scope%2Fpkg%401.2.3/",
+        ),
+        (
+            "me/repo@refs/tags/v1.0.0".to_owned(),
+            "/me/repo/releases/download/v1.0.0/",
+        ),
+        (format!("{address}/site@pkg@1.2.3"), "/site/pkg%401.2.3/"),
+        (format!("{address}/site/@pkg@1.2.3"), "/site/pkg%401.2.3/"),
+        (format!("{address}/@scope/site@v1"), "/@scope/site/v1/"),
+    ] {
+        let mut command = case.command(&["install", &typed]);
+        command.env("GITHUB_SERVER_URL", &address);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{typed}: {said}");
+        let asked: Vec<String> = requests.try_iter().collect();
+        assert!(!asked.is_empty(), "{typed}: {said}");
+        for asked in asked {
+            assert!(asked.starts_with(path), "{typed}: {asked}");
+        }
+    }
+}
+
+#[test]
+fn case_11_a_folder_and_its_tag_may_both_have_at_signs() {
+    let case = Case::empty();
+    let site = "me@work/site";
+    sysforge_testkit::github::make_build(&case.path("dist"), "x86_64-linux-gnu", b"an image");
+    let to = format!("dir:{site}");
+    let publish = ["publish", "--dist", "dist", "--no-recheck", "--to", &to];
+    let ran = case.run(&[&publish[..], &["--tag", "pkg@1.2.3"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(case.path(site).join("pkg@1.2.3/SHA256SUMS").is_file());
+    for source in [
+        "./me@work/site@pkg@1.2.3",
+        "me@work/site@pkg@1.2.3",
+        "dir:me@work/site@pkg@1.2.3",
+        "dir:me@work/site",
+    ] {
+        // The stand-in has no code: what is verified before that is the digest.
+        let ran = case.run(&["install", source, "--yes"]);
+        assert!(
+            !ran.stderr.contains("no place to install"),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            !ran.stderr.contains("there is no release"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn case_23_a_reference_that_is_a_tag_is_taken_for_the_tag() {
+    let case = Case::empty();
+    sysforge_testkit::github::make_build(&case.path("dist"), "x86_64-linux-gnu", b"an image");
+    let publish = |tag: &str| {
+        let args = [
+            "publish",
+            "--dist",
+            "dist",
+            "--to",
+            "dir:site",
+            "--no-recheck",
+        ];
+        case.run(&[&args[..], &["--tag", tag]].concat())
+    };
+    let ran = publish("refs/tags/v1.0.0");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("published v1.0.0"), "{}", ran.stdout);
+    assert!(case.path("site/v1.0.0").is_dir());
+    for tag in ["refs/heads/main", "refs/pull/1/merge", "refs/tags/"] {
+        let ran = publish(tag);
+        assert_eq!(ran.code, Some(2), "{tag}: {}", ran.stderr);
+        assert!(ran.stderr.contains("hint:"), "{tag}: {}", ran.stderr);
+        assert!(!case.path("site/refs").exists(), "{tag}");
+    }
+    let ran = case.run(&["plan", "--matrix", "--tag", "refs/heads/main"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+}
+
 #[test]
 fn case_14_a_project_may_be_named_by_its_file() {
     let case = Case::of("14-project-named-by-file");

@@ -1,5 +1,7 @@
 //! What a run of the workflow releases, from the event that started it.
 
+use sysforge_plan::text::Tag;
+
 /// What is known of the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Run {
@@ -30,7 +32,7 @@ impl Run {
     pub fn releases(&self) -> Releases {
         let tag = match self.event.as_str() {
             "schedule" => return Releases::Newest,
-            "workflow_dispatch" if !self.typed.trim().is_empty() => self.typed.trim(),
+            "workflow_dispatch" if !self.typed.trim().is_empty() => Tag::name_in(self.typed.trim()),
             "push" | "workflow_dispatch" if self.ref_type == "tag" => &self.ref_name,
             _ => return Releases::Nothing,
         };

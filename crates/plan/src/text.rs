@@ -387,6 +387,9 @@ validated! {
     "the tag of a release",
     |text| {
         length(text, 1, 200)?;
+        if text.starts_with("refs/") {
+            return Err("it begins with `refs/`, which is a reference and no tag of a release");
+        }
         text.split('/').try_for_each(portable)?;
         no_shell(text)?;
         if text.contains(|c: char| c.is_whitespace() || "~^[".contains(c)) {
@@ -399,6 +402,15 @@ validated! {
             true => Err("it begins like an option"),
             false => Ok(()),
         }
+    }
+}
+
+impl Tag {
+    /// The name of the tag in what was typed: `refs/tags/v1`, as `${{ github.ref }}` gives it, is the
+    /// tag `v1`.
+    #[must_use]
+    pub fn name_in(typed: &str) -> &str {
+        typed.strip_prefix("refs/tags/").unwrap_or(typed)
     }
 }
 

@@ -83,6 +83,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyArgs {
     /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
+    /// (also as dir:PATH)
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 

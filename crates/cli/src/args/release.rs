@@ -77,6 +77,7 @@ pub(crate) struct PublishArgs {
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct InstallArgs {
     /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
+    /// (also as dir:PATH)
     #[arg(value_name = "SOURCE", required = true)]
     pub(crate) source: Option<String>,
 

@@ -21,7 +21,7 @@ use crate::runner::today;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
-    let tag = existing::tag(args);
+    let tag = existing::tag(args)?;
     let (mut parts, mut notes) = parts(args, session).await?;
     if nothing_to_add_to(args, session) {
         parts.clear();

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use sysforge_plan::text::Repository;
+use sysforge_plan::text::{Repository, Tag};
 use sysforge_publish::documents::sums;
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::{Host, dir, github as host};
+use sysforge_publish::install::source::encoded_tag;
 use sysforge_publish::install::{InstallError, Place, Source};
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
 use sysforge_publish::shipment::Destination;
@@ -107,7 +108,8 @@ async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Fai
         .with_cleanup(&session.cleanup);
     let pushed = variable(session, "GITHUB_REF_NAME")
         .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
-    let tag = args.tag.clone().or(pushed).ok_or(CliError::NoTag)?;
+    let typed = args.tag.as_deref().map(|tag| Tag::name_in(tag).to_owned());
+    let tag = typed.or(pushed).ok_or(CliError::NoTag)?;
     Ok(host::undraft::undraft(&host, &tag).await?)
 }
 
@@ -210,11 +212,11 @@ async fn to_dir(
         base: if base.is_empty() {
             String::new()
         } else {
-            format!("{base}/{tag}/")
+            format!("{base}/{}/", encoded_tag(&tag))
         },
         source: match base {
             "" => format!("{}@{tag}", root.display()),
-            base => format!("{base}@{tag}"),
+            base => format!("{base}@{}", encoded_tag(&tag)),
         },
         file_limit: u64::MAX,
         count_limit: usize::MAX,
@@ -307,7 +309,7 @@ async fn tag(
     read: &mut Option<Dist>,
 ) -> Result<String, Failure> {
     if let Some(tag) = &args.tag {
-        return Ok(tag.clone());
+        return Ok(Tag::name_in(tag).to_owned());
     }
     if variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag")
         && let Some(tag) = variable(session, "GITHUB_REF_NAME")

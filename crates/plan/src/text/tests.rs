@@ -91,6 +91,24 @@ fn what_sysforge_writes_is_read_back() {
 }
 
 #[test]
+fn a_tag_is_no_reference_of_git() {
+    assert_eq!(Tag::name_in("refs/tags/images/v1"), "images/v1");
+    for text in ["v1", "refs/heads/main", "refs/tags", "refs"] {
+        assert_eq!(Tag::name_in(text), text);
+    }
+    for text in [
+        "refs/tags/v1",
+        "refs/heads/main",
+        "refs/pull/1/merge",
+        "refs/",
+    ] {
+        let error = Tag::new(text).unwrap_err().to_string();
+        assert!(error.contains("begins with `refs/`"), "{error}");
+    }
+    assert_eq!(Tag::new("reference/v1").unwrap(), "reference/v1");
+}
+
+#[test]
 fn an_error_shows_what_was_refused_without_its_effect() {
     let error = FileName::new("a\u{1b}]0;title\u{7}")
         .unwrap_err()

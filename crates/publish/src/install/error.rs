@@ -204,7 +204,7 @@ impl Explain for InstallError {
             Self::Host(error) => return error.hints(),
             Self::Source(_) => {
                 "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, or a folder \
-                 such as ./site"
+                 such as ./site or dir:site"
             }
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"

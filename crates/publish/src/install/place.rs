@@ -14,7 +14,7 @@ use sysforge_plan::{Sha256, Task};
 use url::Url;
 
 use super::error::InstallError;
-use super::source::{Source, shown};
+use super::source::{Source, encoded_tag, shown};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::host::github::failure::Failure;
@@ -369,7 +369,7 @@ async fn web(
     tag: Option<&str>,
     timing: Timing,
 ) -> Result<(Files, Option<Tag>), InstallError> {
-    let of_tag = |tag: &str| below(&base, &format!("{tag}/"));
+    let of_tag = |tag: &str| below(&base, &format!("{}/", encoded_tag(tag)));
     if let Some(tag) = tag {
         let base = of_tag(tag);
         let files = Files::Web {

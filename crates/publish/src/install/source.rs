@@ -12,6 +12,7 @@ use url::Url;
 
 use super::error::InstallError;
 use crate::error::PublishError;
+use crate::host::github::encode;
 
 /// A place that has releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,52 +59,86 @@ impl Source {
             return Self::of_address(text, looks_like_site)
                 .ok_or_else(|| InstallError::Source(shown_text(text)));
         }
-        let whole = Path::new(text);
-        let (place, tag) = match text.rsplit_once('@') {
-            // A folder may have an `@` in its name.
-            Some(_) if looks_like_site(whole) => (text, None),
-            Some((place, tag)) if !place.is_empty() => {
-                (place, Some(Tag::new(tag).map_err(|_| wrong())?))
-            }
-            Some(_) => return Err(wrong()),
+        if let Some(folder) = text.strip_prefix("dir:") {
+            return Self::of_folder(folder, looks_like_site).ok_or_else(wrong);
+        }
+        let rooted = text.starts_with(['.', '/', '~', '\\']) || Path::new(text).is_absolute();
+        if rooted {
+            return Self::of_folder(text, looks_like_site).ok_or_else(wrong);
+        }
+        if let Some(folder) = Self::of_site(text, looks_like_site) {
+            return Ok(folder);
+        }
+        // A repository has no `@` in its name.
+        let (place, tag) = match text.split_once('@') {
+            Some((place, tag)) => (place, Some(typed_tag(tag).ok_or_else(wrong)?)),
             None => (text, None),
         };
-        let path = PathBuf::from(place);
-        let rooted = place.starts_with(['.', '/', '~', '\\']) || path.is_absolute();
-        if rooted || looks_like_site(&path) {
-            return Ok(Self::Folder { path, tag });
-        }
         match Repository::new(place) {
             Ok(repository) => Ok(Self::GitHub { repository, tag }),
             Err(_) => Err(wrong()),
         }
     }
 
+    /// A folder that holds releases, and perhaps a tag after an `@`. Both may have an `@` in their
+    /// names: the longest folder counts.
+    fn of_site(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
+        if looks_like_site(Path::new(text)) {
+            let (path, tag) = (text.into(), None);
+            return Some(Self::Folder { path, tag });
+        }
+        text.rmatch_indices('@').find_map(|(at, _)| {
+            let path = Path::new(&text[..at]);
+            let tag = Some(typed_tag(&text[at + 1..])?);
+            looks_like_site(path).then(|| Self::Folder {
+                path: path.to_owned(),
+                tag,
+            })
+        })
+    }
+
+    /// A folder, whether it holds releases or not. If it does not, the tag begins at the first `@` of
+    /// the last name. `None`: what follows there cannot be a tag.
+    fn of_folder(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        if let Some(site) = Self::of_site(text, looks_like_site) {
+            return Some(site);
+        }
+        let name = text
+            .rfind(['/', std::path::MAIN_SEPARATOR])
+            .map_or(0, |at| at + 1);
+        let (path, tag) = match text[name..].find('@').map(|at| name + at) {
+            Some(0) => return None,
+            Some(at) => (&text[..at], Some(typed_tag(&text[at + 1..])?)),
+            None => (text, None),
+        };
+        Some(Self::Folder {
+            path: path.into(),
+            tag,
+        })
+    }
+
     /// `https://…` or `file://…`, where an `@` in the path begins the tag.
     fn of_address(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
         let mut base: Url = text.parse().ok()?;
-        let is_file = match base.scheme() {
-            "file" => true,
-            "http" | "https" => false,
+        match base.scheme() {
+            "file" => {
+                let path = base.to_file_path().ok()?;
+                return Self::of_folder(path.to_str()?, looks_like_site);
+            }
+            "http" | "https" => {}
             _ => return None,
-        };
-        if is_file && let Some(path) = base.to_file_path().ok().filter(|p| looks_like_site(p)) {
-            return Some(Self::Folder { path, tag: None });
         }
         let path = base.path().to_owned();
-        let tagged = path.rsplit_once('@').and_then(|(path, tag)| {
-            let tag = percent_decode_str(tag).decode_utf8().ok()?;
-            Some((path, Tag::new(tag).ok()?))
-        });
-        let (path, tag) = match tagged {
-            Some((path, tag)) => (path, Some(tag)),
+        let (path, tag) = match tag_start(&path) {
+            Some(at) => {
+                let tag = percent_decode_str(&path[at + 1..]).decode_utf8().ok()?;
+                (&path[..at], Some(typed_tag(&tag)?))
+            }
             None => (&*path, None),
         };
-        if is_file {
-            base.set_path(path);
-            let path = base.to_file_path().ok()?;
-            return Some(Self::Folder { path, tag });
-        }
         let folder = path.trim_end_matches(INDEX_NAME).trim_end_matches('/');
         base.set_path(&format!("{folder}/"));
         base.set_fragment(None);
@@ -146,8 +181,24 @@ impl Source {
     }
 }
 
+/// Where the tag begins in the path of an address: at its first `@`. An `@` that begins the name of a
+/// folder (`/@scope/site@v1`) belongs to the folder; any other is written `%40`.
+fn tag_start(path: &str) -> Option<usize> {
+    let last_name = path.rfind('/').map_or(0, |at| at + 1);
+    let begins_tag = |at: &usize| {
+        let after_slash = path[..*at].ends_with('/');
+        !after_slash || *at >= last_name || path[at + 1..].starts_with('@')
+    };
+    path.match_indices('@').map(|(at, _)| at).find(begins_tag)
+}
+
+fn typed_tag(text: &str) -> Option<Tag> {
+    Tag::new(Tag::name_in(text)).ok()
+}
+
 fn checked_tag(tag: Option<&str>) -> Result<Option<Tag>, InstallError> {
-    let check = |tag: &str| Tag::new(tag).map_err(|_| PublishError::BadTag(tag.to_owned()));
+    let check =
+        |tag: &str| Tag::new(Tag::name_in(tag)).map_err(|_| PublishError::BadTag(tag.to_owned()));
     Ok(tag.map(check).transpose()?)
 }
 
@@ -206,10 +257,20 @@ impl fmt::Display for Source {
             }
         };
         match tag {
+            Some(tag) if matches!(self, Self::Web { .. }) => {
+                write!(f, "@{}", encoded_tag(tag).replace('/', "%2F"))
+            }
             Some(tag) => write!(f, "@{tag}"),
             None => Ok(()),
         }
     }
+}
+
+/// A tag as a part of the path of an address.
+#[must_use]
+pub fn encoded_tag(tag: &str) -> String {
+    let parts: Vec<String> = tag.split('/').map(encode).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]
@@ -245,6 +306,62 @@ mod tests {
                 "https://example.org/s@v%C3%B6",
                 "web https://example.org/s/ Some(\"vö\")",
             ),
+            (
+                "octo/images@pkg@1.2.3",
+                "github octo/images Some(\"pkg@1.2.3\")",
+            ),
+            (
+                "octo/images@@scope/pkg@1.2.3",
+                "github octo/images Some(\"@scope/pkg@1.2.3\")",
+            ),
+            (
+                "octo/images@refs/tags/v1",
+                "github octo/images Some(\"v1\")",
+            ),
+            (
+                "octo/images@refs/heads/main",
+                "`octo/images@refs/heads/main` is no place to install from",
+            ),
+            (
+                "/srv/site@pkg@1.2.3",
+                "folder /srv/site Some(\"pkg@1.2.3\")",
+            ),
+            ("/srv/me@work/site", "folder /srv/me@work/site None"),
+            ("dir:site", "folder site None"),
+            ("dir:a/b@v1", "folder a/b Some(\"v1\")"),
+            ("dir:", "`dir:` is no place to install from"),
+            (
+                "https://example.org/s@pkg@1.2.3",
+                "web https://example.org/s/ Some(\"pkg@1.2.3\")",
+            ),
+            (
+                "https://example.org/s@sub/pkg@1.2.3",
+                "web https://example.org/s/ Some(\"sub/pkg@1.2.3\")",
+            ),
+            (
+                "https://example.org/s/@pkg@1.2.3",
+                "web https://example.org/s/ Some(\"pkg@1.2.3\")",
+            ),
+            (
+                "https://example.org/s@@scope/pkg@1.2.3",
+                "web https://example.org/s/ Some(\"@scope/pkg@1.2.3\")",
+            ),
+            (
+                "https://example.org/@scope/s@v1",
+                "web https://example.org/@scope/s/ Some(\"v1\")",
+            ),
+            (
+                "https://example.org/@scope/s",
+                "web https://example.org/@scope/s/ None",
+            ),
+            (
+                "https://example.org/me%40work/s@v1",
+                "web https://example.org/me%40work/s/ Some(\"v1\")",
+            ),
+            (
+                "https://example.org/s@refs/tags/v1",
+                "web https://example.org/s/ Some(\"v1\")",
+            ),
             ("octo", "`octo` is no place to install from"),
             ("a/b/c", "`a/b/c` is no place to install from"),
             ("a/b@..", "`a/b@..` is no place to install from"),
@@ -266,6 +383,18 @@ mod tests {
             let source = Source::parse(text, site).unwrap();
             let (path, tag) = (PathBuf::from(text), None);
             assert_eq!(source, Source::Folder { path, tag });
+        }
+        for (text, tag) in [
+            ("/home/me@work/site@pkg@1.2.3", "pkg@1.2.3"),
+            ("me@work/site@sub/pkg@1.2.3", "sub/pkg@1.2.3"),
+            ("dir:me@work/site@v1", "v1"),
+        ] {
+            let source = Source::parse(text, site).unwrap();
+            let Source::Folder { path, tag: found } = source else {
+                panic!("{text} is a folder");
+            };
+            assert!(path.ends_with("me@work/site"), "{}", path.display());
+            assert_eq!(found.unwrap(), tag);
         }
         let tagged = Source::parse("/home/me@work/site@v1", site).unwrap();
         assert_eq!(tagged.to_string(), "/home/me@work/site@v1");
@@ -329,6 +458,8 @@ mod tests {
             "octo/images@v1.0.0",
             "https://example.org/s/",
             "https://example.org/s/@v1",
+            "https://example.org/s/@sub%2Fpkg%401.2.3",
+            "octo/images@pkg@1.2.3",
             "./site@v1",
             "/srv/site",
         ] {
