@@ -6,13 +6,16 @@ mod release;
 mod store;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sysforge_build::inputs::Given;
+use sysforge_engine::{BuildOptions, IDLE, Planned};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
+
+use crate::paths::absolute;
 
 pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
@@ -212,7 +215,7 @@ pub(crate) struct Selection {
 
 /// Which packages are used, and where they are installed.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct PackageOptions {
+pub(crate) struct PackageFlags {
     /// Fail unless the project's own manifest can be used as it is
     #[arg(long, env = "SYSFORGE_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
     pub(crate) locked: bool,
@@ -229,7 +232,7 @@ pub(crate) struct InstantiateArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     #[command(flatten)]
-    pub(crate) packages: PackageOptions,
+    pub(crate) packages: PackageFlags,
     /// Do it even if nothing is missing; versions that were resolved for a build are resolved anew
     #[arg(long)]
     pub(crate) force: bool,
@@ -241,7 +244,7 @@ pub(crate) struct InstantiateArgs {
 
 /// What an image becomes: these options are a part of its fingerprint.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ImageOptions {
+pub(crate) struct ImageFlags {
     /// Fail if a statement cannot be replayed
     #[arg(long)]
     pub(crate) strict: bool,
@@ -269,9 +272,9 @@ pub(crate) struct ImageOptions {
     pub(crate) rounds: Option<u32>,
 }
 
-impl ImageOptions {
+impl ImageFlags {
     /// As the engine takes them.
-    pub(crate) fn given(&self) -> Given {
+    pub(crate) fn options(&self) -> sysforge_engine::ImageOptions {
         let Self {
             strict,
             strip,
@@ -280,7 +283,7 @@ impl ImageOptions {
             image_threads,
             rounds,
         } = self.clone();
-        Given {
+        sysforge_engine::ImageOptions {
             strict,
             strip,
             rounds,
@@ -291,22 +294,48 @@ impl ImageOptions {
     }
 }
 
+impl PackageFlags {
+    /// As the engine takes them.
+    pub(crate) fn options(&self) -> sysforge_engine::PackageOptions {
+        let Self { locked, depot } = self.clone();
+        sysforge_engine::PackageOptions { locked, depot }
+    }
+}
+
 /// How Julia and the linker are driven.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Driving {
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BuildFlags {
     #[command(flatten)]
-    pub(crate) packages: PackageOptions,
+    pub(crate) packages: PackageFlags,
 
     #[command(flatten)]
-    pub(crate) image: ImageOptions,
+    pub(crate) image: ImageFlags,
 
     /// Stop a Julia or linker that takes longer than this
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
 
     /// Stop a Julia that has neither said nor computed anything for this long; 0 is never
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = IDLE.as_secs())]
     pub(crate) idle_timeout: u64,
+}
+
+impl BuildFlags {
+    /// As the engine takes them.
+    pub(crate) fn options(&self) -> BuildOptions {
+        let Self {
+            packages,
+            image,
+            timeout,
+            idle_timeout,
+        } = self;
+        BuildOptions {
+            packages: packages.options(),
+            image: image.options(),
+            timeout: timeout.map(Duration::from_secs),
+            idle: (*idle_timeout > 0).then(|| Duration::from_secs(*idle_timeout)),
+        }
+    }
 }
 
 /// Arguments of `build`.
@@ -315,7 +344,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     #[command(flatten)]
-    pub(crate) driving: Driving,
+    pub(crate) build: BuildFlags,
     #[command(flatten)]
     pub(crate) out: Out,
     /// Build even if nothing has changed since the last time
@@ -334,13 +363,21 @@ pub(crate) struct Out {
     pub(crate) out: Option<PathBuf>,
 }
 
+impl Out {
+    /// The folder, for the builds of this plan.
+    pub(crate) fn folder(&self, planned: &Planned) -> PathBuf {
+        let given = self.out.as_deref().map(absolute);
+        given.unwrap_or_else(|| planned.dist())
+    }
+}
+
 /// Arguments of the steps that work on a build.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StepArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     #[command(flatten)]
-    pub(crate) driving: Driving,
+    pub(crate) build: BuildFlags,
 }
 
 /// Arguments of `link`.
@@ -378,7 +415,7 @@ pub(crate) struct LinkArgs {
     pub(crate) inspect: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) driving: Driving,
+    pub(crate) build: BuildFlags,
 }
 
 /// Arguments of `check`.
@@ -391,7 +428,7 @@ pub(crate) struct ImageArgs {
     #[arg(long = "build", value_name = "BUILD_ID")]
     pub(crate) select: Vec<String>,
     #[command(flatten)]
-    pub(crate) driving: Driving,
+    pub(crate) build: BuildFlags,
 }
 
 /// Arguments of `pack`.

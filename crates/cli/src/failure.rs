@@ -1,22 +1,7 @@
-//! The one error type of the commands: any room's typed error, kept until it is rendered.
+//! The errors of the command line itself; those of the other crates are rendered as they are.
 
+pub(crate) use sysforge_engine::Failure;
 use sysforge_plan::{Class, Explain};
-
-/// A command failed.
-#[derive(Debug)]
-pub(crate) struct Failure(pub(crate) Box<dyn Explain>);
-
-impl<E: Explain> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(Box::new(error))
-    }
-}
-
-impl Failure {
-    pub(crate) fn exit_code(&self) -> u8 {
-        self.0.class().exit_code()
-    }
-}
 
 /// Why an error happened, outermost cause first. What an error has repeated of its cause in its own
 /// words is left out.
@@ -41,30 +26,6 @@ pub(crate) type Outcome = Result<(), Failure>;
 /// A failure of the command line's own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// There is no project.
-    #[error("there is no Project.toml in {} or above", .0.display())]
-    NoProject(std::path::PathBuf),
-    /// The folder that was named holds no project.
-    #[error("there is no Project.toml in {}", .0.display())]
-    NoProjectIn(std::path::PathBuf),
-    /// The file that was named is no project file.
-    #[error(
-        "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
-        .0.display()
-    )]
-    NotAProjectFile(std::path::PathBuf),
-    /// The word after `@` names no environment of a depot.
-    #[error("`@{0}` does not name an environment that can be built")]
-    NotAnEnvironment(String),
-    /// There is no environment of this name.
-    #[error(
-        "there is no environment `@{name}`: no Project.toml in {}",
-        shown(folders)
-    )]
-    NoEnvironment {
-        name: String,
-        folders: Vec<std::path::PathBuf>,
-    },
     /// A file of the project cannot be read.
     #[error("could not read {}", .path.display())]
     Unreadable {
@@ -72,24 +33,6 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
-    /// The machine is of no kind that Julia is published for.
-    #[error("Julia is not published for this machine ({arch}, {os})")]
-    Platform {
-        arch: &'static str,
-        os: &'static str,
-    },
-    /// The given Julia is not the planned one.
-    #[error("the Julia at hand is {found}, but {planned} was planned")]
-    OtherJulia { found: String, planned: String },
-    /// No place for the store can be found.
-    #[error("this user has no home directory to keep the store in")]
-    NoHome,
-    /// The given Julia cannot be found.
-    #[error("there is no `julia` on the search path")]
-    NoSystemJulia,
-    /// `--cc` or `JULIA_CC` cannot be read.
-    #[error(transparent)]
-    Compiler(#[from] sysforge_plan::link::NotWords),
     /// A link of objects needs to be told the Julia.
     #[error("the Julia to link for is not named")]
     NoJuliaFolder,
@@ -173,12 +116,6 @@ pub(crate) enum CliError {
     NoImage(std::path::PathBuf),
 }
 
-/// Folders in one text.
-fn shown(folders: &[std::path::PathBuf]) -> String {
-    let folders: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-    folders.join(" or ")
-}
-
 impl Explain for CliError {
     fn class(&self) -> Class {
         match self {
@@ -186,7 +123,6 @@ impl Explain for CliError {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
             Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
-            Self::OtherJulia { .. } => Class::Julia,
             Self::Output(_) => Class::Machine,
             _ => Class::Usage,
         }
@@ -194,23 +130,6 @@ impl Explain for CliError {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
-            Self::NotAProjectFile(_) | Self::NotAnEnvironment(_) | Self::NoEnvironment { .. } => {
-                "name a folder with a Project.toml, that file, or an environment such as \
-                 `--project @v1.12`"
-                    .to_owned()
-            }
-            Self::NoProject(_) | Self::NoProjectIn(_) => {
-                "run Sysforge in the folder of your Julia project, or name it with `--project DIR`"
-                    .to_owned()
-            }
-            Self::Platform { .. } => {
-                "an installed Julia can still be used with `--julia DIR`".to_owned()
-            }
-            Self::NoHome => "name a place for the store with `--store DIR`".to_owned(),
-            Self::NoSystemJulia => {
-                "install Julia, or let Sysforge fetch one, for instance `--julia release`"
-                    .to_owned()
-            }
             Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
             Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
             Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
@@ -224,7 +143,6 @@ impl Explain for CliError {
             Self::NoCommand { .. } => "`sysforge --help` lists the commands".to_owned(),
             Self::SeveralReports(_) => "choose one with `--build BUILD_ID`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
-            Self::Compiler(_) => "it comes from `--cc` or JULIA_CC".to_owned(),
             Self::CannotBuild => {
                 "each line above that says MISSING has its remedy below it".to_owned()
             }
@@ -252,11 +170,6 @@ impl Explain for CliError {
             }
             Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
-            Self::OtherJulia { .. } => {
-                "the catalogue or the folder names it wrongly: ask for another version, or name a \
-                 Julia's folder with `--julia DIR`"
-                    .to_owned()
-            }
             Self::Output(_) => {
                 "the results are incomplete: free some space or redirect them elsewhere, and run \
                  the command again"

@@ -10,8 +10,7 @@ use crate::session::Session;
 
 /// An environment variable that is set to something.
 pub(crate) fn variable(session: &Session, name: &str) -> Option<String> {
-    let value = session.variables.get(name)?.to_str()?.trim();
-    (!value.is_empty()).then(|| value.to_owned())
+    session.variables.text(name)
 }
 
 /// How to reach GitHub, as Actions and `gh` say it: github.com, or Enterprise.
@@ -34,7 +33,7 @@ pub(crate) fn access(session: &Session, repository: &str) -> Result<Access, Fail
         web,
         repository: repository.to_owned(),
         token: token.map(|token| Secret::new(&token)),
-        network: session.network(),
+        network: session.engine.network.clone(),
     })
 }
 

@@ -7,14 +7,12 @@ mod args;
 mod commands;
 mod cpu;
 mod failure;
-mod forge;
 mod github;
-mod pipeline;
+mod paths;
 mod progress;
-mod project;
 mod prompt;
 #[cfg(test)]
-mod reference;
+mod reference_tests;
 mod runner;
 mod session;
 mod terminal;

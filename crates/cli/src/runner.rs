@@ -1,8 +1,6 @@
 //! The runner of GitHub Actions, where this process runs on one: the files in which it takes
 //! outputs and summaries, and what belongs into them. Elsewhere everything here does nothing.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +12,8 @@ use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
 use crate::failure::{self, Failure};
-use crate::session::absolute;
-use crate::terminal::{Terminal, note_write_failure};
+use crate::paths::absolute;
+use crate::terminal::{Terminal, note_write_failure, unguessable};
 use crate::variables::Variables;
 
 /// What is secret as it is.
@@ -246,13 +244,6 @@ fn append(file: &Path, text: &str) -> std::io::Result<()> {
         .append(true)
         .open(file)?;
     file.write_all(text.as_bytes())
-}
-
-/// A word that nobody who writes output can know.
-pub(crate) fn unguessable() -> String {
-    // The standard library keys these hashers with the system's randomness.
-    let number = || RandomState::new().build_hasher().finish();
-    format!("sysforge-{:016x}{:016x}", number(), number())
 }
 
 /// Today, in UTC.

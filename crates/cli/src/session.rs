@@ -1,26 +1,21 @@
-//! One run of Sysforge: the environment and the options, read once, as values for the rooms.
+//! One run of Sysforge: the environment and the options, read once, as values for the other crates.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-use sysforge_acquire::{Acquirer, Lease, Mirror, Network, Proxies, Signatures, Store, ToolCache};
-use sysforge_build::inputs::FileDigests;
-use sysforge_build::link::{compiler_variable, which};
-use sysforge_plan::link::LinkerChoice;
-use sysforge_plan::{JuliaFacts, Reporter, Request, Triplet};
-use sysforge_process::{Children, Environment};
+use sysforge_acquire::{Network, Proxies, Signatures};
+use sysforge_build::depots::Depots;
+use sysforge_engine::{Engine, EngineError, Location, Planned};
+use sysforge_plan::{Request, Secret, Triplet};
+use sysforge_process::Environment;
 use sysforge_publish::host::github::{Cleanup, Timing};
 use sysforge_publish::install::Images;
 
-use crate::args::{Global, ImageOptions};
-use crate::commands::toolchain;
-use crate::failure::{CliError, Failure};
-use crate::pipeline;
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::paths::absolute;
 use crate::progress::Progress;
-use crate::project;
 use crate::runner::Runner;
 use crate::terminal::Terminal;
 use crate::variables::Variables;
@@ -29,20 +24,14 @@ use crate::variables::Variables;
 pub(crate) struct Session {
     pub(crate) terminal: Terminal,
     pub(crate) progress: Progress,
-    pub(crate) reporter: Reporter,
-    /// What children are started with.
-    pub(crate) environment: Environment,
+    /// Plans and builds.
+    pub(crate) engine: Engine,
     /// What Sysforge was started with.
     pub(crate) variables: Variables,
-    pub(crate) children: Children,
     pub(crate) global: Global,
     pub(crate) runner: Runner,
     /// The last requests of a publication that is interrupted.
     pub(crate) cleanup: Cleanup,
-    /// What Julias said of themselves, by executable.
-    pub(crate) asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
-    /// Digests of the files of the project's packages.
-    pub(crate) digests: Mutex<Option<FileDigests>>,
 }
 
 impl Session {
@@ -56,28 +45,31 @@ impl Session {
             actions: runner.on,
         };
         let progress = Progress::new(terminal, global.verbose);
+        let mut engine = engine(global, &variables);
+        engine.reporter = progress.reporter();
+        engine.is_for_a_fork = runner.is_of_a_fork();
         Self {
             terminal,
-            reporter: progress.reporter(),
             progress,
-            environment: Environment::new(variables.iter()),
+            engine,
             variables,
-            children: Children::default(),
             global: Global {
                 julia: single_requests(&global.julia),
                 ..global.clone()
             },
             runner,
             cleanup: Cleanup::default(),
-            asked: Mutex::default(),
-            digests: Mutex::default(),
         }
+    }
+
+    /// Plans the project for this machine's platform.
+    pub(crate) async fn plan(&self, select: &[String]) -> Result<Planned, Failure> {
+        sysforge_engine::plan(&self.engine, &self.global.julia, select).await
     }
 
     /// Tells the runner how the command ended, if there is one.
     pub(crate) fn finish(&self, failure: Option<&Failure>) {
-        let given = self.global.project.as_deref();
-        let read = || project::read(given, &[], Self::host().ok()?).ok();
+        let read = || self.engine.location.read(&[], Engine::host().ok()?).ok();
         let files = failure.filter(|_| self.runner.on).and_then(|_| read());
         let folder = files.as_ref().map(|files| files.folder.as_path());
         let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
@@ -108,143 +100,87 @@ impl Session {
     /// How long a release host may take; of pauses the user is told.
     pub(crate) fn timing(&self) -> Timing {
         Timing {
-            reporter: self.reporter.clone(),
+            reporter: self.engine.reporter.clone(),
             ..Timing::default()
         }
     }
 
     /// The platform of this machine.
-    pub(crate) fn host() -> Result<Triplet, CliError> {
-        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-        Triplet::of_host(arch, os, cfg!(target_env = "musl")).ok_or(CliError::Platform { arch, os })
-    }
-
-    /// The store's folder: where it was named, else the user's cache directory.
-    pub(crate) fn store_path(&self) -> Result<PathBuf, CliError> {
-        if let Some(store) = &self.global.store {
-            return Ok(absolute(store));
-        }
-        default_store().ok_or(CliError::NoHome)
+    pub(crate) fn host() -> Result<Triplet, EngineError> {
+        Engine::host()
     }
 
     /// The images that were installed from releases.
-    pub(crate) fn images(&self) -> Result<Images, CliError> {
-        Ok(Images::open(self.store_path()?.join("images")))
+    pub(crate) fn images(&self) -> Result<Images, EngineError> {
+        Ok(Images::open(self.engine.store_path()?.join("images")))
     }
+}
 
-    /// The way to Julias.
-    pub(crate) fn acquirer(&self) -> Result<Acquirer, Failure> {
-        let mirror = match &self.global.mirror {
-            Some(text) => text.parse::<Mirror>()?,
-            None => Mirror::default(),
-        };
-        let store = Store::open(self.store_path()?);
-        let trust = &self.global.trust;
-        let mut acquirer = Acquirer::new(store, mirror, self.network(), self.reporter.clone())
-            .with_signatures(Signatures {
-                required: trust.require_signature,
-                keyrings: trust.keyring.clone(),
-                trusted: trust.trusted_key.clone(),
-            });
-        if let Some(fallback) = self.fallback_store() {
-            acquirer = acquirer.with_fallback(fallback);
-        }
-        if let Some(cache) = self.tool_cache() {
-            acquirer = acquirer.with_tool_cache(cache, false);
-        }
-        Ok(acquirer)
-    }
+/// The engine, with what the options and the environment say.
+fn engine(global: &Global, variables: &Variables) -> Engine {
+    let environment = Environment::new(variables.iter());
+    let here = std::env::current_dir().unwrap_or_default();
+    let depots = Depots::of(&environment, None);
+    let depots = depots.folders().iter().map(|depot| absolute(depot));
+    let location = Location {
+        here,
+        project: global.project.clone(),
+        home: std::env::home_dir(),
+        depots: depots.collect(),
+    };
+    let store = global.store.as_deref().map(absolute);
+    // Where things go when the store cannot be written to: the user's cache directory if another
+    // one was named, else a folder here.
+    let fallback = match default_store() {
+        Some(default) if store.is_some() => default,
+        _ => absolute(Path::new(".sysforge/store")),
+    };
+    let trust = &global.trust;
+    let mut engine = Engine::new(store.or_else(default_store), location, environment);
+    engine.package_environment = Environment::for_package_manager(variables.iter());
+    engine.package_auth = variables
+        .text("SYSFORGE_PKG_AUTH")
+        .as_deref()
+        .map(Secret::new);
+    engine.network = network(global, variables);
+    engine.mirror.clone_from(&global.mirror);
+    engine.signatures = Signatures {
+        required: trust.require_signature,
+        keyrings: trust.keyring.clone(),
+        trusted: trust.trusted_key.clone(),
+    };
+    engine.fallback_store = Some(fallback);
+    // The runner's tool cache, on CI services that have one.
+    engine.tool_cache = variables.text("RUNNER_TOOL_CACHE").map(PathBuf::from);
+    engine.build_folder = global.build_dir.as_deref().map(absolute);
+    engine
+}
 
-    /// Keeps what lies in the store from being pruned, for a program that was named by its place.
-    pub(crate) fn hold(&self, program: &Path) -> Option<Lease> {
-        self.acquirer().ok()?.hold(program)
-    }
-
-    /// The environment for linkers, with the C toolchain that was fetched for the platform where
-    /// no other compiler was named, and what keeps the toolchain in the store.
-    pub(crate) fn with_compiler(
-        &self,
-        environment: Environment,
-        triplet: Triplet,
-        options: &ImageOptions,
-    ) -> Result<(Environment, Option<Lease>), CliError> {
-        if let LinkerChoice::Words(words) = pipeline::linker(options)? {
-            let program = words.first().and_then(|word| which(word, &environment));
-            let lease = program.and_then(|program| self.hold(&program));
-            return Ok((environment, lease));
-        }
-        let variable = compiler_variable(triplet);
-        let named = [variable.as_str(), "CC"];
-        if named.iter().any(|name| environment.get(name).is_some()) {
-            return Ok((environment, None));
-        }
-        Ok(match toolchain::fetched(triplet, self) {
-            Some(found) => (
-                environment.with(&variable, found.compiler),
-                Some(found.lease),
-            ),
-            None => (environment, None),
-        })
-    }
-
-    /// Where builds of the project in `folder` work and leave their logs.
-    pub(crate) fn build_folder(&self, folder: &Path) -> PathBuf {
-        let given = self.global.build_dir.as_deref().map(absolute);
-        given.unwrap_or_else(|| folder.join(".sysforge"))
-    }
-
-    /// Where things go when the store cannot be written to: the user's cache directory if
-    /// another one was named, else the build directory of this folder.
-    fn fallback_store(&self) -> Option<Store> {
-        let named = self.global.store.is_some();
-        let folder = match default_store() {
-            Some(default) if named => default,
-            _ => absolute(Path::new(".sysforge/store")),
-        };
-        Some(Store::open(folder))
-            .filter(|store| self.store_path().is_ok_and(|first| first != *store.root()))
-    }
-
-    /// The store, and what stands in for it.
-    pub(crate) fn stores(&self) -> Result<Vec<Store>, CliError> {
-        let store = Store::open(self.store_path()?);
-        Ok(std::iter::once(store)
-            .chain(self.fallback_store())
-            .collect())
-    }
-
-    /// The runner's tool cache, on CI services that have one.
-    pub(crate) fn tool_cache(&self) -> Option<ToolCache> {
-        let root = self.variables.get("RUNNER_TOOL_CACHE")?;
-        (!root.is_empty()).then(|| ToolCache::new(root))
-    }
-
-    /// How to reach the network, for everything that does.
-    pub(crate) fn network(&self) -> Network {
-        let variable = |names: &[&str]| {
-            let mut values = names.iter().filter_map(|name| self.variables.get(name));
-            values
-                .find(|value| !value.is_empty())
-                .map(|value| value.to_string_lossy().into_owned())
-        };
-        let all = variable(&["ALL_PROXY", "all_proxy"]);
-        // As curl does, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
-        let http = variable(&["http_proxy"]).or_else(|| all.clone());
-        let https = variable(&["HTTPS_PROXY", "https_proxy"]).or(all);
-        let proxies = match (&http, &https) {
-            (None, None) => Proxies::System,
-            _ => Proxies::Explicit {
-                http,
-                https,
-                except: variable(&["NO_PROXY", "no_proxy"]),
-            },
-        };
-        Network {
-            proxies,
-            ca_file: variable(&["SSL_CERT_FILE"]).map(PathBuf::from),
-            offline: self.global.offline,
-            ..Network::default()
-        }
+/// How to reach the network, for everything that does.
+fn network(global: &Global, variables: &Variables) -> Network {
+    let variable = |names: &[&str]| {
+        let mut values = names.iter().filter_map(|name| variables.get(name));
+        values
+            .find(|value| !value.is_empty())
+            .map(|value| value.to_string_lossy().into_owned())
+    };
+    let all = variable(&["ALL_PROXY", "all_proxy"]);
+    // As curl does, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
+    let http = variable(&["http_proxy"]).or_else(|| all.clone());
+    let https = variable(&["HTTPS_PROXY", "https_proxy"]).or(all);
+    let proxies = match (&http, &https) {
+        (None, None) => Proxies::System,
+        _ => Proxies::Explicit {
+            http,
+            https,
+            except: variable(&["NO_PROXY", "no_proxy"]),
+        },
+    };
+    Network {
+        proxies,
+        ca_file: variable(&["SSL_CERT_FILE"]).map(PathBuf::from),
+        offline: global.offline,
+        ..Network::default()
     }
 }
 
@@ -271,9 +207,4 @@ impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// A path that means the same wherever a child starts.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,6 +1,8 @@
 //! The one printer. Data goes to standard output; talk, hints and errors to standard error.
 //! Meaning never depends on colour.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +13,6 @@ use sysforge_plan::Explain;
 use sysforge_plan::text::{escaped, escaped_lines, is_deceptive};
 
 use crate::failure::{Failure, causes};
-use crate::runner::unguessable;
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -237,6 +238,13 @@ fn plain_json(json: &str) -> String {
         }
     }
     out.replace("##[", "#\\u0023[")
+}
+
+/// A word that nobody who writes output can know.
+pub(crate) fn unguessable() -> String {
+    // The standard library keys these hashers with the system's randomness.
+    let number = || RandomState::new().build_hasher().finish();
+    format!("sysforge-{:016x}{:016x}", number(), number())
 }
 
 /// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the

@@ -23,6 +23,12 @@ impl Variables {
             .map(|(_, value)| value.as_os_str())
     }
 
+    /// The value of a variable, if it is set to some text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let value = self.get(name)?.to_str()?.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
         self.0.iter().cloned()
     }

@@ -640,6 +640,15 @@ pub fn optional_list<'de, R: Rule, D: Deserializer<'de>>(
     Ok(texts)
 }
 
+/// `1 statement`, `2 statements`.
+#[must_use]
+pub fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
 #[cfg(test)]
 #[path = "text/tests.rs"]
 mod tests;

@@ -17,12 +17,12 @@ pub mod host;
 pub mod install;
 mod local;
 pub mod report;
-pub mod secret;
+
 pub mod shipment;
 pub mod signing;
 
 pub use dist::Dist;
 pub use error::PublishError;
 pub use report::{AssetOutcome, Outcome, Published};
-pub use secret::Secret;
 pub use shipment::{Origin, Shipment};
+pub use sysforge_plan::Secret;

@@ -20,8 +20,8 @@ use sysforge_plan::Sha256;
 use sysforge_plan::text::Repository;
 use url::Url;
 
+use crate::Secret;
 use crate::local;
-use crate::secret::Secret;
 
 /// What the name of a signature ends with.
 pub const SIGNATURE_END: &str = ".minisig";

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sysforge_engine::BuildOptions;
 
-use super::{ImageOptions, PackageOptions};
+use super::{ImageFlags, PackageFlags};
 
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
@@ -15,7 +16,7 @@ pub(crate) struct PlanArgs {
     pub(crate) select: Vec<String>,
 
     #[command(flatten)]
-    pub(crate) packages: PackageOptions,
+    pub(crate) packages: PackageFlags,
 
     /// Plan for every platform, as the matrix of a GitHub workflow
     #[arg(long)]
@@ -36,7 +37,18 @@ pub(crate) struct PlanArgs {
 
     /// As for `build`: what it is called with decides whether a release has the same image
     #[command(flatten)]
-    pub(crate) image: ImageOptions,
+    pub(crate) image: ImageFlags,
+}
+
+impl PlanArgs {
+    /// As the engine takes them.
+    pub(crate) fn options(&self) -> BuildOptions {
+        BuildOptions {
+            packages: self.packages.options(),
+            image: self.image.options(),
+            ..BuildOptions::default()
+        }
+    }
 }
 
 /// Arguments of `workflow`.

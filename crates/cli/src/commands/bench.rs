@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sysforge_build::measure::measure;
 use sysforge_build::{sections, startup};
+use sysforge_engine::{BuildRunner, Planned};
 use sysforge_plan::Receipt;
 use sysforge_report::{Figures, Report, Sample, units};
 
 use crate::args::BenchArgs;
 use crate::commands::steps::image_of;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::pipeline::{self, Forge, Planned};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 use crate::terminal::table;
 
 /// Figures with and without an image, for `--json`: medians over the samples, and the samples.
@@ -56,7 +57,7 @@ impl From<Figures> for Medians {
 
 pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.image.select).await?;
+    let planned = session.plan(&args.image.select).await?;
     let builds = &planned.plan.builds;
     if builds.len() > 1 && (args.svg.is_some() || args.html.is_some()) {
         let ids = builds.iter().map(|build| build.id.to_string()).collect();
@@ -65,14 +66,20 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     for file in args.svg.iter().chain(&args.html) {
         super::require_writable_file(&absolute(file))?;
     }
-    let mut forges = Vec::new();
+    let mut runners = Vec::new();
     for build in builds {
-        let forge = Forge::open(session, &planned, build, &args.image.driving).await?;
-        let image = image_of(&args.image, &forge)?;
-        forges.push((forge, image));
+        let runner = BuildRunner::open(
+            &session.engine,
+            &planned,
+            build,
+            &args.image.build.options(),
+        )
+        .await?;
+        let image = image_of(&args.image, &runner)?;
+        runners.push((runner, image));
     }
-    for (mut forge, image) in forges {
-        let report = compare(args.samples, &mut forge, &planned, &image).await?;
+    for (mut runner, image) in runners {
+        let report = compare(args.samples, &mut runner, &planned, &image).await?;
         if let Some(file) = &args.svg {
             write(session, file, &sysforge_report::svg(&report))?;
         }
@@ -81,7 +88,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         }
         let written = args.svg.iter().chain(&args.html);
         let written: Vec<PathBuf> = written.map(|file| absolute(file)).collect();
-        planned.note_results(session, &written)?;
+        planned.note_results(&session.engine, &written)?;
         let text = text(&report);
         if session.global.json {
             session.terminal.json(&comparison(&report));
@@ -95,37 +102,37 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
 
 async fn compare(
     samples: u32,
-    forge: &mut Forge<'_>,
+    runner: &mut BuildRunner<'_>,
     planned: &Planned,
     image: &Path,
 ) -> Result<Report, Failure> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
     // In turns, so that what else the machine does meets both alike.
     for _ in 0..samples {
-        without.push(sample(forge, None).await?);
-        with.push(sample(forge, Some(image)).await?);
+        without.push(sample(runner, None).await?);
+        with.push(sample(runner, Some(image)).await?);
     }
     Ok(Report {
-        build_id: forge.build.id.to_string(),
+        build_id: runner.build.id.to_string(),
         julia: format!(
             "Julia {} on {}",
-            forge.build.julia.version(),
-            forge.build.triplet
+            runner.build.julia.version(),
+            runner.build.triplet
         ),
         without,
         with,
-        residuals: forge.residuals(image).await?,
+        residuals: runner.residuals(image).await?,
         sections: sections::sections(image)?,
-        receipt: receipt(forge, planned, image),
+        receipt: receipt(runner, planned, image),
     })
 }
 
 /// What one fresh process to start, and one to work, see.
-async fn sample(forge: &mut Forge<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
-    let startup = startup::startup(&forge.context, image).await?;
-    let packages = &forge.build.packages;
-    let measured = measure(&forge.context, image, packages, &forge.workloads()).await?;
-    forge.warn_of_unmeasured(&measured.unmeasured);
+async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
+    let startup = startup::startup(&runner.context, image).await?;
+    let packages = &runner.build.packages;
+    let measured = measure(&runner.context, image, packages, &runner.workloads()).await?;
+    runner.warn_of_unmeasured(&measured.unmeasured);
     Ok(Sample {
         startup_s: startup.as_secs_f64(),
         load_s: measured.load_s,
@@ -137,11 +144,11 @@ async fn sample(forge: &mut Forge<'_>, image: Option<&Path>) -> Result<Sample, F
 }
 
 /// The receipt of exactly this image: beside it as in an archive, or in `dist`.
-fn receipt(forge: &Forge<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
+fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
     let beside = image.with_file_name("receipt.json");
     let packed = planned
-        .dist(None)
-        .join(format!("{}.receipt.json", forge.build.id));
+        .dist()
+        .join(format!("{}.receipt.json", runner.build.id));
     let mut candidates = [beside, packed].into_iter().filter_map(|path| {
         let text = std::fs::read_to_string(path).ok()?;
         Receipt::from_json(&text).ok()

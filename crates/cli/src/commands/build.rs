@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use sysforge_engine::{BuildRunner, Repeat};
 use sysforge_pack::existing;
 use sysforge_plan::Receipt;
+use sysforge_plan::text::counted;
 
 use crate::args::BuildArgs;
 use crate::failure::Outcome;
-use crate::forge::{Repeat, counted};
-use crate::pipeline::{self, Forge};
 use crate::progress::seconds;
 use crate::session::Session;
 
@@ -33,14 +33,15 @@ enum Ready<'a> {
     /// It is done already.
     Known(Box<(sysforge_pack::Packed, Receipt)>),
     /// It has its Julia, and its folder is locked.
-    Open(Box<Forge<'a>>),
+    Open(Box<BuildRunner<'a>>),
 }
 
 pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let options = args.build.options();
+    let planned = session.plan(&args.selection.select).await?;
     let mut results = Vec::new();
-    let dist = planned.dist(args.out.out.as_deref());
+    let dist = args.out.folder(&planned);
     warn_of_runner(session);
     super::require_writable_folder(&dist)?;
     // Each build gets its Julia and is asked about its CPU target before the first one begins: what can
@@ -48,15 +49,16 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let mut ready = Vec::new();
     for build in &planned.plan.builds {
         session.runner.working_on(build.id.as_str());
-        planned.require_locked(build, &args.driving.packages)?;
+        planned.require_locked(build, &options.packages)?;
         let started = Instant::now();
-        let inputs = planned.basis(session, build, &args.driving.image)?.digest();
+        let inputs = planned.basis(&session.engine, build, &options)?.digest();
         let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
         let state = match known {
             Some(known) => Ready::Known(Box::new(known)),
             None => {
-                let forge = Forge::probed(session, &planned, build, &args.driving).await?;
-                Ready::Open(Box::new(forge))
+                let runner =
+                    BuildRunner::probed(&session.engine, &planned, build, &options).await?;
+                Ready::Open(Box::new(runner))
             }
         };
         ready.push((build, state, started.elapsed()));
@@ -64,7 +66,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     for (build, state, opening) in ready {
         session.runner.working_on(build.id.as_str());
         let started = Instant::now();
-        let children_before = session.children.time();
+        let children_before = session.engine.children.time();
         let reused = matches!(state, Ready::Known(_));
         let (packed, receipt) = match state {
             Ready::Known(known) => {
@@ -74,11 +76,11 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
                 ));
                 *known
             }
-            Ready::Open(mut forge) => {
+            Ready::Open(mut runner) => {
                 session.terminal.group(&format!("Building {}", build.id));
-                forge.explain = args.explain;
-                forge.instantiate(Repeat::IfNeeded).await?;
-                let built = forge.run(&dist, args.force).await?;
+                runner.explain = args.explain;
+                runner.instantiate(Repeat::IfNeeded).await?;
+                let built = runner.run(&dist, args.force).await?;
                 session.terminal.end_group();
                 say_result(session, &built.0, &built.1, opening + started.elapsed());
                 built
@@ -87,7 +89,7 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         let (size, sha256) = (packed.size, packed.sha256);
         session.runner.built(&receipt, size, sha256, reused);
         let wall = started.elapsed();
-        let own = wall.saturating_sub(session.children.time() - children_before);
+        let own = wall.saturating_sub(session.engine.children.time() - children_before);
         results.push(Built {
             archive: packed.archive,
             size: packed.size,
@@ -136,7 +138,10 @@ fn warn_of_runner(session: &Session) {
         .and_then(|label| label.to_str());
     let runner = label.and_then(sysforge_plan::runner::Runner::named);
     if let Some(dying) = runner.and_then(|runner| runner.dying(crate::runner::today())) {
-        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+        session
+            .engine
+            .reporter
+            .warn(dying.to_string(), Some(dying.hint()));
     }
 }
 

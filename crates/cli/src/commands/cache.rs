@@ -25,7 +25,7 @@ struct Row {
 }
 
 pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
-    let store = Store::open(session.store_path()?);
+    let store = Store::open(session.engine.store_path()?);
     match command {
         CacheCommand::Path => {
             let path = store.root();

@@ -6,6 +6,7 @@ mod machine;
 mod packages;
 
 use serde::Serialize;
+use sysforge_engine::ProjectFiles;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::PlannedJulia;
@@ -15,7 +16,6 @@ use sysforge_plan::{Os, Plan, Triplet};
 use crate::args::Platform;
 use crate::commands::toolchain::{SystemCompiler, compiler_of, fetched, system_compilers};
 use crate::failure::{CliError, Failure, Outcome};
-use crate::project::ProjectFiles;
 use crate::session::Session;
 
 /// How one thing stands.
@@ -147,10 +147,9 @@ fn project(
     session: &Session,
 ) -> (Vec<Finding>, Option<(ProjectFiles, Plan)>) {
     const CHECK: &str = "project";
-    let global = &session.global;
     let plan = || {
         let host = Session::host()?;
-        let files = crate::project::read(global.project.as_deref(), &global.julia, host)?;
+        let files = session.engine.location.read(&session.global.julia, host)?;
         let plan = files.inputs.plan(julias)?;
         Ok::<_, Failure>((files, plan))
     };
@@ -223,7 +222,7 @@ async fn chosen_compiler(
     triplet: Triplet,
     session: &Session,
 ) -> Result<Option<SystemCompiler>, String> {
-    let Some(named) = session.environment.get("JULIA_CC") else {
+    let Some(named) = session.engine.environment.get("JULIA_CC") else {
         return Ok(None);
     };
     let named = named.to_string_lossy();

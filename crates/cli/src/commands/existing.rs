@@ -42,7 +42,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
             .map(|image| (image.receipt.build_id, image.receipt.inputs_digest))
             .collect()),
         Err(error @ InstallError::NoRelease(_)) => {
-            session.reporter.note(error.to_string());
+            session.engine.reporter.note(error.to_string());
             Ok(Existing::new())
         }
         Err(error) => Err(error.into()),

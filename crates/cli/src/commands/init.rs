@@ -9,7 +9,6 @@ use sysforge_plan::{Triplet, config};
 use crate::args::{InitArgs, WorkflowArgs};
 use crate::commands::workflow;
 use crate::failure::{CliError, Outcome};
-use crate::project;
 use crate::session::Session;
 
 /// Scripts that people write for this, likeliest first.
@@ -33,19 +32,19 @@ const STATEMENTS: [&str; 3] = [
 ];
 
 pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
-    let given = session.global.project.as_deref();
-    let folder = project::folder(given)?;
+    let location = &session.engine.location;
+    let folder = location.folder()?;
     let path = folder.join(config::FILE_NAME);
     if path.exists() && !args.force {
         return Err(CliError::Exists(path).into());
     }
-    let named = project::name(given)?.is_some();
+    let named = location.name()?.is_some();
     let found = Found::look(&folder, named);
     let text = found.text();
     config::Config::from_toml(config::FILE_NAME, &text)?;
     super::write_file(&path, &text)?;
     session.tell_path(&path);
-    let inputs = project::read(given, &[], Triplet::X86_64_LINUX_GNU)?.inputs;
+    let inputs = location.read(&[], Triplet::X86_64_LINUX_GNU)?.inputs;
     if inputs.manifests.0.is_empty() && inputs.project.needs_manifest() {
         session.terminal.warning(
             "the project has no Manifest.toml: each build resolves the versions of its packages",

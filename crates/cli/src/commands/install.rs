@@ -24,7 +24,8 @@ use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Failure, Outcome, causes};
 use crate::github::reach;
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
@@ -234,7 +235,7 @@ async fn upgrade_one(
     // On Windows, a Julia that runs with the old one holds it: the next upgrade removes it.
     if let Err(error) = images.remove(old) {
         let causes = causes(&error).join(": ");
-        session.reporter.warn(
+        session.engine.reporter.warn(
             format!("{build_id} {tag} stays beside it: {error}: {causes}"),
             Some("end the Julias that run with it, and upgrade again".to_owned()),
         );
@@ -398,9 +399,9 @@ fn machine(at_hand: Option<&AtHand>, wish: &Wish<'_>) -> Result<Machine, Failure
 pub(crate) fn surroundings<'a>(session: &'a Session, keys: &'a [PublicKey]) -> Surroundings<'a> {
     Surroundings {
         keys,
-        environment: &session.environment,
-        children: &session.children,
-        reporter: &session.reporter,
+        environment: &session.engine.environment,
+        children: &session.engine.children,
+        reporter: &session.engine.reporter,
     }
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 use sysforge_build::depots;
 use sysforge_build::instantiate::Instantiated;
+use sysforge_engine::{BuildOptions, BuildRunner, Repeat, runner};
 use sysforge_plan::BuildId;
 
-use crate::args::{Driving, InstantiateArgs};
+use crate::args::InstantiateArgs;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::forge::{self, Repeat};
-use crate::pipeline::{self, Forge};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 /// One environment, for `--json`.
 #[derive(Serialize)]
@@ -33,29 +33,31 @@ struct Shown<'a> {
 
 pub(crate) async fn run(args: &InstantiateArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let planned = session.plan(&args.selection.select).await?;
     let repeat = match args.force {
         true => Repeat::Always,
         false => Repeat::IfNeeded,
     };
-    let driving = Driving {
-        packages: args.packages.clone(),
-        ..Driving::default()
+    let options = BuildOptions {
+        packages: args.packages.options(),
+        ..BuildOptions::default()
     };
+    let engine = &session.engine;
     let mut results = Vec::new();
     for build in &planned.plan.builds {
-        planned.require_locked(build, &args.packages)?;
+        planned.require_locked(build, &options.packages)?;
         // What is there is seen without starting Julia.
         let known = match repeat {
-            Repeat::IfNeeded => forge::recorded(session, &planned, build, &args.packages),
+            Repeat::IfNeeded => runner::recorded(engine, &planned, build, &options.packages),
             Repeat::Always => None,
         };
         let reused = known.is_some();
         let instantiated = match known {
             Some(known) => known,
             None => {
-                let forge = Forge::open_with(session, &planned, build, &driving, repeat).await?;
-                let Some(done) = forge.instantiated() else {
+                let runner =
+                    BuildRunner::open_with(engine, &planned, build, &options, repeat).await?;
+                let Some(done) = runner.instantiated() else {
                     continue;
                 };
                 done.clone()
@@ -105,7 +107,7 @@ fn prune<'a>(
         Failure::from(CliError::Unwritable { path, source })
     })?;
     if !pruned.removed.is_empty() {
-        session.reporter.note(format!(
+        session.engine.reporter.note(format!(
             "removed {} packages and artifacts that are no longer needed from {}",
             pruned.removed.len(),
             depot.display()

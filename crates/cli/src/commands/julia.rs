@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sysforge_acquire::{Acquirer, InstalledJulia};
+use sysforge_acquire::{Acquirer, InstalledJulia, ToolCache};
+use sysforge_engine::EngineError;
 use sysforge_plan::catalogue::Release;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::signing::SignatureCheck;
@@ -11,7 +12,6 @@ use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
 
 use crate::args::{JuliaCommand, Platform};
 use crate::failure::{CliError, Failure, Outcome};
-use crate::pipeline;
 use crate::session::Session;
 use crate::terminal::table;
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(command: &JuliaCommand, session: &Session) -> Outcome {
 }
 
 impl Platform {
-    pub(crate) fn triplet(&self) -> Result<Triplet, CliError> {
+    pub(crate) fn triplet(&self) -> Result<Triplet, EngineError> {
         match self.triplet {
             Some(triplet) => Ok(triplet),
             None => Session::host(),
@@ -65,7 +65,7 @@ impl Platform {
 
 async fn list(all: bool, platform: &Platform, session: &Session) -> Outcome {
     let triplet = platform.triplet()?;
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let catalogue = acquirer.catalogue().await?;
     let mut rows = Vec::new();
     let mut last = None;
@@ -132,10 +132,14 @@ async fn install(
     session: &Session,
 ) -> Outcome {
     let triplet = platform.triplet()?;
-    let mut acquirer = session.acquirer()?;
+    let mut acquirer = session.engine.acquirer()?;
     if to_tool_cache {
-        let cache = session.tool_cache().ok_or(CliError::NoToolCache)?;
-        acquirer = acquirer.with_tool_cache(cache, true);
+        let cache = session
+            .engine
+            .tool_cache
+            .as_ref()
+            .ok_or(CliError::NoToolCache)?;
+        acquirer = acquirer.with_tool_cache(ToolCache::new(cache), true);
     }
     let release = ["release".to_owned()];
     let requests = if requests.is_empty() {
@@ -164,10 +168,10 @@ async fn install(
 async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
     let request = read(text, session)?;
     let triplet = platform.triplet()?;
-    if let Some(executable) = pipeline::local(session, &request)? {
+    if let Some(executable) = session.engine.local_julia(&request)? {
         return given(text, &executable, session).await;
     }
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let (found, name) = match request.nightly() {
         Some(branch) => {
             let found = acquirer.installed_nightly(branch, triplet)?;
@@ -200,7 +204,7 @@ async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
 
 /// Says where a Julia lies that is none of the store's, after asking it what it is.
 async fn given(text: &str, executable: &Path, session: &Session) -> Outcome {
-    let facts = pipeline::ask(session, executable).await?;
+    let facts = session.engine.ask(executable).await?;
     let prefix = facts.bindir.parent().unwrap_or(&facts.bindir).to_owned();
     let located = Located {
         request: text.to_owned(),
@@ -222,7 +226,9 @@ async fn given(text: &str, executable: &Path, session: &Session) -> Outcome {
 fn read(text: &str, session: &Session) -> Result<Request, Failure> {
     let request: Request = text.parse()?;
     let project = match request {
-        Request::Min | Request::MinPatch | Request::Manifest => crate::project::julia_of(session)?,
+        Request::Min | Request::MinPatch | Request::Manifest => {
+            session.engine.location.julia(Session::host()?)?
+        }
         _ => ProjectJulia::default(),
     };
     Ok(request.for_project(&project)?)

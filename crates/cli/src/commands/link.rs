@@ -2,17 +2,17 @@
 //! linked for Windows and macOS can be linked and looked at on a developer's own machine.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sysforge_build::inspect::inspect;
 use sysforge_build::link::{self, LinkError, LinkJob, foreign};
 use sysforge_build::probe;
+use sysforge_engine::BuildRunner;
 use sysforge_plan::{JuliaFacts, Step};
 
 use crate::args::LinkArgs;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::pipeline::{self, Forge};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
@@ -26,14 +26,15 @@ pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
 /// The link step of the project's builds.
 async fn builds(args: &LinkArgs, session: &Session) -> Outcome {
     let select = args.inputs.iter().map(|input| input.display().to_string());
-    let planned = pipeline::plan(session, &select.collect::<Vec<_>>()).await?;
+    let planned = session.plan(&select.collect::<Vec<_>>()).await?;
     for build in &planned.plan.builds {
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let linked = forge.link().await?;
+        let mut runner =
+            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let linked = runner.link().await?;
         if session.global.json {
             session.terminal.json(&linked);
         } else {
-            session.terminal.data(&forge.image().display().to_string());
+            session.terminal.data(&runner.image().display().to_string());
         }
     }
     Ok(())
@@ -50,24 +51,26 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     // failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));
     let julia = facts(args, session).await?;
-    let environment = session.environment.clone();
-    let (environment, _lease) =
-        session.with_compiler(environment, julia.triplet, &args.driving.image)?;
+    let environment = session.engine.environment.clone();
+    let options = args.build.options();
+    let linker = sysforge_engine::linker(&options.image)?;
+    let engine = &session.engine;
+    let (environment, _lease) = engine.with_compiler(environment, julia.triplet, &linker);
     let job = LinkJob {
         objects: args.inputs.iter().map(|path| absolute(path)).collect(),
         name: name.clone(),
         julia,
-        linker: pipeline::linker(&args.driving.image)?,
-        strip: args.driving.image.strip,
+        linker,
+        strip: args.build.image.strip,
         exports: args.export.clone(),
         environment,
         log: work_dir.join("link.log"),
         work_dir: work_dir.clone(),
-        timeout: args.driving.timeout.map(Duration::from_secs),
+        timeout: options.timeout,
         output: output.clone(),
     };
-    let task = session.reporter.start(Step::Link, &name);
-    let linked = link::link(&job, &session.children, &task).await;
+    let task = session.engine.reporter.start(Step::Link, &name);
+    let linked = link::link(&job, &session.engine.children, &task).await;
     if linked.is_ok() || !job.log.exists() {
         let _ = std::fs::remove_dir_all(&work_dir);
     }
@@ -93,7 +96,7 @@ fn look(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     if session.global.json {
         session.terminal.json(&inspection);
     }
-    link::verify(&inspection, image, &julia, args.driving.image.strip)?;
+    link::verify(&inspection, image, &julia, args.build.image.strip)?;
     if !session.global.json {
         session
             .terminal
@@ -114,13 +117,7 @@ async fn facts(args: &LinkArgs, session: &Session) -> Result<JuliaFacts, Failure
         )?);
     }
     let executable = probe::executable_at(&folder)?;
-    let Session {
-        environment,
-        children,
-        reporter,
-        ..
-    } = session;
-    Ok(probe::probe(&executable, environment, children, reporter).await?)
+    session.engine.ask(&executable).await
 }
 
 fn folder(session: &Session) -> Result<PathBuf, CliError> {

@@ -8,7 +8,8 @@ use sysforge_plan::explain::nearest;
 
 use crate::args::{Cli, ManArgs};
 use crate::failure::{CliError, Outcome};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
     let mut root = Cli::command();

@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sha2::Digest;
 use sysforge_actions::summary;
+use sysforge_engine::{BuildOptions, Planned, ProjectFiles};
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
 use sysforge_plan::matrix::{Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Request, Sha256, Triplet};
 
-use crate::args::{ImageOptions, PlanArgs};
+use crate::args::PlanArgs;
 use crate::commands::existing;
 use crate::failure::{Failure, Outcome};
 use crate::github::variable;
-use crate::pipeline::Planned;
-use crate::project::{self, ProjectFiles};
 use crate::runner::today;
 use crate::session::Session;
 
@@ -33,10 +32,13 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let existing = existing::builds(args, session).await?;
     let matrix = Matrix::new(&parts, &config, &existing, today())?;
     for dying in &matrix.dying {
-        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+        session
+            .engine
+            .reporter
+            .warn(dying.to_string(), Some(dying.hint()));
     }
     for note in &notes {
-        session.reporter.note(note);
+        session.engine.reporter.note(note);
     }
     let builds: Vec<&BuildId> = parts
         .iter()
@@ -73,8 +75,7 @@ fn session_triplet() -> Triplet {
 }
 
 fn project(session: &Session, triplet: Triplet) -> Result<ProjectFiles, Failure> {
-    let global = &session.global;
-    project::read(global.project.as_deref(), &global.julia, triplet)
+    session.engine.location.read(&session.global.julia, triplet)
 }
 
 /// The plans for each platform and Julia, and what there is to say about those left out.
@@ -86,10 +87,11 @@ async fn parts(args: &PlanArgs, session: &Session) -> Result<(Vec<Part>, Vec<Str
         false => chosen,
     };
     let requests = files.inputs.requests()?;
+    let options = args.options();
     if let Some(local) = requests.iter().find(|request| !request.needs_catalogue()) {
         return Err(MatrixError::LocalJulia(local.to_string()).into());
     }
-    let catalogue = session.acquirer()?.catalogue().await?;
+    let catalogue = session.engine.acquirer()?.catalogue().await?;
     let (mut parts, mut notes) = (Vec::new(), Vec::new());
     let mut refused = None;
     let mut seen = BTreeSet::new();
@@ -105,7 +107,7 @@ async fn parts(args: &PlanArgs, session: &Session) -> Result<(Vec<Part>, Vec<Str
                 }
             };
             if seen.insert((triplet, julia.version().clone())) {
-                parts.push(part(session, julia, triplet, &args.image)?);
+                parts.push(part(session, julia, triplet, &options)?);
             }
         }
     }
@@ -131,14 +133,14 @@ fn part(
     session: &Session,
     julia: PlannedJulia,
     triplet: Triplet,
-    options: &ImageOptions,
+    options: &BuildOptions,
 ) -> Result<Part, Failure> {
     let files = project(session, triplet)?;
     let plan = files.inputs.plan(vec![julia])?;
     let planned = Planned::without_nightlies(files, plan);
     let builds = planned.plan.builds.iter();
     let digests = builds
-        .map(|build| Ok(planned.basis(session, build, options)?.digest()))
+        .map(|build| Ok(planned.basis(&session.engine, build, options)?.digest()))
         .collect::<Result<_, Failure>>()?;
     let packages = packages(&planned);
     Ok(Part {

@@ -4,25 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use sysforge_build::depots::Depots;
+use sysforge_engine::{Planned, runner};
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::plan::{Build, PlannedJulia, Versions};
 use sysforge_plan::runner::Runner;
+use sysforge_plan::text::counted;
 use sysforge_plan::{BuildId, Plan};
 
 use crate::args::PlanArgs;
 use crate::commands::existing;
 use crate::failure::Outcome;
-use crate::forge::{self, counted};
-use crate::pipeline::{self, Planned};
 use crate::runner::today;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
-    let planned = pipeline::plan(session, &args.select).await?;
+    let options = args.options();
+    let planned = session.plan(&args.select).await?;
     for build in &planned.plan.builds {
-        planned.require_locked(build, &args.packages)?;
+        planned.require_locked(build, &options.packages)?;
     }
     warn_of_runners(&planned.files.inputs.config, session);
     let released = existing::builds(args, session).await?;
@@ -30,13 +31,13 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         // Asked only where it matters: the digest needs the workloads, a plan does not.
         if released.iter().any(|(id, _)| *id == build.id) {
-            let digest = planned.basis(session, build, &args.image)?.digest();
+            let digest = planned.basis(&session.engine, build, &options)?.digest();
             if released.contains(&(build.id.clone(), digest)) {
                 existing.push(&build.id);
             }
         }
     }
-    let depots = forge::depots(session, &planned.files, &args.packages);
+    let depots = runner::depots(&session.engine, &planned.files, &options.packages);
     let missing: BTreeMap<&BuildId, Vec<String>> = planned
         .plan
         .builds
@@ -76,7 +77,10 @@ fn warn_of_runners(config: &Config, session: &Session) {
         .collect();
     let runners = labels.into_iter().filter_map(Runner::named);
     for dying in runners.filter_map(|runner| runner.dying(today())) {
-        session.reporter.warn(dying.to_string(), Some(dying.hint()));
+        session
+            .engine
+            .reporter
+            .warn(dying.to_string(), Some(dying.hint()));
     }
 }
 

@@ -18,8 +18,8 @@ use crate::args::PublishArgs;
 use crate::commands::install;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::github::{access, reach, variable};
-use crate::project;
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         Some(folder) => absolute(folder),
         // Nothing is sent, so this may be anywhere.
         None if args.undraft || args.preflight => PathBuf::new(),
-        None => project::folder(session.global.project.as_deref())?.join("dist"),
+        None => session.engine.location.folder()?.join("dist"),
     };
     let mut report = match &to {
         Host::GitHub if args.undraft => undraft(args, session).await?,
@@ -98,7 +98,7 @@ async fn to_github(
             .or_else(|| variable(session, "GITHUB_SHA")),
         state: folder.join(".sysforge"),
     };
-    Ok(steps::publish_seen(&host, &shipment, &policy, seen, &session.reporter).await?)
+    Ok(steps::publish_seen(&host, &shipment, &policy, seen, &session.engine.reporter).await?)
 }
 
 /// Makes the draft public.
@@ -138,12 +138,14 @@ async fn complete(
         Err(error) => return Err(error.into()),
     };
     let fetched =
-        sysforge_publish::complete::complete(&place, &present, folder, &session.reporter).await?;
+        sysforge_publish::complete::complete(&place, &present, folder, &session.engine.reporter)
+            .await?;
     if !fetched.is_empty() {
         *read = None;
     }
     for id in fetched {
         session
+            .engine
             .reporter
             .note(format!("{id} is in the release already"));
     }
@@ -177,6 +179,7 @@ fn tell_runner(args: &PublishArgs, session: &Session, report: &Published) -> Out
     for id in &missing {
         let hint = "its job says why; run the failed jobs again, and the draft is completed";
         session
+            .engine
             .reporter
             .warn(format!("the release lacks {id}"), Some(hint.to_owned()));
     }
@@ -226,7 +229,7 @@ async fn to_dir(
     let origin = origin(session, &repository);
     let identity = identity(args, session)?;
     if args.sign_key.is_some() && identity == Identity::default() {
-        session.reporter.warn(
+        session.engine.reporter.warn(
             "the signature names neither a repository nor an address".to_owned(),
             Some(
                 "add `--repository OWNER/NAME` or `--base-url URL`, so that no other release \
@@ -241,7 +244,7 @@ async fn to_dir(
         replace: args.replace,
         dry_run: args.dry_run,
     };
-    Ok(dir::publish(root, &shipment, policy, &session.reporter).await?)
+    Ok(dir::publish(root, &shipment, policy, &session.engine.reporter).await?)
 }
 
 /// Whose release a folder holds, as far as that is said.

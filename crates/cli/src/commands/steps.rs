@@ -6,19 +6,21 @@ use std::path::PathBuf;
 use serde_json::json;
 use sysforge_build::check::CheckError;
 use sysforge_build::inspect;
+use sysforge_engine::BuildRunner;
 use sysforge_plan::statements::is_plain;
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::{CliError, Outcome};
-use crate::pipeline::{self, Forge};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let traced = forge.trace().await?;
+        let mut runner =
+            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let traced = runner.trace().await?;
         if session.global.json {
             // What is not a plain call may turn out to ask for nothing.
             let (plain, evaluated): (Vec<&String>, Vec<&String>) =
@@ -38,10 +40,11 @@ pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
 
 pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let emitted = forge.emit().await?;
+        let mut runner =
+            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let emitted = runner.emit().await?;
         if session.global.json {
             session.terminal.json(&emitted);
         } else {
@@ -53,15 +56,16 @@ pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
 
 pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = pipeline::plan(session, &args.select).await?;
+    let planned = session.plan(&args.select).await?;
     for build in &planned.plan.builds {
-        let mut forge = Forge::open(session, &planned, build, &args.driving).await?;
-        let image = image_of(args, &forge)?;
+        let mut runner =
+            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let image = image_of(args, &runner)?;
         // What is no library at all is told so, and not by Julia.
         inspect::inspect(&image).map_err(CheckError::Broken)?;
-        let record = forge.check(&image).await?;
-        if image == forge.image() {
-            forge.record_check(&record)?;
+        let record = runner.check(&image).await?;
+        if image == runner.image() {
+            runner.record_check(&record)?;
         }
         if session.global.json {
             session.terminal.json(&record);
@@ -83,11 +87,11 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
 }
 
 /// The image that was named, or else the build's own.
-pub(crate) fn image_of(args: &ImageArgs, forge: &Forge<'_>) -> Result<PathBuf, CliError> {
+pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<PathBuf, CliError> {
     let image = args
         .image
         .as_deref()
-        .map_or_else(|| forge.image(), absolute);
+        .map_or_else(|| runner.image(), absolute);
     if image.is_file() {
         Ok(image)
     } else {
@@ -96,11 +100,11 @@ pub(crate) fn image_of(args: &ImageArgs, forge: &Forge<'_>) -> Result<PathBuf, C
 }
 
 pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
-    let planned = pipeline::plan(session, &args.selection.select).await?;
+    let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let forge = Forge::to_pack(session, &planned, build).await?;
-        let dist = planned.dist(args.out.out.as_deref());
-        let (packed, receipt) = forge.pack(&dist).await?;
+        let runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
+        let dist = args.out.folder(&planned);
+        let (packed, receipt) = runner.pack(&dist).await?;
         if session.global.json {
             session.terminal.json(&receipt);
         } else {

@@ -67,7 +67,7 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
             platform,
         } => {
             let chosen = choose(name.as_deref(), platform.triplet, session)?;
-            let mut acquirer = session.acquirer()?;
+            let mut acquirer = session.engine.acquirer()?;
             if let Some(folder) = from {
                 acquirer = acquirer.with_toolchain_archives(folder.clone());
             }
@@ -78,7 +78,7 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
         }
         ToolchainCommand::Path { name, platform } => {
             let chosen = choose(name.as_deref(), platform.triplet, session)?;
-            match session.acquirer()?.installed_toolchain(chosen)? {
+            match session.engine.acquirer()?.installed_toolchain(chosen)? {
                 Some(installed) => {
                     say(chosen, &installed.compiler, session);
                     Ok(())
@@ -133,7 +133,7 @@ pub(crate) async fn system_compilers(
     triplet: Triplet,
     session: &Session,
 ) -> Result<Vec<SystemCompiler>, Failure> {
-    let environment = &session.environment;
+    let environment = &session.engine.environment;
     let mut commands: Vec<Vec<String>> = Vec::new();
     let mut seen = Vec::new();
     let names = driver_names(triplet, Session::host().ok());
@@ -177,7 +177,7 @@ pub(crate) async fn compiler_of(
 
 /// The best of the toolchains that were fetched, suit Julia for a platform and run here.
 pub(crate) fn fetched(triplet: Triplet, session: &Session) -> Option<InstalledToolchain> {
-    let acquirer = session.acquirer().ok()?;
+    let acquirer = session.engine.acquirer().ok()?;
     let here = Session::host().ok()?.os();
     toolchain::for_target(triplet)
         .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
@@ -210,7 +210,7 @@ async fn ask(
         source,
     })?;
     // Their words are looked for below, in English.
-    let environment = session.environment.clone().with("LC_ALL", "C");
+    let environment = session.engine.environment.clone().with("LC_ALL", "C");
     let program = |log: &str| {
         Program::new(
             PathBuf::from(program),
@@ -221,8 +221,12 @@ async fn ask(
         .directory(work.path())
         .timeout(Some(PATIENCE))
     };
-    let task = session.reporter.start(Step::Probe, command.join(" "));
+    let task = session
+        .engine
+        .reporter
+        .start(Step::Probe, command.join(" "));
     let verbose = session
+        .engine
         .children
         .run(&program("verbose.log").arg("-v"), &task)
         .await;
@@ -242,7 +246,7 @@ async fn ask(
         let source = work.path().join("probe.c");
         if std::fs::write(&source, "#include <_mingw.h>\n").is_ok() {
             let preprocess = program("macros.log").args(["-E", "-dM"]).arg(&source);
-            if let Ok(done) = session.children.run(&preprocess, &task).await {
+            if let Ok(done) = session.engine.children.run(&preprocess, &task).await {
                 macros = done.stdout;
             }
         }
@@ -256,7 +260,7 @@ async fn ask(
 }
 
 async fn list(triplet: Triplet, session: &Session) -> Outcome {
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let system = system_compilers(triplet, session).await?;
     let recommended = toolchain::recommended(triplet).ok().map(|row| row.name);
     let mut fetchable = Vec::new();

@@ -1,18 +1,18 @@
 //! `sysforge verify`: what a release offers this machine is installed as a user would, into a place
 //! that knows nothing yet, and the project's workloads run on it.
 
+use sysforge_engine::{BuildOptions, BuildRunner};
 use sysforge_plan::Request;
 use sysforge_plan::release::choose::{Machine, Misfit, misfit};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{self, Images, InstallError, Place, Source};
 
-use crate::args::{Driving, VerifyArgs};
+use crate::args::VerifyArgs;
 use crate::commands::install::{keys, surroundings};
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Outcome};
 use crate::github::reach;
-use crate::pipeline::{self, Forge};
 use crate::session::Session;
 
 pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let keys = keys(&args.verify_key)?;
     let (index, _) = place.index(&keys).await?;
     let triplet = Session::host()?;
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let catalogue = acquirer.catalogue().await?;
     let scratch = tempfile::tempdir().map_err(|source| CliError::Unwritable {
         path: std::env::temp_dir(),
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         let version = &image.receipt.julia.version;
         let choice = catalogue.choose(&Request::Exact(version.clone()), triplet)?;
         let julia = acquirer.julia(&choice).await?;
-        let facts = pipeline::ask(session, &julia.executable).await?;
+        let facts = session.engine.ask(&julia.executable).await?;
         let machine = Machine {
             triplet,
             cpu: Cpu {
@@ -54,18 +54,20 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         };
         if let Some(Misfit::Cpu(need)) = misfit(image, &machine) {
             let text = format!("{id} was not run here: it needs {need}");
-            session.reporter.warn(text, None);
+            session.engine.reporter.warn(text, None);
             continue;
         }
         let surroundings = surroundings(session, &keys);
         let installed =
             install::install(&place, &index, image, &facts, &images, &surroundings).await?;
         let requests = [version.to_string()];
-        let planned = pipeline::plan_for(session, &requests, &[]).await?;
+        let planned = sysforge_engine::plan(&session.engine, &requests, &[]).await?;
         match planned.plan.builds.iter().find(|build| build.id == *id) {
             Some(build) => {
-                let mut forge = Forge::open(session, &planned, build, &Driving::default()).await?;
-                let record = forge.check(&installed.image).await?;
+                let mut runner =
+                    BuildRunner::open(&session.engine, &planned, build, &BuildOptions::default())
+                        .await?;
+                let record = runner.check(&installed.image).await?;
                 session.terminal.say(&format!(
                     "  {id} holds {}, {} residual statements",
                     record.loaded.join(", "),
@@ -74,6 +76,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
             }
             // An image of an earlier configuration that the release still has.
             None => session
+                .engine
                 .reporter
                 .note(format!("{id} loads; the project no longer plans it")),
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest;
 use sysforge_actions::event::{Releases, Run};
 use sysforge_actions::{diff, handmade, workflow};
+use sysforge_engine::Location;
 use sysforge_plan::{Sha256, Triplet, config};
 use sysforge_publish::host::github::{GitHub, undraft};
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -13,21 +14,22 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use crate::args::WorkflowArgs;
 use crate::failure::{CliError, Failure, Outcome};
 use crate::github::{access, variable};
-use crate::project;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     if args.tag {
         return tell_tag(session).await;
     }
-    let folder = project::folder(session.global.project.as_deref())?;
+    let folder = session.engine.location.folder()?;
     if let Some(sums) = &args.pin {
-        pin(&folder.join(config::FILE_NAME), sums)?;
+        pin(
+            &session.engine.location,
+            &folder.join(config::FILE_NAME),
+            sums,
+        )?;
     }
-    let given = session.global.project.as_deref();
-    let config = project::read(given, &[], Triplet::X86_64_LINUX_GNU)?
-        .inputs
-        .config;
+    let location = &session.engine.location;
+    let config = location.read(&[], Triplet::X86_64_LINUX_GNU)?.inputs.config;
     let root = root(&folder)?;
     let below = folder.strip_prefix(&root).unwrap_or(Path::new(""));
     let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
@@ -100,13 +102,13 @@ fn root(folder: &Path) -> Result<PathBuf, CliError> {
 }
 
 /// Writes which Sysforge the runners fetch into `Sysimage.toml`, whose other lines stay.
-pub(crate) fn pin(path: &Path, sums: &Path) -> Result<(), Failure> {
-    let list = project::read_text(sums)?;
+pub(crate) fn pin(location: &Location, path: &Path, sums: &Path) -> Result<(), Failure> {
+    let list = location.read_text(sums)?;
     if !list.lines().any(|line| line.contains("  sysforge-")) {
         return Err(CliError::NoSums(sums.to_owned()).into());
     }
     let text = match path.exists() {
-        true => project::read_text(path)?,
+        true => location.read_text(path)?,
         false => String::new(),
     };
     let digest = Sha256::new(sha2::Sha256::digest(list.as_bytes()).into());

@@ -37,8 +37,8 @@ use sysforge_plan::Reporter;
 use sysforge_plan::text::{Repository, Rule as _};
 use url::Url;
 
+use crate::Secret;
 use crate::error::PublishError;
-use crate::secret::Secret;
 use crate::shipment::Destination;
 use crate::signing::Identity;
 use pacer::Pacer;

@@ -13,10 +13,10 @@ use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
 
 use super::place::Reach;
 use super::*;
+use crate::Secret;
 use crate::dist::Dist;
 use crate::host::dir;
 use crate::host::github::{Access, Timing};
-use crate::secret::Secret;
 use crate::shipment::tests::{destination, make_build};
 use crate::shipment::{Origin, Shipment};
 

@@ -8,7 +8,6 @@ use sysforge_plan::{Request, Triplet};
 
 use super::Finding;
 use crate::failure::{CliError, Failure};
-use crate::pipeline;
 use crate::session::Session;
 
 const CHECK: &str = "julia";
@@ -56,8 +55,7 @@ fn missing(failure: &Failure) -> Finding {
 fn requests(session: &Session) -> Result<Vec<Request>, Failure> {
     let global = &session.global;
     let host = Session::host()?;
-    let project = global.project.as_deref();
-    match crate::project::read(project, &global.julia, host) {
+    match session.engine.location.read(&global.julia, host) {
         Ok(files) => Ok(files.inputs.requests()?),
         // Another line says what is wrong with the project.
         Err(_) => {
@@ -80,20 +78,23 @@ async fn one(
     triplet: Triplet,
     session: &Session,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    if let Some(executable) = pipeline::local(session, request)? {
+    if let Some(executable) = session.engine.local_julia(request)? {
         return given(&executable, session).await;
     }
     let Some(branch) = request.nightly() else {
         return from_catalogue(request, triplet, session).await;
     };
-    let installed = session.acquirer()?.installed_nightly(branch, triplet)?;
+    let installed = session
+        .engine
+        .acquirer()?
+        .installed_nightly(branch, triplet)?;
     match installed {
         Some(julia) => {
             let found = format!("`{request}` was fetched to {}", julia.prefix.display());
             let (_, known) = given(&julia.executable, session).await?;
             Ok((found, known))
         }
-        None if session.global.offline => Err(CliError::NotInstalled {
+        None if session.engine.network.offline => Err(CliError::NotInstalled {
             what: format!("Julia {request}"),
             command: format!("sysforge julia install {request}"),
         }
@@ -107,7 +108,7 @@ async fn from_catalogue(
     triplet: Triplet,
     session: &Session,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let choice = acquirer.catalogue().await?.choose(request, triplet)?;
     let state = match acquirer.installed(&choice)? {
         Some(julia) => format!("installed in {}", julia.prefix.display()),
@@ -126,7 +127,7 @@ async fn given(
     executable: &Path,
     session: &Session,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    let facts = pipeline::ask(session, executable).await?;
+    let facts = session.engine.ask(executable).await?;
     let found = format!("{} in {}", facts.version, executable.display());
     let julia = PlannedJulia::Given {
         executable: executable.to_owned(),

@@ -6,7 +6,8 @@ use sysforge_acquire::Store;
 use sysforge_plan::Triplet;
 
 use super::{Finding, State};
-use crate::session::{Session, absolute};
+use crate::paths::absolute;
+use crate::session::Session;
 
 /// Whether this machine is of the platform at all. Nothing to say if it is.
 pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
@@ -26,7 +27,7 @@ pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
 /// Where Julias and toolchains are kept. One that is read-only still serves what it holds.
 pub(super) fn store(session: &Session) -> Finding {
     const CHECK: &str = "store";
-    let path = match session.store_path() {
+    let path = match session.engine.store_path() {
         Ok(path) => path,
         Err(error) => {
             return Finding::bad(CHECK, State::Missing, error.to_string(), "--store DIR");
@@ -46,10 +47,10 @@ pub(super) fn store(session: &Session) -> Finding {
 /// Where builds work.
 pub(super) fn build_folder(session: &Session) -> Finding {
     const CHECK: &str = "build folder";
-    let project = crate::project::folder(session.global.project.as_deref());
+    let project = session.engine.location.folder();
     // Another line says that there is no project.
     let project = project.unwrap_or_else(|_| absolute(Path::new(".")));
-    let folder = session.build_folder(&project);
+    let folder = session.engine.build_folder_of(&project);
     match tempfile::tempfile_in(nearest_there(&folder)) {
         Ok(_) => Finding::good(CHECK, folder.display().to_string()),
         Err(error) => Finding::bad(

@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use sysforge_build::depots::check_writable;
+use sysforge_engine::{PackageOptions, ProjectFiles, runner};
 use sysforge_plan::Plan;
 use sysforge_plan::plan::Versions;
+use sysforge_plan::text::counted;
 
 use super::{Finding, State};
-use crate::args::PackageOptions;
-use crate::forge::{self, counted};
-use crate::project::ProjectFiles;
 use crate::session::Session;
 
 /// Where packages are installed, and whether that can be written to.
 pub(super) fn depot(files: &ProjectFiles, session: &Session) -> Finding {
     const CHECK: &str = "depot";
     const MEND: &str = "`depot = \"DIR\"` in Sysimage.toml, or JULIA_DEPOT_PATH";
-    let depots = forge::depots(session, files, &PackageOptions::default());
-    let spare = forge::spare_depot(session);
+    let depots = runner::depots(&session.engine, files, &PackageOptions::default());
+    let spare = runner::spare_depot(&session.engine);
     let problem = match depots.first() {
         Some(first) => match check_writable(first) {
             Ok(()) => return Finding::good(CHECK, first.display().to_string()),
@@ -41,7 +40,7 @@ pub(super) async fn missing(
     session: &Session,
 ) -> Option<Finding> {
     const CHECK: &str = "packages";
-    let depots = forge::depots(session, files, &PackageOptions::default());
+    let depots = runner::depots(&session.engine, files, &PackageOptions::default());
     let mut names = Vec::new();
     let mut unresolved = None;
     for build in &plan.builds {
@@ -71,7 +70,7 @@ pub(super) async fn missing(
             names.join(", ")
         ),
     };
-    if session.global.offline && !names.is_empty() {
+    if session.engine.network.offline && !names.is_empty() {
         let mend = "run `sysforge instantiate` once while online";
         return Some(Finding::bad(CHECK, State::Missing, what, mend));
     }
@@ -95,7 +94,7 @@ pub(super) async fn missing(
 
 /// The package server; `None` if packages come from git repositories.
 fn server(session: &Session) -> Option<String> {
-    let named = session.environment.get("JULIA_PKG_SERVER");
+    let named = session.engine.environment.get("JULIA_PKG_SERVER");
     let named = named.map(|server| server.to_string_lossy().into_owned());
     let server = named.unwrap_or_else(|| "https://pkg.julialang.org".to_owned());
     (!server.is_empty()).then_some(server)

@@ -6,7 +6,6 @@ use sysforge_acquire::Lease;
 use sysforge_plan::{JuliaFacts, Request};
 
 use crate::failure::Failure;
-use crate::pipeline;
 use crate::prompt;
 use crate::session::Session;
 
@@ -23,7 +22,7 @@ pub(super) async fn at_hand(
     session: &Session,
 ) -> Result<Option<AtHand>, Failure> {
     let ask = async |executable: &Path| -> Result<JuliaFacts, Failure> {
-        pipeline::ask(session, executable).await
+        session.engine.ask(executable).await
     };
     if let Some(executable) = given {
         if !executable.is_file() {
@@ -39,7 +38,7 @@ pub(super) async fn at_hand(
         Some(text) => text.parse()?,
         None => Request::System,
     };
-    let executable = match pipeline::local(session, &request) {
+    let executable = match session.engine.local_julia(&request) {
         Ok(Some(executable)) => executable,
         Ok(None) => return fetched(&request, session).await.map(Some),
         // Nobody asked for it.
@@ -69,14 +68,14 @@ pub(super) async fn offer(
 
 /// Fetches a Julia, or finds it in the store.
 async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
-    let acquirer = session.acquirer()?;
+    let acquirer = session.engine.acquirer()?;
     let choice = acquirer
         .catalogue()
         .await?
         .choose(request, Session::host()?)?;
     let installed = acquirer.julia(&choice).await?;
     Ok(AtHand {
-        facts: pipeline::ask(session, &installed.executable).await?,
+        facts: session.engine.ask(&installed.executable).await?,
         _lease: Some(installed.lease),
     })
 }

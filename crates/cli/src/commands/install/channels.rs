@@ -28,14 +28,14 @@ pub(super) async fn unlink(image: &Installed, session: &Session) {
         if let Err(error) = removed {
             let text = format!("the juliaup channel {channel} stays: {error}");
             let hint = format!("remove it with `juliaup remove {channel}`");
-            session.reporter.warn(text, Some(hint));
+            session.engine.reporter.warn(text, Some(hint));
         }
     }
 }
 
 fn juliaup(session: &Session) -> PathBuf {
     let name = format!("juliaup{}", std::env::consts::EXE_SUFFIX);
-    let path = session.environment.get("PATH").unwrap_or_default();
+    let path = session.engine.environment.get("PATH").unwrap_or_default();
     std::env::split_paths(path)
         .map(|folder| folder.join(&name))
         .find(|candidate| candidate.is_file())

@@ -5,9 +5,9 @@ use sysforge_plan::release::is_good_tag;
 use super::GitHub;
 use super::api::Repository;
 use super::failure::Failure;
+use crate::Secret;
 use crate::error::PublishError;
 use crate::report::{Outcome, Published};
-use crate::secret::Secret;
 
 /// Checks that the token could publish to the repository, as far as the host tells: step 1 alone,
 /// before any build. `tag` may be empty, if it is not known yet.

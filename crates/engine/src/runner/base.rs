@@ -6,10 +6,11 @@ use sysforge_acquire::store::{Entry, EntryId, Lookup, Slot};
 use sysforge_build::base::{self, Recipe};
 use sysforge_plan::{Step, config};
 
-use super::Forge;
-use crate::failure::{CliError, Failure};
+use super::BuildRunner;
+use crate::error::EngineError;
+use crate::failure::Failure;
 
-impl Forge<'_> {
+impl BuildRunner<'_> {
     /// Makes the base, if it is not Julia's own.
     pub(super) async fn prepare(&mut self) -> Result<(), Failure> {
         let settings = &self.build.settings;
@@ -33,7 +34,7 @@ impl Forge<'_> {
         let id = EntryId::base(&julia.version, julia.triplet, recipe.digest());
         let reporter = &self.context.reporter;
         let task = reporter.start(Step::Base, recipe.title());
-        let stores = self.session.stores()?;
+        let stores = self.engine.stores()?;
         for store in &stores {
             if let Lookup::Whole(entry) = store.lookup(&id)? {
                 task.reused("made before from the same sources");
@@ -42,7 +43,7 @@ impl Forge<'_> {
         }
         let store = stores.iter().find(|store| store.check_writable().is_ok());
         // Where none can be written to, the first says so.
-        let store = store.or(stores.first()).ok_or(CliError::NoHome)?;
+        let store = store.or(stores.first()).ok_or(EngineError::NoHome)?;
         let making = match store.slot(&id, reporter).await? {
             Slot::Free(making) => making,
             Slot::Whole(entry) => {

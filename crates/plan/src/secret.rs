@@ -1,8 +1,8 @@
-//! A token that cannot be printed by mistake.
+//! A credential that cannot be printed by mistake: in an error, a log or a trace.
 
 use std::fmt;
 
-/// A credential. Neither `Debug` nor `Display` show it; it is only given to whom asks by name.
+/// A credential. `Debug` hides it, and there is no `Display`: only [`Secret::reveal`] exposes it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(text.trim().to_owned())
     }
 
-    /// The credential itself, for an `Authorization` header and nothing else.
+    /// The credential itself, for where it is sent and nothing else.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

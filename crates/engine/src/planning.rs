@@ -1,30 +1,29 @@
 //! From a project to a plan: its files are read, each Julia request is answered, and the pure
-//! planning does the rest. Making what is planned is `forge.rs`.
+//! planning does the rest. `runner.rs` builds what is planned.
 
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, FileDigests, Options};
+use sysforge_build::instantiate;
 use sysforge_build::statements;
 use sysforge_build::trace::{self, TraceError};
-use sysforge_build::{instantiate, probe};
 use sysforge_plan::catalogue::Catalogue;
-use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
-use sysforge_plan::{JuliaFacts, Os, Plan, Request, Triplet};
+use sysforge_plan::{Plan, Request};
 
-use crate::args::{ImageOptions, PackageOptions};
-use crate::failure::{CliError, Failure};
-pub(crate) use crate::forge::Forge;
-use crate::project::{self, ProjectFiles};
-use crate::session::{Session, absolute};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::options::{BuildOptions, ImageOptions, PackageOptions};
+use crate::project::ProjectFiles;
 
 /// A plan, and what it was made from.
-pub(crate) struct Planned {
-    pub(crate) files: ProjectFiles,
-    pub(crate) plan: Plan,
+pub struct Planned {
+    /// The project.
+    pub files: ProjectFiles,
+    /// What would be built.
+    pub plan: Plan,
     nightlies: Vec<HeldNightly>,
 }
 
@@ -38,7 +37,7 @@ struct HeldNightly {
 
 impl Planned {
     /// A plan whose Julias all come from the catalogue.
-    pub(crate) fn without_nightlies(files: ProjectFiles, plan: Plan) -> Self {
+    pub fn without_nightlies(files: ProjectFiles, plan: Plan) -> Self {
         Self {
             files,
             plan,
@@ -47,31 +46,28 @@ impl Planned {
     }
 
     /// The options that decide what `build` becomes.
-    pub(crate) fn options(&self, build: &Build, given: &ImageOptions) -> Options {
-        Options::new(build, &self.files.inputs.config, &given.given())
+    pub fn options(&self, build: &Build, given: &ImageOptions) -> Options {
+        Options::new(build, &self.files.inputs.config, given)
     }
 
     /// The parts that decide what `build` becomes.
-    pub(crate) fn basis(
+    pub fn basis(
         &self,
-        session: &Session,
+        engine: &Engine,
         build: &Build,
-        given: &ImageOptions,
+        given: &BuildOptions,
     ) -> Result<Basis, Failure> {
         let folder = &self.files.folder;
-        let build_folder = session.build_folder(folder);
-        let mut digests = session
-            .digests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let build_folder = engine.build_folder_of(folder);
+        let mut digests = engine.digests();
         let digests =
             digests.get_or_insert_with(|| FileDigests::open(build_folder.join("digests.json")));
-        let store = session.global.store.as_deref().map(absolute);
+        let store = engine.store.clone();
         let results = [folder.join("dist"), build_folder];
         // What a depot in the project holds is installed, and named by the manifest.
-        let depots = project::depots();
-        let named = crate::github::variable(session, "SYSFORGE_DEPOT");
-        let named = named.map(|depot| absolute(Path::new(&depot)));
+        let depots = engine.location.depots.clone();
+        let named = given.packages.depot.as_deref();
+        let named = named.map(|depot| engine.absolute(depot));
         let results = results.into_iter().chain(store).chain(named);
         let results: Vec<PathBuf> = results.chain(depots.iter().cloned()).collect();
         let local = match build.versions {
@@ -81,7 +77,7 @@ impl Planned {
         let basis = inputs::basis(
             &inputs::Inputs {
                 build,
-                options: &self.options(build, given),
+                options: &self.options(build, &given.image),
                 project: folder,
                 config: &self.files.inputs.config,
                 manifest: self.files.inputs.manifests.of(build.julia.version()),
@@ -96,13 +92,10 @@ impl Planned {
     }
 
     /// Notes files that this command wrote, in case they are in the project.
-    pub(crate) fn note_results(&self, session: &Session, files: &[PathBuf]) -> Result<(), Failure> {
+    pub fn note_results(&self, engine: &Engine, files: &[PathBuf]) -> Result<(), Failure> {
         let folder = &self.files.folder;
-        let mut digests = session
-            .digests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let path = session.build_folder(folder).join("digests.json");
+        let mut digests = engine.digests();
+        let path = engine.build_folder_of(folder).join("digests.json");
         let digests = digests.get_or_insert_with(|| FileDigests::open(path));
         inputs::note_results(folder, files, digests)?;
         digests.save();
@@ -110,18 +103,15 @@ impl Planned {
     }
 
     /// Notes which files the workloads wrote into the project since `before`.
-    pub(crate) fn note_generated(
+    pub fn note_generated(
         &self,
-        session: &Session,
+        engine: &Engine,
         build: &Build,
-        given: &ImageOptions,
+        given: &BuildOptions,
         before: &Basis,
     ) -> Result<(), Failure> {
-        let after = self.basis(session, build, given)?;
-        let mut digests = session
-            .digests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let after = self.basis(engine, build, given)?;
+        let mut digests = engine.digests();
         if let Some(digests) = digests.as_mut() {
             inputs::note_generated(before, &after, digests);
             digests.save();
@@ -130,11 +120,7 @@ impl Planned {
     }
 
     /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.
-    pub(crate) fn require_locked(
-        &self,
-        build: &Build,
-        options: &PackageOptions,
-    ) -> Result<(), PlanError> {
+    pub fn require_locked(&self, build: &Build, options: &PackageOptions) -> Result<(), PlanError> {
         match (&build.versions, options.locked) {
             (Versions::Resolved { because }, true) => Err(PlanError::Locked {
                 because: because.clone(),
@@ -145,37 +131,38 @@ impl Planned {
     }
 
     /// Where a Julia that no catalogue names came from.
-    pub(crate) fn origin(&self, executable: &Path) -> JuliaOrigin {
+    pub fn origin(&self, executable: &Path) -> JuliaOrigin {
         let mut nightlies = self.nightlies.iter();
         let nightly = nightlies.find(|held| held.executable == executable);
         nightly.map_or(JuliaOrigin::Given, |held| held.origin.clone())
     }
 
-    /// Where archives go: where it was said, or `dist` in the project.
-    pub(crate) fn dist(&self, given: Option<&Path>) -> PathBuf {
-        given.map_or_else(|| self.files.folder.join("dist"), absolute)
+    /// Where archives go if nothing else is said: `dist` in the project.
+    #[must_use]
+    pub fn dist(&self) -> PathBuf {
+        self.files.folder.join("dist")
     }
 }
 
-/// Reads the project and makes the plan for this machine's platform.
-pub(crate) async fn plan(session: &Session, select: &[String]) -> Result<Planned, Failure> {
-    plan_for(session, &session.global.julia, select).await
-}
-
-/// The same for these requests instead of the given ones.
-pub(crate) async fn plan_for(
-    session: &Session,
+/// Reads the project and makes the plan for this machine's platform: for these requests, or those of
+/// the project if there is none, and of the builds that `select` names.
+///
+/// # Errors
+///
+/// If the project cannot be read, a request cannot be answered, or nothing is selected.
+pub async fn plan(
+    engine: &Engine,
     requests: &[String],
     select: &[String],
 ) -> Result<Planned, Failure> {
-    let host = Session::host()?;
-    let files = project::read(session.global.project.as_deref(), requests, host)?;
+    let host = Engine::host()?;
+    let files = engine.location.read(requests, host)?;
     require_files(&files)?;
     let mut julias = Vec::new();
     let mut catalogue: Option<Catalogue> = None;
     let mut nightlies = Vec::new();
     for request in files.inputs.requests()? {
-        julias.push(answer(session, &request, &mut catalogue, &mut nightlies).await?);
+        julias.push(answer(engine, &request, &mut catalogue, &mut nightlies).await?);
     }
     let plan = files.inputs.plan(julias).map_err(|error| match &error {
         PlanError::UnknownPackage { name, .. } => files.located(&name.clone(), error),
@@ -184,7 +171,7 @@ pub(crate) async fn plan_for(
     let plan = plan.select(select)?;
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
-        session.reporter.warn(&warning.message, hint);
+        engine.reporter.warn(&warning.message, hint);
     }
     Ok(Planned {
         files,
@@ -217,27 +204,27 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
 }
 
 async fn answer(
-    session: &Session,
+    engine: &Engine,
     request: &Request,
     catalogue: &mut Option<Catalogue>,
     nightlies: &mut Vec<HeldNightly>,
 ) -> Result<PlannedJulia, Failure> {
-    let given = match (local(session, request)?, request.nightly()) {
+    let given = match (engine.local_julia(request)?, request.nightly()) {
         (Some(executable), _) => executable,
-        (None, Some(branch)) => nightly(session, branch, nightlies).await?,
+        (None, Some(branch)) => nightly(engine, branch, nightlies).await?,
         (None, None) => {
             let catalogue = match catalogue {
                 Some(known) => known,
-                None => catalogue.insert(session.acquirer()?.catalogue().await?),
+                None => catalogue.insert(engine.acquirer()?.catalogue().await?),
             };
-            let choice = catalogue.choose(request, Session::host()?)?;
+            let choice = catalogue.choose(request, Engine::host()?)?;
             return Ok(PlannedJulia::Catalogue {
                 request: request.to_string(),
                 choice,
             });
         }
     };
-    let facts = ask(session, &given).await?;
+    let facts = engine.ask(&given).await?;
     Ok(PlannedJulia::Given {
         executable: given,
         build: facts.build(),
@@ -246,14 +233,11 @@ async fn answer(
 
 /// Gets the newest nightly build of a branch, and holds it.
 async fn nightly(
-    session: &Session,
+    engine: &Engine,
     branch: Option<(u64, u64)>,
     nightlies: &mut Vec<HeldNightly>,
 ) -> Result<PathBuf, Failure> {
-    let julia = session
-        .acquirer()?
-        .nightly(branch, Session::host()?)
-        .await?;
+    let julia = engine.acquirer()?.nightly(branch, Engine::host()?).await?;
     let origin = match (julia.source, julia.sha256) {
         (Some(url), Some(sha256)) => JuliaOrigin::Nightly { url, sha256 },
         _ => JuliaOrigin::Given,
@@ -264,53 +248,4 @@ async fn nightly(
         _lease: julia.lease,
     });
     Ok(julia.executable)
-}
-
-/// The executable that a request names which is on this machine already: of a directory, or the
-/// one on the search path. `None`: it names a release or a nightly build.
-pub(crate) fn local(session: &Session, request: &Request) -> Result<Option<PathBuf>, Failure> {
-    match request {
-        Request::Directory(path) => Ok(Some(probe::executable_at(&absolute(path))?)),
-        Request::System => Ok(Some(system_julia(session)?)),
-        _ => Ok(None),
-    }
-}
-
-/// The `julia` on the search path.
-fn system_julia(session: &Session) -> Result<PathBuf, CliError> {
-    let path = session.environment.get("PATH").unwrap_or_default();
-    let name = format!("julia{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(path)
-        .map(|folder| folder.join(&name))
-        .find(|candidate| candidate.is_file())
-        .ok_or(CliError::NoSystemJulia)
-}
-
-/// Asks a Julia about itself, once.
-pub(crate) async fn ask(session: &Session, executable: &Path) -> Result<JuliaFacts, Failure> {
-    let Session {
-        environment,
-        children,
-        reporter,
-        asked,
-        ..
-    } = session;
-    let known = || asked.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(facts) = known().get(executable) {
-        return Ok(facts.clone());
-    }
-    let facts = probe::probe(executable, environment, children, reporter).await?;
-    known().insert(executable.to_owned(), facts.clone());
-    Ok(facts)
-}
-
-/// Which linker the user asked for.
-pub(crate) fn linker(options: &ImageOptions) -> Result<LinkerChoice, CliError> {
-    let host = Session::host().map_or(Os::Linux, Triplet::os);
-    Ok(match &options.cc {
-        // Named for this one call, it comes before what JULIA_CC says.
-        _ if !options.linker.is_empty() => LinkerChoice::Only(options.linker.clone()),
-        Some(words) => LinkerChoice::parse(words, host)?,
-        None => LinkerChoice::Auto,
-    })
 }

@@ -1,8 +1,8 @@
-//! Making one planned build: acquire, trace, emit, link, check, pack. The commands for single steps
-//! call the same functions, so that a script and `sysforge build` do the same thing.
+//! Runs one planned build: acquire, instantiate, trace, emit, link, check, pack. The commands for
+//! single steps call the same functions, so that a script and `sysforge build` do the same thing.
 //!
-//! Each step leaves a record of its result and of what decided it. `sysforge build` takes over the
-//! steps whose parts have not changed; a command for a single step always does it.
+//! Each step leaves a record of its result and of its fingerprint. [`BuildRunner::run`] reuses the
+//! steps whose fingerprints have not changed; the function of a single step always repeats it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -31,27 +31,29 @@ mod instantiate;
 mod packing;
 mod run;
 
-pub(crate) use instantiate::{Repeat, depots, recorded, spare_depot};
+pub use instantiate::{Repeat, depots, recorded, spare_depot};
 
-use crate::args::{Driving, ImageOptions, PackageOptions};
-use crate::failure::{CliError, Failure};
-use crate::pipeline::{Planned, ask, linker};
-use crate::session::Session;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::options::{BuildOptions, linker};
+use crate::planning::Planned;
 
 /// One build under way: its Julia is there, its folder is locked.
-pub(crate) struct Forge<'a> {
-    session: &'a Session,
+pub struct BuildRunner<'a> {
+    engine: &'a Engine,
     options: Options,
-    package_options: PackageOptions,
     linker: LinkerChoice,
     planned: &'a Planned,
-    pub(crate) build: &'a Build,
-    pub(crate) context: Context,
+    /// What is built.
+    pub build: &'a Build,
+    /// What the steps are given.
+    pub context: Context,
     origin: JuliaOrigin,
     timings: Vec<Timing>,
     basis: Basis,
-    /// What was typed that decides an image.
-    given: ImageOptions,
+    /// What the caller decided.
+    given: BuildOptions,
     /// The packages that the image is for.
     packages: Vec<RequestedPackage>,
     /// Those and all that they depend on.
@@ -59,52 +61,52 @@ pub(crate) struct Forge<'a> {
     instantiated: Option<Instantiated>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
-    /// Whether it says why a step is done again.
-    pub(crate) explain: bool,
+    /// Whether a note explains why each step runs again.
+    pub explain: bool,
     // Of which workload, and what.
     warned: Vec<(String, std::mem::Discriminant<WhyNot>)>,
     // Keep the Julia, the base and the compiler from being pruned while they are used.
     leases: Vec<Lease>,
 }
 
-impl<'a> Forge<'a> {
+impl<'a> BuildRunner<'a> {
     /// Gets the Julia, opens the build's folder, and installs the packages that are missing.
-    pub(crate) async fn open(
-        session: &'a Session,
+    pub async fn open(
+        engine: &'a Engine,
         planned: &'a Planned,
         build: &'a Build,
-        driving: &Driving,
+        options: &BuildOptions,
     ) -> Result<Self, Failure> {
-        Self::open_with(session, planned, build, driving, Repeat::IfNeeded).await
+        Self::open_with(engine, planned, build, options, Repeat::IfNeeded).await
     }
 
     /// The same, and says whether packages are installed again that are there.
-    pub(crate) async fn open_with(
-        session: &'a Session,
+    pub async fn open_with(
+        engine: &'a Engine,
         planned: &'a Planned,
         build: &'a Build,
-        driving: &Driving,
+        options: &BuildOptions,
         repeat: Repeat,
     ) -> Result<Self, Failure> {
-        let mut forge = Self::probed(session, planned, build, driving).await?;
-        forge.instantiate(repeat).await?;
-        Ok(forge)
+        let mut runner = Self::probed(engine, planned, build, options).await?;
+        runner.instantiate(repeat).await?;
+        Ok(runner)
     }
 
     /// Gets the Julia, asks it about the CPU target, and locks the build's folder: what can fail
     /// before anything is installed.
-    pub(crate) async fn probed(
-        session: &'a Session,
+    pub async fn probed(
+        engine: &'a Engine,
         planned: &'a Planned,
         build: &'a Build,
-        driving: &Driving,
+        options: &BuildOptions,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        planned.require_locked(build, &driving.packages)?;
+        planned.require_locked(build, &options.packages)?;
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {
-                leases.extend(session.hold(executable));
+                leases.extend(engine.hold(executable));
                 (executable.clone(), planned.origin(executable))
             }
             PlannedJulia::Catalogue { choice, .. } => {
@@ -113,7 +115,7 @@ impl<'a> Forge<'a> {
                     lease,
                     signature,
                     ..
-                } = session.acquirer()?.julia(choice).await?;
+                } = engine.acquirer()?.julia(choice).await?;
                 let url = choice.file.url.to_string();
                 let sha256 = choice.file.sha256;
                 leases.push(lease);
@@ -127,61 +129,61 @@ impl<'a> Forge<'a> {
                 )
             }
         };
-        let facts = ask(session, &executable).await?;
+        let facts = engine.ask(&executable).await?;
         if facts.version != *build.julia.version() || facts.triplet != build.triplet {
-            return Err(CliError::OtherJulia {
+            return Err(EngineError::OtherJulia {
                 found: format!("{} for {}", facts.version, facts.triplet),
                 planned: format!("{} for {}", build.julia.version(), build.triplet),
             }
             .into());
         }
         if build.cpu.target != cpu::portable(build.triplet) {
-            let Session {
+            let Engine {
                 environment,
                 children,
                 reporter,
                 ..
-            } = session;
+            } = engine;
             for target in cpu::plain_targets(&build.cpu.target) {
                 probe::cpu_target(&facts, &target, environment, children, reporter).await?;
             }
         }
         let probed = Probed { facts, origin };
-        let work = WorkDir::open(&session.build_folder(&planned.files.folder), &build.id)?;
+        let work = WorkDir::open(&engine.build_folder_of(&planned.files.folder), &build.id)?;
         work.record(PROBED, &Basis::default(), &[], &probed)?;
-        let mut forge = Self::on(session, planned, build, driving, work, probed)?;
-        forge.leases.extend(leases);
-        forge.took(Step::Probe, started, None);
-        Ok(forge)
+        let mut runner = Self::on(engine, planned, build, options, work, probed)?;
+        runner.leases.extend(leases);
+        runner.took(Step::Probe, started, None);
+        Ok(runner)
     }
 
     /// For packing alone, which needs no Julia but what was asked of it when it built the image.
-    pub(crate) async fn to_pack(
-        session: &'a Session,
+    pub async fn to_pack(
+        engine: &'a Engine,
         planned: &'a Planned,
         build: &'a Build,
     ) -> Result<Self, Failure> {
-        let driving = Driving::default();
-        let work = WorkDir::open(&session.build_folder(&planned.files.folder), &build.id)?;
+        let options = BuildOptions::default();
+        let work = WorkDir::open(&engine.build_folder_of(&planned.files.folder), &build.id)?;
         if let Ok(probed) = work.recorded(PROBED) {
-            let mut forge = Self::on(session, planned, build, &driving, work, probed)?;
-            if forge.use_recorded(Need::Versions)? {
-                return Ok(forge);
+            let mut runner = Self::on(engine, planned, build, &options, work, probed)?;
+            if runner.use_recorded(Need::Versions)? {
+                return Ok(runner);
             }
-            drop(forge);
-            return Self::open(session, planned, build, &driving).await;
+            drop(runner);
+            return Self::open(engine, planned, build, &options).await;
         }
-        // Nothing was built yet, or by an earlier Sysforge.
+        // Nothing was built yet, or by an earlier Sysrunner.
         drop(work);
-        Self::open(session, planned, build, &driving).await
+        Self::open(engine, planned, build, &options).await
     }
 
     /// The build's folder and context, with a Julia that has been asked.
     fn on(
-        session: &'a Session,
+        engine: &'a Engine,
         planned: &'a Planned,
         build: &'a Build,
-        driving: &Driving,
+        options: &BuildOptions,
         work: WorkDir,
         Probed { facts, origin }: Probed,
     ) -> Result<Self, Failure> {
@@ -190,11 +192,11 @@ impl<'a> Forge<'a> {
             .settings
             .env
             .iter()
-            .fold(session.environment.clone(), |env, (name, value)| {
+            .fold(engine.environment.clone(), |env, (name, value)| {
                 env.with(name, value)
             });
-        let (environment, lease) =
-            session.with_compiler(environment, build.triplet, &driving.image)?;
+        let linker = linker(&options.image)?;
+        let (environment, lease) = engine.with_compiler(environment, build.triplet, &linker);
         let context = Context {
             julia: facts,
             generation,
@@ -202,31 +204,28 @@ impl<'a> Forge<'a> {
             project: planned.files.folder.clone(),
             packages: PackageEnvironment::of_project(&planned.files.folder),
             environment,
-            children: session.children.clone(),
-            reporter: session.reporter.clone(),
+            children: engine.children.clone(),
+            reporter: engine.reporter.clone(),
             work,
-            timeout: driving.timeout.map(Duration::from_secs),
-            idle: Some(driving.idle_timeout)
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            timeout: options.timeout,
+            idle: options.idle,
         };
-        let basis = planned.basis(session, build, &driving.image)?;
+        let basis = planned.basis(engine, build, options)?;
         Ok(Self {
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
             precompiled: false,
-            session,
-            options: planned.options(build, &driving.image),
-            package_options: driving.packages.clone(),
-            linker: linker(&driving.image)?,
+            engine,
+            options: planned.options(build, &options.image),
+            linker,
             planned,
             build,
             context,
             origin,
             timings: Vec::new(),
             basis,
-            given: driving.image.clone(),
+            given: options.clone(),
             explain: false,
             warned: Vec::new(),
             leases: lease.into_iter().collect(),
@@ -254,7 +253,7 @@ impl<'a> Forge<'a> {
     }
 
     /// The workloads, with full paths.
-    pub(crate) fn workloads(&self) -> Vec<Script> {
+    pub fn workloads(&self) -> Vec<Script> {
         let workloads = self.planned.files.inputs.config.workloads.iter();
         workloads
             .map(|workload| Script::of(workload, &self.context.project))
@@ -262,18 +261,18 @@ impl<'a> Forge<'a> {
     }
 
     /// The image's file name: the build's, with the system's extension.
-    pub(crate) fn image_name(&self) -> String {
+    pub fn image_name(&self) -> String {
         let extension = self.build.triplet.os().conventions().library_extension;
         format!("{}.{extension}", self.build.id)
     }
 
     /// Where the linked image lies.
-    pub(crate) fn image(&self) -> PathBuf {
+    pub fn image(&self) -> PathBuf {
         self.context.work.path(self.image_name())
     }
 
     /// Records the precompile statements.
-    pub(crate) async fn trace(&mut self) -> Result<Traced, Failure> {
+    pub async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
         self.precompile_again().await?;
         let started = Instant::now();
@@ -283,12 +282,12 @@ impl<'a> Forge<'a> {
         let mut given = statement_files::read(&files, &self.context.project)?;
         let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
         let Self {
-            session,
+            engine,
             planned,
             build,
             ..
         } = *self;
-        planned.note_generated(session, build, &self.given, &self.basis)?;
+        planned.note_generated(engine, build, &self.given, &self.basis)?;
         given.ignored.extend(recorded.ignored);
         self.report_ignored(&given);
         let mut statements = recorded.statements;
@@ -355,7 +354,7 @@ impl<'a> Forge<'a> {
     }
 
     /// Emits the object file from recorded statements.
-    pub(crate) async fn emit(&mut self) -> Result<Emitted, Failure> {
+    pub async fn emit(&mut self) -> Result<Emitted, Failure> {
         self.find_linker()?;
         self.prepare().await?;
         let started = Instant::now();
@@ -399,7 +398,7 @@ impl<'a> Forge<'a> {
     /// Measures loading and the first call without the image, for the receipt, while nothing else
     /// runs. It comes before the emission, so that what can fail there is known before that costs
     /// minutes.
-    pub(crate) async fn measure_without_image(&mut self) -> Result<(), Failure> {
+    pub async fn measure_without_image(&mut self) -> Result<(), Failure> {
         let workloads = self.workloads();
         if workloads.is_empty() {
             return Ok(());
@@ -417,13 +416,13 @@ impl<'a> Forge<'a> {
     }
 
     /// Warns, once, of what could not be measured.
-    pub(crate) fn warn_of_unmeasured(&mut self, unmeasured: &BTreeSet<Unmeasured>) {
+    pub fn warn_of_unmeasured(&mut self, unmeasured: &BTreeSet<Unmeasured>) {
         for one in unmeasured {
             // The reason may be told in other words with the image than without it.
             let kind = (one.workload.clone(), std::mem::discriminant(&one.why));
             if !self.warned.contains(&kind) {
                 self.warned.push(kind);
-                let reporter = &self.session.reporter;
+                let reporter = &self.engine.reporter;
                 reporter.warn(one.to_string(), Some(one.hint().to_owned()));
             }
         }
@@ -444,7 +443,7 @@ impl<'a> Forge<'a> {
     }
 
     /// Links the image from the emitted object.
-    pub(crate) async fn link(&mut self) -> Result<Linked, Failure> {
+    pub async fn link(&mut self) -> Result<Linked, Failure> {
         let started = Instant::now();
         let emitted: Emitted = self.context.work.recorded("emit")?;
         let name = self.image_name();
@@ -482,7 +481,7 @@ impl<'a> Forge<'a> {
 
     /// Loads the image and runs the workloads on it, counts what it still compiles, and looks for
     /// what ties it to this machine.
-    pub(crate) async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
+    pub async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
         let started = Instant::now();
         // Reading the image takes less than Julia does.
         let looking = self.look_through(image);
@@ -502,7 +501,7 @@ impl<'a> Forge<'a> {
     }
 
     /// What running the workloads on an image still compiles though it could be in it.
-    pub(crate) async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
+    pub async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
         let known = self.known_packages();
         let left = check::left_over(&self.context, image, &self.workloads(), &known).await?;
         Ok(left.residuals)
@@ -529,19 +528,18 @@ impl<'a> Forge<'a> {
     }
 }
 
-/// `1 statement`, `2 statements`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
-}
-
 /// How much of the ignored text in files of statements is shown.
 const IGNORED_SHOWN: usize = 10;
 
 /// The part that stands for what was traced.
 const STATEMENTS: &str = "the recorded statements";
+
+/// The part that stands for versions that were resolved for the build, which no fingerprint of a
+/// release knows.
+const RESOLVED: &str = "the resolved manifest";
+
+/// The name of the manifest in an archive.
+const MANIFEST_NAME: &str = "Manifest.toml";
 
 /// The name under which [`Probed`] is recorded.
 const PROBED: &str = "probe";

@@ -12,20 +12,18 @@ use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::{Build, Certainty, Versions};
 use sysforge_plan::receipt::ManifestRecord;
 use sysforge_plan::{Sha256, Step};
-use sysforge_process::Environment;
 
-use super::Forge;
-use super::packing::MANIFEST_NAME;
-use crate::args::PackageOptions;
-use crate::failure::{CliError, Failure};
-use crate::github::variable;
-use crate::pipeline::Planned;
+use super::{BuildRunner, MANIFEST_NAME, RESOLVED};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::options::PackageOptions;
+use crate::planning::Planned;
 use crate::project::ProjectFiles;
-use crate::session::{Session, absolute};
 
 /// Whether packages that are there are installed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub enum Repeat {
     /// Only if something is missing or has changed.
     IfNeeded,
     /// Always: versions that were resolved for the build are resolved anew.
@@ -33,22 +31,23 @@ pub(crate) enum Repeat {
 }
 
 /// The depots of a project: those of the environment, after the one that was named.
-pub(crate) fn depots(session: &Session, files: &ProjectFiles, options: &PackageOptions) -> Depots {
+pub fn depots(engine: &Engine, files: &ProjectFiles, options: &PackageOptions) -> Depots {
     let configured = files.inputs.config.depot.as_deref();
     let configured = configured.map(|depot| files.folder.join(depot));
-    let given = options.depot.as_deref().map(absolute).or(configured);
-    Depots::of(&session.environment, given.as_deref())
+    let given = options.depot.as_deref();
+    let given = given.map(|depot| engine.absolute(depot)).or(configured);
+    Depots::of(&engine.environment, given.as_deref())
 }
 
 /// What is asked of Pkg for a build.
-pub(crate) fn request<'a>(
-    session: &Session,
+fn request<'a>(
+    engine: &Engine,
     planned: &'a Planned,
     build: &'a Build,
     options: &PackageOptions,
 ) -> Request<'a> {
     let config = &planned.files.inputs.config;
-    let variables = Environment::for_package_manager(session.variables.iter());
+    let variables = engine.package_environment.clone();
     let settings = build.settings.env.iter();
     let environment = settings.fold(variables, |env, (name, value)| env.with(name, value));
     let julia = build.julia.version();
@@ -65,40 +64,39 @@ pub(crate) fn request<'a>(
         registries: &config.registries,
         lazy_artifacts: config.lazy_artifacts,
         workload_environment: config.workload_environment.as_ref(),
-        depots: depots(session, &planned.files, options),
-        spare_depot: spare_depot(session),
+        depots: depots(engine, &planned.files, options),
+        spare_depot: spare_depot(engine),
         environment,
-        auth: variable(session, "SYSFORGE_PKG_AUTH"),
-        offline: session.global.offline,
+        auth: engine
+            .package_auth
+            .as_ref()
+            .map(|auth| auth.reveal().to_owned()),
+        offline: engine.network.offline,
     }
 }
 
 /// The depot in the store, for packages where the first depot cannot be written to.
-pub(crate) fn spare_depot(session: &Session) -> Option<PathBuf> {
-    let stores = session.stores().ok()?;
+pub fn spare_depot(engine: &Engine) -> Option<PathBuf> {
+    let stores = engine.stores().ok()?;
     let mut places = stores.iter().map(|store| store.root().join("depot"));
     places.find(|place| check_writable(place).is_ok())
 }
 
 /// What an earlier run installed for this build, if nothing is missing or has changed.
-pub(crate) fn recorded(
-    session: &Session,
+pub fn recorded(
+    engine: &Engine,
     planned: &Planned,
     build: &Build,
     options: &PackageOptions,
 ) -> Option<Instantiated> {
-    let folder = session.build_folder(&planned.files.folder);
-    let request = request(session, planned, build, options);
+    let folder = engine.build_folder_of(&planned.files.folder);
+    let request = request(engine, planned, build, options);
     Instantiated::recorded(&folder.join(build.id.as_str()), &request, Need::Packages)
 }
 
-/// The part that stands for versions that were resolved for the build, which no fingerprint of a
-/// release knows.
-pub(super) const RESOLVED: &str = "the resolved manifest";
-
-impl Forge<'_> {
+impl BuildRunner<'_> {
     /// Installs the packages that the build needs, if any are missing.
-    pub(crate) async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
+    pub async fn instantiate(&mut self, repeat: Repeat) -> Result<(), Failure> {
         if repeat == Repeat::IfNeeded && self.use_recorded(Need::Packages)? {
             return Ok(());
         }
@@ -106,10 +104,10 @@ impl Forge<'_> {
         if repeat == Repeat::Always {
             self.context.work.forget(&["instantiate.json"])?;
         }
-        let options = &self.package_options;
-        let request = request(self.session, self.planned, self.build, options);
-        if self.session.runner.is_of_a_fork() {
-            self.session.reporter.note(
+        let options = &self.given.packages;
+        let request = request(self.engine, self.planned, self.build, options);
+        if self.engine.is_for_a_fork {
+            self.engine.reporter.note(
                 "this run is for a pull request of a fork, which gets no secrets from GitHub: \
                  packages of a private registry cannot be installed in it",
             );
@@ -123,8 +121,8 @@ impl Forge<'_> {
 
     /// Takes over what an earlier run installed. Whether there is such a thing.
     pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
-        let options = &self.package_options;
-        let request = request(self.session, self.planned, self.build, options);
+        let options = &self.given.packages;
+        let request = request(self.engine, self.planned, self.build, options);
         match Instantiated::recorded(self.context.work.root(), &request, need) {
             Some(recorded) => self.adopt(recorded).map(|()| true),
             None => Ok(false),
@@ -139,7 +137,7 @@ impl Forge<'_> {
             environment = environment.with("JULIA_DEPOT_PATH", path);
         }
         let is_lazy = self.planned.files.inputs.config.lazy_artifacts;
-        if self.session.global.offline || is_lazy == LazyArtifacts::None {
+        if self.engine.network.offline || is_lazy == LazyArtifacts::None {
             environment = environment.with("JULIA_PKG_OFFLINE", "true");
         }
         self.context.environment = environment;
@@ -195,13 +193,13 @@ impl Forge<'_> {
     }
 
     /// What was installed for the build.
-    pub(crate) fn instantiated(&self) -> Option<&Instantiated> {
+    pub fn instantiated(&self) -> Option<&Instantiated> {
         self.instantiated.as_ref()
     }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::Unreadable {
+    let text = std::fs::read_to_string(path).map_err(|source| EngineError::Unreadable {
         path: path.to_owned(),
         source,
     });

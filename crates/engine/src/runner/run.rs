@@ -1,4 +1,4 @@
-//! Every step of a build in order, as `sysforge build` takes them.
+//! All steps of a build in order, as `sysforge build` runs them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,23 +11,24 @@ use sysforge_build::trace::On;
 use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
 use sysforge_plan::receipt::CheckRecord;
+use sysforge_plan::text::counted;
 use sysforge_plan::{OutputKind, Receipt, Step};
 
 use super::packing::Checked;
-use super::{Forge, WITHOUT, counted};
+use super::{BuildRunner, WITHOUT};
 use crate::failure::Failure;
 
-impl Forge<'_> {
-    /// Every step, in order; what an earlier time left and nothing has changed is taken over, unless
-    /// `afresh`.
-    pub(crate) async fn run(
-        &mut self,
-        dist: &Path,
-        afresh: bool,
-    ) -> Result<(Packed, Receipt), Failure> {
+impl BuildRunner<'_> {
+    /// Runs every step in order. Reuses what an earlier run left, as far as nothing has changed, unless
+    /// `force` is set.
+    ///
+    /// # Errors
+    ///
+    /// Those of the steps.
+    pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
         let basis = self.basis.up_to(Stage::Trace);
-        let mut traced = match self.left::<Traced>(Step::Trace, &basis, afresh) {
+        let mut traced = match self.load_cached::<Traced>(Step::Trace, &basis, force) {
             Some(traced) => traced,
             None => {
                 let traced = self.trace().await?;
@@ -35,7 +36,7 @@ impl Forge<'_> {
             }
         };
         if self
-            .left::<Measured>(Step::Measure, &basis, afresh)
+            .load_cached::<Measured>(Step::Measure, &basis, force)
             .is_none()
         {
             self.measure_without_image().await?;
@@ -44,14 +45,20 @@ impl Forge<'_> {
         let mut rounds = Vec::new();
         loop {
             let basis = self.emit_basis(Stage::Emit, &traced);
-            if self.left::<Emitted>(Step::Emit, &basis, afresh).is_none() {
+            if self
+                .load_cached::<Emitted>(Step::Emit, &basis, force)
+                .is_none()
+            {
                 self.emit().await?;
             }
             let basis = self.emit_basis(Stage::Link, &traced);
-            if self.left::<Linked>(Step::Link, &basis, afresh).is_none() {
+            if self
+                .load_cached::<Linked>(Step::Link, &basis, force)
+                .is_none()
+            {
                 self.link().await?;
             }
-            let Some(checked) = self.left::<Checked>(Step::Check, &basis, afresh) else {
+            let Some(checked) = self.load_cached::<Checked>(Step::Check, &basis, force) else {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
                 record.rounds.clone_from(&rounds);
@@ -118,7 +125,7 @@ impl Forge<'_> {
         record: &CheckRecord,
     ) -> Result<Option<Traced>, Failure> {
         let residuals = &record.residuals;
-        let reporter = &self.session.reporter;
+        let reporter = &self.engine.reporter;
         let left = counted(residuals.len(), "statement");
         if !worth_a_round(residuals, &record.costs_ms) {
             if !residuals.is_empty() {
@@ -176,14 +183,14 @@ impl Forge<'_> {
         Ok(Some(next))
     }
 
-    /// What an earlier time left of a step, if nothing that decides it has changed since.
-    fn left<T: serde::de::DeserializeOwned>(
+    /// What an earlier run left of a step, if its fingerprint has not changed since.
+    fn load_cached<T: serde::de::DeserializeOwned>(
         &self,
         step: Step,
         basis: &Basis,
-        afresh: bool,
+        force: bool,
     ) -> Option<T> {
-        if afresh {
+        if force {
             return None;
         }
         let name = match step {
@@ -205,7 +212,7 @@ impl Forge<'_> {
                         [] => "not done before".to_owned(),
                         some => some.join(", "),
                     };
-                    self.session.reporter.note(format!("{step}: {reasons}"));
+                    self.engine.reporter.note(format!("{step}: {reasons}"));
                 }
                 None
             }

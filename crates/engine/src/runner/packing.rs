@@ -15,12 +15,8 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
 
-use super::instantiate::RESOLVED;
-use super::{Forge, STATEMENTS};
+use super::{BuildRunner, MANIFEST_NAME, RESOLVED, STATEMENTS};
 use crate::failure::Failure;
-
-/// The name of the manifest in an archive.
-pub(super) const MANIFEST_NAME: &str = "Manifest.toml";
 
 /// What the check leaves for packing.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -29,9 +25,9 @@ pub(super) struct Checked {
     pub(super) timings: Vec<Timing>,
 }
 
-impl Forge<'_> {
+impl BuildRunner<'_> {
     /// Records a check of the build's own image, so that it can be packed.
-    pub(crate) fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
+    pub fn record_check(&self, record: &CheckRecord) -> Result<(), Failure> {
         let record = Checked {
             check: record.clone(),
             timings: self.timings.clone(),
@@ -43,7 +39,7 @@ impl Forge<'_> {
     }
 
     /// Packs the image with the receipt of what was recorded.
-    pub(crate) async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
+    pub async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
         let Build { id, archive, .. } = self.build;
         let work = &self.context.work;
         let emitted: Emitted = work.recorded("emit")?;
@@ -62,7 +58,7 @@ impl Forge<'_> {
             *archive,
             dist,
             threads,
-            &self.session.reporter,
+            &self.engine.reporter,
         )?;
         let plan = &self.planned.plan;
         // Of what the image was made from, which need not be what is there now.

@@ -1,0 +1,242 @@
+//! What the engine works with: the store, the network, the environment of children, and where events
+//! go. The caller makes one value and keeps it for as long as it plans and builds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sysforge_acquire::{
+    Acquirer, InstalledToolchain, Lease, Mirror, Network, Signatures, Store, ToolCache,
+};
+use sysforge_build::inputs::FileDigests;
+use sysforge_build::link::{compiler_variable, which};
+use sysforge_build::probe;
+use sysforge_plan::link::LinkerChoice;
+use sysforge_plan::toolchain;
+use sysforge_plan::{JuliaFacts, Reporter, Request, Secret, Triplet};
+use sysforge_process::{Children, Environment};
+
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::project::Location;
+
+/// See the module. Every field is a setting that the caller may change before the first use.
+#[derive(Debug)]
+pub struct Engine {
+    /// Which project, and where relative paths start.
+    pub location: Location,
+    /// Where events go.
+    pub reporter: Reporter,
+    /// What children are started with.
+    pub environment: Environment,
+    /// What the package manager is started with: it alone may log in.
+    pub package_environment: Environment,
+    /// The content of an `auth.toml` for the package server.
+    pub package_auth: Option<Secret>,
+    /// Starts the children, and ends them when this value is dropped.
+    pub children: Children,
+    /// How to reach the network.
+    pub network: Network,
+    /// Where Julias are downloaded from, if not from Julia's own server: an address or a folder.
+    pub mirror: Option<String>,
+    /// Which signatures a downloaded Julia needs.
+    pub signatures: Signatures,
+    /// Where Julias, toolchains and bases are kept.
+    pub store: Option<PathBuf>,
+    /// Where they are kept if the store cannot be written to.
+    pub fallback_store: Option<PathBuf>,
+    /// The tool cache of a CI runner.
+    pub tool_cache: Option<PathBuf>,
+    /// Where builds work and leave their logs, if not in the project's `.sysforge`.
+    pub build_folder: Option<PathBuf>,
+    /// Whether this runs for a pull request of a fork, which gets no secrets from its CI service.
+    pub is_for_a_fork: bool,
+    /// What Julias said of themselves, by executable.
+    asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
+    /// Digests of the files of the project's packages.
+    digests: Mutex<Option<FileDigests>>,
+}
+
+impl Engine {
+    /// An engine that keeps what it downloads in `store`, and finds the project from `location`.
+    #[must_use]
+    pub fn new(store: Option<PathBuf>, location: Location, environment: Environment) -> Self {
+        Self {
+            location,
+            reporter: Reporter::silent(),
+            package_environment: environment.clone(),
+            environment,
+            package_auth: None,
+            children: Children::default(),
+            network: Network::default(),
+            mirror: None,
+            signatures: Signatures::default(),
+            store,
+            fallback_store: None,
+            tool_cache: None,
+            build_folder: None,
+            is_for_a_fork: false,
+            asked: Mutex::default(),
+            digests: Mutex::default(),
+        }
+    }
+
+    /// The platform of this machine.
+    ///
+    /// # Errors
+    ///
+    /// If Julia is not published for it.
+    pub fn host() -> Result<Triplet, EngineError> {
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        let host = Triplet::of_host(arch, os, cfg!(target_env = "musl"));
+        host.ok_or(EngineError::Platform { arch, os })
+    }
+
+    /// The store's folder.
+    ///
+    /// # Errors
+    ///
+    /// If none is known.
+    pub fn store_path(&self) -> Result<&Path, EngineError> {
+        self.store.as_deref().ok_or(EngineError::NoHome)
+    }
+
+    /// The store, and what stands in for it.
+    ///
+    /// # Errors
+    ///
+    /// If no store is known.
+    pub fn stores(&self) -> Result<Vec<Store>, EngineError> {
+        let store = Store::open(self.store_path()?);
+        Ok(std::iter::once(store).chain(self.fallback()).collect())
+    }
+
+    fn fallback(&self) -> Option<Store> {
+        let folder = self.fallback_store.as_ref();
+        let folder = folder.filter(|folder| Some(*folder) != self.store.as_ref());
+        folder.map(Store::open)
+    }
+
+    /// What gets Julias and toolchains.
+    ///
+    /// # Errors
+    ///
+    /// If no store is known, or the mirror is neither an address nor a folder.
+    pub fn acquirer(&self) -> Result<Acquirer, Failure> {
+        let mirror = match &self.mirror {
+            Some(text) => text.parse::<Mirror>()?,
+            None => Mirror::default(),
+        };
+        let store = Store::open(self.store_path()?);
+        let (network, reporter) = (self.network.clone(), self.reporter.clone());
+        let mut acquirer = Acquirer::new(store, mirror, network, reporter)
+            .with_signatures(self.signatures.clone());
+        if let Some(fallback) = self.fallback() {
+            acquirer = acquirer.with_fallback(fallback);
+        }
+        if let Some(cache) = &self.tool_cache {
+            acquirer = acquirer.with_tool_cache(ToolCache::new(cache), false);
+        }
+        Ok(acquirer)
+    }
+
+    /// Keeps what is in the store from being pruned, for a program that was named by its path.
+    #[must_use]
+    pub fn hold(&self, program: &Path) -> Option<Lease> {
+        self.acquirer().ok()?.hold(program)
+    }
+
+    /// The best of the toolchains that were downloaded, suit Julia for a platform and run here.
+    #[must_use]
+    pub fn installed_toolchain(&self, triplet: Triplet) -> Option<InstalledToolchain> {
+        let acquirer = self.acquirer().ok()?;
+        let here = Self::host().ok()?.os();
+        toolchain::for_target(triplet)
+            .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
+            .find_map(|row| acquirer.installed_toolchain(row).ok()?)
+    }
+
+    /// The environment for linkers, with the C toolchain that was downloaded for the platform where no
+    /// other compiler was named, and what keeps the toolchain in the store.
+    #[must_use]
+    pub fn with_compiler(
+        &self,
+        environment: Environment,
+        triplet: Triplet,
+        linker: &LinkerChoice,
+    ) -> (Environment, Option<Lease>) {
+        if let LinkerChoice::Words(words) = linker {
+            let program = words.first().and_then(|word| which(word, &environment));
+            let lease = program.and_then(|program| self.hold(&program));
+            return (environment, lease);
+        }
+        let variable = compiler_variable(triplet);
+        let named = [variable.as_str(), "CC"];
+        if named.iter().any(|name| environment.get(name).is_some()) {
+            return (environment, None);
+        }
+        match self.installed_toolchain(triplet) {
+            Some(found) => {
+                let environment = environment.with(&variable, found.compiler);
+                (environment, Some(found.lease))
+            }
+            None => (environment, None),
+        }
+    }
+
+    /// Where builds of the project in `folder` work and leave their logs.
+    #[must_use]
+    pub fn build_folder_of(&self, folder: &Path) -> PathBuf {
+        let given = self.build_folder.clone();
+        given.unwrap_or_else(|| folder.join(".sysforge"))
+    }
+
+    /// Asks a Julia about itself, once.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start, or does not answer.
+    pub async fn ask(&self, executable: &Path) -> Result<JuliaFacts, Failure> {
+        let known = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known().get(executable) {
+            return Ok(facts.clone());
+        }
+        let probed = probe::probe(
+            executable,
+            &self.environment,
+            &self.children,
+            &self.reporter,
+        );
+        let facts = probed.await?;
+        known().insert(executable.to_owned(), facts.clone());
+        Ok(facts)
+    }
+
+    /// The executable that a request names which is on this machine already: of a folder, or the one on
+    /// the search path. `None`: it names a release or a nightly build.
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds no Julia, or there is none on the search path.
+    pub fn local_julia(&self, request: &Request) -> Result<Option<PathBuf>, Failure> {
+        match request {
+            Request::Directory(path) => Ok(Some(probe::executable_at(&self.absolute(path))?)),
+            Request::System => match which("julia", &self.environment) {
+                Some(julia) => Ok(Some(julia)),
+                None => Err(EngineError::NoSystemJulia.into()),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// A path that means the same in whichever folder a child starts.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.location.absolute(path)
+    }
+
+    /// The digests of the project's files, which are kept in its build folder.
+    pub(crate) fn digests(&self) -> MutexGuard<'_, Option<FileDigests>> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

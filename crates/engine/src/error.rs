@@ -1,0 +1,111 @@
+//! What can go wrong between a project and a plan, beyond the errors of the steps.
+
+use std::path::PathBuf;
+
+use sysforge_plan::{Class, Explain, explain};
+
+/// A failure of the engine's own.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no project.
+    #[error("there is no Project.toml in {} or above", .0.display())]
+    NoProject(PathBuf),
+    /// The folder that was named holds no project.
+    #[error("there is no Project.toml in {}", .0.display())]
+    NoProjectIn(PathBuf),
+    /// The file that was named is no project file.
+    #[error(
+        "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
+        .0.display()
+    )]
+    NotAProjectFile(PathBuf),
+    /// The word after `@` names no environment of a depot.
+    #[error("`@{0}` does not name an environment that can be built")]
+    NotAnEnvironment(String),
+    /// There is no environment of this name.
+    #[error(
+        "there is no environment `@{name}`: no Project.toml in {}",
+        shown(folders)
+    )]
+    NoEnvironment {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// A file of the project cannot be read.
+    #[error("could not read {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Julia is not published for this kind of machine.
+    #[error("Julia is not published for this machine ({arch}, {os})")]
+    Platform {
+        /// Its architecture, in Rust's spelling.
+        arch: &'static str,
+        /// Its operating system, in Rust's spelling.
+        os: &'static str,
+    },
+    /// The Julia that was found is not the planned one.
+    #[error("the Julia at hand is {found}, but {planned} was planned")]
+    OtherJulia {
+        /// Version and platform of the Julia.
+        found: String,
+        /// Version and platform of the plan.
+        planned: String,
+    },
+    /// No folder for the store is known.
+    #[error("this user has no home directory to keep the store in")]
+    NoHome,
+    /// There is no Julia on the search path.
+    #[error("there is no `julia` on the search path")]
+    NoSystemJulia,
+    /// `--cc` or `JULIA_CC` cannot be read.
+    #[error(transparent)]
+    Compiler(#[from] sysforge_plan::link::NotWords),
+}
+
+fn shown(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+    folders.join(" or ")
+}
+
+impl Explain for EngineError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unreadable { source, .. } => explain::io_class(source, Class::Usage),
+            Self::OtherJulia { .. } => Class::Julia,
+            _ => Class::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NotAProjectFile(_) | Self::NotAnEnvironment(_) | Self::NoEnvironment { .. } => {
+                "name a folder with a Project.toml, that file, or an environment such as \
+                 `--project @v1.12`"
+            }
+            Self::NoProject(_) | Self::NoProjectIn(_) => {
+                "run Sysforge in the folder of your Julia project, or name it with `--project DIR`"
+            }
+            Self::Platform { .. } => "an installed Julia can still be used with `--julia DIR`",
+            Self::NoHome => "name a place for the store with `--store DIR`",
+            Self::NoSystemJulia => {
+                "install Julia, or let Sysforge fetch one, for instance `--julia release`"
+            }
+            Self::Compiler(_) => "it comes from `--cc` or JULIA_CC",
+            Self::OtherJulia { .. } => {
+                "the catalogue or the folder names it wrongly: ask for another version, or name a \
+                 Julia's folder with `--julia DIR`"
+            }
+            Self::Unreadable { source, .. } => {
+                return explain::io_hint(source).into_iter().collect();
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}

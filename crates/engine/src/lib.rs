@@ -1,0 +1,21 @@
+//! Plans and builds Julia sysimages: from a project's folder to a checked, packed image.
+//!
+//! Architecture invariants: every decision about how an image is made is taken here or below, never in
+//! the command line. This crate reads no environment variable and prints nothing: settings come in as
+//! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
+
+mod engine;
+mod error;
+mod failure;
+mod options;
+pub mod planning;
+pub mod project;
+pub mod runner;
+
+pub use engine::Engine;
+pub use error::EngineError;
+pub use failure::Failure;
+pub use options::{BuildOptions, IDLE, ImageOptions, PackageOptions, linker};
+pub use planning::{Planned, plan};
+pub use project::{Location, ProjectFiles};
+pub use runner::{BuildRunner, Repeat};

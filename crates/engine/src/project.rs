@@ -1,0 +1,327 @@
+//! Finding and reading the project's files.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::config::{self, Config};
+use sysforge_plan::encoding;
+use sysforge_plan::manifest::Manifest;
+use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
+use sysforge_plan::plan::Inputs;
+use sysforge_plan::project::{PROJECT_NAMES, Project, workspace_members};
+use sysforge_plan::request::ProjectJulia;
+use sysforge_plan::toml_error::TomlError;
+use sysforge_plan::{Explain, JuliaVersion, Triplet};
+
+use crate::error::EngineError;
+use crate::failure::Failure;
+
+/// A project on disk.
+#[derive(Debug)]
+pub struct ProjectFiles {
+    /// Its folder, absolute.
+    pub folder: PathBuf,
+    /// Its project file.
+    pub file: PathBuf,
+    /// What planning needs of it.
+    pub inputs: Inputs,
+    /// Its `Sysimage.toml`, as the user knows it, and what is in it.
+    config: Option<(String, String)>,
+}
+
+impl ProjectFiles {
+    /// The manifest that this Julia uses.
+    #[must_use]
+    pub fn manifest_file(&self, julia: &JuliaVersion) -> Option<PathBuf> {
+        let file = self.inputs.manifests.of(julia)?;
+        let name = Path::new(&file.name).file_name()?;
+        Some(file.folder.join(name))
+    }
+
+    /// The manifest that is named after a Julia which does not look for such a name itself: what a
+    /// resolution for that Julia starts from.
+    #[must_use]
+    pub fn named_after(&self, julia: &JuliaVersion) -> Option<PathBuf> {
+        let (major, minor) = julia.minor_pair();
+        let mut files = ["JuliaManifest", "Manifest"]
+            .map(|stem| self.folder.join(format!("{stem}-v{major}.{minor}.toml")))
+            .into_iter();
+        files.find(|file| file.is_file())
+    }
+
+    /// An error about a word of `Sysimage.toml`, with the place where the word stands.
+    #[must_use]
+    pub fn located(&self, word: &str, error: impl Explain) -> Failure {
+        let at = self.config.as_ref().and_then(|(file, text)| {
+            let quoted = [format!("\"{word}\""), format!("'{word}'")];
+            let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
+            Some(TomlError::locating(&error, file, text, offset))
+        });
+        match at {
+            Some(located) => located.into(),
+            None => error.into(),
+        }
+    }
+}
+
+/// Where the engine looks for the project.
+#[derive(Debug, Clone, Default)]
+pub struct Location {
+    /// The folder that relative paths start from, and in or above which a project is looked for.
+    pub here: PathBuf,
+    /// The project: its folder, its file, or `@` and the name of an environment. `None`: the one in
+    /// `here`, or the nearest above.
+    pub project: Option<PathBuf>,
+    /// The user's home: no workspace is looked for above it.
+    pub home: Option<PathBuf>,
+    /// Julia's depots, which hold the named environments.
+    pub depots: Vec<PathBuf>,
+}
+
+impl Location {
+    /// The project in `folder`, or the nearest above it.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            here: folder.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A path that means the same in whichever folder a child starts.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        let path = self.here.join(path);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// Reads the project.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one of its files cannot be read.
+    pub fn read(&self, requests: &[String], triplet: Triplet) -> Result<ProjectFiles, Failure> {
+        let Found { folder, file } = self.find()?;
+        let project = Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?;
+        let manifests = self.manifests(&file, project.manifest.as_deref())?;
+        let path = folder.join(config::FILE_NAME);
+        let written = match path.is_file() {
+            true => Some((self.shown(&path), self.read_text(&path)?)),
+            false => None,
+        };
+        let config = match &written {
+            Some((file, text)) => Config::from_toml(file, text)?,
+            None => Config::default(),
+        };
+        let folder_name = folder.file_name().unwrap_or_default();
+        let inputs = Inputs {
+            project,
+            manifests,
+            config,
+            folder: folder_name.to_string_lossy().into_owned(),
+            requests: requests.to_vec(),
+            triplet,
+        };
+        Ok(ProjectFiles {
+            folder,
+            file,
+            inputs,
+            config: written,
+        })
+    }
+
+    /// The project's folder.
+    ///
+    /// # Errors
+    ///
+    /// If there is no project.
+    pub fn folder(&self) -> Result<PathBuf, EngineError> {
+        Ok(self.find()?.folder)
+    }
+
+    /// The project's name, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no project, or its file cannot be read.
+    pub fn name(&self) -> Result<Option<String>, Failure> {
+        let file = self.find()?.file;
+        Ok(Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?.name)
+    }
+
+    /// What the project says about the Julia that it needs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Location::read`].
+    pub fn julia(&self, triplet: Triplet) -> Result<ProjectJulia, Failure> {
+        let inputs = self.read(&[], triplet)?.inputs;
+        Ok(ProjectJulia {
+            manifest: inputs.manifests.request(),
+            compat: inputs.project.compat.get("julia").cloned(),
+        })
+    }
+
+    /// Finds the project as `julia --project` does: in a folder, by its file, or by the name of an
+    /// environment.
+    fn find(&self) -> Result<Found, EngineError> {
+        let Some(given) = &self.project else {
+            return self.search();
+        };
+        if let Some(name) = given.to_str().and_then(|text| text.strip_prefix('@')) {
+            return self.environment(name);
+        }
+        let path = canonical(&self.absolute(given));
+        let is_project_file = PROJECT_NAMES.iter().any(|name| path.ends_with(name));
+        match path.parent() {
+            Some(folder) if path.is_file() && is_project_file => Ok(Found {
+                folder: folder.to_owned(),
+                file: path,
+            }),
+            _ if path.is_file() => Err(EngineError::NotAProjectFile(path)),
+            _ => in_folder(&path).ok_or(EngineError::NoProjectIn(path)),
+        }
+    }
+
+    /// The project in this folder or the nearest above.
+    fn search(&self) -> Result<Found, EngineError> {
+        let start = canonical(&self.absolute(Path::new(".")));
+        let mut folders = start.ancestors();
+        let found = folders.find_map(in_folder);
+        found.ok_or_else(|| EngineError::NoProject(start.clone()))
+    }
+
+    /// What follows `@` in the project's name: nothing or `.` for the current project, else the name
+    /// of an environment in a depot.
+    fn environment(&self, name: &str) -> Result<Found, EngineError> {
+        if matches!(name, "" | ".") {
+            return self.search();
+        }
+        // These are no folders of a depot: Julia puts its version, its libraries or a script in.
+        if name.contains('#') || matches!(name, "stdlib" | "script" | "temp") {
+            return Err(EngineError::NotAnEnvironment(name.to_owned()));
+        }
+        let depots = self.depots.iter();
+        let folders = depots.map(|depot| depot.join("environments").join(name));
+        let folders: Vec<PathBuf> = folders.collect();
+        let found = folders.iter().find_map(|folder| in_folder(folder));
+        found.ok_or_else(|| EngineError::NoEnvironment {
+            name: name.to_owned(),
+            folders,
+        })
+    }
+
+    /// The manifests of a project file, in the order in which Julia looks for them: that of the
+    /// workspace it is a member of, the one it names, and those beside it.
+    fn manifests(&self, project: &Path, named: Option<&str>) -> Result<Manifests, Failure> {
+        let folder = project.parent().unwrap_or(Path::new("."));
+        let mut files = Vec::new();
+        if let Some(root) = self.workspace_root(project) {
+            let text = self.read_text(&root)?;
+            let named = Project::from_toml(&self.shown(&root), &text)?.manifest;
+            files = self.manifests(&root, named.as_deref())?.0;
+            for file in &mut files {
+                file.of_workspace = true;
+            }
+        }
+        // Where the file is not there, Julia goes on as if it had not been named.
+        if let Some(named) = named
+            .map(|named| folder.join(named))
+            .filter(|p| p.is_file())
+        {
+            files.push(self.manifest(&canonical(&named), Origin::Named)?);
+        }
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut beside: Vec<_> = entries
+            .filter_map(|entry| {
+                let (origin, rank) = Origin::of_file_name(entry.file_name().to_str()?)?;
+                Some((rank, entry.file_name(), origin, entry.path()))
+            })
+            .filter(|(.., path)| path.is_file())
+            .collect();
+        beside.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        for (_, _, origin, path) in beside {
+            files.push(self.manifest(&path, origin)?);
+        }
+        Ok(Manifests(files))
+    }
+
+    fn manifest(&self, path: &Path, origin: Origin) -> Result<ManifestFile, Failure> {
+        let name = self.shown(path);
+        let text = self.read_text(path)?;
+        Ok(ManifestFile {
+            content: Manifest::from_toml(&name, &text),
+            path: path.to_owned(),
+            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            name,
+            origin,
+            of_workspace: false,
+        })
+    }
+
+    /// The project file of the workspace that lists this project as a member: in a folder above, but
+    /// not above the user's home if the project is below it.
+    fn workspace_root(&self, project: &Path) -> Option<PathBuf> {
+        let folder = project.parent()?;
+        let home = self.home.as_deref().map(canonical);
+        let home = home.filter(|home| folder.starts_with(home));
+        let above = folder.ancestors().skip(1);
+        let mut above =
+            above.take_while(|above| home.as_ref().is_none_or(|h| above.starts_with(h)));
+        above.find_map(|above| {
+            let root = in_folder(above)?.file;
+            let members = workspace_members(&self.read_text(&root).ok()?);
+            let mut members = members.iter().map(|member| canonical(&above.join(member)));
+            let is_member = members.any(|member| member == folder || member == project);
+            is_member.then_some(root)
+        })
+    }
+
+    /// The text of a file that a user wrote.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not text.
+    pub fn read_text(&self, path: &Path) -> Result<String, Failure> {
+        let bytes = std::fs::read(path).map_err(|source| EngineError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(encoding::decode(&self.shown(path), &bytes)?)
+    }
+
+    /// A path as the user would type it: relative to where they are, if it is below.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.here)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+}
+
+/// A project that was found.
+struct Found {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+fn in_folder(folder: &Path) -> Option<Found> {
+    let mut files = PROJECT_NAMES.iter().map(|name| folder.join(name));
+    let file = files.find(|path| path.is_file())?;
+    Some(Found {
+        folder: folder.to_owned(),
+        file,
+    })
+}
+
+/// Without symbolic links, if the path exists.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().map_or_else(|_| path.to_owned(), plain)
+}
+
+/// Without the `\\?\` that Windows puts before canonical paths, which Julia and linkers do not accept.
+fn plain(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
+        Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
+        _ => path,
+    }
+}
