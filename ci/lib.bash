@@ -37,6 +37,19 @@ cargo_need() {
     }
 }
 
+# Builds Sysforge and the test kit's programs: `sysforge` is the path of the one afterwards, `testkit` the
+# folder of the others. They are built by one command, as cargo compiles the dependencies again for
+# another selection of packages. SYSFORGE_TEST_BINARY names a Sysforge that is built already.
+# Usage: build_programs dev|release
+build_programs() {
+    local folder=${1/dev/debug} packages=(--package sysforge-testkit)
+    testkit=${CARGO_TARGET_DIR:-$PWD/target}/$folder
+    # shellcheck disable=SC2034 # for the script that sources this file
+    sysforge=${SYSFORGE_TEST_BINARY:-$testkit/sysforge}
+    [[ -n ${SYSFORGE_TEST_BINARY:-} ]] || packages+=(--package sysforge)
+    cargo build --locked --quiet --profile "$1" "${packages[@]}" --bins
+}
+
 # The folder for what is made once and used by several scripts.
 cache_dir() {
     local dir=${SYSFORGE_CI_CACHE:-$PWD/target/ci}

@@ -2,11 +2,9 @@
 # testkit-packages.rs).
 # shellcheck shell=bash
 
-# Starts the server; `packages_url` is its address afterwards.
+# Starts the server, which `build_programs` has built; `packages_url` is its address afterwards.
 start_package_server() {
-    local target=${CARGO_TARGET_DIR:-$PWD/target}
-    cargo build --locked --quiet --package sysforge-testkit --bin testkit-packages
-    coproc package_server { exec "$target/debug/testkit-packages"; }
+    coproc package_server { exec "${testkit:?build_programs sets it}/testkit-packages"; }
     # Bash closes a coprocess's own descriptors in subshells.
     exec {package_answers}<&"${package_server[0]}" {package_requests}>&"${package_server[1]}"
     IFS= read -r packages_url <&"$package_answers" || die "the package server did not start"
