@@ -94,7 +94,7 @@ fn the_doctor_says_what_is_wrong_with_the_julia() {
     ");
     let offline = ["--offline", "--mirror", "http://127.0.0.1:1"];
     insta::assert_snapshot!(doctor(&scratch, &offline, &[]), @"
-    julia: the catalogue of http://127.0.0.1:1/bin/versions.json is not in the store, and `--offline` forbids to fetch it
+    julia: the catalogue of http://127.0.0.1:1/bin/versions.json is not in the store, and `--offline` does not allow fetching it
       run once without `--offline` (SYSFORGE_OFFLINE), or use a store that has it (`--store DIR`)
     ");
     let nightly = [&offline[..], &["--julia", "nightly"]].concat();

@@ -311,7 +311,7 @@ fn a_digest_that_does_not_match() {
     insta::assert_snapshot!(error, @"
     error: julia-1.9.0-linux-x86_64.tar.gz has the SHA-256 digest 22ea9e5a647d4b62b1700d79c44d0dfaa15b9c1e2e1e5524d7fc17e546d93402, but should have 2a2d22cdd3b398a32c6c6c4af8385380c14fdb714bed4300370df843e3320aa5
 
-    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published anew: try again, or use another `--mirror`
+    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published again: try again, or use another `--mirror`
     ");
 }
 
@@ -324,7 +324,7 @@ fn a_truncated_archive() {
     insta::assert_snapshot!(error, @"
     error: julia-1.9.0-linux-x86_64.tar.gz has 52943 bytes, but should have 105887
 
-    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published anew: try again, or use another `--mirror`
+    hint: nothing was kept. Either the file was damaged or replaced on its way (a proxy? a broken mirror?), or it was published again: try again, or use another `--mirror`
     ");
 }
 

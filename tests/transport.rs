@@ -138,7 +138,7 @@ fn offline_forbids_the_network_to_install() {
             .env("GITHUB_API_URL", server.url())
             .env("GITHUB_SERVER_URL", server.url());
         let error = scratch.run(command).fails(7);
-        assert!(error.contains("`--offline` forbids"), "{error}");
+        assert!(error.contains("`--offline` does not allow"), "{error}");
         assert!(error.contains("hint: "), "{error}");
     }
     assert!(server.seen("").is_empty());

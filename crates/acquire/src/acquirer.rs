@@ -1,4 +1,4 @@
-//! The way in: one value that knows the store, the mirror and the network, and gets Julias.
+//! The crate's main entry point: [`Acquirer`] combines the store, the mirror and the network.
 
 mod nightly;
 
@@ -22,7 +22,7 @@ use crate::tool_cache::ToolCache;
 use sysforge_archive::Links;
 use sysforge_net::{Fetcher, Network};
 
-/// Gets Julias.
+/// Finds or installs Julias and toolchains.
 #[derive(Debug, Clone)]
 pub struct Acquirer {
     store: Store,
@@ -37,39 +37,39 @@ pub struct Acquirer {
     fetcher: Arc<OnceCell<Fetcher>>,
 }
 
-/// A Julia on this machine, ready to run, and kept from `prune` while this value lives.
+/// An installed Julia. `prune` does not remove it while this value lives.
 #[derive(Debug)]
 pub struct InstalledJulia {
-    /// The folder that it lies in.
+    /// The folder that contains it.
     pub prefix: PathBuf,
-    /// The program.
+    /// The path of its executable.
     pub executable: PathBuf,
-    /// Its version, where that is known without asking it.
+    /// Its version, if known without running it.
     pub version: Option<JuliaVersion>,
     /// Its platform.
     pub triplet: Triplet,
-    /// The digest of the archive that it came from.
+    /// The digest of the archive that it was installed from.
     pub sha256: Option<Sha256>,
     /// The address of that archive, without credentials.
     pub source: Option<String>,
-    /// What was found out about the archive's signature.
+    /// The result of checking the archive's signature.
     pub signature: SignatureCheck,
-    /// Whether it was there before.
+    /// Whether it was already installed.
     pub reused: bool,
-    /// Holds it in the store.
+    /// Protects it from `prune`.
     pub lease: Lease,
 }
 
-/// A C toolchain on this machine, kept from `prune` while this value lives.
+/// An installed C toolchain. `prune` does not remove it while this value lives.
 #[derive(Debug)]
 pub struct InstalledToolchain {
-    /// The folder that it lies in.
+    /// The folder that contains it.
     pub prefix: PathBuf,
     /// Its C compiler.
     pub compiler: PathBuf,
-    /// Whether it was there before.
+    /// Whether it was already installed.
     pub reused: bool,
-    /// Holds it in the store.
+    /// Protects it from `prune`.
     pub lease: Lease,
 }
 
@@ -105,7 +105,7 @@ impl InstalledJulia {
 }
 
 impl Acquirer {
-    /// An acquirer. Nothing is touched until something is asked of it.
+    /// Creates an acquirer. It does not access the disk or the network until it is used.
     #[must_use]
     pub fn new(store: Store, mirror: Mirror, network: Network, reporter: Reporter) -> Self {
         Self {
@@ -122,21 +122,22 @@ impl Acquirer {
         }
     }
 
-    /// The same, with other rules for signatures.
+    /// Sets the rules for signatures.
     #[must_use]
     pub fn with_signatures(mut self, signatures: Signatures) -> Self {
         self.signatures = Arc::new(signatures);
         self
     }
 
-    /// The same, with a store that stands in where the first cannot be written to.
+    /// Sets a second store, used if the first is not writable.
     #[must_use]
     pub fn with_fallback(mut self, fallback: Store) -> Self {
         self.fallback = Some(fallback);
         self
     }
 
-    /// The same, with a runner's tool cache to look into, and to add to if `add` says so.
+    /// Sets a CI runner's tool cache to search first. If `add` is true, installed Julias are copied
+    /// into it.
     #[must_use]
     pub fn with_tool_cache(mut self, cache: ToolCache, add: bool) -> Self {
         self.tool_cache = Some(cache);
@@ -144,8 +145,8 @@ impl Acquirer {
         self
     }
 
-    /// The same, with a folder that holds the archives of toolchains by their file names, for
-    /// machines without a network.
+    /// Sets a folder that contains the archives of toolchains, under their file names, for machines
+    /// without a network.
     #[must_use]
     pub fn with_toolchain_archives(mut self, folder: PathBuf) -> Self {
         self.toolchains = Some(folder);
@@ -158,11 +159,11 @@ impl Acquirer {
         &self.store
     }
 
-    /// The mirror's catalogue.
+    /// Fetches the mirror's catalogue, or reads the cached copy.
     ///
     /// # Errors
     ///
-    /// If it can neither be fetched nor taken from the store.
+    /// If it can be neither fetched nor read from the store.
     pub async fn catalogue(&self) -> Result<Catalogue, Error> {
         catalogue::fetch(
             &self.store,
@@ -174,12 +175,13 @@ impl Acquirer {
         .await
     }
 
-    /// Installs the chosen Julia, or finds it installed: in the store, or in the tool cache.
+    /// Returns the chosen Julia from the store or the tool cache, and installs it if neither has
+    /// it.
     ///
     /// # Errors
     ///
-    /// If it cannot be fetched, is not what the catalogue says, or cannot be unpacked or kept.
-    /// Nothing is left behind then, except what a later attempt can go on from.
+    /// If it cannot be fetched, does not match the catalogue, or cannot be unpacked or stored. A
+    /// failed installation leaves only what a later attempt can resume from.
     pub async fn julia(&self, choice: &Choice) -> Result<InstalledJulia, Error> {
         let wanted = self.wanted(choice);
         if let Some(found) = self.in_tool_cache(choice, &wanted) {
@@ -201,7 +203,7 @@ impl Acquirer {
         Ok(julia)
     }
 
-    /// The chosen Julia, if it is here already. Nothing is fetched.
+    /// Returns the chosen Julia if it is already installed. Does not use the network.
     ///
     /// # Errors
     ///
@@ -214,11 +216,11 @@ impl Acquirer {
         Ok(self.in_tool_cache(choice, &wanted))
     }
 
-    /// Whether the chosen Julia, which is not here yet, could be fetched.
+    /// Checks whether the chosen Julia, which is not installed yet, could be fetched.
     ///
     /// # Errors
     ///
-    /// If that is forbidden, or could not be kept anywhere.
+    /// If Sysforge is offline, or no store is writable.
     pub fn may_fetch(&self, choice: &Choice) -> Result<(), Error> {
         let wanted = self.wanted(choice);
         if self.network.offline && matches!(wanted.location, Location::Web(_)) {
@@ -239,14 +241,14 @@ impl Acquirer {
         })
     }
 
-    /// Holds whatever entry of the store `path` lies in, so that `prune` leaves it alone: for
-    /// programs that someone named by their place in the store.
+    /// Takes a lease on the store entry that contains `path`, so that `prune` does not remove it.
+    /// Used for programs that the user named by their path in the store.
     #[must_use]
     pub fn hold(&self, path: &Path) -> Option<Lease> {
         self.stores().find_map(|store| store.hold(path))
     }
 
-    /// An entry that is there and whole. One that is damaged is said to be.
+    /// Looks for a complete entry. Reports a damaged one as a warning.
     fn find(&self, id: &EntryId) -> Result<Option<Installed>, Error> {
         for store in self.stores() {
             match store.lookup(id)? {
@@ -265,7 +267,7 @@ impl Acquirer {
         std::iter::once(&self.store).chain(&self.fallback)
     }
 
-    /// Fetches a published toolchain, or finds it installed. It is pinned by its digest.
+    /// Returns a published toolchain, and installs it if necessary. Its digest is pinned.
     ///
     /// # Errors
     ///
@@ -276,7 +278,7 @@ impl Acquirer {
         Ok(InstalledToolchain::of(installed, published))
     }
 
-    /// A published toolchain, if it is here already. Nothing is fetched.
+    /// Returns a published toolchain if it is already installed. Does not use the network.
     ///
     /// # Errors
     ///
@@ -295,7 +297,7 @@ impl Acquirer {
             request: published.url.to_owned(),
             hint: "its address in the table is wrong; please report this".to_owned(),
         })?;
-        // Toolchains come from their own servers; a mirror may hold them by their file names.
+        // Toolchains come from their own servers; a mirror may provide them under their file names.
         let location = match &self.toolchains {
             Some(folder) => Location::File(folder.join(published.file_name())),
             None => self.mirror.locate(&url),
@@ -340,7 +342,7 @@ impl Acquirer {
         }
     }
 
-    /// Installs into the store, or where that cannot be written to, into the fallback.
+    /// Installs into the store, or into the fallback store if the first is not writable.
     pub(crate) async fn install(&self, wanted: &Wanted) -> Result<Installed, Error> {
         let fetcher = async || self.online(&wanted.what).await;
         let reporter = &self.reporter;
@@ -351,11 +353,11 @@ impl Acquirer {
             (Err(Error::ReadOnlyStore { path, source }), Some(fallback)) => {
                 reporter.warn(
                     format!(
-                        "the store {} cannot be written to ({source}); using {}",
+                        "the store {} cannot be written to ({source}); using {} instead",
                         path.display(),
                         fallback.root().display()
                     ),
-                    Some("choose another one with `--store DIR`".to_owned()),
+                    Some("choose another store with `--store DIR`".to_owned()),
                 );
                 install(fallback, fetcher, reporter, wanted).await
             }
@@ -363,8 +365,8 @@ impl Acquirer {
         }
     }
 
-    /// What a runner's tool cache has. Nothing is known of where it came from, so it does not
-    /// serve who requires a signature.
+    /// Looks in the runner's tool cache. The origin of what it contains is unknown, so it is not
+    /// used when a signature is required.
     fn in_tool_cache(&self, choice: &Choice, wanted: &Wanted) -> Option<InstalledJulia> {
         let cache = self.tool_cache.as_ref()?;
         if self.signatures.required || self.store.has(&wanted.id) {
@@ -386,7 +388,7 @@ impl Acquirer {
         })
     }
 
-    /// The network, unless it is forbidden to fetch `what` from it.
+    /// Returns the HTTP client, or an error if Sysforge is offline.
     async fn online(&self, what: &str) -> Result<Fetcher, Error> {
         if self.network.offline {
             return Err(Error::Offline {
@@ -396,7 +398,7 @@ impl Acquirer {
         self.fetcher().await
     }
 
-    /// The network, set up when it is first needed: reading certificates takes time.
+    /// Creates the HTTP client on first use: reading certificates takes time.
     async fn fetcher(&self) -> Result<Fetcher, Error> {
         let fetcher = self
             .fetcher
@@ -412,7 +414,7 @@ impl Acquirer {
     }
 }
 
-/// Where the program lies below a Julia's prefix.
+/// The path of the executable below a Julia's prefix.
 pub(crate) fn executable(triplet: Triplet) -> String {
     format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }

@@ -1,5 +1,5 @@
-//! Fetching the catalogue: kept in the store, revalidated by its entity tag, and used as it is
-//! when the network is away.
+//! Fetches the catalogue. A copy is cached in the store, revalidated by its entity tag, and used
+//! unchanged if the network is not reachable.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,29 +20,29 @@ use crate::error::Error;
 use crate::mirror::Location;
 use crate::store::Store;
 
-/// More than any catalogue has (1.4 MB in 2026), less than would hurt.
-const LONGEST: usize = 64 << 20;
+/// The maximum size of a catalogue in bytes, far above the real one (1.4 MB in 2026).
+const MAX_BYTES: usize = 64 << 20;
 
-/// The catalogue that is kept of one mirror.
-struct Kept {
+/// The cached catalogue of one mirror.
+struct CachedCatalogue {
     json: PathBuf,
     note: PathBuf,
 }
 
 #[derive(Serialize, Deserialize, Default)]
-struct Note {
+struct Validators {
     url: String,
     etag: Option<String>,
     last_modified: Option<String>,
 }
 
-/// What a server answered.
+/// A server's answer to a conditional request.
 enum Answer {
-    New(Vec<u8>, Note),
+    New(Vec<u8>, Validators),
     NotModified,
 }
 
-/// The catalogue at `location`.
+/// Returns the catalogue at `location`.
 pub(crate) async fn fetch(
     store: &Store,
     fetcher: impl AsyncFn() -> Result<Fetcher, Error>,
@@ -52,7 +52,7 @@ pub(crate) async fn fetch(
 ) -> Result<Catalogue, Error> {
     let json = match location {
         Location::File(path) => {
-            read_regular(path, LONGEST as u64).map_err(Error::io("read", path))?
+            read_regular(path, MAX_BYTES as u64).map_err(Error::io("read", path))?
         }
         Location::Web(url) => from_web(store, fetcher, offline, reporter, url).await?,
     };
@@ -60,7 +60,7 @@ pub(crate) async fn fetch(
         location: location.to_string(),
         source,
     })?;
-    // Files of this machine are named by this machine only.
+    // Only catalogues of this machine may name files of this machine.
     let mut files = catalogue
         .releases()
         .iter()
@@ -81,10 +81,10 @@ async fn from_web(
     reporter: &Reporter,
     url: &Url,
 ) -> Result<Vec<u8>, Error> {
-    let kept = Kept::of(store, url);
-    let (old, note) = match kept.read() {
+    let cached = CachedCatalogue::of(store, url);
+    let (old, note) = match cached.read() {
         Some((old, note)) => (Some(old), note),
-        None => (None, Note::default()),
+        None => (None, Validators::default()),
     };
     if offline {
         return match old {
@@ -92,7 +92,7 @@ async fn from_web(
                 reporter.note(format!(
                     "offline: using the catalogue of {} as it was {}",
                     redacted(url),
-                    kept.age()
+                    cached.age()
                 ));
                 Ok(old)
             }
@@ -108,26 +108,26 @@ async fn from_web(
     };
     match (answer, old) {
         (Ok(Answer::New(json, note)), _) => {
-            // Not being able to keep it costs the next run some time, no more.
-            let _ = kept.write(&json, &note);
+            // If caching fails, only the next run takes longer.
+            let _ = cached.write(&json, &note);
             task.done(format!("{} kB", json.len().div_ceil(1000)));
             Ok(json)
         }
         (Ok(Answer::NotModified), Some(old)) => {
             task.reused("not modified");
-            let _ = kept.touch();
+            let _ = cached.touch();
             Ok(old)
         }
         (Ok(Answer::NotModified), None) => Err(status_error(url, StatusCode::NOT_MODIFIED).into()),
-        (Err(error), Some(old)) if error.is_absence() => {
-            task.reused("out of reach");
+        (Err(error), Some(old)) if error.is_unreachable() => {
+            task.reused("not reachable");
             reporter.warn(
                 format!(
-                    "{} is out of reach ({error}); using the catalogue as it was {}",
+                    "{} is not reachable ({error}); using the catalogue as it was {}",
                     redacted(url),
-                    kept.age()
+                    cached.age()
                 ),
-                Some("`--offline` uses it without asking".to_owned()),
+                Some("`--offline` uses it without trying the network".to_owned()),
             );
             Ok(old)
         }
@@ -135,9 +135,14 @@ async fn from_web(
     }
 }
 
-async fn ask(fetcher: &Fetcher, url: &Url, note: &Note, have_old: bool) -> Result<Answer, Error> {
+async fn ask(
+    fetcher: &Fetcher,
+    url: &Url,
+    note: &Validators,
+    have_old: bool,
+) -> Result<Answer, Error> {
     let rules = if have_old {
-        // There is something to fall back on: do not keep anybody waiting.
+        // There is a cached copy to fall back on, so do not wait long.
         Retries {
             fruitless: 2,
             ..fetcher.network.retries
@@ -159,12 +164,12 @@ async fn ask(fetcher: &Fetcher, url: &Url, note: &Note, have_old: bool) -> Resul
             Ok(response) => match response.status() {
                 StatusCode::NOT_MODIFIED if have_old => return Ok(Answer::NotModified),
                 StatusCode::OK => {
-                    let note = Note {
+                    let note = Validators {
                         url: redacted(url),
                         etag: header(&response, ETAG),
                         last_modified: header(&response, LAST_MODIFIED),
                     };
-                    match fetcher.small_body(response, LONGEST).await {
+                    match fetcher.small_body(response, MAX_BYTES).await {
                         Ok(json) => return Ok(Answer::New(json, note)),
                         Err(failure) => failure,
                     }
@@ -184,7 +189,7 @@ fn header(response: &Response, name: HeaderName) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-impl Kept {
+impl CachedCatalogue {
     fn of(store: &Store, url: &Url) -> Self {
         let digest = Sha256::new(Hasher::digest(redacted(url)).into());
         let folder = store.root().join("catalogue");
@@ -195,8 +200,8 @@ impl Kept {
         }
     }
 
-    /// The catalogue, if it can be read as one, and what the server said about it.
-    fn read(&self) -> Option<(Vec<u8>, Note)> {
+    /// The cached catalogue, if it is readable, and its HTTP headers.
+    fn read(&self) -> Option<(Vec<u8>, Validators)> {
         let json = fs::read(&self.json).ok()?;
         Catalogue::parse(&json).ok()?;
         let note = fs::read(&self.note)
@@ -206,8 +211,9 @@ impl Kept {
         Some((json, note))
     }
 
-    fn write(&self, json: &[u8], note: &Note) -> std::io::Result<()> {
-        // The old note goes first: a new catalogue with an old tag would never be renewed.
+    fn write(&self, json: &[u8], note: &Validators) -> std::io::Result<()> {
+        // Remove the old headers first: a new catalogue with an old entity tag would never be
+        // renewed.
         let _ = fs::remove_file(&self.note);
         write_whole(&self.json, json)?;
         write_whole(&self.note, &serde_json::to_vec(note)?)

@@ -1,4 +1,4 @@
-//! What can go wrong while acquiring, and what to do about each.
+//! The errors of this crate, with their exit codes and hints.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use sysforge_plan::{Sha256, Triplet};
 use crate::signature::SignatureError;
 use sysforge_archive as unpack;
 
-/// A failure to acquire something.
+/// Failed to acquire a Julia, a toolchain or the catalogue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A request failed.
     #[error(transparent)]
     Net(sysforge_net::Error),
-    /// A catalogue of a server names a file of this machine.
+    /// A server's catalogue names a file of this machine.
     #[error("the catalogue at {location} names a file of this machine, `{url}`")]
     LocalFile {
         /// Where the catalogue is.
@@ -24,27 +24,27 @@ pub enum Error {
         /// The address.
         url: String,
     },
-    /// The file has another size than it should.
+    /// The file does not have the expected size.
     #[error("{what} has {actual} bytes, but should have {expected}")]
     Size {
         /// The file.
         what: String,
-        /// What the catalogue says.
+        /// The size in the catalogue.
         expected: u64,
-        /// What came.
+        /// The actual size.
         actual: u64,
     },
-    /// The file has another digest than it should.
+    /// The file does not have the expected SHA-256 digest.
     #[error("{what} has the SHA-256 digest {actual}, but should have {expected}")]
     Digest {
         /// The file.
         what: String,
-        /// What the catalogue says.
+        /// The digest in the catalogue.
         expected: Sha256,
-        /// What came.
+        /// The actual digest.
         actual: Sha256,
     },
-    /// The archive could not be unpacked, though its digest is right.
+    /// The archive has the right digest but could not be unpacked.
     #[error("cannot unpack {what}")]
     Unpack {
         /// The archive.
@@ -53,10 +53,10 @@ pub enum Error {
         #[source]
         source: unpack::Error,
     },
-    /// The signature of the archive is not what it should be.
+    /// The archive's signature was refused.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The archive was unpacked and holds no Julia.
+    /// The unpacked archive lacks a file that it must contain.
     #[error("{what} is not what it should be: it has no `{missing}`")]
     NotAJulia {
         /// The archive or the directory.
@@ -64,10 +64,10 @@ pub enum Error {
         /// What is missing.
         missing: String,
     },
-    /// A file of ours could not be read or written.
+    /// A file of Sysforge's own could not be read or written.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
-        /// A verb.
+        /// What failed, as a verb.
         doing: &'static str,
         /// The file.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Nothing new can be kept.
+    /// The store is not writable.
     #[error("the store `{}` cannot be written to", path.display())]
     ReadOnlyStore {
         /// The store's folder.
@@ -84,7 +84,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// What came as a catalogue is none.
+    /// The catalogue could not be parsed.
     #[error("cannot use the catalogue at {location}")]
     Catalogue {
         /// Where it came from.
@@ -93,7 +93,7 @@ pub enum Error {
         #[source]
         source: NotACatalogue,
     },
-    /// No release answers the request.
+    /// No release matches the request.
     #[error(transparent)]
     NoJulia(#[from] NoJulia),
     /// There are no nightly builds for the platform.
@@ -102,7 +102,7 @@ pub enum Error {
         /// The platform.
         triplet: Triplet,
     },
-    /// A request that this place cannot answer.
+    /// The request cannot be satisfied here.
     #[error("no Julia was found for the request `{request}`")]
     NoSuchJulia {
         /// The request.
@@ -110,13 +110,13 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// Something is not here, and the network is not to be asked.
-    #[error("{what} is not in the store, and `--offline` forbids to fetch it")]
+    /// Something is not in the store, and Sysforge is offline.
+    #[error("{what} is not in the store, and `--offline` does not allow fetching it")]
     Offline {
         /// What is missing.
         what: String,
     },
-    /// The work was given up because the program is ending.
+    /// The operation was cancelled because the program is ending.
     #[error("interrupted")]
     Interrupted,
 }
@@ -134,13 +134,13 @@ impl Error {
         }
     }
 
-    /// Whether this says that the server is away, and not that it refuses.
-    pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::Net(error) if error.is_absence())
+    /// Whether the server was not reachable, as opposed to refusing the request.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Net(error) if error.is_unreachable())
     }
 
-    /// Whether the server has another file than when it was asked first.
-    pub(crate) fn is_change(&self) -> bool {
+    /// Whether the server's file changed between two requests.
+    pub(crate) fn is_file_changed(&self) -> bool {
         matches!(self, Self::Net(sysforge_net::Error::Changed { .. }))
     }
 }
@@ -174,7 +174,7 @@ impl Explain for Error {
             Self::Net(source) => return source.hints(),
             Self::Size { .. } | Self::Digest { .. } => {
                 "nothing was kept. Either the file was damaged or replaced on its way (a proxy? a \
-                 broken mirror?), or it was published anew: try again, or use another `--mirror`"
+                 broken mirror?), or it was published again: try again, or use another `--mirror`"
             }
             Self::LocalFile { .. } => {
                 "do not use this mirror: only a mirror that is a folder may name files of this machine"

@@ -1,4 +1,4 @@
-//! Putting one archive into the store: look, lock, look again, fetch, check, move into place.
+//! Installs one archive into the store: find_entry, lock, find_entry again, fetch, verify, rename into place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use url::Url;
 
 use crate::error::Error;
 use crate::mirror::Location;
-use crate::pipeline::{self, Expected, Feed, Job};
+use crate::pipeline::{self, ByteSource, Expected, Job};
 use crate::signature::{Pending, Plan, Signatures};
 use crate::store::{Entry, EntryId, Lookup, Partial, Record, Store};
 use sysforge_archive::{Cancel, Kind, Links};
 
-/// One archive that shall become an entry of the store.
+/// An archive to install, and the store entry that it becomes.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) id: EntryId,
-    /// The archive's name, for people.
+    /// The archive's name, for messages.
     pub(crate) what: String,
     pub(crate) location: Location,
     pub(crate) expected: Option<Expected>,
@@ -33,13 +33,13 @@ pub(crate) struct Wanted {
     pub(crate) triplet: Option<Triplet>,
     /// The detached signature of the archive.
     pub(crate) asc: Option<String>,
-    /// Which signatures count. None for what is pinned by a digest in this program.
+    /// The rules for signatures; `None` for archives whose digest is pinned in this program.
     pub(crate) signatures: Option<Arc<Signatures>>,
-    /// A file that the tree must have, or it is not what it should be.
+    /// A file that the unpacked tree must contain.
     pub(crate) must_have: Option<String>,
 }
 
-/// An entry, and whether it was there before.
+/// A store entry, and whether it was already there.
 #[derive(Debug)]
 pub(crate) struct Installed {
     pub(crate) entry: Entry,
@@ -47,7 +47,7 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// One that was there before.
+    /// An entry that was already there.
     pub(crate) fn found(entry: Entry) -> Self {
         Self {
             entry,
@@ -56,11 +56,11 @@ impl Installed {
     }
 }
 
-/// How many times a download begins anew because what is kept of an earlier one, or what the
-/// server has, turned out to be something else.
-const FRESH_STARTS: u32 = 3;
+/// Maximum number of times a download starts from the beginning because a partial download is
+/// invalid or the server's file has changed.
+const MAX_STARTS: u32 = 3;
 
-/// Tells the threads of an install to stop when its future is dropped.
+/// Cancels the threads of an installation when its future is dropped.
 struct CancelOnDrop(Cancel);
 
 impl Drop for CancelOnDrop {
@@ -69,16 +69,17 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Installs `wanted`, or finds it installed.
+/// Returns the entry for `wanted`, and installs it if necessary.
 pub(crate) async fn install(
     store: &Store,
     fetcher: impl AsyncFn() -> Result<Fetcher, Error>,
     reporter: &Reporter,
     wanted: &Wanted,
 ) -> Result<Installed, Error> {
-    // Whatever is wrong with the signature before the bytes are seen is said before they come.
+    // Report problems with the signature that are detectable without the archive before downloading
+    // it.
     wanted.pending_signature()?;
-    if let Some(entry) = look(store, wanted, Some(reporter)).await? {
+    if let Some(entry) = find_entry(store, wanted, Some(reporter)).await? {
         return Ok(Installed::found(entry));
     }
     store
@@ -90,8 +91,8 @@ pub(crate) async fn install(
     let mut lock = store
         .wait_for_lock(&wanted.id, "installing", reporter)
         .await?;
-    // Another process may have been faster. What there is to say was said.
-    if let Some(entry) = look(store, wanted, None).await? {
+    // Another process may have installed it in the meantime. The warnings were already reported.
+    if let Some(entry) = find_entry(store, wanted, None).await? {
         return Ok(Installed::found(entry));
     }
     let mut starts = 0;
@@ -100,8 +101,11 @@ pub(crate) async fn install(
         let task = reporter.start(Step::Download, &wanted.what);
         let attempt = match &wanted.location {
             Location::File(path) => {
-                let feed = Feed::File(path.clone());
-                (line(store, wanted, feed, lock, task).await, false)
+                let feed = ByteSource::File(path.clone());
+                (
+                    unpack_and_commit(store, wanted, feed, lock, task).await,
+                    false,
+                )
             }
             Location::Web(url) => from_web(store, &fetcher().await?, wanted, url, lock, task).await,
         };
@@ -112,11 +116,11 @@ pub(crate) async fn install(
                     reused: false,
                 });
             }
-            (Err((error, given_back)), resumed) => {
-                let anew = error.is_change()
+            (Err((error, returned_lock)), resumed) => {
+                let restart = error.is_file_changed()
                     || resumed && matches!(error, Error::Digest { .. } | Error::Size { .. });
-                match given_back {
-                    Some(back) if anew && starts < FRESH_STARTS => lock = back,
+                match returned_lock {
+                    Some(back) if restart && starts < MAX_STARTS => lock = back,
                     _ => return Err(error),
                 }
             }
@@ -124,10 +128,10 @@ pub(crate) async fn install(
     }
 }
 
-/// An attempt's end: the entry, or why not, with the lock for another attempt.
+/// The result of one attempt: the entry, or the error and the lock for another attempt.
 type Attempt = Result<Entry, (Error, Option<FileLock>)>;
 
-async fn look(
+async fn find_entry(
     store: &Store,
     wanted: &Wanted,
     reporter: Option<&Reporter>,
@@ -136,7 +140,7 @@ async fn look(
     match blocking(move || store.lookup(&id)).await? {
         Lookup::Whole(entry) if wanted.is_satisfied_by(&entry) => Ok(Some(*entry)),
         Lookup::Whole(_) => {
-            let text = "was never checked; it is fetched again";
+            let text = "was never checked; fetching it again";
             if let Some(reporter) = reporter {
                 reporter.note(format!("the signature of the store's {} {text}", wanted.id));
             }
@@ -144,7 +148,7 @@ async fn look(
         }
         Lookup::Absent => Ok(None),
         Lookup::Damaged(damage) => {
-            let text = format!("is damaged ({damage}); it is fetched again");
+            let text = format!("is damaged ({damage}); fetching it again");
             if let Some(reporter) = reporter {
                 reporter.warn(format!("the store's {} {text}", wanted.id), None);
             }
@@ -154,7 +158,7 @@ async fn look(
 }
 
 impl Wanted {
-    /// The signature that is to be checked, or what there is to say instead.
+    /// The signature to verify, or the reason why none is verified.
     fn pending_signature(&self) -> Result<(Option<Pending>, SignatureCheck), Error> {
         let not_checked = |reason: &str| SignatureCheck::NotChecked {
             reason: reason.to_owned(),
@@ -165,7 +169,7 @@ impl Wanted {
         Ok(
             match signatures.plan(&self.what, version, self.asc.as_deref())? {
                 Plan::Check(pending) => (Some(*pending), not_checked("")),
-                Plan::Nothing(check) => (None, check),
+                Plan::Skip(check) => (None, check),
             },
         )
     }
@@ -176,7 +180,7 @@ impl Wanted {
     }
 }
 
-/// Fetches and installs. Also tells whether an earlier download was resumed.
+/// Downloads and installs. Also returns whether an earlier download was resumed.
 async fn from_web(
     store: &Store,
     fetcher: &Fetcher,
@@ -187,7 +191,7 @@ async fn from_web(
 ) -> (Attempt, bool) {
     let mut key = partial_key(wanted);
     if !lock.is_real() {
-        // Nothing keeps other processes from downloading the same: each has a file of its own.
+        // Without locks, other processes may download the same archive, so each uses its own file.
         key = format!("{key}-{}", std::process::id());
     }
     let partial = store.partial(&key);
@@ -200,10 +204,10 @@ async fn from_web(
         offset
     };
     if size == Some(offset) && offset > 0 {
-        // Everything came; the process died while unpacking.
-        let feed = Feed::File(partial.path().to_owned());
+        // All bytes were downloaded; the earlier process died while unpacking.
+        let feed = ByteSource::File(partial.path().to_owned());
         return (
-            line_and_forget(store, wanted, feed, lock, task, partial).await,
+            unpack_from_partial(store, wanted, feed, lock, task, partial).await,
             true,
         );
     }
@@ -228,19 +232,22 @@ async fn from_web(
         Err(error) => return (Err((error, None)), resumed),
     };
     let (sender, bytes) = mpsc::channel(32);
-    let feed = Feed::Network {
+    let feed = ByteSource::Network {
         partial: file,
         path: partial.path().to_owned(),
         kept: opened.start,
         bytes,
     };
-    let unpacking = line_and_forget(store, wanted, feed, lock, task, partial);
-    (both(fetcher.pump(opened, sender), unpacking).await, resumed)
+    let unpacking = unpack_from_partial(store, wanted, feed, lock, task, partial);
+    (
+        download_and_unpack(fetcher.pump(opened, sender), unpacking).await,
+        resumed,
+    )
 }
 
-/// Runs the network and the assembly line side by side. The line ends when the network does;
-/// its error counts more, except where it only missed the network.
-async fn both(
+/// Runs the download and the unpacking concurrently. A failed download interrupts the unpacking, so
+/// its error is returned then; otherwise an error of the unpacking takes precedence.
+async fn download_and_unpack(
     pumping: impl Future<Output = Result<(), sysforge_net::Error>>,
     unpacking: impl Future<Output = Attempt>,
 ) -> Attempt {
@@ -252,16 +259,16 @@ async fn both(
     }
 }
 
-/// The assembly line; and the partial download goes when it served its purpose, or is bad.
-async fn line_and_forget(
+/// Unpacks and commits, and removes the partial download unless it can be resumed.
+async fn unpack_from_partial(
     store: &Store,
     wanted: &Wanted,
-    feed: Feed,
+    feed: ByteSource,
     lock: FileLock,
     task: Task,
     partial: Partial,
 ) -> Attempt {
-    let attempt = line(store, wanted, feed, lock, task).await;
+    let attempt = unpack_and_commit(store, wanted, feed, lock, task).await;
     let keep = matches!(&attempt, Err((Error::Interrupted, _)));
     if !keep {
         partial.remove();
@@ -269,20 +276,30 @@ async fn line_and_forget(
     attempt
 }
 
-/// Runs the assembly line, and moves what it made into its place.
-async fn line(store: &Store, wanted: &Wanted, feed: Feed, lock: FileLock, task: Task) -> Attempt {
+/// Unpacks, verifies, and moves the result into its place in the store.
+async fn unpack_and_commit(
+    store: &Store,
+    wanted: &Wanted,
+    feed: ByteSource,
+    lock: FileLock,
+    task: Task,
+) -> Attempt {
     let cancel = Cancel::default();
     let _guard = CancelOnDrop(cancel.clone());
     let (store, wanted) = (store.clone(), wanted.clone());
-    blocking(move || Ok(line_now(&store, &wanted, feed, lock, task, &cancel)))
-        .await
-        .unwrap_or_else(|error| Err((error, None)))
+    blocking(move || {
+        Ok(unpack_and_commit_blocking(
+            &store, &wanted, feed, lock, task, &cancel,
+        ))
+    })
+    .await
+    .unwrap_or_else(|error| Err((error, None)))
 }
 
-fn line_now(
+fn unpack_and_commit_blocking(
     store: &Store,
     wanted: &Wanted,
-    feed: Feed,
+    feed: ByteSource,
     lock: FileLock,
     task: Task,
     cancel: &Cancel,
@@ -319,7 +336,7 @@ fn line_now(
                     Error::Io {
                         doing: "read what was just installed in",
                         path: store.entry_dir(&wanted.id),
-                        source: std::io::Error::other("it changed"),
+                        source: std::io::Error::other("it was changed"),
                     },
                     None,
                 )),
@@ -368,7 +385,7 @@ fn seal(
     crate::store::seal(tree, &record, &listing).map_err(Error::io("write to", tree))
 }
 
-/// What a partial download is called: the digest of what it shall become.
+/// The name of a partial download: the digest that the complete file must have.
 fn partial_key(wanted: &Wanted) -> String {
     match &wanted.expected {
         Some(expected) => expected.sha256.to_string(),
@@ -376,7 +393,7 @@ fn partial_key(wanted: &Wanted) -> String {
     }
 }
 
-/// Runs what blocks on a thread where it may.
+/// Runs a blocking function on a thread for blocking work.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -1,4 +1,4 @@
-//! Where Julias come from: the official server, or a mirror that keeps its paths.
+//! The source of Julias: the official server, or a mirror with the same paths.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::nightly;
 use url::Url;
 
-/// A server or a directory that Julias come from.
+/// A server or a directory that provides Julias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mirror {
     /// A web server.
     Server(Url),
-    /// A directory with the same paths below it.
+    /// A directory with the same paths.
     Directory(PathBuf),
 }
 
-/// Where one file lies.
+/// The location of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// On a web server.
@@ -28,12 +28,12 @@ pub enum Location {
     File(PathBuf),
 }
 
-/// The text names no mirror.
+/// The text does not name a mirror.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a mirror")]
-pub struct NotAMirror(String);
+pub struct InvalidMirror(String);
 
-impl Explain for NotAMirror {
+impl Explain for InvalidMirror {
     fn class(&self) -> Class {
         Class::Usage
     }
@@ -41,7 +41,7 @@ impl Explain for NotAMirror {
     fn hints(&self) -> Vec<String> {
         vec![
             "a mirror is a base address (`https://…`, `http://…`, `file:///…`) or a directory, \
-             below which `bin/versions.json` lies"
+             that contains `bin/versions.json`"
                 .to_owned(),
         ]
     }
@@ -49,7 +49,7 @@ impl Explain for NotAMirror {
 
 impl Default for Mirror {
     fn default() -> Self {
-        // The constant is an address; a test holds it to that.
+        // Valid by construction; a test checks it.
         OFFICIAL_SERVER
             .parse()
             .unwrap_or_else(|_| Self::Directory(PathBuf::from(OFFICIAL_SERVER)))
@@ -57,14 +57,14 @@ impl Default for Mirror {
 }
 
 impl Mirror {
-    /// Where the catalogue lies.
+    /// The location of the catalogue.
     #[must_use]
     pub fn catalogue(&self) -> Location {
         self.below(CATALOGUE_PATH)
     }
 
-    /// Where the file lies that the catalogue gives this address for. Addresses on Julia's own
-    /// servers are looked up on the mirror; any other address is taken as it is.
+    /// The location of the file with this address in the catalogue. Addresses on Julia's own
+    /// servers are looked up on the mirror; other addresses are used unchanged.
     #[must_use]
     pub fn locate(&self, url: &Url) -> Location {
         let text = url.as_str();
@@ -72,8 +72,7 @@ impl Mirror {
             .iter()
             .find_map(|server| text.strip_prefix(server)?.strip_prefix('/'));
         match path {
-            // The nightly server is another one than the release server: only a mirror stands
-            // for both.
+            // The nightly server is separate from the release server; only a mirror replaces both.
             Some(_) if *self == Self::default() => Location::Web(url.clone()),
             Some(path) => self.below(path),
             None => of_url(url.clone()),
@@ -88,7 +87,7 @@ impl Mirror {
                 url.set_path(&format!("{folder}/{path}"));
                 Location::Web(url)
             }
-            // Part by part, so that Windows gets its own separator throughout.
+            // Push each component separately, so that Windows uses its own separator throughout.
             Self::Directory(base) => {
                 Location::File(base.join(path.split('/').collect::<PathBuf>()))
             }
@@ -104,11 +103,11 @@ fn of_url(url: Url) -> Location {
 }
 
 impl FromStr for Mirror {
-    type Err = NotAMirror;
+    type Err = InvalidMirror;
 
-    fn from_str(text: &str) -> Result<Self, NotAMirror> {
+    fn from_str(text: &str) -> Result<Self, InvalidMirror> {
         let text = text.trim();
-        let not = || NotAMirror(redacted_text(text));
+        let not = || InvalidMirror(redacted_text(text));
         if text.is_empty() {
             return Err(not());
         }
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_stands_for_julias_own_server() {
+    fn a_mirror_replaces_julias_own_server() {
         let path = "bin/linux/x64/1.5/julia-1.5.3.tar.gz";
         for (mirror, place) in [
             ("http://localhost:8000", "http://localhost:8000/"),
@@ -170,7 +169,7 @@ mod tests {
             ("/srv/julia", "/srv/julia/"),
             ("mirror", "mirror/"),
         ] {
-            // There, a file URL names a drive.
+            // On Windows, a file URL names a drive.
             if cfg!(windows) && mirror.starts_with("file:") {
                 continue;
             }
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_mirror() {
+    fn invalid_mirrors_are_refused() {
         for text in ["", "ftp://host/julia", "https://bad host/"] {
             assert!(text.parse::<Mirror>().is_err(), "{text}");
         }
@@ -225,7 +224,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_address_in_the_catalogue_is_a_file_whatever_the_mirror() {
+    fn a_file_address_in_the_catalogue_does_not_depend_on_the_mirror() {
         let place = located("http://localhost", "file:///srv/julia.tar.gz");
         assert_eq!(place, "/srv/julia.tar.gz");
         let mirror: Mirror = "/srv/julia".parse().unwrap();

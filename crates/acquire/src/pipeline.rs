@@ -1,6 +1,6 @@
-//! The assembly line of an install: bytes come in, are hashed and kept, decompressed, and
-//! written as files, each step in a thread of its own, all at once. What comes out is only
-//! trusted by the caller when the digest of what came in is right.
+//! Unpacks an archive while it is downloaded. Separate threads hash and save the bytes, verify the
+//! signature, and decompress and write the files. The caller may trust the result only after the
+//! digest has matched.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::signature::Pending;
 use sysforge_archive::{self as unpack, Cancel, Limits, Links, Listing, TreeWriter};
 
-/// What an archive must be.
+/// The expected digest and size of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) sha256: Sha256,
@@ -28,82 +28,86 @@ pub(crate) struct Expected {
     pub(crate) size: Option<u64>,
 }
 
-/// One archive to check and unpack.
+/// An archive to verify and unpack.
 pub(crate) struct Job<'a> {
     /// Its name, for messages.
     pub(crate) what: &'a str,
     pub(crate) expected: Option<Expected>,
     pub(crate) format: ArchiveFormat,
-    /// How many leading components its names lose.
+    /// Number of leading path components to strip.
     pub(crate) strip: usize,
     pub(crate) links: Links,
-    /// The empty folder to unpack in.
+    /// The empty folder to unpack into.
     pub(crate) into: &'a Path,
     pub(crate) cancel: &'a Cancel,
     pub(crate) task: &'a Task,
 }
 
 /// Where the bytes come from.
-pub(crate) enum Feed {
+pub(crate) enum ByteSource {
     /// A file of this machine.
     File(PathBuf),
-    /// The network, after what an earlier attempt kept.
+    /// The network, after the bytes that an earlier attempt saved.
     Network {
-        /// The file that the bytes are kept in, as long as `kept`.
+        /// The partial file, `kept` bytes long.
         partial: File,
-        /// Where that file lies.
+        /// The path of that file.
         path: PathBuf,
-        /// How many bytes of it are there already.
+        /// Its current length in bytes.
         kept: u64,
-        /// The bytes after those.
+        /// The bytes that follow.
         bytes: mpsc::Receiver<Message>,
     },
 }
 
-/// What came of it. Every byte was hashed, and if a digest was expected, it was this one.
+/// The result. All bytes were hashed and match the expected digest, if one was given.
 pub(crate) struct Unpacked {
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
     pub(crate) listing: Listing,
-    /// What the signature turned out to be, where one was to be checked.
+    /// The result of the signature check, if a signature was to be checked.
     pub(crate) signature: Option<SignatureCheck>,
 }
 
-/// How many pieces may wait between two threads.
+/// Capacity of the channels between threads, in chunks.
 const QUEUE: usize = 16;
 
-/// The size of what is passed from thread to thread. The network brings tens of KiB at a time, and
-/// to wake another thread for each of them takes longer than to copy it.
-const PIECE: usize = 256 << 10;
+/// The size of a chunk in bytes. The network delivers tens of KiB at a time, and waking another
+/// thread for each takes longer than copying.
+const CHUNK: usize = 256 << 10;
 
-/// Runs the line to its end. A signature is checked while the bytes go by.
-pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result<Unpacked, Error> {
+/// Unpacks the archive. Verifies its signature at the same time.
+pub(crate) fn run(
+    job: &Job<'_>,
+    feed: ByteSource,
+    pending: Option<Pending>,
+) -> Result<Unpacked, Error> {
     let streams = unpack::streams(job.format);
     let path = match &feed {
-        Feed::File(path) | Feed::Network { path, .. } => path.clone(),
+        ByteSource::File(path) | ByteSource::Network { path, .. } => path.clone(),
     };
-    let mut onward = Vec::new();
+    let mut outputs = Vec::new();
     let mut branch = || {
-        let (sender, pieces) = sync_channel(QUEUE);
-        onward.push(sender);
-        PieceReader::new(pieces)
+        let (sender, chunks) = sync_channel(QUEUE);
+        outputs.push(sender);
+        ChunkReader::new(chunks)
     };
     let to_unpack = streams.then(&mut branch);
     let to_verify = pending.map(|pending| (pending, branch()));
-    let (taken_in, verified, unpacked) = std::thread::scope(|scope| {
+    let (received, verified, unpacked) = std::thread::scope(|scope| {
         let verifier = to_verify.map(|(pending, bytes)| scope.spawn(move || pending.check(bytes)));
         let unpacker = to_unpack.map(|bytes| {
             scope.spawn(move || {
                 let result = unpack_stream(job, bytes);
                 if let Err(unpack::Error::Write { .. }) = &result {
-                    // A full disk: the rest need not come.
+                    // The disk is full: stop downloading.
                     job.cancel.cancel();
                 }
                 result
             })
         });
-        let taken_in = Intake::new(job, onward).take_all(feed);
-        if taken_in.is_err() {
+        let received = Intake::new(job, outputs).receive_all(feed);
+        if received.is_err() {
             job.cancel.cancel();
         }
         let unpacked =
@@ -114,14 +118,14 @@ pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result
                 .map_err(|_| Error::Interrupted)
                 .and_then(|check| Ok(check?))
         });
-        (taken_in, verified, unpacked)
+        (received, verified, unpacked)
     });
-    // A file that could not be written explains why the intake was told to stop; wrong bytes
-    // explain why they could not be unpacked.
+    // Report a failed write first, because it is why the intake was cancelled. Report a wrong
+    // digest before an unpacking error, because wrong bytes cause unpacking errors.
     if let Some(Err(source @ unpack::Error::Write { .. })) = unpacked {
         return Err(unpack_error(job, source));
     }
-    let (sha256, size) = taken_in?;
+    let (sha256, size) = received?;
     let signature = verified.transpose()?;
     let listing = match unpacked {
         Some(unpacked) => unpacked,
@@ -135,7 +139,7 @@ pub(crate) fn run(job: &Job<'_>, feed: Feed, pending: Option<Pending>) -> Result
     })
 }
 
-/// For the formats whose table of contents comes last: after all bytes came and are right.
+/// Unpacks formats whose directory is at the end of the file, after the digest has matched.
 fn unpack_file(job: &Job<'_>, path: &Path, size: u64) -> Result<Listing, unpack::Error> {
     let mut tree = new_tree(job, Some(size));
     let archive = File::open(path).map_err(unpack::Error::Broken)?;
@@ -167,62 +171,62 @@ fn new_tree(job: &Job<'_>, packed: Option<u64>) -> TreeWriter {
     )
 }
 
-fn unpack_stream(job: &Job<'_>, compressed: PieceReader) -> Result<Listing, unpack::Error> {
+fn unpack_stream(job: &Job<'_>, compressed: ChunkReader) -> Result<Listing, unpack::Error> {
     let mut tree = new_tree(job, None);
     unpack::unpack_stream(job.format, compressed, &mut tree)?;
     tree.finish()
 }
 
-/// Bytes on their way to the decompressor, or their regular end.
-enum Piece {
+/// A chunk of compressed bytes, or the regular end of the stream.
+enum Chunk {
     Bytes(Bytes),
     End,
 }
 
-/// Takes bytes in: hashes, counts, keeps and passes on.
+/// Receives the bytes: hashes, counts and saves them, and forwards them to the other threads.
 struct Intake<'a> {
     job: &'a Job<'a>,
-    /// Who else wants the bytes.
-    onward: Vec<SyncSender<Piece>>,
-    /// What is not passed on yet.
-    gathered: BytesMut,
+    /// The threads that also need the bytes.
+    outputs: Vec<SyncSender<Chunk>>,
+    /// Bytes that were not forwarded yet.
+    buffered: BytesMut,
     hasher: Hasher,
     count: u64,
-    told: Instant,
+    last_report: Instant,
 }
 
 impl<'a> Intake<'a> {
-    fn new(job: &'a Job<'a>, onward: Vec<SyncSender<Piece>>) -> Self {
+    fn new(job: &'a Job<'a>, outputs: Vec<SyncSender<Chunk>>) -> Self {
         Self {
             job,
-            onward,
-            gathered: BytesMut::new(),
+            outputs,
+            buffered: BytesMut::new(),
             hasher: Hasher::new(),
             count: 0,
-            told: Instant::now(),
+            last_report: Instant::now(),
         }
     }
 
-    fn take_all(mut self, feed: Feed) -> Result<(Sha256, u64), Error> {
+    fn receive_all(mut self, feed: ByteSource) -> Result<(Sha256, u64), Error> {
         match feed {
-            Feed::File(path) => {
+            ByteSource::File(path) => {
                 let file = open_regular(&path).map_err(Error::io("read", &path))?;
-                self.take_file(file, &path, u64::MAX)?;
+                self.receive_file(file, &path, u64::MAX)?;
             }
-            Feed::Network {
+            ByteSource::Network {
                 mut partial,
                 path,
                 kept,
                 mut bytes,
             } => {
-                partial = self.take_file(partial, &path, kept)?;
+                partial = self.receive_file(partial, &path, kept)?;
                 loop {
                     match bytes.blocking_recv() {
                         Some(Message::Bytes(bytes)) => {
                             partial
                                 .write_all(&bytes)
                                 .map_err(Error::io("write", &path))?;
-                            self.take(bytes)?;
+                            self.receive(bytes)?;
                         }
                         Some(Message::End) => break,
                         None => return Err(Error::Interrupted),
@@ -233,23 +237,23 @@ impl<'a> Intake<'a> {
         self.end()
     }
 
-    /// Takes in at most `length` bytes of a file, and gives the file back.
-    fn take_file(&mut self, mut file: File, path: &Path, length: u64) -> Result<File, Error> {
+    /// Processes at most `length` bytes of a file, and returns the file.
+    fn receive_file(&mut self, mut file: File, path: &Path, length: u64) -> Result<File, Error> {
         let mut left = length;
         while left > 0 {
-            let mut buffer = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+            let mut buffer = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
             let count = file.read(&mut buffer).map_err(Error::io("read", path))?;
             if count == 0 {
                 break;
             }
             buffer.truncate(count);
             left -= count as u64;
-            self.take(buffer.into())?;
+            self.receive(buffer.into())?;
         }
         Ok(file)
     }
 
-    fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+    fn receive(&mut self, bytes: Bytes) -> Result<(), Error> {
         if self.job.cancel.is_cancelled() {
             return Err(Error::Interrupted);
         }
@@ -265,38 +269,38 @@ impl<'a> Intake<'a> {
             });
         }
         self.hasher.update(&bytes);
-        self.gather(bytes);
-        if self.told.elapsed() >= Duration::from_millis(100) {
-            self.told = Instant::now();
+        self.buffer_chunk(bytes);
+        if self.last_report.elapsed() >= Duration::from_millis(100) {
+            self.last_report = Instant::now();
             self.job.task.progress(self.count, size);
         }
         Ok(())
     }
 
-    /// Passes bytes on, as soon as there are enough of them.
-    fn gather(&mut self, bytes: Bytes) {
-        if self.onward.is_empty() {
+    /// Forwards bytes once there is a full chunk.
+    fn buffer_chunk(&mut self, bytes: Bytes) {
+        if self.outputs.is_empty() {
             return;
         }
-        if self.gathered.is_empty() && bytes.len() >= PIECE {
-            self.pass_on(bytes);
+        if self.buffered.is_empty() && bytes.len() >= CHUNK {
+            self.forward(bytes);
             return;
         }
-        if self.gathered.is_empty() {
-            self.gathered.reserve(PIECE + bytes.len());
+        if self.buffered.is_empty() {
+            self.buffered.reserve(CHUNK + bytes.len());
         }
-        self.gathered.extend_from_slice(&bytes);
-        if self.gathered.len() >= PIECE {
-            let piece = self.gathered.split().freeze();
-            self.pass_on(piece);
+        self.buffered.extend_from_slice(&bytes);
+        if self.buffered.len() >= CHUNK {
+            let chunk = self.buffered.split().freeze();
+            self.forward(chunk);
         }
     }
 
-    fn pass_on(&mut self, piece: Bytes) {
-        // Who is gone: the archive ended, or could not be unpacked. The digest will tell whether
-        // that is the archive's fault or the line's.
-        self.onward
-            .retain(|onward| onward.send(Piece::Bytes(piece.clone())).is_ok());
+    fn forward(&mut self, chunk: Bytes) {
+        // A receiver is gone when the archive has ended or could not be unpacked. The digest
+        // decides whether the archive or the transfer is at fault.
+        self.outputs
+            .retain(|outputs| outputs.send(Chunk::Bytes(chunk.clone())).is_ok());
     }
 
     fn end(mut self) -> Result<(Sha256, u64), Error> {
@@ -321,40 +325,40 @@ impl<'a> Intake<'a> {
             }
             self.job.task.progress(self.count, size);
         }
-        let rest = self.gathered.split().freeze();
-        self.pass_on(rest);
-        for onward in self.onward {
-            // Nobody there: the archive ended before its file did.
-            let _ = onward.send(Piece::End);
+        let rest = self.buffered.split().freeze();
+        self.forward(rest);
+        for outputs in self.outputs {
+            // The receiver is gone if the archive ended before its file did.
+            let _ = outputs.send(Chunk::End);
         }
         Ok((actual, self.count))
     }
 }
 
 /// The compressed bytes, as a reader.
-struct PieceReader {
-    pieces: Receiver<Piece>,
+struct ChunkReader {
+    chunks: Receiver<Chunk>,
     current: Bytes,
     ended: bool,
 }
 
-impl PieceReader {
-    fn new(pieces: Receiver<Piece>) -> Self {
+impl ChunkReader {
+    fn new(chunks: Receiver<Chunk>) -> Self {
         Self {
-            pieces,
+            chunks,
             current: Bytes::new(),
             ended: false,
         }
     }
 }
 
-impl BufRead for PieceReader {
+impl BufRead for ChunkReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() && !self.ended {
-            match self.pieces.recv() {
-                Ok(Piece::Bytes(bytes)) => self.current = bytes,
-                Ok(Piece::End) => self.ended = true,
-                Err(_) => return Err(io::Error::other("the download was given up")),
+            match self.chunks.recv() {
+                Ok(Chunk::Bytes(bytes)) => self.current = bytes,
+                Ok(Chunk::End) => self.ended = true,
+                Err(_) => return Err(io::Error::other("the download was cancelled")),
             }
         }
         Ok(&self.current)
@@ -365,7 +369,7 @@ impl BufRead for PieceReader {
     }
 }
 
-impl Read for PieceReader {
+impl Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);

@@ -1,9 +1,9 @@
-//! OpenPGP signatures of releases. A signature counts when the table in
-//! [`sysforge_plan::signing`] pins a key for the version, a certificate of that key is at hand,
-//! and the signature is good. The table decides; this module computes.
+//! Verifies the OpenPGP signatures of releases. A signature is accepted if the table in
+//! [`sysforge_plan::signing`] pins a key for the version, a certificate of that key is available,
+//! and the signature is valid. The table decides which key; this module verifies.
 //!
-//! Julia's own key is built in (`keys/`, whose fingerprint a test computes). Others, of an
-//! in-house mirror for instance, come as values.
+//! Julia's own key is built in (`keys/`; a test computes its fingerprint). Other keys, for example
+//! of an in-house mirror, are passed as values.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -16,28 +16,29 @@ use sysforge_plan::JuliaVersion;
 use sysforge_plan::explain::{Class, Explain};
 use sysforge_plan::signing::{Fingerprint, JULIA_KEY_2015, SignatureCheck, Trust};
 
-/// The certificate of the key that Julia's releases are signed with since 2026.
+/// The certificate of the key that has signed Julia's releases since 2026.
 const JULIA_2026: &[u8] = include_bytes!("../keys/julia-releases-2026.asc");
 
-/// Which keys count beside the table's, and how strict to be.
+/// Which keys are trusted in addition to the table's, and whether a signature is required.
 #[derive(Debug, Clone, Default)]
 pub struct Signatures {
-    /// Whether a release without a good signature is refused.
+    /// Whether to refuse a release without a valid signature.
     pub required: bool,
-    /// Files of further certificates, armoured or not.
+    /// Paths of files with additional certificates, armoured or binary.
     pub keyrings: Vec<PathBuf>,
-    /// Keys that count for every version: of who signs the releases on one's own mirror.
+    /// Fingerprints of keys trusted for every version, for mirrors that sign releases with their
+    /// own key.
     pub trusted: Vec<Fingerprint>,
 }
 
-/// What a reader of signatures says.
+/// The error of the OpenPGP library.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// A signature that is not what it should be.
+/// A signature that was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// It does not fit the bytes.
+    /// The signature does not match the bytes.
     #[error("the signature of {what} is wrong")]
     Wrong {
         /// The archive.
@@ -46,17 +47,17 @@ pub enum SignatureError {
         #[source]
         source: Source,
     },
-    /// Another key made it than the one that is pinned for this version.
+    /// Another key than the one pinned for this version made the signature.
     #[error("{what} is signed with the key {found}, but should be with {expected}")]
     OtherKey {
         /// The archive.
         what: String,
-        /// Who made it.
+        /// The key that made it.
         found: String,
-        /// Who should have.
+        /// The expected key.
         expected: String,
     },
-    /// It cannot be read.
+    /// The signature cannot be parsed.
     #[error("the catalogue's signature of {what} cannot be read")]
     Unreadable {
         /// The archive.
@@ -65,7 +66,7 @@ pub enum SignatureError {
         #[source]
         source: Source,
     },
-    /// A good signature is required, and there is none.
+    /// A valid signature is required, but there is none.
     #[error("{what} has no signature that proves its origin: {reason}")]
     Missing {
         /// The archive.
@@ -73,8 +74,8 @@ pub enum SignatureError {
         /// Why.
         reason: String,
     },
-    /// A file of certificates cannot be used.
-    #[error("`{}` holds no OpenPGP certificate that can be read", path.display())]
+    /// A keyring file cannot be used.
+    #[error("`{}` does not contain a readable OpenPGP certificate", path.display())]
     Keyring {
         /// The file.
         path: PathBuf,
@@ -96,7 +97,7 @@ impl Explain for SignatureError {
         vec![
             match self {
                 Self::Missing { .. } => {
-                    "ask for a release that is signed with a key in good standing (1.10.12, \
+                    "request a release that is signed with a trusted key (1.10.12, \
                      1.12.7, 1.13.0 or newer), or leave out `--require-signature`"
                 }
                 Self::Keyring { .. } => "give a file as `gpg --export --armor KEY` writes it",
@@ -111,7 +112,7 @@ impl Explain for SignatureError {
     }
 }
 
-/// A signature that is to be checked against the bytes as they come.
+/// A signature to verify while the archive is read.
 pub(crate) struct Pending {
     what: String,
     signature: DetachedSignature,
@@ -119,16 +120,16 @@ pub(crate) struct Pending {
     key: Fingerprint,
 }
 
-/// What is to be done about a release's signature.
+/// What to do about a release's signature.
 pub(crate) enum Plan {
-    /// Check it.
+    /// Verify it.
     Check(Box<Pending>),
-    /// Nothing.
-    Nothing(SignatureCheck),
+    /// Do not verify it, for this reason.
+    Skip(SignatureCheck),
 }
 
 impl Signatures {
-    /// What is to be done about the signature `asc` of the archive `what`.
+    /// Decides what to do about the signature `asc` of the archive `what`.
     pub(crate) fn plan(
         &self,
         what: &str,
@@ -142,7 +143,7 @@ impl Signatures {
                     reason: reason.to_owned(),
                 });
             }
-            Ok(Plan::Nothing(SignatureCheck::NotChecked {
+            Ok(Plan::Skip(SignatureCheck::NotChecked {
                 reason: reason.to_owned(),
             }))
         };
@@ -161,7 +162,7 @@ impl Signatures {
             source: source.into(),
         };
         let (signature, _) = DetachedSignature::from_string(asc).map_err(unreadable)?;
-        let makers = makers(&signature);
+        let issuers = issuers(&signature);
         let pinned_keys = pinned.iter().map(|key| (*key).to_owned());
         let accepted: Vec<String> = pinned_keys
             .chain(self.trusted.iter().map(ToString::to_string))
@@ -172,14 +173,14 @@ impl Signatures {
                 .fingerprint()
                 .to_string()
                 .to_uppercase();
-            let made_by_it = || {
+            let is_issuer = || {
                 let subkeys = certificate.public_subkeys.iter();
                 std::iter::once(primary.clone())
                     .chain(subkeys.map(|key| key.key.fingerprint().to_string().to_uppercase()))
-                    .any(|key| makers.iter().any(|maker| key.ends_with(maker)))
+                    .any(|key| issuers.iter().any(|signer| key.ends_with(signer)))
             };
             if accepted.contains(&primary)
-                && made_by_it()
+                && is_issuer()
                 && let Ok(key) = primary.parse()
             {
                 return Ok(Plan::Check(Box::new(Pending {
@@ -190,18 +191,20 @@ impl Signatures {
                 })));
             }
         }
-        let old_key = makers.iter().any(|maker| JULIA_KEY_2015.ends_with(maker));
+        let old_key = issuers
+            .iter()
+            .any(|signer| JULIA_KEY_2015.ends_with(signer));
         match pinned {
-            // Not the pinned key, though its certificate is always at hand.
+            // Not the pinned key, although its certificate is always available.
             Some(expected) => Err(SignatureError::OtherKey {
                 what: what.to_owned(),
-                found: makers.join(", "),
+                found: issuers.join(", "),
                 expected: expected.to_owned(),
             }),
             None if old_key => {
                 nothing("this release was signed with a key that is no longer trusted")
             }
-            None => nothing("no certificate of the key that signed it is at hand"),
+            None => nothing("no certificate of the key that signed it is available"),
         }
     }
 
@@ -221,61 +224,62 @@ impl Signatures {
             let before = all.len();
             all.extend(keys.flatten());
             if all.len() == before {
-                return Err(unusable(std::io::Error::other("it holds none")));
+                return Err(unusable(std::io::Error::other("it contains none")));
             }
         }
         Ok(all)
     }
 }
 
-/// Who says they made a signature: upper-case fingerprints, or their ends (key IDs).
-fn makers(signature: &DetachedSignature) -> Vec<String> {
+/// The issuers named by a signature: upper-case fingerprints, or their last digits (key IDs).
+fn issuers(signature: &DetachedSignature) -> Vec<String> {
     let signature = &signature.signature;
     let fingerprints = signature.issuer_fingerprint().into_iter();
-    let mut makers: Vec<String> = fingerprints
+    let mut issuers: Vec<String> = fingerprints
         .map(|fingerprint| fingerprint.to_string().to_uppercase())
         .collect();
-    if makers.is_empty() {
+    if issuers.is_empty() {
         let ids = signature.issuer_key_id().into_iter();
-        makers.extend(ids.map(|id| id.to_string().to_uppercase()));
+        issuers.extend(ids.map(|id| id.to_string().to_uppercase()));
     }
-    makers
+    issuers
 }
 
 impl Pending {
-    /// Reads the archive to its end, and tells whether the signature is of these bytes.
+    /// Reads the archive to its end and verifies the signature of its bytes.
     pub(crate) fn check(self, archive: impl Read) -> Result<SignatureCheck, SignatureError> {
         let wrong = |source: Source| SignatureError::Wrong {
             what: self.what.clone(),
             source,
         };
         let signature = &self.signature.signature;
-        // One of a text would not mind other line ends, of which an archive has many by chance.
+        // A text signature ignores differences in line endings, and an archive contains such bytes
+        // by chance.
         if signature.typ() != Some(SignatureType::Binary) {
             return Err(wrong("it is not the signature of a file's bytes".into()));
         }
-        // Collisions of these can be made to order.
+        // Attackers can construct collisions of these digests.
         if matches!(
             signature.hash_alg(),
             None | Some(HashAlgorithm::Md5 | HashAlgorithm::Sha1 | HashAlgorithm::Ripemd160)
         ) {
-            return Err(wrong("its digest is a broken one".into()));
+            return Err(wrong("it uses an insecure digest algorithm".into()));
         }
-        // The primary key is pinned; its subkeys count if it says so itself.
+        // The primary key is pinned; a subkey counts if the primary key has certified it.
         self.certificate
             .verify_bindings()
             .map_err(|error| wrong(error.into()))?;
         if !self.certificate.details.revocation_signatures.is_empty() {
             return Err(wrong("its key is revoked".into()));
         }
-        let maker = self
-            .maker()
-            .ok_or_else(|| wrong("it was made by none of the key's parts".into()))?;
-        self.check_times(&maker, seconds_now())
+        let signer = self.signer().ok_or_else(|| {
+            wrong("it was made neither by the key nor by its signing subkeys".into())
+        })?;
+        self.check_times(&signer, seconds_now())
             .map_err(|why| wrong(why.into()))?;
-        match maker {
-            Maker::Primary => signature.verify(&self.certificate.primary_key, archive),
-            Maker::Subkey(index) => {
+        match signer {
+            Signer::Primary => signature.verify(&self.certificate.primary_key, archive),
+            Signer::Subkey(index) => {
                 signature.verify(&self.certificate.public_subkeys[index].key, archive)
             }
         }
@@ -283,17 +287,17 @@ impl Pending {
         Ok(SignatureCheck::Good { key: self.key })
     }
 
-    /// Whether the times that the signature and the key state allow the one to be made by the
-    /// other, and to count now (seconds since 1970).
-    fn check_times(&self, maker: &Maker, now: u64) -> Result<(), String> {
+    /// Checks that the key was valid when the signature was made, and that the signature is valid
+    /// at `now` (seconds since 1970).
+    fn check_times(&self, signer: &Signer, now: u64) -> Result<(), String> {
         let signature = &self.signature.signature;
         let made = signature
             .created()
             .map(|at| u64::from(at.as_secs()))
-            .ok_or("it does not say when it was made")?;
+            .ok_or("it has no creation time")?;
         if made > now + CLOCK_TOLERANCE {
             return Err(format!(
-                "it says that it was made in {} days from now",
+                "its creation time is {} days in the future",
                 (made - now) / DAY
             ));
         }
@@ -314,7 +318,7 @@ impl Pending {
             .filter(|direct| direct.key_expiration_time().is_some())
             .or_else(|| newest(certified, now));
         let mut keys = vec![(primary.created_at(), about_primary)];
-        if let Maker::Subkey(index) = maker {
+        if let Signer::Subkey(index) = signer {
             let subkey = &self.certificate.public_subkeys[*index];
             keys.push((
                 subkey.key.created_at(),
@@ -324,29 +328,29 @@ impl Pending {
         for (created, about) in keys {
             let created = u64::from(created.as_secs());
             if made < created {
-                return Err("it says that it was made before its key".to_owned());
+                return Err("it was created before its key".to_owned());
             }
-            let about = about.ok_or("its key says nothing of itself that counts yet")?;
+            let about = about.ok_or("its key has no valid self-signature")?;
             let lifetime = about.key_expiration_time();
             if let Some(lifetime) = lifetime.map(|lifetime| u64::from(lifetime.as_secs()))
                 && lifetime != 0
                 && created + lifetime <= made
             {
                 let days = (made - created - lifetime) / DAY;
-                return Err(format!("its key had expired {days} days before"));
+                return Err(format!("its key had expired {days} days earlier"));
             }
         }
         Ok(())
     }
 
-    fn maker(&self) -> Option<Maker> {
-        let makers = makers(&self.signature);
+    fn signer(&self) -> Option<Signer> {
+        let issuers = issuers(&self.signature);
         let made_by = |key: &dyn KeyDetails| {
             let fingerprint = key.fingerprint().to_string().to_uppercase();
-            makers.iter().any(|maker| fingerprint.ends_with(maker))
+            issuers.iter().any(|signer| fingerprint.ends_with(signer))
         };
         if made_by(&self.certificate.primary_key) {
-            return Some(Maker::Primary);
+            return Some(Signer::Primary);
         }
         let mut subkeys = self.certificate.public_subkeys.iter();
         subkeys
@@ -356,14 +360,14 @@ impl Pending {
                     && subkey.signatures.iter().any(|s| s.key_flags().sign())
                     && !subkey.signatures.iter().any(|s| s.typ() == revocation)
             })
-            .map(Maker::Subkey)
+            .map(Signer::Subkey)
     }
 }
 
-/// How far a signature may be ahead of the clock of this machine, in seconds.
+/// How far a signature's time may be ahead of this machine's clock, in seconds.
 const CLOCK_TOLERANCE: u64 = DAY;
 
-/// A day, in seconds.
+/// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
 fn seconds_now() -> u64 {
@@ -372,8 +376,8 @@ fn seconds_now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// The newest of what a key says of itself; what is dated in the future does not count yet. A
-/// revocation says nothing of how long a key lives.
+/// The newest self-signature of a key; ignores those dated in the future. Revocations do not count,
+/// because they do not state the key's lifetime.
 fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>, now: u64) -> Option<&'a Signature> {
     let made = |signature: &Signature| signature.created().map(|at| u64::from(at.as_secs()));
     signatures
@@ -391,7 +395,7 @@ fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>, now: u64) -> Opti
         .max_by_key(|signature| made(signature))
 }
 
-enum Maker {
+enum Signer {
     Primary,
     Subkey(usize),
 }

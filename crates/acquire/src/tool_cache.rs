@@ -21,9 +21,9 @@ impl ToolCache {
         Self { root: root.into() }
     }
 
-    /// Where a Julia of this version lies, if it is there and marked complete.
+    /// The path of a Julia of this version, if it is present and marked complete.
     ///
-    /// setup-julia writes the mark before it unpacks, so the program must be there, too.
+    /// setup-julia writes the mark before it unpacks, so the executable must exist as well.
     #[must_use]
     pub fn find(&self, version: &JuliaVersion, triplet: Triplet) -> Option<PathBuf> {
         let folder = self.folder(version);
@@ -34,7 +34,7 @@ impl ToolCache {
             .find(|prefix| is_julia(prefix, triplet))
     }
 
-    /// Copies a Julia into the tool cache, marked complete when it is. Returns where it lies.
+    /// Copies a Julia into the tool cache and marks it complete. Returns its path.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl ToolCache {
         let folder = self.folder(version);
         fs::create_dir_all(&folder)?;
         let arch = arch_names(triplet.arch())[0];
-        // Without locks, whoever comes second fails at the rename.
+        // Without locks, the second process fails at the rename.
         let _lock = exclusive(&folder.join(format!(".{arch}.lock")))?;
         if let Some(there) = self.find(version, triplet) {
             return Ok(there);
@@ -61,7 +61,7 @@ impl ToolCache {
             .prefix(&format!(".{arch}-"))
             .tempdir_in(&folder)?;
         copy_tree(prefix, copy.path())?;
-        // What is there is not complete, or it would have been found.
+        // This is incomplete, or `find` would have found it.
         if place.symlink_metadata().is_ok() {
             fs::remove_dir_all(&place)?;
         }
@@ -76,7 +76,7 @@ impl ToolCache {
     }
 }
 
-/// What runners call an architecture, the usual name first.
+/// The names that runners use for an architecture, the usual one first.
 const fn arch_names(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::X86_64 => &["x64"],

@@ -43,7 +43,7 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The network is not to be used.
-    #[error("`--offline` forbids to ask {url}")]
+    #[error("`--offline` does not allow requests to {url}")]
     Offline {
         /// The address, redacted.
         url: String,
@@ -126,9 +126,9 @@ pub enum Error {
 impl Error {
     /// Whether this says that the server is away, and not that it refuses.
     #[must_use]
-    pub fn is_absence(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::GaveUp { last, .. } => last.is_absence(),
+            Self::GaveUp { last, .. } => last.is_unreachable(),
             Self::Busy { .. } => true,
             Self::Connection { source, .. } => !source.is_builder() && !source.is_redirect(),
             other => other.is_transient(),

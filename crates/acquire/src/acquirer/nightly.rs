@@ -1,5 +1,5 @@
-//! Nightly builds. Nobody vouches for their digests: one is pinned by the entity tag that its
-//! server answers, and found again by its address.
+//! Nightly builds. There is no trusted digest for them: a build is identified by the entity tag
+//! that its server sends, and found in the store by its address.
 
 use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::nightly::Nightly;
@@ -13,8 +13,8 @@ use crate::signature::SignatureError;
 use crate::store::EntryId;
 use sysforge_archive::Links;
 
-/// What was asked for, in the words of a request.
-fn asked(branch: Option<(u64, u64)>) -> String {
+/// The request, as the user would type it.
+fn request_text(branch: Option<(u64, u64)>) -> String {
     branch.map_or_else(
         || "nightly".to_owned(),
         |(major, minor)| format!("{major}.{minor}-nightly"),
@@ -22,12 +22,12 @@ fn asked(branch: Option<(u64, u64)>) -> String {
 }
 
 impl Acquirer {
-    /// Installs the newest nightly build of a branch, or finds it installed. Offline, the one that
-    /// was installed last will do.
+    /// Returns the newest nightly build of a branch, and installs it if necessary. When offline,
+    /// returns the most recently installed one.
     ///
     /// # Errors
     ///
-    /// As for [`Self::julia`], and if there is none for the platform.
+    /// As for [`Self::julia`], and if the platform has no nightly builds.
     pub async fn nightly(
         &self,
         branch: Option<(u64, u64)>,
@@ -70,11 +70,11 @@ impl Acquirer {
         Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
     }
 
-    /// The nightly build of a branch that was installed last, if there is one. Nothing is fetched.
+    /// The most recently installed nightly build of a branch, if any. Does not use the network.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read, or if there are no nightly builds for the platform.
+    /// If the store cannot be read, or the platform has no nightly builds.
     pub fn installed_nightly(
         &self,
         branch: Option<(u64, u64)>,
@@ -90,7 +90,7 @@ impl Acquirer {
         Ok(None)
     }
 
-    /// What tells one night's build from the next.
+    /// A string that changes with every nightly build.
     async fn state_of(
         &self,
         location: &Location,
@@ -98,9 +98,9 @@ impl Acquirer {
         what: &str,
     ) -> Result<String, Error> {
         let none = || Error::NoSuchJulia {
-            request: asked(branch),
+            request: request_text(branch),
             hint: format!(
-                "there is no {location}; nightly builds are kept of the main branch (`nightly`) \
+                "there is no {location}; there are nightly builds of the main branch (`nightly`) \
                  and of the newest release branches"
             ),
         };
@@ -120,7 +120,7 @@ impl Acquirer {
                     opened => opened?,
                 };
                 opened.validator.ok_or_else(|| Error::NoSuchJulia {
-                    request: asked(branch),
+                    request: request_text(branch),
                     hint: format!("{location} sends no entity tag, so it cannot be pinned"),
                 })
             }

@@ -1,5 +1,5 @@
-//! Toolchains, from a folder of archives: what is found, what is fetched, and what is said when
-//! neither goes. None of the published ones is at hand, so an archive made here stands in for one.
+//! Toolchains from a folder of archives: what is found, what is fetched, and the errors. The
+//! published archives are not available in tests, so archives made here replace them.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use sysforge_testkit::archives::{Tar, zip_of};
 
 use super::*;
 
-/// A store, a folder of archives, and what was said.
+/// A store, a folder of archives, and the reported events.
 struct Bench {
     folder: tempfile::TempDir,
     events: Arc<Mutex<Vec<Event>>>,
@@ -25,7 +25,7 @@ impl Bench {
         }
     }
 
-    /// One that has no network.
+    /// An acquirer without a network.
     fn acquirer(&self) -> Acquirer {
         let network = Network {
             offline: true,
@@ -88,7 +88,7 @@ fn published(format: ArchiveFormat) -> Published {
     *all.find(|row| row.format == format).unwrap()
 }
 
-/// A compiler in the folders that the archive of a published toolchain has.
+/// A compiler in the folder structure of a published toolchain's archive.
 fn tiny_toolchain(published: &Published, content: &[u8]) -> Vec<u8> {
     let folders = "folder/".repeat(published.strip);
     let name = format!("{folders}{}", published.compiler);
@@ -122,7 +122,7 @@ async fn a_toolchain_is_installed_once_and_found_again() {
         );
 
         let found = acquirer.installed_toolchain(&published).unwrap().unwrap();
-        // Nothing but the store is asked: this one has neither archives nor a network.
+        // This acquirer has neither archives nor a network, so only the store can have it.
         let again = bench.acquirer().toolchain(&published).await.unwrap();
         assert!(found.reused && again.reused);
         assert_eq!(found.prefix, first.entry.prefix());
@@ -133,7 +133,7 @@ async fn a_toolchain_is_installed_once_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_damaged_toolchain_is_said_to_be_and_not_used() {
+async fn a_damaged_toolchain_is_reported_and_not_used() {
     let bench = Bench::new();
     let published = published(ArchiveFormat::TarGz);
     let archive = tiny_toolchain(&published, b"compiler");
@@ -168,7 +168,7 @@ async fn an_archive_that_is_not_the_published_one_is_refused() {
 }
 
 #[tokio::test]
-async fn an_archive_without_the_compiler_is_no_toolchain() {
+async fn an_archive_without_the_compiler_is_refused() {
     for format in [ArchiveFormat::TarGz, ArchiveFormat::Zip] {
         let bench = Bench::new();
         let published = published(format);
@@ -188,7 +188,7 @@ async fn an_archive_without_the_compiler_is_no_toolchain() {
 }
 
 #[tokio::test]
-async fn an_archive_of_a_toolchain_that_is_broken_leaves_nothing_behind() {
+async fn a_broken_toolchain_archive_leaves_nothing_behind() {
     let bench = Bench::new();
     for format in [
         ArchiveFormat::TarGz,
@@ -205,10 +205,10 @@ async fn an_archive_of_a_toolchain_that_is_broken_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_toolchain_that_is_nowhere_is_said_with_where_it_was_looked_for() {
+async fn the_error_for_a_missing_toolchain_names_the_places_searched() {
     let bench = Bench::new();
     let published = toolchain::recommended(Triplet::X86_64_W64_MINGW32).unwrap();
-    // No network, and no archives.
+    // Neither network nor archives.
     let error = bench.acquirer().toolchain(published).await.unwrap_err();
     assert!(matches!(error, Error::Offline { .. }), "{error:?}");
     assert!(
@@ -230,7 +230,7 @@ async fn a_toolchain_that_is_nowhere_is_said_with_where_it_was_looked_for() {
 }
 
 #[test]
-fn an_address_in_the_table_that_is_none_is_to_be_reported() {
+fn an_invalid_address_in_the_table_asks_for_a_bug_report() {
     let bench = Bench::new();
     let mut published = published(ArchiveFormat::TarGz);
     published.url = "no address";

@@ -1,5 +1,4 @@
-//! Every failure to acquire something: what it is called, which exit code it earns, and what it
-//! tells its reader to do.
+//! The message, exit code and hint of every error.
 
 use std::io::{Error as IoError, ErrorKind};
 
@@ -39,8 +38,8 @@ fn busy() -> Error {
     })
 }
 
-/// A failure of a request that could not even be made.
-fn unmade() -> Error {
+/// A request that could not be built.
+fn invalid_request() -> Error {
     let client = Network::default().client().unwrap();
     Error::Net(Net::Connection {
         url: url(),
@@ -77,7 +76,7 @@ fn what() -> String {
     "julia.tar.gz".to_owned()
 }
 
-/// The class of an error, and what its only hint must hold.
+/// Checks the class of an error, and that its only hint contains `hint`.
 fn explains(error: &Error, class: Class, hint: &str) {
     assert_eq!(error.class(), class, "{error:?}");
     let hints = error.hints();
@@ -88,9 +87,9 @@ fn explains(error: &Error, class: Class, hint: &str) {
 }
 
 #[test]
-fn what_the_network_does_is_told_with_what_helps_against_it() {
+fn network_errors_have_fitting_hints() {
     for (error, hint) in [
-        (unmade(), "HTTPS_PROXY"),
+        (invalid_request(), "HTTPS_PROXY"),
         (stalled(), "HTTPS_PROXY"),
         (gave_up(stalled()), "HTTPS_PROXY"),
         (status(404), "is `--mirror` right?"),
@@ -126,7 +125,7 @@ fn what_the_network_does_is_told_with_what_helps_against_it() {
 }
 
 #[test]
-fn what_came_and_is_not_what_it_should_be_is_not_kept() {
+fn errors_about_wrong_content_say_that_nothing_was_kept() {
     for (error, hint) in [
         (
             Error::Size {
@@ -180,7 +179,7 @@ fn what_came_and_is_not_what_it_should_be_is_not_kept() {
 }
 
 #[test]
-fn what_the_user_asked_for_wrongly_is_a_mistake_of_usage() {
+fn invalid_requests_are_usage_errors() {
     let request: Request = "9.9".parse().unwrap();
     let empty = Catalogue::parse(b"{}").unwrap();
     let triplet = Triplet::X86_64_LINUX_GNU;
@@ -216,7 +215,7 @@ fn what_the_user_asked_for_wrongly_is_a_mistake_of_usage() {
 }
 
 #[test]
-fn what_the_machine_cannot_do_is_the_machines() {
+fn disk_and_permission_errors_are_machine_errors() {
     let full = unpack::Error::Write {
         path: "/store/tmp/x".into(),
         source: ErrorKind::StorageFull.into(),
@@ -235,7 +234,7 @@ fn what_the_machine_cannot_do_is_the_machines() {
     ] {
         explains(&error, Class::Machine, hint);
     }
-    // What is neither full nor forbidden is this crate's own.
+    // Other I/O errors belong to this crate's own class.
     explains(&read(ErrorKind::NotFound), Class::Acquire, "path right?");
     explains(
         &read_only(ErrorKind::InvalidInput),
@@ -243,12 +242,12 @@ fn what_the_machine_cannot_do_is_the_machines() {
         "choose another place for the store",
     );
     assert!(read(ErrorKind::InvalidInput).hints().is_empty());
-    let Error::Net(Net::Connection { source, .. }) = unmade() else {
+    let Error::Net(Net::Connection { source, .. }) = invalid_request() else {
         panic!("it is a failure of the network");
     };
     let client = Error::Net(Net::Client(source));
     explains(&client, Class::Acquire, "SSL_CERT_FILE");
-    // Who interrupts knows why.
+    // The user interrupted it, so no hint is needed.
     assert!(Error::Interrupted.hints().is_empty());
 }
 
@@ -257,7 +256,7 @@ fn is_transient(error: &Error) -> bool {
 }
 
 #[test]
-fn only_what_may_pass_is_tried_again() {
+fn only_transient_errors_are_retried() {
     for code in [408, 425, 429, 500, 502, 503, 504] {
         assert!(is_transient(&status(code)), "{code}");
     }
@@ -265,22 +264,27 @@ fn only_what_may_pass_is_tried_again() {
         assert!(!is_transient(&status(code)), "{code}");
     }
     assert!(is_transient(&stalled()));
-    // It asks to be left alone for longer than we wait; and an address does not get better.
-    for error in [busy(), unmade(), changed()] {
+    // The server asks to wait for longer than we do; an invalid address stays invalid.
+    for error in [busy(), invalid_request(), changed()] {
         assert!(!is_transient(&error), "{error:?}");
     }
 }
 
 #[test]
-fn a_server_that_is_away_is_told_from_one_that_refuses() {
+fn an_unreachable_server_is_distinguished_from_a_refusal() {
     for error in [busy(), stalled(), status(503), gave_up(stalled())] {
-        assert!(error.is_absence(), "{error:?}");
+        assert!(error.is_unreachable(), "{error:?}");
     }
-    let refusals = [status(404), status(403), unmade(), gave_up(status(404))];
+    let refusals = [
+        status(404),
+        status(403),
+        invalid_request(),
+        gave_up(status(404)),
+    ];
     for error in refusals {
-        assert!(!error.is_absence(), "{error:?}");
+        assert!(!error.is_unreachable(), "{error:?}");
     }
     let version = JuliaVersion::new(1, 5, 3);
     let what = format!("Julia {version}");
-    assert!(!Error::Offline { what }.is_absence());
+    assert!(!Error::Offline { what }.is_unreachable());
 }

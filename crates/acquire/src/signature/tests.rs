@@ -1,6 +1,6 @@
-//! Which keys and which parts of them count, with keys that GnuPG made (`tests/keys/`): one that
-//! leaves signing to a subkey, the same after that subkey was revoked, and one that is revoked as
-//! a whole. All of their signatures are of [`ARCHIVE`].
+//! Which keys and subkeys are accepted, with keys that GnuPG made (`tests/keys/`): one that signs
+//! with a subkey, the same after that subkey was revoked, and one that is revoked itself. All of
+//! their signatures are of [`ARCHIVE`].
 
 use pgp::composed::ArmorOptions;
 use pgp::ser::Serialize;
@@ -16,14 +16,14 @@ const SUBKEYS_REVOKED: &str = include_str!("../../tests/keys/subkeys-revoked.asc
 const SUBKEYS_SIGNATURE: &str = include_str!("../../tests/keys/subkeys.sig.asc");
 const SUBKEYS_PRIMARY: &str = "72746259D9CE60D1B2B34218444C64F215D81F34";
 const SIGNING_SUBKEY: &str = "16A02772DB601A833A7E8CB1DEEB7545AC4B033A";
-/// A subkey that is there to log in with, not to sign.
+/// A subkey for authentication, not for signing.
 const OTHER_SUBKEY: &str = "E423ACB83A0CDEEA9FB20B00CC7FB6B1782974C6";
 
 const REVOKED: &str = include_str!("../../tests/keys/revoked.asc");
 const REVOKED_SIGNATURE: &str = include_str!("../../tests/keys/revoked.sig.asc");
 const REVOKED_PRIMARY: &str = "5516F49319B67807790525062DC9DA2350F58C20";
 
-/// A release that no pinned key signed, so that only trusted ones count.
+/// A release that no pinned key signed, so that only trusted keys count.
 fn old_release() -> JuliaVersion {
     JuliaVersion::new(1, 5, 3)
 }
@@ -40,7 +40,7 @@ fn trusting(fingerprint: &str, certificate: &str) -> (tempfile::TempDir, Signatu
     (folder, signatures)
 }
 
-/// What comes of a signature by a key that is trusted, once the archive was read.
+/// Verifies a signature by a trusted key.
 fn checked(
     fingerprint: &str,
     certificate: &str,
@@ -49,11 +49,11 @@ fn checked(
     let (_folder, signatures) = trusting(fingerprint, certificate);
     match signatures.plan("julia.tar.gz", &old_release(), Some(asc))? {
         Plan::Check(pending) => pending.check(ARCHIVE),
-        Plan::Nothing(check) => Ok(check),
+        Plan::Skip(check) => Ok(check),
     }
 }
 
-/// Why a signature is refused when it is held against the archive.
+/// Why a signature of the archive is refused.
 fn why_wrong(fingerprint: &str, certificate: &str, asc: &str) -> String {
     match checked(fingerprint, certificate, asc).unwrap_err() {
         SignatureError::Wrong { what, source } => {
@@ -64,7 +64,7 @@ fn why_wrong(fingerprint: &str, certificate: &str, asc: &str) -> String {
     }
 }
 
-/// The same signature, but with other bytes in the place of some.
+/// The same signature with some bytes replaced.
 fn forged(asc: &str, from: &[u8], to: &[u8]) -> String {
     let (signature, _) = DetachedSignature::from_string(asc).unwrap();
     let mut bytes = signature.to_bytes().unwrap();
@@ -86,7 +86,7 @@ fn the_key_that_is_built_in_is_the_one_that_the_table_pins() {
     let [certificate] = certificates.as_slice() else {
         panic!("one certificate is built in");
     };
-    // Computed from the key itself, not read.
+    // The fingerprint is computed from the key itself.
     let fingerprint = certificate.primary_key.fingerprint().to_string();
     assert_eq!(fingerprint.to_uppercase(), JULIA_KEY_2026);
     certificate.verify_bindings().unwrap();
@@ -110,7 +110,7 @@ fn a_subkey_that_may_not_sign_does_not_count() {
     );
     assert_eq!(
         why_wrong(SUBKEYS_PRIMARY, SUBKEYS, &asc),
-        "it was made by none of the key's parts"
+        "it was made neither by the key nor by its signing subkeys"
     );
 }
 
@@ -118,7 +118,7 @@ fn a_subkey_that_may_not_sign_does_not_count() {
 fn a_subkey_that_was_revoked_does_not_count() {
     assert_eq!(
         why_wrong(SUBKEYS_PRIMARY, SUBKEYS_REVOKED, SUBKEYS_SIGNATURE),
-        "it was made by none of the key's parts"
+        "it was made neither by the key nor by its signing subkeys"
     );
 }
 
@@ -131,25 +131,25 @@ fn a_key_that_was_revoked_does_not_count() {
 }
 
 #[test]
-fn a_signature_over_a_broken_digest_does_not_count() {
+fn a_signature_with_an_insecure_digest_does_not_count() {
     let key = SigningKey::new();
-    // Version 4, of a file, by EdDSA, and then SHA-256 becomes SHA-1.
+    // In version 4, a file signature, EdDSA, replace SHA-256 with SHA-1.
     let asc = forged(&key.sign(ARCHIVE), &[4, 0, 22, 8], &[4, 0, 22, 2]);
     assert_eq!(
         why_wrong(&key.fingerprint(), &key.certificate(), &asc),
-        "its digest is a broken one"
+        "it uses an insecure digest algorithm"
     );
 }
 
 #[test]
-fn a_signature_that_names_its_maker_by_key_id_only_is_held_against_that_key() {
+fn a_signature_that_names_only_a_key_id_is_verified_with_that_key() {
     let key = SigningKey::new();
-    // The fingerprint's subpacket (33) becomes one for experiments (100), which nobody reads.
+    // Turn the fingerprint's subpacket (33) into an experimental one (100), which is ignored.
     let fingerprint = bytes_of(&key.fingerprint());
     let named = [&[33, 4], fingerprint.as_slice()].concat();
     let hidden = [&[100, 4], fingerprint.as_slice()].concat();
     let asc = forged(&key.sign(ARCHIVE), &named, &hidden);
-    // It is found by its key ID; that its bytes were tampered with shows when it is verified.
+    // The key is found by its key ID; verification detects the manipulation.
     let error = checked(&key.fingerprint(), &key.certificate(), &asc).unwrap_err();
     assert!(matches!(error, SignatureError::Wrong { .. }), "{error:?}");
 }
@@ -176,7 +176,7 @@ fn a_signature_by_the_compromised_key_proves_nothing() {
 }
 
 #[test]
-fn a_file_without_a_certificate_is_no_keyring() {
+fn a_keyring_without_a_certificate_is_refused() {
     let key = SigningKey::new();
     for content in ["", "no key", &key.sign(ARCHIVE)] {
         let (_folder, signatures) = trusting(&key.fingerprint(), content);
@@ -196,7 +196,7 @@ fn a_file_without_a_certificate_is_no_keyring() {
 }
 
 #[test]
-fn every_refusal_says_what_to_do() {
+fn every_refusal_has_a_hint() {
     let what = || "julia.tar.gz".to_owned();
     for (error, hint) in [
         (
@@ -237,7 +237,7 @@ fn every_refusal_says_what_to_do() {
 
 const YEAR: u32 = 365 * 24 * 60 * 60;
 
-/// A moment so many years after 1970, by the calendar of the tests.
+/// The first moment of this year, by the simplified calendar of these tests: seconds since 1970.
 const fn year(year: u32) -> u32 {
     (year - 1970) * YEAR
 }
@@ -259,13 +259,13 @@ fn a_signature_by_a_key_that_had_expired_is_refused() {
     assert!(why.starts_with("its key had expired"), "{why}");
     let why = refused(&key, year(2020), None);
     assert!(why.starts_with("its key had expired"), "{why}");
-    // Made while the key was valid, it stays good.
+    // A signature made while the key was valid stays valid.
     of(&key, year(2019), None).unwrap();
     of(&key, year(2020) - 1, None).unwrap();
 }
 
 #[test]
-fn the_newest_word_of_a_key_about_its_life_counts() {
+fn the_newest_self_signature_decides_the_lifetime_of_a_key() {
     let first = (year(2018), Some(2 * YEAR));
     for longer in [Some(9 * YEAR), None, Some(0)] {
         let key = SigningKey::with_times(year(2018), &[(year(2019), longer), first]);
@@ -273,7 +273,7 @@ fn the_newest_word_of_a_key_about_its_life_counts() {
     }
     let key = SigningKey::with_times(year(2018), &[first, (year(2019), Some(YEAR))]);
     refused(&key, year(2019) + YEAR / 2, None);
-    // What is dated in the future does not make it live longer.
+    // A self-signature dated in the future does not extend the key's life.
     let key = SigningKey::with_times(year(2018), &[first, (year(2100), None)]);
     refused(&key, year(2025), None);
 }
@@ -282,13 +282,13 @@ fn the_newest_word_of_a_key_about_its_life_counts() {
 fn a_signature_from_the_future_or_from_before_its_key_is_refused() {
     let key = SigningKey::with_times(year(2018), &[(year(2018), None)]);
     let why = refused(&key, year(2100), None);
-    assert!(why.contains("days from now"), "{why}");
+    assert!(why.contains("days in the future"), "{why}");
     let now = u32::try_from(seconds_now()).unwrap();
     refused(&key, now + 2 * 24 * 60 * 60, None);
-    // Clocks differ.
+    // Clocks may differ.
     of(&key, now + 60, None).unwrap();
     let why = refused(&key, year(2017), None);
-    assert_eq!(why, "it says that it was made before its key");
+    assert_eq!(why, "it was created before its key");
 }
 
 #[test]

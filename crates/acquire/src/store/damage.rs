@@ -1,5 +1,5 @@
-//! Noticing that an entry is not what was installed: a file that someone removed or changed, a
-//! disk that lost the end of one, a cache that was restored by half.
+//! Detects entries that no longer match what was installed: a file that was removed or changed, a
+//! truncated file, a cache that was restored incompletely.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ use sysforge_plan::Sha256;
 use super::entry::{LISTING, RECORD, Record, SCHEMA, read_listing};
 use sysforge_archive::{Item, Kind};
 
-/// What is wrong with an entry, in a few words.
+/// A short description of the damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage(String);
 
@@ -23,16 +23,17 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Whether everything is there, with its size and its time: some milliseconds for a Julia.
+/// Checks that every file exists with its recorded size and modification time: some milliseconds
+/// for a Julia.
 pub(super) fn check(prefix: &Path) -> Result<Record, Damage> {
     examine(prefix, |_, _| None)
 }
 
-/// The same, and reads every byte.
+/// Like [`check`], and also reads every byte.
 pub(super) fn check_deeply(prefix: &Path) -> Result<Record, Damage> {
     examine(prefix, |path, expected| match crc32(path) {
         Ok(actual) if actual == expected => None,
-        Ok(_) => Some("has other bytes"),
+        Ok(_) => Some("has different content"),
         Err(_) => Some("cannot be read"),
     })
 }
@@ -78,13 +79,13 @@ fn differs(path: &Path, item: &Item) -> Option<&'static str> {
         Kind::Folder if !metadata.is_dir() => Some("is no longer a folder"),
         Kind::Folder => None,
         Kind::File { .. } if !metadata.is_file() => Some("is no longer a file"),
-        Kind::File { size, .. } if metadata.len() != *size => Some("has another size"),
-        // Whole seconds: what survives every file system and every cache.
+        Kind::File { size, .. } if metadata.len() != *size => Some("has a different size"),
+        // Compare whole seconds: these survive every file system and every cache.
         Kind::File { .. } if modified(&metadata) != Some(item.modified) => Some("was changed"),
         Kind::File { .. } => None,
         Kind::Link { target } => match fs::read_link(path) {
             Ok(found) if found.to_string_lossy().replace('\\', "/") == *target => None,
-            _ => Some("is no longer the same link"),
+            _ => Some("is a different link"),
         },
     }
 }

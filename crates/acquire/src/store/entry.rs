@@ -1,4 +1,4 @@
-//! What an entry of the store is called, and what it says about itself.
+//! The name of a store entry, and its record.
 
 use std::fmt;
 use std::fs;
@@ -11,14 +11,14 @@ use sysforge_plan::{JuliaVersion, Sha256, Triplet};
 use super::lease::Lease;
 use sysforge_archive::{Item, Kind, Listing};
 
-/// The file, in each entry, that says what the entry is.
+/// The file in each entry that describes it.
 pub(crate) const RECORD: &str = ".sysforge.json";
 
-/// The file, in each entry, that lists the entry's files.
+/// The file in each entry that lists the entry's files.
 pub(crate) const LISTING: &str = ".sysforge-files";
 
-/// How many digits of the digest are in an entry's name. 48 bits tell any number of releases
-/// apart, and Windows paths are short; the record has the whole digest.
+/// Number of hexadecimal digits of the digest in an entry's name. 48 bits distinguish any number of
+/// releases, and Windows paths must be short; the record contains the whole digest.
 const DIGITS: usize = 12;
 
 /// The name of an entry.
@@ -29,7 +29,7 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// A Julia from an archive with this digest.
+    /// A Julia from the archive with this digest.
     #[must_use]
     pub fn julia(version: &JuliaVersion, triplet: Triplet, sha256: &Sha256) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl EntryId {
         }
     }
 
-    /// A nightly Julia, pinned by a digest of its entity tag.
+    /// A nightly Julia, identified by a digest of its entity tag.
     #[must_use]
     pub fn nightly(triplet: Triplet, pin: &Sha256) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl EntryId {
         }
     }
 
-    /// A toolchain from an archive with this digest.
+    /// A toolchain from the archive with this digest.
     #[must_use]
     pub fn toolchain(name: &str, sha256: &Sha256) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl EntryId {
         }
     }
 
-    /// A base, from what this is the digest of.
+    /// A base image, identified by the digest of its inputs.
     #[must_use]
     pub fn base(version: &JuliaVersion, triplet: Triplet, parts: &Sha256) -> Self {
         Self {
@@ -69,13 +69,13 @@ impl EntryId {
         Self { kind, name }
     }
 
-    /// The folder of its kind.
+    /// The kind of the entry, which is also the name of its parent folder.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Its own folder's name.
+    /// The name of the entry's folder.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -86,7 +86,7 @@ impl EntryId {
     }
 
     pub(crate) fn temporary_prefix(&self) -> String {
-        // The digest tells entries apart well enough, and paths must stay short.
+        // The digest distinguishes entries well enough, and paths must stay short.
         let short = self.name.rsplit('-').next().unwrap_or(&self.name);
         format!("{short}.")
     }
@@ -98,35 +98,35 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// What an entry says about itself.
+/// The description of an entry, stored in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The format of this record.
     pub schema: u32,
-    /// The archive's address, without credentials; of a base, what it was made from.
+    /// The archive's address, without credentials; for a base, what it was built from.
     pub source: String,
-    /// The archive's digest; of a base, the file's.
+    /// The archive's digest; for a base, the file's.
     pub sha256: Sha256,
-    /// The archive's or file's size in bytes.
+    /// The size of the archive or file in bytes.
     pub size: u64,
-    /// What was found out about the archive's signature.
+    /// The result of checking the archive's signature.
     pub signature: SignatureCheck,
-    /// What a Julia's version is; none for a toolchain.
+    /// The version of a Julia; `None` for a toolchain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<JuliaVersion>,
     /// A Julia's platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub triplet: Option<Triplet>,
-    /// Bytes of all files together.
+    /// Total size of all files in bytes.
     pub unpacked_bytes: u64,
     /// The digest of the list of files.
     pub listing: Sha256,
 }
 
-/// The schema that this program writes and reads.
+/// The version of the record's format that this program reads and writes.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// An entry of the store, whole, and kept from `prune` for as long as this value lives.
+/// A complete entry of the store. `prune` does not remove it while this value lives.
 #[derive(Debug)]
 pub struct Entry {
     pub(crate) id: EntryId,
@@ -136,7 +136,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Its name.
+    /// Its identifier.
     #[must_use]
     pub fn id(&self) -> &EntryId {
         &self.id
@@ -148,21 +148,21 @@ impl Entry {
         &self.prefix
     }
 
-    /// What it says about itself.
+    /// Its record.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// The lease alone, for who needs the folder for longer than this value.
+    /// Returns the lease alone, for callers that need the folder for longer than this value.
     #[must_use]
     pub fn into_lease(self) -> Lease {
         self.lease
     }
 }
 
-/// One line for each path: kind, time, size, check sum or link target, path. Names hold no
-/// control characters, so tabs and line ends separate.
+/// Formats a listing, one line per path: kind, time, size, checksum or link target, path. Names
+/// contain no control characters, so tabs and newlines are separators.
 pub(crate) fn write_listing(listing: &Listing) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(listing.len() * 80);
@@ -179,7 +179,7 @@ pub(crate) fn write_listing(listing: &Listing) -> String {
     text
 }
 
-/// Reads what [`write_listing`] wrote.
+/// Parses the output of [`write_listing`].
 pub(crate) fn read_listing(text: &str) -> Option<Listing> {
     text.lines()
         .map(|line| {
@@ -207,8 +207,8 @@ pub(crate) fn read_listing(text: &str) -> Option<Listing> {
         .collect()
 }
 
-/// Puts the record and the list of files into an unpacked tree: the last thing before it is
-/// moved into its place.
+/// Writes the record and the list of files into an unpacked tree. This is the last step before the
+/// tree is moved into its place.
 pub(crate) fn seal(prefix: &Path, record: &Record, listing: &str) -> std::io::Result<()> {
     fs::write(prefix.join(LISTING), listing)?;
     let json = serde_json::to_vec_pretty(record).map_err(std::io::Error::other)?;

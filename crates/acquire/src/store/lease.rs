@@ -1,5 +1,5 @@
-//! Leases: who reads an entry keeps `prune` away from it, with a shared lock on a file that whoever
-//! removes the entry must lock alone.
+//! Leases protect the entries in use from `prune`. A reader holds a shared lock on a file that must
+//! be locked exclusively to remove the entry.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use sysforge_files::FileLock;
 
-/// A reader's hold on an entry: `prune` leaves it alone for as long as this lives.
+/// Protects an entry from `prune` while this value lives.
 #[derive(Debug)]
 pub struct Lease {
     _lock: FileLock,
 }
 
 impl Lease {
-    /// A lease on something that nobody prunes.
+    /// A lease on something that `prune` never removes.
     pub(crate) const fn none() -> Self {
         Self {
             _lock: FileLock::unreal(),
@@ -22,11 +22,11 @@ impl Lease {
     }
 }
 
-/// Takes a lease, or `None` if `prune` is removing the entry at this moment. A store that cannot
-/// be written to cannot be pruned either, and needs no lease.
+/// Takes a lease, or returns `None` if `prune` is removing the entry at this moment. A store that
+/// is not writable cannot be pruned and needs no lease.
 pub(super) fn lease(path: &Path) -> Option<Lease> {
     if let Some(folder) = path.parent() {
-        // Whatever is wrong here shows when the file is opened.
+        // An error here is reported when the file is opened.
         let _ = fs::create_dir_all(folder);
     }
     let opened = File::options()
@@ -40,7 +40,7 @@ pub(super) fn lease(path: &Path) -> Option<Lease> {
     };
     match file.try_lock_shared() {
         Ok(()) => {
-            // The file's time says when the entry was last used.
+            // The file's modification time is the time of last use.
             let _ = file.set_modified(SystemTime::now());
             Some(Lease {
                 _lock: FileLock::of(file),
@@ -63,35 +63,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_locks_who_comes_second_takes_what_the_first_made() {
+    fn without_locks_the_second_process_uses_the_entry_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path());
         let id = EntryId::toolchain("gcc", &Sha256::new([7; 32]));
-        let made = |text: &str| {
+        let install = |text: &str| {
             let tree = store.temporary(&id).unwrap();
             super::super::tests::seal_file(tree.path(), "gcc", text);
             store.commit(&id, &FileLock::unreal(), tree).unwrap()
         };
-        let place = made("first");
-        assert_eq!(place, made("second"));
+        let place = install("first");
+        assert_eq!(place, install("second"));
         assert_eq!(fs::read(place.join("gcc")).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
 
-        // A damaged one goes, as ever.
+        // A damaged entry is still replaced.
         fs::remove_file(place.join("gcc")).unwrap();
-        made("third");
+        install("third");
         assert_eq!(fs::read(place.join("gcc")).unwrap(), b"third");
         assert!(matches!(store.lookup(&id).unwrap(), Lookup::Whole(_)));
     }
 
     #[test]
-    fn what_cannot_be_leased_cannot_be_pruned_and_needs_no_lease() {
+    fn an_entry_that_cannot_be_pruned_needs_no_lease() {
         let folder = tempfile::tempdir().unwrap();
-        // As in a store that cannot be written to.
+        // As in a store that is not writable.
         fs::write(folder.path().join("file"), "").unwrap();
         let held = lease(&folder.path().join("file/use")).unwrap();
         assert!(!held._lock.is_real());
-        // What prune has in its hands cannot be leased until it is done.
+        // An entry that `prune` is removing cannot be leased until it is done.
         let path = folder.path().join("use");
         let LockAttempt::Got(removing) = try_exclusive(&path).unwrap() else {
             panic!("nobody else has it");

@@ -1,31 +1,31 @@
-//! The store: a folder that keeps what was acquired, each entry named by what it is and by the
-//! digest of the archive that it came from.
+//! The store: a folder of everything that was acquired. The name of an entry says what it is and
+//! contains the digest of the archive that it came from.
 //!
 //! ```text
 //! STORE/
-//!   julia/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/   a Julia, whole, with its record inside
+//!   julia/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/   an installed Julia, with its record
 //!   toolchain/…                                   a C toolchain, likewise
-//!   base/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/    a sysimage that was made from Julia's sources
-//!   catalogue/…                                   the last catalogue of each mirror
-//!   partial/…                                     downloads that were interrupted
+//!   base/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/    a sysimage built from Julia's own sources
+//!   catalogue/…                                   the latest catalogue of each mirror
+//!   partial/…                                     interrupted downloads
 //!   locks/…                                       empty files that processes lock
-//!   making/…                                      what is being made here
-//!   tmp/…                                         what is being unpacked, or being removed
+//!   making/…                                      entries that are being built on this machine
+//!   tmp/…                                         entries that are being unpacked or removed
 //! ```
 //!
-//! An entry appears by a rename and is never changed afterwards. Who installs holds the entry's
-//! lock; who reads holds a [`Lease`], which costs nothing and keeps `prune` away. Locks are the
-//! operating system's and end with the process, however it ends.
+//! An entry appears by a rename and never changes afterwards. A process that installs an entry holds
+//! its lock; a process that reads one holds a [`Lease`], which costs nothing and protects it from
+//! `prune`. The operating system releases the locks when a process ends for any reason.
 //!
-//! Nothing is forced to the disk before the rename: some thousand files would take seconds. What a
-//! power failure loses shows at the next look as a missing record or a file of another size, and
-//! the entry is fetched again ([`Damage`]); an interrupted download that it spoilt has another
-//! digest, and begins anew.
+//! Files are not flushed to the disk before the rename: for some thousand files that would take
+//! seconds. After a power failure, the next lookup detects lost data as a missing record or a file
+//! of the wrong size, and the entry is fetched again ([`Damage`]); a corrupt partial download has a
+//! wrong digest and starts from the beginning.
 
+mod builder;
 mod damage;
 mod entry;
 mod lease;
-mod made;
 mod partial;
 mod prune;
 
@@ -33,10 +33,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use builder::{EntryBuilder, EntrySlot};
 pub use damage::Damage;
 pub use entry::{Entry, EntryId, Record};
 pub use lease::Lease;
-pub use made::{Making, Slot};
 pub use prune::{Listed, PruneRules, Pruned, remove_leftovers};
 
 pub(crate) use entry::{SCHEMA, seal, write_listing};
@@ -47,51 +47,51 @@ use sysforge_plan::Reporter;
 
 use crate::error::Error;
 
-/// The kinds of entries, which are also the folders that they lie in.
+/// The kinds of entries, which are also the names of their parent folders.
 pub(crate) const KINDS: [&str; 3] = ["julia", "toolchain", "base"];
 
-/// How long the lock's holder is left alone before the next look.
+/// How often to try again to take a lock that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
-/// A store in a folder. Opening it touches nothing.
+/// A store in a folder. Opening it does not access the disk.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
 }
 
-/// What was found under an entry's name.
+/// The result of looking for an entry.
 pub enum Lookup {
-    /// The entry, whole, with a lease on it.
+    /// A complete entry, with a lease on it.
     Whole(Box<Entry>),
-    /// The entry, but not as it was installed.
+    /// An entry that no longer matches what was installed.
     Damaged(Damage),
-    /// Nothing.
+    /// No entry.
     Absent,
 }
 
 impl Store {
-    /// The store in `root`, which need not exist yet.
+    /// Opens the store in `root`, which need not exist yet.
     #[must_use]
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The folder.
+    /// The store's folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Looks for an entry and checks that it is as it was installed: every file there, with its
-    /// size and time. Waits for nobody.
+    /// Looks for an entry and checks that every file has its recorded size and modification time.
+    /// Does not wait for locks.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
-        // The lease first: from then on, prune keeps away, and what is found stays.
+        // Take the lease first, so that `prune` cannot remove the entry after it was found.
         let Some(lease) = lease::lease(&self.use_file(id)) else {
-            // Prune has it in its hands at this moment.
+            // `prune` is removing it at this moment.
             return Ok(Lookup::Absent);
         };
         let prefix = self.entry_dir(id);
@@ -118,22 +118,22 @@ impl Store {
         })
     }
 
-    /// Whether new entries can be made, and if not, why.
+    /// Checks whether new entries can be created.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be made or written to.
+    /// If the folder cannot be created or is not writable.
     pub fn check_writable(&self) -> std::io::Result<()> {
         fs::create_dir_all(&self.root)?;
         let probe = tempfile::Builder::new()
             .prefix(".writable-")
             .tempfile_in(&self.root)
-            // Without the probe's own path, which nobody knows.
+            // Report the error without the path of the probe file, which means nothing to the user.
             .map_err(|error| std::io::Error::from(error.kind()))?;
         drop(probe);
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {
-            // Backup programs leave such folders out (https://bford.info/cachedir/).
+            // Backup programs skip folders with this tag (https://bford.info/cachedir/).
             fs::write(
                 tag,
                 "Signature: 8a477f597d28d172789f06886806bc55\n# The store of Sysforge.\n",
@@ -142,18 +142,18 @@ impl Store {
         Ok(())
     }
 
-    /// Where an entry lies.
+    /// The path of an entry.
     #[must_use]
     pub fn entry_dir(&self, id: &EntryId) -> PathBuf {
         self.root.join(id.kind()).join(id.name())
     }
 
-    /// The file of a partial download, and its note.
+    /// A partial download.
     pub(crate) fn partial(&self, key: &str) -> Partial {
         Partial::new(self.root.join("partial").join(key))
     }
 
-    /// Tries to take the right to make or remove an entry.
+    /// Tries to take the exclusive right to create or remove an entry.
     pub(crate) fn try_lock(&self, id: &EntryId) -> Result<LockAttempt, Error> {
         let path = self.root.join("locks").join(id.lock_name("lock"));
         make_parent(&path)?;
@@ -166,7 +166,7 @@ impl Store {
         Ok(attempt)
     }
 
-    /// Waits for that right. Of another process that is `doing` it, the user is told.
+    /// Waits for that right. Tells the user if another process that is `doing` it holds the lock.
     pub(crate) async fn wait_for_lock(
         &self,
         id: &EntryId,
@@ -176,11 +176,11 @@ impl Store {
         wait_for(|| self.try_lock(id), &format!("{doing} {id}"), reporter).await
     }
 
-    /// A new folder to unpack an entry in, on the same file system as its place.
+    /// Creates a folder to unpack an entry into, on the same file system as the store.
     pub(crate) fn temporary(&self, id: &EntryId) -> Result<tempfile::TempDir, Error> {
         let tmp = self.root.join("tmp");
         fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
-        // Short, because Windows paths are: toolchains nest deep.
+        // Keep the path short for Windows: toolchains have deeply nested folders.
         tempfile::Builder::new()
             .prefix(&id.temporary_prefix())
             .rand_bytes(4)
@@ -188,7 +188,7 @@ impl Store {
             .map_err(Error::io("write to", &tmp))
     }
 
-    /// Moves a finished tree into its place. What was there before, a damaged entry, goes.
+    /// Moves a finished tree into its place, and removes a damaged entry that was there.
     pub(crate) fn commit(
         &self,
         id: &EntryId,
@@ -198,8 +198,8 @@ impl Store {
         let place = self.entry_dir(id);
         make_parent(&place)?;
         if place.symlink_metadata().is_ok() {
-            // Where the file system knows no locks, another process may have been faster, and
-            // somebody may use what it made.
+            // On file systems without locks, another process may have installed the entry first,
+            // and it may be in use.
             if !held.is_real() && damage::check(&place).is_ok() {
                 return Ok(place);
             }
@@ -209,12 +209,12 @@ impl Store {
             Err(_) if !held.is_real() && damage::check(&place).is_ok() => return Ok(place),
             renamed => renamed.map_err(Error::io("create", &place))?,
         }
-        // It is no longer there to be removed.
+        // The temporary folder was moved, so it must not be removed.
         let _ = tree.keep();
         Ok(place)
     }
 
-    /// Removes an entry: out of its place at once, then from the disk.
+    /// Removes an entry: first renames it away, then deletes it.
     pub(crate) fn discard(&self, id: &EntryId) -> Result<(), Error> {
         let place = self.entry_dir(id);
         let grave = self.temporary(id)?;
@@ -223,8 +223,8 @@ impl Store {
         grave.close().map_err(Error::io("remove", &moved))
     }
 
-    /// Removes what killed processes left of this entry. Only for the holder of its lock: then
-    /// whatever lies there belongs to nobody.
+    /// Removes leftovers of killed processes for this entry. Only the holder of its lock may call
+    /// this: nobody else can be using them then.
     fn sweep(&self, id: &EntryId) -> Result<(), Error> {
         let tmp = self.root.join("tmp");
         let Ok(entries) = fs::read_dir(&tmp) else {
@@ -240,7 +240,7 @@ impl Store {
         Ok(())
     }
 
-    /// Holds the entry that `path` lies in, if it lies in one.
+    /// Takes a lease on the entry that contains `path`, if there is one.
     #[must_use]
     pub fn hold(&self, path: &Path) -> Option<Lease> {
         let root = self.root.canonicalize().ok()?;
@@ -252,7 +252,8 @@ impl Store {
         lease::lease(&self.use_file(&EntryId::existing(kind, name)))
     }
 
-    /// The entry that came last from this address, whole. For what has no digest to be found by.
+    /// The newest complete entry from this address, for entries whose digest is not known in
+    /// advance.
     pub(crate) fn newest_from(&self, source: &str) -> Result<Option<Entry>, Error> {
         let mut newest = None;
         for listed in self.list(false)? {
@@ -279,7 +280,8 @@ impl Store {
     }
 }
 
-/// Tries to lock until that succeeds. Of another process that is `doing` it, the user is told.
+/// Tries to lock until that succeeds. Tells the user if another process that is `doing` it holds
+/// the lock.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Downloads that were interrupted: the bytes that came, and what the server said about the file
-//! then, so that the next attempt can go on from there.
+//! Interrupted downloads: the bytes received so far, and the server's validator, so that the next
+//! attempt can resume.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The bytes that came so far, in order, and a note beside them. Only the holder of the entry's
-/// lock touches them.
+/// The bytes received so far, and a note beside them. Only the holder of the entry's lock may
+/// access them.
 #[derive(Debug, Clone)]
 pub(crate) struct Partial {
     bytes: PathBuf,
@@ -29,12 +29,12 @@ impl Partial {
         Self { bytes, note }
     }
 
-    /// The file of bytes.
+    /// The path of the file with the bytes.
     pub(crate) fn path(&self) -> &Path {
         &self.bytes
     }
 
-    /// How many bytes there are of this address, and what the server called that state of it.
+    /// The number of bytes saved for this address, and the server's validator for them.
     pub(crate) fn resume(&self, url: &str) -> (u64, Option<String>) {
         let note = fs::read(&self.note)
             .ok()
@@ -46,7 +46,7 @@ impl Partial {
         }
     }
 
-    /// Opens the file to go on after `keep` bytes. The note is written first: bytes without a
+    /// Opens the file to continue after `keep` bytes. The note is written first: bytes without a
     /// note are never resumed.
     pub(crate) fn open(
         &self,
@@ -74,7 +74,7 @@ impl Partial {
         Ok(file)
     }
 
-    /// Removes both files. That there are none is fine; that they stay is a matter for `prune`.
+    /// Removes both files, if they exist. If that fails, `prune` removes them later.
     pub(crate) fn remove(&self) {
         let _ = fs::remove_file(&self.bytes);
         let _ = fs::remove_file(&self.note);

@@ -1,4 +1,4 @@
-//! Removing what was not used for long, or what is too much, but never what someone is using.
+//! Removes entries by age and total size, except entries in use.
 
 use std::fs;
 use std::path::Path;
@@ -12,29 +12,29 @@ use crate::error::Error;
 /// What to remove.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneRules {
-    /// Entries that were not used for this long.
+    /// Remove entries that were not used for this long.
     pub unused_for: Option<Duration>,
-    /// The least recently used ones, until the rest takes at most this many bytes.
+    /// Remove the least recently used entries until the rest take at most this many bytes.
     pub keep_bytes: Option<u64>,
 }
 
-/// What was removed, and what was not.
+/// The result of pruning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// The entries that were removed.
     pub removed: Vec<EntryId>,
-    /// Those that were to go, but are in use.
+    /// Entries that matched the rules but are in use.
     pub in_use: Vec<EntryId>,
-    /// Bytes that were freed.
+    /// Bytes freed.
     pub bytes: u64,
 }
 
-/// One entry, for a list.
+/// An entry in a list.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Its name.
+    /// Its identifier.
     pub id: EntryId,
-    /// What it says about itself, or what is wrong with it.
+    /// Its record, or its damage.
     pub state: Result<Record, Damage>,
     /// When it was last used.
     pub used: SystemTime,
@@ -42,15 +42,15 @@ pub struct Listed {
     pub bytes: u64,
 }
 
-/// How old an interrupted download, or a temporary folder that no lock protects, may get.
+/// Maximum age of an interrupted download, or of a temporary folder that no lock protects.
 const LEFTOVER_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long an entry must not have been used where no lock can tell that it is in use: longer than
-/// any build takes.
+/// Minimum time since the last use on file systems without locks, where it is unknown whether an
+/// entry is in use: longer than any build takes.
 const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
-    /// Every entry, least recently used first. `deeply` reads every byte of each.
+    /// Lists every entry, least recently used first. `deeply` reads every byte of each.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Removes entries by age and size, and old leftovers. `now` is the caller's clock.
+    /// Removes entries by age and size, and old leftovers. `now` is the current time.
     ///
     /// # Errors
     ///
@@ -120,19 +120,19 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes an entry unless it is being used or made. Returns whether it is gone.
+    /// Removes an entry unless it is being used or created. Returns whether it was removed.
     ///
     /// # Errors
     ///
     /// If it cannot be removed.
     pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
-        let LockAttempt::Got(making) = self.try_lock(id)? else {
+        let LockAttempt::Got(lock) = self.try_lock(id)? else {
             return Ok(false);
         };
         let path = self.use_file(id);
-        // Where there are no locks, the time of the last use has to tell.
+        // Without locks, the time of last use decides.
         let used = modified(&path).and_then(|at| at.elapsed().ok());
-        if !making.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
+        if !lock.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
             return Ok(false);
         }
         let using = try_exclusive(&path).map_err(Error::io("lock", &path))?;
@@ -143,7 +143,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether an entry is there and whole; for a list of what need not be fetched.
+    /// Whether a complete entry exists.
     #[must_use]
     pub fn has(&self, id: &EntryId) -> bool {
         matches!(self.lookup(id), Ok(Lookup::Whole(_)))
@@ -156,8 +156,8 @@ impl Store {
     }
 }
 
-/// Removes what killed processes left in a folder, of the names that `is_leftover` knows: whatever
-/// is older than a week. Best effort: the next prune comes by again.
+/// Removes leftovers of killed processes from a folder: entries whose names `is_leftover` accepts
+/// and that are older than a week. Errors are ignored; the next prune tries again.
 pub fn remove_leftovers(folder: &Path, now: SystemTime, is_leftover: impl Fn(&str) -> bool) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

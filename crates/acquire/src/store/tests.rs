@@ -1,4 +1,4 @@
-//! What entries say about themselves, and what becomes of that when someone meddles.
+//! Records of entries, and how damage to entries is detected.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use sysforge_plan::signing::SignatureCheck;
 use super::*;
 use sysforge_archive::{Item, Kind, Listing};
 
-/// Makes a whole entry out of one file in a folder.
+/// Creates a complete entry from one file in a folder.
 pub(super) fn seal_file(tree: &Path, name: &str, text: &str) {
     fs::write(tree.join(name), text).unwrap();
     let modified = fs::metadata(tree.join(name)).unwrap().modified().unwrap();
@@ -24,7 +24,7 @@ pub(super) fn seal_file(tree: &Path, name: &str, text: &str) {
     seal_listing(tree, &Listing::from([(name.to_owned(), item)]));
 }
 
-/// Makes an entry out of a folder, whatever is in it.
+/// Creates an entry from a folder with any content.
 fn seal_listing(tree: &Path, listing: &Listing) {
     seal_text(tree, &write_listing(listing), SCHEMA);
 }
@@ -60,7 +60,7 @@ fn store_with_one() -> (tempfile::TempDir, Store, PathBuf) {
     (folder, store, place)
 }
 
-/// What a look, and a deep one, say of an entry; empty if it is whole.
+/// The damage found by a quick and by a deep check; empty if there is none.
 fn damage_of(store: &Store) -> (String, String) {
     let says = |deeply| {
         let listed = store.list(deeply).unwrap().remove(0);
@@ -91,7 +91,7 @@ fn listing() -> Listing {
 }
 
 #[test]
-fn a_list_of_files_is_read_as_it_was_written() {
+fn a_written_listing_is_read_back_unchanged() {
     let written = write_listing(&listing());
     assert_eq!(entry::read_listing(&written), Some(listing()));
     for wrong in [
@@ -105,7 +105,7 @@ fn a_list_of_files_is_read_as_it_was_written() {
 }
 
 #[test]
-fn names_of_entries_tell_what_they_are() {
+fn the_name_of_an_entry_has_its_kind_version_platform_and_digest() {
     let digest = sysforge_plan::Sha256::new([0x1f; 32]);
     let julia = EntryId::julia(
         &"1.12.7".parse().unwrap(),
@@ -142,7 +142,7 @@ fn an_entry_without_its_record_is_damaged_and_can_be_removed() {
 }
 
 #[test]
-fn what_someone_did_to_an_entry_is_said() {
+fn changes_to_an_entry_are_reported() {
     let whole = store_with_one();
     assert_eq!(damage_of(&whole.1), (String::new(), String::new()));
     let item = |kind| Item { kind, modified: 0 };
@@ -150,7 +150,7 @@ fn what_someone_did_to_an_entry_is_said() {
         target: "gcc".to_owned(),
     });
     let (cc, lib) = ("cc".to_owned(), "lib".to_owned());
-    for (meddle, says) in [
+    for (change, says) in [
         (
             &(|place: &Path| seal_text(place, "", 2)) as &dyn Fn(&Path),
             "`.sysforge.json` was written by another version of Sysforge",
@@ -169,7 +169,7 @@ fn what_someone_did_to_an_entry_is_said() {
         ),
         (
             &|place| fs::write(place.join("gcc"), "another one").unwrap(),
-            "`gcc` has another size",
+            "`gcc` has a different size",
         ),
         (
             &|place| {
@@ -190,7 +190,7 @@ fn what_someone_did_to_an_entry_is_said() {
                 fs::write(place.join("cc"), "").unwrap();
                 seal_listing(place, &Listing::from([(cc.clone(), link.clone())]));
             },
-            "`cc` is no longer the same link",
+            "`cc` is a different link",
         ),
         (
             &|place| {
@@ -201,14 +201,14 @@ fn what_someone_did_to_an_entry_is_said() {
         ),
     ] {
         let (_folder, store, place) = store_with_one();
-        meddle(&place);
+        change(&place);
         assert_eq!(damage_of(&store), (says.to_owned(), says.to_owned()));
         assert!(!store.has(&toolchain()), "{says}");
     }
 }
 
 #[test]
-fn a_damaged_entry_counts_with_all_that_it_takes_on_the_disk() {
+fn a_damaged_entry_counts_with_its_size_on_disk() {
     let (_folder, store, place) = store_with_one();
     assert_eq!(store.list(false).unwrap()[0].bytes, 100);
     fs::remove_file(place.join(".sysforge.json")).unwrap();
@@ -217,7 +217,7 @@ fn a_damaged_entry_counts_with_all_that_it_takes_on_the_disk() {
     let listing = fs::metadata(place.join(".sysforge-files")).unwrap().len();
     let files = 5000 + "a compiler".len() as u64 + listing;
     assert_eq!(store.list(false).unwrap()[0].bytes, files);
-    // A file where an entry should be takes nothing that counts, and is damaged, too.
+    // A file in the place of an entry counts as damaged, with size 0.
     fs::write(store.root().join("toolchain/file"), "").unwrap();
     let listed = store.list(false).unwrap();
     let file = listed.iter().find(|one| one.id.name() == "file").unwrap();
@@ -225,28 +225,28 @@ fn a_damaged_entry_counts_with_all_that_it_takes_on_the_disk() {
 }
 
 #[test]
-fn an_entry_that_is_being_removed_or_made_is_left_to_who_does_it() {
+fn an_entry_that_is_being_created_or_removed_is_not_touched() {
     let (_folder, store, place) = store_with_one();
     let id = toolchain();
-    let LockAttempt::Got(making) = store.try_lock(&id).unwrap() else {
+    let LockAttempt::Got(lock) = store.try_lock(&id).unwrap() else {
         panic!("nobody else has it");
     };
     assert!(!store.remove_unused(&id).unwrap());
     assert!(place.join("gcc").is_file());
-    drop(making);
+    drop(lock);
 
-    let LockAttempt::Got(removing) = try_exclusive(&store.use_file(&id)).unwrap() else {
+    let LockAttempt::Got(use_lock) = try_exclusive(&store.use_file(&id)).unwrap() else {
         panic!("nobody else has it");
     };
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
     assert!(store.hold(&place.join("gcc")).is_none());
-    drop(removing);
+    drop(use_lock);
     assert!(store.remove_unused(&id).unwrap());
     assert!(!place.exists());
 }
 
 #[test]
-fn what_a_killed_install_left_is_removed_by_the_next_one_of_the_same() {
+fn leftovers_of_a_killed_install_are_removed_by_the_next_install_of_the_same_entry() {
     let (_folder, store, _) = store_with_one();
     let left = store.temporary(&toolchain()).unwrap().keep();
     fs::write(left.join("half"), "half").unwrap();
@@ -254,7 +254,7 @@ fn what_a_killed_install_left_is_removed_by_the_next_one_of_the_same() {
     let others = store.temporary(&other).unwrap().keep();
     drop(store.try_lock(&toolchain()).unwrap());
     assert!(!left.exists());
-    // It may well be in the making.
+    // Another process may be unpacking it.
     assert!(others.exists());
 }
 
@@ -262,7 +262,7 @@ fn what_a_killed_install_left_is_removed_by_the_next_one_of_the_same() {
 fn prune_removes_leftovers_only_when_they_are_old() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());
-    let leftovers = ["partial/download", "making/base/sys.ji", "tmp/1f.abcd/bin"];
+    let leftovers = ["partial/download", "lock/base/sys.ji", "tmp/1f.abcd/bin"];
     for name in leftovers {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -287,7 +287,7 @@ fn a_store_that_cannot_be_read_says_which_part_of_it() {
     let error = store.list(false).unwrap_err();
     assert!(error.to_string().starts_with("cannot read `"), "{error}");
     assert!(error.to_string().ends_with("julia`"), "{error}");
-    // Looked for by name, there is just nothing.
+    // A lookup by name just finds nothing.
     let id = EntryId::existing("julia", "1.5.3".to_owned());
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
     #[cfg(unix)]
@@ -302,7 +302,7 @@ fn a_store_that_cannot_be_read_says_which_part_of_it() {
 }
 
 #[test]
-fn an_entry_tells_where_it_came_from_and_what_it_is_called() {
+fn an_entry_is_found_by_its_source() {
     let (_folder, store, place) = store_with_one();
     let Lookup::Whole(entry) = store.lookup(&toolchain()).unwrap() else {
         panic!("it is whole");

@@ -1,4 +1,4 @@
-//! From a mirror in a folder: what an install leaves behind, and what a failed one does not.
+//! Installs from a mirror in a folder, and what failed installs leave behind.
 
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,7 +16,7 @@ fn mirror_with(archive: &[u8]) -> MirrorDir {
 }
 
 #[tokio::test]
-async fn a_julia_arrives_with_modes_times_and_links() {
+async fn an_installed_julia_has_the_modes_times_and_links_of_the_archive() {
     let mirror = mirror_with(&tiny_julia("1.5.3", 3_000_000).gz());
     let bench = Bench::new();
     let julia = bench
@@ -34,7 +34,7 @@ async fn a_julia_arrives_with_modes_times_and_links() {
         metadata.modified().unwrap(),
         UNIX_EPOCH + Duration::from_secs(MTIME)
     );
-    // Windows may have made a copy of it.
+    // On Windows it may be a copy.
     #[cfg(unix)]
     assert_eq!(
         fs::read_link(julia.prefix.join("lib/libjulia.so")).unwrap(),
@@ -49,7 +49,7 @@ async fn a_julia_arrives_with_modes_times_and_links() {
 }
 
 #[tokio::test]
-async fn a_second_install_finds_the_first() {
+async fn a_second_install_reuses_the_first() {
     let mirror = mirror_with(&tiny_julia("1.5.3", 1000).gz());
     let mirror = mirror.path().to_str().unwrap().to_owned();
     let bench = Bench::new();
@@ -60,7 +60,7 @@ async fn a_second_install_finds_the_first() {
 }
 
 #[tokio::test]
-async fn a_damaged_entry_is_noticed_said_and_fetched_again() {
+async fn a_damaged_entry_is_reported_and_fetched_again() {
     let mirror = mirror_with(&tiny_julia("1.5.3", 1000).gz());
     let mirror = mirror.path().to_str().unwrap().to_owned();
     let bench = Bench::new();
@@ -116,7 +116,7 @@ async fn wrong_bytes_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_no_julia_or_climbs_out_leaves_nothing_behind() {
+async fn an_archive_without_a_julia_or_with_a_path_outside_leaves_nothing_behind() {
     for archive in [
         Tar::new().file("julia-1.5.3/README", 0o644, b"").gz(),
         tiny_julia("1.5.3", 10)

@@ -1,4 +1,4 @@
-//! The crate from outside: whole installs from made mirrors.
+//! Tests of the public interface: whole installs from test mirrors.
 
 #![allow(
     clippy::unwrap_used,

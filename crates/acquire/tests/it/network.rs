@@ -1,5 +1,5 @@
-//! Over real sockets, with a server that misbehaves: what is taken up again, what is given up,
-//! and what is said.
+//! Downloads over real sockets from a faulty server: what is resumed, when a download fails, and
+//! what is reported.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,19 +15,18 @@ use sysforge_testkit::tls::PrivateTls;
 
 use crate::support::{Bench, LINUX, net};
 
-/// What the requests for the archive end in.
+/// The last part of the archive's address.
 const ARCHIVE: &str = ".tar.gz";
 const CATALOGUE: &str = "versions.json";
 
-/// A server with one Julia of about a megabyte, and a client that fetches it in ranges of
-/// 100 kB.
-struct Scene {
+/// A server with one Julia of about a megabyte, and a client that fetches it in ranges of 100 kB.
+struct Fixture {
     mirror: MirrorDir,
     server: Server,
     bench: Bench,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let mut mirror = MirrorDir::new();
         mirror.publish("1.5.3", LINUX, &tiny_julia("1.5.3", 1_000_000).gz());
@@ -46,8 +45,8 @@ impl Scene {
         self
     }
 
-    /// Stalls count after a moment, and so do waits.
-    fn impatient(mut self) -> Self {
+    /// Shortens the stall limit and the waits.
+    fn with_short_timeouts(mut self) -> Self {
         self.bench.network.stall_time = Duration::from_millis(200);
         self.bench.network.connect_timeout = Duration::from_millis(200);
         self
@@ -57,14 +56,14 @@ impl Scene {
         self.bench.install(&self.server.url(), "1").await.map(drop)
     }
 
-    /// An install whose connection breaks after so many bytes, and cannot be made again.
+    /// Installs over a connection that breaks after this many bytes and cannot be opened again.
     async fn break_off_after(&self, bytes: u64) {
         self.server.script(ARCHIVE, vec![Fault::DropAfter(bytes)]);
         self.server.always(ARCHIVE, Fault::Close);
         self.install().await.unwrap_err();
     }
 
-    /// The archive that is served.
+    /// The archive on the server.
     fn archive(&self) -> PathBuf {
         let path = MirrorDir::archive_path("1.5.3", LINUX);
         self.mirror.path().join(path)
@@ -77,9 +76,9 @@ impl Scene {
 
 #[tokio::test]
 async fn ranges_are_fetched_at_once_and_only_once() {
-    let scene = Scene::new();
-    scene.install().await.unwrap();
-    let ranges = scene.server.seen(ARCHIVE);
+    let fixture = Fixture::new();
+    fixture.install().await.unwrap();
+    let ranges = fixture.server.seen(ARCHIVE);
     assert!(ranges.len() >= 10, "{}", ranges.len());
     assert!(
         ranges
@@ -97,21 +96,21 @@ async fn ranges_are_fetched_at_once_and_only_once() {
 
 #[tokio::test]
 async fn a_server_without_ranges_is_asked_once() {
-    let scene = Scene::new();
-    scene.server.set(|manners| manners.ranges = false);
-    scene.install().await.unwrap();
-    assert_eq!(scene.requests(), 1);
+    let fixture = Fixture::new();
+    fixture.server.set(|manners| manners.ranges = false);
+    fixture.install().await.unwrap();
+    assert_eq!(fixture.requests(), 1);
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_taken_up_where_it_stopped() {
-    let scene = Scene::new().one_connection();
-    scene.server.script(
+async fn a_broken_download_resumes_where_it_stopped() {
+    let fixture = Fixture::new().one_connection();
+    fixture.server.script(
         ARCHIVE,
         [Fault::DropAfter(300_000), Fault::DropAfter(200_000)],
     );
-    scene.install().await.unwrap();
-    let seen = scene.server.seen(ARCHIVE);
+    fixture.install().await.unwrap();
+    let seen = fixture.server.seen(ARCHIVE);
     assert_eq!(seen.len(), 3);
     assert_eq!(seen[0].header("range"), None);
     assert!(
@@ -130,7 +129,7 @@ async fn a_broken_connection_is_taken_up_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn every_passing_fault_is_survived() {
+async fn every_transient_fault_is_retried() {
     let busy = || Fault::Status(503, vec![("Retry-After", "0".to_owned())]);
     for connections in [1, 4] {
         for faults in [
@@ -148,18 +147,18 @@ async fn every_passing_fault_is_survived() {
             vec![Fault::DropAfter(50_000), Fault::UnknownTotal],
             vec![Fault::Fine, Fault::DropAfter(1), Fault::Fine, Fault::Close],
             vec![Fault::Drip(30_000, Duration::from_millis(1))],
-            // The length says more than comes: as if the connection broke.
+            // The body is shorter than its declared length, as if the connection broke.
             vec![Fault::Fine, Fault::WrongLength(50)],
         ] {
-            let mut scene = Scene::new().impatient();
-            scene.bench.network.connections = connections;
-            scene.server.script(ARCHIVE, faults.clone());
-            if let Err(error) = scene.install().await {
-                // Only a first answer of the wrong length cannot be told from a wrong file.
+            let mut fixture = Fixture::new().with_short_timeouts();
+            fixture.bench.network.connections = connections;
+            fixture.server.script(ARCHIVE, faults.clone());
+            if let Err(error) = fixture.install().await {
+                // A wrong length in the first answer cannot be distinguished from a wrong file.
                 panic!("{connections} connections, {faults:?}: {error:?}");
             }
-            assert_eq!(scene.bench.names_in("tmp"), Vec::<String>::new());
-            assert_eq!(scene.bench.names_in("partial"), Vec::<String>::new());
+            assert_eq!(fixture.bench.names_in("tmp"), Vec::<String>::new());
+            assert_eq!(fixture.bench.names_in("partial"), Vec::<String>::new());
         }
     }
 }
@@ -168,176 +167,176 @@ async fn every_passing_fault_is_survived() {
 async fn a_wrong_byte_is_never_installed() {
     for connections in [1, 4] {
         for place in [0, 5, 500_000, 1_000_500] {
-            let mut scene = Scene::new();
-            scene.bench.network.connections = connections;
-            scene.server.always(ARCHIVE, Fault::WrongByte(place));
-            let error = scene.install().await.unwrap_err();
+            let mut fixture = Fixture::new();
+            fixture.bench.network.connections = connections;
+            fixture.server.always(ARCHIVE, Fault::WrongByte(place));
+            let error = fixture.install().await.unwrap_err();
             assert!(matches!(error, Error::Digest { .. }), "{error:?}");
-            scene.bench.assert_empty();
+            fixture.bench.assert_empty();
         }
     }
 }
 
 #[tokio::test]
 async fn a_range_that_was_not_asked_for_is_refused() {
-    let scene = Scene::new();
-    scene
+    let fixture = Fixture::new();
+    fixture
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::ShiftRange(7)]);
-    let error = scene.install().await.unwrap_err();
+    let error = fixture.install().await.unwrap_err();
     assert!(matches!(net(&error), Net::WrongRange { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_file_of_another_length_than_the_catalogue_says_is_not_fetched() {
-    let scene = Scene::new().one_connection();
-    fs::write(scene.archive(), b"short").unwrap();
-    let error = scene.install().await.unwrap_err();
+    let fixture = Fixture::new().one_connection();
+    fs::write(fixture.archive(), b"short").unwrap();
+    let error = fixture.install().await.unwrap_err();
     assert!(matches!(error, Error::Size { actual: 5, .. }), "{error:?}");
-    scene.bench.assert_empty();
+    fixture.bench.assert_empty();
 }
 
 #[tokio::test]
-async fn what_an_interrupted_run_kept_is_resumed_and_checked() {
-    let scene = Scene::new().one_connection();
-    scene
+async fn an_interrupted_download_is_resumed_and_verified() {
+    let fixture = Fixture::new().one_connection();
+    fixture
         .server
         .script(ARCHIVE, vec![Fault::DropAfter(400_000)]);
-    scene.server.always(ARCHIVE, Fault::Close);
-    let error = scene.install().await.unwrap_err();
+    fixture.server.always(ARCHIVE, Fault::Close);
+    let error = fixture.install().await.unwrap_err();
     assert!(matches!(net(&error), Net::GaveUp { .. }), "{error:?}");
-    assert_eq!(scene.bench.names_in("partial").len(), 2);
-    assert_eq!(scene.bench.names_in("tmp"), Vec::<String>::new());
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene.install().await.unwrap();
-    let last = scene.server.seen(ARCHIVE).pop().unwrap();
+    assert_eq!(fixture.bench.names_in("partial").len(), 2);
+    assert_eq!(fixture.bench.names_in("tmp"), Vec::<String>::new());
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture.install().await.unwrap();
+    let last = fixture.server.seen(ARCHIVE).pop().unwrap();
     assert_eq!(last.header("range"), Some("bytes=400000-"));
-    assert_eq!(scene.bench.names_in("partial"), Vec::<String>::new());
+    assert_eq!(fixture.bench.names_in("partial"), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_file_that_changed_between_two_runs_is_fetched_anew() {
-    let scene = Scene::new().one_connection();
-    scene.break_off_after(400_000).await;
-    // The same bytes, but with a new time and so with a new entity tag.
-    let archive = scene.archive();
+async fn a_file_that_changed_between_two_runs_is_fetched_from_the_start() {
+    let fixture = Fixture::new().one_connection();
+    fixture.break_off_after(400_000).await;
+    // The same bytes with a new time, and so with a new entity tag.
+    let archive = fixture.archive();
     let bytes = fs::read(&archive).unwrap();
     fs::write(&archive, bytes).unwrap();
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene.install().await.unwrap();
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture.install().await.unwrap();
 }
 
 #[tokio::test]
-async fn bytes_of_an_unknown_state_are_dropped_when_the_digest_disagrees() {
-    let scene = Scene::new().one_connection();
-    // Without entity tags nobody can tell that the file is another one the next time.
-    scene.server.set(|manners| manners.etags = false);
-    let archive = scene.archive();
+async fn bytes_without_an_entity_tag_are_dropped_when_the_digest_is_wrong() {
+    let fixture = Fixture::new().one_connection();
+    // Without entity tags, the next run cannot detect that the file has changed.
+    fixture.server.set(|manners| manners.etags = false);
+    let archive = fixture.archive();
     let right = fs::read(&archive).unwrap();
     fs::write(&archive, vec![7; right.len()]).unwrap();
-    scene.break_off_after(400_000).await;
-    assert_eq!(scene.bench.names_in("partial").len(), 2);
+    fixture.break_off_after(400_000).await;
+    assert_eq!(fixture.bench.names_in("partial").len(), 2);
     fs::write(&archive, right).unwrap();
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene.install().await.unwrap();
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture.install().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_change_in_the_middle_starts_over() {
-    let scene = Scene::new().one_connection();
-    scene
+async fn a_file_that_changes_during_the_download_restarts_it() {
+    let fixture = Fixture::new().one_connection();
+    fixture
         .server
         .script(ARCHIVE, vec![Fault::SilenceAfter(300_000)]);
-    let archive = scene.archive();
-    let scene = scene.impatient();
+    let archive = fixture.archive();
+    let fixture = fixture.with_short_timeouts();
     let changing = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let bytes = fs::read(&archive).unwrap();
         fs::write(&archive, bytes).unwrap();
     };
-    let (installed, ()) = tokio::join!(scene.install(), changing);
+    let (installed, ()) = tokio::join!(fixture.install(), changing);
     installed.unwrap();
-    assert_eq!(scene.bench.names_in("julia").len(), 1);
+    assert_eq!(fixture.bench.names_in("julia").len(), 1);
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_ranges_is_asked_for_the_whole() {
-    let scene = Scene::new();
-    scene
+async fn a_server_that_refuses_ranges_is_asked_for_the_whole_file() {
+    let fixture = Fixture::new();
+    fixture
         .server
         .script(ARCHIVE, [Fault::Status(416, Vec::new())]);
-    scene.install().await.unwrap();
-    let seen = scene.server.seen(ARCHIVE);
+    fixture.install().await.unwrap();
+    let seen = fixture.server.seen(ARCHIVE);
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].header("range"), None);
 }
 
 #[tokio::test]
-async fn a_range_beyond_what_the_server_has_now_starts_over() {
-    let scene = Scene::new().one_connection();
-    scene.break_off_after(400_000).await;
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene
+async fn a_range_beyond_the_end_of_the_file_restarts_the_download() {
+    let fixture = Fixture::new().one_connection();
+    fixture.break_off_after(400_000).await;
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture
         .server
         .script(ARCHIVE, [Fault::Status(416, Vec::new())]);
-    scene.install().await.unwrap();
-    let seen = scene.server.seen(ARCHIVE);
+    fixture.install().await.unwrap();
+    let seen = fixture.server.seen(ARCHIVE);
     let last = &seen[seen.len() - 2..];
     assert_eq!(last[0].header("range"), Some("bytes=400000-"));
     assert_eq!(last[1].header("range"), None);
 }
 
 #[tokio::test]
-async fn offline_nothing_is_fetched() {
-    let mut scene = Scene::new();
-    scene.install().await.unwrap();
-    let julia = scene.bench.store().root().join("julia");
+async fn nothing_is_fetched_offline() {
+    let mut fixture = Fixture::new();
+    fixture.install().await.unwrap();
+    let julia = fixture.bench.store().root().join("julia");
     fs::remove_dir_all(julia).unwrap();
-    let asked = scene.requests();
-    scene.bench.network.offline = true;
-    let error = scene.install().await.unwrap_err();
+    let asked = fixture.requests();
+    fixture.bench.network.offline = true;
+    let error = fixture.install().await.unwrap_err();
     assert!(matches!(error, Error::Offline { .. }), "{error:?}");
     assert!(error.hints()[0].contains("without `--offline`"));
-    assert_eq!(scene.requests(), asked);
+    assert_eq!(fixture.requests(), asked);
 }
 
 #[tokio::test]
 async fn attempts_are_bounded_and_counted() {
-    let scene = Scene::new();
-    scene.server.always(ARCHIVE, Fault::Close);
-    let error = scene.install().await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.server.always(ARCHIVE, Fault::Close);
+    let error = fixture.install().await.unwrap_err();
     let words = error.to_string();
     assert!(words.starts_with("cannot fetch http"), "{words}");
     assert!(words.ends_with(" (gave up after 6 attempts)"), "{words}");
-    assert_eq!(scene.requests(), 6);
+    assert_eq!(fixture.requests(), 6);
     assert!(error.hints()[0].contains("HTTPS_PROXY"));
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_not_tried_again() {
+async fn permanent_errors_are_not_retried() {
     for status in [403, 404, 410] {
-        let scene = Scene::new();
-        scene
+        let fixture = Fixture::new();
+        fixture
             .server
             .always(ARCHIVE, Fault::Status(status, Vec::new()));
-        let error = scene.install().await.unwrap_err();
+        let error = fixture.install().await.unwrap_err();
         assert!(matches!(net(&error), Net::Status { .. }), "{error:?}");
-        assert_eq!(scene.requests(), 1);
+        assert_eq!(fixture.requests(), 1);
     }
 }
 
 #[tokio::test]
-async fn retry_after_is_waited_for_within_reason() {
-    let scene = Scene::new();
+async fn retry_after_is_obeyed_up_to_a_limit() {
+    let fixture = Fixture::new();
     let after = |seconds: &str| Fault::Status(429, vec![("Retry-After", seconds.to_owned())]);
-    scene.server.script(ARCHIVE, [after("1")]);
+    fixture.server.script(ARCHIVE, [after("1")]);
     let began = Instant::now();
-    scene.install().await.unwrap();
+    fixture.install().await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
 
-    let scene = Scene::new();
-    scene.server.script(ARCHIVE, [after("86400")]);
-    let error = scene.install().await.unwrap_err();
+    let fixture = Fixture::new();
+    fixture.server.script(ARCHIVE, [after("86400")]);
+    let error = fixture.install().await.unwrap_err();
     assert!(
         matches!(
             net(&error),
@@ -351,27 +350,29 @@ async fn retry_after_is_waited_for_within_reason() {
 }
 
 #[tokio::test]
-async fn a_time_of_day_to_come_back_at_is_the_servers_own() {
-    let scene = Scene::new();
-    // Its clock is an hour ahead of this one's, and it asks to wait for a second.
+async fn a_retry_after_date_is_relative_to_the_clock_of_the_server() {
+    let fixture = Fixture::new();
+    // Its clock is an hour ahead, and it asks to wait for a second.
     let date = |seconds| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
     let headers = vec![("Date", date(3600)), ("Retry-After", date(3601))];
-    scene.server.script(ARCHIVE, [Fault::Status(503, headers)]);
-    scene.install().await.unwrap();
+    fixture
+        .server
+        .script(ARCHIVE, [Fault::Status(503, headers)]);
+    fixture.install().await.unwrap();
 }
 
 #[tokio::test]
-async fn silence_and_a_slow_drip_end_at_the_deadline() {
+async fn a_stalled_and_a_very_slow_download_end_at_the_deadline() {
     for fault in [
         Fault::Silence,
         Fault::SilenceAfter(10),
         Fault::Drip(1, Duration::from_millis(20)),
     ] {
-        let mut scene = Scene::new().impatient();
-        scene.bench.network.retries.fruitless = 2;
-        scene.bench.network.retries.total = 3;
-        scene.server.always(ARCHIVE, fault);
-        let ended = tokio::time::timeout(Duration::from_secs(60), scene.install()).await;
+        let mut fixture = Fixture::new().with_short_timeouts();
+        fixture.bench.network.retries.fruitless = 2;
+        fixture.bench.network.retries.total = 3;
+        fixture.server.always(ARCHIVE, fault);
+        let ended = tokio::time::timeout(Duration::from_secs(60), fixture.install()).await;
         let error = ended.expect("it ends").unwrap_err();
         assert!(
             matches!(net(&error), Net::GaveUp { last, .. } if matches!(**last, Net::Stalled { .. })),
@@ -381,20 +382,20 @@ async fn silence_and_a_slow_drip_end_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn credentials_stay_behind_when_a_redirect_leaves_the_host() {
-    let scene = Scene::new();
-    let other = Server::start(scene.mirror.path());
+async fn credentials_are_not_sent_to_another_host_after_a_redirect() {
+    let fixture = Fixture::new();
+    let other = Server::start(fixture.mirror.path());
     // `localhost` and `127.0.0.1` are two hosts.
     let base = format!(
         "http://me:secret@localhost:{}",
-        scene.server.address().port()
+        fixture.server.address().port()
     );
     let path = MirrorDir::archive_path("1.5.3", LINUX);
-    scene
+    fixture
         .server
         .always(ARCHIVE, Fault::Redirect(format!("{}/{path}", other.url())));
-    scene.bench.install(&base, "1").await.unwrap();
-    let asked = scene.server.seen(ARCHIVE);
+    fixture.bench.install(&base, "1").await.unwrap();
+    let asked = fixture.server.seen(ARCHIVE);
     assert!(
         asked[0]
             .header("authorization")
@@ -412,28 +413,28 @@ async fn credentials_stay_behind_when_a_redirect_leaves_the_host() {
 
 #[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let tls = PrivateTls::new();
-    let secure = Server::start_tls(scene.mirror.path(), &tls);
+    let secure = Server::start_tls(fixture.mirror.path(), &tls);
     secure.always(
         CATALOGUE,
-        Fault::Redirect(format!("{}/bin/{CATALOGUE}", scene.server.url())),
+        Fault::Redirect(format!("{}/bin/{CATALOGUE}", fixture.server.url())),
     );
     let mut bench = Bench::new();
     bench.trust(&tls);
     let error = bench.install(&secure.url(), "1").await.unwrap_err();
     assert!(matches!(net(&error), Net::Connection { .. }), "{error:?}");
-    assert!(scene.server.seen(CATALOGUE).is_empty());
+    assert!(fixture.server.seen(CATALOGUE).is_empty());
 }
 
 #[tokio::test]
-async fn a_private_authority_is_trusted_only_when_told() {
-    let scene = Scene::new();
+async fn a_private_certificate_authority_is_trusted_only_if_configured() {
+    let fixture = Fixture::new();
     let tls = PrivateTls::new();
-    let secure = Server::start_tls(scene.mirror.path(), &tls);
+    let secure = Server::start_tls(fixture.mirror.path(), &tls);
     let mut bench = Bench::new();
     let error = bench.install(&secure.url(), "1").await.unwrap_err();
-    // Trying again would not help.
+    // A retry would not help.
     assert!(matches!(net(&error), Net::Connection { .. }), "{error:?}");
     assert!(error.hints()[0].contains("SSL_CERT_FILE"), "{error:?}");
     bench.trust(&tls);
@@ -441,9 +442,9 @@ async fn a_private_authority_is_trusted_only_when_told() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_used_except_where_it_must_not() {
-    let scene = Scene::new();
-    let proxy = Server::start(scene.mirror.path());
+async fn a_proxy_is_used_except_for_excluded_hosts() {
+    let fixture = Fixture::new();
+    let proxy = Server::start(fixture.mirror.path());
     let mut bench = Bench::new();
     bench.network.proxies = Proxies::Explicit {
         http: Some(proxy.url()),
@@ -464,68 +465,68 @@ async fn a_proxy_is_used_except_where_it_must_not() {
         https: None,
         except: Some("127.0.0.1".to_owned()),
     };
-    bench.install(&scene.server.url(), "1").await.unwrap();
+    bench.install(&fixture.server.url(), "1").await.unwrap();
 }
 
 #[tokio::test]
 async fn the_catalogue_is_revalidated_and_serves_offline() {
-    let mut scene = Scene::new();
-    scene.install().await.unwrap();
-    scene.install().await.unwrap();
-    let asked = scene.server.seen(CATALOGUE);
+    let mut fixture = Fixture::new();
+    fixture.install().await.unwrap();
+    fixture.install().await.unwrap();
+    let asked = fixture.server.seen(CATALOGUE);
     assert_eq!(asked.len(), 2);
     assert!(asked[1].header("if-none-match").is_some());
 
-    scene.bench.network.offline = true;
-    scene.install().await.unwrap();
-    assert_eq!(scene.server.seen(CATALOGUE).len(), 2);
+    fixture.bench.network.offline = true;
+    fixture.install().await.unwrap();
+    assert_eq!(fixture.server.seen(CATALOGUE).len(), 2);
 
-    // Not told to be offline, but so it is.
-    scene.bench.network.offline = false;
-    scene.server.always(CATALOGUE, Fault::Close);
-    scene.install().await.unwrap();
-    assert!(scene.bench.warnings()[0].contains("out of reach"));
+    // Not offline by option, but the server is unreachable.
+    fixture.bench.network.offline = false;
+    fixture.server.always(CATALOGUE, Fault::Close);
+    fixture.install().await.unwrap();
+    assert!(fixture.bench.warnings()[0].contains("not reachable"));
 }
 
 #[tokio::test]
-async fn a_catalogue_that_is_none_is_said_to_be_none() {
-    let scene = Scene::new();
-    fs::write(scene.mirror.path().join("bin/versions.json"), "<html>").unwrap();
-    let error = scene.install().await.unwrap_err();
+async fn an_invalid_catalogue_is_reported() {
+    let fixture = Fixture::new();
+    fs::write(fixture.mirror.path().join("bin/versions.json"), "<html>").unwrap();
+    let error = fixture.install().await.unwrap_err();
     assert!(matches!(error, Error::Catalogue { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_dropped_future_leaves_nothing_but_what_can_be_resumed() {
-    let scene = Scene::new().one_connection();
-    scene
+async fn a_dropped_future_leaves_only_a_partial_download() {
+    let fixture = Fixture::new().one_connection();
+    fixture
         .server
         .always(ARCHIVE, Fault::Drip(20_000, Duration::from_millis(10)));
     let begun = async {
-        let partial = scene.bench.store().root().join("partial");
+        let partial = fixture.bench.store().root().join("partial");
         let bytes = |name: &String| fs::metadata(partial.join(name)).is_ok_and(|m| m.len() > 0);
         let is_part = |name: &String| !name.ends_with(".json") && bytes(name);
-        while !scene.bench.names_in("partial").iter().any(is_part) {
+        while !fixture.bench.names_in("partial").iter().any(is_part) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::select! {
-        outcome = scene.install() => panic!("dripping takes longer: {outcome:?}"),
+        outcome = fixture.install() => panic!("dripping takes longer: {outcome:?}"),
         () = begun => {}
     }
-    // The threads notice within moments.
+    // The threads stop within moments.
     for _ in 0..200 {
-        if scene.bench.names_in("tmp").is_empty() {
+        if fixture.bench.names_in("tmp").is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(scene.bench.names_in("tmp"), Vec::<String>::new());
-    assert_eq!(scene.bench.names_in("julia"), Vec::<String>::new());
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene.install().await.unwrap();
+    assert_eq!(fixture.bench.names_in("tmp"), Vec::<String>::new());
+    assert_eq!(fixture.bench.names_in("julia"), Vec::<String>::new());
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture.install().await.unwrap();
     assert!(
-        scene
+        fixture
             .server
             .seen(ARCHIVE)
             .last()

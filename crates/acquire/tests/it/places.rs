@@ -1,5 +1,4 @@
-//! Where a Julia may be fetched from and kept: what is said before anything is fetched, the
-//! runner's tool cache, and nightly builds.
+//! Checks before anything is fetched, the runner's tool cache, and nightly builds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +36,7 @@ fn blocked(folder: &Path) -> Store {
 }
 
 #[tokio::test]
-async fn whether_a_julia_could_be_fetched_is_said_before_it_is() {
+async fn may_fetch_refuses_when_offline() {
     let mirror = mirror();
     let server = Server::start(mirror.path());
     let choice = choice(&mirror).await;
@@ -50,14 +49,14 @@ async fn whether_a_julia_could_be_fetched_is_said_before_it_is() {
         .unwrap_err();
     assert!(matches!(error, Error::Offline { .. }), "{error:?}");
     assert!(error.to_string().starts_with("julia-1.5.3-"), "{error}");
-    // A folder is no network.
+    // A folder is not a network.
     bench.acquirer(path(&mirror)).may_fetch(&choice).unwrap();
     assert!(server.seen(".tar.gz").is_empty());
     bench.assert_empty();
 }
 
 #[tokio::test]
-async fn a_julia_that_could_be_kept_nowhere_is_not_fetched() {
+async fn a_julia_is_not_fetched_if_no_store_is_writable() {
     let mirror = mirror();
     let choice = choice(&mirror).await;
     let bench = Bench::new();
@@ -81,7 +80,7 @@ async fn a_julia_that_could_be_kept_nowhere_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_tool_cache_that_cannot_be_written_to_is_said() {
+async fn a_tool_cache_that_is_not_writable_is_an_error() {
     let mirror = mirror();
     let choice = choice(&mirror).await;
     let bench = Bench::new();
@@ -92,13 +91,13 @@ async fn a_tool_cache_that_cannot_be_written_to_is_said() {
     let acquirer = bench.acquirer(path(&mirror)).with_tool_cache(cache, true);
     let error = acquirer.julia(&choice).await.unwrap_err();
     assert!(error.to_string().contains("tool cache"), "{error}");
-    // The Julia itself is fine, and need not be fetched again.
+    // The Julia itself is installed and need not be fetched again.
     let kept = acquirer.installed(&choice).unwrap().unwrap();
     assert!(kept.executable.is_file());
 }
 
 #[tokio::test]
-async fn a_tool_cache_is_not_believed_by_who_requires_a_signature() {
+async fn the_tool_cache_is_not_used_if_a_signature_is_required() {
     let mirror = mirror();
     let choice = choice(&mirror).await;
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +124,7 @@ async fn a_tool_cache_is_not_believed_by_who_requires_a_signature() {
     );
 }
 
-/// A folder with a program where a Julia has its own.
+/// A folder with an executable at the path of Julia's own.
 fn unpacked_julia(folder: &Path, text: &str) -> PathBuf {
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("bin/julia"), text).unwrap();
@@ -133,12 +132,12 @@ fn unpacked_julia(folder: &Path, text: &str) -> PathBuf {
 }
 
 #[test]
-fn a_tool_cache_is_filled_once_and_what_is_half_there_is_replaced() {
+fn an_incomplete_entry_of_the_tool_cache_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let cache = ToolCache::new(folder.path().join("cache"));
     let version = JuliaVersion::new(1, 5, 3);
     let place = folder.path().join("cache/julia/1.5.3/x64");
-    // What setup-julia leaves when it is killed: a mark, and no program.
+    // What setup-julia leaves when it is killed: a mark without an executable.
     fs::create_dir_all(place.join("lib")).unwrap();
     fs::write(place.with_extension("complete"), "").unwrap();
     assert_eq!(cache.find(&version, LINUX), None);
@@ -149,7 +148,7 @@ fn a_tool_cache_is_filled_once_and_what_is_half_there_is_replaced() {
     let second = unpacked_julia(&folder.path().join("second"), "second");
     assert_eq!(cache.add(&version, LINUX, &second).unwrap(), place);
     assert_eq!(fs::read(place.join("bin/julia")).unwrap(), b"first");
-    // No copies that are half done.
+    // There are no unfinished copies.
     assert_eq!(
         names(place.parent().unwrap()),
         [".x64.lock", "x64", "x64.complete"]
@@ -157,7 +156,7 @@ fn a_tool_cache_is_filled_once_and_what_is_half_there_is_replaced() {
 }
 
 #[test]
-fn a_tool_cache_calls_architectures_as_runners_do() {
+fn the_tool_cache_uses_the_architecture_names_of_runners() {
     let folder = tempfile::tempdir().unwrap();
     let cache = ToolCache::new(folder.path());
     let version = JuliaVersion::new(1, 5, 3);
@@ -170,7 +169,7 @@ fn a_tool_cache_calls_architectures_as_runners_do() {
     ] {
         let triplet: Triplet = triplet.parse().unwrap();
         let place = unpacked_julia(&folder.path().join("julia/1.5.3").join(arch), "");
-        // Until it is marked complete, somebody is at work on it.
+        // Not marked complete: another process is still writing it.
         assert_eq!(cache.find(&version, triplet), None, "{arch}");
         fs::write(place.with_extension("complete"), "").unwrap();
         assert_eq!(cache.find(&version, triplet), Some(place.clone()), "{arch}");
@@ -178,7 +177,7 @@ fn a_tool_cache_calls_architectures_as_runners_do() {
     }
 }
 
-/// Puts a nightly build onto a mirror.
+/// Adds a nightly build to a mirror.
 fn publish_nightly(mirror: &MirrorDir, filler: usize) {
     let folder = mirror.path().join("bin/linux/x86_64");
     fs::create_dir_all(&folder).unwrap();
@@ -187,11 +186,11 @@ fn publish_nightly(mirror: &MirrorDir, filler: usize) {
 }
 
 #[tokio::test]
-async fn nightlies_in_a_folder_are_told_apart_by_time_and_size() {
+async fn nightlies_in_a_folder_are_identified_by_time_and_size() {
     let mirror = mirror();
     publish_nightly(&mirror, 1000);
     let mut bench = Bench::new();
-    // A folder is there without a network.
+    // A folder is available without a network.
     bench.network.offline = true;
     let acquirer = bench.acquirer(path(&mirror));
     let first = acquirer.nightly(None, LINUX).await.unwrap();
@@ -206,7 +205,7 @@ async fn nightlies_in_a_folder_are_told_apart_by_time_and_size() {
 }
 
 #[tokio::test]
-async fn a_nightly_is_nothing_for_who_requires_a_signature() {
+async fn a_nightly_is_refused_if_a_signature_is_required() {
     let mirror = mirror();
     publish_nightly(&mirror, 1000);
     let mut bench = Bench::new();
@@ -244,7 +243,7 @@ async fn a_nightly_that_cannot_be_pinned_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_platform_without_nightlies_is_said_to_have_none() {
+async fn a_platform_without_nightlies_is_an_error() {
     let musl: Triplet = "x86_64-linux-musl".parse().unwrap();
     let acquirer = Bench::new().acquirer("/nowhere");
     for error in [
@@ -256,10 +255,10 @@ async fn a_platform_without_nightlies_is_said_to_have_none() {
     }
 }
 
-// Windows finds nothing there, and says no more.
+// On Windows, the error is just "not found".
 #[cfg(unix)]
 #[tokio::test]
-async fn a_mirror_that_is_a_file_is_told_from_one_without_the_nightly() {
+async fn a_mirror_that_is_a_file_has_its_own_hint() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

@@ -1,5 +1,5 @@
-//! Downloads that are taken up again, and answers that fit no question: what an earlier run left
-//! is used if it is right, and dropped if not.
+//! Resumed downloads and invalid answers: a partial download is used if it is valid and dropped
+//! otherwise.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,15 +16,15 @@ use crate::support::{Bench, LINUX, net};
 
 const ARCHIVE: &str = ".tar.gz";
 
-/// A server with one Julia of about 400 kB, fetched over one connection unless told otherwise.
-struct Scene {
+/// A server with one Julia of about 400 kB, fetched over one connection by default.
+struct Fixture {
     server: Server,
     bench: Bench,
     archive: Vec<u8>,
     _mirror: MirrorDir,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let archive = tiny_julia("1.5.3", 400_000).gz();
         let mut mirror = MirrorDir::new();
@@ -49,14 +49,14 @@ impl Scene {
         self.bench.install(&self.server.url(), "1").await.map(drop)
     }
 
-    /// Where the bytes of an interrupted download lie.
+    /// The path of the interrupted download.
     fn partial(&self) -> PathBuf {
         let digest = Sha256::digest(&self.archive);
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         self.bench.store().root().join("partial").join(name)
     }
 
-    /// As if a run had died when it had these bytes.
+    /// Simulates a run that died after it had received these bytes.
     fn leave(&self, bytes: &[u8]) {
         let path = MirrorDir::archive_path("1.5.3", LINUX);
         let note = format!(
@@ -69,7 +69,7 @@ impl Scene {
         fs::write(partial, bytes).unwrap();
     }
 
-    /// Which ranges were asked for.
+    /// The ranges that were requested.
     fn ranges(&self) -> Vec<Option<String>> {
         let seen = self.server.seen(ARCHIVE);
         let ranges = seen.iter().map(|request| request.header("range"));
@@ -84,126 +84,126 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_download_that_was_whole_when_its_run_died_is_not_asked_for_again() {
-    let scene = Scene::new();
-    scene.leave(&scene.archive);
-    scene.install().await.unwrap();
-    assert_eq!(scene.ranges(), []);
-    scene.assert_installed();
+async fn a_complete_partial_download_is_not_requested_again() {
+    let fixture = Fixture::new();
+    fixture.leave(&fixture.archive);
+    fixture.install().await.unwrap();
+    assert_eq!(fixture.ranges(), []);
+    fixture.assert_installed();
 }
 
 #[tokio::test]
-async fn a_download_that_was_whole_and_wrong_begins_anew() {
-    let scene = Scene::new();
-    scene.leave(&vec![7; scene.archive.len()]);
-    scene.install().await.unwrap();
-    assert_eq!(scene.ranges(), [None]);
-    scene.assert_installed();
+async fn a_complete_partial_download_with_a_wrong_digest_restarts() {
+    let fixture = Fixture::new();
+    fixture.leave(&vec![7; fixture.archive.len()]);
+    fixture.install().await.unwrap();
+    assert_eq!(fixture.ranges(), [None]);
+    fixture.assert_installed();
 }
 
 #[tokio::test]
-async fn a_download_that_is_longer_than_its_file_begins_anew() {
-    let scene = Scene::new();
-    scene.leave(&[scene.archive.as_slice(), b"more"].concat());
-    scene.install().await.unwrap();
-    assert_eq!(scene.ranges(), [None]);
-    scene.assert_installed();
+async fn a_partial_download_that_is_too_long_restarts() {
+    let fixture = Fixture::new();
+    fixture.leave(&[fixture.archive.as_slice(), b"more"].concat());
+    fixture.install().await.unwrap();
+    assert_eq!(fixture.ranges(), [None]);
+    fixture.assert_installed();
 }
 
 #[tokio::test]
-async fn bytes_whose_origin_nobody_noted_are_not_gone_on_from() {
+async fn bytes_without_a_note_are_not_resumed() {
     for note in ["", r#"{"url": "http://elsewhere/x", "validator": null}"#] {
-        let scene = Scene::new();
-        scene.leave(&scene.archive[..200_000]);
-        fs::write(scene.partial().with_extension("json"), note).unwrap();
-        scene.install().await.unwrap();
-        assert_eq!(scene.ranges(), [None]);
-        scene.assert_installed();
+        let fixture = Fixture::new();
+        fixture.leave(&fixture.archive[..200_000]);
+        fs::write(fixture.partial().with_extension("json"), note).unwrap();
+        fixture.install().await.unwrap();
+        assert_eq!(fixture.ranges(), [None]);
+        fixture.assert_installed();
     }
 }
 
 #[tokio::test]
-async fn a_server_that_no_longer_says_which_file_it_has_is_asked_for_the_whole() {
-    let scene = Scene::new();
-    scene.server.script(ARCHIVE, [Fault::DropAfter(100_000)]);
-    scene.server.always(ARCHIVE, Fault::Close);
-    scene.install().await.unwrap_err();
-    scene.server.always(ARCHIVE, Fault::Fine);
-    scene.server.set(|manners| manners.etags = false);
-    scene.install().await.unwrap();
-    let ranges = scene.ranges();
+async fn a_server_that_stops_sending_validators_is_asked_for_the_whole_file() {
+    let fixture = Fixture::new();
+    fixture.server.script(ARCHIVE, [Fault::DropAfter(100_000)]);
+    fixture.server.always(ARCHIVE, Fault::Close);
+    fixture.install().await.unwrap_err();
+    fixture.server.always(ARCHIVE, Fault::Fine);
+    fixture.server.set(|manners| manners.etags = false);
+    fixture.install().await.unwrap();
+    let ranges = fixture.ranges();
     let last = &ranges[ranges.len() - 2..];
     assert_eq!(last, [Some("bytes=100000-".to_owned()), None]);
-    scene.assert_installed();
+    fixture.assert_installed();
 }
 
 #[tokio::test]
-async fn a_range_that_ends_too_early_is_made_up_for() {
-    let scene = Scene::new().in_parts();
-    scene
+async fn the_rest_of_a_truncated_range_is_requested() {
+    let fixture = Fixture::new().in_parts();
+    fixture
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::WrongLength(-50)]);
-    scene.install().await.unwrap();
-    // The fifty bytes that were missing, of whichever range it was.
-    let made_up = scene.ranges().into_iter().flatten().any(|range| {
+    fixture.install().await.unwrap();
+    // The fifty missing bytes, of either range.
+    let made_up = fixture.ranges().into_iter().flatten().any(|range| {
         let (start, end) = range["bytes=".len()..].split_once('-').unwrap();
         let (start, end): (u64, u64) = (start.parse().unwrap(), end.parse().unwrap());
         end + 1 - start == 50
     });
-    assert!(made_up, "{:?}", scene.ranges());
-    scene.assert_installed();
+    assert!(made_up, "{:?}", fixture.ranges());
+    fixture.assert_installed();
 }
 
 #[tokio::test]
 async fn a_first_range_that_was_not_asked_for_is_refused() {
-    let scene = Scene::new().in_parts();
-    scene.server.always(ARCHIVE, Fault::ShiftRange(7));
-    let error = scene.install().await.unwrap_err();
+    let fixture = Fixture::new().in_parts();
+    fixture.server.always(ARCHIVE, Fault::ShiftRange(7));
+    let error = fixture.install().await.unwrap_err();
     let Net::WrongRange { detail, .. } = net(&error) else {
         panic!("{error:?}");
     };
     assert_eq!(detail, "from byte 7, not 0");
     assert_eq!(error.class(), Class::Acquire);
     assert!(error.hints()[0].contains("the mirror is at fault"));
-    scene.bench.assert_empty();
+    fixture.bench.assert_empty();
 }
 
 #[tokio::test]
-async fn a_range_that_the_server_says_it_does_not_have_is_asked_for_again() {
-    let scene = Scene::new().in_parts();
-    scene.server.set(|manners| manners.etags = false);
-    scene
+async fn a_range_refused_as_not_satisfiable_is_requested_again() {
+    let fixture = Fixture::new().in_parts();
+    fixture.server.set(|manners| manners.etags = false);
+    fixture
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::Status(416, Vec::new())]);
-    scene.install().await.unwrap();
-    let ranges = scene.ranges();
-    // What came before it is kept, though its digest has the last word.
+    fixture.install().await.unwrap();
+    let ranges = fixture.ranges();
+    // The bytes before it are kept; the digest decides.
     let first = Some("bytes=0-99999".to_owned());
     assert_eq!(ranges.iter().filter(|range| **range == first).count(), 1);
-    // One more than bring all bytes. Which one was refused, and how far beyond it the others were,
-    // is up to chance.
-    let needed = scene.archive.len().div_ceil(100_000);
+    // One more than the ranges that deliver all bytes. Which range is refused, and how far the
+    // others got, depends on timing.
+    let needed = fixture.archive.len().div_ceil(100_000);
     assert!(ranges.len() > needed, "{needed}: {ranges:?}");
-    scene.assert_installed();
+    fixture.assert_installed();
 }
 
 #[tokio::test]
-async fn a_place_for_downloads_that_is_none_is_said() {
-    let scene = Scene::new();
-    let root = scene.bench.store().root().to_owned();
+async fn a_download_folder_that_is_a_file_is_an_error() {
+    let fixture = Fixture::new();
+    let root = fixture.bench.store().root().to_owned();
     fs::create_dir_all(&root).unwrap();
     fs::write(root.join("partial"), "in the way").unwrap();
-    let error = scene.install().await.unwrap_err();
+    let error = fixture.install().await.unwrap_err();
     let Error::Io { path, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(*path, root.join("partial"));
-    assert!(scene.bench.names_in("julia").is_empty());
-    assert!(scene.bench.names_in("tmp").is_empty());
+    assert!(fixture.bench.names_in("julia").is_empty());
+    assert!(fixture.bench.names_in("tmp").is_empty());
 }
 
 #[tokio::test]
-async fn a_julia_that_is_packed_as_zip_is_installed_from_folder_and_server() {
+async fn a_zip_archive_is_installed_from_a_folder_and_from_a_server() {
     let archive = tiny_julia_zip("1.5.3", 100_000);
     let mut mirror = MirrorDir::new();
     let name = MirrorDir::archive_path("1.5.3", LINUX).replace(".tar.gz", ".zip");
@@ -230,8 +230,8 @@ async fn a_julia_that_is_packed_as_zip_is_installed_from_folder_and_server() {
 }
 
 #[tokio::test]
-async fn headers_without_end_are_cut_off() {
-    // What is skipped takes no space, but it must not take for ever.
+async fn endless_archive_headers_are_an_error() {
+    // Skipped headers take no space, but reading them must end.
     let comment = b"18 comment=abcdef\n";
     let header = Tar::new().raw(EntryType::XGlobalHeader, "pax", "", 0o644, comment);
     let header = header.plain()[..1024].to_vec();

@@ -1,4 +1,4 @@
-//! Signatures, with keys made here: which count, which do not, and what strictness changes.
+//! Signatures by keys made in the tests: which are accepted, and what `required` changes.
 
 use sysforge_acquire::{Error, SignatureError};
 use sysforge_plan::signing::SignatureCheck;
@@ -19,7 +19,7 @@ fn mirror(version: &str, archive: &[u8], asc: Option<&str>) -> MirrorDir {
     mirror
 }
 
-/// Trusts a key for all versions, and has its certificate at hand.
+/// Trusts a key for all versions, and has its certificate.
 fn trusting(key: &SigningKey) -> Bench {
     let mut bench = Bench::new();
     bench.signatures.trusted = vec![key.fingerprint().parse().unwrap()];
@@ -49,10 +49,10 @@ async fn a_good_signature_is_recorded_and_survives_reuse() {
 }
 
 #[tokio::test]
-async fn a_signature_of_other_bytes_is_refused_and_nothing_kept() {
+async fn a_signature_of_different_bytes_is_refused() {
     let key = SigningKey::new();
     let archive = tiny_julia("1.5.3", 200_000).gz();
-    // As if someone replaced the archive AND its digest in the catalogue.
+    // As if an attacker had replaced the archive and its digest in the catalogue.
     let mirror = mirror("1.5.3", &archive, Some(&key.sign(b"the real archive")));
     let bench = trusting(&key);
     let error = bench.install(path(&mirror), "1").await.unwrap_err();
@@ -64,7 +64,7 @@ async fn a_signature_of_other_bytes_is_refused_and_nothing_kept() {
 }
 
 #[tokio::test]
-async fn a_signature_that_does_not_mind_line_ends_is_refused() {
+async fn a_text_signature_is_refused() {
     let key = SigningKey::new();
     let archive = tiny_julia("1.5.3", 1000).gz();
     let mirror = mirror("1.5.3", &archive, Some(&key.sign_as_text(&archive)));
@@ -79,7 +79,7 @@ async fn a_signature_that_does_not_mind_line_ends_is_refused() {
 }
 
 #[tokio::test]
-async fn a_release_that_should_have_julias_signature_must_not_have_anothers() {
+async fn a_release_with_a_pinned_key_must_not_be_signed_by_another() {
     let stranger = SigningKey::new();
     let archive = tiny_julia("1.13.2", 1000).gz();
     let mirror = mirror("1.13.2", &archive, Some(&stranger.sign(&archive)));
@@ -90,7 +90,7 @@ async fn a_release_that_should_have_julias_signature_must_not_have_anothers() {
         "{error:?}"
     );
     bench.assert_empty();
-    // Unless one says so.
+    // Unless the user trusts the other key.
     trusting(&stranger)
         .install(path(&mirror), "1")
         .await
@@ -98,14 +98,14 @@ async fn a_release_that_should_have_julias_signature_must_not_have_anothers() {
 }
 
 #[tokio::test]
-async fn a_key_that_only_calls_itself_trusted_is_not() {
+async fn a_signature_that_claims_a_trusted_key_id_is_refused() {
     let (trusted, stranger) = (SigningKey::new(), SigningKey::new());
     let archive = tiny_julia("1.5.3", 1000).gz();
     let mirror = mirror("1.5.3", &archive, Some(&stranger.sign(&archive)));
     let mut bench = Bench::new();
     bench.signatures.required = true;
     bench.signatures.trusted = vec![trusted.fingerprint().parse().unwrap()];
-    // The stranger's certificate is at hand, but nobody pinned it.
+    // The attacker's certificate is available, but its key is not pinned.
     bench.signatures.keyrings = vec![bench.keyring("key.asc", &stranger.certificate())];
     let error = bench.install(path(&mirror), "1").await.unwrap_err();
     assert!(
@@ -115,7 +115,7 @@ async fn a_key_that_only_calls_itself_trusted_is_not() {
 }
 
 #[tokio::test]
-async fn without_a_signature_the_digest_does_unless_strictness_is_asked_for() {
+async fn the_digest_is_enough_unless_a_signature_is_required() {
     let archive = tiny_julia("1.5.3", 1000).gz();
     for (version, reason) in [
         ("1.5.3", "no longer trusted"),
@@ -135,7 +135,7 @@ async fn without_a_signature_the_digest_does_unless_strictness_is_asked_for() {
 }
 
 #[tokio::test]
-async fn strictness_fetches_again_what_was_never_checked() {
+async fn an_unchecked_entry_is_fetched_again_if_a_signature_is_required() {
     let key = SigningKey::new();
     let archive = tiny_julia("1.5.3", 1000).gz();
     let mirror = mirror("1.5.3", &archive, Some(&key.sign(&archive)));
@@ -150,7 +150,7 @@ async fn strictness_fetches_again_what_was_never_checked() {
 }
 
 #[tokio::test]
-async fn a_keyring_that_is_none_is_a_mistake() {
+async fn an_invalid_keyring_is_a_usage_error() {
     let archive = tiny_julia("1.13.2", 1000).gz();
     let mirror = mirror("1.13.2", &archive, Some("no signature"));
     let mut bench = Bench::new();

@@ -1,5 +1,4 @@
-//! The store and the tool cache: who waits for whom, what prune leaves alone, and what happens
-//! where nothing can be written.
+//! The store and the tool cache: waiting for locks, pruning, and stores that are not writable.
 
 use std::fs;
 use std::path::Path;
@@ -27,14 +26,14 @@ fn path(mirror: &MirrorDir) -> &str {
     mirror.path().to_str().unwrap()
 }
 
-/// Prune's rules for everything.
+/// Rules that remove everything.
 const ALL: PruneRules = PruneRules {
     unused_for: Some(Duration::ZERO),
     keep_bytes: None,
 };
 
 #[tokio::test]
-async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
+async fn prune_removes_by_age_and_size_except_entries_in_use() {
     let mirror = mirror();
     let bench = Bench::new();
     let store = bench.store();
@@ -47,7 +46,7 @@ async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
     assert_eq!((pruned.removed.len(), pruned.in_use.len()), (0, 2));
     assert!(old.executable.is_file());
 
-    // Nobody uses them, but neither are they old, nor are they too much.
+    // Unused, but neither old nor over the size limit.
     drop(old);
     drop(new);
     let rules = PruneRules {
@@ -56,7 +55,7 @@ async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
     };
     assert!(store.prune(rules, now).unwrap().removed.is_empty());
 
-    // Too much: the least recently used goes.
+    // Over the limit: the least recently used entry is removed.
     let again = bench.install(path(&mirror), "1.5").await.unwrap();
     drop(again);
     let rules = PruneRules {
@@ -67,7 +66,7 @@ async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
     assert_eq!(removed.len(), 1);
     assert!(removed[0].name().starts_with("1.6.7"), "{removed:?}");
 
-    // Old, by the clock of an hour later.
+    // Old, with a clock one hour ahead.
     let rules = PruneRules {
         unused_for: Some(Duration::from_secs(3600)),
         keep_bytes: None,
@@ -79,7 +78,7 @@ async fn prune_goes_by_age_and_size_and_leaves_alone_what_is_in_use() {
 }
 
 #[tokio::test]
-async fn what_is_named_by_its_path_is_held_too() {
+async fn an_entry_named_by_its_path_can_be_leased() {
     let mirror = mirror();
     let bench = Bench::new();
     let acquirer = bench.acquirer(path(&mirror));
@@ -91,14 +90,14 @@ async fn what_is_named_by_its_path_is_held_too() {
     assert_eq!(bench.store().prune(ALL, now).unwrap().in_use.len(), 1);
     drop(held);
     assert_eq!(bench.store().prune(ALL, now).unwrap().removed.len(), 1);
-    // What is nowhere, or elsewhere, is nobody's.
+    // Paths that do not exist or are outside of the store have no entry.
     assert!(acquirer.hold(&program).is_none());
     assert!(acquirer.hold(mirror.path()).is_none());
     assert!(acquirer.hold(bench.store().root()).is_none());
 }
 
 #[tokio::test]
-async fn a_damaged_entry_is_said_to_be_when_it_is_looked_for() {
+async fn a_lookup_reports_a_damaged_entry() {
     let mirror = mirror();
     let bench = Bench::new();
     let acquirer = bench.acquirer(path(&mirror));
@@ -112,11 +111,11 @@ async fn a_damaged_entry_is_said_to_be_when_it_is_looked_for() {
 }
 
 #[tokio::test]
-async fn a_reader_does_not_wait_for_who_installs() {
+async fn a_reader_does_not_wait_for_an_install() {
     let mirror = mirror();
     let bench = Bench::new();
     drop(bench.install(path(&mirror), "1.5").await.unwrap());
-    // As if another process were at work on the same entry.
+    // Simulates another process that is installing the same entry.
     let locks = bench.store().root().join("locks");
     let held: Vec<_> = fs::read_dir(locks)
         .unwrap()
@@ -135,13 +134,13 @@ async fn a_reader_does_not_wait_for_who_installs() {
 }
 
 #[tokio::test]
-async fn a_list_tells_damage_and_a_deep_one_reads_every_byte() {
+async fn a_list_shows_damage_and_a_deep_list_reads_every_byte() {
     let mirror = mirror();
     let bench = Bench::new();
     let julia = bench.install(path(&mirror), "1.5").await.unwrap();
     let library = julia.prefix.join("lib/libjulia.so.1");
     let time = fs::metadata(&library).unwrap().modified().unwrap();
-    // What a failing disk does: another byte, the same size and time.
+    // What a failing disk does: a different byte, the same size and time.
     let mut bytes = fs::read(&library).unwrap();
     bytes[500] ^= 1;
     fs::write(&library, bytes).unwrap();
@@ -154,11 +153,14 @@ async fn a_list_tells_damage_and_a_deep_one_reads_every_byte() {
     let store = bench.store();
     assert!(store.list(false).unwrap()[0].state.is_ok());
     let damage = store.list(true).unwrap()[0].state.clone().unwrap_err();
-    assert_eq!(damage.to_string(), "`lib/libjulia.so.1` has other bytes");
+    assert_eq!(
+        damage.to_string(),
+        "`lib/libjulia.so.1` has different content"
+    );
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_to_is_said_so_or_another_one_used() {
+async fn a_store_that_is_not_writable_is_an_error_or_the_fallback_is_used() {
     let mirror = mirror();
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
@@ -179,11 +181,11 @@ async fn a_store_that_cannot_be_written_to_is_said_so_or_another_one_used() {
     assert!(acquirer.installed(&choice).unwrap().is_some());
 }
 
-/// A file system of its own, unmounted when this is dropped.
+/// A mounted file system, unmounted on drop.
 struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
-    /// `None` where this user may not mount.
+    /// `None` if this user may not mount.
     fn new(place: &'a Path, options: &[&str]) -> Option<Self> {
         let done = Command::new("mount").args(options).arg(place).output();
         done.ok()
@@ -199,7 +201,7 @@ impl Drop for Mount<'_> {
 }
 
 #[tokio::test]
-async fn what_a_read_only_store_holds_is_used() {
+async fn entries_of_a_read_only_store_are_used() {
     let mirror = mirror();
     let bench = Bench::new();
     drop(bench.install(path(&mirror), "1.5").await.unwrap());
@@ -218,7 +220,7 @@ async fn what_a_read_only_store_holds_is_used() {
 }
 
 #[tokio::test]
-async fn a_full_disk_leaves_nothing_half_made() {
+async fn a_full_disk_leaves_no_incomplete_entry() {
     let mirror = mirror();
     let server = Server::start(mirror.path());
     for source in [path(&mirror).to_owned(), server.url()] {
@@ -239,7 +241,7 @@ async fn a_full_disk_leaves_nothing_half_made() {
 }
 
 #[tokio::test]
-async fn the_tool_cache_is_looked_into_and_added_to() {
+async fn the_tool_cache_is_read_and_filled() {
     let mirror = mirror();
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
@@ -254,7 +256,7 @@ async fn the_tool_cache_is_looked_into_and_added_to() {
     assert_eq!(julia.executable, place.join("bin/julia"));
     assert_eq!(julia.prefix, place);
     assert!(folder.path().join("julia/1.5.3/x64.complete").is_file());
-    // Windows may have made a copy of it.
+    // On Windows it may be a copy.
     #[cfg(unix)]
     assert_eq!(
         fs::read_link(place.join("lib/libjulia.so")).unwrap(),
@@ -289,13 +291,13 @@ async fn nightlies_are_pinned_by_their_entity_tag() {
     let first = acquirer.nightly(None, LINUX).await.unwrap();
     let second = acquirer.nightly(None, LINUX).await.unwrap();
     assert!(!first.reused && second.reused);
-    // The next night.
+    // The next nightly build.
     fs::write(&archive, tiny_julia("1.15.0-DEV", 2000).gz()).unwrap();
     let third = acquirer.nightly(None, LINUX).await.unwrap();
     assert!(!third.reused);
     assert_ne!(first.prefix, third.prefix);
 
-    // The last one is found again by its address, and serves offline.
+    // The last one is found by its address and used offline.
     let found = acquirer.installed_nightly(None, LINUX).unwrap().unwrap();
     assert_eq!(found.prefix, third.prefix);
     assert!(
@@ -314,7 +316,7 @@ async fn nightlies_are_pinned_by_their_entity_tag() {
 }
 
 #[tokio::test]
-async fn a_branch_without_nightlies_is_said_to_have_none() {
+async fn a_branch_without_nightlies_is_an_error() {
     let mirror = mirror();
     let server = Server::start(mirror.path());
     let bench = Bench::new();
@@ -330,7 +332,7 @@ async fn a_branch_without_nightlies_is_said_to_have_none() {
 }
 
 #[tokio::test]
-async fn one_download_serves_all_who_want_the_same() {
+async fn concurrent_installs_share_one_download() {
     let mirror = mirror();
     let server = Server::start(mirror.path());
     server.set(|manners| manners.ranges = false);

@@ -1,4 +1,4 @@
-//! What every test here needs: a store in a folder of its own, and events kept for questions.
+//! Support for these tests: a store in its own folder, and recorded events.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use sysforge_testkit::tls::PrivateTls;
 
 pub(crate) const LINUX: Triplet = Triplet::X86_64_LINUX_GNU;
 
-/// A store in a folder of its own, and what was said while it was used.
+/// A store in its own folder, and the events reported while it was used.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
@@ -23,7 +23,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let mut network = Network {
-            // The machine's proxies are no part of a test.
+            // Do not use the proxies of this machine.
             proxies: Proxies::Explicit {
                 http: None,
                 https: None,
@@ -31,7 +31,7 @@ impl Bench {
             },
             ..Network::default()
         };
-        // Tests do not wait.
+        // Do not wait in tests.
         network.retries.first_delay = Duration::from_millis(1);
         network.retries.longest_delay = Duration::from_millis(5);
         Self {
@@ -72,14 +72,14 @@ impl Bench {
         acquirer.julia(&choice).await
     }
 
-    /// A file that holds a key's certificate.
+    /// A file with a key's certificate.
     pub(crate) fn keyring(&self, name: &str, certificate: &str) -> PathBuf {
         let file = self.folder.path().join(name);
         std::fs::write(&file, certificate).unwrap();
         file
     }
 
-    /// Trusts a private certificate authority, as `SSL_CERT_FILE` would.
+    /// Trusts a private certificate authority, like `SSL_CERT_FILE`.
     pub(crate) fn trust(&mut self, tls: &PrivateTls) {
         let file = self.folder.path().join("authority.pem");
         std::fs::write(&file, &tls.authority_pem).unwrap();
@@ -97,12 +97,12 @@ impl Bench {
             .collect()
     }
 
-    /// What lies in a folder of the store.
+    /// The names in a folder of the store.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
         names(&self.store().root().join(folder))
     }
 
-    /// There are no entries, and nothing of an attempt is left.
+    /// Asserts that there are no entries and no leftovers.
     pub(crate) fn assert_empty(&self) {
         for folder in ["julia", "tmp", "partial"] {
             assert_eq!(self.names_in(folder), Vec::<String>::new(), "{folder}");
@@ -121,7 +121,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The failure of a request that an error is.
+/// The network error in an error.
 #[track_caller]
 pub(crate) fn net(error: &Error) -> &sysforge_net::Error {
     match error {

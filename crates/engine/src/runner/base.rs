@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sysforge_acquire::store::{Entry, EntryId, Lookup, Slot};
+use sysforge_acquire::store::{Entry, EntryId, EntrySlot, Lookup};
 use sysforge_build::base::{self, Recipe};
 use sysforge_plan::{Step, config};
 
@@ -37,23 +37,23 @@ impl BuildRunner<'_> {
         let stores = self.engine.stores()?;
         for store in &stores {
             if let Lookup::Whole(entry) = store.lookup(&id)? {
-                task.reused("made before from the same sources");
+                task.reused("built before from the same sources");
                 return Ok(*entry);
             }
         }
         let store = stores.iter().find(|store| store.check_writable().is_ok());
         // Where none can be written to, the first says so.
         let store = store.or(stores.first()).ok_or(EngineError::NoHome)?;
-        let making = match store.slot(&id, reporter).await? {
-            Slot::Free(making) => making,
-            Slot::Whole(entry) => {
-                task.reused("another Sysforge just made it");
+        let builder = match store.slot(&id, reporter).await? {
+            EntrySlot::Free(builder) => builder,
+            EntrySlot::Whole(entry) => {
+                task.reused("another Sysforge just built it");
                 return Ok(*entry);
             }
         };
-        recipe.make(&self.context, making.folder(), &task).await?;
+        recipe.make(&self.context, builder.folder(), &task).await?;
         let source = julia.base_image.display().to_string();
-        let entry = making.finish(base::FILE, &source, &julia.version, julia.triplet)?;
+        let entry = builder.finish(base::FILE, &source, &julia.version, julia.triplet)?;
         task.done(format!("{} MB", entry.record().size / 1_000_000));
         Ok(entry)
     }

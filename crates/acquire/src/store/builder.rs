@@ -1,4 +1,4 @@
-//! Entries that are made on this machine instead of fetched: bases.
+//! Entries that are built on this machine instead of downloaded: bases.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,17 +15,17 @@ use super::{Entry, EntryId, Lookup, Record, SCHEMA, Store, seal, write_listing};
 use crate::error::Error;
 use sysforge_archive::{Item, Kind};
 
-/// What comes of asking for an entry that can be made.
-pub enum Slot {
-    /// It is there.
+/// The result of looking for an entry that can be built here.
+pub enum EntrySlot {
+    /// The entry exists.
     Whole(Box<Entry>),
-    /// It is to be made now, by whoever asked.
-    Free(Making),
+    /// The entry does not exist. The caller must build it.
+    Free(EntryBuilder),
 }
 
-/// The right to make an entry, and a folder to do it in. Nothing appears in the store before
-/// [`Making::finish`]; dropping it takes the folder away.
-pub struct Making {
+/// The exclusive right to build an entry, with a folder to build it in. Nothing appears in the
+/// store before [`EntryBuilder::finish`]; dropping the builder removes the folder.
+pub struct EntryBuilder {
     store: Store,
     id: EntryId,
     lock: FileLock,
@@ -33,33 +33,35 @@ pub struct Making {
 }
 
 impl Store {
-    /// Finds an entry, or takes the right to make it. Waits for another process that is making it.
+    /// Finds an entry, or takes the exclusive right to build it. Waits while another process is
+    /// building it.
     ///
     /// # Errors
     ///
     /// If the store cannot be read or written.
-    pub async fn slot(&self, id: &EntryId, reporter: &Reporter) -> Result<Slot, Error> {
+    pub async fn slot(&self, id: &EntryId, reporter: &Reporter) -> Result<EntrySlot, Error> {
         if let Lookup::Whole(entry) = self.lookup(id)? {
-            return Ok(Slot::Whole(entry));
+            return Ok(EntrySlot::Whole(entry));
         }
-        let lock = self.wait_for_lock(id, "making", reporter).await?;
-        // It may have been finished between the two looks.
+        let lock = self.wait_for_lock(id, "builder", reporter).await?;
+        // Another process may have finished it since the first lookup.
         if let Lookup::Whole(entry) = self.lookup(id)? {
-            return Ok(Slot::Whole(entry));
+            return Ok(EntrySlot::Whole(entry));
         }
-        // A name without chance in it: it may stay in what is made, as the place of a source.
+        // A deterministic name, because the path may be recorded in the result, as the path of a
+        // source file.
         let mut name = id.name().to_owned();
         if !lock.is_real() {
             name = format!("{name}-{}", std::process::id());
         }
-        let folder = self.root.join("making").join(name);
+        let folder = self.root.join("builder").join(name);
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::io("remove", &folder)(error));
             }
             _ => fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?,
         }
-        Ok(Slot::Free(Making {
+        Ok(EntrySlot::Free(EntryBuilder {
             store: self.clone(),
             id: id.clone(),
             lock,
@@ -68,14 +70,15 @@ impl Store {
     }
 }
 
-impl Making {
-    /// The folder to work in; it is empty, and on the store's file system.
+impl EntryBuilder {
+    /// The folder to build in: empty, and on the store's file system.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Keeps one of the folder's files as the entry's only one. `source` says what it was made from.
+    /// Stores one of the folder's files as the only file of the entry. `source` describes what it
+    /// was built from.
     ///
     /// # Errors
     ///
@@ -114,17 +117,17 @@ impl Making {
         match self.store.lookup(&self.id)? {
             Lookup::Whole(entry) => Ok(*entry),
             _ => Err(Error::Io {
-                doing: "read what was just made in",
+                doing: "read what was just built in",
                 path: place,
-                source: io::Error::other("it changed"),
+                source: io::Error::other("it was changed"),
             }),
         }
     }
 }
 
-impl Drop for Making {
+impl Drop for EntryBuilder {
     fn drop(&mut self) {
-        // What stays goes when it is made again, or with the next prune.
+        // Leftovers are removed by the next build of this entry, or by `prune`.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -174,42 +177,42 @@ mod tests {
         EntryId::base(&version, Triplet::X86_64_LINUX_GNU, &parts)
     }
 
-    fn make(making: Making, bytes: &[u8]) -> Entry {
-        fs::write(making.folder().join("sys.ji"), bytes).unwrap();
+    fn make(builder: EntryBuilder, bytes: &[u8]) -> Entry {
+        fs::write(builder.folder().join("sys.ji"), bytes).unwrap();
         let version = JuliaVersion::new(1, 5, 3);
         let triplet = Triplet::X86_64_LINUX_GNU;
-        making
+        builder
             .finish("sys.ji", "sources", &version, triplet)
             .unwrap()
     }
 
-    async fn slot(store: &Store) -> Slot {
+    async fn slot(store: &Store) -> EntrySlot {
         store.slot(&id(), &Reporter::silent()).await.unwrap()
     }
 
-    async fn free(store: &Store) -> Making {
+    async fn free(store: &Store) -> EntryBuilder {
         match slot(store).await {
-            Slot::Free(making) => making,
-            Slot::Whole(_) => panic!("not free"),
+            EntrySlot::Free(builder) => builder,
+            EntrySlot::Whole(_) => panic!("not free"),
         }
     }
 
     #[tokio::test]
-    async fn one_makes_it_and_the_others_find_it() {
+    async fn one_process_builds_the_entry_and_the_others_use_it() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path());
-        let making = free(&store).await;
-        let folder = making.folder().to_owned();
+        let builder = free(&store).await;
+        let folder = builder.folder().to_owned();
         let mut other = std::pin::pin!(slot(&store));
         let soon = std::time::Duration::from_millis(1);
         assert!(tokio::time::timeout(soon, &mut other).await.is_err());
-        let entry = make(making, b"base");
-        assert!(matches!(other.await, Slot::Whole(_)));
+        let entry = make(builder, b"base");
+        assert!(matches!(other.await, EntrySlot::Whole(_)));
         assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
         assert!(!folder.exists());
-        assert!(matches!(slot(&store).await, Slot::Whole(_)));
+        assert!(matches!(slot(&store).await, EntrySlot::Whole(_)));
         assert_eq!(store.list(true).unwrap().len(), 1);
-        // In use, then not.
+        // In use first, then unused.
         let all = PruneRules {
             unused_for: Some(std::time::Duration::ZERO),
             keep_bytes: None,
@@ -221,31 +224,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_given_up_or_damaged_is_made_again() {
+    async fn an_abandoned_or_damaged_entry_is_built_again() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path());
-        let making = free(&store).await;
-        fs::write(making.folder().join("half"), "half").unwrap();
-        drop(making);
-        let making = free(&store).await;
-        assert_eq!(fs::read_dir(making.folder()).unwrap().count(), 0);
-        let file = make(making, b"base").prefix().join("sys.ji");
+        let builder = free(&store).await;
+        fs::write(builder.folder().join("half"), "half").unwrap();
+        drop(builder);
+        let builder = free(&store).await;
+        assert_eq!(fs::read_dir(builder.folder()).unwrap().count(), 0);
+        let file = make(builder, b"base").prefix().join("sys.ji");
         fs::write(&file, "bas").unwrap();
         let entry = make(free(&store).await, b"base");
         assert_eq!(fs::read(entry.prefix().join("sys.ji")).unwrap(), b"base");
     }
 
     #[tokio::test]
-    async fn a_file_in_the_way_is_said_and_not_removed() {
+    async fn a_file_at_the_path_of_the_entry_is_reported_and_not_removed() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path());
         let folder = free(&store).await.folder().to_owned();
         fs::write(&folder, "in the way").unwrap();
         let error = store.slot(&id(), &Reporter::silent()).await.err().unwrap();
         assert!(matches!(error, Error::Io { .. }), "{error:?}");
-        assert!(error.to_string().contains("making"), "{error}");
+        assert!(error.to_string().contains("builder"), "{error}");
         assert_eq!(fs::read(&folder).unwrap(), b"in the way");
-        // Nothing is held on to: it can be made as soon as the way is free.
+        // The lock was released: the entry can be built as soon as the file is removed.
         fs::remove_file(&folder).unwrap();
         assert!(free(&store).await.folder().is_dir());
     }
