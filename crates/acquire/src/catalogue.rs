@@ -144,7 +144,7 @@ async fn ask(
     let rules = if have_old {
         // There is a cached copy to fall back on, so do not wait long.
         Retries {
-            fruitless: 2,
+            without_progress: 2,
             ..fetcher.network.retries
         }
     } else {

@@ -1,9 +1,9 @@
-//! What operating systems and file systems do differently with files, in one place.
+//! The differences between operating systems and file systems in handling files, in one place.
 //!
 //! Architecture invariants of this crate:
 //!
-//! - A file that is written here is there whole, or as it was before, at any instant.
-//! - Nothing here knows what the files are for; errors are the system's own, and whoever calls adds
+//! - At any instant, a file written here has either its old or its complete new content.
+//! - The crate does not know what the files are for. Errors are the system's own; the caller adds
 //!   the path.
 
 mod lock;
@@ -12,4 +12,6 @@ mod whole;
 
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
 pub use regular::{open_regular, read_regular};
-pub use whole::{is_held, rename, sync_folder, whole, write_program, write_whole};
+pub use whole::{
+    is_sharing_violation, rename, sync_folder, write_program, write_whole, write_whole_with,
+};

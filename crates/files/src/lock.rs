@@ -1,36 +1,36 @@
-//! Locks between processes. They are the operating system's own (`flock`, `LockFileEx`): they
-//! end with the process that holds them, so no crash leaves a lock behind. The files stay, empty:
-//! removing a lock file that another process has open would make two locks of one.
+//! Locks between processes. They are the operating system's own (`flock`, `LockFileEx`) and end
+//! with the process that holds them, so a crash leaves no lock behind. The empty lock files remain:
+//! removing one that another process has open would create a second, independent lock.
 //!
-//! A lock is released in so many words: closing the file is not enough. On Unix a lock belongs to
-//! what was opened, not to a descriptor (flock(2)), and a child that another thread starts at that
-//! moment has a copy of every descriptor from its `fork` to its `execve`.
+//! A lock is released explicitly, because closing the file is not enough. On Unix a lock belongs to
+//! the open file description, not to a descriptor (flock(2)), and a child that another thread is
+//! starting has a copy of every descriptor between its `fork` and its `execve`.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// The right to make or remove something, for as long as this lives.
+/// The exclusive right to create or remove something, held while this value lives.
 #[derive(Debug)]
 pub struct FileLock {
-    /// `None` where the file system knows no locks.
+    /// `None` if the file system does not support locks.
     file: Option<File>,
 }
 
 impl FileLock {
-    /// What is had of a file system that knows no locks.
+    /// The value used on a file system that does not support locks.
     #[must_use]
-    pub const fn unreal() -> Self {
+    pub const fn unsupported_by_file_system() -> Self {
         Self { file: None }
     }
 
-    /// The lock that an open file has, however it was got.
+    /// Takes over the lock that an open file already has.
     #[must_use]
     pub const fn of(file: File) -> Self {
         Self { file: Some(file) }
     }
 
-    /// Whether the lock really keeps others away.
+    /// Whether the lock really excludes other processes.
     #[must_use]
     pub fn is_real(&self) -> bool {
         self.file.is_some()
@@ -40,13 +40,13 @@ impl FileLock {
 impl Drop for FileLock {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
-            // At the latest, the lock ends with the last copy of the file.
+            // If this fails, the lock ends when the last copy of the descriptor is closed.
             let _ = file.unlock();
         }
     }
 }
 
-/// What came of trying to lock.
+/// The result of trying to lock.
 #[derive(Debug)]
 pub enum LockAttempt {
     /// The lock is held.
@@ -55,36 +55,36 @@ pub enum LockAttempt {
     Busy,
 }
 
-/// Tries to lock a file, which is made if it is not there.
+/// Tries to lock a file, and creates it if necessary.
 ///
-/// Some network file systems answer that they know no locks. Then a lock is had that is not
-/// [real](FileLock::is_real): whether work goes on without is the caller's to say.
+/// Some network file systems do not support locks. Then the returned lock is not
+/// [real](FileLock::is_real), and the caller decides whether to continue without one.
 ///
 /// # Errors
 ///
-/// If the file cannot be made or opened.
+/// If the file cannot be created or opened.
 pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
     let file = open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(LockAttempt::Got(FileLock::of(file))),
         Err(TryLockError::WouldBlock) => Ok(LockAttempt::Busy),
         Err(TryLockError::Error(error)) if unsupported(&error) => {
-            Ok(LockAttempt::Got(FileLock::unreal()))
+            Ok(LockAttempt::Got(FileLock::unsupported_by_file_system()))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-/// Locks a file as [`try_exclusive`] does, and blocks until nobody else has it locked.
+/// Locks a file like [`try_exclusive`], and blocks until no other process holds the lock.
 ///
 /// # Errors
 ///
-/// If the file cannot be made or opened.
+/// If the file cannot be created or opened.
 pub fn exclusive(path: &Path) -> io::Result<FileLock> {
     let file = open(path)?;
     match file.lock() {
         Ok(()) => Ok(FileLock::of(file)),
-        Err(error) if unsupported(&error) => Ok(FileLock::unreal()),
+        Err(error) if unsupported(&error) => Ok(FileLock::unsupported_by_file_system()),
         Err(error) => Err(error),
     }
 }
@@ -95,7 +95,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn unsupported(error: &io::Error) -> bool {
-    /// `ENOLCK` on Linux, macOS and FreeBSD: "no locks available", what NFS says without its
+    /// `ENOLCK` on Linux, macOS and FreeBSD: "no locks available", the answer of NFS without its
     /// lock daemon.
     const ENOLCK: [i32; 2] = [37, 77];
     error.kind() == ErrorKind::Unsupported
@@ -111,7 +111,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_system_without_locks_is_told_from_one_that_fails() {
+    fn a_missing_lock_support_is_distinguished_from_other_errors() {
         for error in [
             io::Error::from(ErrorKind::Unsupported),
             io::Error::from_raw_os_error(37),
@@ -122,7 +122,7 @@ mod tests {
         for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound] {
             assert!(!unsupported(&kind.into()), "{kind}");
         }
-        assert!(!FileLock::unreal().is_real());
+        assert!(!FileLock::unsupported_by_file_system().is_real());
     }
 
     fn held(path: &Path) -> FileLock {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_held_once_and_who_waits_gets_it() {
+    fn a_lock_has_one_holder_and_passes_to_the_waiter() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = held(&path);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_ends_with_its_holder_though_a_copy_of_the_file_lives_on() {
+    fn a_lock_ends_with_its_holder_even_if_a_copy_of_the_file_is_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = held(&path);

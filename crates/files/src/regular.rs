@@ -1,16 +1,17 @@
-//! Reading files that others name. A named pipe would block for ever, and a device may never end.
+//! Reads files whose paths come from outside. A named pipe would block forever, and a device may
+//! never end.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a file for reading, if it is a regular one; links to one are followed.
+/// Opens a regular file for reading; follows symbolic links.
 ///
 /// # Errors
 ///
 /// If it cannot be opened, or is a folder, a pipe or a device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened: opening a pipe waits for somebody who writes.
+    // Check before opening: opening a pipe waits for a writer.
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -18,7 +19,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if !metadata.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "it is no regular file",
+            "it is not a regular file",
         ));
     }
     File::open(path)
@@ -28,7 +29,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// If it cannot be read, is no regular file, or is longer.
+/// If it cannot be read, is not a regular file, or is longer.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path)?
@@ -69,6 +70,6 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
         let error = read_regular(&path, 3).unwrap_err();
-        assert_eq!(error.to_string(), "it is no regular file");
+        assert_eq!(error.to_string(), "it is not a regular file");
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Writes files atomically: the old content or the complete new content.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -7,56 +7,58 @@ use std::time::Duration;
 
 use tempfile::TempPath;
 
-/// How often, and how long apart, something is tried again that Windows says no to.
-const TRIES: u32 = 40;
-const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+/// Number of attempts, and the time between two, for operations that Windows refuses temporarily.
+const MAX_ATTEMPTS: u32 = 40;
+const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// Whether Windows says that somebody has the file open and shares it with nobody
-/// (`ERROR_SHARING_VIOLATION`), as virus scanners do with new ones. Other systems never say so.
+/// Whether another program has the file open without sharing it (`ERROR_SHARING_VIOLATION` on
+/// Windows), as virus scanners do with new files. Always false on other systems.
 #[must_use]
-pub fn is_held(error: &io::Error) -> bool {
+pub fn is_sharing_violation(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }
 
-/// Writes a file whole: into a temporary sibling, which is forced to the disk and renamed. Creates
-/// missing parents; permissions follow the umask.
+/// Writes a file atomically: writes a temporary sibling, flushes it to the disk and renames it.
+/// Creates missing parents; permissions follow the umask.
 ///
 /// # Errors
 ///
-/// If it cannot be written; what was there before is there still.
+/// If it cannot be written; the old file is unchanged then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    whole(path, |file| {
+    write_whole_with(path, |file| {
         file.write_all(bytes)?;
         file.sync_all()
     })
 }
 
-/// As [`write_whole`], for a program: it may be executed by whoever may read it, and written by its
-/// owner alone.
+/// Like [`write_whole`], for an executable: whoever may read it may execute it, and only the owner
+/// may write it.
 ///
 /// # Errors
 ///
 /// As [`write_whole`].
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    whole_with_mode(path, 0o755, |file| {
+    write_whole_with_mode(path, 0o755, |file| {
         file.write_all(bytes)?;
         file.sync_all()
     })
 }
 
-/// As [`write_whole`], with whatever `fill` does to the new file: writes it, forces it to the disk,
-/// sets its mode.
+/// Like [`write_whole`], but `fill` writes the new file, flushes it to the disk and sets its mode.
 ///
 /// # Errors
 ///
-/// If `fill` fails, or the file cannot be made or renamed; what was there before is there still.
-pub fn whole(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    whole_with_mode(path, 0o666, fill)
+/// If `fill` fails, or the file cannot be created or renamed; the old file is unchanged then.
+pub fn write_whole_with(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    write_whole_with_mode(path, 0o666, fill)
 }
 
-/// As [`whole`], with the mode that the umask is applied to.
+/// Like [`write_whole_with`], with the mode that the umask is applied to.
 #[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
-fn whole_with_mode(
+fn write_whole_with_mode(
     path: &Path,
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
@@ -71,8 +73,8 @@ fn whole_with_mode(
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // Of this the umask takes its part, as of every new file; temporary ones are otherwise
-        // their owner's alone.
+        // The umask applies to this mode as to every new file; temporary files are otherwise
+        // private to their owner.
         builder.permissions(fs::Permissions::from_mode(mode));
     }
     let mut temporary = builder.tempfile_in(folder)?;
@@ -81,55 +83,56 @@ fn whole_with_mode(
 }
 
 fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
-    let mut patience = Patience::default();
+    let mut attempts = Attempts::default();
     loop {
         match temporary.persist(path) {
             Ok(()) => return Ok(()),
-            Err(failed) if patience.lasts(&failed.error, path) => temporary = failed.path,
+            Err(failed) if attempts.wait_for_retry(&failed.error, path) => temporary = failed.path,
             Err(failed) => return Err(failed.error),
         }
     }
 }
 
-/// Renames, over what is there if both are files. Where Windows says no, it is tried again for ten
-/// seconds: virus scanners hold new files open for a while.
+/// Renames a file or folder; replaces the target if both are files. On Windows it retries for ten
+/// seconds, because virus scanners keep new files open for a while.
 ///
 /// # Errors
 ///
 /// If it cannot be renamed.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let mut patience = Patience::default();
+    let mut attempts = Attempts::default();
     loop {
         match fs::rename(from, to) {
-            Err(error) if patience.lasts(&error, to) => {}
+            Err(error) if attempts.wait_for_retry(&error, to) => {}
             renamed => return renamed,
         }
     }
 }
 
-/// What is left of the time in which Windows may still say no.
+/// The remaining number of attempts on Windows.
 #[derive(Default)]
-struct Patience(u32);
+struct Attempts(u32);
 
-impl Patience {
-    /// Whether it is worth trying again to rename to `to`; waits until it is.
-    fn lasts(&mut self, error: &io::Error, to: &Path) -> bool {
-        let held = error.kind() == ErrorKind::PermissionDenied || is_held(error);
-        // Windows says the same of a folder that is in the way, and it stays there.
-        if !cfg!(windows) || !held || self.0 == TRIES || to.is_dir() {
+impl Attempts {
+    /// Waits and returns true if another attempt to rename to `to` may succeed.
+    fn wait_for_retry(&mut self, error: &io::Error, to: &Path) -> bool {
+        let held = error.kind() == ErrorKind::PermissionDenied || is_sharing_violation(error);
+        // Windows reports the same error if a folder has the target's name, and waiting does not
+        // help then.
+        if !cfg!(windows) || !held || self.0 == MAX_ATTEMPTS || to.is_dir() {
             return false;
         }
         self.0 += 1;
-        std::thread::sleep(BETWEEN_TRIES);
+        std::thread::sleep(RETRY_DELAY);
         true
     }
 }
 
-/// Forces the entries of a folder to the disk, where the system has a way to say so.
+/// Flushes the entries of a folder to the disk, on systems that support it.
 ///
 /// # Errors
 ///
-/// If the folder cannot be opened or written.
+/// If the folder cannot be opened or flushed.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_there_whole_or_as_it_was() {
+    fn a_file_has_its_old_or_its_complete_new_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("below/file");
         write_whole(&path, b"one").unwrap();
@@ -157,7 +160,7 @@ mod tests {
             file.write_all(b"tw")?;
             Err(ErrorKind::StorageFull.into())
         };
-        let error = whole(&path, full).unwrap_err();
+        let error = write_whole_with(&path, full).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"one");
         write_whole(&path, b"two").unwrap();
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_the_way_stays_and_nothing_is_left() {
+    fn a_folder_at_the_target_is_kept_and_no_temporary_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("folder");
         fs::create_dir(&path).unwrap();
@@ -178,7 +181,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn whoever_may_read_new_files_may_read_these() {
+    fn written_files_have_the_permissions_of_new_files() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| {
@@ -192,7 +195,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_program_is_written_by_its_owner_alone() {
+    fn only_the_owner_may_write_a_program() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
@@ -203,7 +206,7 @@ mod tests {
 
     #[cfg(windows)]
     #[test]
-    fn who_holds_a_file_for_a_moment_is_waited_for() {
+    fn a_sharing_violation_is_retried() {
         use std::os::windows::fs::OpenOptionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));

@@ -1,4 +1,4 @@
-//! Reading an answer's body with bounds: on its size, and on how slowly it may come.
+//! Reads response bodies with limits on their size and on how slowly they may arrive.
 
 use std::time::{Duration, Instant};
 
@@ -8,39 +8,39 @@ use url::Url;
 use crate::error::{Error, connection_error};
 use crate::redact::redacted;
 
-/// What is put up with while a body comes.
+/// The minimum speed of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The body has stalled when fewer than [`Limits::bytes`] come in this time.
+    /// A body has stalled if fewer than [`Limits::bytes`] arrive in this time.
     pub time: Duration,
     /// See [`Limits::time`].
     pub bytes: u64,
 }
 
-/// The least that a connection must bring to be worth waiting for, in bytes a second.
-const SLOWEST: u64 = 1 << 10;
+/// The minimum speed of a connection, in bytes per second.
+const MIN_BYTES_PER_SECOND: u64 = 1 << 10;
 
 impl Limits {
-    /// A kilobyte a second, measured over this time.
+    /// One kilobyte per second, measured over this time.
     #[must_use]
     pub fn over(time: Duration) -> Self {
         Self {
             time,
-            bytes: SLOWEST * time.as_secs(),
+            bytes: MIN_BYTES_PER_SECOND * time.as_secs(),
         }
     }
 }
 
-/// Reads a body piece by piece, and says when it comes too slowly.
+/// Reads a body chunk by chunk, and fails if it arrives too slowly.
 #[derive(Debug)]
-pub struct Pace {
+pub struct BodyReader {
     limits: Limits,
     waited: Duration,
     came: u64,
 }
 
-impl Pace {
-    /// For a body that has not begun.
+impl BodyReader {
+    /// A reader for a body of which nothing was read yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -50,12 +50,12 @@ impl Pace {
         }
     }
 
-    /// The next piece of a body; `None` at its end. The time in which nobody takes the bytes does
+    /// The next chunk of a body; `None` at its end. Time during which the caller does not read does
     /// not count against the server.
     ///
     /// # Errors
     ///
-    /// If it comes too slowly, or the connection breaks.
+    /// If the body arrives too slowly, or the connection breaks.
     pub async fn next(
         &mut self,
         url: &Url,
@@ -91,11 +91,11 @@ impl Pace {
     }
 }
 
-/// The body of an answer that must not be longer than `longest`.
+/// Reads a body of at most `longest` bytes.
 ///
 /// # Errors
 ///
-/// If it is longer, comes too slowly, or the connection breaks.
+/// If it is longer, arrives too slowly, or the connection breaks.
 pub async fn read_body(
     mut response: Response,
     longest: usize,
@@ -112,7 +112,7 @@ pub async fn read_body(
     {
         return Err(too_long(announced));
     }
-    let mut pace = Pace::new(limits);
+    let mut pace = BodyReader::new(limits);
     let mut body = Vec::new();
     while let Some(bytes) = pace.next(&url, &mut response).await? {
         if body.len() + bytes.len() > longest {

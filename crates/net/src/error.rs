@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and what to do about each.
+//! The errors of requests, with their exit codes and hints.
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::redact::redacted;
 
-/// A request that failed.
+/// A failed request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,7 +25,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A certificate file cannot be used.
-    #[error("`{}` holds no certificates that can be read", path.display())]
+    #[error("`{}` does not contain readable certificates", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
@@ -33,22 +33,22 @@ pub enum Error {
         #[source]
         source: Option<reqwest::Error>,
     },
-    /// A proxy address cannot be used.
-    #[error("`{address}` is not the address of a proxy")]
+    /// A proxy address is invalid.
+    #[error("`{address}` is not a proxy address")]
     Proxy {
-        /// What was given, without its password.
+        /// The given text, without its password.
         address: String,
         /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The network is not to be used.
+    /// The network must not be used.
     #[error("`--offline` does not allow requests to {url}")]
     Offline {
         /// The address, redacted.
         url: String,
     },
-    /// The connection failed, or broke.
+    /// The connection could not be opened, or broke.
     #[error("cannot fetch {url}")]
     Connection {
         /// The address, redacted.
@@ -57,7 +57,7 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// The server answered, though not with the file.
+    /// The server answered, but not with the file.
     #[error("{url} answers {status}")]
     Status {
         /// The address, redacted.
@@ -65,8 +65,8 @@ pub enum Error {
         /// The HTTP status.
         status: reqwest::StatusCode,
     },
-    /// The server asks to come back much later.
-    #[error("{url} is busy ({status}) and asks to come back in {seconds} seconds")]
+    /// The server asks to retry much later.
+    #[error("{url} is busy ({status}) and asks to retry in {seconds} seconds")]
     Busy {
         /// The address, redacted.
         url: String,
@@ -75,56 +75,56 @@ pub enum Error {
         /// Its `Retry-After`, in seconds.
         seconds: u64,
     },
-    /// Bytes stopped coming, or came too slowly.
-    #[error("{url} stalled: {bytes} bytes came in {seconds} seconds")]
+    /// Bytes stopped arriving, or arrived too slowly.
+    #[error("{url} stalled: {bytes} bytes arrived in {seconds} seconds")]
     Stalled {
         /// The address, redacted.
         url: String,
-        /// How many bytes came.
+        /// The number of bytes that arrived.
         bytes: u64,
-        /// In how many seconds.
+        /// The time in seconds.
         seconds: u64,
     },
-    /// The server sends more than an answer of its kind can hold.
-    #[error("{url} sends {actual} bytes or more, where {longest} are the most that make sense")]
+    /// The body is larger than any valid answer.
+    #[error("{url} sends {actual} bytes or more; the limit is {longest}")]
     TooLong {
         /// The address, redacted.
         url: String,
         /// The limit.
         longest: u64,
-        /// What was announced, or had come when reading stopped.
+        /// The announced size, or the size when reading stopped.
         actual: u64,
     },
-    /// The server sent other bytes than the ones asked for.
-    #[error("{url} answers a request for a part of the file wrongly ({detail})")]
+    /// The server sent a different range than requested.
+    #[error("{url} sent a wrong range of the file ({detail})")]
     WrongRange {
         /// The address, redacted.
         url: String,
-        /// What was wrong.
+        /// What is wrong.
         detail: String,
     },
-    /// The file on the server changed while it was being fetched.
-    #[error("{url} changed while it was being fetched")]
+    /// The file on the server changed during the download.
+    #[error("{url} changed during the download")]
     Changed {
         /// The address, redacted.
         url: String,
     },
-    /// Every attempt failed.
+    /// All attempts failed.
     #[error("{last} (gave up after {attempts} attempts)")]
     GaveUp {
-        /// How many attempts were made.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         #[source]
         last: Box<Error>,
     },
-    /// The work was given up because the program is ending.
+    /// The operation was cancelled because the program is ending.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// Whether this says that the server is away, and not that it refuses.
+    /// Whether the server was not reachable, as opposed to refusing the request.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -135,7 +135,7 @@ impl Error {
         }
     }
 
-    /// Whether the same attempt may succeed a little later.
+    /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -149,33 +149,33 @@ impl Error {
     }
 }
 
-/// Whether a request that failed in this way may succeed a little later. What fails because of a
-/// certificate, a proxy's login or a refused redirect fails in the same way again.
+/// Whether a request that failed in this way may succeed a little later. Errors because of a
+/// certificate, a proxy's login or a refused redirect are permanent.
 #[must_use]
 pub fn is_transient(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
 }
 
-/// What helps against a failure that will not pass by itself.
+/// A hint for a permanent failure.
 #[must_use]
 pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
-    if is_distrust(error) {
+    if is_certificate_error(error) {
         return Some(
-            "if a company's own certificate authority stands between, name the file of its \
-             certificates in SSL_CERT_FILE; else do not trust this server",
+            "if your company's proxy uses its own certificate authority, set SSL_CERT_FILE to the file of \
+             its certificates; otherwise do not trust this server",
         );
     }
-    if wants_proxy_login(error) {
+    if requires_proxy_login(error) {
         return Some(PROXY_LOGIN);
     }
     None
 }
 
-/// What helps against a proxy that answers with status 407.
+/// The hint for a proxy that answers with status 407.
 pub const PROXY_LOGIN: &str = "the proxy asks for a user name and a password: set \
      HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
 
-/// The errors that an error was made of.
+/// An error and all its causes.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
@@ -183,7 +183,7 @@ fn causes<'e>(
 }
 
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
-    // `source` of an I/O error passes over the error that it was made of.
+    // The `source` of an I/O error skips the error that it wraps.
     let io = error.downcast_ref::<std::io::Error>();
     match io.and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
@@ -191,9 +191,9 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 
     }
 }
 
-/// Whether a connection failed because of the certificate that the server showed: it will show the
-/// same one the next time.
-fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+/// Whether a connection failed because the server's certificate was refused. The server would
+/// present the same one the next time.
+fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         matches!(
             cause.downcast_ref(),
@@ -202,16 +202,16 @@ fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether a proxy did not open a connection because it wants a login. The HTTP library keeps the
-/// error's type to itself.
-fn wants_proxy_login(error: &(dyn StdError + 'static)) -> bool {
+/// Whether a proxy requires a login. The HTTP library's error type is private, so this checks the
+/// message.
+fn requires_proxy_login(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| cause.to_string().contains("proxy authorization required"))
 }
 
 pub(crate) fn connection_error(url: &Url, source: reqwest::Error) -> Error {
     Error::Connection {
         url: redacted(url),
-        // The message would repeat the address, with its password.
+        // The message would repeat the address, including its password.
         source: source.without_url(),
     }
 }

@@ -1,12 +1,12 @@
-//! Addresses as they may be shown, noted and logged.
+//! Addresses without secrets, for messages, notes and logs.
 
 use url::Url;
 
-/// The address without user, password, query and fragment: all of them may hold a secret.
+/// The address without user, password, query and fragment, all of which may contain a secret.
 #[must_use]
 pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
-    // These fail only for addresses that cannot carry credentials.
+    // These calls fail only for addresses that cannot contain credentials.
     let _ = url.set_password(None);
     let _ = url.set_username("");
     url.set_query(None);
@@ -14,8 +14,8 @@ pub fn redacted(url: &Url) -> String {
     url.to_string()
 }
 
-/// The same for what should have been an address: whatever is before an `@` or behind a `?` may be a
-/// secret.
+/// Like [`redacted`], for a text that is not a valid address: anything before an `@` or after a `?`
+/// may be a secret.
 #[must_use]
 pub fn redacted_text(text: &str) -> String {
     if let Ok(url) = text.parse::<Url>() {
@@ -23,7 +23,7 @@ pub fn redacted_text(text: &str) -> String {
     }
     let shown = text.split(['?', '#']).next().unwrap_or_default();
     match text.rsplit_once('@') {
-        // A password may hold a question mark.
+        // A password may contain a question mark.
         Some((_, rest)) => format!("…@{}", rest.split(['?', '#']).next().unwrap_or_default()),
         None => shown.to_owned(),
     }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_login_nor_query_is_shown() {
+    fn login_and_query_are_removed() {
         for (address, shown) in [
             (
                 "https://me:secret@host/julia?sig=secret#secret",

@@ -1,5 +1,5 @@
-//! The HTTP client and its settings: proxies, certificates, deadlines, retries. All of them are
-//! values that the command line passes down.
+//! The settings of the HTTP client: proxies, certificates, timeouts, retries. The command line
+//! passes all of them as values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,66 +14,67 @@ use crate::redact::{redacted, redacted_text};
 /// How to reach the network.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// Which proxy to use for what.
+    /// The proxies to use.
     pub proxies: Proxies,
-    /// A file of PEM certificates that are trusted besides the platform's own, for companies
-    /// that break TLS open.
+    /// A file of PEM certificates that are trusted in addition to the platform's own, for networks
+    /// whose proxy intercepts TLS.
     pub ca_file: Option<PathBuf>,
-    /// PEM certificates that are trusted, too.
+    /// Additional trusted PEM certificates.
     pub extra_roots: Vec<Vec<u8>>,
-    /// Do not touch the network at all.
+    /// Whether the network must not be used.
     pub offline: bool,
-    /// How long a connection may take to come about.
+    /// Timeout for opening a connection.
     pub connect_timeout: Duration,
-    /// An attempt has stalled when fewer than [`Network::stall_bytes`] come in this time.
+    /// An attempt has stalled if fewer than [`Network::stall_bytes`] arrive in this time.
     pub stall_time: Duration,
     /// See [`Network::stall_time`].
     pub stall_bytes: u64,
-    /// How to try again.
+    /// The rules for retries.
     pub retries: Retries,
-    /// How many connections fetch ranges of one file at once. One means: no ranges.
+    /// Number of connections that download ranges of one file at the same time. With 1, no ranges
+    /// are requested.
     pub connections: usize,
     /// The size of such a range, in bytes.
     pub range_bytes: u64,
 }
 
-/// Which proxy to use for what.
+/// The proxies to use.
 #[derive(Debug, Clone, Default)]
 pub enum Proxies {
-    /// What the operating system is set to.
+    /// The proxies configured in the operating system.
     #[default]
     System,
-    /// Exactly these.
+    /// Exactly these proxies.
     Explicit {
         /// For `http://` addresses.
         http: Option<String>,
         /// For `https://` addresses.
         https: Option<String>,
-        /// Hosts that are reached without a proxy, in the form of `NO_PROXY`.
+        /// Hosts to connect to directly, in the form of `NO_PROXY`.
         except: Option<String>,
     },
 }
 
-/// How to try again after a failure that may pass.
+/// The rules for retries after transient failures.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
-    /// How many times in a row an attempt may fail without a single new byte.
-    pub fruitless: u32,
-    /// How many attempts there may be in all, however much each of them brings.
+    /// Maximum number of consecutive attempts without a new byte.
+    pub without_progress: u32,
+    /// Maximum number of attempts in total.
     pub total: u32,
-    /// The first delay; each next one is about double.
+    /// The first delay; each further delay is about twice as long.
     pub first_delay: Duration,
-    /// The longest delay of our own.
+    /// The maximum delay between attempts.
     pub longest_delay: Duration,
-    /// The longest `Retry-After` that is honoured by waiting. A server that asks for more gets
-    /// its way: the attempt fails and says so.
+    /// The longest `Retry-After` to wait for. If a server asks for more, the attempt fails with an
+    /// error that says so.
     pub longest_wait: Duration,
 }
 
 impl Default for Retries {
     fn default() -> Self {
         Self {
-            fruitless: 6,
+            without_progress: 6,
             total: 60,
             first_delay: Duration::from_millis(250),
             longest_delay: Duration::from_secs(20),
@@ -90,8 +91,8 @@ impl Default for Network {
             extra_roots: Vec::new(),
             offline: false,
             connect_timeout: Duration::from_secs(20),
-            // curl's `--speed-limit`/`--speed-time` in the same spirit: a line that brings less
-            // than 1 KiB/s will not bring a Julia today.
+            // Like curl's `--speed-limit` and `--speed-time`: below 1 KiB/s, downloading a Julia
+            // would take more than a day.
             stall_time: Duration::from_secs(30),
             stall_bytes: 30 << 10,
             retries: Retries::default(),
@@ -102,7 +103,7 @@ impl Default for Network {
 }
 
 impl Network {
-    /// Refuses to use the network under `--offline`.
+    /// Refuses to use the network with `--offline`.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl Network {
         }
     }
 
-    /// How slowly a body may come.
+    /// The minimum speed of a body.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
@@ -123,24 +124,24 @@ impl Network {
         }
     }
 
-    /// Sets up the client. It follows redirects, but never from https to http, and sends credentials
-    /// and cookies of one host to no other.
+    /// Creates the client. It follows redirects, but not from https to http, and does not send
+    /// credentials or cookies to another host.
     ///
     /// # Errors
     ///
-    /// If a certificate file or a proxy address cannot be used.
+    /// If a certificate file or a proxy address is invalid.
     pub fn client(&self) -> Result<Client, Error> {
-        // The provider of cryptography is a setting of the whole process. A second call fails,
-        // and what the first one set is what is wanted.
+        // The cryptography provider is a setting of the whole process. A second call fails, which
+        // is fine: it would set the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!("sysforge/", env!("CARGO_PKG_VERSION")))
-            // HTTP/2 halves the throughput of one large file (measured by juliaup's authors), puts
-            // concurrent ranges onto one connection, and its uploads can be refused in the middle
+            // HTTP/2 halves the throughput of one large file (measured by juliaup's authors),
+            // multiplexes concurrent ranges over one connection, and may refuse uploads midway
             // (`REFUSED_STREAM`).
             .http1_only()
             .pool_idle_timeout(Duration::from_secs(50))
-            // An address may hold a signature, and is nobody else's business.
+            // An address may contain a signature, so do not send it as referrer.
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
@@ -204,7 +205,7 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
     Ok(found)
 }
 
-/// Follows redirects, but never from https down to http.
+/// Follows redirects, but not from https to http.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let was_secure = attempt
         .previous()
@@ -226,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_is_no_proxys_is_said_without_its_password() {
+    fn the_error_for_an_invalid_proxy_hides_its_password() {
         for (http, https) in [(true, false), (false, true)] {
             let address = Some("http://me:secret@bad host:1".to_owned());
             let network = Network {
@@ -238,10 +239,7 @@ mod tests {
                 ..Network::default()
             };
             let error = network.client().unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "`…@bad host:1` is not the address of a proxy"
-            );
+            assert_eq!(error.to_string(), "`…@bad host:1` is not a proxy address");
             assert!(!format!("{error:?}").contains("secret"), "{error:?}");
             assert_eq!(error.class(), Class::Usage);
             assert_eq!(error.hints(), ["a proxy looks like `http://HOST:PORT`"]);
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_certificates_is_said_to_have_none() {
+    fn a_file_without_certificates_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("authority.pem");
         let error = certificates(&path).unwrap_err();

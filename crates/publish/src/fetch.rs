@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::Digest;
 use sysforge_net::header::RANGE;
-use sysforge_net::{Limits, Pace, RequestBuilder, Response, read_body};
+use sysforge_net::{BodyReader, Limits, RequestBuilder, Response, read_body};
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
@@ -282,8 +282,8 @@ async fn read_on(
     let whole = total;
     let total = total.or(announced);
     let url = answer.url().clone();
-    let mut pace = Pace::new(Limits::over(timing.stall));
-    while let Some(chunk) = pace
+    let mut body = BodyReader::new(Limits::over(timing.stall));
+    while let Some(chunk) = body
         .next(&url, &mut answer)
         .await
         .map_err(|error| of_net(error, timing.stall))?

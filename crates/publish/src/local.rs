@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use sha2::Digest;
-use sysforge_files::{LockAttempt, try_exclusive, whole};
+use sysforge_files::{LockAttempt, try_exclusive, write_whole_with};
 use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
@@ -51,7 +51,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Writes a file whole or not at all, and to the disk, for everybody to read.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
-    let written = whole(path, |file| {
+    let written = write_whole_with(path, |file| {
         file.write_all(bytes)?;
         #[cfg(unix)]
         {

@@ -115,12 +115,12 @@ fn network_errors_have_fitting_hints() {
     }
     assert_eq!(
         busy().to_string(),
-        "https://host/julia.tar.gz is busy (429 Too Many Requests) and asks to come back in 86400 \
+        "https://host/julia.tar.gz is busy (429 Too Many Requests) and asks to retry in 86400 \
          seconds"
     );
     assert_eq!(
         stalled().to_string(),
-        "https://host/julia.tar.gz stalled: 10 bytes came in 30 seconds"
+        "https://host/julia.tar.gz stalled: 10 bytes arrived in 30 seconds"
     );
 }
 

@@ -17,7 +17,7 @@ impl Lease {
     /// A lease on something that `prune` never removes.
     pub(crate) const fn none() -> Self {
         Self {
-            _lock: FileLock::unreal(),
+            _lock: FileLock::unsupported_by_file_system(),
         }
     }
 }
@@ -70,7 +70,9 @@ mod tests {
         let install = |text: &str| {
             let tree = store.temporary(&id).unwrap();
             super::super::tests::seal_file(tree.path(), "gcc", text);
-            store.commit(&id, &FileLock::unreal(), tree).unwrap()
+            store
+                .commit(&id, &FileLock::unsupported_by_file_system(), tree)
+                .unwrap()
         };
         let place = install("first");
         assert_eq!(place, install("second"));

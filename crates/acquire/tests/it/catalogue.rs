@@ -82,7 +82,7 @@ async fn a_truncated_catalogue_is_fetched_again() {
 #[tokio::test]
 async fn a_catalogue_that_is_always_truncated_is_an_error() {
     let mut fixture = Fixture::new().with_short_timeouts();
-    fixture.bench.network.retries.fruitless = 2;
+    fixture.bench.network.retries.without_progress = 2;
     fixture.server.always(CATALOGUE, Fault::SilenceAfter(10));
     let error = fixture.count_releases().await.unwrap_err();
     let Net::GaveUp { attempts: 2, last } = net(&error) else {
@@ -142,7 +142,7 @@ async fn a_busy_server_is_an_error_unless_a_catalogue_is_cached() {
     assert_eq!(fixture.count_releases().await.unwrap(), 1);
     let warning = fixture.bench.warnings().remove(0);
     assert!(
-        warning.contains("asks to come back in 86400 seconds"),
+        warning.contains("asks to retry in 86400 seconds"),
         "{warning}"
     );
     // A refusal does not mean that the server is unreachable.

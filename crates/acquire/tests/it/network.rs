@@ -369,7 +369,7 @@ async fn a_stalled_and_a_very_slow_download_end_at_the_deadline() {
         Fault::Drip(1, Duration::from_millis(20)),
     ] {
         let mut fixture = Fixture::new().with_short_timeouts();
-        fixture.bench.network.retries.fruitless = 2;
+        fixture.bench.network.retries.without_progress = 2;
         fixture.bench.network.retries.total = 3;
         fixture.server.always(ARCHIVE, fault);
         let ended = tokio::time::timeout(Duration::from_secs(60), fixture.install()).await;

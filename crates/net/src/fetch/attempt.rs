@@ -1,4 +1,4 @@
-//! One request, and how often and when to make it again.
+//! A single request, and when and how often to repeat it.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,12 +14,12 @@ use crate::error::{Error, connection_error};
 use crate::redact::redacted;
 use crate::settings::Retries;
 
-/// A failed attempt, and when the server wants to be asked again.
+/// A failed attempt, and the delay that the server asked for.
 #[derive(Debug)]
 pub struct Failure {
     /// Why.
     pub error: Error,
-    /// What the server asks for.
+    /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// The attempts at one thing. Progress earns new ones, up to a bound.
+/// The attempts at one operation. Progress allows further attempts, up to a limit.
 #[derive(Debug)]
 pub struct Attempts {
     rules: Retries,
@@ -42,7 +42,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Attempts by these rules. `reporter` is told of each further one.
+    /// Attempts that follow these rules. Each retry is reported to `reporter`.
     #[must_use]
     pub fn new(rules: &Retries, reporter: Option<Reporter>) -> Self {
         Self {
@@ -53,12 +53,12 @@ impl Attempts {
         }
     }
 
-    /// New bytes came: the line is not dead.
+    /// Records that new bytes arrived.
     pub fn progressed(&mut self) {
         self.delays = delays(&self.rules);
     }
 
-    /// Waits as long as it takes until the next attempt makes sense, or gives up.
+    /// Waits until the next attempt.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Attempts {
             }
             (Some(_), error) => return Err(error),
         };
-        // A shorter pause is over before anybody has read of it.
+        // Do not report shorter delays: they are over before anybody reads the message.
         if let Some(reporter) = &self.reporter
             && delay >= Duration::from_secs(1)
         {
@@ -107,15 +107,15 @@ fn delays(rules: &Retries) -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(rules.first_delay)
         .with_max_delay(rules.longest_delay)
-        .with_max_times(rules.fruitless.saturating_sub(1) as usize)
-        // Many runners that were thrown off together must not come back together.
+        .with_max_times(rules.without_progress.saturating_sub(1) as usize)
+        // Runners that failed at the same time must not retry at the same time.
         .with_jitter()
         .build()
 }
 
 impl Fetcher {
-    /// Makes one request, for a range from one byte up to another if that is given, and returns
-    /// a response that is good: 200, 206, or 416 to a range.
+    /// Sends one request, optionally for a range of bytes, and returns a successful response: 200,
+    /// 206, or 416 to a range.
     pub(super) async fn request(
         &self,
         url: &Url,
@@ -141,20 +141,20 @@ impl Fetcher {
         }
     }
 
-    /// The body of an answer that must not be longer than `longest`.
+    /// Reads a body of at most `longest` bytes.
     ///
     /// # Errors
     ///
-    /// If it is longer, comes too slowly, or the connection breaks.
+    /// If it is longer, arrives too slowly, or the connection breaks.
     pub async fn small_body(&self, response: Response, longest: usize) -> Result<Vec<u8>, Failure> {
         Ok(read_body(response, longest, self.network.limits()).await?)
     }
 
-    /// Sends a request; the answer's head must come within the stall time.
+    /// Sends a request; the response headers must arrive within the stall time.
     ///
     /// # Errors
     ///
-    /// If it does not, or the connection fails.
+    /// If they do not, or the connection fails.
     pub async fn send(
         &self,
         url: &Url,
@@ -174,14 +174,14 @@ impl Fetcher {
     }
 }
 
-/// The server's clock, by the `Date` of its answer.
+/// The server's clock, from the `Date` header.
 #[must_use]
 pub fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// `Retry-After`, in either of its forms. A time of day is compared with the server's own clock, as
-/// that of this machine may be wrong.
+/// `Retry-After`, in either of its forms. A date is compared with the server's own clock, because
+/// this machine's may be wrong.
 #[must_use]
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let headers = response.headers();

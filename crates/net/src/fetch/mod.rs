@@ -1,8 +1,8 @@
-//! Fetching one file over HTTP so that it arrives whole and in order, whatever happens on the
-//! way: broken and stalled connections are taken up again where they stopped, and where the
-//! server serves ranges, several connections fetch at once.
+//! Downloads one file over HTTP, complete and in order. A broken or stalled connection resumes
+//! where it stopped, and if the server supports ranges, several connections download at the same
+//! time.
 //!
-//! The bytes go into a channel, in order. What becomes of them is not this module's business.
+//! The bytes are sent in order into a channel. This module does not know what happens to them.
 
 mod attempt;
 mod range;
@@ -26,35 +26,35 @@ use crate::error::Error;
 use crate::redact::redacted;
 use crate::settings::Network;
 
-/// What goes through the channel.
+/// A message of the channel.
 #[derive(Debug)]
 pub enum Message {
     /// The next bytes of the file.
     Bytes(Bytes),
-    /// The file is whole. A channel that closes without this was given up.
+    /// The file is complete. If the channel closes without this message, the download failed.
     End,
 }
 
-/// The client and its settings, for the tasks that fetch.
+/// The client and its settings, for the tasks that download.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     /// The client.
     pub client: Client,
     /// Its settings.
     pub network: Arc<Network>,
-    /// Who is told of retries.
+    /// Where retries are reported.
     pub reporter: Reporter,
 }
 
-/// A file that the server has begun to send.
+/// A file that the server has started to send.
 #[derive(Debug)]
 pub struct Opened {
-    /// From which byte on. Less than what was asked for when the server cannot resume, or has
-    /// another file by now.
+    /// The position of the first byte. Less than requested if the server cannot resume, or its file
+    /// has changed.
     pub start: u64,
-    /// The size of the file, where the server says.
+    /// The size of the file, if the server states it.
     pub total: Option<u64>,
-    /// What the server calls this state of the file.
+    /// The server's validator for the file.
     pub validator: Option<String>,
     url: Url,
     response: Response,
@@ -62,8 +62,8 @@ pub struct Opened {
 }
 
 impl Fetcher {
-    /// Asks for a file, from byte `offset` on if the server still has the state of it that
-    /// `known` names.
+    /// Requests a file, starting at byte `offset` if the server's file still matches the validator
+    /// `known`.
     ///
     /// # Errors
     ///
@@ -88,7 +88,8 @@ impl Fetcher {
             };
             match response.status() {
                 StatusCode::RANGE_NOT_SATISFIABLE => {
-                    // What is here is longer than what is there; or the server serves no ranges.
+                    // The partial file is longer than the server's, or the server does not support
+                    // ranges.
                     if offset > 0 {
                         offset = 0;
                         known = None;
@@ -107,13 +108,13 @@ impl Fetcher {
                         });
                     }
                     if in_parts && range.total.is_none() {
-                        // How many parts there are cannot be known.
+                        // The number of ranges is unknown.
                         in_parts = false;
                         continue;
                     }
                     let now = validator(&response);
                     if offset > 0 && known.is_some() && known != now {
-                        // A server that does not know `If-Range`.
+                        // The server does not support `If-Range`.
                         offset = 0;
                         known = None;
                         continue;
@@ -145,7 +146,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// If no attempt succeeds, or nobody takes the bytes any more.
+    /// If no attempt succeeds, or the receiver is gone.
     pub async fn pump(&self, opened: Opened, sink: mpsc::Sender<Message>) -> Result<(), Error> {
         match (opened.ranged, opened.total) {
             (true, Some(total)) => self.pump_parts(opened, total, &sink).await?,
@@ -166,8 +167,8 @@ impl Fetcher {
             .map_err(|_| Error::Interrupted)
     }
 
-    /// Several spans at once; their bytes go on in order. What waits for its turn is at most
-    /// one range for each connection.
+    /// Downloads several spans at the same time, and forwards their bytes in order. At most one
+    /// range per connection is buffered.
     async fn pump_parts(
         &self,
         opened: Opened,
@@ -176,7 +177,7 @@ impl Fetcher {
     ) -> Result<(), Error> {
         let mut first = Some(opened.response);
         let mut next = opened.start;
-        let mut parts: VecDeque<Part> = VecDeque::new();
+        let mut parts: VecDeque<SpanTask> = VecDeque::new();
         loop {
             while next < total && parts.len() < self.network.connections {
                 let end = total.min(next + self.network.range_bytes);
@@ -187,7 +188,7 @@ impl Fetcher {
                     next,
                     end: Some(end),
                 };
-                parts.push_back(Part::start(span, first.take()));
+                parts.push_back(SpanTask::start(span, first.take()));
                 next = end;
             }
             let Some(mut part) = parts.pop_front() else {
@@ -203,17 +204,18 @@ impl Fetcher {
     }
 }
 
-/// One span under way in a task of its own.
-struct Part {
+/// A span that a separate task downloads.
+struct SpanTask {
     bytes: mpsc::UnboundedReceiver<Bytes>,
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl Part {
+impl SpanTask {
     fn start(span: Span, first: Option<Response>) -> Self {
-        // Unbounded, yet never more than the span's length.
+        // Unbounded, but it never holds more than the span's length.
         let (sender, bytes) = mpsc::unbounded_channel();
-        let task = tokio::spawn(async move { span.run(first, &span::Sink::Part(&sender)).await });
+        let task =
+            tokio::spawn(async move { span.run(first, &span::Sink::Buffered(&sender)).await });
         Self { bytes, task }
     }
 
@@ -222,13 +224,13 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for SpanTask {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// An answer with another status than was wanted.
+/// The error for an unexpected status.
 #[must_use]
 pub fn status_error(url: &Url, status: StatusCode) -> Error {
     Error::Status {

@@ -1,4 +1,4 @@
-//! What a server says about the part of a file that it sends, and about the file's state.
+//! The part of a file that a response contains, and the server's validator for the file.
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
@@ -11,7 +11,7 @@ use crate::redact::redacted;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub(super) start: u64,
-    /// The file's size, where the server says.
+    /// The file's size, if the server states it.
     pub(super) total: Option<u64>,
 }
 
@@ -42,8 +42,8 @@ impl ContentRange {
     }
 }
 
-/// What the server calls the state of the file, in a form that `If-Range` takes: a strong entity
-/// tag, or the time of the last change (RFC 9110, section 13.1.5).
+/// The server's validator for the file, in a form that `If-Range` accepts: a strong entity tag, or
+/// the time of the last change (RFC 9110, section 13.1.5).
 pub(super) fn validator(response: &Response) -> Option<String> {
     let text = |name| response.headers().get(name)?.to_str().ok();
     let strong = text(ETAG).filter(|tag| tag.starts_with('"'));
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_ranges_are_read_or_refused() {
+    fn content_ranges_are_parsed_or_refused() {
         let read = |text| ContentRange::parse(text).map(|range| (range.start, range.total));
         assert_eq!(read("bytes 5-9/10"), Some((5, Some(10))));
         assert_eq!(read("bytes 5-9/*"), Some((5, None)));

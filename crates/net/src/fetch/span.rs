@@ -1,5 +1,4 @@
-//! A run of bytes of one file, fetched over as many connections, one after the other, as it
-//! takes.
+//! A contiguous range of one file, downloaded over as many consecutive connections as necessary.
 
 use bytes::Bytes;
 use reqwest::{Response, StatusCode};
@@ -9,26 +8,26 @@ use url::Url;
 use super::attempt::{Attempts, Failure};
 use super::range::{ContentRange, validator};
 use super::{Fetcher, Message, status_error};
-use crate::body::Pace;
+use crate::body::BodyReader;
 use crate::error::Error;
 use crate::redact::redacted;
 
-/// The bytes from `next` up to `end`, or to the end of the file.
+/// The bytes from `next` to `end`, or to the end of the file.
 pub(super) struct Span {
     pub(super) fetcher: Fetcher,
     pub(super) url: Url,
-    /// The state of the file that all bytes must be of.
+    /// The validator that all bytes must belong to.
     pub(super) validator: Option<String>,
     pub(super) next: u64,
     pub(super) end: Option<u64>,
 }
 
-/// Where the bytes go.
+/// The destination of the bytes.
 pub(super) enum Sink<'a> {
-    /// On, at the pace of who takes them.
+    /// Directly to the receiver, at its speed.
     Bounded(&'a mpsc::Sender<Message>),
-    /// Aside, until it is their turn.
-    Part(&'a mpsc::UnboundedSender<Bytes>),
+    /// Into a buffer, until all earlier bytes were sent.
+    Buffered(&'a mpsc::UnboundedSender<Bytes>),
 }
 
 impl Sink<'_> {
@@ -38,13 +37,13 @@ impl Sink<'_> {
                 .send(Message::Bytes(bytes))
                 .await
                 .map_err(|_| Error::Interrupted),
-            Self::Part(sender) => sender.send(bytes).map_err(|_| Error::Interrupted),
+            Self::Buffered(sender) => sender.send(bytes).map_err(|_| Error::Interrupted),
         }
     }
 }
 
 impl Span {
-    /// Fetches all of it. `first` is a response that has begun already.
+    /// Downloads the whole span. `first` is a response that has already started.
     pub(super) async fn run(
         mut self,
         first: Option<Response>,
@@ -67,7 +66,7 @@ impl Span {
                     Err(failure) => Err(failure),
                 },
             };
-            // Too slow is too slow, however often.
+            // Do not retry a connection that is too slow.
             let slow =
                 matches!(&outcome, Err(failure) if matches!(failure.error, Error::Stalled { .. }));
             if self.next > before && !slow {
@@ -75,7 +74,7 @@ impl Span {
             }
             match outcome {
                 Ok(()) if self.end.is_none_or(|end| self.next >= end) => return Ok(()),
-                // The server ended the response early, though in good order.
+                // The server ended the response early without an error.
                 Ok(()) => attempts.wait_after(self.short().into()).await?,
                 Err(failure) => attempts.wait_after(failure).await?,
             }
@@ -90,8 +89,7 @@ impl Span {
         }
     }
 
-    /// Asks for what is missing. Returns the response and how many bytes at its front are not
-    /// wanted.
+    /// Requests the missing bytes. Returns the response and the number of leading bytes to skip.
     async fn ask(&self) -> Result<(Response, u64), Failure> {
         let range = Some((self.next, self.end));
         let response = self
@@ -126,14 +124,14 @@ impl Span {
         }
     }
 
-    /// Reads a response up to the span's end, and no byte more.
+    /// Reads a response up to the span's end, and no further.
     async fn read(
         &mut self,
         mut response: Response,
         mut skip: u64,
         sink: &Sink<'_>,
     ) -> Result<(), Failure> {
-        let mut pace = Pace::new(self.fetcher.network.limits());
+        let mut pace = BodyReader::new(self.fetcher.network.limits());
         while self.end.is_none_or(|end| self.next < end) {
             let Some(mut bytes) = pace.next(&self.url, &mut response).await? else {
                 return Ok(());
