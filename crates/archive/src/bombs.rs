@@ -1,5 +1,5 @@
-//! Archives that are small and ask for much. Each is read by a child process with little memory, so
-//! that a reader which believes an archive dies.
+//! Small archives that demand large resources. A child process with little memory reads each of
+//! them, so a reader that trusts an archive's claims dies.
 
 use std::io::{self, Cursor, Read, Write};
 use std::process::Command;
@@ -8,7 +8,7 @@ use ::tar::{EntryType, Header};
 
 use super::*;
 
-/// What the child may use. It starts with a tenth of it.
+/// Memory limit of the child in bytes. It uses a tenth of this when it starts.
 #[cfg(unix)]
 const MEMORY: u64 = 512 << 20;
 
@@ -50,12 +50,12 @@ fn header(kind: EntryType, name: &str, size: u64) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// A header that announces a terabyte, and bytes without end.
+/// A header that announces a terabyte, followed by endless bytes.
 fn endless(kind: EntryType) -> Box<dyn Read + Send> {
     Box::new(Cursor::new(header(kind, "t/x", 1 << 40)).chain(io::repeat(b'a')))
 }
 
-/// Entries without end.
+/// Endless entries.
 fn entries(make: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Box<dyn Read + Send> {
     struct Made<I>(I, Cursor<Vec<u8>>);
     impl<I: Iterator<Item = Vec<u8>>> Read for Made<I> {
@@ -71,7 +71,7 @@ fn entries(make: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Box<dyn Read + 
     Box::new(Made((0..).map(make), Cursor::default()))
 }
 
-/// An entry whose name has an extension header of its own.
+/// An entry with an extension header for its name.
 fn with_long_name(name: &str) -> Vec<u8> {
     let mut bytes = header(EntryType::GNULongName, "././@LongLink", name.len() as u64);
     bytes.extend_from_slice(name.as_bytes());
@@ -80,7 +80,7 @@ fn with_long_name(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// A table of contents of so many empty files, which are all the same one.
+/// A directory of this many empty files, all with the same data.
 fn zip_of_many(count: u64) -> Vec<u8> {
     let mut zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0!\0".to_vec();
     zip.extend([0; 12]);
@@ -107,10 +107,11 @@ fn zip_of_many(count: u64) -> Vec<u8> {
     zip
 }
 
-/// A zip file that says of its contents what it likes.
-fn zip_that_lies() -> Vec<u8> {
+/// A zip file whose directory contains false numbers.
+fn zip_with_false_counts() -> Vec<u8> {
     let mut zip = zip_of_many(1);
-    // The numbers of entries, in the record of 56 bytes before the locator (20) and the end (22).
+    // The numbers of entries, in the record of 56 bytes before the locator (20) and the end record
+    // (22).
     let at = zip.len() - 20 - 22 - 56 + 24;
     for number in zip[at..at + 16].chunks_mut(8) {
         number.copy_from_slice(&(1_u64 << 40).to_le_bytes());
@@ -118,10 +119,10 @@ fn zip_that_lies() -> Vec<u8> {
     zip
 }
 
-/// A Zstandard frame whose window has 2 GiB.
+/// A Zstandard frame with a window of 2 GiB.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
 
-/// An xz stream whose dictionary has 3 GiB.
+/// An xz stream with a dictionary of 3 GiB.
 fn xz() -> Vec<u8> {
     let mut bytes = b"\xfd7zXZ\0".to_vec();
     let mut sealed = |part: &[u8]| {
@@ -152,7 +153,7 @@ enum Bomb {
     Packed(ArchiveFormat, Vec<u8>),
 }
 
-/// A bomb's name, what makes it, and what the error names.
+/// A bomb's name, its constructor, and the limit that the error names.
 type Named = (&'static str, fn() -> Bomb, &'static str);
 
 fn bombs() -> Vec<Named> {
@@ -220,7 +221,7 @@ fn bombs() -> Vec<Named> {
         ),
         (
             "zip-lies",
-            || Packed(ArchiveFormat::Zip, zip_that_lies()),
+            || Packed(ArchiveFormat::Zip, zip_with_false_counts()),
             "damaged",
         ),
         (
@@ -318,7 +319,7 @@ fn reads_one_bomb() {
 }
 
 #[test]
-fn links_cannot_take_time_without_end() {
+fn resolving_links_takes_bounded_time() {
     // Each link leads through a hundred folders to the next one.
     let folder = tempfile::tempdir().unwrap();
     let (limits, cancel) = (Limits::default(), Cancel::default());
@@ -327,7 +328,7 @@ fn links_cannot_take_time_without_end() {
     let detour = "f/../".repeat(40);
     tree.folder(b"f", 0).unwrap();
     for n in 0..10_000 {
-        // In a ring of 39 links or fewer, each with a detour of its own.
+        // A ring of at most 39 links, each with its own detour.
         let next = if n % 39 == 0 {
             "f".to_owned()
         } else {

@@ -1,6 +1,6 @@
-//! Copies in the place of links, for machines that may not have links. An archive can nest links
-//! so that copies of copies grow without end: every copy counts against the archive's limits, and
-//! a folder is never copied into itself.
+//! Replaces symbolic links by copies, for machines that do not allow links. Nested links in an
+//! archive could make copies of copies grow without limit: every copy counts against the archive's
+//! limits, and a folder is never copied into itself.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,30 +8,29 @@ use std::path::Path;
 use super::Error;
 use super::limits::Tally;
 use super::names::shown;
-use super::tree::{Kind, Listing, follow, time};
+use super::tree::{Kind, Listing, resolve, time};
 
-/// Makes copies in one tree, and lists them as what they are.
-pub(super) struct Copies<'a> {
+/// Makes copies in one tree, and adds them to its listing.
+pub(super) struct LinkCopier<'a> {
     pub(super) root: &'a Path,
     pub(super) listing: &'a mut Listing,
     pub(super) tally: &'a mut Tally,
     pub(super) lookups: usize,
 }
 
-impl Copies<'_> {
-    /// Puts a copy of what the link `link` leads to into its place. A link into nothing is left
-    /// out.
+impl LinkCopier<'_> {
+    /// Replaces the link `link` by a copy of its target. A dangling link is skipped.
     pub(super) fn replace(&mut self, link: &str) -> Result<(), Error> {
         self.copy_end_of(link, link)
     }
 
     fn copy_end_of(&mut self, link: &str, to: &str) -> Result<(), Error> {
-        let end = follow(self.listing, link, &mut self.lookups)?;
+        let end = resolve(self.listing, link, &mut self.lookups)?;
         if Path::new(to).starts_with(&end) {
             return Err(Error::Link {
                 link: shown(to.as_bytes()),
                 target: shown(end.as_bytes()),
-                why: "is a folder above it: where there are no links, a copy would hold itself",
+                why: "is a folder above it: without links, a copy would contain itself",
             });
         }
         self.copy(&end, to)
@@ -39,7 +38,7 @@ impl Copies<'_> {
 
     fn copy(&mut self, from: &str, to: &str) -> Result<(), Error> {
         self.tally.entry()?;
-        // Each step into a copy makes the path longer, so this bounds the recursion, too.
+        // Each nested copy has a longer path, so this also limits the recursion.
         self.tally.name(to)?;
         let Some(item) = self.listing.get(from).cloned() else {
             self.listing.remove(to);
@@ -47,12 +46,12 @@ impl Copies<'_> {
         };
         let full = self.root.join(to);
         match item.kind {
-            // From here it would lead elsewhere.
+            // The same link would lead elsewhere from here.
             Kind::Link { .. } => return self.copy_end_of(from, to),
             Kind::File { size, .. } => {
                 self.tally.bytes(size)?;
                 fs::copy(self.root.join(from), &full).map_err(Error::write(&full))?;
-                // A copy that is younger than its original would be noticed as a change.
+                // A copy that is newer than its original would be detected as a change.
                 File::options()
                     .write(true)
                     .open(&full)

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use sysforge_plan::ArchiveFormat;
 use sysforge_plan::explain::{Class, Explain, io_class, io_hint};
 
-/// An archive that cannot or must not be unpacked.
+/// An archive that cannot be unpacked, or is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The archive is damaged.
+    /// The archive is damaged, according to an I/O error.
     #[error("the archive is damaged")]
     Broken(#[source] std::io::Error),
-    /// The archive is damaged in a way that its reader names.
+    /// The archive is damaged, according to its reader.
     #[error("the archive is damaged: {0}")]
     Malformed(String),
-    /// A name in the archive leads out of its folder or cannot be a file's name.
-    #[error("the archive holds the name `{name}`, which {why}")]
+    /// A name in the archive leads out of its folder or is not a valid file name.
+    #[error("the archive contains the name `{name}`, which {why}")]
     Name {
         /// The name, with control characters escaped.
         name: String,
@@ -24,33 +24,33 @@ pub enum Error {
         why: &'static str,
     },
     /// A link in the archive leads out of its folder.
-    #[error("the archive holds a link `{link}` to `{target}`, which {why}")]
+    #[error("the archive contains a link `{link}` to `{target}`, which {why}")]
     Link {
         /// The link.
         link: String,
-        /// Where it leads.
+        /// Its target.
         target: String,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The archive holds something that is neither file, folder nor link.
-    #[error("the archive holds `{name}`, a {kind}")]
+    /// The archive contains something other than a file, a folder or a link.
+    #[error("the archive contains `{name}`, a {kind}")]
     Forbidden {
         /// The name.
         name: String,
         /// What it is.
         kind: &'static str,
     },
-    /// The archive unpacks to more than is reasonable.
+    /// The archive exceeds a limit.
     #[error("the archive unpacks to more than {limit} {unit}")]
     TooMuch {
         /// The limit.
         limit: u64,
-        /// Of what.
+        /// The unit of the limit.
         unit: &'static str,
     },
-    /// Two entries of the archive want to be the same file.
-    #[error("the archive holds `{name}` twice, as different things")]
+    /// Two entries of the archive have the same name but different types.
+    #[error("the archive contains `{name}` twice, with different types")]
     Conflict {
         /// The name.
         name: String,
@@ -64,20 +64,20 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The format is not one that this function reads or writes.
-    #[error("a {format} archive is not read this way")]
+    /// This function does not support the format.
+    #[error("a {format} archive cannot be read this way")]
     Unsupported {
         /// The format.
         format: ArchiveFormat,
     },
-    /// The work was given up because the program is ending.
+    /// The operation was cancelled because the program is ending.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// What an error of reading an archive means. A limit that was found to be passed while bytes were
-    /// read is not damage.
+    /// Converts an error that occurred while reading an archive. An exceeded limit does not count
+    /// as damage.
     #[must_use]
     pub fn reading(error: std::io::Error) -> Self {
         match error.downcast::<Self>() {
@@ -105,11 +105,11 @@ impl Explain for Error {
         match self {
             Self::Write { source, .. } => io_hint(source).into_iter().collect(),
             Self::Broken(_) | Self::Malformed(_) => {
-                vec!["nothing was kept; was it published in this state?".to_owned()]
+                vec!["nothing was kept; was it published damaged?".to_owned()]
             }
             Self::Unsupported { .. } | Self::Interrupted => Vec::new(),
             _ => vec![
-                "nothing was kept. No Julia or toolchain of good standing is packed like this: do \
+                "nothing was kept. No genuine Julia or toolchain is packed like this: do \
                  not use its source"
                     .to_owned(),
             ],

@@ -1,5 +1,5 @@
-//! What an archive may do. The readers of the formats hand over raw entries; what is allowed goes
-//! on to a [`Sink`], under clean names.
+//! Decides what an archive may do. The readers of the formats pass raw entries; allowed entries are
+//! forwarded to a [`Sink`] with clean names.
 
 use std::io::{self, Read};
 
@@ -7,53 +7,53 @@ use super::limits::{Cancel, Limits, Tally, bounded};
 use super::{Error, names};
 use crate::names::shown;
 
-/// The longest link target that is believed, in bytes.
-const LONGEST_TARGET: u64 = 4096;
+/// Maximum length of a link target in bytes.
+const MAX_TARGET_BYTES: u64 = 4096;
 
-/// What takes the entries of an archive. Paths are clean: relative, components that are plain names
-/// joined by `/`.
+/// Receives the entries of an archive. Paths are clean: relative, and made of plain names joined by
+/// `/`.
 pub trait Sink {
-    /// A folder.
+    /// Receives a folder.
     ///
     /// # Errors
     ///
-    /// If it cannot be taken.
+    /// If the sink fails.
     fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error>;
 
-    /// A file. An error of `content` must be returned as [`Error::reading`] makes it.
+    /// Receives a file. An error of `content` must be converted with [`Error::reading`].
     ///
     /// # Errors
     ///
-    /// If it cannot be taken.
+    /// If the sink fails.
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error>;
 
-    /// A symbolic link. Its target is relative and holds no control characters.
+    /// Receives a symbolic link. Its target is relative and contains no control characters.
     ///
     /// # Errors
     ///
-    /// If it cannot be taken.
+    /// If the sink fails.
     fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error>;
 
-    /// Another name for a file that came before.
+    /// Receives a hard link: another name for an earlier file.
     ///
     /// # Errors
     ///
-    /// If it cannot be taken.
+    /// If the sink fails.
     fn hard_link(&mut self, path: &str, original: &str) -> Result<(), Error>;
 }
 
-/// What an archive says of a file.
+/// The metadata of a file in an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileEntry {
     /// The permissions.
     pub mode: u32,
-    /// When it was last changed, in seconds since 1970.
+    /// Modification time in seconds since 1970.
     pub modified: u64,
-    /// How many bytes are announced. What counts is what comes.
+    /// The announced size in bytes. Limits count the actual bytes.
     pub size: u64,
 }
 
-/// A sink, and what stands between it and an archive.
+/// Checks the entries of an archive before a sink receives them.
 #[derive(Debug)]
 pub struct Guarded<S> {
     pub(crate) sink: S,
@@ -62,7 +62,7 @@ pub struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    /// Guards `sink`. The first `strip` components of each name are left out.
+    /// Guards `sink`. The first `strip` components of each name are removed.
     #[must_use]
     pub fn guard(sink: S, strip: usize, limits: Limits, cancel: Cancel) -> Self {
         Self {
@@ -78,19 +78,19 @@ impl<S> Guarded<S> {
         self.sink
     }
 
-    /// The limits that it keeps to.
+    /// The limits that apply.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.tally.limits
     }
 
-    /// An extension header, which is no entry of its own but costs time like one.
+    /// Counts an extension header. It is not an entry, but costs as much time.
     pub(crate) fn extension(&mut self) -> Result<(), Error> {
         self.tally.entry()
     }
 
     fn name(&mut self, raw: &[u8]) -> Result<Option<String>, Error> {
-        // Before anything is made of it.
+        // Check the length before converting the name.
         let longest = self.tally.limits.name;
         if raw.len() > longest.saturating_mul(2) {
             return Err(Error::TooMuch {
@@ -105,7 +105,7 @@ impl<S> Guarded<S> {
         Ok(name)
     }
 
-    /// A name that cannot be the archive's own folder.
+    /// Cleans a name that must not be the archive's root folder.
     fn inner_name(&mut self, raw: &[u8], why: &'static str) -> Result<String, Error> {
         self.name(raw)?.ok_or_else(|| Error::Name {
             name: shown(raw),
@@ -132,8 +132,8 @@ impl<S: Sink> Guarded<S> {
         content: &mut dyn Read,
     ) -> Result<(), Error> {
         self.tally.entry()?;
-        self.tally.foresee(size)?;
-        let path = self.inner_name(name, "is the archive's own folder, and yet a file")?;
+        self.tally.check_more_bytes(size)?;
+        let path = self.inner_name(name, "is the archive's root folder, but a file")?;
         let mut counted = Counted {
             content,
             tally: &mut self.tally,
@@ -153,7 +153,7 @@ impl<S: Sink> Guarded<S> {
         modified: u64,
     ) -> Result<(), Error> {
         self.tally.entry()?;
-        let path = self.inner_name(name, "is the archive's own folder, and yet a link")?;
+        let path = self.inner_name(name, "is the archive's root folder, but a link")?;
         let target = std::str::from_utf8(target).map_err(|_| Error::Link {
             link: shown(name),
             target: shown(target),
@@ -171,20 +171,20 @@ impl<S: Sink> Guarded<S> {
         content: impl Read,
         modified: u64,
     ) -> Result<(), Error> {
-        let target = bounded(content, LONGEST_TARGET, "bytes in a link")?;
+        let target = bounded(content, MAX_TARGET_BYTES, "bytes in a link")?;
         self.symlink(name, &target, modified)
     }
 
     pub(crate) fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
         self.tally.entry()?;
-        let why = "links to the archive's own folder";
+        let why = "links to the archive's root folder";
         let path = self.inner_name(name, why)?;
         let original = self.inner_name(target, why)?;
         self.sink.hard_link(&path, &original)
     }
 }
 
-/// The content of a file, which counts.
+/// The content of a file, which counts against the limits.
 struct Counted<'a> {
     content: &'a mut dyn Read,
     tally: &'a mut Tally,

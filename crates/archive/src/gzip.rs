@@ -1,13 +1,13 @@
-//! What gzip packed. flate2 reads the headers and inflates; the checksum is taken here, by
-//! `crc32fast`: flate2's own took an eighth of the time of the thread that all others wait for.
+//! Reads gzip data. flate2 parses the headers and inflates; `crc32fast` computes the checksum here,
+//! because flate2's own took an eighth of the time of the slowest thread.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 use std::mem;
 
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 
-/// A reader of what one or more members of a gzip file hold (RFC 1952). What follows the last
-/// member is left alone, as gzip(1) leaves it.
+/// Decompresses one or more members of a gzip file (RFC 1952). Bytes after the last member are not
+/// consumed, as in gzip(1).
 pub(super) struct Gzip<R> {
     state: State<R>,
     crc32: crc32fast::Hasher,
@@ -41,7 +41,7 @@ impl<R: BufRead> Gzip<R> {
         let mut trailer = [0; 8];
         reader.read_exact(&mut trailer)?;
         let crc32 = mem::take(&mut self.crc32).finalize();
-        // Of the length, the low 32 bits are told.
+        // The file contains the low 32 bits of the length.
         let told = (u64::from(crc32) | (length << 32)).to_le_bytes();
         if trailer != told {
             return Err(io::Error::new(
@@ -83,7 +83,7 @@ fn begin<R: BufRead>(mut reader: R, first: bool) -> io::Result<State<R>> {
     }
     let mut header = GzDecoder::new(&mut reader);
     if header.header().is_none() {
-        // It keeps its error for whoever reads.
+        // The decoder reports this error when it is read.
         let kept = header.read(&mut [0]).err();
         return Err(kept.unwrap_or_else(|| ErrorKind::UnexpectedEof.into()));
     }
@@ -107,14 +107,14 @@ mod tests {
 
     fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        // Pieces of three bytes end in the middle of everything.
+        // Chunks of three bytes split every field.
         let pieces = io::BufReader::with_capacity(3, bytes);
         Gzip::new(pieces).read_to_end(&mut all)?;
         Ok(all)
     }
 
     #[test]
-    fn members_are_read_one_after_the_other_and_what_follows_is_left_alone() {
+    fn members_are_read_in_order_and_bytes_after_the_last_are_ignored() {
         let long = vec![7; 100_000];
         assert_eq!(unpacked(&member(&long)).unwrap(), long);
         let two = [member(b"one "), member(b""), member(b"two")].concat();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_can_be_wrong_or_missing() {
+    fn every_wrong_or_missing_byte_is_detected() {
         let whole = member(b"some words, some words");
         for length in 0..whole.len() {
             unpacked(&whole[..length]).unwrap_err();

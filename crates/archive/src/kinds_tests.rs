@@ -1,5 +1,5 @@
-//! The rarer kinds of entries: what extension headers say in a tar file, entries that replace
-//! others, what 7-Zip and zip files can hold, and what an error says about them.
+//! Rare kinds of entries: extension headers of tar files, entries that replace earlier ones, the
+//! contents of 7-Zip and zip files, and the error messages.
 
 use std::io::{Cursor, Seek, Write};
 use std::path::Path;
@@ -21,7 +21,7 @@ fn writer(root: &Path) -> TreeWriter {
     )
 }
 
-/// Unpacks into a folder of its own.
+/// Unpacks into a temporary folder.
 fn untarred(tar: &[u8]) -> Result<(tempfile::TempDir, Listing), Error> {
     let folder = tempfile::tempdir().unwrap();
     let mut tree = writer(folder.path());
@@ -41,7 +41,7 @@ fn unpacked(format: ArchiveFormat, bytes: &[u8]) -> Result<(tempfile::TempDir, L
     Ok((folder, listing))
 }
 
-/// A tar file of one entry, with PAX records before it.
+/// A tar file of one entry, preceded by PAX records.
 fn with_pax(records: &[(&str, &[u8])], kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     let records = records.iter().copied();
@@ -58,7 +58,7 @@ fn with_pax(records: &[(&str, &[u8])], kind: EntryType, content: &[u8]) -> Vec<u
 }
 
 #[test]
-fn pax_records_count_more_than_the_header_after_them() {
+fn pax_records_override_the_header() {
     let name = format!("t/{}/file", "long-".repeat(30));
     let records: [(&str, &[u8]); 4] = [
         ("path", name.as_bytes()),
@@ -76,7 +76,7 @@ fn pax_records_count_more_than_the_header_after_them() {
     assert!(!listing.contains_key("short"));
 }
 
-// Elsewhere, a link into nothing may be left out.
+// On other systems a dangling link may be skipped.
 #[cfg(unix)]
 #[test]
 fn a_pax_record_holds_the_long_target_of_a_link() {
@@ -88,7 +88,7 @@ fn a_pax_record_holds_the_long_target_of_a_link() {
 }
 
 #[test]
-fn a_pax_record_that_leaves_the_folder_is_refused_like_any_name() {
+fn a_name_outside_of_the_folder_in_a_pax_record_is_refused() {
     let records: [(&str, &[u8]); 1] = [("path", b"t/../../outside")];
     let error = untarred(&with_pax(&records, EntryType::Regular, b"x")).unwrap_err();
     assert!(matches!(error, Error::Name { .. }), "{error:?}");
@@ -111,20 +111,20 @@ fn an_entry_with_two_sizes_is_refused() {
 }
 
 #[test]
-fn sparse_files_are_refused_in_their_pax_form_too() {
+fn sparse_files_in_pax_form_are_refused() {
     let sparse: (&str, &[u8]) = ("GNU.sparse.major", b"1");
     for (records, name) in [
         (vec![sparse], ""),
         (vec![("path", &b"t/image"[..]), sparse], "t/image"),
     ] {
         let error = untarred(&with_pax(&records, EntryType::Regular, b"x")).unwrap_err();
-        let said = format!("the archive holds `{name}`, a sparse file");
+        let said = format!("the archive contains `{name}`, a sparse file");
         assert_eq!(error.to_string(), said);
     }
 }
 
 #[test]
-fn pax_records_that_are_no_records_are_damage() {
+fn invalid_pax_records_are_an_error() {
     let tar = Tar::new()
         .raw(EntryType::XHeader, "t/pax", "", 0o644, b"no records\n")
         .file("t/x", 0o644, b"x");
@@ -135,7 +135,7 @@ fn pax_records_that_are_no_records_are_damage() {
 // As above.
 #[cfg(unix)]
 #[test]
-fn global_headers_and_the_next_entrys_extensions_are_no_entries() {
+fn extensions_apply_only_to_the_next_entry() {
     let long = format!("{}/library", "folder/".repeat(20));
     let tar = Tar::new()
         .raw(
@@ -153,7 +153,7 @@ fn global_headers_and_the_next_entrys_extensions_are_no_entries() {
             format!("{long}\0").as_bytes(),
         )
         .symlink("t/first", "cut")
-        // What was said of the first entry is not said of the second.
+        // The extensions of the first entry do not apply to the second.
         .symlink("t/second", "cut");
     let (_folder, listing) = untarred(&tar.plain()).unwrap();
     assert_eq!(listing.len(), 2);
@@ -171,7 +171,7 @@ fn a_file_whose_name_ends_with_a_slash_is_a_folder() {
 }
 
 #[test]
-fn the_archives_own_folder_is_nothing_but_a_folder() {
+fn the_root_folder_cannot_be_a_file_or_link() {
     for tar in [
         Tar::new().file("t", 0o644, b"x"),
         Tar::new().symlink("t", "elsewhere"),
@@ -180,19 +180,19 @@ fn the_archives_own_folder_is_nothing_but_a_folder() {
     ] {
         let error = untarred(&tar.plain()).unwrap_err();
         let said = error.to_string();
-        assert!(said.contains("the archive's own folder"), "{said}");
+        assert!(said.contains("the archive's root folder"), "{said}");
     }
 }
 
 #[test]
-fn link_targets_that_are_no_text_are_refused() {
+fn link_targets_that_are_not_utf8_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for target in [&b"\xff\xfe"[..], b"a\nb"] {
         let error = writer(folder.path())
             .symlink(b"t/l", target, 0)
             .unwrap_err();
         assert!(matches!(error, Error::Link { .. }), "{error:?}");
-        // What is said goes to a terminal.
+        // Error messages go to a terminal.
         assert!(!error.to_string().contains(char::is_control), "{error}");
     }
 }
@@ -215,13 +215,13 @@ fn a_later_entry_replaces_an_earlier_one_of_its_name() {
     assert_eq!(read("self"), b"itself");
     assert!(matches!(listing["twice"].kind, Kind::File { size: 5, .. }));
     assert!(matches!(listing["link"].kind, Kind::File { size: 6, .. }));
-    // Windows may have made a copy of it.
+    // On Windows it may be a copy.
     #[cfg(unix)]
     assert!(matches!(listing["file"].kind, Kind::Link { .. }));
 }
 
 #[test]
-fn folders_are_not_replaced_nor_do_they_replace() {
+fn a_folder_neither_replaces_nor_is_replaced() {
     for tar in [
         Tar::new()
             .file("t/a/x", 0o644, b"x")
@@ -232,19 +232,19 @@ fn folders_are_not_replaced_nor_do_they_replace() {
         let error = untarred(&tar.plain()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the archive holds `a` twice, as different things"
+            "the archive contains `a` twice, with different types"
         );
     }
-    // The same folder twice is fine; what was said last of it counts.
+    // The same folder may occur twice; its last metadata counts.
     let tar = Tar::new().file("t/a/x", 0o644, b"x").folder("t/a/");
     let (_folder, listing) = untarred(&tar.plain()).unwrap();
     assert_eq!(listing["a"].modified, MTIME);
 }
 
-// A folder of the tree lies on another file system, as a stand-in for those without hard links.
+// A folder of the tree is on another file system, to simulate one without hard links.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_hard_link_that_cannot_be_made_becomes_a_copy_of_its_own() {
+fn a_hard_link_that_cannot_be_created_becomes_a_copy() {
     use std::os::unix::fs::MetadataExt;
     let folder = tempfile::tempdir().unwrap();
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
@@ -283,7 +283,7 @@ fn with_attributes(mut entry: ArchiveEntry, attributes: u32) -> ArchiveEntry {
 }
 
 #[test]
-fn a_7z_file_that_was_made_on_windows_has_programs_that_run() {
+fn files_of_a_7z_file_made_on_windows_are_executable() {
     // `FILE_ATTRIBUTE_ARCHIVE`, and no Unix mode.
     let entry = with_attributes(ArchiveEntry::new_file("t/bin/gcc.exe"), 0x20);
     let bytes = seven_z(entry, b"program");
@@ -302,7 +302,7 @@ fn a_7z_file_that_was_made_on_windows_has_programs_that_run() {
 }
 
 #[test]
-fn folders_of_a_7z_file_are_told_by_flag_or_by_mode() {
+fn folders_of_a_7z_file_are_recognized_by_flag_or_mode() {
     let by_mode = ArchiveEntry::new_file("t/folder");
     for entry in [
         ArchiveEntry::new_directory("t/folder"),
@@ -329,25 +329,25 @@ fn a_7z_file_with_anything_else_is_refused() {
         (anti, "request to delete a file"),
     ] {
         let error = unpacked(ArchiveFormat::SevenZ, &seven_z(entry, b"x")).unwrap_err();
-        let said = format!("the archive holds `t/x`, a {kind}");
+        let said = format!("the archive contains `t/x`, a {kind}");
         assert_eq!(error.to_string(), said);
     }
 }
 
 #[test]
-fn a_7z_file_that_is_none_is_damaged_and_says_how() {
+fn an_invalid_7z_file_is_an_error_with_a_reason() {
     let error = unpacked(ArchiveFormat::SevenZ, b"not a 7-Zip file at all, but text").unwrap_err();
     assert!(matches!(error, Error::Malformed(_)), "{error:?}");
 }
 
 #[test]
-fn folders_of_a_zip_file_are_kept_and_its_own_times_do() {
+fn folders_and_dos_times_of_a_zip_file_are_kept() {
     let zip = archives::zip_of(&[("t/empty/", 0o040_755, b""), ("t/x", 0o100_644, b"x")]);
     let (folder, listing) = unpacked(ArchiveFormat::Zip, &zip).unwrap();
     assert_eq!(listing["empty"].kind, Kind::Folder);
     assert!(folder.path().join("empty").is_dir());
 
-    // Without the Unix field there is the DOS time.
+    // Without the Unix field, the DOS time counts.
     let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
     let time = ::zip::DateTime::from_date_and_time(2024, 5, 6, 7, 8, 8).unwrap();
     let options = ::zip::write::SimpleFileOptions::default().last_modified_time(time);
@@ -360,7 +360,7 @@ fn folders_of_a_zip_file_are_kept_and_its_own_times_do() {
 #[test]
 fn a_zip_file_with_a_password_is_refused() {
     let mut zip = archives::zip_of(&[("t/x", 0o100_644, b"secret")]);
-    // Bit 0 of the flags, in the file's own header and in the table of contents.
+    // Bit 0 of the flags, in the file's own header and in the directory.
     for (magic, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
         let at = zip.windows(4).position(|bytes| bytes == magic).unwrap();
         zip[at + flags] |= 1;
@@ -374,27 +374,27 @@ fn a_zip_file_with_a_password_is_refused() {
 }
 
 #[test]
-fn what_does_not_stream_is_not_decompressed_as_a_stream() {
+fn formats_that_do_not_stream_are_not_read_as_a_stream() {
     for format in [ArchiveFormat::Zip, ArchiveFormat::SevenZ] {
         let Err(error) = decompressor(format, &b""[..]) else {
             panic!("{format}");
         };
         assert_eq!(
             error.to_string(),
-            format!("a {format} archive is not read this way")
+            format!("a {format} archive cannot be read this way")
         );
-        // Nobody can do anything about it but us.
+        // The user cannot do anything about this error.
         assert_eq!(error.class(), Class::Bug);
         assert!(error.hints().is_empty());
     }
-    // The others are read from a file as well as from a stream.
+    // The other formats are read both from a file and from a stream.
     let tar = Tar::new().file("t/x", 0o644, b"x").gz();
     let (_folder, listing) = unpacked(ArchiveFormat::TarGz, &tar).unwrap();
     assert!(listing.contains_key("x"));
 }
 
 #[test]
-fn every_refusal_has_the_class_and_the_hint_that_fit_it() {
+fn every_refusal_has_a_fitting_class_and_hint() {
     use std::io::{Error as IoError, ErrorKind};
     let write = |kind| Error::write("/store/tmp/x")(IoError::from(kind));
     let name = || "x".to_owned();
@@ -414,12 +414,12 @@ fn every_refusal_has_the_class_and_the_hint_that_fit_it() {
         (
             Error::Broken(ErrorKind::UnexpectedEof.into()),
             Class::Acquire,
-            "published in this state?",
+            "published damaged?",
         ),
         (
             Error::Malformed("no header".to_owned()),
             Class::Acquire,
-            "published in this state?",
+            "published damaged?",
         ),
         (
             Error::Name {

@@ -1,13 +1,13 @@
 //! Archives: one guarded reader and one writer.
 //!
-//! Every archive is read as hostile, wherever it comes from. A crate for each format finds the
-//! entries; [`Guarded`] decides what an archive may do (no name that leaves its folder, no devices,
-//! no absurd sizes, counts, depths or ratios) and hands what is allowed to a [`Sink`]. A
+//! Every archive is treated as hostile, wherever it comes from. A crate per format finds the
+//! entries; [`Guarded`] decides what an archive may do (no name outside of its folder, no devices,
+//! no excessive sizes, counts, depths or ratios) and passes allowed entries to a [`Sink`]. A
 //! [`TreeWriter`] is the sink that unpacks.
 //!
-//! Architecture invariants: this is the only crate that parses or writes archives. Memory does not
-//! grow with what an archive announces, only with what [`Limits`] allows; nothing recurses deeper
-//! than [`Limits::depth`]. The crate writes only where it is told to.
+//! Architecture invariants: this is the only crate that parses or writes archives. Memory use does
+//! not depend on what an archive announces, only on [`Limits`]; recursion is no deeper than
+//! [`Limits::depth`]. The crate writes only where the caller says.
 
 mod copies;
 mod error;
@@ -39,8 +39,8 @@ pub use stream::unpack_stream;
 pub use tree::{Item, Kind, Listing, Tree, TreeWriter};
 pub use writer::Writer;
 
-/// Whether an archive of this format can be unpacked while it still arrives. The others keep
-/// their table of contents at the end.
+/// Whether an archive of this format can be unpacked while it is downloaded. The other formats have
+/// their directory at the end.
 #[must_use]
 pub fn streams(format: ArchiveFormat) -> bool {
     match format {
@@ -68,20 +68,20 @@ fn decompressor<'r>(
     }
 }
 
-/// The most memory that an xz dictionary may take. `xz -9` takes 64 MiB; a file that asks for
-/// gigabytes wants nothing good.
+/// Maximum size of an xz dictionary. `xz -9` uses 64 MiB; a file that requires gigabytes is
+/// hostile.
 const XZ_DICTIONARY_KIB: u32 = 128 << 10;
 
-/// Reads a tar file that is not compressed.
+/// Reads an uncompressed tar file.
 ///
 /// # Errors
 ///
-/// If the archive is broken or does what it must not, or the sink fails.
+/// If the archive is damaged or refused, or the sink fails.
 pub fn untar(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
     tar::read(plain, sink)
 }
 
-/// Reads an archive that is a file on this machine.
+/// Reads an archive from a file.
 ///
 /// # Errors
 ///
@@ -98,8 +98,8 @@ pub fn unpack_file(
     }
 }
 
-/// Reads an archive that is a file on this machine, and returns the digest of the file. The formats
-/// that stream are read once for both.
+/// Reads an archive from a file, and returns the digest of the file. Streaming formats are read
+/// only once for both.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ pub fn unpack_hashed(
         let mut hashing = Hashing::new(&archive);
         let compressed = BufReader::with_capacity(BUFFER, &mut hashing);
         unpack_stream(format, compressed, sink)?;
-        // What follows the compressed data is part of the file, too.
+        // Bytes after the compressed data are part of the file as well.
         hash_all(&mut hashing)?;
         return Ok(hashing.digest());
     }
@@ -127,10 +127,10 @@ pub fn unpack_hashed(
     Ok(digest)
 }
 
-/// Larger buffers gain nothing more (measured from 8 KiB to 1 MiB).
+/// Larger buffers are not faster (measured from 8 KiB to 1 MiB).
 const BUFFER: usize = 256 << 10;
 
-/// A reader that keeps the digest of all that went through it.
+/// A reader that hashes everything it reads.
 struct Hashing<R> {
     inner: R,
     digest: sha2::Sha256,

@@ -1,4 +1,4 @@
-//! How much an archive may hold and unpack to, and the count of what it did so far.
+//! Limits on what an archive may contain and unpack to, and the running totals.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Error;
 
-/// Bounds for one archive. The largest real one, a MinGW toolchain, unpacks 200 MB to 1.1 GB in
+/// Limits for one archive. The largest real one, a MinGW toolchain, unpacks 200 MB to 1.1 GB in
 /// 11,000 files, 15 folders deep.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes in all.
+    /// Unpacked size in bytes.
     pub bytes: u64,
-    /// Files, folders, links and extension headers in all.
+    /// Number of files, folders, links and extension headers.
     pub entries: u64,
-    /// How many times its packed size an archive may unpack to. Real ones reach 10.
+    /// Ratio of the unpacked to the packed size. Real archives reach 10.
     pub ratio: u64,
-    /// The packed size, where it is known.
+    /// The packed size in bytes, if known.
     pub packed: Option<u64>,
-    /// How many folders may be inside one another.
+    /// Depth of nested folders.
     pub depth: usize,
-    /// Bytes of one name, folders included.
+    /// Length of one path in bytes.
     pub name: usize,
-    /// Bytes of all names together, and of all link targets.
+    /// Total length of all names and link targets in bytes.
     pub names: u64,
 }
 
-/// Below this, a high ratio is not worth a thought.
+/// Unpacked size in bytes from which the ratio is checked.
 const RATIO_FROM: u64 = 64 << 20;
 
 impl Default for Limits {
@@ -44,7 +44,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most bytes that may come out.
+    /// The maximum unpacked size in bytes.
     #[must_use]
     pub fn most_bytes(&self) -> u64 {
         let by_ratio = self
@@ -61,7 +61,7 @@ impl Limits {
         check(entries, self.entries, "entries")
     }
 
-    /// Checks the length and the depth of a path: a clean name or a link's target.
+    /// Checks the length and the depth of a path: a clean name or a link target.
     pub(crate) fn check_path(&self, path: &str) -> Result<(), Error> {
         check(path.len() as u64, self.name as u64, "bytes in a name")?;
         let folders = path.bytes().filter(|byte| *byte == b'/').count();
@@ -80,7 +80,7 @@ fn check(actual: u64, limit: u64, unit: &'static str) -> Result<(), Error> {
     }
 }
 
-/// Reads all of what must not be longer than `limit` bytes.
+/// Reads a stream to its end, and fails if it is longer than `limit` bytes.
 pub(crate) fn bounded(
     content: impl Read,
     limit: u64,
@@ -95,12 +95,12 @@ pub(crate) fn bounded(
     Ok(bytes)
 }
 
-/// A flag that tells the threads of an install to stop. Cheap to clone.
+/// A flag that tells the threads of an installation to stop. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Asks everyone who watches the flag to stop.
+    /// Asks all users of the flag to stop.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -112,7 +112,7 @@ impl Cancel {
     }
 }
 
-/// What an archive has held so far, compared with its limits at every step.
+/// The running totals of an archive, compared with its limits at every step.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
     pub(crate) limits: Limits,
@@ -133,29 +133,29 @@ impl Tally {
         }
     }
 
-    /// One file, folder, link or extension header more.
+    /// Counts a file, folder, link or extension header.
     pub(crate) fn entry(&mut self) -> Result<(), Error> {
         self.check_cancelled()?;
         self.entries += 1;
         self.limits.check_entries(self.entries)
     }
 
-    /// So many bytes more.
+    /// Counts bytes.
     pub(crate) fn bytes(&mut self, more: u64) -> Result<(), Error> {
         self.check_cancelled()?;
         self.bytes = self.bytes.saturating_add(more);
         self.limits.check_bytes(self.bytes)
     }
 
-    /// One name or link target more, which is kept.
+    /// Counts a name or link target that is kept.
     pub(crate) fn name(&mut self, name: &str) -> Result<(), Error> {
         self.limits.check_path(name)?;
         self.names += name.len() as u64;
         check(self.names, self.limits.names, "bytes in all names")
     }
 
-    /// Whether so many bytes more would be within the limits.
-    pub(crate) fn foresee(&self, more: u64) -> Result<(), Error> {
+    /// Checks whether this many more bytes would be within the limits.
+    pub(crate) fn check_more_bytes(&self, more: u64) -> Result<(), Error> {
         self.limits.check_bytes(self.bytes.saturating_add(more))
     }
 

@@ -1,21 +1,21 @@
-//! Symbolic links on machines that may not have them: Windows without the privilege, some
-//! network shares. Where a link is not allowed, a copy takes its place.
+//! Symbolic links on systems that may not allow them: Windows without the privilege, some network
+//! shares. A copy replaces a link that is not allowed.
 
 use std::io;
 use std::path::Path;
 
-/// What to make of the links in an archive.
+/// How to unpack the links of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Links {
-    /// A link, and where that is not allowed a copy.
+    /// As a link, or as a copy if links are not allowed.
     #[default]
     LinkOrCopy,
-    /// Always a copy.
+    /// Always as a copy.
     Copy,
 }
 
-/// Makes `link` lead to `target`, which is at `resolved` in the end. Returns whether there is a link
-/// now, or a copy is to take its place.
+/// Creates `link` with the target `target`, which finally resolves to `resolved`. Returns whether
+/// the link was created; if not, a copy must replace it.
 pub(crate) fn make(links: Links, target: &str, resolved: &Path, link: &Path) -> io::Result<bool> {
     if links == Links::Copy {
         return Ok(false);
@@ -58,20 +58,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_forbids_links_makes_copies_of_them() {
+    fn a_copy_replaces_a_link_only_if_links_are_not_allowed() {
         for kind in [ErrorKind::PermissionDenied, ErrorKind::Unsupported] {
             assert!(not_allowed(&kind.into()), "{kind:?}");
         }
-        // A full disk is no reason to write even more onto it.
+        // A full disk must not lead to a copy.
         for kind in [ErrorKind::StorageFull, ErrorKind::NotFound] {
             assert!(!not_allowed(&kind.into()), "{kind:?}");
         }
     }
 
-    // Windows may say that links are not allowed before it looks at anything else.
+    // Windows may report that links are not allowed before it checks anything else.
     #[cfg(unix)]
     #[test]
-    fn a_link_that_cannot_be_made_for_another_reason_is_an_error() {
+    fn other_errors_of_creating_a_link_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("nowhere/link");
         let made = make(Links::LinkOrCopy, "target", folder.path(), &link);

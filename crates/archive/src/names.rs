@@ -1,9 +1,9 @@
-//! Which names an archive may give to its entries.
+//! Checks the names of entries in an archive.
 
 use super::Error;
 
-/// A clean path below the archive's folder: components that are plain names, joined by `/`.
-/// `None` for the folder itself. `strip` components are taken off the front first.
+/// Returns a clean path relative to the archive's folder: plain names joined by `/`. `None` for the
+/// folder itself. Removes the first `strip` components.
 pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
     let Ok(text) = std::str::from_utf8(raw) else {
         return Err(bad(raw, "is not UTF-8"));
@@ -15,7 +15,7 @@ pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
     for part in text.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err(bad(raw, "climbs out of its folder")),
+            ".." => return Err(bad(raw, "leaves its folder")),
             name => {
                 check_component(name, raw)?;
                 parts.push(name);
@@ -30,24 +30,24 @@ pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
 
 fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
     if name.chars().any(char::is_control) {
-        return Err(bad(whole, "holds control characters"));
+        return Err(bad(whole, "contains control characters"));
     }
     if name.contains('\\') {
         return Err(bad(
             whole,
-            "holds a backslash, which Windows takes for a folder",
+            "contains a backslash, which is a separator on Windows",
         ));
     }
     if name.len() > 255 {
-        return Err(bad(whole, "is longer than a file's name may be"));
+        return Err(bad(whole, "is too long for a file name"));
     }
     if cfg!(windows) && !fits_windows(name) {
-        return Err(bad(whole, "cannot be a file's name on Windows"));
+        return Err(bad(whole, "is not a valid file name on Windows"));
     }
     Ok(())
 }
 
-/// Windows gives meaning to colons (streams, drives), to device names and to final dots.
+/// Windows treats colons (streams, drives), device names and trailing dots specially.
 fn fits_windows(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let stem = name.split('.').next().unwrap_or(name).trim_end();
@@ -61,7 +61,7 @@ fn fits_windows(name: &str) -> bool {
         && !port
 }
 
-/// Where a relative link at `link` leads, by its text alone, or why it may not.
+/// Checks that a relative link at `link` stays in the archive's folder, by its text alone.
 pub(crate) fn link_target(link: &str, target: &str) -> Result<(), Error> {
     let refuse = |why| {
         Err(Error::Link {
@@ -77,7 +77,7 @@ pub(crate) fn link_target(link: &str, target: &str) -> Result<(), Error> {
         return refuse("is absolute");
     }
     if target.chars().any(char::is_control) {
-        return refuse("holds control characters");
+        return refuse("contains control characters");
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ fn bad(name: &[u8], why: &'static str) -> Error {
     }
 }
 
-/// A name for a message: escaped and not too long.
+/// A name for a message: escaped and shortened.
 pub(crate) fn shown(name: &[u8]) -> String {
     let escaped: String = String::from_utf8_lossy(name).escape_debug().collect();
     match escaped.char_indices().nth(200) {
@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_an_archive_names_stays_in_its_folder(
+        fn every_accepted_name_stays_in_its_folder(
             raw in "(\\PC|\n){0,12}|(/|\\.|\\.\\.|a|\\\\|:){0,12}|([a.]{1,3}/){0,5}",
             strip in 0..3_usize,
         ) {
@@ -120,7 +120,7 @@ mod tests {
                 for part in name.split('/') {
                     prop_assert!(!matches!(part, "" | "." | ".."), "{}", name);
                 }
-                // What is clean is left as it is.
+                // A clean name is not changed.
                 prop_assert_eq!(clean(name.as_bytes(), 0).unwrap(), Some(name));
             }
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_names_lose_what_is_stripped() {
+    fn leading_components_are_stripped() {
         for (raw, strip, name) in [
             ("julia-1.5.3/bin/julia", 1, Some("bin/julia")),
             ("./julia-1.5.3/bin/", 1, Some("bin")),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused() {
+    fn names_outside_of_the_folder_are_refused() {
         for raw in [
             &b"/etc/passwd"[..],
             b"julia/../../x",
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_keeps_some_names_for_itself() {
+    fn names_reserved_by_windows_are_refused() {
         for name in ["a:b", "NUL", "nul.txt", "COM1", "x.", "x ", "a?b"] {
             assert!(!fits_windows(name), "{name}");
         }

@@ -1,4 +1,4 @@
-//! 7-Zip files: how some MinGW toolchains are published.
+//! 7-Zip files, the format of some MinGW toolchains.
 
 use std::io::{Read, Seek};
 
@@ -7,17 +7,16 @@ use sevenz_rust2::{Archive, ArchiveReader, EntryDecision, NtTime, Password};
 use super::guard::{Guarded, Sink};
 use super::{Error, names};
 
-/// The most memory that a decoder's dictionary may take, in KiB. The largest that 7-Zip's own
-/// presets ask for is 256 MiB.
+/// Maximum size of a decoder's dictionary in KiB. The largest in 7-Zip's own presets is 256 MiB.
 const DICTIONARY_KIB: usize = 300 << 10;
 
-/// The most memory that reading the table of contents may take, in KiB: it is read first, with this
-/// bound, to count the entries. That of a toolchain of 11,000 files takes 3 MiB.
+/// Maximum memory for reading the directory in KiB. It is read first with this limit, to count the
+/// entries. The directory of a toolchain of 11,000 files takes 3 MiB.
 const CONTENTS_KIB: usize = 16 << 10;
 
-/// In the attributes: the upper half is a Unix mode.
+/// Attribute flag: the upper half is a Unix mode.
 const UNIX_EXTENSION: u32 = 0x8000;
-/// In the attributes: a Windows link of some kind.
+/// Attribute flag: a Windows link of some kind.
 const REPARSE_POINT: u32 = 0x400;
 
 pub(super) fn read(
@@ -32,24 +31,25 @@ pub(super) fn read(
     let mut archive =
         ArchiveReader::new_with_memory_limit(archive, Password::empty(), DICTIONARY_KIB)
             .map_err(broken)?;
-    // The reader's own threads would each hold a dictionary.
+    // The library's own threads would each allocate a dictionary.
     archive.set_thread_count(1);
     let mut failed = None;
-    let outcome =
-        archive.for_each_entries_with_decision(|entry, content| match one(entry, content, sink) {
+    let outcome = archive.for_each_entries_with_decision(|entry, content| {
+        match read_entry(entry, content, sink) {
             Ok(()) => Ok(EntryDecision::Continue),
             Err(error) => {
                 failed = Some(error);
                 Ok(EntryDecision::Stop)
             }
-        });
+        }
+    });
     match failed {
         Some(error) => Err(error),
         None => outcome.map_err(broken),
     }
 }
 
-fn one(
+fn read_entry(
     entry: &sevenz_rust2::ArchiveEntry,
     content: &mut dyn Read,
     sink: &mut Guarded<impl Sink>,
@@ -58,7 +58,7 @@ fn one(
     let modified = seconds(entry.last_modified_date());
     let attributes = entry.windows_attributes();
     let mode = if attributes & UNIX_EXTENSION == 0 {
-        // Written on Windows, where no file is executable by its mode: all of them are.
+        // On files from Windows no mode says which are executable, so all become executable.
         0o755
     } else {
         attributes >> 16

@@ -1,4 +1,4 @@
-//! Compressed tar files: one thread decompresses, another reads the entries.
+//! Reads compressed tar files: one thread decompresses, another reads the entries.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,20 +8,20 @@ use sysforge_plan::ArchiveFormat;
 use super::guard::{Guarded, Sink};
 use super::{Error, Limits, decompressor, untar};
 
-/// The size of what is passed between the threads. The one that writes is faster than the one that
-/// decompresses, waits for every piece, and is woken on a processor with other things in its caches:
-/// fewer and larger pieces take a twentieth off the whole.
-const PIECE: usize = 1 << 20;
+/// The size of a chunk passed between the threads. The writing thread is faster than the
+/// decompressing one, waits for every chunk, and then runs with cold caches; fewer and larger
+/// chunks save a twentieth of the total time.
+const CHUNK: usize = 1 << 20;
 
-/// How many of those may wait.
+/// Capacity of the channel, in chunks.
 const QUEUE: usize = 3;
 
-/// Reads a compressed tar file. All of it is decompressed, also what follows the archive's end, so
-/// that its checksum is checked.
+/// Reads a compressed tar file. Decompresses it completely, including the bytes after the archive's
+/// end, so that its checksum is verified.
 ///
 /// # Errors
 ///
-/// If the format is not a tar file's, the archive is broken or does what it must not, or the sink
+/// If the format is not a compressed tar file, the archive is damaged or refused, or the sink
 /// fails.
 pub fn unpack_stream(
     format: ArchiveFormat,
@@ -37,7 +37,7 @@ pub fn unpack_stream(
             Ok(())
         });
         let mut reader = PlainReader {
-            pieces: plain,
+            chunks: plain,
             spent,
             current: Vec::new(),
             at: 0,
@@ -49,25 +49,25 @@ pub fn unpack_stream(
                 .map(drop)
                 .map_err(Error::reading)
         });
-        // The other thread ends when its pieces are no longer taken.
+        // The other thread ends when its chunks are no longer received.
         drop(reader);
         decompressing.join().unwrap_or(Ok(())).and(result)
     })
 }
 
-/// Decompresses in large pieces; the buffers come back to be filled again.
+/// Decompresses in large chunks; the buffers are returned and reused.
 fn decompress(
     mut reader: Box<dyn Read + Send + '_>,
     filled: &SyncSender<io::Result<Vec<u8>>>,
     empty: &Receiver<Vec<u8>>,
 ) {
     loop {
-        let mut piece = empty.try_recv().unwrap_or_default();
-        piece.resize(PIECE, 0);
+        let mut chunk = empty.try_recv().unwrap_or_default();
+        chunk.resize(CHUNK, 0);
         let mut length = 0;
         let mut failed = None;
-        while length < piece.len() {
-            match reader.read(&mut piece[length..]) {
+        while length < chunk.len() {
+            match reader.read(&mut chunk[length..]) {
                 Ok(0) => break,
                 Ok(count) => length += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -77,10 +77,10 @@ fn decompress(
                 }
             }
         }
-        let ended = length < piece.len();
-        piece.truncate(length);
-        // Nobody is there: the entries could not be read to their end.
-        if filled.send(Ok(piece)).is_err() {
+        let ended = length < chunk.len();
+        chunk.truncate(length);
+        // The receiver is gone: the entries could not be read to their end.
+        if filled.send(Ok(chunk)).is_err() {
             return;
         }
         if let Some(error) = failed {
@@ -93,9 +93,9 @@ fn decompress(
     }
 }
 
-/// The decompressed bytes, as a reader with a bound.
+/// The decompressed bytes, as a reader with a limit.
 struct PlainReader {
-    pieces: Receiver<io::Result<Vec<u8>>>,
+    chunks: Receiver<io::Result<Vec<u8>>>,
     spent: SyncSender<Vec<u8>>,
     current: Vec<u8>,
     at: usize,
@@ -105,16 +105,16 @@ struct PlainReader {
 
 impl Read for PlainReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // A piece may be empty, and an error may follow it: only no piece is the end.
+        // A chunk may be empty, and an error may follow it: only a closed channel is the end.
         while self.at == self.current.len() {
-            let Ok(piece) = self.pieces.recv() else {
+            let Ok(chunk) = self.chunks.recv() else {
                 return Ok(0);
             };
-            let spent = std::mem::replace(&mut self.current, piece?);
+            let spent = std::mem::replace(&mut self.current, chunk?);
             let _ = self.spent.try_send(spent);
             self.at = 0;
             self.seen += self.current.len() as u64;
-            // Counts what the guard does not see: headers, and what is skipped.
+            // Counts bytes that the guard does not see: headers, and skipped data.
             let limit = self.limits.most_bytes();
             if self.seen > limit {
                 return Err(io::Error::other(Error::TooMuch {

@@ -1,6 +1,6 @@
-//! Tar files. The headers are read raw, and the extensions that carry long names are put
-//! together here, because each of them must have a bound: an archive may announce a name of
-//! gigabytes, and a reader that believes it fills the memory.
+//! Tar files. This module reads the raw headers and assembles the extensions for long names itself,
+//! because each of them needs a limit: an archive may announce a name of gigabytes, and a reader
+//! that trusts it fills the memory.
 
 use std::io::Read;
 
@@ -10,10 +10,10 @@ use super::guard::{Guarded, Sink};
 use super::limits::bounded;
 use super::{Error, names};
 
-/// The longest name, or set of PAX records, that is believed.
-const LONGEST_EXTENSION: u64 = 64 << 10;
+/// Maximum length of a name or a set of PAX records in bytes.
+const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 
-/// What extension headers said about the entry that follows them.
+/// The content of extension headers for the entry that follows them.
 #[derive(Default)]
 struct Extensions {
     name: Option<Vec<u8>>,
@@ -39,7 +39,7 @@ pub(super) fn read(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<()
             EntryType::XGlobalHeader => drop(read_extension(&mut entry)?),
             _ => {
                 let extensions = std::mem::take(&mut extensions);
-                one(kind, &header, extensions, &mut entry, sink)?;
+                read_entry(kind, &header, extensions, &mut entry, sink)?;
             }
         }
     }
@@ -56,7 +56,7 @@ fn is_extension(kind: EntryType) -> bool {
     )
 }
 
-fn one(
+fn read_entry(
     kind: EntryType,
     header: &Header,
     extensions: Extensions,
@@ -67,8 +67,8 @@ fn one(
         .name
         .unwrap_or_else(|| header.path_bytes().into_owned());
     let size = header.entry_size().map_err(Error::reading)?;
-    // Readers that disagree about the size disagree about where the next header lies, and so
-    // about what the archive holds.
+    // Readers that disagree about the size disagree about where the next header is, and so about
+    // the content of the archive.
     if extensions.size.is_some_and(|said| said != size) {
         return Err(Error::Malformed(format!(
             "`{}` has two sizes",
@@ -104,12 +104,12 @@ fn one(
         EntryType::Char | EntryType::Block => Err(forbidden("device")),
         EntryType::Fifo => Err(forbidden("named pipe")),
         EntryType::GNUSparse => Err(forbidden("sparse file")),
-        _ => Err(forbidden("thing of an unknown kind")),
+        _ => Err(forbidden("entry of an unknown type")),
     }
 }
 
 fn read_extension(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
-    bounded(entry, LONGEST_EXTENSION, "bytes in a name")
+    bounded(entry, MAX_EXTENSION_BYTES, "bytes in a name")
 }
 
 /// A GNU long name ends with a zero byte.
@@ -145,7 +145,7 @@ fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
     Ok(())
 }
 
-/// `1700000000.123`, without the fraction.
+/// The whole seconds of a time such as `1700000000.123`.
 fn seconds(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     text.split('.').next()?.parse().ok()

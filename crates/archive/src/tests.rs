@@ -1,4 +1,4 @@
-//! Each format, and each thing that an archive must not do, in each format that can do it.
+//! Every format, and everything that an archive must not do, in each format that can do it.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn error_of(tar: Tar) -> Error {
     let root = outer.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let error = untar_into(&root, &tar.plain(), limits()).unwrap_err();
-    // Whatever was tried, nothing is beside the folder.
+    // In no case is there anything outside of the folder.
     let names: Vec<_> = std::fs::read_dir(outer.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "{names:?}");
     error
@@ -82,7 +82,7 @@ fn every_format_keeps_modes_times_and_links() {
             archives::noise(100_000),
             "{format}"
         );
-        // Windows may have made a copy of it.
+        // On Windows it may be a copy.
         #[cfg(unix)]
         assert_eq!(
             std::fs::read_link(root.join("lib/libjulia.so")).unwrap(),
@@ -93,7 +93,7 @@ fn every_format_keeps_modes_times_and_links() {
 }
 
 #[test]
-fn a_cut_archive_is_broken_in_every_format() {
+fn a_truncated_archive_is_an_error_in_every_format() {
     let tar = || archives::tiny_julia("1.5.3", 100_000);
     for (format, bytes) in [
         (ArchiveFormat::TarGz, tar().gz()),
@@ -153,15 +153,15 @@ fn links_that_leave_the_folder_are_refused() {
 }
 
 #[test]
-fn a_link_with_an_endless_target_is_refused() {
+fn a_link_with_an_excessive_target_is_refused() {
     let zip = archives::zip_of(&[("a/l", 0o120_777, &b"x/".repeat(2049))]);
     let error = unpack_bytes(ArchiveFormat::Zip, &zip).unwrap_err();
     assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
 }
 
 #[test]
-fn links_that_leave_the_folder_together_are_refused() {
-    // Each of them is fine by its text.
+fn links_that_leave_the_folder_in_combination_are_refused() {
+    // Each of these links is valid on its own.
     let error = error_of(
         Tar::new()
             .folder("t/p/q/r/")
@@ -172,7 +172,7 @@ fn links_that_leave_the_folder_together_are_refused() {
 }
 
 #[test]
-fn links_in_a_circle_are_refused() {
+fn links_in_a_loop_are_refused() {
     let error = error_of(Tar::new().symlink("t/a", "b").symlink("t/b", "a"));
     assert!(matches!(error, Error::Link { .. }), "{error:?}");
 }
@@ -188,7 +188,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn hard_links_lead_to_what_was_unpacked_or_nowhere() {
+fn hard_links_refer_only_to_unpacked_files() {
     for target in ["/etc/passwd", "t/../../etc/passwd", "t/missing"] {
         let error = error_of(Tar::new().hard_link("t/l", target));
         assert!(
@@ -221,7 +221,7 @@ fn devices_and_the_like_are_refused() {
             "{kind:?}: {error:?}"
         );
     }
-    // The zip writer makes files only: the mode in its table of contents becomes a device's.
+    // The zip writer only creates files, so the mode in its directory is changed to a device's.
     let mut zip = archives::zip_of(&[("t/x", 0o100_644, b"")]);
     let (file, device) = ((0o100_644_u32 << 16), (0o020_644_u32 << 16));
     let at = zip
@@ -229,14 +229,14 @@ fn devices_and_the_like_are_refused() {
         .rposition(|bytes| bytes == file.to_le_bytes())
         .unwrap();
     zip[at..at + 4].copy_from_slice(&device.to_le_bytes());
-    // Made on Unix (APPNOTE 4.4.2.2), wherever this test runs: elsewhere there are no such modes.
+    // Created on Unix (APPNOTE 4.4.2.2), wherever this test runs: other systems have no such modes.
     zip[at - 38 + 5] = 3;
     let error = unpack_bytes(ArchiveFormat::Zip, &zip).unwrap_err();
     assert!(matches!(error, Error::Forbidden { .. }), "{error:?}");
 }
 
 #[test]
-fn absurd_sizes_ratios_and_numbers_are_refused() {
+fn excessive_sizes_ratios_and_counts_are_refused() {
     let small = Limits {
         bytes: 1000,
         entries: 3,
@@ -251,13 +251,13 @@ fn absurd_sizes_ratios_and_numbers_are_refused() {
         let error = untar_into(folder().path(), &tar, small).unwrap_err();
         assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
     }
-    // Says that a petabyte follows.
+    // Announces a petabyte.
     let announced = Tar::new()
         .announced(::tar::EntryType::Regular, "t/x", "", 0o644, 1 << 50, b"")
         .plain();
     let error = untar_into(folder().path(), &announced, limits()).unwrap_err();
     assert!(matches!(error, Error::TooMuch { .. }), "{error:?}");
-    // 100 MB out of 100 kB.
+    // 100 MB from 100 kB.
     let bomb = Tar::new().file("t/x", 0o644, &vec![0; 100 << 20]).gz();
     let limits = Limits {
         packed: Some(bomb.len() as u64),
@@ -320,7 +320,7 @@ fn set_user_id_bits_are_dropped_and_the_owner_may_write() {
 }
 
 #[test]
-fn copies_stand_in_for_links_where_links_are_not_allowed() {
+fn copies_replace_links_where_links_are_not_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let mut tree = TreeWriter::new(
         folder.path().to_owned(),
@@ -352,7 +352,7 @@ fn copies_stand_in_for_links_where_links_are_not_allowed() {
     assert!(matches!(listing["lib64"].kind, Kind::Folder));
 }
 
-/// Unpacks as a machine does that has no links.
+/// Unpacks like a machine that does not allow links.
 fn without_links(tar: Tar, limits: Limits) -> Result<Listing, Error> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_owned();
@@ -362,11 +362,11 @@ fn without_links(tar: Tar, limits: Limits) -> Result<Listing, Error> {
 }
 
 #[test]
-fn copies_of_links_inside_a_copied_folder_are_whole() {
+fn copies_of_links_inside_a_copied_folder_are_complete() {
     let tar = Tar::new()
         .file("t/real/x", 0o644, b"x")
         .symlink("t/a/link", "../real/x")
-        // Sorted before and after what they lead to.
+        // Sorted before and after their targets.
         .symlink("t/0", "a")
         .symlink("t/z", "0");
     let listing = without_links(tar, limits()).unwrap();
@@ -379,8 +379,8 @@ fn copies_of_links_inside_a_copied_folder_are_whole() {
 }
 
 #[test]
-fn copies_do_not_grow_without_end() {
-    // A folder that holds itself, at once or by a detour.
+fn copies_do_not_grow_without_limit() {
+    // A folder that contains itself, directly or by a detour.
     for tar in [
         Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", "."),
         Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", ".."),
@@ -408,11 +408,11 @@ fn copies_do_not_grow_without_end() {
 }
 
 #[test]
-fn a_step_up_is_out_of_a_folder_that_is_there() {
-    // To a file system without capitals, `B` is the link `b`, and the way leads out.
+fn a_parent_reference_must_leave_an_existing_folder() {
+    // On a case-insensitive file system, `B` is the link `b`, and the path leads outside.
     let error = error_of(Tar::new().symlink("t/b", ".").symlink("t/l", "B/../x"));
     assert!(matches!(error, Error::Link { .. }), "{error:?}");
-    // Out of a folder of the archive, it is fine.
+    // From a folder of the archive, it is allowed.
     let folder = tempfile::tempdir().unwrap();
     let tar = Tar::new()
         .file("t/lib/x", 0o644, b"x")
@@ -442,7 +442,7 @@ fn a_cancelled_tree_stops() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_but_the_owner_may_write_what_was_unpacked() {
+fn only_the_owner_may_write_unpacked_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let root = tempfile::tempdir().unwrap();
     let tar = Tar::new()

@@ -1,8 +1,8 @@
-//! The sink that writes a tree of files. It knows nothing of archive formats.
+//! The sink that writes a tree of files. It does not know archive formats.
 //!
-//! Symbolic links are only remembered while entries come in, and made at the end, after all of
-//! them were followed in memory. So nothing can ever be written THROUGH a link, and a chain of
-//! harmless-looking links that together leave the tree is noticed before it exists.
+//! Symbolic links are only recorded while entries arrive, and created at the end, after all of them
+//! were resolved in memory. So nothing can be written through a link, and a chain of links that
+//! together leave the tree is detected before it exists.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,14 +10,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::copies::Copies;
+use super::copies::LinkCopier;
 use super::guard::{FileEntry, Guarded, Sink};
 use super::limits::{Cancel, Limits, Tally};
 use super::links::{self, Links};
 use super::names::shown;
 use super::{BUFFER, Error};
 
-/// What a path in the tree is.
+/// The type of an entry in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A folder.
@@ -26,36 +26,36 @@ pub enum Kind {
     File {
         /// Its size in bytes.
         size: u64,
-        /// The CRC-32 of its bytes: enough to notice a disk's error, at no cost.
+        /// The CRC-32 of its bytes, which detects disk errors at no cost.
         crc32: u32,
     },
     /// A symbolic link.
     Link {
-        /// Where it leads, as written.
+        /// Its target, as written.
         target: String,
     },
 }
 
-/// One path in the tree.
+/// An entry in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// What it is.
     pub kind: Kind,
-    /// When it was last changed, in seconds since 1970. Julia compares the times of files with
-    /// those in its package images, so they are kept.
+    /// Modification time in seconds since 1970. Julia compares the times of files with those in its
+    /// package images, so they are preserved.
     pub modified: u64,
 }
 
-/// Everything that was written, by path below the tree's folder.
+/// Everything that was written, by path relative to the tree's folder.
 pub type Listing = BTreeMap<String, Item>;
 
-/// Writes one tree.
+/// Writes a tree of files.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
     links: Links,
     listing: Listing,
-    // Of what the archive does not name: folders above its entries, copies.
+    // Entries that the archive does not name: parent folders and copies.
     implied: Tally,
     buffer: Vec<u8>,
 }
@@ -63,16 +63,16 @@ pub struct Tree {
 /// Unpacks an archive into a folder.
 pub type TreeWriter = Guarded<Tree>;
 
-/// How many links may lead to one another.
-const HOPS: usize = 40;
+/// Maximum number of links that are followed for one path.
+const MAX_LINKS: usize = 40;
 
-/// How many components of paths may be looked up in all to see where links lead: enough for a hundred
-/// thousand links through ten folders each, and few enough to take no time.
-const LOOKUPS: usize = 10_000_000;
+/// Maximum number of path components to look up in total to resolve links: enough for a hundred
+/// thousand links through ten folders each, and little enough to be fast.
+const MAX_LOOKUPS: usize = 10_000_000;
 
 impl TreeWriter {
-    /// Begins a tree in `root`, an empty folder that exists. The first `strip` components of
-    /// each name are left out.
+    /// Starts a tree in `root`, an existing empty folder. The first `strip` components of each name
+    /// are removed.
     #[must_use]
     pub fn new(root: PathBuf, strip: usize, limits: Limits, links: Links, cancel: Cancel) -> Self {
         let tree = Tree {
@@ -85,11 +85,11 @@ impl TreeWriter {
         Self::guard(tree, strip, limits, cancel)
     }
 
-    /// Ends the tree: makes the links, gives the folders their times, and returns what is in it.
+    /// Finishes the tree: creates the links, sets the times of folders, and returns the listing.
     ///
     /// # Errors
     ///
-    /// If a link leads out of the tree, or cannot be made.
+    /// If a link leads out of the tree, or cannot be created.
     pub fn finish(self) -> Result<Listing, Error> {
         self.into_inner().finish()
     }
@@ -101,7 +101,7 @@ impl Sink for Tree {
     }
 
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
-        let full = self.make_room(path)?;
+        let full = self.prepare_path(path)?;
         let mut file = create(&full, entry.mode).map_err(Error::write(&full))?;
         let mut hasher = crc32fast::Hasher::new();
         let mut size = 0;
@@ -130,7 +130,7 @@ impl Sink for Tree {
     }
 
     fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error> {
-        self.make_room(path)?;
+        self.prepare_path(path)?;
         let kind = Kind::Link {
             target: target.to_owned(),
         };
@@ -146,14 +146,14 @@ impl Sink for Tree {
                 return Err(Error::Link {
                     link: shown(path.as_bytes()),
                     target: shown(original.as_bytes()),
-                    why: "is no file that came before it",
+                    why: "is not an earlier file of the archive",
                 });
             }
         };
         if path == original {
             return Ok(());
         }
-        let full = self.make_room(path)?;
+        let full = self.prepare_path(path)?;
         if let Kind::File { size, .. } = item.kind {
             let source = self.root.join(original);
             if fs::hard_link(&source, &full).is_err() {
@@ -182,7 +182,7 @@ impl Tree {
                 _ => None,
             })
             .map(|(path, target)| {
-                let end = follow(&self.listing, path, &mut lookups)?;
+                let end = resolve(&self.listing, path, &mut lookups)?;
                 Ok((path.clone(), target.clone(), end))
             })
             .collect::<Result<_, Error>>()?;
@@ -194,7 +194,7 @@ impl Tree {
                 refused.push(path);
             }
         }
-        let mut copies = Copies {
+        let mut copies = LinkCopier {
             root: &self.root,
             listing: &mut self.listing,
             tally: &mut self.implied,
@@ -203,7 +203,7 @@ impl Tree {
         for path in refused {
             copies.replace(&path)?;
         }
-        // Inner folders first: making a folder's time right is of no use before its contents.
+        // Inner folders first: creating entries in a folder changes its time.
         for (path, item) in self.listing.iter().rev() {
             if item.kind == Kind::Folder {
                 set_folder_time(&self.root.join(path), item.modified);
@@ -212,7 +212,7 @@ impl Tree {
         Ok(self.listing)
     }
 
-    /// Makes a folder and those above it.
+    /// Creates a folder and its parents.
     fn make_folder(&mut self, path: &str, modified: Option<u64>) -> Result<(), Error> {
         match self.listing.get_mut(path) {
             Some(item) if item.kind == Kind::Folder => {
@@ -243,9 +243,9 @@ impl Tree {
         Ok(())
     }
 
-    /// Sees to it that a file may be made at `path`: the folders above are there and are
-    /// folders, and an earlier file of that name is gone, as tar has it.
-    fn make_room(&mut self, path: &str) -> Result<PathBuf, Error> {
+    /// Prepares for a file at `path`: checks that its parents exist and are folders, and removes an
+    /// earlier file of that name, as tar does.
+    fn prepare_path(&mut self, path: &str) -> Result<PathBuf, Error> {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.make_folder(parent, None)?;
         }
@@ -257,7 +257,7 @@ impl Tree {
                     name: shown(path.as_bytes()),
                 });
             }
-            // Links are not on the disk yet.
+            // Links do not exist on the disk yet.
             Some(Kind::Link { .. }) => {
                 self.listing.remove(path);
             }
@@ -270,12 +270,12 @@ impl Tree {
     }
 }
 
-/// Where a link leads in the end, as a path below the tree's folder.
+/// Resolves a link to a path relative to the tree's folder.
 ///
-/// A step up must be out of a folder that the archive holds. Out of a name that it does not hold, a
-/// file system that knows no capitals may find something else than the archive says, and climb
-/// further.
-pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Result<String, Error> {
+/// A `..` must leave a folder that is in the archive. If the archive does not contain the folder, a
+/// case-insensitive file system may find a different entry than the archive means, and the path may
+/// lead outside.
+pub(super) fn resolve(listing: &Listing, link: &str, lookups: &mut usize) -> Result<String, Error> {
     let refuse = |why| Error::Link {
         link: shown(link.as_bytes()),
         target: match listing.get(link).map(|item| &item.kind) {
@@ -289,10 +289,10 @@ pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Resu
     let mut hops = 0;
     while let Some(part) = todo.pop() {
         *lookups += 1;
-        if *lookups > LOOKUPS {
+        if *lookups > MAX_LOOKUPS {
             return Err(Error::TooMuch {
-                limit: LOOKUPS as u64,
-                unit: "folders on the way of its links",
+                limit: MAX_LOOKUPS as u64,
+                unit: "folders in the paths of its links",
             });
         }
         match part {
@@ -300,9 +300,7 @@ pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Resu
             ".." => {
                 let from = listing.get(&at.join("/"));
                 if !at.is_empty() && from.is_none_or(|item| item.kind != Kind::Folder) {
-                    return Err(refuse(
-                        "climbs out of a folder that the archive does not hold",
-                    ));
+                    return Err(refuse("leaves a folder that is not in the archive"));
                 }
                 if at.pop().is_none() {
                     return Err(refuse("leads out of the archive's folder"));
@@ -317,8 +315,8 @@ pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Resu
         }) = listing.get(&at.join("/"))
         {
             hops += 1;
-            if hops > HOPS {
-                return Err(refuse("leads in a circle"));
+            if hops > MAX_LINKS {
+                return Err(refuse("is part of a loop"));
             }
             at.pop();
             todo.extend(target.split('/').rev());
@@ -330,15 +328,15 @@ pub(super) fn follow(listing: &Listing, link: &str, lookups: &mut usize) -> Resu
 #[cfg(unix)]
 fn create(path: &Path, mode: u32) -> std::io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // The owner may always write, or the entry could neither be pruned nor repaired. Nobody else
-    // may write, and nobody gets set-user-id bits, whatever the archive and the umask say.
+    // The owner may always write, or the entry could be neither pruned nor repaired. Others may
+    // never write, and set-user-id bits are removed, whatever the archive and the umask say.
     let mode = (mode & 0o755) | 0o600;
     let file = File::options()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(path)?;
-    // Execute bits survive a strict umask: a Julia that nobody can run is of no use.
+    // Keep execute bits despite a strict umask: users must be able to run Julia.
     if mode & 0o111 != 0 {
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
@@ -350,7 +348,8 @@ fn create(path: &Path, _: u32) -> std::io::Result<File> {
     File::options().write(true).create_new(true).open(path)
 }
 
-/// The time of a folder is a nicety: not every system lets a folder be opened for it.
+/// Sets the time of a folder. Errors are ignored, because some systems cannot open a folder for
+/// this.
 fn set_folder_time(path: &Path, modified: u64) {
     if modified != 0
         && let Ok(folder) = File::open(path)
@@ -360,6 +359,6 @@ fn set_folder_time(path: &Path, modified: u64) {
 }
 
 pub(super) fn time(seconds: u64) -> SystemTime {
-    // Four centuries from 1970: file systems know no later time.
+    // At most four centuries from 1970, the latest time that file systems support.
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(12_622_780_800))
 }

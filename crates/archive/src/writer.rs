@@ -1,4 +1,4 @@
-//! Writing archives. The same entries give the same bytes, on every system and whatever the number of
+//! Writes archives. The same entries produce the same bytes, on every system and for any number of
 //! threads: times, owners and modes are fixed.
 
 use std::io::{self, Read, Write};
@@ -12,22 +12,23 @@ use gzp::deflate::Mgzip;
 use gzp::par::compress::{ParCompress, ParCompressBuilder};
 use sysforge_plan::ArchiveFormat;
 
-/// The time of every entry, in seconds since 1970: the first of January 1980, the earliest that a
-/// zip file can hold. Real times would make the same image give other bytes.
+/// The time of every entry, in seconds since 1970: 1 January 1980, the earliest that a zip file
+/// supports. With real times, the same image would produce different bytes.
 const MTIME: u64 = 315_532_800;
 
-/// libdeflate's level and the bytes of a block, which becomes a gzip member of its own (RFC 1952
-/// lets a file have many). Measured on an image of 163 MB with two threads: 37.7 MB in 1.0 s; pigz
-/// -6 makes 37.4 MB in 2.2 s, zlib-rs 44.3 MB in 1.0 s with level 6 and 37.3 MB in 3.0 s with 9.
+/// libdeflate's level, and the size in bytes of a block, which becomes a separate gzip member (RFC
+/// 1952 allows many in one file). Measured on an image of 163 MB with two threads: 37.7 MB in 1.0
+/// s; pigz -6 makes 37.4 MB in 2.2 s, zlib-rs 44.3 MB in 1.0 s with level 6 and 37.3 MB in 3.0 s
+/// with 9.
 const GZIP_LEVEL: u32 = 7;
 const GZIP_BLOCK: usize = 1 << 20;
 
-/// zstd's own default, in pieces of so many bytes for its threads: with 8 MB, its default, most of
-/// them wait for the last.
+/// zstd's default level, and the size in bytes of a job for one thread: with the default of 8 MB,
+/// most threads wait for the last one.
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD_JOB: u32 = 2 << 20;
 
-/// An archive that is being written to a `W`.
+/// Writes an archive to a `W`.
 pub struct Writer<W: Write + Send + 'static> {
     format: Format<W>,
     sink: SharedSink<W>,
@@ -40,19 +41,19 @@ enum Format<W: Write + Send + 'static> {
 }
 
 impl<W: Write + Send + 'static> Writer<W> {
-    /// Begins an archive, with this many compressing threads.
+    /// Starts an archive with this many compressing threads.
     ///
     /// # Errors
     ///
-    /// If the format is not one that images are packed in ([`ArchiveFormat::IMAGES`]), or the
-    /// compressor cannot start.
+    /// If images are not packed in this format ([`ArchiveFormat::IMAGES`]), or the compressor
+    /// cannot start.
     pub fn new(format: ArchiveFormat, sink: W, threads: usize) -> io::Result<Self> {
         let sink = SharedSink::new(sink);
         let out = sink.clone();
         let format = match format {
             ArchiveFormat::TarZst => {
                 let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
-                // At least one worker: the bytes are the same for any number but none.
+                // At least one worker: the bytes are the same for every number except zero.
                 encoder.multithread(u32::try_from(threads.max(1)).unwrap_or(1))?;
                 encoder.set_parameter(zstd::zstd_safe::CParameter::JobSize(ZSTD_JOB))?;
                 encoder.include_checksum(true)?;
@@ -81,7 +82,7 @@ impl<W: Write + Send + 'static> Writer<W> {
     ///
     /// # Errors
     ///
-    /// If `data` cannot be read or is not as long as that, or the archive cannot be written.
+    /// If `data` cannot be read or has another length, or the archive cannot be written.
     pub fn file(
         &mut self,
         name: &str,
@@ -129,7 +130,7 @@ impl<W: Write + Send + 'static> Writer<W> {
         self.sink.check()
     }
 
-    /// Ends the archive, and returns what it was written to.
+    /// Finishes the archive and returns its sink.
     ///
     /// # Errors
     ///
@@ -144,7 +145,7 @@ impl<W: Write + Send + 'static> Writer<W> {
                 .and_then(|encoder| encoder.finish().map(drop)),
             Format::Zip(zip) => zip.finish().map(drop).map_err(io::Error::other),
         };
-        // Why the sink could not be written to says more than what the compressor makes of it.
+        // The sink's own error says more than the compressor's.
         self.sink.check()?;
         ended?;
         self.sink.into_inner()
@@ -162,7 +163,7 @@ fn header(mode: u32, size: u64) -> ::tar::Header {
     header
 }
 
-/// The data of a file. It ends early when the archive can no longer be written.
+/// The data of a file. Ends early if the archive can no longer be written.
 struct Checked<'a, W> {
     data: &'a mut dyn Read,
     sink: &'a SharedSink<W>,
@@ -175,9 +176,9 @@ impl<W> Read for Checked<'_, W> {
     }
 }
 
-/// What the archive is written to. The parallel compressor writes from a thread of its own, keeps its
-/// writer to itself, and panics if a write fails; so a failure is kept here, and everything written
-/// after it is dropped.
+/// The destination of the archive. The parallel compressor writes from its own thread, does not
+/// return its writer, and panics if a write fails; so this records a failure and discards
+/// everything written after it.
 struct SharedSink<W>(Arc<Mutex<State<W>>>);
 
 struct State<W> {
@@ -197,7 +198,7 @@ impl<W> SharedSink<W> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The failure, if there was one. It is kept, as others ask, too.
+    /// Returns the failure, if there was one. It is kept for later calls.
     fn check(&self) -> io::Result<()> {
         match &self.lock().failed {
             None => Ok(()),
@@ -248,7 +249,7 @@ impl<W: Write> Write for SharedSink<W> {
 mod tests {
     use super::*;
 
-    /// A disk that is full after so many bytes.
+    /// A disk that is full after this many bytes.
     struct Full(usize);
 
     impl Write for Full {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_an_error_and_no_panic_in_every_format() {
+    fn a_full_disk_is_an_error_in_every_format() {
         let noise = sysforge_testkit::archives::noise(5 << 20);
         for format in ArchiveFormat::IMAGES {
             for space in [0, 1000, 3 << 20] {

@@ -1,5 +1,5 @@
-//! Zip files. The table of contents at the end counts, not what stands before each file. It is read
-//! entry by entry, so that its length does not become memory.
+//! Zip files. The directory at the end is authoritative, not the header before each file. It is
+//! read entry by entry, so that its length does not determine the memory use.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -16,8 +16,8 @@ use super::guard::{Guarded, Sink};
 use super::{BUFFER, Error, names};
 
 pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
-    // The contents and the files each have a place of their own in the archive, and a buffer. Each
-    // of the two readers seeks before it reads.
+    // The directory and the files are read through separate readers with their own buffer and
+    // position; each seeks before it reads.
     let contents = BufReader::new(Positioned::new(archive)?);
     let bodies = BufReader::with_capacity(BUFFER, Positioned::new(archive)?);
     let mut archive = ZipIterable::try_new(contents, Config::default()).map_err(broken)?;
@@ -37,11 +37,11 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
         }
         let mode = file.unix_mode().unwrap_or(0o644);
         let modified = modified(&file);
-        /// The bits of a mode that say what a file is (`S_IFMT`), and the kinds that are fine:
-        /// none said, a file, a folder, a link.
-        const KIND: u32 = 0o170_000;
-        const FINE: [u32; 4] = [0, 0o100_000, 0o040_000, 0o120_000];
-        if !FINE.contains(&(mode & KIND)) {
+        /// The bits of a mode that give the file type (`S_IFMT`), and the allowed types: none,
+        /// file, folder, link.
+        const TYPE_MASK: u32 = 0o170_000;
+        const ALLOWED_TYPES: [u32; 4] = [0, 0o100_000, 0o040_000, 0o120_000];
+        if !ALLOWED_TYPES.contains(&(mode & TYPE_MASK)) {
             return Err(forbidden("device"));
         }
         if file.is_dir() {
@@ -56,7 +56,7 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
     Ok(())
 }
 
-/// A place in a file that others read, too.
+/// A position in a file that is shared with other readers.
 struct Positioned<'a> {
     file: &'a File,
     at: u64,
@@ -103,8 +103,8 @@ fn broken(error: ZipError) -> Error {
     }
 }
 
-/// The time of the last change: the Unix one where there is one, else the DOS one, which knows
-/// no time zone and is taken as UTC.
+/// The modification time: the Unix time if there is one, otherwise the DOS time, which has no time
+/// zone and is interpreted as UTC.
 fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
     let unix = file.extra_data_fields().find_map(|field| match field {
         ExtraField::ExtendedTimestamp(time) => time.mod_time(),
@@ -116,7 +116,7 @@ fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
     file.last_modified().map_or(0, unix_time)
 }
 
-/// In seconds; 0 for what is no date.
+/// In seconds; 0 for an invalid date.
 fn unix_time(dos: zip::DateTime) -> u64 {
     let time = DateTime::try_from(dos).and_then(|time| time.to_zoned(TimeZone::UTC));
     time.map_or(0, |time| time.timestamp().as_second().unsigned_abs())
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dos_times_are_taken_as_utc() {
+    fn dos_times_are_interpreted_as_utc() {
         let time = |year, month, day| {
             unix_time(zip::DateTime::from_date_and_time(year, month, day, 1, 2, 4).unwrap())
         };

@@ -1,6 +1,6 @@
-//! Writing the archive. Compressing begins as soon as there is an image, while it is being
-//! checked; the receipt, which tells the outcome of the check, comes in last. Nothing appears in
-//! the dist directory under its own name before [`Packing::finish`].
+//! Writes the archive. Compression starts as soon as there is an image, while it is being checked;
+//! the receipt, which contains the result of the check, is added last. Nothing appears in the dist
+//! directory under its own name before [`Packing::finish`].
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -19,28 +19,28 @@ use crate::error::PackError;
 use crate::hashing::Hashing;
 use crate::sums;
 
-/// The image may be loaded and run, the receipt read.
+/// The mode of the image, which may be loaded and run, and of text files.
 const IMAGE_MODE: u32 = 0o755;
 const TEXT_MODE: u32 = 0o644;
 
-/// The archive, which is hashed while it is written.
+/// The archive's writer, which also hashes its output.
 type ArchiveWriter = Writer<Hashing<File>>;
 
-/// What came of packing.
+/// The result of packing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// The archive.
+    /// The path of the archive.
     pub archive: PathBuf,
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
-    /// The receipt beside it.
+    /// The path of the receipt beside it.
     pub receipt: PathBuf,
 }
 
-/// An archive under way: the image is being compressed. Dropping it stops that and removes what
-/// was written.
+/// An archive that is being written. Dropping it cancels the compression and removes the incomplete
+/// file.
 pub struct Packing {
     thread: tokio::task::JoinHandle<Result<(ArchiveWriter, FileRecord), PackError>>,
     partial: Partial,
@@ -51,23 +51,23 @@ pub struct Packing {
     task: Task,
 }
 
-/// A file that is removed unless it was renamed.
+/// A file that is removed on drop, unless it was renamed.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone already if it was renamed.
+        // Fails if it was renamed, which is fine.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 impl Packing {
-    /// Begins to pack `image` as the build `id` into `dist`, with this many compressing threads.
-    /// `trees` are folders that go in as well, each under its name in the archive.
+    /// Starts to pack `image` as the build `id` into `dist`, with this many compressing threads.
+    /// `trees` are folders to include, each with its name in the archive.
     ///
     /// # Errors
     ///
-    /// If the dist directory or the archive cannot be made.
+    /// If the dist directory or the archive cannot be created.
     pub fn start(
         image: &Path,
         trees: Vec<(String, PathBuf)>,
@@ -106,13 +106,13 @@ impl Packing {
         })
     }
 
-    /// Waits for the image, adds the receipt that `describe` makes of it, and puts archive,
-    /// receipt and checksums in place.
+    /// Waits until the image is compressed, adds the receipt that `describe` creates for it, and
+    /// moves the archive, the receipt and the checksums into place.
     ///
     /// # Errors
     ///
-    /// If something cannot be written, or the receipt does not account for every statement; nothing
-    /// new appears then.
+    /// If a file cannot be written, or the receipt does not account for every statement. Then no
+    /// new files appear.
     pub async fn finish(
         self,
         describe: impl FnOnce(FileRecord) -> Receipt,
@@ -137,8 +137,9 @@ impl Packing {
                 .and_then(|()| writer.finish())
                 .map_err(PackError::io("write", &archive))?;
             let (file, sha256, size) = sink.finish();
-            // Not forced to the disk, which takes as long as compressing: what a power failure
-            // loses shows by the checksums, which everyone who takes an archive looks at.
+            // Not flushed to the disk, which would take as long as compressing: after a power
+            // failure, the checksums detect lost data, and every consumer of an archive verifies
+            // them.
             drop(file);
             if cancel.is_cancelled() {
                 return Err(PackError::Interrupted);
@@ -152,7 +153,8 @@ impl Packing {
     }
 }
 
-/// The checksums come last: until they fit, nobody takes the new archive for whole.
+/// Moves the files into place, the checksums last: the archive does not count as complete before
+/// they match.
 fn put_in_place(
     partial: &Partial,
     archive: PathBuf,
@@ -184,7 +186,7 @@ fn put_in_place(
     })
 }
 
-/// Adds the image, hashing it on the way.
+/// Adds the image, and hashes it at the same time.
 fn add_image(
     writer: &mut ArchiveWriter,
     image: &Path,
@@ -211,7 +213,7 @@ fn add_image(
     Ok(FileRecord { name, size, sha256 })
 }
 
-/// Adds a folder with all below it, in the order of the names.
+/// Adds a folder and everything below it, in the order of the names.
 fn add_tree(
     writer: &mut ArchiveWriter,
     name: &str,
@@ -231,7 +233,7 @@ fn add_tree(
         let read = |source| PackError::io("read", path)(source);
         if entry.file_type().is_symlink() {
             let target = std::fs::read_link(path).map_err(read)?;
-            // Artifacts made on Windows have no links; on other systems `/` is the separator.
+            // Artifacts made on Windows contain no links; on other systems the separator is `/`.
             writer.symlink(&inside, &target).map_err(write)?;
         } else if entry.file_type().is_file() {
             let file = File::open(path).map_err(read)?;
@@ -246,7 +248,7 @@ fn add_tree(
     Ok(())
 }
 
-/// What of a file's mode is kept: whether it can be executed.
+/// The mode of an archived file, which depends only on whether the file is executable.
 #[cfg(unix)]
 fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
@@ -256,7 +258,7 @@ fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     }
 }
 
-/// Windows has no such mode, and what an artifact holds there may be a program.
+/// Windows has no executable mode, so every file of an artifact is treated as executable.
 #[cfg(not(unix))]
 fn mode_of(_: &std::fs::Metadata) -> u32 {
     IMAGE_MODE

@@ -1,4 +1,4 @@
-//! What can go wrong while packing.
+//! The errors of packing.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub enum PackError {
     /// A file could not be read or written.
     #[error("could not {action} {}", .path.display())]
     Io {
-        /// What was tried.
+        /// What failed, as a verb.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -19,15 +19,15 @@ pub enum PackError {
         #[source]
         source: std::io::Error,
     },
-    /// The receipt does not add up.
-    #[error("the image is not packed, as its receipt would not account for every statement")]
+    /// The receipt does not account for every statement.
+    #[error("the image is not packed, because its receipt would not account for every statement")]
     Unaccounted(#[source] Unaccounted),
-    /// Packing was stopped.
+    /// Packing was cancelled.
     #[error("packing was interrupted")]
     Interrupted,
-    /// The compressing thread died.
-    #[error("the packing thread died")]
-    Died(#[source] tokio::task::JoinError),
+    /// The compressing thread panicked or was cancelled.
+    #[error("the packing thread panicked")]
+    Panicked(#[source] tokio::task::JoinError),
 }
 
 impl PackError {
@@ -45,7 +45,7 @@ impl Explain for PackError {
     fn class(&self) -> Class {
         match self {
             Self::Io { source, .. } => explain::io_class(source, Class::Machine),
-            Self::Unaccounted(_) | Self::Interrupted | Self::Died(_) => Class::Bug,
+            Self::Unaccounted(_) | Self::Interrupted | Self::Panicked(_) => Class::Bug,
         }
     }
 
@@ -53,10 +53,10 @@ impl Explain for PackError {
         match self {
             Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
             Self::Unaccounted(_) => vec![
-                "was a record in the build directory changed? `sysforge build --force` writes them again"
+                "was a record in the build directory changed? `sysforge build --force` writes the records again"
                     .to_owned(),
             ],
-            Self::Interrupted | Self::Died(_) => Vec::new(),
+            Self::Interrupted | Self::Panicked(_) => Vec::new(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Results that are there already. A build whose inputs have not changed is not done again.
+//! Looks for existing results, so that a build whose inputs have not changed is not repeated.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use sysforge_plan::{BuildId, Receipt, Sha256};
 use crate::archive::Packed;
 use crate::sums;
 
-/// The result of the build `id` in `dist`, if it is whole (archive and receipt have the digests
-/// that `SHA256SUMS` names) and was made from these inputs. Anything else is as good as nothing.
+/// Returns the result of the build `id` in `dist`, if the archive and the receipt match
+/// `SHA256SUMS` and were made from these inputs. Otherwise returns `None`.
 #[must_use]
 pub fn existing(
     dist: &Path,

@@ -1,4 +1,4 @@
-//! Digests of bytes on their way past.
+//! Hashes bytes while they are read or written.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::PackError;
 
-/// How much is read at once.
+/// The size of the read buffer in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Hashes and counts what passes, in either direction, and stops when it is cancelled.
+/// A reader or writer that hashes and counts bytes, and fails when it is cancelled.
 pub(crate) struct Hashing<T> {
     inner: T,
     hasher: sha2::Sha256,
@@ -31,7 +31,7 @@ impl<T> Hashing<T> {
         }
     }
 
-    /// The inner value, the digest and the number of bytes.
+    /// Returns the inner value, the digest and the number of bytes.
     pub(crate) fn finish(self) -> (T, Sha256, u64) {
         (
             self.inner,
@@ -70,7 +70,7 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// The digest and size of a file.
+/// Returns the digest and size of a file.
 ///
 /// # Errors
 ///

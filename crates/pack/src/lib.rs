@@ -1,8 +1,9 @@
 //! Packing: the archive with the image and its receipt, the receipt beside it, and `SHA256SUMS`.
 //!
-//! Architecture invariants: this room writes in the dist directory and nowhere else; it starts no
-//! process and reads no environment. The same image and receipt give the same bytes, on every
-//! system and whatever the number of threads. A file appears under its own name when it is whole.
+//! Architecture invariants: this crate writes only into the dist directory; it starts no process
+//! and does not read the environment. The same image and receipt produce the same bytes, on every
+//! system and for any number of threads. A file appears under its own name only when it is
+//! complete.
 
 pub mod archive;
 pub mod error;
@@ -16,5 +17,5 @@ pub use error::PackError;
 pub use existing::existing;
 pub use hashing::sha256_of;
 
-/// The receipt's name inside an archive.
+/// The name of the receipt inside an archive.
 pub const RECEIPT_NAME: &str = "receipt.json";

@@ -11,11 +11,11 @@ use crate::error::PackError;
 /// The file's name.
 pub const FILE_NAME: &str = "SHA256SUMS";
 
-/// Reads the `SHA256SUMS` in `dist`; empty if there is none. Lines that are none are passed over.
+/// Reads `SHA256SUMS` in `dist`; returns an empty map if there is none. Ignores invalid lines.
 ///
 /// # Errors
 ///
-/// If it is there and cannot be read.
+/// If the file exists but cannot be read.
 pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
     let path = dist.join(FILE_NAME);
     let text = match std::fs::read_to_string(&path) {
@@ -33,20 +33,20 @@ pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
 }
 
 fn read_line(line: &str) -> Option<(String, Sha256)> {
-    // Two spaces for text, a space and a star for binary: sha256sum(1).
+    // sha256sum(1) writes two spaces for text, and a space and a star for binary.
     let (digest, name) = line.split_once("  ").or_else(|| line.split_once(" *"))?;
     Some((name.to_owned(), digest.parse().ok()?))
 }
 
-/// Adds or replaces the digests of these files, forgets those of files that are gone, and writes
-/// the list anew. Several Sysforges may do so at once.
+/// Adds or replaces the digests of these files, removes those of deleted files, and rewrites the
+/// list. Safe for concurrent use by several processes.
 ///
 /// # Errors
 ///
 /// If the list cannot be written.
 pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> {
     let lock_path = dist.join(".lock");
-    // Where there are no locks, the last one wins; the next update of the others puts that right.
+    // Without locks, the last writer wins; the next update of the other files corrects the list.
     let _lock = exclusive(&lock_path).map_err(PackError::io("lock", &lock_path))?;
     let mut sums = read(dist)?;
     sums.retain(|name, _| dist.join(name).is_file());
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_what_is_there_and_forgets_what_is_gone() {
+    fn adds_existing_files_and_removes_deleted_files() {
         let dist = tempfile::tempdir().unwrap();
         let digest = Sha256::new([1; 32]);
         std::fs::write(dist.path().join("a"), "a").unwrap();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_either_form_of_a_line() {
+    fn reads_both_forms_of_a_line() {
         let digest = "0".repeat(64);
         assert_eq!(read_line(&format!("{digest}  x y")).unwrap().0, "x y");
         assert_eq!(read_line(&format!("{digest} *x")).unwrap().0, "x");

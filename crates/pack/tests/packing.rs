@@ -1,4 +1,4 @@
-//! Packing, seen from outside: what lies in the dist directory, and what other tools make of it.
+//! Tests of the public interface: the files in the dist directory, and other tools that read them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -59,7 +59,7 @@ fn id() -> BuildId {
     .unwrap()
 }
 
-/// Five megabytes that compress, but not to nothing.
+/// Five megabytes that are partly compressible.
 fn image(dir: &Path) -> std::path::PathBuf {
     let path = dir.join("x.so");
     let mut state = 1_u32;
@@ -101,7 +101,7 @@ fn run(dir: &Path, program: &str, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_bytes_for_any_number_of_threads() {
+async fn the_bytes_do_not_depend_on_the_number_of_threads() {
     for format in ArchiveFormat::IMAGES {
         let dir = tempfile::tempdir().unwrap();
         let one = pack(dir.path(), "one", format, 1).await;
@@ -133,7 +133,7 @@ async fn tar_and_sha256sum_agree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_packing_leaves_nothing() {
+async fn dropping_a_packing_leaves_no_files() {
     let dir = tempfile::tempdir().unwrap();
     let dist = dir.path().join("dist");
     let packing = Packing::start(
@@ -151,7 +151,7 @@ async fn a_dropped_packing_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_image_is_named() {
+async fn the_error_names_a_missing_image() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("missing.so");
     let dist = dir.path().join("dist");
@@ -171,7 +171,7 @@ async fn a_missing_image_is_named() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn folders_travel_with_their_links_and_programs() {
+async fn folders_are_packed_with_their_links_and_executables() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     for format in [ArchiveFormat::TarGz, ArchiveFormat::TarZst] {
         let dir = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ async fn folders_travel_with_their_links_and_programs() {
 }
 
 #[tokio::test]
-async fn a_result_counts_as_there_only_while_it_is_whole() {
+async fn a_damaged_result_does_not_count_as_existing() {
     let dir = tempfile::tempdir().unwrap();
     let packed = pack(dir.path(), "dist", ArchiveFormat::TarGz, 1).await;
     let dist = dir.path().join("dist");
@@ -214,10 +214,10 @@ async fn a_result_counts_as_there_only_while_it_is_whole() {
     assert_eq!((again.sha256, again.size), (packed.sha256, packed.size));
     assert_eq!(again.archive, packed.archive);
     assert_eq!(receipt.build_id, id());
-    // Made from something else, or in another form.
+    // Made from other inputs, or in another format.
     assert!(existing(&dist, &id(), ArchiveFormat::TarGz, Sha256::new([1; 32])).is_none());
     assert!(existing(&dist, &id(), ArchiveFormat::TarZst, inputs).is_none());
-    // Each file counts: changed, and then as it was.
+    // Each file counts: damaged, then missing, then restored.
     let sums = dist.join("SHA256SUMS");
     for file in [&packed.archive, &packed.receipt, &sums] {
         let good = std::fs::read(file).unwrap();
@@ -233,7 +233,7 @@ async fn a_result_counts_as_there_only_while_it_is_whole() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_named() {
+async fn the_error_names_a_directory_that_cannot_be_written() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("dist"), "a file, where a folder should be").unwrap();
     let packing = Packing::start(
