@@ -206,7 +206,7 @@ fn a_julia_killed_by_a_signal() {
       | so far so good
       full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0-pipe.log
 
-    hint: signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to use [N] MB; free some, or build with fewer code-generation threads (`--image-threads 1`)
+    hint: signal 9 (SIGKILL) usually means that the system ran out of memory: the process used up to [N] MB; free some memory, or use fewer code-generation threads (`--image-threads 1`)
     ");
 }
 
@@ -335,9 +335,9 @@ fn an_archive_that_climbs_out_of_its_folder() {
         .gz();
     insta::assert_snapshot!(fetching(&archive, |_| {}), @"
     error: cannot unpack julia-1.9.0-linux-x86_64.tar.gz
-      cause: the archive holds the name `julia-1.9.0/../../../evil`, which climbs out of its folder
+      cause: the archive contains the name `julia-1.9.0/../../../evil`, which leaves its folder
 
-    hint: nothing was kept. No Julia or toolchain of good standing is packed like this: do not use its source
+    hint: nothing was kept. No genuine Julia or toolchain is packed like this: do not use its source
     ");
 }
 

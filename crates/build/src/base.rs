@@ -48,7 +48,7 @@ impl Explain for BaseError {
     fn class(&self) -> Class {
         match self {
             Self::NoSources { .. } => Class::Usage,
-            Self::Julia { source, .. } => source.class_in(Class::Julia),
+            Self::Julia { source, .. } => source.class_or(Class::Julia),
             Self::Io { source, .. } => explain::io_class(source, Class::Machine),
         }
     }

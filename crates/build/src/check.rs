@@ -68,11 +68,11 @@ impl Explain for CheckError {
                 explain::io_class(source, Class::Check)
             }
             Self::Broken(InspectError::NotALibrary { .. }) => Class::Check,
-            Self::DoesNotRun { source } => source.class_in(Class::Check),
+            Self::DoesNotRun { source } => source.class_or(Class::Check),
             Self::NotLoaded { .. } | Self::OtherCpu { .. } => Class::Check,
-            Self::Residual(TraceError::Workload { source, .. }) => source.class_in(Class::Check),
+            Self::Residual(TraceError::Workload { source, .. }) => source.class_or(Class::Check),
             Self::Residual(error) => error.class(),
-            Self::Baseline { source } => source.class_in(Class::Julia),
+            Self::Baseline { source } => source.class_or(Class::Julia),
             Self::WorkDir(error) => error.class(),
         }
     }

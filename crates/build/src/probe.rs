@@ -63,7 +63,7 @@ impl Explain for ProbeError {
     fn class(&self) -> Class {
         match self {
             Self::NotThere { .. } | Self::CpuTarget { .. } => Class::Usage,
-            Self::DoesNotRun { source, .. } => source.class_in(Class::Julia),
+            Self::DoesNotRun { source, .. } => source.class_or(Class::Julia),
             Self::Unclear { .. } => Class::Julia,
         }
     }

@@ -50,7 +50,7 @@ impl Explain for TraceError {
     fn class(&self) -> Class {
         match self {
             Self::NoSuchFile { .. } => Class::Usage,
-            Self::Workload { source, .. } => source.class_in(Class::Julia),
+            Self::Workload { source, .. } => source.class_or(Class::Julia),
             Self::Unreadable { source, .. } => explain::io_class(source, Class::Julia),
         }
     }

@@ -1,8 +1,8 @@
-//! Running child processes so that nothing of them is lost and none of them is left behind.
+//! Runs child processes, keeps their output, and ends them with all their descendants.
 //!
-//! A child runs in a [`Group`] of its own. Its output goes into a log file, line by line to the
-//! task's events, and its last lines into the error if it fails. Dropping the future that waits for
-//! it, as an interrupted Sysforge does, kills the whole group.
+//! A child runs in its own [`Group`]. Its output goes to a log file and, line by line, to the
+//! task's events; its last lines become part of the error if it fails. Dropping the future that
+//! waits for the child, which happens when Sysforge is interrupted, kills the whole group.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ConstantBuilder, Retryable as _};
-use sysforge_files::is_held;
+use sysforge_files::is_sharing_violation;
 use sysforge_plan::{Evidence, OutputKind, Task};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -22,28 +22,28 @@ use tokio::task::JoinHandle;
 
 use crate::group::Group;
 use crate::output::{Files, Line, Output, Reader, Stream};
-use crate::vitals::{self, Vitals, Watch};
+use crate::vitals::{self, ScriptTimer, Vitals};
 use crate::{Ended, Environment, ProcessError};
 
-/// How many of a child's last lines an error shows.
+/// Number of the child's last lines that an error shows.
 const TAIL: usize = 20;
 
-/// How long output may still be awaited after a child has ended: a grandchild that kept the pipe open
-/// must not hold Sysforge up.
+/// How long to wait for further output after the child has ended: a grandchild that keeps the pipe
+/// open must not block Sysforge.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long at most, if it goes on talking.
-const LONGEST_DRAIN: Duration = Duration::from_secs(5);
+/// The limit of that wait if output keeps arriving.
+const MAX_DRAIN: Duration = Duration::from_secs(5);
 
-/// How long a program is awaited that somebody still writes, which is to say: has open. It is one that
-/// was just installed, of which a child that another thread was starting then has a copy, from its
-/// `fork` to its `execve` (`ETXTBSY` of execve(2)); or a virus scanner looks at it
-/// (`ERROR_SHARING_VIOLATION` of Windows).
-const STILL_WRITTEN: ConstantBuilder = ConstantBuilder::new()
+/// How long to retry starting a program that another process has open for writing. This happens
+/// after a program was installed: a child that another thread was starting has a copy of the
+/// descriptor between its `fork` and its `execve` (`ETXTBSY` of execve(2)), or a virus scanner has
+/// the file open (`ERROR_SHARING_VIOLATION` on Windows).
+const BUSY_PROGRAM: ConstantBuilder = ConstantBuilder::new()
     .with_delay(Duration::from_millis(20))
     .with_max_times(100);
 
-/// A program to be run, with everything that it is given.
+/// A program to run, with its arguments, environment and limits.
 #[derive(Debug, Clone)]
 pub struct Program {
     program: PathBuf,
@@ -58,7 +58,7 @@ pub struct Program {
     secrets: Secrets,
 }
 
-/// Texts that are replaced in whatever a child prints.
+/// Texts that are replaced in a child's output.
 #[derive(Clone, Default)]
 struct Secrets(Vec<String>);
 
@@ -81,28 +81,28 @@ impl Secrets {
     }
 }
 
-/// How long a child may be at something that it tells by a file.
+/// The time limit for a script that the child names in a marker file.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) marker: PathBuf,
     pub(crate) limit: Duration,
 }
 
-/// A child that ended well.
+/// The result of a child that succeeded.
 #[derive(Debug)]
 pub struct Finished {
-    /// What it wrote on standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote on standard error.
+    /// Its standard error.
     pub stderr: String,
     /// Wall time from start to end.
     pub wall: Duration,
-    /// The most memory that it was seen to have (resident set), in bytes.
+    /// Peak resident memory in bytes, as sampled.
     pub peak_memory: u64,
 }
 
-/// Starts children and keeps count of the time in which at least one of them ran, so that
-/// Sysforge's own share of a build can be told.
+/// Starts children, and measures the time during which at least one of them ran, so that Sysforge's
+/// own share of a build can be computed.
 #[derive(Debug, Clone, Default)]
 pub struct Children {
     clock: Arc<Mutex<Clock>>,
@@ -115,7 +115,7 @@ struct Clock {
     total: Duration,
 }
 
-/// Counts one running child for as long as it lives.
+/// Counts one running child while this value lives.
 struct Counted(Arc<Mutex<Clock>>);
 
 impl Counted {
@@ -143,18 +143,18 @@ impl Drop for Counted {
 }
 
 impl Children {
-    /// The time during which at least one child ran, so far.
+    /// The total time during which at least one child ran.
     #[must_use]
     pub fn time(&self) -> Duration {
         let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         now.total + now.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Runs `program` to its end, reporting its lines to `task`.
+    /// Runs `program` to its end, and reports its lines to `task`.
     ///
     /// # Errors
     ///
-    /// [`ProcessError`] if it cannot be started, fails, or takes too long.
+    /// [`ProcessError`] if it cannot be started, fails, or exceeds a limit.
     pub async fn run(&self, program: &Program, task: &Task) -> Result<Finished, ProcessError> {
         let started = Instant::now();
         let log_error = |source| ProcessError::Log {
@@ -175,7 +175,7 @@ impl Children {
             path: &program.log,
             task,
             secrets: &program.secrets,
-            said: Said::default(),
+            said: Captured::default(),
         };
 
         let counted = Counted::new(&self.clock);
@@ -185,8 +185,8 @@ impl Children {
         let _abort = AbortOnDrop(readers.iter().map(JoinHandle::abort_handle).collect());
 
         let mut vitals = Vitals::new(child.id());
-        let mut watch = Watch::new(program.running.as_ref());
-        let mut look = tokio::time::interval(vitals::EVERY);
+        let mut watch = ScriptTimer::new(program.running.as_ref());
+        let mut look = tokio::time::interval(vitals::POLL_INTERVAL);
         let deadline = program
             .timeout
             .map(|limit| tokio::time::Instant::now() + limit);
@@ -201,28 +201,28 @@ impl Children {
             tokio::select! {
                 line = lines.recv(), if !drained => match line {
                     Some(line) => {
-                        vitals.spoke();
+                        vitals.record_output();
                         record.add(line).await?;
                     }
                     None => drained = true,
                 },
                 status = child.wait(), if ended.is_none() => {
                     ended = Some(status.map_err(log_error)?);
-                    end_of_drain = Some(tokio::time::Instant::now() + LONGEST_DRAIN);
+                    end_of_drain = Some(tokio::time::Instant::now() + MAX_DRAIN);
                 }
                 _ = look.tick(), if ended.is_none() => {
                     if files.as_mut().is_some_and(Files::grew) {
-                        vitals.spoke();
+                        vitals.record_output();
                     }
                     if let Some((script, limit)) = watch.overdue() {
-                        return Err(ProcessError::Endless {
+                        return Err(ProcessError::ScriptTimedOut {
                             script,
                             limit,
                             evidence: record.end(files).await?.evidence(&program.log),
                         });
                     }
                     let limit = program.idle.unwrap_or(Duration::MAX);
-                    if vitals.look(limit) > limit {
+                    if vitals.idle_time(limit) > limit {
                         return Err(ProcessError::Hung {
                             program: program.name(),
                             limit,
@@ -261,13 +261,13 @@ impl Children {
     }
 }
 
-/// Where a child's lines are kept: in its log, and the last ones for an error.
+/// Collects a child's lines: all of them in its log, the last ones for an error.
 struct Record<'a> {
     log: tokio::fs::File,
     path: &'a Path,
     task: &'a Task,
     secrets: &'a Secrets,
-    said: Said,
+    said: Captured,
 }
 
 impl Record<'_> {
@@ -281,8 +281,8 @@ impl Record<'_> {
         Ok(())
     }
 
-    /// Adds what is in the files that the child wrote into, if it did, and closes the log.
-    async fn end(mut self, files: Option<Files>) -> Result<Said, ProcessError> {
+    /// Adds the content of the files that the child wrote, if any, and closes the log.
+    async fn end(mut self, files: Option<Files>) -> Result<Captured, ProcessError> {
         for line in files.iter().flat_map(Files::lines) {
             self.add(line).await?;
         }
@@ -300,7 +300,7 @@ impl Record<'_> {
 }
 
 impl Program {
-    /// `program`, started with `environment` and nothing else; its output is kept in `log`.
+    /// A `program` that runs with exactly this `environment`; its output is written to `log`.
     pub fn new(
         program: impl Into<PathBuf>,
         environment: Environment,
@@ -327,7 +327,7 @@ impl Program {
         self
     }
 
-    /// Adds `NAME=VALUE` as one argument, for instance `--project=/some/path`.
+    /// Adds `NAME=VALUE` as one argument, for example `--project=/some/path`.
     #[must_use]
     pub fn option(self, name: &str, value: impl AsRef<OsStr>) -> Self {
         let mut argument = OsString::from(name);
@@ -336,7 +336,7 @@ impl Program {
         self.arg(argument)
     }
 
-    /// Adds `NAME=VALUE` if there is a value.
+    /// Adds `NAME=VALUE` as one argument if there is a value.
     #[must_use]
     pub fn optional(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
         match value {
@@ -353,61 +353,61 @@ impl Program {
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment = self.environment.with(name, value);
         self
     }
 
-    /// Sets the directory that it starts in.
+    /// Sets its working directory.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Sets what its standard output and standard error are: a pipe, if nothing else is said.
+    /// Sets the kind of its standard output and standard error; the default is a pipe.
     #[must_use]
     pub fn output(mut self, kind: OutputKind) -> Self {
         if kind == OutputKind::Terminal {
-            // What nearly every terminal calls itself. Without it Julia uses no colours.
+            // The name that most terminals use. Without it, Julia prints no colours.
             self = self.env("TERM", "xterm-256color");
         }
         self.output = kind;
         self
     }
 
-    /// Kills it after this long.
+    /// Kills the child after this time.
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Kills it when it has neither said nor computed anything for this long.
+    /// Kills the child when it has produced no output and used no CPU for this time.
     #[must_use]
     pub fn idle(mut self, limit: Option<Duration>) -> Self {
         self.idle = limit;
         self
     }
 
-    /// Kills it when the file `marker`, which it writes and removes, has had the same content for
-    /// this long. The content is the path of a script that it runs.
+    /// Kills the child when the file `marker`, which it writes and removes, has had the same
+    /// content for this time. The content is the path of the script that the child is running.
     #[must_use]
     pub fn running(mut self, marker: PathBuf, limit: Option<Duration>) -> Self {
         self.running = limit.map(|limit| Running { marker, limit });
         self
     }
 
-    /// Replaces these texts in the log, in events and in errors. Longer ones come first.
+    /// Replaces these texts in the log, in events and in errors, the longest first.
     #[must_use]
     pub fn redact(mut self, secrets: Vec<String>) -> Self {
         self.secrets = Secrets(secrets);
         self
     }
 
-    /// The program's file name.
+    /// The file name of the program.
     #[must_use]
     pub fn name(&self) -> String {
         self.program.file_name().map_or_else(
@@ -416,7 +416,7 @@ impl Program {
         )
     }
 
-    /// The command line as one would type it, for logs.
+    /// The command line as a user would type it, for logs.
     #[must_use]
     pub fn command_line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str())
@@ -439,8 +439,10 @@ impl Program {
 
     async fn spawn(&self) -> Result<(Group, Reader), ProcessError> {
         (async || self.try_spawn())
-            .retry(STILL_WRITTEN)
-            .when(|error| is_held(error) || error.kind() == ErrorKind::ExecutableFileBusy)
+            .retry(BUSY_PROGRAM)
+            .when(|error| {
+                is_sharing_violation(error) || error.kind() == ErrorKind::ExecutableFileBusy
+            })
             .await
             .map_err(|source| ProcessError::Start {
                 program: self.program.clone(),
@@ -479,22 +481,22 @@ impl Drop for AbortOnDrop {
 }
 
 #[derive(Default)]
-struct Said {
+struct Captured {
     out: String,
     err: String,
     tail: VecDeque<String>,
 }
 
-/// At most this much of each stream is kept in memory; all of it is in the log.
-const KEPT: usize = 4 << 20;
+/// The maximum size in bytes of each stream that is kept in memory; the log contains all of it.
+const MAX_CAPTURED: usize = 4 << 20;
 
-impl Said {
+impl Captured {
     fn add(&mut self, stream: Stream, line: String) {
         let kept = match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
         };
-        if kept.len() < KEPT {
+        if kept.len() < MAX_CAPTURED {
             kept.push_str(&line);
             kept.push('\n');
         }

@@ -1,8 +1,8 @@
-//! The environment that children are started with, as a value. The command line makes it once, and
-//! each kind of child gets the part of it that cannot change what is built.
+//! The environment of child processes, as a value. The command line creates it once, and each kind
+//! of child receives the part that cannot change what is built.
 //!
-//! Secrets are removed when the value is made, so that no later step can pass one on: what a child
-//! does with its environment, and what it prints of it, is out of Sysforge's hands.
+//! Secrets are removed when the value is created, so no later step can pass one on: Sysforge cannot
+//! control what a child does with its environment or prints.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -13,9 +13,9 @@ pub struct Environment {
     variables: Vec<(OsString, OsString)>,
 }
 
-/// The `JULIA_*` variables that a Julia child keeps: where packages and their servers are. All
-/// others (threads, colours, load paths, CPU targets, …) would make the result depend on who
-/// builds.
+/// The `JULIA_*` variables that a Julia child keeps: the locations of packages and package servers.
+/// All others (threads, colours, load paths, CPU targets, …) would make the result depend on the
+/// user's settings.
 const KEPT_OF_JULIA: &[&str] = &[
     "JULIA_DEPOT_PATH",
     "JULIA_PKG_SERVER",
@@ -25,7 +25,7 @@ const KEPT_OF_JULIA: &[&str] = &[
     "JULIA_SSH_KNOWN_HOSTS_PATH",
 ];
 
-/// How the further variables begin that Pkg and its downloads read.
+/// Prefixes of the other variables that Pkg and its downloads read.
 const READ_BY_PKG: &[&str] = &[
     "JULIA_PKG_",
     "JULIA_SSL_",
@@ -36,8 +36,8 @@ const READ_BY_PKG: &[&str] = &[
     "JULIA_NUM_PRECOMPILE_TASKS",
 ];
 
-/// What a clean environment is made of: without these, programs do not start or find no place
-/// for temporary files. The second line is Windows'.
+/// The variables of a clean environment: without these, programs do not start or find no folder for
+/// temporary files. The second line is for Windows.
 const CLEAN: &[&str] = &[
     "PATH",
     "HOME",
@@ -55,7 +55,7 @@ const CLEAN: &[&str] = &[
     "WINDIR",
 ];
 
-/// Variables with these words in their names hold secrets.
+/// Variables whose names contain one of these words are secrets.
 const SECRET_WORDS: &[&str] = &[
     "TOKEN",
     "PASSWORD",
@@ -67,15 +67,15 @@ const SECRET_WORDS: &[&str] = &[
     "PRIVATE_KEY",
 ];
 
-/// Variables with these endings hold secrets.
-const SECRET_ENDINGS: &[&str] = &["_KEY", "_PASS", "_PWD", "_PAT", "_AUTH", "_JWT"];
+/// Variables whose names end like this are secrets.
+const SECRET_SUFFIXES: &[&str] = &["_KEY", "_PASS", "_PWD", "_PAT", "_AUTH", "_JWT"];
 
-/// Variables with these beginnings are made for Sysforge and for the runner's own actions, or hold
-/// the access to a cloud.
-const SECRET_BEGINNINGS: &[&str] = &["SYSFORGE_", "ACTIONS_", "AWS_", "AZURE_", "ARM_", "VAULT_"];
+/// Variables with these prefixes are meant for Sysforge and the runner's own actions, or give
+/// access to a cloud.
+const SECRET_PREFIXES: &[&str] = &["SYSFORGE_", "ACTIONS_", "AWS_", "AZURE_", "ARM_", "VAULT_"];
 
 /// Variables that lead to secrets (agents, files, programs that ask for a password), and the files
-/// in which a runner takes what later steps see.
+/// through which a CI runner receives values for later steps.
 const SECRET_NAMES: &[&str] = &[
     "SSH_AUTH_SOCK",
     "SSH_AGENT_PID",
@@ -95,7 +95,7 @@ const SECRET_NAMES: &[&str] = &[
 
 /// What the package manager, and the git and ssh that it starts, need to log in. See
 /// [`Environment::for_package_manager`].
-const LOGIN_OF_PACKAGES: &[&str] = &[
+const PACKAGE_MANAGER_LOGIN: &[&str] = &[
     "SSH_AUTH_SOCK",
     "SSH_AGENT_PID",
     "SSH_ASKPASS",
@@ -112,8 +112,8 @@ const LOGIN_OF_PACKAGES: &[&str] = &[
 ];
 
 impl Environment {
-    /// Takes over these variables, but for those that hold or lead to a secret: by their name, or
-    /// because their value is an address with a password or a signature in it.
+    /// Creates an environment from these variables, without secrets. A variable is a secret because
+    /// of its name, or because its value is an address with a password or a signature.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self {
             variables: variables
@@ -123,12 +123,12 @@ impl Environment {
         }
     }
 
-    /// As [`Environment::new`], but with what the package manager logs in with: for the one step
+    /// Like [`Environment::new`], but keeps the credentials of the package manager, for the step
     /// that installs packages.
     pub fn for_package_manager(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let is_login = |name: &OsStr| {
             let name = upper(name);
-            name.starts_with("JULIA_PKG_") || LOGIN_OF_PACKAGES.contains(&&*name)
+            name.starts_with("JULIA_PKG_") || PACKAGE_MANAGER_LOGIN.contains(&&*name)
         };
         Self {
             variables: variables
@@ -138,8 +138,7 @@ impl Environment {
         }
     }
 
-    /// The value of a variable. Names are compared as the host does: without regard to case on
-    /// Windows.
+    /// The value of a variable. On Windows, names are compared without regard to case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables
@@ -148,7 +147,7 @@ impl Environment {
             .map(|(_, value)| value.as_os_str())
     }
 
-    /// Sets a variable, replacing an older value.
+    /// Sets a variable, and replaces an existing value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.retain(|(n, _)| !is_named(n, name));
@@ -163,15 +162,16 @@ impl Environment {
         self
     }
 
-    /// For a Julia that traces or emits: everything but the `JULIA_*` variables that change what
-    /// Julia does, and the variables that make a dynamic loader load something else.
+    /// The environment of a Julia that traces or emits: without the `JULIA_*` variables that change
+    /// what Julia does, and without the variables that make the dynamic loader load other
+    /// libraries.
     #[must_use]
     pub fn for_julia(&self) -> Self {
         self.only(|name| is_for_julia(name, |name| KEPT_OF_JULIA.contains(&name)))
     }
 
-    /// For a Julia that installs packages: as [`Environment::for_julia`], with every setting that Pkg
-    /// and its downloads read.
+    /// The environment of a Julia that installs packages: like [`Environment::for_julia`], with all
+    /// settings that Pkg and its downloads read.
     #[must_use]
     pub fn for_pkg(&self) -> Self {
         let is_kept = |name: &str| {
@@ -180,13 +180,13 @@ impl Environment {
         self.only(|name| is_for_julia(name, is_kept))
     }
 
-    /// For checking an image: as little as possible.
+    /// The minimal environment in which an image is checked.
     #[must_use]
     pub fn clean(&self) -> Self {
         self.only(|name| CLEAN.contains(&name))
     }
 
-    /// The variables whose names, in capitals, `keep` accepts.
+    /// The variables whose upper-case names `keep` accepts.
     fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
         let variables = self.variables.iter();
         let kept = variables.filter(|(name, _)| keep(&upper(name)));
@@ -203,7 +203,7 @@ impl Environment {
     }
 }
 
-/// The names alone: a value may be nobody's business.
+/// Shows only the names: values may be secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.variables.iter().map(|(name, _)| name);
@@ -211,14 +211,14 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Whether a Julia gets a variable: of the `JULIA_*` ones only what `is_kept` accepts, and nothing that
-/// makes a dynamic loader load something else.
+/// Whether a Julia receives a variable: of the `JULIA_*` variables only those that `is_kept`
+/// accepts, and none that makes the dynamic loader load other libraries.
 fn is_for_julia(name: &str, is_kept: impl Fn(&str) -> bool) -> bool {
     let is_foreign = name.starts_with("JULIA_") && !is_kept(name);
     !is_foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
 }
 
-/// The name in capitals: Windows does not tell capitals apart, and a secret is one in any spelling.
+/// The name in upper case: Windows ignores case, and a secret is a secret in any spelling.
 fn upper(name: &OsStr) -> String {
     name.to_string_lossy().to_uppercase()
 }
@@ -227,28 +227,26 @@ fn is_secret(name: &OsStr, value: &OsStr) -> bool {
     let name = upper(name);
     SECRET_NAMES.contains(&&*name)
         || SECRET_WORDS.iter().any(|word| name.contains(word))
-        || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || SECRET_BEGINNINGS
-            .iter()
-            .any(|start| name.starts_with(start))
+        || SECRET_SUFFIXES.iter().any(|ending| name.ends_with(ending))
+        || SECRET_PREFIXES.iter().any(|start| name.starts_with(start))
         || holds_login(&value.to_string_lossy())
 }
 
-/// Whether a text has an address with a login (`scheme://USER:PASSWORD@HOST`, also a token alone),
-/// or one whose query signs it.
+/// Whether a text contains an address with credentials (`scheme://USER:PASSWORD@HOST`, or a token
+/// alone), or an address whose query contains a signature.
 fn holds_login(text: &str) -> bool {
     let mut rest = text;
     while let Some((_, address)) = rest.split_once("://") {
         let end = address.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|'));
         let address = &address[..end.unwrap_or(address.len())];
         let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
-        // A bare user name, as in `ssh://git@host`, is no secret.
+        // A user name alone, as in `ssh://git@host`, is not a secret.
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         let is_login = user.is_some_and(|user| user.contains(':') || user.len() >= 20);
         let query = address.split_once('?').map_or("", |(_, query)| query);
         let signs = query.split('&').any(|pair| {
             let key = pair.split('=').next().unwrap_or_default().to_lowercase();
-            SIGNING.iter().any(|word| key.contains(word))
+            SIGNATURE_PARAMETERS.iter().any(|word| key.contains(word))
         });
         if is_login || signs {
             return true;
@@ -258,8 +256,8 @@ fn holds_login(text: &str) -> bool {
     false
 }
 
-/// Keys of queries that authorize whoever has the address.
-const SIGNING: &[&str] = &[
+/// Query parameters that authorize whoever has the address.
+const SIGNATURE_PARAMETERS: &[&str] = &[
     "sig",
     "token",
     "key",
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn julia_keeps_its_depot_but_not_what_changes_the_build() {
+    fn julia_keeps_its_depot_but_no_variable_that_changes_the_build() {
         let julia = environment().for_julia();
         assert_eq!(julia.get("JULIA_DEPOT_PATH"), Some(OsStr::new("/depot")));
         assert_eq!(julia.get("JULIA_LOAD_PATH"), None);
@@ -340,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_log_in_are_removed() {
+    fn addresses_with_credentials_are_removed() {
         for (value, is_secret) in [
             ("https://me:secret@proxy:3128", true),
             ("http://:secret@proxy", true),
@@ -376,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn its_debug_form_shows_no_value() {
+    fn the_debug_form_shows_no_value() {
         let shown = format!("{:?}", Environment::default().with("NAME", "value"));
         assert!(
             shown.contains("NAME") && !shown.contains("value"),
@@ -385,14 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_environment_carries_no_secret() {
+    fn a_clean_environment_contains_no_secret() {
         let clean = environment().clean();
         assert_eq!(clean.get("GITHUB_TOKEN"), None);
         assert_eq!(clean.get("PATH"), Some(OsStr::new("/bin")));
     }
 
     #[test]
-    fn setting_replaces() {
+    fn setting_a_variable_replaces_its_value() {
         let environment = environment().with("PATH", "/usr/bin");
         assert_eq!(environment.get("PATH"), Some(OsStr::new("/usr/bin")));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! How a child process can fail, in words.
+//! The errors of child processes.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sysforge_plan::{Class, Evidence, Explain, explain};
 
-/// How a child ended badly.
+/// How a child failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// With this exit code.
@@ -15,7 +15,7 @@ pub enum Ended {
     Signal(i32),
 }
 
-/// A child process could not be run to a good end.
+/// A child process could not be run, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// It could not be started.
@@ -32,14 +32,14 @@ pub enum ProcessError {
     Failed {
         /// The program's file name.
         program: String,
-        /// How it ended.
+        /// How it failed.
         ended: Ended,
-        /// The most memory that it was seen to have, in bytes.
+        /// Peak resident memory in bytes, as sampled.
         peak_memory: u64,
-        /// Its last lines, and its log.
+        /// Its last lines, and the path of its log.
         evidence: Evidence,
     },
-    /// It took longer than allowed and was killed.
+    /// It exceeded its time limit and was killed.
     #[error("`{program}` did not end within {} s and was killed", .limit.as_secs())]
     TimedOut {
         /// The program's file name.
@@ -49,33 +49,33 @@ pub enum ProcessError {
         /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// It hung, and was killed.
+    /// It hung and was killed.
     #[error(
-        "`{program}` hung: for {} s it neither said nor computed anything, and was killed",
+        "`{program}` was killed because it produced no output and used no CPU for {} s",
         .limit.as_secs()
     )]
     Hung {
         /// The program's file name.
         program: String,
-        /// How long it may be idle.
+        /// The maximum idle time.
         limit: Duration,
         /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// A script that it ran did not end, and it was killed.
+    /// A script that it ran exceeded its time limit, and the child was killed.
     #[error(
-        "`{script}` did not end within {} s inside the process that emits the image, which was killed",
+        "`{script}` did not end within {} s in the process that emits the image, which was killed",
         .limit.as_secs()
     )]
-    Endless {
+    ScriptTimedOut {
         /// The script's file name.
         script: String,
-        /// How long it may run.
+        /// The time limit of the script.
         limit: Duration,
         /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// Its log could not be written, or its output not be read.
+    /// Its log could not be written, or its output could not be read.
     #[error("could not write the log {}", .log.display())]
     Log {
         /// The log file.
@@ -87,7 +87,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// How the child ended, if it ran and failed.
+    /// How the child failed, if it ran.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
         match self {
@@ -96,8 +96,8 @@ impl ProcessError {
         }
     }
 
-    /// The most memory that the child was seen to have, in bytes, if the system killed it, which
-    /// it does to whoever takes too much.
+    /// Peak memory of the child in bytes, if it was killed with SIGKILL, which is what the system
+    /// does when memory runs out.
     #[must_use]
     pub fn killed_for_memory(&self) -> Option<u64> {
         match self {
@@ -110,44 +110,44 @@ impl ProcessError {
         }
     }
 
-    /// Whether the child's last lines say that the disk is full.
+    /// Whether the child's last lines report a full disk.
     #[must_use]
     pub fn is_full_disk(&self) -> bool {
-        // The C libraries of Unix, and Windows.
+        // The messages of the C libraries on Unix, and of Windows.
         let words = ["No space left on device", "not enough space on the disk"];
         let evidence = self.evidence().unwrap_or_default();
         let mut lines = evidence.tail.iter();
         lines.any(|line| words.iter().any(|word| line.contains(word)))
     }
 
-    /// The class where the child's own failure has the class `room`.
+    /// The class of this error; `default` is the class of a failure of the child itself.
     #[must_use]
-    pub fn class_in(&self, room: Class) -> Class {
+    pub fn class_or(&self, default: Class) -> Class {
         match self {
             Self::Start { source, .. } | Self::Log { source, .. } => {
-                explain::io_class(source, room)
+                explain::io_class(source, default)
             }
             Self::Failed { .. } if self.is_full_disk() => Class::Machine,
             Self::Failed { .. }
             | Self::TimedOut { .. }
             | Self::Hung { .. }
-            | Self::Endless { .. } => room,
+            | Self::ScriptTimedOut { .. } => default,
         }
     }
 
-    /// The child's last lines and its log.
+    /// The child's last lines and the path of its log.
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Failed { evidence, .. }
             | Self::TimedOut { evidence, .. }
             | Self::Hung { evidence, .. }
-            | Self::Endless { evidence, .. } => Some(evidence.clone()),
+            | Self::ScriptTimedOut { evidence, .. } => Some(evidence.clone()),
             Self::Start { .. } | Self::Log { .. } => None,
         }
     }
 
-    /// Hints that hold whatever the child was for.
+    /// Hints that apply to any child.
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -161,21 +161,21 @@ impl ProcessError {
                 peak_memory,
                 ..
             } => vec![format!(
-                "signal 9 (SIGKILL) mostly means that the system ran out of memory: it was seen to \
-                 use {} MB; free some, or build with fewer code-generation threads \
+                "signal 9 (SIGKILL) usually means that the system ran out of memory: the process used up \
+                 to {} MB; free some memory, or use fewer code-generation threads \
                  (`--image-threads 1`)",
                 peak_memory / 1_000_000
             )],
             Self::Hung { .. } => vec![
-                "what it was at stands in its log; allow longer silence with `--idle-timeout SECONDS`"
+                "its log shows what it was doing; raise the limit with `--idle-timeout SECONDS`"
                     .to_owned(),
             ],
-            Self::Endless { .. } => vec![
-                "packages are not initialised in that process, and some loop for ever: leave \
-                 `execute` or `script` out, or allow more time with `--idle-timeout SECONDS`"
+            Self::ScriptTimedOut { .. } => vec![
+                "packages are not initialised in that process, and some then loop forever: leave \
+                 out `execute` or `script`, or raise the limit with `--idle-timeout SECONDS`"
                     .to_owned(),
             ],
-            Self::TimedOut { .. } => vec!["allow more time with `--timeout SECONDS`".to_owned()],
+            Self::TimedOut { .. } => vec!["raise the limit with `--timeout SECONDS`".to_owned()],
             Self::Start { source, .. } | Self::Log { source, .. } => {
                 explain::io_hint(source).into_iter().collect()
             }
@@ -186,7 +186,7 @@ impl ProcessError {
 
 impl Explain for ProcessError {
     fn class(&self) -> Class {
-        self.class_in(Class::Toolchain)
+        self.class_or(Class::Toolchain)
     }
 
     fn hints(&self) -> Vec<String> {
@@ -210,8 +210,8 @@ impl fmt::Display for Ended {
     }
 }
 
-/// Names of the signals that kill compilers and Julias, numbered as on Linux and macOS alike
-/// (signal(7)); SIGBUS differs between the two.
+/// Names of the signals that kill compilers and Julias. These numbers are the same on Linux and
+/// macOS (signal(7)); SIGBUS differs between the two.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",

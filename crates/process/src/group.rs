@@ -1,11 +1,11 @@
 //! A child and all its descendants as one group, which ends when this value is dropped and when
 //! Sysforge dies, even by `SIGKILL`.
 //!
-//! On Unix a watcher, a small shell, leads the process group and waits for the end of a pipe that
-//! only Sysforge can write to. When Sysforge dies, the system closes the pipe, and the watcher kills
-//! the group. The child joins the group before it executes its program, and holds the pipe open
-//! until then, so there is no moment at which it could escape. On Windows a job object that the
-//! system closes with its last handle does the same.
+//! On Unix a watcher, a small shell, leads the process group and waits for the end of a pipe whose
+//! only writer is Sysforge. When Sysforge dies, the system closes the pipe, and the watcher kills
+//! the group. The child joins the group before it executes its program, and keeps the pipe open
+//! until then, so it cannot escape. On Windows a job object, which the system closes with its last
+//! handle, does the same.
 
 use std::io;
 use std::process::ExitStatus;
@@ -71,7 +71,7 @@ mod unix {
     impl Drop for Group {
         fn drop(&mut self) {
             if let Some(id) = self.id {
-                // An error means that no member of the group is left.
+                // An error means that the group has no members left.
                 let _ = kill_process_group(id, Signal::KILL);
             }
         }
@@ -85,13 +85,13 @@ mod unix {
         _alive: PipeWriter,
     }
 
-    /// Waits for the end of standard input, then kills the group. Signals that a member sends to the
-    /// whole group must not end the watcher: it reports a line once they cannot.
+    /// Waits for the end of standard input, then kills the group. Signals that a member sends to
+    /// the whole group must not end the watcher, so it prints a line once it ignores them.
     const WATCH: &str = "trap '' HUP INT QUIT TERM USR1 USR2; echo; exec >/dev/null; \
                          read -r _; kill -s KILL 0";
 
     impl Watcher {
-        /// `None` on a system without a shell: the group then ends when it is dropped, and no sooner.
+        /// `None` on a system without a shell: the group then ends only when it is dropped.
         fn start() -> Option<Self> {
             let (end, alive) = io::pipe().ok()?;
             let mut shell = std::process::Command::new("/bin/sh")
@@ -109,8 +109,8 @@ mod unix {
                 shell,
                 _alive: alive,
             };
-            // Without this wait, a child that signals its whole group at once could end the watcher
-            // before it ignores signals. Starting a shell takes about a millisecond.
+            // Without this wait, a child that signals its whole group immediately could end the
+            // watcher before it ignores signals. Starting a shell takes about a millisecond.
             ready?.read_exact(&mut [0]).ok()?;
             Some(watcher)
         }
@@ -142,7 +142,7 @@ mod windows {
         /// Starts `command` in a new job.
         pub(crate) fn spawn(command: Command) -> io::Result<Self> {
             let mut command = CommandWrap::from(command);
-            // Together they also close the job with its last handle.
+            // Together, these also close the job with its last handle.
             command.wrap(KillOnDrop).wrap(JobObject);
             command.spawn().map(Self)
         }
@@ -157,7 +157,8 @@ mod windows {
 
         /// Waits for the child itself, not for the rest of its job.
         pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-            // The job's own wait would wait for every member; the innermost child is the first one.
+            // The job's own wait would wait for every member; the innermost child is the program
+            // itself.
             let mut child = &mut *self.0;
             while !is_innermost(child) {
                 child = child.inner_mut();
@@ -166,14 +167,14 @@ mod windows {
         }
     }
 
-    /// Tokio's own child is its own inner one.
+    /// Tokio's own child is its own inner child.
     fn is_innermost(child: &dyn ChildWrapper) -> bool {
         std::ptr::addr_eq(child, child.inner())
     }
 
     impl Drop for Group {
         fn drop(&mut self) {
-            // An error means that no member of the job is left.
+            // An error means that the job has no members left.
             let _ = self.0.start_kill();
         }
     }

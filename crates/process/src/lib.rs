@@ -1,8 +1,8 @@
-//! Child processes: starting them, watching them, ending them, and the environment that they get.
+//! Child processes: starting, watching and ending them, and the environment that they receive.
 //!
 //! Architecture invariants: this is the only crate that starts processes. A child and its
-//! descendants never outlive Sysforge, whatever ends it. A child's [`Environment`] holds no secret
-//! of Sysforge's own environment: they are removed when the value is made.
+//! descendants never outlive Sysforge, however it ends. A child's [`Environment`] contains none of
+//! Sysforge's secrets: they are removed when the value is created.
 
 mod children;
 mod environment;

@@ -1,5 +1,5 @@
-//! Where a child's output goes: into a pipe, on a pseudo-terminal or into a file. What operating
-//! systems do differently about that is in this file.
+//! The destination of a child's output: a pipe, a pseudo-terminal or a file. This file contains the
+//! differences between operating systems in this respect.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,8 @@ use crate::group::Group;
 #[cfg(unix)]
 mod terminal;
 
-/// Which of a child's two streams. A terminal does not keep them apart: all of it is [`Self::Out`].
+/// One of a child's two output streams. A terminal does not separate them: everything is
+/// [`Self::Out`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     Out,
@@ -26,8 +27,8 @@ pub(crate) enum Stream {
 /// A line of output.
 pub(crate) type Line = (Stream, String);
 
-/// What a child is given as its three streams, and what reads its output. Its input is at its end; at a
-/// terminal it is the terminal, as a user has it.
+/// The three standard streams of a child, and the reader of its output. Standard input is empty, or
+/// the terminal if the output is one, as for a user.
 pub(crate) struct Output {
     pub(crate) stdin: Stdio,
     pub(crate) stdout: Stdio,
@@ -42,17 +43,17 @@ pub(crate) enum Reader {
     /// From the controlling side of a pseudo-terminal.
     #[cfg(unix)]
     Terminal(terminal::Controller),
-    /// From files, when the child has ended.
+    /// From files, after the child has ended.
     Files(Files),
 }
 
-/// The files that a child writes into. Dropping them removes them.
+/// The files that a child writes. They are removed on drop.
 pub(crate) struct Files {
     paths: [(Stream, PathBuf); 2],
     size: u64,
 }
 
-/// The kinds of output that this machine has. A sandbox may have no pseudo-terminals.
+/// The kinds of output that are available on this machine. A sandbox may have no pseudo-terminals.
 #[must_use]
 pub fn available_outputs() -> Vec<OutputKind> {
     let all = OutputKind::ALL.into_iter();
@@ -72,7 +73,7 @@ fn has_terminals() -> bool {
 }
 
 impl Output {
-    /// Output of this kind. Files are named after the log.
+    /// Opens an output of this kind. Names files after the log.
     pub(crate) fn open(kind: OutputKind, log: &Path) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
@@ -112,7 +113,8 @@ impl Output {
 }
 
 impl Reader {
-    /// Starts to send the child's lines. What only files have, [`Files::lines`] gives at the end.
+    /// Starts to send the child's lines. The lines in files are returned by [`Files::lines`] at the
+    /// end.
     pub(crate) fn start(
         self,
         child: &mut Group,
@@ -121,8 +123,8 @@ impl Reader {
         match self {
             Self::Pipes => {
                 let (out, err) = child.take_output();
-                let out = tokio::spawn(send_lines(out, Stream::Out, as_it_is, lines.clone()));
-                let err = tokio::spawn(send_lines(err, Stream::Err, as_it_is, lines));
+                let out = tokio::spawn(send_lines(out, Stream::Out, unchanged, lines.clone()));
+                let err = tokio::spawn(send_lines(err, Stream::Err, unchanged, lines));
                 (vec![out, err], None)
             }
             #[cfg(unix)]
@@ -136,7 +138,7 @@ impl Reader {
 }
 
 impl Files {
-    /// Whether they have grown since this was last asked.
+    /// Whether the files have grown since the last call.
     pub(crate) fn grew(&mut self) -> bool {
         let sizes = self.paths.iter();
         let sizes = sizes.map(|(_, path)| std::fs::metadata(path).map_or(0, |file| file.len()));
@@ -144,7 +146,7 @@ impl Files {
         std::mem::replace(&mut self.size, size) != size
     }
 
-    /// Everything that is in them.
+    /// The content of both files.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (stream, path) in &self.paths {
@@ -164,11 +166,11 @@ impl Drop for Files {
     }
 }
 
-fn as_it_is(line: &str) -> String {
+fn unchanged(line: &str) -> String {
     line.to_owned()
 }
 
-/// Sends each line of `source`, whatever its encoding and line ends, until it ends.
+/// Sends each line of `source` until it ends, whatever its encoding and line endings.
 async fn send_lines(
     source: Option<impl AsyncRead + Unpin>,
     stream: Stream,
@@ -178,7 +180,7 @@ async fn send_lines(
     let Some(source) = source else { return };
     let mut reader = BufReader::new(source);
     let mut bytes = Vec::new();
-    // An error is an end, too, and may come in the middle of a line.
+    // An error also ends the stream, and may occur in the middle of a line.
     while matches!(reader.read_until(b'\n', &mut bytes).await, Ok(1..)) || !bytes.is_empty() {
         let text = String::from_utf8_lossy(&bytes);
         let line = clean(text.trim_end_matches(['\n', '\r']));

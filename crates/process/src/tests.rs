@@ -1,4 +1,4 @@
-//! Children of every kind: those that talk, fail, crash, hang and leave grandchildren.
+//! Children that print, fail, crash, hang and leave grandchildren.
 
 use std::process::Stdio;
 
@@ -20,7 +20,7 @@ async fn run(program: &Program) -> Result<Finished, ProcessError> {
 }
 
 #[tokio::test]
-async fn both_streams_are_kept_apart_and_logged_together() {
+async fn the_streams_are_captured_separately_and_logged_together() {
     let dir = tempfile::tempdir().unwrap();
     let done = run(&shell(dir.path(), "echo out; echo err >&2"))
         .await
@@ -35,7 +35,7 @@ async fn both_streams_are_kept_apart_and_logged_together() {
 }
 
 #[tokio::test]
-async fn a_failure_carries_the_last_lines() {
+async fn the_error_contains_the_last_lines() {
     let dir = tempfile::tempdir().unwrap();
     let error = run(&shell(dir.path(), "seq 1 100; exit 3"))
         .await
@@ -70,7 +70,7 @@ async fn a_missing_program_is_an_error() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_program_that_somebody_still_writes_is_awaited() {
+async fn a_program_that_is_still_open_for_writing_is_retried() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("true");
     std::fs::copy("/bin/true", &path).unwrap();
@@ -87,7 +87,7 @@ async fn a_program_that_somebody_still_writes_is_awaited() {
 }
 
 #[tokio::test]
-async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
+async fn a_grandchild_that_keeps_the_pipe_open_does_not_block() {
     let dir = tempfile::tempdir().unwrap();
     let done = run(&shell(dir.path(), "sleep 600 & echo started"))
         .await
@@ -100,7 +100,7 @@ async fn a_grandchild_that_holds_the_pipe_does_not_hold_us() {
 }
 
 #[tokio::test]
-async fn too_long_is_killed_with_all_its_children() {
+async fn a_timeout_kills_the_child_and_its_children() {
     let dir = tempfile::tempdir().unwrap();
     let script = "sleep 600 & echo $! > grandchild; wait";
     let program = shell(dir.path(), script)
@@ -130,7 +130,7 @@ async fn dropping_the_future_kills_all_its_children() {
     assert_dead(dir.path()).await;
 }
 
-/// Runs a child in another process, which is killed. That process is this test program again, at
+/// Runs a child in another process, which is then killed. That process is this test program, at
 /// [`runs_a_child_until_it_is_killed`].
 #[tokio::test]
 async fn a_child_and_its_children_die_with_a_killed_parent() {
@@ -164,15 +164,14 @@ async fn runs_a_child_until_it_is_killed() {
         return;
     };
     let dir = PathBuf::from(dir);
-    // A signal to the whole group must not end what watches over it.
+    // A signal to the whole group must not end the watcher.
     let script = "trap '' TERM; kill -TERM 0; echo $$ > child; \
                   (trap '' HUP TERM; sleep 600) & echo $! > grandchild; wait";
     let program = shell(&dir, script).directory(&dir);
     run(&program).await.unwrap();
 }
 
-/// Waits until the process whose number stands in `dir/grandchild` is gone (or a zombie that
-/// nobody has reaped).
+/// Waits until the process whose number is in `dir/grandchild` is gone (or a zombie).
 async fn assert_dead(dir: &Path) {
     let number = std::fs::read_to_string(dir.join("grandchild")).unwrap();
     let alive = || {
@@ -193,7 +192,7 @@ async fn assert_dead(dir: &Path) {
 }
 
 #[tokio::test]
-async fn a_child_that_does_nothing_is_stopped_and_one_that_works_or_waits_for_a_worker_is_not() {
+async fn only_an_idle_child_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let idle = Some(Duration::from_secs(3));
     let error = run(&shell(dir.path(), "echo last; sleep 60").idle(idle))
@@ -201,13 +200,13 @@ async fn a_child_that_does_nothing_is_stopped_and_one_that_works_or_waits_for_a_
         .unwrap_err();
     assert!(matches!(error, ProcessError::Hung { .. }), "{error}");
     assert_eq!(error.evidence().unwrap().tail, ["last"]);
-    // Silent, but its grandchild computes all the time.
+    // Silent, but its grandchild uses CPU all the time.
     let busy = "(while :; do :; done) & sleep 6; kill $!";
     run(&shell(dir.path(), busy).idle(idle)).await.unwrap();
 }
 
 #[tokio::test]
-async fn memory_is_watched() {
+async fn peak_memory_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     // 100 MB in a shell variable, kept for a second.
     let hungry = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); sleep 1; kill -KILL $$";
@@ -228,7 +227,7 @@ async fn lines_of(kind: OutputKind, script: &str) -> (Vec<String>, String) {
 }
 
 #[tokio::test]
-async fn each_kind_of_output_is_what_the_child_sees() {
+async fn the_child_sees_each_kind_of_output() {
     let script = "for fd in 1 2; do
         if [ -t $fd ]; then echo terminal; elif [ -p /dev/fd/$fd ]; then echo pipe; else echo file; fi
     done";
@@ -247,21 +246,21 @@ async fn a_terminal_has_a_size_and_a_name_and_its_last_line_is_kept() {
 }
 
 #[tokio::test]
-async fn a_terminal_is_the_input_as_well_and_nobody_types() {
+async fn a_terminal_is_also_the_input_and_is_empty() {
     let script = "[ -t 0 ] && cat && cat && echo at the end";
     let (lines, _) = lines_of(OutputKind::Terminal, script).await;
     assert_eq!(lines, ["at the end"]);
 }
 
 #[tokio::test]
-async fn more_than_a_terminal_holds_is_read() {
+async fn output_larger_than_the_terminal_buffer_is_read() {
     let (lines, _) = lines_of(OutputKind::Terminal, "seq 1 50000").await;
     assert_eq!(lines.len(), 50_000);
     assert_eq!(lines.last().unwrap(), "50000");
 }
 
 #[tokio::test]
-async fn a_failure_with_output_to_a_file_carries_the_last_lines() {
+async fn the_error_contains_the_last_lines_of_output_to_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let program = shell(dir.path(), "echo out; echo why >&2; exit 3").output(OutputKind::File);
     let error = run(&program).await.unwrap_err();
@@ -269,7 +268,7 @@ async fn a_failure_with_output_to_a_file_carries_the_last_lines() {
 }
 
 #[tokio::test]
-async fn a_script_that_computes_for_ever_is_stopped_and_code_generation_is_not() {
+async fn an_endless_script_is_stopped_and_code_generation_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("running.txt");
     let watched = |script: &str| {

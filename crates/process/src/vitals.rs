@@ -1,4 +1,4 @@
-//! Watching a child while it runs: how much memory it takes, and whether it still does anything.
+//! Watches a running child: its memory and whether it is idle.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::children::Running;
 
-/// How often a child is looked at.
-pub(crate) const EVERY: Duration = Duration::from_millis(500);
+/// The interval at which a child is examined.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is known of a running child.
+/// Measurements of a running child.
 pub(crate) struct Vitals {
     system: System,
     pid: Option<Pid>,
@@ -33,18 +33,18 @@ impl Vitals {
         }
     }
 
-    /// The most memory (resident set, in bytes) that it was seen to have; 0 if it was too short.
+    /// Peak resident memory in bytes, as sampled; 0 if the child ended too early.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
 
-    /// It said something.
-    pub(crate) fn spoke(&mut self) {
+    /// Records that the child produced output.
+    pub(crate) fn record_output(&mut self) {
         self.active = Instant::now();
     }
 
-    /// Looks at it, and says for how long it has neither said nor computed anything.
-    pub(crate) fn look(&mut self, limit: Duration) -> Duration {
+    /// Measures the child, and returns how long it has produced no output and used no CPU.
+    pub(crate) fn idle_time(&mut self, limit: Duration) -> Duration {
         let Some(pid) = self.pid else {
             return Duration::ZERO;
         };
@@ -59,9 +59,9 @@ impl Vitals {
             self.own_ms = own_ms;
             self.family_ms = None;
         }
-        // Before a child is called idle, those that it waits for are asked, too: a workload may
-        // have workers. Looking at every process of the machine costs much more, so it is done
-        // seldom.
+        // Before a child counts as idle, also check its descendants: a workload may use worker
+        // processes. This is done rarely, because it requires examining all processes of the
+        // machine.
         if self.active.elapsed() > limit / 2 {
             self.refresh(ProcessesToUpdate::All);
             let family_ms = self.family_ms(pid);
@@ -82,13 +82,13 @@ impl Vitals {
         self.system.refresh_processes_specifics(which, true, what);
     }
 
-    /// CPU time of the child and everything below it, in ms.
+    /// CPU time of the child and its descendants in milliseconds.
     fn family_ms(&self, root: Pid) -> u64 {
         let processes = self.system.processes();
         let belongs = |pid: &Pid| {
             let mut ancestors =
                 std::iter::successors(Some(*pid), |pid| processes.get(pid)?.parent());
-            // A bound, as process numbers are used again and might form a ring.
+            // Process numbers are reused and might form a loop, so limit the number of steps.
             ancestors.by_ref().take(64).any(|pid| pid == root)
         };
         processes
@@ -98,28 +98,28 @@ impl Vitals {
             .sum()
     }
 
-    /// Whether that much CPU time since it was last active means that it works. Julia's signal
-    /// listener and timers take a little even when all else waits.
+    /// Whether this much CPU time since the last activity counts as work. Julia's signal listener
+    /// and timers use a little even when everything else waits.
     fn is_work(&self, before_ms: u64, now_ms: u64) -> bool {
         let idle_ms = u64::try_from(self.active.elapsed().as_millis()).unwrap_or(u64::MAX);
         now_ms.abs_diff(before_ms) > 20 + idle_ms / 200
     }
 }
 
-/// Watches for how long a child has been running a script. Unlike code generation, which ends, a
-/// script may compute for ever, so computing is no sign of progress.
-pub(crate) struct Watch<'a> {
+/// Measures how long a child has been running a script. Unlike code generation, which ends, a
+/// script may use CPU forever, so CPU time is not a sign of progress.
+pub(crate) struct ScriptTimer<'a> {
     running: Option<&'a Running>,
     since: Option<(String, Instant)>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> ScriptTimer<'a> {
     pub(crate) fn new(running: Option<&'a Running>) -> Self {
         let since = None;
         Self { running, since }
     }
 
-    /// The script that has run for too long, and the limit.
+    /// The script that exceeded the limit, and the limit.
     pub(crate) fn overdue(&mut self) -> Option<(String, Duration)> {
         let Running { marker, limit } = self.running?;
         let Ok(script) = std::fs::read_to_string(marker) else {

@@ -65,7 +65,7 @@ pub enum EmitError {
 impl Explain for EmitError {
     fn class(&self) -> Class {
         match self {
-            Self::Julia { source, .. } => source.class_in(Class::Julia),
+            Self::Julia { source, .. } => source.class_or(Class::Julia),
             Self::NoObject { .. } | Self::Incomplete { .. } | Self::EndedByScript { .. } => {
                 Class::Julia
             }

@@ -389,7 +389,7 @@ impl Explain for InstantiateError {
                 Class::Usage
             }
             Self::Pkg { failure, .. } => failure.class(),
-            Self::Julia(source) => source.class_in(Class::Julia),
+            Self::Julia(source) => source.class_or(Class::Julia),
             Self::Io { source, .. } => explain::io_class(source, Class::Usage),
             Self::WorkDir(error) => error.class(),
         }

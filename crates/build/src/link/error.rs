@@ -241,7 +241,7 @@ impl Explain for LinkError {
             | Self::Choice(_)
             | Self::NotAJulia { .. } => Class::Usage,
             Self::Failed { source, .. } | Self::Unsigned(source) => {
-                source.class_in(Class::Toolchain)
+                source.class_or(Class::Toolchain)
             }
             Self::Inspect(error) => error.class(),
             Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),

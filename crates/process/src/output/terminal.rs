@@ -1,5 +1,5 @@
-//! Pseudo-terminals of Unix. The child gets the user's side as its input and output; its controlling
-//! terminal stays the one that it had.
+//! Unix pseudo-terminals. The child's input and output are the user's side; its controlling
+//! terminal does not change.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::net::unix::pipe::Receiver;
 
-/// Lines and columns of a terminal that nobody has resized. Without a size Julia assumes the same.
+/// The default size of a terminal in lines and columns. Julia assumes the same if the size is
+/// unknown.
 const SIZE: Winsize = Winsize {
     ws_row: 24,
     ws_col: 80,
@@ -18,20 +19,20 @@ const SIZE: Winsize = Winsize {
     ws_ypixel: 0,
 };
 
-/// What a user types to end the input (Ctrl-D), and for how many attempts to read it is typed: nobody
-/// sits at this terminal.
+/// The character that ends the input (Ctrl-D), and how many times it is sent: nobody types at this
+/// terminal, and a program may read several times.
 const END_OF_FILE: u8 = 4;
 const READS: usize = 256;
 
-/// The side of a terminal from which a program's output is read. It can be read and waited for as a
-/// pipe can. When nobody has the user's side open any more, reading fails (`EIO` on Linux) or gives
+/// The controlling side of a terminal, from which a program's output is read, like from a pipe.
+/// When no process has the user's side open any more, reading fails (`EIO` on Linux) or returns
 /// nothing (macOS).
 pub(super) type Controller = Receiver;
 
-/// A new terminal: the controlling side, and the user's side for a child.
+/// Opens a terminal: the controlling side, and the user's side for a child.
 pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-    // macOS has no flag for it that `openpt` takes.
+    // `openpt` on macOS does not support this flag.
     fcntl_setfd(&controller, FdFlags::CLOEXEC)?;
     grantpt(&controller)?;
     unlockpt(&controller)?;
@@ -44,8 +45,8 @@ pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }
 
-/// A line as it stands on the screen in the end: without colours, and what a carriage return has
-/// written over.
+/// A line as it finally appears on the screen: without colours, and without text overwritten after
+/// a carriage return.
 pub(super) fn plain(line: &str) -> String {
     let text = anstream::adapter::strip_str(line).to_string();
     let last = text.rsplit('\r').find(|part| !part.is_empty());
