@@ -101,7 +101,7 @@ fn a_workflow_is_written_kept_and_compared() {
         .lines()
         .position(|line| line == mark.trim_end())
         .unwrap();
-    let expected = format!("line {line} of {path}: the mark `sysforge:keep build-before` has no");
+    let expected = format!("line {line} of {path}: the marker `sysforge:keep build-before` has no");
     assert!(said.contains(&expected), "{said}");
 
     // Somebody else's file is left alone.

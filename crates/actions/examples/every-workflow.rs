@@ -1,4 +1,4 @@
-//! Writes the workflow of every combination of options into a folder, for `ci/workflows`.
+//! Writes the workflow for every combination of options into a folder, for `ci/workflows`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every option is a switch here; the bits of a number set them all.
+/// Each bit of the number turns on one option.
 fn write_all(folder: &std::path::Path) -> Result<usize, Box<dyn std::error::Error>> {
     const SWITCHES: u32 = 11;
     std::fs::create_dir_all(folder)?;
@@ -68,7 +68,7 @@ fn write_all(folder: &std::path::Path) -> Result<usize, Box<dyn std::error::Erro
             },
             version: "0.1.0",
         };
-        // Without any trigger there is no workflow; options that change nothing make no new one.
+        // Without a trigger no workflow is generated; options without effect generate no new file.
         if let Ok(workflow) = generate(&inputs)
             && seen.insert(workflow.clone())
         {

@@ -1,18 +1,18 @@
-//! Workflow commands: the lines with which a program speaks to the runner.
+//! Workflow commands: lines of output that the runner interprets.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sysforge_plan::text::is_deceptive;
 
-/// How bad an annotation is.
+/// The severity of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// Something failed.
     Error,
-    /// Something should be looked at.
+    /// Something may be wrong.
     Warning,
-    /// Something should be known.
+    /// Something worth knowing.
     Notice,
 }
 
@@ -26,18 +26,18 @@ impl Level {
     }
 }
 
-/// A place in a file of the repository.
+/// A position in a file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The file, relative to the repository's root, with `/`.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The column, from 1, where it is known.
+    /// The column, from 1, if known.
     pub column: Option<usize>,
 }
 
-/// An annotation: a message that the run's page shows, and the diff too if it has a place.
+/// An annotation: a message on the run's page, and in the diff if it has a position.
 #[must_use]
 pub fn annotation(level: Level, title: &str, place: Option<&Location>, message: &str) -> String {
     let mut properties = Vec::new();
@@ -58,7 +58,7 @@ pub fn annotation(level: Level, title: &str, place: Option<&Location>, message: 
     )
 }
 
-/// Begins a group of lines that can be folded.
+/// Starts a group of lines that can be collapsed.
 #[must_use]
 pub fn group(title: &str) -> String {
     format!("::group::{}", data(title))
@@ -67,9 +67,9 @@ pub fn group(title: &str) -> String {
 /// Ends the group.
 pub const END_GROUP: &str = "::endgroup::";
 
-/// Makes the runner hide a text wherever it occurs from now on. `None` for what is too short to
-/// be a secret: hiding it would make the log unreadable. Secrets of several lines are hidden line
-/// by line, because the runner looks at lines.
+/// Makes the runner mask a text in all further output. Returns `None` if the text is too short to
+/// be a secret: masking it would make the log unreadable. Secrets of several lines are masked line
+/// by line, because the runner works on lines.
 #[must_use]
 pub fn mask(secret: &str) -> Option<String> {
     let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 6);
@@ -79,8 +79,8 @@ pub fn mask(secret: &str) -> Option<String> {
     (!commands.is_empty()).then(|| commands.join("\n"))
 }
 
-/// Text that others wrote, made harmless: between the two commands the runner obeys nothing.
-/// `token` must be one that the text cannot have guessed.
+/// Wraps untrusted text so that the runner does not interpret commands in it. The text must not be
+/// able to guess `token`.
 #[must_use]
 pub fn untrusted(text: &str, token: &str) -> String {
     format!(
@@ -89,7 +89,7 @@ pub fn untrusted(text: &str, token: &str) -> String {
     )
 }
 
-/// Text in which the runner finds no command: no line begins with `::`, and `##[` stands nowhere.
+/// Removes workflow commands from a text: no line begins with `::`, and `##[` does not occur.
 #[must_use]
 pub fn without_commands(text: &str) -> Cow<'_, str> {
     let is_command = |line: &str| line.trim_start().starts_with("::");
@@ -104,8 +104,8 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("##[", "#\\#["))
 }
 
-/// One output of a step, as a line or lines of the file that `GITHUB_OUTPUT` names. `delimiter`
-/// must not occur in the value.
+/// An output of a step, as lines for the file named by `GITHUB_OUTPUT`. `delimiter` must not occur
+/// in the value.
 #[must_use]
 pub fn output(name: &str, value: &str, delimiter: &str) -> String {
     if value.contains(['\n', '\r']) {
@@ -115,12 +115,12 @@ pub fn output(name: &str, value: &str, delimiter: &str) -> String {
     }
 }
 
-/// Escapes a command's message.
+/// Escapes the message of a command.
 fn data(text: &str) -> String {
     escaped(text, false)
 }
 
-/// Text of any origin: the log is shown by terminals and browsers.
+/// Escapes untrusted text: terminals and browsers show the log.
 fn escaped(text: &str, property: bool) -> String {
     let hidden = |c: char| is_deceptive(c) && !matches!(c, '\n' | '\r');
     let mut shown = String::with_capacity(text.len());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden_line_by_line_unless_they_are_none() {
+    fn secrets_are_masked_line_by_line_unless_they_are_too_short() {
         assert_eq!(
             mask("hunter2hunter2").unwrap(),
             "::add-mask::hunter2hunter2"
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn untrusted_text_is_between_two_tokens() {
+    fn untrusted_text_is_enclosed_in_two_tokens() {
         assert_eq!(
             untrusted("::error::fake\n", "t0ken"),
             "::stop-commands::t0ken\n::error::fake\n::t0ken::"
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runner_finds_no_command_in_plain_text() {
+    fn commands_in_plain_text_are_disabled() {
         for (text, plain) in [
             ("a::b", "a::b"),
             ("::add-mask::x", "\\::add-mask::x"),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_controls_no_terminal() {
+    fn control_characters_in_messages_are_escaped() {
         let line = annotation(Level::Error, "a\u{1b}", None, "b\u{1b}[2J\u{202e}\n##[c]");
         assert_eq!(
             line,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_of_several_lines_have_a_delimiter() {
+    fn outputs_of_several_lines_use_a_delimiter() {
         assert_eq!(output("a", "b", "EOF"), "a=b\n");
         assert_eq!(output("a", "b\nc", "EOF1"), "a<<EOF1\nb\nc\nEOF1\n");
     }

@@ -1,9 +1,9 @@
-//! How a file differs from what it should be, as a unified diff.
+//! Compares a file with its expected content, as a unified diff.
 
 use similar::TextDiff;
 
-/// The diff that turns `have` into `want`; `None` if they are the same. Line ends do not count:
-/// a checkout on Windows may have others.
+/// The diff from `have` to `want`; `None` if they are equal. Line endings are ignored, because a
+/// checkout on Windows may change them.
 #[must_use]
 pub fn unified(name: &str, have: &str, want: &str) -> Option<String> {
     let have = have.replace("\r\n", "\n");
@@ -14,7 +14,7 @@ pub fn unified(name: &str, have: &str, want: &str) -> Option<String> {
     let mut unified = diff.unified_diff();
     let text = unified
         .context_radius(3)
-        .header(name, &format!("{name} (as it should be)"))
+        .header(name, &format!("{name} (expected)"))
         .to_string();
     Some(text)
 }
@@ -24,11 +24,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_what_has_drifted_and_not_line_ends() {
+    fn shows_changes_but_not_line_endings() {
         assert_eq!(unified("a.yml", "one\r\ntwo\r\n", "one\ntwo\n"), None);
         insta::assert_snapshot!(unified("a.yml", "one\n2\n", "one\ntwo\n").unwrap(), @r"
         --- a.yml
-        +++ a.yml (as it should be)
+        +++ a.yml (expected)
         @@ -1,2 +1,2 @@
          one
         -2

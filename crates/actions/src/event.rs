@@ -1,8 +1,8 @@
-//! What a run of the workflow releases, from the event that started it.
+//! Determines what a run of the workflow releases, from the event that started it.
 
 use sysforge_plan::text::Tag;
 
-/// What is known of the run.
+/// The relevant variables of the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Run {
     /// `GITHUB_EVENT_NAME`.
@@ -11,28 +11,30 @@ pub struct Run {
     pub ref_type: String,
     /// `GITHUB_REF_NAME`.
     pub ref_name: String,
-    /// What was typed into the field `tag` when the workflow was started by hand.
-    pub typed: String,
+    /// The value of the input `tag` of a manually started run.
+    pub tag_input: String,
 }
 
 /// What a run releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Releases {
-    /// Nothing: it builds and checks.
+    /// Nothing: it only builds and checks.
     Nothing,
-    /// The images of this tag.
+    /// Images for this tag.
     Tag(String),
     /// Images that the newest release lacks.
     Newest,
 }
 
 impl Run {
-    /// What this run releases.
+    /// Determines what this run releases.
     #[must_use]
     pub fn releases(&self) -> Releases {
         let tag = match self.event.as_str() {
             "schedule" => return Releases::Newest,
-            "workflow_dispatch" if !self.typed.trim().is_empty() => Tag::name_in(self.typed.trim()),
+            "workflow_dispatch" if !self.tag_input.trim().is_empty() => {
+                Tag::name_in(self.tag_input.trim())
+            }
             "push" | "workflow_dispatch" if self.ref_type == "tag" => &self.ref_name,
             _ => return Releases::Nothing,
         };
@@ -40,9 +42,9 @@ impl Run {
     }
 }
 
-/// Whether GitHub withholds the repository's secrets from this run: it does so for pull requests
-/// of forks, and for those whose fork was deleted. `payload` is the JSON document that
-/// `GITHUB_EVENT_PATH` names; one that cannot be read says nothing.
+/// Whether GitHub withholds the repository's secrets from this run. It does so for pull requests
+/// from forks, including deleted ones. `payload` is the JSON document named by `GITHUB_EVENT_PATH`;
+/// an unreadable one counts as false.
 #[must_use]
 pub fn is_of_a_fork(payload: &str) -> bool {
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
@@ -80,12 +82,12 @@ mod tests {
 
     #[test]
     fn tags_are_released_and_pull_requests_never() {
-        let run = |event: &str, ref_type: &str, typed: &str| {
+        let run = |event: &str, ref_type: &str, tag_input: &str| {
             Run {
                 event: event.to_owned(),
                 ref_type: ref_type.to_owned(),
                 ref_name: "v1".to_owned(),
-                typed: typed.to_owned(),
+                tag_input: tag_input.to_owned(),
             }
             .releases()
         };

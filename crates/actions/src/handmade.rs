@@ -15,28 +15,28 @@ use crate::workflow::PATH;
 const KEEP: &str = "# sysforge:keep ";
 const END: &str = "# sysforge:end ";
 
-/// The hand-made lines of a file cannot be told.
+/// The markers of custom parts in a file are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of {PATH}: {what}")]
 pub struct HandmadeError {
-    /// The line of the mark, from 1.
+    /// The line of the marker, from 1.
     pub line: usize,
-    /// What is wrong about it.
+    /// What is wrong with it.
     pub what: Wrong,
 }
 
-/// What is wrong about a mark.
+/// What is wrong with a marker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// A mark has no counterpart.
-    #[error("the mark `sysforge:keep {0}` has no `sysforge:end {0}` after it")]
-    Open(String),
-    /// A part occurs twice.
-    #[error("the mark `sysforge:keep {0}` occurs twice")]
+    /// A marker has no end marker.
+    #[error("the marker `sysforge:keep {0}` has no `sysforge:end {0}` after it")]
+    Unclosed(String),
+    /// A name occurs twice.
+    #[error("the marker `sysforge:keep {0}` occurs twice")]
     Twice(String),
-    /// The new file has no place for a part.
-    #[error("what was added at `sysforge:keep {0}` has no place in the new file")]
-    NoPlace(String),
+    /// The new file has no markers with this name.
+    #[error("the new file has no marker `sysforge:keep {0}` for the lines added there")]
+    NoMarker(String),
 }
 
 impl Explain for HandmadeError {
@@ -46,10 +46,12 @@ impl Explain for HandmadeError {
 
     fn hints(&self) -> Vec<String> {
         vec![match &self.what {
-            Wrong::Open(_) | Wrong::Twice(_) => {
-                "restore the marks as `sysforge workflow` wrote them".to_owned()
+            Wrong::Unclosed(_) | Wrong::Twice(_) => {
+                "restore the markers as `sysforge workflow` wrote them".to_owned()
             }
-            Wrong::NoPlace(_) => "move it to a mark that the new file has, or remove it".to_owned(),
+            Wrong::NoMarker(_) => {
+                "move them between markers that the new file has, or remove them".to_owned()
+            }
         }]
     }
 
@@ -58,20 +60,20 @@ impl Explain for HandmadeError {
     }
 }
 
-/// What stands between two marks.
+/// The lines between two markers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The line of the first mark, from 1.
+    /// The line of the first marker, from 1.
     pub line: usize,
     /// The lines between them.
     pub lines: Vec<String>,
 }
 
-/// Reads the parts between marks, by name.
+/// Reads the parts between markers, by name.
 ///
 /// # Errors
 ///
-/// If the marks do not come in pairs.
+/// If the markers do not come in pairs.
 pub fn read(text: &str) -> Result<BTreeMap<String, Part>, HandmadeError> {
     let mut parts = BTreeMap::new();
     let mut lines = text.lines().enumerate();
@@ -103,11 +105,11 @@ pub fn read(text: &str) -> Result<BTreeMap<String, Part>, HandmadeError> {
     Ok(parts)
 }
 
-/// Puts the parts of the old file into the new one.
+/// Copies the custom parts of the old file into the new one.
 ///
 /// # Errors
 ///
-/// If a part that holds something has no place.
+/// If the new file has no markers for a part that is not empty.
 pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
     let mut parts = read(old)?;
     parts.retain(|_, part| part.lines.iter().any(|line| !line.trim().is_empty()));
@@ -127,13 +129,13 @@ pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
     match parts.into_iter().next() {
         Some((name, part)) => Err(HandmadeError {
             line: part.line,
-            what: Wrong::NoPlace(name),
+            what: Wrong::NoMarker(name),
         }),
         None => Ok(text),
     }
 }
 
-/// The two marks of an empty part.
+/// The two markers of an empty part.
 #[must_use]
 pub fn place(indent: usize, name: &str) -> String {
     let space = " ".repeat(indent);
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_between_marks_is_carried_over() {
+    fn parts_between_markers_are_kept() {
         let fresh = format!("a: 2\n{}b: 2\n", place(2, "x"));
         let old = "a: 1\n  # sysforge:keep x\n  mine: 1\n\n  # sysforge:end x\n";
         let carried = carry(old, &fresh).unwrap();
@@ -158,17 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_silently() {
+    fn a_part_without_markers_in_the_new_file_is_an_error() {
         let said = |error: HandmadeError| error.to_string();
         let old = "a\n# sysforge:keep gone\nmine\n# sysforge:end gone\n";
         assert_eq!(
             said(carry(old, "a\n").unwrap_err()),
-            "line 2 of .github/workflows/sysimage.yml: what was added at `sysforge:keep gone` has \
-             no place in the new file"
+            "line 2 of .github/workflows/sysimage.yml: the new file has no marker `sysforge:keep \
+             gone` for the lines added there"
         );
         assert_eq!(
             said(read("a\n\n# sysforge:keep a\n").unwrap_err()),
-            "line 3 of .github/workflows/sysimage.yml: the mark `sysforge:keep a` has no \
+            "line 3 of .github/workflows/sysimage.yml: the marker `sysforge:keep a` has no \
              `sysforge:end a` after it"
         );
         let twice = read(&format!("{0}{0}", place(0, "a"))).unwrap_err();

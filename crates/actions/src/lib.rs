@@ -1,8 +1,8 @@
-//! GitHub Actions: the workflow that builds on every system, and the language of the runners.
+//! GitHub Actions: the workflow that builds on every system, and the runner's commands.
 //!
-//! Architecture invariant: this crate makes text and reads text. It opens no connection, starts no
-//! process and reads no environment; what it is told about a runner comes from the command line
-//! as values, and what it says goes back there to be written.
+//! Architecture invariant: this crate generates and parses text. It opens no connection, starts no
+//! process and does not read the environment; the command line passes facts about the runner as
+//! values, and writes the resulting text.
 
 pub mod command;
 pub mod diff;

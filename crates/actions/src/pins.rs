@@ -1,14 +1,14 @@
-//! The actions that generated workflows use, each by commit. Dependabot raises the pins in this
-//! repository's own workflows; a test makes sure that this table follows.
+//! The actions that generated workflows use, each pinned to a commit. Dependabot updates the pins
+//! in this repository's own workflows; a test checks that this table agrees with them.
 
-/// An action, by commit.
+/// An action pinned to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin {
     /// Owner, repository and folder.
     pub action: &'static str,
     /// The commit.
     pub commit: &'static str,
-    /// The version that the commit is.
+    /// The version of that commit.
     pub version: &'static str,
 }
 
@@ -34,28 +34,28 @@ pub const CHECKOUT: Pin = Pin {
     version: "v7.0.1",
 };
 
-/// Gets the store from the cache.
+/// Restores the store from the cache.
 pub const RESTORE: Pin = Pin {
     action: "actions/cache/restore",
     commit: CACHE,
     version: "v6.1.0",
 };
 
-/// Puts the store into the cache.
+/// Saves the store to the cache.
 pub const SAVE: Pin = Pin {
     action: "actions/cache/save",
     commit: CACHE,
     version: "v6.1.0",
 };
 
-/// Hands results on to other jobs.
+/// Uploads results for other jobs.
 pub const UPLOAD: Pin = Pin {
     action: "actions/upload-artifact",
     commit: "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a",
     version: "v7.0.1",
 };
 
-/// Takes results from other jobs.
+/// Downloads the results of other jobs.
 pub const DOWNLOAD: Pin = Pin {
     action: "actions/download-artifact",
     commit: "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",
@@ -69,5 +69,5 @@ pub const ATTEST: Pin = Pin {
     version: "v4.2.2",
 };
 
-/// All of them.
+/// All pinned actions.
 pub const ALL: [Pin; 6] = [CHECKOUT, RESTORE, SAVE, UPLOAD, DOWNLOAD, ATTEST];

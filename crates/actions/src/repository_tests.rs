@@ -1,4 +1,4 @@
-//! What this repository itself has agrees with what the crate writes.
+//! Checks that the files of this repository agree with what the crate generates.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ fn read(name: &str) -> String {
 }
 
 #[test]
-fn the_action_gets_sysforge_as_the_workflows_do() {
+fn the_action_installs_sysforge_like_the_workflows() {
     let action = read("action.yml");
     let mut script: Vec<_> = workflow::INSTALL.lines().collect();
-    // The workflow puts it on the path of later steps; the action hands its place on.
+    // The workflow adds the folder to the path of later steps; the action returns it as an output.
     assert_eq!(script.pop(), Some("echo \"$dir\" >>\"$GITHUB_PATH\""));
     let script: String = script
         .iter()
@@ -31,7 +31,7 @@ fn the_action_gets_sysforge_as_the_workflows_do() {
 }
 
 #[test]
-fn the_pins_are_those_of_this_repositorys_own_workflows() {
+fn the_pins_agree_with_the_workflows_of_this_repository() {
     let workflows = ["ci.yml", "release.yml", "sysimage.yml"];
     let workflows = workflows.map(|name| format!(".github/workflows/{name}"));
     for name in workflows.iter().map(String::as_str).chain(["action.yml"]) {
@@ -40,14 +40,14 @@ fn the_pins_are_those_of_this_repositorys_own_workflows() {
             let (_, uses) = line.split_once("uses: ").unwrap();
             assert!(
                 pins::ALL.iter().any(|pin| pin.uses() == uses),
-                "{name} uses {uses}; bring crates/actions/src/pins.rs up to date"
+                "{name} uses {uses}; update crates/actions/src/pins.rs"
             );
         }
     }
 }
 
 #[test]
-fn the_documented_runners_are_those_of_the_table() {
+fn the_documented_runners_agree_with_the_table() {
     let text = read("docs/src/reference/workflow.md");
     for runner in sysforge_plan::runner::TABLE {
         let row = text

@@ -1,45 +1,46 @@
-//! The job summary: what the page of a run shows of it. Written whether the job went well or not.
+//! The job summary on a run's page. It is written whether the job succeeded or failed.
 
 use std::fmt::Write as _;
 
 use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines};
 use sysforge_plan::{Receipt, Sha256};
 
-/// The most that a step may write, in bytes (1 MiB), less some for what ends a cut text.
+/// The maximum size of a summary in bytes: GitHub's limit of 1 MiB, less the space for a final
+/// note.
 const LIMIT: usize = (1 << 20) - 4096;
 
-/// The most residual statements that are listed for one image.
-const RESIDUALS: usize = 50;
+/// Maximum number of residual statements listed for one image.
+const MAX_RESIDUALS: usize = 50;
 
 /// A finished image.
 #[derive(Debug, Clone)]
 pub struct Image<'a> {
     /// Its receipt.
     pub receipt: &'a Receipt,
-    /// The archive's size in bytes.
+    /// The size of the archive in bytes.
     pub size: u64,
     /// The archive's digest.
     pub sha256: Sha256,
-    /// Whether it was there already.
+    /// Whether it existed before this run.
     pub reused: bool,
 }
 
-/// What went wrong.
+/// A failure.
 #[derive(Debug, Clone, Default)]
 pub struct Failed {
-    /// What was being done, for instance a build identifier.
+    /// What failed, for example a build identifier.
     pub subject: String,
     /// The error and its causes, outermost first.
     pub causes: Vec<String>,
-    /// Where, as `file:line`, if that is known.
+    /// The position as `file:line`, if known.
     pub place: Option<String>,
     /// The last lines of the child process that failed.
     pub tail: Vec<String>,
-    /// What to do about it.
+    /// Hints for the user.
     pub hints: Vec<String>,
 }
 
-/// The summary of a job that builds.
+/// The summary of a build job.
 #[must_use]
 pub fn build(images: &[Image<'_>], failed: Option<&Failed>) -> String {
     let mut text = String::new();
@@ -54,10 +55,10 @@ pub fn build(images: &[Image<'_>], failed: Option<&Failed>) -> String {
             residuals(&mut text, image.receipt);
         }
     }
-    cut(text)
+    shorten(text)
 }
 
-/// The summary of a job that failed.
+/// The summary of a failed job.
 #[must_use]
 pub fn failure(failed: &Failed) -> String {
     let mut text = format!("## Failed: {}\n\n", inline(&failed.subject));
@@ -78,11 +79,11 @@ pub fn failure(failed: &Failed) -> String {
     if !failed.hints.is_empty() {
         text.push('\n');
     }
-    cut(text)
+    shorten(text)
 }
 
-/// The summary of a job that sends images to a draft, or makes it public. `missing` are the
-/// planned builds that are not in it.
+/// The summary of a job that uploads images to a draft, or publishes it. `missing` are the planned
+/// builds that it lacks.
 #[must_use]
 pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
     let linked = WebAddress::check(place).is_ok() && place.starts_with("http");
@@ -96,15 +97,15 @@ pub fn release(heading: &str, place: &str, present: &[String], missing: &[String
     }
     if !missing.is_empty() {
         text.push_str(
-            "\n**It stays a draft**, because these builds are missing; their jobs say why. Run the \
-             failed jobs again, and it is completed:\n\n",
+            "\n**It stays a draft**, because these builds are missing; their jobs show why. Run the \
+             failed jobs again to complete it:\n\n",
         );
         for build in missing {
             let _ = writeln!(text, "- missing: {}", inline(build));
         }
     }
     text.push('\n');
-    cut(text)
+    shorten(text)
 }
 
 /// The summary of a plan.
@@ -115,7 +116,7 @@ pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[
         None => "## Plan (build and check only)\n\n".to_owned(),
     };
     if !matrix.legs.is_empty() {
-        text.push_str("| builds | runner | Julia | at most |\n|---|---|---|---:|\n");
+        text.push_str("| builds | runner | Julia | time limit |\n|---|---|---|---:|\n");
     }
     for leg in &matrix.legs {
         let builds: Vec<_> = leg.builds.split(' ').map(inline).collect();
@@ -129,13 +130,13 @@ pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[
         );
     }
     for build in &matrix.existing {
-        let _ = writeln!(text, "\nalready there: {}", inline(build.as_str()));
+        let _ = writeln!(text, "\nalready released: {}", inline(build.as_str()));
     }
     for note in notes {
         let _ = writeln!(text, "\n{}", inline(note));
     }
     text.push('\n');
-    cut(text)
+    shorten(text)
 }
 
 fn table(text: &mut String, images: &[Image<'_>]) {
@@ -167,7 +168,7 @@ fn table(text: &mut String, images: &[Image<'_>]) {
     text.push('\n');
 }
 
-/// A chart that GitHub draws: bars for the first call, a line for the second.
+/// A chart that GitHub renders: bars for the first call, a line for the second.
 fn chart(text: &mut String, images: &[Image<'_>]) {
     let measured = images
         .iter()
@@ -241,18 +242,18 @@ fn residuals(text: &mut String, receipt: &Receipt) {
         inline(receipt.build_id.as_str()),
         all.len()
     );
-    fenced(text, &all[..all.len().min(RESIDUALS)]);
-    if all.len() > RESIDUALS {
+    fenced(text, &all[..all.len().min(MAX_RESIDUALS)]);
+    if all.len() > MAX_RESIDUALS {
         let _ = writeln!(
             text,
             "… and {} more: the receipt lists them\n",
-            all.len() - RESIDUALS
+            all.len() - MAX_RESIDUALS
         );
     }
     text.push_str("</details>\n\n");
 }
 
-/// Lines as they are, in a fence that none of them can close.
+/// Lines in a code block whose fence does not occur in them.
 fn fenced(text: &mut String, lines: &[String]) {
     let longest = lines
         .iter()
@@ -263,7 +264,7 @@ fn fenced(text: &mut String, lines: &[String]) {
     let _ = writeln!(text, "{fence}text\n{}\n{fence}\n", lines.join("\n"));
 }
 
-/// Text that Markdown and HTML leave alone, on one line.
+/// Escapes Markdown and HTML in a text, and puts it on one line.
 fn inline(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -278,7 +279,7 @@ fn inline(text: &str) -> String {
     out
 }
 
-/// Text as code on one line: the fence is longer than any in the text.
+/// A text as inline code, with a fence longer than any in the text.
 fn code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
@@ -303,8 +304,9 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// At most what GitHub takes, without characters that are invisible or change the direction.
-fn cut(text: String) -> String {
+/// Shortens the text to GitHub's limit and escapes characters that are invisible or change the
+/// writing direction.
+fn shorten(text: String) -> String {
     let mut text = escaped_lines(&text).into_owned();
     if text.len() > LIMIT {
         let mut end = LIMIT;

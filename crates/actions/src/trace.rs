@@ -1,10 +1,10 @@
-//! Where a workload failed: its file and line, read from what Julia said last.
+//! Finds the file and line of a workload that failed, in Julia's last lines of output.
 
 use crate::command::Location;
 
-/// Finds the line of a workload that a Julia's last lines blame. Frames of the stack come first,
-/// innermost on top; where there are none, the expression that was being evaluated counts.
-/// `workloads` are paths below the project, with `/`; so is the file of the result.
+/// Finds the line of a workload that Julia's error message refers to. Prefers stack frames, the
+/// innermost first; without any, uses the expression that was being evaluated. `workloads` are
+/// paths relative to the project, with `/`; so is the path in the result.
 #[must_use]
 pub fn locate(said: &[String], workloads: &[String]) -> Option<Location> {
     let lines: Vec<String> = said.iter().map(|line| line.replace('\\', "/")).collect();
@@ -15,7 +15,7 @@ pub fn locate(said: &[String], workloads: &[String]) -> Option<Location> {
     all.find_map(|line| workloads.iter().find_map(|workload| place(line, workload)))
 }
 
-/// `…/workload.jl:7` or `…/workload.jl:7:3` in a line.
+/// Finds `…/workload.jl:7` or `…/workload.jl:7:3` in a line.
 fn place(line: &str, workload: &str) -> Option<Location> {
     let wanted = format!("{workload}:");
     line.match_indices(&wanted).find_map(|(at, _)| {
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_frame_in_a_workload_is_to_blame() {
+    fn the_innermost_frame_in_a_workload_counts() {
         let julia_1_5 = "ERROR: LoadError: oh no\n\
             Stacktrace:\n \
             [1] error(::String) at ./error.jl:33\n \
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_not_taken_for_the_workload() {
+    fn other_files_are_not_mistaken_for_the_workload() {
         assert_eq!(at("at /p/not-the-workload.jl:3"), None);
         assert_eq!(at("at /p/workload.jl:x"), None);
         assert_eq!(at("killed"), None);

@@ -73,13 +73,13 @@ fn image(receipt: &Receipt) -> Image<'_> {
 }
 
 #[test]
-fn a_job_that_went_well() {
+fn a_successful_job() {
     let (one, two) = (receipt("generic", 0), receipt("haswell", 2));
     insta::assert_snapshot!(build(&[image(&one), image(&two)], None));
 }
 
 #[test]
-fn a_job_that_failed_says_why_and_still_shows_what_was_built() {
+fn a_failed_job_shows_the_error_and_the_finished_images() {
     let one = receipt("generic", 0);
     let failed = Failed {
         subject: "insurance-julia1.12.7-x86_64-linux-gnu-haswell".to_owned(),
@@ -98,7 +98,7 @@ fn a_job_that_failed_says_why_and_still_shows_what_was_built() {
 }
 
 #[test]
-fn a_draft_that_lacks_a_build_says_so() {
+fn an_incomplete_draft_lists_the_missing_builds() {
     let builds = |names: &[&str]| {
         names
             .iter()
@@ -114,7 +114,7 @@ fn a_draft_that_lacks_a_build_says_so() {
 
     - a-x
 
-    **It stays a draft**, because these builds are missing; their jobs say why. Run the failed jobs again, and it is completed:
+    **It stays a draft**, because these builds are missing; their jobs show why. Run the failed jobs again to complete it:
 
     - missing: a-y
     "
@@ -149,18 +149,18 @@ fn a_plan_is_a_table() {
     insta::assert_snapshot!(plan(Some("v1"), &matrix, &notes), @r"
     ## Plan for v1
 
-    | builds | runner | Julia | at most |
+    | builds | runner | Julia | time limit |
     |---|---|---|---:|
     | x<br>y | ubuntu-24.04 | 1.12.7 | 60 min |
 
-    already there: z-julia1.12.7-x86_64-linux-gnu
+    already released: z-julia1.12.7-x86_64-linux-gnu
 
     Julia 1.5.3 is not published for aarch64-apple-darwin
     ");
 }
 
 #[test]
-fn the_limit_of_a_megabyte_is_kept() {
+fn a_summary_has_at_most_one_mebibyte() {
     let mut long = receipt("generic", 0);
     long.check.residuals = vec!["ä".repeat(100_000); 20];
     let text = build(&[image(&long)], None);

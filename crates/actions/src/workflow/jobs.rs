@@ -1,5 +1,5 @@
-//! The jobs: plan, build, publish, verify, release. Values from expressions reach scripts only
-//! through `env`, so that nothing that somebody named can become code.
+//! The jobs: plan, build, publish, verify, release. Values of expressions are passed to scripts
+//! only through `env`, so that names from outside cannot become code.
 
 use sysforge_plan::config::Workflow;
 
@@ -7,18 +7,18 @@ use super::{Tool, quoted};
 use crate::handmade;
 use crate::pins;
 
-/// What the jobs are made from.
+/// The inputs of the jobs.
 pub(super) struct Jobs<'a> {
     pub(super) options: &'a Workflow,
     pub(super) tool: &'a Tool,
     pub(super) project: &'a str,
 }
 
-/// The machine for jobs that build nothing.
+/// The runner of jobs that do not build.
 const SMALL: &str = "ubuntu-24.04";
 
-/// Jobs after a failed one run all the same, unless the run was cancelled; what they need of the
-/// others is said here.
+/// Jobs with an `if` of their own run even after a failed job, unless the run was cancelled; this
+/// condition says what they require of the build job.
 const BUILT: &str = "(needs.build.result == 'success' || needs.build.result == 'skipped')";
 
 impl Jobs<'_> {
@@ -36,7 +36,7 @@ impl Jobs<'_> {
 
     fn plan(&self) -> String {
         let permission = match self.options.publish {
-            true => "write # drafts are shown to those who may write",
+            true => "write # drafts are visible only with write access",
             false => "read # checks out the project",
         };
         let mut text = job(
@@ -76,12 +76,7 @@ impl Jobs<'_> {
             ));
         }
         text.push_str(if self.options.publish { PLAN_TAG } else { PLAN });
-        text.push_str(&self.upload(
-            "Hand the plan on",
-            "sysimage-plan",
-            "sysforge-plan.json",
-            "",
-        ));
+        text.push_str(&self.upload("Upload the plan", "sysimage-plan", "sysforge-plan.json", ""));
         text
     }
 
@@ -104,7 +99,7 @@ impl Jobs<'_> {
         text.push_str(&self.get_tool());
         if self.options.cache {
             text.push_str(&format!(
-                "      - name: Get Julia, the toolchain and packages from the cache\n        \
+                "      - name: Restore Julia, the toolchain and packages from the cache\n        \
                  if: github.ref_type != 'tag'\n        \
                  id: cache\n        \
                  uses: {}\n{CACHED}{NEAREST}",
@@ -124,30 +119,31 @@ impl Jobs<'_> {
         text.push_str(&handmade::place(6, "build-after"));
         if self.options.cache {
             text.push_str(&format!(
-                "      - name: Put Julia, the toolchain and packages into the cache\n        \
+                "      - name: Save Julia, the toolchain and packages to the cache\n        \
                  if: ${{{{ !cancelled() && github.ref_type != 'tag' && steps.cache.outputs.cache-hit != 'true' }}}}\n        \
                  uses: {}\n{CACHED}",
                 pins::SAVE.uses()
             ));
         }
         let name = "sysimage-${{ matrix.name }}";
-        text.push_str(&self.upload("Hand the images on", name, "dist/", ""));
+        text.push_str(&self.upload("Upload the images", name, "dist/", ""));
         let logs = quoted(&format!("{}.sysforge/**/*.log", below(self.project)));
         let name = "logs-${{ matrix.name }}";
-        text.push_str(&self.upload("Keep the logs", name, &logs, "failure()"));
+        text.push_str(&self.upload("Upload the logs", name, &logs, "failure()"));
         text
     }
 
     fn publish(&self) -> String {
-        let mut permissions = String::from("contents: write # makes the draft and sends the files");
+        let mut permissions =
+            String::from("contents: write # creates the draft and uploads the files");
         if self.options.attest {
             permissions.push_str(
                 "\n      id-token: write # signs the attestation\n      \
-                 attestations: write # keeps it",
+                 attestations: write # stores it",
             );
         }
-        let mut text = job("publish", "Send to a draft", SMALL, "120", &permissions);
-        // A look for new Julia releases that finds none ends here.
+        let mut text = job("publish", "Upload to a draft", SMALL, "120", &permissions);
+        // A scheduled run that finds no new Julia release ends here.
         let news = match self.options.schedule.is_empty() {
             true => "",
             false => " && (needs.plan.outputs.legs != '0' || github.event_name != 'schedule')",
@@ -161,7 +157,7 @@ impl Jobs<'_> {
         text.push_str(&self.checkout_for_source());
         text.push_str(&self.get_tool());
         text.push_str(&format!(
-            "      - name: Take over the images\n        \
+            "      - name: Download the images\n        \
              uses: {}\n        \
              with:\n          \
              pattern: sysimage-*\n          \
@@ -171,7 +167,7 @@ impl Jobs<'_> {
         text.push_str(PUBLISH);
         if self.options.attest {
             text.push_str(&format!(
-                "      - name: Attest where the images come from\n        \
+                "      - name: Attest the provenance of the images\n        \
                  uses: {}\n        \
                  with:\n          \
                  subject-checksums: SHA256SUMS\n",
@@ -197,7 +193,7 @@ impl Jobs<'_> {
              runs-on: ${{ matrix.runner }}\n    \
              timeout-minutes: ${{ matrix.timeout }}\n    \
              permissions:\n      \
-             contents: write # drafts are shown to those who may write\n    \
+             contents: write # drafts are visible only with write access\n    \
              cache-mode: none\n    \
              steps:\n",
         );
@@ -254,7 +250,8 @@ impl Jobs<'_> {
         }
     }
 
-    /// Only a Sysforge that is compiled needs the source where no project is needed.
+    /// Only a Sysforge compiled on the runner needs the source code in jobs that do not need the
+    /// project.
     fn checkout_for_source(&self) -> String {
         match self.tool {
             Tool::Release { .. } => String::new(),
@@ -327,12 +324,12 @@ const SOURCE: &str = r#"      - name: Compile Sysforge
           echo "$RUNNER_TEMP/sysforge/bin" >>"$GITHUB_PATH"
 "#;
 
-const CHECK: &str = "      - name: Make sure that this file is up to date
+const CHECK: &str = "      - name: Check that this file is up to date
         if: github.event_name == 'pull_request'
         run: sysforge workflow --check
 ";
 
-const TAG: &str = "      - name: Find out which tag is released
+const TAG: &str = "      - name: Determine the tag to release
         id: tag
         env:
           GITHUB_TOKEN: ${{ github.token }}
@@ -360,8 +357,9 @@ const PLAN_TAG: &str = "      - name: Plan
         run: sysforge plan --matrix --out sysforge-plan.json
 ";
 
-/// Both folders are the workflow's own. Of the depot only what `julia-actions/cache` keeps, too, is
-/// cached: `servers` may hold a token, `clones` and `config` addresses with one.
+/// Both folders belong to the workflow. The cached part of the depot is the same as that of
+/// `julia-actions/cache`: `servers` may contain a token, and `clones` and `config` addresses with
+/// one.
 const CACHED: &str = "        with:
           path: |
             .sysforge-store
@@ -373,12 +371,12 @@ const CACHED: &str = "        with:
           key: sysforge-${{ matrix.store }}-${{ matrix.packages }}
 ";
 
-/// Packages of an earlier manifest save most of the download.
+/// A cache for an earlier manifest saves most of the download.
 const NEAREST: &str = "          restore-keys: |
             sysforge-${{ matrix.store }}-
 ";
 
-/// A step of its own, so that the secrets of a private registry are given to it and to nothing else.
+/// A separate step, so that only this step receives the secrets of a private registry.
 const PACKAGES: &str = r#"      - name: Install the packages
         env:
           BUILDS: ${{ matrix.builds }}
@@ -393,7 +391,7 @@ const INSTANTIATE: &str = r#"        run: |
           sysforge instantiate "${builds[@]}"
 "#;
 
-/// What the manifest no longer names would stay in the cache for ever.
+/// Without pruning, packages that the manifest no longer names would stay in the cache forever.
 const INSTANTIATE_AND_PRUNE: &str = r#"        run: |
           read -r -a builds <<<"$BUILDS"
           sysforge instantiate --prune "${builds[@]}"
@@ -409,7 +407,7 @@ const BUILD: &str = r#"      - name: Build, check and pack
           sysforge build --out dist "${builds[@]}"
 "#;
 
-const PUBLISH: &str = r#"      - name: Send the images to a draft
+const PUBLISH: &str = r#"      - name: Upload the images to a draft
         env:
           GITHUB_TOKEN: ${{ github.token }}
           TAG: ${{ needs.plan.outputs.tag }}

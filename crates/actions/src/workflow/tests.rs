@@ -20,7 +20,7 @@ fn written(options: &Workflow, project: &str) -> String {
     generate(&inputs).unwrap()
 }
 
-/// A snapshot of what the change of the default configuration gives.
+/// A snapshot of the workflow after this change of the default configuration.
 macro_rules! snapshot {
     ($name:ident, $project:expr, $change:expr) => {
         #[test]
@@ -68,7 +68,7 @@ snapshot!(plain, "", |o| {
 });
 
 #[test]
-fn nothing_unpinned_and_nothing_that_never_runs() {
+fn an_unpinned_tool_and_a_missing_trigger_are_errors() {
     let inputs = |options| Inputs {
         options,
         project: "",
@@ -92,7 +92,7 @@ fn nothing_unpinned_and_nothing_that_never_runs() {
 }
 
 #[test]
-fn the_rules_hold_whatever_the_options() {
+fn the_security_rules_hold_for_all_options() {
     for project in ["", "a/b"] {
         let text = written(&pinned(), project);
         assert!(text.contains("\npermissions: {}\n"));
@@ -121,14 +121,14 @@ fn the_rules_hold_whatever_the_options() {
 }
 
 #[test]
-fn a_workflow_tells_whose_it_is() {
+fn a_generated_workflow_is_recognized() {
     for project in ["", "examples/InsuranceStats"] {
         assert_eq!(project_of(&written(&pinned(), project)), project);
     }
 }
 
 #[test]
-fn hand_made_parts_survive() {
+fn custom_parts_survive_regeneration() {
     let fresh = written(&pinned(), "");
     let mark = "      # sysforge:keep build-before\n";
     let step = "      - run: sudo apt-get install -y libfoo-dev\n";

@@ -1,11 +1,11 @@
-//! What starts the workflow.
+//! The events that start the workflow.
 
 use sysforge_plan::config::Workflow;
 
 use super::{WorkflowError, quoted};
 use crate::handmade;
 
-/// The part of the file from `on:` to what holds for every job.
+/// The part of the file from `on:` to the settings of all jobs.
 pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
     let mut text = String::new();
     if options.publish && !options.tags.is_empty() {
@@ -25,8 +25,8 @@ pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
         text.push_str("  workflow_dispatch:\n");
         if options.publish {
             text.push_str(
-                "    inputs:\n      tag:\n        description: A tag whose release is to be made or \
-                 completed\n        required: false\n        type: string\n",
+                "    inputs:\n      tag:\n        description: A tag whose release to create or \
+                 complete\n        required: false\n        type: string\n",
             );
         }
     }
@@ -39,8 +39,8 @@ pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
     ))
 }
 
-/// One run per tag or branch at a time; none is cancelled, because half a release is worse than a
-/// late one.
+/// One run per tag or branch at a time. Runs are not cancelled, because a late release is better
+/// than an incomplete one.
 const CONSTANT: &str = "\
 permissions: {}
 
