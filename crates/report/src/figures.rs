@@ -1,23 +1,23 @@
-//! What was measured, and its medians.
+//! Measurements and their medians.
 
-/// What one round of fresh processes saw.
+/// The measurements of one round of fresh processes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Starting Julia and ending it again, in seconds.
+    /// Starting and ending Julia, in seconds.
     pub startup_s: f64,
     /// Loading the packages (`using`), in seconds.
     pub load_s: f64,
-    /// The first run of the workloads, in seconds, if there are any.
+    /// The first run of the workloads in seconds, if there are workloads.
     pub first_call_s: Option<f64>,
-    /// The second run in the same process, if they can run twice.
+    /// The second run in the same process in seconds, if they can run twice.
     pub second_call_s: Option<f64>,
-    /// Resident memory right after the start, in bytes.
+    /// Resident memory after start-up, in bytes.
     pub start_memory: u64,
-    /// The most resident memory at any time, workloads included, in bytes.
+    /// Peak resident memory, workloads included, in bytes.
     pub peak_memory: u64,
 }
 
-/// The median of each figure over several samples. Units as in [`Sample`].
+/// The median of each measurement over several samples. Units as in [`Sample`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// See [`Sample::startup_s`].
@@ -64,7 +64,7 @@ impl Figures {
         Some(self.first_call_s? / self.second_call_s?.max(1e-9))
     }
 
-    /// What a user waits for the first result: start-up, loading, first call; in seconds.
+    /// The time until the first result in seconds: start-up, loading and first call.
     #[must_use]
     pub fn first_result_s(&self) -> f64 {
         self.startup_s + self.load_s + self.first_call_s.unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The page: what the image is worth, how large it is and of what, what became of the statements,
-//! how long each step of the build took, and what is in it. One file that needs nothing else.
+//! The HTML page: the benefit of the image, its size by section, the statements and their outcome,
+//! the duration of each step of the build, and the contents. A single file without dependencies.
 
 mod receipt;
 
@@ -10,7 +10,7 @@ use crate::chart::{self, NARROW, WIDE};
 use crate::units::{bytes, count, duration, ratio};
 use crate::{Figures, Report};
 
-/// Nothing is fetched and no script runs, even if a name in the report tried to.
+/// The page loads nothing and runs no scripts, even if a name in the report contains markup.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The report as a self-contained page.
@@ -157,14 +157,14 @@ fn figures(without: &Figures, with: &Figures) -> Markup {
     }
 }
 
-/// Sections smaller than this part of the image are shown as one.
-const SMALL: f64 = 0.005;
+/// Sections smaller than this fraction of the image are combined.
+const MIN_FRACTION: f64 = 0.005;
 
 fn sections(report: &Report) -> Markup {
     let mut large = report.sections.clone();
     large.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let whole: u64 = large.iter().map(|(_, size)| size).sum();
-    let small = large.partition_point(|(_, size)| *size as f64 >= whole as f64 * SMALL);
+    let small = large.partition_point(|(_, size)| *size as f64 >= whole as f64 * MIN_FRACTION);
     let rest: Vec<_> = large.split_off(small);
     if !rest.is_empty() {
         let others = format!("{} others", rest.len());
@@ -210,11 +210,11 @@ struct Row {
     name: String,
     value: f64,
     shown: String,
-    /// Whether the value would better be nothing.
+    /// Whether zero would be better.
     bad: bool,
 }
 
-/// A table with bars from zero.
+/// A table with bars that start at zero.
 fn bars(rows: &[Row]) -> Markup {
     let most = rows.iter().map(|row| row.value).fold(0.0, f64::max);
     html! {
@@ -240,7 +240,7 @@ fn percent(part: f64, whole: f64) -> String {
     format!("{:.1}", 100.0 * part / whole.max(f64::MIN_POSITIVE))
 }
 
-/// A list that opens on request: statements, each with its reason.
+/// A collapsible list of statements, each with its reason.
 fn listed<'a>(title: &str, items: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Markup {
     html! {
         details {

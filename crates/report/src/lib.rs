@@ -1,9 +1,9 @@
-//! Evidence that a person can look at: the figures of a benchmark and the receipt of an image as
-//! an SVG chart and as a self-contained HTML page.
+//! Renders the figures of a benchmark and the receipt of an image as an SVG chart and as a
+//! self-contained HTML page.
 //!
 //! Architecture invariants: pure functions from values to text. No file, network, clock or
-//! environment; what is rendered refers to nothing outside itself, and reads well in light and
-//! dark, and without telling colours apart.
+//! environment; the output refers to nothing outside of itself, and is readable in light and dark
+//! mode and without colours.
 
 mod chart;
 mod figures;
@@ -16,20 +16,20 @@ pub use html::html;
 
 use sysforge_plan::Receipt;
 
-/// What a report is about.
+/// The data of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The build identifier.
     pub build_id: String,
     /// The Julia version, and the platform in Julia's spelling.
     pub julia: String,
-    /// What fresh processes saw without the image.
+    /// Measurements of fresh processes without the image.
     pub without: Vec<Sample>,
-    /// What fresh processes saw with the image.
+    /// Measurements of fresh processes with the image.
     pub with: Vec<Sample>,
     /// Statements that running the workloads on the image still compiled.
     pub residuals: Vec<String>,
-    /// The parts of the image file, by name and bytes.
+    /// The sections of the image file: name and size in bytes.
     pub sections: Vec<(String, u64)>,
     /// The image's receipt, if it has one.
     pub receipt: Option<Receipt>,

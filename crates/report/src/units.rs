@@ -1,6 +1,6 @@
-//! Figures for people.
+//! Formats numbers for people.
 
-/// Seconds, in the unit that reads best.
+/// A duration in seconds, in the most readable unit.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     match seconds {
@@ -11,7 +11,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Bytes in units of a thousand, as disks and downloads are counted.
+/// A size in decimal units, as disks and downloads are measured.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     match bytes {
@@ -22,7 +22,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A ratio: as many digits as matter.
+/// A ratio with the significant digits.
 #[must_use]
 pub fn ratio(ratio: f64) -> String {
     match ratio {
@@ -31,7 +31,7 @@ pub fn ratio(ratio: f64) -> String {
     }
 }
 
-/// Something that is counted, in the singular or plural.
+/// A number with the singular or plural of a noun.
 #[must_use]
 pub fn count(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_size_has_its_unit() {
+    fn each_magnitude_has_its_unit() {
         assert_eq!(duration(0.0005), "0.50 ms");
         assert_eq!(duration(0.39), "390.0 ms");
         assert_eq!(duration(6.5), "6.50 s");

@@ -1,4 +1,4 @@
-//! The chart and the page of a real receipt, as snapshots; and what must hold of any report.
+//! Snapshots of the chart and the page of a real receipt, and properties of every report.
 
 use sysforge_plan::Receipt;
 use sysforge_plan::receipt::Unreplayed;
@@ -50,7 +50,7 @@ fn the_chart() {
 #[test]
 fn the_page() {
     let page = html(&report());
-    // The style sheets are files of their own.
+    // The style sheets are separate files.
     let body = page.split_once("</head>").expect("a head").1;
     insta::assert_snapshot!(body.replace("><", ">\n<"));
 }
@@ -77,7 +77,7 @@ fn hostile_names_and_statements_are_shown_as_text() {
 }
 
 #[test]
-fn nothing_outside_is_referred_to() {
+fn the_output_refers_to_nothing_outside() {
     for text in [svg(&report()), html(&report())] {
         let text = text.replace("http://www.w3.org/2000/svg", "");
         for word in [
@@ -89,7 +89,7 @@ fn nothing_outside_is_referred_to() {
 }
 
 #[test]
-fn names_and_statements_are_no_markup() {
+fn names_and_statements_are_escaped() {
     let mut report = report();
     report.build_id = "<script>alert(1)</script>".to_owned();
     report.residuals = vec!["<img src=x onerror=alert(1)>".to_owned()];
@@ -107,7 +107,7 @@ fn names_and_statements_are_no_markup() {
 }
 
 #[test]
-fn little_is_enough() {
+fn a_report_without_receipt_is_rendered() {
     let report = Report {
         without: Vec::new(),
         with: Vec::new(),

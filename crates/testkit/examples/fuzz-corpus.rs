@@ -1,5 +1,4 @@
-//! Writes the corpora that fuzzing begins with: `fuzz-corpus DIR`. Among the archives are those that
-//! no honest packer would make.
+//! Writes the initial corpora for fuzzing: `fuzz-corpus DIR`. They include malicious archives.
 
 #![expect(clippy::unwrap_used, reason = "ci/fuzz stops where this cannot go on")]
 
@@ -185,7 +184,7 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("twice", Tar::new().file("t/x", 0o644, b"1").folder("t/x/")),
     ] {
         let tar = tar.plain();
-        // Also as on a machine without links.
+        // Also as on a machine that does not allow links.
         corpus.push((format!("{name}-copied"), 0x80, tar.clone()));
         corpus.push((name.to_owned(), 0, tar));
     }
@@ -202,7 +201,7 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
     corpus
 }
 
-/// The kinds of entries that the corpus needs, by the letters that tar has for them.
+/// The types of entries that the corpus needs, by their names in tar.
 mod tar_kinds {
     use sysforge_testkit::archives::EntryType;
 

@@ -1,5 +1,5 @@
-//! `make-dist FOLDER BUILDS BYTES`: a dist directory with so many builds, each of so many random
-//! stand-in bytes, for scripts that publish.
+//! `make-dist FOLDER BUILDS BYTES`: creates a dist directory with this many builds, whose images
+//! are this many random bytes, for scripts that publish.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let (Ok(builds), Ok(bytes)) = (builds.parse::<usize>(), bytes.parse::<usize>()) else {
-        eprintln!("make-dist: BUILDS and BYTES are numbers");
+        eprintln!("make-dist: BUILDS and BYTES must be numbers");
         return ExitCode::FAILURE;
     };
     for (number, triplet) in sysforge_plan::Triplet::all().take(builds).enumerate() {

@@ -1,4 +1,4 @@
-//! Archives made in memory: well-behaved ones, and ones that no honest packer would make.
+//! Creates archives in memory, both valid and malicious ones.
 
 use std::io::{Cursor, Write};
 
@@ -7,10 +7,10 @@ use flate2::write::GzEncoder;
 pub use tar::EntryType;
 use tar::{Builder, Header};
 
-/// The time that files in made archives carry: 2024-05-06 07:08:09 UTC.
+/// The modification time of files in these archives: 2024-05-06 07:08:09 UTC.
 pub const MTIME: u64 = 1_714_979_289;
 
-/// A tar file under construction. Names and link targets are taken as they are, however bad.
+/// A tar file builder. It accepts any names and link targets, including invalid ones.
 pub struct Tar {
     builder: Builder<Vec<u8>>,
 }
@@ -22,7 +22,7 @@ impl Default for Tar {
 }
 
 impl Tar {
-    /// An empty one.
+    /// An empty tar file.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -54,13 +54,13 @@ impl Tar {
         self.raw(EntryType::Link, name, target, 0o644, b"")
     }
 
-    /// Adds anything.
+    /// Adds an entry of any type.
     #[must_use]
     pub fn raw(self, kind: EntryType, name: &str, target: &str, mode: u32, content: &[u8]) -> Self {
         self.announced(kind, name, target, mode, content.len() as u64, content)
     }
 
-    /// Adds something that says it has another size than it has.
+    /// Adds an entry whose header announces a different size than it has.
     #[must_use]
     pub fn announced(
         mut self,
@@ -72,7 +72,7 @@ impl Tar {
         content: &[u8],
     ) -> Self {
         let mut header = Header::new_gnu();
-        // The builder refuses bad names; the header's own fields take anything.
+        // The library refuses invalid names, so write the header's fields directly.
         let gnu = header.as_gnu_mut().unwrap();
         gnu.name[..name.len()].copy_from_slice(name.as_bytes());
         gnu.linkname[..target.len()].copy_from_slice(target.as_bytes());
@@ -85,19 +85,19 @@ impl Tar {
         self
     }
 
-    /// The tar file.
+    /// Returns the uncompressed tar file.
     #[must_use]
     pub fn plain(self) -> Vec<u8> {
         self.builder.into_inner().unwrap()
     }
 
-    /// The tar file, compressed with Zstandard.
+    /// Returns the tar file compressed with Zstandard.
     #[must_use]
     pub fn zst(self) -> Vec<u8> {
         zstd::encode_all(self.plain().as_slice(), 1).unwrap()
     }
 
-    /// The tar file, compressed with xz.
+    /// Returns the tar file compressed with xz.
     #[must_use]
     pub fn xz(self) -> Vec<u8> {
         let options = lzma_rust2::XzOptions::with_preset(1);
@@ -106,20 +106,20 @@ impl Tar {
         writer.finish().unwrap()
     }
 
-    /// The tar file, compressed with gzip.
+    /// Returns the tar file compressed with gzip.
     #[must_use]
     pub fn gz(self) -> Vec<u8> {
         gzip(&self.plain())
     }
 }
 
-/// Compresses with gzip, fast.
+/// Compresses with gzip at the fastest level.
 #[must_use]
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
     gzip_at(plain, Compression::fast())
 }
 
-/// Compresses with gzip, to as little as it can.
+/// Compresses with gzip at the highest level.
 #[must_use]
 pub fn gzip_best(plain: &[u8]) -> Vec<u8> {
     gzip_at(plain, Compression::best())
@@ -131,7 +131,7 @@ fn gzip_at(plain: &[u8], level: Compression) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Something in the shape of a Julia, with `filler` bytes that do not compress.
+/// A minimal installation that looks like Julia, with `filler` incompressible bytes.
 #[must_use]
 pub fn tiny_julia(version: &str, filler: usize) -> Tar {
     let top = format!("julia-{version}");
@@ -172,7 +172,7 @@ pub fn tiny_julia_zip(version: &str, filler: usize) -> Vec<u8> {
     ])
 }
 
-/// A zip file of names, Unix modes with their kind, and contents.
+/// A zip file from names, Unix modes including the file type, and contents.
 #[must_use]
 pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -182,7 +182,7 @@ pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
             .compression_method(zip::CompressionMethod::Deflated)
             .last_modified_time(time)
             .unix_permissions(*mode);
-        // DOS counts in steps of two seconds; the Unix field does not.
+        // DOS times have a resolution of two seconds; the Unix field has one second.
         let mut extra = vec![1];
         extra.extend_from_slice(&u32::try_from(MTIME).unwrap().to_le_bytes());
         let mut options = options.into_full_options();
@@ -221,7 +221,7 @@ pub fn tiny_julia_7z(version: &str, filler: usize) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Bytes that do not compress, the same each time (xorshift64*).
+/// Incompressible bytes, always the same (xorshift64*).
 #[must_use]
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

@@ -1,9 +1,9 @@
-//! What others may write where a name or a text is expected, and how it is put into documents.
+//! Hostile texts in place of names and other strings, and how to insert them into documents.
 
 use serde_json::Value;
 
-/// Texts that must be refused wherever they could become a path, a script, an identifier or a part
-/// of a file, and be harmless elsewhere.
+/// Texts that must be refused wherever they could become a path, a script, an identifier or part of
+/// a file, and be harmless elsewhere.
 #[must_use]
 pub fn texts() -> Vec<String> {
     let short = [
@@ -41,7 +41,7 @@ pub fn texts() -> Vec<String> {
         .collect()
 }
 
-/// JSON pointers to every string of a document, and to every null, which may become one.
+/// JSON pointers to every string of a document, and to every null, which could be a string.
 #[must_use]
 pub fn leaves(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -67,11 +67,11 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<String>) {
     }
 }
 
-/// A document with another text in one place.
+/// Replaces one value of a document by a text.
 ///
 /// # Panics
 ///
-/// If there is no such place.
+/// If the pointer does not exist.
 #[must_use]
 pub fn with_text(document: &Value, pointer: &str, text: &str) -> Value {
     let mut document = document.clone();
@@ -79,7 +79,7 @@ pub fn with_text(document: &Value, pointer: &str, text: &str) -> Value {
     document
 }
 
-/// Every document that differs from this one in a hostile text, with its place and that text.
+/// All variants of a document with one hostile text, each with its pointer and the text.
 pub fn variants(document: &Value) -> impl Iterator<Item = (String, String, Value)> + '_ {
     leaves(document).into_iter().flat_map(move |pointer| {
         texts().into_iter().map(move |text| {
@@ -89,8 +89,8 @@ pub fn variants(document: &Value) -> impl Iterator<Item = (String, String, Value
     })
 }
 
-/// The first character of an output that controls a terminal, is invisible or changes the direction
-/// of text; line ends are none of these.
+/// The first character that controls a terminal, is invisible or changes the writing direction;
+/// newlines do not count.
 #[must_use]
 pub fn first_deceptive(text: &str) -> Option<char> {
     let deceptive = |c: &char| *c != '\n' && sysforge_plan::text::is_deceptive(*c);

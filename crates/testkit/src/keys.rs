@@ -1,4 +1,4 @@
-//! OpenPGP keys made for a test, and signatures by them.
+//! OpenPGP keys for tests, and signatures by them.
 
 use pgp::composed::{ArmorOptions, DetachedSignature, KeyType, SecretKeyParamsBuilder};
 use pgp::composed::{SignedPublicKey, SignedSecretKey, SubpacketConfig};
@@ -7,11 +7,11 @@ use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
 use pgp::types::{Duration, KeyDetails, Password, Tag, Timestamp};
 use rand::rngs::OsRng;
 
-/// A key that signs.
+/// A key that can sign.
 pub struct SigningKey(SignedSecretKey);
 
 impl SigningKey {
-    /// A new one.
+    /// Creates a new key.
     #[must_use]
     pub fn new() -> Self {
         let parameters = SecretKeyParamsBuilder::default()
@@ -24,8 +24,9 @@ impl SigningKey {
         Self(parameters.generate(OsRng).unwrap())
     }
 
-    /// One that was made at `created` (seconds since 1970). Each of `certified` is a signature of
-    /// the key about itself: when that was made, and after how many seconds the key expires.
+    /// Creates a key with creation time `created` (seconds since 1970). Each element of `certified`
+    /// is a self-signature: its creation time, and the number of seconds after which the key
+    /// expires.
     #[must_use]
     pub fn with_times(created: u32, certified: &[(u32, Option<u32>)]) -> Self {
         let parameters = SecretKeyParamsBuilder::default()
@@ -67,8 +68,8 @@ impl SigningKey {
         Self(key)
     }
 
-    /// A detached signature that says it was made at `created` (seconds since 1970), and that it
-    /// expires so many seconds later.
+    /// A detached signature with creation time `created` (seconds since 1970) that expires after
+    /// `expires` seconds.
     #[must_use]
     pub fn sign_at(&self, bytes: &[u8], created: u32, expires: Option<u32>) -> String {
         let mut hashed = vec![
@@ -118,7 +119,7 @@ impl SigningKey {
         ))
     }
 
-    /// The same, as if the bytes were a text, whose line ends may be any.
+    /// The same as a text signature, which ignores differences in line endings.
     #[must_use]
     pub fn sign_as_text(&self, bytes: &[u8]) -> String {
         armored(DetachedSignature::sign_text_data(

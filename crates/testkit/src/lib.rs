@@ -1,5 +1,5 @@
-//! Test support: what the outside world would be, made to order. Nothing here is part of the
-//! program; tests may panic, and so may this.
+//! Test support: servers and files that stand in for the outside world. Not part of the program; it
+//! may panic, like tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,19 +18,19 @@ pub mod tls;
 
 use std::time::{Duration, Instant};
 
-/// How long a moment may take to come. Emitting on a busy machine begins late.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// Maximum waiting time. On a busy machine, emitting starts late.
+const MAX_WAIT: Duration = Duration::from_secs(240);
 
-/// Waits until `come` says that `what` came.
+/// Waits until `is_done` returns true. `what` names the event in the panic message.
 ///
 /// # Panics
 ///
-/// If it does not come within minutes.
+/// If it does not happen within four minutes.
 #[track_caller]
-pub fn wait_for(what: &str, mut come: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut is_done: impl FnMut() -> bool) {
     let since = Instant::now();
-    while !come() {
-        assert!(since.elapsed() < PATIENCE, "{what} did not come");
+    while !is_done() {
+        assert!(since.elapsed() < MAX_WAIT, "{what} did not happen in time");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

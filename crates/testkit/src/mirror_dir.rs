@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sysforge_plan::catalogue::{CATALOGUE_PATH, OFFICIAL_SERVER};
 use sysforge_plan::{JuliaVersion, Triplet};
 
-/// A folder in the shape of Julia's server.
+/// A folder with the layout of Julia's server.
 pub struct MirrorDir {
     folder: tempfile::TempDir,
     catalogue: Map<String, Value>,
@@ -21,7 +21,7 @@ impl Default for MirrorDir {
 }
 
 impl MirrorDir {
-    /// One with an empty catalogue.
+    /// A mirror with an empty catalogue.
     #[must_use]
     pub fn new() -> Self {
         let mirror = Self {
@@ -38,7 +38,7 @@ impl MirrorDir {
         self.folder.path()
     }
 
-    /// The file of an archive, below the folder.
+    /// The path of an archive, relative to the folder.
     #[must_use]
     pub fn archive_path(version: &str, triplet: Triplet) -> String {
         let parsed: JuliaVersion = version.parse().unwrap();
@@ -51,12 +51,12 @@ impl MirrorDir {
         )
     }
 
-    /// Publishes an archive, and returns where it lies.
+    /// Publishes an archive, and returns its path.
     pub fn publish(&mut self, version: &str, triplet: Triplet, archive: &[u8]) -> PathBuf {
         self.publish_with(version, triplet, archive, |_| {})
     }
 
-    /// The same, with a last word on the catalogue's entry.
+    /// Like [`Self::publish`], and lets `edit` change the catalogue's entry.
     pub fn publish_with(
         &mut self,
         version: &str,

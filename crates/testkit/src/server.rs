@@ -1,7 +1,7 @@
-//! A web server over real sockets that serves a folder, and misbehaves as it is told to.
+//! A web server over real sockets that serves a folder, with scripted faults.
 //!
-//! Left alone, it is a good server: entity tags, `If-None-Match`, `If-Range`, ranges,
-//! keep-alive. A test scripts faults for a path; each request to it uses up one.
+//! Without faults it supports entity tags, `If-None-Match`, `If-Range`, ranges and keep-alive. A
+//! test scripts a list of faults for a path; each request to the path uses one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -15,78 +15,78 @@ use std::time::{Duration, Instant};
 
 use crate::tls::PrivateTls;
 
-/// One way to misbehave.
+/// A fault.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// None: this request is answered well.
+    /// No fault.
     Fine,
-    /// The connection closes after this many bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     DropAfter(u64),
-    /// After this many bytes of the body, nothing more comes, and the connection stays.
+    /// Stops sending after this many bytes of the body, and keeps the connection open.
     SilenceAfter(u64),
-    /// Nothing comes at all.
+    /// Sends nothing.
     Silence,
-    /// The connection closes before an answer.
+    /// Closes the connection without a response.
     Close,
-    /// The body comes in pieces of so many bytes, with a pause after each.
+    /// Sends the body in chunks of this many bytes, with a pause after each.
     Drip(usize, Duration),
-    /// `Content-Length` is off by this much.
+    /// Changes `Content-Length` by this much.
     WrongLength(i64),
-    /// One byte of the body, at this place in the file, is another.
+    /// Changes the byte at this position of the file.
     WrongByte(u64),
-    /// The whole file with 200, whatever range was asked for.
+    /// Sends the whole file with status 200, whatever range was requested.
     IgnoreRange,
-    /// The range that was asked for, without a word on how long the whole file is.
+    /// Sends the requested range without the size of the whole file.
     UnknownTotal,
-    /// Another range than the one asked for: later by this much.
+    /// Sends a different range, which starts this many bytes later.
     ShiftRange(u64),
-    /// A status without a body, and other headers.
+    /// Sends a status without a body, and additional headers.
     Status(u16, Vec<(&'static str, String)>),
     /// A redirect.
     Redirect(String),
-    /// This status, and a body that does not end before the client hangs up.
+    /// Sends this status, and a body that ends only when the client disconnects.
     Endless(u16),
-    /// A whole answer, with only this many bytes of the file.
+    /// Sends a complete response with only this many bytes of the file.
     Truncate(u64),
-    /// A whole answer, with the file at another path.
+    /// Sends a complete response with the file at another path.
     InsteadOf(String),
 }
 
-/// What a client asked.
+/// A recorded request.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The path.
     pub path: String,
-    /// What stood behind a question mark.
+    /// The query.
     pub query: Option<String>,
     /// All headers, with lower-case names.
     pub headers: HashMap<String, String>,
 }
 
 impl Seen {
-    /// A header.
+    /// The value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
 
-/// How the server is, faults aside.
+/// The behaviour of the server apart from faults.
 #[derive(Debug, Clone)]
-pub struct Manners {
+pub struct Behaviour {
     /// Whether it serves ranges.
     pub ranges: bool,
     /// Whether it sends entity tags.
     pub etags: bool,
-    /// How long each answer takes to begin.
+    /// The delay before each response.
     pub latency: Duration,
     /// Bytes per second, over all connections.
     pub cap: Option<u64>,
-    /// Bytes per second of each connection, as networks for content set it.
+    /// Bytes per second of each connection, as content delivery networks limit it.
     pub cap_each: Option<u64>,
 }
 
-impl Default for Manners {
+impl Default for Behaviour {
     fn default() -> Self {
         Self {
             ranges: true,
@@ -100,18 +100,18 @@ impl Default for Manners {
 
 struct Shared {
     root: PathBuf,
-    manners: Mutex<Manners>,
+    manners: Mutex<Behaviour>,
     script: Mutex<HashMap<String, VecDeque<Fault>>>,
     always: Mutex<HashMap<String, Fault>>,
     guards: Mutex<Vec<(String, String)>>,
     seen: Mutex<Vec<Seen>>,
     endless: AtomicU64,
     over: AtomicBool,
-    /// When the line is free again, for the cap.
+    /// The time at which the shared line is free again, for the limit on its speed.
     line_free: Mutex<Instant>,
 }
 
-/// A server that ends when this is dropped.
+/// A web server; it ends on drop.
 pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
@@ -119,7 +119,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves a folder over HTTP, on a port of its own.
+    /// Serves a folder over HTTP on a free port.
     #[must_use]
     pub fn start(root: &Path) -> Self {
         Self::on("127.0.0.1:0", root, None)
@@ -157,7 +157,7 @@ impl Server {
                 let (shared, tls) = (Arc::clone(&for_thread), tls.clone());
                 thread::spawn(move || {
                     let _ = stream.set_nodelay(true);
-                    // A client that hangs up is no concern of the server's.
+                    // A client that disconnects is not an error.
                     let _ = match tls {
                         None => shared.serve(stream),
                         Some(config) => rustls::ServerConnection::new(config)
@@ -188,12 +188,12 @@ impl Server {
         self.address
     }
 
-    /// Changes how the server is.
-    pub fn set(&self, change: impl FnOnce(&mut Manners)) {
+    /// Changes the server's behaviour.
+    pub fn set(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.shared.manners.lock().unwrap());
     }
 
-    /// The next requests for paths that end so meet these faults, one each.
+    /// Applies these faults to the next requests for paths with this suffix, one each.
     pub fn script(&self, path_end: &str, faults: impl IntoIterator<Item = Fault>) {
         let mut script = self.shared.script.lock().unwrap();
         script
@@ -202,26 +202,26 @@ impl Server {
             .extend(faults);
     }
 
-    /// Every request for paths that end so meets this fault.
+    /// Applies this fault to every request for paths with this suffix.
     pub fn always(&self, path_end: &str, fault: Fault) {
         let mut always = self.shared.always.lock().unwrap();
         always.insert(path_end.to_owned(), fault);
     }
 
-    /// Forgets all faults.
+    /// Ends all faults.
     pub fn behave(&self) {
         self.shared.script.lock().unwrap().clear();
         self.shared.always.lock().unwrap().clear();
     }
 
-    /// From now on, paths that begin so are answered with 401 unless the request has this token; the
-    /// last token that was set for a path holds.
+    /// Requires this token for paths with this prefix, and answers 401 without it. A later call for
+    /// the same path replaces the token.
     pub fn guard(&self, path_start: &str, token: &str) {
         let mut guards = self.shared.guards.lock().unwrap();
         guards.insert(0, (path_start.to_owned(), token.to_owned()));
     }
 
-    /// How often each path was requested.
+    /// The number of requests for each path.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
@@ -231,18 +231,18 @@ impl Server {
         counts
     }
 
-    /// How many bytes of endless bodies were taken from it.
+    /// The number of bytes of endless bodies that clients have read.
     #[must_use]
     pub fn endless_bytes(&self) -> u64 {
         self.shared.endless.load(Ordering::Relaxed)
     }
 
-    /// Forgets the requests so far.
+    /// Clears the recorded requests.
     pub fn forget(&self) {
         self.shared.seen.lock().unwrap().clear();
     }
 
-    /// Every request so far for paths that end so.
+    /// The recorded requests for paths with this suffix.
     #[must_use]
     pub fn seen(&self, path_end: &str) -> Vec<Seen> {
         let seen = self.shared.seen.lock().unwrap();
@@ -256,13 +256,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// What is sent at a time.
-const PIECE: usize = 64 << 10;
+/// Number of bytes sent at a time.
+const CHUNK: usize = 64 << 10;
 
 impl Shared {
     fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
@@ -302,7 +302,7 @@ impl Shared {
             })
     }
 
-    /// Answers; whether the connection stays open.
+    /// Sends a response; returns whether the connection stays open.
     fn answer(&self, request: &Seen, fault: &Fault, out: &mut impl Write) -> io::Result<bool> {
         let manners = self.manners.lock().unwrap().clone();
         thread::sleep(manners.latency);
@@ -331,10 +331,10 @@ impl Shared {
             }
             Fault::Endless(status) => {
                 write!(out, "HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n")?;
-                let piece = vec![b'x'; PIECE];
+                let piece = vec![b'x'; CHUNK];
                 while !self.over.load(Ordering::Relaxed) {
                     out.write_all(&piece)?;
-                    self.endless.fetch_add(PIECE as u64, Ordering::Relaxed);
+                    self.endless.fetch_add(CHUNK as u64, Ordering::Relaxed);
                 }
                 return Ok(false);
             }
@@ -370,7 +370,7 @@ impl Shared {
         &self,
         request: &Seen,
         fault: &Fault,
-        manners: &Manners,
+        manners: &Behaviour,
         mut file: File,
         out: &mut impl Write,
     ) -> io::Result<bool> {
@@ -441,7 +441,7 @@ impl Shared {
     fn send_body(
         &self,
         fault: &Fault,
-        manners: &Manners,
+        manners: &Behaviour,
         mut file: File,
         start: u64,
         end: u64,
@@ -453,7 +453,7 @@ impl Shared {
         };
         let piece = match fault {
             Fault::Drip(bytes, _) => *bytes,
-            _ => PIECE,
+            _ => CHUNK,
         };
         let mut buffer = vec![0; piece];
         let own_line_free = Mutex::new(Instant::now());
@@ -469,8 +469,8 @@ impl Shared {
             {
                 buffer[usize::try_from(place - at).unwrap()] ^= 0x55;
             }
-            wait_for_line(&self.line_free, manners.cap, count);
-            wait_for_line(&own_line_free, manners.cap_each, count);
+            wait_for_shared_line(&self.line_free, manners.cap, count);
+            wait_for_shared_line(&own_line_free, manners.cap_each, count);
             out.write_all(&buffer[..count])?;
             if let Fault::Drip(_, pause) = fault {
                 out.flush()?;
@@ -486,7 +486,7 @@ impl Shared {
         }
     }
 
-    /// Keeps the connection open without a word until the server ends.
+    /// Keeps the connection open without sending anything until the server ends.
     fn hang(&self) -> io::Result<bool> {
         while !self.over.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(20));
@@ -495,18 +495,18 @@ impl Shared {
     }
 }
 
-/// A line that may be shared: each piece waits until those before it went through. `free` is when
-/// the line is free again.
-fn wait_for_line(free: &Mutex<Instant>, cap: Option<u64>, bytes: usize) {
+/// Simulates a shared line of limited speed: each chunk waits until the earlier ones were sent.
+/// `free` is the time at which the line is free again.
+fn wait_for_shared_line(free: &Mutex<Instant>, cap: Option<u64>, bytes: usize) {
     let Some(cap) = cap else { return };
     let takes = Duration::from_secs_f64(bytes as f64 / cap as f64);
     let until = {
         let mut free = free.lock().unwrap();
-        // A line that was idle does not make up for it later.
+        // Time during which the line was idle is not made up for.
         *free = (*free).max(Instant::now()) + takes;
         *free
     };
-    // Below a millisecond a sleep is longer than what it waits for.
+    // Sleeping for less than a millisecond takes longer than requested.
     let wait = until.saturating_duration_since(Instant::now());
     if wait > Duration::from_millis(2) {
         thread::sleep(wait);
@@ -522,7 +522,7 @@ fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Seen>> {
         path: line.split(' ').nth(1).unwrap_or("/").to_owned(),
         ..Seen::default()
     };
-    // A proxy is asked for the whole address.
+    // A proxy receives the whole address.
     if let Some(rest) = seen.path.strip_prefix("http://") {
         seen.path = rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
         seen.headers.insert(":proxied".to_owned(), line.clone());
@@ -542,7 +542,7 @@ fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Seen>> {
     }
 }
 
-/// `bytes=START-END` or `bytes=START-`, as a half-open range.
+/// Parses `bytes=START-END` or `bytes=START-` as a half-open range.
 fn parse_range(text: &str, length: u64) -> Option<(u64, u64)> {
     let (start, end) = text.strip_prefix("bytes=")?.split_once('-')?;
     let start = start.parse().ok()?;

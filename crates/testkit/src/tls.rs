@@ -1,4 +1,4 @@
-//! A private certificate authority, and a certificate for 127.0.0.1 that it vouches for.
+//! A private certificate authority, and a certificate for 127.0.0.1 issued by it.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// A server's side of TLS, and what its clients must trust.
+/// A server's TLS settings, and the certificate that its clients must trust.
 pub struct PrivateTls {
-    /// For the server.
+    /// The server's configuration.
     pub config: Arc<ServerConfig>,
-    /// The authority's certificate, as PEM: what `SSL_CERT_FILE` would hold.
+    /// The authority's certificate as PEM, for `SSL_CERT_FILE`.
     pub authority_pem: String,
 }
 
 impl PrivateTls {
-    /// A new authority, and a certificate for 127.0.0.1 and localhost.
+    /// Creates a new authority, and a certificate for 127.0.0.1 and localhost.
     #[must_use]
     pub fn new() -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();

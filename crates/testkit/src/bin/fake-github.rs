@@ -1,9 +1,9 @@
-//! The fake GitHub as a program, for scripts that hold real clients against it.
+//! The fake GitHub as a program, for scripts that test real clients with it.
 //!
-//! `fake-github [--port N] [--latency-ms N] [--lag-ms N] [--tls HOST] [--record FILE]
-//! [--directory DIR] [--repository OWNER/NAME] [--one-port true] [--ready FILE]` runs until it is
-//! killed. `--ready` names a file that gets, once it listens, one line with the API's address; with
-//! `--tls` the certificate is written beside it, with the extension `pem`.
+//! `fake-github [--port N] [--latency-ms N] [--lag-ms N] [--tls HOST] [--record FILE] [--directory
+//! DIR] [--repository OWNER/NAME] [--one-port true] [--ready FILE]` runs until it is killed.
+//! `--ready` names a file into which it writes one line with the API's address once it listens;
+//! with `--tls` it writes the certificate beside it, with the extension `pem`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ fn run() -> Outcome {
     while let Some(argument) = arguments.next() {
         let value = arguments
             .next()
-            .ok_or_else(|| format!("{argument} wants a value"))?;
+            .ok_or_else(|| format!("{argument} requires a value"))?;
         match argument.as_str() {
             "--port" => options.port = value.parse()?,
             "--latency-ms" => options.latency = Duration::from_millis(value.parse()?),

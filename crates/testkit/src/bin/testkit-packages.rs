@@ -41,15 +41,15 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "{}", packages.url())?;
     out.flush()?;
     for line in io::stdin().lock().lines() {
-        out.write_all(obey(&packages, &line?)?.as_bytes())?;
+        out.write_all(run_command(&packages, &line?)?.as_bytes())?;
         out.write_all(b"\n")?;
         out.flush()?;
     }
     Ok(())
 }
 
-/// Obeys a line; what is to be printed.
-fn obey(packages: &PackageServer, line: &str) -> Result<String, Box<dyn std::error::Error>> {
+/// Runs a command line, and returns its output.
+fn run_command(packages: &PackageServer, line: &str) -> Result<String, Box<dyn std::error::Error>> {
     let server = packages.server();
     let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
     match command {

@@ -24,6 +24,6 @@ fn main() {
         manners.cap_each = cap_each;
     });
     println!("{}", server.url());
-    // Whoever started this closes the pipe when they are done, or when they die.
+    // The parent process closes the pipe when it is done, or when it dies.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }

@@ -1,4 +1,4 @@
-//! Answers in GitHub's form.
+//! Builds responses in GitHub's format.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,13 +9,13 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// The body of an answer.
+/// The body of a response.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// An answer.
+/// A response.
 pub(crate) type Answer = Response<Body>;
 
-/// The connection is to be cut instead of answering.
+/// Closes the connection instead of sending a response.
 #[derive(Debug)]
 pub(crate) struct Cut;
 
@@ -76,7 +76,7 @@ pub(crate) fn not_found() -> Answer {
     message(404, "Not Found")
 }
 
-/// 422 with one error, as GitHub's validation words it.
+/// 422 with one error, in the format of GitHub's validation.
 pub(crate) fn invalid(resource: &str, code: &str, field: &str, text: Option<&str>) -> Answer {
     let mut error = json!({"resource": resource, "code": code, "field": field});
     if let Some(text) = text {
@@ -115,7 +115,7 @@ pub(crate) fn secondary_limit(milliseconds: u64) -> Answer {
     answer
 }
 
-/// Now, by the host's clock.
+/// The current time on the host's clock.
 pub(crate) fn host_time(ahead: i64) -> SystemTime {
     let offset = std::time::Duration::from_secs(ahead.unsigned_abs());
     match ahead < 0 {

@@ -1,4 +1,4 @@
-//! A dist directory as `pack` leaves it, for tests of what comes after.
+//! Creates a dist directory as `pack` does, for tests of the later steps.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use sysforge_plan::receipt::{
 };
 use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Sha256, Triplet};
 
-/// Puts a build into a dist directory as `pack` does. The image is stand-in bytes: nothing here
-/// loads it.
+/// Adds a build to a dist directory, as `pack` does. The image consists of arbitrary bytes: it is
+/// never loaded.
 ///
 /// # Panics
 ///
@@ -92,7 +92,7 @@ fn digest(bytes: &[u8]) -> Sha256 {
     Sha256::new(sha2::Sha256::digest(bytes).into())
 }
 
-/// Packs `files` flat, as the `pack` room does.
+/// Packs `files` without folders, like the `pack` crate.
 fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
     let file = std::fs::File::create(path).unwrap();
     let gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());

@@ -1,10 +1,10 @@
-//! What goes wrong at the fake GitHub, and when: a script of faults, or faults drawn from a seed.
+//! The faults of the fake GitHub: a script of faults, or faults drawn from a seed.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The requests that faults can be aimed at.
+/// The kinds of requests that a fault can affect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Op {
@@ -28,7 +28,7 @@ pub enum Op {
     ListAssets,
     /// `GET …/releases/assets/{id}` as JSON
     GetAsset,
-    /// The bytes of an asset, wherever they are asked for
+    /// The content of an asset, at any address
     Download,
     /// `POST …/releases/{id}/assets`
     Upload,
@@ -41,7 +41,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The requests that `sysforge publish` makes, for matrices of faults.
+    /// The requests that `sysforge publish` makes, for test matrices of faults.
     pub const OF_PUBLISHING: &[Self] = &[
         Self::GetRepo,
         Self::GetByTag,
@@ -56,36 +56,36 @@ impl Op {
     ];
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Nothing is read after this many bytes, and nothing is answered.
+    /// Stops reading after this many bytes, and sends no response.
     Stall(u64),
-    /// The connection is cut after this many bytes of the body that travels (the request's for
-    /// an upload, the answer's for a download); nothing else has happened.
+    /// Closes the connection after this many bytes of the body (the request's for an upload, the
+    /// response's for a download), without any other effect.
     Reset(u64),
-    /// What was asked for happens, and the connection is cut instead of answering.
+    /// Executes the request, but closes the connection instead of responding.
     ResetAfter,
-    /// An error answer; what was asked for did not happen.
+    /// Responds with an error, and does not execute the request.
     StatusBefore(u16),
-    /// What was asked for happens, and the answer is an error.
+    /// Executes the request, but responds with an error.
     StatusAfter(u16),
-    /// A page of HTML instead of JSON, with status 502; what was asked for did not happen.
+    /// Responds with an HTML page and status 502, and does not execute the request.
     Html,
-    /// A page of HTML with status 200; what was asked for did happen.
+    /// Executes the request, but responds with an HTML page and status 200.
     HtmlAfter,
-    /// 403 with `Retry-After`, as for secondary rate limits: this many milliseconds, rounded up
-    /// to seconds, as the header can only say seconds.
+    /// Responds with 403 and `Retry-After`, as for secondary rate limits: this many milliseconds,
+    /// rounded up to seconds, the unit of the header.
     SecondaryLimit(u64),
-    /// 403 with `x-ratelimit-remaining: 0` and a reset time in the next second.
+    /// Responds with 403, `x-ratelimit-remaining: 0` and a reset time in the next second.
     PrimaryLimit,
-    /// An upload arrives with one bit changed.
+    /// Changes one bit of an upload.
     Corrupt,
 }
 
 impl Fault {
-    /// One of each kind, for matrices.
+    /// One fault of each kind, for test matrices.
     pub const ALL: &[Self] = &[
         Self::Stall(100),
         Self::Reset(0),
@@ -104,14 +104,14 @@ impl Fault {
     ];
 }
 
-/// What somebody else does to a file of a release at the very moment when it becomes public.
+/// A change to a file of a release by another client, at the moment when the release is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tamper {
-    /// The file of this name is deleted.
+    /// Deletes the file with this name.
     Remove(String),
-    /// The file of this name is replaced by one with these bytes.
+    /// Replaces the file with this name by one with these bytes.
     Replace(String, Vec<u8>),
-    /// The file of this name is replaced by one that has only this many of its bytes.
+    /// Truncates the file with this name to this many bytes.
     Truncate(String, usize),
 }
 
@@ -123,21 +123,21 @@ impl Tamper {
     }
 }
 
-/// One line of the script.
+/// One rule of the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Which requests; `None`: all.
+    /// The affected kind of requests; `None` for all.
     pub op: Option<Op>,
-    /// How many matching requests go through before the first that does not.
+    /// Number of matching requests before the first affected one.
     pub skip: u32,
-    /// How many requests it hits then.
+    /// Number of affected requests.
     pub times: u32,
-    /// What happens to them.
+    /// The fault.
     pub fault: Fault,
 }
 
 impl Rule {
-    /// `fault` happens to the first request of this kind.
+    /// Affects the first request of this kind.
     #[must_use]
     pub const fn once(op: Op, fault: Fault) -> Self {
         Self {
@@ -148,7 +148,7 @@ impl Rule {
         }
     }
 
-    /// `fault` happens to every request of this kind.
+    /// Affects every request of this kind.
     #[must_use]
     pub const fn always(op: Op, fault: Fault) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl Rule {
         }
     }
 
-    /// The same, after `skip` requests that go through.
+    /// Skips the first `skip` matching requests.
     #[must_use]
     pub const fn after(mut self, skip: u32) -> Self {
         self.skip = skip;
@@ -167,18 +167,18 @@ impl Rule {
     }
 }
 
-/// Faults drawn at random, the same for the same seed and order of requests.
+/// Random faults, the same for the same seed and order of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chaos {
     /// The seed.
     pub seed: u64,
-    /// How many of 1000 requests are hit.
+    /// Probability in thousandths.
     pub per_mille: u32,
-    /// After this many faults all is well, so that a run can come to an end.
+    /// Maximum number of faults, so that a run can end.
     pub at_most: u32,
 }
 
-/// The script as it is played.
+/// The state of a script.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     rules: Vec<Rule>,
@@ -197,7 +197,7 @@ impl Script {
         self.struck
     }
 
-    /// What happens to this request.
+    /// The fault for this request.
     pub(crate) fn next(&mut self, op: Op) -> Option<Fault> {
         let fault = self.scripted(op).or_else(|| self.drawn());
         self.struck += u32::from(fault.is_some());
@@ -239,7 +239,8 @@ impl Script {
     }
 }
 
-/// A small generator (SplitMix64): the same numbers for the same seed on every machine.
+/// A small random number generator (SplitMix64): the same seed gives the same numbers on every
+/// machine.
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 
@@ -253,7 +254,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// A number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next_u64() % limit
     }
@@ -264,7 +265,7 @@ impl Random {
         Duration::from_nanos(self.below(nanos))
     }
 
-    /// `length` bytes.
+    /// `length` random bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + 8);
         while bytes.len() < length {
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_count_what_they_skip_and_what_they_hit() {
+    fn rules_count_skipped_and_affected_requests() {
         let mut script = Script::default();
         let rule = Rule::once(Op::Upload, Fault::StatusBefore(500)).after(1);
         script.set(vec![rule], None);

@@ -1,11 +1,11 @@
-//! A GitHub of releases to test against: real HTTP on loopback, real bytes on disk, and the real
-//! one's habits: drafts that no tag finds, an index that lags, assets stuck in `starter`, 422
-//! `already_exists`, renamed files, digests, immutable releases, limits, pages, rate limits, and
-//! tokens with and without rights. [`Fault`]s make it behave badly, on purpose and repeatably.
+//! A fake GitHub with releases: real HTTP on loopback, real bytes on disk, and the real one's
+//! behaviour: drafts that are not found by tag, lists that lag, assets stuck in `starter`, 422
+//! `already_exists`, renamed files, digests, immutable releases, size limits, pagination, rate
+//! limits, and tokens with different permissions. [`Fault`]s make it fail reproducibly.
 //!
-//! It speaks REST at `/` and at `/api/v3` (as GitHub Enterprise does), a sliver of GraphQL for
-//! the real `gh`, and serves bytes from a second port, as the real one redirects to a storage
-//! service that refuses credentials meant for the API.
+//! It serves REST at `/` and at `/api/v3` (like GitHub Enterprise), the small part of GraphQL that
+//! the real `gh` needs, and file contents from a second port, because the real one redirects to a
+//! storage service that refuses credentials for the API.
 
 mod answer;
 mod dist;
@@ -29,52 +29,53 @@ pub use fault::{Chaos, Fault, Op, Random, Rule, Tamper};
 use state::State;
 pub use state::{KeptAsset, KeptRelease, Recorded, Rights};
 
-/// How a fake GitHub is set up.
+/// The settings of a fake GitHub.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `owner/name` of the one repository.
+    /// `owner/name` of its only repository.
     pub repository: String,
-    /// Whether reading it needs a token.
+    /// Whether reading it requires a token.
     pub private: bool,
-    /// Tokens and what each may do.
+    /// The tokens and their permissions.
     pub tokens: Vec<(String, Rights)>,
     /// Whether published releases are immutable.
     pub immutable: bool,
     /// Whether tokens may read the setting that makes releases immutable. The automatic token of
-    /// Actions may not: that takes the right to administer the repository.
+    /// Actions may not: this requires permission to administer the repository.
     pub tells_immutable: bool,
-    /// Whether a public release can never become a draft again.
+    /// Whether a published release can never become a draft again.
     pub stays_public: bool,
-    /// Whether files are listed with their digests. Enterprise before 3.18 lists none.
+    /// Whether lists of files contain digests. Enterprise before 3.18 has none.
     pub digests: bool,
-    /// What `upload_url` begins with instead of `{api}`, which stands for the API's own address.
+    /// The beginning of `upload_url`; `{api}` is replaced by the API's own address.
     pub upload_url: Option<String>,
-    /// By how many seconds the host's clock is ahead of this machine's.
+    /// Number of seconds by which the host's clock is ahead of this machine's.
     pub clock_ahead: i64,
-    /// How long lists of releases lag behind.
+    /// The delay before changes appear in lists of releases.
     pub lag: Duration,
-    /// How long every answer takes, and every round trip of a new connection.
+    /// The delay of every response, and of every round trip of a new connection.
     pub latency: Duration,
-    /// The largest asset, in bytes (really 2,147,483,647).
+    /// Maximum size of an asset in bytes (really 2,147,483,647).
     pub asset_limit: u64,
-    /// The most assets of a release (really 1000).
+    /// Maximum number of assets of a release (really 1000).
     pub count_limit: usize,
-    /// Tags that exist, each with its commit.
+    /// Existing tags and their commits.
     pub tags: Vec<(String, String)>,
-    /// Tags that a rule keeps anybody from creating.
+    /// Tags that a rule protects from being created.
     pub protected_tags: Vec<String>,
-    /// Commits that change workflow files, which the automatic token of Actions may not tag.
+    /// Commits that change workflow files; the automatic token of Actions may not create tags for
+    /// them.
     pub workflow_commits: Vec<String>,
-    /// Whether to speak TLS, with a certificate for this host name.
+    /// The host name of the TLS certificate; `None` for plain HTTP.
     pub tls: Option<String>,
-    /// Whether bytes come from the API's own port. PyGithub takes them from nowhere else but the
-    /// real storage service's name.
+    /// Whether file contents are served from the API's own port. PyGithub accepts no other address,
+    /// except the real storage service.
     pub one_port: bool,
     /// The port; 0 for any.
     pub port: u16,
-    /// Where the bytes are kept; a temporary folder unless said.
+    /// The folder for file contents; a temporary folder by default.
     pub directory: Option<PathBuf>,
-    /// A file that gets one line of JSON per request.
+    /// A file to which each request is appended as a line of JSON.
     pub record: Option<PathBuf>,
 }
 
@@ -110,7 +111,7 @@ impl Default for Options {
     }
 }
 
-/// A running fake GitHub; dropping it ends it.
+/// A running fake GitHub; it ends on drop.
 #[derive(Debug)]
 pub struct FakeGitHub {
     shared: Arc<Shared>,
@@ -119,7 +120,7 @@ pub struct FakeGitHub {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// What all connections share.
+/// The state shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
@@ -141,11 +142,11 @@ impl Shared {
 }
 
 impl FakeGitHub {
-    /// Starts one on the current tokio runtime.
+    /// Starts a fake GitHub on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// If no port or temporary folder can be had.
+    /// If it cannot open a port or create a temporary folder.
     pub async fn start(options: Options) -> std::io::Result<Self> {
         server::start(options).await
     }
@@ -162,81 +163,81 @@ impl FakeGitHub {
         self.api.port()
     }
 
-    /// The certificate (PEM) to trust, where it speaks TLS.
+    /// The certificate (PEM) that clients must trust, if it uses TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&str> {
         self.certificate.as_deref()
     }
 
-    /// Plays this script from now on.
+    /// Replaces the script of faults.
     pub fn script(&self, rules: impl IntoIterator<Item = Rule>) {
         let rules = rules.into_iter().collect();
         self.shared.state().script.set(rules, None);
     }
 
-    /// Draws faults from now on.
+    /// Starts random faults.
     pub fn chaos(&self, chaos: Chaos) {
         self.shared.state().script.set(Vec::new(), Some(chaos));
     }
 
-    /// All is well from now on.
+    /// Ends all faults.
     pub fn calm(&self) {
         self.shared.state().script.set(Vec::new(), None);
     }
 
-    /// How many faults struck since the script was set.
+    /// The number of faults since the script was set.
     #[must_use]
     pub fn struck(&self) -> u32 {
         self.shared.state().script.struck()
     }
 
-    /// The requests so far.
+    /// All requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.state().requests.clone()
     }
 
-    /// Forgets the requests so far.
+    /// Clears the recorded requests.
     pub fn forget_requests(&self) {
         self.shared.state().requests.clear();
     }
 
-    /// The most uploads that ran at once so far.
+    /// The largest number of concurrent uploads so far.
     #[must_use]
     pub fn most_uploads_at_once(&self) -> usize {
         self.shared.state().most_uploads
     }
 
-    /// Every release, drafts included.
+    /// All releases, including drafts.
     #[must_use]
     pub fn releases(&self) -> Vec<KeptRelease> {
         self.shared.state().kept()
     }
 
-    /// The bytes of an asset.
+    /// The content of an asset.
     ///
     /// # Errors
     ///
-    /// If it has none.
+    /// If it does not exist.
     pub fn bytes(&self, asset: u64) -> std::io::Result<Vec<u8>> {
         std::fs::read(self.shared.bytes_of(asset))
     }
 
-    /// Keeps this Sigstore bundle as an attestation of bytes with this digest. The API shows the
-    /// first of a digest itself, and of the others the address, as the real one does.
+    /// Adds this Sigstore bundle as an attestation for content with this digest. Like the real API,
+    /// it returns the first bundle of a digest itself, and only the addresses of the others.
     pub fn put_attestation(&self, sha256: &str, bundle: &str) {
         let mut state = self.shared.state();
         let kept = state.attestations.entry(format!("sha256:{sha256}"));
         kept.or_default().push(bundle.to_owned());
     }
 
-    /// Somebody else does this to the next release that becomes public, at that moment. May be
-    /// called several times.
+    /// Applies this change to the next release at the moment when it is published. May be called
+    /// several times.
     pub fn tamper(&self, tamper: Tamper) {
         self.shared.state().tampers.push(tamper);
     }
 
-    /// Replaces a file of a release, or adds it, beside what clients do.
+    /// Replaces or adds a file of a release directly.
     ///
     /// # Panics
     ///
@@ -249,7 +250,7 @@ impl FakeGitHub {
         releases::put_asset(&self.shared, &mut state, release, name, bytes);
     }
 
-    /// Puts a release there by hand, with these assets; returns its number.
+    /// Creates a release with these assets directly; returns its number.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! The names that GitHub gives to uploaded files. Written from the documentation of the API
 //! ("GitHub renames asset filenames that have special characters, non-alphanumeric characters, and
-//! leading or trailing periods") and from what real uploads were renamed to; it shares no code with
-//! the program under test, so that a wrong prediction there shows as a difference here.
+//! leading or trailing periods") and from the names of real uploads. It shares no code with the
+//! program under test, so that a wrong prediction there shows as a difference here.
 
-/// The name of a file that was uploaded as `sent`.
+/// The stored name of a file uploaded as `sent`.
 pub(super) fn stored_name(sent: &str) -> String {
     let words: Vec<String> = sent
         .split(|c: char| !(c.is_ascii_alphanumeric() || "-_+@".contains(c)))
@@ -23,7 +23,7 @@ mod tests {
     use super::stored_name;
 
     #[test]
-    fn names_are_those_that_real_uploads_got() {
+    fn the_names_agree_with_real_uploads() {
         for (sent, stored) in [
             ("a-julia1.13.0+0.aarch64.zip", "a-julia1.13.0+0.aarch64.zip"),
             ("my image.so", "my.image.so"),

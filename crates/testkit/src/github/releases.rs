@@ -1,4 +1,4 @@
-//! What requests do to releases and their files.
+//! Requests that read or change releases and their assets.
 
 use hyper::header::{HeaderValue, LINK};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::routes::Caller;
 use super::state::{Rights, State};
 use super::{Shared, render, transfer};
 
-/// The most characters of notes (`body`).
+/// Maximum length of release notes (`body`) in characters.
 const BODY_LIMIT: usize = 125_000;
 
 pub(super) fn tag_ref(shared: &Shared, tag: &str) -> Answer {
@@ -75,7 +75,7 @@ pub(super) fn create(shared: &Shared, body: &Value, rights: Caller) -> Answer {
     })
 }
 
-/// The automatic token of Actions never gets the right to touch workflow files, not even by
+/// The automatic token of Actions never has permission to change workflow files, not even by
 /// tagging a commit that does.
 fn tagging_refused(
     shared: &Shared,
@@ -153,8 +153,8 @@ pub(super) fn update(shared: &Shared, id: u64, body: &Value) -> Answer {
     })
 }
 
-/// Does what [`FakeGitHub::tamper`](super::FakeGitHub::tamper) asked for to the files of a release
-/// that is made public at this moment.
+/// Applies the changes requested by [`FakeGitHub::tamper`](super::FakeGitHub::tamper) to a release
+/// that is published at this moment.
 fn tamper(shared: &Shared, state: &mut State, release: u64) {
     for tamper in std::mem::take(&mut state.tampers) {
         let found = state
@@ -178,7 +178,7 @@ fn tamper(shared: &Shared, state: &mut State, release: u64) {
     }
 }
 
-/// Puts a file into a release, beside what a client does.
+/// Adds a file to a release directly.
 pub(super) fn put_asset(
     shared: &Shared,
     state: &mut State,
@@ -248,7 +248,7 @@ pub(super) fn asset(
     }
 }
 
-/// One page of a list, with the `Link` header that leads to the next.
+/// One page of a list, with the `Link` header for the next page.
 pub(super) fn page(
     shared: &Shared,
     parts: &[&str],

@@ -1,4 +1,4 @@
-//! Releases and assets as GitHub's API shows them.
+//! Renders releases and assets as JSON, like GitHub's API.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,7 +53,7 @@ fn upload_url(shared: &Shared, release: u64) -> String {
     format!("{start}/repos/{repo}/releases/{release}/assets{{?name,label}}")
 }
 
-/// A release as GraphQL shows it to `gh`.
+/// A release in the GraphQL format for `gh`.
 pub(crate) fn node(release: &Release) -> Value {
     json!({
         "name": release.name,
@@ -94,8 +94,8 @@ pub(crate) fn asset(shared: &Shared, release: &Release, asset: &Asset) -> Value 
 
 pub(crate) fn repository(shared: &Shared, rights: Option<Rights>) -> Value {
     let (api, repo) = (&shared.api, &shared.options.repository);
-    // The real one tells the automatic token of Actions that it may do nothing at all, whatever
-    // it may do (semantic-release/github#182).
+    // The real API reports no permissions for the automatic token of Actions, whatever it may do
+    // (semantic-release/github#182).
     let app = rights == Some(Rights::Actions);
     let name = repo.split('/').nth(1).unwrap_or_default();
     json!({
@@ -119,7 +119,7 @@ pub(crate) fn repository(shared: &Shared, rights: Option<Rights>) -> Value {
     })
 }
 
-/// The address of the web pages: the API's, without Enterprise's `/api/v3`.
+/// The base address of web pages: the API's, without Enterprise's `/api/v3`.
 pub(crate) fn web(shared: &Shared) -> &str {
     shared.api.trim_end_matches("/api/v3")
 }
@@ -155,7 +155,8 @@ fn user(shared: &Shared) -> Value {
     })
 }
 
-/// RFC 3339 in seconds, in UTC, by the civil calendar (days since 1970-03-01 in 400-year eras).
+/// A time in RFC 3339, UTC, with a resolution of seconds. Uses the civil calendar (days since
+/// 1970-03-01 in 400-year eras).
 fn time(at: SystemTime) -> String {
     let seconds = at
         .duration_since(UNIX_EPOCH)
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_calendar_times() {
+    fn times_follow_the_calendar() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_827_696, "2000-02-29T12:34:56Z"),

@@ -1,4 +1,4 @@
-//! Which request is which, who may make it, and what a fault makes of the answer.
+//! Routes requests, checks permissions, and applies faults to responses.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::state::{Recorded, Rights};
 use super::web::other;
 use super::{Shared, render, transfer};
 
-/// Answers one request at the API's port.
+/// Answers one request to the API.
 pub(super) async fn answer(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
@@ -26,7 +26,8 @@ pub(super) async fn answer(
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
-    // Enterprise has its API below /api/v3, uploads below /api/uploads, GraphQL at /api/graphql.
+    // Enterprise serves the API below /api/v3, uploads below /api/uploads, and GraphQL at
+    // /api/graphql.
     let target = ["/api/v3", "/api/uploads", "/api"]
         .iter()
         .find_map(|prefix| {
@@ -86,7 +87,7 @@ pub(super) async fn answer(
     if op == Op::Other {
         return Ok(other(shared, path, rights, body.as_ref()));
     }
-    // The bytes of an asset have their faults at the storage service.
+    // Faults of downloads apply at the storage service.
     let fault = (op != Op::Download)
         .then(|| shared.state().script.next(op))
         .flatten();
@@ -106,12 +107,12 @@ pub(super) async fn answer(
     late(shared, fault, answer)
 }
 
-/// Whether a fault of an upload only shows after the body was read.
+/// Whether a fault of an upload takes effect only after the body was read.
 fn uploads_first(fault: Option<Fault>) -> bool {
     matches!(fault, Some(Fault::StatusBefore(500..) | Fault::Html))
 }
 
-/// The answer of a fault that strikes before anything happens.
+/// The response for a fault that takes effect before the request is executed.
 fn early(shared: &Shared, fault: Option<Fault>) -> Option<Answer> {
     Some(match fault? {
         Fault::StatusBefore(status) => message(status, "Server Error"),
@@ -122,7 +123,7 @@ fn early(shared: &Shared, fault: Option<Fault>) -> Option<Answer> {
     })
 }
 
-/// The answer, or what a fault makes of it after everything happened.
+/// The response, after applying faults that take effect after the request was executed.
 fn late(shared: &Shared, fault: Option<Fault>, answer: Answer) -> Result<Answer, Cut> {
     match fault {
         Some(Fault::ResetAfter) => Err(Cut),
@@ -176,7 +177,7 @@ fn may_write(rights: Caller) -> bool {
     matches!(rights, Some(Ok(rights)) if rights.writes())
 }
 
-/// The answer to somebody who may not do this.
+/// The response to a caller without permission.
 fn refused(shared: &Shared, op: Op, rights: Caller) -> Option<Answer> {
     let writes = matches!(
         op,
@@ -224,7 +225,7 @@ fn remember(shared: &Shared, recorded: Recorded) {
             .append(true)
             .open(path);
         if let (Ok(mut file), Ok(line)) = (file, serde_json::to_string(&recorded)) {
-            // At once, so that lines of requests that come together stay lines.
+            // Written in one call, so that lines of concurrent requests do not mix.
             let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! Sockets: accepting, TLS, the delays of a network, and one request at a time into the routes.
+//! Accepts connections, adds TLS and the delays of a network, and passes requests to the routes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -18,9 +18,9 @@ use super::answer::{Answer, Cut};
 use super::state::State;
 use super::{FakeGitHub, Options, Shared, routes, transfer};
 
-/// Which of the two ports a connection came in at.
+/// The port of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
+enum PortKind {
     Api,
     Storage,
 }
@@ -54,7 +54,7 @@ pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
         api: url(api_address, "/api/v3"),
         storage: match options.one_port {
             true => url(api_address, ""),
-            // Another name as well, because clients tell hosts apart by name alone.
+            // A different name as well, because clients distinguish hosts only by name.
             false if options.tls.is_some() => format!("https://{storage_address}"),
             false => url(storage_address, ""),
         },
@@ -63,9 +63,9 @@ pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
         options,
         _kept: kept,
     });
-    let tasks = [(api, Door::Api), (storage, Door::Storage)]
-        .map(|(listener, door)| {
-            tokio::spawn(accept(listener, door, Arc::clone(&shared), tls.clone()))
+    let tasks = [(api, PortKind::Api), (storage, PortKind::Storage)]
+        .map(|(listener, kind)| {
+            tokio::spawn(accept(listener, kind, Arc::clone(&shared), tls.clone()))
         })
         .into();
     Ok(FakeGitHub {
@@ -76,7 +76,12 @@ pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
     })
 }
 
-async fn accept(listener: TcpListener, door: Door, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
+async fn accept(
+    listener: TcpListener,
+    kind: PortKind,
+    shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -86,16 +91,16 @@ async fn accept(listener: TcpListener, door: Door, shared: Arc<Shared>, tls: Opt
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
             let latency = shared.options.latency;
-            // A new connection costs one round trip for TCP, and one more for TLS 1.3.
+            // A new connection takes one round trip for TCP, and another one for TLS 1.3.
             pause(latency).await;
             match tls {
                 Some(tls) => {
                     pause(latency).await;
                     if let Ok(stream) = tls.accept(stream).await {
-                        serve(stream, door, shared).await;
+                        serve(stream, kind, shared).await;
                     }
                 }
-                None => serve(stream, door, shared).await,
+                None => serve(stream, kind, shared).await,
             }
         });
         while connections.try_join_next().is_some() {}
@@ -110,7 +115,7 @@ async fn pause(latency: Duration) {
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    door: Door,
+    kind: PortKind,
     shared: Arc<Shared>,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
@@ -118,29 +123,29 @@ async fn serve(
         async move {
             let head = request.method() == hyper::Method::HEAD;
             let stored = request.uri().path().starts_with("/stored/");
-            let answer = match door {
-                Door::Api if stored && shared.options.one_port => {
+            let answer = match kind {
+                PortKind::Api if stored && shared.options.one_port => {
                     transfer::stored(&shared, &request).await?
                 }
-                Door::Api => routes::answer(&shared, request).await?,
-                Door::Storage => transfer::stored(&shared, &request).await?,
+                PortKind::Api => routes::answer(&shared, request).await?,
+                PortKind::Storage => transfer::stored(&shared, &request).await?,
             };
             pause(shared.options.latency).await;
-            let mut answer = dress(answer, shared.options.clock_ahead);
+            let mut answer = add_headers(answer, shared.options.clock_ahead);
             if head {
                 *answer.body_mut() = super::answer::full("");
             }
             Ok::<Answer, Cut>(answer)
         }
     });
-    // An error is a client that went away, or a connection that was cut on purpose.
+    // An error means that the client closed the connection, or a fault did.
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// The headers that every answer carries.
-fn dress<B>(mut answer: Response<B>, clock_ahead: i64) -> Response<B> {
+/// Adds the headers that every response has.
+fn add_headers<B>(mut answer: Response<B>, clock_ahead: i64) -> Response<B> {
     let headers = answer.headers_mut();
     for (name, value) in [
         ("x-github-request-id", "FAKE:1"),

@@ -1,4 +1,4 @@
-//! What the fake GitHub holds: releases, assets, what was asked of it, and who may do what.
+//! The state of the fake GitHub: releases, assets, recorded requests and permissions.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 use super::Options;
 use super::fault::{Op, Script, Tamper};
 
-/// What a token may do.
+/// The permissions of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rights {
-    /// Read, drafts excepted.
+    /// Read, except drafts.
     Read,
-    /// Read and write contents.
+    /// Read and write.
     Write,
-    /// Write contents, but tag no commit that changes workflow files: the automatic token.
+    /// Write, but no tags for commits that change workflow files: the automatic token.
     Actions,
 }
 
@@ -26,22 +26,22 @@ impl Rights {
     }
 }
 
-/// A request that was made.
+/// A recorded request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Recorded {
-    /// What it was for.
+    /// The kind of request.
     pub op: Op,
     /// The method.
     pub method: String,
-    /// Path and query, as sent, without the prefix `/api/v3`.
+    /// Path and query as sent, without the prefix `/api/v3`.
     pub target: String,
-    /// The headers, credentials cut out.
+    /// The headers, without credentials.
     pub headers: BTreeMap<String, String>,
-    /// The body where it is JSON.
+    /// The body, if it is JSON.
     pub body: Option<serde_json::Value>,
 }
 
-/// A release as tests look at it.
+/// A release, for assertions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptRelease {
     /// Its number.
@@ -56,7 +56,7 @@ pub struct KeptRelease {
     pub assets: Vec<KeptAsset>,
 }
 
-/// An asset as tests look at it.
+/// An asset, for assertions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptAsset {
     /// Its number.
@@ -65,7 +65,7 @@ pub struct KeptAsset {
     pub name: String,
     /// `starter` or `uploaded`.
     pub state: &'static str,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// `sha256:…`
     pub digest: Option<String>,
@@ -101,7 +101,7 @@ pub(crate) struct Asset {
     pub(crate) downloads: u64,
 }
 
-/// Everything that changes.
+/// The mutable state.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) releases: BTreeMap<u64, Release>,
@@ -174,7 +174,7 @@ impl State {
             .find(|release| !release.draft && release.tag == tag)
     }
 
-    /// What a list shows now, newest first.
+    /// The releases that a list shows now, newest first.
     pub(crate) fn listed(&self, drafts: bool) -> Vec<&Release> {
         let now = Instant::now();
         self.releases
@@ -190,7 +190,7 @@ impl State {
             .filter(move |asset| asset.release == release)
     }
 
-    /// Begins an upload: the asset is there at once, as a `starter`. `None` if the name is taken.
+    /// Starts an upload: the asset exists immediately, as a `starter`. `None` if the name is taken.
     pub(crate) fn begin_asset(
         &mut self,
         release: u64,

@@ -1,4 +1,4 @@
-//! Bytes in and bytes out: uploads of assets, and the storage service that downloads come from.
+//! Uploads of assets, and the storage service for downloads.
 
 use std::io::Write as _;
 
@@ -17,8 +17,8 @@ use super::answer::{self, Answer, Cut, empty, invalid, message, not_found};
 use super::fault::{Fault, Op};
 use super::{Shared, render};
 
-/// Takes an asset in. A client that goes away in the middle leaves a `starter` behind, as do
-/// faults that strike before the end.
+/// Receives an asset. A client that disconnects midway leaves a `starter` behind; so do faults that
+/// take effect before the end.
 pub(super) async fn upload(
     shared: &Shared,
     release: u64,
@@ -42,7 +42,7 @@ pub(super) async fn upload(
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
     else {
-        // Chunked uploads are turned away by the front end, in plain text.
+        // The front end refuses chunked uploads in plain text.
         let mut refused = empty(400);
         *refused.body_mut() = answer::full("Bad Content-Length");
         return Ok(refused);
@@ -74,15 +74,15 @@ pub(super) async fn upload(
         state.begin_asset(release, &name, label.as_deref(), &kind)
     };
     let Some(asset) = asset else {
-        // The real one reads the body first as well; a client that waits for an answer only
-        // after sending everything must still get it.
+        // The real one also reads the body first; a client that waits for a response only after
+        // sending everything must still receive it.
         drain(request.into_body()).await;
         return Ok(invalid("ReleaseAsset", "already_exists", "name", None));
     };
     let _counted = Counted::new(shared);
     let (size, digest) = receive(shared, asset, request.into_body(), length, fault).await?;
     if matches!(fault, Some(Fault::StatusBefore(_) | Fault::Html)) {
-        // Stays a `starter`; the error answer is made by the routes.
+        // It stays a `starter`; the routes create the error response.
         return Ok(empty(500));
     }
     let mut state = shared.state();
@@ -95,7 +95,7 @@ pub(super) async fn upload(
     Ok(rendered.map_or_else(not_found, |asset| answer::json_answer(201, &asset)))
 }
 
-/// Counts uploads that run at once.
+/// Counts concurrent uploads.
 struct Counted<'a>(&'a Shared);
 
 impl<'a> Counted<'a> {
@@ -141,7 +141,7 @@ async fn receive(
             continue;
         };
         let chunk = match fault {
-            Some(Fault::Corrupt) if size == 0 => spoil(&chunk),
+            Some(Fault::Corrupt) if size == 0 => flip_bit(&chunk),
             _ => chunk,
         };
         digest.update(&chunk);
@@ -154,7 +154,7 @@ async fn receive(
     Ok((size, hex::encode(digest.finalize())))
 }
 
-fn spoil(chunk: &Bytes) -> Bytes {
+fn flip_bit(chunk: &Bytes) -> Bytes {
     let mut bytes = chunk.to_vec();
     if let Some(first) = bytes.first_mut() {
         *first ^= 1;
@@ -162,7 +162,7 @@ fn spoil(chunk: &Bytes) -> Bytes {
     bytes.into()
 }
 
-/// Where an asset's bytes are: a redirect to the storage service.
+/// The response to a download: a redirect to the storage service.
 pub(super) fn redirect(shared: &Shared, asset: u64) -> Answer {
     let mut answer = empty(302);
     let location = format!("{}/stored/{asset}?sig=secret", shared.storage);
@@ -172,7 +172,7 @@ pub(super) fn redirect(shared: &Shared, asset: u64) -> Answer {
     answer
 }
 
-/// The storage service. It turns credentials for the API away, as the real one does.
+/// The storage service. Like the real one, it refuses credentials for the API.
 pub(super) async fn stored(shared: &Shared, request: &Request<Incoming>) -> Result<Answer, Cut> {
     let fault = shared.state().script.next(Op::Download);
     match fault {
@@ -236,7 +236,7 @@ pub(super) async fn stored(shared: &Shared, request: &Request<Incoming>) -> Resu
     Ok(answer)
 }
 
-/// The bytes of a file as frames of a body, with what the fault does to them.
+/// The bytes of a file as frames of a body, with the fault applied.
 fn frames(
     file: tokio::fs::File,
     length: u64,

@@ -1,4 +1,4 @@
-//! What is not the REST API: web downloads and a sliver of GraphQL.
+//! Everything except the REST API: web downloads and a small part of GraphQL.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::routes::{Caller, decoded};
 use super::state::Rights;
 use super::{Shared, render, transfer};
 
-/// Web downloads, the sliver of GraphQL that `gh` needs, and what else clients ask on the way.
+/// Web downloads, the GraphQL queries of `gh`, and other requests of clients.
 pub(super) fn other(shared: &Shared, path: &str, rights: Caller, body: Option<&Value>) -> Answer {
     let downloads = format!("/{}/releases/download/", shared.options.repository);
     let latest = format!("/{}/releases/latest/download/", shared.options.repository);
@@ -53,7 +53,7 @@ pub(super) fn other(shared: &Shared, path: &str, rights: Caller, body: Option<&V
         .map_or_else(not_found, |asset| transfer::redirect(shared, asset.id))
 }
 
-/// Whether releases of the repository become immutable: 404 where they do not.
+/// Whether releases of the repository become immutable: 404 if they do not.
 fn immutable_releases(shared: &Shared, rights: Caller) -> Answer {
     if !shared.options.tells_immutable || rights == Some(Ok(Rights::Actions)) {
         return message(403, "Resource not accessible by integration");
@@ -64,7 +64,7 @@ fn immutable_releases(shared: &Shared, rights: Caller) -> Answer {
     }
 }
 
-/// The attestations of a digest; and the bundles that the API does not show itself, packed.
+/// The attestations of a digest; and the compressed bundles that the API does not return itself.
 fn attestations(shared: &Shared, path: &str, public: bool) -> Option<Answer> {
     let state = shared.state();
     if let Some(rest) = path.strip_prefix("/attestations/") {
@@ -99,7 +99,7 @@ fn attestations(shared: &Shared, path: &str, public: bool) -> Option<Answer> {
     Some(json_answer(200, &json!({"attestations": listed})))
 }
 
-/// `gh` lists releases and looks drafts up by tag through GraphQL.
+/// `gh` lists releases and looks up drafts by tag through GraphQL.
 fn graphql(shared: &Shared, body: Option<&Value>) -> Answer {
     let tag = body
         .and_then(|body| body.pointer("/variables/tagName"))

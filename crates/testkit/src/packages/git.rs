@@ -1,4 +1,4 @@
-//! The packages as git repositories, for a Pkg that uses no package server.
+//! The packages as git repositories, for a Pkg without a package server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,8 @@ pub struct GitHost {
 }
 
 impl GitHost {
-    /// Makes the repositories with the `git` program. The versions of a package are commits, in
-    /// order, each with a tag.
+    /// Creates the repositories with the `git` program. Each version of a package is a commit with
+    /// a tag, in order.
     #[must_use]
     pub fn new(sources: &Sources, title: RegistryName) -> Self {
         let host = Self {
@@ -38,7 +38,7 @@ impl GitHost {
         self.folder.path().join(format!("{name}.jl.git"))
     }
 
-    /// Adds a commit with a tag to a repository, which is made if there is none.
+    /// Adds a commit with a tag to a repository, and creates it if necessary.
     fn commit(&self, name: &str, tag: &str, write: impl FnOnce(&Path)) {
         let repository = self.repository(name);
         let work = tempfile::tempdir().unwrap();

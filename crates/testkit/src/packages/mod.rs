@@ -1,7 +1,7 @@
-//! A package server: what Julia's Pkg asks for registries, packages and artifacts, over real
-//! sockets, with packages of the tests' own. Faults are scripted as for any [`Server`].
+//! A package server: the registries, packages and artifacts that Julia's Pkg requests, over real
+//! sockets, with packages made for the tests. Faults are scripted as for any [`Server`].
 //!
-//! Everything is a static file, whose path names the git tree hash of what it unpacks to.
+//! Every response is a static file, whose path contains the git tree hash of its unpacked content.
 
 mod git;
 mod registry;
@@ -17,10 +17,10 @@ pub use tree::Tree;
 
 use crate::server::Server;
 
-/// The private package, and the token that the server wants for it.
+/// The private package, and the token that the server requires for it.
 const PRIVATE: (&str, &str) = ("HarbourLedger", "harbour-master");
 
-/// A package server that ends when this is dropped.
+/// A package server; it ends on drop.
 pub struct PackageServer {
     server: Server,
     sources: Sources,
@@ -28,15 +28,14 @@ pub struct PackageServer {
     folder: tempfile::TempDir,
 }
 
-/// The folder of the tests' packages in the source tree.
+/// The folder of the test packages in the source tree.
 #[must_use]
 pub fn test_packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/packages")
 }
 
 impl PackageServer {
-    /// Serves the tests' packages on a port of its own; the private one to the token
-    /// [`Self::token`] alone.
+    /// Serves the test packages on a free port; the private one requires the token [`Self::token`].
     #[must_use]
     pub fn start() -> Self {
         Self::on("127.0.0.1:0", Sources::read(&test_packages()))
@@ -46,7 +45,7 @@ impl PackageServer {
     #[must_use]
     pub fn on(address: &str, sources: Sources) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Nothing answers there: what the server does not have is missing at once.
+        // Nothing listens there, so anything that the server lacks fails immediately.
         let registry = sources.registry(RegistryName::GENERAL, |name| {
             format!("https://127.0.0.1:9/{name}.jl.git")
         });
@@ -91,13 +90,13 @@ impl PackageServer {
         }
     }
 
-    /// The address, as `JULIA_PKG_SERVER` names it.
+    /// The address, for `JULIA_PKG_SERVER`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The server, to script faults and to look at requests.
+    /// The server, for scripting faults and examining requests.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
@@ -142,7 +141,7 @@ impl PackageServer {
         artifact_path(&self.sources.artifacts[name])
     }
 
-    /// Every path that is served, by what it holds: `registries`, `registry`, `NAME VERSION`,
+    /// Every path on the server, by its content: `registries`, `registry`, `NAME VERSION`,
     /// `artifact NAME`.
     #[must_use]
     pub fn paths(&self) -> BTreeMap<String, String> {
@@ -166,8 +165,8 @@ impl PackageServer {
         PRIVATE.1
     }
 
-    /// Writes a token into a depot, where Pkg looks for it. `more` are further lines, such as
-    /// `expires_at = 0`.
+    /// Writes a token into a depot, where Pkg looks for it. `more` contains additional lines, such
+    /// as `expires_at = 0`.
     pub fn log_in(&self, depot: &Path, token: &str, more: &str) {
         let folder = depot
             .join("servers")
@@ -177,7 +176,7 @@ impl PackageServer {
         fs::write(folder.join("auth.toml"), text).unwrap();
     }
 
-    /// What is served.
+    /// The packages and artifacts on the server.
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_is_answered_and_the_private_one_wants_its_token() {
+    fn every_path_is_served_and_the_private_one_requires_its_token() {
         let packages = PackageServer::start();
         let status = |path: &str, token: Option<&str>| {
             use std::io::{Read, Write};

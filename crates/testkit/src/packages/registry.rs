@@ -1,5 +1,5 @@
-//! A registry of packages, made from their sources: what Pkg reads to find out which versions there
-//! are, what they depend on and where they come from.
+//! A registry of packages, generated from their sources: Pkg reads from it the versions of
+//! packages, their dependencies and their locations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,10 +10,10 @@ use toml::{Table, Value};
 
 use super::tree::Tree;
 
-/// The uuid of the registry General. A Julia with an empty depot adds the registry that has it.
+/// The uuid of the registry General. A Julia with an empty depot adds the registry with this uuid.
 pub const GENERAL: &str = "23338594-aafe-5451-b93e-139f81909106";
 
-/// What a registry is called, and its uuid.
+/// The name and uuid of a registry.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistryName {
     /// The name.
@@ -28,7 +28,7 @@ impl RegistryName {
         name: "General",
         uuid: GENERAL,
     };
-    /// A registry besides General.
+    /// A second registry.
     pub const CHANDLERY: Self = Self {
         name: "Chandlery",
         uuid: "5c6ff2a1-13c0-4f31-a2b4-2f8d0a6a7c55",
@@ -44,7 +44,7 @@ pub struct Package {
     pub uuid: String,
     /// The version.
     pub version: String,
-    /// What its archive holds.
+    /// The content of its archive.
     pub tree: Tree,
     project: Table,
 }
@@ -68,7 +68,7 @@ impl Package {
         }
     }
 
-    /// The names and values of a table of `Project.toml`.
+    /// The keys and values of a table in `Project.toml`.
     fn table(&self, name: &str) -> BTreeMap<&str, &str> {
         let table = self.project.get(name).and_then(Value::as_table);
         let entries = table.into_iter().flatten();
@@ -77,7 +77,7 @@ impl Package {
             .collect()
     }
 
-    /// The table `compat`, for the names that `wanted` takes.
+    /// The table `compat`, restricted to the names that `wanted` accepts.
     fn compat(&self, wanted: impl Fn(&str) -> bool) -> BTreeMap<&str, String> {
         let compat = self.table("compat").into_iter();
         compat
@@ -97,8 +97,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads a folder with `NAME/VERSION/` for each version and `NAME/artifacts/` for the artifacts
-    /// of a package.
+    /// Reads a folder that contains `NAME/VERSION/` for each version and `NAME/artifacts/` for the
+    /// artifacts of a package.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut sources = Self::default();
@@ -118,7 +118,7 @@ impl Sources {
         sources
     }
 
-    /// These packages alone.
+    /// Only these packages.
     #[must_use]
     pub fn only(&self, names: &[&str]) -> Self {
         let packages = self.packages.iter();
@@ -131,7 +131,7 @@ impl Sources {
         }
     }
 
-    /// The folder of the registry. `repository` says where the git repository of a package is.
+    /// The folder of the registry. `repository` returns the address of a package's git repository.
     #[must_use]
     pub fn registry(&self, title: RegistryName, repository: impl Fn(&str) -> String) -> Tree {
         let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
@@ -222,8 +222,8 @@ fn folders(folder: &Path) -> Vec<std::path::PathBuf> {
     folders
 }
 
-/// A range of `[compat]`, which is written as in semver, as a registry writes it: from the first to
-/// the last version that fits, of which each may be cut short.
+/// Converts a range from `[compat]`, which uses semver, to the form in a registry: the first and
+/// the last allowed version, each possibly shortened.
 fn registry_range(range: &str) -> String {
     let numbers: Vec<_> = range.split('.').collect();
     assert!(
@@ -232,7 +232,7 @@ fn registry_range(range: &str) -> String {
     );
     match numbers.as_slice() {
         [_] => range.to_owned(),
-        // The first number that is not zero is the one that must stay.
+        // The first number other than zero must stay the same.
         ["0", minor, _, ..] => format!("{range}-0.{minor}"),
         ["0", _] => range.to_owned(),
         [major, ..] => format!("{range}-{major}"),
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_written_as_registries_do() {
+    fn ranges_have_the_form_of_registries() {
         for (compat, registry) in [
             ("1", "1"),
             ("1.5", "1.5-1"),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_weak_stands_apart() {
+    fn weak_dependencies_are_in_separate_files() {
         let project = "name = \"A\"\nuuid = \"u\"\nversion = \"1.0.0\"\n[deps]\nB = \"b\"\n\
                        [weakdeps]\nC = \"c\"\n[compat]\nB = \"1\"\nC = \"2.1\"\njulia = \"1.5\"\n";
         let tree = Tree::default().with("Project.toml", project);

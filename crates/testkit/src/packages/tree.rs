@@ -1,4 +1,4 @@
-//! A folder's files in memory, its git tree hash and its archive.
+//! The files of a folder in memory, with its git tree hash and its archive.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ enum Node {
     Folder(Tree),
 }
 
-/// What a folder holds. Git knows no empty folders, so neither does this.
+/// The content of a folder. Like git, it ignores empty folders.
 #[derive(Debug, Clone, Default)]
 pub struct Tree(BTreeMap<String, Node>);
 
@@ -86,7 +86,7 @@ impl Tree {
         }
     }
 
-    /// What `git write-tree` says of the folder.
+    /// The hash that `git write-tree` would print.
     #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(self.digest())
@@ -98,7 +98,7 @@ impl Tree {
             .iter()
             .filter(|(_, node)| !matches!(node, Node::Folder(tree) if tree.is_empty()))
             .collect();
-        // Git compares a folder's name as if it ended in a slash.
+        // Git compares a folder's name as if it ended with a slash.
         entries.sort_by_key(|(name, node)| match node {
             Node::Folder(_) => format!("{name}/"),
             _ => (*name).clone(),
@@ -126,7 +126,7 @@ impl Tree {
             .all(|node| matches!(node, Node::Folder(tree) if tree.is_empty()))
     }
 
-    /// The archive that a package server sends: the names are relative, without `./`.
+    /// The archive that a package server sends: names are relative, without `./`.
     #[must_use]
     pub fn archive(&self) -> Vec<u8> {
         self.pack(Tar::new(), "").gz()
@@ -172,7 +172,7 @@ impl Tree {
     }
 }
 
-/// The name of a git object.
+/// The identifier of a git object.
 fn object(kind: &str, body: &[u8]) -> [u8; 20] {
     Sha1::new()
         .chain_update(format!("{kind} {}\0", body.len()))
@@ -218,10 +218,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_that_of_git_write_tree() {
+    fn the_hash_agrees_with_git_write_tree() {
         let folder = tempfile::tempdir().unwrap();
-        // Names whose order depends on which of them are folders, a program, a link, an empty folder
-        // and an empty file.
+        // Names whose order depends on whether they are folders; also an executable, a link, an
+        // empty folder and an empty file.
         Tree::default()
             .with("a.jl", "1")
             .with("a/b.jl", "2")
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_tree_reads_the_same() {
+    fn a_written_tree_is_read_back_unchanged() {
         let tree = Tree::default().with("b/c", "x").with("a", "y");
         let folder = tempfile::tempdir().unwrap();
         tree.write(folder.path());
