@@ -247,5 +247,8 @@ fn a_fresh_base_gives_a_smaller_image_that_holds_every_cpu_target() {
     );
     // The second time the base is there.
     let (_, said) = build(&scratch, &["--force"]);
-    assert!(said.contains("built before from the same sources"), "{said}");
+    assert!(
+        said.contains("built before from the same sources"),
+        "{said}"
+    );
 }

@@ -134,7 +134,7 @@ async fn tell_tag(session: &Session) -> Outcome {
         event: read("GITHUB_EVENT_NAME"),
         ref_type: read("GITHUB_REF_TYPE"),
         ref_name: read("GITHUB_REF_NAME"),
-        typed: read("SYSFORGE_TAG"),
+        tag_input: read("SYSFORGE_TAG"),
     };
     let tag = match run.releases() {
         Releases::Nothing => String::new(),
