@@ -126,7 +126,7 @@ impl Packing {
             _cancel_on_drop,
             task,
         } = self;
-        let (mut writer, record) = thread.await.map_err(PackError::Died)??;
+        let (mut writer, record) = thread.await.map_err(PackError::Panicked)??;
         let receipt = describe(record);
         receipt.statements.check().map_err(PackError::Unaccounted)?;
         let json = receipt.to_json();
@@ -147,7 +147,7 @@ impl Packing {
             put_in_place(&partial, archive, &id, &json, sha256, size)
         })
         .await
-        .map_err(PackError::Died)??;
+        .map_err(PackError::Panicked)??;
         task.done(format!("{} MB", packed.size.div_ceil(1_000_000)));
         Ok((packed, receipt))
     }
