@@ -91,7 +91,7 @@ pub fn read(text: &str) -> Result<BTreeMap<String, Part>, HandmadeError> {
             match lines.next() {
                 Some((_, line)) if line.trim() == end => break,
                 Some((_, line)) if !line.trim().starts_with(KEEP) => between.push(line.to_owned()),
-                _ => return Err(wrong(Wrong::Open)),
+                _ => return Err(wrong(Wrong::Unclosed)),
             }
         }
         let part = Part {
