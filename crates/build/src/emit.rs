@@ -15,7 +15,7 @@ use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::measure::RUN_SCRIPT;
 use crate::script::Script;
-use crate::workdir::WorkDirError;
+use crate::workdir::{WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};
 
 mod attempt;
@@ -203,6 +203,15 @@ fn strict(counts: StatementCounts) -> EmitError {
     }
 }
 
+/// Writes the staging script and everything that it includes. Returns the launcher and the script.
+fn write_scripts(work: &WorkDir) -> Result<(PathBuf, PathBuf), WorkDirError> {
+    work.write("script.jl", RUN_SCRIPT)?;
+    work.write("replay.jl", REPLAY)?;
+    work.write("inits.jl", INITS)?;
+    let launcher = work.write("launch.jl", LAUNCHER)?;
+    Ok((launcher, work.write("stage.jl", SCRIPT)?))
+}
+
 /// Runs one staging process.
 async fn stage(
     context: &Context,
@@ -217,11 +226,7 @@ async fn stage(
     }
     work.forget_own(PARTIAL.0, PARTIAL.1)?;
     work.forget(&["report.tsv", SURROUNDINGS, RUNNING])?;
-    work.write("script.jl", RUN_SCRIPT)?;
-    let launcher = work.write("launch.jl", LAUNCHER)?;
-    let script = work.write("stage.jl", SCRIPT)?;
-    work.write("replay.jl", REPLAY)?;
-    work.write("inits.jl", INITS)?;
+    let (launcher, script) = write_scripts(work)?;
     let list = work.write("statements.list", &records(emission, &attempt.left_out))?;
     let report = work.path("report.tsv");
     let job = work.write("stage.job", &job(context, emission, &list, &report, kind))?;

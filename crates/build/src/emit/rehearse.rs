@@ -7,9 +7,8 @@ use std::path::Path;
 use futures_util::{StreamExt, stream};
 use sysforge_plan::{OutputKind, statements};
 
-use super::{Emission, Kind, LAUNCHER, REPLAY, SCRIPT, escape, job, records, report};
+use super::{Emission, Kind, escape, job, records, report, write_scripts};
 use crate::context::{Context, shown};
-use crate::measure::RUN_SCRIPT;
 use crate::script::Script;
 use crate::trace::On;
 
@@ -27,10 +26,7 @@ pub async fn rehearse(
     outputs: &[OutputKind],
 ) -> Option<Vec<String>> {
     let work = &context.work;
-    work.write("launch.jl", LAUNCHER).ok()?;
-    work.write("stage.jl", SCRIPT).ok()?;
-    work.write("script.jl", RUN_SCRIPT).ok()?;
-    work.write("replay.jl", REPLAY).ok()?;
+    write_scripts(work).ok()?;
     let list = records(emission, &report::LeftOut::new());
     let list = work.write("rehearsal.list", &list).ok()?;
     let runs = workloads.iter().enumerate().flat_map(|(index, workload)| {
@@ -96,10 +92,21 @@ async fn one(
         .directory(&context.project);
     let workload = shown(&workload.path, &context.project);
     let subject = format!("rehearse {workload}, output to {output}");
-    let task = context.reporter.start(on.step(), subject);
-    context.children.run(&program, &task).await.ok()?;
-    let text = std::fs::read_to_string(&recording).ok()?;
-    let workload = behind_mark(&text)?;
+    let task = context.reporter.start(on.step(), subject.clone());
+    let failed = |why: String| {
+        context.reporter.note(format!(
+            "{subject}, failed; what needs another way to compile shows after the emission: {why}"
+        ));
+    };
+    let ended = context.children.run(&program, &task).await;
+    ended.map_err(|error| failed(error.to_string())).ok()?;
+    let text = std::fs::read_to_string(&recording)
+        .map_err(|error| failed(error.to_string()))
+        .ok()?;
+    let Some(workload) = behind_mark(&text) else {
+        failed("the workload was not reached".to_owned());
+        return None;
+    };
     let count = statements::parse(&workload).len();
     task.done(format!("{count} statements still compiled"));
     Some(workload)
