@@ -1,5 +1,5 @@
-//! Getting Julias through the real binary, with a real Julia: the doctor, Julias that are named by a
-//! place or by a manifest, and pruning while a build runs.
+//! Acquiring Julias with the real binary and a real Julia: the doctor, Julias named by a path or by
+//! a manifest, and pruning during a build.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -13,7 +13,7 @@ use sysforge_plan::Triplet;
 use sysforge_testkit::archives::tiny_julia;
 use sysforge_testkit::mirror_dir::MirrorDir;
 
-/// The doctor's lines that say MISSING, with what mends each.
+/// The doctor's lines with MISSING, each with its hint.
 fn missing(scratch: &Scratch, ran: &Ran) -> String {
     let report = ran.json();
     let mut text = String::new();
@@ -32,7 +32,7 @@ fn missing(scratch: &Scratch, ran: &Ran) -> String {
         )
 }
 
-/// What the doctor misses, who must end with exit code 2 then.
+/// The doctor's MISSING lines; the doctor must end with exit code 2.
 #[track_caller]
 fn doctor(scratch: &Scratch, args: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = scratch.command(&["doctor", "--json"]);
@@ -48,11 +48,11 @@ fn tiny() -> Scratch {
 }
 
 #[test]
-fn the_doctor_lets_a_build_start() {
+fn the_doctor_finds_everything_for_a_build() {
     let scratch = tiny();
     let ran = scratch.sysforge(&["doctor", "--json"]).succeeds();
     assert_eq!(missing(&scratch, &ran), "");
-    // A Julia of this machine will do, too.
+    // A Julia on this machine is enough.
     let given = julia().to_str().unwrap();
     scratch.sysforge(&["doctor", "--julia", given]).succeeds();
     let mut system = scratch.command(&["doctor", "--julia", "system"]);
@@ -62,7 +62,7 @@ fn the_doctor_lets_a_build_start() {
 }
 
 #[test]
-fn the_doctor_says_what_a_project_lacks() {
+fn the_doctor_reports_problems_of_the_project() {
     let scratch = Scratch::empty();
     insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5", "--project", "."], &[]), @"
     project: there is no Project.toml in [PROJECT]
@@ -77,7 +77,7 @@ fn the_doctor_says_what_a_project_lacks() {
 }
 
 #[test]
-fn the_doctor_says_what_is_wrong_with_the_julia() {
+fn the_doctor_reports_problems_with_the_julia() {
     let scratch = tiny();
     let without = [("PATH", "/usr/bin:/bin")];
     insta::assert_snapshot!(doctor(&scratch, &["--julia", "1.5.9"], &[]), @"
@@ -105,7 +105,7 @@ fn the_doctor_says_what_is_wrong_with_the_julia() {
 }
 
 #[test]
-fn the_doctor_says_what_the_machine_lacks() {
+fn the_doctor_reports_problems_of_the_machine() {
     let scratch = tiny();
     insta::assert_snapshot!(doctor(&scratch, &[], &[("PATH", "/nowhere")]), @"
     C toolchain: no C compiler was found
@@ -128,7 +128,7 @@ fn the_doctor_says_what_the_machine_lacks() {
     C toolchain: no C compiler was found
       install the Command Line Tools (`xcode-select --install`)
     ");
-    // Neither the store nor what stands in for it can be written to.
+    // Neither the store nor its fallback is writable.
     let home = scratch.path("Project.toml").to_str().unwrap().to_owned();
     let store = format!("{home}/store");
     insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @r#"
@@ -140,7 +140,7 @@ fn the_doctor_says_what_the_machine_lacks() {
 }
 
 #[test]
-fn a_path_is_found_of_whatever_can_be_asked_for() {
+fn julia_path_accepts_every_kind_of_request() {
     let scratch = tiny();
     let prefix = julia().to_str().unwrap();
     let program = format!("{prefix}/bin/julia\n");
@@ -189,7 +189,7 @@ fn a_manifest_for_one_julia_names_that_julia() {
         located[0]["version"].as_str().unwrap().to_owned()
     };
     assert_eq!(version(), "1.11.2");
-    // Beside a versioned one, the Julia of the plain one does not count.
+    // If there is a versioned manifest, the Julia of the plain one does not count.
     scratch.file("Manifest.toml", &manifest("1.11.3"));
     assert_eq!(version(), "1.11.2");
     scratch.file("Manifest-v1.12.toml", &manifest("1.12.7"));
@@ -198,7 +198,7 @@ fn a_manifest_for_one_julia_names_that_julia() {
 
 #[cfg(unix)]
 #[test]
-fn prune_leaves_alone_what_a_running_build_uses() {
+fn prune_keeps_entries_that_a_running_build_uses() {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
@@ -218,7 +218,7 @@ fn prune_leaves_alone_what_a_running_build_uses() {
         let mut entries = std::fs::read_dir(Path::new(&store).join("julia")).unwrap();
         entries.next().unwrap().unwrap().path()
     };
-    // Named by its version, and by its place in the store.
+    // Named by its version, and by its path in the store.
     for by_place in [false, true] {
         let mut build = scratch.command(&["build"]);
         build.args(in_store).stdout(Stdio::null());

@@ -1,4 +1,4 @@
-//! GitHub Actions from outside: the workflow that is written, and what a runner is told.
+//! GitHub Actions through the real binary: the generated workflow, and the output on a runner.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -52,7 +52,7 @@ fn run(scratch: &Scratch, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_workflow_is_written_kept_and_compared() {
+fn a_workflow_is_written_preserved_and_compared() {
     let scratch = in_a_repository();
     let path = ".github/workflows/sysimage.yml";
     let missing = scratch.sysforge(&["workflow", "--check"]).ends_with(2);
@@ -60,7 +60,7 @@ fn a_workflow_is_written_kept_and_compared() {
     scratch.sysforge(&["workflow"]).succeeds();
     scratch.sysforge(&["workflow", "--check"]).succeeds();
 
-    // What stands between marks is kept, and no drift.
+    // Lines between markers are kept and do not count as a difference.
     let mark = "      # sysforge:keep build-before\n";
     let mine = format!("{mark}      - run: echo mine\n");
     let text = written(&scratch, path).replace(mark, &mine);
@@ -71,7 +71,7 @@ fn a_workflow_is_written_kept_and_compared() {
     assert!(
         drifted
             .stdout
-            .contains("-      - name: Put Julia, the toolchain and packages")
+            .contains("-      - name: Save Julia, the toolchain and packages")
     );
     assert!(
         drifted
@@ -82,7 +82,7 @@ fn a_workflow_is_written_kept_and_compared() {
     let text = written(&scratch, path);
     assert!(text.contains(&mine) && !text.contains("actions/cache"));
 
-    // So is that of another project in the same repository.
+    // The workflow of another project in the same repository is not overwritten either.
     scratch.file("other/Project.toml", &written(&scratch, "Project.toml"));
     scratch.file("other/Sysimage.toml", PINNED);
     scratch.file("other/workload.jl", "");
@@ -93,7 +93,7 @@ fn a_workflow_is_written_kept_and_compared() {
         "{said}"
     );
 
-    // A mark that lost its end is told with its line.
+    // The error for a marker without its end names the line.
     let broken = text.replace("      # sysforge:end build-before\n", "");
     scratch.file(path, &broken);
     let said = scratch.sysforge(&["workflow"]).fails(2);
@@ -104,7 +104,7 @@ fn a_workflow_is_written_kept_and_compared() {
     let expected = format!("line {line} of {path}: the marker `sysforge:keep build-before` has no");
     assert!(said.contains(&expected), "{said}");
 
-    // Somebody else's file is left alone.
+    // A file from another source is not overwritten.
     scratch.file(path, "name: mine\n");
     let said = scratch.sysforge(&["workflow"]).fails(2);
     assert!(said.contains("was not written by Sysforge"), "{said}");
@@ -113,7 +113,7 @@ fn a_workflow_is_written_kept_and_compared() {
 }
 
 #[test]
-fn sysforge_is_pinned_in_the_configuration_whose_other_lines_stay() {
+fn pinning_sysforge_keeps_the_other_lines_of_the_configuration() {
     let scratch = in_a_repository();
     let config = "# mine\nworkloads = [\"workload.jl\"] # kept\n";
     scratch.config(config);
@@ -163,7 +163,7 @@ fn a_project_gets_a_configuration_and_a_workflow() {
 fn the_matrix_is_an_output() {
     let scratch = in_a_repository();
     let out = ["plan", "--matrix", "--out", "plan.json", "--tag", "v1"];
-    // The local mirror has one Julia for one platform; the others are left out, and said to be.
+    // The local mirror has one Julia for one platform; the others are left out with a note.
     let ran = run(&scratch, &out).succeeds();
     let matrix = &ran.json()["matrix"];
     assert_eq!(matrix["legs"].as_array().unwrap().len(), 1);
@@ -193,7 +193,7 @@ fn the_matrix_is_an_output() {
 }
 
 #[test]
-fn without_a_release_there_is_nothing_to_add_images_to() {
+fn a_schedule_without_a_release_plans_nothing() {
     let scratch = in_a_repository();
     let legs = |tag: Option<&str>| {
         let mut command = on_a_runner(&scratch, &["plan", "--matrix"]);
@@ -210,7 +210,7 @@ fn without_a_release_there_is_nothing_to_add_images_to() {
 }
 
 #[test]
-fn a_failing_workload_points_into_the_workload() {
+fn the_annotation_of_a_failing_workload_has_its_line() {
     let scratch = in_a_repository();
     scratch.file(
         "workload.jl",
@@ -222,7 +222,7 @@ fn a_failing_workload_points_into_the_workload() {
     assert!(ran.stderr.contains(annotation), "{}", ran.stderr);
     let dying = "::warning title=sysforge::the runner `ubuntu-20.04` is gone since";
     assert!(ran.stderr.contains(dying), "{}", ran.stderr);
-    // What Julia printed is shown, though not obeyed.
+    // The runner shows what Julia printed, but does not interpret it.
     let (before, _) = ran.stderr.split_once("oh no").unwrap();
     assert!(
         before.contains("::stop-commands::sysforge-"),
@@ -241,7 +241,7 @@ fn a_failing_workload_points_into_the_workload() {
 }
 
 #[test]
-fn a_mistake_in_a_file_points_at_it() {
+fn the_annotation_of_a_configuration_error_has_its_line() {
     let scratch = in_a_repository();
     scratch.config("name = \"x\"\nworkload = []\n");
     let ran = run(&scratch, &["plan"]).ends_with(2);
@@ -250,7 +250,7 @@ fn a_mistake_in_a_file_points_at_it() {
 }
 
 #[test]
-fn a_token_is_masked_and_kept_from_workloads() {
+fn a_token_is_masked_and_not_passed_to_workloads() {
     let scratch = in_a_repository();
     scratch.file(
         "workload.jl",

@@ -1,5 +1,5 @@
-//! Bad input through the real binary: a clear error with a hint, the documented exit code, and
-//! nothing left half-made. The snapshots are to be read as a stranger would read them.
+//! Bad input through the real binary: a clear error with a hint, the documented exit code, and no
+//! incomplete results. Review the snapshots as a user who reads them for the first time.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -10,17 +10,17 @@ use sysforge_plan::Triplet;
 use sysforge_testkit::archives::tiny_julia;
 use sysforge_testkit::mirror_dir::MirrorDir;
 
-/// Errors only: progress lines differ in their times.
+/// Only the errors: progress lines contain times.
 fn from_error(stderr: &str) -> &str {
     &stderr[stderr.find("error:").unwrap()..]
 }
 
-/// Without the one number that differs from run to run.
+/// Replaces the one number that differs from run to run.
 fn without_memory(stderr: &str) -> String {
     let text = from_error(stderr);
-    let (before, after) = text.split_once("seen to use ").unwrap();
+    let (before, after) = text.split_once("process used up to ").unwrap();
     let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
-    format!("{before}seen to use [N]{digits}")
+    format!("{before}process used up to [N]{digits}")
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn dependencies_without_a_manifest() {
 }
 
 #[test]
-fn a_folder_whose_name_cannot_be_the_images() {
+fn a_folder_name_that_is_not_a_valid_image_name() {
     let scratch = Scratch::new();
     scratch.config("packages = [\"Tiny\"]\njulia = \"1.5\"\n");
     scratch.file("Project.toml", "[deps]\n");
@@ -211,7 +211,7 @@ fn a_julia_killed_by_a_signal() {
 }
 
 #[test]
-fn an_installed_julia_that_is_none() {
+fn a_given_julia_folder_without_a_julia() {
     let scratch = Scratch::new();
     insta::assert_snapshot!(scratch.sysforge(&["plan", "--julia", "./nowhere"]).fails(2), @"
     error: there is no Julia at [PROJECT]/nowhere
@@ -227,7 +227,7 @@ fn an_installed_julia_that_is_none() {
 }
 
 #[test]
-fn an_installed_julia_is_used_as_it_is() {
+fn a_given_julia_is_used_unchanged() {
     let scratch = Scratch::new();
     let given = julia().to_str().unwrap().to_owned();
     let plan = scratch
@@ -239,7 +239,7 @@ fn an_installed_julia_is_used_as_it_is() {
 }
 
 #[test]
-fn a_step_whose_forerunner_was_not_done() {
+fn a_step_without_the_previous_step() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\n");
     insta::assert_snapshot!(from_error(&scratch.sysforge(&["emit"]).fails(2)), @"
@@ -270,7 +270,7 @@ fn a_build_that_does_not_exist() {
     ");
 }
 
-/// What building says when the mirror serves this archive for Julia 1.9.0.
+/// The error of a build when the mirror serves this archive for Julia 1.9.0.
 fn fetching(archive: &[u8], spoil: impl FnOnce(&std::path::Path)) -> String {
     let mut mirror = MirrorDir::new();
     let place = mirror.publish("1.9.0", Triplet::X86_64_LINUX_GNU, archive);
@@ -329,7 +329,7 @@ fn a_truncated_archive() {
 }
 
 #[test]
-fn an_archive_that_climbs_out_of_its_folder() {
+fn an_archive_with_a_path_outside_of_its_folder() {
     let archive = tiny_julia("1.9.0", 1000)
         .file("julia-1.9.0/../../../evil", 0o644, b"x")
         .gz();
@@ -362,7 +362,7 @@ fn a_cpu_target_that_julia_does_not_know() {
 }
 
 #[test]
-fn a_linker_that_is_not_there_is_told_before_anything_long_begins() {
+fn a_missing_linker_is_reported_before_long_steps() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
     scratch.file("workload.jl", "sleep(100_000)\n");
@@ -383,7 +383,7 @@ fn a_linker_that_is_not_there_is_told_before_anything_long_begins() {
 }
 
 #[test]
-fn a_file_that_is_no_image() {
+fn a_file_that_is_not_an_image() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\n");
     let error = scratch.sysforge(&["check", "workload.jl"]).fails(6);

@@ -1,5 +1,5 @@
-//! Inputs of real projects that once went wrong, each in its folder `cases/NN-name`, through the
-//! real binary. Mirrors are folders with a catalogue and no archives: nothing is installed.
+//! Inputs of real projects that once failed, each in its folder `cases/NN-name`, through the real
+//! binary. The mirrors are folders with a catalogue and no archives: nothing is installed.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -9,14 +9,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// A copy of a case, in a folder of its own.
+/// A copy of a case in a temporary folder.
 struct Case {
     root: tempfile::TempDir,
     mirror: &'static str,
     home: PathBuf,
 }
 
-/// How a run of the binary ended.
+/// The result of running the binary.
 struct Ran {
     code: Option<i32>,
     stdout: String,
@@ -94,7 +94,7 @@ impl Case {
         }
     }
 
-    /// The plan as JSON, and what was said beside it.
+    /// The plan as JSON, and standard error.
     #[track_caller]
     fn plan(&self, args: &[&str]) -> (Value, String) {
         let ran = self.run(&[&["plan", "--json"], args].concat());
@@ -102,7 +102,7 @@ impl Case {
         (serde_json::from_str(&ran.stdout).unwrap(), ran.stderr)
     }
 
-    /// The Julias of the plan.
+    /// The Julia versions in the plan.
     #[track_caller]
     fn julias(&self, args: &[&str]) -> Vec<String> {
         let (plan, _) = self.plan(args);
@@ -111,7 +111,7 @@ impl Case {
         builds.map(version).collect()
     }
 
-    /// The message of an error of usage.
+    /// The message of a usage error.
     #[track_caller]
     fn refuses(&self, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -129,7 +129,7 @@ fn packages(plan: &Value) -> Vec<&str> {
 
 const DATES: &str = "ade2ca70-3891-5945-98fb-dc099432e06a";
 
-/// A manifest of format 2 that lists Dates alone.
+/// A manifest of format 2 that lists only Dates.
 fn manifest(julia: &str) -> String {
     format!(
         "julia_version = \"{julia}\"\nmanifest_format = \"2.0\"\n[[deps.Dates]]\n\
@@ -157,11 +157,11 @@ fn case_03_the_key_manifest_names_the_manifest() {
 }
 
 #[test]
-fn a_named_manifest_comes_before_the_one_beside_the_project() {
+fn a_named_manifest_has_priority_over_the_one_beside_the_project() {
     let case = Case::of("03-manifest-key");
     case.file("env/Manifest.toml", manifest("1.11.9"));
     assert_eq!(case.julias(&["--project", "env"]), ["1.12.7"]);
-    // One that is not there is as if it had not been named.
+    // A key that names a missing file is ignored.
     std::fs::remove_file(case.path("Manifest.toml")).unwrap();
     assert_eq!(case.julias(&["--project", "env"]), ["1.11.9"]);
 }
@@ -175,7 +175,7 @@ fn a_member_of_a_workspace_has_the_manifest_of_its_root() {
     let (plan, _) = case.plan(&["--project", "sub"]);
     assert_eq!(packages(&plan), ["Dates"]);
     assert_eq!(plan["builds"][0]["julia"]["version"], "1.12.7");
-    // A folder that the workspace does not list has none of it.
+    // A folder that the workspace does not list does not use its manifest.
     case.file("other/Project.toml", needs_dates());
     assert!(
         case.refuses(&["plan", "--locked", "--project", "other"])
@@ -184,7 +184,7 @@ fn a_member_of_a_workspace_has_the_manifest_of_its_root() {
 }
 
 #[test]
-fn workspaces_nest_and_list_folders_deeper_down() {
+fn workspaces_may_be_nested_and_list_deeper_folders() {
     let case = Case::empty();
     case.file("Project.toml", "[workspace]\nprojects = [\"a/b\"]\n")
         .file("Manifest-v1.12.toml", manifest("1.12.7"))
@@ -198,7 +198,7 @@ fn workspaces_nest_and_list_folders_deeper_down() {
 }
 
 #[test]
-fn before_julia_1_12_there_are_no_workspaces() {
+fn workspaces_are_ignored_before_julia_1_12() {
     let case = Case::empty();
     case.file("Project.toml", "[workspace]\nprojects = [\"sub\"]\n")
         .file("Manifest.toml", manifest("1.12.7"))
@@ -211,13 +211,13 @@ fn before_julia_1_12_there_are_no_workspaces() {
 }
 
 #[test]
-fn case_05_a_development_version_leads_to_its_nightly_builds() {
+fn case_05_the_error_for_a_development_version_names_its_nightly_channel() {
     let case = Case::of("05-manifest-of-a-dev-julia");
     let error = case.refuses(&["plan", "--locked"]);
     assert!(error.contains("`--julia 1.13-nightly`"), "{error}");
     assert!(error.contains("development version"), "{error}");
     let manifest = std::fs::read_to_string(case.path("Manifest.toml")).unwrap();
-    // A branch of which nothing was published is Julia's main one.
+    // A branch without published builds means Julia's main branch.
     case.file(
         "Manifest.toml",
         manifest.replace("1.13.0-DEV", "1.15.0-DEV.123"),
@@ -227,7 +227,7 @@ fn case_05_a_development_version_leads_to_its_nightly_builds() {
 }
 
 #[test]
-fn case_07_equals_means_that_version_alone() {
+fn case_07_equals_means_exactly_that_version() {
     let mut case = Case::of("07-equals-a-partial-version");
     case.mirror = "mirror-of-1.10";
     assert_eq!(case.julias(&["--julia", "=1.10"]), ["1.10.0"]);
@@ -248,8 +248,8 @@ fn min_is_the_newest_patch_of_the_oldest_minor_version() {
     assert_eq!(case.julias(&["--julia", "min-patch"]), ["1.10.0"]);
 }
 
-/// Answers each request with 404, and says what was asked for.
-fn server_of_nothing() -> (String, std::sync::mpsc::Receiver<String>) {
+/// Answers every request with 404, and sends the requested paths.
+fn empty_server() -> (String, std::sync::mpsc::Receiver<String>) {
     use std::io::{BufRead as _, BufReader, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -271,7 +271,7 @@ fn server_of_nothing() -> (String, std::sync::mpsc::Receiver<String>) {
 #[test]
 fn case_11_a_tag_begins_at_the_first_at_sign() {
     let case = Case::empty();
-    let (address, requests) = server_of_nothing();
+    let (address, requests) = empty_server();
     for (typed, path) in [
         (
             "me/repo@pkg@1.2.3".to_owned(),
@@ -318,7 +318,7 @@ fn case_11_a_folder_and_its_tag_may_both_have_at_signs() {
         "dir:me@work/site@pkg@1.2.3",
         "dir:me@work/site",
     ] {
-        // The stand-in has no code: what is verified before that is the digest.
+        // The archive contains no real image; the digest is verified first.
         let ran = case.run(&["install", source, "--yes"]);
         assert!(
             !ran.stderr.contains("no place to install"),
@@ -389,7 +389,7 @@ fn case_14_an_environment_is_found_in_the_depots() {
     assert!(error.contains(".julia/environments/v1.12"), "{error}");
     copy(&case.folder(), &case.home.join(".julia/environments/v1.12"));
     assert_eq!(case.julias(&["--project", "@v1.12"]), ["1.12.7"]);
-    // A depot of one's own comes instead of the one at home.
+    // JULIA_DEPOT_PATH replaces the depot in the home folder.
     let depot = case.root.path().join("depot");
     copy(&case.folder(), &depot.join("environments/mine"));
     let mut command = case.command(&["plan", "--project", "@mine"]);
@@ -426,7 +426,7 @@ fn case_15_text_in_utf_16_is_refused_by_name() {
 }
 
 #[test]
-fn a_byte_order_mark_of_utf_8_does_no_harm() {
+fn a_utf_8_byte_order_mark_is_ignored() {
     let case = Case::of("14-project-named-by-file");
     for name in ["Project.toml", "Manifest.toml"] {
         let text = std::fs::read_to_string(case.path(name)).unwrap();

@@ -1,5 +1,5 @@
-//! The documentation, tried: pages whose blocks are marked `console` are typed into a shell line by
-//! line, and what comes out is compared with what the page shows.
+//! Tests the documentation: runs the commands in `console` blocks line by line in a shell, and
+//! compares the output with the page.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -17,15 +17,15 @@ use std::process::Command;
 use support::{markdown, root};
 use sysforge_testkit::github::{FakeGitHub, Options};
 
-/// One command of a page, and what the page shows of its output.
-struct Typed {
+/// A command on a page, and the output that the page shows.
+struct ShownCommand {
     command: String,
     shown: Vec<String>,
 }
 
 /// The `console` blocks of a page, in order.
-fn typed(page: &str) -> Vec<Typed> {
-    let mut all: Vec<Typed> = Vec::new();
+fn typed(page: &str) -> Vec<ShownCommand> {
+    let mut all: Vec<ShownCommand> = Vec::new();
     let mut inside = false;
     for line in page.lines() {
         if line.starts_with("```") {
@@ -33,7 +33,7 @@ fn typed(page: &str) -> Vec<Typed> {
         } else if !inside {
         } else if let Some(command) = line.strip_prefix("$ ") {
             let command = command.to_owned();
-            all.push(Typed {
+            all.push(ShownCommand {
                 command,
                 shown: Vec::new(),
             });
@@ -49,8 +49,8 @@ fn typed(page: &str) -> Vec<Typed> {
     all
 }
 
-/// A shell that remembers its folder between commands, in a copy of the repository's example with
-/// a home of its own.
+/// A shell that keeps its working directory between commands, in a copy of the repository's example
+/// with a separate home folder.
 struct Shell {
     home: tempfile::TempDir,
     folder: PathBuf,
@@ -80,7 +80,7 @@ impl Shell {
         }
     }
 
-    /// What the command prints on both outputs, and whether it succeeds.
+    /// The command's output on both streams, and whether it succeeds.
     fn run(&mut self, command: &str) -> (String, bool) {
         let binary = Path::new(env!("CARGO_BIN_EXE_sysforge")).parent().unwrap();
         let path = std::env::join_paths(
@@ -117,14 +117,14 @@ impl Shell {
     }
 }
 
-/// Units of figures. Which one is used depends on the figure.
+/// Units of figures. The magnitude determines which one is used.
 const UNITS: [&str; 11] = [
     "ms", "s", "min", "second", "seconds", "minute", "minutes", "B", "kB", "MB", "GB",
 ];
 
-/// What differs from run to run and machine to machine, made alike: figures with their units,
-/// versions, digests, the width of columns.
-fn alike(line: &str) -> String {
+/// Replaces what differs between runs and machines: figures with their units, versions, digests,
+/// the width of columns.
+fn normalized(line: &str) -> String {
     let word = |word: &str| {
         let middle = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let number = middle
@@ -148,7 +148,7 @@ fn alike(line: &str) -> String {
         .join(" ")
 }
 
-/// Compares what came with what is shown; a shown line `…` stands for any lines.
+/// Compares the output with the page; a line `…` on the page matches any lines.
 fn matches(shown: &[String], came: &str) -> bool {
     fn rest(shown: &[String], came: &[String]) -> bool {
         match shown.split_first() {
@@ -163,17 +163,21 @@ fn matches(shown: &[String], came: &str) -> bool {
     }
     let shown: Vec<_> = shown
         .iter()
-        .map(|line| alike(line))
+        .map(|line| normalized(line))
         .filter(|l| !l.is_empty())
         .collect();
-    let came: Vec<_> = came.lines().map(alike).filter(|l| !l.is_empty()).collect();
+    let came: Vec<_> = came
+        .lines()
+        .map(normalized)
+        .filter(|l| !l.is_empty())
+        .collect();
     rest(&shown, &came)
 }
 
-/// Names of other places in `sh` blocks, and what stands in for them; the first that fits is taken,
-/// so longer ones come first. `SCRATCH` is a folder of the test's own.
-const STAND_INS: [(&str, &str); 13] = [
-    // Otherwise it asks for a password.
+/// Placeholders in `sh` blocks and their replacements. The first match counts, so longer ones come
+/// first. `SCRATCH` is a temporary folder of the test.
+const REPLACEMENTS: [(&str, &str); 13] = [
+    // Without this option it asks for a password.
     ("minisign -G", "minisign -G -W"),
     ("/shared/julia-1.12.7", "1.5"),
     ("/shared/", "SCRATCH/shared/"),
@@ -189,8 +193,8 @@ const STAND_INS: [(&str, &str); 13] = [
     ("~/", "SCRATCH/"),
 ];
 
-/// Commands of `sh` blocks that are not run here, by how they begin, and why. Those of Sysforge are
-/// still parsed (`crates/cli/src/reference.rs`).
+/// Commands in `sh` blocks that are not run here, by their beginning, and the reason. Those of
+/// Sysforge are still parsed (`crates/cli/src/reference.rs`).
 const NOT_RUN: [(&str, &str); 14] = [
     (
         "ci/",
@@ -217,15 +221,15 @@ const NOT_RUN: [(&str, &str); 14] = [
     ),
 ];
 
-/// What pages take for granted: the checksums of a release of Sysforge, and a repository.
+/// What the pages assume: the checksums of a release of Sysforge, and a repository.
 const PREPARED: &str = "git init --quiet && git config user.name Me && \
      git config user.email me@example.org && \
      printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS";
 
-/// The page that begins with a project that has no Sysimage.toml yet.
-const FROM_NOTHING: &str = "docs/src/how-to/ci.md";
+/// The page that starts with a project without Sysimage.toml.
+const WITHOUT_CONFIG: &str = "docs/src/how-to/ci.md";
 
-/// The commands of a page's `sh` blocks, with continued lines joined and without remarks.
+/// The commands in a page's `sh` blocks, with continuation lines joined and without comments.
 fn sh_lines(page: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut inside = false;
@@ -245,8 +249,8 @@ fn sh_lines(page: &str) -> Vec<String> {
     lines
 }
 
-/// Types the `sh` blocks of all pages, each page in a copy of the example that is built already.
-fn try_the_guides(shell: &mut Shell) -> usize {
+/// Runs the `sh` blocks of all pages, each page in a copy of the built example.
+fn run_guides(shell: &mut Shell) -> usize {
     let built = shell.folder.join("examples/InsuranceStats");
     let scratch = shell.home.path().join("scratch");
     std::fs::create_dir_all(&scratch).unwrap();
@@ -267,7 +271,7 @@ fn try_the_guides(shell: &mut Shell) -> usize {
     markdown(&root().join("docs/src"), &mut pages);
     pages.push(root().join("README.md"));
     pages.sort();
-    // What the guides install from.
+    // The images that the guides install.
     shell.folder.clone_from(&built);
     let site = format!(
         "sysforge publish --to dir:'{}/srv/images' --tag v1.0.0",
@@ -284,7 +288,7 @@ fn try_the_guides(shell: &mut Shell) -> usize {
             continue;
         }
         let folder = tempfile::tempdir_in(shell.home.path()).unwrap();
-        // Sysforge changes nothing in place, so links do instead of copies.
+        // Sysforge never changes files in place, so hard links can replace copies.
         let copy = Command::new("cp")
             .arg("-al")
             .arg(&built)
@@ -292,14 +296,14 @@ fn try_the_guides(shell: &mut Shell) -> usize {
             .status();
         assert!(copy.unwrap().success());
         shell.folder = folder.path().join("YourPackage.jl");
-        // The one file that guides write into.
+        // The only file that the guides change.
         std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
         std::fs::copy(
             built.join("Sysimage.toml"),
             shell.folder.join("Sysimage.toml"),
         )
         .unwrap();
-        if page.ends_with(FROM_NOTHING) {
+        if page.ends_with(WITHOUT_CONFIG) {
             std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
         }
         let (came, success) = shell.run(PREPARED);
@@ -309,7 +313,7 @@ fn try_the_guides(shell: &mut Shell) -> usize {
                 continue;
             }
             let mut command = line.clone();
-            for (name, stand_in) in STAND_INS {
+            for (name, stand_in) in REPLACEMENTS {
                 command = command.replace(name, stand_in);
             }
             for (name, place) in &places {
@@ -323,15 +327,15 @@ fn try_the_guides(shell: &mut Shell) -> usize {
     tried
 }
 
-/// The pages whose `console` blocks are typed, in this order and in one shell: later ones use what
+/// The pages whose `console` blocks are run, in this order and in one shell: later pages use what
 /// earlier ones built.
-const TRIED: [&str; 1] = ["docs/src/tutorial.md"];
+const TESTED_PAGES: [&str; 1] = ["docs/src/tutorial.md"];
 
-/// Types the commands of all pages, and hands on each with what came of it.
-fn try_all(mut see: impl FnMut(&str, &Typed, &str, bool)) -> Shell {
+/// Runs the commands of all pages, and passes each with its output to `see`.
+fn run_all(mut see: impl FnMut(&str, &ShownCommand, &str, bool)) -> Shell {
     let mut shell = Shell::new();
     let start = shell.folder.clone();
-    for name in TRIED {
+    for name in TESTED_PAGES {
         shell.folder.clone_from(&start);
         let page = std::fs::read_to_string(root().join(name)).unwrap();
         for typed in typed(&page) {
@@ -344,9 +348,9 @@ fn try_all(mut see: impl FnMut(&str, &Typed, &str, bool)) -> Shell {
 }
 
 #[test]
-fn what_the_pages_show_is_what_comes() {
+fn the_pages_show_the_real_output() {
     let mut tried = 0;
-    let mut shell = try_all(|name, Typed { command, shown }, came, success| {
+    let mut shell = run_all(|name, ShownCommand { command, shown }, came, success| {
         let wanted = !shown.iter().any(|line| line.starts_with("error:"));
         assert_eq!(success, wanted, "{name}: `{command}`:\n{came}");
         assert!(
@@ -362,19 +366,19 @@ fn what_the_pages_show_is_what_comes() {
         eprintln!("the guides are not typed: set SYSFORGE_TEST_GUIDES to do so");
         return;
     }
-    let tried = try_the_guides(&mut shell);
+    let tried = run_guides(&mut shell);
     assert!(tried > 15, "only {tried} commands of guides were tried");
 }
 
 #[test]
 #[ignore = "writes into the pages what comes, where it is not what they show"]
-fn write_what_comes() {
-    try_all(|name, Typed { command, shown }, came, _| {
+fn write_the_real_output() {
+    run_all(|name, ShownCommand { command, shown }, came, _| {
         if !matches(shown, came) {
             let path = root().join(name);
             let page = std::fs::read_to_string(&path).unwrap();
             let old: String = shown.iter().map(|line| format!("{line}\n")).collect();
-            // Commands over several lines are shown so; the last line tells them apart.
+            // A command over several lines is shown like this; its last line identifies it.
             let last = command.rsplit('\n').next().unwrap();
             let new = page.replacen(&format!("{last}\n{old}"), &format!("{last}\n{came}"), 1);
             std::fs::write(path, new).unwrap();

@@ -1,5 +1,5 @@
-//! A real image from a real Julia: built once from the example, then looked at from all sides.
-//! The emission takes a minute or two, so every test here shares one.
+//! A real image from a real Julia: built once from the example, then examined by every test here.
+//! The emission takes one or two minutes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -20,7 +20,7 @@ struct Built {
 impl Built {
     fn get() -> MutexGuard<'static, Self> {
         static BUILT: OnceLock<Mutex<Built>> = OnceLock::new();
-        // A build's folder is locked while a command works in it: one test at a time.
+        // A command locks the build's folder, so only one test runs at a time.
         BUILT
             .get_or_init(|| Mutex::new(Self::new()))
             .lock()
@@ -31,7 +31,8 @@ impl Built {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
         let scratch = Scratch::shared("image");
         copy(&example, &scratch.path("."));
-        // No part of the project, and not named whole, so that what changes with it is no other build.
+        // Outside of the project, and named in two parts, so that changing the flag does not change
+        // the inputs.
         let workload = scratch.path("workload.jl");
         let text = std::fs::read_to_string(&workload).unwrap();
         let flag = r#"joinpath(dirname(@__DIR__), string("bro", "ken"))"#;
@@ -92,7 +93,7 @@ fn every_statement_is_accounted_for() {
 }
 
 #[test]
-fn the_check_was_real() {
+fn the_receipt_contains_the_results_of_the_check() {
     let built = Built::get();
     let check = &built.receipt()["check"];
     assert_eq!(check["loaded"][0], "InsuranceStats");
@@ -163,12 +164,12 @@ fn packing_again_gives_the_same_bytes() {
 #[test]
 fn an_unchanged_project_is_not_built_again() {
     let built = Built::get();
-    // Other tests may have packed it once more, with the figures of another check.
+    // Other tests may have packed it again, with the measurements of another check.
     let before = built.sysforge(&["build", "--json"]).succeeds().json();
     let report = built.scratch.path("report.svg");
     let bench = ["bench", "--samples", "1", "--svg", report.to_str().unwrap()];
     built.sysforge(&bench).succeeds();
-    // A report in the project is a result, and no input.
+    // A report in the project is a result, not an input.
     let again = built.sysforge(&["build", "--json"]).succeeds().json();
     assert_eq!(again[0]["reused"], true);
     assert_eq!(again[0]["sha256"], before[0]["sha256"]);
@@ -192,13 +193,13 @@ fn bench_compares_with_and_without() {
 }
 
 #[test]
-fn linking_again_without_a_compiler_says_so() {
+fn linking_without_a_compiler_is_an_error() {
     let built = Built::get();
     let mut command = built.scratch.command(&["link"]);
     command.env("PATH", "/nonexistent");
     let error = built.scratch.run(command).fails(4);
     assert!(error.contains("hint:"), "{error}");
-    // The earlier image must not be taken for a newer one.
+    // An existing image must not be mistaken for a new one.
     built.sysforge(&["link"]).succeeds();
     built.sysforge(&["check"]).succeeds();
 }
@@ -220,7 +221,7 @@ fn a_failing_linker_shows_its_last_lines() {
     built.sysforge(&["check"]).succeeds();
 }
 
-/// The linkers are those that `ci/test` installs; Julia 1.5 ships none of its own.
+/// `ci/test` installs these linkers; Julia 1.5 includes none.
 #[test]
 fn images_by_every_strategy_pass() {
     let built = Built::get();
@@ -232,7 +233,7 @@ fn images_by_every_strategy_pass() {
             built.sysforge(&["check"]).succeeds();
         }
     }
-    // Without a driver nobody brings the compiler's own helpers, which this image needs.
+    // Without a compiler driver, the compiler's own helpers, which this image needs, are missing.
     let error = built.sysforge(&["link", "--linker", "lld"]).fails(4);
     assert!(error.contains("without a compiler driver"), "{error}");
     built.sysforge(&["link"]).succeeds();
@@ -245,7 +246,7 @@ fn make_executable(path: &Path) {
 }
 
 #[test]
-fn images_that_do_not_pass() {
+fn images_that_fail_the_inspection() {
     let built = Built::get();
     let base = run(
         &built.scratch.path("."),
@@ -270,7 +271,7 @@ fn images_that_do_not_pass() {
 #[test]
 fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
     let built = Built::get();
-    // Everything up to the check is taken over from the build before.
+    // All steps before the check are reused from the previous build.
     let record = built.image().with_file_name("check.json");
     std::fs::remove_file(record).unwrap();
     std::fs::remove_dir_all(built.scratch.path("dist")).unwrap();
@@ -289,7 +290,7 @@ fn a_workload_that_fails_only_on_the_image_leaves_no_archive() {
 }
 
 #[test]
-fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
+fn the_receipt_lists_the_cpu_targets_in_the_image() {
     let built = Built::get();
     let targets = &built.receipt()["targets"];
     let held = targets["held"]
@@ -303,11 +304,11 @@ fn the_receipt_says_which_cpu_targets_the_image_really_holds() {
 }
 
 #[test]
-fn an_image_for_a_better_cpu_is_refused_in_words() {
+fn an_image_for_a_newer_cpu_is_an_error() {
     let built = Built::get();
     let mut image = std::fs::read(built.image()).unwrap();
-    // Julia's table of targets: behind the features that are needed and those that are not, eleven
-    // words each, the name. All features there are, no CPU has.
+    // Julia's table of targets: eleven words of required features, eleven of disabled ones, then
+    // the name. No CPU has all features.
     let name = b"\x07\0\0\0generic\0\0\0\0";
     let at = image.windows(name.len()).position(|w| w == name).unwrap();
     image[at - 88..at - 44].fill(0xff);

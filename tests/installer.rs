@@ -1,4 +1,4 @@
-//! `install.sh`, from a release on loopback: what matches is installed, what does not is not.
+//! `install.sh` with a release on loopback: matching files are installed, others are not.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use sysforge_testkit::server::Server;
 
-/// A release of the program under test, as install.sh wants it.
+/// A release of the program under test in the form that install.sh expects.
 struct Release {
     folder: tempfile::TempDir,
     home: tempfile::TempDir,
@@ -68,7 +68,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn what_matches_is_installed() {
+fn a_matching_archive_is_installed() {
     let release = Release::new();
     let server = Server::start(release.folder.path());
     for from in [
@@ -122,7 +122,7 @@ fn an_address_without_encryption_is_refused() {
     }
 }
 
-/// A command that runs the program given by its arguments with a `noexec` file system at `folder`.
+/// A command that runs its arguments with a `noexec` file system mounted at `folder`.
 fn in_noexec(folder: &Path) -> Command {
     let mut command = Command::new("unshare");
     let script = "mount -t tmpfs -o noexec tmpfs \"$0\" && exec \"$@\"";
@@ -135,8 +135,9 @@ fn may_mount(folder: &Path) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Runs the installer where no program can be run in the temporary folder. With a mount that forbids
-/// it, where this user may mount; elsewhere with a `tar` that takes the permission from what it unpacks.
+/// Runs the installer with a temporary folder in which nothing can be executed: with a `noexec`
+/// mount if this user may mount, otherwise with a `tar` that removes the permission from unpacked
+/// files.
 fn install_without_programs_in(tmp: &Path, release: &Release, to: &Path) -> Output {
     let mut command = in_noexec(tmp);
     if !may_mount(tmp) {
@@ -157,7 +158,7 @@ fn install_without_programs_in(tmp: &Path, release: &Release, to: &Path) -> Outp
 }
 
 #[test]
-fn case_16_the_program_is_tried_where_it_is_put() {
+fn case_16_the_program_is_tested_in_the_target_folder() {
     let release = Release::new();
     let tmp = tempfile::tempdir().unwrap();
     let to = release.home.path().join("a folder");
@@ -170,7 +171,7 @@ fn case_16_the_program_is_tried_where_it_is_put() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_in_which_nothing_can_be_run_is_named() {
+fn the_error_names_a_folder_in_which_nothing_can_be_executed() {
     let release = Release::new();
     let to = release.home.path().join("noexec");
     std::fs::create_dir(&to).unwrap();
@@ -192,7 +193,7 @@ fn a_folder_in_which_nothing_can_be_run_is_named() {
 }
 
 #[test]
-fn folders_that_cannot_be_written_to_are_named() {
+fn the_error_names_folders_that_cannot_be_written_to() {
     let release = Release::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install.sh");
     let install = |tmp: &Path, to: &Path| {
@@ -212,7 +213,7 @@ fn folders_that_cannot_be_written_to_are_named() {
     assert!(text.contains("cannot be created"), "{text}");
 }
 
-/// The archives that a release of Sysforge holds: Rust's name of each system, and the archive's.
+/// The archives of a Sysforge release: Rust's name of each platform, and the archive's.
 fn released() -> Vec<(String, String)> {
     let workflow = include_str!("../.github/workflows/release.yml");
     let packed = workflow.lines().filter_map(|line| {
@@ -228,7 +229,7 @@ fn released() -> Vec<(String, String)> {
 }
 
 #[test]
-fn cargo_binstall_looks_for_what_a_release_holds() {
+fn cargo_binstall_uses_the_names_of_a_release() {
     let manifest: toml_edit::DocumentMut =
         include_str!("../crates/cli/Cargo.toml").parse().unwrap();
     let binstall = &manifest["package"]["metadata"]["binstall"];
@@ -257,7 +258,7 @@ fn cargo_binstall_looks_for_what_a_release_holds() {
 }
 
 #[test]
-fn the_installers_fetch_what_a_release_holds() {
+fn the_installers_use_the_names_of_a_release() {
     let released = released();
     let holds = |name: &str| released.iter().any(|(_, archive)| archive == name);
     for system in ["unknown-linux-gnu", "apple-darwin"] {

@@ -1,5 +1,5 @@
-//! Installing packages with the real Pkg, from a package server on loopback: what a machine with an
-//! empty depot needs before the first trace, and how each failure reads.
+//! Installs packages with the real Pkg from a package server on loopback: the steps on a machine
+//! with an empty depot before the first trace, and the message of each failure.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![cfg(unix)]
@@ -56,7 +56,7 @@ impl Project {
         self.scratch.run(self.command(args))
     }
 
-    /// What `instantiate` reports of the one build.
+    /// The result of `instantiate` for the only build.
     fn instantiate(&self) -> Value {
         let ran = self.run(&["instantiate", "--json"]).succeeds();
         let mut all: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
@@ -78,7 +78,7 @@ fn uuid(server: &PackageServer, name: &str) -> String {
 }
 
 #[test]
-fn without_a_manifest_versions_are_resolved_in_the_build_folder_once() {
+fn without_a_manifest_versions_are_resolved_once_in_the_build_folder() {
     let project = Project::on(&[TRAFFIC]);
     let done = project.instantiate();
     assert_eq!(
@@ -87,12 +87,12 @@ fn without_a_manifest_versions_are_resolved_in_the_build_folder_once() {
     );
     assert!(project.manifest(&done).contains("[[HarbourUnits]]"));
     assert!(!project.scratch.path("Manifest.toml").exists());
-    // Nothing is fetched again, and no Julia starts.
+    // Nothing is fetched again, and no Julia is started.
     project.server.server().forget();
     let ran = project.run(&["instantiate", "--json"]).succeeds();
     assert!(ran.stdout.contains("\"reused\": true"), "{}", ran.stdout);
     assert!(project.server.server().counts().is_empty());
-    // A package that disappears from the depot comes back, in the same version.
+    // A package that was deleted from the depot is installed again in the same version.
     std::fs::remove_dir_all(project.depot().join("packages/HarbourUnits")).unwrap();
     let again = project.instantiate();
     assert_eq!(project.manifest(&again), project.manifest(&done));
@@ -100,7 +100,7 @@ fn without_a_manifest_versions_are_resolved_in_the_build_folder_once() {
 }
 
 #[test]
-fn versions_of_a_manifest_of_another_julia_are_kept() {
+fn versions_in_a_manifest_of_another_julia_are_kept() {
     let project = Project::on(&[TIDES]);
     let old = project.server.paths();
     let mut versions: Vec<_> = old
@@ -128,7 +128,7 @@ fn versions_of_a_manifest_of_another_julia_are_kept() {
 }
 
 #[test]
-fn a_trace_of_a_cold_and_of_a_warm_cache_records_the_same() {
+fn a_cold_and_a_warm_cache_record_the_same_statements() {
     let project = Project::on(&[TRAFFIC]);
     project.instantiate();
     std::fs::remove_dir_all(project.depot().join("compiled")).unwrap();
@@ -159,7 +159,7 @@ fn offline_names_every_missing_package() {
 }
 
 #[test]
-fn a_build_script_that_throws_is_named_with_its_last_lines() {
+fn the_error_for_a_failing_build_script_has_its_last_lines() {
     let said = Project::on(&["HarbourWreck"])
         .run(&["instantiate"])
         .fails(5);
@@ -171,7 +171,7 @@ fn a_build_script_that_throws_is_named_with_its_last_lines() {
 }
 
 #[test]
-fn a_package_that_cannot_be_precompiled_is_named() {
+fn the_error_names_a_package_that_cannot_be_precompiled() {
     let said = Project::on(&["HarbourFog"]).run(&["instantiate"]).fails(5);
     assert!(
         said.contains("HarbourFog could not be precompiled"),
@@ -180,7 +180,7 @@ fn a_package_that_cannot_be_precompiled_is_named() {
 }
 
 #[test]
-fn a_package_in_no_registry_is_an_error_of_usage() {
+fn a_package_in_no_registry_is_a_usage_error() {
     let project = Project::on(&[]);
     let text = "[deps]\nNowhere = \"7876af07-990d-54b4-ab0e-23690620f79a\"\n";
     project.scratch.file("Project.toml", text);
@@ -192,7 +192,7 @@ fn a_package_in_no_registry_is_an_error_of_usage() {
 }
 
 #[test]
-fn bounds_that_nothing_satisfies_are_an_error_of_usage() {
+fn unsatisfiable_bounds_are_a_usage_error() {
     let project = Project::on(&[TIDES]);
     let text = std::fs::read_to_string(project.scratch.path("Project.toml")).unwrap();
     let text = format!("{text}[compat]\n{TIDES} = \"99\"\n");
@@ -203,7 +203,7 @@ fn bounds_that_nothing_satisfies_are_an_error_of_usage() {
 }
 
 #[test]
-fn a_server_that_is_down_is_named_and_the_same_command_finishes_later() {
+fn the_error_names_a_server_that_is_down_and_a_retry_succeeds() {
     let project = Project::on(&[TIDES]);
     project
         .server
@@ -249,7 +249,7 @@ fn a_killed_installation_is_completed_by_the_same_command() {
 }
 
 #[test]
-fn credentials_reach_no_later_child_and_no_log() {
+fn credentials_do_not_reach_later_children_or_logs() {
     let project = Project::on(&[TIDES]);
     project.scratch.file(
         "workload.jl",
@@ -276,7 +276,7 @@ fn credentials_reach_no_later_child_and_no_log() {
 }
 
 #[test]
-fn a_depot_that_cannot_be_written_to_is_read_and_the_store_has_the_rest() {
+fn missing_packages_of_a_read_only_depot_are_installed_in_the_store() {
     let project = Project::on(&[TIDES]);
     let store = project.scratch.path("store");
     let mut command = project.command(&["trace"]);

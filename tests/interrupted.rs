@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM, SIGKILL and a full disk, at real moments of real builds: children die too,
-//! nothing half-made stays, and the same command works again.
+//! Ctrl-C, SIGTERM, SIGKILL and a full disk at various points of real builds: children end too, no
+//! incomplete results remain, and the same command works again.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -34,8 +34,8 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// The processes that have the scratch folder in their command line or are started in it, other
-/// than zombies.
+/// The processes, except zombies, that have the scratch folder in their command line or as working
+/// directory.
 fn processes_in(scratch: &Scratch) -> String {
     let folder = scratch.path("");
     let mut found = String::new();
@@ -51,7 +51,7 @@ fn processes_in(scratch: &Scratch) -> String {
     found
 }
 
-/// Interrupts `sysforge` when `moment` has come, and looks at what is left.
+/// Interrupts `sysforge` when `moment` returns true, and checks what is left.
 #[track_caller]
 fn interrupt(scratch: &Scratch, args: &[&str], how: &str, code: i32, moment: impl FnMut() -> bool) {
     let child = start(scratch, args);
@@ -65,7 +65,7 @@ fn interrupt(scratch: &Scratch, args: &[&str], how: &str, code: i32, moment: imp
     assert!(scratch.dist().is_empty(), "{:?}", scratch.dist());
 }
 
-/// SIGKILL was sent to the whole group; a large process needs a moment to die.
+/// SIGKILL was sent to the whole group; a large process needs a moment to end.
 #[track_caller]
 fn assert_no_process_left(scratch: &Scratch) {
     let since = Instant::now();
@@ -151,10 +151,10 @@ fn size_of(path: &Path) -> u64 {
 
 /// One build of a small package, interrupted in every later step, killed, and finished.
 #[test]
-fn every_later_step_can_be_interrupted_and_done_again() {
+fn every_later_step_can_be_interrupted_and_repeated() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
-    // While the file `slow` is there, the workload takes long.
+    // The workload takes long while the file `slow` exists.
     scratch.file(
         "workload.jl",
         "using Tiny\nprintln(greet(\"world\"))\n\
@@ -165,8 +165,8 @@ fn every_later_step_can_be_interrupted_and_done_again() {
     interrupt(&scratch, &["build"], "TERM", 143, emitting);
     assert!(!work(&scratch, "image-o.a").exists());
 
-    // SIGKILL leaves no time to clean up: the emitting Julia ends all the same, and the same command
-    // works.
+    // SIGKILL leaves no time to clean up: the emitting Julia ends nevertheless, and the same
+    // command works.
     std::fs::remove_file(work(&scratch, "report.tsv")).unwrap();
     let mut child = start(&scratch, &["build"]);
     wait_for("emitting", emitting);
@@ -179,7 +179,7 @@ fn every_later_step_can_be_interrupted_and_done_again() {
     assert_eq!(scratch.dist().len(), 3, "{:?}", scratch.dist());
     let (first, _) = archive(&scratch);
 
-    // Linking, with a linker that takes long (it is no linker at all, only slow).
+    // Linking, with a program that only sleeps as linker.
     let linker = scratch.path("slow-linker");
     std::fs::write(&linker, "#!/bin/sh\ntouch \"$0.started\"\nsleep 600\n").unwrap();
     Command::new("chmod")
@@ -213,7 +213,7 @@ fn every_later_step_can_be_interrupted_and_done_again() {
     assert_eq!(first, second, "archives have the same name");
     assert!(size > 10_000_000);
 
-    // A full disk, where one can be made.
+    // A full disk, if one can be created.
     if let Some(small) = SmallDisk::new(&scratch.path("small"), "20m") {
         let out = small.0.to_string_lossy().into_owned();
         let error = scratch.sysforge(&["pack", "--out", &out]).fails(8);
@@ -237,7 +237,7 @@ fn archive(scratch: &Scratch) -> (String, u64) {
 }
 
 #[test]
-fn a_full_disk_below_the_store() {
+fn a_full_disk_of_the_store() {
     let scratch = slow_workload();
     let Some(small) = SmallDisk::new(&scratch.path("small"), "20m") else {
         return;
@@ -249,7 +249,7 @@ fn a_full_disk_below_the_store() {
 }
 
 #[test]
-fn a_full_disk_below_the_object() {
+fn a_full_disk_of_the_build_directory() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
     let Some(small) = SmallDisk::new(&scratch.path("small"), "20m") else {

@@ -1,6 +1,6 @@
-//! Workloads are run as a user runs them: each kind of standard output, no flag that matters, as
-//! scripts; and what cannot work is found at once. All but the last test emit no image: what they measure is
-//! that of Julia itself, which is an image without packages.
+//! Workloads run as a user would run them: with each kind of standard output, without flags that
+//! matter, and as scripts; and errors are found early. All but the last test emit no image: they
+//! measure Julia's own sysimage, an image without packages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![cfg(unix)]
@@ -38,13 +38,14 @@ fn printing_is_recorded_for_a_pipe_a_terminal_and_a_file() {
 }
 
 #[test]
-fn output_is_what_a_user_has_it_to_be() {
-    // With a colour flag, Julia 1.6 and later wrap what is no terminal into an IOContext.
+fn the_types_of_the_streams_are_those_of_a_user() {
+    // With a colour flag, Julia 1.6 and later wrap a standard output that is not a terminal into an
+    // IOContext.
     let scratch = workload(
         r#"write(joinpath(@__DIR__, "seen", string(getpid())),
                  "$(typeof(stdin)) $(typeof(stdout)) $(typeof(stderr)) $(Base.JLOptions().color)")"#,
     );
-    // Three processes at once: a file for each.
+    // Three processes run at the same time, so each writes its own file.
     std::fs::create_dir(scratch.path("seen")).unwrap();
     traced(&scratch);
     let files = std::fs::read_dir(scratch.path("seen")).unwrap().flatten();
@@ -61,9 +62,9 @@ fn output_is_what_a_user_has_it_to_be() {
     );
 }
 
-/// The one flag that Sysforge's Julias have and a user's have not.
+/// The only flag that Sysforge's Julias have and a user's lack.
 #[test]
-fn the_flag_against_startup_files_changes_no_statement() {
+fn the_startup_file_flag_changes_no_statement() {
     let scratch = workload("println([1.5, 2], ' ', Dict(:a => 1))\n@info \"done\" x = 1\n");
     let recorded = |flag: &[&str]| {
         let file = scratch.path("recorded.jl");
@@ -105,8 +106,8 @@ fn a_workload_runs_as_a_script_with_its_arguments() {
 }
 
 #[test]
-fn runs_that_disturb_each_other_are_repeated_alone() {
-    // Only one process at a time can have the folder.
+fn runs_that_conflict_are_repeated_one_at_a_time() {
+    // Only one process at a time can create the folder.
     let scratch = workload(
         "mkdir(joinpath(@__DIR__, \"taken\"))
          sleep(3)
@@ -138,7 +139,7 @@ fn a_missing_workload_is_found_by_plan() {
     assert!(error.contains("workload.jl"), "{error}");
 }
 
-/// Measures the workloads with Julia's own image, and returns the figures and what was said.
+/// Measures the workloads with Julia's own image; returns the figures and standard error.
 fn bench(scratch: &Scratch) -> (serde_json::Value, String) {
     let image = Command::new(julia().join("bin/julia"))
         .args(["-e", "print(unsafe_string(Base.JLOptions().image_file))"])
@@ -169,7 +170,7 @@ fn a_workload_that_calls_exit_is_measured() {
 }
 
 #[test]
-fn a_workload_that_ends_julia_in_the_middle_is_a_warning() {
+fn a_workload_that_ends_julia_abruptly_is_a_warning() {
     let scratch = workload("ccall(:_exit, Cvoid, (Cint,), 0)\n");
     let (figures, said) = bench(&scratch);
     assert_eq!(figures["first_call_s"], serde_json::Value::Null);
@@ -216,8 +217,8 @@ fn a_workload_that_redefines_its_types_or_closes_its_output_runs_twice() {
     assert!(is_measured(&figures["second_call_s"]), "{figures}: {said}");
 }
 
-/// Whether a Julia was started for a step of a build.
-fn began(scratch: &Scratch) -> bool {
+/// Whether Julia was started for a step of a build.
+fn was_started(scratch: &Scratch) -> bool {
     let builds = std::fs::read_dir(scratch.path(".sysforge")).into_iter();
     let logs = builds
         .flatten()
@@ -227,7 +228,7 @@ fn began(scratch: &Scratch) -> bool {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_found_at_once() {
+fn an_output_that_cannot_be_written_is_found_before_the_build() {
     let scratch = workload("");
     let error = scratch
         .sysforge(&["build", "--out", "workload.jl/dist"])
@@ -242,25 +243,25 @@ fn an_output_that_cannot_be_written_is_found_at_once() {
             .fails(2);
         assert!(error.contains("could not write"), "{error}");
     }
-    assert!(!began(&scratch));
+    assert!(!was_started(&scratch));
 }
 
 #[test]
-fn an_unknown_cpu_of_the_second_image_is_found_before_the_first_is_made() {
+fn an_unknown_cpu_of_the_second_image_is_found_before_building_the_first() {
     let scratch = workload("");
     scratch.config(
         "workloads = [\"workload.jl\"]\njulia = \"1.5\"\ncpu = [\"generic\", \"nosuchcpu\"]\n",
     );
     let error = scratch.sysforge(&["build"]).fails(2);
     assert!(error.contains("nosuchcpu"), "{error}");
-    assert!(!began(&scratch));
+    assert!(!was_started(&scratch));
 }
 
-/// One emission for the claims about an image. `allocate` is compiled for `Type`, though `Type{Int}`
-/// reaches another method, and an `Int8` parameter is printed as an `Int`: replaying what Julia recorded
-/// helps neither.
+/// One emission for all claims about an image. `allocate` is compiled for `Type`, although
+/// `Type{Int}` calls another method, and an `Int8` parameter is printed as an `Int`: replaying the
+/// recorded statement helps in neither case.
 #[test]
-fn what_does_not_help_as_it_is_printed_is_cured_in_the_first_emission() {
+fn ineffective_printed_statements_are_fixed_in_the_first_emission() {
     let scratch = workload(
         "using Tiny
          println(Tiny.all_of(Any[String, Float64]), Tiny.sizes(Any[Int8(3), 0x04]), 1.5)

@@ -1,6 +1,5 @@
-//! What others wrote reaches a terminal, a runner and a file without effect; and results that
-//! cannot be written are a failure. Hostile strings come from a project, a mirror, a host and a
-//! child.
+//! Untrusted text has no effect on a terminal, a runner or a file, and results that cannot be
+//! written are an error. Hostile strings come from a project, a mirror, a host and a child process.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -23,19 +22,19 @@ use sysforge_testkit::github::make_build;
 use sysforge_testkit::hostile::first_deceptive;
 use sysforge_testkit::server::Server;
 
-/// What nobody may get through: sequences of terminals, text that turns around, and commands of a
-/// runner.
+/// Text that must be escaped: terminal sequences, characters that change the writing direction, and
+/// workflow commands.
 const HOSTILE: &str = "x\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\u{9b}2J\u{202e}\u{200b}\u{8}\rfake";
 
-/// The same with line ends, for where a text may have several.
+/// The same with newlines, for texts of several lines.
 const LINES: &str = "a\n::add-mask::hunter2\n ::stop-commands::owned\n##[add-mask]hunter2\nb";
 
-/// The same as a string of JSON or TOML.
+/// The text as a string of JSON or TOML.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
-/// A server that gives one answer to everything.
+/// A server that gives the same answer to every request.
 fn answers(status: &'static str, body: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -69,7 +68,7 @@ fn scene() -> Scratch {
         "workloads = [{}]\nname = \"tiny\"\n",
         quoted(workload)
     ));
-    // A Julia that prints what it likes, and fails.
+    // A Julia that prints hostile text and fails.
     let said = format!("{HOSTILE}\n{LINES}\n").replace('\'', "");
     scratch.file("said", &said);
     let said = scratch.path("said");
@@ -78,7 +77,7 @@ fn scene() -> Scratch {
         said.display()
     );
     program(&scratch.path("evil/bin/julia"), &script);
-    // A mirror with names that are none.
+    // A mirror with invalid names.
     let entry = format!(
         "{{\"url\": {0}, \"triplet\": {0}, \"kind\": \"archive\", \"extension\": {0}, \"sha256\": {0}}}",
         quoted(HOSTILE)
@@ -90,13 +89,13 @@ fn scene() -> Scratch {
             quoted(HOSTILE)
         ),
     );
-    // A store of which somebody else named the entries.
+    // A store whose entries have hostile names.
     for folder in ["julia", "toolchain", "images", "base"] {
         let name = format!("store/{folder}/{}", HOSTILE.replace('/', ""));
         scratch.file(&format!("{name}/.sysforge.json"), "{}");
         scratch.file(&format!("{name}/installed.json"), "{}");
     }
-    // Images to publish, and a site whose index names what it likes.
+    // Images to publish, and a site whose index contains hostile names.
     make_build(&scratch.path("dist"), "x86_64-linux-gnu", b"linux");
     let index = format!(
         "{{\"schema\": {0}, \"tag\": {0}, \"images\": []}}",
@@ -112,7 +111,7 @@ fn scene() -> Scratch {
     scratch
 }
 
-/// A run of each command with what this scene has for it.
+/// A command line of every command for this scene.
 fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
     let evil = scratch.path("evil").display().to_string();
     let mut runs: Vec<Vec<&str>> = vec![
@@ -163,7 +162,7 @@ fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
     runs.iter().map(owned).collect()
 }
 
-/// A run in the hostile scene: what it printed, with its own styles.
+/// The output of a command in the hostile scene, with Sysforge's own styles.
 fn recorded(scratch: &Scratch, args: &[String], api: &str, runner: bool) -> String {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = scratch.command(&args);
@@ -190,7 +189,7 @@ fn recorded(scratch: &Scratch, args: &[String], api: &str, runner: bool) -> Stri
     String::from_utf8(text).unwrap()
 }
 
-/// Sysforge's own styles: `ESC [ numbers m`.
+/// Removes Sysforge's own styles: `ESC [ numbers m`.
 fn without_styles(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -199,7 +198,7 @@ fn without_styles(text: &str) -> String {
             let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
             rest[end..].strip_prefix('m')
         });
-        // Nobody else's red gets through: their escape was escaped.
+        // Colours from hostile text do not occur, because its escape characters were escaped.
         match style {
             Some(rest) => plain.push_str(rest),
             None => {
@@ -222,7 +221,7 @@ fn assert_harmless(text: &str, what: &[String]) {
 }
 
 #[test]
-fn no_command_shows_what_controls_a_terminal() {
+fn no_command_prints_control_sequences() {
     let scratch = scene();
     let message = quoted(&format!("{HOSTILE}\n{LINES}"));
     let refusal =
@@ -232,7 +231,7 @@ fn no_command_shows_what_controls_a_terminal() {
     let help = scratch.sysforge(&["--help"]).succeeds().stdout;
     let (_, listed) = help.split_once("Commands:\n").unwrap();
     let listed = listed.lines().take_while(|line| !line.is_empty());
-    // A description that is wrapped is indented further.
+    // A wrapped description is indented further.
     for line in listed.filter(|line| !line.starts_with("   ")) {
         let name = line.split_whitespace().next().unwrap();
         let tried = runs.iter().any(|run| run[0] == name);
@@ -251,12 +250,12 @@ fn no_command_shows_what_controls_a_terminal() {
             assert_harmless(&text, &run);
         }
     }
-    // The texts were shown all the same.
+    // The texts were still shown.
     assert!(reached > 20, "{reached}");
 }
 
 #[test]
-fn a_runner_finds_no_command_of_others() {
+fn untrusted_text_contains_no_workflow_commands() {
     let scratch = scene();
     let message = quoted(&format!("{LINES}\n{HOSTILE}"));
     let api = answers(
@@ -281,7 +280,7 @@ fn a_runner_finds_no_command_of_others() {
 }
 
 #[test]
-fn a_hostile_host_on_the_web_is_told_harmlessly() {
+fn errors_about_a_hostile_host_are_escaped() {
     let scratch = scene();
     let server = Server::start(&scratch.path("."));
     for (what, address) in [
@@ -370,7 +369,7 @@ fn results_that_cannot_be_written_are_exit_code_8() {
             "{args:?}: {said}"
         );
     }
-    // On a runner, a value for later steps is a result too.
+    // On a runner, an output for later steps is a result as well.
     let mut command = scratch.command(&["plan", "--matrix"]);
     command
         .env("GITHUB_ACTIONS", "true")
@@ -379,7 +378,7 @@ fn results_that_cannot_be_written_are_exit_code_8() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let scratch = Scratch::new();
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
     for args in data() {
@@ -393,7 +392,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         let code = output.status.code();
-        // The doctor may find something missing.
+        // The doctor may report something missing.
         assert!(
             code == Some(0) || args[0] == "doctor",
             "{args:?}: {code:?} {said}"
@@ -436,7 +435,7 @@ fn run_step(scratch: &Scratch, script: &str, variables: &[(&str, &str)]) -> (Opt
 }
 
 #[test]
-fn every_line_of_the_arguments_of_the_action_counts() {
+fn the_action_passes_every_line_of_its_arguments() {
     let scratch = Scratch::new();
     let echo = scratch.path("echo.sh");
     program(
@@ -469,7 +468,7 @@ fn every_line_of_the_arguments_of_the_action_counts() {
 }
 
 #[test]
-fn the_version_and_sums_of_the_action_set_no_other_outputs() {
+fn the_version_and_sums_of_the_action_cannot_set_other_outputs() {
     let scratch = Scratch::new();
     let script = step("Find out which Sysforge");
     let digest = "ab".repeat(32);

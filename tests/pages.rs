@@ -1,5 +1,5 @@
-//! The documentation as text: links lead somewhere, pages are in the table of contents, and messages
-//! that are quoted are messages that there are.
+//! The documentation as text: links are valid, pages are in the table of contents, and quoted
+//! messages exist in the sources.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use support::{markdown, root};
 
-/// The links of a Markdown text, without those to other sites.
+/// The links of a Markdown text, except those to other sites.
 fn links(text: &str) -> Vec<String> {
     let mut links = Vec::new();
     let mut code = false;
@@ -38,7 +38,7 @@ fn links(text: &str) -> Vec<String> {
     links
 }
 
-/// The name by which a heading is linked to, as mdBook and GitHub make it.
+/// The anchor of a heading, as mdBook and GitHub generate it.
 fn anchor(heading: &str) -> String {
     let plain = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = plain
@@ -48,7 +48,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_are_valid() {
     let mut pages = Vec::new();
     markdown(&root(), &mut pages);
     let mut broken = Vec::new();
@@ -93,10 +93,10 @@ fn every_page_is_in_the_table_of_contents() {
     }
 }
 
-/// What others say, quoted in the troubleshooting: no source of ours has these words.
-const OF_OTHERS: [&str; 2] = ["Image file failed consistency check", "Artifact "];
+/// Messages of other programs quoted in the troubleshooting page; our sources do not contain them.
+const OTHER_PROGRAMS: [&str; 2] = ["Image file failed consistency check", "Artifact "];
 
-/// Everything that the sources say, with strings that go on in a further line in one piece.
+/// The text of all sources, with string literals over several lines joined.
 fn everything_said() -> String {
     fn below(folder: &Path, said: &mut String) {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -123,21 +123,24 @@ fn everything_said() -> String {
 }
 
 #[test]
-fn quoted_messages_are_messages() {
+fn quoted_messages_exist_in_the_sources() {
     let page = root().join("docs/src/troubleshooting.md");
     let page = std::fs::read_to_string(page).unwrap();
     let said = everything_said();
     let mut tried = 0;
     for quote in page.lines().filter_map(|line| line.strip_prefix("> ")) {
-        if OF_OTHERS.iter().any(|theirs| quote.starts_with(theirs)) {
+        if OTHER_PROGRAMS
+            .iter()
+            .any(|theirs| quote.starts_with(theirs))
+        {
             continue;
         }
         tried += 1;
-        // What surrounds names and figures is what the message says itself.
+        // The message itself is the text around names and figures.
         let parts = quote.split(|c: char| c.is_ascii_digit() || "`…".contains(c));
         let longest = parts.max_by_key(|part| part.len()).unwrap().trim();
         let words: Vec<_> = longest.split(' ').collect();
-        // Names at the ends are put in, too.
+        // Names at the ends are also inserted.
         let found = (0..words.len().min(3)).any(|skip| {
             (0..words.len().min(3)).any(|drop| {
                 let rest = words.get(skip..words.len() - drop);

@@ -1,6 +1,6 @@
-//! One image of a package that is hard to precompile and uses an artifact: that nothing is left to
-//! compile, that it travels, and that it is not built twice. The emission takes a minute or two, so
-//! everything is looked at in one test.
+//! One image of a package that is hard to precompile and uses an artifact: nothing is left to
+//! compile, it works elsewhere, and it is not built twice. The emission takes one or two minutes,
+//! so one test checks everything.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -13,7 +13,7 @@ use support::{Scratch, copy, julia};
 
 const ID: &str = "pricing-julia1.5.3-x86_64-linux-gnu";
 
-/// Makes an artifact in a depot of the project's own, as a package manager would have.
+/// Creates an artifact in a depot of the project, as a package manager would.
 const ARTIFACT: &str = r#"
 using Pkg.Artifacts
 tree = create_artifact(folder -> write(joinpath(folder, "rates.csv"), "city,1.25\n"))
@@ -83,19 +83,19 @@ fn build(scratch: &Scratch, args: &[&str]) -> (serde_json::Value, String) {
 }
 
 #[test]
-fn a_hard_package_leaves_nothing_to_compile_and_its_image_travels() {
+fn a_difficult_package_leaves_nothing_to_compile_and_its_image_is_portable() {
     let (scratch, tree) = project();
     let (built, said) = build(&scratch, &["--explain"]);
     let receipt = &built["receipt"];
 
-    // Closures, keyword and generated functions, numbers and letters as parameters of types.
+    // Closures, keyword and generated functions, numbers and letters as type parameters.
     let check = &receipt["check"];
     assert_eq!(check["residuals"], serde_json::json!([]), "{said}");
     let statements = &receipt["statements"];
     assert_eq!(statements["failed"], serde_json::json!([]), "{said}");
     assert!(statements["mended"].as_u64().unwrap() > 5, "{statements}");
 
-    // What ties it to this machine is told; what only tells where code stands is not held against it.
+    // Paths that the image needs on this machine are reported; paths of sources are not.
     let portability = &check["portability"];
     assert_eq!(portability["artifacts"][0]["tree"], tree.as_str());
     let paths = portability["paths"].as_array().unwrap();
@@ -109,7 +109,7 @@ fn a_hard_package_leaves_nothing_to_compile_and_its_image_travels() {
         "{needed:?}"
     );
     assert!(said.contains("data/table.csv"), "{said}");
-    // Nothing of Sysforge's own is left behind in it.
+    // Nothing of Sysforge itself is left in it.
     assert!(
         !needed.iter().any(|path| path.contains(".sysforge")),
         "{needed:?}"
@@ -121,7 +121,7 @@ fn a_hard_package_leaves_nothing_to_compile_and_its_image_travels() {
         "{paths:?}"
     );
 
-    travels(
+    works_elsewhere(
         &scratch,
         Path::new(built["archive"].as_str().unwrap()),
         &tree,
@@ -129,8 +129,8 @@ fn a_hard_package_leaves_nothing_to_compile_and_its_image_travels() {
     is_not_built_twice(&scratch);
 }
 
-/// Unpacked elsewhere, the image runs where neither the project nor the depot exists.
-fn travels(scratch: &Scratch, archive: &Path, tree: &str) {
+/// Unpacked elsewhere, the image works without the project and the depot.
+fn works_elsewhere(scratch: &Scratch, archive: &Path, tree: &str) {
     let elsewhere = tempfile::tempdir().unwrap();
     let unpacked = Command::new("tar")
         .arg("-xzf")
@@ -156,7 +156,7 @@ fn travels(scratch: &Scratch, archive: &Path, tree: &str) {
         "-e".into(),
         code.into(),
     ];
-    // In a mount namespace of its own the project, its depot and its build directory are hidden.
+    // A separate mount namespace hides the project, its depot and its build directory.
     let hide = "mount -t tmpfs tmpfs \"$0\" && exec \"$@\"";
     let mut hidden = Command::new("unshare");
     hidden
@@ -173,7 +173,7 @@ fn travels(scratch: &Scratch, archive: &Path, tree: &str) {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", elsewhere.path())
-        // The folder that the archive was unpacked in is a depot.
+        // The folder of the unpacked archive is a depot.
         .env("JULIA_DEPOT_PATH", elsewhere.path())
         .output()
         .unwrap();
@@ -186,7 +186,7 @@ fn travels(scratch: &Scratch, archive: &Path, tree: &str) {
     );
 }
 
-/// Whatever has not changed is taken over, and what has is named.
+/// Unchanged results are reused, and the reason for each change is named.
 fn is_not_built_twice(scratch: &Scratch) {
     let (again, _) = build(scratch, &[]);
     assert_eq!(again["reused"], true);
@@ -209,14 +209,15 @@ fn is_not_built_twice(scratch: &Scratch) {
     );
     assert!(packed["archive"].as_str().unwrap().ends_with(".tar.zst"));
 
-    // Only from the link on.
+    // Only the steps from linking on.
     let (_, said) = build(scratch, &["--explain", "--strip"]);
     assert!(said.contains("link: the setting `strip` changed"), "{said}");
     assert_eq!(before[0], made("image-o.a"), "{said}");
     assert_ne!(before[1], made(&format!("{ID}.so")), "{said}");
 }
 
-/// Some minutes: a base from Julia's sources, and an image on it. `cargo test -- --ignored` runs it.
+/// Takes some minutes: builds a base from Julia's sources, and an image on it. Run with `cargo test
+/// -- --ignored`.
 #[test]
 #[ignore = "makes a sysimage of Julia's own, which takes minutes"]
 fn a_fresh_base_gives_a_smaller_image_that_holds_every_cpu_target() {
@@ -234,7 +235,7 @@ fn a_fresh_base_gives_a_smaller_image_that_holds_every_cpu_target() {
         serde_json::json!([]),
         "{said}"
     );
-    // The shipped base alone takes more.
+    // The shipped base alone is larger.
     assert!(
         receipt["image"]["size"].as_u64().unwrap() < 120_000_000,
         "{said}"
@@ -245,7 +246,7 @@ fn a_fresh_base_gives_a_smaller_image_that_holds_every_cpu_target() {
         paths.iter().all(|found| found["kind"] == "source"),
         "{paths:?}"
     );
-    // The second time the base is there.
+    // The second time, the base is reused.
     let (_, said) = build(&scratch, &["--force"]);
     assert!(
         said.contains("built before from the same sources"),

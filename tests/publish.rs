@@ -1,5 +1,5 @@
-//! The whole way: the example is built with a real Julia, published to both hosts, installed into
-//! a home that knows nothing of Sysforge, and its workload runs on what was installed.
+//! The whole path: the example is built with a real Julia, published to both hosts, and installed
+//! into a clean home folder, where its workload runs on the installed image.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -19,7 +19,7 @@ use support::{Ran, Scratch, copy, julia};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
 use sysforge_testkit::server::Server;
 
-/// Runs the binary as a user does who has nothing but it and a Julia.
+/// Runs the binary like a user who has only it and a Julia.
 fn in_a_clean_home(scratch: &Scratch, home: &str, args: &[&str], api: Option<&str>) -> Ran {
     let mut command = scratch.command(args);
     let home = scratch.path(home);
@@ -51,8 +51,8 @@ fn workload(scratch: &Scratch, launcher: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// In an account that has no Julia, no store and no settings: the image is installed from a
-/// folder with the Julia that it needs, and the workload runs.
+/// In an account without Julia, store and settings, installs the image from a folder together with
+/// the Julia that it needs, and runs the workload.
 fn in_a_clean_account(example: &Path, site: &Path, printed: &str) {
     let Some(account) = Account::new() else {
         eprintln!("no clean account: this user may make none, so only a clean home was tried");
@@ -82,9 +82,9 @@ fn in_a_clean_account(example: &Path, site: &Path, printed: &str) {
     assert_eq!(ran, printed);
 }
 
-/// A plan tells what a release has already; not of an image that was made from something else.
+/// The plan marks images that a release already has, but not if they were made from other inputs.
 fn what_is_released_is_marked(scratch: &Scratch, site: &str) {
-    // With the Julia of the mirror, as it was built.
+    // With the Julia of the mirror, as in the build.
     let plan = ["plan", "--release", site];
     let marked = || scratch.sysforge(&plan).succeeds().stdout;
     assert!(marked().contains("released  already, from the same inputs"));
@@ -97,8 +97,8 @@ fn what_is_released_is_marked(scratch: &Scratch, site: &str) {
     scratch.sysforge(&["plan", "--release", "a b"]).fails(2);
 }
 
-/// Julia's own package manager gets the image by its `Artifacts.toml`, and finds it to be what
-/// its tree hash says.
+/// Julia's own package manager downloads the image through `Artifacts.toml` and verifies its tree
+/// hash.
 fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
     let script = "using Pkg.Artifacts
         toml = ARGS[1]
@@ -116,7 +116,7 @@ fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
             .unwrap()
     };
     let toml = site.join("v1.0.0/Artifacts.toml");
-    // A wrong tree hash is noticed, so that the right one means something.
+    // A wrong tree hash is detected, which shows that it is verified.
     let text = std::fs::read_to_string(&toml).unwrap();
     let hash = text.split("git-tree-sha1 = \"").nth(1).unwrap();
     let wrong = scratch.path("../wrong/Artifacts.toml");
@@ -136,7 +136,7 @@ fn by_the_package_manager(scratch: &Scratch, julia: &Path, site: &Path) {
     assert_eq!(loaded.stdout, b"1");
 }
 
-/// The build again with an image of other bytes: an ELF file bears one more at its end.
+/// The same build with different bytes: an ELF file may have one more byte at its end.
 fn another_dist(scratch: &Scratch) -> PathBuf {
     let id = "insurance-julia1.5.3-x86_64-linux-gnu";
     let (work, dist) = (scratch.path("work"), scratch.path("next"));
@@ -176,13 +176,13 @@ fn another_dist(scratch: &Scratch) -> PathBuf {
     dist
 }
 
-/// `--juliaup` and `--env`, with an image that is installed already.
-fn activated_otherwise(scratch: &Scratch, home: &str, site: &str, julia: &str) {
+/// `--juliaup` and `--env`, with an image that is already installed.
+fn activate_with_juliaup_and_env(scratch: &Scratch, home: &str, site: &str, julia: &str) {
     juliaup::put(scratch);
     let with = |args: &[&str]| in_a_clean_home(scratch, home, args, None);
     let install = ["install", site, "--julia", julia];
     let link = [&install[..], &["--juliaup", "insurance"]].concat();
-    // juliaup links no channel twice; what is ours is linked anew.
+    // juliaup refuses to link a channel twice; a channel of Sysforge is linked again.
     for _ in 0..2 {
         let linked = with(&link).succeeds();
         assert_eq!(linked.stdout, "julia +insurance\n");
@@ -197,7 +197,7 @@ fn activated_otherwise(scratch: &Scratch, home: &str, site: &str, julia: &str) {
 }
 
 #[test]
-fn the_example_travels_over_both_hosts() {
+fn the_example_is_published_to_and_installed_from_both_hosts() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/InsuranceStats");
     let scratch = Scratch::empty();
     copy(&example, &scratch.path("."));
@@ -209,10 +209,10 @@ fn the_example_travels_over_both_hosts() {
     let prefix = julia().to_path_buf();
     let julia = prefix.to_string_lossy().into_owned();
 
-    // Signed, to a folder that a web server serves.
+    // Signed, in a folder that a web server serves.
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let secret = pair.sk.to_box(None).unwrap().to_string();
-    // Beside the project: what is in it decides the image.
+    // Outside of the project, whose files are inputs of the image.
     scratch.file("../maker.key", &secret);
     let key = pair.pk.to_base64();
     let site = scratch.path("../site");
@@ -264,10 +264,10 @@ fn the_example_travels_over_both_hosts() {
     let printed = workload(&scratch, &launcher);
     assert_eq!(printed, workload(&scratch, &prefix.join("bin/julia")));
     assert!(!printed.trim().is_empty());
-    activated_otherwise(&scratch, "one", &url, &julia);
+    activate_with_juliaup_and_env(&scratch, "one", &url, &julia);
     in_a_clean_account(&example, &site, &printed);
 
-    // The next release: only one that the same maker signed takes the place of the old one.
+    // The next release: only one signed by the same publisher replaces the old one.
     let upgrade = ["install", "upgrade"];
     let said = in_a_clean_home(&scratch, "one", &upgrade, None).succeeds();
     assert!(
@@ -304,7 +304,7 @@ fn the_example_travels_over_both_hosts() {
     assert_eq!(workload(&scratch, &launcher), printed);
     let listed = in_a_clean_home(&scratch, "one", &["install", "list"], None).succeeds();
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
-    // The channel went along, and goes with the last image.
+    // The channel was updated, and is removed with the last image.
     assert!(listed.stdout.contains(&image_of_channel(&scratch, "one")));
     in_a_clean_home(&scratch, "one", &["install", "remove", "insurance"], None).succeeds();
     assert!(channel(&scratch, "one").is_null() && !launcher.exists());
@@ -354,7 +354,7 @@ fn the_example_travels_over_both_hosts() {
     in_a_clean_home(&scratch, "two", &["install", "remove", "insurance"], None).succeeds();
     assert!(!launcher.exists());
 
-    // An attestation that is there has to be good.
+    // An existing attestation must be valid.
     let strict = [
         "install",
         "octo/images",
@@ -396,7 +396,7 @@ fn a_token_is_never_shown() {
         ],
     ] {
         let mut command = scratch.command(arguments);
-        // Nothing listens there, so that every attempt fails.
+        // Nothing listens there, so every attempt fails.
         command
             .env("GITHUB_API_URL", "http://127.0.0.1:9")
             .env("GITHUB_TOKEN", format!("{secret}\nX-Injected: 1"));
@@ -406,7 +406,7 @@ fn a_token_is_never_shown() {
 }
 
 #[test]
-fn what_is_missing_is_said_with_the_remedy() {
+fn errors_about_missing_things_have_hints() {
     let scratch = Scratch::new();
     let said = scratch.sysforge(&["publish", "--tag", "v1"]).fails(2);
     assert!(

@@ -1,5 +1,5 @@
-//! Publishing and installing as a user sees it, against the fake GitHub: exit codes, messages, and
-//! what is left at the host. The images are stand-in bytes, so no Julia is needed.
+//! Publishing and installing from the user's view, with the fake GitHub: exit codes, messages, and
+//! the state of the host. The images are arbitrary bytes, so no Julia is needed.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -15,14 +15,14 @@ use sysforge_testkit::wait_for;
 const LINUX: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
 const LOCK: &str = "sysforge-publishing.lock";
 
-/// A dist directory with one build, and a host to send it to.
-struct Scene {
+/// A dist directory with one build, and a host.
+struct Fixture {
     scratch: Scratch,
     github: FakeGitHub,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -60,10 +60,12 @@ impl Scene {
 
 #[test]
 fn a_file_that_changes_on_publication_ends_with_exit_code_7_and_a_draft() {
-    let scene = Scene::new();
-    scene.github.tamper(Tamper::Truncate(LINUX.to_owned(), 1));
-    scene.github.tamper(Tamper::Remove("SHA256SUMS".to_owned()));
-    let said = scene.publish(&[]).fails(7);
+    let fixture = Fixture::new();
+    fixture.github.tamper(Tamper::Truncate(LINUX.to_owned(), 1));
+    fixture
+        .github
+        .tamper(Tamper::Remove("SHA256SUMS".to_owned()));
+    let said = fixture.publish(&[]).fails(7);
     for words in [
         "2 files of v1.0.0 changed while it was made public",
         "`SHA256SUMS`: it is missing",
@@ -72,53 +74,53 @@ fn a_file_that_changes_on_publication_ends_with_exit_code_7_and_a_draft() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert!(scene.github.releases()[0].draft);
-    let published = scene.publish(&[]).succeeds().stdout;
+    assert!(fixture.github.releases()[0].draft);
+    let published = fixture.publish(&[]).succeeds().stdout;
     assert!(published.contains("published v1.0.0"), "{published}");
 }
 
 #[test]
-fn an_undraft_over_an_emptied_checksum_list_ends_with_exit_code_7() {
-    let scene = Scene::new();
-    scene.publish(&["--draft"]).succeeds();
-    let release = scene.github.releases()[0].id;
-    scene.github.put_asset(release, "SHA256SUMS", b"");
-    let said = scene.publish(&["--undraft"]).fails(7);
+fn an_undraft_with_an_empty_checksum_list_ends_with_exit_code_7() {
+    let fixture = Fixture::new();
+    fixture.publish(&["--draft"]).succeeds();
+    let release = fixture.github.releases()[0].id;
+    fixture.github.put_asset(release, "SHA256SUMS", b"");
+    let said = fixture.publish(&["--undraft"]).fails(7);
     assert!(said.contains("its `SHA256SUMS` lists no file"), "{said}");
-    assert!(scene.github.releases()[0].draft);
+    assert!(fixture.github.releases()[0].draft);
 }
 
-/// A site with a signed release of `octo/images`, and the key that it is signed with.
-fn signed_site(scene: &Scene) -> String {
+/// A site with a signed release of `octo/images`, and its public key.
+fn signed_site(fixture: &Fixture) -> String {
     let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let secret = pair.sk.to_box(None).unwrap().to_string();
-    scene.scratch.file("maker.key", &secret);
+    fixture.scratch.file("maker.key", &secret);
     let to = "dir:site";
     let key = "maker.key";
-    scene.publish(&["--to", to, "--sign-key", key]).succeeds();
+    fixture.publish(&["--to", to, "--sign-key", key]).succeeds();
     pair.pk.to_base64()
 }
 
 #[test]
-fn a_validly_signed_release_under_the_tag_of_another_is_not_installed() {
-    let scene = Scene::new();
-    let key = signed_site(&scene);
-    let site = scene.scratch.path("site");
+fn a_signed_release_under_another_tag_is_not_installed() {
+    let fixture = Fixture::new();
+    let key = signed_site(&fixture);
+    let site = fixture.scratch.path("site");
     support::copy(&site.join("v1.0.0"), &site.join("v2.0.0"));
     let install = ["install", "./site@v2.0.0", "--verify-key", &key];
-    let said = scene.scratch.sysforge(&install).fails(7);
+    let said = fixture.scratch.sysforge(&install).fails(7);
     let words = "v2.0.0 was asked for, and its index is that of v1.0.0";
     assert!(said.contains(words), "{said}");
     let verify = ["verify", "./site@v2.0.0", "--verify-key", &key];
-    let said = scene.scratch.sysforge(&verify).fails(7);
+    let said = fixture.scratch.sysforge(&verify).fails(7);
     assert!(said.contains(words), "{said}");
 }
 
 #[test]
-fn a_release_that_is_signed_for_another_repository_is_not_installed() {
-    let scene = Scene::new();
-    let key = signed_site(&scene);
-    let release = scene.scratch.path("site/v1.0.0");
+fn a_release_signed_for_another_repository_is_not_installed() {
+    let fixture = Fixture::new();
+    let key = signed_site(&fixture);
+    let release = fixture.scratch.path("site/v1.0.0");
     let files: Vec<(String, Vec<u8>)> = std::fs::read_dir(release)
         .unwrap()
         .flatten()
@@ -132,16 +134,16 @@ fn a_release_that_is_signed_for_another_repository_is_not_installed() {
         repository: "octo/elsewhere".to_owned(),
         ..Options::default()
     };
-    let github = scene
+    let github = fixture
         .runtime
         .block_on(FakeGitHub::start(elsewhere))
         .unwrap();
     github.put_release("v1.0.0", false, &files).unwrap();
-    let mut command = scene
+    let mut command = fixture
         .scratch
         .command(&["install", "octo/elsewhere", "--verify-key", &key]);
     command.env("GITHUB_API_URL", github.api_url());
-    let said = scene.scratch.run(command).fails(7);
+    let said = fixture.scratch.run(command).fails(7);
     assert!(
         said.contains("is signed for octo/images, and not for octo/elsewhere"),
         "{said}"
@@ -151,19 +153,19 @@ fn a_release_that_is_signed_for_another_repository_is_not_installed() {
 
 #[test]
 fn an_interrupted_publication_leaves_no_lock() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let stall = Rule::always(Op::Upload, Fault::Stall(10)).after(1);
-    scene.github.script([stall]);
+    fixture.github.script([stall]);
     let args = ["publish", "--repository", "octo/images", "--tag", "v1.0.0"];
-    let child = scene
+    let child = fixture
         .command(&args)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The lock is uploaded first; the file after it is on its way for ever.
-    wait_for("an upload under the lock", || scene.names().len() > 1);
-    assert!(scene.names().contains(&LOCK.to_owned()));
+    // The lock is uploaded first; the upload of the next file never ends.
+    wait_for("an upload under the lock", || fixture.names().len() > 1);
+    assert!(fixture.names().contains(&LOCK.to_owned()));
     let kill = Command::new("kill")
         .args(["-s", "INT", &child.id().to_string()])
         .status();
@@ -171,5 +173,5 @@ fn an_interrupted_publication_leaves_no_lock() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(!scene.names().contains(&LOCK.to_owned()), "{said}");
+    assert!(!fixture.names().contains(&LOCK.to_owned()), "{said}");
 }

@@ -1,5 +1,5 @@
-//! Statements from a file and from tracing, through a real Julia: how they are read, replayed and
-//! accounted for. The emission takes minutes, so the tests that need one share it.
+//! Statements from files and from tracing, with a real Julia: how they are parsed, replayed and
+//! accounted for. The emission takes minutes, so the tests share one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::{Value, json};
 use support::{Scratch, copy, julia, root};
 
-/// What Julia 1.5.3 prints for a type parameter of `tests/statements/src/Hard.jl` that does not read
-/// back as it is, row by row of the table in `docs/src/explanation/dry.md`.
+/// What Julia 1.5.3 prints for type parameters in `tests/statements/src/Hard.jl` that cannot be
+/// parsed back unchanged, in the order of the table in `docs/src/explanation/dry.md`.
 const PRINTED: [(&str, &str); 7] = [
     ("`Char(0x79000000)`", "Hard.Of{Char(0x79000000)}"),
     ("`0.125f`", "Hard.Of{0.125f}"),
@@ -30,11 +30,11 @@ const PRINTED: [(&str, &str); 7] = [
     ("`Val{3}`", "Hard.Of{3}"),
 ];
 
-/// The project of `tests/statements`, traced, emitted, linked, checked and packed once.
+/// The project in `tests/statements`, traced, emitted, linked, checked and packed once.
 struct Built {
     scratch: Scratch,
     traced: Value,
-    /// How `emit --strict` failed.
+    /// The output of the failed `emit --strict`.
     strict: String,
     emitted: Value,
     checked: Value,
@@ -48,7 +48,7 @@ fn project() -> PathBuf {
 impl Built {
     fn get() -> MutexGuard<'static, Self> {
         static BUILT: OnceLock<Mutex<Built>> = OnceLock::new();
-        // A build's folder is locked while a command works in it: one test at a time.
+        // A command locks the build's folder, so only one test runs at a time.
         BUILT
             .get_or_init(|| Mutex::new(Self::new()))
             .lock()
@@ -59,7 +59,7 @@ impl Built {
         let scratch = Scratch::shared("statements");
         copy(&project(), &scratch.path("."));
         let traced = scratch.sysforge(&["trace", "--json"]).succeeds().json();
-        // As if an earlier round had shown that a small integer was not an `Int`.
+        // Simulates an earlier round that showed that a small integer was not an `Int`.
         let record = scratch.path(".sysforge/hard-julia1.5.3-x86_64-linux-gnu/trace.json");
         let mut trace: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
         trace["result"]["stubborn"] = json!([described("Hard.Of{3}")]);
@@ -79,7 +79,7 @@ impl Built {
         }
     }
 
-    /// The statements of this fate, each with its reason.
+    /// The statements with this outcome, each with its reason.
     fn unreplayed(&self, fate: &str) -> Vec<(&str, &str)> {
         let list = self.emitted["statements"][fate].as_array().unwrap();
         let texts = list.iter().map(|entry| {
@@ -100,7 +100,7 @@ fn texts(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_row_of_the_table_of_printed_forms_is_replayed_as_it_was_meant() {
+fn every_printed_form_in_the_documentation_is_replayed_with_its_meaning() {
     let built = Built::get();
     let page = std::fs::read_to_string(root().join("docs/src/explanation/dry.md")).unwrap();
     let table = page
@@ -124,7 +124,7 @@ fn every_row_of_the_table_of_printed_forms_is_replayed_as_it_was_meant() {
             "{printed}: {recorded:#?}"
         );
     }
-    // Replayed, and as what it was: nothing of it is compiled once more on the image.
+    // The statement was replayed with the right type: the image does not compile it again.
     let lost = [built.unreplayed("failed"), built.unreplayed("skipped")].concat();
     let lost: Vec<_> = lost
         .iter()
@@ -137,7 +137,7 @@ fn every_row_of_the_table_of_printed_forms_is_replayed_as_it_was_meant() {
 }
 
 #[test]
-fn every_statement_has_a_fate_and_its_true_reason() {
+fn every_statement_has_an_outcome_and_the_right_reason() {
     let built = Built::get();
     let counts = &built.emitted["statements"];
     let (failed, skipped) = (built.unreplayed("failed"), built.unreplayed("skipped"));
@@ -146,7 +146,7 @@ fn every_statement_has_a_fate_and_its_true_reason() {
         count("recorded"),
         count("replayed") + (failed.len() + skipped.len()) as u64
     );
-    // The name of a generated function's generator need not be the same in another process.
+    // The name of a generated function's generator may differ between processes.
     let named: Vec<_> = failed
         .iter()
         .filter(|(text, _)| !text.contains("##s"))
@@ -185,7 +185,7 @@ fn every_statement_has_a_fate_and_its_true_reason() {
 }
 
 #[test]
-fn statements_of_two_packages_of_one_name_find_their_package() {
+fn statements_of_two_packages_with_one_name_find_their_package() {
     let built = Built::get();
     let recorded = texts(&built.traced["statements"]);
     for function in ["Twin.one", "Twin.two"] {
@@ -210,7 +210,7 @@ fn the_receipt_lists_the_packages_that_were_loaded() {
             .count()
     };
     assert_eq!((of("Hard"), of("Twin")), (1, 2));
-    // In the manifest, but nobody loads it.
+    // In the manifest, but not loaded.
     assert_eq!(of("Unloaded"), 0);
     // Not in the manifest, but in Julia's own image.
     assert_eq!(of("REPL"), 1);
@@ -230,7 +230,7 @@ fn strict_fails_before_code_is_generated() {
 }
 
 #[test]
-fn pack_refuses_statements_that_do_not_add_up() {
+fn pack_refuses_counts_of_statements_that_do_not_add_up() {
     let built = Built::get();
     let path = built
         .scratch
@@ -262,16 +262,16 @@ fn in_a_plain_julia(script: &str) {
 }
 
 #[test]
-fn a_statement_is_read_resolved_and_replayed() {
+fn a_statement_is_parsed_resolved_and_replayed() {
     in_a_plain_julia("replay.jl");
 }
 
 #[test]
-fn what_inits_and_workloads_set_is_set_back() {
+fn state_changed_by_inits_and_workloads_is_restored() {
     in_a_plain_julia("inits.jl");
 }
 
-/// A project with the standard library Dates and this file of statements.
+/// A project with the standard library Dates and this statement file.
 fn with_statements(bytes: &[u8]) -> Scratch {
     let scratch = Scratch::empty();
     let uuid = "\"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
@@ -321,7 +321,7 @@ fn a_file_in_utf_16_is_an_error_with_a_hint() {
 }
 
 #[test]
-fn a_line_end_in_a_symbol_does_not_end_a_statement() {
+fn a_newline_in_a_symbol_does_not_end_a_statement() {
     let scratch = with_statements(b"");
     scratch
         .file(

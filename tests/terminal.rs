@@ -1,5 +1,5 @@
-//! What is printed where: data on standard output, talk on standard error, nothing but errors with
-//! `--quiet`, and no control characters where no terminal reads.
+//! The output streams: data on standard output, messages on standard error, only errors with
+//! `--quiet`, and no control characters without a terminal.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -24,7 +24,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 #[test]
-fn piped_output_is_plain_and_data_is_alone() {
+fn piped_output_is_plain_and_stdout_has_only_data() {
     let Ran { stdout, stderr, .. } = scratch().sysforge(&["trace"]).succeeds();
     assert!(
         stdout.lines().all(|line| line.starts_with("precompile(")),
@@ -35,12 +35,12 @@ fn piped_output_is_plain_and_data_is_alone() {
 }
 
 #[test]
-fn quiet_says_nothing_but_results() {
+fn quiet_prints_only_results_and_errors() {
     let scratch = scratch();
     let Ran { stdout, stderr, .. } = scratch.sysforge(&["--quiet", "trace"]).succeeds();
     assert!(stdout.starts_with("precompile("), "{stdout}");
     assert_eq!(stderr, "");
-    // Errors are still told, with their hints.
+    // Errors are still printed, with their hints.
     let error = scratch
         .sysforge(&["--quiet", "build", "nothing-*"])
         .fails(2);
@@ -51,7 +51,7 @@ fn quiet_says_nothing_but_results() {
 }
 
 #[test]
-fn colour_is_there_when_asked_for_and_only_then() {
+fn colour_is_used_only_when_requested() {
     let scratch = scratch();
     let error = |args: &[&str]| {
         let arguments = [args, &["build", "nothing-*"]].concat();
@@ -63,7 +63,7 @@ fn colour_is_there_when_asked_for_and_only_then() {
 }
 
 #[test]
-fn a_mistyped_command_or_option_is_answered_with_the_nearest() {
+fn a_mistyped_command_or_option_suggests_the_nearest() {
     let scratch = scratch();
     let command = scratch.sysforge(&["biuld"]).fails(2);
     assert!(command.contains("'build'"), "{command}");

@@ -1,5 +1,4 @@
-//! What leaves Sysforge and what it lets in: secrets and children, servers and archives that mean
-//! harm.
+//! Secrets, child processes, and hostile servers and archives.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -16,7 +15,7 @@ use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
 use sysforge_testkit::tls::PrivateTls;
 
-/// Secrets as a runner has them, each with a value that can be found again.
+/// Secrets as on a runner, each with a value that can be searched for.
 const SECRETS: [(&str, &str); 9] = [
     ("GITHUB_TOKEN", "hunter2-a"),
     ("GH_TOKEN", "hunter2-b"),
@@ -78,7 +77,7 @@ fn a_traced_workload_gets_no_secret() {
         "open(io -> foreach(v -> println(io, v), ENV), \"seen\", \"w\")\n",
     );
     let mut command = scratch.command(&["trace"]);
-    // The mirror is the tests' own.
+    // The test's own variable for the mirror.
     command.envs(SECRETS.into_iter().take(8));
     scratch.run(command).succeeds();
     let seen = std::fs::read_to_string(scratch.path("seen")).unwrap();
@@ -86,7 +85,7 @@ fn a_traced_workload_gets_no_secret() {
     assert!(!seen.contains("hunter2"), "{seen}");
 }
 
-/// All that is below a folder, as text.
+/// All text below a folder.
 fn all_text(folder: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -129,7 +128,7 @@ fn the_password_and_the_query_of_a_mirror_are_used_but_neither_printed_nor_store
 }
 
 #[test]
-fn offline_forbids_the_network_to_install() {
+fn install_does_not_use_the_network_when_offline() {
     let scratch = Scratch::new();
     let server = Server::start(&scratch.path(""));
     for source in [server.url(), "octo/images".to_owned()] {

@@ -1,16 +1,16 @@
-//! A user account of the tests' own, with a home that nobody ever used.
+//! A user account for tests, with an empty home folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A user account that this test made, with a home that nobody ever used.
+/// A user account created by this test, with an empty home folder.
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) home: PathBuf,
 }
 
 impl Account {
-    /// `None` where this user may make none.
+    /// `None` if this user may not create accounts.
     pub(crate) fn new() -> Option<Self> {
         let root = Command::new("id").arg("-u").output().ok()?.stdout == b"0\n";
         let name = format!("sysforge{}", std::process::id());
@@ -26,7 +26,7 @@ impl Account {
         made.then_some(Self { name, home })
     }
 
-    /// Runs a program as this user, with nothing of this one's settings.
+    /// Runs a program as this user, without the settings of the current one.
     pub(crate) fn run(
         &self,
         program: &Path,

@@ -1,10 +1,11 @@
-//! A juliaup to link channels with.
+//! A juliaup for linking channels.
 
 use std::path::Path;
 
 use crate::support::Scratch;
 
-/// A juliaup: the real one where JULIAUP names it; else a mock with a configuration of its form.
+/// Installs a juliaup: the real one that JULIAUP names, otherwise a mock with the same
+/// configuration format.
 pub(crate) fn put(scratch: &Scratch) {
     let folder = scratch.path("juliaup-bin");
     std::fs::create_dir_all(&folder).unwrap();
@@ -31,7 +32,7 @@ esac
     std::fs::set_permissions(&program, mode).unwrap();
 }
 
-/// What juliaup has linked to the channel, or null.
+/// The link of the channel, or null.
 pub(crate) fn channel(scratch: &Scratch, home: &str) -> serde_json::Value {
     let config = std::fs::read(scratch.path(home).join("juliaup/juliaup.json"));
     let config: serde_json::Value =

@@ -1,4 +1,4 @@
-//! A fluent builder for end-to-end tests: a scratch project, and the real binary run in it with a
+//! A fluent builder for end-to-end tests: a scratch project, in which the real binary runs with a
 //! real Julia from the local mirror.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The local mirror of a real Julia, which `ci/test` makes.
+/// The local mirror with a real Julia, created by `ci/test`.
 pub(crate) fn mirror() -> PathBuf {
     let mirror = std::env::var_os("SYSFORGE_TEST_MIRROR").map(PathBuf::from);
     mirror
@@ -17,8 +17,7 @@ pub(crate) fn mirror() -> PathBuf {
         )
 }
 
-/// The store that the tests share, so that Julia is unpacked once; it is the tests' own, not the
-/// user's.
+/// The store that the tests share, so that Julia is unpacked only once; it is not the user's store.
 pub(crate) fn store() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("store");
     std::fs::create_dir_all(&target).expect("the target directory is writable");
@@ -48,7 +47,7 @@ pub(crate) fn installed_julia(version: &str) -> Option<PathBuf> {
         .find(|folder| folder.join("bin/julia").is_file())
 }
 
-/// What is in version control of the example: no build results.
+/// The files of the example that are in version control: no build results.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
@@ -62,7 +61,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A scratch project in a folder with a space and a letter beyond ASCII in its name.
+/// A scratch project in a folder whose name contains a space and a non-ASCII letter.
 pub(crate) struct Scratch {
     _root: Option<tempfile::TempDir>,
     folder: PathBuf,
@@ -90,7 +89,7 @@ impl Scratch {
         scratch
     }
 
-    /// A folder with nothing in it.
+    /// An empty folder.
     pub(crate) fn empty() -> Self {
         let root = tempfile::tempdir().unwrap();
         Self {
@@ -99,8 +98,8 @@ impl Scratch {
         }
     }
 
-    /// An empty folder for all tests of a program. Nobody drops what they share, so it is cargo's own
-    /// folder for tests that it lies in, in the place of an earlier run's.
+    /// An empty folder for all tests of a program. Shared values are never dropped, so it is in
+    /// cargo's folder for tests, and replaces that of an earlier run.
     pub(crate) fn shared(name: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         match std::fs::remove_dir_all(&root) {
@@ -118,7 +117,7 @@ impl Scratch {
         self.folder.join(name)
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file, and creates its parent folders.
     pub(crate) fn file(&self, name: &str, text: &str) -> &Self {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -130,7 +129,7 @@ impl Scratch {
         self.file("Sysimage.toml", text)
     }
 
-    /// Whether anything that could be taken for a result lies in `dist`.
+    /// The files in `dist`.
     pub(crate) fn dist(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("dist"))
             .into_iter()
@@ -142,8 +141,8 @@ impl Scratch {
         names
     }
 
-    /// The binary, ready to be run here: a clean environment, the local mirror, a store and a
-    /// home of the tests' own.
+    /// The binary, ready to run: a clean environment, the local mirror, and a store and home folder
+    /// for tests.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sysforge"));
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -179,7 +178,7 @@ impl Scratch {
     }
 }
 
-/// What a run of the binary came to.
+/// The result of running the binary.
 pub(crate) struct Ran {
     code: Option<i32>,
     pub(crate) stdout: String,
@@ -194,7 +193,7 @@ impl Ran {
         self
     }
 
-    /// Ends with this exit code, with data or without.
+    /// Ends with this exit code, with or without data.
     #[allow(
         dead_code,
         clippy::allow_attributes,
@@ -206,8 +205,7 @@ impl Ran {
         self
     }
 
-    /// Fails with this exit code; returns what was said, with paths that differ from run to run
-    /// replaced.
+    /// Fails with this exit code; returns standard error, with variable paths replaced.
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);

@@ -1,9 +1,9 @@
-//! A small disk to fill.
+//! A small disk that can be filled.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A tmpfs of this size, for those who may mount one (CI runs as root).
+/// A tmpfs of this size, if this user may mount one (CI runs as root).
 pub(crate) struct SmallDisk(pub(crate) PathBuf);
 
 impl SmallDisk {
@@ -17,7 +17,7 @@ impl SmallDisk {
         None
     }
 
-    /// Makes it larger, or smaller.
+    /// Changes its size.
     #[allow(
         dead_code,
         clippy::allow_attributes,
