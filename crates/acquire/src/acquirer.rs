@@ -18,7 +18,7 @@ use crate::mirror::{Location, Mirror};
 use crate::pipeline::Expected;
 use crate::signature::Signatures;
 use crate::store::{EntryId, Lease, Lookup, Store};
-use crate::tool_cache::ToolCache;
+use crate::tool_cache::{ToolCache, executable};
 use sysforge_archive::Links;
 use sysforge_net::{Fetcher, Network};
 
@@ -412,11 +412,6 @@ impl Acquirer {
             .await?;
         Ok(fetcher.clone())
     }
-}
-
-/// The path of the executable below a Julia's prefix.
-pub(crate) fn executable(triplet: Triplet) -> String {
-    format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ const fn arch_names(arch: Arch) -> &'static [&'static str] {
 }
 
 fn is_julia(prefix: &Path, triplet: Triplet) -> bool {
-    prefix.join(crate::acquirer::executable(triplet)).is_file()
+    prefix.join(executable(triplet)).is_file()
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
@@ -120,4 +120,9 @@ fn copy_link(source: &Path, target: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn copy_link(source: &Path, target: &Path) -> io::Result<()> {
     fs::copy(source, target).map(drop)
+}
+
+/// The path of the executable below a Julia's prefix.
+pub(crate) fn executable(triplet: Triplet) -> String {
+    format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }

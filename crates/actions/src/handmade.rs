@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sysforge_plan::{Class, Explain};
 
-use crate::workflow::PATH;
+use crate::WORKFLOW_PATH as PATH;
 
 const KEEP: &str = "# sysforge:keep ";
 const END: &str = "# sysforge:end ";

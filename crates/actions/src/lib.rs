@@ -15,3 +15,6 @@ pub mod workflow;
 
 #[cfg(test)]
 mod repository_tests;
+
+/// The path of the workflow, relative to the repository's root.
+pub const WORKFLOW_PATH: &str = ".github/workflows/sysimage.yml";

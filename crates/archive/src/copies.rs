@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::Error;
 use super::limits::Tally;
+use super::listing::{Kind, Listing, resolve, time};
 use super::names::shown;
-use super::tree::{Kind, Listing, resolve, time};
 
 /// Makes copies in one tree, and adds them to its listing.
 pub(super) struct LinkCopier<'a> {

@@ -15,6 +15,7 @@ mod guard;
 mod gzip;
 mod limits;
 mod links;
+mod listing;
 mod names;
 mod sevenz;
 mod stream;
@@ -35,8 +36,9 @@ pub use error::Error;
 pub use guard::{FileEntry, Guarded, Sink};
 pub use limits::{Cancel, Limits};
 pub use links::Links;
+pub use listing::{Item, Kind, Listing};
 pub use stream::unpack_stream;
-pub use tree::{Item, Kind, Listing, Tree, TreeWriter};
+pub use tree::{Tree, TreeWriter};
 pub use writer::Writer;
 
 /// Whether an archive of this format can be unpacked while it is downloaded. The other formats have
@@ -158,7 +160,7 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 #[cfg(test)]
-mod bombs;
+mod bombs_tests;
 #[cfg(test)]
 mod kinds_tests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sysforge_plan::{Class, Evidence, Explain, Sha256, Task, explain};
 
 use crate::context::Context;
-use crate::inputs::digest_of;
+use crate::fingerprint::digest_of;
 use sysforge_process::ProcessError;
 
 /// A base could not be made.

@@ -13,7 +13,7 @@ use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
 
 use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
-use crate::measure::RUN_SCRIPT;
+use crate::script::RUN_SCRIPT;
 use crate::script::Script;
 use crate::workdir::{WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};

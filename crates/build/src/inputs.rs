@@ -1,132 +1,24 @@
-//! What decides a result, part by part: a step whose parts are what they were is not done again, and
-//! a part that changed can be named. The digest over all parts stands for what the image becomes.
+//! What decides an image: the options of each step, and every file that Julia may read. The digest over
+//! all parts stands for what the image becomes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::Digest;
+use serde::Serialize;
+use sysforge_plan::Config;
 use sysforge_plan::config::{Base, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment};
 use sysforge_plan::cpu::CpuTarget;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::project::PROJECT_NAMES;
-use sysforge_plan::{Config, Sha256};
 
+pub use crate::fingerprint::{Basis, Stage};
+use crate::script::RUN_SCRIPT;
 pub use crate::tree::FileDigests;
 use crate::tree::Walk;
 use crate::workdir::WorkDirError;
 use crate::{RECIPE, overrides};
-
-/// The first step that a part matters to; it matters to all later ones as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Recording statements.
-    Trace,
-    /// Emitting the object.
-    Emit,
-    /// Linking the image.
-    Link,
-}
-
-/// The parts that decide a result, each by its name and digest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Basis(BTreeMap<String, (Stage, Sha256)>);
-
-impl Basis {
-    /// Adds a part.
-    pub fn add(&mut self, stage: Stage, name: impl Into<String>, value: impl AsRef<[u8]>) {
-        let digest = Sha256::new(sha2::Sha256::digest(value).into());
-        self.0.insert(name.into(), (stage, digest));
-    }
-
-    /// What matters up to `stage`.
-    #[must_use]
-    pub fn up_to(&self, stage: Stage) -> Self {
-        let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
-        Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
-    }
-
-    /// Adds the options of all steps, each under its own name.
-    fn add_options(&mut self, options: &Options) {
-        let Options { trace, emit, link } = options;
-        let steps = [
-            (Stage::Trace, serde_json::to_value(trace)),
-            (Stage::Emit, serde_json::to_value(emit)),
-            (Stage::Link, serde_json::to_value(link)),
-        ];
-        for (stage, options) in steps {
-            let options = options.unwrap_or_default();
-            for (name, value) in options.as_object().into_iter().flatten() {
-                self.add(stage, format!("the setting `{name}`"), value.to_string());
-            }
-        }
-    }
-
-    /// What decides the result of a step that reads the project again: these parts, up to its
-    /// stage. Where an earlier step found the project otherwise, the result is of neither state, and
-    /// must never be taken for current: so the earlier state becomes a part.
-    #[must_use]
-    pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
-        let mut basis = self.up_to(stage);
-        let before = earlier.up_to(Stage::Trace);
-        if before != self.up_to(Stage::Trace) {
-            let digest = before.digest().to_string();
-            basis.add(Stage::Trace, "the state that an earlier step found", digest);
-        }
-        basis
-    }
-
-    /// What decides the result of a step that reads only the result of the step before: what
-    /// decided that, and these parts of its own stage.
-    #[must_use]
-    pub fn after(&self, earlier: &Self, stage: Stage) -> Self {
-        let own = self.0.iter().filter(|(_, (first, _))| *first == stage);
-        let mut parts = earlier.0.clone();
-        parts.retain(|_, (first, _)| *first < stage);
-        parts.extend(own.map(|(name, part)| (name.clone(), *part)));
-        Self(parts)
-    }
-
-    /// Without a part.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.0.remove(name);
-        self
-    }
-
-    /// The digest over all parts.
-    #[must_use]
-    pub fn digest(&self) -> Sha256 {
-        let parts = self.0.iter();
-        let parts: Vec<_> = parts
-            .map(|(name, (_, digest))| (name, digest.to_string()))
-            .collect();
-        let texts = parts.iter();
-        digest_of(texts.flat_map(|(name, digest)| [name.as_str(), digest]))
-    }
-
-    /// What is different from an earlier basis, in words.
-    #[must_use]
-    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
-        let of = |basis: &Self, name: &str| basis.0.get(name).map(|(_, digest)| *digest);
-        let mut changes = Vec::new();
-        for name in self.0.keys() {
-            match of(earlier, name) {
-                None => changes.push(format!("{name} is new")),
-                Some(digest) if Some(digest) != of(self, name) => {
-                    changes.push(format!("{name} changed"));
-                }
-                Some(_) => {}
-            }
-        }
-        let gone = earlier.0.keys().filter(|name| !self.0.contains_key(*name));
-        changes.extend(gone.map(|name| format!("{name} is gone")));
-        changes
-    }
-}
 
 /// What decides the content of recorded statements, beside the project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -181,9 +73,9 @@ pub struct Options {
     pub link: LinkOptions,
 }
 
-/// What the command line says instead of the configuration.
+/// What the caller asks for instead of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct ImageOptions {
     /// Also where the configuration does not ask for it.
     pub strict: bool,
     /// Also where the configuration does not ask for it.
@@ -201,7 +93,7 @@ pub struct Given {
 impl Options {
     /// The options of a build.
     #[must_use]
-    pub fn new(build: &Build, config: &Config, given: &Given) -> Self {
+    pub fn new(build: &Build, config: &Config, given: &ImageOptions) -> Self {
         let Settings {
             env,
             execute,
@@ -211,7 +103,7 @@ impl Options {
             strict,
             strip,
         } = build.settings.clone();
-        let Given {
+        let ImageOptions {
             strict: strict_too,
             strip: strip_too,
             rounds: other_rounds,
@@ -335,7 +227,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     let recipe = format!(
         "{RECIPE}\n{}\n{}",
         crate::emit::SCRIPTS.concat(),
-        crate::measure::RUN_SCRIPT
+        RUN_SCRIPT
     );
     basis.add(Stage::Trace, "Sysforge's recipe", recipe);
     let julia = julia_identity(&build.julia);
@@ -343,7 +235,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     let packages =
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
     basis.add(Stage::Trace, "the list of packages", packages);
-    basis.add_options(options);
+    add_options(&mut basis, options);
     // Which files are run, apart from what is in them.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     basis.add(Stage::Trace, "the list of workloads and statements", lists);
@@ -384,6 +276,22 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     Ok(basis)
 }
 
+/// Adds the options of all steps, each under its own name.
+fn add_options(basis: &mut Basis, options: &Options) {
+    let Options { trace, emit, link } = options;
+    let steps = [
+        (Stage::Trace, serde_json::to_value(trace)),
+        (Stage::Emit, serde_json::to_value(emit)),
+        (Stage::Link, serde_json::to_value(link)),
+    ];
+    for (stage, options) in steps {
+        let options = options.unwrap_or_default();
+        for (name, value) in options.as_object().into_iter().flatten() {
+            basis.add(stage, format!("the setting `{name}`"), value.to_string());
+        }
+    }
+}
+
 /// What Julia reads of a project's environment: the manifest, the packages under development, and
 /// the preferences of a workspace's root, which hold for its members.
 fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
@@ -399,44 +307,12 @@ fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
     paths
 }
 
-/// The digest over a list of texts. Lengths go in as well, so that no two different lists are the
-/// same bytes.
-pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 {
-    let mut hasher = sha2::Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    Sha256::new(hasher.finalize().into())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
     use sysforge_plan::link::Strategy as Strategy_;
 
     use super::*;
-
-    #[test]
-    fn a_change_is_named_and_reaches_the_steps_that_it_matters_to() {
-        let mut before = Basis::default();
-        before.add(Stage::Trace, "workload.jl", "1");
-        before.add(Stage::Emit, "the CPU target", "generic");
-        let mut after = before.clone();
-        after.add(Stage::Emit, "the CPU target", "haswell");
-        after.add(Stage::Link, "the setting `strip`", "true");
-        assert_eq!(before.up_to(Stage::Trace), after.up_to(Stage::Trace));
-        assert_ne!(before.up_to(Stage::Emit), after.up_to(Stage::Emit));
-        assert_ne!(before.digest(), after.digest());
-        assert_eq!(
-            after.changes_since(&before),
-            ["the CPU target changed", "the setting `strip` is new"]
-        );
-        assert_eq!(
-            before.changes_since(&after),
-            ["the CPU target changed", "the setting `strip` is gone"]
-        );
-    }
 
     fn build() -> Build {
         let julia = sysforge_plan::JuliaVersion::new(1, 12, 7);
@@ -486,7 +362,7 @@ mod tests {
         basis(&inputs, &mut FileDigests::default()).unwrap()
     }
 
-    fn given() -> impl Strategy<Value = Given> {
+    fn given() -> impl Strategy<Value = ImageOptions> {
         let strategies = prop::sample::subsequence(vec![Strategy_::Driver, Strategy_::Lld], 0..3);
         (
             any::<bool>(),
@@ -496,14 +372,16 @@ mod tests {
             prop::option::of("(gcc|clang)"),
             strategies,
         )
-            .prop_map(|(strict, strip, rounds, image_threads, cc, linker)| Given {
-                strict,
-                strip,
-                rounds,
-                image_threads,
-                cc,
-                linker,
-            })
+            .prop_map(
+                |(strict, strip, rounds, image_threads, cc, linker)| ImageOptions {
+                    strict,
+                    strip,
+                    rounds,
+                    image_threads,
+                    cc,
+                    linker,
+                },
+            )
     }
 
     proptest! {
@@ -536,7 +414,7 @@ mod tests {
             let linker = &link.linker;
             let linked = fingerprint(&link).after(&emitted, Stage::Link);
             let checked = linked.reading(&fingerprint(&check), Stage::Link);
-            let whole = fingerprint(&Given {
+            let whole = fingerprint(&ImageOptions {
                 strip: link.strip,
                 cc: link.cc.clone(),
                 linker: linker.clone(),
@@ -575,23 +453,6 @@ mod tests {
     }
 
     #[test]
-    fn a_step_on_the_result_of_another_state_is_never_current() {
-        let mut before = Basis::default();
-        before.add(Stage::Trace, "src/a.jl", "1");
-        let mut now = before.clone();
-        now.add(Stage::Trace, "src/a.jl", "2");
-        let emitted = now.reading(&before, Stage::Emit);
-        assert_ne!(emitted, now);
-        assert_ne!(emitted, before);
-        assert_eq!(now.reading(&now, Stage::Emit), now);
-        // A step that reads only the result before it inherits that.
-        let mut linking = now.clone();
-        linking.add(Stage::Link, "the setting `strip`", "true");
-        let linked = linking.after(&emitted, Stage::Link);
-        assert_ne!(linked.digest(), linking.digest());
-    }
-
-    #[test]
     fn a_redirected_artifact_is_a_part() {
         let folder = tempfile::tempdir().unwrap();
         let depot = folder.path().join("depot");
@@ -600,7 +461,7 @@ mod tests {
         for path in [&project, &target, &depot.join("artifacts")] {
             std::fs::create_dir_all(path).unwrap();
         }
-        let options = Options::new(&build(), &Config::default(), &Given::default());
+        let options = Options::new(&build(), &Config::default(), &ImageOptions::default());
         let digest = || {
             let inputs = Inputs {
                 build: &build(),

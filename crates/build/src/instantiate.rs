@@ -25,7 +25,7 @@ use sysforge_process::{Environment, Program};
 
 use crate::context::{Context, PackageEnvironment};
 use crate::depots::{Depots, MissingPackage, check_writable};
-use crate::inputs::{Basis, Stage, digest_of};
+use crate::fingerprint::{Basis, Stage, digest_of};
 use crate::secrets;
 use crate::workdir::{WorkDir, WorkDirError};
 

@@ -10,6 +10,7 @@ pub mod check;
 pub mod context;
 pub mod depots;
 pub mod emit;
+mod fingerprint;
 pub mod inputs;
 pub mod inspect;
 pub mod instantiate;

@@ -142,6 +142,6 @@ pub fn verify(
 }
 
 #[cfg(test)]
-mod on_windows;
+mod on_windows_tests;
 #[cfg(test)]
 mod tests;

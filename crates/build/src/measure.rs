@@ -11,15 +11,13 @@ use sysforge_plan::Step;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::Latency;
 
-use crate::check::CheckError;
+use crate::check::error::CheckError;
 use crate::context::{Context, shown};
+use crate::script::RUN_SCRIPT;
 use crate::script::Script;
 use sysforge_process::ProcessError;
 
 const MEASURE: &str = include_str!("julia/measure.jl");
-/// How a script is run; staging uses it, too.
-pub(crate) const RUN_SCRIPT: &str = include_str!("julia/script.jl");
-
 /// The file that a measuring process writes.
 const RESULT: &str = "measured.tsv";
 

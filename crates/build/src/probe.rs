@@ -208,7 +208,7 @@ fn question(
     let scratch = tempfile::tempdir().map_err(|source| ProbeError::DoesNotRun {
         path: executable.to_owned(),
         source: ProcessError::Log {
-            log: std::env::temp_dir(),
+            log: tempfile::env::temp_dir(),
             source,
         },
     })?;

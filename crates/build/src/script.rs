@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::Workload;
 
+/// How a script is run; staging uses it, too.
+pub(crate) const RUN_SCRIPT: &str = include_str!("julia/script.jl");
+
 /// A Julia script at its full path, and the arguments that it is run with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {

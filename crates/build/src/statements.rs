@@ -58,7 +58,7 @@ impl Explain for StatementsError {
 
 /// What the files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct GivenStatements {
     /// The statements, each once.
     pub statements: Vec<String>,
     /// What is no statement.
@@ -70,8 +70,8 @@ pub struct Given {
 /// # Errors
 ///
 /// If one cannot be read, or is not UTF-8.
-pub fn read(files: &[PathBuf], project: &Path) -> Result<Given, StatementsError> {
-    let mut given = Given::default();
+pub fn read(files: &[PathBuf], project: &Path) -> Result<GivenStatements, StatementsError> {
+    let mut given = GivenStatements::default();
     let mut seen = HashSet::new();
     for path in files {
         let bytes = std::fs::read(path).map_err(|source| StatementsError::Unreadable {

@@ -10,7 +10,6 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest;
 use sysforge_plan::Sha256;
 use sysforge_plan::manifests::Origin;
 
@@ -171,7 +170,7 @@ impl FileDigests {
                 };
                 Known {
                     stamp,
-                    digest: Sha256::new(sha2::Sha256::digest(&content).into()),
+                    digest: Sha256::of(&content),
                     references,
                 }
             }
@@ -312,7 +311,7 @@ fn built(name: &str) -> Option<String> {
 }
 
 fn digest_of_text(text: &str) -> Sha256 {
-    Sha256::new(sha2::Sha256::digest(text).into())
+    Sha256::of(text)
 }
 
 /// Without `.` and `..`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
 use sysforge_plan::{BuildId, Class, Explain, explain};
 
-use crate::inputs::Basis;
+use crate::fingerprint::Basis;
 
 /// The folder of one build.
 #[derive(Debug)]
@@ -378,7 +378,7 @@ mod tests {
     use sysforge_plan::{JuliaVersion, Triplet};
 
     use super::*;
-    use crate::inputs::Stage;
+    use crate::fingerprint::Stage;
 
     fn id() -> BuildId {
         BuildId::of(

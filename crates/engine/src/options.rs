@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use sysforge_build::inputs::Given as ImageOptions;
+pub use sysforge_build::inputs::ImageOptions;
 use sysforge_plan::Os;
 use sysforge_plan::link::LinkerChoice;
 

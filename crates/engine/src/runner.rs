@@ -16,7 +16,7 @@ use sysforge_build::instantiate::{Instantiated, Need};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
-use sysforge_build::statements::{self as statement_files, Given};
+use sysforge_build::statements::{self as statement_files, GivenStatements};
 use sysforge_build::trace::{self, On};
 use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
 use sysforge_plan::generation::Generation;
@@ -308,7 +308,7 @@ impl<'a> BuildRunner<'a> {
     }
 
     /// Says what in the files of statements is no statement.
-    fn report_ignored(&self, given: &Given) {
+    fn report_ignored(&self, given: &GivenStatements) {
         let reporter = &self.context.reporter;
         let evaluated = given.statements.iter();
         let evaluated = evaluated.filter(|text| !statements::is_plain(text)).count();

@@ -1,10 +1,10 @@
-//! SHA-256 digests as values: parsing, printing, comparing. Computing one is the business of
-//! whoever holds the bytes.
+//! SHA-256 digests as values: of bytes in memory, parsing, printing, comparing.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use crate::text::shortened;
 
@@ -23,6 +23,12 @@ impl Sha256 {
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The digest of bytes in memory.
+    #[must_use]
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
     }
 
     /// The raw bytes.

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::group::Group;
 use crate::output::{Files, Line, Output, Reader, Stream};
-use crate::vitals::{self, ScriptTimer, Vitals};
+use crate::vitals::{self, Running, ScriptTimer, Vitals};
 use crate::{Ended, Environment, ProcessError};
 
 /// Number of the child's last lines that an error shows.
@@ -79,13 +79,6 @@ impl Secrets {
             .into_iter()
             .fold(line, |line, secret| line.replace(secret.as_str(), "***"))
     }
-}
-
-/// The time limit for a script that the child names in a marker file.
-#[derive(Debug, Clone)]
-pub(crate) struct Running {
-    pub(crate) marker: PathBuf,
-    pub(crate) limit: Duration,
 }
 
 /// The result of a child that succeeded.

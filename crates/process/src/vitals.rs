@@ -1,11 +1,16 @@
 //! Watches a running child: its memory and whether it is idle.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::children::Running;
+/// The time limit for a script that the child names in a marker file.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) marker: PathBuf,
+    pub(crate) limit: Duration,
+}
 
 /// The interval at which a child is examined.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);

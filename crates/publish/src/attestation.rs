@@ -37,7 +37,7 @@ struct Subject {
 
 /// Who attests something, and for which release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Signer {
+pub(crate) struct Attester {
     /// The workflow or the release that signed.
     pub(crate) name: String,
     /// The tag that the run was started by, or that the immutable release has. A run that a push
@@ -51,7 +51,7 @@ pub(crate) struct Signer {
 /// # Errors
 ///
 /// Why not, in a few words.
-pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<Signer, String> {
+pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<Attester, String> {
     crypto::provide();
     let bundle = Bundle::from_json(bundle).map_err(words)?;
     // GitHub's own authority has no log; whoever strips a public entry of its log arrives at a
@@ -80,7 +80,7 @@ fn signer(
     result: &VerificationResult,
     bundle: &Bundle,
     repository: &str,
-) -> Result<Signer, String> {
+) -> Result<Attester, String> {
     let identity = result.identity().map(SubjectAltName::as_str);
     let identity = identity.unwrap_or_default().to_owned();
     if result.issuer() == Some(ACTIONS) {
@@ -93,7 +93,7 @@ fn signer(
         let tag = git_ref.and_then(|git_ref| git_ref.strip_prefix("refs/tags/"));
         // Names of repositories do not differ in case.
         return match source.eq_ignore_ascii_case(&format!("https://github.com/{repository}")) {
-            true => Ok(Signer {
+            true => Ok(Attester {
                 name: identity,
                 tag: tag.map(str::to_owned),
             }),
@@ -103,7 +103,7 @@ fn signer(
     if identity == RELEASES
         && let Some(tag) = release_of(bundle, repository)
     {
-        return Ok(Signer {
+        return Ok(Attester {
             name: format!("the immutable release of {repository}"),
             tag: Some(tag),
         });

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sysforge_plan::receipt::FileRecord;
-use sysforge_plan::release::choose::{Choice, Machine, choose, julias};
+use sysforge_plan::release::choose::{ImageChoice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::{JuliaFacts, Reporter, Step};
 use sysforge_process::{Children, Environment};
@@ -52,7 +52,7 @@ pub struct Surroundings<'a> {
 pub fn choose_image<'a>(
     index: &'a ReleaseIndex,
     machine: &Machine,
-) -> Result<(&'a ReleaseImage, Choice<'a>), InstallError> {
+) -> Result<(&'a ReleaseImage, ImageChoice<'a>), InstallError> {
     if let Some(name) = &machine.name
         && index.images.iter().all(|image| image.receipt.name != *name)
     {

@@ -36,7 +36,7 @@ pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256,
 
 /// The digest of bytes in memory.
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
-    Sha256::new(sha2::Sha256::digest(bytes).into())
+    Sha256::of(bytes)
 }
 
 /// Runs something that blocks (files, digests, compression) off the async threads.

@@ -11,23 +11,11 @@ use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{FileName, Tag};
 
 use crate::dist::{Build, Dist, LocalFile};
+pub use crate::documents::provenance::Origin;
 use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
 use crate::error::PublishError;
 use crate::local;
 use crate::signing::{self, Identity, SIGNATURE_END, Signer};
-
-/// Where the images come from, as far as it is known: it goes into the provenance.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// The address of the source repository.
-    pub source: Option<String>,
-    /// The commit.
-    pub commit: Option<String>,
-    /// The builder, for instance the workflow file at its commit.
-    pub builder: Option<String>,
-    /// The run that built it.
-    pub run: Option<String>,
-}
 
 /// How a release will be found.
 #[derive(Debug, Clone)]

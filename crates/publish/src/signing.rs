@@ -21,7 +21,6 @@ use sysforge_plan::text::Repository;
 use url::Url;
 
 use crate::Secret;
-use crate::local;
 
 /// What the name of a signature ends with.
 pub const SIGNATURE_END: &str = ".minisig";
@@ -249,7 +248,7 @@ impl PublicKey {
         let shown = || sysforge_plan::text::shortened(comment, 200);
         let signed =
             Statement::read(comment).ok_or_else(|| bad(format!("it is for `{}`", shown())))?;
-        let expected = (tag, local::sha256(bytes), name);
+        let expected = (tag, Sha256::of(bytes), name);
         match (signed.tag, signed.sha256, signed.file) == expected {
             true => Ok(signed.identity),
             false => Err(bad(format!("it is for `{}`", shown()))),
@@ -333,7 +332,7 @@ pub(crate) fn statement(identity: &Identity, tag: &str, name: &str, bytes: &[u8]
     let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
     let repository = or_none(identity.repository.as_deref());
     let site = or_none(identity.site.as_ref().map(Url::as_str));
-    let sha256 = local::sha256(bytes);
+    let sha256 = Sha256::of(bytes);
     format!(
         "{STATEMENT} repository:{repository} site:{site} release:{tag} sha256:{sha256} file:{name}"
     )
@@ -423,11 +422,11 @@ pub(crate) mod tests {
         assert_eq!(verify(&whole).unwrap(), Identity::default());
         let old = verify("sysforge release:v1 file:a.json").unwrap_err();
         assert!(matches!(old, SigningError::Unnamed(_)), "{old}");
-        let other = local::sha256(b"other").to_string();
+        let other = Sha256::of(b"other").to_string();
         for changed in [
             whole.replace("release:v1", "release:v2"),
             whole.replace("a.json", "b.json"),
-            whole.replace(&local::sha256(b"index").to_string(), &other),
+            whole.replace(&Sha256::of(b"index").to_string(), &other),
             whole.replace("repository:-", "repository:../.."),
             whole.replace("repository:- ", ""),
             whole.replace("site:-", "site:nowhere"),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 
-use sha2::Digest;
 use sysforge_plan::Sha256;
 use sysforge_plan::release::{INDEX_NAME, ReleaseIndex};
 use sysforge_publish::shipment::{Asset, Content, Destination, Kind};
@@ -21,7 +20,7 @@ impl Shelf {
     fn publish(&mut self, shipment: &Shipment) {
         for asset in &shipment.assets {
             let bytes = bytes_of(asset);
-            let digest = Sha256::new(sha2::Sha256::digest(&bytes).into());
+            let digest = Sha256::of(&bytes);
             assert_eq!(digest, asset.sha256, "{}", asset.name);
             self.0.insert(asset.name.clone(), bytes);
         }
@@ -71,6 +70,6 @@ async fn a_host_keeps_what_a_shipment_names() {
         .flat_map(|part| shelf.0[part.name.as_str()].clone())
         .collect();
     assert_eq!(joined.len() as u64, image.archive.size);
-    let digest = Sha256::new(sha2::Sha256::digest(&joined).into());
+    let digest = Sha256::of(&joined);
     assert_eq!(digest, image.archive.sha256);
 }

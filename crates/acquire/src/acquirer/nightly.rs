@@ -5,12 +5,13 @@ use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::nightly::Nightly;
 use sysforge_plan::{Sha256, Triplet};
 
-use super::{Acquirer, InstalledJulia, executable};
+use super::{Acquirer, InstalledJulia};
 use crate::error::Error;
 use crate::install::{Installed, Wanted};
 use crate::mirror::Location;
 use crate::signature::SignatureError;
 use crate::store::EntryId;
+use crate::tool_cache::executable;
 use sysforge_archive::Links;
 
 /// The request, as the user would type it.

@@ -10,8 +10,7 @@ use sysforge_plan::explain::{Class, Explain};
 
 use crate::handmade;
 
-/// The path of the workflow, relative to the repository's root.
-pub const PATH: &str = ".github/workflows/sysimage.yml";
+pub use crate::WORKFLOW_PATH as PATH;
 
 /// The first words of the file, by which it is recognized.
 const HEAD: &str = "# Written by `sysforge workflow`";

@@ -15,8 +15,8 @@ const LLVM_VERSIONS: std::ops::RangeInclusive<u32> = 14..=24;
 /// The platform that this Sysforge runs on.
 #[must_use]
 pub fn host() -> Option<Triplet> {
-    use std::env::consts::{ARCH, OS};
-    Triplet::of_host(ARCH, OS, cfg!(target_env = "musl"))
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    Triplet::of_host(arch, os, cfg!(target_env = "musl"))
 }
 
 /// Everything that could link for `julia`'s platform.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use sha2::Digest;
 use sysforge_actions::summary;
 use sysforge_engine::{BuildOptions, Planned, ProjectFiles};
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
@@ -155,7 +154,7 @@ fn part(
 fn packages(planned: &Planned) -> Sha256 {
     let project = &planned.files.inputs.project;
     let decides = json!([planned.plan.closure, project.deps, project.compat]);
-    Sha256::new(sha2::Sha256::digest(decides.to_string()).into())
+    Sha256::of(decides.to_string())
 }
 
 /// Keeps what the globs select, over all platforms.

@@ -240,7 +240,7 @@ async fn to_dir(
     }
     let shipment = shipment(args, session, &dist, &destination, &origin, identity).await?;
     let shipment = shipment.with_notes_as_file();
-    let policy = dir::Policy {
+    let policy = dir::FolderPolicy {
         replace: args.replace,
         dry_run: args.dry_run,
     };

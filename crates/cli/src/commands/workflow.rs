@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::Digest;
 use sysforge_actions::event::{Releases, Run};
 use sysforge_actions::{diff, handmade, workflow};
 use sysforge_engine::Location;
@@ -111,7 +110,7 @@ pub(crate) fn pin(location: &Location, path: &Path, sums: &Path) -> Result<(), F
         true => location.read_text(path)?,
         false => String::new(),
     };
-    let digest = Sha256::new(sha2::Sha256::digest(list.as_bytes()).into());
+    let digest = Sha256::of(list.as_bytes());
     let name = path.display().to_string();
     // What is no TOML is told with the place, as everywhere.
     config::Config::from_toml(&name, &text)?;

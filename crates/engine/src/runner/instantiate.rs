@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use sha2::Digest as _;
 use sysforge_build::depots::{Depots, check_writable};
 use sysforge_build::inputs::{Stage, julia_identity};
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
@@ -186,7 +185,7 @@ impl BuildRunner<'_> {
         let copy = self.context.work.write("packed-manifest.toml", &text)?;
         let record = ManifestRecord {
             name: MANIFEST_NAME.to_owned(),
-            sha256: Sha256::new(sha2::Sha256::digest(&text).into()),
+            sha256: Sha256::of(&text),
             resolved: done.resolved,
         };
         Ok(Some((record, copy)))

@@ -42,7 +42,7 @@ pub enum Misfit {
 
 /// What was chosen.
 #[derive(Debug)]
-pub struct Choice<'a> {
+pub struct ImageChoice<'a> {
     /// The image that fits, if one does.
     pub image: Option<&'a ReleaseImage>,
     /// All others, with the reason of each.
@@ -52,7 +52,7 @@ pub struct Choice<'a> {
 /// Chooses the best image of `index` for `machine`: of those that run on it, the newest Julia
 /// (where there is a choice), then the highest CPU tier.
 #[must_use]
-pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> Choice<'a> {
+pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> ImageChoice<'a> {
     let mut fitting = Vec::new();
     let mut others = Vec::new();
     for image in &index.images {
@@ -66,7 +66,7 @@ pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> Choice<'a> {
     let image = fitting.next();
     others.extend(fitting.map(|image| (image, Misfit::Worse)));
     others.sort_by(|a, b| a.0.build_id().cmp(b.0.build_id()));
-    Choice { image, others }
+    ImageChoice { image, others }
 }
 
 /// The Julias with which an image of `index` would run on `machine`, whatever Julia is there now:

@@ -8,7 +8,19 @@ use sysforge_plan::release::INDEX_NAME;
 use sysforge_plan::{Receipt, Sha256};
 
 use crate::dist::Build;
-use crate::shipment::Origin;
+
+/// Where the images come from, as far as it is known: it goes into the provenance.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The address of the source repository.
+    pub source: Option<String>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// The builder, for instance the workflow file at its commit.
+    pub builder: Option<String>,
+    /// The run that built it.
+    pub run: Option<String>,
+}
 
 /// The name of the file.
 pub const NAME: &str = "provenance.intoto.json";

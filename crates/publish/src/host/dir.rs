@@ -17,7 +17,7 @@ use crate::shipment::{Asset, Content, Kind, Shipment};
 
 /// What to do beyond sending what is missing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Policy {
+pub struct FolderPolicy {
     /// Whether a release that is there with other bytes is replaced.
     pub replace: bool,
     /// Whether nothing is to be written.
@@ -33,7 +33,7 @@ pub struct Policy {
 pub async fn publish(
     root: &Path,
     shipment: &Shipment,
-    policy: Policy,
+    policy: FolderPolicy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     let (root, shipment, reporter) = (root.to_owned(), shipment.clone(), reporter.clone());
@@ -43,7 +43,7 @@ pub async fn publish(
 fn publish_now(
     root: &Path,
     shipment: &Shipment,
-    policy: Policy,
+    policy: FolderPolicy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     let folder = root.join(&shipment.tag);
@@ -324,7 +324,7 @@ mod tests {
     async fn send(
         root: &Path,
         shipment: &Shipment,
-        policy: Policy,
+        policy: FolderPolicy,
     ) -> Result<Published, PublishError> {
         publish(root, shipment, policy, &Reporter::silent()).await
     }
@@ -333,12 +333,12 @@ mod tests {
     async fn a_release_appears_whole_and_a_second_run_does_nothing() {
         let (_dist, shipment) = shipment(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let first = send(root.path(), &shipment, Policy::default())
+        let first = send(root.path(), &shipment, FolderPolicy::default())
             .await
             .unwrap();
         assert_eq!(first.outcome, Outcome::Published);
         assert_eq!(first.bytes_sent, shipment.size());
-        let second = send(root.path(), &shipment, Policy::default())
+        let second = send(root.path(), &shipment, FolderPolicy::default())
             .await
             .unwrap();
         assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
@@ -350,9 +350,9 @@ mod tests {
     async fn a_dry_run_writes_nothing() {
         let (_dist, shipment) = shipment(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let policy = Policy {
+        let policy = FolderPolicy {
             dry_run: true,
-            ..Policy::default()
+            ..FolderPolicy::default()
         };
         let report = send(root.path(), &shipment, policy).await.unwrap();
         assert_eq!(report.outcome, Outcome::WouldPublish);
@@ -364,14 +364,16 @@ mod tests {
         let (_one, one) = shipment(b"one").await;
         let (_two, two) = shipment(b"two").await;
         let root = tempfile::tempdir().unwrap();
-        send(root.path(), &one, Policy::default()).await.unwrap();
-        let error = send(root.path(), &two, Policy::default())
+        send(root.path(), &one, FolderPolicy::default())
+            .await
+            .unwrap();
+        let error = send(root.path(), &two, FolderPolicy::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
-        let policy = Policy {
+        let policy = FolderPolicy {
             replace: true,
-            ..Policy::default()
+            ..FolderPolicy::default()
         };
         send(root.path(), &two, policy).await.unwrap();
         let folder = root.path().join("v1.0.0");
@@ -388,7 +390,7 @@ mod tests {
         copy(&shipment.assets[0], &partial.join(&shipment.assets[0].name)).unwrap();
         std::fs::write(partial.join(&shipment.assets[1].name), b"half").unwrap();
         std::fs::write(partial.join("stranger"), b"?").unwrap();
-        let report = send(root.path(), &shipment, Policy::default())
+        let report = send(root.path(), &shipment, FolderPolicy::default())
             .await
             .unwrap();
         assert_eq!(report.bytes_sent, shipment.size() - shipment.assets[0].size);
@@ -401,10 +403,12 @@ mod tests {
         let (_one, one) = shipment(b"one").await;
         let (_two, two) = shipment(b"two").await;
         let root = tempfile::tempdir().unwrap();
-        send(root.path(), &one, Policy::default()).await.unwrap();
+        send(root.path(), &one, FolderPolicy::default())
+            .await
+            .unwrap();
         let folder = root.path().join("v1.0.0");
         std::fs::rename(&folder, beside(&folder, "old")).unwrap();
-        let error = send(root.path(), &two, Policy::default())
+        let error = send(root.path(), &two, FolderPolicy::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
@@ -419,16 +423,16 @@ mod tests {
         std::fs::write(&left, "{").unwrap();
         let others = root.path().join(".sysforge-of-others");
         std::fs::create_dir(&others).unwrap();
-        send(root.path(), &shipment, Policy::default())
+        send(root.path(), &shipment, FolderPolicy::default())
             .await
             .unwrap();
         assert!(!left.exists() && others.exists());
         assert!(root.path().join(LOCK_NAME).exists());
         // A dry run removes nothing.
         std::fs::write(&left, "{").unwrap();
-        let policy = Policy {
+        let policy = FolderPolicy {
             dry_run: true,
-            ..Policy::default()
+            ..FolderPolicy::default()
         };
         send(root.path(), &shipment, policy).await.unwrap();
         assert!(left.exists());
@@ -439,7 +443,7 @@ mod tests {
         let (_dist, shipment) = shipment(b"one").await;
         let root = tempfile::tempdir().unwrap();
         let _held = lock(root.path(), &shipment).unwrap();
-        let error = send(root.path(), &shipment, Policy::default())
+        let error = send(root.path(), &shipment, FolderPolicy::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Another { .. }), "{error}");

@@ -16,6 +16,7 @@ mod lease;
 mod memo;
 mod outcome;
 mod pacer;
+mod policy;
 mod recheck;
 mod rights;
 mod send;

@@ -12,7 +12,6 @@ use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
 use sysforge_plan::{BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
 
-use super::activate;
 use super::error::InstallError;
 use super::order::order;
 use super::place::Place;
@@ -29,7 +28,7 @@ const NOTE: &str = "installed.json";
 const SCHEMA: &str = "sysforge-installed/1";
 
 /// A note has some hundred bytes, a launcher too.
-const NOTE_LIMIT: u64 = 1 << 20;
+pub(super) const NOTE_LIMIT: u64 = 1 << 20;
 
 /// Where downloads lie.
 const PARTIAL: &str = ".partial";
@@ -229,28 +228,8 @@ impl Images {
         Ok(())
     }
 
-    /// Removes an image, and the launchers that were written for it. Channels of juliaup are
-    /// [`super::activate::unlink_channel`]'s.
-    ///
-    /// # Errors
-    ///
-    /// If a file cannot be removed. On Windows that is so while a Julia runs with the image, which
-    /// is installed then as before.
-    pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
-        let gone = self.take_away(image.folder())?;
-        for launcher in &image.launchers {
-            // Only one that still is for this image: the user may have written another since.
-            let text = read_regular(launcher, NOTE_LIMIT).ok();
-            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            if text.is_some_and(|text| activate::starts(&text, image)) {
-                std::fs::remove_file(launcher).map_err(at(launcher))?;
-            }
-        }
-        Ok(gone.close().map_err(at(image.folder()))?)
-    }
-
     /// Takes a folder out of its place at once; it is removed with what is returned.
-    fn take_away(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
+    pub(super) fn take_away(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
         let grave = tempfile::Builder::new()
             .prefix(GOING)
             .tempdir_in(&self.root)

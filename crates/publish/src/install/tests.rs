@@ -74,9 +74,14 @@ impl Scene {
     async fn site(&self) -> Source {
         let path = self.folder.path().join("site");
         let reporter = Reporter::silent();
-        dir::publish(&path, &self.shipment, dir::Policy::default(), &reporter)
-            .await
-            .unwrap();
+        dir::publish(
+            &path,
+            &self.shipment,
+            dir::FolderPolicy::default(),
+            &reporter,
+        )
+        .await
+        .unwrap();
         Source::Folder { path, tag: None }
     }
 

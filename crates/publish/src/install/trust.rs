@@ -246,7 +246,7 @@ impl Place {
         name: &str,
         sha256: Sha256,
         repository: &str,
-    ) -> Result<Option<attestation::Signer>, InstallError> {
+    ) -> Result<Option<attestation::Attester>, InstallError> {
         let tag = self.was_read().map(|read| read.tag.as_str());
         let mut last = None;
         for bundle in bundles {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use sha2::Digest;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, Latency, LinkRecord, PackageRecord, StatementCounts,
     Targets, ToolRecord,
@@ -89,7 +88,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
 }
 
 fn digest(bytes: &[u8]) -> Sha256 {
-    Sha256::new(sha2::Sha256::digest(bytes).into())
+    Sha256::of(bytes)
 }
 
 /// Packs `files` without folders, like the `pack` crate.

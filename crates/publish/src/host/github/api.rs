@@ -2,18 +2,14 @@
 //! library's own models want every field of every nested object, so that a host which leaves one
 //! out (Enterprise versions do) could not be published to.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::json;
 use sysforge_net::Method;
 use sysforge_plan::Sha256;
 
 use super::call::Request;
-use super::drafts::choose;
 use super::failure::Failure;
 use super::{GitHub, encode};
-use crate::error::PublishError;
 
 /// A release.
 #[derive(Debug, Clone, Deserialize)]
@@ -249,36 +245,6 @@ impl GitHub {
     pub(super) async fn latest(&self) -> Result<Option<Release>, Failure> {
         let path = self.repo("/releases/latest");
         found(self.asked(&Request::new(Method::GET, path)).await)
-    }
-
-    /// The tag and the files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
-    /// tag will do if nothing is public.
-    pub(crate) async fn release_files(
-        &self,
-        tag: Option<&str>,
-        drafts: bool,
-    ) -> Result<Option<(String, BTreeMap<String, u64>)>, PublishError> {
-        let what = "look for the release";
-        let fail = |failure| self.error(what, failure);
-        let mut release: Option<Release> = match tag {
-            Some(tag) => self.public_release(tag).await,
-            None => self.latest().await,
-        }
-        .map_err(fail)?;
-        if let (None, true, Some(tag)) = (&release, drafts, tag) {
-            let drafts = self.drafts(tag).await.map_err(fail)?;
-            release = choose(drafts).map(|draft| draft.release);
-        }
-        let Some(release) = release else {
-            return Ok(None);
-        };
-        let assets = self
-            .assets(release.id)
-            .await
-            .map_err(|failure| self.error("list the files of the release", failure))?;
-        let files = assets.into_iter().filter(Asset::is_uploaded);
-        let files = files.map(|asset| (asset.name, asset.id)).collect();
-        Ok(Some((release.tag_name, files)))
     }
 }
 

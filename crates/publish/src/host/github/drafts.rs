@@ -2,8 +2,10 @@
 //! and answers get lost, so two runs can make two; of several the oldest counts, and whoever made
 //! a younger one deletes it again.
 
+use std::collections::BTreeMap;
+
 use super::GitHub;
-use super::api::Release;
+use super::api::{Asset, Release};
 use super::call::until;
 use super::failure::Failure;
 use super::lease::LOCK_NAME;
@@ -152,6 +154,38 @@ impl GitHub {
         };
         let lock = assets.into_iter().find(|asset| asset.name == LOCK_NAME);
         Ok(lock.map(|lock| lock.label.unwrap_or_default()))
+    }
+}
+
+impl GitHub {
+    /// The tag and the files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
+    /// tag will do if nothing is public.
+    pub(crate) async fn release_files(
+        &self,
+        tag: Option<&str>,
+        drafts: bool,
+    ) -> Result<Option<(String, BTreeMap<String, u64>)>, PublishError> {
+        let what = "look for the release";
+        let fail = |failure| self.error(what, failure);
+        let mut release: Option<Release> = match tag {
+            Some(tag) => self.public_release(tag).await,
+            None => self.latest().await,
+        }
+        .map_err(fail)?;
+        if let (None, true, Some(tag)) = (&release, drafts, tag) {
+            let drafts = self.drafts(tag).await.map_err(fail)?;
+            release = choose(drafts).map(|draft| draft.release);
+        }
+        let Some(release) = release else {
+            return Ok(None);
+        };
+        let assets = self
+            .assets(release.id)
+            .await
+            .map_err(|failure| self.error("list the files of the release", failure))?;
+        let files = assets.into_iter().filter(Asset::is_uploaded);
+        let files = files.map(|asset| (asset.name, asset.id)).collect();
+        Ok(Some((release.tag_name, files)))
     }
 }
 

@@ -11,8 +11,6 @@
 //! 8. everything downloaded again and compared, still under the lock; a release that changed
 //!    becomes a draft again.
 
-use std::path::PathBuf;
-
 use futures_util::future::Either;
 use sysforge_plan::Reporter;
 
@@ -23,6 +21,7 @@ use super::dry_run::dry_run;
 use super::lease::{LOCK_NAME, Lease, NoLease};
 use super::memo::{Memo, Notes};
 use super::outcome::{missing, report};
+pub use super::policy::Policy;
 use super::recheck::{Computed, Depth, Verified, Was};
 pub use super::rights::preflight;
 use super::rights::{repository_error, require_rights, require_token};
@@ -31,24 +30,6 @@ use crate::documents::notes;
 use crate::error::{PublishError, Then};
 use crate::report::{Outcome, Published};
 use crate::shipment::{Kind, Shipment};
-
-/// What to do beyond sending what is missing.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Whether files that are there with other bytes are replaced.
-    pub replace: bool,
-    /// Whether nothing is to be written, here or at the host.
-    pub dry_run: bool,
-    /// Whether the release stays a draft, to be completed and made public by later calls. What is
-    /// in it may be renewed: nobody has installed from it.
-    pub draft: bool,
-    /// Whether everything is downloaded again at the end.
-    pub recheck: bool,
-    /// The commit or branch that is tagged if the tag does not exist.
-    pub target: Option<String>,
-    /// A folder for this publisher's own notes.
-    pub state: PathBuf,
-}
 
 /// How often another draft may turn out to be the right one.
 const TURNS: usize = 5;

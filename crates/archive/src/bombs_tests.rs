@@ -268,7 +268,7 @@ fn every_bomb_is_refused_with_little_memory() {
         let child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "bombs::reads_one_bomb",
+                "bombs_tests::reads_one_bomb",
                 "--ignored",
                 "--nocapture",
             ])

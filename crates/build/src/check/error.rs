@@ -1,0 +1,112 @@
+//! Why an image does not pass its check.
+
+use sysforge_plan::{Class, Evidence, Explain, explain};
+use sysforge_process::ProcessError;
+
+use crate::inspect::InspectError;
+use crate::trace::TraceError;
+use crate::workdir::WorkDirError;
+
+/// The image failed its check.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is no library, or a broken one.
+    #[error("the image does not pass: {0}")]
+    Broken(InspectError),
+    /// Julia does not start with it, or the workloads fail on it.
+    #[error("the image does not pass: Julia cannot start with it or run the workloads on it")]
+    DoesNotRun {
+        /// How.
+        #[source]
+        source: ProcessError,
+    },
+    /// Its code is for another CPU.
+    #[error("the image was made for a CPU that has more than this one: it holds {}", .holds.join("; "))]
+    OtherCpu {
+        /// The targets in the image.
+        holds: Vec<String>,
+        /// How Julia refused it.
+        #[source]
+        source: ProcessError,
+    },
+    /// It lacks packages.
+    #[error("the image starts, but these packages are not in it: {}", .missing.join(", "))]
+    NotLoaded {
+        /// The packages.
+        missing: Vec<String>,
+    },
+    /// A workload fails when it is traced on the image.
+    #[error("the workload fails on the image")]
+    Residual(#[source] TraceError),
+    /// Measuring failed without an image: it is not the image's fault.
+    #[error("the workloads fail without the image, too")]
+    Baseline {
+        /// How.
+        #[source]
+        source: ProcessError,
+    },
+    /// The build directory cannot be used.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+}
+
+impl Explain for CheckError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Broken(InspectError::Read { source, .. }) => {
+                explain::io_class(source, Class::Check)
+            }
+            Self::Broken(InspectError::NotALibrary { .. }) => Class::Check,
+            Self::DoesNotRun { source } => source.class_or(Class::Check),
+            Self::NotLoaded { .. } | Self::OtherCpu { .. } => Class::Check,
+            Self::Residual(TraceError::Workload { source, .. }) => source.class_or(Class::Check),
+            Self::Residual(error) => error.class(),
+            Self::Baseline { source } => source.class_or(Class::Julia),
+            Self::WorkDir(error) => error.class(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Broken(error) => error.hints(),
+            Self::DoesNotRun { source } => or(
+                source.hints(),
+                "does it fail without the image, too? Try `julia --startup-file=no --project` with \
+                 the workload. If it does not, `--strip` and `execute = true` are the first to \
+                 leave out",
+            ),
+            Self::Baseline { source } => or(
+                source.hints(),
+                "mend the workload first: `julia --startup-file=no --project` with it must end well",
+            ),
+            Self::OtherCpu { .. } => vec![
+                "check it on a machine that has such a CPU, or build for one that all have: \
+                 `cpu = \"portable\"`, or a list of tiers for one image each"
+                    .to_owned(),
+            ],
+            Self::NotLoaded { .. } => {
+                vec!["was the image built for another project, or by another tool?".to_owned()]
+            }
+            Self::Residual(error) => error.hints(),
+            Self::WorkDir(error) => error.hints(),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::DoesNotRun { source }
+            | Self::OtherCpu { source, .. }
+            | Self::Baseline { source } => source.evidence(),
+            Self::Residual(error) => error.evidence(),
+            _ => None,
+        }
+    }
+}
+
+/// These hints, or this one if there are none.
+fn or(hints: Vec<String>, otherwise: &str) -> Vec<String> {
+    match hints.is_empty() {
+        true => vec![otherwise.to_owned()],
+        false => hints,
+    }
+}

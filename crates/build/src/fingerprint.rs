@@ -1,0 +1,155 @@
+//! Fingerprints of steps: the parts that decide a result, each with the first step that it matters to.
+//! A step whose parts are unchanged is not repeated, and a part that changed can be named.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest;
+use sysforge_plan::Sha256;
+
+/// The first step that a part matters to; it matters to all later ones as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Recording statements.
+    Trace,
+    /// Emitting the object.
+    Emit,
+    /// Linking the image.
+    Link,
+}
+
+/// The parts that decide a result, each by its name and digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis(pub(crate) BTreeMap<String, (Stage, Sha256)>);
+
+impl Basis {
+    /// Adds a part.
+    pub fn add(&mut self, stage: Stage, name: impl Into<String>, value: impl AsRef<[u8]>) {
+        let digest = Sha256::of(value);
+        self.0.insert(name.into(), (stage, digest));
+    }
+
+    /// What matters up to `stage`.
+    #[must_use]
+    pub fn up_to(&self, stage: Stage) -> Self {
+        let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
+        Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
+    }
+
+    /// What decides the result of a step that reads the project again: these parts, up to its
+    /// stage. Where an earlier step found the project otherwise, the result is of neither state, and
+    /// must never be taken for current: so the earlier state becomes a part.
+    #[must_use]
+    pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
+        let mut basis = self.up_to(stage);
+        let before = earlier.up_to(Stage::Trace);
+        if before != self.up_to(Stage::Trace) {
+            let digest = before.digest().to_string();
+            basis.add(Stage::Trace, "the state that an earlier step found", digest);
+        }
+        basis
+    }
+
+    /// What decides the result of a step that reads only the result of the step before: what
+    /// decided that, and these parts of its own stage.
+    #[must_use]
+    pub fn after(&self, earlier: &Self, stage: Stage) -> Self {
+        let own = self.0.iter().filter(|(_, (first, _))| *first == stage);
+        let mut parts = earlier.0.clone();
+        parts.retain(|_, (first, _)| *first < stage);
+        parts.extend(own.map(|(name, part)| (name.clone(), *part)));
+        Self(parts)
+    }
+
+    /// Without a part.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
+    /// The digest over all parts.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        let parts = self.0.iter();
+        let parts: Vec<_> = parts
+            .map(|(name, (_, digest))| (name, digest.to_string()))
+            .collect();
+        let texts = parts.iter();
+        digest_of(texts.flat_map(|(name, digest)| [name.as_str(), digest]))
+    }
+
+    /// What is different from an earlier basis, in words.
+    #[must_use]
+    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
+        let of = |basis: &Self, name: &str| basis.0.get(name).map(|(_, digest)| *digest);
+        let mut changes = Vec::new();
+        for name in self.0.keys() {
+            match of(earlier, name) {
+                None => changes.push(format!("{name} is new")),
+                Some(digest) if Some(digest) != of(self, name) => {
+                    changes.push(format!("{name} changed"));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = earlier.0.keys().filter(|name| !self.0.contains_key(*name));
+        changes.extend(gone.map(|name| format!("{name} is gone")));
+        changes
+    }
+}
+
+/// The digest over a list of texts. Lengths go in as well, so that no two different lists are the
+/// same bytes.
+pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 {
+    let mut hasher = sha2::Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    Sha256::new(hasher.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_named_and_reaches_the_steps_that_it_matters_to() {
+        let mut before = Basis::default();
+        before.add(Stage::Trace, "workload.jl", "1");
+        before.add(Stage::Emit, "the CPU target", "generic");
+        let mut after = before.clone();
+        after.add(Stage::Emit, "the CPU target", "haswell");
+        after.add(Stage::Link, "the setting `strip`", "true");
+        assert_eq!(before.up_to(Stage::Trace), after.up_to(Stage::Trace));
+        assert_ne!(before.up_to(Stage::Emit), after.up_to(Stage::Emit));
+        assert_ne!(before.digest(), after.digest());
+        assert_eq!(
+            after.changes_since(&before),
+            ["the CPU target changed", "the setting `strip` is new"]
+        );
+        assert_eq!(
+            before.changes_since(&after),
+            ["the CPU target changed", "the setting `strip` is gone"]
+        );
+    }
+
+    #[test]
+    fn a_step_on_the_result_of_another_state_is_never_current() {
+        let mut before = Basis::default();
+        before.add(Stage::Trace, "src/a.jl", "1");
+        let mut now = before.clone();
+        now.add(Stage::Trace, "src/a.jl", "2");
+        let emitted = now.reading(&before, Stage::Emit);
+        assert_ne!(emitted, now);
+        assert_ne!(emitted, before);
+        assert_eq!(now.reading(&now, Stage::Emit), now);
+        // A step that reads only the result before it inherits that.
+        let mut linking = now.clone();
+        linking.add(Stage::Link, "the setting `strip`", "true");
+        let linked = linking.after(&emitted, Stage::Link);
+        assert_ne!(linked.digest(), linking.digest());
+    }
+}
