@@ -77,7 +77,7 @@ fn a_traced_workload_gets_no_secret() {
         "open(io -> foreach(v -> println(io, v), ENV), \"seen\", \"w\")\n",
     );
     let mut command = scratch.command(&["trace"]);
-    // The test's own variable for the mirror.
+    // Without the last variable: the tests set the mirror themselves.
     command.envs(SECRETS.into_iter().take(8));
     scratch.run(command).succeeds();
     let seen = std::fs::read_to_string(scratch.path("seen")).unwrap();
