@@ -8,12 +8,11 @@ die() {
     exit 1
 }
 
-# Installs Debian packages that are missing.
-# Usage: apt_need PACKAGE…
+# Installs missing Debian packages. Usage: apt_need PACKAGE…
 apt_need() {
     local package missing=()
     for package in "$@"; do
-        # A package may be there under another name (a newer gcc, a virtual package).
+        # A package may be installed under another name (a newer gcc, a virtual package).
         dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
             grep -qx installed || missing+=("$package")
     done
@@ -29,7 +28,7 @@ apt_need() {
 # Makes a program that cargo can install available.
 # Usage: cargo_need PROGRAM CRATE
 cargo_need() {
-    # Where cargo installs to; a new home's is not on the PATH.
+    # The folder in which cargo installs; a new home's is not on the PATH.
     PATH=$PATH:${CARGO_INSTALL_ROOT:-${CARGO_HOME:-$HOME/.cargo}}/bin
     command -v "$1" >/dev/null || {
         say "installing $2 (takes some minutes, once)"
@@ -37,10 +36,10 @@ cargo_need() {
     }
 }
 
-# Builds Sysforge and the test kit's programs: `sysforge` is the path of the one afterwards, `testkit` the
-# folder of the others. They are built by one command, as cargo compiles the dependencies again for
-# another selection of packages. SYSFORGE_TEST_BINARY names a Sysforge that is built already.
-# Usage: build_programs dev|release
+# Builds Sysforge and the test kit's programs: sets `sysforge` to the path of the first and
+# `testkit` to the folder of the others. One command builds all of them, because cargo compiles the
+# dependencies again for another selection of packages. SYSFORGE_TEST_BINARY names an existing
+# Sysforge to use. Usage: build_programs dev|release
 build_programs() {
     local folder=${1/dev/debug} packages=(--package sysforge-testkit)
     testkit=${CARGO_TARGET_DIR:-$PWD/target}/$folder
@@ -50,14 +49,14 @@ build_programs() {
     cargo build --locked --quiet --profile "$1" "${packages[@]}" --bins
 }
 
-# The folder for what is made once and used by several scripts.
+# The folder for files that several scripts share.
 cache_dir() {
     local dir=${SYSFORGE_CI_CACHE:-$PWD/target/ci}
     mkdir -p "$dir"
     printf '%s\n' "$dir"
 }
 
-# Prints the local mirror of a real Julia, made if need be.
+# Prints the path of the local mirror of a real Julia, and creates it if necessary.
 local_mirror() {
     local dir
     dir=${SYSFORGE_TEST_MIRROR:-$(cache_dir)/mirror}

@@ -44,7 +44,7 @@ make_chroot() {
     fi
     say "making a chroot of Debian unstable (some minutes)"
     rm -rf -- "$chroot"
-    # The second stage may stumble over packages that are being replaced; apt mends that below.
+    # The second stage may fail for packages that are being replaced; apt repairs that below.
     debootstrap --variant=minbase --include="$packages" sid "$chroot" "$(mirror)" \
         >"$root/debootstrap.log" 2>&1 || say "debootstrap ended early; apt goes on"
     [[ -x $chroot/usr/bin/apt-get ]] || die "debootstrap failed: $root/debootstrap.log"
@@ -57,7 +57,7 @@ make_chroot() {
     touch "$chroot/.ready"
 }
 
-# NAME=VALUE words for the environment inside.
+# NAME=VALUE words for the environment in the chroot.
 settings=()
 
 mounted=()
@@ -80,7 +80,7 @@ prepare() {
     mount -t proc proc "$chroot/proc" && mounted+=("$chroot/proc")
     bind /dev "$chroot/dev"
     bind "$source_dir" "$chroot/src"
-    # What this machine has fetched already need not be fetched again.
+    # Use what this machine has already downloaded.
     bind "${CARGO_HOME:-$HOME/.cargo}/registry" "$chroot/root/.cargo/registry"
     for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
         mkdir -p "$chroot$(dirname "$file")"

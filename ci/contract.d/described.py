@@ -26,7 +26,7 @@ def check(line):
     headers["authorization"] = "token t"
     data = json.dumps(line["body"]).encode() if line["body"] is not None else None
     if line["op"] == "upload":
-        # The description wants a body; its bytes are nobody's business here.
+        # The description requires a body; its content does not matter here.
         data = b"bytes"
         headers["content-type"] = "application/octet-stream"
     request = urllib.request.Request(PRISM + target, data, headers, method=method)
@@ -50,7 +50,7 @@ def refusal(violations):
     return ours or (violations if isinstance(violations, str) and violations.startswith("{") else None)
 
 
-# A release without a tag: if this passes, nothing is being checked.
+# A release without a tag: if this is accepted, nothing is being checked.
 WRONG = {"op": "", "method": "POST", "target": "/repos/octo/images/releases", "body": {"draft": 1},
          "headers": {"content-type": "application/json"}}
 

@@ -65,7 +65,8 @@ def replay(fixture):
     steps = json.load(open(fixture, encoding="utf-8"))
     problems, numbers = [], {}
     name = re.search(r"/repos/([^/]+/[^/]+)", steps[0]["path"]).group(1)
-    # What the recording began with: a published release, in the conflict with a file in it.
+    # The state when the recording started: a published release, which contains a file in the case
+    # of a conflict.
     release = call("post", f"/repos/{REPOSITORY}/releases", {"tag_name": "v1.0.0"})[1]
     if "conflict" in fixture:
         path = f"/repos/{REPOSITORY}/releases/{release['id']}/assets?name=test-upload.txt"

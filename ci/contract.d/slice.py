@@ -44,7 +44,7 @@ def main():
         for path, operations in whole["paths"].items()
         if path in WANTED or path.startswith(WANTED[1])
     }
-    # Of the repository itself only its reading is used.
+    # Of the repository itself, only reading is used.
     paths[WANTED[0]] = {"get": paths[WANTED[0]]["get"]}
     paths = without_examples(paths)
     # All requests go to one mock server, uploads too.

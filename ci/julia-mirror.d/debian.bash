@@ -3,11 +3,11 @@
 # shellcheck shell=bash disable=SC2154
 
 readonly suite=bullseye
-# The C and C++ runtime is the machine's own: a second copy in one process would clash with
-# what other libraries of the machine, loaded later, expect of it.
+# The C and C++ runtime is that of the machine: a second copy in one process would conflict with
+# other libraries of the machine that are loaded later.
 readonly host_runtime=' libc6 libgcc-s1 libstdc++6 libcrypt1 '
 
-# Makes the prefix $2 of Julia $1. No root is needed for it.
+# Creates the prefix $2 of Julia $1. Does not need root.
 debian_julia() {
     apt_need patchelf
     say "downloading Julia $1 (80 MB)"
@@ -31,16 +31,16 @@ archive_keyring() {
     die "the package debian-archive-keyring has no keyring that this script knows"
 }
 
-# The base addresses of this machine's own apt sources, in order, each once. apt itself
-# reads its configuration here, so one-line and deb822 sources are both understood.
+# The base addresses of this machine's apt sources, in order, without duplicates. apt itself reads
+# its configuration here, so one-line and deb822 sources are both supported.
 apt_mirrors() {
     apt-get --print-uris update |
         sed -n "s|^'\(.*\)/dists/.*/InRelease' .*|\1|p" | awk '!seen[$0]++'
 }
 
-# Downloads packages and all that they depend on into $1/cache/archives, through a private apt state
-# that knows one suite only and believes that nothing is installed.
-# Usage: download_packages APT_STATE PACKAGE…
+# Downloads packages and all their dependencies into $1/cache/archives, with a private apt state
+# that knows only one suite and assumes that nothing is installed. Usage: download_packages
+# APT_STATE PACKAGE…
 download_packages() {
     local apt=$1 mirror mirrors
     shift
@@ -88,7 +88,7 @@ unpack_packages() {
     done
 }
 
-# Julia's own files, and of the other packages only the libraries that these need.
+# Julia's own files, and from the other packages only the libraries that these need.
 make_prefix() {
     local root=$1 prefix=$2 lib="lib/$triplet"
     mkdir -p "$prefix"/{bin,etc,include,share} "$prefix/$lib"
@@ -99,7 +99,8 @@ make_prefix() {
     mv "$root/usr/$lib/julia" "$prefix/$lib/"
     mv "$root/usr/$lib"/libjulia.so* "$prefix/$lib/"
 
-    # What is opened by name has a link in the private folder: these are roots as well.
+    # Libraries that are opened by name have a link in the private folder, so these are roots as
+    # well.
     local file name queue=("$prefix/bin/julia" "$prefix/$lib"/libjulia.so.1 "$prefix/$lib"/julia/*.so*)
     while [[ ${#queue[@]} -gt 0 ]]; do
         file=${queue[0]}
@@ -115,8 +116,8 @@ make_prefix() {
     done
 }
 
-# Copies library $1, if the packages have it, under the very name it is asked for by, and queues
-# it. Reads and writes the variables of make_prefix.
+# Copies library $1, if the packages contain it, under the requested name, and queues it. Reads and
+# writes the variables of make_prefix.
 take_library() {
     local name=$1 from to="$prefix/$lib/$1"
     [[ ! -e $to && ! -e $prefix/$lib/julia/$name ]] || return 0
@@ -129,7 +130,7 @@ take_library() {
     done
 }
 
-# Lets every binary find the others relative to itself, wherever the prefix is put.
+# Lets every binary find the others relative to itself, wherever the prefix is.
 relocate() {
     # shellcheck disable=SC2016 # the loader expands $ORIGIN
     local file origin='$ORIGIN' lib="lib/$triplet"

@@ -7,7 +7,7 @@
 readonly wheel='pmpc==0.7.1'
 readonly wheel_sha256=6f126e2c3ce11a84f292bb4df74a1072f50d3736b5d184bf0711db327f448047
 
-# Makes the prefix $2 of Julia $1.
+# Creates the prefix $2 of Julia $1.
 wheel_julia() {
     local prefix=$2 parts=$here/julia-mirror.d
     apt_need patchelf gcc libc6-dev python3

@@ -15,7 +15,7 @@ DATA = {
     "jl_world_counter",
 }
 
-# What Julia ships in `lib` on Windows since 1.9, so that its lld needs no toolchain.
+# What Julia includes in `lib` on Windows since 1.9, so that its lld needs no toolchain.
 WINDOWS_LIBRARIES = ["libgcc.a", "libmingw32.a", "libmingwex.a", "libmsvcrt.a", "libkernel32.a"]
 
 
@@ -96,7 +96,7 @@ class Layouts:
             )
         if not lld:
             return folder
-        # Julia brings the compiler's support library as well.
+        # Julia includes the compiler's support library as well.
         libgcc = self.tools.run(gcc, "-print-file-name=libgcc_s.so.1").strip()
         shutil.copy(libgcc, folder / "lib/julia")
         (folder / "libexec/julia/lld").symlink_to(lld)

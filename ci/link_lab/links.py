@@ -54,7 +54,7 @@ class Linker:
         self.work.mkdir(parents=True, exist_ok=True)
 
     def link(self, case):
-        # A path with what paths may have.
+        # A path with unusual characters.
         image = self.work / "a path with spaces, ü" / case.output
         command = [self.sysforge, "link", *case.objects, "--triplet", case.triplet]
         command += ["--julia", case.folder, "--julia-version", case.version]

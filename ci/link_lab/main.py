@@ -44,7 +44,7 @@ class Lab:
         self.work = work
         self.small = options.small
         self.tools = Tools(work)
-        # The quick half is small on a new machine, too.
+        # The quick half is also small on a new machine.
         unneeded = {"aarch64-linux-gnu-gcc"} if options.small else set()
         self.tools.install([p for p in PACKAGES if p not in unneeded])
         self.julia = find_julia(work, options.julia, ROOT)
@@ -254,7 +254,7 @@ class Lab:
         if lld and mold:
             default, other = self.alternately(lld[0].case, mold[0].case, 9 if self.small else 25)
             figures.append(("linux_link_over_mold", default / other, "ratio"))
-        # What Sysforge chooses by itself, and apart from it what only a user's own `--cc` brings.
+        # What Sysforge selects itself, and separately what only a user's own `--cc` selects.
         for name, chosen in [("link_memory_over_object", False), ("chosen_memory_over_object", True)]:
             ratios = [
                 r.peak / sum(o.stat().st_size for o in r.case.objects)

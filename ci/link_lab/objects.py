@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .tools import say
 
-# In output mode no __init__ runs: what the script needs, it restores itself.
+# In output mode no __init__ runs, so the script restores the state that it needs.
 STAGE = """
 Base.reinit_stdio()
 @eval Sys BINDIR = ccall(:jl_get_julia_bindir, Any, ())::String
@@ -20,8 +20,8 @@ empty!(Core.ARGS); empty!(Base.ARGS); empty!(LOAD_PATH); empty!(DEPOT_PATH)
 @eval Sys STDLIB = ""
 """
 
-# Functions that need nothing but the image itself, so that they can be called wherever the image
-# can be loaded. (Julia writes into its data when it loads an image; under Wine nobody does.)
+# Functions that need only the image itself, so that they can be called wherever the image can be
+# loaded. (Julia writes into the data when it loads an image; under Wine, nothing does.)
 CALL = """
 extern const unsigned char jl_system_image_data[];
 extern const unsigned long long jl_system_image_size;
@@ -34,7 +34,7 @@ unsigned long long lab_checksum(void) {
 }
 """
 
-# What an image of Julia 1.10 shows beside that, where only the layout is that of 1.10.
+# What an image of Julia 1.10 additionally exports, if only the layout is that of 1.10.
 POINTERS = "const void *const jl_image_pointers[1] = {0};\n"
 ENTRY = "int _DllMainCRTStartup(void *dll, unsigned why, void *rest) { return 1; }\n"
 

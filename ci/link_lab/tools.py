@@ -7,7 +7,7 @@ import sys
 import venv
 from pathlib import Path
 
-# What each program comes in, on Debian.
+# The Debian package of each program.
 PACKAGES = {
     "gcc": "gcc",
     "clang": "clang",
@@ -40,7 +40,7 @@ class Tools:
         self.work = work
         self.skipped = {}
         self._tried = False
-        # pip, Wine and zig want a home, and none of them needs the user's.
+        # pip, Wine and zig need a home folder, but not the user's.
         home = work / "home"
         home.mkdir(parents=True, exist_ok=True)
         self.environment = dict(os.environ, HOME=str(home), LC_ALL="C.UTF-8")
@@ -63,7 +63,7 @@ class Tools:
         subprocess.run(apt + ["update"], **quiet)
         done = subprocess.run(apt + ["install", "-y", "--no-install-recommends"] + packages, **quiet)
         if done.returncode != 0:
-            # One package that this release lacks must not cost the others.
+            # One package that this release lacks must not prevent the others from being installed.
             for package in packages:
                 subprocess.run(apt + ["install", "-y", "--no-install-recommends", package], **quiet)
 

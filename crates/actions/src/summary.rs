@@ -130,7 +130,7 @@ pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[
         );
     }
     for build in &matrix.existing {
-        let _ = writeln!(text, "\nalready released: {}", inline(build.as_str()));
+        let _ = writeln!(text, "\nalready there: {}", inline(build.as_str()));
     }
     for note in notes {
         let _ = writeln!(text, "\n{}", inline(note));

@@ -153,7 +153,7 @@ fn a_plan_is_a_table() {
     |---|---|---|---:|
     | x<br>y | ubuntu-24.04 | 1.12.7 | 60 min |
 
-    already released: z-julia1.12.7-x86_64-linux-gnu
+    already there: z-julia1.12.7-x86_64-linux-gnu
 
     Julia 1.5.3 is not published for aarch64-apple-darwin
     ");
