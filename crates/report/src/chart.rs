@@ -1,5 +1,6 @@
-//! The chart: how long until the first result, each wait on a logarithmic scale, and memory.
-//! Without the image is a circle, with it a diamond, so that colour is not needed to tell.
+//! The chart: the time until the first result, each wait on a logarithmic scale, and memory.
+//! Circles mean without the image and diamonds with it, so that colour is not necessary to
+//! distinguish them.
 
 use maud::{Markup, PreEscaped, html};
 use sysforge_plan::text::escaped_lines;
@@ -7,13 +8,13 @@ use sysforge_plan::text::escaped_lines;
 use crate::units::{bytes, duration, ratio};
 use crate::{Figures, Report};
 
-/// The width of the chart for a page or a picture, and for a telephone.
+/// The width of the chart on a page or as a picture, and on a phone.
 pub(crate) const WIDE: f64 = 720.0;
 pub(crate) const NARROW: f64 = 360.0;
 
 pub(crate) const STYLE: &str = concat!(include_str!("palette.css"), include_str!("chart.css"));
 
-/// The chart as a file of its own.
+/// The chart as a separate file.
 #[must_use]
 pub fn svg(report: &Report) -> String {
     let mut text = escaped_lines(&chart(report, WIDE, true).into_string()).into_owned();
@@ -21,11 +22,11 @@ pub fn svg(report: &Report) -> String {
     text
 }
 
-/// The chart, to stand alone or to be part of a page.
+/// The chart, alone or as part of a page.
 pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
     let without = Figures::median(&report.without);
     let with = Figures::median(&report.with);
-    let mut sheet = Sheet::new(width);
+    let mut sheet = Drawing::new(width);
     sheet.legend();
     sheet.bars(
         if sheet.names_above() {
@@ -64,24 +65,24 @@ pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
     }
 }
 
-/// A number of the drawing: tenths are fine enough.
+/// Formats a coordinate, with one decimal.
 fn n(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
-/// What is drawn from top to bottom.
-struct Sheet {
+/// A drawing that grows from top to bottom.
+struct Drawing {
     width: f64,
     y: f64,
     parts: Vec<Markup>,
 }
 
 const MARGIN: f64 = 16.0;
-/// Room for a figure beside a mark or bar.
+/// Space for a figure beside a mark or bar.
 const FIGURE: f64 = 74.0;
 
-impl Sheet {
+impl Drawing {
     fn new(width: f64) -> Self {
         Self {
             width,
@@ -90,7 +91,7 @@ impl Sheet {
         }
     }
 
-    /// Where rows begin: beside their names, or below them where the sheet is narrow.
+    /// The left edge of rows: beside their names, or below them on a narrow drawing.
     fn left(&self) -> f64 {
         if self.width < 600.0 { MARGIN } else { 164.0 }
     }
@@ -133,7 +134,7 @@ impl Sheet {
         self.y += 14.0;
     }
 
-    /// The name of a row; returns the height of the row's middle.
+    /// Draws the name of a row; returns the vertical centre of the row.
     fn row(&mut self, name: &str) -> f64 {
         if self.names_above() {
             self.text(MARGIN, self.y + 14.0, "soft", "start", name);
@@ -146,7 +147,7 @@ impl Sheet {
         }
     }
 
-    /// Two bars from zero.
+    /// Draws two bars from zero.
     fn bars(&mut self, heading: &str, (without, with): (f64, f64), figure: fn(f64) -> String) {
         self.heading(heading);
         let most = without.max(with).max(f64::MIN_POSITIVE);
@@ -161,7 +162,7 @@ impl Sheet {
         }
     }
 
-    /// Each wait as two marks on a logarithmic scale, with every sample behind them.
+    /// Draws each wait as two marks on a logarithmic scale, with all samples behind them.
     fn waits(&mut self, report: &Report, without: &Figures, with: &Figures) {
         let waits = [
             ("start-up", Wait::StartUp),
@@ -203,14 +204,15 @@ impl Sheet {
             }
             self.mark(a, middle, Series::Without);
             self.mark(b, middle, Series::With);
-            // Figures stand outside of all marks, so that nothing meets.
+            // Figures are outside of all marks, so that nothing overlaps.
             let (left, right) = if a < b { (slow, fast) } else { (fast, slow) };
             self.text(ends.0 - 14.0, middle + 5.0, "", "end", &duration(left));
             self.text(ends.1 + 14.0, middle + 5.0, "", "start", &duration(right));
         }
         let bottom = self.y + 4.0;
         let ticks: Vec<_> = scale.decades().collect();
-        // Names of ticks need some 50 units each; where they stand closer, every other one is named.
+        // Labels of ticks need some 50 units each; where ticks are closer, every other one has a
+        // label.
         let close = ticks.windows(2).any(|pair| pair[1].0 - pair[0].0 < 50.0);
         for (index, (at, name)) in ticks.iter().enumerate() {
             self.parts.insert(
@@ -288,7 +290,7 @@ struct Scale {
     to: f64,
 }
 
-/// Nothing that is measured here is shorter, in seconds.
+/// The lower limit of the scale in seconds; no measurement is shorter.
 const SHORTEST: f64 = 1e-6;
 
 impl Scale {

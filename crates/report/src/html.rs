@@ -48,13 +48,13 @@ fn body(report: &Report) -> Markup {
             (tiles(report, &without, &with))
             main {
                 section {
-                    h2 { "What a user waits for" }
+                    h2 { "Waiting times" }
                     figure {
                         div class="wide" { (chart::chart(report, WIDE, false)) }
                         div class="narrow" { (chart::chart(report, NARROW, false)) }
                         figcaption {
                             "Medians over " (count(report.with.len(), "fresh process", "fresh processes"))
-                            " each; faint dots are the single ones."
+                            " each; faint dots are single measurements."
                         }
                     }
                     (figures(&without, &with))
@@ -69,8 +69,8 @@ fn body(report: &Report) -> Markup {
                     (receipt::facts(receipt))
                 } @else {
                     p class="soft" {
-                        "No receipt was found for this image, so this page cannot tell what became of its \
-                         statements, how it was built and what is in it."
+                        "No receipt was found for this image, so this page cannot show the outcome of its \
+                         statements, how it was built and what it contains."
                     }
                 }
             }
@@ -132,7 +132,7 @@ fn figures(without: &Figures, with: &Figures) -> Markup {
         ),
         ("first ÷ second call", left(without), left(with)),
         (
-            "memory after the start",
+            "memory after start-up",
             bytes(without.start_memory),
             bytes(with.start_memory),
         ),
@@ -144,7 +144,7 @@ fn figures(without: &Figures, with: &Figures) -> Markup {
     ];
     html! {
         details {
-            summary { "The figures" }
+            summary { "Figures" }
             table {
                 thead { tr { th { "" } th class="number" { "without" } th class="number" { "with the image" } } }
                 tbody {
@@ -194,7 +194,7 @@ fn residuals(report: &Report) -> Markup {
         section {
             h2 { "Left to compile" }
             @if report.residuals.is_empty() {
-                p { "Running the workloads on the image compiles nothing more." }
+                p { "Running the workloads on the image compiles nothing." }
             } @else {
                 p { "Running the workloads on the image still compiles "
                     (count(report.residuals.len(), "statement", "statements")) "." }

@@ -22,7 +22,7 @@ pub(super) fn statements(receipt: &Receipt) -> Markup {
             counts.replayed.saturating_sub(counts.mended),
             false,
         ),
-        row("replayed after mending", counts.mended, false),
+        row("replayed after correction", counts.mended, false),
         row("skipped", counts.skipped.len(), true),
         row("failed", counts.failed.len(), true),
     ];
@@ -35,7 +35,7 @@ pub(super) fn statements(receipt: &Receipt) -> Markup {
     };
     html! {
         section {
-            h2 { "Statements, by fate" }
+            h2 { "Statements by outcome" }
             p { (count(counts.recorded, "precompile statement was", "precompile statements were")) " recorded." }
             (bars(&rows))
             @if !counts.failed.is_empty() { p { "Failed:" } (reasons(&counts.failed)) }
@@ -95,12 +95,12 @@ pub(super) fn rounds(receipt: &Receipt) -> Markup {
     let check = &receipt.check;
     let left: Vec<_> = check.rounds.iter().map(ToString::to_string).collect();
     html! {
-        @if left.len() > 1 { p { "Round by round, there were left: " (left.join(", ")) "." } }
+        @if left.len() > 1 { p { "Residual statements after each round: " (left.join(", ")) "." } }
         @if !check.own.is_empty() {
             p {
-                "Besides, " (count(check.own.len(), "statement is", "statements are"))
-                " for functions and types that the workloads define themselves: no image of the packages \
-                 can hold their code."
+                "In addition, " (count(check.own.len(), "statement is", "statements are"))
+                " for functions and types that the workloads define themselves: an image of the packages \
+                 cannot contain their code."
             }
             (listed("Which", check.own.iter().map(|own| (own.as_str(), None))))
         }
@@ -115,24 +115,24 @@ pub(super) fn portability(receipt: &Receipt) -> Markup {
     let needed: Vec<_> = found.needed().map(|found| found.path.as_str()).collect();
     html! {
         section {
-            h2 { "What it needs of a machine" }
+            h2 { "Requirements" }
             p {
                 @match &found.oldest_system {
                     Some(system) => { "Its Julia, and " (system) " or newer." }
-                    None => { "Its Julia, and nothing else of the system." }
+                    None => { "Only its Julia." }
                 }
             }
             @if needed.is_empty() {
-                p { "It holds no path of the machine that built it but those of sources." }
+                p { "It contains no paths of the machine that built it, except those of sources." }
             } @else {
                 p {
-                    "It holds " (count(needed.len(), "path", "paths"))
-                    " of the machine that built it, which may be missed elsewhere."
+                    "It contains " (count(needed.len(), "path", "paths"))
+                    " of the machine that built it, which may not exist elsewhere."
                 }
                 (listed("Which", needed.iter().map(|path| (*path, None))))
             }
             @if !found.artifacts.is_empty() {
-                p { (count(found.artifacts.len(), "artifact travels", "artifacts travel")) " in the archive:" }
+                p { (count(found.artifacts.len(), "artifact is", "artifacts are")) " in the archive:" }
                 ul {
                     @for artifact in &found.artifacts {
                         li { (artifact.name) " of " (artifact.package) }
@@ -154,7 +154,7 @@ pub(super) fn packages(receipt: &Receipt) -> Markup {
                         tr {
                             td { (package.name) }
                             td { (package.version.as_deref().unwrap_or("standard library")) }
-                            td class="soft" { @if package.requested { "asked for" } @else { "depended on" } }
+                            td class="soft" { @if package.requested { "requested" } @else { "dependency" } }
                         }
                     }
                 }
@@ -174,14 +174,14 @@ pub(super) fn facts(receipt: &Receipt) -> Markup {
             format!("{}, {}", receipt.image.name, bytes(receipt.image.size)),
         ),
         ("SHA-256", receipt.image.sha256.to_string()),
-        ("CPU targets asked for", receipt.targets.requested.clone()),
+        ("CPU targets requested", receipt.targets.requested.clone()),
         (
-            "CPU targets held",
+            "CPU targets in the image",
             held.map_or_else(|| "not known".to_owned(), |held| held.join(";")),
         ),
         ("linked by", receipt.link.linker.clone()),
         (
-            "made by",
+            "built by",
             format!("{} {}", receipt.tool.name, receipt.tool.version),
         ),
         ("digest of the inputs", receipt.inputs_digest.to_string()),
