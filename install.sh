@@ -72,8 +72,8 @@ digest() {
 }
 
 scratch=$(mktemp -d) || die "no temporary folder can be created; set TMPDIR to one that can be written to"
-# In the folder that the program goes to: the temporary one may forbid running programs, and renaming
-# replaces a program that runs, while copying over it does not.
+# In the target folder: the temporary folder may not allow execution, and a rename can replace a
+# running program, unlike a copy.
 new=$to/.sysforge.$$
 trap 'rm -rf "$scratch" "$new"' EXIT
 trap 'exit 130' INT TERM
@@ -92,7 +92,7 @@ mkdir -p "$to" || die "the folder $to cannot be created"
 cp "$scratch/sysforge" "$new" && chmod 755 "$new" || die "$to cannot be written to"
 version=$("$new" --version) || {
     code=$?
-    # What a shell answers where running a file is forbidden.
+    # The exit code of a shell if executing a file is not allowed.
     [ $code -ne 126 ] ||
         die "programs cannot be run in $to; is it mounted noexec? Choose another folder with --to"
     die "the program does not run on this machine"

@@ -1,6 +1,6 @@
-//! Archives: the first byte of the input says which format the rest is, and whether this is a
-//! machine without links. Whatever the archive holds, nothing may appear outside the folder, and
-//! nothing but files, folders and links that stay inside may appear in it.
+//! Archives: the first byte of the input selects the format of the rest, and whether links are
+//! allowed on this machine. Whatever the archive contains, nothing may appear outside of the
+//! folder, and nothing except files, folders and links that stay inside may appear in it.
 #![no_main]
 
 use std::io::Write;
@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
         archive.write_all(bytes).unwrap();
         unpack::unpack_file(format, archive, tree)
     };
-    // Bare tar files come first: mutations get further without a check sum in the way.
+    // Uncompressed tar files come first: mutations get further without a checksum.
     let outcome = match format & 0x7f {
         0 | 1 => unpack::untar(bytes, &mut tree),
         2 => stream(ArchiveFormat::TarGz, &mut tree),
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     if outcome.is_ok()
         && let Ok(listing) = tree.finish()
     {
-        // What is listed is there, and the other way around.
+        // Every listed path exists, and every existing path is listed.
         assert_eq!(listing.len(), count(&root));
     }
     assert_eq!(std::fs::read_dir(outer.path()).unwrap().count(), 1);
@@ -69,7 +69,7 @@ fn check(folder: &Path, root: &Path, links: Links) {
         let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
         if kind.is_symlink() {
             assert_eq!(links, Links::LinkOrCopy);
-            // A link into nothing resolves to nothing; any other stays inside.
+            // A dangling link resolves to nothing; every other one stays inside.
             if let Ok(end) = path.canonicalize() {
                 assert!(end.starts_with(root), "{} -> {}", path.display(), end.display());
             }

@@ -1,5 +1,5 @@
-//! The catalogue and the requests: the first line of the input is a request, the rest a
-//! catalogue. Whatever they are, choosing must end, and what is chosen must be for the platform.
+//! Catalogues and requests: the first line of the input is a request, the rest a catalogue. For any
+//! input, choosing must end, and the chosen Julia must be for the platform.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

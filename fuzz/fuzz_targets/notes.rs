@@ -1,5 +1,5 @@
-//! Notes of installed images and lists of releases: what is read is written and read again as the
-//! same.
+//! Notes of installed images and lists of releases: reading, writing and reading again gives the
+//! same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Receipts: what is read is written and read again as the same, and the identifier is made of the
-//! receipt's own parts.
+//! Receipts: reading, writing and reading again gives the same value, and the identifier is made of
+//! the receipt's own parts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

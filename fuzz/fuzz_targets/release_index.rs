@@ -1,5 +1,5 @@
-//! Release indexes: what is read is written and read again as the same, and every name in it is one
-//! that its constructor takes.
+//! Release indexes: reading, writing and reading again gives the same value, and every name in it
+//! is one that its constructor takes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Lists of checksums: what is read is written and read again as the same, by both readers.
+//! Lists of checksums: reading, writing and reading again gives the same value, by both readers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
