@@ -344,7 +344,7 @@ impl Acquirer {
 
     /// Installs into the store, or into the fallback store if the first is not writable.
     pub(crate) async fn install(&self, wanted: &Wanted) -> Result<Installed, Error> {
-        let fetcher = async || self.online(&wanted.what).await;
+        let fetcher = async || self.fetcher_unless_offline(&wanted.what).await;
         let reporter = &self.reporter;
         match (
             install(&self.store, fetcher, reporter, wanted).await,
@@ -389,7 +389,7 @@ impl Acquirer {
     }
 
     /// Returns the HTTP client, or an error if Sysforge is offline.
-    async fn online(&self, what: &str) -> Result<Fetcher, Error> {
+    async fn fetcher_unless_offline(&self, what: &str) -> Result<Fetcher, Error> {
         if self.network.offline {
             return Err(Error::Offline {
                 what: what.to_owned(),

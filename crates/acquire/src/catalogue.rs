@@ -103,7 +103,7 @@ async fn from_web(
     }
     let task = reporter.start(Step::Catalogue, redacted(url));
     let answer = match fetcher().await {
-        Ok(fetcher) => ask(&fetcher, url, &note, old.is_some()).await,
+        Ok(fetcher) => request_catalogue(&fetcher, url, &note, old.is_some()).await,
         Err(error) => Err(error),
     };
     match (answer, old) {
@@ -135,7 +135,7 @@ async fn from_web(
     }
 }
 
-async fn ask(
+async fn request_catalogue(
     fetcher: &Fetcher,
     url: &Url,
     note: &Validators,

@@ -240,7 +240,7 @@ async fn from_web(
     };
     let unpacking = unpack_from_partial(store, wanted, feed, lock, task, partial);
     (
-        download_and_unpack(fetcher.pump(opened, sender), unpacking).await,
+        download_and_unpack(fetcher.download(opened, sender), unpacking).await,
         resumed,
     )
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Error;
 use super::limits::Tally;
 use super::listing::{Kind, Listing, resolve, time};
-use super::names::shown;
+use super::names::displayed_name;
 
 /// Makes copies in one tree, and adds them to its listing.
 pub(super) struct LinkCopier<'a> {
@@ -28,8 +28,8 @@ impl LinkCopier<'_> {
         let end = resolve(self.listing, link, &mut self.lookups)?;
         if Path::new(to).starts_with(&end) {
             return Err(Error::Link {
-                link: shown(to.as_bytes()),
-                target: shown(end.as_bytes()),
+                link: displayed_name(to.as_bytes()),
+                target: displayed_name(end.as_bytes()),
                 why: "is a folder above it: without links, a copy would contain itself",
             });
         }

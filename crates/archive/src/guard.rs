@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use super::limits::{Cancel, Limits, Tally, bounded};
 use super::{Error, names};
-use crate::names::shown;
+use crate::names::displayed_name;
 
 /// Maximum length of a link target in bytes.
 const MAX_TARGET_BYTES: u64 = 4096;
@@ -108,7 +108,7 @@ impl<S> Guarded<S> {
     /// Cleans a name that must not be the archive's root folder.
     fn inner_name(&mut self, raw: &[u8], why: &'static str) -> Result<String, Error> {
         self.name(raw)?.ok_or_else(|| Error::Name {
-            name: shown(raw),
+            name: displayed_name(raw),
             why,
         })
     }
@@ -155,8 +155,8 @@ impl<S: Sink> Guarded<S> {
         self.tally.entry()?;
         let path = self.inner_name(name, "is the archive's root folder, but a link")?;
         let target = std::str::from_utf8(target).map_err(|_| Error::Link {
-            link: shown(name),
-            target: shown(target),
+            link: displayed_name(name),
+            target: displayed_name(target),
             why: "is not UTF-8",
         })?;
         names::link_target(&path, target)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::Error;
-use super::names::shown;
+use super::names::displayed_name;
 
 /// The type of an entry in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +52,9 @@ const MAX_LOOKUPS: usize = 10_000_000;
 /// lead outside.
 pub(super) fn resolve(listing: &Listing, link: &str, lookups: &mut usize) -> Result<String, Error> {
     let refuse = |why| Error::Link {
-        link: shown(link.as_bytes()),
+        link: displayed_name(link.as_bytes()),
         target: match listing.get(link).map(|item| &item.kind) {
-            Some(Kind::Link { target }) => shown(target.as_bytes()),
+            Some(Kind::Link { target }) => displayed_name(target.as_bytes()),
             _ => String::new(),
         },
         why,

@@ -6,16 +6,16 @@ use super::Error;
 /// folder itself. Removes the first `strip` components.
 pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
     let Ok(text) = std::str::from_utf8(raw) else {
-        return Err(bad(raw, "is not UTF-8"));
+        return Err(invalid_name(raw, "is not UTF-8"));
     };
     if text.starts_with('/') {
-        return Err(bad(raw, "is absolute"));
+        return Err(invalid_name(raw, "is absolute"));
     }
     let mut parts = Vec::new();
     for part in text.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err(bad(raw, "leaves its folder")),
+            ".." => return Err(invalid_name(raw, "leaves its folder")),
             name => {
                 check_component(name, raw)?;
                 parts.push(name);
@@ -30,19 +30,19 @@ pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
 
 fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
     if name.chars().any(char::is_control) {
-        return Err(bad(whole, "contains control characters"));
+        return Err(invalid_name(whole, "contains control characters"));
     }
     if name.contains('\\') {
-        return Err(bad(
+        return Err(invalid_name(
             whole,
             "contains a backslash, which is a separator on Windows",
         ));
     }
     if name.len() > 255 {
-        return Err(bad(whole, "is too long for a file name"));
+        return Err(invalid_name(whole, "is too long for a file name"));
     }
     if cfg!(windows) && !fits_windows(name) {
-        return Err(bad(whole, "is not a valid file name on Windows"));
+        return Err(invalid_name(whole, "is not a valid file name on Windows"));
     }
     Ok(())
 }
@@ -65,8 +65,8 @@ fn fits_windows(name: &str) -> bool {
 pub(crate) fn link_target(link: &str, target: &str) -> Result<(), Error> {
     let refuse = |why| {
         Err(Error::Link {
-            link: shown(link.as_bytes()),
-            target: shown(target.as_bytes()),
+            link: displayed_name(link.as_bytes()),
+            target: displayed_name(target.as_bytes()),
             why,
         })
     };
@@ -87,15 +87,15 @@ fn has_drive(target: &str) -> bool {
     matches!((chars.next(), chars.next()), (Some(c), Some(':')) if c.is_ascii_alphabetic())
 }
 
-fn bad(name: &[u8], why: &'static str) -> Error {
+fn invalid_name(name: &[u8], why: &'static str) -> Error {
     Error::Name {
-        name: shown(name),
+        name: displayed_name(name),
         why,
     }
 }
 
 /// A name for a message: escaped and shortened.
-pub(crate) fn shown(name: &[u8]) -> String {
+pub(crate) fn displayed_name(name: &[u8]) -> String {
     let escaped: String = String::from_utf8_lossy(name).escape_debug().collect();
     match escaped.char_indices().nth(200) {
         Some((cut, _)) => format!("{}…", &escaped[..cut]),
@@ -127,7 +127,7 @@ mod tests {
 
         #[test]
         fn a_name_for_a_message_is_short_and_plain(raw in prop::collection::vec(any::<u8>(), 0..400)) {
-            let shown = shown(&raw);
+            let shown = displayed_name(&raw);
             prop_assert!(shown.chars().count() <= 201);
             prop_assert!(!shown.chars().any(char::is_control));
         }

@@ -64,7 +64,7 @@ fn read_entry(
         attributes >> 16
     };
     let forbidden = |kind| Error::Forbidden {
-        name: names::shown(name),
+        name: names::displayed_name(name),
         kind,
     };
     match mode & 0o170_000 {

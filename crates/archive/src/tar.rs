@@ -72,7 +72,7 @@ fn read_entry(
     if extensions.size.is_some_and(|said| said != size) {
         return Err(Error::Malformed(format!(
             "`{}` has two sizes",
-            names::shown(&name)
+            names::displayed_name(&name)
         )));
     }
     let modified = match extensions.modified {
@@ -87,7 +87,7 @@ fn read_entry(
             .unwrap_or_default()
     };
     let forbidden = |kind| Error::Forbidden {
-        name: names::shown(&name),
+        name: names::displayed_name(&name),
         kind,
     };
     match kind {
@@ -135,7 +135,7 @@ fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
                     name: extensions
                         .name
                         .as_deref()
-                        .map_or_else(String::new, names::shown),
+                        .map_or_else(String::new, names::displayed_name),
                     kind: "sparse file",
                 });
             }

@@ -13,7 +13,7 @@ use super::guard::{FileEntry, Guarded, Sink};
 use super::limits::{Cancel, Limits, Tally};
 use super::links::{self, Links};
 use super::listing::{Item, Kind, Listing, resolve, time};
-use super::names::shown;
+use super::names::displayed_name;
 use super::{BUFFER, Error};
 
 /// Writes a tree of files.
@@ -104,8 +104,8 @@ impl Sink for Tree {
             Some(item) if !matches!(item.kind, Kind::Folder) => item.clone(),
             _ => {
                 return Err(Error::Link {
-                    link: shown(path.as_bytes()),
-                    target: shown(original.as_bytes()),
+                    link: displayed_name(path.as_bytes()),
+                    target: displayed_name(original.as_bytes()),
                     why: "is not an earlier file of the archive",
                 });
             }
@@ -181,7 +181,7 @@ impl Tree {
             }
             Some(_) => {
                 return Err(Error::Conflict {
-                    name: shown(path.as_bytes()),
+                    name: displayed_name(path.as_bytes()),
                 });
             }
             None => {}
@@ -214,7 +214,7 @@ impl Tree {
             None => {}
             Some(Kind::Folder) => {
                 return Err(Error::Conflict {
-                    name: shown(path.as_bytes()),
+                    name: displayed_name(path.as_bytes()),
                 });
             }
             // Links do not exist on the disk yet.

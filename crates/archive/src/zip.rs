@@ -29,7 +29,7 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
         let mut file = file.map_err(broken)?;
         let name = file.name_raw().to_vec();
         let forbidden = |kind| Error::Forbidden {
-            name: names::shown(&name),
+            name: names::displayed_name(&name),
             kind,
         };
         if file.encrypted() {

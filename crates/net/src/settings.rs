@@ -145,7 +145,7 @@ impl Network {
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
-            .redirect(redirect::Policy::custom(follow));
+            .redirect(redirect::Policy::custom(redirect_policy));
         if let Some(path) = &self.ca_file {
             builder = builder.tls_certs_merge(certificates(path)?);
         }
@@ -206,7 +206,7 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
 }
 
 /// Follows redirects, but not from https to http.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+fn redirect_policy(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let was_secure = attempt
         .previous()
         .last()

@@ -144,7 +144,7 @@ impl Packing {
             if cancel.is_cancelled() {
                 return Err(PackError::Interrupted);
             }
-            put_in_place(&partial, archive, &id, &json, sha256, size)
+            move_into_place(&partial, archive, &id, &json, sha256, size)
         })
         .await
         .map_err(PackError::Panicked)??;
@@ -155,7 +155,7 @@ impl Packing {
 
 /// Moves the files into place, the checksums last: the archive does not count as complete before
 /// they match.
-fn put_in_place(
+fn move_into_place(
     partial: &Partial,
     archive: PathBuf,
     id: &BuildId,

@@ -26,7 +26,7 @@ use crate::vitals::{self, Running, ScriptTimer, Vitals};
 use crate::{Ended, Environment, ProcessError};
 
 /// Number of the child's last lines that an error shows.
-const TAIL: usize = 20;
+const TAIL_LINES: usize = 20;
 
 /// How long to wait for further output after the child has ended: a grandchild that keeps the pipe
 /// open must not block Sysforge.
@@ -237,7 +237,7 @@ impl Children {
         }
         drop(counted);
         let said = record.end(files).await?;
-        match ended.and_then(bad_end) {
+        match ended.and_then(failure_of) {
             None => Ok(Finished {
                 stdout: said.out,
                 stderr: said.err,
@@ -493,7 +493,7 @@ impl Captured {
             kept.push_str(&line);
             kept.push('\n');
         }
-        if self.tail.len() == TAIL {
+        if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
         }
         self.tail.push_back(line);
@@ -514,7 +514,7 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-fn bad_end(status: ExitStatus) -> Option<Ended> {
+fn failure_of(status: ExitStatus) -> Option<Ended> {
     if status.success() {
         return None;
     }

@@ -16,7 +16,7 @@ pub struct Environment {
 /// The `JULIA_*` variables that a Julia child keeps: the locations of packages and package servers.
 /// All others (threads, colours, load paths, CPU targets, …) would make the result depend on the
 /// user's settings.
-const KEPT_OF_JULIA: &[&str] = &[
+const KEPT_JULIA_VARIABLES: &[&str] = &[
     "JULIA_DEPOT_PATH",
     "JULIA_PKG_SERVER",
     "JULIA_PKG_OFFLINE",
@@ -167,7 +167,7 @@ impl Environment {
     /// libraries.
     #[must_use]
     pub fn for_julia(&self) -> Self {
-        self.only(|name| is_for_julia(name, |name| KEPT_OF_JULIA.contains(&name)))
+        self.only(|name| is_for_julia(name, |name| KEPT_JULIA_VARIABLES.contains(&name)))
     }
 
     /// The environment of a Julia that installs packages: like [`Environment::for_julia`], with all
@@ -175,7 +175,8 @@ impl Environment {
     #[must_use]
     pub fn for_pkg(&self) -> Self {
         let is_kept = |name: &str| {
-            KEPT_OF_JULIA.contains(&name) || READ_BY_PKG.iter().any(|start| name.starts_with(start))
+            KEPT_JULIA_VARIABLES.contains(&name)
+                || READ_BY_PKG.iter().any(|start| name.starts_with(start))
         };
         self.only(|name| is_for_julia(name, is_kept))
     }

@@ -87,7 +87,7 @@ mod unix {
 
     /// Waits for the end of standard input, then kills the group. Signals that a member sends to
     /// the whole group must not end the watcher, so it prints a line once it ignores them.
-    const WATCH: &str = "trap '' HUP INT QUIT TERM USR1 USR2; echo; exec >/dev/null; \
+    const WATCHER_SCRIPT: &str = "trap '' HUP INT QUIT TERM USR1 USR2; echo; exec >/dev/null; \
                          read -r _; kill -s KILL 0";
 
     impl Watcher {
@@ -95,7 +95,7 @@ mod unix {
         fn start() -> Option<Self> {
             let (end, alive) = io::pipe().ok()?;
             let mut shell = std::process::Command::new("/bin/sh")
-                .args(["-c", WATCH])
+                .args(["-c", WATCHER_SCRIPT])
                 .env_clear()
                 .current_dir("/")
                 .stdin(end)

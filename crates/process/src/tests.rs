@@ -42,7 +42,7 @@ async fn the_error_contains_the_last_lines() {
         .unwrap_err();
     assert_eq!(error.ended(), Some(Ended::Code(3)));
     let evidence = error.evidence().unwrap();
-    assert_eq!(evidence.tail.len(), TAIL);
+    assert_eq!(evidence.tail.len(), TAIL_LINES);
     assert_eq!(evidence.tail.last().map(String::as_str), Some("100"));
 }
 

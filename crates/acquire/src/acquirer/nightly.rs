@@ -114,7 +114,12 @@ impl Acquirer {
                 Ok(format!("{:?} {}", metadata.modified().ok(), metadata.len()))
             }
             Location::Web(url) => {
-                let opened = match self.online(what).await?.open(url, 0, None).await {
+                let opened = match self
+                    .fetcher_unless_offline(what)
+                    .await?
+                    .open(url, 0, None)
+                    .await
+                {
                     Err(sysforge_net::Error::Status { status, .. }) if status.as_u16() == 404 => {
                         return Err(none());
                     }

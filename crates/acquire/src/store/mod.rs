@@ -161,7 +161,7 @@ impl Store {
         if let LockAttempt::Got(lock) = &attempt
             && lock.is_real()
         {
-            self.sweep(id)?;
+            self.remove_temporary_folders(id)?;
         }
         Ok(attempt)
     }
@@ -203,7 +203,7 @@ impl Store {
             if !held.is_real() && damage::check(&place).is_ok() {
                 return Ok(place);
             }
-            self.discard(id)?;
+            self.remove_entry(id)?;
         }
         match rename(tree.path(), &place) {
             Err(_) if !held.is_real() && damage::check(&place).is_ok() => return Ok(place),
@@ -215,7 +215,7 @@ impl Store {
     }
 
     /// Removes an entry: first renames it away, then deletes it.
-    pub(crate) fn discard(&self, id: &EntryId) -> Result<(), Error> {
+    pub(crate) fn remove_entry(&self, id: &EntryId) -> Result<(), Error> {
         let place = self.entry_dir(id);
         let grave = self.temporary(id)?;
         let moved = grave.path().join("old");
@@ -225,7 +225,7 @@ impl Store {
 
     /// Removes leftovers of killed processes for this entry. Only the holder of its lock may call
     /// this: nobody else can be using them then.
-    fn sweep(&self, id: &EntryId) -> Result<(), Error> {
+    fn remove_temporary_folders(&self, id: &EntryId) -> Result<(), Error> {
         let tmp = self.root.join("tmp");
         let Ok(entries) = fs::read_dir(&tmp) else {
             return Ok(());

@@ -139,7 +139,7 @@ impl Store {
         let LockAttempt::Got(_using) = using else {
             return Ok(false);
         };
-        self.discard(id)?;
+        self.remove_entry(id)?;
         Ok(true)
     }
 

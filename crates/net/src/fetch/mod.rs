@@ -147,9 +147,9 @@ impl Fetcher {
     /// # Errors
     ///
     /// If no attempt succeeds, or the receiver is gone.
-    pub async fn pump(&self, opened: Opened, sink: mpsc::Sender<Message>) -> Result<(), Error> {
+    pub async fn download(&self, opened: Opened, sink: mpsc::Sender<Message>) -> Result<(), Error> {
         match (opened.ranged, opened.total) {
-            (true, Some(total)) => self.pump_parts(opened, total, &sink).await?,
+            (true, Some(total)) => self.download_spans(opened, total, &sink).await?,
             _ => {
                 let span = Span {
                     fetcher: self.clone(),
@@ -169,7 +169,7 @@ impl Fetcher {
 
     /// Downloads several spans at the same time, and forwards their bytes in order. At most one
     /// range per connection is buffered.
-    async fn pump_parts(
+    async fn download_spans(
         &self,
         opened: Opened,
         total: u64,

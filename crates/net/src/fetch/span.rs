@@ -58,7 +58,7 @@ impl Span {
             let before = self.next;
             let outcome = match pending.take() {
                 Some((response, skip)) => self.read(response, skip, sink).await,
-                None => match self.ask().await {
+                None => match self.request_rest().await {
                     Ok(begun) => {
                         pending = Some(begun);
                         continue;
@@ -75,13 +75,13 @@ impl Span {
             match outcome {
                 Ok(()) if self.end.is_none_or(|end| self.next >= end) => return Ok(()),
                 // The server ended the response early without an error.
-                Ok(()) => attempts.wait_after(self.short().into()).await?,
+                Ok(()) => attempts.wait_after(self.ended_early().into()).await?,
                 Err(failure) => attempts.wait_after(failure).await?,
             }
         }
     }
 
-    fn short(&self) -> Error {
+    fn ended_early(&self) -> Error {
         Error::Stalled {
             url: redacted(&self.url),
             bytes: 0,
@@ -90,7 +90,7 @@ impl Span {
     }
 
     /// Requests the missing bytes. Returns the response and the number of leading bytes to skip.
-    async fn ask(&self) -> Result<(Response, u64), Failure> {
+    async fn request_rest(&self) -> Result<(Response, u64), Failure> {
         let range = Some((self.next, self.end));
         let response = self
             .fetcher
@@ -98,7 +98,7 @@ impl Span {
             .await?;
         let now = validator(&response);
         if self.validator.is_some() && now != self.validator {
-            return Err(self.changed().into());
+            return Err(self.changed_error().into());
         }
         match response.status() {
             StatusCode::PARTIAL_CONTENT => {
@@ -113,12 +113,12 @@ impl Span {
                 Ok((response, 0))
             }
             StatusCode::OK => Ok((response, self.next)),
-            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.changed().into()),
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.changed_error().into()),
             status => Err(status_error(&self.url, status).into()),
         }
     }
 
-    fn changed(&self) -> Error {
+    fn changed_error(&self) -> Error {
         Error::Changed {
             url: redacted(&self.url),
         }

@@ -21,8 +21,8 @@ const SIZE: Winsize = Winsize {
 
 /// The character that ends the input (Ctrl-D), and how many times it is sent: nobody types at this
 /// terminal, and a program may read several times.
-const END_OF_FILE: u8 = 4;
-const READS: usize = 256;
+const CTRL_D: u8 = 4;
+const CTRL_D_COUNT: usize = 256;
 
 /// The controlling side of a terminal, from which a program's output is read, like from a pipe.
 /// When no process has the user's side open any more, reading fails (`EIO` on Linux) or returns
@@ -40,7 +40,7 @@ pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let user = rustix::fs::open(name, flags, Mode::empty())?;
     tcsetwinsize(&user, SIZE)?;
-    rustix::io::write(&controller, &[END_OF_FILE; READS])?;
+    rustix::io::write(&controller, &[CTRL_D; CTRL_D_COUNT])?;
     ioctl_fionbio(&controller, true)?;
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }
