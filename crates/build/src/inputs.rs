@@ -398,30 +398,6 @@ mod tests {
                 one.up_to(Stage::Emit) == other.up_to(Stage::Emit)
             );
         }
-
-        #[test]
-        fn steps_one_by_one_leave_the_fingerprints_of_a_build(
-            emit in given(),
-            link in given(),
-            check in given(),
-        ) {
-            let fingerprint = |given| {
-                fingerprint(&Options::new(&build(), &Config::default(), given))
-            };
-            // Each command has options of its own; a step has those that it is given.
-            let traced = fingerprint(&check).up_to(Stage::Trace);
-            let emitted = fingerprint(&emit).reading(&traced, Stage::Emit);
-            let linker = &link.linker;
-            let linked = fingerprint(&link).after(&emitted, Stage::Link);
-            let checked = linked.reading(&fingerprint(&check), Stage::Link);
-            let whole = fingerprint(&ImageOptions {
-                strip: link.strip,
-                cc: link.cc.clone(),
-                linker: linker.clone(),
-                ..emit
-            });
-            prop_assert_eq!(checked, whole);
-        }
     }
 
     #[test]

@@ -99,7 +99,8 @@ pub(crate) struct Global {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Show what Julia and the linker print
+    /// Show what Julia and the linker print, and trace requests, retries, the store and child processes
+    /// (RUST_LOG selects other traces)
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
 

@@ -16,6 +16,7 @@ mod reference_tests;
 mod runner;
 mod session;
 mod terminal;
+mod trace;
 mod variables;
 
 use std::io::Write;

@@ -85,6 +85,12 @@ impl Progress {
         }
     }
 
+    /// Prints a line of detail. It may contain what a server or a child said.
+    pub(crate) fn detail(&self, line: &str) {
+        let terminal = self.lock().terminal;
+        self.print(terminal, |t| t.untrusted(line));
+    }
+
     /// Removes every bar, so that other text can follow.
     pub(crate) fn clear(&self) {
         if let Some(bars) = &self.bars {

@@ -18,6 +18,7 @@ use crate::paths::absolute;
 use crate::progress::Progress;
 use crate::runner::Runner;
 use crate::terminal::Terminal;
+use crate::trace;
 use crate::variables::Variables;
 
 /// The surroundings of a command.
@@ -45,6 +46,7 @@ impl Session {
             actions: runner.on,
         };
         let progress = Progress::new(terminal, global.verbose);
+        trace::start(global.verbose, &variables, &progress);
         let mut engine = engine(global, &variables);
         engine.reporter = progress.reporter();
         engine.is_for_a_fork = runner.is_of_a_fork();

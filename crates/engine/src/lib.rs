@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod failure;
+mod fingerprints;
 mod options;
 pub mod planning;
 pub mod project;
@@ -19,3 +20,5 @@ pub use options::{BuildOptions, IDLE, ImageOptions, PackageOptions, linker};
 pub use planning::{Planned, plan};
 pub use project::{Location, ProjectFiles};
 pub use runner::{BuildRunner, Repeat};
+pub use sysforge_plan::{Event, Reporter};
+pub use sysforge_process::Environment;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::context::PackageEnvironment;
 use sysforge_build::emit::{self, Emission, Emitted};
-use sysforge_build::inputs::{Basis, Options, Stage};
+use sysforge_build::inputs::{Basis, Options};
 use sysforge_build::instantiate::{Instantiated, Need};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
@@ -36,6 +36,7 @@ pub use instantiate::{Repeat, depots, recorded, spare_depot};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::fingerprints::Fingerprints;
 use crate::options::{BuildOptions, linker};
 use crate::planning::Planned;
 
@@ -51,7 +52,7 @@ pub struct BuildRunner<'a> {
     pub context: Context,
     origin: JuliaOrigin,
     timings: Vec<Timing>,
-    basis: Basis,
+    fingerprints: Fingerprints,
     /// What the caller decided.
     given: BuildOptions,
     /// The packages that the image is for.
@@ -210,7 +211,7 @@ impl<'a> BuildRunner<'a> {
             timeout: options.timeout,
             idle: options.idle,
         };
-        let basis = planned.basis(engine, build, options)?;
+        let fingerprints = Fingerprints::new(planned.basis(engine, build, options)?);
         Ok(Self {
             packages: build.packages.clone(),
             closure: build.closure.clone(),
@@ -224,7 +225,7 @@ impl<'a> BuildRunner<'a> {
             context,
             origin,
             timings: Vec::new(),
-            basis,
+            fingerprints,
             given: options.clone(),
             explain: false,
             warned: Vec::new(),
@@ -287,7 +288,7 @@ impl<'a> BuildRunner<'a> {
             build,
             ..
         } = *self;
-        planned.note_generated(engine, build, &self.given, &self.basis)?;
+        planned.note_generated(engine, build, &self.given, self.fingerprints.build())?;
         given.ignored.extend(recorded.ignored);
         self.report_ignored(&given);
         let mut statements = recorded.statements;
@@ -340,17 +341,8 @@ impl<'a> BuildRunner<'a> {
     }
 
     fn record_trace(&self, traced: &Traced) -> Result<(), Failure> {
-        let basis = self.basis.up_to(Stage::Trace);
+        let basis = self.fingerprints.trace();
         Ok(self.context.work.record("trace", &basis, &[], traced)?)
-    }
-
-    /// What decides the object: also the statements, which more than one round may have given.
-    fn emit_basis(&self, stage: Stage, traced: &Traced) -> Basis {
-        let mut basis = self.basis.up_to(stage);
-        let lists =
-            [&traced.statements, &traced.stubborn, &traced.given].map(|list| list.join("\n"));
-        basis.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
-        basis
     }
 
     /// Emits the object file from recorded statements.
@@ -387,8 +379,7 @@ impl<'a> BuildRunner<'a> {
         let mut emitted = emit::emit(&self.context, &emission).await?;
         emitted.statements.ignored.clone_from(&traced.ignored);
         let earlier = self.context.work.recorded_basis("trace")?;
-        let basis = self.emit_basis(Stage::Emit, &traced);
-        let basis = basis.reading(&earlier, Stage::Emit);
+        let basis = self.fingerprints.emitted(&traced, &earlier);
         let files = [emitted.object.clone()];
         self.context.work.record("emit", &basis, &files, &emitted)?;
         self.took(Step::Emit, started, Some(emitted.peak_memory));
@@ -410,7 +401,7 @@ impl<'a> BuildRunner<'a> {
         }
         let measured = measure(&self.context, None, packages, &workloads).await?;
         self.warn_of_unmeasured(&measured.unmeasured);
-        let basis = self.basis.up_to(Stage::Trace);
+        let basis = self.fingerprints.trace();
         self.context.work.record(WITHOUT, &basis, &[], &measured)?;
         Ok(())
     }
@@ -472,7 +463,7 @@ impl<'a> BuildRunner<'a> {
             linked.linker_version
         ));
         let emitted = self.context.work.recorded_basis("emit")?;
-        let basis = self.basis.after(&emitted, Stage::Link);
+        let basis = self.fingerprints.linked(&emitted);
         let files = [self.image()];
         self.context.work.record("link", &basis, &files, &linked)?;
         self.took(Step::Link, started, None);
@@ -530,13 +521,6 @@ impl<'a> BuildRunner<'a> {
 
 /// How much of the ignored text in files of statements is shown.
 const IGNORED_SHOWN: usize = 10;
-
-/// The part that stands for what was traced.
-const STATEMENTS: &str = "the recorded statements";
-
-/// The part that stands for versions that were resolved for the build, which no fingerprint of a
-/// release knows.
-const RESOLVED: &str = "the resolved manifest";
 
 /// The name of the manifest in an archive.
 const MANIFEST_NAME: &str = "Manifest.toml";

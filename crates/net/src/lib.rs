@@ -17,7 +17,7 @@ pub use error::{Error, PROXY_LOGIN, is_transient, remedy};
 pub use fetch::{
     Attempts, Failure, Fetcher, Message, Opened, retry_after, server_time, status_error,
 };
-pub use redact::{redacted, redacted_text};
+pub use redact::{Address, redacted, redacted_text};
 pub use reqwest::{
     Body, Client, Error as TransportError, Method, RequestBuilder, Response, StatusCode, header,
 };

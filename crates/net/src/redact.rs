@@ -1,5 +1,7 @@
 //! Addresses without secrets, for messages, notes and logs.
 
+use std::fmt;
+
 use url::Url;
 
 /// The address without user, password, query and fragment, all of which may contain a secret.
@@ -12,6 +14,23 @@ pub fn redacted(url: &Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.to_string()
+}
+
+/// An address as it may be printed: its only text form is [`redacted`], so that a trace or a message that
+/// takes this type cannot contain a secret.
+#[derive(Clone, Copy)]
+pub struct Address<'a>(pub &'a Url);
+
+impl fmt::Display for Address<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(self.0))
+    }
+}
+
+impl fmt::Debug for Address<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Like [`redacted`], for a text that is not a valid address: anything before an `@` or after a `?`
@@ -46,6 +65,12 @@ mod tests {
             ("https://me:sec?ret@bad host", "…@bad host"),
         ] {
             assert_eq!(redacted_text(address), shown);
+            if let Ok(url) = address.parse() {
+                assert_eq!(
+                    format!("{} {0:?}", Address(&url)),
+                    format!("{shown} {shown}")
+                );
+            }
         }
     }
 }

@@ -58,6 +58,14 @@ pub struct Program {
     secrets: Secrets,
 }
 
+/// The command line, without the secrets that the program was told to redact. The environment is not
+/// shown.
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.secrets.redact(self.command_line()))
+    }
+}
+
 /// Texts that are replaced in a child's output.
 #[derive(Clone, Default)]
 struct Secrets(Vec<String>);
@@ -171,6 +179,11 @@ impl Children {
             said: Captured::default(),
         };
 
+        tracing::debug!(command = %program, log = %program.log.display(), "start");
+        let _end = TraceEnd {
+            program: program.name(),
+            started,
+        };
         let counted = Counted::new(&self.clock);
         let (mut child, reader) = program.spawn().await?;
         let (sender, mut lines) = mpsc::channel(256);
@@ -251,6 +264,19 @@ impl Children {
                 evidence: said.evidence(&program.log),
             }),
         }
+    }
+}
+
+/// Traces the end of a child, however it comes about.
+struct TraceEnd {
+    program: String,
+    started: Instant,
+}
+
+impl Drop for TraceEnd {
+    fn drop(&mut self) {
+        let ms = self.started.elapsed().as_millis();
+        tracing::debug!(program = self.program, ms, "end");
     }
 }
 

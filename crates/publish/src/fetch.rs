@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::Digest;
 use sysforge_net::header::RANGE;
-use sysforge_net::{BodyReader, Limits, RequestBuilder, Response, read_body};
+use sysforge_net::{Address, BodyReader, Limits, RequestBuilder, Response, read_body};
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
@@ -264,6 +264,7 @@ async fn read_on(
         .map_err(stalled)?
         .map_err(transport)?;
     let status = answer.status().as_u16();
+    tracing::debug!(url = %Address(answer.url()), status, from = sink.position, "request");
     if !(200..300).contains(&status) {
         return Err(refusal(answer, timing.stall).await);
     }

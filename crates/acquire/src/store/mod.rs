@@ -103,10 +103,12 @@ impl Store {
                     std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
                 ) =>
             {
+                tracing::debug!(entry = %id, store = %self.root.display(), "not in the store");
                 return Ok(Lookup::Absent);
             }
             Err(error) => return Err(Error::io("read", &prefix)(error)),
         }
+        tracing::debug!(entry = %id, store = %self.root.display(), "found in the store");
         Ok(match damage::check(&prefix) {
             Ok(record) => Lookup::Whole(Box::new(Entry {
                 id: id.clone(),

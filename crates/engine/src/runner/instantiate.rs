@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sysforge_build::depots::{Depots, check_writable};
-use sysforge_build::inputs::{Stage, julia_identity};
+use sysforge_build::inputs::julia_identity;
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
 use sysforge_plan::config::LazyArtifacts;
 use sysforge_plan::manifest::Manifest;
@@ -12,7 +12,7 @@ use sysforge_plan::plan::{Build, Certainty, Versions};
 use sysforge_plan::receipt::ManifestRecord;
 use sysforge_plan::{Sha256, Step};
 
-use super::{BuildRunner, MANIFEST_NAME, RESOLVED};
+use super::{BuildRunner, MANIFEST_NAME};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
@@ -146,7 +146,7 @@ impl BuildRunner<'_> {
             let inputs = &self.planned.files.inputs;
             (self.packages, self.closure) =
                 inputs.contents(self.build.julia.version(), &manifest, Certainty::Known)?;
-            self.basis.add(Stage::Trace, RESOLVED, text);
+            self.fingerprints.add_resolved(&text);
         }
         self.instantiated = Some(done);
         Ok(())

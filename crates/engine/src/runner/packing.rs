@@ -5,7 +5,6 @@ use std::path::Path;
 
 use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
-use sysforge_build::inputs::Stage;
 use sysforge_build::targets;
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::Receipt;
@@ -15,8 +14,9 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
 
-use super::{BuildRunner, MANIFEST_NAME, RESOLVED, STATEMENTS};
+use super::{BuildRunner, MANIFEST_NAME};
 use crate::failure::Failure;
+use crate::fingerprints::Fingerprints;
 
 /// What the check leaves for packing.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -33,7 +33,7 @@ impl BuildRunner<'_> {
             timings: self.timings.clone(),
         };
         let linked = self.context.work.recorded_basis("link")?;
-        let basis = linked.reading(&self.basis, Stage::Link);
+        let basis = self.fingerprints.checked(&linked);
         let files = [self.image()];
         Ok(self.context.work.record("check", &basis, &files, &record)?)
     }
@@ -62,8 +62,7 @@ impl BuildRunner<'_> {
         )?;
         let plan = &self.planned.plan;
         // Of what the image was made from, which need not be what is there now.
-        let inputs = work.recorded_basis("check")?;
-        let inputs_digest = inputs.without(STATEMENTS).without(RESOLVED).digest();
+        let inputs_digest = Fingerprints::inputs_digest(work.recorded_basis("check")?);
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),

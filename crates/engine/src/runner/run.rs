@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use sysforge_build::emit::{self, Emission, Emitted};
-use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::inputs::Basis;
 use sysforge_build::measure::Measured;
 use sysforge_build::rounds::{Traced, worth_a_round};
 use sysforge_build::trace::On;
@@ -27,7 +27,7 @@ impl BuildRunner<'_> {
     /// Those of the steps.
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
-        let basis = self.basis.up_to(Stage::Trace);
+        let basis = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &basis, force) {
             Some(traced) => traced,
             None => {
@@ -44,14 +44,14 @@ impl BuildRunner<'_> {
         let limit = self.options.emit.rounds;
         let mut rounds = Vec::new();
         loop {
-            let basis = self.emit_basis(Stage::Emit, &traced);
+            let basis = self.fingerprints.object(&traced);
             if self
                 .load_cached::<Emitted>(Step::Emit, &basis, force)
                 .is_none()
             {
                 self.emit().await?;
             }
-            let basis = self.emit_basis(Stage::Link, &traced);
+            let basis = self.fingerprints.image(&traced);
             if self
                 .load_cached::<Linked>(Step::Link, &basis, force)
                 .is_none()

@@ -1,6 +1,6 @@
 //! A single request, and when and how often to repeat it.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use reqwest::header::{DATE, HeaderMap, IF_RANGE, RANGE, RETRY_AFTER};
@@ -11,7 +11,7 @@ use url::Url;
 use super::{Fetcher, status_error};
 use crate::body::read_body;
 use crate::error::{Error, connection_error};
-use crate::redact::redacted;
+use crate::redact::{Address, redacted};
 use crate::settings::Retries;
 
 /// A failed attempt, and the delay that the server asked for.
@@ -80,6 +80,12 @@ impl Attempts {
             }
         };
         let words = error.to_string();
+        tracing::debug!(
+            attempt = self.made,
+            ms = delay.as_millis(),
+            reason = words,
+            "retry"
+        );
         let delay = match (retry_after, error) {
             (None, _) => delay,
             (Some(wait), _) if wait <= self.rules.longest_wait => wait.max(delay),
@@ -161,9 +167,19 @@ impl Fetcher {
         request: reqwest::RequestBuilder,
     ) -> Result<Response, Failure> {
         let limit = self.network.connect_timeout + self.network.stall_time;
-        match tokio::time::timeout(limit, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(source)) => Err(connection_error(url, source).into()),
+        let started = Instant::now();
+        let answer = tokio::time::timeout(limit, request.send()).await;
+        let (url_shown, ms) = (Address(url), started.elapsed().as_millis());
+        match answer {
+            Ok(Ok(response)) => {
+                let status = response.status().as_u16();
+                tracing::debug!(url = %url_shown, status, ms, "request");
+                Ok(response)
+            }
+            Ok(Err(source)) => {
+                tracing::debug!(url = %url_shown, ms, "request failed");
+                Err(connection_error(url, source).into())
+            }
             Err(_) => Err(Error::Stalled {
                 url: redacted(url),
                 bytes: 0,

@@ -62,6 +62,7 @@ impl Timing {
             _ => growing.min(self.backoff_limit),
         };
         let wait = wait + wait.mul_f64(f64::from(fastrand()) / 2_560.0);
+        tracing::debug!(ms = wait.as_millis(), reason = failure.words(), "retry");
         if wait >= FELT {
             let (words, seconds) = (failure.words(), wait.as_secs());
             self.reporter
@@ -79,7 +80,17 @@ impl GitHub {
             self.pacer.turn().await;
         }
         self.count();
+        let started = std::time::Instant::now();
         let answered = tokio::time::timeout(self.timing.request, self.exchange(request)).await;
+        // A path may have a query; the token is in a header.
+        let path = request.path.split('?').next().unwrap_or_default();
+        let status = answered
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.as_ref().ok());
+        let status = status.map(|(status, ..)| *status);
+        let ms = started.elapsed().as_millis();
+        tracing::debug!(method = %request.method, path, status, ms, "request");
         let (status, headers, body) = match answered {
             Ok(answered) => answered?,
             Err(_) => return Err(Failure::Stalled(self.timing.request)),

@@ -1,0 +1,227 @@
+//! The fingerprints of one build: what each step records of what decided its result, and what a later
+//! run expects to find before it reuses that result.
+
+use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::rounds::Traced;
+use sysforge_plan::Sha256;
+
+/// The part for the statements that were traced.
+const STATEMENTS: &str = "the recorded statements";
+
+/// The part for versions that were resolved for the build, which no fingerprint of a release contains.
+const RESOLVED: &str = "the resolved manifest";
+
+/// What decides a build, and from it the fingerprint of each step.
+#[derive(Debug, Clone)]
+pub(crate) struct Fingerprints(Basis);
+
+impl Fingerprints {
+    pub(crate) fn new(build: Basis) -> Self {
+        Self(build)
+    }
+
+    /// What decides the build, without what is known only while it runs.
+    pub(crate) fn build(&self) -> &Basis {
+        &self.0
+    }
+
+    /// Adds the manifest that was resolved for the build.
+    pub(crate) fn add_resolved(&mut self, manifest: &str) {
+        self.0.add(Stage::Trace, RESOLVED, manifest);
+    }
+
+    /// Of the trace, recorded and expected.
+    pub(crate) fn trace(&self) -> Basis {
+        self.0.up_to(Stage::Trace)
+    }
+
+    /// Expected of an object that is emitted from these statements.
+    pub(crate) fn object(&self, traced: &Traced) -> Basis {
+        self.with_statements(Stage::Emit, traced)
+    }
+
+    /// Expected of an image, and of its check, that is made from these statements.
+    pub(crate) fn image(&self, traced: &Traced) -> Basis {
+        self.with_statements(Stage::Link, traced)
+    }
+
+    /// Recorded by an emission, which reads the project again after the trace.
+    pub(crate) fn emitted(&self, traced: &Traced, trace: &Basis) -> Basis {
+        self.object(traced).reading(trace, Stage::Emit)
+    }
+
+    /// Recorded by a link, which reads nothing but the object.
+    pub(crate) fn linked(&self, emitted: &Basis) -> Basis {
+        self.0.after(emitted, Stage::Link)
+    }
+
+    /// Recorded by a check, which reads the project again to run the workloads.
+    pub(crate) fn checked(&self, linked: &Basis) -> Basis {
+        linked.reading(&self.0, Stage::Link)
+    }
+
+    /// The digest that the receipt of a checked image has: of what is known before anything is built.
+    pub(crate) fn inputs_digest(checked: Basis) -> Sha256 {
+        checked.without(STATEMENTS).without(RESOLVED).digest()
+    }
+
+    /// With the statements, which more than one round may have added to.
+    fn with_statements(&self, stage: Stage, traced: &Traced) -> Basis {
+        let mut basis = self.0.up_to(stage);
+        let lists =
+            [&traced.statements, &traced.stubborn, &traced.given].map(|list| list.join("\n"));
+        basis.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
+        basis
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_assert_ne, proptest};
+    use sysforge_build::inputs::Options;
+    use sysforge_plan::link::Strategy as LinkStrategy;
+    use sysforge_plan::plan::PlannedJulia;
+    use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
+
+    use super::*;
+    use crate::{BuildOptions, Engine, Environment, ImageOptions, Location, Planned};
+
+    const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;
+
+    /// What a `Sysimage.toml` and a command line say.
+    #[derive(Debug, Clone)]
+    struct Said {
+        config: String,
+        image: ImageOptions,
+    }
+
+    fn said() -> impl Strategy<Value = Said> {
+        let strategies = vec![LinkStrategy::Driver, LinkStrategy::Lld];
+        let image = (
+            any::<bool>(),
+            any::<bool>(),
+            prop::option::of(1..4_u32),
+            prop::option::of(1..4_u32),
+            prop::option::of("(gcc|clang)"),
+            prop::sample::subsequence(strategies, 0..3),
+        );
+        let image =
+            image.prop_map(
+                |(strict, strip, rounds, image_threads, cc, linker)| ImageOptions {
+                    strict,
+                    strip,
+                    rounds,
+                    image_threads,
+                    cc,
+                    linker,
+                },
+            );
+        let cpu = prop::sample::select(vec!["portable", "native", "generic"]);
+        let base = prop::sample::select(vec!["shipped", "fresh"]);
+        let config = (any::<[bool; 3]>(), 1..4_u32, cpu, base);
+        let config = config.prop_map(|([execute, strict, strip], rounds, cpu, base)| {
+            format!(
+                "execute = {execute}\nstrict = {strict}\nstrip = {strip}\nrounds = {rounds}\n\
+                 cpu = \"{cpu}\"\nbase = \"{base}\"\n"
+            )
+        });
+        (config, image).prop_map(|(config, image)| Said { config, image })
+    }
+
+    /// What a command line over this project decides: the options of the steps, and the fingerprints.
+    fn decided(said: &Said) -> (Options, Fingerprints) {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path();
+        let write = |name: &str, text: &str| {
+            let path = project.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(
+            "Project.toml",
+            "name = \"X\"\nuuid = \"16f45900-c8d1-57fb-b7c2-070764eb03c4\"\nversion = \"1.0.0\"\n",
+        );
+        write("src/X.jl", "module X end");
+        write("Sysimage.toml", &said.config);
+        let location = Location::in_folder(project);
+        let engine = Engine::new(None, location, Environment::default());
+        let files = engine.location.read(&[], TRIPLET).unwrap();
+        let julia = PlannedJulia::Given {
+            executable: "/opt/julia".into(),
+            build: JuliaBuild {
+                version: JuliaVersion::new(1, 12, 7),
+                commit: String::new(),
+                triplet: TRIPLET,
+            },
+        };
+        let plan = files.inputs.plan(vec![julia]).unwrap();
+        let planned = Planned::without_nightlies(files, plan);
+        let build = &planned.plan.builds[0];
+        let options = BuildOptions {
+            image: said.image.clone(),
+            ..BuildOptions::default()
+        };
+        let basis = planned.basis(&engine, build, &options).unwrap();
+        // The configuration is an input through the options that it sets, not as a text.
+        let basis = basis.without("Sysimage.toml");
+        let options = planned.options(build, &options.image);
+        (options, Fingerprints::new(basis))
+    }
+
+    fn traced(statements: Vec<String>) -> Traced {
+        Traced {
+            statements,
+            ..Traced::default()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        #[test]
+        fn single_steps_leave_the_fingerprints_that_a_build_expects(
+            said in said(),
+            statements in prop::collection::vec("[a-z]{1,4}", 0..3),
+        ) {
+            let traced = traced(statements);
+            // Each command reads the project and its options again.
+            let step = || decided(&said).1;
+            let trace = step().trace();
+            let emitted = step().emitted(&traced, &trace);
+            let linked = step().linked(&emitted);
+            let checked = step().checked(&linked);
+            let build = step();
+            prop_assert_eq!(trace, build.trace());
+            prop_assert_eq!(emitted, build.object(&traced));
+            prop_assert_eq!(&linked, &build.image(&traced));
+            prop_assert_eq!(&checked, &build.image(&traced));
+            let digest = build.build().digest();
+            prop_assert_eq!(Fingerprints::inputs_digest(checked), digest);
+        }
+
+        #[test]
+        fn a_changed_option_is_a_changed_fingerprint(one in said(), other in said()) {
+            let traced = traced(vec!["f".to_owned()]);
+            let ((a, one), (b, other)) = (decided(&one), decided(&other));
+            prop_assert_eq!(a == b, one.image(&traced) == other.image(&traced));
+            prop_assert_eq!(
+                (&a.trace, &a.emit) == (&b.trace, &b.emit),
+                one.object(&traced) == other.object(&traced)
+            );
+            prop_assert_eq!(a.trace == b.trace, one.trace() == other.trace());
+        }
+
+        #[test]
+        fn a_link_with_other_options_is_not_current(said in said()) {
+            let traced = traced(Vec::new());
+            let mut stripped = said.clone();
+            stripped.image.strip = true;
+            stripped.image.cc = Some("other".to_owned());
+            let (with, plain) = (decided(&stripped).1, decided(&said).1);
+            let emitted = plain.emitted(&traced, &plain.trace());
+            let checked = plain.checked(&with.linked(&emitted));
+            prop_assert_ne!(&checked, &plain.image(&traced));
+            prop_assert_eq!(checked, with.image(&traced));
+        }
+    }
+}
