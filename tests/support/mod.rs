@@ -136,7 +136,9 @@ impl Scratch {
             .flatten()
             .flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut names: Vec<_> = names.filter(|name| name != ".lock").collect();
+        let mut names: Vec<_> = names
+            .filter(|name| name != ".lock" && name != ".gitignore")
+            .collect();
         names.sort();
         names
     }

@@ -5,10 +5,10 @@ mod nightly;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sysforge_plan::catalogue::Choice;
+use sysforge_plan::catalogue::{Choice, pick};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::toolchain::Published;
-use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Sha256, Triplet};
+use sysforge_plan::{Catalogue, JuliaVersion, Reporter, Request, Sha256, Triplet};
 use tokio::sync::OnceCell;
 
 use crate::catalogue;
@@ -216,6 +216,45 @@ impl Acquirer {
         Ok(self.in_tool_cache(choice, &wanted))
     }
 
+    /// The Julia that answers `request` among those that are here: in the stores, or for an exact
+    /// version in the tool cache. No catalogue is asked and nothing is fetched, so this needs no
+    /// network. `None` also where the request names no release.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn at_hand(
+        &self,
+        request: &Request,
+        triplet: Triplet,
+    ) -> Result<Option<InstalledJulia>, Error> {
+        let mut known = Vec::new();
+        for store in self.stores() {
+            known.extend(store.julias(triplet));
+        }
+        known.sort_by(|a, b| b.0.cmp(&a.0));
+        // One that is damaged, or whose signature does not do, makes way for the next best.
+        while let Ok(Some(version)) = pick(request, known.iter().map(|(version, _)| version)) {
+            let version = version.clone();
+            let (same, others): (Vec<_>, Vec<_>) =
+                known.into_iter().partition(|(other, _)| *other == version);
+            known = others;
+            for (_, id) in same {
+                let Some(found) = self.find(&id)? else {
+                    continue;
+                };
+                let signature = &found.entry.record().signature;
+                if !self.signatures.required || matches!(signature, SignatureCheck::Good { .. }) {
+                    return Ok(Some(InstalledJulia::of(found, triplet)));
+                }
+            }
+        }
+        let Request::Exact(version) = request else {
+            return Ok(None);
+        };
+        Ok(self.version_in_tool_cache(version, triplet))
+    }
+
     /// Checks whether the chosen Julia, which is not installed yet, could be fetched.
     ///
     /// # Errors
@@ -368,16 +407,27 @@ impl Acquirer {
     /// Looks in the runner's tool cache. The origin of what it contains is unknown, so it is not
     /// used when a signature is required.
     fn in_tool_cache(&self, choice: &Choice, wanted: &Wanted) -> Option<InstalledJulia> {
-        let cache = self.tool_cache.as_ref()?;
         if self.signatures.required || self.store.has(&wanted.id) {
             return None;
         }
-        let prefix = cache.find(&choice.version, choice.file.triplet)?;
+        self.version_in_tool_cache(&choice.version, choice.file.triplet)
+    }
+
+    fn version_in_tool_cache(
+        &self,
+        version: &JuliaVersion,
+        triplet: Triplet,
+    ) -> Option<InstalledJulia> {
+        let cache = self.tool_cache.as_ref()?;
+        if self.signatures.required {
+            return None;
+        }
+        let prefix = cache.find(version, triplet)?;
         Some(InstalledJulia {
-            executable: prefix.join(executable(choice.file.triplet)),
+            executable: prefix.join(executable(triplet)),
             prefix,
-            version: Some(choice.version.clone()),
-            triplet: choice.file.triplet,
+            version: Some(version.clone()),
+            triplet,
             sha256: None,
             source: None,
             signature: SignatureCheck::NotChecked {

@@ -83,9 +83,10 @@ impl Explain for ProbeError {
                            `haswell,-rdrnd`";
                 explain::did_you_mean(nearest, all)
             }
-            Self::Unclear { .. } => {
-                vec!["is it a complete Julia, 1.5 or newer? Try `julia --version`".to_owned()]
-            }
+            Self::Unclear { path, .. } => vec![format!(
+                "is it a complete Julia, 1.5 or newer? Try `{} --version`",
+                path.display()
+            )],
         }
     }
 

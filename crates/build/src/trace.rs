@@ -64,9 +64,7 @@ impl Explain for TraceError {
             Self::Workload { workload, source } => {
                 let mut hints = source.hints();
                 if matches!(source, ProcessError::Failed { .. }) && hints.is_empty() {
-                    hints.push(format!(
-                        "a workload must run by itself: try `julia --project {workload}`"
-                    ));
+                    hints.push(workload_hint(workload, source));
                 }
                 hints
             }
@@ -80,6 +78,37 @@ impl Explain for TraceError {
             _ => None,
         }
     }
+}
+
+/// What mends a workload that failed, as far as what Julia said tells the cause: a package is missing, a
+/// folder cannot be written to, or the workload itself is at fault.
+fn workload_hint(workload: &str, source: &ProcessError) -> String {
+    let said = source.evidence().unwrap_or_default().tail.join("\n");
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    // Base's loading.jl, the same words from 1.5 to 1.12.
+    if let Some((_, rest)) = said.split_once("Package ")
+        && let Some((name, _)) = rest.split_once(" not found in current path")
+    {
+        return format!(
+            "add {name} to the project, or name it in `workload-environment` of Sysimage.toml if \
+             only workloads use it"
+        );
+    }
+    if has(&["is required but does not seem to be installed"]) {
+        return "`sysforge instantiate --force` installs the packages of the project again"
+            .to_owned();
+    }
+    if has(&[
+        "permission denied",
+        "read-only file system",
+        "EACCES",
+        "EROFS",
+    ]) {
+        return "Julia may not write there: check the permissions of that path; if it is in a depot \
+                or in HOME, name another depot with `--depot DIR`"
+            .to_owned();
+    }
+    format!("a workload must run by itself: try `julia --project {workload}`")
 }
 
 /// Makes sure that every configured file is there, before anything long begins.

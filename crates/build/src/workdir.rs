@@ -2,14 +2,38 @@
 //! folder for each build identifier, locked while a build runs in it.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
-use sysforge_plan::{BuildId, Class, Explain, explain};
+use sysforge_plan::{BuildId, Class, Explain, Reporter, explain};
 
 use crate::fingerprint::Basis;
+
+/// How long to wait before looking again whether another process has ended.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Locks the folders of all builds below `base`, so that nothing builds there while it is removed.
+///
+/// # Errors
+///
+/// If a build is running in one, or a lock cannot be taken.
+pub fn lock_all(base: &Path) -> Result<Vec<FileLock>, WorkDirError> {
+    let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
+    let mut locks = Vec::new();
+    for folder in entries.map(|entry| entry.path()) {
+        let path = folder.join("lock");
+        if !path.is_file() {
+            continue;
+        }
+        match try_exclusive(&path).map_err(io("lock", &path))? {
+            LockAttempt::Got(lock) => locks.push(lock),
+            LockAttempt::Busy => return Err(WorkDirError::Busy { path: folder }),
+        }
+    }
+    Ok(locks)
+}
 
 /// The folder of one build.
 #[derive(Debug)]
@@ -108,7 +132,9 @@ impl Explain for WorkDirError {
                 vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
             }
             Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
-            Self::Busy { .. } => vec!["wait for it, or use another `--build-dir`".to_owned()],
+            Self::Busy { .. } => {
+                vec!["wait until it has ended, or use another `--build-dir`".to_owned()]
+            }
             Self::Missing { step } => {
                 vec![format!(
                     "run `sysforge {step}` first, or `sysforge build` for all steps"
@@ -151,6 +177,32 @@ impl WorkDir {
                 Err(io("lock", &path)(std::io::Error::other(why)))
             }
             LockAttempt::Busy => Err(WorkDirError::Busy { path: root }),
+        }
+    }
+
+    /// The same; where another process builds in it, waits until that has ended, and says so.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub async fn open_when_free(
+        base: &Path,
+        id: &BuildId,
+        reporter: &Reporter,
+    ) -> Result<Self, WorkDirError> {
+        let mut said = false;
+        loop {
+            match Self::open(base, id) {
+                Err(WorkDirError::Busy { .. }) if !said => {
+                    said = true;
+                    reporter.note(format!(
+                        "another process is building {id}; waiting for it to finish"
+                    ));
+                }
+                Err(WorkDirError::Busy { .. }) => {}
+                opened => return opened,
+            }
+            tokio::time::sleep(POLL).await;
         }
     }
 

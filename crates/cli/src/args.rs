@@ -2,6 +2,8 @@
 
 mod about;
 mod actions;
+mod duration;
+mod help;
 mod release;
 mod store;
 
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sysforge_engine::{BuildOptions, IDLE, Planned};
+use sysforge_engine::{BuildOptions, Planned};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
@@ -19,6 +21,7 @@ use crate::paths::absolute;
 
 pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
+pub(crate) use help::command;
 pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
 pub(crate) use store::{CacheCommand, JuliaCommand, Platform, ToolchainCommand};
 
@@ -33,13 +36,14 @@ Examples:
   sysforge plan                      what would be built
   sysforge build                     build the image of the project in this folder
   sysforge build --julia lts         … for another Julia
+  sysforge run script.jl             start Julia with the image and the project
   sysforge bench                     how fast it is, with and without the image
   sysforge bench --html report.html  the same, to look at
 
 Exit codes:
   0 done · 1 a bug in Sysforge · 2 usage or configuration · 3 acquiring failed ·
   4 toolchain or linker failed · 5 Julia failed · 6 the image failed its check ·
-  7 publishing or installing failed · 8 the machine gave out (disk, permissions) ·
+  7 publishing or installing failed · 8 out of disk space or permissions ·
   130 Ctrl-C · 143 SIGTERM";
 
 /// Builds Julia sysimages for Linux, macOS and Windows, proves them, and ships them to releases.
@@ -54,6 +58,7 @@ pub(crate) struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The Julia project: its folder, its Project.toml, or a named environment such as @v1.12
     /// [default: this folder, or the nearest above with a Project.toml]
@@ -111,6 +116,7 @@ pub(crate) struct Global {
 
 /// Whose signature a fetched Julia must carry.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Trust {
     /// Refuse a Julia whose OpenPGP signature cannot be verified
     #[arg(long, global = true, env = "SYSFORGE_REQUIRE_SIGNATURE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
@@ -159,6 +165,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Build, check and pack the image: all steps for this machine's platform
     Build(BuildArgs),
+    /// Start the project's Julia with its image, which is built first if something has changed
+    Run(RunArgs),
     /// Install the packages of the environment, as Pkg does (build does it by itself)
     Instantiate(InstantiateArgs),
     /// Record precompile statements by running the workloads (first step)
@@ -181,6 +189,8 @@ pub(crate) enum Command {
     Toolchain(ToolchainCommand),
     /// Tell whether this machine is able to build, and what would make it so
     Doctor(Platform),
+    /// Remove what was built: dist and the build directory of the project
+    Clean(CleanArgs),
     /// Show and clean the store of Julias and toolchains
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -243,6 +253,22 @@ pub(crate) struct InstantiateArgs {
     pub(crate) prune: bool,
 }
 
+/// The names of linker strategies, which the help lists. A test compares them with [`Strategy::ALL`].
+const STRATEGIES: [&str; 6] = [
+    "chosen",
+    "julia-lld",
+    "driver-lld",
+    "driver-mold",
+    "driver",
+    "lld",
+];
+
+fn strategy() -> impl clap::builder::TypedValueParser<Value = Strategy> {
+    use clap::builder::TypedValueParser as _;
+    let names = clap::builder::PossibleValuesParser::new(STRATEGIES);
+    names.try_map(|name| name.parse::<Strategy>())
+}
+
 /// What an image becomes: these options are a part of its fingerprint.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ImageFlags {
@@ -258,9 +284,11 @@ pub(crate) struct ImageFlags {
     #[arg(long, value_name = "COMMAND", env = "JULIA_CC")]
     pub(crate) cc: Option<String>,
 
-    /// Ways to come by a linker, of which the first that works is used [default: all, in the
-    /// order that `sysforge plan` shows]
-    #[arg(long, value_name = "STRATEGY", value_delimiter = ',')]
+    /// Linker strategies, in order; the first that works is used. `chosen` is --cc or JULIA_CC;
+    /// `julia-lld` the linker that Julia 1.9 and later ship; `driver-lld`, `driver-mold` and `driver`
+    /// link through a C compiler, with lld, mold or its own linker; `lld` needs no compiler
+    /// [default: all, in the order that `sysforge plan` shows]
+    #[arg(long, value_name = "STRATEGY", value_delimiter = ',', value_parser = strategy())]
     pub(crate) linker: Vec<Strategy>,
 
     /// Code-generation threads of Julia 1.9 and later [default: one per CPU]
@@ -312,12 +340,13 @@ pub(crate) struct BuildFlags {
     #[command(flatten)]
     pub(crate) image: ImageFlags,
 
-    /// Stop a Julia or linker that takes longer than this
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop a Julia or linker that takes longer than this, such as 90s, 30m or 2h; a number alone
+    /// means seconds
+    #[arg(long, value_name = "DURATION", value_parser = duration::positive_seconds)]
     pub(crate) timeout: Option<u64>,
 
-    /// Stop a Julia that has neither said nor computed anything for this long; 0 is never
-    #[arg(long, value_name = "SECONDS", default_value_t = IDLE.as_secs())]
+    /// Stop a Julia that has produced no output and used no CPU for this long; 0 means never
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::seconds)]
     pub(crate) idle_timeout: u64,
 }
 
@@ -351,9 +380,30 @@ pub(crate) struct BuildArgs {
     /// Build even if nothing has changed since the last time
     #[arg(long)]
     pub(crate) force: bool,
-    /// Say of every step why it is done again
+    /// Explain why each step runs again
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+/// Arguments of `clean`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CleanArgs {
+    /// Print what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// A script and its arguments; or, after `--`, any arguments of Julia [default: start the REPL]
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true)]
+    pub(crate) arguments: Vec<std::ffi::OsString>,
+    /// The image, where the plan has several [default: the first]
+    #[arg(long, value_name = "BUILD_ID")]
+    pub(crate) build: Option<String>,
+    #[command(flatten)]
+    pub(crate) flags: BuildFlags,
 }
 
 /// Where archives go.

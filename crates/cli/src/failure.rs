@@ -78,6 +78,13 @@ pub(crate) enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// A program that `run` starts cannot be started.
+    #[error("could not start {}", .program.display())]
+    NotStarted {
+        program: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// Results cannot be printed.
     #[error("could not write to standard output")]
     Output(#[source] std::io::Error),
@@ -123,6 +130,7 @@ impl Explain for CliError {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
             Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
+            Self::NotStarted { .. } => Class::Julia,
             Self::Output(_) => Class::Machine,
             _ => Class::Usage,
         }
@@ -170,6 +178,9 @@ impl Explain for CliError {
             }
             Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
+            Self::NotStarted { .. } => {
+                "was this Julia moved or removed? `sysforge build --force` begins anew".to_owned()
+            }
             Self::Output(_) => {
                 "the results are incomplete: free some space or redirect them elsewhere, and run \
                  the command again"

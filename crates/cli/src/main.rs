@@ -23,7 +23,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use sysforge_plan::Class;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
 
@@ -37,7 +37,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Reads the arguments. `Err` is the exit code of a run that ends here: help, the version, or a
 /// mistake in what was typed.
 fn arguments() -> Result<Cli, u8> {
-    let error = match Cli::try_parse() {
+    let mut command = args::command();
+    let typed = command.try_get_matches_from_mut(std::env::args_os());
+    let typed = typed.and_then(|typed| Cli::from_arg_matches(&typed));
+    let error = match typed.map_err(|error| error.format(&mut command)) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
@@ -110,7 +113,9 @@ fn main() -> ExitCode {
                 let code = match &result {
                     Ok(()) => 0,
                     Err(failure) => {
-                        session.terminal.failure(failure);
+                        let hints = failure.0.hints().into_iter();
+                        let hints: Vec<_> = hints.map(|hint| session.runnable(hint)).collect();
+                        session.terminal.failure(failure, &hints);
                         failure.exit_code()
                     }
                 };

@@ -2,12 +2,13 @@
 //! there is none (CI services kill silent jobs).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use sysforge_plan::event::Outcome;
 use sysforge_plan::{Event, Reporter, Step};
 
@@ -202,8 +203,24 @@ impl Progress {
 }
 
 fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}")
+    ProgressStyle::with_template("{spinner} {prefix} {clock} {wide_msg:.dim}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key(
+            "clock",
+            |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // The line shows less; nothing can be done about that here.
+                let _ = out.write_str(&clock(state.elapsed()));
+            },
+        )
+}
+
+/// A time that goes on, with its seconds: `0:07`, `2:05`, `1:02:03`.
+fn clock(duration: Duration) -> String {
+    let (minutes, seconds) = (duration.as_secs() / 60, duration.as_secs() % 60);
+    match minutes {
+        0..60 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{}:{:02}:{seconds:02}", minutes / 60, minutes % 60),
+    }
 }
 
 /// Below this many columns there is no room for a bar.
@@ -224,14 +241,17 @@ fn fitted(subject: &str, columns: usize) -> String {
 fn bytes(columns: usize) -> ProgressStyle {
     let template = match columns {
         WIDE.. => {
-            "{spinner} {prefix} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left"
+            "{spinner} {prefix} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, {left} left"
         }
         _ => {
-            "{spinner} {prefix} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta}"
+            "{spinner} {prefix} {percent}% of {decimal_total_bytes}, {decimal_bytes_per_sec}, {left}"
         }
     };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = out.write_str(&clock(state.eta()));
+        })
         .progress_chars("=> ")
 }
 
@@ -253,6 +273,13 @@ fn shortened(line: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_running_time_shows_its_seconds() {
+        let clock = |seconds| clock(Duration::from_secs(seconds));
+        assert_eq!([clock(7), clock(120), clock(125)], ["0:07", "2:00", "2:05"]);
+        assert_eq!(clock(3723), "1:02:03");
+    }
 
     #[test]
     fn lines_of_children_are_made_harmless() {

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, Parser};
 use sysforge_plan::config::Config;
 
 use crate::args::Cli;
@@ -31,7 +31,7 @@ fn commands() -> String {
          in [Environment variables](environment.md).\n",
     );
     // What the machine that renders has set must not appear.
-    let mut root = Cli::command()
+    let mut root = crate::args::command()
         .max_term_width(90)
         .mut_args(|arg| arg.hide_env_values(true));
     root.build();
@@ -169,7 +169,7 @@ fn help_fits_sixty_columns() {
         }
         command.get_subcommands().for_each(check);
     }
-    let mut root = Cli::command();
+    let mut root = crate::args::command();
     root.build();
     check(&root);
 }
@@ -186,7 +186,7 @@ fn every_environment_variable_is_documented() {
             check(subcommand, page);
         }
     }
-    check(&Cli::command(), &page);
+    check(&crate::args::command(), &page);
 }
 
 /// The Markdown files of the repository that tell people what to type.
@@ -386,7 +386,7 @@ fn every_result_for_programs_is_documented() {
     }
     let page = std::fs::read_to_string(root().join("docs/src/reference/json.md")).unwrap();
     let mut found = Vec::new();
-    leaves(&Cli::command(), "", &mut found);
+    leaves(&crate::args::command(), "", &mut found);
     assert!(found.len() > 20, "{found:?}");
     for name in found {
         assert!(page.contains(&format!("`{name}`")), "`{name}` is missing");

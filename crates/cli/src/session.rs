@@ -1,6 +1,6 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the other crates.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
@@ -10,7 +10,7 @@ use sysforge_engine::{Engine, EngineError, Location, Planned};
 use sysforge_plan::{Request, Secret, Triplet};
 use sysforge_process::Environment;
 use sysforge_publish::host::github::{Cleanup, Timing};
-use sysforge_publish::install::Images;
+use sysforge_publish::install::{Images, activate};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -112,6 +112,26 @@ impl Session {
         Engine::host()
     }
 
+    /// A hint whose commands can be typed here: where no `julia` is on the search path, one that
+    /// Sysforge knows takes its place.
+    pub(crate) fn runnable(&self, hint: String) -> String {
+        const COMMAND: &str = "`julia ";
+        if !hint.contains(COMMAND) || self.engine.local_julia(&Request::System).is_ok() {
+            return hint;
+        }
+        let stored = || {
+            let acquirer = self.engine.acquirer().ok()?;
+            let found = acquirer.at_hand(&Request::Release, Self::host().ok()?);
+            Some(found.ok()??.executable)
+        };
+        let julia = match self.engine.asked_julia().or_else(stored) {
+            Some(path) => activate::quoted(&path.to_string_lossy()),
+            // It prints the path.
+            None => "$(sysforge julia install)".to_owned(),
+        };
+        hint.replace(COMMAND, &format!("`{julia} "))
+    }
+
     /// The images that were installed from releases.
     pub(crate) fn images(&self) -> Result<Images, EngineError> {
         Ok(Images::open(self.engine.store_path()?.join("images")))
@@ -132,10 +152,17 @@ fn engine(global: &Global, variables: &Variables) -> Engine {
     };
     let store = global.store.as_deref().map(absolute);
     // Where things go when the store cannot be written to: the user's cache directory if another
-    // one was named, else a folder here.
+    // one was named, else the build directory of the project, if there is one.
+    let build_folder = global.build_dir.as_deref().map(absolute);
+    let in_project = || {
+        let project = location.folder().ok()?;
+        let folder = build_folder.clone();
+        let folder = folder.unwrap_or_else(|| project.join(".sysforge"));
+        Some(folder.join("store"))
+    };
     let fallback = match default_store() {
-        Some(default) if store.is_some() => default,
-        _ => absolute(Path::new(".sysforge/store")),
+        Some(default) if store.is_some() => Some(default),
+        _ => in_project(),
     };
     let trust = &global.trust;
     let mut engine = Engine::new(store.or_else(default_store), location, environment);
@@ -151,10 +178,10 @@ fn engine(global: &Global, variables: &Variables) -> Engine {
         keyrings: trust.keyring.clone(),
         trusted: trust.trusted_key.clone(),
     };
-    engine.fallback_store = Some(fallback);
+    engine.fallback_store = fallback;
     // The runner's tool cache, on CI services that have one.
     engine.tool_cache = variables.text("RUNNER_TOOL_CACHE").map(PathBuf::from);
-    engine.build_folder = global.build_dir.as_deref().map(absolute);
+    engine.build_folder = build_folder;
     engine
 }
 

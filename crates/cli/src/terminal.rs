@@ -183,8 +183,8 @@ impl Terminal {
         let _ = err.flush();
     }
 
-    /// Prints an error: what happened, why, what the child said, where the log is, what to do.
-    pub(crate) fn failure(self, failure: &Failure) {
+    /// Prints an error: what happened, why, what the child said, where the log is, and `hints`.
+    pub(crate) fn failure(self, failure: &Failure, hints: &[String]) {
         let error: &dyn Explain = failure.0.as_ref();
         let shown = |text: &str| self.shown(text);
         let mut all = vec![format!("{RED}error{RED:#}: {}", shown(&error.to_string()))];
@@ -203,12 +203,11 @@ impl Terminal {
                 all.push(format!("  {BOLD}full log{BOLD:#}: {}", shown(&log)));
             }
         }
-        let hints = error.hints();
         if !hints.is_empty() {
             all.push(String::new());
         }
         for hint in hints {
-            all.push(format!("{CYAN}hint{CYAN:#}: {}", shown(&hint)));
+            all.push(format!("{CYAN}hint{CYAN:#}: {}", shown(hint)));
         }
         // Children and files have a say in all of it.
         let mut text = all.join("\n");
@@ -245,6 +244,40 @@ pub(crate) fn unguessable() -> String {
     // The standard library keys these hashers with the system's randomness.
     let number = || RandomState::new().build_hasher().finish();
     format!("sysforge-{:016x}{:016x}", number(), number())
+}
+
+/// A table, if the terminal is wide enough for it or there is none; else a block for each row, with a
+/// line for each cell.
+pub(crate) fn fitted_table(rows: &[Vec<String>]) -> String {
+    let size = console::Term::stdout().size_checked();
+    fitted(rows, size.map(|(_, columns)| usize::from(columns)))
+}
+
+fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
+    let text = table(rows);
+    let width = text.lines().map(measure_text_width).max();
+    let (Some(columns), Some((head, rows))) = (columns, rows.split_first()) else {
+        return text;
+    };
+    if width.unwrap_or_default() <= columns {
+        return text;
+    }
+    let label = head.iter().skip(1).map(|cell| measure_text_width(cell));
+    let label = label.max().unwrap_or_default();
+    let block = |row: &Vec<String>| {
+        let mut block = String::new();
+        for (number, (name, cell)) in head.iter().zip(row).enumerate() {
+            let cell = escaped(cell);
+            match number {
+                0 => block.push_str(&cell),
+                _ if cell.is_empty() => continue,
+                _ => block.push_str(&format!("  {name:label$}  {cell}")),
+            }
+            block.push('\n');
+        }
+        block
+    };
+    rows.iter().map(block).collect()
 }
 
 /// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the
@@ -290,6 +323,21 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_becomes_blocks() {
+        let rows = [
+            ["image", "Julia", "file"],
+            ["demo", "1.12.7", "/a/long/path"],
+        ];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(fitted(&rows, None), table(&rows));
+        assert_eq!(fitted(&rows, Some(40)), table(&rows));
+        assert_eq!(
+            fitted(&rows, Some(20)),
+            "demo\n  Julia  1.12.7\n  file   /a/long/path\n"
+        );
+    }
 
     const HOSTILE: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}1m\u{202e}b\u{200b}\tc\u{0}";
 

@@ -191,6 +191,13 @@ impl Engine {
         given.unwrap_or_else(|| folder.join(".sysforge"))
     }
 
+    /// The executable of a Julia that was asked about itself, if one was.
+    #[must_use]
+    pub fn asked_julia(&self) -> Option<PathBuf> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.keys().next().cloned()
+    }
+
     /// Asks a Julia about itself, once.
     ///
     /// # Errors

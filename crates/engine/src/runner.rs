@@ -150,7 +150,8 @@ impl<'a> BuildRunner<'a> {
             }
         }
         let probed = Probed { facts, origin };
-        let work = WorkDir::open(&engine.build_folder_of(&planned.files.folder), &build.id)?;
+        let folder = engine.build_folder_of(&planned.files.folder);
+        let work = WorkDir::open_when_free(&folder, &build.id, &engine.reporter).await?;
         work.record(PROBED, &Basis::default(), &[], &probed)?;
         let mut runner = Self::on(engine, planned, build, options, work, probed)?;
         runner.leases.extend(leases);

@@ -45,6 +45,8 @@ pub struct Packing {
     thread: tokio::task::JoinHandle<Result<(ArchiveWriter, FileRecord), PackError>>,
     partial: Partial,
     archive: PathBuf,
+    /// Whether the dist directory was empty.
+    is_new: bool,
     id: BuildId,
     cancel: CancellationToken,
     _cancel_on_drop: DropGuard,
@@ -78,6 +80,7 @@ impl Packing {
         reporter: &Reporter,
     ) -> Result<Self, PackError> {
         std::fs::create_dir_all(dist).map_err(PackError::io("create", dist))?;
+        let is_new = is_empty(dist);
         let archive = dist.join(format!("{id}.{}", format.extension()));
         let partial = dist.join(format!(".{id}.{}.partial", format.extension()));
         let task = reporter.start(Step::Pack, id.to_string());
@@ -99,6 +102,7 @@ impl Packing {
             thread,
             partial,
             archive,
+            is_new,
             id: id.clone(),
             _cancel_on_drop: cancel.clone().drop_guard(),
             cancel,
@@ -121,6 +125,7 @@ impl Packing {
             thread,
             partial,
             archive,
+            is_new,
             id,
             cancel,
             _cancel_on_drop,
@@ -144,6 +149,9 @@ impl Packing {
             if cancel.is_cancelled() {
                 return Err(PackError::Interrupted);
             }
+            if let (true, Some(dist)) = (is_new, archive.parent()) {
+                ignore(dist)?;
+            }
             move_into_place(&partial, archive, &id, &json, sha256, size)
         })
         .await
@@ -151,6 +159,17 @@ impl Packing {
         task.done(format!("{} MB", packed.size.div_ceil(1_000_000)));
         Ok((packed, receipt))
     }
+}
+
+/// Keeps a dist directory out of version control.
+fn ignore(dist: &Path) -> Result<(), PackError> {
+    let path = dist.join(".gitignore");
+    write_whole(&path, b"*\n").map_err(PackError::io("write", &path))
+}
+
+/// Whether nothing is in a folder yet; one that the user filled is not ignored.
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Moves the files into place, the checksums last: the archive does not count as complete before

@@ -339,49 +339,10 @@ impl Catalogue {
         request: &Request,
         triplet: Option<Triplet>,
     ) -> Result<Option<&Release>, NoJulia> {
-        // Newest first.
-        let mut candidates = self
-            .releases
-            .iter()
-            .rev()
-            .filter(|release| triplet.is_none_or(|t| release.archive_for(t).is_some()));
-        Ok(match request {
-            Request::Release => candidates.find(|r| r.stable),
-            Request::Lts => LTS_SERIES.iter().find_map(|series| {
-                candidates
-                    .clone()
-                    .find(|r| r.stable && r.version.minor_pair() == *series)
-            }),
-            Request::Rc => candidates
-                .find(|r| r.stable || r.version.as_semver().pre.as_str().starts_with("rc")),
-            Request::Pre => candidates.next(),
-            Request::Series(major, minor) => candidates.find(|r| {
-                r.stable
-                    && r.version.major() == *major
-                    && minor.is_none_or(|minor| r.version.minor() == minor)
-            }),
-            Request::Exact(version) => candidates.find(|r| same_release(&r.version, version)),
-            Request::Within(ranges) => candidates.find(|r| ranges.contains(&r.version)),
-            Request::Oldest(ranges) => candidates
-                .rev()
-                .find(|r| r.stable && ranges.contains(&r.version)),
-            Request::OldestMinor(ranges) => {
-                let mut allowed = candidates.filter(|r| r.stable && ranges.contains(&r.version));
-                let oldest = allowed.clone().next_back().map(|r| r.version.minor_pair());
-                allowed.find(|r| Some(r.version.minor_pair()) == oldest)
-            }
-            Request::Nightly
-            | Request::NightlyOf(..)
-            | Request::Min
-            | Request::MinPatch
-            | Request::Manifest
-            | Request::System
-            | Request::Directory(_) => {
-                return Err(NoJulia::NotInCatalogues {
-                    request: request.to_string(),
-                });
-            }
-        })
+        let newest_first = self.releases.iter().rev();
+        let candidates =
+            newest_first.filter(|release| triplet.is_none_or(|t| release.archive_for(t).is_some()));
+        pick(request, candidates)
     }
 
     fn newest_of_each_series(&self, triplet: Triplet) -> Vec<JuliaVersion> {
@@ -429,6 +390,84 @@ impl Release {
             .filter(|file| file.triplet == triplet)
             .min_by_key(|file| file.format)
     }
+}
+
+/// What a request chooses among: a release of a catalogue, or a Julia that is installed.
+pub trait Candidate {
+    /// Its version.
+    fn version(&self) -> &JuliaVersion;
+
+    /// Whether it is a stable release.
+    fn is_stable(&self) -> bool;
+}
+
+impl Candidate for Release {
+    fn version(&self) -> &JuliaVersion {
+        &self.version
+    }
+
+    fn is_stable(&self) -> bool {
+        self.stable
+    }
+}
+
+impl Candidate for JuliaVersion {
+    fn version(&self) -> &JuliaVersion {
+        self
+    }
+
+    fn is_stable(&self) -> bool {
+        !self.is_prerelease()
+    }
+}
+
+/// The candidate that answers `request`, among candidates in the order from the newest to the oldest.
+///
+/// # Errors
+///
+/// If the request asks for something that has no place among releases, such as a folder.
+pub fn pick<'a, C: Candidate>(
+    request: &Request,
+    mut candidates: impl DoubleEndedIterator<Item = &'a C> + Clone,
+) -> Result<Option<&'a C>, NoJulia> {
+    let series = |c: &C| c.version().minor_pair();
+    Ok(match request {
+        Request::Release => candidates.find(|c| c.is_stable()),
+        Request::Lts => LTS_SERIES.iter().find_map(|lts| {
+            candidates
+                .clone()
+                .find(|c| c.is_stable() && series(c) == *lts)
+        }),
+        Request::Rc => candidates
+            .find(|c| c.is_stable() || c.version().as_semver().pre.as_str().starts_with("rc")),
+        Request::Pre => candidates.next(),
+        Request::Series(major, minor) => candidates.find(|c| {
+            c.is_stable()
+                && c.version().major() == *major
+                && minor.is_none_or(|minor| c.version().minor() == minor)
+        }),
+        Request::Exact(version) => candidates.find(|c| same_release(c.version(), version)),
+        Request::Within(ranges) => candidates.find(|c| ranges.contains(c.version())),
+        Request::Oldest(ranges) => candidates
+            .rev()
+            .find(|c| c.is_stable() && ranges.contains(c.version())),
+        Request::OldestMinor(ranges) => {
+            let mut allowed = candidates.filter(|c| c.is_stable() && ranges.contains(c.version()));
+            let oldest = allowed.clone().next_back().map(series);
+            allowed.find(|c| Some(series(c)) == oldest)
+        }
+        Request::Nightly
+        | Request::NightlyOf(..)
+        | Request::Min
+        | Request::MinPatch
+        | Request::Manifest
+        | Request::System
+        | Request::Directory(_) => {
+            return Err(NoJulia::NotInCatalogues {
+                request: request.to_string(),
+            });
+        }
+    })
 }
 
 /// Versions differ in build metadata only where a distribution added some: `1.10.4+debian`.

@@ -16,6 +16,7 @@ pub mod environment;
 pub mod event;
 pub mod explain;
 pub mod generation;
+pub mod image_environment;
 pub mod julia;
 pub mod link;
 pub mod manifest;

@@ -4,7 +4,6 @@
 //! task's events; its last lines become part of the error if it fails. Dropping the future that
 //! waits for the child, which happens when Sysforge is interrupted, kills the whole group.
 
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -20,13 +19,11 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::frames::LastLines;
 use crate::group::Group;
 use crate::output::{Files, Line, Output, Reader, Stream};
 use crate::vitals::{self, Running, ScriptTimer, Vitals};
 use crate::{Ended, Environment, ProcessError};
-
-/// Number of the child's last lines that an error shows.
-const TAIL_LINES: usize = 20;
 
 /// How long to wait for further output after the child has ended: a grandchild that keeps the pipe
 /// open must not block Sysforge.
@@ -503,7 +500,7 @@ impl Drop for AbortOnDrop {
 struct Captured {
     out: String,
     err: String,
-    tail: VecDeque<String>,
+    last: LastLines,
 }
 
 /// The maximum size in bytes of each stream that is kept in memory; the log contains all of it.
@@ -519,15 +516,12 @@ impl Captured {
             kept.push_str(&line);
             kept.push('\n');
         }
-        if self.tail.len() == TAIL_LINES {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
+        self.last.add(line);
     }
 
     fn evidence(self, log: &Path) -> Evidence {
         Evidence {
-            tail: self.tail.into(),
+            tail: self.last.shown(),
             log: Some(log.to_owned()),
         }
     }

@@ -7,6 +7,7 @@
 mod children;
 mod environment;
 mod error;
+mod frames;
 mod group;
 mod output;
 mod vitals;

@@ -45,6 +45,8 @@ pub struct Build {
 pub struct Dist {
     /// The builds, in the order of their identifiers.
     pub builds: Vec<Build>,
+    /// Files that are published beside the images.
+    pub extra: Vec<LocalFile>,
 }
 
 /// Receipts and lists of checksums have some kilobytes; nothing larger is read into memory.
@@ -54,6 +56,34 @@ const DOCUMENT_LIMIT: u64 = 64 << 20;
 const RECEIPT_END: &str = ".receipt.json";
 
 impl Dist {
+    /// The same, with further files.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read, or its name is not one that every host takes.
+    pub async fn with_files(mut self, files: &[PathBuf]) -> Result<Self, PublishError> {
+        let files = files.to_vec();
+        let read = local::blocking(move || {
+            let read = |path: &PathBuf| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let name = FileName::new(name.into_owned())?;
+                let size = path.metadata().map_err(at(path))?.len();
+                Ok(LocalFile {
+                    name: name.to_string(),
+                    size,
+                    sha256: local::sha256_of(path, 0, u64::MAX)?,
+                    path: path.clone(),
+                })
+            };
+            files
+                .iter()
+                .map(read)
+                .collect::<Result<Vec<_>, PublishError>>()
+        });
+        self.extra.extend(read.await?);
+        Ok(self)
+    }
+
     /// Reads `folder` and the folders in it (one per runner, as artifacts are downloaded).
     ///
     /// # Errors
@@ -109,6 +139,7 @@ impl Dist {
         }
         Ok(Self {
             builds: builds.into_values().collect(),
+            extra: Vec::new(),
         })
     }
 }

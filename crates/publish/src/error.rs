@@ -65,6 +65,22 @@ pub enum PublishError {
         /// The host's limit.
         limit: usize,
     },
+    /// An extra file that is larger than the host takes.
+    #[error("{name} is larger than the {limit} bytes that the host takes")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// The host's limit.
+        limit: u64,
+    },
+    /// Notes that are longer than the host takes.
+    #[error("the notes have {length} characters, and the host takes {limit}")]
+    LongNotes {
+        /// How many.
+        length: usize,
+        /// The host's limit.
+        limit: usize,
+    },
     /// No token.
     #[error("publishing to {0} needs a token, and none is set")]
     NoToken(String),
@@ -329,6 +345,8 @@ impl Explain for PublishError {
             }
             Self::Collision(_) => "give the images names that differ in letters and digits",
             Self::TooMany { .. } => "publish fewer platforms or Julia versions per release",
+            Self::TooLarge { .. } => "split the file; only archives of images are split for you",
+            Self::LongNotes { .. } => "shorten the text of `--notes-file`",
             Self::NoToken(_) => {
                 "set GITHUB_TOKEN (or GH_TOKEN) to a token that may write contents; in Actions: \
                  `permissions: contents: write` and `env: GITHUB_TOKEN: ${{ github.token }}`"

@@ -16,6 +16,7 @@ use std::path::Path;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{ImageChoice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_plan::text::Tag;
 use sysforge_plan::{JuliaFacts, Reporter, Step};
 use sysforge_process::{Children, Environment};
 
@@ -108,13 +109,13 @@ pub async fn install(
             found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
         });
     }
-    if let Some(installed) = reuse(place, image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(place, &index.tag, image, julia, images, surroundings)? {
         return Ok(installed);
     }
     place.check_provenance(image, surroundings.keys).await?;
     let turn = images.turn(image, surroundings.reporter).await?;
     // Another process may have been faster.
-    if let Some(installed) = reuse(place, image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(place, &index.tag, image, julia, images, surroundings)? {
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
@@ -130,6 +131,7 @@ pub async fn install(
 /// The image, if it is installed already.
 fn reuse(
     place: &Place,
+    tag: &Tag,
     image: &ReleaseImage,
     julia: &JuliaFacts,
     images: &Images,
@@ -141,7 +143,8 @@ fn reuse(
     let task = surroundings
         .reporter
         .start(Step::Install, image.build_id().as_str());
-    let installed = before.clone().with(place, julia, surroundings.keys);
+    let installed = before.clone().with(place, tag, julia, surroundings.keys);
+    images.complete(&installed, image);
     // Somebody else's store can be used, though not written to.
     if installed != before {
         images.note(&installed)?;

@@ -101,11 +101,13 @@ impl Shipment {
         origin: &Origin,
     ) -> Result<Self, PublishError> {
         let (dist, destination, origin) = (dist.clone(), destination.clone(), origin.clone());
-        local::blocking(move || Self::prepare_now(&dist.builds, &destination, &origin)).await
+        local::blocking(move || Self::prepare_now(&dist.builds, &dist.extra, &destination, &origin))
+            .await
     }
 
     fn prepare_now(
         builds: &[Build],
+        extra: &[LocalFile],
         destination: &Destination,
         origin: &Origin,
     ) -> Result<Self, PublishError> {
@@ -132,6 +134,15 @@ impl Shipment {
             assets.extend(pieces);
             assets.push(whole(&build.receipt_file, Kind::Document));
             assets.push(bill);
+        }
+        for file in extra {
+            if file.size > destination.file_limit {
+                return Err(PublishError::TooLarge {
+                    name: file.name.clone(),
+                    limit: destination.file_limit,
+                });
+            }
+            assets.push(whole(file, Kind::Document));
         }
         let address = |name: &str| format!("{}{name}", destination.base);
         let whole_archives: Vec<_> = builds
@@ -173,6 +184,23 @@ impl Shipment {
     pub fn of(mut self, identity: Identity) -> Self {
         self.identity = identity;
         self
+    }
+
+    /// Puts a maintainer's own text before what the notes say of the images. It belongs to the section
+    /// of Sysforge, so publishing again replaces it.
+    ///
+    /// # Errors
+    ///
+    /// If the notes become longer than GitHub takes.
+    pub fn with_text(mut self, text: &str) -> Result<Self, PublishError> {
+        self.notes = notes::with_text(&self.notes, text);
+        match self.notes.chars().count() {
+            length if length > notes::LIMIT => Err(PublishError::LongNotes {
+                length,
+                limit: notes::LIMIT,
+            }),
+            _ => Ok(self),
+        }
     }
 
     /// Signs the release: the index, which names every archive by its digest, and the provenance.

@@ -27,6 +27,7 @@ pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
     let without = Figures::median(&report.without);
     let with = Figures::median(&report.with);
     let mut sheet = Drawing::new(width);
+    sheet.title(&report.build_id, result(&without, &with));
     sheet.legend();
     sheet.bars(
         if sheet.names_above() {
@@ -63,6 +64,16 @@ pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
             @for part in &sheet.parts { (part) }
         }
     }
+}
+
+/// The result in a few words.
+fn result(without: &Figures, with: &Figures) -> Option<String> {
+    let (slow, fast) = without.first_call_s.zip(with.first_call_s)?;
+    Some(faster(slow, fast))
+}
+
+fn faster(slow: f64, fast: f64) -> String {
+    format!("first call {} × faster", ratio(slow / fast.max(1e-9)))
 }
 
 /// Formats a coordinate, with one decimal.
@@ -106,19 +117,51 @@ impl Drawing {
         });
     }
 
+    /// A median: a circle without the image, a diamond with it.
     fn mark(&mut self, x: f64, y: f64, series: Series) {
+        let class = format!("mark {}", series.class());
+        self.shape(x, y, series, &class, 7.0);
+    }
+
+    /// A single run, in the shape of its series.
+    fn run(&mut self, x: f64, y: f64, series: Series) {
+        let class = format!("{} one", series.class());
+        self.shape(x, y, series, &class, 4.0);
+    }
+
+    fn shape(&mut self, x: f64, y: f64, series: Series, class: &str, radius: f64) {
         self.parts.push(match series {
-            Series::Without => html! { circle class="mark without" cx=(n(x)) cy=(n(y)) r="7" {} },
+            Series::Without => {
+                html! { circle class=(class) cx=(n(x)) cy=(n(y)) r=(n(radius)) {} }
+            }
             Series::With => {
-                let points = [(0.0, -9.0), (9.0, 0.0), (0.0, 9.0), (-9.0, 0.0)]
+                // As large as the circle, to the eye.
+                let r = radius * 9.0 / 7.0;
+                let points = [(0.0, -r), (r, 0.0), (0.0, r), (-r, 0.0)]
                     .map(|(dx, dy)| format!("{},{}", n(x + dx), n(y + dy)))
                     .join(" ");
-                html! { polygon class="mark with" points=(points) {} }
+                html! { polygon class=(class) points=(points) {} }
             }
         });
     }
 
+    /// What the chart is about, and its result; on a narrow sheet below each other.
+    fn title(&mut self, subject: &str, result: Option<String>) {
+        let (first, second) = match result {
+            Some(result) if self.names_above() => (result, Some(subject)),
+            Some(result) => (format!("{subject}: {result}"), None),
+            None => (subject.to_owned(), None),
+        };
+        self.text(MARGIN, self.y + 12.0, "title", "start", &first);
+        self.y += 28.0;
+        if let Some(second) = second {
+            self.text(MARGIN, self.y + 2.0, "soft", "start", second);
+            self.y += 14.0;
+        }
+    }
+
     fn legend(&mut self) {
+        const RUNS: &str = "large: the median; small: each run";
         let y = self.y + 10.0;
         let second = MARGIN + 168.0;
         self.mark(MARGIN + 9.0, y, Series::Without);
@@ -126,6 +169,12 @@ impl Drawing {
         self.mark(second + 9.0, y, Series::With);
         self.text(second + 24.0, y + 5.0, "", "start", Series::With.name());
         self.y += 30.0;
+        if self.names_above() {
+            self.text(MARGIN, self.y + 8.0, "soft", "start", RUNS);
+            self.y += 14.0;
+        } else {
+            self.text(self.width - MARGIN, y + 5.0, "soft", "end", RUNS);
+        }
     }
 
     fn heading(&mut self, text: &str) {
@@ -182,6 +231,7 @@ impl Drawing {
         self.heading("Each wait (logarithmic scale)");
         let top = self.y;
         let grid_at = self.parts.len();
+        let mut figures = Vec::new();
         for (name, wait, slow, fast) in rows {
             let middle = self.row(name);
             let (a, b) = (scale.at(slow), scale.at(fast));
@@ -197,17 +247,18 @@ impl Drawing {
                 let each = samples.iter().map(|sample| Figures::median(&[*sample]));
                 for x in each.filter_map(|one| wait.of(&one)).map(|s| scale.at(s)) {
                     ends = (ends.0.min(x), ends.1.max(x));
-                    let class = format!("{} one", series.class());
-                    self.parts
-                        .push(html! { circle class=(class) cx=(n(x)) cy=(n(middle)) r="4" {} });
+                    self.run(x, middle, series);
                 }
             }
             self.mark(a, middle, Series::Without);
             self.mark(b, middle, Series::With);
             // Figures are outside of all marks, so that nothing overlaps.
             let (left, right) = if a < b { (slow, fast) } else { (fast, slow) };
-            self.text(ends.0 - 14.0, middle + 5.0, "", "end", &duration(left));
-            self.text(ends.1 + 14.0, middle + 5.0, "", "start", &duration(right));
+            let (left, right) = (duration(left), duration(right));
+            self.text(ends.0 - 14.0, middle + 5.0, "", "end", &left);
+            self.text(ends.1 + 14.0, middle + 5.0, "", "start", &right);
+            figures.push((middle, ends.0 - 14.0 - text_width(&left), ends.0 - 14.0));
+            figures.push((middle, ends.1 + 14.0, ends.1 + 14.0 + text_width(&right)));
         }
         let bottom = self.y + 4.0;
         let ticks: Vec<_> = scale.decades().collect();
@@ -215,17 +266,19 @@ impl Drawing {
         // label.
         let close = ticks.windows(2).any(|pair| pair[1].0 - pair[0].0 < 50.0);
         for (index, (at, name)) in ticks.iter().enumerate() {
-            self.parts.insert(
-                grid_at,
-                html! { line class="grid" x1=(n(*at)) y1=(n(top)) x2=(n(*at)) y2=(n(bottom)) {} },
-            );
+            for (from, to) in beside(*at, (top, bottom), &figures) {
+                self.parts.insert(
+                    grid_at,
+                    html! { line class="grid" x1=(n(*at)) y1=(n(from)) x2=(n(*at)) y2=(n(to)) {} },
+                );
+            }
             if !close || index % 2 == 0 {
                 self.text(*at, bottom + 15.0, "soft", "middle", name);
             }
         }
         self.y = bottom + 20.0;
         if let (Some(slow), Some(fast)) = (without.first_call_s, with.first_call_s) {
-            let faster = format!("first call {} times as fast", ratio(slow / fast.max(1e-9)));
+            let faster = faster(slow, fast);
             let text = match with.first_over_second() {
                 Some(over) => {
                     let over = ratio(over);
@@ -239,6 +292,32 @@ impl Drawing {
             }
         }
     }
+}
+
+/// About how wide a figure is.
+fn text_width(text: &str) -> f64 {
+    8.0 * text.chars().count() as f64
+}
+
+/// The parts of a vertical line that meet no figure: each figure has the middle of its row, and
+/// reaches from one place to another.
+fn beside(x: f64, (top, bottom): (f64, f64), figures: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
+    const SPACE: f64 = 3.0;
+    const HALF: f64 = 10.0;
+    let mut parts = Vec::new();
+    let mut from = top;
+    for (middle, left, right) in figures {
+        if (left - SPACE..right + SPACE).contains(&x) {
+            if middle - HALF > from {
+                parts.push((from, middle - HALF));
+            }
+            from = from.max(middle + HALF);
+        }
+    }
+    if bottom > from {
+        parts.push((from, bottom));
+    }
+    parts
 }
 
 #[derive(Clone, Copy)]
@@ -330,5 +409,21 @@ impl Scale {
             power += 1.0;
         }
         decades.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_goes_through_a_figure() {
+        let figures = [(50.0, 100.0, 140.0), (80.0, 200.0, 240.0)];
+        assert_eq!(beside(300.0, (0.0, 100.0), &figures), [(0.0, 100.0)]);
+        assert_eq!(
+            beside(120.0, (0.0, 100.0), &figures),
+            [(0.0, 40.0), (60.0, 100.0)]
+        );
+        assert_eq!(beside(98.0, (0.0, 60.0), &figures), [(0.0, 40.0)]);
     }
 }

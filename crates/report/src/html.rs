@@ -90,7 +90,7 @@ fn tiles(report: &Report, without: &Figures, with: &Figures) -> Markup {
     html! {
         ul class="tiles" {
             @if let Some(faster) = faster {
-                li { b { (ratio(faster)) "×" } span { "as fast a first call" } }
+                li { b { (ratio(faster)) " × faster" } span { "first call" } }
             }
             @if let Some(left) = with.first_over_second() {
                 li { b { (ratio(left)) } span { "first call ÷ second call" } }

@@ -43,7 +43,7 @@ pub(crate) use entry::{SCHEMA, seal, write_listing};
 pub(crate) use partial::Partial;
 
 use sysforge_files::{FileLock, LockAttempt, rename, try_exclusive};
-use sysforge_plan::Reporter;
+use sysforge_plan::{JuliaVersion, Reporter, Triplet};
 
 use crate::error::Error;
 
@@ -252,6 +252,24 @@ impl Store {
         let kind = KINDS.into_iter().find(|kind| *kind == folder)?;
         let name = inside.next()?.to_string_lossy().into_owned();
         lease::lease(&self.use_file(&EntryId::existing(kind, name)))
+    }
+
+    /// The Julias for a platform, newest first, as the names of their folders say. Whether they are
+    /// whole, [`Self::lookup`] finds out.
+    pub(crate) fn julias(&self, triplet: Triplet) -> Vec<(JuliaVersion, EntryId)> {
+        let entries = fs::read_dir(self.root.join("julia"));
+        let names = entries.into_iter().flatten().flatten();
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut all: Vec<_> = names
+            .filter_map(|name| {
+                let (rest, _digest) = name.rsplit_once('-')?;
+                let version = rest.strip_suffix(triplet.name())?.strip_suffix('-')?;
+                let version = version.parse().ok()?;
+                Some((version, EntryId::existing("julia", name)))
+            })
+            .collect();
+        all.sort_by(|a: &(JuliaVersion, _), b| b.0.cmp(&a.0));
+        all
     }
 
     /// The newest complete entry from this address, for entries whose digest is not known in

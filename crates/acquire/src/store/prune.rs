@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sysforge_files::{LockAttempt, try_exclusive};
+use sysforge_files::{FileLock, LockAttempt, try_exclusive};
 
 use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage};
 use crate::error::Error;
@@ -98,6 +98,27 @@ impl Store {
     ///
     /// If the store cannot be read or written.
     pub fn prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
+        let pruned = self.sort_out(rules, now, |id| self.remove_unused(id))?;
+        self.prune_leftovers(now);
+        Ok(pruned)
+    }
+
+    /// What [`Self::prune`] would remove. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn would_prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
+        self.sort_out(rules, now, |id| Ok(self.lock_unused(id)?.is_some()))
+    }
+
+    /// Goes through the entries by age and size; `remove` says whether an entry is gone.
+    fn sort_out(
+        &self,
+        rules: PruneRules,
+        now: SystemTime,
+        remove: impl Fn(&EntryId) -> Result<bool, Error>,
+    ) -> Result<Pruned, Error> {
         let entries = self.list(false)?;
         let mut left: u64 = entries.iter().map(|entry| entry.bytes).sum();
         let mut pruned = Pruned::default();
@@ -108,7 +129,7 @@ impl Store {
             if !(too_old || too_much) {
                 continue;
             }
-            if self.remove_unused(&entry.id)? {
+            if remove(&entry.id)? {
                 left -= entry.bytes;
                 pruned.bytes += entry.bytes;
                 pruned.removed.push(entry.id);
@@ -116,7 +137,6 @@ impl Store {
                 pruned.in_use.push(entry.id);
             }
         }
-        self.prune_leftovers(now);
         Ok(pruned)
     }
 
@@ -126,21 +146,30 @@ impl Store {
     ///
     /// If it cannot be removed.
     pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
-        let LockAttempt::Got(lock) = self.try_lock(id)? else {
-            return Ok(false);
-        };
-        let path = self.use_file(id);
-        // Without locks, the time of last use decides.
-        let used = modified(&path).and_then(|at| at.elapsed().ok());
-        if !lock.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
-            return Ok(false);
-        }
-        let using = try_exclusive(&path).map_err(Error::io("lock", &path))?;
-        let LockAttempt::Got(_using) = using else {
+        let Some(_locks) = self.lock_unused(id)? else {
             return Ok(false);
         };
         self.remove_entry(id)?;
         Ok(true)
+    }
+
+    /// The locks of an entry that nobody is using or making; `None` if somebody is.
+    fn lock_unused(&self, id: &EntryId) -> Result<Option<(FileLock, FileLock)>, Error> {
+        let LockAttempt::Got(making) = self.try_lock(id)? else {
+            return Ok(None);
+        };
+        let path = self.use_file(id);
+        // Without locks, the time of last use decides.
+        let used = modified(&path).and_then(|at| at.elapsed().ok());
+        if !making.is_real() && used.is_none_or(|age| age < UNLOCKED_AGE) {
+            return Ok(None);
+        }
+        Ok(
+            match try_exclusive(&path).map_err(Error::io("lock", &path))? {
+                LockAttempt::Got(using) => Some((making, using)),
+                LockAttempt::Busy => None,
+            },
+        )
     }
 
     /// Whether a complete entry exists.

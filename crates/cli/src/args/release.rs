@@ -27,6 +27,29 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "COMMIT")]
     pub(crate) target: Option<String>,
 
+    /// Further files to publish beside the images; may be repeated
+    #[arg(long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// A Markdown file whose text begins the release notes; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "undraft")]
+    pub(crate) notes_file: Option<PathBuf>,
+
+    /// Mark the release as a prerelease
+    #[arg(long)]
+    pub(crate) prerelease: bool,
+
+    /// Whether the release becomes the latest one [default: the host decides by version]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        conflicts_with = "prerelease"
+    )]
+    pub(crate) latest: Option<bool>,
+
     /// The address that the folder of `--to dir:PATH` will have, for Artifacts.toml and notes
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,

@@ -3,24 +3,27 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use sysforge_engine::{BuildRunner, Repeat};
+use sysforge_engine::{BuildOptions, BuildRunner, Planned, Repeat};
 use sysforge_pack::existing;
 use sysforge_plan::Receipt;
 use sysforge_plan::text::counted;
 
+use super::start;
 use crate::args::BuildArgs;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::progress::seconds;
 use crate::session::Session;
 
 /// One build's result, for `--json`.
 #[derive(Serialize)]
-struct Built {
+pub(super) struct Built {
     archive: std::path::PathBuf,
     size: u64,
     sha256: sysforge_plan::Sha256,
     receipt_file: std::path::PathBuf,
-    receipt: Receipt,
+    pub(super) receipt: Receipt,
+    /// The command that starts Julia with the image.
+    command: String,
     /// Whether it was there already.
     reused: bool,
     /// Wall time of the whole build, and of it the time in which no child process ran, in seconds.
@@ -36,14 +39,78 @@ enum Ready<'a> {
     Open(Box<BuildRunner<'a>>),
 }
 
+/// What the images are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// For their archives, which other machines get.
+    Archives,
+    /// To be used here: the image must be in the build directory, and what is up to date is not
+    /// mentioned.
+    Use,
+}
+
+/// How the planned images are built.
+pub(super) struct Builds {
+    pub(super) options: BuildOptions,
+    pub(super) dist: std::path::PathBuf,
+    pub(super) force: bool,
+    pub(super) explain: bool,
+    pub(super) purpose: Purpose,
+}
+
 pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let options = args.build.options();
     let planned = session.plan(&args.selection.select).await?;
+    let options = Builds {
+        options: args.build.options(),
+        dist: args.out.folder(&planned),
+        force: args.force,
+        explain: args.explain,
+        purpose: Purpose::Archives,
+    };
+    let results = make(&options, &planned, session).await?;
+    outputs(session, &results);
+    if session.global.json {
+        session.terminal.json(&results);
+        return Ok(());
+    }
+    for result in &results {
+        session.terminal.data(&result.archive.display().to_string());
+    }
+    if !session.runner.on {
+        say_next(session, &results);
+    }
+    Ok(())
+}
+
+/// Says how the images are used.
+fn say_next(session: &Session, results: &[Built]) {
+    for result in results.iter().filter(|result| !result.command.is_empty()) {
+        session
+            .terminal
+            .say(&format!("start Julia with it: {}", result.command));
+    }
+    session
+        .terminal
+        .say("next: `sysforge run`, or `sysforge publish --to dir:PATH`");
+}
+
+/// Builds what is planned and not up to date.
+pub(super) async fn make(
+    builds: &Builds,
+    planned: &Planned,
+    session: &Session,
+) -> Result<Vec<Built>, Failure> {
+    let Builds {
+        options,
+        dist,
+        force,
+        explain,
+        purpose,
+    } = builds;
     let mut results = Vec::new();
-    let dist = args.out.folder(&planned);
     warn_of_runner(session);
-    super::require_writable_folder(&dist)?;
+    super::require_writable_folder(dist)?;
     // Each build gets its Julia and is asked about its CPU target before the first one begins: what can
     // fail there does so at once, and not after the minutes that another build takes.
     let mut ready = Vec::new();
@@ -51,13 +118,18 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         session.runner.working_on(build.id.as_str());
         planned.require_locked(build, &options.packages)?;
         let started = Instant::now();
-        let inputs = planned.basis(&session.engine, build, &options)?.digest();
-        let known = existing(&dist, &build.id, build.archive, inputs).filter(|_| !args.force);
+        let inputs = planned.basis(&session.engine, build, options)?.digest();
+        let known = existing(dist, &build.id, build.archive, inputs).filter(|(_, receipt)| {
+            let image = start::image_of(session, planned, build);
+            let size = || std::fs::metadata(image).map(|image| image.len());
+            let is_here = *purpose == Purpose::Archives
+                || size().is_ok_and(|size| size == receipt.image.size);
+            !force && is_here
+        });
         let state = match known {
             Some(known) => Ready::Known(Box::new(known)),
             None => {
-                let runner =
-                    BuildRunner::probed(&session.engine, &planned, build, &options).await?;
+                let runner = BuildRunner::probed(&session.engine, planned, build, options).await?;
                 Ready::Open(Box::new(runner))
             }
         };
@@ -70,17 +142,19 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         let reused = matches!(state, Ready::Known(_));
         let (packed, receipt) = match state {
             Ready::Known(known) => {
-                session.terminal.heading(&format!(
-                    "{} is up to date: nothing that decides the image has changed",
-                    build.id
-                ));
+                if *purpose == Purpose::Archives {
+                    session.terminal.heading(&format!(
+                        "{} is up to date: nothing that decides the image has changed",
+                        build.id
+                    ));
+                }
                 *known
             }
             Ready::Open(mut runner) => {
                 session.terminal.group(&format!("Building {}", build.id));
-                runner.explain = args.explain;
+                runner.explain = *explain;
                 runner.instantiate(Repeat::IfNeeded).await?;
-                let built = runner.run(&dist, args.force).await?;
+                let built = runner.run(dist, *force).await?;
                 session.terminal.end_group();
                 say_result(session, &built.0, &built.1, opening + started.elapsed());
                 built
@@ -90,26 +164,23 @@ pub(crate) async fn run(args: &BuildArgs, session: &Session) -> Outcome {
         session.runner.built(&receipt, size, sha256, reused);
         let wall = started.elapsed();
         let own = wall.saturating_sub(session.engine.children.time() - children_before);
+        // Where only the archive is left of an image, there is nothing to start.
+        let has_image = start::image_of(session, planned, build).is_file();
+        let start = has_image.then(|| start::start(session, planned, build, &receipt));
+        let start = start.and_then(Result::ok);
         results.push(Built {
             archive: packed.archive,
             size: packed.size,
             sha256: packed.sha256,
             receipt_file: packed.receipt,
             receipt,
+            command: start.map(|start| start.line()).unwrap_or_default(),
             reused,
             wall_s: wall.as_secs_f64(),
             own_s: own.as_secs_f64(),
         });
     }
-    outputs(session, &results);
-    if session.global.json {
-        session.terminal.json(&results);
-    } else {
-        for result in &results {
-            session.terminal.data(&result.archive.display().to_string());
-        }
-    }
-    Ok(())
+    Ok(results)
 }
 
 /// What later steps of a workflow may want: of several images, one a line.

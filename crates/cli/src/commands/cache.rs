@@ -9,7 +9,7 @@ use sysforge_acquire::store::{Listed, PruneRules};
 use crate::args::CacheCommand;
 use crate::failure::Outcome;
 use crate::session::Session;
-use crate::terminal::table;
+use crate::terminal::fitted_table;
 
 /// One entry, for `--json`.
 #[derive(Serialize)]
@@ -48,6 +48,7 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
         CacheCommand::Prune {
             older_than,
             keep,
+            dry_run,
             all,
         } => {
             let rules = if *all {
@@ -62,8 +63,13 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
                 }
             };
             let now = SystemTime::now();
-            let pruned = store.prune(rules, now)?;
-            session.images()?.prune_leftovers(now);
+            let pruned = match dry_run {
+                true => store.would_prune(rules, now)?,
+                false => store.prune(rules, now)?,
+            };
+            if !dry_run {
+                session.images()?.prune_leftovers(now);
+            }
             for id in &pruned.in_use {
                 session.terminal.say(&format!("kept {id}: it is in use"));
             }
@@ -77,9 +83,10 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
                 for id in removed {
                     session.terminal.data(&id);
                 }
+                let freed = if *dry_run { "would free" } else { "freed" };
                 session
                     .terminal
-                    .say(&format!("freed {} MB", pruned.bytes / 1_000_000));
+                    .say(&format!("{freed} {} MB", pruned.bytes / 1_000_000));
             }
         }
     }
@@ -115,7 +122,7 @@ fn text(rows: &[Row]) -> String {
             state,
         ]);
     }
-    table(&lines)
+    fitted_table(&lines)
 }
 
 fn ago(seconds: u64) -> String {

@@ -1,9 +1,7 @@
 //! `sysforge completions`: completion scripts, from the very definition of the arguments.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::session::Session;
 
 pub(crate) fn run(shell: Shell, session: &Session) {
@@ -12,7 +10,7 @@ pub(crate) fn run(shell: Shell, session: &Session) {
 
 fn script(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sysforge", &mut script);
+    clap_complete::generate(shell, &mut crate::args::command(), "sysforge", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -26,7 +24,7 @@ mod tests {
     fn every_shell_learns_every_command() {
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for command in Cli::command().get_subcommands() {
+            for command in crate::args::command().get_subcommands() {
                 assert!(script.contains(command.get_name()), "{shell}: {command}");
             }
         }

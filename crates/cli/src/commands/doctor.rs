@@ -1,6 +1,7 @@
 //! `sysforge doctor`: is this machine able to build? What is missing, and the command that mends
 //! it. The exit code is 0 only if a build can start.
 
+mod images;
 mod julias;
 mod machine;
 mod packages;
@@ -90,12 +91,16 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
         findings.push(packages::depot(files, session));
         findings.extend(packages::missing(files, plan, session).await);
     }
+    findings.extend(images::conflicting(session));
     findings.extend(julias.findings);
     findings.push(compiler(triplet, needs_compiler, session).await);
     findings.push(machine::store(session));
     findings.push(machine::build_folder(session));
     findings.push(machine::space(session));
     findings.push(machine::memory());
+    for finding in &mut findings {
+        finding.mend = finding.mend.take().map(|mend| session.runnable(mend));
+    }
     let able = findings.iter().all(|f| f.state != State::Missing);
     let report = Report {
         triplet,

@@ -48,10 +48,11 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     if inputs.manifests.0.is_empty() && inputs.project.needs_manifest() {
         session.terminal.warning(
             "the project has no Manifest.toml: each build resolves the versions of its packages",
-            Some(
+            Some(&session.runnable(
                 "for the same versions everywhere, make one with `julia --project -e 'using Pkg; \
-                 Pkg.instantiate()'`, and commit it",
-            ),
+                 Pkg.instantiate()'`, and commit it"
+                    .to_owned(),
+            )),
         );
     }
     if found.workloads.is_empty() {
@@ -72,6 +73,7 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
         };
         workflow::run(&args, session).await?;
     }
+    session.terminal.say("next: `sysforge build`");
     Ok(())
 }
 

@@ -1,24 +1,26 @@
 //! `sysforge install`: the image of a release that fits this machine, verified, kept and ready.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
-use sysforge_plan::release::choose::Machine;
+use sysforge_plan::release::choose::{Machine, julias};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::place::Reach;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installed, Place, Signed, SignedFor, Source,
-    Surroundings, activate,
+    Surroundings,
+    activate::{self, UserLists},
 };
 use sysforge_publish::signing::{Identity, PublicKey};
 
 mod at_hand;
 mod channels;
 
-use self::at_hand::{AtHand, at_hand, offer};
+use self::at_hand::{AtHand, at_hand, in_store, offer};
 use self::channels::{link, unlink};
 use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::cpu::cpu_level;
@@ -59,6 +61,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
                 allow_downgrade: args.allow_downgrade,
                 attested: args.require_attestation,
                 yes: args.yes,
+                patience: None,
             };
             let installed = one(&wish, &images, session).await?;
             finish(installed, &args.activation, &images, session).await
@@ -83,7 +86,12 @@ struct Wish<'a> {
     attested: bool,
     /// Whether a Julia is fetched without asking.
     yes: bool,
+    /// How long the place may take to show its index; else as long as downloads may take.
+    patience: Option<Duration>,
 }
+
+/// How long an upgrade waits for a place that was there before: nobody asked for this one by name.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A folder by its whole path: an upgrade may be asked for in another one.
 fn from_anywhere(source: Source) -> Source {
@@ -152,7 +160,7 @@ fn list(images: &Images, session: &Session) -> Outcome {
         ]
     });
     let rows: Vec<_> = std::iter::once(head.to_vec()).chain(rows).collect();
-    session.terminal.data(&crate::terminal::table(&rows));
+    session.terminal.data(&crate::terminal::fitted_table(&rows));
     Ok(())
 }
 
@@ -169,10 +177,23 @@ async fn upgrade(
     };
     // One that fails, say because its release is gone, does not keep the others from theirs.
     let (mut now, mut failed) = (Vec::new(), None::<Failure>);
+    let mut silent = Vec::new();
     for old in &all {
+        let source = old.source.latest().to_string();
+        if silent.contains(&source) {
+            let build_id = &old.build_id;
+            session.terminal.say(&format!(
+                "{build_id} stays as it is: {source} does not answer"
+            ));
+            continue;
+        }
         match upgrade_one(old, args, images, session).await {
             Ok(new) => now.push(new),
             Err(failure) => {
+                let error: &(dyn std::error::Error + 'static) = failure.0.as_ref();
+                if let Some(InstallError::Silent { .. }) = error.downcast_ref() {
+                    silent.push(source);
+                }
                 if all.len() > 1 {
                     let build_id = &old.build_id;
                     session
@@ -213,6 +234,7 @@ async fn upgrade_one(
         allow_downgrade: args.allow_downgrade,
         attested: old.attested,
         yes: args.yes,
+        patience: Some(UPGRADE_PATIENCE),
     };
     let mut new = one(&wish, images, session).await?;
     let (build_id, tag) = (&old.build_id, &old.tag);
@@ -247,9 +269,25 @@ async fn upgrade_one(
 async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Installed, Failure> {
     let mut reach = reach(session, false)?;
     reach.attestations = keeps_attestations(&reach.github.web);
-    let place = Place::open(&wish.source, &reach).await?;
-    let place = place.with_signed_for(wish.signed_for.clone());
-    let (index, signed) = place.index(&wish.keys).await?;
+    let opening = async {
+        let place = Place::open(&wish.source, &reach).await?;
+        let place = place.with_signed_for(wish.signed_for.clone());
+        let (index, signed) = place.index(&wish.keys).await?;
+        Ok::<_, InstallError>((place, index, signed))
+    };
+    let (place, index, signed) = match wish.patience {
+        None => opening.await?,
+        Some(limit) => match tokio::time::timeout(limit, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => {
+                return Err(InstallError::Silent {
+                    source_text: wish.source.to_string(),
+                    limit,
+                }
+                .into());
+            }
+        },
+    };
     match signed {
         Signed::By(key, identity) => session
             .terminal
@@ -267,7 +305,20 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
         at_hand = at_hand::at_hand(None, session).await?;
         chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
     }
-    // Without a Julia that an image is for, one can be had: the newest that there is an image for.
+    // Without a Julia that an image is for, the store may have one: the newest comes first.
+    let lacks_julia = match &chosen {
+        Ok(_) => at_hand.is_none(),
+        Err(InstallError::NoFit { .. }) => session.global.julia.is_empty(),
+        Err(_) => false,
+    };
+    if lacks_julia {
+        let wanted = machine(None, wish)?;
+        if let Some(found) = in_store(julias(&index, &wanted).iter().rev(), session).await? {
+            at_hand = Some(found);
+            chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+        }
+    }
+    // Or one can be downloaded: the newest that there is an image for.
     let lacking = match &chosen {
         Ok((image, _)) if at_hand.is_none() => Some(image.receipt.julia.version.to_string()),
         Err(InstallError::NoFit { versions, .. }) if session.global.julia.is_empty() => {
@@ -319,12 +370,6 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
 /// Installs an image that was just published into a folder that is thrown away: it must come back
 /// as it went, and load. Where this machine has no Julia that an image is for, digests must do.
 pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
-    let Ok(Some(at_hand)) = at_hand(None, session).await else {
-        session
-            .terminal
-            .say("  no image was loaded after publishing: there is no Julia at hand");
-        return Ok(());
-    };
     let wish = Wish {
         source,
         name: None,
@@ -334,13 +379,29 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         allow_downgrade: true,
         attested: false,
         yes: false,
+        patience: None,
     };
     let reach = reach(session, false)?;
     let (place, index) = just_published(&wish.source, &reach).await?;
-    let Ok((image, _)) = install::choose_image(&index, &machine(Some(&at_hand), &wish)?) else {
-        session
-            .terminal
-            .say("  no image was loaded after publishing: none is for this machine and its Julia");
+    let fits = |at_hand: &AtHand| {
+        let machine = machine(Some(at_hand), &wish).ok()?;
+        let (image, _) = install::choose_image(&index, &machine).ok()?;
+        Some(image)
+    };
+    let given = at_hand(None, session).await.ok().flatten();
+    let given = given.filter(|given| fits(given).is_some());
+    let at_hand = match given {
+        Some(given) => Some(given),
+        None => {
+            let wanted = machine(None, &wish)?;
+            in_store(julias(&index, &wanted).iter().rev(), session).await?
+        }
+    };
+    let chosen = at_hand.and_then(|at_hand| fits(&at_hand).map(|image| (image, at_hand)));
+    let Some((image, at_hand)) = chosen else {
+        session.terminal.say(
+            "  no image was loaded after publishing: this machine has no Julia that one is for",
+        );
         return Ok(());
     };
     let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
@@ -428,20 +489,30 @@ async fn finish(
         link(&mut installed, channel, images, session).await?;
         images.note(&installed)?;
     }
+    let lists = UserLists::of(&session.engine.environment);
     if session.global.json {
-        let command = activate::command(&installed);
+        let command = activate::command(&installed, &lists);
         session.terminal.json(&Report {
             image: &installed,
             command,
         });
-    } else if activation.env {
-        session.terminal.data(&activate::environment(&installed)?);
+        return Ok(());
+    }
+    if !activation.env {
+        session.terminal.say("start Julia with it:");
+    }
+    if activation.env {
+        session
+            .terminal
+            .data(&activate::environment(&installed, &lists)?);
     } else if let Some(path) = &activation.launcher {
         session.terminal.data(&path.display().to_string());
     } else if let Some(channel) = &activation.juliaup {
         session.terminal.data(&format!("julia +{channel}"));
     } else {
-        session.terminal.data(&activate::command(&installed));
+        session
+            .terminal
+            .data(&activate::command(&installed, &lists));
     }
     Ok(())
 }

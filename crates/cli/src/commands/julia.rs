@@ -152,7 +152,7 @@ async fn install(
     let mut catalogue = None;
     for text in requests {
         let request = read(text, session)?;
-        let julia = get(&request, triplet, &acquirer, &mut catalogue).await?;
+        let julia = get(&request, triplet, &acquirer, &mut catalogue, to_tool_cache).await?;
         if to_tool_cache && request.nightly().is_some() {
             session.terminal.warning(
                 "nightly builds are not copied into the tool cache",
@@ -172,17 +172,12 @@ async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
         return given(text, &executable, session).await;
     }
     let acquirer = session.engine.acquirer()?;
-    let (found, name) = match request.nightly() {
-        Some(branch) => {
-            let found = acquirer.installed_nightly(branch, triplet)?;
-            (found, text.to_owned())
-        }
-        None => {
-            let choice = acquirer.catalogue().await?.choose(&request, triplet)?;
-            let version = choice.version.to_string();
-            (acquirer.installed(&choice)?, version)
-        }
+    // What is here is known without a catalogue, so no network is needed.
+    let found = match request.nightly() {
+        Some(branch) => acquirer.installed_nightly(branch, triplet)?,
+        None => acquirer.at_hand(&request, triplet)?,
     };
+    let name = request.to_string();
     match found {
         Some(julia) => {
             say(&[Located::new(text, julia)], session);
@@ -239,6 +234,7 @@ async fn get(
     triplet: Triplet,
     acquirer: &Acquirer,
     catalogue: &mut Option<Catalogue>,
+    to_tool_cache: bool,
 ) -> Result<InstalledJulia, Failure> {
     if let Some(branch) = request.nightly() {
         return Ok(acquirer.nightly(branch, triplet).await?);
@@ -248,6 +244,11 @@ async fn get(
             return Err(CliError::NothingToInstall(request.to_string()).into());
         }
         _ => {}
+    }
+    if let (Request::Exact(_), false) = (request, to_tool_cache)
+        && let Some(julia) = acquirer.at_hand(request, triplet)?
+    {
+        return Ok(julia);
     }
     let catalogue = match catalogue {
         Some(known) => known,

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use sysforge_plan::explain::nearest;
 
-use crate::args::{Cli, ManArgs};
+use crate::args::ManArgs;
 use crate::failure::{CliError, Outcome};
 use crate::paths::absolute;
 use crate::session::Session;
 
 pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
-    let mut root = Cli::command();
+    let mut root = crate::args::command();
     root.build();
     match &args.out {
         Some(folder) => {
@@ -49,9 +49,18 @@ fn find<'a>(root: &'a Command, words: &[String]) -> Result<&'a Command, CliError
 
 fn page(command: &Command) -> String {
     let mut text = Vec::new();
-    // Writing to memory cannot fail.
-    let _ = Man::new(command.clone()).render(&mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    // Writing to memory cannot fail. Examples are lines, which a paragraph would join.
+    let _ = Man::new(command.clone().after_help("")).render(&mut text);
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    if let Some(more) = command.get_after_help().map(ToString::to_string) {
+        text.push_str(".SH EXAMPLES\n.nf\n");
+        for line in more.lines().filter(|line| *line != "Examples:") {
+            text.push_str(&line.replace('\\', "\\\\").replace('-', "\\-"));
+            text.push('\n');
+        }
+        text.push_str(".fi\n");
+    }
+    text
 }
 
 /// One file for each command, named as `man` looks for them: `sysforge-julia-install.1`.
@@ -76,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page() {
-        let mut root = Cli::command();
+        let mut root = crate::args::command();
         root.build();
         let folder = tempfile::tempdir().unwrap();
         let pages = write_all(&root, folder.path()).unwrap();
@@ -85,11 +94,14 @@ mod tests {
         }
         let text = std::fs::read_to_string(folder.path().join("sysforge-build.1")).unwrap();
         assert!(text.contains("force"), "{text}");
+        // Each example stays a line of its own.
+        let examples = text.split(".SH EXAMPLES\n.nf\n").nth(1).unwrap();
+        assert!(examples.lines().next().unwrap().contains("sysforge build"));
     }
 
     #[test]
     fn a_mistyped_command_is_answered_with_the_nearest() {
-        let root = Cli::command();
+        let root = crate::args::command();
         let words = ["julia", "instal"].map(str::to_owned);
         let error = find(&root, &words).unwrap_err();
         assert_eq!(

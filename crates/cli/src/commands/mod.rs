@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod cache;
+mod clean;
 mod completions;
 mod doctor;
 mod existing;
@@ -15,7 +16,9 @@ mod man;
 mod matrix;
 mod plan;
 mod publish;
+mod run;
 mod schema;
+mod start;
 mod steps;
 pub(crate) mod toolchain;
 mod verify;
@@ -34,6 +37,8 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Plan(args) if args.matrix => matrix::run(args, session).await,
         Command::Plan(args) => plan::run(args, session).await,
         Command::Build(args) => build::run(args, session).await,
+        Command::Clean(args) => clean::run(args, session).await,
+        Command::Run(args) => run::run(args, session).await,
         Command::Instantiate(args) => instantiate::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
         Command::Emit(args) => steps::emit(args, session).await,

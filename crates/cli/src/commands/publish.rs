@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use sysforge_plan::text::{Repository, Tag};
-use sysforge_publish::documents::sums;
-use sysforge_publish::host::github::GitHub;
+use sysforge_publish::documents::{artifacts_toml, sums};
 use sysforge_publish::host::github::steps::{self, Policy};
+use sysforge_publish::host::github::{GitHub, Standing};
 use sysforge_publish::host::{Host, dir, github as host};
 use sysforge_publish::install::source::encoded_tag;
 use sysforge_publish::install::{InstallError, Place, Source};
@@ -35,13 +35,17 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         Host::GitHub => to_github(args, session, &folder).await?,
         Host::Dir(root) => to_dir(args, session, &folder, &absolute(root)).await?,
     };
-    if report.outcome == Result_::Published && !args.no_recheck {
+    let mut next = None;
+    if let Result_::Published | Result_::Unchanged = report.outcome {
         let tag = Some(report.tag.clone());
         let source = match to {
             Host::GitHub => Source::github(&repository(args, session)?, tag.as_deref())?,
             Host::Dir(path) => Source::folder(absolute(&path), tag.as_deref())?,
         };
-        install::try_once(source, session).await?;
+        next = Some(source.to_string());
+        if report.outcome == Result_::Published && !args.no_recheck {
+            install::try_once(source, session).await?;
+        }
     }
     if report.outcome == Result_::WouldPublish && !args.no_recheck && !args.draft {
         let load = "install the image that fits this machine, if one does, and load it once";
@@ -52,6 +56,11 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         session.terminal.json(&report);
     } else {
         session.terminal.data(&text(&report));
+        if let Some(source) = next.filter(|_| !session.runner.on) {
+            session
+                .terminal
+                .say(&format!("next: `sysforge install {source}`"));
+        }
     }
     Ok(())
 }
@@ -63,7 +72,8 @@ async fn to_github(
 ) -> Result<Published, Failure> {
     let repository = repository(args, session)?;
     let host = GitHub::new(access(session, &repository)?, session.timing())?
-        .with_cleanup(&session.cleanup);
+        .with_cleanup(&session.cleanup)
+        .with_standing(standing(args));
     let mut read = None;
     let tag = tag(args, session, folder, &mut read).await?;
     if args.preflight {
@@ -101,11 +111,19 @@ async fn to_github(
     Ok(steps::publish_seen(&host, &shipment, &policy, seen, &session.engine.reporter).await?)
 }
 
+fn standing(args: &PublishArgs) -> Standing {
+    Standing {
+        prerelease: args.prerelease,
+        latest: args.latest,
+    }
+}
+
 /// Makes the draft public.
 async fn undraft(args: &PublishArgs, session: &Session) -> Result<Published, Failure> {
     let repository = repository(args, session)?;
     let host = GitHub::new(access(session, &repository)?, session.timing())?
-        .with_cleanup(&session.cleanup);
+        .with_cleanup(&session.cleanup)
+        .with_standing(standing(args));
     let pushed = variable(session, "GITHUB_REF_NAME")
         .filter(|_| variable(session, "GITHUB_REF_TYPE").as_deref() == Some("tag"));
     let typed = args.tag.as_deref().map(|tag| Tag::name_in(tag).to_owned());
@@ -218,7 +236,8 @@ async fn to_dir(
             format!("{base}/{}/", encoded_tag(&tag))
         },
         source: match base {
-            "" => format!("{}@{tag}", root.display()),
+            // Where the folder will be is known to its owner alone: no path of this machine.
+            "" => format!("FOLDER_OR_ADDRESS@{tag}"),
             base => format!("{base}@{}", encoded_tag(&tag)),
         },
         file_limit: u64::MAX,
@@ -238,8 +257,25 @@ async fn to_dir(
             ),
         );
     }
+    if args.prerelease || args.latest.is_some() {
+        session.engine.reporter.warn(
+            "--prerelease and --latest say nothing about a folder: it has no such marks".to_owned(),
+            None,
+        );
+    }
     let shipment = shipment(args, session, &dist, &destination, &origin, identity).await?;
     let shipment = shipment.with_notes_as_file();
+    let has_artifacts = shipment
+        .assets
+        .iter()
+        .any(|asset| asset.name == artifacts_toml::NAME);
+    if base.is_empty() && has_artifacts {
+        session.engine.reporter.warn(
+            "the addresses in Artifacts.toml are relative, and Pkg cannot download from them"
+                .to_owned(),
+            Some("name the address that the folder will have with `--base-url URL`".to_owned()),
+        );
+    }
     let policy = dir::FolderPolicy {
         replace: args.replace,
         dry_run: args.dry_run,
@@ -294,9 +330,25 @@ async fn shipment(
         }
         None => None,
     };
-    let mut shipment = Shipment::prepare(dist, destination, origin)
+    let text = match &args.notes_file {
+        Some(path) if path.as_os_str() == "-" => {
+            let read = std::io::read_to_string(std::io::stdin());
+            Some(read.map_err(|source| CliError::Unreadable {
+                path: path.clone(),
+                source,
+            })?)
+        }
+        Some(path) => Some(session.engine.location.read_text(path)?),
+        None => None,
+    };
+    let files: Vec<_> = args.files.iter().map(|file| absolute(file)).collect();
+    let dist = dist.clone().with_files(&files).await?;
+    let mut shipment = Shipment::prepare(&dist, destination, origin)
         .await?
         .of(identity);
+    if let Some(text) = text {
+        shipment = shipment.with_text(&text)?;
+    }
     if let Some(signer) = signer {
         shipment.sign(&signer, destination.count_limit)?;
     }
@@ -379,7 +431,7 @@ fn text(report: &Published) -> String {
         Result_::Drafted => writeln!(text, "{tag} is a draft at {place}"),
         Result_::Unchanged => writeln!(text, "{tag} is public already at {place}"),
         Result_::WouldPublish => writeln!(text, "nothing was done (--dry-run): {tag} at {place}"),
-        Result_::Ready => writeln!(text, "nothing speaks against publishing to {place}"),
+        Result_::Ready => writeln!(text, "ready to publish to {place}"),
     };
     text
 }

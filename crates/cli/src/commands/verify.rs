@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let (index, _) = place.index(&keys).await?;
     let triplet = Session::host()?;
     let acquirer = session.engine.acquirer()?;
-    let catalogue = acquirer.catalogue().await?;
+    let mut catalogue = None;
     let scratch = tempfile::tempdir().map_err(|source| CliError::Unwritable {
         path: std::env::temp_dir(),
         source,
@@ -40,8 +40,19 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         session.runner.working_on(id.as_str());
         session.terminal.group(&format!("Verifying {id}"));
         let version = &image.receipt.julia.version;
-        let choice = catalogue.choose(&Request::Exact(version.clone()), triplet)?;
-        let julia = acquirer.julia(&choice).await?;
+        let request = Request::Exact(version.clone());
+        let julia = match acquirer.at_hand(&request, triplet)? {
+            Some(julia) => julia,
+            None => {
+                let catalogue = match &mut catalogue {
+                    Some(known) => known,
+                    unknown => unknown.insert(acquirer.catalogue().await?),
+                };
+                acquirer
+                    .julia(&catalogue.choose(&request, triplet)?)
+                    .await?
+            }
+        };
         let facts = session.engine.ask(&julia.executable).await?;
         let machine = Machine {
             triplet,
@@ -60,7 +71,8 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         let surroundings = surroundings(session, &keys);
         let installed =
             install::install(&place, &index, image, &facts, &images, &surroundings).await?;
-        let requests = [version.to_string()];
+        // The Julia that is here, so that no catalogue is needed to plan.
+        let requests = [julia.prefix.display().to_string()];
         let planned = sysforge_engine::plan(&session.engine, &requests, &[]).await?;
         match planned.plan.builds.iter().find(|build| build.id == *id) {
             Some(build) => {

@@ -7,12 +7,12 @@ use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
 use sysforge_build::targets;
 use sysforge_pack::{Packed, Packing};
-use sysforge_plan::Receipt;
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
 };
+use sysforge_plan::{Receipt, image_environment};
 
 use super::{BuildRunner, MANIFEST_NAME};
 use crate::failure::Failure;
@@ -50,6 +50,10 @@ impl BuildRunner<'_> {
         let trees = trees.map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder));
         let (manifest, manifest_file) = self.packed_manifest()?.unzip();
         let trees = trees.chain(manifest_file.map(|file| (MANIFEST_NAME.to_owned(), file)));
+        let packages = packages_in(&emitted.loaded, &self.closure);
+        let project = image_environment::project(&packages);
+        let project = work.write("packed-project.toml", &project)?;
+        let trees = trees.chain([(image_environment::PROJECT.to_owned(), project)]);
         let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
         let packing = Packing::start(
             &self.image(),
@@ -77,7 +81,7 @@ impl BuildRunner<'_> {
                 requested: self.build.cpu.target.clone(),
                 held: targets,
             },
-            packages: packages_in(&emitted.loaded, &self.closure),
+            packages,
             extensions: emitted.extensions,
             manifest,
             statements: emitted.statements,

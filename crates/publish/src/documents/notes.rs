@@ -52,6 +52,15 @@ fn head(source: &str) -> String {
     )
 }
 
+/// Puts a text at the beginning of the section.
+#[must_use]
+pub fn with_text(section: &str, text: &str) -> String {
+    // Within the text, the marks would end the section early.
+    let text = text.replace(BEGIN, "").replace(END, "");
+    let begun = format!("{BEGIN}\n{}\n\n", text.trim());
+    section.replacen(&format!("{BEGIN}\n"), &begun, 1)
+}
+
 /// Names the key that the release is signed with, below the command that installs it.
 #[must_use]
 pub fn with_key(section: &str, key: &str) -> String {
@@ -183,6 +192,14 @@ mod tests {
             merge(&merge(&around, &new, "w"), &new, "w"),
             merge(&around, &new, "w")
         );
+    }
+
+    #[test]
+    fn a_text_of_the_maintainer_is_replaced_with_the_section() {
+        let one = with_text(&section("images"), "# First\n<!-- sysforge:end -->\n");
+        assert_eq!(one, section("# First\n\nimages"));
+        let two = with_text(&section("images"), "# Second");
+        assert_eq!(merge(&one, &two, "w"), two);
     }
 
     #[test]

@@ -124,6 +124,16 @@ pub struct GitHub {
     requests: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     cleanup: Option<Cleanup>,
+    standing: Standing,
+}
+
+/// How a release stands among the others when it is made public. What is not said is left to the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is marked as one that leads up to a release.
+    pub prerelease: bool,
+    /// Whether it becomes the latest release.
+    pub latest: Option<bool>,
 }
 
 impl GitHub {
@@ -161,6 +171,7 @@ impl GitHub {
             requests: Arc::default(),
             sent: Arc::default(),
             cleanup: None,
+            standing: Standing::default(),
         })
     }
 
@@ -168,6 +179,13 @@ impl GitHub {
     #[must_use]
     pub fn with_cleanup(mut self, cleanup: &Cleanup) -> Self {
         self.cleanup = Some(cleanup.clone());
+        self
+    }
+
+    /// The same, for releases that stand so among the others.
+    #[must_use]
+    pub fn with_standing(mut self, standing: Standing) -> Self {
+        self.standing = standing;
         self
     }
 

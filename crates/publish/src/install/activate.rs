@@ -1,30 +1,147 @@
 //! Making an installed image easy to use. Whatever way is chosen, the image only ever runs with
 //! the Julia that it was built for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sysforge_files::{read_regular, write_program};
-use sysforge_plan::Step;
 use sysforge_plan::text::{ChannelName, Rule as _};
-use sysforge_process::Program;
+use sysforge_plan::{Step, image_environment};
+use sysforge_process::{Environment, Program};
 
 use super::Surroundings;
 use super::error::InstallError;
 use super::kept::{Images, Installed, NOTE_LIMIT};
-use super::load::depot;
+use super::load::environment as environment_of;
+use crate::archive::ARTIFACTS;
 use crate::local::at;
+
+/// What the user has set of the lists of folders that an image adds to.
+#[derive(Debug, Clone, Default)]
+pub struct UserLists {
+    /// `JULIA_LOAD_PATH`, if it is set.
+    pub load_path: Option<String>,
+    /// `JULIA_DEPOT_PATH`, if it is set.
+    pub depot_path: Option<String>,
+}
+
+impl UserLists {
+    /// As they are in this environment.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let list = |name| {
+            let value = environment.get(name)?.to_string_lossy();
+            (!value.is_empty()).then(|| value.into_owned())
+        };
+        Self {
+            load_path: list("JULIA_LOAD_PATH"),
+            depot_path: list("JULIA_DEPOT_PATH"),
+        }
+    }
+}
+
+/// The separator of Julia's lists of folders.
+const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
+/// A list with `folder` at its end: what the user has comes first. An empty element, as the whole
+/// list begins with if nothing is set, stands for what Julia takes by default.
+fn extended(list: Option<&str>, folder: &str) -> String {
+    let list = list.unwrap_or_default();
+    match list.split(SEPARATOR).any(|element| element == folder) {
+        true => list.to_owned(),
+        false => format!("{list}{SEPARATOR}{folder}"),
+    }
+}
+
+/// How Julia is started with an image: the program, its arguments, and the variables that make the
+/// packages and artifacts of the image known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The Julia.
+    pub julia: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Names and values.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+impl Start {
+    /// For an image file, with the environment that lies in the folder `environment`, and with the
+    /// artifacts in the folder `artifacts`.
+    #[must_use]
+    pub fn new(
+        julia: &Path,
+        image: &Path,
+        environment: Option<&Path>,
+        artifacts: Option<&Path>,
+        lists: &UserLists,
+    ) -> Self {
+        let mut arguments = vec![format!("--sysimage={}", image.display())];
+        let mut variables = Vec::new();
+        if let Some(folder) = environment {
+            let script = folder.join(image_environment::START_SCRIPT);
+            if script.is_file() {
+                arguments.push(format!("--load={}", script.display()));
+            }
+            let folder = folder.display().to_string();
+            let value = extended(lists.load_path.as_deref(), &folder);
+            variables.push(("JULIA_LOAD_PATH", value));
+        }
+        if let Some(folder) = artifacts {
+            let folder = folder.display().to_string();
+            let value = extended(lists.depot_path.as_deref(), &folder);
+            variables.push(("JULIA_DEPOT_PATH", value));
+        }
+        Self {
+            julia: julia.display().to_string(),
+            arguments,
+            variables,
+        }
+    }
+
+    /// For an installed image.
+    #[must_use]
+    pub fn of(image: &Installed, lists: &UserLists) -> Self {
+        let folder = image.folder();
+        let artifacts = folder.join(ARTIFACTS).is_dir().then_some(folder);
+        let environment = environment_of(folder);
+        Self::new(&image.julia, &image.image, environment, artifacts, lists)
+    }
+
+    /// As a line for a shell: a POSIX shell, or PowerShell on Windows.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match cfg!(windows) {
+            true => self.power_shell_line(),
+            false => self.posix_line(),
+        }
+    }
+
+    fn posix_line(&self) -> String {
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| format!("{name}={}", quoted(value)));
+        let words = std::iter::once(&self.julia).chain(&self.arguments);
+        let words = words.map(|word| quoted_argument(word));
+        variables.chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    fn power_shell_line(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let mut line = String::new();
+        for (name, value) in &self.variables {
+            line.push_str(&format!("$env:{name} = {}; ", quoted(value)));
+        }
+        line.push_str(&format!("& {}", quoted(&self.julia)));
+        for argument in &self.arguments {
+            line.push_str(&format!(" {}", quoted(argument)));
+        }
+        line
+    }
+}
 
 /// The command that starts Julia with the image.
 #[must_use]
-pub fn command(image: &Installed) -> String {
-    let depot = depot(image.folder())
-        .map(|depot| format!("JULIA_DEPOT_PATH={} ", quoted(&depot)))
-        .unwrap_or_default();
-    format!(
-        "{depot}{} --sysimage={}",
-        quoted(&image.julia.to_string_lossy()),
-        quoted(&image.image.to_string_lossy())
-    )
+pub fn command(image: &Installed, lists: &UserLists) -> String {
+    Start::of(image, lists).line()
 }
 
 /// Lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
@@ -32,18 +149,18 @@ pub fn command(image: &Installed) -> String {
 /// # Errors
 ///
 /// If a path has a line end in it, with which it would set further variables, or is not Unicode.
-pub fn environment(image: &Installed) -> Result<String, InstallError> {
+pub fn environment(image: &Installed, lists: &UserLists) -> Result<String, InstallError> {
     const FORMAT: &str = "an environment file";
     let (julia, path) = (
         text_of(&image.julia, FORMAT)?,
         text_of(&image.image, FORMAT)?,
     );
-    let depot = depot(image.folder())
-        .map(|depot| format!("JULIA_DEPOT_PATH={depot}\n"))
-        .unwrap_or_default();
-    Ok(format!(
-        "SYSFORGE_JULIA={julia}\nSYSFORGE_IMAGE={path}\n{depot}"
-    ))
+    let mut lines = format!("SYSFORGE_JULIA={julia}\nSYSFORGE_IMAGE={path}\n");
+    for (name, value) in Start::of(image, lists).variables {
+        text_of(Path::new(&value), FORMAT)?;
+        lines.push_str(&format!("{name}={value}\n"));
+    }
+    Ok(lines)
 }
 
 /// A path as text that can stand in a file of this format.
@@ -130,17 +247,37 @@ fn sh_launcher(image: &Installed) -> String {
          'julia version {version}') ;;\n\
          *) echo {julia} is no longer 'Julia {version}: install the image again' >&2; exit 1 ;;\n\
          esac\n\
-         {depot}exec {julia} --sysimage={path} \"$@\"\n",
+         {lists}exec {julia} --sysimage={path}{load} \"$@\"\n",
         id = image.build_id,
         path = quoted(&image.image.to_string_lossy()),
-        depot = depot(image.folder())
-            .map(|depot| {
+        lists = lists_of(image)
+            .map(|(name, folder)| {
                 // What the user has set comes first.
-                let depot = quoted(&depot);
-                format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\"{depot}\n")
+                let folder = quoted(&folder);
+                format!("export {name}=\"${{{name}-}}:\"{folder}\n")
             })
-            .unwrap_or_default(),
+            .collect::<String>(),
+        load = match start_script_of(image) {
+            Some(script) => format!(" --load={}", quoted(&script)),
+            None => String::new(),
+        },
     )
+}
+
+/// The variables that a launcher extends, each with the folder that it adds.
+fn lists_of(image: &Installed) -> impl Iterator<Item = (&'static str, String)> {
+    let folder = image.folder();
+    let shown = folder.display().to_string();
+    let load_path = environment_of(folder).map(|_| ("JULIA_LOAD_PATH", shown.clone()));
+    let has_artifacts = folder.join(ARTIFACTS).is_dir();
+    let depot_path = has_artifacts.then_some(("JULIA_DEPOT_PATH", shown));
+    load_path.into_iter().chain(depot_path)
+}
+
+/// The script that Julia loads at start-up, if the image came with one.
+fn start_script_of(image: &Installed) -> Option<String> {
+    let script = environment_of(image.folder())?.join(image_environment::START_SCRIPT);
+    script.is_file().then(|| script.display().to_string())
 }
 
 // Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop. Without `call`
@@ -155,17 +292,38 @@ fn cmd_launcher(image: &Installed) -> String {
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
          exit /b 1\r\n\
          :run\r\n\
-         {depot}\
-         \"{julia}\" \"--sysimage={path}\" %*\r\n",
+         {lists}\
+         \"{julia}\" \"--sysimage={path}\"{load} %*\r\n",
         id = image.build_id,
         path = literal(&image.image),
-        depot = depot(image.folder())
-            .map(|depot| {
-                let depot = depot.replace('%', "%%");
-                format!("set \"JULIA_DEPOT_PATH=%JULIA_DEPOT_PATH%{depot}\"\r\n")
+        lists = lists_of(image)
+            .map(|(name, folder)| {
+                let folder = folder.replace('%', "%%");
+                format!("set \"{name}=%{name}%;{folder}\"\r\n")
             })
-            .unwrap_or_default(),
+            .collect::<String>(),
+        load = match start_script_of(image) {
+            Some(script) => format!(" \"--load={}\"", script.replace('%', "%%")),
+            None => String::new(),
+        },
     )
+}
+
+/// The launcher in an image's own folder, which juliaup channels and other tools start.
+const OWN_LAUNCHER: &str = "julia";
+
+/// The program that starts Julia with the image and everything that came with it: a launcher in the
+/// image's folder.
+///
+/// # Errors
+///
+/// If the launcher cannot be written.
+fn own_launcher(image: &Installed) -> Result<PathBuf, InstallError> {
+    text_of(&image.julia, "a launcher")?;
+    text_of(&image.image, "a launcher")?;
+    let path = image.folder().join(OWN_LAUNCHER);
+    write_program(&path, sh_launcher(image).as_bytes()).map_err(at(&path))?;
+    Ok(path)
 }
 
 /// Links a juliaup channel: `julia +CHANNEL` starts Julia with the image from then on. A channel
@@ -189,11 +347,17 @@ pub async fn link_channel(
     let task = surroundings
         .reporter
         .start(Step::Install, format!("juliaup channel {channel}"));
-    let link = program(image, juliaup, surroundings)
-        .args(["link", channel])
-        .arg(&image.julia)
-        .arg("--")
-        .option("--sysimage", &image.image);
+    let mut link = program(image, juliaup, surroundings).args(["link", channel]);
+    // A channel has no variables. Where scripts are programs, it starts a launcher, which sets them;
+    // on Windows the script that is loaded adds the environment, and artifacts are not found.
+    link = match cfg!(windows) || environment_of(image.folder()).is_none() {
+        true => link.arg(&image.julia),
+        false => link.arg(own_launcher(image)?),
+    };
+    link = link.arg("--").option("--sysimage", &image.image);
+    if let Some(script) = start_script_of(image).filter(|_| cfg!(windows)) {
+        link = link.option("--load", script);
+    }
     let mut linked = surroundings.children.run(&link, &task).await;
     if ours && linked.is_err() {
         // juliaup links no channel twice.
@@ -242,8 +406,19 @@ fn literal(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%%")
 }
 
+/// An argument for a POSIX shell: of an option, only the value is quoted.
+fn quoted_argument(word: &str) -> String {
+    match word.split_once('=') {
+        Some((option, value)) if option.starts_with("--") => {
+            format!("{option}={}", quoted(value))
+        }
+        _ => quoted(word),
+    }
+}
+
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -320,11 +495,11 @@ mod tests {
     fn a_step_or_a_dockerfile_gets_two_variables() {
         let image = installed("/opt/julia/bin/julia", "/store/a b.so");
         assert_eq!(
-            environment(&image).unwrap(),
+            environment(&image, &UserLists::default()).unwrap(),
             "SYSFORGE_JULIA=/opt/julia/bin/julia\nSYSFORGE_IMAGE=/store/a b.so\n"
         );
         assert_eq!(
-            command(&image),
+            command(&image, &UserLists::default()),
             "/opt/julia/bin/julia --sysimage='/store/a b.so'"
         );
     }
@@ -336,7 +511,7 @@ mod tests {
             ("/opt/julia", "/store/a\r\nLD_PRELOAD=/tmp/x.so"),
         ] {
             let mut installed = installed(julia, image);
-            let refused = environment(&installed).unwrap_err();
+            let refused = environment(&installed, &UserLists::default()).unwrap_err();
             assert!(matches!(refused, InstallError::Unrepresentable { .. }));
             let folder = tempfile::tempdir().unwrap();
             let launcher = folder.path().join("demo");
@@ -345,24 +520,67 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
-    #[test]
-    fn artifacts_that_came_along_are_found() {
+    /// The folder of an image that came with artifacts and an environment.
+    fn complete() -> (tempfile::TempDir, Installed, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("artifacts")).unwrap();
+        super::super::load::write_environment(dir.path(), &[]).unwrap();
         let image = installed("/opt/julia", &dir.path().join("a.so").to_string_lossy());
-        let folder = dir.path().display();
-        assert!(
-            environment(&image)
-                .unwrap()
-                .ends_with(&format!("JULIA_DEPOT_PATH=:{folder}\n"))
+        let folder = dir.path().display().to_string();
+        (dir, image, folder)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_environment_and_artifacts_that_came_along_are_found() {
+        let (_dir, image, folder) = complete();
+        assert_eq!(
+            environment(&image, &UserLists::default()).unwrap(),
+            format!(
+                "SYSFORGE_JULIA=/opt/julia\nSYSFORGE_IMAGE={folder}/a.so\n\
+                 JULIA_LOAD_PATH=:{folder}\nJULIA_DEPOT_PATH=:{folder}\n"
+            )
         );
-        assert!(command(&image).starts_with(&format!("JULIA_DEPOT_PATH=:{folder} ")));
-        let set = format!("export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}\":{folder}\n");
-        assert!(
-            sh_launcher(&image).contains(&set),
-            "{}",
-            sh_launcher(&image)
+        assert_eq!(
+            command(&image, &UserLists::default()),
+            format!(
+                "JULIA_LOAD_PATH=:{folder} JULIA_DEPOT_PATH=:{folder} /opt/julia \
+                 --sysimage={folder}/a.so --load={folder}/start.jl"
+            )
         );
+        let expected = format!(
+            "export JULIA_LOAD_PATH=\"${{JULIA_LOAD_PATH-}}:\"{folder}\n\
+             export JULIA_DEPOT_PATH=\"${{JULIA_DEPOT_PATH-}}:\"{folder}\n\
+             exec /opt/julia --sysimage={folder}/a.so --load={folder}/start.jl \"$@\"\n"
+        );
+        let launcher = sh_launcher(&image);
+        assert!(launcher.ends_with(&expected), "{launcher}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_the_user_has_set_comes_first() {
+        let (_dir, image, folder) = complete();
+        let mut lists = UserLists {
+            load_path: Some("/mine:@stdlib".to_owned()),
+            depot_path: Some("/depot".to_owned()),
+        };
+        let expected =
+            format!("JULIA_LOAD_PATH=/mine:@stdlib:{folder}\nJULIA_DEPOT_PATH=/depot:{folder}\n");
+        assert!(environment(&image, &lists).unwrap().ends_with(&expected));
+        // Nothing is added twice.
+        lists.load_path = Some(format!("@:{folder}"));
+        let start = Start::of(&image, &lists);
+        assert_eq!(start.variables[0].1, format!("@:{folder}"));
+    }
+
+    #[test]
+    fn a_line_for_powershell_sets_variables_and_quotes() {
+        let start = Start {
+            julia: r"C:\Program Files\Julia\bin\julia.exe".to_owned(),
+            arguments: vec![r"--sysimage=C:\Jo's\demo.dll".to_owned()],
+            variables: vec![("JULIA_LOAD_PATH", r";C:\Jo's".to_owned())],
+        };
+        insta::assert_snapshot!(start.power_shell_line(), @r"$env:JULIA_LOAD_PATH = ';C:\Jo''s'; & 'C:\Program Files\Julia\bin\julia.exe' '--sysimage=C:\Jo''s\demo.dll'");
     }
 }

@@ -11,6 +11,14 @@ use crate::signing::SigningError;
 /// Installing failed; nothing is installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
+    /// A place that does not answer.
+    #[error("{source_text} did not answer within {} s", .limit.as_secs())]
+    Silent {
+        /// The place.
+        source_text: String,
+        /// How long it was waited for.
+        limit: std::time::Duration,
+    },
     /// Something that publishing knows, too.
     #[error(transparent)]
     Host(#[from] PublishError),
@@ -205,6 +213,10 @@ impl Explain for InstallError {
             Self::Source(_) => {
                 "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, or a folder \
                  such as ./site or dir:site"
+            }
+            Self::Silent { .. } => {
+                "try again later; `sysforge install SOURCE` installs from another place, where \
+                 upgrades are then looked for"
             }
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"

@@ -8,11 +8,15 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, read_regular, rename};
+use sysforge_plan::receipt::{PackageRecord, Receipt};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
-use sysforge_plan::{BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain};
+use sysforge_plan::{
+    BuildId, JuliaBuild, JuliaFacts, Reporter, Sha256, explain, image_environment,
+};
 
 use super::error::InstallError;
+use super::load::write_environment;
 use super::order::order;
 use super::place::Place;
 use super::source::Source;
@@ -29,6 +33,9 @@ const SCHEMA: &str = "sysforge-installed/1";
 
 /// A note has some hundred bytes, a launcher too.
 pub(super) const NOTE_LIMIT: u64 = 1 << 20;
+
+/// A receipt has some kilobytes; with many statements, some megabytes.
+const RECEIPT_LIMIT: u64 = 64 << 20;
 
 /// Where downloads lie.
 const PARTIAL: &str = ".partial";
@@ -108,14 +115,33 @@ impl Installed {
         }
     }
 
-    /// The same image, to be run with another copy of its Julia, and verified once more.
-    pub(super) fn with(mut self, place: &Place, julia: &JuliaFacts, keys: &[PublicKey]) -> Self {
+    /// The same image, to be run with another copy of its Julia, and verified once more. Where it was
+    /// offered now is where its upgrades are looked for.
+    pub(super) fn with(
+        mut self,
+        place: &Place,
+        tag: &Tag,
+        julia: &JuliaFacts,
+        keys: &[PublicKey],
+    ) -> Self {
         self.julia.clone_from(&julia.executable);
+        self.source = place.source().clone();
+        self.tag = tag.clone();
         if !keys.is_empty() {
             self.keys = keys.iter().map(PublicKey::to_string).collect();
             self.signed_for = place.was_read().and_then(|read| read.identity.clone());
         }
         self
+    }
+
+    /// The packages in it, as its receipt lists them; none if the receipt cannot be read.
+    #[must_use]
+    pub fn packages(&self) -> Vec<PackageRecord> {
+        let bytes = read_regular(&self.folder().join(archive::RECEIPT), RECEIPT_LIMIT);
+        let receipt = bytes
+            .ok()
+            .and_then(|bytes| Receipt::from_json(&String::from_utf8_lossy(&bytes)).ok());
+        receipt.map_or_else(Vec::new, |receipt| receipt.packages)
     }
 
     /// The folder that it lies in.
@@ -253,6 +279,15 @@ impl Images {
         });
     }
 
+    /// Writes the environment of an image that an earlier Sysforge installed without one. Somebody
+    /// else's store may not be written to: the image is used from there as it is.
+    pub(super) fn complete(&self, installed: &Installed, image: &ReleaseImage) {
+        let script = installed.folder().join(image_environment::START_SCRIPT);
+        if !script.is_file() {
+            let _ = write_environment(installed.folder(), &image.receipt.packages);
+        }
+    }
+
     /// Writes the note of an installed image anew.
     ///
     /// # Errors
@@ -337,6 +372,7 @@ impl Images {
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
             archive::unpack_as(&archive, &image.archive.name, folder.path())?;
+            write_environment(folder.path(), &image.receipt.packages)?;
             write_note(folder.path(), &note)?;
             Ok::<_, InstallError>((folder, note))
         });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sysforge_acquire::Lease;
-use sysforge_plan::{JuliaFacts, Request};
+use sysforge_plan::{JuliaFacts, JuliaVersion, Request};
 
 use crate::failure::Failure;
 use crate::prompt;
@@ -15,8 +15,8 @@ pub(super) struct AtHand {
     _lease: Option<Lease>,
 }
 
-/// The Julia to install for: the given one, the one that `--julia` names (which is got if it is a
-/// version), or the one on the search path. `None`: there is none.
+/// The Julia to install for: the given one; the one that `--julia` names, which is downloaded if it names
+/// a version that is not in the store; or the one on the search path. `None`: there is none.
 pub(super) async fn at_hand(
     given: Option<&Path>,
     session: &Session,
@@ -66,8 +66,39 @@ pub(super) async fn offer(
     fetched(&version.parse()?, session).await.map(Some)
 }
 
-/// Fetches a Julia, or finds it in the store.
+/// The first of these versions that the store has. Nothing is fetched.
+pub(super) async fn in_store(
+    versions: impl IntoIterator<Item = &JuliaVersion>,
+    session: &Session,
+) -> Result<Option<AtHand>, Failure> {
+    for version in versions {
+        let request = Request::Exact(version.clone());
+        if let Some(found) = stored(&request, session).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+async fn stored(request: &Request, session: &Session) -> Result<Option<AtHand>, Failure> {
+    let Some(installed) = session
+        .engine
+        .acquirer()?
+        .at_hand(request, Session::host()?)?
+    else {
+        return Ok(None);
+    };
+    Ok(Some(AtHand {
+        facts: session.engine.ask(&installed.executable).await?,
+        _lease: Some(installed.lease),
+    }))
+}
+
+/// Finds a Julia in the store, or fetches it.
 async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
+    if let Some(found) = stored(request, session).await? {
+        return Ok(found);
+    }
     let acquirer = session.engine.acquirer()?;
     let choice = acquirer
         .catalogue()

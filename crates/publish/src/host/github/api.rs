@@ -159,7 +159,14 @@ impl GitHub {
     /// Makes a draft public. May be repeated: a release that is public stays so.
     pub(super) async fn make_public(&self, id: u64, notes: &str) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
-        let body = json!({"draft": false, "body": notes});
+        let mut body = json!({"draft": false, "body": notes});
+        if self.standing.prerelease {
+            body["prerelease"] = true.into();
+        }
+        if let Some(latest) = self.standing.latest {
+            // A text, of which the third is `legacy`.
+            body["make_latest"] = latest.to_string().into();
+        }
         let request = Request::new(Method::PATCH, path).body(body);
         self.asked(&request).await
     }

@@ -116,8 +116,8 @@ async fn is_harmless(scene: &Scene, index: &Value, archive: &[u8], what: &str) -
     activate::write_launcher(&mut installed, &launcher).unwrap();
     let texts = [
         std::fs::read_to_string(&launcher).unwrap(),
-        activate::environment(&installed).unwrap(),
-        activate::command(&installed),
+        activate::environment(&installed, &activate::UserLists::default()).unwrap(),
+        activate::command(&installed, &activate::UserLists::default()),
     ];
     for text in &texts {
         assert_eq!(first_deceptive(text), None, "{what}: {text}");
@@ -126,8 +126,8 @@ async fn is_harmless(scene: &Scene, index: &Value, archive: &[u8], what: &str) -
             "{what}: {text}"
         );
     }
-    assert_eq!(texts[0].lines().count(), 8, "{what}: {}", texts[0]);
-    assert_eq!(texts[1].lines().count(), 2, "{what}: {}", texts[1]);
+    assert_eq!(texts[0].lines().count(), 9, "{what}: {}", texts[0]);
+    assert_eq!(texts[1].lines().count(), 3, "{what}: {}", texts[1]);
     scene.images().remove(&installed).unwrap();
     assert_eq!(snapshot(folder), before, "{what}");
     true

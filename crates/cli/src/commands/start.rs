@@ -1,0 +1,92 @@
+//! How Julia is started with an image that was built here.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sysforge_build::WorkDir;
+use sysforge_build::instantiate::Instantiated;
+use sysforge_engine::Planned;
+use sysforge_plan::plan::{Build, PlannedJulia};
+use sysforge_plan::{JuliaFacts, Receipt, image_environment};
+use sysforge_publish::install::activate::{Start, UserLists};
+
+use crate::failure::{CliError, Failure};
+use crate::session::Session;
+
+/// The image of a build, in its folder.
+pub(super) fn image_of(session: &Session, planned: &Planned, build: &Build) -> PathBuf {
+    let extension = build.triplet.os().conventions().library_extension;
+    let folder = session.engine.build_folder_of(&planned.files.folder);
+    let folder = folder.join(build.id.as_str());
+    folder.join(format!("{}.{extension}", build.id))
+}
+
+/// How Julia is started with the image of a build that is up to date.
+pub(super) fn start(
+    session: &Session,
+    planned: &Planned,
+    build: &Build,
+    receipt: &Receipt,
+) -> Result<Start, Failure> {
+    let image = image_of(session, planned, build);
+    let folder = image.parent().unwrap_or(Path::new("."));
+    let environment = write_environment(folder, receipt)?;
+    let mut lists = UserLists::of(&session.engine.environment);
+    let installed: Option<(_, Instantiated)> = WorkDir::peek(folder, "instantiate");
+    let depot_path = installed.and_then(|(_, installed)| installed.depot_path);
+    if depot_path.is_some() {
+        // The depots that the packages and artifacts were installed in.
+        lists.depot_path.clone_from(&depot_path);
+    }
+    let julia = julia(build, folder)?;
+    let mut start = Start::new(&julia, &image, Some(&environment), None, &lists);
+    start
+        .variables
+        .extend(depot_path.map(|path| ("JULIA_DEPOT_PATH", path)));
+    Ok(start)
+}
+
+/// The Julia that the image was built with.
+fn julia(build: &Build, folder: &Path) -> Result<PathBuf, CliError> {
+    /// The part of the record that is of interest here.
+    #[derive(Deserialize)]
+    struct Probed {
+        facts: JuliaFacts,
+    }
+    if let PlannedJulia::Given { executable, .. } = &build.julia {
+        return Ok(executable.clone());
+    }
+    let probed: Option<(_, Probed)> = WorkDir::peek(folder, "probe");
+    let probed = probed.map(|(_, probed)| probed.facts.executable);
+    probed.ok_or_else(|| CliError::NoImage(folder.to_owned()))
+}
+
+/// Writes the environment that comes with the image, if it is not there as it should be.
+fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, CliError> {
+    let place = folder.join("image-environment");
+    std::fs::create_dir_all(&place).map_err(|source| CliError::Unwritable {
+        path: place.clone(),
+        source,
+    })?;
+    let manifest = std::fs::read_to_string(folder.join("packed-manifest.toml")).ok();
+    let files = [
+        (
+            image_environment::PROJECT,
+            Some(image_environment::project(&receipt.packages)),
+        ),
+        (
+            image_environment::START_SCRIPT,
+            Some(image_environment::start_script(&receipt.packages)),
+        ),
+        ("Manifest.toml", manifest),
+    ];
+    for (name, text) in files {
+        let path = place.join(name);
+        let Some(text) = text else { continue };
+        if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            continue;
+        }
+        super::write_file(&path, &text)?;
+    }
+    Ok(place)
+}

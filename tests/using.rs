@@ -1,0 +1,325 @@
+//! An image is used without thinking: `using` finds what is in it, however Julia is started; a project
+//! with other versions is told so; `sysforge run` is a Julia; and the Julia in the store is at hand.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+#[path = "support/juliaup.rs"]
+mod juliaup;
+mod support;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use support::{Scratch, julia};
+
+const UNITS: &str = "f2b0a1d4-0000-4000-8000-7d1f3a5c9e11";
+
+/// A package that uses another one, built once for all tests here.
+struct Desk {
+    scratch: Scratch,
+    /// What `build` said.
+    said: String,
+    site: String,
+}
+
+fn desk() -> &'static Desk {
+    static DESK: OnceLock<Desk> = OnceLock::new();
+    DESK.get_or_init(|| {
+        julia();
+        let scratch = Scratch::shared("using");
+        scratch.file(
+            "Project.toml",
+            &format!(
+                "name = \"Desk\"\nuuid = \"8dfed614-0000-4000-8000-85e1c5234f0b\"\n\
+                 version = \"0.1.0\"\n\n[deps]\nUnits = \"{UNITS}\"\n"
+            ),
+        );
+        scratch.file("Manifest.toml", &manifest("1.0.0"));
+        units(&scratch, "Units", "1.0.0");
+        scratch.file(
+            "src/Desk.jl",
+            "module Desk\nusing Units\nexport greet\ngreet(name) = string(\"hello \", name)\nend\n",
+        );
+        scratch.file(
+            "workload.jl",
+            "using Desk\nprintln(greet(join(ARGS, \" \")))\n",
+        );
+        scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+        let said = scratch.sysforge(&["build"]).succeeds().stderr;
+        let site = scratch.path("../site").display().to_string();
+        let to = format!("dir:{site}");
+        let publish = ["publish", "--to", &to, "--tag", "v1.0.0", "--no-recheck"];
+        scratch.sysforge(&publish).succeeds();
+        Desk {
+            scratch,
+            said,
+            site,
+        }
+    })
+}
+
+fn manifest(version: &str) -> String {
+    format!("[[Units]]\npath = \"Units\"\nuuid = \"{UNITS}\"\nversion = \"{version}\"\n")
+}
+
+fn units(scratch: &Scratch, folder: &str, version: &str) {
+    let project = format!("name = \"Units\"\nuuid = \"{UNITS}\"\nversion = \"{version}\"\n");
+    scratch.file(&format!("{folder}/Project.toml"), &project);
+    scratch.file(&format!("{folder}/src/Units.jl"), "module Units\nend\n");
+}
+
+/// Runs a line as a user types it, where no project is, with arguments behind it.
+fn typed(line: &str, arguments: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    Command::new("sh")
+        .args(["-c", &format!("{line} --startup-file=no {arguments}")])
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .env_remove("JULIA_LOAD_PATH")
+        .env_remove("JULIA_PROJECT")
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn greets(line: &str) {
+    let output = typed(line, "-e 'using Desk, Units; print(greet(\"you\"))'");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "hello you",
+        "{said}"
+    );
+    assert_eq!(said, "");
+}
+
+/// Installs the image for a user of its own.
+fn install(user: &str, more: &[&str]) -> String {
+    let desk = desk();
+    let mut command = desk.scratch.command(&["install", &desk.site]);
+    command
+        .args(more)
+        .args(["--julia", julia().to_str().unwrap()]);
+    in_home(&mut command, user);
+    desk.scratch.run(command).succeeds().stdout
+}
+
+fn in_home(command: &mut Command, user: &str) {
+    let home = desk().scratch.path("..").join(user);
+    std::fs::create_dir_all(&home).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let juliaup = desk().scratch.path("juliaup-bin");
+    command
+        .env("PATH", format!("{}:{path}", juliaup.display()))
+        .env("JULIAUP_DEPOT_PATH", &home)
+        .env("SYSFORGE_STORE", home.join("store"));
+}
+
+#[test]
+fn using_works_with_the_line_that_build_prints() {
+    let line = desk()
+        .said
+        .lines()
+        .find_map(|line| line.strip_prefix("start Julia with it: "));
+    greets(line.unwrap());
+}
+
+#[test]
+fn using_works_with_the_line_that_install_prints() {
+    let line = install("line", &[]);
+    assert!(line.starts_with("JULIA_LOAD_PATH=:"), "{line}");
+    greets(line.trim_end());
+}
+
+#[test]
+fn using_works_with_a_launcher() {
+    let launcher = desk().scratch.path("../launcher/bin/desk");
+    install("launcher", &["--launcher", launcher.to_str().unwrap()]);
+    greets(&format!("'{}'", launcher.display()));
+}
+
+#[test]
+fn using_works_with_the_variables_that_install_prints() {
+    let printed = install("env", &["--env"]);
+    let exports = printed.lines().map(|line| {
+        let (name, value) = line.split_once('=').unwrap();
+        format!("export {name}='{value}'; ")
+    });
+    let exports: String = exports.collect();
+    greets(&format!(
+        "{exports} \"$SYSFORGE_JULIA\" --sysimage=\"$SYSFORGE_IMAGE\""
+    ));
+}
+
+#[test]
+fn using_works_with_a_juliaup_channel() {
+    let desk = desk();
+    juliaup::put(&desk.scratch);
+    assert_eq!(
+        install("channel", &["--juliaup", "insurance"]),
+        "julia +insurance\n"
+    );
+    let linked = juliaup::channel(&desk.scratch, "../channel");
+    let command = linked["Command"].as_str().unwrap();
+    let image = juliaup::image_of_channel(&desk.scratch, "../channel");
+    greets(&format!("'{command}' '--sysimage={image}'"));
+}
+
+#[test]
+fn what_is_set_in_the_load_path_comes_first() {
+    let line = install("mine", &[]);
+    let folder = desk().scratch.path("../mine-load");
+    std::fs::create_dir_all(folder.join("Mine/src")).unwrap();
+    std::fs::write(folder.join("Mine/src/Mine.jl"), "module Mine\nend\n").unwrap();
+    let mut command = desk().scratch.command(&["install", &desk().site]);
+    in_home(&mut command, "mine");
+    command
+        .args(["--julia", julia().to_str().unwrap()])
+        .env("JULIA_LOAD_PATH", format!("{}:@stdlib", folder.display()));
+    let set = desk().scratch.run(command).succeeds().stdout;
+    assert_ne!(line, set);
+    let output = typed(
+        set.trim_end(),
+        "-e 'using Mine, Desk; print(first(LOAD_PATH))'",
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        folder.display().to_string(),
+        "{said}"
+    );
+}
+
+/// A project with another version of a package in the image.
+fn other_project() -> PathBuf {
+    let desk = desk();
+    let name = "../other";
+    let project = format!("[deps]\nUnits = \"{UNITS}\"\n");
+    desk.scratch.file(&format!("{name}/Project.toml"), &project);
+    desk.scratch
+        .file(&format!("{name}/Manifest.toml"), &manifest("1.1.0"));
+    desk.scratch.path(name)
+}
+
+#[test]
+fn another_version_in_the_active_project_is_told_at_start_up() {
+    let line = install("told", &[]);
+    let project = other_project();
+    let output = typed(
+        line.trim_end(),
+        &format!("'--project={}' -e 'print(1)'", project.display()),
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains(
+            "warning: Units is version 1.0.0 in the sysimage, which Julia uses, but 1.1.0 in"
+        ),
+        "{said}"
+    );
+    assert_eq!(output.stdout, b"1");
+    // The project that the image was built from agrees.
+    let own = desk().scratch.path(".");
+    let output = typed(
+        line.trim_end(),
+        &format!("'--project={}' -e 'print(1)'", own.display()),
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn another_version_in_the_project_is_told_by_the_doctor() {
+    install("doctor", &[]);
+    let project = other_project();
+    let mut command = desk()
+        .scratch
+        .command(&["doctor", "--project", project.to_str().unwrap()]);
+    in_home(&mut command, "doctor");
+    let output = command.output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("Units 1.0.0 (the project has 1.1.0)"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn run_passes_arguments_and_exit_codes_on() {
+    let scratch = &desk().scratch;
+    let ran = scratch
+        .sysforge(&["run", "workload.jl", "--you", "too"])
+        .succeeds();
+    assert_eq!(ran.stdout, "hello --you too\n");
+    assert_eq!(ran.stderr, "", "nothing had to be built");
+    let script = scratch.path("../exit.jl");
+    std::fs::write(&script, "exit(length(ARGS))").unwrap();
+    scratch
+        .sysforge(&["run", script.to_str().unwrap(), "1", "2", "3"])
+        .ends_with(3);
+    let code = "using Desk; print(Threads.nthreads(), dirname(Base.active_project()))";
+    let ran = scratch
+        .sysforge(&["run", "--", "-t", "3", "-e", code])
+        .succeeds();
+    let folder = scratch.path("").canonicalize().unwrap();
+    assert_eq!(ran.stdout, format!("3{}", folder.display()));
+}
+
+#[test]
+fn run_is_the_julia_that_it_starts() {
+    let scratch = &desk().scratch;
+    let code = "println(getpid()); flush(stdout); sleep(600)";
+    let mut child = scratch
+        .command(&["run", "--", "-e", code])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut printed, &mut line).unwrap();
+    // It took the place of Sysforge, so whatever is sent to one reaches the other.
+    assert_eq!(line.trim(), child.id().to_string());
+    let killed = Command::new("kill").args(["-TERM", line.trim()]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}
+
+#[test]
+fn the_julia_in_the_store_is_at_hand_without_a_network() {
+    let desk = desk();
+    // Nothing answers there, and connecting to it takes long.
+    let offline = |args: &[&str]| {
+        let mut command = desk.scratch.command(args);
+        command
+            .env("SYSFORGE_MIRROR", "http://192.0.2.1/julia")
+            .env("PATH", "/usr/bin:/bin");
+        let started = std::time::Instant::now();
+        let ran = desk.scratch.run(command).succeeds();
+        assert!(started.elapsed() < Duration::from_secs(60));
+        ran
+    };
+    let program = format!("{}\n", julia().join("bin/julia").display());
+    for request in ["1.5.3", "1.5", "^1.5"] {
+        assert_eq!(
+            offline(&["julia", "path", request]).stdout,
+            program,
+            "{request}"
+        );
+    }
+    assert_eq!(offline(&["julia", "install", "1.5.3"]).stdout, program);
+    // Neither a Julia on the search path nor a question.
+    let line = offline(&["install", &desk.site]).stdout;
+    assert!(line.contains(program.trim_end()), "{line}");
+    let verified = offline(&["verify", &desk.site]);
+    assert_eq!(verified.stdout, "Desk-julia1.5.3-x86_64-linux-gnu\n");
+    let to = format!("dir:{}", desk.scratch.path("../site-2").display());
+    let published = offline(&["publish", "--to", &to, "--tag", "v1.0.0"]);
+    assert!(
+        published.stderr.contains("came back and loads"),
+        "{}",
+        published.stderr
+    );
+    assert!(Path::new(&desk.site).is_dir());
+}
