@@ -167,6 +167,9 @@ fn a_workload_that_throws_shows_its_own_backtrace() {
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
     scratch.file("workload.jl", "using Tiny\nf(x) = sqrt(x)\nf(-1.0)\n");
     let error = scratch.sysforge(&["build"]).fails(5);
+    // There is no julia on the search path, so the hint names the one in the store.
+    let folder = julia().file_name().unwrap().to_str().unwrap();
+    let error = error.replace(&format!("[STORE]/julia/{folder}"), "[JULIA]");
     insta::assert_snapshot!(from_error(&error), @"
     error: the workload `workload.jl` failed
       cause: `julia` ended with exit code 1
@@ -185,7 +188,7 @@ fn a_workload_that_throws_shows_its_own_backtrace() {
       | in expression starting at [PROJECT]/workload.jl:3
       full log: [PROJECT]/.sysforge/Tiny-julia1.5.3-x86_64-linux-gnu/logs/trace-0-pipe.log
 
-    hint: a workload must run by itself: try `julia --project workload.jl`
+    hint: a workload must run by itself: try `[JULIA]/bin/julia --project workload.jl`
     ");
     assert!(scratch.dist().is_empty());
 }
@@ -222,7 +225,7 @@ fn a_given_julia_folder_without_a_julia() {
     insta::assert_snapshot!(from_error(&error), @"
     error: the Julia at /bin/true gave no usable answer about `version`
 
-    hint: is it a complete Julia, 1.5 or newer? Try `julia --version`
+    hint: is it a complete Julia, 1.5 or newer? Try `/bin/true --version`
     ");
 }
 

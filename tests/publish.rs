@@ -188,11 +188,14 @@ fn activate_with_juliaup_and_env(scratch: &Scratch, home: &str, site: &str, juli
         assert_eq!(linked.stdout, "julia +insurance\n");
     }
     let command = channel(scratch, home)["Command"].clone();
-    assert_eq!(command, format!("{julia}/bin/julia"));
     let image = image_of_channel(scratch, home);
+    let folder = Path::new(&image).parent().unwrap().display().to_string();
+    assert_eq!(command, format!("{folder}/julia"));
 
     let printed = with(&[&install[..], &["--env"]].concat()).succeeds().stdout;
-    let expected = format!("SYSFORGE_JULIA={julia}/bin/julia\nSYSFORGE_IMAGE={image}\n");
+    let expected = format!(
+        "SYSFORGE_JULIA={julia}/bin/julia\nSYSFORGE_IMAGE={image}\nJULIA_LOAD_PATH=:{folder}\n"
+    );
     assert_eq!(printed, expected);
 }
 

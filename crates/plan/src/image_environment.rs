@@ -112,7 +112,7 @@ pub fn start_script(packages: &[PackageRecord]) -> String {
         return text;
     }
     text.push_str(
-        "let project = Base.JLOptions().worker == C_NULL ? Base.active_project() : nothing,\n    \
+        "let project = Base.JLOptions().worker == 0 ? Base.active_project() : nothing,\n    \
          files = project === nothing || !isfile(project) ? (nothing, nothing) :\n        \
          (project, Base.project_file_manifest_path(project)),\n    \
          own = files[1] === nothing ? \"\" : replace(read(files[1], String), '\\r' => \"\"),\n    \

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use sysforge_plan::{Reporter, Step};
 
 use super::*;
-use crate::frames::TAIL;
+use crate::frames::TAIL as TAIL_LINES;
 use crate::output::available_outputs;
 
 fn shell(dir: &Path, script: &str) -> Program {

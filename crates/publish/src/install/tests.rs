@@ -343,7 +343,11 @@ async fn a_launcher_refuses_another_julia() {
             String::from_utf8(output.stdout).unwrap(),
         )
     };
-    let expected = format!("--sysimage={} x.jl\n", installed.image.display());
+    let expected = format!(
+        "--sysimage={} --load={} x.jl\n",
+        installed.image.display(),
+        installed.folder().join("start.jl").display()
+    );
     assert_eq!(run("1.12.7"), (true, expected));
     assert_eq!(run("1.12.8"), (false, String::new()));
 }

@@ -61,12 +61,15 @@ impl Desk {
 async fn a_channel_starts_the_julia_of_the_image_with_the_image() {
     let mut desk = Desk::new().await;
     desk.link("mine").await.unwrap();
-    let (julia, image) = (&desk.installed.julia, &desk.installed.image);
+    // A channel has no variables, so it starts a launcher, which sets them.
+    let (folder, image) = (desk.installed.folder(), &desk.installed.image);
     let expected = format!(
         "link mine {} -- --sysimage={}\n",
-        julia.display(),
+        folder.join("julia").display(),
         image.display()
     );
+    let launcher = std::fs::read_to_string(folder.join("julia")).unwrap();
+    assert!(launcher.contains("export JULIA_LOAD_PATH="), "{launcher}");
     assert_eq!(desk.channel("mine"), Some(expected));
     assert_eq!(desk.installed.channels, ["mine"]);
     desk.unlink("mine").await.unwrap();
@@ -80,8 +83,10 @@ async fn a_channel_of_an_older_image_is_linked_anew() {
     desk.scene.images().note(&desk.installed).unwrap();
     desk.installed.julia = desk.scene.folder.path().join("other-julia");
     desk.link("mine").await.unwrap();
-    let linked = desk.channel("mine").unwrap();
-    assert!(linked.contains("other-julia"), "{linked}");
+    let launcher = desk.installed.folder().join("julia");
+    assert!(desk.channel("mine").unwrap().contains("/julia -- "));
+    let launcher = std::fs::read_to_string(launcher).unwrap();
+    assert!(launcher.contains("other-julia"), "{launcher}");
     assert_eq!(desk.installed.channels, ["mine"]);
 }
 
