@@ -1,15 +1,15 @@
-//! The package server as a program, for scripts: serves the tests' packages until its standard input
+//! The package server as a program, for scripts: serves the test packages until its standard input
 //! ends.
 //!
-//! `testkit-packages [PORT]` prints the address, for `JULIA_PKG_SERVER`. Then it obeys the lines of
-//! its standard input, and answers each with lines that end in an empty one:
+//! `testkit-packages [PORT]` prints the address, for `JULIA_PKG_SERVER`. Then it reads commands from
+//! its standard input, and answers each with lines that end with an empty one:
 //!
-//! | line | does |
+//! | command | effect |
 //! |---|---|
-//! | `paths` | prints what is served: a path, a space, and what it holds |
+//! | `paths` | prints every path on the server: the path, a space, and its content |
 //! | `requests` | prints how often each path was requested since the last `forget` |
-//! | `forget` | forgets the requests |
-//! | `fault FAULT WHAT` | meets every request for WHAT (`registry`, `HarbourTides 1.1.0`, …) with a fault: `silence`, `stall`, `reset`, `truncate`, `corrupt`, `other-tree`, or a status such as `404` |
+//! | `forget` | clears the recorded requests |
+//! | `fault FAULT WHAT` | applies a fault to every request for WHAT (`registry`, `HarbourTides 1.1.0`, …): `silence`, `stall`, `reset`, `truncate`, `corrupt`, `other-tree`, or a status such as `404` |
 //! | `behave` | ends all faults |
 //! | `log-in DEPOT` | writes the token for the private package into a depot |
 
