@@ -51,15 +51,24 @@ pub struct Program {
     output: OutputKind,
     timeout: Option<Duration>,
     idle: Option<Duration>,
+    patience: Option<Patience>,
+    growing: Vec<PathBuf>,
     running: Option<Running>,
     secrets: Secrets,
+}
+
+/// After which of its lines a child may be idle for longer.
+#[derive(Debug, Clone)]
+struct Patience {
+    word: &'static str,
+    limit: Duration,
 }
 
 /// The command line, without the secrets that the program was told to redact. The environment is not
 /// shown.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.secrets.redact(self.command_line()))
+        f.write_str(&redact(self.command_line(), &self.secrets.0))
     }
 }
 
@@ -73,17 +82,14 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-impl Secrets {
-    fn redact(&self, line: String) -> String {
-        let found = self
-            .0
-            .iter()
-            .filter(|secret| line.contains(secret.as_str()));
-        let found: Vec<_> = found.collect();
-        found
-            .into_iter()
-            .fold(line, |line, secret| line.replace(secret.as_str(), "***"))
-    }
+/// The text with `***` instead of each of these secrets. Longer ones come first.
+#[must_use]
+pub fn redact(text: String, secrets: &[String]) -> String {
+    let found = secrets.iter().filter(|secret| text.contains(&***secret));
+    let found: Vec<_> = found.collect();
+    found
+        .into_iter()
+        .fold(text, |text, secret| text.replace(&**secret, "***"))
 }
 
 /// The result of a child that succeeded.
@@ -187,7 +193,8 @@ impl Children {
         let (readers, mut files) = reader.start(&mut child, sender);
         let _abort = AbortOnDrop(readers.iter().map(JoinHandle::abort_handle).collect());
 
-        let mut vitals = Vitals::new(child.id());
+        let mut vitals = Vitals::new(child.id(), &program.growing);
+        let mut idle = program.idle;
         let mut watch = ScriptTimer::new(program.running.as_ref());
         let mut look = tokio::time::interval(vitals::POLL_INTERVAL);
         let deadline = program
@@ -205,6 +212,7 @@ impl Children {
                 line = lines.recv(), if !drained => match line {
                     Some(line) => {
                         vitals.record_output();
+                        idle = program.idle_after(&line.1);
                         record.add(line).await?;
                     }
                     None => drained = true,
@@ -224,7 +232,7 @@ impl Children {
                             evidence: record.end(files).await?.evidence(&program.log),
                         });
                     }
-                    let limit = program.idle.unwrap_or(Duration::MAX);
+                    let limit = idle.unwrap_or(Duration::MAX);
                     if vitals.idle_time(limit) > limit {
                         return Err(ProcessError::Hung {
                             program: program.name(),
@@ -288,7 +296,7 @@ struct Record<'a> {
 
 impl Record<'_> {
     async fn add(&mut self, (stream, line): Line) -> Result<(), ProcessError> {
-        let line = self.secrets.redact(line);
+        let line = redact(line, &self.secrets.0);
         let bytes = [line.as_bytes(), b"\n"].concat();
         let written = self.log.write_all(&bytes).await;
         written.map_err(|source| self.error(source))?;
@@ -331,6 +339,8 @@ impl Program {
             output: OutputKind::Pipe,
             timeout: None,
             idle: None,
+            patience: None,
+            growing: Vec::new(),
             running: None,
             secrets: Secrets::default(),
         }
@@ -406,6 +416,29 @@ impl Program {
     pub fn idle(mut self, limit: Option<Duration>) -> Self {
         self.idle = limit;
         self
+    }
+
+    /// While its last line begins with `word`, it may be idle for at least this long.
+    #[must_use]
+    pub fn idle_after_line(mut self, word: &'static str, limit: Duration) -> Self {
+        self.patience = Some(Patience { word, limit });
+        self
+    }
+
+    /// A change of the size of one of these folders is a sign that it is not idle: a download takes
+    /// hardly any CPU time.
+    #[must_use]
+    pub fn growing(mut self, folders: Vec<PathBuf>) -> Self {
+        self.growing = folders;
+        self
+    }
+
+    /// For how long it may be idle after this line.
+    fn idle_after(&self, line: &str) -> Option<Duration> {
+        let patience = self.patience.as_ref();
+        let patience = patience.filter(|patience| line.trim_start().starts_with(patience.word));
+        let longer = patience.map_or(Duration::ZERO, |patience| patience.limit);
+        self.idle.map(|idle| idle.max(longer))
     }
 
     /// Kills the child when the file `marker`, which it writes and removes, has had the same

@@ -5,6 +5,7 @@
 //! Sysforge's secrets: they are removed when the value is created.
 
 mod children;
+mod drawn;
 mod environment;
 mod error;
 mod frames;
@@ -12,7 +13,8 @@ mod group;
 mod output;
 mod vitals;
 
-pub use children::{Children, Finished, Program};
+pub use children::{Children, Finished, Program, redact};
+pub use drawn::meaningful;
 pub use environment::Environment;
 pub use error::{Ended, ProcessError};
 pub use output::available_outputs;

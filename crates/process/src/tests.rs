@@ -207,6 +207,35 @@ async fn only_an_idle_child_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_child_that_only_downloads_is_not_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = Some(Duration::from_secs(2));
+    let slow = "for i in 1 2 3 4 5; do sleep 1; printf x >>downloads/file; done";
+    let folder = dir.path().join("downloads");
+    std::fs::create_dir(&folder).unwrap();
+    let program = shell(dir.path(), slow).directory(dir.path()).idle(idle);
+    let error = run(&program).await.unwrap_err();
+    assert!(matches!(error, ProcessError::Hung { .. }), "{error}");
+    run(&program.growing(vec![folder])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_lengthens_the_idle_limit_until_the_next_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = Some(Duration::from_secs(2));
+    let limit = Duration::from_secs(60);
+    let child = |text: &str| {
+        let program = shell(dir.path(), text).idle(idle);
+        program.idle_after_line("Building", limit)
+    };
+    run(&child("echo '  Building X'; sleep 4")).await.unwrap();
+    let error = run(&child("echo Building; echo done; sleep 60"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProcessError::Hung { limit, .. } if Some(limit) == idle));
+}
+
+#[tokio::test]
 async fn peak_memory_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     // 100 MB in a shell variable, kept for a second.

@@ -16,7 +16,7 @@ pub(crate) struct Running {
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Measurements of a running child.
-pub(crate) struct Vitals {
+pub(crate) struct Vitals<'a> {
     system: System,
     pid: Option<Pid>,
     peak: u64,
@@ -24,10 +24,14 @@ pub(crate) struct Vitals {
     // CPU times, in ms, when it was last seen active.
     own_ms: u64,
     family_ms: Option<u64>,
+    growing: &'a [PathBuf],
+    // The size of those folders when it was last looked at.
+    bytes: Option<u64>,
 }
 
-impl Vitals {
-    pub(crate) fn new(pid: Option<u32>) -> Self {
+impl<'a> Vitals<'a> {
+    /// Of the process `pid`, which may write into the folders `growing`.
+    pub(crate) fn new(pid: Option<u32>, growing: &'a [PathBuf]) -> Self {
         Self {
             system: System::new(),
             pid: pid.map(Pid::from_u32),
@@ -35,6 +39,8 @@ impl Vitals {
             active: Instant::now(),
             own_ms: 0,
             family_ms: None,
+            growing,
+            bytes: None,
         }
     }
 
@@ -63,6 +69,7 @@ impl Vitals {
             self.active = Instant::now();
             self.own_ms = own_ms;
             self.family_ms = None;
+            self.bytes = None;
         }
         // Before a child counts as idle, also check its descendants: a workload may use worker
         // processes. This is done rarely, because it requires examining all processes of the
@@ -74,6 +81,11 @@ impl Vitals {
             if self.is_work(before, family_ms) {
                 self.active = Instant::now();
                 self.family_ms = Some(family_ms);
+            }
+            let bytes = self.growing.iter().map(|folder| size(folder)).sum();
+            if *self.bytes.get_or_insert(bytes) != bytes {
+                self.active = Instant::now();
+                self.bytes = Some(bytes);
             }
         }
         self.active.elapsed()
@@ -109,6 +121,17 @@ impl Vitals {
         let idle_ms = u64::try_from(self.active.elapsed().as_millis()).unwrap_or(u64::MAX);
         now_ms.abs_diff(before_ms) > 20 + idle_ms / 200
     }
+}
+
+/// The size of all files in a folder; 0 if it cannot be read.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
 }
 
 /// Measures how long a child has been running a script. Unlike code generation, which ends, a
