@@ -10,7 +10,12 @@ use sysforge_plan::manifest::Manifest;
 
 use sysforge_process::Environment;
 
+use crate::secrets;
+
 pub use prune::{Pruned, prune};
+
+/// The file in a depot that one installation at a time locks.
+pub(crate) const LOCK: &str = "logs/sysforge.lock";
 
 /// The depots of a build, the first of which is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +28,14 @@ pub struct Depots {
 
 impl Depots {
     /// The depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`, else
-    /// `.julia` in the home directory. A `given` one comes first.
+    /// `.julia` in the home directory. A `given` one comes first. This is the only place that knows
+    /// the rules; paths are made absolute, as children may start in other folders.
     #[must_use]
     pub fn of(environment: &Environment, given: Option<&Path>) -> Self {
-        let home = ["HOME", "USERPROFILE"].map(|name| environment.get(name));
-        let home = home.into_iter().flatten().next().map(PathBuf::from);
+        // As Julia's `homedir`.
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let home = environment.get(home).filter(|home| !home.is_empty());
+        let home = home.map(PathBuf::from);
         let user = home.as_ref().map(|home| home.join(".julia"));
         let mut folders: Vec<PathBuf> = given.map(Path::to_owned).into_iter().collect();
         match environment.get("JULIA_DEPOT_PATH") {
@@ -54,8 +62,10 @@ impl Depots {
             default: given.is_none(),
         };
         for folder in folders {
-            if !depots.folders.contains(&folder) {
-                depots.folders.push(folder);
+            let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
+            depots.default &= folder.is_absolute();
+            if !depots.folders.contains(&absolute) {
+                depots.folders.push(absolute);
             }
         }
         depots
@@ -124,6 +134,7 @@ impl Depots {
                 name: name.clone(),
                 version: entry.version.clone().unwrap_or_default(),
                 tree: tree.clone(),
+                repo: entry.repo.clone(),
             })
         });
         missing.collect()
@@ -139,6 +150,27 @@ pub struct MissingPackage {
     pub version: String,
     /// The digest of its tree.
     pub tree: String,
+    /// The git repository that it comes from, if it is not registered.
+    pub repo: Option<String>,
+}
+
+/// Where missing packages come from, in words, each with its packages: from the package server, if there
+/// is one, or from git repositories.
+#[must_use]
+pub fn sources(missing: &[MissingPackage], server: Option<&str>) -> Vec<(String, Vec<String>)> {
+    let mut sources: Vec<(String, Vec<String>)> = Vec::new();
+    for package in missing {
+        let source = match (&package.repo, server) {
+            (Some(repo), _) => secrets::without_logins(repo),
+            (None, Some(server)) => server.to_owned(),
+            (None, None) => "their git repositories".to_owned(),
+        };
+        match sources.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, names)) => names.push(package.to_string()),
+            None => sources.push((source, vec![package.to_string()])),
+        }
+    }
+    sources
 }
 
 impl std::fmt::Display for MissingPackage {
@@ -233,9 +265,44 @@ mod tests {
             let expected = ["/a", "/home/me/b", "/home/me/.julia"];
             assert_eq!(of(&[home, path], None), expected);
         }
+        if cfg!(unix) {
+            let path = ("JULIA_DEPOT_PATH", "here");
+            let here = std::env::current_dir().unwrap().join("here");
+            assert_eq!(of(&[home, path], None), [here.display().to_string()]);
+            let relative = Depots::of(&environment(&[home, path]), None);
+            assert!(!relative.default, "a child may start in another folder");
+        }
         // An empty path means no depot, which only a given one changes.
         assert!(of(&[home, ("JULIA_DEPOT_PATH", "")], None).is_empty());
         assert_eq!(of(&[home, ("JULIA_DEPOT_PATH", "")], Some("/d")), ["/d"]);
+    }
+
+    #[test]
+    fn missing_packages_are_told_by_where_they_come_from() {
+        let package = |name: &str, repo: Option<&str>| MissingPackage {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            tree: "92bb7479".to_owned(),
+            repo: repo.map(str::to_owned),
+        };
+        let git = "https://me:s3cret@git.example/C.jl.git";
+        let missing = [
+            package("A", None),
+            package("C", Some(git)),
+            package("B", None),
+        ];
+        let told = |server| {
+            let sources = sources(&missing, server).into_iter();
+            let told: Vec<_> = sources
+                .map(|(source, names)| format!("{source}: {}", names.join(", ")))
+                .collect();
+            told.join("; ")
+        };
+        assert_eq!(
+            told(Some("https://pkg.example")),
+            "https://pkg.example: A 1.0.0, B 1.0.0; https://git.example/C.jl.git: C 1.0.0"
+        );
+        assert!(told(None).starts_with("their git repositories: A 1.0.0, B 1.0.0; "));
     }
 
     #[test]

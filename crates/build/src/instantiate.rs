@@ -9,6 +9,7 @@ mod auth;
 mod error;
 mod folder;
 mod job;
+mod limits;
 mod lock;
 mod report;
 
@@ -32,6 +33,7 @@ use crate::workdir::{WorkDir, WorkDirError};
 use auth::AuthFile;
 pub use error::InstantiateError;
 use folder::Folder;
+pub use limits::shown_server;
 use report::Report;
 
 /// The script that drives Pkg.
@@ -116,7 +118,7 @@ impl Instantiated {
     }
 
     /// The text of the manifest for other machines: as it was used, but paths are relative to the
-    /// project.
+    /// project, and addresses have no logins.
     ///
     /// # Errors
     ///
@@ -126,19 +128,19 @@ impl Instantiated {
             return Ok(None);
         };
         if !self.resolved {
-            let text = std::fs::read_to_string(file);
-            return text.map(Some).map_err(|source| InstantiateError::Io {
+            let text = std::fs::read_to_string(file).map_err(|source| InstantiateError::Io {
                 action: "read",
                 path: file.clone(),
                 source,
-            });
+            })?;
+            return Ok(Some(secrets::without_logins(&text)));
         }
         let table = folder::table(file)?;
         let located = Located {
             table: &table,
             folder: project,
         };
-        Ok(Some(with_relative_paths(located)))
+        Ok(Some(secrets::without_logins(&with_relative_paths(located))))
     }
 
     /// The packages whose caches a trace needs: name and UUID. With them, what they depend on is
@@ -316,26 +318,28 @@ pub async fn precompile(
         .julia(context.environment.for_julia(), "precompile")
         .args(context.without_package_images())
         .optional("--sysimage", context.base.as_ref());
-    run(context, program, &job, &task).await?;
+    run(context, program, &job, &[], &task).await?;
     task.done("up to date");
     Ok(())
 }
 
-/// Runs the script with this job and reads what it reports.
+/// Runs the script with this job and reads what it reports, in which these secrets are replaced. The
+/// job and the report are removed afterwards: an address in them may have a login in it.
 async fn run(
     context: &Context,
     program: Program,
     job: &str,
+    secrets: &[String],
     task: &Task,
 ) -> Result<Report, InstantiateError> {
     let script = context.work.write("instantiate.jl", SCRIPT)?;
-    let job = context.work.write("instantiate.job", job)?;
-    let path = context.work.path("instantiate.tsv");
+    let job = RemoveOnDrop(context.work.write("instantiate.job", job)?);
+    let path = RemoveOnDrop(context.work.path("instantiate.tsv"));
     context.work.forget(&["instantiate.tsv"])?;
-    let program = program.arg(&script).arg(&job).arg(&path);
+    let program = program.arg(&script).arg(&job.0).arg(&path.0);
     let ran = context.children.run(&program, task).await;
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let report = Report::read(&text);
+    let text = std::fs::read_to_string(&path.0).unwrap_or_default();
+    let report = Report::read(&sysforge_process::redact(text, secrets));
     match ran {
         Ok(_) if report.is_done => Ok(report),
         Ok(finished) => Err(InstantiateError::no_report(
@@ -445,8 +449,8 @@ struct Script<'a> {
 /// place is then renamed, not copied, and so is there whole or not at all.
 const TEMPORARY: &str = "sysforge-tmp";
 
-/// A build script or a download may be silent for long.
-const LEAST_IDLE: Duration = Duration::from_secs(1800);
+/// A build script may be silent for this long, and wait for something elsewhere.
+const BUILD_SCRIPT_IDLE: Duration = Duration::from_secs(1800);
 
 impl Script<'_> {
     async fn run(&self, task: &Task) -> Result<Report, InstantiateError> {
@@ -478,6 +482,9 @@ impl Script<'_> {
         if request.offline {
             environment = environment.with("JULIA_PKG_OFFLINE", "true");
         }
+        if let Some(idle) = context.idle {
+            environment = limits::stalled_downloads(environment, &temporary, idle)?;
+        }
         let server = environment.get("JULIA_PKG_SERVER");
         let server = server.map(|server| server.to_string_lossy().into_owned());
         let auth = request.auth.as_deref();
@@ -487,20 +494,29 @@ impl Script<'_> {
         let journal = depot.join("logs").join("sysforge-unfinished.tsv");
         let job = job::install(request, folder, &journal);
         let packages = folder.packages();
+        let secrets = request.secrets();
+        let shown = limits::shown_server(server.as_deref());
         let program = context
             .julia_in(&packages, environment, "instantiate")
             .args(context.without_package_images())
-            .redact(request.secrets())
-            .idle(context.idle.map(|limit| limit.max(LEAST_IDLE)));
-        run(context, program, &job, task).await
+            .redact(secrets.clone())
+            // Downloads and clones.
+            .growing(vec![temporary, depot.join("clones")])
+            .idle_after_line("Building", BUILD_SCRIPT_IDLE);
+        let ran = run(context, program, &job, &secrets, task).await;
+        ran.map_err(|error| error.of_server(shown))
     }
 }
 
+/// A file or folder that is removed with this value.
 struct RemoveOnDrop(PathBuf);
 
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = match self.0.is_dir() {
+            true => std::fs::remove_dir_all(&self.0),
+            false => std::fs::remove_file(&self.0),
+        };
     }
 }
 

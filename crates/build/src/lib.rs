@@ -23,7 +23,7 @@ pub mod probe;
 pub mod rounds;
 pub mod scan;
 pub mod script;
-mod secrets;
+pub mod secrets;
 pub mod sections;
 pub mod startup;
 pub mod statements;

@@ -36,6 +36,26 @@ pub(crate) fn values(environment: &Environment, auth_files: &[String]) -> Vec<St
     values
 }
 
+/// The text without the logins in its addresses: of `https://USER:PASSWORD@HOST` and of a token that
+/// stands where the user would. Names of accounts that everybody has, as in `ssh://git@host`, stay.
+#[must_use]
+pub fn without_logins(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(['/', ' ', '"', '\'', '?', '#', '\n']);
+        let authority = &after[..end.unwrap_or(after.len())];
+        let login = authority.rsplit_once('@').map(|(login, _)| login);
+        let is_secret = |login: &&str| login.contains(':') || login.len() >= 20;
+        let skipped = login.filter(is_secret).map_or(0, |login| login.len() + 1);
+        rest = &after[skipped..];
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// The passwords of the addresses in a text: of `https://user:password@host`, and a token that stands
 /// where the user would.
 fn passwords(text: &str) -> Vec<String> {
@@ -64,6 +84,22 @@ fn passwords(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_logins() {
+        for (text, expected) in [
+            ("https://a/b", "https://a/b"),
+            ("x = \"https://me:pw@a/b\"", "x = \"https://a/b\""),
+            ("https://ghp_0123456789abcdefghij@a/b", "https://a/b"),
+            (
+                "ssh://git@a/b and https://u:p@c",
+                "ssh://git@a/b and https://c",
+            ),
+            ("https://a/@b:c", "https://a/@b:c"),
+        ] {
+            assert_eq!(without_logins(text), expected);
+        }
+    }
 
     #[test]
     fn the_values_of_secrets_are_known() {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Sha256;
 use sysforge_plan::manifests::Origin;
+use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 
 /// Folders and files that no package reads: those of version control, of editors, of other package
 /// managers, and Sysforge's own.
@@ -39,7 +40,17 @@ const WRITTEN: [&str; 2] = ["deps/build.log", "docs/build"];
 
 /// Files in the project's own folder whose content counts in another way, or not at all: the
 /// configuration, of which every setting is a part of its own, and what the workflow leaves.
-const IGNORED_IN_PROJECT: [&str; 3] = ["Sysimage.toml", "sysforge-plan.json", "SHA256SUMS"];
+const IGNORED_IN_PROJECT: [&str; 5] = [
+    "Sysimage.toml",
+    "sysforge-plan.json",
+    "SHA256SUMS",
+    INDEX_NAME,
+    SITE_NAME,
+];
+
+/// What a folder holds that Sysforge or Pkg filled: the index of a release, the list of a folder of
+/// releases, and the lock of a depot in which Sysforge installed packages, which the manifest names.
+const OF_RESULTS: [&str; 3] = [INDEX_NAME, SITE_NAME, crate::depots::LOCK];
 
 /// A file's change time may be as coarse as this: one that was changed so shortly before it was
 /// read may have been changed again since.
@@ -191,7 +202,7 @@ pub(crate) struct Walk<'a> {
     digests: &'a mut FileDigests,
     project: &'a Path,
     /// Where Sysforge puts results: no input.
-    excluded: &'a [PathBuf],
+    excluded: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
     /// Digests by name: relative to the project where the file lies below it.
     pub(crate) found: BTreeMap<String, Sha256>,
@@ -201,12 +212,15 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         digests: &'a mut FileDigests,
         project: &'a Path,
-        excluded: &'a [PathBuf],
+        excluded: &[PathBuf],
     ) -> Self {
+        // A depot may be named by a link, and the project is not.
+        let real = excluded.iter().filter_map(|path| path.canonicalize().ok());
+        let excluded = excluded.iter().map(|path| normal(path)).chain(real);
         Self {
             digests,
             project,
-            excluded,
+            excluded: excluded.collect(),
             seen: BTreeSet::new(),
             found: BTreeMap::new(),
         }
@@ -279,7 +293,8 @@ impl<'a> Walk<'a> {
             let in_project = folder == self.project
                 && (IGNORED_IN_PROJECT.contains(&&*name) || Origin::of_file_name(&name).is_some());
             let written = WRITTEN.iter().any(|end| path.ends_with(end));
-            if !in_project && !written && !IGNORED.contains(&&*name) {
+            let ignored = in_project || written || IGNORED.contains(&&*name);
+            if !ignored && !is_of_results(&path) && !is_signing_key(&path) {
                 self.add(&path)?;
             }
         }
@@ -302,6 +317,29 @@ impl<'a> Walk<'a> {
             up.push_str("../");
         }
     }
+}
+
+/// Whether Sysforge or Pkg filled this folder.
+fn is_of_results(folder: &Path) -> bool {
+    OF_RESULTS.iter().any(|name| folder.join(name).is_file())
+}
+
+/// Whether this is a half of a key that releases are signed with, or such a signature: minisign's files
+/// say so in their first line.
+fn is_signing_key(path: &Path) -> bool {
+    const FIRST: &[u8] = b"untrusted comment: ";
+    const MADE_BY: &[u8] = b"minisign";
+    let extension = path.extension();
+    if !extension.is_some_and(|end| ["pub", "key", "minisig"].iter().any(|name| end == *name)) {
+        return false;
+    }
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(path).map(|file| file.take(200).read_to_end(&mut beginning));
+    let line = beginning.split(|byte| *byte == b'\n').next();
+    let comment = line.and_then(|line| line.strip_prefix(FIRST));
+    let is_signature = extension.is_some_and(|end| end == "minisig");
+    let is_key = |text: &[u8]| text.windows(MADE_BY.len()).any(|word| word == MADE_BY);
+    matches!(read, Ok(Ok(_))) && comment.is_some_and(|text| is_signature || is_key(text))
 }
 
 /// How the results of a build are called that left this receipt, wherever they were put.

@@ -34,6 +34,8 @@ pub struct ManifestEntry {
     pub tree: Option<String>,
     /// The folder of its source, for packages under development; relative to the manifest's.
     pub path: Option<String>,
+    /// The address of the git repository that it comes from, if it is not registered.
+    pub repo: Option<String>,
     /// What it depends on: name to UUID.
     pub deps: BTreeMap<String, String>,
 }
@@ -192,7 +194,8 @@ fn entry<'t>(
     let version = table.get("version").map(|v| reader.version("version", v));
     let tree = table.get("git-tree-sha1");
     let tree = tree.map(|value| reader.sha1("git-tree-sha1", value));
-    for key in ["repo-url", "repo-rev", "repo-subdir", "entryfile"] {
+    let repo = reader.string_at(table, "repo-url")?;
+    for key in ["repo-rev", "repo-subdir", "entryfile"] {
         reader.string_at(table, key)?;
     }
     reader.boolean_at(table, "pinned")?;
@@ -212,6 +215,7 @@ fn entry<'t>(
             version: version.transpose()?,
             tree: tree.transpose()?,
             path: reader.string_at(table, "path")?,
+            repo,
             deps: BTreeMap::new(),
         },
         deps: written_deps(reader, table, "deps")?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::InstantiateError;
 
 /// What Pkg takes if `JULIA_PKG_SERVER` is not set.
-const DEFAULT_SERVER: &str = "https://pkg.julialang.org";
+pub(super) const DEFAULT_SERVER: &str = "https://pkg.julialang.org";
 
 /// An `auth.toml` that is removed, or put back as it was, when this value is dropped.
 pub(super) struct AuthFile {
@@ -60,7 +60,8 @@ fn host(server: &str) -> Option<&str> {
     is_name.then_some(host)
 }
 
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
+/// Writes a file that nobody else may read.
+pub(super) fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

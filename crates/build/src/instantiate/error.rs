@@ -2,12 +2,13 @@
 //! kind of failure it is, and with that the exit code and what to do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sysforge_plan::toml_error::TomlError;
 use sysforge_plan::{Class, Evidence, Explain, explain};
 use sysforge_process::ProcessError;
 
-use super::report::Report;
+use super::report::{Answer, Report};
 use crate::depots::MissingPackage;
 use crate::workdir::{WorkDir, WorkDirError};
 
@@ -63,6 +64,22 @@ pub enum InstantiateError {
         /// The log.
         log: Option<PathBuf>,
     },
+    /// Nothing arrived any more.
+    #[error(
+        "{} stalled: for {} s nothing arrived",
+        download(.wanted, .server.as_deref()),
+        .limit.as_secs()
+    )]
+    Stalled {
+        /// The package server; `None` if packages come from git repositories.
+        server: Option<String>,
+        /// What was being installed, if that is known.
+        wanted: Vec<String>,
+        /// How long nothing arrived.
+        limit: Duration,
+        /// The last lines, and the log.
+        evidence: Evidence,
+    },
     /// The Julia that installs packages failed before Pkg could say anything.
     #[error("the Julia that installs packages failed")]
     Julia(#[source] Box<ProcessError>),
@@ -94,6 +111,8 @@ pub enum PkgFailure {
     Unsatisfiable,
     /// A server refused access.
     Unauthorized,
+    /// A proxy wants a login.
+    ProxyLogin,
     /// What was downloaded is not what was asked for.
     Damaged,
     /// A server cannot be reached, or does not have what it should.
@@ -110,12 +129,24 @@ pub enum PkgFailure {
     Other,
 }
 
-fn list(missing: &[MissingPackage]) -> String {
+fn list(missing: &[impl ToString]) -> String {
     let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
     match names.as_slice() {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
         [] => "some packages".to_owned(),
+    }
+}
+
+/// The download of these packages, in words.
+fn download(wanted: &[String], server: Option<&str>) -> String {
+    let what = match wanted {
+        [] => "registries or packages".to_owned(),
+        wanted => list(wanted),
+    };
+    match server {
+        Some(server) => format!("the download of {what} from {server}"),
+        None => format!("the download of {what}"),
     }
 }
 
@@ -154,6 +185,15 @@ impl PkgFailure {
         }
         if says(&["unsatisfiable requirements", "empty intersection"]) {
             return Self::Unsatisfiable;
+        }
+        if has(&[
+            "407 from proxy",
+            "proxy authentication required",
+            "http/1.1 407",
+            "returned error: 407",
+            "status 407",
+        ]) {
+            return Self::ProxyLogin;
         }
         if has(&[
             "error: 401",
@@ -237,6 +277,24 @@ impl PkgFailure {
         Self::Other
     }
 
+    /// The failure in the light of what the package server answered afterwards.
+    fn with_answers(self, answers: &[Answer]) -> Self {
+        let is_of_server = matches!(
+            self,
+            Self::Unauthorized | Self::Damaged | Self::Server | Self::Other
+        );
+        let has = |statuses: &[u16]| {
+            let mut found = answers.iter().filter_map(|answer| answer.status);
+            found.any(|status| statuses.contains(&status))
+        };
+        match self {
+            _ if is_of_server && has(&[407]) => Self::ProxyLogin,
+            _ if is_of_server && has(&[401, 403]) => Self::Unauthorized,
+            Self::Other if answers.iter().any(|answer| answer.failure().is_some()) => Self::Server,
+            failure => failure,
+        }
+    }
+
     fn title(&self) -> String {
         match self {
             Self::NotRegistered(Some(name)) => format!("the package {name} is in no registry"),
@@ -245,6 +303,7 @@ impl PkgFailure {
                 "no versions of the packages satisfy all their `[compat]` bounds".to_owned()
             }
             Self::Unauthorized => "a server refused access to a package or registry".to_owned(),
+            Self::ProxyLogin => "a proxy wants a login".to_owned(),
             Self::Damaged => "what a server sent is not what was asked for".to_owned(),
             Self::Server => "a package or registry could not be downloaded".to_owned(),
             Self::FullDisk => "the disk is full: packages could not be installed".to_owned(),
@@ -260,7 +319,7 @@ impl PkgFailure {
     fn class(&self) -> Class {
         match self {
             Self::NotRegistered(_) | Self::Unsatisfiable => Class::Usage,
-            Self::Unauthorized | Self::Damaged | Self::Server => Class::Acquire,
+            Self::Unauthorized | Self::ProxyLogin | Self::Damaged | Self::Server => Class::Acquire,
             Self::FullDisk | Self::Denied => Class::Machine,
             Self::Build(_) | Self::Precompile(_) | Self::Other => Class::Julia,
         }
@@ -279,6 +338,9 @@ impl PkgFailure {
             Self::Unauthorized => {
                 "renew the token in `servers/HOST/auth.toml` of the depot, or give git access: an \
                  ssh agent, or a credential helper"
+            }
+            Self::ProxyLogin => {
+                "put the login into the proxy variable: `https_proxy=http://USER:PASSWORD@HOST:PORT`"
             }
             Self::Damaged => {
                 "run the command again; if it stays, the server or a proxy is at fault"
@@ -308,7 +370,7 @@ impl InstantiateError {
     /// The failure of a process that may have reported why.
     pub(super) fn of(report: Report, source: ProcessError) -> Self {
         let Some((kind, said)) = report.error else {
-            return Self::Julia(Box::new(source));
+            return Self::without_words(report, source);
         };
         if kind == "offline" {
             return match report.missing.is_empty() {
@@ -320,6 +382,8 @@ impl InstantiateError {
         }
         let evidence = source.evidence().unwrap_or_default();
         let failure = PkgFailure::recognise(&kind, &said, &evidence.tail.join("\n"));
+        let failure = failure.with_answers(&report.answers);
+        let answers = report.answers.iter().filter_map(Answer::failure);
         let message = message(&said);
         // The package is part of the title; why it failed, Julia printed while it compiled.
         let said = match failure {
@@ -334,13 +398,65 @@ impl InstantiateError {
                 }
             }
             PkgFailure::Build(_) => ending(message),
-            _ => message.into_iter().take(SHOWN).collect(),
+            _ => message.into_iter().take(SHOWN).chain(answers).collect(),
         };
         Self::Pkg {
             failure,
             said,
             log: evidence.log,
         }
+    }
+
+    /// The failure of a process that reported no error.
+    fn without_words(report: Report, source: ProcessError) -> Self {
+        let ProcessError::Hung {
+            limit, evidence, ..
+        } = source
+        else {
+            return Self::Julia(Box::new(source));
+        };
+        let last = evidence.tail.last().map_or("", |line| line.trim());
+        match last.strip_prefix("Building") {
+            Some(building) => Self::Pkg {
+                failure: PkgFailure::Build(building.split_whitespace().next().map(str::to_owned)),
+                said: vec![format!(
+                    "it neither printed nor computed anything for {} s",
+                    limit.as_secs()
+                )],
+                log: evidence.log,
+            },
+            None => Self::Stalled {
+                server: None,
+                wanted: match report.absent.is_empty() {
+                    true => report.resolving,
+                    false => report.absent,
+                },
+                limit,
+                evidence,
+            },
+        }
+    }
+
+    /// The same, with the package server that was used: `None` if packages come from git
+    /// repositories.
+    pub(super) fn of_server(mut self, used: Option<String>) -> Self {
+        match &mut self {
+            Self::Stalled { server, .. } => *server = used,
+            Self::Pkg {
+                failure:
+                    PkgFailure::Unauthorized
+                    | PkgFailure::ProxyLogin
+                    | PkgFailure::Damaged
+                    | PkgFailure::Server,
+                said,
+                ..
+            } => said.push(match used {
+                Some(server) => format!("the package server is {server}"),
+                None => "no package server is used: JULIA_PKG_SERVER is empty".to_owned(),
+            }),
+            _ => {}
+        }
+        self
     }
 
     /// A process that ended well but did not report so.
@@ -350,6 +466,32 @@ impl InstantiateError {
             said: ending(output.lines().map(str::to_owned).collect()),
             log: Some(work.log("instantiate")),
         }
+    }
+}
+
+impl Answer {
+    /// What to say of it, unless it was a good answer.
+    fn failure(&self) -> Option<String> {
+        let what = &self.what;
+        let Some(status) = self.status else {
+            return Some(format!(
+                "asked again for {what}, the server does not answer: {}",
+                self.problem
+            ));
+        };
+        let reason = match status {
+            200..=299 => return None,
+            401 => " (unauthorized)",
+            403 => " (forbidden)",
+            404 => " (not found)",
+            407 => " (the proxy wants a login)",
+            429 => " (too many requests)",
+            500..=599 => " (an error of the server)",
+            _ => "",
+        };
+        Some(format!(
+            "asked again for {what}, the server answers with status {status}{reason}"
+        ))
     }
 }
 
@@ -383,7 +525,7 @@ fn word_after(text: &str, words: &str) -> Option<String> {
 impl Explain for InstantiateError {
     fn class(&self) -> Class {
         match self {
-            Self::Offline { .. } | Self::OfflineRegistry => Class::Acquire,
+            Self::Offline { .. } | Self::OfflineRegistry | Self::Stalled { .. } => Class::Acquire,
             Self::NoDepot | Self::Unwritable { .. } => Class::Machine,
             Self::AuthWithoutServer { .. } | Self::NoWorkloadEnvironment { .. } | Self::Toml(_) => {
                 Class::Usage
@@ -400,6 +542,11 @@ impl Explain for InstantiateError {
             Self::Offline { .. } | Self::OfflineRegistry => {
                 vec!["run `sysforge instantiate` once while online".to_owned()]
             }
+            Self::Stalled { .. } => vec![
+                "run the command again: what was downloaded is kept; if the server is only slow, \
+                 allow more with `--idle-timeout SECONDS`"
+                    .to_owned(),
+            ],
             Self::NoDepot | Self::Unwritable { .. } => {
                 vec!["name a depot that you may write to with `--depot DIR`".to_owned()]
             }
@@ -433,6 +580,7 @@ impl Explain for InstantiateError {
                 log: log.clone(),
             }),
             Self::Julia(source) => source.evidence(),
+            Self::Stalled { evidence, .. } => Some(evidence.clone()),
             _ => None,
         }
     }
@@ -512,11 +660,63 @@ mod tests {
     }
 
     #[test]
+    fn the_servers_own_answer_decides() {
+        let after = |said: &str, status: &str| {
+            let text =
+                format!("error\tpkg\t{said}\nanswer\tX 1.0.0\t{status}\toperation timed out\n");
+            let failed = ProcessError::Failed {
+                program: "julia".to_owned(),
+                ended: sysforge_process::Ended::Code(1),
+                peak_memory: 0,
+                evidence: Evidence::default(),
+            };
+            let error = InstantiateError::of(Report::read(&text), failed);
+            error.of_server(Some("https://pkg.example".to_owned()))
+        };
+        let lines = |error: &InstantiateError| error.evidence().unwrap().tail.join("\n");
+        let error = after("failed to clone from https://x/X.git", "401");
+        assert!(error.to_string().contains("refused access"), "{error}");
+        let said = lines(&error);
+        assert!(said.contains("X 1.0.0, the server answers with status 401 (unauthorized)"));
+        assert!(said.contains("the package server is https://pkg.example"));
+        assert_eq!(after("what?", "407").to_string(), "a proxy wants a login");
+        let silent = after("failed to clone from https://x/X.git", "");
+        assert!(lines(&silent).contains("does not answer: operation timed out"));
+        // What is no matter of the server stays what it is.
+        let bound = after("Unsatisfiable requirements detected", "503");
+        assert!(bound.to_string().contains("[compat]"), "{bound}");
+    }
+
+    #[test]
+    fn a_download_that_stalls_names_server_and_package() {
+        let hung = |last: &str| {
+            let hung = ProcessError::Hung {
+                program: "julia".to_owned(),
+                limit: Duration::from_secs(600),
+                evidence: Evidence {
+                    tail: vec![last.to_owned()],
+                    log: None,
+                },
+            };
+            let report = Report::read("absent\tX\t1.0.0\nabsent\tY\t2.0.0\n");
+            InstantiateError::of(report, hung).of_server(Some("https://pkg.example".to_owned()))
+        };
+        assert_eq!(
+            hung("  Cloning x").to_string(),
+            "the download of X 1.0.0 and Y 2.0.0 from https://pkg.example stalled: for 600 s nothing \
+             arrived"
+        );
+        let building = hung("  Building Wreck → `~/x`");
+        assert_eq!(building.to_string(), "the build script of Wreck failed");
+    }
+
+    #[test]
     fn offline_names_every_missing_package() {
         let package = |name: &str| MissingPackage {
             name: name.to_owned(),
             version: "1.0.0".to_owned(),
             tree: "abcdef0123".to_owned(),
+            repo: None,
         };
         let missing = vec![package("A"), package("B")];
         let error = InstantiateError::Offline { missing };

@@ -401,3 +401,97 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Insta
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIB: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001";
+    const TOOLS: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0002";
+
+    /// A folder with project files, each by its folder.
+    fn workspace(projects: &[(&str, String)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (folder, text) in projects {
+            let folder = root.path().join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("Project.toml"), text).unwrap();
+        }
+        root
+    }
+
+    fn package(name: &str, uuid: &str, more: &str) -> String {
+        format!("name = {name:?}\nuuid = {uuid:?}\nversion = \"0.1.0\"\n{more}")
+    }
+
+    fn names(root: &tempfile::TempDir, project: &str, wanted: Sources) -> Vec<String> {
+        let file = root.path().join(project).join("Project.toml");
+        let found = local_packages(&file, wanted).unwrap().into_iter();
+        let name = |package: LocalPackage| {
+            let folder = package.folder.canonicalize().unwrap();
+            let root = root.path().canonicalize().unwrap();
+            let below = folder.strip_prefix(root).unwrap();
+            format!("{} in {}", package.name, below.display())
+        };
+        let mut names: Vec<_> = found.map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn members_of_a_workspace_and_what_they_need_in_turn_are_developed() {
+        let app = format!("[deps]\nLib = {LIB:?}\n");
+        let lib = package("Lib", LIB, &format!("[deps]\nTools = {TOOLS:?}\n"));
+        let root = workspace(&[
+            (
+                ".",
+                "[workspace]\nprojects = [\"app\", \"lib\", \"tools\", \"other\"]\n".to_owned(),
+            ),
+            ("app", app),
+            ("lib", lib),
+            ("tools", package("Tools", TOOLS, "")),
+            // A member that the project does not depend on.
+            (
+                "other",
+                package("Other", "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0003", ""),
+            ),
+            // A folder that is no member.
+            ("else", package("Lib", LIB, "")),
+        ]);
+        let expected = ["Lib in lib", "Tools in tools"];
+        for wanted in [Sources::All, Sources::LeftToPkg] {
+            assert_eq!(names(&root, "app", wanted), expected);
+        }
+    }
+
+    #[test]
+    fn a_member_with_the_name_but_another_uuid_is_another_package() {
+        let root = workspace(&[
+            (
+                ".",
+                "[workspace]\nprojects = [\"app\", \"lib\"]\n".to_owned(),
+            ),
+            ("app", format!("[deps]\nLib = {TOOLS:?}\n")),
+            ("lib", package("Lib", LIB, "")),
+        ]);
+        assert_eq!(names(&root, "app", Sources::All), Vec::<String>::new());
+    }
+
+    #[test]
+    fn sources_of_sources_are_developed_where_pkg_does_not_read_them() {
+        let app = format!("[deps]\nLib = {LIB:?}\n[sources]\nLib = {{ path = \"../lib\" }}\n");
+        let lib =
+            format!("[deps]\nTools = {TOOLS:?}\n[sources]\nTools = {{ path = \"../tools\" }}\n");
+        let root = workspace(&[
+            ("app", app),
+            ("lib", package("Lib", LIB, &lib)),
+            ("tools", package("Tools", TOOLS, "")),
+        ]);
+        let expected = ["Lib in lib", "Tools in tools"];
+        assert_eq!(names(&root, "app", Sources::All), expected);
+        assert_eq!(
+            names(&root, "app", Sources::LeftToPkg),
+            Vec::<String>::new()
+        );
+    }
+}

@@ -7,8 +7,8 @@ use sysforge_files::{FileLock, LockAttempt, try_exclusive};
 use sysforge_plan::Reporter;
 
 use super::InstantiateError;
+use crate::depots::LOCK;
 
-const NAME: &str = "sysforge.lock";
 const POLL: Duration = Duration::from_millis(100);
 
 /// Waits until no other Sysforge installs packages in this depot. Where the file system has no locks,
@@ -18,9 +18,10 @@ pub(super) async fn depot(depot: &Path, reporter: &Reporter) -> Result<FileLock,
         depot: depot.to_owned(),
         source,
     };
-    let logs = depot.join("logs");
-    std::fs::create_dir_all(&logs).map_err(unwritable)?;
-    let path = logs.join(NAME);
+    let path = depot.join(LOCK);
+    if let Some(logs) = path.parent() {
+        std::fs::create_dir_all(logs).map_err(unwritable)?;
+    }
     let mut waiting = false;
     loop {
         match try_exclusive(&path).map_err(unwritable)? {

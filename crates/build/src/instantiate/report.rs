@@ -13,9 +13,26 @@ pub(super) struct Report {
     pub(super) is_done: bool,
     pub(super) error: Option<(String, String)>,
     pub(super) missing: Vec<MissingPackage>,
+    /// What was being installed when the script ended, name and version.
+    pub(super) absent: Vec<String>,
+    /// The packages whose versions were being resolved; what they need is not known then.
+    pub(super) resolving: Vec<String>,
+    /// What the package server answered after a failure.
+    pub(super) answers: Vec<Answer>,
     packages: Vec<Package>,
     artifacts: Vec<PathBuf>,
     pub(super) lazy: Vec<String>,
+}
+
+/// An answer of the package server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// What was requested.
+    pub(super) what: String,
+    /// The HTTP status, if there was an answer.
+    pub(super) status: Option<u16>,
+    /// What went wrong otherwise.
+    pub(super) problem: String,
 }
 
 #[derive(Debug)]
@@ -36,10 +53,22 @@ impl Report {
             match fields[..] {
                 ["done"] => report.is_done = true,
                 ["error", kind, text] => report.error = Some((kind.to_owned(), text.to_owned())),
+                ["absent", name, version] => {
+                    report
+                        .absent
+                        .push(format!("{name} {version}").trim().to_owned());
+                }
+                ["resolving", name] => report.resolving.push(name.to_owned()),
+                ["answer", what, status, problem] => report.answers.push(Answer {
+                    what: what.to_owned(),
+                    status: status.parse().ok().filter(|status| *status != 0),
+                    problem: problem.to_owned(),
+                }),
                 ["missing", name, version, tree] => report.missing.push(MissingPackage {
                     name: name.to_owned(),
                     version: version.to_owned(),
                     tree: tree.to_owned(),
+                    repo: None,
                 }),
                 [
                     kind @ ("package" | "workload"),

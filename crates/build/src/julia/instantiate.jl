@@ -20,6 +20,7 @@ say(text) = (println(text); flush(stdout))
 # Ends the process after an error that the caller reads in the report.
 function stop(kind, text)
     tell("error", kind, text)
+    kind == "pkg" && ask_again(text)
     close(report)
     exit(1)
 end
@@ -93,6 +94,120 @@ function update_registries()
         @warn "could not update the registries" exception = err
     end
 end
+
+# ---- What a server answers --------------------------------------------------------------------
+
+# What was to be installed: the name, the version, and the path on a package server.
+const wanted = Tuple{String,String,String}[]
+
+# How long a server may take for its answer, in seconds.
+const PATIENCE = 10
+
+# The status with which a server answers a request, "" if it does not, and the problem then. Asked for is
+# the first byte, by the program or library that Pkg downloads with, so through the same proxies.
+function answer(url)
+    header = Pkg.PlatformEngines.get_auth_header(url)
+    if VERSION < v"1.6"
+        # The token is given on standard input: others may see the command line.
+        config = header === nothing ? "" : "header = \"$header\"\n"
+        errors = IOBuffer()
+        written = "%{http_code} %{http_connect}"
+        command = `curl -sS -K - -L -r 0-0 --max-time $PATIENCE -o $devnull -w $written $url`
+        said = read(pipeline(ignorestatus(command), stdin = IOBuffer(config), stderr = errors), String)
+        # The second one is that of a proxy, which opens a tunnel or does not.
+        statuses = filter(status -> status != "000", split(said))
+        return (isempty(statuses) ? "" : statuses[1]), strip(String(take!(errors)))
+    end
+    downloads = Base.require(Base.PkgId(Base.UUID("f43a241f-c20a-4ad4-852c-f6b1247861c6"), "Downloads"))
+    headers = Pair{String,String}["Range" => "bytes=0-0"]
+    header === nothing || push!(headers, header)
+    reply = Base.invokelatest(
+        downloads.request, url; output = devnull, headers = headers, timeout = PATIENCE, throw = false,
+    )
+    :response in fieldnames(typeof(reply)) || return string(reply.status), ""
+    # Of a tunnel through a proxy only the message tells the status.
+    refused = match(r"HTTP code (\d+) from proxy", reply.message)
+    refused === nothing || return String(refused.captures[1]), reply.message
+    return (reply.response.status == 0 ? "" : string(reply.response.status)), reply.message
+end
+
+# The paths of packages that a message of Pkg names by their repositories: name and path.
+function named_packages(text)
+    found = Tuple{String,String,String}[]
+    for matched in eachmatch(r"([A-Za-z_]\w*)(?:\.jl\b|\.git\b)|`([A-Za-z_]\w*)", text)
+        name = String(something(matched.captures...))
+        any(entry -> entry[1] == name, found) && continue
+        for (uuid, tree) in registered(name)
+            push!(found, (name, "", "package/$uuid/$tree"))
+        end
+    end
+    return found
+end
+
+# The UUID and a tree hash of each registered package of this name.
+function registered(name)
+    found = Tuple{String,String}[]
+    for depot in DEPOT_PATH
+        folder = joinpath(depot, "registries")
+        isdir(folder) || continue
+        for registry in readdir(folder)
+            file = joinpath(folder, registry, "Registry.toml")
+            isfile(file) || continue
+            entry = match(Regex("^([0-9a-f-]{36}) *= *\\{ *name *= *\"\\Q$name\\E\", *path *= *\"([^\"]*)\"", "m"), read(file, String))
+            entry === nothing && continue
+            versions = joinpath(folder, registry, entry.captures[2], "Versions.toml")
+            isfile(versions) || continue
+            trees = collect(eachmatch(r"git-tree-sha1 *= *\"([0-9a-f]{40})\"", read(versions, String)))
+            isempty(trees) || push!(found, (entry.captures[1], trees[end].captures[1]))
+        end
+    end
+    isdefined(Pkg.Registry, :reachable_registries) || return found
+    for registry in Pkg.Registry.reachable_registries()
+        for uuid in Pkg.Registry.uuids_from_name(registry, name)
+            info = Pkg.Registry.registry_info(registry[uuid])
+            isempty(info.version_info) && continue
+            newest = info.version_info[maximum(keys(info.version_info))]
+            push!(found, (string(uuid), string(newest.git_tree_sha1)))
+        end
+    end
+    return found
+end
+
+# After a failure: reports how the package server answers a request for what was not installed. Pkg
+# itself says nothing of it and goes on to ask git repositories.
+function ask_again(text)
+    offline && return
+    try
+        server = Pkg.pkg_server()
+        (server === nothing || any(words -> occursin(words, text), NOT_OF_SERVERS)) && return
+        filter!(entry -> !is_there(entry), wanted)
+        asked = registries()[1] == 0 ? [("the registries", "", "registries")] :
+            isempty(wanted) ? named_packages(text) : wanted
+        isempty(asked) && push!(asked, ("the registries", "", "registries"))
+        for (name, version, path) in first_few(asked)
+            status, problem = answer("$server/$path")
+            tell("answer", rstrip("$name $version"), status, problem)
+            # The first one that is not answered well says enough.
+            startswith(status, '2') || return
+        end
+    catch err
+        err isa InterruptException && rethrow()
+    end
+end
+
+# Whether a package or artifact was installed all the same.
+function is_there((name, _, path))
+    kind, rest = split(path, '/'; limit = 2)
+    kind == "artifact" && return has_artifact(rest)
+    uuid, tree = split(rest, '/')
+    slugs = [Base.version_slug(Base.UUID(uuid), Base.SHA1(tree), length) for length in (5, 4)]
+    return any(isdir(joinpath(depot, "packages", name, slug)) for depot in DEPOT_PATH for slug in slugs)
+end
+
+first_few(list) = list[1:min(end, 3)]
+
+# What no server is to blame for.
+const NOT_OF_SERVERS = ["Error building", "Unsatisfiable", "to be registered", "recompil"]
 
 # ---- Resolving --------------------------------------------------------------------------------
 
@@ -168,6 +283,7 @@ end
 
 function resolve()
     pins = Dict(fields[1] => (fields[2], fields[3]) for fields in values_of("pin") if !is_stdlib(fields[2]))
+    foreach(((name, uuid),) -> is_stdlib(uuid) || tell("resolving", name), named("precompile"))
     add_registries()
     isempty(pins) && update_registries()
     updated = isempty(pins)
@@ -404,6 +520,9 @@ function install(rebuild)
     if !(isempty(absent) && isempty(artifacts))
         say("Installing $(length(absent)) packages and $(length(artifacts)) artifacts")
         write_journal([unfinished(); [[p.name, p.uuid, p.tree, p.folder] for p in absent]])
+        foreach(p -> tell("absent", p.name, p.version), absent)
+        append!(wanted, [(p.name, p.version, "package/$(p.uuid)/$(p.tree)") for p in absent])
+        append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in artifacts])
         add_registries()
         watched(() -> Base.invokelatest(Pkg.instantiate))
         # Their artifacts are known only now.
@@ -413,6 +532,7 @@ function install(rebuild)
         isempty(still) || stop("pkg", "Pkg installed no " * join([p.name for p in still], ", "))
         # Pkg of Julia 1.5 only logs that an artifact has another tree hash than it should.
         absent_artifacts = missing_artifacts(found, lazy)
+        append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in absent_artifacts])
         isempty(absent_artifacts) || stop("pkg", join(
             ["no server sent the artifact $name, git-tree-sha1 $tree" for (name, tree) in absent_artifacts],
             "\n",

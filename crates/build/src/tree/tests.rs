@@ -74,6 +74,44 @@ fn results_and_version_control_do_not_count() {
 }
 
 #[test]
+fn depots_releases_and_signing_keys_in_the_project_do_not_count() {
+    let (_root, folder) = package();
+    let before = read(&folder);
+    for (marker, content) in [
+        (
+            "depot/logs/sysforge.lock",
+            "depot/packages/X/abcde/src/X.jl",
+        ),
+        ("site/v1/sysforge-release.json", "site/v1/image.tar.gz"),
+        ("out/site/sysforge-site.json", "out/site/v1/notes.md"),
+    ] {
+        write(&folder, content, "1");
+        assert_ne!(before, read(&folder), "{content}");
+        write(&folder, marker, "");
+        assert_eq!(before, read(&folder), "{marker}");
+    }
+    // The folder of releases may be the project's own.
+    write(&folder, "sysforge-site.json", "{}");
+    assert_eq!(before, read(&folder));
+    let key = "untrusted comment: minisign public key 0123456789ABCDEF\nRWQ\n";
+    write(&folder, "ours.pub", key);
+    write(
+        &folder,
+        "keys/secret.key",
+        "untrusted comment: minisign encrypted secret key\nRWR\n",
+    );
+    write(
+        &folder,
+        "a.minisig",
+        "untrusted comment: signature from x\nRWS\n",
+    );
+    assert_eq!(before, read(&folder));
+    // Other files with such names are files like others.
+    write(&folder, "data/mine.pub", "untrusted comment: none\n");
+    assert_ne!(before, read(&folder));
+}
+
+#[test]
 fn files_outside_of_the_package_that_its_sources_name_count() {
     for (source, name) in [
         ("include(\"../../shared/a.jl\")", "../shared/a.jl"),
