@@ -251,6 +251,10 @@ pub(crate) struct InstantiateArgs {
     /// depot that serves this project alone
     #[arg(long, requires = "depot")]
     pub(crate) prune: bool,
+    /// Give up if nothing was downloaded, printed or computed for this long; 0 is never. Build scripts
+    /// get half an hour at least
+    #[arg(long, value_name = "SECONDS", default_value_t = IDLE.as_secs())]
+    pub(crate) idle_timeout: u64,
 }
 
 /// The names of linker strategies, which the help lists. A test compares them with [`Strategy::ALL`].

@@ -158,10 +158,12 @@ impl Progress {
             Event::Line { task, line } => {
                 let verbose = state.verbose;
                 if let Some(running) = state.tasks.get_mut(&task) {
-                    if let Some(bar) = &running.bar {
-                        bar.set_message(shortened(&line, 60));
+                    if let Some(text) = sysforge_process::meaningful(&line) {
+                        if let Some(bar) = &running.bar {
+                            bar.set_message(shortened(&text, 60));
+                        }
+                        running.last_line = text;
                     }
-                    running.last_line.clone_from(&line);
                     if verbose {
                         let step = running.step;
                         self.print(terminal, |t| t.untrusted(&format!("  {step:<9} | {line}")));

@@ -171,6 +171,7 @@ fn engine(global: &Global, variables: &Variables) -> Engine {
         .text("SYSFORGE_PKG_AUTH")
         .as_deref()
         .map(Secret::new);
+    engine.depot = variables.text("SYSFORGE_DEPOT").map(PathBuf::from);
     engine.network = network(global, variables);
     engine.mirror.clone_from(&global.mirror);
     engine.signatures = Signatures {

@@ -47,6 +47,8 @@ pub struct Engine {
     pub fallback_store: Option<PathBuf>,
     /// The tool cache of a CI runner.
     pub tool_cache: Option<PathBuf>,
+    /// The depot that packages are installed in, where no option names one.
+    pub depot: Option<PathBuf>,
     /// Where builds work and leave their logs, if not in the project's `.sysforge`.
     pub build_folder: Option<PathBuf>,
     /// Whether this runs for a pull request of a fork, which gets no secrets from its CI service.
@@ -74,6 +76,7 @@ impl Engine {
             store,
             fallback_store: None,
             tool_cache: None,
+            depot: None,
             build_folder: None,
             is_for_a_fork: false,
             asked: Mutex::default(),

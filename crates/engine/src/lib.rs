@@ -4,11 +4,13 @@
 //! the command line. This crate reads no environment variable and prints nothing: settings come in as
 //! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
 
+pub mod committed;
 mod engine;
 mod error;
 mod failure;
 mod fingerprints;
 mod options;
+pub mod packages;
 pub mod planning;
 pub mod project;
 pub mod runner;

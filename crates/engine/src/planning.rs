@@ -16,6 +16,7 @@ use sysforge_plan::{Plan, Request};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::{BuildOptions, ImageOptions, PackageOptions};
+use crate::packages;
 use crate::project::ProjectFiles;
 
 /// A plan, and what it was made from.
@@ -65,10 +66,9 @@ impl Planned {
         let store = engine.store.clone();
         let results = [folder.join("dist"), build_folder];
         // What a depot in the project holds is installed, and named by the manifest.
-        let depots = engine.location.depots.clone();
-        let named = given.packages.depot.as_deref();
-        let named = named.map(|depot| engine.absolute(depot));
-        let results = results.into_iter().chain(store).chain(named);
+        let depots = packages::depots(engine, &self.files, Some(build), &given.packages);
+        let depots = depots.folders();
+        let results = results.into_iter().chain(store);
         let results: Vec<PathBuf> = results.chain(depots.iter().cloned()).collect();
         let local = match build.versions {
             Versions::Resolved { .. } => instantiate::local_folders(&self.files.file),
@@ -82,7 +82,7 @@ impl Planned {
                 config: &self.files.inputs.config,
                 manifest: self.files.inputs.manifests.of(build.julia.version()),
                 local: &local,
-                depots: &depots,
+                depots,
                 results: &results,
             },
             digests,
@@ -102,21 +102,13 @@ impl Planned {
         Ok(())
     }
 
-    /// Notes which files the workloads wrote into the project since `before`.
-    pub fn note_generated(
-        &self,
-        engine: &Engine,
-        build: &Build,
-        given: &BuildOptions,
-        before: &Basis,
-    ) -> Result<(), Failure> {
-        let after = self.basis(engine, build, given)?;
+    /// Notes which files the workloads wrote into the project between these two states.
+    pub fn note_generated(&self, engine: &Engine, before: &Basis, after: &Basis) {
         let mut digests = engine.digests();
         if let Some(digests) = digests.as_mut() {
-            inputs::note_generated(before, &after, digests);
+            inputs::note_generated(before, after, digests);
             digests.save();
         }
-        Ok(())
     }
 
     /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.

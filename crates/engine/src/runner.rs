@@ -31,7 +31,7 @@ mod instantiate;
 mod packing;
 mod run;
 
-pub use instantiate::{Repeat, depots, recorded, spare_depot};
+pub use instantiate::{Repeat, recorded, spare_depot};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -289,7 +289,8 @@ impl<'a> BuildRunner<'a> {
             build,
             ..
         } = *self;
-        planned.note_generated(engine, build, &self.given, self.fingerprints.build())?;
+        let after = planned.basis(engine, build, &self.given)?;
+        planned.note_generated(engine, self.fingerprints.build(), &after);
         given.ignored.extend(recorded.ignored);
         self.report_ignored(&given);
         let mut statements = recorded.statements;
@@ -488,8 +489,25 @@ impl<'a> BuildRunner<'a> {
             record.first_call_without_image_s = without.first_call_s;
         }
         self.warn_of_unmeasured(&unmeasured);
+        self.note_extensions();
         self.took(Step::Check, started, None);
         Ok(record)
+    }
+
+    /// Says which extensions of packages the image was made with.
+    fn note_extensions(&self) {
+        let emitted = self.context.work.recorded::<Emitted>("emit");
+        let extensions = emitted.map(|emitted| emitted.extensions);
+        let extensions = extensions.unwrap_or_default();
+        if extensions.is_empty() {
+            return;
+        }
+        let names = extensions.iter();
+        let names: Vec<_> = names
+            .map(|extension| format!("{} (of {})", extension.name, extension.package))
+            .collect();
+        let text = format!("the image has the extensions {}", names.join(", "));
+        self.engine.reporter.note(text);
     }
 
     /// What running the workloads on an image still compiles though it could be in it.

@@ -6,6 +6,7 @@
 //!   julia/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/   an installed Julia, with its record
 //!   toolchain/…                                   a C toolchain, likewise
 //!   base/1.12.7-x86_64-linux-gnu-0a1b2c3d4e5f/    a sysimage built from Julia's own sources
+//!   depot/…                                       packages, where the user's depot is read-only
 //!   catalogue/…                                   the latest catalogue of each mirror
 //!   partial/…                                     interrupted downloads
 //!   locks/…                                       empty files that processes lock
@@ -24,6 +25,7 @@
 
 mod builder;
 mod damage;
+mod depot;
 mod entry;
 mod lease;
 mod partial;
@@ -35,6 +37,7 @@ use std::time::Duration;
 
 pub use builder::{EntryBuilder, EntrySlot};
 pub use damage::Damage;
+pub use depot::ListedDepot;
 pub use entry::{Entry, EntryId, Record};
 pub use lease::Lease;
 pub use prune::{Listed, PruneRules, Pruned, remove_leftovers};
@@ -245,6 +248,9 @@ impl Store {
     /// Takes a lease on the entry that contains `path`, if there is one.
     #[must_use]
     pub fn hold(&self, path: &Path) -> Option<Lease> {
+        if path == self.depot() {
+            return self.hold_depot();
+        }
         let root = self.root.canonicalize().ok()?;
         let path = path.canonicalize().ok()?;
         let mut inside = path.strip_prefix(root).ok()?.iter();

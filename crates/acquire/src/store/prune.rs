@@ -27,6 +27,10 @@ pub struct Pruned {
     pub in_use: Vec<EntryId>,
     /// Bytes freed.
     pub bytes: u64,
+    /// Whether the depot was removed.
+    pub depot: bool,
+    /// Whether the depot was to go, but is in use.
+    pub depot_in_use: bool,
 }
 
 /// An entry in a list.
@@ -98,7 +102,10 @@ impl Store {
     ///
     /// If the store cannot be read or written.
     pub fn prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
-        let pruned = self.sort_out(rules, now, |id| self.remove_unused(id))?;
+        let pruned = self.sort_out(rules, now, |id| match id {
+            Some(id) => self.remove_unused(id),
+            None => self.remove_depot(),
+        })?;
         self.prune_leftovers(now);
         Ok(pruned)
     }
@@ -109,32 +116,50 @@ impl Store {
     ///
     /// If the store cannot be read.
     pub fn would_prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
-        self.sort_out(rules, now, |id| Ok(self.lock_unused(id)?.is_some()))
+        self.sort_out(rules, now, |id| match id {
+            Some(id) => Ok(self.lock_unused(id)?.is_some()),
+            None => Ok(self.lock_unused_depot()?.is_some()),
+        })
     }
 
-    /// Goes through the entries by age and size; `remove` says whether an entry is gone.
+    /// Goes through the entries and the depot, which has no identifier, by age and size; `remove` says
+    /// whether one is gone.
     fn sort_out(
         &self,
         rules: PruneRules,
         now: SystemTime,
-        remove: impl Fn(&EntryId) -> Result<bool, Error>,
+        remove: impl Fn(Option<&EntryId>) -> Result<bool, Error>,
     ) -> Result<Pruned, Error> {
         let entries = self.list(false)?;
-        let mut left: u64 = entries.iter().map(|entry| entry.bytes).sum();
+        let depot = self.listed_depot();
+        // The depot takes its turn among the entries.
+        let entries = entries
+            .into_iter()
+            .map(|entry| (entry.used, entry.bytes, Some(entry.id)));
+        let depot = depot
+            .into_iter()
+            .map(|depot| (depot.used, depot.bytes, None));
+        let mut candidates: Vec<_> = entries.chain(depot).collect();
+        candidates.sort_by_key(|(used, ..)| *used);
+        let mut left: u64 = candidates.iter().map(|(_, bytes, _)| bytes).sum();
         let mut pruned = Pruned::default();
-        for entry in entries {
-            let age = now.duration_since(entry.used).unwrap_or_default();
+        for (used, bytes, id) in candidates {
+            let age = now.duration_since(used).unwrap_or_default();
             let too_old = rules.unused_for.is_some_and(|limit| age >= limit);
             let too_much = rules.keep_bytes.is_some_and(|limit| left > limit);
             if !(too_old || too_much) {
                 continue;
             }
-            if remove(&entry.id)? {
-                left -= entry.bytes;
-                pruned.bytes += entry.bytes;
-                pruned.removed.push(entry.id);
-            } else {
-                pruned.in_use.push(entry.id);
+            let is_gone = remove(id.as_ref())?;
+            if is_gone {
+                left -= bytes;
+                pruned.bytes += bytes;
+            }
+            match (id, is_gone) {
+                (Some(id), true) => pruned.removed.push(id),
+                (Some(id), false) => pruned.in_use.push(id),
+                (None, true) => pruned.depot = true,
+                (None, false) => pruned.depot_in_use = true,
             }
         }
         Ok(pruned)
@@ -205,11 +230,11 @@ pub fn remove_leftovers(folder: &Path, now: SystemTime, is_leftover: impl Fn(&st
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).ok()?.modified().ok()
 }
 
-fn disk_usage(folder: &Path) -> u64 {
+pub(super) fn disk_usage(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;
     };

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use sysforge_acquire::Store;
-use sysforge_acquire::store::{Listed, PruneRules};
+use sysforge_acquire::store::{EntryId, Listed, ListedDepot, PruneRules};
 
 use crate::args::CacheCommand;
 use crate::failure::Outcome;
@@ -38,7 +38,9 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
         CacheCommand::List { verify } => {
             let now = SystemTime::now();
             let listed = store.list(*verify)?;
-            let rows: Vec<_> = listed.iter().map(|e| Row::new(&store, e, now)).collect();
+            let mut rows: Vec<_> = listed.iter().map(|e| Row::new(&store, e, now)).collect();
+            rows.extend(store.listed_depot().map(|depot| Row::of_depot(depot, now)));
+            rows.sort_by_key(|row| std::cmp::Reverse(row.unused_s));
             if session.global.json {
                 session.terminal.json(&rows);
             } else {
@@ -70,12 +72,16 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
             if !dry_run {
                 session.images()?.prune_leftovers(now);
             }
-            for id in &pruned.in_use {
-                session.terminal.say(&format!("kept {id}: it is in use"));
+            let names = |ids: &[EntryId], depot: bool| {
+                let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+                [names, Vec::from_iter(depot.then(|| DEPOT.to_owned()))].concat()
+            };
+            let in_use = names(&pruned.in_use, pruned.depot_in_use);
+            for name in &in_use {
+                session.terminal.say(&format!("kept {name}: it is in use"));
             }
-            let removed: Vec<_> = pruned.removed.iter().map(ToString::to_string).collect();
+            let removed = names(&pruned.removed, pruned.depot);
             if session.global.json {
-                let in_use: Vec<_> = pruned.in_use.iter().map(ToString::to_string).collect();
                 session.terminal.json(&serde_json::json!({
                     "removed": removed, "in_use": in_use, "bytes": pruned.bytes,
                 }));
@@ -93,7 +99,22 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
     Ok(())
 }
 
+/// How the depot in the store is listed.
+const DEPOT: &str = "depot";
+
 impl Row {
+    fn of_depot(depot: ListedDepot, now: SystemTime) -> Self {
+        let unused = now.duration_since(depot.used).unwrap_or_default();
+        Self {
+            entry: DEPOT.to_owned(),
+            path: depot.path,
+            bytes: depot.bytes,
+            unused_s: unused.as_secs(),
+            source: None,
+            damage: None,
+        }
+    }
+
     fn new(store: &Store, listed: &Listed, now: SystemTime) -> Self {
         let unused = now.duration_since(listed.used).unwrap_or_default();
         Self {

@@ -7,12 +7,12 @@ mod machine;
 mod packages;
 
 use serde::Serialize;
-use sysforge_engine::ProjectFiles;
+use sysforge_engine::Planned;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::PlannedJulia;
 use sysforge_plan::toolchain::system_hint;
-use sysforge_plan::{Os, Plan, Triplet};
+use sysforge_plan::{Os, Triplet};
 
 use crate::args::Platform;
 use crate::commands::toolchain::{SystemCompiler, compiler_of, fetched, system_compilers};
@@ -87,9 +87,10 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     findings.extend(machine::platform(triplet));
     let (about_project, planned) = project(julias.known, session);
     findings.extend(about_project);
-    if let Some((files, plan)) = &planned {
-        findings.push(packages::depot(files, session));
-        findings.extend(packages::missing(files, plan, session).await);
+    if let Some(planned) = &planned {
+        findings.push(packages::depot(&planned.files, session));
+        findings.extend(packages::missing(planned, session).await);
+        findings.extend(packages::committed(&planned.files, session).await);
     }
     findings.extend(images::conflicting(session));
     findings.extend(julias.findings);
@@ -147,10 +148,7 @@ impl Finding {
 }
 
 /// Whether the project can be planned with these Julias.
-fn project(
-    julias: Vec<PlannedJulia>,
-    session: &Session,
-) -> (Vec<Finding>, Option<(ProjectFiles, Plan)>) {
+fn project(julias: Vec<PlannedJulia>, session: &Session) -> (Vec<Finding>, Option<Planned>) {
     const CHECK: &str = "project";
     let plan = || {
         let host = Session::host()?;
@@ -166,7 +164,7 @@ fn project(
                 Finding::bad(CHECK, State::Worth, message, hint)
             });
             let findings = [good].into_iter().chain(warnings).collect();
-            (findings, Some((files, plan)))
+            (findings, Some(Planned::without_nightlies(files, plan)))
         }
         Err(failure) => {
             let finding = Finding::missing(CHECK, &failure, "sysforge --project DIR …");

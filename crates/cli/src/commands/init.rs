@@ -44,16 +44,10 @@ pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     config::Config::from_toml(config::FILE_NAME, &text)?;
     super::write_file(&path, &text)?;
     session.tell_path(&path);
-    let inputs = location.read(&[], Triplet::X86_64_LINUX_GNU)?.inputs;
-    if inputs.manifests.0.is_empty() && inputs.project.needs_manifest() {
-        session.terminal.warning(
-            "the project has no Manifest.toml: each build resolves the versions of its packages",
-            Some(&session.runnable(
-                "for the same versions everywhere, make one with `julia --project -e 'using Pkg; \
-                 Pkg.instantiate()'`, and commit it"
-                    .to_owned(),
-            )),
-        );
+    // What `workflow` says itself is said once.
+    if !args.workflow {
+        let files = location.read(&[], Triplet::X86_64_LINUX_GNU)?;
+        super::warn_of_lacking(&files, session).await;
     }
     if found.workloads.is_empty() {
         session.terminal.warning(

@@ -1,6 +1,7 @@
 //! `sysforge instantiate`: the packages of each build's environment, installed and precompiled.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use sysforge_build::depots;
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: &InstantiateArgs, session: &Session) -> Outcome {
     };
     let options = BuildOptions {
         packages: args.packages.options(),
+        idle: (args.idle_timeout > 0).then(|| Duration::from_secs(args.idle_timeout)),
         ..BuildOptions::default()
     };
     let engine = &session.engine;

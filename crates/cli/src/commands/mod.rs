@@ -26,6 +26,9 @@ mod workflow;
 
 use std::path::Path;
 
+use sysforge_engine::ProjectFiles;
+use sysforge_engine::committed::{self, Lacking};
+
 use crate::args::Command;
 use crate::failure::{CliError, Outcome};
 use crate::session::Session;
@@ -101,4 +104,13 @@ fn require_writable_file(path: &Path) -> Result<(), CliError> {
         _ => Path::new("."),
     };
     tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
+}
+
+/// Warns of what the runs of the workflow will lack of the project's manifests.
+async fn warn_of_lacking(files: &ProjectFiles, session: &Session) {
+    for Lacking { what, hint } in committed::lacking(files, &session.engine).await {
+        session
+            .terminal
+            .warning(&what, Some(&session.runnable(hint)));
+    }
 }

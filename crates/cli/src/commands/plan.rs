@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use sysforge_build::depots::Depots;
-use sysforge_engine::{Planned, runner};
+use sysforge_build::depots::{Depots, MissingPackage, sources};
+use sysforge_engine::{Planned, packages};
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
@@ -37,22 +37,33 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
             }
         }
     }
-    let depots = runner::depots(&session.engine, &planned.files, &options.packages);
-    let missing: BTreeMap<&BuildId, Vec<String>> = planned
+    let missing: BTreeMap<&BuildId, Vec<MissingPackage>> = planned
         .plan
         .builds
         .iter()
-        .map(|build| (&build.id, missing(&planned, build, &depots)))
+        .map(|build| {
+            let depots = packages::depots(
+                &session.engine,
+                &planned.files,
+                Some(build),
+                &options.packages,
+            );
+            (&build.id, missing(&planned, build, &depots))
+        })
         .filter(|(_, missing)| !missing.is_empty())
         .collect();
     if session.global.json {
         session.terminal.json(&Shown {
             plan: &planned.plan,
             existing,
-            missing,
+            missing: missing
+                .iter()
+                .map(|(id, missing)| (*id, missing.iter().map(ToString::to_string).collect()))
+                .collect(),
         });
     } else {
-        let text = text(&planned.plan, &existing, &missing);
+        let server = packages::server(&session.engine);
+        let text = text(&planned.plan, &existing, &missing, server.as_deref());
         session.terminal.data(&text);
     }
     Ok(())
@@ -60,13 +71,12 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
 
 /// The packages of a build's manifest that no depot holds. Those whose versions are still to be
 /// resolved are not known.
-fn missing(planned: &Planned, build: &Build, depots: &Depots) -> Vec<String> {
+fn missing(planned: &Planned, build: &Build, depots: &Depots) -> Vec<MissingPackage> {
     let manifests = &planned.files.inputs.manifests;
     let file = manifests.of(build.julia.version());
     let manifest = file.and_then(|file| file.content.as_ref().ok());
     let manifest = manifest.filter(|_| build.versions == Versions::Manifest);
-    let missing = manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest));
-    missing.iter().map(ToString::to_string).collect()
+    manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest))
 }
 
 /// Says which of the runners that the configuration names are about to end.
@@ -97,7 +107,13 @@ struct Shown<'a> {
     missing: BTreeMap<&'a BuildId, Vec<String>>,
 }
 
-fn text(plan: &Plan, existing: &[&BuildId], missing: &BTreeMap<&BuildId, Vec<String>>) -> String {
+/// The plan for people. `server` is the package server that missing packages come from.
+fn text(
+    plan: &Plan,
+    existing: &[&BuildId],
+    missing: &BTreeMap<&BuildId, Vec<MissingPackage>>,
+    server: Option<&str>,
+) -> String {
     let mut text = String::new();
     for build in &plan.builds {
         let julia = match &build.julia {
@@ -123,8 +139,10 @@ fn text(plan: &Plan, existing: &[&BuildId], missing: &BTreeMap<&BuildId, Vec<Str
         let _ = writeln!(text, "  packages  {} ({others})", packages.join(", "));
         if let Some(missing) = missing.get(&build.id) {
             let count = counted(missing.len(), "package");
-            let names = missing.join(", ");
-            let _ = writeln!(text, "  missing   {count}, to be installed: {names}");
+            let _ = writeln!(text, "  missing   {count}, to be installed");
+            for (source, names) in sources(missing, server) {
+                let _ = writeln!(text, "            from {source}: {}", names.join(", "));
+            }
         }
         let _ = writeln!(text, "  cpu       {}", build.cpu.target);
         let _ = writeln!(text, "  linkers   {}", linkers(build));

@@ -28,7 +28,8 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         )?;
     }
     let location = &session.engine.location;
-    let config = location.read(&[], Triplet::X86_64_LINUX_GNU)?.inputs.config;
+    let files = location.read(&[], Triplet::X86_64_LINUX_GNU)?;
+    let config = &files.inputs.config;
     let root = root(&folder)?;
     let below = folder.strip_prefix(&root).unwrap_or(Path::new(""));
     let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
@@ -47,6 +48,10 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         Some(old) if workflow::is_ours(old) => handmade::carry(old, &fresh)?,
         _ => fresh,
     };
+    // A checkout on a runner has what was committed, and says so in its own steps.
+    if !args.print && !session.runner.on {
+        super::warn_of_lacking(&files, session).await;
+    }
     if args.print {
         session.terminal.data(&text);
         return Ok(());
@@ -89,6 +94,15 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
     }
     session.tell_path(&path);
     Ok(())
+}
+
+/// Whether the project's repository has a workflow that Sysforge wrote.
+pub(crate) fn is_there(folder: &Path) -> bool {
+    let path = root(folder).map(|root| root.join(workflow::PATH));
+    let text = path
+        .ok()
+        .and_then(|path| std::fs::read_to_string(path).ok());
+    text.is_some_and(|text| workflow::is_ours(&text))
 }
 
 /// The repository's root: where git keeps its folder, or a file that names it.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use sysforge_build::depots::{Depots, check_writable};
+use sysforge_acquire::{Lease, Store};
+use sysforge_build::depots::check_writable;
 use sysforge_build::inputs::julia_identity;
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
 use sysforge_plan::config::LazyArtifacts;
@@ -17,8 +18,8 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::options::PackageOptions;
+use crate::packages::depots;
 use crate::planning::Planned;
-use crate::project::ProjectFiles;
 
 /// Whether packages that are there are installed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +28,6 @@ pub enum Repeat {
     IfNeeded,
     /// Always: versions that were resolved for the build are resolved anew.
     Always,
-}
-
-/// The depots of a project: those of the environment, after the one that was named.
-pub fn depots(engine: &Engine, files: &ProjectFiles, options: &PackageOptions) -> Depots {
-    let configured = files.inputs.config.depot.as_deref();
-    let configured = configured.map(|depot| files.folder.join(depot));
-    let given = options.depot.as_deref();
-    let given = given.map(|depot| engine.absolute(depot)).or(configured);
-    Depots::of(&engine.environment, given.as_deref())
 }
 
 /// What is asked of Pkg for a build.
@@ -63,7 +55,7 @@ fn request<'a>(
         registries: &config.registries,
         lazy_artifacts: config.lazy_artifacts,
         workload_environment: config.workload_environment.as_ref(),
-        depots: depots(engine, &planned.files, options),
+        depots: depots(engine, &planned.files, Some(build), options),
         spare_depot: spare_depot(engine),
         environment,
         auth: engine
@@ -77,8 +69,16 @@ fn request<'a>(
 /// The depot in the store, for packages where the first depot cannot be written to.
 pub fn spare_depot(engine: &Engine) -> Option<PathBuf> {
     let stores = engine.stores().ok()?;
-    let mut places = stores.iter().map(|store| store.root().join("depot"));
+    let mut places = stores.iter().map(Store::depot);
     places.find(|place| check_writable(place).is_ok())
+}
+
+/// Keeps the depot in the store from being pruned, where it has to stand in for another one.
+fn hold_spare(engine: &Engine, request: &Request<'_>) -> Option<Lease> {
+    let first = request.depots.first();
+    let stands_in = first.is_none_or(|first| check_writable(first).is_err());
+    let spare = request.spare_depot.as_deref().filter(|_| stands_in)?;
+    engine.hold(spare)
 }
 
 /// What an earlier run installed for this build, if nothing is missing or has changed.
@@ -90,6 +90,7 @@ pub fn recorded(
 ) -> Option<Instantiated> {
     let folder = engine.build_folder_of(&planned.files.folder);
     let request = request(engine, planned, build, options);
+    let _lease = hold_spare(engine, &request);
     Instantiated::recorded(&folder.join(build.id.as_str()), &request, Need::Packages)
 }
 
@@ -111,6 +112,7 @@ impl BuildRunner<'_> {
                  packages of a private registry cannot be installed in it",
             );
         }
+        self.leases.extend(hold_spare(self.engine, &request));
         let done = instantiate::instantiate(&self.context, &request).await?;
         self.precompiled = true;
         self.adopt(done)?;
@@ -122,8 +124,12 @@ impl BuildRunner<'_> {
     pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
         let options = &self.given.packages;
         let request = request(self.engine, self.planned, self.build, options);
+        let lease = hold_spare(self.engine, &request);
         match Instantiated::recorded(self.context.work.root(), &request, need) {
-            Some(recorded) => self.adopt(recorded).map(|()| true),
+            Some(recorded) => {
+                self.leases.extend(lease);
+                self.adopt(recorded).map(|()| true)
+            }
             None => Ok(false),
         }
     }

@@ -1,21 +1,20 @@
 //! Whether the packages of the project are there, or can be installed.
 
-use std::time::Duration;
-
-use sysforge_build::depots::check_writable;
-use sysforge_engine::{PackageOptions, ProjectFiles, runner};
-use sysforge_plan::Plan;
+use sysforge_build::depots::{self, MissingPackage, check_writable};
+use sysforge_engine::committed::{self, Lacking};
+use sysforge_engine::{PackageOptions, Planned, ProjectFiles, packages, runner};
 use sysforge_plan::plan::Versions;
 use sysforge_plan::text::counted;
 
 use super::{Finding, State};
+use crate::commands::workflow;
 use crate::session::Session;
 
 /// Where packages are installed, and whether that can be written to.
 pub(super) fn depot(files: &ProjectFiles, session: &Session) -> Finding {
     const CHECK: &str = "depot";
     const MEND: &str = "`depot = \"DIR\"` in Sysimage.toml, or JULIA_DEPOT_PATH";
-    let depots = runner::depots(&session.engine, files, &PackageOptions::default());
+    let depots = packages::depots(&session.engine, files, None, &PackageOptions::default());
     let spare = runner::spare_depot(&session.engine);
     let problem = match depots.first() {
         Some(first) => match check_writable(first) {
@@ -34,95 +33,78 @@ pub(super) fn depot(files: &ProjectFiles, session: &Session) -> Finding {
 }
 
 /// How many packages have to be installed, and whether they can be. Nothing to say if none has.
-pub(super) async fn missing(
-    files: &ProjectFiles,
-    plan: &Plan,
-    session: &Session,
-) -> Option<Finding> {
+pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Finding> {
     const CHECK: &str = "packages";
-    let depots = runner::depots(&session.engine, files, &PackageOptions::default());
-    let mut names = Vec::new();
+    let files = &planned.files;
+    let options = PackageOptions::default();
+    let mut missing: Vec<MissingPackage> = Vec::new();
     let mut unresolved = None;
-    for build in &plan.builds {
+    for build in &planned.plan.builds {
         let julia = build.julia.version();
         if let Versions::Resolved { because } = &build.versions {
-            unresolved.get_or_insert_with(|| because.explain(julia));
+            if runner::recorded(&session.engine, planned, build, &options).is_none() {
+                unresolved.get_or_insert_with(|| because.explain(julia));
+            }
             continue;
         }
+        let depots = packages::depots(&session.engine, files, Some(build), &options);
         let file = files.inputs.manifests.of(julia);
         let manifest = file.and_then(|file| file.content.as_ref().ok());
-        let missing = manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest));
-        names.extend(missing.iter().map(ToString::to_string));
+        let of_build = manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest));
+        let new = of_build.into_iter().filter(|one| !missing.contains(one));
+        missing.extend(new.collect::<Vec<_>>());
     }
-    names.sort();
-    names.dedup();
-    if names.is_empty() && unresolved.is_none() {
+    if missing.is_empty() && unresolved.is_none() {
         return None;
     }
-    let what = match (names.as_slice(), unresolved) {
-        ([], why) => format!(
+    let server = packages::server(&session.engine);
+    let what = match (missing.is_empty(), unresolved) {
+        (true, why) => format!(
             "{}: the versions have to be resolved",
             why.unwrap_or_default()
         ),
-        (names, _) => format!(
-            "no depot holds {}: {}",
-            counted(names.len(), "package"),
-            names.join(", ")
-        ),
+        (false, _) => {
+            let sources = depots::sources(&missing, server.as_deref()).into_iter();
+            let sources: Vec<_> = sources
+                .map(|(source, names)| format!("{}, from {source}", names.join(", ")))
+                .collect();
+            let count = counted(missing.len(), "package");
+            format!("no depot holds {count}: {}", sources.join("; "))
+        }
     };
-    if session.engine.network.offline && !names.is_empty() {
+    if session.engine.network.offline {
         let mend = "run `sysforge instantiate` once while online";
         return Some(Finding::bad(CHECK, State::Missing, what, mend));
     }
-    let Some(server) = server(session) else {
-        let what = format!("{what}; they come from git repositories");
-        return Some(Finding::good(CHECK, what));
+    let registered = missing.is_empty() || missing.iter().any(|package| package.repo.is_none());
+    let Some(server) = server.filter(|_| registered) else {
+        return Some(Finding::good(
+            CHECK,
+            format!("{what}; a build installs them"),
+        ));
     };
-    Some(match reachable(&server, session).await {
-        true => Finding::good(
-            CHECK,
-            format!("{what}; a build installs them from {server}"),
-        ),
-        false => Finding::bad(
-            CHECK,
-            State::Missing,
-            format!("{what}; {server} cannot be reached"),
-            "check the network, the proxy variables and JULIA_PKG_SERVER",
-        ),
-    })
+    let depots = packages::depots(&session.engine, files, None, &options);
+    Some(
+        match packages::problem_of(&server, &depots, &session.engine).await {
+            None => Finding::good(CHECK, format!("{what}; a build installs them")),
+            Some(problem) => Finding::bad(
+                CHECK,
+                State::Missing,
+                format!("{what}; {server} {problem}"),
+                "check the network, the proxy variables, JULIA_PKG_SERVER, and the token in \
+             `servers/HOST/auth.toml` of the depot if the server wants one",
+            ),
+        },
+    )
 }
 
-/// The package server; `None` if packages come from git repositories.
-fn server(session: &Session) -> Option<String> {
-    let named = session.engine.environment.get("JULIA_PKG_SERVER");
-    let named = named.map(|server| server.to_string_lossy().into_owned());
-    let server = named.unwrap_or_else(|| "https://pkg.julialang.org".to_owned());
-    (!server.is_empty()).then_some(server)
-}
-
-/// Whether something listens at an address. Behind a proxy that is not known, and taken to be so.
-async fn reachable(server: &str, session: &Session) -> bool {
-    const LIMIT: Duration = Duration::from_secs(5);
-    let proxies = [
-        "https_proxy",
-        "HTTPS_PROXY",
-        "http_proxy",
-        "all_proxy",
-        "ALL_PROXY",
-    ];
-    if proxies
-        .iter()
-        .any(|name| session.variables.get(name).is_some())
-    {
-        return true;
+/// Whether the runs of the workflow will have the manifest, if there is a workflow.
+pub(super) async fn committed(files: &ProjectFiles, session: &Session) -> Vec<Finding> {
+    if !workflow::is_there(&files.folder) {
+        return Vec::new();
     }
-    let (scheme, rest) = server.split_once("://").unwrap_or(("https", server));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let port = if scheme == "http" { 80 } else { 443 };
-    let address = match authority.rsplit_once(':') {
-        Some((_, number)) if number.parse::<u16>().is_ok() => authority.to_owned(),
-        _ => format!("{authority}:{port}"),
-    };
-    let connected = tokio::net::TcpStream::connect(address);
-    matches!(tokio::time::timeout(LIMIT, connected).await, Ok(Ok(_)))
+    let lacking = committed::lacking(files, &session.engine).await.into_iter();
+    lacking
+        .map(|Lacking { what, hint }| Finding::bad("manifest", State::Worth, what, hint))
+        .collect()
 }

@@ -1,0 +1,149 @@
+//! The depot in the store: Julia's package manager fills it where the user's own depot cannot be
+//! written to. It is no entry: it has no digest, and grows with every build. So it is listed and removed
+//! as a whole; what is missing afterwards is downloaded again.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use sysforge_files::{FileLock, LockAttempt, rename, try_exclusive};
+
+use super::prune::{disk_usage, modified};
+use super::{Lease, Store, lease};
+use crate::error::Error;
+
+/// The depot's folder in the store.
+pub(super) const FOLDER: &str = "depot";
+
+/// How long it must not have been used where no lock can tell that it is in use.
+const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// The depot, for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDepot {
+    /// Its folder.
+    pub path: PathBuf,
+    /// When a build last used it.
+    pub used: SystemTime,
+    /// Its size on the disk, in bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Where the depot is, if there is one.
+    #[must_use]
+    pub fn depot(&self) -> PathBuf {
+        self.root().join(FOLDER)
+    }
+
+    /// Keeps the depot from being pruned. `None` if it is being removed at this moment.
+    #[must_use]
+    pub fn hold_depot(&self) -> Option<Lease> {
+        lease::lease(&self.depot_use())
+    }
+
+    /// The depot, if there is one.
+    #[must_use]
+    pub fn listed_depot(&self) -> Option<ListedDepot> {
+        let path = self.depot();
+        path.is_dir().then(|| ListedDepot {
+            used: modified(&self.depot_use())
+                .or_else(|| modified(&path))
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+            bytes: disk_usage(&path),
+            path,
+        })
+    }
+
+    /// Locks the depot unless a build uses it.
+    pub(super) fn lock_unused_depot(&self) -> Result<Option<FileLock>, Error> {
+        let lock = self.depot_use();
+        let used = modified(&lock).and_then(|at| at.elapsed().ok());
+        super::make_parent(&lock)?;
+        let held = match try_exclusive(&lock).map_err(Error::io("lock", &lock))? {
+            LockAttempt::Got(held) => held,
+            LockAttempt::Busy => return Ok(None),
+        };
+        let recent = used.is_none_or(|age| age < UNLOCKED_AGE);
+        Ok((held.is_real() || !recent).then_some(held))
+    }
+
+    /// Removes the depot unless a build uses it. Returns whether it is gone.
+    pub(super) fn remove_depot(&self) -> Result<bool, Error> {
+        let Some(_held) = self.lock_unused_depot()? else {
+            return Ok(false);
+        };
+        let tmp = self.root().join("tmp");
+        fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+        let folder = tempfile::Builder::new()
+            .prefix("depot.")
+            .tempdir_in(&tmp)
+            .map_err(Error::io("write to", &tmp))?;
+        let moved = folder.path().join("old");
+        rename(&self.depot(), &moved).map_err(Error::io("remove", self.depot()))?;
+        // The files of packages are read-only, which no folder is.
+        folder.close().map_err(Error::io("remove", &moved))?;
+        Ok(true)
+    }
+
+    fn depot_use(&self) -> PathBuf {
+        self.root().join("locks").join("depot.use")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PruneRules;
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store"));
+        let package = store.depot().join("packages/X/abcde");
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("Project.toml"), "name = \"X\"\n").unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn the_depot_is_listed_with_its_size_and_last_use() {
+        let (_folder, store) = store();
+        drop(store.hold_depot().unwrap());
+        let listed = store.listed_depot().unwrap();
+        assert_eq!(listed.bytes, 11);
+        assert!(listed.used.elapsed().unwrap() < Duration::from_secs(60));
+        assert_eq!(Store::open("/nowhere").listed_depot(), None);
+    }
+
+    #[test]
+    fn prune_removes_it_when_it_is_old_or_too_much_but_not_while_it_is_used() {
+        let (_folder, store) = store();
+        let now = SystemTime::now();
+        let all = PruneRules {
+            unused_for: Some(Duration::ZERO),
+            keep_bytes: None,
+        };
+        let month = PruneRules {
+            unused_for: Some(Duration::from_secs(30 * 24 * 3600)),
+            keep_bytes: None,
+        };
+        let lease = store.hold_depot().unwrap();
+        assert!(!store.prune(month, now).unwrap().depot);
+        let pruned = store.prune(all, now + Duration::from_secs(1)).unwrap();
+        assert!(pruned.depot_in_use && !pruned.depot && store.depot().is_dir());
+        drop(lease);
+        let little = PruneRules {
+            unused_for: None,
+            keep_bytes: Some(5),
+        };
+        assert!(store.would_prune(little, now).unwrap().depot);
+        assert!(store.depot().is_dir());
+        let pruned = store.prune(little, now).unwrap();
+        assert!(pruned.depot && !pruned.depot_in_use);
+        assert_eq!(pruned.bytes, 11);
+        assert!(!store.depot().exists());
+        assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+        // A build may use one again.
+        assert!(store.hold_depot().is_some());
+    }
+}

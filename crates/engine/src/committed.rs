@@ -1,0 +1,80 @@
+//! Whether the runs of the workflow will have the project's manifest: git may ignore it, or there may
+//! be none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sysforge_plan::Step;
+use sysforge_process::Program;
+
+use crate::engine::Engine;
+use crate::project::ProjectFiles;
+
+/// Something to warn of, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// What.
+    pub what: String,
+    /// The hint.
+    pub hint: String,
+}
+
+/// Git answers within this time, or is not asked further.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the runs of a workflow will lack of the project's manifests.
+pub async fn lacking(files: &ProjectFiles, engine: &Engine) -> Vec<Lacking> {
+    let inputs = &files.inputs;
+    let consequence = match inputs.config.locked {
+        true => "which `locked = true` refuses",
+        false => "in versions that may differ from those here",
+    };
+    if inputs.manifests.0.is_empty() {
+        if !inputs.project.needs_manifest() {
+            return Vec::new();
+        }
+        return vec![Lacking {
+            what: format!(
+                "the project has no Manifest.toml: each run of the workflow resolves its packages, \
+                 {consequence}"
+            ),
+            hint:
+                "for the same versions everywhere, make one with `julia --project -e 'using Pkg; \
+                   Pkg.instantiate()'`, and commit it"
+                    .to_owned(),
+        }];
+    }
+    let mut lacking = Vec::new();
+    for manifest in &inputs.manifests.0 {
+        if !is_ignored(&manifest.path, engine).await {
+            continue;
+        }
+        let name = &manifest.name;
+        lacking.push(Lacking {
+            what: format!(
+                "git ignores {name}: the runs of the workflow do not have it, and resolve the \
+                 packages, {consequence}"
+            ),
+            hint: format!("commit it all the same: `git add --force {name}`"),
+        });
+    }
+    lacking
+}
+
+/// Whether git leaves this file out of commits. Without git, or outside of a repository, nothing is known
+/// to be ignored.
+async fn is_ignored(file: &Path, engine: &Engine) -> bool {
+    let (Some(folder), Ok(work)) = (file.parent(), tempfile::tempdir()) else {
+        return false;
+    };
+    let log = work.path().join("git.log");
+    let program = Program::new("git", engine.environment.clone(), log)
+        .arg("-C")
+        .arg(folder)
+        .args(["check-ignore", "--quiet", "--"])
+        .arg(file)
+        .timeout(Some(PATIENCE));
+    // Dropped at the end without a word: it takes milliseconds.
+    let task = engine.reporter.start(Step::Probe, "git check-ignore");
+    engine.children.run(&program, &task).await.is_ok()
+}

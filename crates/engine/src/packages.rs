@@ -1,0 +1,65 @@
+//! Where the packages of a project are installed, and where they come from.
+
+use std::time::Duration;
+
+use sysforge_build::depots::Depots;
+use sysforge_build::instantiate::shown_server;
+use sysforge_plan::plan::Build;
+
+use crate::engine::Engine;
+use crate::options::PackageOptions;
+use crate::project::ProjectFiles;
+
+/// The depots of a project: those of the environment, in which a build may set variables, after the one
+/// that was named.
+pub fn depots(
+    engine: &Engine,
+    files: &ProjectFiles,
+    build: Option<&Build>,
+    options: &PackageOptions,
+) -> Depots {
+    let configured = files.inputs.config.depot.as_deref();
+    let configured = configured.map(|depot| files.folder.join(depot));
+    let given = options.depot.as_deref().or(engine.depot.as_deref());
+    let given = given.map(|depot| engine.absolute(depot)).or(configured);
+    let settings = build.into_iter().flat_map(|build| &build.settings.env);
+    let environment = settings.fold(engine.environment.clone(), |env, (name, value)| {
+        env.with(name, value)
+    });
+    Depots::of(&environment, given.as_deref())
+}
+
+/// The package server, as it is shown; `None` if packages come from git repositories.
+#[must_use]
+pub fn server(engine: &Engine) -> Option<String> {
+    let named = engine.package_environment.get("JULIA_PKG_SERVER");
+    let named = named.map(|server| server.to_string_lossy().into_owned());
+    shown_server(named.as_deref())
+}
+
+/// Whether there is any login for a package server.
+fn has_login(depots: &Depots, engine: &Engine) -> bool {
+    let servers = depots.folders().iter().map(|depot| depot.join("servers"));
+    let hosts = servers.filter_map(|servers| std::fs::read_dir(servers).ok());
+    let mut hosts = hosts.flatten().flatten();
+    engine.package_auth.is_some() || hosts.any(|host| host.path().join("auth.toml").is_file())
+}
+
+/// Why packages cannot come from a server, if it does not answer well. It is asked without a token,
+/// which is for the Pkg of a build alone, so it may refuse if there is a login.
+pub async fn problem_of(server: &str, depots: &Depots, engine: &Engine) -> Option<String> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    let client = match engine.network.client() {
+        Ok(client) => client,
+        Err(error) => return Some(format!("cannot be asked: {error}")),
+    };
+    let request = client.get(format!("{server}/registries")).timeout(LIMIT);
+    match request.send().await {
+        Ok(answer) => match answer.status().as_u16() {
+            200..=399 => None,
+            401 | 403 if has_login(depots, engine) => None,
+            status => Some(format!("answers with status {status}")),
+        },
+        Err(_) => Some("cannot be reached".to_owned()),
+    }
+}
