@@ -531,3 +531,67 @@ fn case_25_a_manifest_of_the_old_format_is_a_warning() {
         doctor.stdout
     );
 }
+
+/// A repository of git's in the folder of a case.
+fn repository(case: &Case) {
+    let ignored = case.path("gitignore");
+    if ignored.exists() {
+        std::fs::rename(ignored, case.path(".gitignore")).unwrap();
+    }
+    let made = Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(case.folder())
+        .status();
+    assert!(made.unwrap().success());
+    case.file("SHA256SUMS", "00  sysforge-x86_64-linux-gnu\n");
+}
+
+#[test]
+fn a_manifest_that_git_ignores_is_missed_by_the_workflow() {
+    const WARNING: &str = "git ignores Manifest.toml";
+    const HINT: &str = "`git add --force Manifest.toml`";
+    let case = Case::of("13-manifest-ignored-by-git");
+    repository(&case);
+    // Without a workflow the doctor has nothing to say of it.
+    assert!(!case.run(&["doctor"]).stdout.contains(WARNING));
+    let said = case.run(&["init", "--workflow", "--pin", "SHA256SUMS"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(said.stderr.matches(WARNING).count(), 1, "{}", said.stderr);
+    assert!(said.stderr.contains(HINT), "{}", said.stderr);
+    let alone = Case::of("13-manifest-ignored-by-git");
+    repository(&alone);
+    for ran in [case.run(&["workflow"]), alone.run(&["init"])] {
+        assert!(ran.stderr.contains(WARNING), "{}", ran.stderr);
+        assert!(ran.stderr.contains(HINT), "{}", ran.stderr);
+    }
+    let said = case.run(&["doctor"]).stdout;
+    assert!(said.contains(WARNING) && said.contains(HINT), "{said}");
+    let text = std::fs::read_to_string(case.path("Sysimage.toml")).unwrap();
+    case.file("Sysimage.toml", format!("locked = true\n{text}"));
+    let said = case.run(&["workflow"]).stderr;
+    assert!(said.contains("`locked = true` refuses"), "{said}");
+    // What is committed all the same is there.
+    let added = Command::new("git")
+        .args(["add", "--force", "Manifest.toml"])
+        .current_dir(case.folder())
+        .status();
+    assert!(added.unwrap().success());
+    assert!(!case.run(&["workflow"]).stderr.contains(WARNING));
+    assert!(!case.run(&["doctor"]).stdout.contains(WARNING));
+}
+
+#[test]
+fn a_workflow_without_a_manifest_says_so() {
+    const WARNING: &str = "has no Manifest.toml";
+    let case = Case::of("13-manifest-ignored-by-git");
+    std::fs::remove_file(case.path("Manifest.toml")).unwrap();
+    repository(&case);
+    let said = case.run(&["init", "--workflow", "--pin", "SHA256SUMS"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(said.stderr.matches(WARNING).count(), 1, "{}", said.stderr);
+    assert!(case.run(&["workflow"]).stderr.contains(WARNING));
+    assert!(case.run(&["doctor"]).stdout.contains(WARNING));
+    // A package without dependencies needs none.
+    case.file("Project.toml", "name = \"Alone\"\n");
+    assert!(!case.run(&["workflow"]).stderr.contains(WARNING));
+}

@@ -290,6 +290,25 @@ fn missing_packages_of_a_read_only_depot_are_installed_in_the_store() {
         ran.stderr
     );
     assert!(store.join("depot/packages").join(TIDES).is_dir());
+
+    // The store knows it.
+    let cache = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env("SYSFORGE_STORE", &store);
+        project.scratch.run(command).succeeds()
+    };
+    let listed = cache(&["cache", "list", "--json"]).json();
+    let mut rows = listed.as_array().unwrap().iter();
+    let row = rows.find(|row| row["entry"] == "depot").unwrap();
+    assert!(row["bytes"].as_u64().unwrap() > 1000, "{row}");
+    assert!(row["unused_s"].as_u64().unwrap() < 600, "{row}");
+    assert!(cache(&["cache", "list"]).stdout.contains("depot "));
+    let recent = cache(&["cache", "prune", "--json"]).json();
+    assert_eq!(recent["removed"].as_array().unwrap().len(), 0);
+    let all = cache(&["cache", "prune", "--all", "--json"]).json();
+    let removed = all["removed"].as_array().unwrap();
+    assert!(removed.iter().any(|name| name == "depot"), "{removed:?}");
+    assert!(!store.join("depot").exists());
 }
 
 #[test]
@@ -305,6 +324,49 @@ fn a_workload_may_need_packages_that_the_project_does_not_have() {
     let done = project.instantiate();
     assert!(!project.manifest(&done).contains("HarbourColours"));
     project.run(&["trace"]).succeeds();
+}
+
+#[test]
+fn the_test_dependencies_serve_workloads() {
+    let project = Project::on(&[TIDES]);
+    let text = std::fs::read_to_string(project.scratch.path("Project.toml")).unwrap();
+    let colours = uuid(&project.server, "HarbourColours");
+    let more = format!(
+        "{text}[extras]\nHarbourColours = \"{colours}\"\nTest = \"8dfed614-e22c-5e08-85e1-65c5234f0b40\"\n\
+         [targets]\ntest = [\"HarbourColours\", \"Test\"]\n"
+    );
+    project
+        .scratch
+        .file("Project.toml", &more)
+        .file("workload.jl", "using HarbourTides, HarbourColours, Test\n")
+        .config(
+            "name = \"x\"\njulia = \"1.5\"\nworkloads = [\"workload.jl\"]\n\
+             workload-environment = \"test\"\n",
+        );
+    let done = project.instantiate();
+    assert!(!project.manifest(&done).contains("HarbourColours"));
+    project.run(&["trace"]).succeeds();
+}
+
+#[test]
+fn a_folder_with_a_project_file_serves_workloads() {
+    let project = Project::on(&[TIDES]);
+    let colours = uuid(&project.server, "HarbourColours");
+    project
+        .scratch
+        .file(
+            "bench/Project.toml",
+            &format!("[deps]\nHarbourColours = \"{colours}\"\n"),
+        )
+        .file("workload.jl", "using HarbourTides, HarbourColours\n")
+        .config(
+            "name = \"x\"\njulia = \"1.5\"\nworkloads = [\"workload.jl\"]\n\
+             workload-environment = \"bench\"\n",
+        );
+    let done = project.instantiate();
+    assert!(!project.manifest(&done).contains("HarbourColours"));
+    project.run(&["trace"]).succeeds();
+    assert!(!project.scratch.path("bench/Manifest.toml").exists());
 }
 
 #[test]

@@ -11,16 +11,19 @@ mod support;
 #[path = "support/small_disk.rs"]
 mod small_disk;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use support::{Ran, Scratch, root};
 use sysforge_testkit::packages::{
-    GitHost, PackageServer, RegistryName, Sources, Tree, test_packages,
+    GitHost, GitServer, PackageServer, RegistryName, Sources, Tree, test_packages,
 };
 use sysforge_testkit::server::Fault;
+use sysforge_testkit::tls::PrivateTls;
 
 /// A project, an empty home and a package server.
 struct Harbour {
@@ -419,10 +422,413 @@ fn a_registry_besides_general_is_added() {
     assert_eq!(harbour.installed("HarbourRopes").len(), 1);
 }
 
+#[test]
+fn a_server_that_stalls_is_given_up_within_the_idle_limit() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let path = harbour.packages.package_path("HarbourUnits", "1.0.0");
+    for fault in [Fault::Silence, Fault::SilenceAfter(100)] {
+        harbour.packages.server().always(&path, fault);
+        let started = Instant::now();
+        // The package's own git repository does not answer either.
+        let error = harbour
+            .run(&["instantiate", "--idle-timeout", "10"])
+            .fails(3);
+        assert!(
+            started.elapsed() < Duration::from_secs(240),
+            "it took {:?}",
+            started.elapsed()
+        );
+        assert!(error.contains("HarbourUnits"), "{error}");
+        assert!(error.contains(&harbour.packages.url()), "{error}");
+    }
+    harbour.packages.server().behave();
+    harbour.instantiate().succeeds();
+}
+
+#[test]
+fn the_status_of_a_server_that_refuses_is_told() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let path = harbour.packages.package_path("HarbourUnits", "1.0.0");
+    for (status, title) in [
+        (403, "a server refused access"),
+        (407, "a proxy wants a login"),
+        (500, "could not be downloaded"),
+        (503, "could not be downloaded"),
+    ] {
+        let fault = Fault::Status(status, Vec::new());
+        harbour.packages.server().always(&path, fault);
+        let error = harbour.instantiate().fails(3);
+        let words = format!("status {status}");
+        for part in [title, &words, "HarbourUnits", &harbour.packages.url()] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_registry_server_that_is_down_is_named_with_its_status() {
+    let harbour = Harbour::needs(&["HarbourUnits"]);
+    for path in ["/registries".to_owned(), harbour.packages.registry_path()] {
+        let down = Fault::Status(503, Vec::new());
+        harbour.packages.server().always(&path, down);
+    }
+    let error = harbour.instantiate().fails(3);
+    assert!(error.contains("status 503"), "{error}");
+    assert!(error.contains(&harbour.packages.url()), "{error}");
+}
+
+#[test]
+fn an_expired_token_is_told_with_the_servers_status_and_not_shown() {
+    let harbour = Harbour::needs(&["HarbourLedger"]).with_registry();
+    let mut command = harbour.command(&["instantiate"]);
+    command.env("SYSFORGE_PKG_AUTH", "access_token = \"an-old-token\"\n");
+    let error = harbour.scratch.run(command).fails(3);
+    assert!(error.contains("status 401"), "{error}");
+    assert!(error.contains("HarbourLedger"), "{error}");
+    assert!(!error.contains("an-old-token"), "{error}");
+}
+
+/// No file of the build, and no file that the login was put into, has this text.
+#[track_caller]
+fn nowhere(harbour: &Harbour, secret: &str) {
+    let login = harbour.depot().join("servers");
+    let found = [harbour.scratch.path(".sysforge"), login]
+        .iter()
+        .flat_map(|folder| files(folder))
+        .find(|file| {
+            let content = std::fs::read(file).unwrap();
+            String::from_utf8_lossy(&content).contains(secret)
+        });
+    assert_eq!(found, None);
+}
+
+#[test]
+fn a_login_in_a_variable_serves_this_step_alone() {
+    let harbour = Harbour::needs(&["HarbourLedger"]).with_registry();
+    harbour.scratch.file(
+        "workload.jl",
+        "import HarbourLedger\nfor (name, value) in ENV\n    occursin(\"harbour-master\", value) && error(name)\nend\n",
+    );
+    let mut command = harbour.command(&["trace"]);
+    let auth = format!("access_token = {:?}\n", PackageServer::token());
+    command.env("SYSFORGE_PKG_AUTH", auth);
+    let ran = harbour.scratch.run(command).succeeds();
+    assert!(!ran.stderr.contains(PackageServer::token()));
+    nowhere(&harbour, PackageServer::token());
+}
+
+/// The `[[...]]` entry of a package in a manifest of Julia 1.5, without its dependencies.
+fn manifest_entry(harbour: &Harbour, name: &str, version: &str, more: &str) -> String {
+    let package = harbour.packages.package(name, version);
+    format!(
+        "[[{name}]]\nuuid = {:?}\nversion = {version:?}\ngit-tree-sha1 = {:?}\n{more}\n",
+        package.uuid,
+        package.tree.hash()
+    )
+}
+
+#[test]
+fn a_package_of_a_manifest_comes_from_its_git_repository() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let git = GitHost::new(harbour.packages.sources(), RegistryName::GENERAL);
+    let repo = format!(
+        "repo-rev = \"1.0.0\"\nrepo-url = {:?}\n",
+        git.url("HarbourUnits")
+    );
+    let entry = manifest_entry(&harbour, "HarbourUnits", "1.0.0", &repo);
+    harbour.scratch.file("Manifest.toml", &entry);
+    let plan = harbour.run(&["plan"]).succeeds().stdout;
+    assert!(plan.contains(&git.url("HarbourUnits")), "{plan}");
+    harbour.instantiate().succeeds();
+    assert_eq!(harbour.installed("HarbourUnits").len(), 1);
+    assert_eq!(harbour.downloads(), Vec::<String>::new());
+}
+
+#[test]
+#[cfg(unix)]
+fn git_asks_the_credential_helper_for_a_login() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let host = GitHost::new(harbour.packages.sources(), RegistryName::GENERAL);
+    let git = GitServer::start(&host, "pilot", "s3cret-password");
+    let repo = format!(
+        "repo-rev = \"1.0.0\"\nrepo-url = {:?}\n",
+        git.url("HarbourUnits")
+    );
+    let entry = manifest_entry(&harbour, "HarbourUnits", "1.0.0", &repo);
+    harbour.scratch.file("Manifest.toml", &entry);
+    harbour.scratch.file("workload.jl", "import HarbourUnits\n");
+
+    let error = harbour.instantiate().fails(3);
+    assert!(error.contains("HarbourUnits"), "{error}");
+
+    let home = harbour.scratch.path("").with_file_name("home");
+    let helper = home.join("helper");
+    std::fs::write(
+        &helper,
+        "#!/bin/sh\n[ \"$1\" = get ] && printf 'username=pilot\\npassword=s3cret-password\\n'\nexit 0\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!("[credential]\n\thelper = {}\n", helper.display());
+    std::fs::write(home.join(".gitconfig"), config).unwrap();
+    let ran = harbour.run(&["--verbose", "trace"]).succeeds();
+    assert!(!ran.stderr.contains("s3cret-password"), "{}", ran.stderr);
+    assert!(!git.logins().is_empty());
+    assert_eq!(harbour.installed("HarbourUnits").len(), 1);
+    nowhere(&harbour, "s3cret-password");
+}
+
+#[test]
+fn the_ssh_agent_is_there_for_build_scripts_and_for_no_later_child() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    harbour
+        .scratch
+        .file(
+            "lib/Local/Project.toml",
+            "name = \"Local\"\nuuid = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\nversion = \"0.1.0\"\n",
+        )
+        .file("lib/Local/src/Local.jl", "module Local\nend\n")
+        .file(
+            "lib/Local/deps/build.jl",
+            "write(joinpath(@__DIR__, \"socket\"), get(ENV, \"SSH_AUTH_SOCK\", \"none\"))\n",
+        )
+        .file(
+            "Project.toml",
+            "[deps]\nLocal = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\n",
+        )
+        .file(
+            "Manifest.toml",
+            "[[Local]]\npath = \"lib/Local\"\nuuid = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\nversion = \"0.1.0\"\n",
+        )
+        .file(
+            "workload.jl",
+            "using Local\nhaskey(ENV, \"SSH_AUTH_SOCK\") && error(\"the agent is here\")\n",
+        );
+    let mut command = harbour.command(&["trace"]);
+    command.env("SSH_AUTH_SOCK", "/run/agent-of-the-test");
+    harbour.scratch.run(command).succeeds();
+    let socket = std::fs::read_to_string(harbour.scratch.path("lib/Local/deps/socket"));
+    assert_eq!(socket.unwrap(), "/run/agent-of-the-test");
+}
+
+#[test]
+fn a_build_script_of_a_package_in_the_project_runs_again_when_it_changes() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let script = |word: &str| {
+        let text = format!("write(joinpath(@__DIR__, \"word\"), {word:?})\n");
+        harbour.scratch.file("lib/Local/deps/build.jl", &text);
+    };
+    harbour
+        .scratch
+        .file(
+            "lib/Local/Project.toml",
+            "name = \"Local\"\nuuid = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\nversion = \"0.1.0\"\n",
+        )
+        .file("lib/Local/src/Local.jl", "module Local\nend\n")
+        .file(
+            "Project.toml",
+            "[deps]\nLocal = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\n",
+        )
+        .file(
+            "Manifest.toml",
+            "[[Local]]\npath = \"lib/Local\"\nuuid = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001\"\nversion = \"0.1.0\"\n",
+        );
+    let word = || std::fs::read_to_string(harbour.scratch.path("lib/Local/deps/word")).unwrap();
+    script("first");
+    harbour.instantiate().succeeds();
+    assert_eq!(word(), "first");
+    // The times of files may be as coarse as a second.
+    std::thread::sleep(Duration::from_millis(1100));
+    script("second");
+    harbour.instantiate().succeeds();
+    assert_eq!(word(), "second");
+}
+
+#[test]
+fn preferences_reach_a_resolved_environment_and_count_when_they_change() {
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    harbour.scratch.file(
+        "workload.jl",
+        "import HarbourUnits\nfile = joinpath(dirname(Base.active_project()), \"LocalPreferences.toml\")\n\
+         println(\"preference \", read(file, String))\n",
+    );
+    let preferences = |unit: &str| {
+        let text = format!("[HarbourUnits]\nunit = {unit:?}\n");
+        harbour.scratch.file("LocalPreferences.toml", &text);
+    };
+    preferences("fathom");
+    let said = harbour.run(&["--verbose", "trace"]).succeeds().stderr;
+    assert!(said.contains("unit = \"fathom\""), "{said}");
+    preferences("metre");
+    let done = harbour.run(&["instantiate", "--json"]).succeeds().json();
+    assert_eq!(done[0]["reused"], false);
+    let said = harbour.run(&["--verbose", "trace"]).succeeds().stderr;
+    assert!(said.contains("unit = \"metre\""), "{said}");
+}
+
+#[test]
+fn a_lazy_artifact_that_a_workload_uses_is_fetched_while_it_is_traced() {
+    let harbour = Harbour::needs(&["HarbourCharts"]).with_registry();
+    let lazy = harbour.packages.artifact_path("soundings_1905");
+    harbour.instantiate().succeeds();
+    assert!(!harbour.downloads().contains(&lazy));
+    harbour.scratch.file(
+        "workload.jl",
+        "using HarbourCharts\nisempty(history()) && error(\"no soundings\")\n",
+    );
+    harbour.run(&["trace"]).succeeds();
+    assert!(harbour.downloads().contains(&lazy));
+}
+
+#[test]
+fn a_package_server_with_the_certificate_of_a_company() {
+    let tls = PrivateTls::new();
+    let mut harbour = Harbour::needs(&["HarbourUnits"]);
+    harbour.packages = PackageServer::start_tls(&tls);
+    let authority = harbour.scratch.path("").with_file_name("authority.pem");
+    std::fs::write(&authority, &tls.authority_pem).unwrap();
+    let error = harbour.instantiate().fails(3);
+    assert!(error.contains("certificate"), "{error}");
+    // Pkg of Julia 1.5 downloads with the program curl, later ones with libcurl.
+    for name in ["SSL_CERT_FILE", "JULIA_SSL_CA_ROOTS_PATH"] {
+        if name.starts_with("JULIA") && harbour.julia == "1.5" {
+            continue;
+        }
+        std::fs::remove_dir_all(harbour.depot()).unwrap_or_default();
+        let mut command = harbour.command(&["instantiate", "--force"]);
+        command.env(name, &authority);
+        harbour.scratch.run(command).succeeds();
+        assert_eq!(harbour.installed("HarbourUnits").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_proxy_with_a_login_is_used_and_its_password_is_not_shown() {
+    let harbour = Harbour::needs(&["HarbourUnits"]);
+    let proxy = Proxy::start(harbour.packages.server().address());
+    let through = |login: &str| {
+        let mut command = harbour.command(&["--verbose", "instantiate"]);
+        command
+            .env("JULIA_PKG_SERVER", "http://packages.invalid")
+            .env("http_proxy", format!("http://{login}{}", proxy.address))
+            .env_remove("https_proxy")
+            .env_remove("no_proxy");
+        harbour.scratch.run(command)
+    };
+    let error = through("").fails(3);
+    assert!(error.contains("a proxy wants a login"), "{error}");
+    assert!(error.contains("status 407"), "{error}");
+    let ran = through("pilot:s3cret-password@").succeeds();
+    assert!(!ran.stderr.contains("s3cret-password"), "{}", ran.stderr);
+    nowhere(&harbour, "s3cret-password");
+    assert_eq!(harbour.installed("HarbourUnits").len(), 1);
+}
+
+/// A proxy that wants a login, and asks one server for whatever it is asked for.
+struct Proxy {
+    address: SocketAddr,
+}
+
+impl Proxy {
+    fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || Self::pass(stream, to));
+            }
+        });
+        Self { address }
+    }
+
+    /// Passes one request on.
+    fn pass(mut client: TcpStream, to: SocketAddr) -> std::io::Result<u64> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        // `pilot:s3cret-password`.
+        let login = "proxy-authorization: basic cglsb3q6czNjcmv0lxbhc3n3b3jk";
+        if !head.to_lowercase().contains(login) {
+            let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\n\
+                           Proxy-Authenticate: Basic realm=\"proxy\"\r\n\
+                           Content-Length: 0\r\nConnection: close\r\n\r\n";
+            client.write_all(refusal.as_bytes())?;
+            return Ok(0);
+        }
+        let head = head.replacen("http://packages.invalid", "", 1);
+        let lines = head
+            .lines()
+            .filter(|line| !line.to_lowercase().starts_with("proxy-"));
+        let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+        let mut server = TcpStream::connect(to)?;
+        let request = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+        server.write_all(request.as_bytes())?;
+        std::io::copy(&mut server, &mut client)
+    }
+}
+
+#[test]
+fn two_builds_at_once_share_a_depot() {
+    let first = Harbour::needs(&["HarbourTraffic"]).with_registry();
+    let second = Harbour::needs(&["HarbourTraffic", "HarbourColours"]);
+    let depot = first.depot();
+    let children: Vec<_> = [&first, &second]
+        .into_iter()
+        .map(|harbour| {
+            let mut command = harbour.command(&["instantiate"]);
+            command
+                .env("JULIA_PKG_SERVER", first.packages.url())
+                .env("JULIA_DEPOT_PATH", &depot)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+    let counts = first.packages.server().counts();
+    let path = first.packages.package_path("HarbourTraffic", "1.0.0");
+    assert_eq!(counts.get(&path), Some(&1), "{counts:?}");
+    assert_eq!(first.installed("HarbourColours").len(), 1);
+}
+
+#[test]
+fn the_doctor_says_where_missing_packages_come_from_and_whether_they_can() {
+    let harbour = Harbour::example();
+    let doctor = |harbour: &Harbour, args: &[&str]| harbour.run(args).printed();
+    let said = doctor(&harbour, &["doctor"]);
+    let server = harbour.packages.url();
+    assert!(said.contains("HarbourTides 1.1.0"), "{said}");
+    assert!(said.contains(&format!("from {server}")), "{said}");
+    let line = |said: &str| {
+        let mut lines = said.lines().filter(|line| line.contains(" packages "));
+        lines.next().unwrap_or_default().to_owned()
+    };
+    assert!(line(&said).starts_with("ok"), "{said}");
+    let down = Fault::Status(503, Vec::new());
+    harbour.packages.server().always("/registries", down);
+    let said = doctor(&harbour, &["doctor"]);
+    assert!(line(&said).starts_with("MISSING"), "{said}");
+    assert!(said.contains("status 503"), "{said}");
+    assert!(said.contains("a build cannot start"), "{said}");
+    harbour.packages.server().behave();
+    let said = doctor(&harbour, &["--offline", "doctor"]);
+    assert!(line(&said).starts_with("MISSING"), "{said}");
+    let plan = harbour.run(&["plan"]).succeeds().stdout;
+    assert!(plan.contains(&format!("from {server}: ")), "{plan}");
+}
+
 #[cfg(unix)]
 mod interrupted {
-    use std::process::Stdio;
-
     use sysforge_testkit::wait_for;
 
     use super::*;

@@ -218,6 +218,11 @@ impl Ran {
             .replace(&*self.folder.to_string_lossy(), "[PROJECT]")
     }
 
+    /// What was printed as a result, whatever the exit code is.
+    pub(crate) fn printed(self) -> String {
+        self.stdout
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap()
     }

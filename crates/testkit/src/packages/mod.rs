@@ -10,12 +10,14 @@ mod tree;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-pub use git::GitHost;
+pub use git::{GitHost, GitServer};
 pub use registry::{GENERAL, Package, RegistryName, Sources};
 pub use tree::Tree;
 
 use crate::server::Server;
+use crate::tls::PrivateTls;
 
 /// The private package, and the token that the server requires for it.
 const PRIVATE: (&str, &str) = ("HarbourLedger", "harbour-master");
@@ -44,13 +46,25 @@ impl PackageServer {
     /// Serves packages at an address.
     #[must_use]
     pub fn on(address: &str, sources: Sources) -> Self {
+        Self::over(address, sources, None)
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn start_tls(tls: &PrivateTls) -> Self {
+        let sources = Sources::read(&test_packages());
+        Self::over("127.0.0.1:0", sources, Some(tls))
+    }
+
+    fn over(address: &str, sources: Sources, tls: Option<&PrivateTls>) -> Self {
+        let tls = tls.map(|tls| Arc::clone(&tls.config));
         let folder = tempfile::tempdir().unwrap();
         // Nothing listens there, so anything that the server lacks fails immediately.
         let registry = sources.registry(RegistryName::GENERAL, |name| {
             format!("https://127.0.0.1:9/{name}.jl.git")
         });
         let served = Self {
-            server: Server::on(address, folder.path(), None),
+            server: Server::on(address, folder.path(), tls),
             sources,
             registry,
             folder,
