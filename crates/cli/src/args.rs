@@ -251,9 +251,9 @@ pub(crate) struct InstantiateArgs {
     /// depot that serves this project alone
     #[arg(long, requires = "depot")]
     pub(crate) prune: bool,
-    /// Give up if nothing was downloaded, printed or computed for this long; 0 is never. Build scripts
-    /// get half an hour at least
-    #[arg(long, value_name = "SECONDS", default_value_t = IDLE.as_secs())]
+    /// Stop a Julia that has downloaded nothing, produced no output and used no CPU for this long; 0
+    /// means never. A build script has half an hour at least
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::seconds)]
     pub(crate) idle_timeout: u64,
 }
 
