@@ -11,16 +11,21 @@ has(key) = !isempty(values_of(key))
 
 escaped(x) = replace(replace(replace(replace(string(x), '\\' => "\\\\"), '\t' => "\\t"), '\n' => "\\n"), '\r' => "")
 function tell(fields...)
-    println(report, join(map(escaped, fields), '\t'))
+    # Of a vector, as Julia has compiled that already.
+    println(report, join(String[escaped(field) for field in fields], '\t'))
     flush(report)
 end
 # A line that people see while they wait.
 say(text) = (println(text); flush(stdout))
 
+# Calls what is not called each time, or is Pkg's own: Julia compiles it only when it gets there.
+# Otherwise a script's first call compiles all that it might reach, for seconds.
+late(f, args...) = Base.invokelatest(f, args...)
+
 # Ends the process after an error that the caller reads in the report.
 function stop(kind, text)
     tell("error", kind, text)
-    kind == "pkg" && ask_again(text)
+    kind == "pkg" && late(ask_again, text)
     close(report)
     exit(1)
 end
@@ -75,20 +80,22 @@ function add_registries()
     count, _ = registries()
     if count == 0
         say("Installing the default registries")
-        Pkg.Registry.add(RegistrySpec[])
+        late(Pkg.Registry.add, RegistrySpec[])
     end
-    have = map(plain_url, installed_urls())
-    for (url,) in values_of("registry")
+    further = values_of("registry")
+    isempty(further) && return
+    have = map(plain_url, late(installed_urls))
+    for (url,) in further
         plain_url(url) in have && continue
         say("Installing the registry $url")
-        Pkg.Registry.add(RegistrySpec(url = url))
+        late(Pkg.Registry.add, RegistrySpec(url = url))
     end
 end
 
 function update_registries()
     offline && return
     try
-        Pkg.Registry.update()
+        late(Pkg.Registry.update)
     catch err
         err isa InterruptException && rethrow()
         @warn "could not update the registries" exception = err
@@ -211,7 +218,7 @@ const NOT_OF_SERVERS = ["Error building", "Unsatisfiable", "to be registered", "
 
 # ---- Resolving --------------------------------------------------------------------------------
 
-activate(folder) = Pkg.activate(folder)
+activate(folder) = late(Pkg.activate, folder)
 
 is_stdlib(uuid) = isdefined(Pkg.Types, :is_stdlib) ? Pkg.Types.is_stdlib(Base.UUID(uuid)) :
     haskey(Pkg.Types.stdlibs(), Base.UUID(uuid))
@@ -269,16 +276,16 @@ function resolve_with(pins)
     write_project(project, text, deps, bounds)
     activate(environment)
     if !isempty(repositories)
-        Pkg.add(map(repository, repositories))
+        late(Pkg.add, map(repository, repositories))
     end
     if !isempty(paths)
-        Pkg.develop([PackageSpec(path = fields[3]) for fields in paths])
+        late(Pkg.develop, [PackageSpec(path = fields[3]) for fields in paths])
     end
-    isempty(repositories) && isempty(paths) && Pkg.resolve()
+    isempty(repositories) && isempty(paths) && late(Pkg.resolve)
     # Now without the pins: what was resolved stays.
     write(project, final)
     activate(environment)
-    Pkg.resolve()
+    late(Pkg.resolve)
 end
 
 function resolve()
@@ -320,15 +327,25 @@ struct Found
 end
 
 function packages()
-    found = Found[]
-    for (uuid, info) in Pkg.dependencies()
-        is_stdlib(string(uuid)) && info.tree_hash === nothing && continue
-        tree = info.tree_hash === nothing ? "" : string(info.tree_hash)
-        version = info.version === nothing ? "" : string(info.version)
-        folder = info.source === nothing ? "" : abspath(dirname(Base.active_project()), info.source)
-        push!(found, Found(info.name, string(uuid), version, tree, folder))
+    named = Dict{String,Any}()
+    for (uuid, info) in late(Pkg.dependencies)
+        named[string(info.name, '\t', uuid)] = (uuid, info)
     end
-    return sort!(found, by = package -> package.name)
+    found = Found[]
+    # Julia has compiled how texts are sorted, but not how packages would be.
+    for key in sort!(collect(keys(named)))
+        uuid, info = named[key]
+        late(add_package, found, string(uuid), info)
+    end
+    return found
+end
+
+function add_package(found, uuid, info)
+    is_stdlib(uuid) && info.tree_hash === nothing && return
+    tree = info.tree_hash === nothing ? "" : string(info.tree_hash)
+    version = info.version === nothing ? "" : string(info.version)
+    folder = info.source === nothing ? "" : abspath(dirname(Base.active_project()), info.source)
+    push!(found, Found(info.name, uuid, version, tree, folder))
 end
 
 const ARTIFACTS_FILES = ("JuliaArtifacts.toml", "Artifacts.toml")
@@ -358,7 +375,7 @@ function install_lazy(folder)
     for (name, tree, lazy) in artifacts_of(folder)
         lazy && !has_artifact(tree) || continue
         say("Installing the lazy artifact $name")
-        Base.invokelatest(Pkg.Artifacts.ensure_artifact_installed, name, file)
+        late(Pkg.Artifacts.ensure_artifact_installed, name, file)
     end
 end
 
@@ -494,10 +511,10 @@ function precompile(packages)
     old = stale(packages)
     isempty(old) && return
     if isdefined(Base, :Precompilation) && isdefined(Base.Precompilation, :precompilepkgs)
-        Base.Precompilation.precompilepkgs()
+        late(Base.Precompilation.precompilepkgs)
     elseif VERSION >= v"1.6"
         pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
-        Base.invokelatest(pkg.precompile)
+        late(pkg.precompile)
     end
     # What is left is a failure, or is not in the active environment.
     precompile_serially(old)
@@ -511,45 +528,60 @@ function install(rebuild)
     found = packages()
     lazy = value_of("lazy", "used") == "all"
     absent = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
-    artifacts = missing_artifacts(found, lazy)
-    if offline && !(isempty(absent) && isempty(artifacts))
-        foreach(p -> tell("missing", p.name, p.version, p.tree), absent)
-        foreach(artifact -> tell("missing", "the artifact $(artifact[1])", "", artifact[2]), artifacts)
-        stop("offline", "")
-    end
+    artifacts = late(missing_artifacts, found, lazy)
     if !(isempty(absent) && isempty(artifacts))
+        offline && late(stop_offline, absent, artifacts)
         say("Installing $(length(absent)) packages and $(length(artifacts)) artifacts")
-        write_journal([unfinished(); [[p.name, p.uuid, p.tree, p.folder] for p in absent]])
-        foreach(p -> tell("absent", p.name, p.version), absent)
-        append!(wanted, [(p.name, p.version, "package/$(p.uuid)/$(p.tree)") for p in absent])
-        append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in artifacts])
-        add_registries()
-        watched(() -> Base.invokelatest(Pkg.instantiate))
+        late(download, absent, artifacts)
         # Their artifacts are known only now.
-        found = packages()
-        lazy && foreach(install_lazy, roots(found))
-        still = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
-        isempty(still) || stop("pkg", "Pkg installed no " * join([p.name for p in still], ", "))
-        # Pkg of Julia 1.5 only logs that an artifact has another tree hash than it should.
-        absent_artifacts = missing_artifacts(found, lazy)
-        append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in absent_artifacts])
-        isempty(absent_artifacts) || stop("pkg", join(
-            ["no server sent the artifact $name, git-tree-sha1 $tree" for (name, tree) in absent_artifacts],
-            "\n",
-        ))
+        found = late(packages)
+        lazy && late(foreach, install_lazy, roots(found))
+        late(require_installed, found, lazy)
     end
+    late(build, found, rebuild)
+    return found
+end
+
+function stop_offline(absent, artifacts)
+    foreach(p -> tell("missing", p.name, p.version, p.tree), absent)
+    foreach(artifact -> tell("missing", "the artifact $(artifact[1])", "", artifact[2]), artifacts)
+    stop("offline", "")
+end
+
+function download(absent, artifacts)
+    write_journal([unfinished(); [[p.name, p.uuid, p.tree, p.folder] for p in absent]])
+    foreach(p -> tell("absent", p.name, p.version), absent)
+    append!(wanted, [(p.name, p.version, "package/$(p.uuid)/$(p.tree)") for p in absent])
+    append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in artifacts])
+    late(add_registries)
+    late(watched, () -> late(Pkg.instantiate))
+end
+
+function require_installed(found, lazy)
+    still = filter(package -> !isempty(package.tree) && !isdir(package.folder), found)
+    isempty(still) || stop("pkg", "Pkg installed no " * join([p.name for p in still], ", "))
+    # Pkg of Julia 1.5 only logs that an artifact has another tree hash than it should.
+    absent = missing_artifacts(found, lazy)
+    append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in absent])
+    isempty(absent) || stop("pkg", join(
+        ["no server sent the artifact $name, git-tree-sha1 $tree" for (name, tree) in absent],
+        "\n",
+    ))
+end
+
+# Runs the build scripts that Pkg has not run.
+function build(found, rebuild)
     again = filter(p -> p.uuid in rebuild && isfile(build_script(p.folder)), found)
     own = filter(p -> isempty(p.tree) && !isempty(p.folder) && !is_built(p.folder), found)
     names = [p.name for p in [again; own]]
     isempty(names) || say("Building $(join(names, ", "))")
     for name in names
-        watched(() -> Pkg.build(name))
+        late(watched, () -> late(Pkg.build, name))
     end
     # The project itself, if it is a package.
     for (name, folder) in values_of("itself")
-        is_built(folder) || watched(() -> (say("Building $name"); Pkg.build(name)))
+        is_built(folder) || late(watched, () -> (say("Building $name"); late(Pkg.build, name)))
     end
-    return found
 end
 
 function describe(found, kind)
@@ -571,54 +603,62 @@ function make_workload_environment(folder)
     activate(folder)
     add_registries()
     developed = values_of("workload-path")
-    isempty(developed) || Pkg.develop([PackageSpec(path = fields[3]) for fields in developed])
+    isempty(developed) || late(Pkg.develop, [PackageSpec(path = fields[3]) for fields in developed])
     specs = map(values_of("workload-package")) do fields
         length(fields) > 1 && !isempty(fields[2]) ? PackageSpec(name = fields[1], uuid = fields[2]) :
             PackageSpec(name = fields[1])
     end
-    isempty(specs) || watched(() -> Pkg.add(specs; preserve = Pkg.PRESERVE_ALL))
+    isempty(specs) || watched(() -> Base.invokelatest(Pkg.add, specs; preserve = Pkg.PRESERVE_ALL))
 end
 
 # What is precompiled: the packages that are named, in this order.
 named(key) = [(fields[1], fields[2]) for fields in values_of(key)]
 
-function main()
-    if !installs
-        precompile(named("precompile"))
-        return
+# Resolves the versions, and adds what an interrupted resolution left to `rebuild`.
+function resolve_after(listed, rebuild)
+    if offline && registries()[1] == 0
+        stop("offline", "the versions have to be resolved, and there is no registry in a depot")
     end
-    listed = unfinished()
-    rebuild = repair(listed)
-    if has("resolve")
-        if offline && registries()[1] == 0
-            stop("offline", "the versions have to be resolved, and there is no registry in a depot")
-        end
-        # Which packages are added is only known in the end.
-        interrupted = any(fields -> fields[1] == RESOLVING, listed)
-        since = interrupted ? mtime(journal) : Inf
-        interrupted || write_journal([listed; [[RESOLVING, "", "", ""]]])
-        watched(resolve)
-        young = filter(p -> !isempty(p.tree) && isdir(p.folder) && ctime(p.folder) >= since, packages())
-        union!(rebuild, repair([[p.name, p.uuid, p.tree, p.folder] for p in young]))
-    end
-    found = install(rebuild)
-    describe(found, "package")
-    direct = named("precompile")
-    precompile(direct)
-    for (folder,) in values_of("workload")
-        make_workload_environment(folder)
-        more = install(rebuild)
-        describe(more, "workload")
-        precompile([(p.name, p.uuid) for p in more])
-    end
-    # What another environment of this depot was about to install is not settled yet.
-    settled = Set(package.uuid for package in found)
+    # Which packages are added is only known in the end.
+    interrupted = any(fields -> fields[1] == RESOLVING, listed)
+    since = interrupted ? mtime(journal) : Inf
+    interrupted || write_journal([listed; [[RESOLVING, "", "", ""]]])
+    watched(() -> late(resolve))
+    young = filter(p -> !isempty(p.tree) && isdir(p.folder) && ctime(p.folder) >= since, packages())
+    union!(rebuild, late(repair, [[p.name, p.uuid, p.tree, p.folder] for p in young]))
+end
+
+function install_for_workloads(folder, rebuild)
+    make_workload_environment(folder)
+    more = install(rebuild)
+    describe(more, "workload")
+    precompile([(p.name, p.uuid) for p in more])
+end
+
+# What another environment of this depot was about to install is not settled yet.
+function settle(listed, found)
+    settled = [package.uuid for package in found]
     rest = filter(fields -> fields[1] != RESOLVING && !(fields[2] in settled), listed)
     isempty(rest) ? rm(journal; force = true) : write_journal(rest)
 end
 
+function main()
+    if !installs
+        late(precompile, named("precompile"))
+        return
+    end
+    listed = unfinished()
+    rebuild = isempty(listed) ? Set{String}() : late(repair, listed)
+    has("resolve") && late(resolve_after, listed, rebuild)
+    found = late(install, rebuild)
+    late(describe, found, "package")
+    late(precompile, named("precompile"))
+    foreach(fields -> late(install_for_workloads, fields[1], rebuild), values_of("workload"))
+    late(settle, listed, found)
+end
+
 try
-    Base.invokelatest(main)
+    late(main)
 catch err
     err isa InterruptException && rethrow()
     stop("pkg", sprint(showerror, err))
