@@ -323,3 +323,83 @@ fn the_julia_in_the_store_is_at_hand_without_a_network() {
     );
     assert!(Path::new(&desk.site).is_dir());
 }
+
+#[test]
+fn files_for_other_programs_start_the_image_and_go_with_it() {
+    let files = desk().scratch.path("../files");
+    let path = |name: &str| files.join(name).display().to_string();
+    let home = desk().scratch.path("../integrated");
+    std::fs::create_dir_all(&home).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = desk().scratch.command(args);
+        in_home(&mut command, "integrated");
+        command.env("JUPYTER_DATA_DIR", home.join("jupyter"));
+        command.args(["--julia", julia().to_str().unwrap()]);
+        desk().scratch.run(command)
+    };
+    let (python, module) = (path("python.sh"), path("desk.lua"));
+    let (pluto, oci, folder) = (path("pluto.jl"), path("Containerfile"), path("workspace"));
+    let install = [
+        "install",
+        &desk().site,
+        "--jupyter",
+        "--vscode",
+        &folder,
+        "--pluto",
+        &pluto,
+        "--python",
+        &python,
+        "--module",
+        &module,
+        "--oci",
+        &oci,
+    ];
+    run(&install).succeeds();
+    let kernel = home.join("jupyter/kernels/sysforge-desk/kernel.json");
+    let settings = PathBuf::from(&folder).join(".vscode/settings.json");
+    let read = |path: &Path| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let argv = read(&kernel)["argv"].clone();
+    assert!(
+        argv[1].as_str().unwrap().starts_with("--sysimage="),
+        "{argv}"
+    );
+    // What each of them starts has the packages of the image.
+    let program = read(&settings)["julia.executablePath"].clone();
+    greets(&format!("'{}'", program.as_str().unwrap()));
+    greets(&format!(
+        ". '{python}'; \"$PYTHON_JULIACALL_EXE\" --sysimage=\"$PYTHON_JULIACALL_SYSIMAGE\""
+    ));
+    run(&["install", "remove", "Desk"]).succeeds();
+    for file in [
+        kernel,
+        settings,
+        pluto.into(),
+        python.into(),
+        module.into(),
+        oci.into(),
+    ] {
+        assert!(!file.exists(), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_file_of_another_program_is_not_replaced() {
+    let file = desk().scratch.path("../theirs.lua");
+    std::fs::write(&file, "-- mine\n").unwrap();
+    let mut command = desk().scratch.command(&["install", &desk().site]);
+    in_home(&mut command, "theirs");
+    command.args([
+        "--julia",
+        julia().to_str().unwrap(),
+        "--module",
+        file.to_str().unwrap(),
+    ]);
+    let said = desk().scratch.run(command).fails(7);
+    assert!(
+        said.contains("theirs.lua was not written by Sysforge"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "-- mine\n");
+}

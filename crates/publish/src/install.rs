@@ -3,6 +3,7 @@
 
 pub mod activate;
 mod error;
+pub mod integrate;
 pub mod kept;
 mod load;
 mod order;

@@ -153,6 +153,30 @@ pub(crate) struct Activation {
     #[arg(long, value_name = "CHANNEL")]
     pub(crate) juliaup: Option<String>,
 
+    /// Make it a kernel of Jupyter (for IJulia)
+    #[arg(long)]
+    pub(crate) jupyter: bool,
+
+    /// Write .vscode/settings.json into this folder, for the Julia extension
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vscode: Option<PathBuf>,
+
+    /// Write a script that starts Pluto with the image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pluto: Option<PathBuf>,
+
+    /// Write variables for juliacall (PythonCall), to be sourced in a shell
+    #[arg(long, value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+
+    /// Write a module file for Lmod, such as modules/julia-demo/1.0.lua
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: Option<PathBuf>,
+
+    /// Write lines for a Containerfile
+    #[arg(long, value_name = "FILE")]
+    pub(crate) oci: Option<PathBuf>,
+
     /// Print NAME=VALUE lines for a Dockerfile or a CI step
     #[arg(long)]
     pub(crate) env: bool,

@@ -1,9 +1,10 @@
 //! `sysforge install`: the image of a release that fits this machine, verified, kept and ready.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use sysforge_engine::EngineError;
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
 use sysforge_plan::release::choose::{Machine, julias};
@@ -14,6 +15,7 @@ use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installed, Place, Signed, SignedFor, Source,
     Surroundings,
     activate::{self, UserLists},
+    integrate::{self, Integration},
 };
 use sysforge_publish::signing::{Identity, PublicKey};
 
@@ -247,6 +249,9 @@ async fn upgrade_one(
     for launcher in &old.launchers {
         activate::write_launcher(&mut new, launcher)?;
     }
+    for file in &old.files {
+        integrate::write(&mut new, file.integration, &file.path)?;
+    }
     for channel in &old.channels {
         link(&mut new, channel, images, session).await?;
     }
@@ -474,6 +479,54 @@ struct Report<'a> {
     command: String,
 }
 
+/// The files that were asked for, each with what it is for.
+fn integrations(
+    image: &Installed,
+    activation: &Activation,
+    session: &Session,
+) -> Result<Vec<(Integration, PathBuf)>, Failure> {
+    let named = [
+        (Integration::Pluto, &activation.pluto),
+        (Integration::Python, &activation.python),
+        (Integration::Module, &activation.module),
+        (Integration::Oci, &activation.oci),
+    ];
+    let named = named.into_iter();
+    let named =
+        named.filter_map(|(integration, path)| Some((integration, absolute(path.as_ref()?))));
+    let mut all: Vec<_> = named.collect();
+    if let Some(folder) = &activation.vscode {
+        let path = absolute(folder).join(".vscode/settings.json");
+        all.push((Integration::VsCode, path));
+    }
+    if activation.jupyter {
+        let folder = jupyter_folder(session).ok_or(EngineError::NoHome)?;
+        let kernel = format!("kernels/sysforge-{}/kernel.json", image.name.to_lowercase());
+        all.push((Integration::Jupyter, folder.join(kernel)));
+    }
+    Ok(all)
+}
+
+/// Where Jupyter looks for a user's kernels.
+fn jupyter_folder(session: &Session) -> Option<PathBuf> {
+    let variable = |name| {
+        let value = session.variables.get(name)?;
+        (!value.is_empty()).then(|| PathBuf::from(value))
+    };
+    if let Some(folder) = variable("JUPYTER_DATA_DIR") {
+        return Some(folder);
+    }
+    let home = || session.engine.location.home.clone();
+    if cfg!(windows) {
+        variable("APPDATA").map(|folder| folder.join("jupyter"))
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library/Jupyter"))
+    } else {
+        let data = variable("XDG_DATA_HOME").or_else(|| Some(home()?.join(".local/share")));
+        data.map(|folder| folder.join("jupyter"))
+    }
+}
+
 /// Makes the image easy to use, as asked, and says how.
 async fn finish(
     mut installed: Installed,
@@ -488,6 +541,13 @@ async fn finish(
     if let Some(channel) = &activation.juliaup {
         link(&mut installed, channel, images, session).await?;
         images.note(&installed)?;
+    }
+    for (integration, path) in integrations(&installed, activation, session)? {
+        let written = integrate::write(&mut installed, integration, &path)?;
+        images.note(&installed)?;
+        session
+            .terminal
+            .say(&format!("wrote {}", written.display()));
     }
     let lists = UserLists::of(&session.engine.environment);
     if session.global.json {

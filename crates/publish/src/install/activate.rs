@@ -10,6 +10,7 @@ use sysforge_process::{Environment, Program};
 
 use super::Surroundings;
 use super::error::InstallError;
+use super::integrate;
 use super::kept::{Images, Installed, NOTE_LIMIT};
 use super::load::environment as environment_of;
 use crate::archive::ARTIFACTS;
@@ -216,6 +217,9 @@ impl Images {
                 std::fs::remove_file(launcher).map_err(at(launcher))?;
             }
         }
+        for file in &image.files {
+            integrate::remove(file, image)?;
+        }
         Ok(gone.close().map_err(at(image.folder()))?)
     }
 }
@@ -318,7 +322,7 @@ const OWN_LAUNCHER: &str = "julia";
 /// # Errors
 ///
 /// If the launcher cannot be written.
-fn own_launcher(image: &Installed) -> Result<PathBuf, InstallError> {
+pub(super) fn own_launcher(image: &Installed) -> Result<PathBuf, InstallError> {
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;
     let path = image.folder().join(OWN_LAUNCHER);
@@ -451,6 +455,7 @@ mod tests {
             julia: julia.into(),
             launchers: Vec::new(),
             channels: Vec::new(),
+            files: Vec::new(),
             keys: Vec::new(),
             signed_for: None,
             attested: false,

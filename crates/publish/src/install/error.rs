@@ -11,6 +11,9 @@ use crate::signing::SigningError;
 /// Installing failed; nothing is installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
+    /// A file that would be written is somebody else's.
+    #[error("{} was not written by Sysforge", .0.display())]
+    NotOurs(PathBuf),
     /// A place that does not answer.
     #[error("{source_text} did not answer within {} s", .limit.as_secs())]
     Silent {
@@ -214,6 +217,7 @@ impl Explain for InstallError {
                 "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, or a folder \
                  such as ./site or dir:site"
             }
+            Self::NotOurs(_) => "name another file, or move this one away",
             Self::Silent { .. } => {
                 "try again later; `sysforge install SOURCE` installs from another place, where \
                  upgrades are then looked for"

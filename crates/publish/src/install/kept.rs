@@ -16,6 +16,7 @@ use sysforge_plan::{
 };
 
 use super::error::InstallError;
+use super::integrate::IntegrationFile;
 use super::load::write_environment;
 use super::order::order;
 use super::place::Place;
@@ -77,6 +78,9 @@ pub struct Installed {
         deserialize_with = "text::list::<text::ChannelName, _>"
     )]
     pub channels: Vec<String>,
+    /// Files that make other programs start Julia with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<IntegrationFile>,
     /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
@@ -109,6 +113,7 @@ impl Installed {
             julia: julia.executable.clone(),
             launchers: Vec::new(),
             channels: Vec::new(),
+            files: Vec::new(),
             keys: keys.iter().map(PublicKey::to_string).collect(),
             signed_for: place.was_read().and_then(|read| read.identity.clone()),
             attested: false,

@@ -1,0 +1,215 @@
+//! Files that make other programs start Julia with an installed image: Jupyter, VS Code, Pluto, Python,
+//! environment modules, and containers. Each is a text made from how the image is started; the image's
+//! note lists the file, and removing the image removes it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sysforge_files::{read_regular, write_whole};
+
+use super::activate::{Start, UserLists, own_launcher, quoted};
+use super::error::InstallError;
+use super::kept::Installed;
+use crate::local::at;
+
+/// A program that an image is made known to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Integration {
+    /// A kernel of Jupyter: a `kernel.json` for IJulia.
+    Jupyter,
+    /// Settings of a workspace for the Julia extension of VS Code.
+    VsCode,
+    /// A script that starts Pluto.
+    Pluto,
+    /// Variables for PythonCall's `juliacall`, for a shell.
+    Python,
+    /// A module file for Lmod.
+    Module,
+    /// Lines for a Containerfile.
+    Oci,
+}
+
+/// A file that was written for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationFile {
+    /// What it is for.
+    pub integration: Integration,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// What every file says of itself, so that it is recognised.
+const MARK: &str = "written by `sysforge install`";
+
+/// Runs the kernel of IJulia, which has had a function for it since 1.26.
+const KERNEL: &str = "import IJulia; isdefined(IJulia, :run_kernel) ? IJulia.run_kernel() : \
+     include(joinpath(dirname(pathof(IJulia)), \"kernel.jl\"))";
+
+impl Integration {
+    /// The text of its file. `start` is how the image is started, `program` the launcher beside it.
+    #[must_use]
+    pub fn text(self, image: &Installed, start: &Start, program: &Path) -> String {
+        let id = &image.build_id;
+        let program = program.display().to_string();
+        match self {
+            Self::Jupyter => kernel(image, start),
+            Self::VsCode => pretty(&json!({
+                "//": format!("{id}; {MARK}"),
+                "julia.executablePath": program,
+            })),
+            Self::Pluto => {
+                let arguments = start.arguments.iter().filter_map(|argument| {
+                    let path = argument.strip_prefix("--sysimage=")?;
+                    Some(format!("; sysimage = {}", julia_text(path)))
+                });
+                format!(
+                    "# Pluto with {id}; {MARK}. Start it with the launcher of the image.\n\
+                     import Pluto\nPluto.run({})\n",
+                    arguments.collect::<String>()
+                )
+            }
+            Self::Python => {
+                let mut text = format!("# juliacall with {id}; {MARK}. Source it in a shell.\n");
+                let mut export = |name: &str, value: &str| {
+                    text.push_str(&format!("export {name}={}\n", quoted(value)));
+                };
+                export("PYTHON_JULIACALL_EXE", &start.julia);
+                export("PYTHON_JULIAPKG_EXE", &start.julia);
+                export(
+                    "PYTHON_JULIACALL_SYSIMAGE",
+                    &image.image.display().to_string(),
+                );
+                for (name, value) in &start.variables {
+                    export(name, value);
+                }
+                text
+            }
+            Self::Module => format!(
+                "-- {id}; {MARK}. `julia` starts with the image while it is loaded.\n\
+                 help({text})\nwhatis({text})\nconflict(\"julia\")\n\
+                 prepend_path(\"PATH\", {folder})\n\
+                 setenv(\"SYSFORGE_JULIA\", {julia})\nsetenv(\"SYSFORGE_IMAGE\", {file})\n",
+                text = lua_text(&format!(
+                    "Julia {} with the image {id}",
+                    image.built_for.version
+                )),
+                folder = lua_text(&image.folder().display().to_string()),
+                julia = lua_text(&start.julia),
+                file = lua_text(&image.image.display().to_string()),
+            ),
+            Self::Oci => format!(
+                "# {id}; {MARK}. For a Containerfile whose container has Sysforge.\n\
+                 RUN sysforge --store /opt/sysforge install {source} --name {name} --yes \\\n    \
+                 --launcher /usr/local/bin/julia-{name}\n",
+                source = quoted(&format!("{}@{}", image.source.latest(), image.tag)),
+                name = image.name,
+            ),
+        }
+    }
+}
+
+fn kernel(image: &Installed, start: &Start) -> String {
+    let mut argv = vec![start.julia.clone()];
+    argv.extend(start.arguments.iter().cloned());
+    argv.extend(["-i", "--color=yes", "--project=@.", "-e", KERNEL].map(str::to_owned));
+    argv.push("{connection_file}".to_owned());
+    let variables = start.variables.iter();
+    let env: serde_json::Map<String, Value> = variables
+        .map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())))
+        .collect();
+    pretty(&json!({
+        "argv": argv,
+        "display_name": format!("Julia {} ({})", image.built_for.version, image.name),
+        "language": "julia",
+        "interrupt_mode": "signal",
+        "env": env,
+        "metadata": { "sysforge": format!("{}; {MARK}", image.build_id) },
+    }))
+}
+
+/// Writes the file of an integration, and notes it. A file that Sysforge did not write stays, and is an
+/// error.
+///
+/// # Errors
+///
+/// If there is another file, or this one cannot be written.
+pub fn write(
+    image: &mut Installed,
+    integration: Integration,
+    path: &Path,
+) -> Result<PathBuf, InstallError> {
+    let path = std::path::absolute(path).map_err(at(path))?;
+    if path.exists() && !is_ours(&path) {
+        return Err(InstallError::NotOurs(path));
+    }
+    let program = own_launcher(image)?;
+    // What the user has set is extended by the launcher; a file that others read names the image alone.
+    let start = Start::of(image, &UserLists::default());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    let text = integration.text(image, &start, &program);
+    write_whole(&path, text.as_bytes()).map_err(at(&path))?;
+    let file = IntegrationFile {
+        integration,
+        path: path.clone(),
+    };
+    if !image.files.contains(&file) {
+        image.files.push(file);
+    }
+    Ok(path)
+}
+
+/// Removes a file that was written for the image, if it still is that file; a kernel of Jupyter with its
+/// folder.
+pub(super) fn remove(file: &IntegrationFile, image: &Installed) -> Result<(), InstallError> {
+    let text = read_regular(&file.path, LIMIT).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    if !text.contains(&format!("{}; {MARK}", image.build_id)) {
+        return Ok(());
+    }
+    std::fs::remove_file(&file.path).map_err(at(&file.path))?;
+    if let (Integration::Jupyter, Some(folder)) = (file.integration, file.path.parent()) {
+        // Only if nothing else is in it.
+        let _ = std::fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+/// The files are short.
+const LIMIT: u64 = 1 << 20;
+
+fn is_ours(path: &Path) -> bool {
+    let text = read_regular(path, LIMIT).unwrap_or_default();
+    String::from_utf8_lossy(&text).contains(MARK)
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A string of Julia.
+fn julia_text(text: &str) -> String {
+    let text = text.replace('\\', r"\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace('$', "\\$"))
+}
+
+/// A string of Lua.
+fn lua_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_of_other_languages_end_where_they_should() {
+        assert_eq!(julia_text(r#"a"b\$c"#), r#""a\"b\\\$c""#);
+        assert_eq!(lua_text(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+}
