@@ -1,0 +1,157 @@
+//! The text file that says what an app is: `share/sysforge/NAME.app` in its bundle. One `key value` a
+//! line; `crates/bundle` writes it.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the descriptions, below the root of a bundle.
+pub(crate) const FOLDER: &str = "share/sysforge";
+
+/// What the launcher has to know of its app.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    /// The app's name, which also names its folder of the user's data.
+    pub(crate) name: String,
+    /// libjulia, relative to the root of the bundle.
+    pub(crate) library: PathBuf,
+    /// Libraries that are opened before libjulia, relative to the root of the bundle: those that the
+    /// system may have, too, in another version.
+    pub(crate) preload: Vec<PathBuf>,
+    /// The image, relative to the root of the bundle.
+    pub(crate) image: PathBuf,
+    /// The name of the package with the entry point.
+    pub(crate) package: String,
+    /// The UUID of that package.
+    pub(crate) uuid: String,
+    /// The modules between the package and the function, and the function: `["Cli", "julia_main"]`.
+    pub(crate) entry: Vec<String>,
+    /// How the entry point is called.
+    pub(crate) call: Call,
+    /// Julia's options that the app always has.
+    pub(crate) options: Vec<String>,
+}
+
+/// How an entry point is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// `julia_main()`, which returns an integer.
+    Plain,
+    /// `main(ARGS)`, as Julia 1.11 and later call a function with `@main`; `nothing` means 0.
+    WithArguments,
+}
+
+impl Description {
+    /// Reads the description of the app `executable` of the bundle `root`. A renamed executable is found
+    /// where the bundle has one app only.
+    pub(crate) fn read(root: &Path, executable: &Path) -> Result<Self, String> {
+        let folder = root.join(FOLDER);
+        let stem = executable.file_stem().unwrap_or_default();
+        let mut file = stem.to_owned();
+        file.push(".app");
+        let mut path = folder.join(file);
+        if !path.is_file() {
+            let mut all = std::fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == "app"));
+            match (all.next(), all.next()) {
+                (Some(only), None) => path = only,
+                (Some(_), Some(_)) => {
+                    return Err(format!(
+                        "{} describes several apps, and none is called {}: give the executable its \
+                         own name back",
+                        folder.display(),
+                        stem.display()
+                    ));
+                }
+                (None, _) => {
+                    return Err(format!(
+                        "there is no {}: copy or move the whole folder of the app, or make a \
+                         symbolic link to the executable, but do not copy the executable alone",
+                        path.display()
+                    ));
+                }
+            }
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        Self::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let all = |key: &str| -> Vec<String> {
+            text.lines()
+                .filter_map(|line| line.split_once(' '))
+                .filter(|(name, _)| *name == key)
+                .map(|(_, value)| value.to_owned())
+                .collect()
+        };
+        let one = |key: &str| {
+            let mut values = all(key).into_iter();
+            values
+                .next()
+                .ok_or_else(|| format!("the line `{key}` is missing"))
+        };
+        match one("format")?.as_str() {
+            "1" => {}
+            other => {
+                return Err(format!(
+                    "it has the format {other}, and this launcher reads 1"
+                ));
+            }
+        }
+        Ok(Self {
+            name: one("name")?,
+            library: one("library")?.into(),
+            preload: all("preload").into_iter().map(PathBuf::from).collect(),
+            image: one("image")?.into(),
+            package: one("package")?,
+            uuid: one("uuid")?,
+            entry: one("entry")?.split('.').map(str::to_owned).collect(),
+            call: match one("call")?.as_str() {
+                "plain" => Call::Plain,
+                "with-arguments" => Call::WithArguments,
+                other => return Err(format!("`{other}` is no way to call an entry point")),
+            },
+            options: all("option"),
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const TEXT: &str = "format 1\nname tally\nlibrary lib/libjulia.so.1\n\
+        image lib/julia/tally.so\npackage Tally\nuuid 11111111-2222-4333-8444-555555555555\n\
+        entry Cli.julia_main\ncall plain\npreload lib/libgcc_s.so.1\noption --threads=2\noption --heap-size-hint=1G\n";
+
+    #[test]
+    fn every_line_is_read() {
+        let read = Description::parse(TEXT).unwrap();
+        assert_eq!(read.entry, ["Cli", "julia_main"]);
+        assert_eq!(read.options, ["--threads=2", "--heap-size-hint=1G"]);
+        assert_eq!(read.call, Call::Plain);
+        assert_eq!(read.preload, [PathBuf::from("lib/libgcc_s.so.1")]);
+        let error = Description::parse("format 2\n").unwrap_err();
+        assert!(error.contains("reads 1"), "{error}");
+        let error = Description::parse("format 1\nname x\n").unwrap_err();
+        assert_eq!(error, "the line `library` is missing");
+    }
+
+    #[test]
+    fn a_renamed_executable_is_found_where_there_is_one_app() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(FOLDER);
+        let read = || Description::read(dir.path(), &dir.path().join("bin/other"));
+        let missing = read().unwrap_err();
+        assert!(missing.contains("whole folder"), "{missing}");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("tally.app"), TEXT).unwrap();
+        assert_eq!(read().unwrap().name, "tally");
+        std::fs::write(folder.join("second.app"), TEXT).unwrap();
+        let several = read().unwrap_err();
+        assert!(several.contains("none is called other"), "{several}");
+    }
+}

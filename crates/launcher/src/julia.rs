@@ -1,0 +1,201 @@
+//! The functions of libjulia that the launcher calls, looked up by name when it runs.
+
+use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
+use std::path::Path;
+
+use crate::program;
+use crate::system::{self, Library};
+
+/// A value of Julia's; null if there was an exception.
+type Value = *mut c_void;
+
+/// Names of the function that starts Julia with the folder of its executable and an image, the newest
+/// first: 1.12 and later; 1.7 to 1.11; 1.5 and 1.6, which built it under a name of its own.
+const START: [&CStr; 3] = [
+    c"jl_init_with_image_file",
+    c"jl_init_with_image",
+    c"jl_init_with_image__threading",
+];
+
+/// An open libjulia.
+pub(crate) struct Julia {
+    library: Library,
+}
+
+/// How an entry point ended.
+pub(crate) enum Outcome {
+    /// It returned, or its exception was shown; this is the exit code.
+    Returned(i32),
+    /// It wrote to a pipe or socket that nobody reads any more.
+    BrokenPipe,
+    /// The code that calls it could not run.
+    Failed(String),
+}
+
+impl Julia {
+    /// Opens the library.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let library = Library::open(path)?;
+        Ok(Self { library })
+    }
+
+    /// The function `name`, as the type of a pointer to it.
+    ///
+    /// # Safety
+    ///
+    /// `F` must be the type of a pointer to that function as julia.h declares it.
+    unsafe fn function<F: Copy>(&self, name: &CStr) -> Result<F, String> {
+        let missing = || {
+            format!(
+                "the libjulia of the bundle has no function {}: it is older than 1.5 or newer than \
+                 this Sysforge knows",
+                name.to_string_lossy()
+            )
+        };
+        let address = self.library.symbol(name).ok_or_else(missing)?;
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+        // SAFETY: a function pointer has the size of a data pointer on every system that Julia runs
+        // on (asserted above), and the caller vouches for the type.
+        Ok(unsafe { std::mem::transmute_copy::<*mut c_void, F>(&address) })
+    }
+
+    /// Has Julia read its options. Julia prints what is wrong with them and ends the process.
+    pub(crate) fn parse_options(
+        &self,
+        executable: &Path,
+        options: &[OsString],
+    ) -> Result<(), String> {
+        let words = std::iter::once(executable.as_os_str());
+        let words = words.chain(options.iter().map(OsString::as_os_str));
+        // Julia keeps pointers into these for as long as it runs.
+        let mut pointers = words
+            .map(|word| Ok(leaked(word)?.cast_mut()))
+            .collect::<Result<Vec<*mut c_char>, String>>()?;
+        let mut count = c_int::try_from(pointers.len()).unwrap_or(c_int::MAX);
+        pointers.push(std::ptr::null_mut());
+        let mut array = pointers.leak().as_mut_ptr();
+        // SAFETY: the type is the one in julia.h; both arguments point to live values, and the array
+        // ends with a null pointer as C's `argv` does.
+        let (count, array) = unsafe {
+            let parse: unsafe extern "C" fn(*mut c_int, *mut *mut *mut c_char) =
+                self.function(c"jl_parse_opts")?;
+            parse(&raw mut count, &raw mut array);
+            (usize::try_from(count).unwrap_or(0), array)
+        };
+        if count == 0 || options.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: Julia moved the words that are no options to the front of the array, and counts them.
+        let rest = unsafe { system::words(count, array.cast_const().cast()) };
+        let rest: Vec<_> = rest.iter().filter(|word| **word != executable).collect();
+        match rest.first() {
+            None => Ok(()),
+            Some(word) => Err(format!("`{}` is not an option of Julia", word.display())),
+        }
+    }
+
+    /// Starts Julia with an image.
+    pub(crate) fn start(&self, bin: &Path, image: &Path) -> Result<(), String> {
+        let (bin, image) = (leaked(bin.as_os_str())?, leaked(image.as_os_str())?);
+        let mut names = START.iter();
+        let known = names.find(|name| self.library.symbol(name).is_some());
+        let name = known.copied().unwrap_or(START[0]);
+        // SAFETY: every name in `START` has this type in the julia.h of its versions, and so has
+        // `jl_exit_on_sigint`. Both strings live as long as the process. This is the main thread, and
+        // Julia was not started before.
+        unsafe {
+            let start: unsafe extern "C" fn(*const c_char, *const c_char) = self.function(name)?;
+            start(bin, image);
+            // As `julia SCRIPT` does: an interrupted program ends.
+            let exit_on_interrupt: unsafe extern "C" fn(c_int) =
+                self.function(c"jl_exit_on_sigint")?;
+            exit_on_interrupt(1);
+        }
+        Ok(())
+    }
+
+    /// Sets `ARGS` and `PROGRAM_FILE`. The image may still hold the `ARGS` of the process that wrote it.
+    pub(crate) fn set_arguments(
+        &self,
+        executable: &Path,
+        arguments: &[OsString],
+    ) -> Result<(), String> {
+        let value = |code: &CStr| match self.eval(code)? {
+            value if value.is_null() => Err(format!("Julia cannot evaluate {code:?}")),
+            value => Ok(value),
+        };
+        let list = value(c"empty!(Base.ARGS)")?;
+        let push = value(c"Base.push!")?;
+        let all = std::iter::once(executable.as_os_str());
+        for argument in all.chain(arguments.iter().map(OsString::as_os_str)) {
+            let bytes = system::utf8(argument);
+            // SAFETY: the types are those in julia.h. `list` and `push` are held by globals of Base,
+            // and jl_call2 roots its arguments, among them the new string. Julia is running, and this
+            // is the thread that started it.
+            let pushed = unsafe {
+                let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
+                    self.function(c"jl_pchar_to_string")?;
+                let call: unsafe extern "C" fn(Value, Value, Value) -> Value =
+                    self.function(c"jl_call2")?;
+                call(push, list, string(bytes.as_ptr().cast(), bytes.len()))
+            };
+            if pushed.is_null() {
+                return Err("Julia cannot store the arguments".to_owned());
+            }
+        }
+        self.eval(&terminated(program::SET_PROGRAM_FILE))?;
+        Ok(())
+    }
+
+    /// Evaluates code whose value is an `Int32`.
+    pub(crate) fn evaluate(&self, code: &str) -> Outcome {
+        let result = self.eval(&terminated(code)).and_then(|value| {
+            if value.is_null() {
+                return Err("Julia cannot run the code that calls the entry point".to_owned());
+            }
+            // SAFETY: the type is the one in julia.h, and the code always returns an `Int32`.
+            unsafe {
+                let unbox: unsafe extern "C" fn(Value) -> i32 = self.function(c"jl_unbox_int32")?;
+                Ok(unbox(value))
+            }
+        });
+        match result {
+            Ok(program::BROKEN_PIPE) => Outcome::BrokenPipe,
+            Ok(code) => Outcome::Returned(code),
+            Err(problem) => Outcome::Failed(problem),
+        }
+    }
+
+    fn eval(&self, code: &CStr) -> Result<Value, String> {
+        // SAFETY: the type is the one in julia.h, the string ends with a zero byte, and Julia was
+        // started on this thread.
+        unsafe {
+            let eval: unsafe extern "C" fn(*const c_char) -> Value =
+                self.function(c"jl_eval_string")?;
+            Ok(eval(code.as_ptr()))
+        }
+    }
+
+    /// Runs what Julia has to do at exit: `atexit` functions, finalizers, flushing.
+    pub(crate) fn finish(&self, code: i32) {
+        // SAFETY: the type is the one in julia.h, and nothing of Julia is called afterwards.
+        unsafe {
+            if let Ok(at_exit) = self.function::<unsafe extern "C" fn(c_int)>(c"jl_atexit_hook") {
+                at_exit(code);
+            }
+        }
+    }
+}
+
+/// A C string that is never freed.
+fn leaked(text: &OsStr) -> Result<*const c_char, String> {
+    let string = CString::new(system::utf8(text))
+        .map_err(|_| format!("{} contains a zero byte", text.display()))?;
+    Ok(string.into_raw().cast_const())
+}
+
+/// Code of this crate as a C string.
+fn terminated(code: &str) -> CString {
+    let without: Vec<u8> = code.bytes().filter(|byte| *byte != 0).collect();
+    CString::new(without).unwrap_or_default()
+}

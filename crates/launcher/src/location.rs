@@ -1,0 +1,170 @@
+//! Where things are: the bundle around the executable, and the folders that Julia is given.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The variable with options for Julia, separated by white space.
+pub(crate) const JULIA_ARGUMENTS: &str = "SYSFORGE_JULIA_ARGS";
+
+/// The variable with the folder for what the app writes, instead of the user's data folder.
+pub(crate) const DATA: &str = "SYSFORGE_APP_DATA";
+
+/// The environment variables that decide where things are.
+#[derive(Debug, Default)]
+pub(crate) struct Variables {
+    /// See [`JULIA_ARGUMENTS`].
+    pub(crate) julia_arguments: Option<OsString>,
+    /// See [`DATA`].
+    pub(crate) data: Option<PathBuf>,
+    /// `XDG_DATA_HOME` (not on Windows and macOS) or `LOCALAPPDATA` (Windows).
+    pub(crate) system_data: Option<PathBuf>,
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+}
+
+impl Variables {
+    /// Those of this process.
+    pub(crate) fn of_process() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let system_data = match std::env::consts::OS {
+            "windows" => set("LOCALAPPDATA"),
+            "macos" => None,
+            _ => set("XDG_DATA_HOME"),
+        };
+        Self {
+            julia_arguments: set(JULIA_ARGUMENTS),
+            data: set(DATA).map(PathBuf::from),
+            system_data: system_data.map(PathBuf::from),
+            home: set("HOME").map(PathBuf::from),
+        }
+    }
+
+    /// The folder that belongs to the user and this app. It need not exist: Julia creates what it
+    /// writes. `None` for a user without any.
+    fn data_folder(&self, app: &str) -> Option<PathBuf> {
+        if let Some(data) = &self.data {
+            return Some(data.clone());
+        }
+        // A relative value is invalid (XDG Base Directory Specification).
+        let absolute = |path: &&PathBuf| path.is_absolute();
+        let system = self.system_data.as_ref().filter(absolute);
+        let home = || {
+            let home = self.home.as_ref().filter(absolute)?;
+            match std::env::consts::OS {
+                "windows" => None,
+                "macos" => Some(home.join("Library/Application Support")),
+                _ => Some(home.join(".local/share")),
+            }
+        };
+        Some(system.cloned().or_else(home)?.join(app))
+    }
+}
+
+/// The root of the bundle: the folder above the executable's, whose path has no symbolic links.
+pub(crate) fn root(executable: &Path) -> Result<PathBuf, String> {
+    let root = executable.parent().and_then(Path::parent);
+    root.map(Path::to_owned).ok_or_else(|| {
+        format!(
+            "{} is not in the bin folder of a bundle",
+            executable.display()
+        )
+    })
+}
+
+/// Julia's depots: the user's folder, to be written, and the bundle, to be read.
+pub(crate) fn depots(
+    root: &Path,
+    app: &str,
+    variables: &Variables,
+    separator: &str,
+) -> Result<OsString, String> {
+    let bundle = root.join("share").join("julia");
+    // A folder with a separator in its path cannot be written into; the bundle itself must be found.
+    let data = variables
+        .data_folder(app)
+        .filter(|folder| listed(folder, separator).is_ok());
+    let bundle = listed(&bundle, separator)?;
+    Ok(match data {
+        None => bundle.to_owned(),
+        Some(data) => {
+            let mut both = data.into_os_string();
+            both.push(separator);
+            both.push(bundle);
+            both
+        }
+    })
+}
+
+/// Where Julia finds the names of packages and their preferences: in the bundle only.
+pub(crate) fn load_path(root: &Path, separator: &str) -> Result<OsString, String> {
+    let folder = root.join("share").join("julia");
+    Ok(listed(&folder, separator)?.to_owned())
+}
+
+/// A path as an entry of a list.
+fn listed<'p>(path: &'p Path, separator: &str) -> Result<&'p OsStr, String> {
+    match path.to_string_lossy().contains(separator) {
+        false => Ok(path.as_os_str()),
+        true => Err(format!(
+            "the path {} contains `{separator}`, which separates the entries of Julia's depot path: \
+             move the folder elsewhere",
+            path.display()
+        )),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    fn depots_with(data: Option<&str>, system: Option<&str>, home: Option<&str>) -> OsString {
+        let variables = Variables {
+            julia_arguments: None,
+            data: data.map(PathBuf::from),
+            system_data: system.map(PathBuf::from),
+            home: home.map(PathBuf::from),
+        };
+        depots(Path::new("/opt/a b"), "tally", &variables, ":").unwrap()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_users_folder_comes_first_and_the_bundle_second() {
+        let bundle = "/opt/a b/share/julia";
+        let home = depots_with(None, None, Some("/home/ä"));
+        assert_eq!(home, *format!("/home/ä/.local/share/tally:{bundle}"));
+        let system = depots_with(None, Some("/data"), Some("/home/ä"));
+        assert_eq!(system, *format!("/data/tally:{bundle}"));
+        let relative = depots_with(None, Some("data"), Some("/home/ä"));
+        assert_eq!(relative, *format!("/home/ä/.local/share/tally:{bundle}"));
+        let named = depots_with(Some("/tmp/x"), Some("/data"), None);
+        assert_eq!(named, *format!("/tmp/x:{bundle}"));
+    }
+
+    #[test]
+    fn a_user_without_a_folder_has_the_bundle_alone() {
+        assert_eq!(depots_with(None, None, None), *"/opt/a b/share/julia");
+        assert_eq!(
+            depots_with(Some("/a:b"), None, None),
+            *"/opt/a b/share/julia"
+        );
+    }
+
+    #[test]
+    fn a_bundle_whose_path_cannot_be_an_entry_is_refused() {
+        let none = Variables::default();
+        let error = depots(Path::new("/opt/a:b"), "tally", &none, ":").unwrap_err();
+        assert!(error.contains("move the folder"), "{error}");
+        assert!(load_path(Path::new("/opt/a:b"), ":").is_err());
+    }
+
+    #[test]
+    fn the_root_is_above_bin() {
+        assert_eq!(
+            root(Path::new("/opt/app/bin/tally")).unwrap(),
+            Path::new("/opt/app")
+        );
+        assert!(root(Path::new("/tally")).is_err());
+    }
+}

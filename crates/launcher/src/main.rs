@@ -1,0 +1,98 @@
+//! The executable of an app. It finds its bundle from its own path, opens the bundle's libjulia,
+//! passes on options and arguments, calls the entry point and ends with the exit code that it returned.
+//!
+//! One launcher is compiled per platform, when Sysforge itself is built, and copied into every bundle
+//! under the app's name. What differs between apps is in a small text file (`description.rs`). Every
+//! `unsafe` block of Sysforge is in `julia.rs`, `system.rs` and the `main` function below.
+
+// Without Rust's own start-up code, which ignores SIGPIPE and installs handlers for signals that
+// belong to Julia here.
+#![cfg_attr(not(test), no_main)]
+// The tests call everything except `main`.
+#![cfg_attr(test, allow(dead_code))]
+
+mod arguments;
+mod description;
+mod julia;
+mod location;
+mod program;
+mod system;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::arguments::Arguments;
+use crate::description::Description;
+use crate::julia::{Julia, Outcome};
+use crate::location::Variables;
+use crate::system::Library;
+
+/// The exit code of an app that could not be started, as in `env` and `timeout`.
+const NOT_STARTED: i32 = 125;
+
+/// The C entry point.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn main(argc: std::ffi::c_int, argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+    // SAFETY: the C runtime calls `main` once, with `argc` strings that live as long as the process.
+    let arguments = unsafe { system::arguments(argc, argv) };
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(problem) => {
+            let name = arguments.first().map(|name| name.to_string_lossy());
+            let name = name.as_deref().unwrap_or("app");
+            let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+            // Standard error may be closed.
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("{name}: {problem}\n").as_bytes(),
+            );
+            NOT_STARTED
+        }
+    }
+}
+
+/// Runs the app and returns its exit code.
+fn run(given: &[OsString]) -> Result<i32, String> {
+    let executable = system::executable(given.first().map(Path::new))?;
+    let root = location::root(&executable)?;
+    let description = Description::read(&root, &executable)?;
+    let variables = Variables::of_process();
+    let arguments = Arguments::split(
+        given.get(1..).unwrap_or_default(),
+        variables.julia_arguments.as_deref(),
+        &description.options,
+    )?;
+    let separator = system::PATH_LIST_SEPARATOR;
+    let depots = location::depots(&root, &description.name, &variables, separator)?;
+    let load_path = location::load_path(&root, separator)?;
+
+    // A library that is loaded already is the one that others of the same name find.
+    for library in &description.preload {
+        Library::open(&root.join(library))?;
+    }
+    let julia = Julia::open(&root.join(&description.library))?;
+    julia.parse_options(&executable, &arguments.julia)?;
+    // Julia reads these while it starts. A Julia that the app itself starts has to see what the user set.
+    let before = system::replace_variables(&[
+        ("JULIA_DEPOT_PATH", Some(&depots)),
+        ("JULIA_LOAD_PATH", Some(&load_path)),
+        ("JULIA_PROJECT", None),
+    ]);
+    julia.start(&root.join("bin"), &root.join(&description.image))?;
+    system::restore_variables(before);
+
+    julia.set_arguments(&executable, &arguments.app)?;
+    let outcome = julia.evaluate(&program::entry(&description));
+    let code = match outcome {
+        Outcome::Returned(code) => code,
+        Outcome::BrokenPipe if system::output_is_broken() => {
+            julia.finish(1);
+            system::die_of_broken_pipe()
+        }
+        Outcome::BrokenPipe => 1,
+        Outcome::Failed(problem) => return Err(problem),
+    };
+    julia.finish(code);
+    Ok(code)
+}

@@ -1,0 +1,296 @@
+//! What the operating system is asked for: the launcher's own path, libraries, variables, pipes.
+
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+
+#[cfg(unix)]
+pub(crate) use self::unix::*;
+#[cfg(windows)]
+pub(crate) use self::windows::*;
+
+/// The variables that [`replace_variables`] changed, with what they were before.
+pub(crate) type Changed = Vec<(&'static str, Option<OsString>)>;
+
+/// Sets variables, or removes those without a value.
+pub(crate) fn replace_variables(new: &[(&'static str, Option<&OsString>)]) -> Changed {
+    let before = new.iter().map(|(name, _)| (*name, std::env::var_os(name)));
+    let before = before.collect();
+    for (name, value) in new {
+        set_variable(name, value.map(OsString::as_os_str));
+    }
+    before
+}
+
+/// Undoes [`replace_variables`].
+pub(crate) fn restore_variables(before: Changed) {
+    for (name, value) in before {
+        set_variable(name, value.as_deref());
+    }
+}
+
+fn set_variable(name: &str, value: Option<&OsStr>) {
+    // SAFETY: no thread that Julia has started by now reads or writes the environment, and this
+    // program starts none itself.
+    unsafe {
+        match value {
+            Some(value) => std::env::set_var(name, value),
+            None => std::env::remove_var(name),
+        }
+    }
+}
+
+/// The path of this executable without symbolic links.
+pub(crate) fn executable(called: Option<&Path>) -> Result<PathBuf, String> {
+    let found = std::env::current_exe().ok().or_else(|| started_as(called));
+    let found = found.ok_or("the system does not say where this executable is")?;
+    let real = found.canonicalize();
+    let real = real.map_err(|error| format!("cannot find {}: {error}", found.display()))?;
+    Ok(without_prefix(real))
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    pub(crate) const PATH_LIST_SEPARATOR: &str = ":";
+
+    const RTLD_LAZY: c_int = 1;
+    const RTLD_GLOBAL: c_int = if cfg!(target_os = "macos") { 8 } else { 0x100 };
+    const SIGPIPE: c_int = 13;
+    const SIG_DFL: usize = 0;
+    const POLLERR: i16 = 8;
+
+    #[repr(C)]
+    struct PollFd {
+        fd: c_int,
+        events: i16,
+        revents: i16,
+    }
+
+    #[cfg(target_os = "linux")]
+    type Count = std::ffi::c_ulong;
+    #[cfg(not(target_os = "linux"))]
+    type Count = std::ffi::c_uint;
+
+    unsafe extern "C" {
+        fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
+        fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+        fn dlerror() -> *const c_char;
+        fn poll(fds: *mut PollFd, count: Count, timeout: c_int) -> c_int;
+        fn signal(number: c_int, handler: usize) -> usize;
+        fn raise(number: c_int) -> c_int;
+        fn _exit(code: c_int) -> !;
+        #[cfg(target_os = "linux")]
+        fn getauxval(kind: std::ffi::c_ulong) -> std::ffi::c_ulong;
+    }
+
+    /// A shared library that stays open.
+    pub(crate) struct Library(*mut c_void);
+
+    impl Library {
+        /// Opens a library and lets libraries that are opened later see its symbols: code in images
+        /// calls functions of libjulia by their names alone.
+        pub(crate) fn open(path: &Path) -> Result<Self, String> {
+            let name = [path.as_os_str().as_bytes(), b"\0"].concat();
+            // SAFETY: the name ends with a zero byte; dlerror returns null or a string that lives
+            // until the next call.
+            unsafe {
+                let library = dlopen(name.as_ptr().cast(), RTLD_LAZY | RTLD_GLOBAL);
+                if !library.is_null() {
+                    return Ok(Self(library));
+                }
+                let reason = dlerror();
+                let reason = match reason.is_null() {
+                    true => "unknown reason".into(),
+                    false => CStr::from_ptr(reason).to_string_lossy().into_owned(),
+                };
+                Err(format!("cannot load {}: {reason}", path.display()))
+            }
+        }
+
+        /// The address of a symbol.
+        pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
+            // SAFETY: the library is open, and the name ends with a zero byte.
+            let address = unsafe { dlsym(self.0, name.as_ptr()) };
+            (!address.is_null()).then_some(address)
+        }
+    }
+
+    /// The arguments of `main`.
+    ///
+    /// # Safety
+    ///
+    /// `argv` must point to `argc` C strings.
+    pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+        // SAFETY: as promised by the caller.
+        unsafe { words(usize::try_from(argc).unwrap_or(0), argv) }
+    }
+
+    /// An array of C strings.
+    ///
+    /// # Safety
+    ///
+    /// `array` must point to `count` C strings.
+    pub(crate) unsafe fn words(count: usize, array: *const *const c_char) -> Vec<OsString> {
+        (0..count)
+            .map(|index| {
+                // SAFETY: as promised by the caller.
+                let word = unsafe { CStr::from_ptr(*array.add(index)) };
+                OsString::from_vec(word.to_bytes().to_owned())
+            })
+            .collect()
+    }
+
+    /// A text as Julia gets it: the bytes, which are UTF-8 unless the user typed something else.
+    pub(crate) fn utf8(text: &OsStr) -> Vec<u8> {
+        text.as_bytes().to_owned()
+    }
+
+    /// The path that the system or the caller started this executable with, where `/proc` is missing.
+    pub(super) fn started_as(called: Option<&Path>) -> Option<PathBuf> {
+        #[cfg(target_os = "linux")]
+        {
+            const AT_EXECFN: std::ffi::c_ulong = 31;
+            // SAFETY: getauxval has no preconditions; AT_EXECFN is null or a string that lives as long
+            // as the process.
+            let path = unsafe {
+                let path =
+                    std::ptr::with_exposed_provenance::<c_char>(getauxval(AT_EXECFN) as usize);
+                (!path.is_null()).then(|| CStr::from_ptr(path).to_bytes().to_owned())
+            };
+            if let Some(path) = path {
+                return Some(PathBuf::from(OsString::from_vec(path)));
+            }
+        }
+        called.map(Path::to_owned)
+    }
+
+    pub(super) fn without_prefix(path: PathBuf) -> PathBuf {
+        path
+    }
+
+    /// Whether standard output is a pipe or socket that nobody reads any more.
+    pub(crate) fn output_is_broken() -> bool {
+        let mut output = PollFd {
+            fd: 1,
+            events: 4,
+            revents: 0,
+        };
+        // SAFETY: it points to one structure, and does not wait.
+        unsafe { poll(&raw mut output, 1, 0) > 0 && output.revents & POLLERR != 0 }
+    }
+
+    /// Ends as a program does that writes to a closed pipe: by the signal.
+    pub(crate) fn die_of_broken_pipe() -> i32 {
+        // SAFETY: Julia has finished; the default action of the signal ends the process, and if it is
+        // blocked, `_exit` does.
+        unsafe {
+            signal(SIGPIPE, SIG_DFL);
+            raise(SIGPIPE);
+            _exit(128 + SIGPIPE)
+        }
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use super::*;
+    use std::os::windows::ffi::OsStrExt;
+
+    pub(crate) const PATH_LIST_SEPARATOR: &str = ";";
+
+    /// Looks for the library's own dependencies in its folder first.
+    const LOAD_WITH_ALTERED_SEARCH_PATH: u32 = 8;
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn LoadLibraryExW(path: *const u16, file: *mut c_void, flags: u32) -> *mut c_void;
+        fn GetProcAddress(library: *mut c_void, name: *const c_char) -> *mut c_void;
+    }
+
+    /// A DLL that stays loaded.
+    pub(crate) struct Library(*mut c_void);
+
+    impl Library {
+        /// Loads a DLL.
+        pub(crate) fn open(path: &Path) -> Result<Self, String> {
+            let name: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+            // SAFETY: the name ends with a zero, and the reserved argument is null.
+            let library = unsafe {
+                LoadLibraryExW(
+                    name.as_ptr(),
+                    std::ptr::null_mut(),
+                    LOAD_WITH_ALTERED_SEARCH_PATH,
+                )
+            };
+            if library.is_null() {
+                let reason = std::io::Error::last_os_error();
+                return Err(format!("cannot load {}: {reason}", path.display()));
+            }
+            Ok(Self(library))
+        }
+
+        /// The address of a symbol.
+        pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
+            // SAFETY: the library is loaded, and the name ends with a zero byte.
+            let address = unsafe { GetProcAddress(self.0, name.as_ptr()) };
+            (!address.is_null()).then_some(address)
+        }
+    }
+
+    /// The arguments as the system has them, in UTF-16; those of `main` are in the code page.
+    ///
+    /// # Safety
+    ///
+    /// None: the arguments are not used. The signature is the one for Unix.
+    pub(crate) unsafe fn arguments(_: c_int, _: *const *const c_char) -> Vec<OsString> {
+        std::env::args_os().collect()
+    }
+
+    /// An array of C strings in UTF-8.
+    ///
+    /// # Safety
+    ///
+    /// `array` must point to `count` C strings.
+    pub(crate) unsafe fn words(count: usize, array: *const *const c_char) -> Vec<OsString> {
+        (0..count)
+            .map(|index| {
+                // SAFETY: as promised by the caller.
+                let word = unsafe { CStr::from_ptr(*array.add(index)) };
+                word.to_string_lossy().into_owned().into()
+            })
+            .collect()
+    }
+
+    /// A text in UTF-8; an unpaired surrogate becomes U+FFFD.
+    pub(crate) fn utf8(text: &OsStr) -> Vec<u8> {
+        text.to_string_lossy().into_owned().into_bytes()
+    }
+
+    pub(super) fn started_as(called: Option<&Path>) -> Option<PathBuf> {
+        called.map(Path::to_owned)
+    }
+
+    /// `\\?\C:\x` as `C:\x`: Julia does not understand the prefix.
+    pub(super) fn without_prefix(path: PathBuf) -> PathBuf {
+        let text = path.to_string_lossy();
+        match text.strip_prefix(r"\\?\") {
+            Some(rest) if rest.as_bytes().get(1) == Some(&b':') => PathBuf::from(rest),
+            Some(rest) => match rest.strip_prefix(r"UNC\") {
+                Some(share) => PathBuf::from(format!(r"\\{share}")),
+                None => path,
+            },
+            None => path,
+        }
+    }
+
+    /// Windows has no signal for that.
+    pub(crate) fn output_is_broken() -> bool {
+        false
+    }
+
+    pub(crate) fn die_of_broken_pipe() -> i32 {
+        1
+    }
+}
