@@ -5,6 +5,7 @@
 //! without a machine that fits it. It depends on no other crate of the workspace; all others
 //! depend on it.
 
+pub mod app;
 pub mod archive;
 pub mod build_id;
 pub mod catalogue;

@@ -1,0 +1,357 @@
+//! The proof that a bundle runs: it is packed, unpacked at another place and run there with an empty
+//! environment; on Linux where nothing else exists.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sysforge_archive::{Cancel, Limits, Links, TreeWriter, Writer, unpack_file};
+use sysforge_plan::app::{AppRecord, Run, RunRecord};
+use sysforge_plan::{ArchiveFormat, Os, Task};
+use sysforge_process::{Children, Ended, Environment, Finished, ProcessError};
+
+use crate::error::BundleError;
+use crate::layout::is_systems_own;
+use crate::observe::{Planned, failed};
+use crate::sandbox::{Inside, Sandbox};
+
+/// The variable that gives Julia options to an app (`crates/launcher/src/location.rs`).
+const JULIA_ARGUMENTS: &str = "SYSFORGE_JULIA_ARGS";
+
+/// How an error says where the app ran.
+const UNPACKED: &str = "from its unpacked archive";
+
+/// What is checked, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The system.
+    pub os: Os,
+    /// The libraries that the system must provide.
+    pub system: &'a BTreeSet<String>,
+    /// The project, which the files of runs are relative to.
+    pub project: &'a Path,
+    /// An environment in which system tools are found.
+    pub environment: &'a Environment,
+    /// Starts the apps.
+    pub children: &'a Children,
+    /// The folder of the logs.
+    pub logs: &'a Path,
+}
+
+/// What the check found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// The apps with their runs.
+    pub apps: Vec<AppRecord>,
+    /// Whether they ran where nothing but the bundle and the C library exists.
+    pub isolated: bool,
+}
+
+/// Checks the bundle in `folder`.
+///
+/// # Errors
+///
+/// If an app does not end as its runs say, or loads libraries from elsewhere.
+pub async fn check(
+    folder: &Path,
+    apps: &[Planned],
+    surroundings: &Surroundings<'_>,
+    task: &Task,
+) -> Result<Checked, BundleError> {
+    let Surroundings {
+        os,
+        system,
+        environment,
+        children,
+        logs,
+        ..
+    } = *surroundings;
+    let dir = tempfile::Builder::new().prefix("sysforge-app-").tempdir();
+    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
+    // The system's temporary folder may be a link (macOS).
+    let root = dir
+        .path()
+        .canonicalize()
+        .map_err(BundleError::io("read", dir.path()))?;
+    // The loader is needed to start any program, whoever names it.
+    let mut system = system.clone();
+    system.extend(loaders());
+    let log = logs.join("app-namespace.log");
+    let sandbox = Sandbox::prepare(&root, os, &system, environment, children, task, log).await?;
+    pack_and_unpack(folder, &sandbox.bundle(), &root).await?;
+    let mut records = Vec::new();
+    for planned in apps {
+        let mut runs = Vec::new();
+        for (index, run) in planned.runs.iter().enumerate() {
+            let checker = Checker {
+                sandbox: &sandbox,
+                planned,
+                run,
+                index,
+                surroundings,
+                task,
+            };
+            runs.push(checker.check().await?);
+        }
+        records.push(AppRecord {
+            name: planned.app.name.clone(),
+            entry: format!("{}.{}", planned.app.package, planned.app.entry),
+            runs,
+        });
+    }
+    Ok(Checked {
+        apps: records,
+        isolated: sandbox.is_isolated(),
+    })
+}
+
+/// The loaders of Linux, by architecture; those that a system has not are passed over.
+fn loaders() -> impl Iterator<Item = String> {
+    [
+        "ld-linux-x86-64.so.2",
+        "ld-linux-aarch64.so.1",
+        "ld-linux.so.2",
+        "libc.so.6",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+}
+
+/// Packs `from` and unpacks it to `to`: what is checked is what a user gets.
+async fn pack_and_unpack(from: &Path, to: &Path, scratch: &Path) -> Result<(), BundleError> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let archive = scratch.join("bundle.tar.zst");
+    let packed = tokio::task::spawn_blocking(move || {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| BundleError::Archive(error);
+        let file = std::fs::File::create(&archive).map_err(BundleError::io("create", &archive))?;
+        let mut writer =
+            Writer::new(ArchiveFormat::TarZst, file, 2).map_err(|e| failed(e.into()))?;
+        add_tree(&mut writer, &from)?;
+        writer.finish().map_err(|error| failed(error.into()))?;
+        let file = std::fs::File::open(&archive).map_err(BundleError::io("open", &archive))?;
+        let limits = Limits {
+            packed: Some(
+                file.metadata()
+                    .map_err(BundleError::io("read", &archive))?
+                    .len(),
+            ),
+            ..Limits::default()
+        };
+        let mut tree = TreeWriter::new(to, 0, limits, Links::default(), Cancel::default());
+        unpack_file(ArchiveFormat::TarZst, file, &mut tree).map_err(|e| failed(e.into()))?;
+        tree.finish().map_err(|error| failed(error.into()))?;
+        std::fs::remove_file(&archive).map_err(BundleError::io("remove", &archive))
+    });
+    packed.await.map_err(BundleError::Died)?
+}
+
+fn add_tree(writer: &mut Writer<std::fs::File>, from: &Path) -> Result<(), BundleError> {
+    for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
+        let entry = entry.map_err(|error| BundleError::io("read", from)(error.into()))?;
+        let path = entry.path();
+        let Ok(below) = path.strip_prefix(from) else {
+            continue;
+        };
+        let name = crate::layout::slashed(below);
+        let write = |error: std::io::Error| BundleError::Archive(error.into());
+        if entry.file_type().is_symlink() {
+            let target = std::fs::read_link(path).map_err(BundleError::io("read", path))?;
+            writer.symlink(&name, &target).map_err(write)?;
+        } else if entry.file_type().is_file() {
+            let mut file = std::fs::File::open(path).map_err(BundleError::io("open", path))?;
+            let metadata = file.metadata().map_err(BundleError::io("read", path))?;
+            let mode = mode_of(&metadata);
+            writer
+                .file(&name, mode, metadata.len(), &mut file)
+                .map_err(write)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    match metadata.permissions().mode() & 0o111 {
+        0 => 0o644,
+        _ => 0o755,
+    }
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &std::fs::Metadata) -> u32 {
+    0o755
+}
+
+/// One run of one app.
+struct Checker<'a> {
+    sandbox: &'a Sandbox,
+    planned: &'a Planned,
+    run: &'a Run,
+    index: usize,
+    surroundings: &'a Surroundings<'a>,
+    task: &'a Task,
+}
+
+impl Checker<'_> {
+    async fn check(&self) -> Result<RunRecord, BundleError> {
+        let name = format!("app-{}-{}", self.planned.app.name, self.index + 1);
+        let (here, inside) = self.sandbox.temporary();
+        let (recording, loads) = (format!("{name}.recording"), format!("{name}.loads"));
+        let mut variables = vec![(
+            JULIA_ARGUMENTS,
+            format!("--trace-compile={inside}/{recording}"),
+        )];
+        if !self.sandbox.is_isolated() && self.surroundings.os == Os::Linux {
+            // glibc's loader writes a file for each process.
+            variables.push(("LD_DEBUG", "files".to_owned()));
+            variables.push(("LD_DEBUG_OUTPUT", format!("{inside}/{loads}")));
+        }
+        // A folder with a space cannot be named in a variable that is split at spaces.
+        if inside.contains(char::is_whitespace) {
+            variables.remove(0);
+        }
+        self.start(&variables, &format!("{name}-traced")).await?;
+        self.refuse_outside(&here, &loads)?;
+        let recorded = std::fs::read_to_string(here.join(recording)).unwrap_or_default();
+        let residuals = recorded
+            .lines()
+            .filter(|line| line.starts_with("precompile("));
+        let residuals = residuals.map(str::to_owned).collect();
+        let (wall, peak_memory) = self.start(&[], &name).await?;
+        Ok(RunRecord {
+            args: self.run.args.clone(),
+            exit: self.run.exit,
+            wall_ms: wall.as_secs_f64() * 1000.0,
+            peak_memory,
+            residuals,
+        })
+    }
+
+    /// Runs the app with fresh copies of its files, and refuses another exit code than the expected one.
+    async fn start(
+        &self,
+        variables: &[(&str, String)],
+        log: &str,
+    ) -> Result<(std::time::Duration, u64), BundleError> {
+        let Surroundings {
+            os,
+            children,
+            logs,
+            environment,
+            ..
+        } = *self.surroundings;
+        self.place_files()?;
+        let stdin = self.write_input()?;
+        let suffix = os.conventions().exe_suffix;
+        let program = format!("bin/{}", self.planned.app.file_name(suffix));
+        let program = self.sandbox.program(&Inside {
+            program: &program,
+            args: &self.run.args,
+            variables,
+            stdin: stdin.as_deref(),
+            environment,
+            log: logs.join(format!("{log}.log")),
+        });
+        let started = std::time::Instant::now();
+        match children.run(&program, self.task).await {
+            Ok(Finished {
+                wall, peak_memory, ..
+            }) if self.run.exit == 0 => Ok((wall, peak_memory)),
+            Ok(_) => Err(self.failed(Ended::Code(0), sysforge_plan::Evidence::default())),
+            Err(ProcessError::Failed {
+                ended: Ended::Code(code),
+                peak_memory,
+                ..
+            }) if code == self.run.exit => Ok((started.elapsed(), peak_memory)),
+            Err(ProcessError::Failed {
+                ended, evidence, ..
+            }) => Err(self.failed(ended, evidence)),
+            Err(source) => Err(BundleError::Process {
+                app: self.planned.app.name.clone(),
+                place: UNPACKED,
+                source,
+            }),
+        }
+    }
+
+    fn failed(&self, ended: Ended, evidence: sysforge_plan::Evidence) -> BundleError {
+        failed(&self.planned.app.name, self.run, ended, evidence, UNPACKED)
+    }
+
+    /// Copies the run's files into an empty working directory.
+    fn place_files(&self) -> Result<(), BundleError> {
+        let work = self.sandbox.work();
+        let _ = std::fs::remove_dir_all(&work);
+        std::fs::create_dir_all(&work).map_err(BundleError::io("create", &work))?;
+        for file in &self.run.files {
+            let from = self.surroundings.project.join(file);
+            if !from.is_file() {
+                return Err(BundleError::NoFile {
+                    app: self.planned.app.name.clone(),
+                    file: file.clone(),
+                });
+            }
+            let to = work.join(file);
+            if let Some(folder) = to.parent() {
+                std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+            }
+            std::fs::copy(&from, &to).map_err(BundleError::io("copy", &from))?;
+        }
+        Ok(())
+    }
+
+    fn write_input(&self) -> Result<Option<PathBuf>, BundleError> {
+        let Some(text) = &self.run.stdin else {
+            return Ok(None);
+        };
+        let path = self.sandbox.temporary().0.join("stdin");
+        std::fs::write(&path, text).map_err(BundleError::io("write", &path))?;
+        Ok(Some(path))
+    }
+
+    /// Refuses libraries that were loaded from elsewhere, as far as the loader wrote them down.
+    fn refuse_outside(&self, folder: &Path, loads: &str) -> Result<(), BundleError> {
+        let mut libraries = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(loads) {
+                continue;
+            }
+            let text = std::fs::read(entry.path()).map_err(BundleError::io("read", folder))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            libraries.extend(outside(&text, &self.sandbox.bundle(), self.surroundings.os));
+        }
+        match libraries.is_empty() {
+            true => Ok(()),
+            false => Err(BundleError::Outside {
+                app: self.planned.app.name.clone(),
+                libraries: libraries.into_iter().collect(),
+            }),
+        }
+    }
+}
+
+/// The libraries in what glibc's loader wrote that are neither in the bundle nor of the C library.
+fn outside(text: &str, bundle: &Path, os: Os) -> Vec<String> {
+    let initialized = text
+        .lines()
+        .filter_map(|line| line.split_once("calling init: "));
+    let paths = initialized.map(|(_, path)| path.trim());
+    paths
+        .filter(|path| !Path::new(path).starts_with(bundle) && !is_systems_own(os, path))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_from_elsewhere_are_found_in_what_the_loader_writes() {
+        let text = "   123:\tcalling init: /lib/x86_64-linux-gnu/libc.so.6\n\
+                    \x20  123:\tcalling init: /tmp/a b/lib/libjulia.so.1\n\
+                    \x20  123:\tcalling init: /usr/lib/x86_64-linux-gnu/libstdc++.so.6\n";
+        let found = outside(text, Path::new("/tmp/a b"), Os::Linux);
+        assert_eq!(found, ["/usr/lib/x86_64-linux-gnu/libstdc++.so.6"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! Copying files and trees into a bundle, and writing down what they cost.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::app::BundledFile;
+
+use crate::error::BundleError;
+use crate::layout::slashed;
+
+/// A bundle that is being filled.
+pub(crate) struct Target {
+    root: PathBuf,
+    files: Vec<BundledFile>,
+}
+
+impl Target {
+    /// An empty folder, which is created.
+    pub(crate) fn create(root: &Path) -> Result<Self, BundleError> {
+        std::fs::create_dir_all(root).map_err(BundleError::io("create", root))?;
+        Ok(Self {
+            root: root.to_owned(),
+            files: Vec::new(),
+        })
+    }
+
+    /// What was put into it, in the order of the paths.
+    pub(crate) fn finish(mut self) -> Vec<BundledFile> {
+        self.files.sort();
+        self.files
+    }
+
+    /// Copies a file to `path`, relative to the root, and keeps its mode. A path that is taken already
+    /// stays as it is.
+    pub(crate) fn file(&mut self, from: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
+        let to = self.place(path)?;
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        std::fs::copy(from, &to).map_err(BundleError::io("copy", from))?;
+        self.note(&to, path, why)
+    }
+
+    /// Writes a text.
+    pub(crate) fn text(&mut self, path: &Path, text: &str, why: &str) -> Result<(), BundleError> {
+        let to = self.place(path)?;
+        std::fs::write(&to, text).map_err(BundleError::io("write", &to))?;
+        self.note(&to, path, why)
+    }
+
+    /// Notes a file that was written by other means.
+    pub(crate) fn note(&mut self, to: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
+        let size = to.metadata().map_err(BundleError::io("read", to))?.len();
+        self.files.push(BundledFile {
+            path: slashed(path),
+            size,
+            why: sysforge_plan::text::shortened(why, 500),
+        });
+        Ok(())
+    }
+
+    /// The full path of `path`, whose folder exists afterwards.
+    pub(crate) fn place(&self, path: &Path) -> Result<PathBuf, BundleError> {
+        let to = self.root.join(path);
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+        }
+        Ok(to)
+    }
+
+    /// Makes a symbolic link at `path` to `target`, both relative to the root. Where there are no links,
+    /// the file is copied.
+    pub(crate) fn link(&mut self, path: &Path, target: &Path) -> Result<(), BundleError> {
+        let to = self.place(path)?;
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        {
+            let relative = relative(path.parent().unwrap_or(Path::new("")), target);
+            std::os::unix::fs::symlink(&relative, &to).map_err(BundleError::io("link", &to))
+        }
+        #[cfg(not(unix))]
+        {
+            let from = self.root.join(target);
+            self.file(&from, path, "another name of the same library")
+        }
+    }
+
+    /// Copies a folder with all below it; links stay links.
+    pub(crate) fn tree(&mut self, from: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
+        for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
+            let entry = entry.map_err(|error| BundleError::io("read", from)(error.into()))?;
+            let Ok(below) = entry.path().strip_prefix(from) else {
+                continue;
+            };
+            let inside = path.join(below);
+            if entry.file_type().is_symlink() {
+                let target = std::fs::read_link(entry.path());
+                let target = target.map_err(BundleError::io("read", entry.path()))?;
+                let to = self.place(&inside)?;
+                link_as_is(&target, &to, entry.path())?;
+            } else if entry.file_type().is_file() {
+                self.file(entry.path(), &inside, why)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn link_as_is(target: &Path, to: &Path, _: &Path) -> Result<(), BundleError> {
+    std::os::unix::fs::symlink(target, to).map_err(BundleError::io("link", to))
+}
+
+#[cfg(not(unix))]
+fn link_as_is(_: &Path, to: &Path, from: &Path) -> Result<(), BundleError> {
+    std::fs::copy(from, to)
+        .map(drop)
+        .map_err(BundleError::io("copy", from))
+}
+
+/// The path to `target` from `folder`, both relative to the same root.
+#[cfg(any(unix, test))]
+fn relative(folder: &Path, target: &Path) -> PathBuf {
+    let (from, to): (Vec<_>, Vec<_>) = (folder.iter().collect(), target.iter().collect());
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(std::ffi::OsStr::new(".."), from.len() - common);
+    up.chain(to.into_iter().skip(common)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_from_one_folder_to_another() {
+        let of = |folder: &str, target: &str| slashed(&relative(folder.as_ref(), target.as_ref()));
+        assert_eq!(of("lib/julia", "lib/libz.so.1"), "../libz.so.1");
+        assert_eq!(of("lib", "lib/julia/libz.so.1"), "julia/libz.so.1");
+        assert_eq!(of("lib", "lib/libz.so.1"), "libz.so.1");
+    }
+}

@@ -1,0 +1,164 @@
+//! What can go wrong while an app is made and checked.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::{Class, Evidence, Explain, explain};
+use sysforge_process::ProcessError;
+
+/// An app could not be made, or does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// A file could not be read or written.
+    #[error("could not {action} {}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A library needs another one that is nowhere.
+    #[error("{} needs the library {needed}, which is neither in Julia nor on this system", .by.display())]
+    NoLibrary {
+        /// The library that is missing.
+        needed: String,
+        /// The library that needs it.
+        by: PathBuf,
+    },
+    /// A library cannot be examined.
+    #[error("the library {} cannot be bundled", .path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sysforge_build::inspect::InspectError,
+    },
+    /// An artifact that the packages use is not installed.
+    #[error("the artifact {} is not there, and the app needs it", .0.display())]
+    NoArtifact(PathBuf),
+    /// The app could not be observed or checked for a reason of the machine.
+    #[error("the app `{app}` could not be run {place}")]
+    Process {
+        /// Its name.
+        app: String,
+        /// On the image, or from the unpacked archive.
+        place: &'static str,
+        /// Why not.
+        #[source]
+        source: ProcessError,
+    },
+    /// An app ended otherwise than its run says.
+    #[error(
+        "`{command}` ended with the exit code {found} {place}, and the configuration says {expected}"
+    )]
+    Exit {
+        /// The app and its arguments.
+        command: String,
+        /// On the image, or from the unpacked archive.
+        place: &'static str,
+        /// How it ended.
+        found: String,
+        /// How it should have ended.
+        expected: i32,
+        /// Its last lines, and its log.
+        evidence: Evidence,
+    },
+    /// A file that a run needs is missing.
+    #[error("the file `{file}`, which a run of the app `{app}` needs, does not exist")]
+    NoFile {
+        /// The app.
+        app: String,
+        /// The file, relative to the project.
+        file: String,
+    },
+    /// The app loads libraries that are not in its bundle.
+    #[error("the app `{app}` loads libraries that are not in its bundle: {}", .libraries.join(", "))]
+    Outside {
+        /// The app.
+        app: String,
+        /// The libraries.
+        libraries: Vec<String>,
+    },
+    /// The archive could not be written or read back.
+    #[error("the bundle could not be packed and unpacked")]
+    Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread died.
+    #[error("the thread that makes the bundle died")]
+    Died(#[source] tokio::task::JoinError),
+}
+
+impl BundleError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+impl Explain for BundleError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::NoLibrary { .. } | Self::Library { .. } => Class::Toolchain,
+            Self::NoFile { .. } => Class::Usage,
+            Self::NoArtifact(_) | Self::Exit { .. } | Self::Outside { .. } => Class::Check,
+            Self::Process { source, .. } => source.class_or(Class::Check),
+            Self::Archive(_) => Class::Machine,
+            Self::Died(_) => Class::Bug,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = |text: &str| vec![text.to_owned()];
+        match self {
+            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::NoLibrary { .. } => hint(
+                "install the library on this system, or use a package that brings it as an artifact",
+            ),
+            Self::Library { .. } | Self::Died(_) | Self::Archive(_) => Vec::new(),
+            Self::NoArtifact(_) => {
+                hint("`sysforge instantiate --force` installs the artifacts of the packages again")
+            }
+            Self::NoFile { .. } => hint("paths in Sysimage.toml are relative to its folder"),
+            Self::Process { source, .. } => source.hints(),
+            Self::Exit { evidence, .. } => exit_hints(evidence),
+            Self::Outside { .. } => hint(
+                "a library that is opened by its full path is not found on another machine: open it \
+                 by its name, or take it from an artifact",
+            ),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Exit { evidence, .. } => Some(evidence.clone()),
+            Self::Process { source, .. } => source.evidence(),
+            _ => None,
+        }
+    }
+}
+
+/// What the last lines of an app suggest.
+fn exit_hints(evidence: &Evidence) -> Vec<String> {
+    let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
+    let hint = if says("is not defined") {
+        "define the entry point in the package, or name the one that there is: `entry = \
+         \"Module.function\"` in the table of the app"
+    } else if says("instead of an integer") {
+        "end the entry point with `return 0`, and declare it as `julia_main()::Cint`"
+    } else if says("could not load library") || says("cannot open shared object file") {
+        "let a run of the app open this library, so that it is bundled; or take it from an artifact"
+    } else if says("Artifact") && says("not installed") {
+        "let a run of the app use this artifact, or set `lazy-artifacts = \"all\"`"
+    } else {
+        "`runs` in the table of the app says how it is run and which exit code is right: \
+         `runs = [{ args = [\"--help\"], exit = 0 }]`"
+    };
+    vec![hint.to_owned()]
+}

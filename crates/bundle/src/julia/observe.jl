@@ -1,0 +1,24 @@
+# Runs the script of an app on its image, and writes down at the end which libraries are open and where
+# the loaded packages are: `library<TAB>path` and `package<TAB>name<TAB>file` lines, then `end`. Works from
+# Julia 1.5 on.
+
+const sysforge_observe = ARGS[1]
+
+atexit() do
+    open(sysforge_observe, "w") do io
+        for path in Base.Libc.Libdl.dllist()
+            println(io, "library\t", path)
+        end
+        for (id, mod) in Base.loaded_modules
+            file = try
+                pathof(mod)
+            catch
+                nothing
+            end
+            file === nothing || id.uuid === nothing || println(io, "package\t", id.name, '\t', file)
+        end
+        println(io, "end")
+    end
+end
+
+Base.include(Main, ARGS[2])

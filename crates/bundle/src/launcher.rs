@@ -1,0 +1,96 @@
+//! The launcher, and the description that it reads.
+
+use std::path::Path;
+
+use sysforge_plan::app::{Call, EntryPoint};
+
+/// The executable for the platform that this Sysforge was built for.
+pub const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
+
+/// An app, as its launcher has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The name of the executable.
+    pub name: String,
+    /// The package with the entry point.
+    pub package: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// The entry point.
+    pub entry: EntryPoint,
+    /// Julia's options that it always has.
+    pub options: Vec<String>,
+}
+
+impl Described {
+    /// The text of the description (`crates/launcher/src/description.rs` reads it). Both paths are
+    /// relative to the root of the bundle.
+    #[must_use]
+    pub fn text(&self, library: &str, preload: &[String], image: &str) -> String {
+        let call = match self.entry.call {
+            Call::Plain => "plain",
+            Call::WithArguments => "with-arguments",
+        };
+        let mut lines = vec![
+            "format 1".to_owned(),
+            format!("name {}", self.name),
+            format!("library {library}"),
+            format!("image {image}"),
+            format!("package {}", self.package),
+            format!("uuid {}", self.uuid),
+            format!("entry {}", self.entry.path),
+            format!("call {call}"),
+        ];
+        lines.extend(preload.iter().map(|path| format!("preload {path}")));
+        lines.extend(self.options.iter().map(|option| format!("option {option}")));
+        lines.join("\n") + "\n"
+    }
+
+    /// The name of the executable file.
+    #[must_use]
+    pub fn file_name(&self, exe_suffix: &str) -> String {
+        format!("{}{exe_suffix}", self.name)
+    }
+}
+
+/// Writes the launcher to `path`, executable.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(path: &Path) -> std::io::Result<()> {
+    sysforge_files::write_program(path, EXECUTABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_launcher_is_well_under_one_megabyte() {
+        assert!(EXECUTABLE.len() > 10_000, "{}", EXECUTABLE.len());
+        assert!(EXECUTABLE.len() < 700_000, "{}", EXECUTABLE.len());
+    }
+
+    #[test]
+    fn the_description_has_a_line_for_each_option() {
+        let app = Described {
+            name: "tally".to_owned(),
+            package: "Tally".to_owned(),
+            uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            entry: "Cli.julia_main".parse().unwrap(),
+            options: vec!["--threads=2".to_owned()],
+        };
+        let text = app.text(
+            "lib/libjulia.so.1",
+            &["lib/libgcc_s.so.1".to_owned()],
+            "lib/julia/t.so",
+        );
+        assert_eq!(
+            text,
+            "format 1\nname tally\nlibrary lib/libjulia.so.1\nimage lib/julia/t.so\npackage Tally\n\
+             uuid 11111111-2222-4333-8444-555555555555\nentry Cli.julia_main\ncall plain\n\
+             preload lib/libgcc_s.so.1\noption --threads=2\n"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! Where things are in a bundle. Libraries keep the places that they have in Julia, so that Julia and
+//! the libraries find each other as they do there.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::app::IMAGE_FOLDER;
+use sysforge_plan::{JuliaFacts, Os};
+
+/// The places in the bundle of one Julia.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Julia's folder above `bin`.
+    pub prefix: PathBuf,
+    /// Where `libjulia` is, relative to the root.
+    pub library_folder: PathBuf,
+    /// Where the private libraries are, relative to the root.
+    pub private_folder: PathBuf,
+    /// The path of `libjulia` itself, relative to the root.
+    pub libjulia: PathBuf,
+}
+
+impl Layout {
+    /// The places for `julia`.
+    #[must_use]
+    pub fn of(julia: &JuliaFacts) -> Self {
+        let prefix = julia.bindir.parent().unwrap_or(&julia.bindir).to_owned();
+        let below = |folder: &Path, otherwise: &str| {
+            let relative = folder.strip_prefix(&prefix).map(Path::to_owned);
+            relative.unwrap_or_else(|_| PathBuf::from(otherwise))
+        };
+        let os = julia.triplet.os();
+        let (libraries, private) = match os {
+            Os::Windows => ("bin", "bin"),
+            _ => ("lib", "lib/julia"),
+        };
+        let library_folder = below(&julia.libdir, libraries);
+        let (major, minor) = julia.version.minor_pair();
+        let file = match os {
+            Os::Windows => "libjulia.dll".to_owned(),
+            Os::MacOs => format!("libjulia.{major}.{minor}.dylib"),
+            Os::Linux | Os::FreeBsd => format!("libjulia.so.{major}.{minor}"),
+        };
+        Self {
+            libjulia: library_folder.join(file),
+            private_folder: below(&julia.private_libdir, private),
+            library_folder,
+            prefix,
+        }
+    }
+
+    /// The path of the image `name`, relative to the root.
+    #[must_use]
+    pub fn image(name: &str) -> String {
+        format!("{IMAGE_FOLDER}/{name}")
+    }
+}
+
+/// A relative path with `/` on every system.
+#[must_use]
+pub fn slashed(path: &Path) -> String {
+    let parts = path.iter().map(|part| part.to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// The libraries that belong to the operating system itself. They differ from one machine to another
+/// and must never be bundled: of glibc the loader and the libraries have to be of one build.
+#[must_use]
+pub fn is_systems_own(os: Os, library: &str) -> bool {
+    let name = library.rsplit(['/', '\\']).next().unwrap_or(library);
+    match os {
+        Os::Linux | Os::FreeBsd => {
+            let stem = name.split(".so").next().unwrap_or(name);
+            const GLIBC: &[&str] = &[
+                "libc",
+                "libm",
+                "libdl",
+                "libpthread",
+                "librt",
+                "libutil",
+                "libresolv",
+                "libanl",
+                "libthread_db",
+                "libnsl",
+                "libBrokenLocale",
+                "libmvec",
+                "linux-vdso",
+                "linux-gate",
+            ];
+            GLIBC.contains(&stem) || name.starts_with("ld-") || name.starts_with("libnss_")
+        }
+        Os::MacOs => library.starts_with("/usr/lib/") || library.starts_with("/System/"),
+        // What is not in Julia's own folder comes from Windows.
+        Os::Windows => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_c_library_is_the_systems_and_the_cpp_library_is_not() {
+        for name in [
+            "libc.so.6",
+            "ld-linux-x86-64.so.2",
+            "/lib64/libm.so.6",
+            "libnss_files.so.2",
+        ] {
+            assert!(is_systems_own(Os::Linux, name), "{name}");
+        }
+        for name in [
+            "libstdc++.so.6",
+            "libgcc_s.so.1",
+            "libcurl.so.4",
+            "libcrypt.so.1",
+        ] {
+            assert!(!is_systems_own(Os::Linux, name), "{name}");
+        }
+        assert!(is_systems_own(Os::MacOs, "/usr/lib/libSystem.B.dylib"));
+        assert!(!is_systems_own(Os::MacOs, "@rpath/libjulia.1.12.dylib"));
+    }
+}

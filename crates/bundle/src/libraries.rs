@@ -1,0 +1,378 @@
+//! Which libraries an app needs: what the dynamic sections of libjulia and of the image name, what those
+//! name in turn, and what the app was seen to open.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use sysforge_build::inspect::{InspectError, inspect};
+use sysforge_plan::{JuliaFacts, Os};
+
+use crate::error::BundleError;
+use crate::layout::{Layout, is_systems_own, slashed};
+
+/// A library that goes into the bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    /// The file on this machine, without links.
+    pub source: PathBuf,
+    /// Why it is needed.
+    pub why: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a library comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// From the folders of Julia's libraries: it keeps its place.
+    Julia,
+    /// From this system: it is put beside libjulia under this name.
+    System(String),
+}
+
+/// What an app needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// The libraries of the bundle, each once, in the order in which they were found.
+    pub libraries: Vec<Library>,
+    /// The libraries that the system must provide.
+    pub system: BTreeSet<String>,
+}
+
+/// A library whose own needs are still unknown.
+struct Open {
+    path: PathBuf,
+    why: String,
+}
+
+/// Finds what the libraries need, one after another.
+struct Closure<'a> {
+    os: Os,
+    folders: Vec<PathBuf>,
+    opened: &'a [PathBuf],
+    artifacts: &'a [PathBuf],
+    found: BTreeMap<PathBuf, usize>,
+    needed: Needed,
+    queue: VecDeque<Open>,
+}
+
+/// Finds the libraries for an image. `opened` are the libraries that a process which ran the app had open
+/// at its end, `artifacts` the folders that travel with their own libraries.
+///
+/// # Errors
+///
+/// If a library needs another one that is nowhere.
+pub fn needed(
+    julia: &JuliaFacts,
+    image: &Path,
+    opened: &[PathBuf],
+    artifacts: &[PathBuf],
+) -> Result<Needed, BundleError> {
+    let layout = Layout::of(julia);
+    let mut folders = vec![julia.libdir.clone(), julia.private_libdir.clone()];
+    folders.dedup();
+    let folders = folders
+        .into_iter()
+        .map(|folder| folder.canonicalize().unwrap_or(folder))
+        .collect();
+    let artifacts: Vec<PathBuf> = artifacts
+        .iter()
+        .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+        .collect();
+    let mut closure = Closure {
+        os: julia.triplet.os(),
+        folders,
+        opened,
+        artifacts: &artifacts,
+        found: BTreeMap::new(),
+        needed: Needed::default(),
+        queue: VecDeque::new(),
+    };
+    closure.add(&layout.prefix.join(&layout.libjulia), "the Julia runtime")?;
+    // From 1.6 on, libjulia opens the others by a list of its own.
+    for name in closure.runtime_parts() {
+        closure.add(&name, "a part of the Julia runtime")?;
+    }
+    closure.follow(image, "the image")?;
+    for library in opened {
+        if is_the_app_itself(library, image, julia) {
+            continue;
+        }
+        closure.add_opened(library)?;
+    }
+    while let Some(Open { path, why }) = closure.queue.pop_front() {
+        closure.follow(&path, &why)?;
+    }
+    Ok(closure.needed)
+}
+
+/// The image, and the executable and base image of the Julia that ran it.
+fn is_the_app_itself(library: &Path, image: &Path, julia: &JuliaFacts) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let library = real(library);
+    [image, &julia.executable, &julia.base_image]
+        .iter()
+        .any(|path| real(path) == library)
+}
+
+impl Closure<'_> {
+    /// The libraries of Julia that are called `libjulia…`, debug builds apart.
+    fn runtime_parts(&self) -> Vec<PathBuf> {
+        let mut parts = Vec::new();
+        for folder in &self.folders {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let is_library =
+                    name.contains(".so") || name.contains(".dylib") || name.ends_with(".dll");
+                if name.starts_with("libjulia") && is_library && !name.contains("-debug") {
+                    parts.push(entry.path());
+                }
+            }
+        }
+        parts.sort();
+        parts
+    }
+
+    /// Adds a library that the app opened while it ran.
+    fn add_opened(&mut self, library: &Path) -> Result<(), BundleError> {
+        if is_systems_own(self.os, &library.to_string_lossy()) {
+            self.note_system(library);
+            return Ok(());
+        }
+        let Ok(real) = library.canonicalize() else {
+            // linux-vdso, or a file that was removed after it was opened.
+            return Ok(());
+        };
+        if self.artifacts.iter().any(|folder| real.starts_with(folder)) {
+            // It travels with its artifact; what it needs may not.
+            return self.follow(&real, &file_name(&real));
+        }
+        let inside = self.folders.iter().any(|folder| real.starts_with(folder));
+        if self.os == Os::Windows && !inside {
+            return Ok(());
+        }
+        self.add(library, "the app opens it")
+    }
+
+    /// Adds a library of the bundle.
+    fn add(&mut self, path: &Path, why: &str) -> Result<(), BundleError> {
+        let real = path.canonicalize().map_err(BundleError::io("read", path))?;
+        if self.found.contains_key(&real) {
+            return Ok(());
+        }
+        let inside = self.folders.iter().any(|folder| real.starts_with(folder));
+        let origin = match inside {
+            true => Origin::Julia,
+            false => Origin::System(file_name(path)),
+        };
+        self.found.insert(real.clone(), self.needed.libraries.len());
+        self.needed.libraries.push(Library {
+            source: real.clone(),
+            why: why.to_owned(),
+            origin,
+        });
+        self.queue.push_back(Open {
+            why: file_name(&real),
+            path: real,
+        });
+        Ok(())
+    }
+
+    /// Adds what a library needs.
+    fn follow(&mut self, library: &Path, name: &str) -> Result<(), BundleError> {
+        let inspection = match inspect(library) {
+            Ok(inspection) => inspection,
+            // A linker script such as libgcc_s.so of some distributions, or a text file of that name.
+            Err(InspectError::NotALibrary { .. }) => return Ok(()),
+            Err(source) => {
+                return Err(BundleError::Library {
+                    path: library.to_owned(),
+                    source,
+                });
+            }
+        };
+        for needed in &inspection.needed {
+            if is_systems_own(self.os, needed) {
+                self.note_system(Path::new(needed));
+                continue;
+            }
+            match self.locate(needed, library, &inspection.run_paths) {
+                Some(path) => {
+                    let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                    if self.artifacts.iter().any(|folder| real.starts_with(folder)) {
+                        continue;
+                    }
+                    self.add(&path, &format!("{name} needs it"))?;
+                }
+                // Windows' own libraries, and on macOS those that exist in the loader's cache only.
+                None if self.os != Os::Linux => self.note_system(Path::new(needed)),
+                None => {
+                    return Err(BundleError::NoLibrary {
+                        needed: needed.clone(),
+                        by: library.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note_system(&mut self, library: &Path) {
+        let name = file_name(library);
+        if !name.starts_with("linux-") {
+            self.needed.system.insert(name);
+        }
+    }
+
+    /// Finds a library as the loader does: by the run path of who needs it, in Julia's folders, where
+    /// it was opened on this machine, and in the system's folders.
+    fn locate(&self, needed: &str, by: &Path, run_paths: &[String]) -> Option<PathBuf> {
+        let name = file_name(Path::new(needed));
+        let beside = by.parent()?;
+        let own = run_paths.iter().filter_map(|path| {
+            let path = path.replace("${ORIGIN}", "$ORIGIN");
+            let rest = path
+                .strip_prefix("$ORIGIN")
+                .or_else(|| path.strip_prefix("@loader_path"))?;
+            Some(beside.join(rest.trim_start_matches('/')))
+        });
+        let mut folders = self.folders.clone();
+        if self.os == Os::Windows {
+            folders.push(beside.to_owned());
+        } else {
+            folders.splice(0..0, own);
+        }
+        let in_folders = folders
+            .iter()
+            .map(|folder| folder.join(&name))
+            .find(|path| path.is_file());
+        let opened = || {
+            self.opened
+                .iter()
+                .find(|path| file_name(path) == name)
+                .cloned()
+        };
+        let system = || {
+            let folders = system_folders(self.os);
+            folders
+                .iter()
+                .map(|folder| Path::new(folder).join(&name))
+                .find(|path| path.is_file())
+        };
+        in_folders.or_else(opened).or_else(system)
+    }
+}
+
+/// Where a Linux loader looks without any configuration, on the distributions that there are.
+pub(crate) fn system_folders(os: Os) -> &'static [&'static str] {
+    match os {
+        Os::Linux => &[
+            "/lib64",
+            "/usr/lib64",
+            "/lib/x86_64-linux-gnu",
+            "/usr/lib/x86_64-linux-gnu",
+            "/lib/aarch64-linux-gnu",
+            "/usr/lib/aarch64-linux-gnu",
+            "/lib/i386-linux-gnu",
+            "/usr/lib/i386-linux-gnu",
+            "/lib",
+            "/usr/lib",
+        ],
+        _ => &[],
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    let text = slashed(path);
+    text.rsplit(['/', '\\']).next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use sysforge_plan::{JuliaVersion, Triplet};
+
+    /// A Julia whose libjulia is a copy of this test, which needs the C library and libgcc_s.
+    fn julia(root: &Path) -> JuliaFacts {
+        let folders = ["bin", "lib/julia"].map(|name| root.join(name));
+        for folder in &folders {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let itself = Path::new("/proc/self/exe");
+        std::fs::copy(itself, root.join("lib/libjulia.so.1.5")).unwrap();
+        JuliaFacts {
+            executable: root.join("bin/julia"),
+            version: JuliaVersion::new(1, 5, 3),
+            commit: String::new(),
+            triplet: Triplet::X86_64_LINUX_GNU,
+            bindir: root.join("bin"),
+            libdir: root.join("lib"),
+            private_libdir: root.join("lib/julia"),
+            private_libexecdir: None,
+            stdlib: root.join("share/julia/stdlib"),
+            base_image: root.join("lib/julia/sys.so"),
+            cpu_name: "generic".to_owned(),
+            cpu_threads: 2,
+        }
+    }
+
+    #[test]
+    fn what_a_library_needs_comes_along_and_the_c_library_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let julia = julia(dir.path());
+        let image = dir.path().join("lib/libjulia.so.1.5");
+        let found = needed(&julia, &image, &[], &[]).unwrap();
+        let of = |name: &str| {
+            found
+                .libraries
+                .iter()
+                .find(|l| file_name(&l.source).starts_with(name))
+        };
+        assert_eq!(of("libjulia").unwrap().origin, Origin::Julia);
+        let gcc = of("libgcc_s").unwrap();
+        assert_eq!(gcc.origin, Origin::System("libgcc_s.so.1".to_owned()));
+        assert!(gcc.why.contains("needs it"), "{gcc:?}");
+        assert!(found.system.contains("libc.so.6"), "{:?}", found.system);
+        assert!(of("libc.").is_none());
+    }
+
+    #[test]
+    fn a_library_that_the_app_opened_is_added_once_by_its_real_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let julia = julia(dir.path());
+        let real = dir.path().join("lib/libz.so.1.2");
+        std::fs::copy(dir.path().join("lib/libjulia.so.1.5"), &real).unwrap();
+        let link = dir.path().join("lib/julia/libz.so");
+        std::os::unix::fs::symlink("../libz.so.1.2", &link).unwrap();
+        let image = dir.path().join("lib/libjulia.so.1.5");
+        let opened = [link, real.clone(), PathBuf::from("linux-vdso.so.1")];
+        let found = needed(&julia, &image, &opened, &[]).unwrap();
+        let same = found
+            .libraries
+            .iter()
+            .filter(|l| file_name(&l.source).starts_with("libz"));
+        let same: Vec<_> = same.collect();
+        assert_eq!(same.len(), 1, "{:?}", found.libraries);
+        assert_eq!(same[0].why, "the app opens it");
+        assert!(!found.system.iter().any(|name| name.starts_with("linux-")));
+    }
+
+    #[test]
+    fn a_library_that_is_nowhere_is_named_with_the_one_that_needs_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let julia = julia(dir.path());
+        let library = dir.path().join("lib/libjulia.so.1.5");
+        let bytes = std::fs::read(&library).unwrap();
+        let name = b"libgcc_s.so.1\0";
+        let at = bytes
+            .windows(name.len())
+            .position(|window| window == name)
+            .unwrap();
+        let mut changed = bytes;
+        changed[at..at + 6].copy_from_slice(b"libzzz");
+        std::fs::write(&library, changed).unwrap();
+        let error = needed(&julia, &library, &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("libzzz_s.so.1"), "{error}");
+    }
+}

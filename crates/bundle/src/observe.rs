@@ -1,0 +1,303 @@
+//! Running apps on the image before there is a bundle: as workloads, which are traced like any other, and
+//! to see which libraries they open.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_build::{Context, Script};
+use sysforge_files::write_whole;
+use sysforge_plan::app::{Call, Run};
+use sysforge_plan::{Evidence, Task};
+use sysforge_process::{Ended, ProcessError};
+
+use crate::error::BundleError;
+use crate::launcher::Described;
+
+const OBSERVE: &str = include_str!("julia/observe.jl");
+
+/// What was seen of the apps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The libraries that were open at the end of any run.
+    pub libraries: Vec<PathBuf>,
+    /// The loaded packages by name, each with its folder.
+    pub packages: Vec<(String, PathBuf)>,
+}
+
+/// An app with the runs that it is traced and checked with.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The app.
+    pub app: Described,
+    /// Its runs.
+    pub runs: Vec<Run>,
+}
+
+/// Writes a Julia script for each run into `folder`, which runs the app as its launcher does. They are
+/// workloads: what they compile belongs into the image.
+///
+/// # Errors
+///
+/// If one cannot be written.
+pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleError> {
+    std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
+    let mut scripts = Vec::new();
+    for Planned { app, runs } in apps {
+        for (index, run) in runs.iter().enumerate() {
+            let name = format!("{}-{}", app.name, index + 1);
+            let input = folder.join(format!("{name}.stdin"));
+            if let Some(text) = &run.stdin {
+                write_whole(&input, text.as_bytes()).map_err(BundleError::io("write", &input))?;
+            }
+            let input = run.stdin.as_ref().map(|_| input.as_path());
+            let path = folder.join(format!("{name}.jl"));
+            let text = script(app, run, input);
+            write_whole(&path, text.as_bytes()).map_err(BundleError::io("write", &path))?;
+            scripts.push(Script {
+                path,
+                args: run.args.clone(),
+            });
+        }
+    }
+    Ok(scripts)
+}
+
+/// The script of one run.
+fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
+    let Described {
+        name,
+        package,
+        uuid,
+        entry,
+        ..
+    } = app;
+    let shown = format!("{package}.{}", entry.path);
+    let mut lines = vec![
+        format!("# Runs the app {name} as its launcher does. Written by Sysforge."),
+        // Julia runs its own functions at exit after those that the app registers.
+        match run.exit {
+            0 => String::new(),
+            _ => "isdefined(Main, :sysforge_observe) || \
+                  atexit(() -> ccall(:_exit, Cvoid, (Cint,), 0))"
+                .to_owned(),
+        },
+        match input {
+            None => String::new(),
+            // A pipe, which is what most users have, and what the check gives to the app.
+            Some(path) => format!(
+                "let writer = redirect_stdin()[2]
+    @async (write(writer, read({})); \
+                 close(writer))
+end",
+                literal(&path.to_string_lossy())
+            ),
+        },
+        format!(
+            "append!(empty!(ARGS), String[{}])",
+            run.args
+                .iter()
+                .map(|arg| literal(arg))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        format!("let found = Base.require(Base.PkgId(Base.UUID(\"{uuid}\"), \"{package}\"))"),
+    ];
+    for part in entry.path.split('.') {
+        lines.push(format!(
+            "    isdefined(found, :{part}) || error(\"{shown} is not defined\")\n    found = \
+             getfield(found, :{part})"
+        ));
+    }
+    let (parameters, nothing) = match entry.call {
+        Call::Plain => ("found", ""),
+        Call::WithArguments => ("found, ARGS", " || code === nothing"),
+    };
+    lines.push(format!("    code = Base.invokelatest({parameters})"));
+    lines.push(format!(
+        "    (code isa Integer && !(code isa Bool)){nothing} || error(string(\"{shown} returned a value \
+         of type \", typeof(code), \" instead of an integer, the exit code\"))"
+    ));
+    let expected = run.exit;
+    let found = match entry.call {
+        Call::Plain => "code",
+        Call::WithArguments => "(code === nothing ? 0 : code)",
+    };
+    lines.push(format!(
+        "    {found} == {expected} || error(string(\"{shown} returned \", {found}, \" instead of \
+         {expected}, which the run in Sysimage.toml says\"))"
+    ));
+    lines.push("end\n".to_owned());
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+/// A text as a Julia string.
+fn literal(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' | '$' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+/// Runs every script on `image`, and returns which libraries were open and which packages loaded.
+///
+/// # Errors
+///
+/// If a run does not end as it should.
+pub async fn observe(
+    context: &Context,
+    image: &Path,
+    apps: &[Planned],
+    scripts: &[Script],
+    task: &Task,
+) -> Result<Observed, BundleError> {
+    let driver = context.work.path("observe.jl");
+    write_whole(&driver, OBSERVE.as_bytes()).map_err(BundleError::io("write", &driver))?;
+    let mut observed = Observed::default();
+    let runs = apps
+        .iter()
+        .flat_map(|planned| planned.runs.iter().map(move |run| (planned, run)));
+    for (index, ((planned, run), script)) in runs.zip(scripts).enumerate() {
+        let output = context.work.path(format!("observed-{index}.txt"));
+        let _ = std::fs::remove_file(&output);
+        let program = context
+            .julia(context.environment.for_julia(), &format!("observe-{index}"))
+            .option("--sysimage", image)
+            .arg(&driver)
+            .arg(&output)
+            .arg(&script.path)
+            .directory(&context.project);
+        let result = context.children.run(&program, task).await;
+        let app = &planned.app.name;
+        match result {
+            Ok(_) => {}
+            Err(ProcessError::Failed {
+                ended: Ended::Code(code),
+                ..
+            }) if code == run.exit => {}
+            Err(ProcessError::Failed {
+                ended, evidence, ..
+            }) => {
+                return Err(failed(app, run, ended, evidence, "on the image"));
+            }
+            Err(source) => {
+                let app = app.clone();
+                return Err(BundleError::Process {
+                    app,
+                    place: "on the image",
+                    source,
+                });
+            }
+        }
+        let text = std::fs::read_to_string(&output).map_err(BundleError::io("read", &output))?;
+        observed.add(&text);
+    }
+    Ok(observed)
+}
+
+/// The error for a run that ended otherwise than it should.
+pub(crate) fn failed(
+    app: &str,
+    run: &Run,
+    ended: Ended,
+    evidence: Evidence,
+    place: &'static str,
+) -> BundleError {
+    let words = std::iter::once(app).chain(run.args.iter().map(String::as_str));
+    let command = words.collect::<Vec<_>>().join(" ");
+    BundleError::Exit {
+        command: sysforge_plan::text::shortened(&command, 200),
+        place,
+        found: match ended {
+            Ended::Code(code) => code.to_string(),
+            Ended::Signal(signal) => format!("of the signal {signal}"),
+        },
+        expected: run.exit,
+        evidence,
+    }
+}
+
+impl Observed {
+    fn add(&mut self, text: &str) {
+        for line in text.lines() {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                ["library", path] => {
+                    let path = PathBuf::from(path);
+                    // The executable itself has no name in the list of some systems.
+                    if !path.as_os_str().is_empty() && !self.libraries.contains(&path) {
+                        self.libraries.push(path);
+                    }
+                }
+                // `src/Name.jl` in the package's folder.
+                ["package", name, file] => {
+                    let folder = Path::new(file).parent().and_then(Path::parent);
+                    if let Some(folder) = folder
+                        && !self.packages.iter().any(|(known, _)| known == name)
+                    {
+                        self.packages.push((name.to_owned(), folder.to_owned()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.packages.sort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(entry: &str) -> Described {
+        Described {
+            name: "tally".to_owned(),
+            package: "Tally".to_owned(),
+            uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+            entry: entry.parse().unwrap(),
+            options: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn arguments_reach_the_script_as_they_are() {
+        let run = Run {
+            args: vec!["".to_owned(), "a\"b$(id)\\n\u{1}ä".to_owned()],
+            ..Run::default()
+        };
+        let text = script(&app("julia_main"), &run, None);
+        assert!(
+            text.contains(r#"String["", "a\"b\$(id)\\n\u1ä"]"#),
+            "{text}"
+        );
+        assert!(!text.contains("redirect_stdin"), "{text}");
+        assert!(!text.contains("atexit"), "{text}");
+    }
+
+    #[test]
+    fn a_function_with_at_main_gets_the_arguments_and_may_return_nothing() {
+        let run = Run {
+            exit: 3,
+            ..Run::default()
+        };
+        let text = script(&app("Cli.@main"), &run, Some(Path::new("/tmp/in")));
+        assert!(text.contains("Base.invokelatest(found, ARGS)"), "{text}");
+        assert!(text.contains("code === nothing"), "{text}");
+        assert!(text.contains("write(writer, read(\"/tmp/in\"))"), "{text}");
+        let cli = text.find("getfield(found, :Cli)").unwrap();
+        assert!(cli < text.find("getfield(found, :main)").unwrap(), "{text}");
+    }
+
+    #[test]
+    fn libraries_and_packages_are_read_once() {
+        let mut observed = Observed::default();
+        let text = "library\t/lib/libz.so\nlibrary\t\npackage\tA\t/p/A/src/A.jl\nend\n";
+        observed.add(text);
+        observed.add(text);
+        assert_eq!(observed.libraries, [PathBuf::from("/lib/libz.so")]);
+        assert_eq!(observed.packages, [("A".to_owned(), PathBuf::from("/p/A"))]);
+    }
+}
