@@ -16,6 +16,7 @@ use std::process::Command;
 
 use support::{markdown, root};
 use sysforge_testkit::github::{FakeGitHub, Options};
+use sysforge_testkit::packages::PackageServer;
 
 /// A command on a page, and the output that the page shows.
 struct ShownCommand {
@@ -176,9 +177,10 @@ fn matches(shown: &[String], came: &str) -> bool {
 
 /// Placeholders in `sh` blocks and their replacements. The first match counts, so longer ones come
 /// first. `SCRATCH` is a temporary folder of the test.
-const REPLACEMENTS: [(&str, &str); 13] = [
+const REPLACEMENTS: [(&str, &str); 14] = [
     // Without this option it asks for a password.
     ("minisign -G", "minisign -G -W"),
+    ("script.jl", "workload.jl"),
     ("/shared/julia-1.12.7", "1.5"),
     ("/shared/", "SCRATCH/shared/"),
     ("/srv/images", "SCRATCH/srv/images"),
@@ -223,11 +225,17 @@ const NOT_RUN: [(&str, &str); 14] = [
 
 /// What the pages assume: the checksums of a release of Sysforge, and a repository.
 const PREPARED: &str = "git init --quiet && git config user.name Me && \
-     git config user.email me@example.org && \
-     printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS";
+     git config user.email me@example.org";
+
+/// What pages take for granted that name the checksums of a Sysforge release. Any other page would build
+/// its image again, as a new file in the project may decide it.
+const CHECKSUMS: &str = "printf '%064d  sysforge-x86_64-linux-gnu\\n' 0 >SHA256SUMS";
 
 /// The page that starts with a project without Sysimage.toml.
 const WITHOUT_CONFIG: &str = "docs/src/how-to/ci.md";
+
+/// The page about a reader's own package: its project depends on registered packages.
+const ON_A_PACKAGE: &str = "README.md";
 
 /// The commands in a page's `sh` blocks, with continuation lines joined and without comments.
 fn sh_lines(page: &str) -> Vec<String> {
@@ -249,9 +257,12 @@ fn sh_lines(page: &str) -> Vec<String> {
     lines
 }
 
-/// Runs the `sh` blocks of all pages, each page in a copy of the built example.
+/// Runs the `sh` blocks of all pages, each page in a copy of the built example; those of
+/// [`ON_A_PACKAGE`] in a copy of the example with registered packages, of which nothing is built.
 fn run_guides(shell: &mut Shell) -> usize {
     let built = shell.folder.join("examples/InsuranceStats");
+    let registered = shell.folder.join("examples/Harbour");
+    let packages = PackageServer::start();
     let scratch = shell.home.path().join("scratch");
     std::fs::create_dir_all(&scratch).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -262,6 +273,9 @@ fn run_guides(shell: &mut Shell) -> usize {
         ("GITHUB_API_URL", github.api_url().to_owned()),
         ("GITHUB_TOKEN", "writer".to_owned()),
         ("GITHUB_REPOSITORY", "octo/images".to_owned()),
+        ("JULIA_PKG_SERVER", packages.url()),
+        // The version that the examples' manifests are for, which they do not say.
+        ("SYSFORGE_JULIA", "1.5".to_owned()),
     ];
     let places = [
         ("SCRATCH", scratch.to_string_lossy().into_owned()),
@@ -271,6 +285,8 @@ fn run_guides(shell: &mut Shell) -> usize {
     markdown(&root().join("docs/src"), &mut pages);
     pages.push(root().join("README.md"));
     pages.sort();
+    // The tutorial's launcher is no part of the project that was built.
+    let _ = std::fs::remove_file(built.join("insurance"));
     // The images that the guides install.
     shell.folder.clone_from(&built);
     let site = format!(
@@ -283,15 +299,20 @@ fn run_guides(shell: &mut Shell) -> usize {
     }
     let mut tried = 0;
     for page in pages {
-        let lines = sh_lines(&std::fs::read_to_string(&page).unwrap());
+        let text = std::fs::read_to_string(&page).unwrap();
+        let lines = sh_lines(&text);
         if lines.is_empty() {
             continue;
         }
         let folder = tempfile::tempdir_in(shell.home.path()).unwrap();
+        let project = match page == root().join(ON_A_PACKAGE) {
+            true => &registered,
+            false => &built,
+        };
         // Sysforge never changes files in place, so hard links can replace copies.
         let copy = Command::new("cp")
             .arg("-al")
-            .arg(&built)
+            .arg(project)
             .arg(folder.path().join("YourPackage.jl"))
             .status();
         assert!(copy.unwrap().success());
@@ -299,15 +320,18 @@ fn run_guides(shell: &mut Shell) -> usize {
         // The only file that the guides change.
         std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
         std::fs::copy(
-            built.join("Sysimage.toml"),
+            project.join("Sysimage.toml"),
             shell.folder.join("Sysimage.toml"),
         )
         .unwrap();
         if page.ends_with(WITHOUT_CONFIG) {
             std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
         }
-        let (came, success) = shell.run(PREPARED);
-        assert!(success, "{PREPARED}: {came}");
+        let checksums = text.contains("SHA256SUMS").then_some(CHECKSUMS);
+        for command in std::iter::once(PREPARED).chain(checksums) {
+            let (came, success) = shell.run(command);
+            assert!(success, "{command}: {came}");
+        }
         for line in lines {
             if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
                 continue;
@@ -324,6 +348,14 @@ fn run_guides(shell: &mut Shell) -> usize {
             tried += 1;
         }
     }
+    assert!(
+        packages
+            .server()
+            .counts()
+            .keys()
+            .any(|path| path.starts_with("/package/")),
+        "{ON_A_PACKAGE} installs no packages"
+    );
     tried
 }
 
