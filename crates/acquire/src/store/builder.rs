@@ -43,7 +43,7 @@ impl Store {
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(EntrySlot::Whole(entry));
         }
-        let lock = self.wait_for_lock(id, "builder", reporter).await?;
+        let lock = self.wait_for_lock(id, "building", reporter).await?;
         // Another process may have finished it since the first lookup.
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(EntrySlot::Whole(entry));
@@ -54,7 +54,7 @@ impl Store {
         if !lock.is_real() {
             name = format!("{name}-{}", std::process::id());
         }
-        let folder = self.root.join("builder").join(name);
+        let folder = self.root.join("making").join(name);
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::io("remove", &folder)(error));
@@ -246,7 +246,7 @@ mod tests {
         fs::write(&folder, "in the way").unwrap();
         let error = store.slot(&id(), &Reporter::silent()).await.err().unwrap();
         assert!(matches!(error, Error::Io { .. }), "{error:?}");
-        assert!(error.to_string().contains("builder"), "{error}");
+        assert!(error.to_string().contains("making"), "{error}");
         assert_eq!(fs::read(&folder).unwrap(), b"in the way");
         // The lock was released: the entry can be built as soon as the file is removed.
         fs::remove_file(&folder).unwrap();

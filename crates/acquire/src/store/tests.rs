@@ -262,7 +262,7 @@ fn leftovers_of_a_killed_install_are_removed_by_the_next_install_of_the_same_ent
 fn prune_removes_leftovers_only_when_they_are_old() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());
-    let leftovers = ["partial/download", "lock/base/sys.ji", "tmp/1f.abcd/bin"];
+    let leftovers = ["partial/download", "making/base/sys.ji", "tmp/1f.abcd/bin"];
     for name in leftovers {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
