@@ -121,7 +121,7 @@ fn facts(prefix: &Path) -> JuliaFacts {
 
 /// The libraries that a Julia has open which has done nothing.
 fn opened(julia: &JuliaFacts) -> Vec<PathBuf> {
-    let code = "foreach(println, Base.Libc.Libdl.dllist())";
+    let code = "using Libdl; foreach(println, dllist())";
     let output = Command::new(&julia.executable)
         .args(["--startup-file=no", "-e", code])
         .output()

@@ -4,9 +4,16 @@
 
 const sysforge_observe = ARGS[1]
 
+# A part of Base since Julia 1.6, and before that a standard library.
+const sysforge_libdl = if isdefined(Base.Libc, :Libdl)
+    Base.Libc.Libdl
+else
+    Base.require(Base.PkgId(Base.UUID("8f399da3-3557-5675-b5ff-fb832c97cbdb"), "Libdl"))
+end
+
 atexit() do
     open(sysforge_observe, "w") do io
-        for path in Base.Libc.Libdl.dllist()
+        for path in sysforge_libdl.dllist()
             println(io, "library\t", path)
         end
         for (id, mod) in Base.loaded_modules
