@@ -357,7 +357,7 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     match &attested {
         Attested::By(signer) => session.terminal.say(&format!("  attested by {signer}")),
         Attested::Unknown(why) => session.terminal.say(&format!(
-            "  GitHub could not be asked for attestations: {why}"
+            "  it is not known who attests this release: {why}"
         )),
         Attested::No => {}
     }

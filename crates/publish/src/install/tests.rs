@@ -470,13 +470,18 @@ async fn attested(
 #[tokio::test]
 async fn an_attestation_is_verified_where_there_is_one() {
     use crate::attestation::tests::BY_WORKFLOW;
-    let by = attested(&[BY_WORKFLOW], "cli/cli", true).await.unwrap();
-    assert!(matches!(by, Attested::By(_)), "{by:?}");
-    // The second one is had from the storage service, packed.
-    let by = attested(&["{}", BY_WORKFLOW], "cli/cli", true)
-        .await
-        .unwrap();
-    assert!(matches!(by, Attested::By(_)), "{by:?}");
+    // The recorded one was made by a run on a branch, which names no release.
+    for bundles in [&[BY_WORKFLOW][..], &["{}", BY_WORKFLOW]] {
+        // The second one is had from the storage service, packed.
+        let by = attested(bundles, "cli/cli", false).await.unwrap();
+        let Attested::Unknown(why) = by else {
+            panic!("nothing attests the index: {by:?}");
+        };
+        assert!(why.contains("deployment.yml@refs/heads/trunk"), "{why}");
+        assert!(why.contains("names no release"), "{why}");
+    }
+    let error = attested(&[BY_WORKFLOW], "cli/cli", true).await.unwrap_err();
+    assert!(error.to_string().contains("names no release"), "{error}");
     assert_eq!(attested(&[], "cli/cli", false).await.unwrap(), Attested::No);
 }
 

@@ -173,7 +173,7 @@ pub enum Attested {
     By(String),
     /// The host keeps none.
     No,
-    /// The host could not be asked.
+    /// The host could not be asked, or what it keeps does not say for which release it is.
     Unknown(String),
 }
 
@@ -224,15 +224,23 @@ impl Place {
         }
         match by {
             Some(signer) => {
-                // A run that no tag started says nothing of the release: what else does is the
-                // attestation of the index, if the same run made one.
-                if signer.tag.is_none()
-                    && let Some(read) = self.was_read()
-                    && let Ok(bundles) = host.attestations(read.sha256).await
-                {
-                    self.one_is_good(&bundles, INDEX_NAME, read.sha256, repository)?;
+                // A run that no tag started says nothing of the release. What does is the index, which
+                // names the tag and the archive's digest, if the repository attests that as well.
+                let index = match self.was_read() {
+                    _ if signer.tag.is_some() => Ok(None),
+                    None => Ok(None),
+                    Some(read) => match host.attestations(read.sha256).await {
+                        Ok(bundles) => {
+                            Ok(self.one_is_good(&bundles, INDEX_NAME, read.sha256, repository)?)
+                        }
+                        Err(failure) => Err(failure.words()),
+                    },
+                };
+                match for_a_release(signer, index) {
+                    Ok(name) => Ok(Attested::By(name)),
+                    Err(why) if required => Err(missing(&why)),
+                    Err(why) => Ok(Attested::Unknown(why)),
                 }
-                Ok(Attested::By(signer.name))
             }
             None if required => Err(missing("the host keeps no attestation of it")),
             None => Ok(Attested::No),
@@ -270,6 +278,22 @@ impl Place {
     }
 }
 
+/// Who attests the archive for this very release: the run that made it, if it names one; otherwise the
+/// index must be attested too. `index` is who attests that, or why nobody could be asked.
+fn for_a_release(
+    archive: attestation::Signer,
+    index: Result<Option<attestation::Signer>, String>,
+) -> Result<String, String> {
+    match (&archive.tag, index) {
+        (Some(_), _) | (None, Ok(Some(_))) => Ok(archive.name),
+        (None, Ok(None)) => Err(format!(
+            "the run that made it ({}) names no release, and nothing attests `{INDEX_NAME}`, which does",
+            archive.name
+        )),
+        (None, Err(words)) => Err(words),
+    }
+}
+
 /// The first key that verifies, or why the last does not.
 fn by_one_of(
     keys: &[PublicKey],
@@ -288,4 +312,27 @@ fn by_one_of(
         }
     }
     Err(last.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer(tag: Option<&str>) -> attestation::Signer {
+        attestation::Signer {
+            name: "a workflow".to_owned(),
+            tag: tag.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_run_that_names_no_release_counts_with_an_attested_index_alone() {
+        let by = |archive, index| for_a_release(archive, index);
+        assert!(by(signer(Some("v1")), Ok(None)).is_ok());
+        assert!(by(signer(None), Ok(Some(signer(None)))).is_ok());
+        let why = by(signer(None), Ok(None)).unwrap_err();
+        assert!(why.contains("names no release"), "{why}");
+        let why = by(signer(None), Err("no answer".to_owned())).unwrap_err();
+        assert_eq!(why, "no answer");
+    }
 }
