@@ -187,7 +187,7 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;
     let text = if cfg!(windows) {
-        cmd_launcher(image)
+        cmd_launcher(image)?
     } else {
         sh_launcher(image)
     };
@@ -286,9 +286,17 @@ fn start_script_of(image: &Installed) -> Option<String> {
 
 // Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop. Without `call`
 // the quotes around the path would go, and the parenthesis of `Program Files (x86)` end the loop.
-fn cmd_launcher(image: &Installed) -> String {
+fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
+    // The command inside `for /f` is read once more, by a `cmd` that knows no escape for a percent sign.
+    if image.julia.to_string_lossy().matches('%').count() > 1 {
+        return Err(InstallError::Unrepresentable {
+            path: image.julia.clone(),
+            format: "a launcher",
+            why: "`cmd` takes what is between two percent signs for a variable",
+        });
+    }
     let (julia, version) = (literal(&image.julia), &image.built_for.version);
-    format!(
+    Ok(format!(
         "@echo off\r\n\
          rem Julia {version} with the image {id}; written by `sysforge install`.\r\n\
          for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
@@ -310,7 +318,7 @@ fn cmd_launcher(image: &Installed) -> String {
             Some(script) => format!(" \"--load={}\"", script.replace('%', "%%")),
             None => String::new(),
         },
-    )
+    ))
 }
 
 /// The launcher in an image's own folder, which juliaup channels and other tools start.
@@ -468,7 +476,7 @@ mod tests {
             r"C:\Program Files\Julia\bin\julia.exe",
             r"C:\store\demo 100%.dll",
         );
-        let text = cmd_launcher(&image);
+        let text = cmd_launcher(&image).unwrap();
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
         insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
         @echo off
@@ -479,6 +487,17 @@ mod tests {
         :run
         "C:\Program Files\Julia\bin\julia.exe" "--sysimage=C:\store\demo 100%%.dll" %*
         "#);
+    }
+
+    #[test]
+    fn cmd_expands_no_part_of_a_path_as_a_variable() {
+        let image = installed(r"C:\%TEMP%\julia.exe", r"C:\a.dll");
+        let refused = cmd_launcher(&image).unwrap_err();
+        assert!(refused.to_string().contains("a launcher"), "{refused}");
+        // The image and one percent sign are escaped.
+        let image = installed(r"C:\100%\julia.exe", r"C:\%TEMP%\a.dll");
+        let text = cmd_launcher(&image).unwrap();
+        assert!(text.contains(r"--sysimage=C:\%%TEMP%%\a.dll"), "{text}");
     }
 
     #[test]
