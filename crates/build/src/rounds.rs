@@ -49,10 +49,15 @@ impl Traced {
             return None;
         }
         let mut next = self.clone();
+        let mut statements: HashSet<&String> = self.statements.iter().collect();
+        let mut stubborn: HashSet<&String> = self.stubborn.iter().collect();
+        let replayed = statements.clone();
         for residual in residuals {
-            if !self.statements.contains(residual) {
-                next.statements.push(residual.clone());
-            } else if !self.stubborn.contains(residual) {
+            if !replayed.contains(residual) {
+                if statements.insert(residual) {
+                    next.statements.push(residual.clone());
+                }
+            } else if stubborn.insert(residual) {
                 next.stubborn.push(residual.clone());
             }
         }

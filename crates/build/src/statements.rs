@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::statements::{self, EncodingError, Ignored};
+use sysforge_plan::encoding::{NotUtf8, decode};
+use sysforge_plan::statements::{self, Ignored};
 use sysforge_plan::{Class, Explain, explain};
 
 use crate::context::shown;
@@ -21,37 +22,29 @@ pub enum StatementsError {
         source: std::io::Error,
     },
     /// It is not UTF-8.
-    #[error("the statement file `{path}` is no text in UTF-8")]
-    Encoding {
-        /// The file, relative to the project.
-        path: String,
-        /// What it is.
-        #[source]
-        source: EncodingError,
-    },
+    #[error(transparent)]
+    Encoding(#[from] NotUtf8),
 }
 
 impl Explain for StatementsError {
     fn class(&self) -> Class {
         match self {
             Self::Unreadable { source, .. } => explain::io_class(source, Class::Usage),
-            Self::Encoding { .. } => Class::Usage,
+            Self::Encoding(error) => error.class(),
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unreadable { source, .. } => explain::io_hint(source).into_iter().collect(),
-            Self::Encoding { source, .. } => vec![
-                match source {
-                    EncodingError::Utf16 => {
-                        "save it as UTF-8. PowerShell 5 writes UTF-16 with `>`; \
-                         `| Out-File -Encoding utf8 FILE` writes UTF-8"
-                    }
-                    EncodingError::Other { .. } => "save it as UTF-8",
-                }
-                .to_owned(),
-            ],
+            Self::Encoding(error) => error.hints(),
+        }
+    }
+
+    fn location(&self) -> Option<(String, usize, usize)> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::Encoding(error) => error.location(),
         }
     }
 }
@@ -79,11 +72,8 @@ pub fn read(files: &[PathBuf], project: &Path) -> Result<GivenStatements, Statem
             source,
         })?;
         let name = shown(path, project);
-        let text = statements::decode(&bytes).map_err(|source| StatementsError::Encoding {
-            path: name.clone(),
-            source,
-        })?;
-        let found = statements::read(text);
+        let text = decode(&name, &bytes)?;
+        let found = statements::read(&text);
         let new = found.statements.into_iter();
         given
             .statements

@@ -61,42 +61,6 @@ pub fn is_plain(statement: &str) -> bool {
     statement.starts_with("precompile(")
 }
 
-/// A text file is not UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EncodingError {
-    /// It is UTF-16.
-    #[error("it is UTF-16, not UTF-8")]
-    Utf16,
-    /// It is something else.
-    #[error("line {line} is not UTF-8")]
-    Other {
-        /// The first line that is not, from 1.
-        line: usize,
-    },
-}
-
-/// The text of a file, without a byte order mark.
-///
-/// # Errors
-///
-/// If it is not UTF-8.
-pub fn decode(bytes: &[u8]) -> Result<&str, EncodingError> {
-    // Without a mark, every other byte of plain text in UTF-16 is zero.
-    let start = &bytes[..bytes.len().min(4)];
-    let zeros = start.len() == 4 && start.iter().filter(|byte| **byte == 0).count() == 2;
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || zeros {
-        return Err(EncodingError::Utf16);
-    }
-    let text = str::from_utf8(bytes).map_err(|error| EncodingError::Other {
-        line: bytes[..error.valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1,
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
 /// The outermost module names in a statement: `Dates` and `Main` in
 /// `precompile(Tuple{typeof(Dates.day), Main.T})`.
 fn roots(statement: &str) -> BTreeSet<&str> {
@@ -301,15 +265,6 @@ mod tests {
             "{found:?}"
         );
         assert!(found.ignored.iter().any(|i| i.line == 1), "{found:?}");
-    }
-
-    #[test]
-    fn other_encodings_are_refused() {
-        assert_eq!(decode(b"\xef\xbb\xbfa"), Ok("a"));
-        assert_eq!(decode(b"\xff\xfep\0"), Err(EncodingError::Utf16));
-        assert_eq!(decode(b"\xfe\xff\0p"), Err(EncodingError::Utf16));
-        assert_eq!(decode(b"p\0r\0e\0"), Err(EncodingError::Utf16));
-        assert_eq!(decode(b"a\nb\xe4"), Err(EncodingError::Other { line: 2 }));
     }
 
     #[test]
