@@ -175,3 +175,63 @@ fn an_interrupted_publication_leaves_no_lock() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(!fixture.names().contains(&LOCK.to_owned()), "{said}");
 }
+
+/// The texts of GitHub's answers, as its API names the fields.
+const FIELDS: [&str; 22] = [
+    "url",
+    "assets_url",
+    "upload_url",
+    "html_url",
+    "node_id",
+    "login",
+    "tag_name",
+    "target_commitish",
+    "name",
+    "body",
+    "created_at",
+    "published_at",
+    "label",
+    "state",
+    "content_type",
+    "digest",
+    "browser_download_url",
+    "full_name",
+    "visibility",
+    "message",
+    "documentation_url",
+    "sha",
+];
+
+#[test]
+fn no_field_of_githubs_answers_reaches_a_terminal_raw_or_leads_elsewhere() {
+    let all = "../../outside\u{1b}]0;title\u{7}\u{1b}[2J\u{202e}\u{200b}\n::add-mask::x\n$(touch outside)";
+    let elsewhere = "http://127.0.0.1:1/$(touch outside)";
+    let scene = Scene::new();
+    scene.publish(&["--draft"]).succeeds();
+    for field in FIELDS {
+        let is_address = field.ends_with("url");
+        for text in [all, elsewhere]
+            .into_iter()
+            .take(1 + usize::from(is_address))
+        {
+            scene.github.rewrite(field, text);
+            for more in [&["--draft"][..], &["--undraft"]] {
+                let args = ["publish", "--repository", "octo/images", "--tag", "v1.0.0"];
+                let mut command = scene.command(&[&args, more].concat());
+                command.env("GITHUB_ACTIONS", "true");
+                let output = command.output().unwrap();
+                let said = [output.stdout, output.stderr].concat();
+                let said = String::from_utf8(said).unwrap();
+                let place = format!("{field} = {text:?}, {more:?}");
+                let code = output.status.code();
+                assert!(matches!(code, Some(0 | 2 | 7)), "{place}: {code:?} {said}");
+                let raw = sysforge_testkit::hostile::first_deceptive(&said);
+                assert_eq!(raw, None, "{place}: {said:?}");
+                assert!(!said.contains("\n::add-mask::x"), "{place}: {said}");
+                assert!(!said.contains("panicked"), "{place}: {said}");
+            }
+        }
+        let outside = scene.scratch.path("..").join("outside");
+        assert!(!outside.exists() && !scene.scratch.path("outside").exists());
+    }
+}

@@ -128,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     pub(crate) api: String,
     pub(crate) storage: String,
+    /// The text that every field of this name has in the answers of the API.
+    pub(crate) rewrite: Mutex<Option<(String, String)>>,
     _kept: Option<tempfile::TempDir>,
 }
 
@@ -229,6 +231,17 @@ impl FakeGitHub {
         let mut state = self.shared.state();
         let kept = state.attestations.entry(format!("sha256:{sha256}"));
         kept.or_default().push(bundle.to_owned());
+    }
+
+    /// Gives every field of this name this text in all answers of the API from now on, where it has a
+    /// text or is null.
+    ///
+    /// # Panics
+    ///
+    /// If another thread panicked while it set one.
+    pub fn rewrite(&self, field: &str, text: &str) {
+        let rewrite = Some((field.to_owned(), text.to_owned()));
+        *self.shared.rewrite.lock().unwrap() = rewrite;
     }
 
     /// Applies this change to the next release at the moment when it is published. May be called

@@ -1,9 +1,10 @@
 //! Accepts connections, adds TLS and the delays of a network, and passes requests to the routes.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -61,6 +62,7 @@ pub(super) async fn start(options: Options) -> std::io::Result<FakeGitHub> {
         state: Mutex::new(State::new(&options)),
         directory,
         options,
+        rewrite: Mutex::default(),
         _kept: kept,
     });
     let tasks = [(api, PortKind::Api), (storage, PortKind::Storage)]
@@ -131,6 +133,7 @@ async fn serve(
                 PortKind::Storage => transfer::stored(&shared, &request).await?,
             };
             pause(shared.options.latency).await;
+            let answer = rewritten(answer, &shared).await;
             let mut answer = add_headers(answer, shared.options.clock_ahead);
             if head {
                 *answer.body_mut() = super::answer::full("");
@@ -142,6 +145,44 @@ async fn serve(
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// The answer with the text that `FakeGitHub::rewrite` asks for.
+async fn rewritten(answer: Answer, shared: &Shared) -> Answer {
+    let rewrite = shared.rewrite.lock();
+    let rewrite = rewrite.unwrap_or_else(PoisonError::into_inner).clone();
+    let is_json = answer
+        .headers()
+        .get(hyper::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let Some((field, text)) = rewrite.filter(|_| is_json) else {
+        return answer;
+    };
+    let (head, body) = answer.into_parts();
+    let Ok(body) = body.collect().await else {
+        return Answer::from_parts(head, super::answer::full(""));
+    };
+    let mut value: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    put_text(&mut value, &field, &text);
+    Answer::from_parts(head, super::answer::full(value.to_string()))
+}
+
+fn put_text(value: &mut serde_json::Value, field: &str, text: &str) {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| put_text(item, field, text)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(_) | Value::Null if name == field => *value = text.into(),
+                    value => put_text(value, field, text),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Adds the headers that every response has.
