@@ -595,3 +595,59 @@ fn a_workflow_without_a_manifest_says_so() {
     case.file("Project.toml", "name = \"Alone\"\n");
     assert!(!case.run(&["workflow"]).stderr.contains(WARNING));
 }
+
+#[test]
+fn a_fresh_base_is_refused_while_planning() {
+    let case = Case::of("14-project-named-by-file");
+    case.file("Sysimage.toml", "base = \"fresh\"\n");
+    let error = case.refuses(&["plan"]);
+    assert!(
+        error.contains("a fresh base cannot be made for Julia 1.12.7"),
+        "{error}"
+    );
+    let doctor = case.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(2), "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains("a fresh base cannot be made"),
+        "{}",
+        doctor.stdout
+    );
+}
+
+#[test]
+fn plan_says_how_much_memory_emitting_takes() {
+    let case = Case::of("14-project-named-by-file");
+    let ran = case.run(&["plan", "--image-threads", "2"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let line = "memory    about 9.1 GB while emitting for 3 CPU targets with 2 threads";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    case.file("Sysimage.toml", "cpu = \"native\"\n");
+    let (plan, _) = case.plan(&["--image-threads", "2"]);
+    let (id, emission) = plan["emission"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(*id, plan["builds"][0]["id"]);
+    assert_eq!(emission["memory_bytes"], 5_000_000_000_u64, "{emission}");
+}
+
+#[test]
+fn packing_without_a_check_names_the_step_that_is_missing() {
+    let case = Case::of("14-project-named-by-file");
+    let julia = case.path("julia");
+    let ran = case.run(&["pack", "--julia", &julia.display().to_string()]);
+    assert!(
+        ran.code.is_some_and(|code| code > 1),
+        "{:?}: {}",
+        ran.code,
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+}
+
+#[test]
+fn case_15_statements_in_utf_16_are_refused_by_name() {
+    let case = Case::of("14-project-named-by-file");
+    case.file("Sysimage.toml", "statements = [\"s.jl\"]\n");
+    case.file("s.jl", utf16("precompile(f, ())\n"));
+    let error = case.refuses(&["plan"]);
+    assert!(error.contains("s.jl is UTF-16 text"), "{error}");
+    assert!(error.contains("save it as UTF-8"), "{error}");
+}

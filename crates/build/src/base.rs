@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::{Class, Evidence, Explain, Sha256, Task, explain};
+use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Sha256, Task, explain};
 
 use crate::context::Context;
 use crate::fingerprint::digest_of;
@@ -100,7 +100,7 @@ impl Recipe {
         used: Option<&[String]>,
         cpu_target: &str,
     ) -> Result<Self, BaseError> {
-        let sources = sources(context)?;
+        let sources = sources(&context.julia)?;
         let original = read(&sources.join("sysimg.jl"))?;
         let script = with_stdlibs(&original, used).ok_or_else(|| BaseError::NoSources {
             version: context.julia.version.to_string(),
@@ -190,14 +190,23 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BaseError {
 /// What the first step compiles, below the sources.
 const COMPILER: &str = "compiler/compiler.jl";
 
+/// Whether a fresh base can be made with this Julia, as far as its files tell.
+///
+/// # Errors
+///
+/// If its sources are missing.
+pub fn require_sources(julia: &JuliaFacts) -> Result<(), BaseError> {
+    sources(julia).map(drop)
+}
+
 /// The folder of Base's sources: official Julias have them beside the standard libraries,
 /// `share/julia/base` beside `share/julia/stdlib/v1.x`.
-fn sources(context: &Context) -> Result<PathBuf, BaseError> {
+fn sources(julia: &JuliaFacts) -> Result<PathBuf, BaseError> {
     let lacks = |lacks: String| BaseError::NoSources {
-        version: context.julia.version.to_string(),
+        version: julia.version.to_string(),
         lacks,
     };
-    let share = context.julia.stdlib.parent().and_then(Path::parent);
+    let share = julia.stdlib.parent().and_then(Path::parent);
     let sources = share.map(|share| share.join("base")).unwrap_or_default();
     for file in ["sysimg.jl", COMPILER] {
         let path = sources.join(file);

@@ -28,7 +28,9 @@ pub use self::error::LinkError;
 pub use self::find::{compiler_variable, host, which};
 use self::place::{absolute, create_dir};
 pub use self::prepare::is_there;
-use self::prepare::{quiet, require_image, resolve, unresolved, write_exports, write_libsystem};
+use self::prepare::{
+    quiet, require_image, require_one, resolve, unresolved, write_exports, write_libsystem,
+};
 use self::probe::Prober;
 use crate::{Children, Environment};
 
@@ -80,6 +82,7 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
     let environment = quiet(&job.environment);
     let inventory = find::inventory(&job.julia, &environment, &work_dir);
     let choice = resolve(&job.linker, &environment)?;
+    require_one(triplet, generation, &choice, &inventory)?;
     let mut toolchains = Vec::new();
     if triplet.os() == Os::Windows {
         let prober = Prober {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use sysforge_acquire::Lease;
 use sysforge_build::inputs::{self, Basis, FileDigests, Options};
-use sysforge_build::instantiate;
-use sysforge_build::statements;
 use sysforge_build::trace::{self, TraceError};
+use sysforge_build::{base, emit, instantiate, machine, statements};
 use sysforge_plan::catalogue::Catalogue;
+use sysforge_plan::config::Base;
+use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
-use sysforge_plan::{Plan, Request};
+use sysforge_plan::{Plan, Request, memory};
 
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -26,6 +27,18 @@ pub struct Planned {
     /// What would be built.
     pub plan: Plan,
     nightlies: Vec<HeldNightly>,
+}
+
+/// What emitting an image is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Emission {
+    /// Memory, in bytes, for a project with few packages.
+    #[serde(rename = "memory_bytes")]
+    pub memory: u64,
+    /// Threads that generate code.
+    pub threads: u32,
+    /// CPU targets that the image will hold.
+    pub targets: u64,
 }
 
 /// A nightly build that was fetched to make the plan. It stays in the store, where no catalogue
@@ -111,6 +124,32 @@ impl Planned {
         }
     }
 
+    /// What emitting this build is expected to take on a machine with `cpus` CPUs: memory in bytes, and
+    /// the threads that generate code.
+    #[must_use]
+    pub fn emission(&self, build: &Build, given: &ImageOptions, cpus: u32) -> Emission {
+        let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
+        let targets = memory::held_targets(generation, build.settings.base, &build.cpu);
+        let threads = match given.image_threads {
+            _ if !generation.image_threads => 1,
+            Some(threads) => threads,
+            None => memory::image_threads(generation, targets, cpus, machine::free_memory()),
+        };
+        Emission {
+            memory: memory::predicted(generation, targets, threads),
+            threads,
+            targets,
+        }
+    }
+
+    /// Whether a file changed that Julia read for the last image of `build`, outside of the project and
+    /// the packages.
+    #[must_use]
+    pub fn outside_changed(&self, engine: &Engine, build: &Build) -> bool {
+        let folder = engine.build_folder_of(&self.files.folder);
+        !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
+    }
+
     /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.
     pub fn require_locked(&self, build: &Build, options: &PackageOptions) -> Result<(), PlanError> {
         match (&build.versions, options.locked) {
@@ -161,6 +200,7 @@ pub async fn plan(
         _ => error.into(),
     })?;
     let plan = plan.select(select)?;
+    require_bases(engine, &plan).await?;
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
         engine.reporter.warn(&warning.message, hint);
@@ -170,6 +210,22 @@ pub async fn plan(
         plan,
         nightlies,
     })
+}
+
+/// Makes sure that each Julia of this machine has the sources for the fresh base that is asked for.
+///
+/// # Errors
+///
+/// If one has none.
+pub async fn require_bases(engine: &Engine, plan: &Plan) -> Result<(), Failure> {
+    for build in &plan.builds {
+        if let PlannedJulia::Given { executable, .. } = &build.julia
+            && build.settings.base == Base::Fresh
+        {
+            base::require_sources(&engine.ask(executable).await?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that the files that `Sysimage.toml` names exist and that those with statements are

@@ -236,7 +236,21 @@ impl<'a> BuildRunner<'a> {
 
     /// What is emitted will be linked: a linker that is not there is told before anything long begins.
     fn find_linker(&self) -> Result<(), Failure> {
-        Ok(link::is_there(&self.linker, &self.context.environment)?)
+        let Context {
+            julia,
+            generation,
+            environment,
+            work,
+            ..
+        } = &self.context;
+        let folder = work.path("link");
+        Ok(link::is_there(
+            &self.linker,
+            julia,
+            generation,
+            environment,
+            &folder,
+        )?)
     }
 
     fn took(&mut self, step: Step, started: Instant, peak_memory: Option<u64>) {
@@ -359,7 +373,11 @@ impl<'a> BuildRunner<'a> {
         let script = script.map(|path| self.context.project.join(path));
         let given = traced.given.iter().cloned().collect();
         let cpus = self.context.julia.cpu_threads;
-        let fitting = || memory::image_threads(cpus, machine::free_memory());
+        let base = self.build.settings.base;
+        let targets = memory::held_targets(self.context.generation, base, &options.cpu);
+        let generation = self.context.generation;
+        let free = machine::free_memory();
+        let fitting = || memory::image_threads(generation, targets, cpus, free);
         let emission = Emission {
             packages: &self.packages,
             statements: &traced.statements,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::ArchiveFormat;
 use crate::build_id::BuildId;
 use crate::catalogue::{Choice, NoJulia};
-use crate::config::{Config, Settings};
+use crate::config::{Base, Config, Settings};
 use crate::cpu::{self, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
@@ -234,6 +234,14 @@ pub enum PlanError {
         /// What was chosen.
         version: JuliaVersion,
     },
+    /// A fresh base cannot be made for this Julia.
+    #[error(
+        "a fresh base cannot be made for Julia {version}: since 1.12 the compiler is a package of its own"
+    )]
+    NoFreshBase {
+        /// The Julia.
+        version: JuliaVersion,
+    },
     /// The default name cannot be used.
     #[error(
         "the image has no usable name: `{name}`, taken from the {from}, cannot be part of file names"
@@ -291,6 +299,11 @@ impl Explain for PlanError {
             Self::UnknownPackage { known, .. } => vec![
                 format!("it has {}", list(known)),
                 "add a package with `julia --project -e 'using Pkg; Pkg.add(\"…\")'`".to_owned(),
+            ],
+            Self::NoFreshBase { .. } => vec![
+                "leave `base` out, or write `base = \"shipped\"`, to build on the sysimage that this \
+                 Julia ships; under [[overrides]] `base` may differ for some builds"
+                    .to_owned(),
             ],
             Self::NothingToBuild => vec![
                 "run Sysforge where your Project.toml is, or name it with `--project DIR`"
@@ -380,6 +393,17 @@ fn list(names: &[String]) -> String {
     }
 }
 
+/// Refuses a fresh base for a Julia that none can be made for.
+fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanError> {
+    let possible = Generation::of(julia).is_none_or(|generation| generation.fresh_base);
+    match settings.base {
+        Base::Fresh if !possible => Err(PlanError::NoFreshBase {
+            version: julia.clone(),
+        }),
+        Base::Fresh | Base::Shipped => Ok(()),
+    }
+}
+
 impl Inputs {
     /// The requests that count: the command line's, else the configured ones, else the manifest's
     /// own version, else `release`.
@@ -455,8 +479,10 @@ impl Inputs {
             for cpu in cpu::targets(&self.config.cpu.0, self.triplet) {
                 let tier = cpu.tier.as_deref();
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
+                let settings = self.config.settings(&id);
+                require_base(&settings, julia.version())?;
                 plan.builds.push(Build {
-                    settings: self.config.settings(&id),
+                    settings,
                     id,
                     triplet: self.triplet,
                     julia: julia.clone(),

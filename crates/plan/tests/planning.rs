@@ -86,6 +86,19 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
+    let fresh = app("base = \"fresh\"\n");
+    let refused = refusal(fresh.plan(vec![given("1.12.7")]));
+    assert!(
+        refused.contains("a fresh base cannot be made for Julia 1.12.7"),
+        "{refused}"
+    );
+    assert!(refused.contains("`base = \"shipped\"`"), "{refused}");
+    assert!(fresh.plan(vec![given("1.10.2")]).is_ok());
+    assert!(app("").plan(vec![given("1.12.7")]).is_ok());
+}
+
+#[test]
 fn a_project_becomes_one_build_for_each_julia_and_cpu() {
     let inputs = app("name = \"app\"\ncpu = [\"portable\", \"native\"]\narchive = \"tar.zst\"\n");
     // The same version twice, by two requests, is one Julia.

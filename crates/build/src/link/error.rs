@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sysforge_plan::link::NotWords;
 use sysforge_plan::link::symbols::Home;
-use sysforge_plan::link::{Finding, PassedOver};
+use sysforge_plan::link::{Finding, PassedOver, Strategy};
 use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet, explain};
 
 use crate::ProcessError;
@@ -120,6 +120,14 @@ pub enum LinkError {
         /// What was tried.
         passed_over: Vec<PassedOver>,
     },
+    /// None of the strategies that the user allows has its programs.
+    #[error("none of the linkers that `--linker` allows can be used for {triplet}: {}", needs(.lacking))]
+    NoneOfThese {
+        /// What is linked for.
+        triplet: Triplet,
+        /// The strategies, and what each lacks.
+        lacking: Vec<(Strategy, Vec<&'static str>)>,
+    },
     /// The only compilers for Windows use another C runtime than Julia.
     #[error(
         "`{program}` compiles for the universal C runtime, while Julia for Windows uses msvcrt"
@@ -211,6 +219,16 @@ fn reasons(passed_over: &[PassedOver]) -> String {
     passed_over.iter().map(each).collect()
 }
 
+fn needs(lacking: &[(Strategy, Vec<&str>)]) -> String {
+    let each = lacking
+        .iter()
+        .map(|(strategy, lacks)| match lacks.as_slice() {
+            [] => strategy.to_string(),
+            lacks => format!("{strategy} needs {}", lacks.join(" and ")),
+        });
+    each.collect::<Vec<_>>().join("; ")
+}
+
 fn in_words(symbols: &[(String, Option<Home>)]) -> String {
     const SHOWN: usize = 8;
     let mut named: Vec<_> = symbols
@@ -295,6 +313,21 @@ impl Explain for LinkError {
                     .to_owned(),
             ],
             Self::NoLinker { triplet, .. } => vec![install(*triplet)],
+            Self::NoneOfThese { triplet, lacking } => {
+                let lacks = |what: &str| lacking.iter().any(|(_, lacks)| lacks.contains(&what));
+                let mut hints = Vec::new();
+                if lacks("mold") {
+                    hints.push("install mold (`apt install mold`, `dnf install mold`)".to_owned());
+                }
+                if lacks("ld.lld") || lacks("ld64.lld") {
+                    hints.push("install lld (`apt install lld`, `dnf install lld`)".to_owned());
+                }
+                if lacks("a C compiler") {
+                    hints.push(install(*triplet));
+                }
+                hints.push("or leave `--linker` out: Sysforge tries what is there".to_owned());
+                hints
+            }
             Self::Ucrt { .. } => vec![
                 "use an msvcrt toolchain (`sysforge toolchain install`), or Julia 1.9 or newer, \
                  which brings its own linker"

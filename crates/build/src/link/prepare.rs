@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::generation::Generation;
+use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home};
-use sysforge_plan::link::{LinkerChoice, exports, stub};
-use sysforge_plan::{JuliaFacts, Os};
+use sysforge_plan::link::{Inventory, LinkerChoice, exports, stub};
+use sysforge_plan::{JuliaFacts, Os, Triplet};
 
 use super::LinkJob;
 use super::error::LinkError;
-use super::find::which;
+use super::find::{self, which};
 use super::libraries::{self, Library};
 use super::scan::Scan;
 use crate::Environment;
@@ -88,13 +89,45 @@ pub(super) fn unresolved(
     })
 }
 
-/// Whether the compiler or linker that the user chose, if any, can be found.
+/// Whether the compiler or linker that the user chose, if any, can be found. `folder` is where the
+/// compilers that are asked may write.
 ///
 /// # Errors
 ///
-/// [`LinkError::NoProgram`] if not.
-pub fn is_there(choice: &LinkerChoice, environment: &Environment) -> Result<(), LinkError> {
-    resolve(choice, environment).map(drop)
+/// [`LinkError::NoProgram`] or [`LinkError::NoneOfThese`] if not.
+pub fn is_there(
+    choice: &LinkerChoice,
+    julia: &JuliaFacts,
+    generation: &Generation,
+    environment: &Environment,
+    folder: &Path,
+) -> Result<(), LinkError> {
+    let choice = resolve(choice, environment)?;
+    if matches!(choice, LinkerChoice::Only(_)) {
+        let inventory = find::inventory(julia, &quiet(environment), folder);
+        require_one(julia.triplet, generation, &choice, &inventory)?;
+    }
+    Ok(())
+}
+
+/// Refuses a choice of strategies none of which has its programs.
+pub(super) fn require_one(
+    triplet: Triplet,
+    generation: &Generation,
+    choice: &LinkerChoice,
+    inventory: &Inventory,
+) -> Result<(), LinkError> {
+    match choice {
+        LinkerChoice::Only(wanted)
+            if candidates(triplet, generation, choice, inventory).is_empty() =>
+        {
+            Err(LinkError::NoneOfThese {
+                triplet,
+                lacking: inventory.lacking(triplet.os(), generation, wanted),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Finds the program that the user chose.

@@ -7,7 +7,7 @@ mod machine;
 mod packages;
 
 use serde::Serialize;
-use sysforge_engine::Planned;
+use sysforge_engine::{ImageOptions, Planned};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::PlannedJulia;
@@ -87,10 +87,22 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     findings.extend(machine::platform(triplet));
     let (about_project, planned) = project(julias.known, session);
     findings.extend(about_project);
+    let mut expected = None;
     if let Some(planned) = &planned {
+        let bases = sysforge_engine::require_bases(&session.engine, &planned.plan).await;
+        if let Err(failure) = bases {
+            findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
+        }
         findings.push(packages::depot(&planned.files, session));
         findings.extend(packages::missing(planned, session).await);
         findings.extend(packages::committed(&planned.files, session).await);
+        let builds = planned.plan.builds.iter();
+        let each = builds.map(|build| {
+            planned
+                .emission(build, &ImageOptions::default(), super::plan::cpus())
+                .memory
+        });
+        expected = each.max();
     }
     findings.extend(images::conflicting(session));
     findings.extend(julias.findings);
@@ -98,7 +110,7 @@ pub(crate) async fn run(platform: &Platform, session: &Session) -> Outcome {
     findings.push(machine::store(session));
     findings.push(machine::build_folder(session));
     findings.push(machine::space(session));
-    findings.push(machine::memory());
+    findings.push(machine::memory(expected));
     for finding in &mut findings {
         finding.mend = finding.mend.take().map(|mend| session.runnable(mend));
     }
@@ -199,11 +211,14 @@ async fn compiler(triplet: Triplet, needed: bool, session: &Session) -> Finding 
         return Finding::good(CHECK, installed.compiler.display().to_string());
     }
     let unsuitable = found.into_iter().find_map(|compiler| compiler.unsuitable);
+    if !needed {
+        return Finding::good(CHECK, "no C compiler is needed: this Julia ships lld");
+    }
     let found = unsuitable.map_or_else(
         || "no C compiler was found".to_owned(),
         |why| why.to_string(),
     );
-    Finding::bad(CHECK, lacking, found, mend)
+    Finding::bad(CHECK, State::Missing, found, mend)
 }
 
 /// What mends a compiler that was named and is none.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use sysforge_build::depots::{Depots, MissingPackage, sources};
-use sysforge_engine::{Planned, packages};
+use sysforge_engine::{Emission, Planned, packages};
 use sysforge_plan::config::Config;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Strategy;
@@ -52,9 +52,14 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         })
         .filter(|(_, missing)| !missing.is_empty())
         .collect();
+    let builds = planned.plan.builds.iter();
+    let emission: BTreeMap<&BuildId, Emission> = builds
+        .map(|build| (&build.id, planned.emission(build, &options.image, cpus())))
+        .collect();
     if session.global.json {
         session.terminal.json(&Shown {
             plan: &planned.plan,
+            emission,
             existing,
             missing: missing
                 .iter()
@@ -63,10 +68,17 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         });
     } else {
         let server = packages::server(&session.engine);
-        let text = text(&planned.plan, &existing, &missing, server.as_deref());
+        let server = server.as_deref();
+        let text = text(&planned.plan, &emission, &existing, &missing, server);
         session.terminal.data(&text);
     }
     Ok(())
+}
+
+/// The CPUs of this machine.
+pub(super) fn cpus() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
 /// The packages of a build's manifest that no depot holds. Those whose versions are still to be
@@ -99,6 +111,8 @@ fn warn_of_runners(config: &Config, session: &Session) {
 struct Shown<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
+    /// What emitting is expected to take, by build.
+    emission: BTreeMap<&'a BuildId, Emission>,
     /// The builds that the release has already.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     existing: Vec<&'a BuildId>,
@@ -110,6 +124,7 @@ struct Shown<'a> {
 /// The plan for people. `server` is the package server that missing packages come from.
 fn text(
     plan: &Plan,
+    emission: &BTreeMap<&BuildId, Emission>,
     existing: &[&BuildId],
     missing: &BTreeMap<&BuildId, Vec<MissingPackage>>,
     server: Option<&str>,
@@ -145,6 +160,9 @@ fn text(
             }
         }
         let _ = writeln!(text, "  cpu       {}", build.cpu.target);
+        if let Some(emission) = emission.get(&build.id) {
+            let _ = writeln!(text, "  memory    {}", expected(emission));
+        }
         let _ = writeln!(text, "  linkers   {}", linkers(build));
         let _ = writeln!(
             text,
@@ -157,6 +175,17 @@ fn text(
         }
     }
     text
+}
+
+/// What emitting is expected to take.
+fn expected(emission: &Emission) -> String {
+    let targets = match emission.targets {
+        1 => String::new(),
+        targets => format!(" for {targets} CPU targets"),
+    };
+    let threads = counted(emission.threads as usize, "thread");
+    let gb = emission.memory as f64 / 1e9;
+    format!("about {gb:.1} GB while emitting{targets} with {threads}; more for large packages")
 }
 
 /// The ways to come by a linker, in the order in which they are tried.

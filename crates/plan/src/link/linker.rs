@@ -78,6 +78,48 @@ pub struct Inventory {
     pub drivers: Vec<Vec<String>>,
 }
 
+impl Inventory {
+    /// What each of these strategies needs and this machine lacks, in words.
+    #[must_use]
+    pub fn lacking(
+        &self,
+        os: Os,
+        generation: &Generation,
+        strategies: &[Strategy],
+    ) -> Vec<(Strategy, Vec<&'static str>)> {
+        let lld = match os {
+            Os::MacOs => "ld64.lld",
+            Os::Linux | Os::FreeBsd | Os::Windows => "ld.lld",
+        };
+        let driver = self.drivers.is_empty().then_some("a C compiler");
+        let lld = self.lld.is_none().then_some(lld);
+        let mold = self.mold.is_none().then_some("mold");
+        let lacks = |strategy: Strategy| {
+            if !Strategy::order(os, generation).contains(&strategy) {
+                return vec![match strategy {
+                    Strategy::JuliaLld => "a Julia that ships lld, 1.9 or later",
+                    _ => "another operating system",
+                }];
+            }
+            let needs = match strategy {
+                Strategy::Chosen => vec![Some("a command in `--cc` or JULIA_CC")],
+                Strategy::JuliaLld => vec![
+                    self.julia_lld
+                        .is_none()
+                        .then_some("the lld of this Julia, which is not in its folder"),
+                ],
+                Strategy::DriverLld => vec![lld, driver],
+                Strategy::DriverMold => vec![mold, driver],
+                Strategy::Driver => vec![driver],
+                Strategy::Lld => vec![lld],
+            };
+            needs.into_iter().flatten().collect()
+        };
+        let each = strategies.iter();
+        each.map(|strategy| (*strategy, lacks(*strategy))).collect()
+    }
+}
+
 /// One way to link: what is started, in which language it takes its arguments, and who is
 /// expected to do the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -375,6 +417,56 @@ mod tests {
         );
         let commands: Vec<_> = found.iter().map(|c| c.command.join(" ")).collect();
         assert_eq!(commands, ["zig cc -target aarch64-macos.11.0"]);
+    }
+
+    #[test]
+    fn what_a_strategy_lacks_is_named() {
+        let nothing = Inventory::default();
+        let mold = Inventory {
+            mold: Some("/usr/bin/mold".into()),
+            ..Inventory::default()
+        };
+        let driver = Inventory {
+            drivers: vec![vec!["/usr/bin/gcc".to_owned()]],
+            ..Inventory::default()
+        };
+        let of = |minor| Generation::of(&crate::JuliaVersion::new(1, minor, 0)).unwrap();
+        for (inventory, os, minor, strategy, lacks) in [
+            (&driver, Os::Linux, 10, Strategy::DriverMold, &["mold"][..]),
+            (
+                &mold,
+                Os::Linux,
+                10,
+                Strategy::DriverMold,
+                &["a C compiler"],
+            ),
+            (
+                &nothing,
+                Os::Linux,
+                10,
+                Strategy::DriverLld,
+                &["ld.lld", "a C compiler"],
+            ),
+            (&nothing, Os::MacOs, 10, Strategy::Lld, &["ld64.lld"]),
+            (
+                &driver,
+                Os::Windows,
+                10,
+                Strategy::DriverMold,
+                &["another operating system"],
+            ),
+            (
+                &driver,
+                Os::Linux,
+                5,
+                Strategy::JuliaLld,
+                &["a Julia that ships lld, 1.9 or later"],
+            ),
+            (&driver, Os::Linux, 5, Strategy::Driver, &[]),
+        ] {
+            let found = inventory.lacking(os, of(minor), &[strategy]);
+            assert_eq!(found, [(strategy, lacks.to_vec())], "{strategy} on {os:?}");
+        }
     }
 
     #[test]

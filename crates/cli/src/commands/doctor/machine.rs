@@ -109,25 +109,25 @@ fn free_space(_: &Path) -> Option<u64> {
     None
 }
 
-/// Emitting peaks at several GB for large packages; 2 GB do for small ones.
-const MEMORY: u64 = 2 << 30;
+/// What emitting takes where no build is planned that would tell: the least that any Julia takes.
+const MEMORY: u64 = 2_000_000_000;
 
-/// Memory for the build.
-pub(super) fn memory() -> Finding {
+/// Memory for the build, which is expected to take this much.
+pub(super) fn memory(expected: Option<u64>) -> Finding {
     const CHECK: &str = "memory";
-    match sysforge_build::machine::free_memory() {
-        Some(free) if free >= MEMORY => {
-            Finding::good(CHECK, format!("{:.1} GB available", free as f64 / 1e9))
-        }
-        Some(free) => Finding::bad(
+    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let Some(free) = sysforge_build::machine::free_memory() else {
+        return Finding::good(CHECK, "unknown");
+    };
+    let takes = expected.map(|bytes| format!("; emitting takes about {}", gb(bytes)));
+    let found = format!("{} available{}", gb(free), takes.unwrap_or_default());
+    match free >= expected.unwrap_or(MEMORY) {
+        true => Finding::good(CHECK, found),
+        false => Finding::bad(
             CHECK,
             State::Worth,
-            format!(
-                "{:.1} GB available; large packages need more",
-                free as f64 / 1e9
-            ),
+            found,
             "close other programs, add swap, or use a larger machine",
         ),
-        None => Finding::good(CHECK, "unknown"),
     }
 }
