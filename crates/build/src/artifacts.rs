@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub loaded: Vec<LoadedPackage>,
     /// The loaded extensions of packages.
     pub extensions: Vec<ExtensionRecord>,
+    /// The files that Julia read while it loaded the packages.
+    pub read: Vec<PathBuf>,
     /// Whether the staging script came to its end.
     pub complete: bool,
 }
@@ -50,13 +52,15 @@ const FILES: [&str; 2] = ["JuliaArtifacts.toml", "Artifacts.toml"];
 
 impl Surroundings {
     /// Reads what the staging script wrote: `depot<TAB>path`, `package<TAB>name<TAB>file`,
-    /// `loaded<TAB>name<TAB>uuid` and `extension<TAB>name<TAB>package` lines, and `end`.
+    /// `loaded<TAB>name<TAB>uuid`, `extension<TAB>name<TAB>package` and `read<TAB>file` lines, and
+    /// `end`.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let mut found = Self::default();
         for line in text.lines() {
             match line.split('\t').collect::<Vec<_>>()[..] {
                 ["end"] => found.complete = true,
+                ["read", path] => found.read.push(path.into()),
                 ["loaded", name, uuid] => found.loaded.push(LoadedPackage {
                     name: name.to_owned(),
                     uuid: uuid.to_owned(),

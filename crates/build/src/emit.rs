@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sysforge_plan::Step;
+use sha2::Digest as _;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
+use sysforge_plan::{Sha256, Step};
 
 use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
@@ -100,6 +101,63 @@ pub struct Emitted {
     /// The extensions that were loaded.
     #[serde(default)]
     pub extensions: Vec<ExtensionRecord>,
+    /// The files that Julia read while it loaded the packages, and that belong neither to the project
+    /// nor to an installed package nor to Julia.
+    #[serde(default)]
+    pub outside: Vec<OutsideFile>,
+}
+
+/// A file outside of the project and the packages, as it was when Julia read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideFile {
+    /// Where.
+    pub path: PathBuf,
+    /// The digest of its content.
+    pub sha256: Sha256,
+}
+
+impl OutsideFile {
+    /// Reads the file; `None` if it cannot be read.
+    fn of(path: PathBuf) -> Option<Self> {
+        let content = std::fs::read(&path).ok()?;
+        let sha256 = Sha256::new(sha2::Sha256::digest(content).into());
+        Some(Self { path, sha256 })
+    }
+
+    /// Whether it is another file now, or none.
+    fn has_changed(&self) -> bool {
+        Self::of(self.path.clone()).as_ref() != Some(self)
+    }
+}
+
+/// The files that Julia read for the last image of the build in the folder `root`, outside of the project
+/// and the packages, and that have changed since. Which files those are is known only after an
+/// emission.
+#[must_use]
+pub fn changed_outside(root: &Path) -> BTreeSet<PathBuf> {
+    // An emission that was begun and not finished says nothing; the one before it does.
+    let records = ["emit", "emit.previous"].into_iter();
+    let emissions = records.filter_map(|record| WorkDir::peek::<Emitted>(root, record));
+    let files = emissions.flat_map(|(_, emitted)| emitted.outside);
+    let changed = files.filter(OutsideFile::has_changed);
+    changed.map(|file| file.path).collect()
+}
+
+/// The files that no other part of the fingerprint covers.
+fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
+    let julia = &context.julia;
+    // Installed packages have a digest of their own, and Julia's sources belong to Julia's.
+    let installed = surroundings
+        .depots
+        .iter()
+        .map(|depot| depot.join("packages"));
+    let mut covered: Vec<PathBuf> = installed.collect();
+    covered.extend(julia.bindir.parent().map(Path::to_owned));
+    covered.extend([julia.stdlib.clone(), context.project.clone()]);
+    covered.push(context.work.root().to_owned());
+    let files = surroundings.read.iter();
+    let files = files.filter(|path| !covered.iter().any(|folder| path.starts_with(folder)));
+    files.cloned().filter_map(OutsideFile::of).collect()
 }
 
 /// Which of the two kinds of staging process.
@@ -117,6 +175,15 @@ enum Kind {
 ///
 /// See [`EmitError`].
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
+    let emitted = emit_anew(context, emission).await;
+    if let Err(EmitError::Strict { .. }) = &emitted {
+        // No code was generated, so the earlier object and its record still belong together.
+        context.work.put_back("emit")?;
+    }
+    emitted
+}
+
+async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
     let mut attempt = Attempt {
         threads: emission
             .image_threads
@@ -361,6 +428,7 @@ fn finish(
         statements: counts,
         peak_memory: finished.peak_memory,
         artifacts: surroundings.artifacts(),
+        outside: outside(context, &surroundings),
         depots: surroundings.depots,
         loaded: surroundings.loaded,
         extensions: surroundings.extensions,

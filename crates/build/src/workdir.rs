@@ -275,6 +275,22 @@ impl WorkDir {
         }
     }
 
+    /// Puts a record back that was set aside, where the step ended without a result and changed none
+    /// of its files.
+    ///
+    /// # Errors
+    ///
+    /// If the record is there and cannot be renamed.
+    pub fn put_back(&self, step: &'static str) -> Result<(), WorkDirError> {
+        let path = self.path(previous_name(step));
+        match sysforge_files::rename(&path, &self.path(record_name(step))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io("rename", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A name for a file that only this run writes, and no other run, even one that was killed and
     /// has a child left: the system's number of this process is part of it.
     #[must_use]
@@ -486,6 +502,19 @@ mod tests {
         work.forget_own("partial", "-o.a").unwrap();
         assert!(!work.path(&own).exists() && !work.path("partial-1-o.a").exists());
         assert!(work.path("partial-x-o.a").exists() && work.path("image-o.a").exists());
+    }
+
+    #[test]
+    fn a_step_that_changed_nothing_keeps_its_previous_record() {
+        let base = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(base.path(), &id()).unwrap();
+        // Nothing to put back.
+        work.put_back("emit").unwrap();
+        work.record("emit", &Basis::default(), &[], &7).unwrap();
+        work.set_aside("emit").unwrap();
+        work.recorded::<u32>("emit").unwrap_err();
+        work.put_back("emit").unwrap();
+        assert_eq!(work.recorded::<u32>("emit").unwrap(), 7);
     }
 
     #[test]

@@ -45,12 +45,27 @@ end
 
 # ---- Packages -------------------------------------------------------------------------------
 
+# Every file that Julia includes, and that a package names with `include_dependency`, while it loads the
+# packages here from their sources: they decide what is in the image, wherever they are.
+const files_read = String[]
+const note_file = (_, path) -> (push!(files_read, path); nothing)
+push!(Base.include_callbacks, note_file)
+Base._track_dependencies[] = true
+
 for (name, uuid) in values_of("package")
     package = Base.require(Base.PkgId(Base.UUID(uuid), name))
     # As with a system image of PackageCompiler's, the name is bound in Main, so that it can be
     # used where no environment lists the package.
     isdefined(Main, Symbol(name)) || Core.eval(Main, :(const $(Symbol(name)) = $package))
 end
+
+filter!(callback -> callback !== note_file, Base.include_callbacks)
+Base._track_dependencies[] = false
+# Of each entry the second field is the path; it is none for a package that was required.
+for entry in Base._require_dependencies
+    entry[2] isa String && isabspath(entry[2]) && push!(files_read, entry[2])
+end
+empty!(Base._require_dependencies)
 
 # ---- Statements -----------------------------------------------------------------------------
 
@@ -155,6 +170,9 @@ open(value_of("surroundings"), "w") do file
             println(file, "loaded\t", id.name, '\t', id.uuid)
         end
     end
+    for path in sort!(unique!(files_read))
+        isfile(path) && println(file, "read\t", abspath(path))
+    end
     # A workload that ends Julia comes no further than to itself.
     println(file, "end")
 end
@@ -164,6 +182,7 @@ end
 set_back()
 # Functions that were called with functions of this script keep its module in the image.
 empty!(job)
+empty!(files_read)
 empty!(modules)
 empty!(project_packages)
 # The project files that were read, and the last one with its whole content. Where a Julia arranges this in

@@ -27,6 +27,7 @@ impl BuildRunner<'_> {
     /// Those of the steps.
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
+        let force = force || self.outside_changed();
         let basis = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &basis, force) {
             Some(traced) => traced,
@@ -74,6 +75,17 @@ impl BuildRunner<'_> {
             self.timings = checked.timings;
             return self.pack(dist).await;
         }
+    }
+
+    /// Whether a file changed that Julia read for the last image, outside of the project and the
+    /// packages.
+    fn outside_changed(&self) -> bool {
+        let changed = emit::changed_outside(self.context.work.root());
+        for path in &changed {
+            let text = format!("{} changed, which a package reads", path.display());
+            self.engine.reporter.note(text);
+        }
+        !changed.is_empty()
     }
 
     /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
