@@ -27,11 +27,22 @@ const LONGEST: usize = 4096;
 /// If the image cannot be read.
 pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portability> {
     let inspection = inspect(image).ok();
+    let mut paths = summed(paths_in(loaded(image)?, roots)?, roots, julia);
+    paths.retain(may_matter);
     Ok(Portability {
         oldest_system: inspection.and_then(|image| image.oldest_system),
-        paths: summed(paths_in(loaded(image)?, roots)?, roots, julia),
+        paths,
         artifacts: Vec::new(),
     })
+}
+
+/// Whether a path may matter where the image runs. Nothing that runs on an image reads the caches of
+/// packages, whose places Julia notes.
+fn may_matter(found: &FoundPath) -> bool {
+    let path = Path::new(&found.path);
+    let cache = path.extension().is_some_and(|extension| extension == "ji")
+        || found.path.replace('\\', "/").contains("/compiled/v");
+    found.kind == PathKind::Source || !cache
 }
 
 /// What of an image is there at run time: debug sections name many folders, for debuggers only.
@@ -175,6 +186,18 @@ mod tests {
             .map(|row| (row.path.as_str(), row.times))
             .collect();
         assert_eq!(rows, [("/home/me/P/x", 1), ("/home/me/P", 2)]);
+    }
+
+    #[test]
+    fn caches_of_packages_are_not_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image.so");
+        let caches =
+            "/home/me/.julia/compiled/v1.10/CSV/x.ji\0/home/me/.julia/compiled/v1.10/CSV/x.so";
+        std::fs::write(&image, format!("{caches}\0/home/me/table.csv\0")).unwrap();
+        let found = scan(&image, &["/home/me".into()], Path::new("/opt/julia")).unwrap();
+        let paths: Vec<_> = found.paths.iter().map(|found| &*found.path).collect();
+        assert_eq!(paths, ["/home/me/table.csv"]);
     }
 
     #[test]
