@@ -26,11 +26,18 @@ fn a_file_that_julia_included_from_outside_the_package_is_an_input() {
          include_dependency(table)\nconst rows = countlines(table)\n\
          greet(name) = string(name, answer(), rows)\nend\n",
     );
-    scratch.file("workload.jl", "using Tiny\nprintln(Tiny.greet(\"world\"))\n");
+    scratch.file(
+        "workload.jl",
+        "using Tiny\nprintln(Tiny.greet(\"world\"))\n",
+    );
     scratch.config("julia = \"1.5\"\ncpu = \"native\"\nworkloads = [\"workload.jl\"]\n");
     scratch.sysforge(&["build"]).succeeds();
     let again = scratch.sysforge(&["build"]).succeeds();
-    assert!(!again.stderr.contains("which a package reads"), "{}", again.stderr);
+    assert!(
+        !again.stderr.contains("which a package reads"),
+        "{}",
+        again.stderr
+    );
     for file in [&shared, &table] {
         let before = std::fs::read_to_string(file).unwrap();
         std::fs::write(file, format!("{before}# edited\n")).unwrap();

@@ -45,8 +45,9 @@ end
 
 # ---- Packages -------------------------------------------------------------------------------
 
-# Every file that Julia includes, and that a package names with `include_dependency`, while it loads the
-# packages here from their sources: they decide what is in the image, wherever they are.
+# Every file that Julia includes, and that a package names with `include_dependency`: they decide what is
+# in the image, wherever they are. This is for packages that are loaded here from their sources; of others
+# `note_cached_files` asks their caches.
 const files_read = String[]
 const note_file = (_, path) -> (push!(files_read, path); nothing)
 push!(Base.include_callbacks, note_file)
@@ -66,6 +67,20 @@ for entry in Base._require_dependencies
     entry[2] isa String && isabspath(entry[2]) && push!(files_read, entry[2])
 end
 empty!(Base._require_dependencies)
+
+# The header of a package's cache lists the same files. Where a Julia arranges this in another way, the
+# files stay unknown.
+function note_cached_files(id)
+    try
+        for cache in Base.find_all_in_cache_path(id)
+            # Modules, then the files and what else the cache depends on.
+            for file in Base.parse_cache_header(cache)[2][1]
+                push!(files_read, file isa Tuple ? file[2] : file.filename)
+            end
+        end
+    catch
+    end
+end
 
 # ---- Statements -----------------------------------------------------------------------------
 
@@ -163,6 +178,7 @@ open(value_of("surroundings"), "w") do file
         mod = Base.loaded_modules[id]
         path = try pathof(mod) catch; nothing end
         path === nothing || println(file, "package\t", id.name, '\t', path)
+        path === nothing || startswith(path, Sys.STDLIB) || note_cached_files(id)
         parent = isdefined(Base, :get_extension) ? extended(id, ids) : nothing
         if parent !== nothing
             println(file, "extension\t", id.name, '\t', parent.name)
