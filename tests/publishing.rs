@@ -206,9 +206,9 @@ const FIELDS: [&str; 22] = [
 fn no_field_of_githubs_answers_reaches_a_terminal_raw_or_leads_elsewhere() {
     let all = "../../outside\u{1b}]0;title\u{7}\u{1b}[2J\u{202e}\u{200b}\n::add-mask::x\n$(touch outside)";
     let elsewhere = "http://127.0.0.1:1/$(touch outside)";
-    let scene = Scene::new();
-    scene.publish(&["--draft"]).succeeds();
     for field in FIELDS {
+        let scene = Fixture::new();
+        scene.publish(&["--draft"]).succeeds();
         let is_address = field.ends_with("url");
         for text in [all, elsewhere]
             .into_iter()

@@ -119,7 +119,7 @@ pub(super) async fn make(
         planned.require_locked(build, &options.packages)?;
         let started = Instant::now();
         let inputs = planned.basis(&session.engine, build, options)?.digest();
-        let force = force || planned.outside_changed(&session.engine, build);
+        let force = *force || planned.outside_changed(&session.engine, build);
         let known = existing(dist, &build.id, build.archive, inputs).filter(|(_, receipt)| {
             let image = start::image_of(session, planned, build);
             let size = || std::fs::metadata(image).map(|image| image.len());

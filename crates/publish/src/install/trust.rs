@@ -281,8 +281,8 @@ impl Place {
 /// Who attests the archive for this very release: the run that made it, if it names one; otherwise the
 /// index must be attested too. `index` is who attests that, or why nobody could be asked.
 fn for_a_release(
-    archive: attestation::Signer,
-    index: Result<Option<attestation::Signer>, String>,
+    archive: attestation::Attester,
+    index: Result<Option<attestation::Attester>, String>,
 ) -> Result<String, String> {
     match (&archive.tag, index) {
         (Some(_), _) | (None, Ok(Some(_))) => Ok(archive.name),
@@ -318,8 +318,8 @@ fn by_one_of(
 mod tests {
     use super::*;
 
-    fn signer(tag: Option<&str>) -> attestation::Signer {
-        attestation::Signer {
+    fn signer(tag: Option<&str>) -> attestation::Attester {
+        attestation::Attester {
             name: "a workflow".to_owned(),
             tag: tag.map(str::to_owned),
         }
