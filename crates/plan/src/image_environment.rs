@@ -193,7 +193,7 @@ mod tests {
         };
         assert_eq!(
             conflicts(&packages, &project, Some(&manifest)),
-            [expected.clone()]
+            std::slice::from_ref(&expected)
         );
         // The project itself is not in its manifest.
         let itself = format!(
