@@ -269,7 +269,7 @@ impl Checker<'_> {
             Err(source) => Err(BundleError::Process {
                 app: self.planned.app.name.clone(),
                 place: UNPACKED,
-                source,
+                source: Box::new(source),
             }),
         }
     }

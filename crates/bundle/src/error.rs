@@ -48,7 +48,7 @@ pub enum BundleError {
         place: &'static str,
         /// Why not.
         #[source]
-        source: ProcessError,
+        source: Box<ProcessError>,
     },
     /// An app ended otherwise than its run says.
     #[error(

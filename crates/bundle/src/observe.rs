@@ -189,7 +189,7 @@ pub async fn observe(
                 return Err(BundleError::Process {
                     app,
                     place: "on the image",
-                    source,
+                    source: Box::new(source),
                 });
             }
         }
