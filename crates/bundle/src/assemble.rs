@@ -155,15 +155,19 @@ fn add_libraries(
             }),
             Origin::System(name) => {
                 let place = layout.library_folder.join(name);
-                preload.push(slashed(&place));
+                preload.push(Preload {
+                    path: slashed(&place),
+                    name: name.clone(),
+                    needs: inspect(source)
+                        .map(|found| found.needed)
+                        .unwrap_or_default(),
+                });
                 place
             }
         };
         target.file(source, &place, why)?;
         places.insert(source.clone(), place);
     }
-    // Found later means needed by what was found before.
-    preload.reverse();
     for (folder, to) in &folders {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -176,7 +180,31 @@ fn add_libraries(
             }
         }
     }
-    Ok(preload)
+    Ok(ordered(preload))
+}
+
+/// A library of this system that the launcher opens before libjulia.
+struct Preload {
+    path: String,
+    name: String,
+    needs: Vec<String>,
+}
+
+/// The paths, each after those of the libraries that it needs: the loader would look for them elsewhere.
+fn ordered(mut libraries: Vec<Preload>) -> Vec<String> {
+    let mut paths = Vec::new();
+    while !libraries.is_empty() {
+        let is_ready = |library: &Preload| {
+            let others = libraries.iter().filter(|other| other.name != library.name);
+            others
+                .into_iter()
+                .all(|other| !library.needs.contains(&other.name))
+        };
+        // Of libraries that need each other, any may be the first.
+        let next = libraries.iter().position(is_ready).unwrap_or(0);
+        paths.push(libraries.remove(next).path);
+    }
+    paths
 }
 
 /// The environment that names the packages, with their preferences.
@@ -316,5 +344,31 @@ pub fn is_supported(os: Os) -> bool {
         Os::MacOs => cfg!(target_os = "macos"),
         Os::Windows => cfg!(windows),
         Os::FreeBsd => cfg!(target_os = "freebsd"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(name: &str, needs: &[&str]) -> Preload {
+        Preload {
+            path: format!("lib/{name}"),
+            name: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_library_is_opened_after_those_that_it_needs() {
+        let cpp = library(
+            "libstdc++.so.6",
+            &["libm.so.6", "libgcc_s.so.1", "libc.so.6"],
+        );
+        let gcc = library("libgcc_s.so.1", &["libc.so.6"]);
+        let sorted = ["lib/libgcc_s.so.1", "lib/libstdc++.so.6"];
+        assert_eq!(ordered(vec![cpp, gcc]), sorted);
+        let circle = vec![library("a", &["b"]), library("b", &["a"])];
+        assert_eq!(ordered(circle), ["lib/a", "lib/b"]);
     }
 }
