@@ -13,7 +13,7 @@ impl SmallDisk {
         if mount(path, &format!("size={size}")) {
             return Some(Self(path.to_owned()));
         }
-        eprintln!("skipped: a full disk needs the right to mount a tmpfs");
+        sysforge_testkit::skip("a full disk needs the right to mount a tmpfs");
         None
     }
 

@@ -248,7 +248,7 @@ fn a_hard_link_that_cannot_be_created_becomes_a_copy() {
     use std::os::unix::fs::MetadataExt;
     let folder = tempfile::tempdir().unwrap();
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
-        eprintln!("skipped: there is no other file system");
+        sysforge_testkit::skip("there is no other file system");
         return;
     };
     let mut tree = writer(folder.path());

@@ -39,14 +39,6 @@ pub(crate) enum CliError {
     /// An output that is a folder.
     #[error("{} is not the name of a file", .0.display())]
     NoFileName(std::path::PathBuf),
-    /// Something is not in the store.
-    #[error("{what} is not installed")]
-    NotInstalled {
-        /// What.
-        what: String,
-        /// What installs it.
-        command: String,
-    },
     /// The request names a Julia that is there already.
     #[error("`{0}` names a Julia of this machine; there is nothing to install")]
     NothingToInstall(String),
@@ -154,7 +146,6 @@ impl Explain for CliError {
             Self::CannotBuild => {
                 "each line above that says MISSING has its remedy below it".to_owned()
             }
-            Self::NotInstalled { command, .. } => format!("run `{command}`"),
             Self::NothingToInstall(_) => {
                 "ask for a version or a channel, for instance `release`".to_owned()
             }

@@ -64,6 +64,14 @@ pub enum EngineError {
     /// There is no Julia on the search path.
     #[error("there is no `julia` on the search path")]
     NoSystemJulia,
+    /// Something is not in the store.
+    #[error("{what} is not installed")]
+    NotInstalled {
+        /// What.
+        what: String,
+        /// What installs it.
+        command: String,
+    },
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
@@ -102,6 +110,7 @@ impl Explain for EngineError {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \
                  Julia's folder with `--julia DIR`"
             }
+            Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
             Self::Unreadable { source, .. } => {
                 return explain::io_hint(source).into_iter().collect();
             }

@@ -4,11 +4,15 @@
 //! the command line. This crate reads no environment variable and prints nothing: settings come in as
 //! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
 
+pub mod benchmark;
 pub mod committed;
+pub mod compilers;
 mod engine;
 mod error;
 mod failure;
 mod fingerprints;
+pub mod init;
+pub mod matrix;
 mod options;
 pub mod packages;
 pub mod planning;

@@ -393,7 +393,7 @@ impl Release {
 }
 
 /// What a request chooses among: a release of a catalogue, or a Julia that is installed.
-pub trait Candidate {
+pub trait VersionCandidate {
     /// Its version.
     fn version(&self) -> &JuliaVersion;
 
@@ -401,7 +401,7 @@ pub trait Candidate {
     fn is_stable(&self) -> bool;
 }
 
-impl Candidate for Release {
+impl VersionCandidate for Release {
     fn version(&self) -> &JuliaVersion {
         &self.version
     }
@@ -411,7 +411,7 @@ impl Candidate for Release {
     }
 }
 
-impl Candidate for JuliaVersion {
+impl VersionCandidate for JuliaVersion {
     fn version(&self) -> &JuliaVersion {
         self
     }
@@ -426,7 +426,7 @@ impl Candidate for JuliaVersion {
 /// # Errors
 ///
 /// If the request asks for something that has no place among releases, such as a folder.
-pub fn pick<'a, C: Candidate>(
+pub fn pick<'a, C: VersionCandidate>(
     request: &Request,
     mut candidates: impl DoubleEndedIterator<Item = &'a C> + Clone,
 ) -> Result<Option<&'a C>, NoJulia> {

@@ -7,6 +7,7 @@
 pub mod asset_name;
 pub mod choose;
 pub mod cpu;
+pub mod sums;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

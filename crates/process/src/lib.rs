@@ -11,6 +11,7 @@ mod error;
 mod frames;
 mod group;
 mod output;
+mod replace;
 mod vitals;
 
 pub use children::{Children, Finished, Program, redact};
@@ -18,3 +19,4 @@ pub use drawn::meaningful;
 pub use environment::Environment;
 pub use error::{Ended, ProcessError};
 pub use output::available_outputs;
+pub use replace::replace;

@@ -345,7 +345,7 @@ pub(crate) mod tests {
         assert_eq!(inspected.receipt, b"{}");
 
         if cfg!(windows) && Command::new("git").arg("--version").output().is_err() {
-            eprintln!("skipped: there is no git to compare with");
+            sysforge_testkit::skip("there is no git to compare with");
             return;
         }
         let work = dir.path().join("work");

@@ -5,4 +5,4 @@ pub mod artifacts_toml;
 pub mod notes;
 pub mod provenance;
 pub mod sbom;
-pub mod sums;
+pub use sysforge_plan::release::sums;

@@ -8,7 +8,9 @@ pub mod kept;
 mod load;
 mod order;
 pub mod place;
+mod remove;
 pub mod source;
+mod start_files;
 pub mod trust;
 
 use std::collections::BTreeSet;

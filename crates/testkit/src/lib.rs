@@ -14,8 +14,10 @@ pub mod keys;
 pub mod mirror_dir;
 pub mod packages;
 pub mod server;
+mod skips;
 pub mod tls;
 
+pub use skips::skip;
 use std::time::{Duration, Instant};
 
 /// Maximum waiting time. On a busy machine, emitting starts late.

@@ -208,7 +208,7 @@ async fn entries_of_a_read_only_store_are_used() {
     let root = bench.store().root().to_owned();
     let source = root.to_str().unwrap();
     let Some(_mount) = Mount::new(&root, &["--bind", "-o", "ro", source]) else {
-        eprintln!("skipped: this user may not mount");
+        sysforge_testkit::skip("this user may not mount");
         return;
     };
     let julia = bench.install(path(&mirror), "1.5").await.unwrap();
@@ -229,7 +229,7 @@ async fn a_full_disk_leaves_no_incomplete_entry() {
         fs::create_dir_all(&root).unwrap();
         let options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
         let Some(_mount) = Mount::new(&root, &options) else {
-            eprintln!("skipped: this user may not mount");
+            sysforge_testkit::skip("this user may not mount");
             return;
         };
         let error = bench.install(&source, "1.5").await.unwrap_err();

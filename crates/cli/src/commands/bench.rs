@@ -4,15 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sysforge_build::measure::measure;
-use sysforge_build::{sections, startup};
-use sysforge_engine::{BuildRunner, Planned};
-use sysforge_plan::Receipt;
+use sysforge_engine::BuildRunner;
+use sysforge_engine::benchmark::compare;
 use sysforge_report::{Figures, Report, Sample, units};
 
 use crate::args::BenchArgs;
 use crate::commands::steps::image_of;
-use crate::failure::{CliError, Failure, Outcome};
+use crate::failure::{CliError, Outcome};
 use crate::paths::absolute;
 use crate::session::Session;
 use crate::terminal::table;
@@ -98,63 +96,6 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         }
     }
     Ok(())
-}
-
-async fn compare(
-    samples: u32,
-    runner: &mut BuildRunner<'_>,
-    planned: &Planned,
-    image: &Path,
-) -> Result<Report, Failure> {
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    // In turns, so that what else the machine does meets both alike.
-    for _ in 0..samples {
-        without.push(sample(runner, None).await?);
-        with.push(sample(runner, Some(image)).await?);
-    }
-    Ok(Report {
-        build_id: runner.build.id.to_string(),
-        julia: format!(
-            "Julia {} on {}",
-            runner.build.julia.version(),
-            runner.build.triplet
-        ),
-        without,
-        with,
-        residuals: runner.residuals(image).await?,
-        sections: sections::sections(image)?,
-        receipt: receipt(runner, planned, image),
-    })
-}
-
-/// What one fresh process to start, and one to work, see.
-async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
-    let startup = startup::startup(&runner.context, image).await?;
-    let packages = &runner.build.packages;
-    let measured = measure(&runner.context, image, packages, &runner.workloads()).await?;
-    runner.warn_of_unmeasured(&measured.unmeasured);
-    Ok(Sample {
-        startup_s: startup.as_secs_f64(),
-        load_s: measured.load_s,
-        first_call_s: measured.first_call_s,
-        second_call_s: measured.second_call_s,
-        start_memory: measured.start_bytes,
-        peak_memory: measured.peak_bytes,
-    })
-}
-
-/// The receipt of exactly this image: beside it as in an archive, or in `dist`.
-fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
-    let beside = image.with_file_name("receipt.json");
-    let packed = planned
-        .dist()
-        .join(format!("{}.receipt.json", runner.build.id));
-    let mut candidates = [beside, packed].into_iter().filter_map(|path| {
-        let text = std::fs::read_to_string(path).ok()?;
-        Receipt::from_json(&text).ok()
-    });
-    let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
-    candidates.find(|receipt| receipt.image.sha256 == digest)
 }
 
 /// Writes a file so that it is there whole, or as it was.

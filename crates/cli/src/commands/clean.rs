@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// Files that Sysforge writes into `dist`, besides archives and receipts.
 const KNOWN: [&str; 5] = [
-    sysforge_pack::sums::FILE_NAME,
+    sysforge_plan::release::SUMS_NAME,
     ".gitignore",
     ".lock",
     ".sysforge",

@@ -7,6 +7,7 @@ mod machine;
 mod packages;
 
 use serde::Serialize;
+use sysforge_engine::compilers::{SystemCompiler, compiler_of, system_compilers};
 use sysforge_engine::{ImageOptions, Planned};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
@@ -15,7 +16,6 @@ use sysforge_plan::toolchain::system_hint;
 use sysforge_plan::{Os, Triplet};
 
 use crate::args::Platform;
-use crate::commands::toolchain::{SystemCompiler, compiler_of, fetched, system_compilers};
 use crate::failure::{CliError, Failure, Outcome};
 use crate::session::Session;
 
@@ -200,14 +200,14 @@ async fn compiler(triplet: Triplet, needed: bool, session: &Session) -> Finding 
         // No other is tried then.
         Err(found) => return Finding::bad(CHECK, State::Missing, found, UNSET),
     }
-    let found = match system_compilers(triplet, session).await {
+    let found = match system_compilers(triplet, &session.engine).await {
         Ok(found) => found,
         Err(failure) => return Finding::bad(CHECK, lacking, failure.0.to_string(), mend),
     };
     if let Some(good) = found.iter().find(|compiler| compiler.unsuitable.is_none()) {
         return described(CHECK, good);
     }
-    if let Some(installed) = fetched(triplet, session) {
+    if let Some(installed) = session.engine.installed_toolchain(triplet) {
         return Finding::good(CHECK, installed.compiler.display().to_string());
     }
     let unsuitable = found.into_iter().find_map(|compiler| compiler.unsuitable);
@@ -250,7 +250,7 @@ async fn chosen_compiler(
         Ok(_) => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    match compiler_of(words, triplet, session).await {
+    match compiler_of(words, triplet, &session.engine).await {
         Ok(Some(compiler)) => Ok(Some(compiler)),
         _ => Err(format!("JULIA_CC names `{named}`, which is no C compiler")),
     }

@@ -188,7 +188,7 @@ async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
                 Some(triplet) => format!(" --triplet {triplet}"),
                 None => String::new(),
             };
-            Err(CliError::NotInstalled {
+            Err(EngineError::NotInstalled {
                 what: format!("Julia {name}"),
                 command: format!("sysforge julia install {name}{other}"),
             }

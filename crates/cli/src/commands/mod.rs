@@ -20,7 +20,7 @@ mod run;
 mod schema;
 mod start;
 mod steps;
-pub(crate) mod toolchain;
+mod toolchain;
 mod verify;
 mod workflow;
 

@@ -1,8 +1,7 @@
 //! `sysforge run`: builds the image if something has changed, then starts the project's Julia with it.
 
-use std::convert::Infallible;
-use std::ffi::OsString;
-use std::process::Command;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use super::build;
 use super::start::start;
@@ -40,14 +39,19 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
         return Ok(());
     };
     let start = start(session, &planned, planned_build, &built.receipt)?;
-    let mut command = Command::new(&start.julia);
-    command
-        .args(&start.arguments)
-        .args(as_typed(std::env::args_os().collect(), &args.arguments))
-        .env("JULIA_PROJECT", &planned.files.folder)
-        .envs(start.variables.iter().map(|(name, value)| (name, value)));
     session.progress.clear();
-    match execute(&mut command)? {}
+    let folder = planned.files.folder.as_os_str();
+    let variables = start.variables.iter();
+    let variables = variables.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    let variables = [(OsStr::new("JULIA_PROJECT"), folder)]
+        .into_iter()
+        .chain(variables);
+    let arguments = start.arguments.iter().map(OsStr::new);
+    let typed = as_typed(std::env::args_os().collect(), &args.arguments);
+    let arguments = arguments.chain(typed.iter().map(OsString::as_os_str));
+    let source = sysforge_process::replace(Path::new(&start.julia), arguments, variables);
+    let program = start.julia.into();
+    Err(CliError::NotStarted { program, source }.into())
 }
 
 /// The arguments of Julia as they were typed: a `--` among those of a script is the script's, but the
@@ -62,30 +66,6 @@ fn as_typed(typed: Vec<OsString>, parsed: &[OsString]) -> Vec<OsString> {
     match at > 0 && others.map(|(_, word)| word).eq(parsed) {
         true => end.to_owned(),
         false => parsed.to_owned(),
-    }
-}
-
-/// Takes the place of this process, so that signals and the exit code are the program's own. Returns
-/// only if the program cannot be started.
-#[cfg(unix)]
-fn execute(command: &mut Command) -> Result<Infallible, CliError> {
-    use std::os::unix::process::CommandExt as _;
-    let source = command.exec();
-    Err(CliError::NotStarted {
-        program: command.get_program().into(),
-        source,
-    })
-}
-
-/// Runs the program and ends with its exit code. Windows sends Ctrl-C to both.
-#[cfg(not(unix))]
-fn execute(command: &mut Command) -> Result<Infallible, CliError> {
-    match command.status() {
-        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-        Err(source) => Err(CliError::NotStarted {
-            program: command.get_program().into(),
-            source,
-        }),
     }
 }
 

@@ -1,34 +1,16 @@
 //! `sysforge toolchain list|install|path`: the C compilers of this machine, and those that can be
 //! fetched.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use serde::Serialize;
-use sysforge_acquire::InstalledToolchain;
-use sysforge_build::link::which;
-use sysforge_plan::link::linker::{self, driver_names};
+use sysforge_engine::EngineError;
+use sysforge_engine::compilers::{SystemCompiler, system_compilers};
 use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
-use sysforge_plan::{Explain, Os, Step, Triplet};
-use sysforge_process::Program;
+use sysforge_plan::{Explain, Os, Triplet};
 
 use crate::args::ToolchainCommand;
-use crate::failure::{CliError, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::terminal::table;
-
-/// A compiler of this machine.
-#[derive(Debug, Serialize)]
-pub(crate) struct SystemCompiler {
-    /// The command.
-    pub(crate) command: Vec<String>,
-    /// What it says about itself.
-    #[serde(flatten)]
-    pub(crate) traits: Traits,
-    /// Why it does not suit Julia, if it does not.
-    #[serde(serialize_with = "as_text")]
-    pub(crate) unsuitable: Option<Unsuitable>,
-}
 
 /// A toolchain that can be fetched, for `--json`.
 #[derive(Serialize)]
@@ -83,7 +65,7 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
                     say(chosen, &installed.compiler, session);
                     Ok(())
                 }
-                None => Err(CliError::NotInstalled {
+                None => Err(EngineError::NotInstalled {
                     what: format!("the toolchain {}", chosen.name),
                     command: format!("sysforge toolchain install {}", chosen.name),
                 }
@@ -128,140 +110,9 @@ fn say(chosen: &Published, compiler: &std::path::Path, session: &Session) {
     }
 }
 
-/// The compilers of this machine that could compile for a platform.
-pub(crate) async fn system_compilers(
-    triplet: Triplet,
-    session: &Session,
-) -> Result<Vec<SystemCompiler>, Failure> {
-    let environment = &session.engine.environment;
-    let mut commands: Vec<Vec<String>> = Vec::new();
-    let mut seen = Vec::new();
-    let names = driver_names(triplet, Session::host().ok());
-    for path in names.iter().filter_map(|name| which(name, environment)) {
-        // `cc` is mostly a link to one of the others.
-        let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        if !seen.contains(&real) {
-            seen.push(real);
-            commands.push(vec![path.display().to_string()]);
-        }
-    }
-    if let Some(zig) = which("zig", environment) {
-        let target = zig_target(triplet);
-        commands.push(
-            [&zig.display().to_string(), "cc", "-target", &target]
-                .map(str::to_owned)
-                .to_vec(),
-        );
-    }
-    let mut found = Vec::new();
-    for command in commands {
-        found.extend(compiler_of(command, triplet, session).await?);
-    }
-    Ok(found)
-}
-
-/// What a compiler says of itself, and whether it suits Julia for a platform. None if it does not
-/// answer as a compiler.
-pub(crate) async fn compiler_of(
-    command: Vec<String>,
-    triplet: Triplet,
-    session: &Session,
-) -> Result<Option<SystemCompiler>, Failure> {
-    let traits = ask(&command, triplet, session).await?;
-    Ok(traits.map(|traits| SystemCompiler {
-        unsuitable: traits.check(&command[0], triplet).err(),
-        command,
-        traits,
-    }))
-}
-
-/// The best of the toolchains that were fetched, suit Julia for a platform and run here.
-pub(crate) fn fetched(triplet: Triplet, session: &Session) -> Option<InstalledToolchain> {
-    let acquirer = session.engine.acquirer().ok()?;
-    let here = Session::host().ok()?.os();
-    toolchain::for_target(triplet)
-        .filter(|row| row.host == here && row.traits().check(row.name, triplet).is_ok())
-        .find_map(|row| acquirer.installed_toolchain(row).ok()?)
-}
-
-/// What `zig cc` is asked about: the platform that it would link for, without the version of glibc,
-/// which `zig cc -v` does not take.
-fn zig_target(triplet: Triplet) -> String {
-    let target = linker::zig_target(triplet);
-    match target.split_once("-gnu.") {
-        Some((platform, _)) => format!("{platform}-gnu"),
-        None => target,
-    }
-}
-
-/// Asks a compiler about itself. One that does not answer as a compiler is none.
-async fn ask(
-    command: &[String],
-    triplet: Triplet,
-    session: &Session,
-) -> Result<Option<Traits>, Failure> {
-    /// A compiler that does not answer in this time hangs.
-    const PATIENCE: Duration = Duration::from_secs(20);
-    let Some((program, arguments)) = command.split_first() else {
-        return Ok(None);
-    };
-    let work = tempfile::tempdir().map_err(|source| CliError::Unreadable {
-        path: std::env::temp_dir(),
-        source,
-    })?;
-    // Their words are looked for below, in English.
-    let environment = session.engine.environment.clone().with("LC_ALL", "C");
-    let program = |log: &str| {
-        Program::new(
-            PathBuf::from(program),
-            environment.clone(),
-            work.path().join(log),
-        )
-        .args(arguments)
-        .directory(work.path())
-        .timeout(Some(PATIENCE))
-    };
-    let task = session
-        .engine
-        .reporter
-        .start(Step::Probe, command.join(" "));
-    let verbose = session
-        .engine
-        .children
-        .run(&program("verbose.log").arg("-v"), &task)
-        .await;
-    let Ok(verbose) = verbose else {
-        task.reused("it does not answer");
-        return Ok(None);
-    };
-    let verbose: Vec<String> = verbose
-        .stderr
-        .lines()
-        .chain(verbose.stdout.lines())
-        .map(str::to_owned)
-        .collect();
-    // Which C runtime it is for, the headers know; `_mingw.h` is the first of them all.
-    let mut macros = String::new();
-    if triplet.os() == Os::Windows {
-        let source = work.path().join("probe.c");
-        if std::fs::write(&source, "#include <_mingw.h>\n").is_ok() {
-            let preprocess = program("macros.log").args(["-E", "-dM"]).arg(&source);
-            if let Ok(done) = session.engine.children.run(&preprocess, &task).await {
-                macros = done.stdout;
-            }
-        }
-    }
-    let traits = Traits::read(&verbose.join("\n"), &macros);
-    task.done(traits.as_ref().map_or_else(
-        || "no compiler".to_owned(),
-        |t| format!("{} {}", t.maker, t.version),
-    ));
-    Ok(traits)
-}
-
 async fn list(triplet: Triplet, session: &Session) -> Outcome {
     let acquirer = session.engine.acquirer()?;
-    let system = system_compilers(triplet, session).await?;
+    let system = system_compilers(triplet, &session.engine).await?;
     let recommended = toolchain::recommended(triplet).ok().map(|row| row.name);
     let mut fetchable = Vec::new();
     for row in toolchain::for_target(triplet) {
@@ -358,19 +209,6 @@ mod tests {
     use sysforge_plan::toolchain::{Exceptions, Maker, Runtime, Threads};
 
     use super::*;
-
-    #[test]
-    fn zig_is_asked_about_platforms_that_it_knows() {
-        for (name, target) in [
-            ("x86_64-linux-gnu", "x86_64-linux-gnu"),
-            ("x86_64-w64-mingw32", "x86_64-windows-gnu"),
-            // It knows no `i686`, and would be taken for suitable if it could not be asked.
-            ("i686-w64-mingw32", "x86-windows-gnu"),
-            ("aarch64-apple-darwin", "aarch64-macos.11.0"),
-        ] {
-            assert_eq!(zig_target(name.parse().unwrap()), target);
-        }
-    }
 
     #[test]
     fn the_list_says_what_suits_and_why_not() {

@@ -3,15 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_files::{read_regular, write_program};
+use sysforge_files::write_program;
 use sysforge_plan::text::{ChannelName, Rule as _};
 use sysforge_plan::{Step, image_environment};
 use sysforge_process::{Environment, Program};
 
 use super::Surroundings;
 use super::error::InstallError;
-use super::integrate;
-use super::kept::{Images, Installed, NOTE_LIMIT};
+use super::kept::{Images, Installed};
 use super::load::environment as environment_of;
 use crate::archive::ARTIFACTS;
 use crate::local::at;
@@ -199,33 +198,8 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
     Ok(())
 }
 
-impl Images {
-    /// Removes an image, and the launchers that were written for it. Channels of juliaup are
-    /// [`unlink_channel`]'s.
-    ///
-    /// # Errors
-    ///
-    /// If a file cannot be removed. On Windows that is so while a Julia runs with the image, which
-    /// is installed then as before.
-    pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
-        let gone = self.take_away(image.folder())?;
-        for launcher in &image.launchers {
-            // Only one that still is for this image: the user may have written another since.
-            let text = read_regular(launcher, NOTE_LIMIT).ok();
-            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            if text.is_some_and(|text| starts(&text, image)) {
-                std::fs::remove_file(launcher).map_err(at(launcher))?;
-            }
-        }
-        for file in &image.files {
-            integrate::remove(file, image)?;
-        }
-        Ok(gone.close().map_err(at(image.folder()))?)
-    }
-}
-
 /// Whether this is the text of a launcher for the image.
-fn starts(text: &str, image: &Installed) -> bool {
+pub(super) fn starts(text: &str, image: &Installed) -> bool {
     let written = |line: &str| {
         line.trim_end()
             .ends_with("; written by `sysforge install`.")
@@ -548,7 +522,7 @@ mod tests {
     fn complete() -> (tempfile::TempDir, Installed, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("artifacts")).unwrap();
-        super::super::load::write_environment(dir.path(), &[]).unwrap();
+        super::super::start_files::write_environment(dir.path(), &[]).unwrap();
         let image = installed("/opt/julia", &dir.path().join("a.so").to_string_lossy());
         let folder = dir.path().display().to_string();
         (dir, image, folder)

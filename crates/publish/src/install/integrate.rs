@@ -4,41 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sysforge_files::{read_regular, write_whole};
 
 use super::activate::{Start, UserLists, own_launcher, quoted};
 use super::error::InstallError;
 use super::kept::Installed;
+pub use super::kept::{Integration, IntegrationFile};
 use crate::local::at;
-
-/// A program that an image is made known to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Integration {
-    /// A kernel of Jupyter: a `kernel.json` for IJulia.
-    Jupyter,
-    /// Settings of a workspace for the Julia extension of VS Code.
-    VsCode,
-    /// A script that starts Pluto.
-    Pluto,
-    /// Variables for PythonCall's `juliacall`, for a shell.
-    Python,
-    /// A module file for Lmod.
-    Module,
-    /// Lines for a Containerfile.
-    Oci,
-}
-
-/// A file that was written for an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IntegrationFile {
-    /// What it is for.
-    pub integration: Integration,
-    /// The file.
-    pub path: PathBuf,
-}
 
 /// What every file says of itself, so that it is recognised.
 const MARK: &str = "written by `sysforge install`";

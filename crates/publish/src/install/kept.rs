@@ -16,11 +16,10 @@ use sysforge_plan::{
 };
 
 use super::error::InstallError;
-use super::integrate::IntegrationFile;
-use super::load::write_environment;
 use super::order::order;
 use super::place::Place;
 use super::source::Source;
+use super::start_files::write_environment;
 use super::verify;
 use crate::archive;
 use crate::local::{self, at};
@@ -46,6 +45,33 @@ const COMING: &str = ".new-";
 
 /// And one that is on its way out.
 const GOING: &str = ".old-";
+
+/// A program that an image is made known to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Integration {
+    /// A kernel of Jupyter: a `kernel.json` for IJulia.
+    Jupyter,
+    /// Settings of a workspace for the Julia extension of VS Code.
+    VsCode,
+    /// A script that starts Pluto.
+    Pluto,
+    /// Variables for PythonCall's `juliacall`, for a shell.
+    Python,
+    /// A module file for Lmod.
+    Module,
+    /// Lines for a Containerfile.
+    Oci,
+}
+
+/// A file that was written for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationFile {
+    /// What it is for.
+    pub integration: Integration,
+    /// The file.
+    pub path: PathBuf,
+}
 
 /// An image on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sysforge_plan::receipt::PackageRecord;
 use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::{JuliaFacts, Step, image_environment};
 use sysforge_process::Program;
@@ -13,7 +12,6 @@ use super::Surroundings;
 use super::error::InstallError;
 use super::kept::Fresh;
 use crate::archive::ARTIFACTS;
-use crate::local::write_whole;
 
 /// Prints what is loaded at the start; the standard library's own way to name modules differs
 /// between versions, `loaded_modules` is there since 0.7.
@@ -67,28 +65,6 @@ pub(super) fn environment(folder: &Path) -> Option<&Path> {
         .join(image_environment::PROJECT)
         .is_file()
         .then_some(folder)
-}
-
-/// Writes the environment into an image's folder, where the archive did not bring it, and the
-/// script that Julia loads at start-up.
-///
-/// # Errors
-///
-/// If a file cannot be written.
-pub(super) fn write_environment(
-    folder: &Path,
-    packages: &[PackageRecord],
-) -> Result<(), crate::PublishError> {
-    let project = folder.join(image_environment::PROJECT);
-    if !project.is_file() {
-        let text = image_environment::project(packages);
-        write_whole(&project, text.as_bytes())?;
-    }
-    let text = image_environment::start_script(packages);
-    write_whole(
-        &folder.join(image_environment::START_SCRIPT),
-        text.as_bytes(),
-    )
 }
 
 fn program(julia: &Path, image: &Path, surroundings: &Surroundings<'_>) -> Program {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use sysforge_engine::EngineError;
 use sysforge_plan::plan::PlannedJulia;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::{Request, Triplet};
 
 use super::Finding;
-use crate::failure::{CliError, Failure};
+use crate::failure::Failure;
 use crate::session::Session;
 
 const CHECK: &str = "julia";
@@ -94,7 +95,7 @@ async fn one(
             let (_, known) = given(&julia.executable, session).await?;
             Ok((found, known))
         }
-        None if session.engine.network.offline => Err(CliError::NotInstalled {
+        None if session.engine.network.offline => Err(EngineError::NotInstalled {
             what: format!("Julia {request}"),
             command: format!("sysforge julia install {request}"),
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sysforge_build::link::which;
 use sysforge_publish::install::{Images, Installed, activate};
 
 use super::surroundings;
@@ -34,10 +35,6 @@ pub(super) async fn unlink(image: &Installed, session: &Session) {
 }
 
 fn juliaup(session: &Session) -> PathBuf {
-    let name = format!("juliaup{}", std::env::consts::EXE_SUFFIX);
-    let path = session.engine.environment.get("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .map(|folder| folder.join(&name))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| PathBuf::from(name))
+    let found = which("juliaup", &session.engine.environment);
+    found.unwrap_or_else(|| PathBuf::from("juliaup"))
 }

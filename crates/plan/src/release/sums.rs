@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sysforge_plan::Sha256;
-use sysforge_plan::text::FileName;
+use crate::Sha256;
+use crate::text::FileName;
 
 /// The name of the file.
-pub use sysforge_plan::release::SUMS_NAME as NAME;
+pub use super::SUMS_NAME as NAME;
 
 /// The list of these files, in the order of their names.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
         .collect()
 }
 
-/// Reads such a list; what is no line of one, or names no portable file, is passed over.
+/// Reads such a list; ignores lines of another form, or with a name that is not portable.
 #[must_use]
 pub fn read(text: &str) -> BTreeMap<FileName, Sha256> {
     text.lines()

@@ -1,0 +1,74 @@
+//! What a user waits for, measured with and without an image.
+
+use std::path::Path;
+
+use sysforge_build::measure::measure;
+use sysforge_build::{sections, startup};
+use sysforge_plan::Receipt;
+use sysforge_report::{Report, Sample};
+
+use crate::failure::Failure;
+use crate::planning::Planned;
+use crate::runner::BuildRunner;
+
+/// Measures fresh processes with and without an image.
+///
+/// # Errors
+///
+/// If a process or a workload fails.
+pub async fn compare(
+    samples: u32,
+    runner: &mut BuildRunner<'_>,
+    planned: &Planned,
+    image: &Path,
+) -> Result<Report, Failure> {
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    // In turns, so that what else the machine does meets both alike.
+    for _ in 0..samples {
+        without.push(sample(runner, None).await?);
+        with.push(sample(runner, Some(image)).await?);
+    }
+    Ok(Report {
+        build_id: runner.build.id.to_string(),
+        julia: format!(
+            "Julia {} on {}",
+            runner.build.julia.version(),
+            runner.build.triplet
+        ),
+        without,
+        with,
+        residuals: runner.residuals(image).await?,
+        sections: sections::sections(image)?,
+        receipt: receipt(runner, planned, image),
+    })
+}
+
+/// What one fresh process to start, and one to work, see.
+async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
+    let startup = startup::startup(&runner.context, image).await?;
+    let packages = &runner.build.packages;
+    let measured = measure(&runner.context, image, packages, &runner.workloads()).await?;
+    runner.warn_of_unmeasured(&measured.unmeasured);
+    Ok(Sample {
+        startup_s: startup.as_secs_f64(),
+        load_s: measured.load_s,
+        first_call_s: measured.first_call_s,
+        second_call_s: measured.second_call_s,
+        start_memory: measured.start_bytes,
+        peak_memory: measured.peak_bytes,
+    })
+}
+
+/// The receipt of exactly this image: beside it as in an archive, or in `dist`.
+fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
+    let beside = image.with_file_name("receipt.json");
+    let packed = planned
+        .dist()
+        .join(format!("{}.receipt.json", runner.build.id));
+    let mut candidates = [beside, packed].into_iter().filter_map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Receipt::from_json(&text).ok()
+    });
+    let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
+    candidates.find(|receipt| receipt.image.sha256 == digest)
+}

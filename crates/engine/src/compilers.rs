@@ -1,0 +1,177 @@
+//! The C compilers of this machine: which there are, what they say of themselves, and whether they suit
+//! Julia.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use sysforge_build::link::which;
+use sysforge_plan::link::linker::{self, driver_names};
+use sysforge_plan::toolchain::{Traits, Unsuitable};
+use sysforge_plan::{Os, Step, Triplet};
+use sysforge_process::Program;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+
+/// A compiler of this machine.
+#[derive(Debug, Serialize)]
+pub struct SystemCompiler {
+    /// The command.
+    pub command: Vec<String>,
+    /// What it says about itself.
+    #[serde(flatten)]
+    pub traits: Traits,
+    /// Why it does not suit Julia, if it does not.
+    #[serde(serialize_with = "as_text")]
+    pub unsuitable: Option<Unsuitable>,
+}
+
+fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::Ok, S::Error> {
+    why.as_ref().map(ToString::to_string).serialize(to)
+}
+
+/// The compilers of this machine that could compile for a platform.
+///
+/// # Errors
+///
+/// If there is no place for temporary files.
+pub async fn system_compilers(
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Vec<SystemCompiler>, Failure> {
+    let environment = &engine.environment;
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let mut seen = Vec::new();
+    let names = driver_names(triplet, Engine::host().ok());
+    for path in names.iter().filter_map(|name| which(name, environment)) {
+        // `cc` is mostly a link to one of the others.
+        let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        if !seen.contains(&real) {
+            seen.push(real);
+            commands.push(vec![path.display().to_string()]);
+        }
+    }
+    if let Some(zig) = which("zig", environment) {
+        let target = zig_target(triplet);
+        commands.push(
+            [&zig.display().to_string(), "cc", "-target", &target]
+                .map(str::to_owned)
+                .to_vec(),
+        );
+    }
+    let mut found = Vec::new();
+    for command in commands {
+        found.extend(compiler_of(command, triplet, engine).await?);
+    }
+    Ok(found)
+}
+
+/// What a compiler says of itself, and whether it suits Julia for a platform. None if it does not
+/// answer as a compiler.
+///
+/// # Errors
+///
+/// If there is no place for temporary files.
+pub async fn compiler_of(
+    command: Vec<String>,
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Option<SystemCompiler>, Failure> {
+    let traits = ask(&command, triplet, engine).await?;
+    Ok(traits.map(|traits| SystemCompiler {
+        unsuitable: traits.check(&command[0], triplet).err(),
+        command,
+        traits,
+    }))
+}
+
+/// What `zig cc` is asked about: the platform that it would link for, without the version of glibc,
+/// which `zig cc -v` does not take.
+fn zig_target(triplet: Triplet) -> String {
+    let target = linker::zig_target(triplet);
+    match target.split_once("-gnu.") {
+        Some((platform, _)) => format!("{platform}-gnu"),
+        None => target,
+    }
+}
+
+/// Asks a compiler about itself. One that does not answer as a compiler is none.
+async fn ask(
+    command: &[String],
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Option<Traits>, Failure> {
+    /// A compiler that does not answer in this time hangs.
+    const LIMIT: Duration = Duration::from_secs(20);
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(None);
+    };
+    let work = tempfile::tempdir().map_err(|source| EngineError::Unreadable {
+        path: tempfile::env::temp_dir(),
+        source,
+    })?;
+    // Their output is parsed below, in English.
+    let environment = engine.environment.clone().with("LC_ALL", "C");
+    let program = |log: &str| {
+        Program::new(
+            PathBuf::from(program),
+            environment.clone(),
+            work.path().join(log),
+        )
+        .args(arguments)
+        .directory(work.path())
+        .timeout(Some(LIMIT))
+    };
+    let task = engine.reporter.start(Step::Probe, command.join(" "));
+    let verbose = engine
+        .children
+        .run(&program("verbose.log").arg("-v"), &task)
+        .await;
+    let Ok(verbose) = verbose else {
+        task.reused("it does not answer");
+        return Ok(None);
+    };
+    let verbose: Vec<String> = verbose
+        .stderr
+        .lines()
+        .chain(verbose.stdout.lines())
+        .map(str::to_owned)
+        .collect();
+    // Which C runtime it is for, the headers know; `_mingw.h` is the first of them all.
+    let mut macros = String::new();
+    if triplet.os() == Os::Windows {
+        let source = work.path().join("probe.c");
+        if std::fs::write(&source, "#include <_mingw.h>\n").is_ok() {
+            let preprocess = program("macros.log").args(["-E", "-dM"]).arg(&source);
+            if let Ok(done) = engine.children.run(&preprocess, &task).await {
+                macros = done.stdout;
+            }
+        }
+    }
+    let traits = Traits::read(&verbose.join("\n"), &macros);
+    task.done(traits.as_ref().map_or_else(
+        || "no compiler".to_owned(),
+        |t| format!("{} {}", t.maker, t.version),
+    ));
+    Ok(traits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zig_is_asked_about_platforms_that_it_knows() {
+        for (name, target) in [
+            ("x86_64-linux-gnu", "x86_64-linux-gnu"),
+            ("x86_64-w64-mingw32", "x86_64-windows-gnu"),
+            // It knows no `i686`, and would be taken for suitable if it could not be asked.
+            ("i686-w64-mingw32", "x86-windows-gnu"),
+            ("aarch64-apple-darwin", "aarch64-macos.11.0"),
+        ] {
+            assert_eq!(zig_target(name.parse().unwrap()), target);
+        }
+    }
+}
