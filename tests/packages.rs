@@ -567,7 +567,7 @@ fn git_asks_the_credential_helper_for_a_login() {
     let helper = home.join("helper");
     std::fs::write(
         &helper,
-        "#!/bin/sh\n[ \"$1\" = get ] && printf 'username=pilot\\npassword=s3cret-password\\n'\nexit 0\n",
+        "#!/bin/sh\ncat >/dev/null\n[ \"$1\" = get ] && printf 'username=pilot\\npassword=s3cret-password\\n'\nexit 0\n",
     )
     .unwrap();
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -753,7 +753,7 @@ impl Proxy {
         }
         let head = String::from_utf8_lossy(&head).into_owned();
         // `pilot:s3cret-password`.
-        let login = "proxy-authorization: basic cglsb3q6czNjcmv0lxbhc3n3b3jk";
+        let login = "proxy-authorization: basic cglsb3q6cznjcmv0lxbhc3n3b3jk";
         if !head.to_lowercase().contains(login) {
             let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\n\
                            Proxy-Authenticate: Basic realm=\"proxy\"\r\n\
