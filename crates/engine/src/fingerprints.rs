@@ -149,7 +149,7 @@ mod tests {
         let julia = PlannedJulia::Given {
             executable: "/opt/julia".into(),
             build: JuliaBuild {
-                version: JuliaVersion::new(1, 12, 7),
+                version: JuliaVersion::new(1, 5, 3),
                 commit: String::new(),
                 triplet: TRIPLET,
             },
