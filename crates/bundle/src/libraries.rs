@@ -346,7 +346,7 @@ mod tests {
         let link = dir.path().join("lib/julia/libz.so");
         std::os::unix::fs::symlink("../libz.so.1.2", &link).unwrap();
         let image = dir.path().join("lib/libjulia.so.1.5");
-        let opened = [link, real.clone(), PathBuf::from("linux-vdso.so.1")];
+        let opened = [link, real, PathBuf::from("linux-vdso.so.1")];
         let found = needed(&julia, &image, &opened, &[]).unwrap();
         let same = found
             .libraries

@@ -1,6 +1,7 @@
 //! Bundles of the real Julia, made from the image that it comes with. `SYSFORGE_TEST_MIRROR` names the
 //! mirror that it is taken from (`ci/julia-mirror`); without it there is nothing to test.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ fn scene() -> Option<&'static Scene> {
 
 fn make_scene() -> Option<Scene> {
     let Some(mirror) = std::env::var_os("SYSFORGE_TEST_MIRROR") else {
-        eprintln!("skipped: SYSFORGE_TEST_MIRROR is not set");
+        sysforge_testkit::skip("SYSFORGE_TEST_MIRROR is not set");
         return None;
     };
     let archive = Path::new(&mirror).join("bin/linux/x64/1.5/julia-1.5.3-linux-x86_64.tar.gz");

@@ -33,7 +33,7 @@ pub(super) fn store(session: &Session) -> Finding {
             return Finding::bad(CHECK, State::Missing, error.to_string(), "--store DIR");
         }
     };
-    match Store::open(&path).check_writable() {
+    match Store::open(path).check_writable() {
         Ok(()) => Finding::good(CHECK, path.display().to_string()),
         Err(error) => Finding::bad(
             CHECK,
