@@ -62,7 +62,7 @@ fn a_manifest_that_needs_another_julia() {
     error: Manifest.toml was made by Julia 1.10.4, and the image is for Julia 1.5.3, and `locked` forbids resolving the versions of its packages
 
     hint: build for the manifest's own Julia: `julia = "manifest"` in Sysimage.toml, or `--julia 1.10.4`
-    hint: or make a manifest with Julia 1.5.3: `julia --project -e 'using Pkg; Pkg.resolve()'`
+    hint: or make a manifest with Julia 1.5.3: `[JULIA]/bin/julia --project -e 'using Pkg; Pkg.resolve()'`
     "#);
 }
 
@@ -77,7 +77,7 @@ fn dependencies_without_a_manifest() {
     insta::assert_snapshot!(scratch.sysforge(&["build", "--locked"]).fails(2), @"
     error: the project has no manifest, and `locked` forbids resolving the versions of its packages
 
-    hint: make one with `julia --project -e 'using Pkg; Pkg.instantiate()'` and commit it
+    hint: make one with `[JULIA]/bin/julia --project -e 'using Pkg; Pkg.instantiate()'` and commit it
     hint: or leave out `locked`: the versions are then resolved in the build directory
     ");
 }
@@ -360,7 +360,7 @@ fn a_cpu_target_that_julia_does_not_know() {
       its last lines:
       | '+telepathy' is not a recognized feature for this target (ignoring feature)
 
-    hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `julia -C help` lists, with features behind it such as `haswell,-rdrnd`
+    hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `[JULIA]/bin/julia -C help` lists, with features behind it such as `haswell,-rdrnd`
     ");
 }
 

@@ -123,6 +123,7 @@ fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
         vec!["doctor"],
         vec!["cache", "path"],
         vec!["cache", "list"],
+        vec!["cache", "prune", "--all", "--dry-run"],
         vec!["cache", "prune", "--all"],
         vec!["julia", "list"],
         vec!["julia", "list", "--available"],
@@ -158,6 +159,8 @@ fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
         runs.push(vec![command, "--julia", &evil]);
         runs.push(vec![command, "--verbose", "--julia", &evil]);
     }
+    // Last: it removes what others read.
+    runs.push(vec!["clean"]);
     let owned = |run: &Vec<&str>| run.iter().map(ToString::to_string).collect();
     runs.iter().map(owned).collect()
 }

@@ -212,10 +212,12 @@ impl Ran {
     pub(crate) fn fails(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         assert_eq!(self.stdout, "", "a failed command prints no data");
-        self.stderr
+        let text = self
+            .stderr
             .replace(&*mirror().to_string_lossy(), "[MIRROR]")
             .replace(&*store().to_string_lossy(), "[STORE]")
-            .replace(&*self.folder.to_string_lossy(), "[PROJECT]")
+            .replace(&*self.folder.to_string_lossy(), "[PROJECT]");
+        without_julia(&text)
     }
 
     /// What was printed as a result, whatever the exit code is.
@@ -226,6 +228,20 @@ impl Ran {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// Replaces the Julia that a hint names: that of the store, if another test has fetched it already.
+fn without_julia(text: &str) -> String {
+    let text = text.replace("$(sysforge julia install)", "[JULIA]/bin/julia");
+    let parts = text.split("[STORE]/julia/").enumerate();
+    let parts = parts.map(|(index, part)| match part.split_once("/bin/julia") {
+        Some((entry, rest)) if index > 0 && !entry.contains(char::is_whitespace) => {
+            format!("[JULIA]/bin/julia{rest}")
+        }
+        _ if index > 0 => format!("[STORE]/julia/{part}"),
+        _ => part.to_owned(),
+    });
+    parts.collect()
 }
 
 /// The repository.

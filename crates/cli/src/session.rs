@@ -116,7 +116,11 @@ impl Session {
     /// Sysforge knows takes its place.
     pub(crate) fn runnable(&self, hint: String) -> String {
         const COMMAND: &str = "`julia ";
-        if !hint.contains(COMMAND) || self.engine.local_julia(&Request::System).is_ok() {
+        // The key of Sysimage.toml is no command.
+        let is_command = |(at, _): (usize, &str)| !hint[at + COMMAND.len()..].starts_with('=');
+        if !hint.match_indices(COMMAND).any(is_command)
+            || self.engine.local_julia(&Request::System).is_ok()
+        {
             return hint;
         }
         let stored = || {
@@ -129,7 +133,17 @@ impl Session {
             // It prints the path.
             None => "$(sysforge julia install)".to_owned(),
         };
-        hint.replace(COMMAND, &format!("`{julia} "))
+        let mut rest = hint.as_str();
+        let mut runnable = String::new();
+        while let Some((before, after)) = rest.split_once(COMMAND) {
+            let program = match after.starts_with('=') {
+                true => "julia",
+                false => &julia,
+            };
+            runnable.extend([before, "`", program, " "]);
+            rest = after;
+        }
+        runnable + rest
     }
 
     /// The images that were installed from releases.

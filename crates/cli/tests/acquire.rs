@@ -353,7 +353,11 @@ fn offline_uses_what_is_there_and_says_so() {
     let scene = Scene::new(1000);
     ok(&scene.install().output().unwrap());
     let asked = scene.server.seen("").len();
-    let output = scene.install().arg("--offline").output().unwrap();
+    ok(&scene.install().arg("--offline").output().unwrap());
+    // A range is looked up in the catalogue, as it was when it was last fetched.
+    let mut range = sysforge(scene.store.path(), &scene.server.url());
+    range.args(["julia", "install", "~1.5", "--triplet", "x86_64-linux-gnu"]);
+    let output = range.arg("--offline").output().unwrap();
     ok(&output);
     assert!(stderr(&output).contains("offline"), "{}", stderr(&output));
     assert_eq!(scene.server.seen("").len(), asked);
