@@ -62,7 +62,7 @@ impl Built {
         // Simulates an earlier round that showed that a small integer was not an `Int`.
         let record = scratch.path(".sysforge/hard-julia1.5.3-x86_64-linux-gnu/trace.json");
         let mut trace: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
-        trace["result"]["stubborn"] = json!([described("Hard.Of{3}")]);
+        trace["result"]["ineffective"] = json!([described("Hard.Of{3}")]);
         std::fs::write(record, trace.to_string()).unwrap();
         let strict = scratch.sysforge(&["emit", "--strict"]).fails(6);
         let emitted = scratch.sysforge(&["emit", "--json"]).succeeds().json();
@@ -316,7 +316,7 @@ fn a_file_in_utf_16_is_an_error_with_a_hint() {
     let error = with_statements(b"\xff\xfep\0r\0e\0")
         .sysforge(&["plan"])
         .fails(2);
-    assert!(error.contains("`statements.jl`"), "{error}");
+    assert!(error.contains("statements.jl is UTF-16 text"), "{error}");
     assert!(error.contains("hint: save it as UTF-8"), "{error}");
 }
 

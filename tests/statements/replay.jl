@@ -21,7 +21,7 @@ module Q; module X; f(x) = 1; struct T end; end; end
 module R; module X; f(x, y) = 1; g(x) = 2; struct U end; end; end
 S.bind_modules(Module[Dates, P, Q.X, R.X])
 push!(S.project_packages, "Absent")
-recorded(text; stubborn = false) = S.replay(text, true, stubborn)
+recorded(text; ineffective = false) = S.replay(text, true, ineffective)
 given(text) = S.replay(text, false, false)
 const replayed = ("replayed", "", false)
 const mended = ("replayed", "", true)
@@ -95,7 +95,7 @@ end
     @test S.narrowed(Tuple{typeof(P.wide),Function,Any}) == Tuple{typeof(P.wide),typeof(identity),Int}
     @test S.narrowed(Tuple{typeof(P.many),String,Vararg{Any}}) == Tuple{typeof(P.many),String,Int,String}
     @test S.narrowed(Tuple{typeof(P.f),Int}) === nothing
-    @test recorded("precompile(Tuple{typeof(Dates.day), Dates.Date})"; stubborn = true) == replayed
+    @test recorded("precompile(Tuple{typeof(Dates.day), Dates.Date})"; ineffective = true) == replayed
 end
 
 @testset "other integers" begin
@@ -105,7 +105,7 @@ end
     end
     @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})") == replayed
     @test P.D{Int8(3)} ∉ compiled()
-    @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})"; stubborn = true) == replayed
+    @test recorded("precompile(Tuple{typeof(P.small), P.D{3}})"; ineffective = true) == replayed
     @test P.D{Int8(3)} in compiled() && P.D{0x0000000000000003} in compiled()
 end
 

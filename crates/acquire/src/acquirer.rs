@@ -223,7 +223,7 @@ impl Acquirer {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn at_hand(
+    pub fn stored(
         &self,
         request: &Request,
         triplet: Triplet,

@@ -66,7 +66,7 @@ pub struct Emission<'a> {
     pub known: &'a BTreeSet<String>,
     /// Statements that were replayed for an earlier image and did not help: what else they may
     /// mean is tried, too.
-    pub stubborn: &'a [String],
+    pub ineffective: &'a [String],
     /// Workloads to be run in the emitting process.
     pub execute: &'a [Script],
     /// A script to be evaluated last.
@@ -493,10 +493,10 @@ fn job(
     for name in emission.known {
         line("known", &[name]);
     }
-    let stubborn: HashSet<&String> = emission.stubborn.iter().collect();
+    let ineffective: HashSet<&String> = emission.ineffective.iter().collect();
     for (index, statement) in emission.statements.iter().enumerate() {
-        if stubborn.contains(statement) {
-            line("stubborn", &[&(index + 1)]);
+        if ineffective.contains(statement) {
+            line("ineffective", &[&(index + 1)]);
         }
     }
     // A trial is to come to the statement that crashes Julia.

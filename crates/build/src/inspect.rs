@@ -14,7 +14,7 @@ use object::{Architecture, FileKind};
 use sysforge_plan::link::Inspection;
 use sysforge_plan::{Arch, Class, Explain, explain};
 
-use crate::near::Near;
+use crate::buffered_seek::BufferedSeek;
 
 /// A file could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     };
     let file = File::open(path).map_err(read)?;
     let bytes = file.metadata().map_err(read)?.len();
-    let cache = Near::cache(file);
+    let cache = BufferedSeek::cache(file);
     let broken = |error: object::Error| not(error.to_string());
     let kind = FileKind::parse(&cache).map_err(|_| not("no known file format".to_owned()))?;
     match kind {

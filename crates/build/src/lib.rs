@@ -6,6 +6,7 @@
 
 pub mod artifacts;
 pub mod base;
+mod buffered_seek;
 pub mod check;
 pub mod context;
 pub mod depots;
@@ -17,7 +18,6 @@ pub mod instantiate;
 pub mod link;
 pub mod machine;
 pub mod measure;
-mod near;
 mod overrides;
 pub mod probe;
 pub mod rounds;

@@ -11,7 +11,7 @@ pub struct Traced {
     /// All of them.
     pub statements: Vec<String>,
     /// Those of them that were replayed for an image that lacked their code all the same.
-    pub stubborn: Vec<String>,
+    pub ineffective: Vec<String>,
     /// How long the longest run of a workload took when it was traced, in seconds.
     #[serde(default)]
     pub longest_run_s: f64,
@@ -50,15 +50,15 @@ impl Traced {
         }
         let mut next = self.clone();
         let mut statements: HashSet<&String> = self.statements.iter().collect();
-        let mut stubborn: HashSet<&String> = self.stubborn.iter().collect();
+        let mut ineffective: HashSet<&String> = self.ineffective.iter().collect();
         let replayed = statements.clone();
         for residual in residuals {
             if !replayed.contains(residual) {
                 if statements.insert(residual) {
                     next.statements.push(residual.clone());
                 }
-            } else if stubborn.insert(residual) {
-                next.stubborn.push(residual.clone());
+            } else if ineffective.insert(residual) {
+                next.ineffective.push(residual.clone());
             }
         }
         (next != *self).then_some(next)
@@ -67,10 +67,10 @@ impl Traced {
     /// Marks the statements that a rehearsal without an image still compiled, though it replayed them:
     /// what else they may mean is tried when the image is emitted. What else it compiled belongs to the
     /// rehearsal itself.
-    pub fn mark_stubborn(&mut self, still_compiled: &[String]) {
+    pub fn mark_ineffective(&mut self, still_compiled: &[String]) {
         let replayed: HashSet<&String> = self.statements.iter().collect();
-        let stubborn = still_compiled.iter().filter(|text| replayed.contains(text));
-        self.stubborn = stubborn.cloned().collect();
+        let ineffective = still_compiled.iter().filter(|text| replayed.contains(text));
+        self.ineffective = ineffective.cloned().collect();
     }
 }
 
@@ -83,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_is_added_and_what_is_stubborn_is_marked() {
+    fn what_is_new_is_added_and_what_does_not_help_is_marked() {
         let traced = Traced {
             statements: texts(&["a", "b"]),
             ..Traced::default()
         };
         let next = traced.next(&texts(&["b", "c"]), &[2]).unwrap();
         assert_eq!(next.statements, ["a", "b", "c"]);
-        assert_eq!(next.stubborn, ["b"]);
+        assert_eq!(next.ineffective, ["b"]);
         // Both were tried by now.
         assert_eq!(next.next(&texts(&["b"]), &[2, 1]), None);
     }
@@ -109,8 +109,8 @@ mod tests {
             statements: texts(&["a", "b"]),
             ..Traced::default()
         };
-        traced.mark_stubborn(&texts(&["b", "the rehearsal's own"]));
-        assert_eq!(traced.stubborn, ["b"]);
+        traced.mark_ineffective(&texts(&["b", "the rehearsal's own"]));
+        assert_eq!(traced.ineffective, ["b"]);
     }
 
     #[test]

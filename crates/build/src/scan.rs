@@ -9,8 +9,8 @@ use aho_corasick::AhoCorasick;
 use object::{Object, ObjectSection};
 use sysforge_plan::portability::{FoundPath, PathKind, Portability};
 
+use crate::buffered_seek::BufferedSeek;
 use crate::inspect::inspect;
-use crate::near::Near;
 
 /// Bytes that are looked at together.
 const CHUNK: usize = 1 << 20;
@@ -48,7 +48,7 @@ fn may_matter(found: &FoundPath) -> bool {
 /// What of an image is there at run time: debug sections name many folders, for debuggers only.
 /// Of a file that is no library, all of it.
 fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
-    let cache = Near::cache(File::open(image)?);
+    let cache = BufferedSeek::cache(File::open(image)?);
     let Ok(file) = object::File::parse(&cache) else {
         return Ok(Box::new(File::open(image)?));
     };

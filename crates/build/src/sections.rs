@@ -5,8 +5,8 @@ use std::path::Path;
 
 use object::{Object, ObjectSection};
 
+use crate::buffered_seek::BufferedSeek;
 use crate::inspect::InspectError;
-use crate::near::Near;
 
 /// The sections of a shared library that take space in the file, by name and bytes, in the
 /// file's order.
@@ -19,7 +19,7 @@ pub fn sections(path: &Path) -> Result<Vec<(String, u64)>, InspectError> {
         path: path.to_owned(),
         source,
     })?;
-    let cache = Near::cache(file);
+    let cache = BufferedSeek::cache(file);
     let parsed = object::File::parse(&cache).map_err(|error| InspectError::NotALibrary {
         path: path.to_owned(),
         reason: error.to_string(),

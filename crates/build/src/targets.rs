@@ -7,7 +7,7 @@ use std::path::Path;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use crate::near::Near;
+use crate::buffered_seek::BufferedSeek;
 
 /// The table of targets that Julia's code generator writes (`jl_dispatch_target_ids`,
 /// src/processor.h): how many there are, then each with its flags, features and name.
@@ -26,7 +26,7 @@ struct Table {
 
 /// Reads the table, if the image has one that can be found: a stripped image may not.
 fn table(image: &Path) -> Option<Table> {
-    let cache = Near::cache(File::open(image).ok()?);
+    let cache = BufferedSeek::cache(File::open(image).ok()?);
     let file = object::File::parse(&cache).ok()?;
     // Mach-O puts an underscore before C names.
     let is_table = |name: &str| name.strip_prefix('_').unwrap_or(name) == TABLE;

@@ -140,7 +140,9 @@ impl Explain for WorkDirError {
                     "run `sysforge {step}` first, or `sysforge build` for all steps"
                 )]
             }
-            Self::Damaged { .. } => vec!["run `sysforge build` again; it starts afresh".to_owned()],
+            Self::Damaged { .. } => {
+                vec!["run `sysforge build` again; it starts from the beginning".to_owned()]
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use sysforge_publish::PublishError;
 use sysforge_publish::Secret;
 use sysforge_publish::host::github::Access;
-use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::open_release::SourceOptions;
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -39,8 +39,8 @@ pub(crate) fn access(session: &Session, repository: &str) -> Result<Access, Fail
 
 /// How to reach the places of releases. A source names its repository itself; nobody is asked for
 /// attestations.
-pub(crate) fn reach(session: &Session, drafts: bool) -> Result<Reach, Failure> {
-    Ok(Reach {
+pub(crate) fn reach(session: &Session, drafts: bool) -> Result<SourceOptions, Failure> {
+    Ok(SourceOptions {
         github: access(session, "")?,
         timing: session.timing(),
         drafts,

@@ -125,7 +125,7 @@ impl Session {
         }
         let stored = || {
             let acquirer = self.engine.acquirer().ok()?;
-            let found = acquirer.at_hand(&Request::Release, Self::host().ok()?);
+            let found = acquirer.stored(&Request::Release, Self::host().ok()?);
             Some(found.ok()??.executable)
         };
         let julia = match self.engine.asked_julia().or_else(stored) {

@@ -69,7 +69,7 @@ impl Fingerprints {
     fn with_statements(&self, stage: Stage, traced: &Traced) -> Basis {
         let mut basis = self.0.up_to(stage);
         let lists =
-            [&traced.statements, &traced.stubborn, &traced.given].map(|list| list.join("\n"));
+            [&traced.statements, &traced.ineffective, &traced.given].map(|list| list.join("\n"));
         basis.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
         basis
     }

@@ -383,7 +383,7 @@ impl<'a> BuildRunner<'a> {
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),
-            stubborn: &traced.stubborn,
+            ineffective: &traced.ineffective,
             execute: if options.execute { &workloads } else { &[] },
             script: script.as_deref(),
             cpu_target: &options.cpu.target,

@@ -17,10 +17,10 @@ use sysforge_plan::{Reporter, Sha256};
 use sysforge_publish::host::github::steps::{Policy, publish};
 use sysforge_publish::host::github::undraft::undraft;
 use sysforge_publish::host::github::{Access, GitHub, Timing};
-use sysforge_publish::install::place::Reach;
-use sysforge_publish::install::{Place, Source};
+use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::{OpenRelease, Source};
 use sysforge_publish::signing::{Identity, PublicKey, Signer};
-use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
+use sysforge_publish::{Dist, Origin, PublishError, ReleaseBundle, Secret};
 use sysforge_testkit::github::{
     Chaos, FakeGitHub, KeptRelease, Options, Random, Tamper, make_build,
 };
@@ -128,10 +128,10 @@ fn host(api: &str) -> Outcome<GitHub> {
     Ok(GitHub::new(access, timing())?)
 }
 
-async fn shipment(api: &str, dist: &Path) -> Outcome<Shipment> {
+async fn bundle(api: &str, dist: &Path) -> Outcome<ReleaseBundle> {
     let dist = Dist::read(dist).await?;
     let destination = host(api)?.destination(TAG);
-    Ok(Shipment::prepare(&dist, &destination, &Origin::default()).await?)
+    Ok(ReleaseBundle::prepare(&dist, &destination, &Origin::default()).await?)
 }
 
 /// How a release becomes public.
@@ -154,7 +154,7 @@ impl Way {
 }
 
 async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) -> Outcome<()> {
-    let shipment = shipment(api, dist).await?;
+    let bundle = bundle(api, dist).await?;
     let policy = Policy {
         replace: way == Way::Replacing || insists,
         dry_run: false,
@@ -163,7 +163,7 @@ async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) 
         target: None,
         state: state.to_owned(),
     };
-    publish(&host(api)?, &shipment, &policy, &Reporter::silent()).await?;
+    publish(&host(api)?, &bundle, &policy, &Reporter::silent()).await?;
     if way == Way::ByDraft {
         undraft(&host(api)?, TAG).await?;
     }
@@ -195,26 +195,26 @@ async fn substitution(seed: u64) -> Outcome<Tally> {
         let github = FakeGitHub::start(Options::default()).await?;
         let read = Dist::read(&dist).await?;
         let destination = host(github.api_url())?.destination(signed_tag);
-        let shipment = Shipment::prepare(&read, &destination, &Origin::default()).await?;
-        let mut shipment = shipment.of(Identity {
+        let bundle = ReleaseBundle::prepare(&read, &destination, &Origin::default()).await?;
+        let mut bundle = bundle.of(Identity {
             repository: Some(Repository::new(of)?),
             site: None,
         });
-        shipment.sign(&signer, 1000)?;
-        let files: Vec<(String, Vec<u8>)> = shipment
+        bundle.sign(&signer, 1000)?;
+        let files: Vec<(String, Vec<u8>)> = bundle
             .assets
             .iter()
             .filter_map(|asset| match &asset.content {
-                sysforge_publish::shipment::Content::Memory(bytes) => {
+                sysforge_publish::release_bundle::Content::Memory(bytes) => {
                     Some((asset.name.clone(), bytes.to_vec()))
                 }
-                sysforge_publish::shipment::Content::File { .. } => None,
+                sysforge_publish::release_bundle::Content::File { .. } => None,
             })
             .collect();
         let files: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (&**n, &**b)).collect();
         github.put_release(asked, false, &files)?;
         let api: url::Url = github.api_url().parse()?;
-        let reach = Reach {
+        let reach = SourceOptions {
             github: Access {
                 web: api.join("/")?,
                 api,
@@ -227,7 +227,7 @@ async fn substitution(seed: u64) -> Outcome<Tally> {
             drafts: false,
         };
         let source = Source::parse(&format!("octo/images@{asked}"), |_| false)?;
-        let place = Place::open(&source, &reach).await?;
+        let place = OpenRelease::open(&source, &reach).await?;
         let accepted = place.index(std::slice::from_ref(&key)).await.is_ok();
         let right = of == "octo/images" && signed_tag == asked;
         if accepted != right {
@@ -251,7 +251,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
     })
     .await?;
     let mut scene = Scene {
-        shipment: shipment(github.api_url(), &dist).await?,
+        bundle: bundle(github.api_url(), &dist).await?,
         way: match random.below(6) {
             0 => Way::Replacing,
             1 | 2 => Way::ByDraft,
@@ -264,7 +264,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
         folder: folder.path().to_owned(),
     };
     if scene.way == Way::Replacing {
-        let name = &scene.shipment.assets[0].name;
+        let name = &scene.bundle.assets[0].name;
         scene.github.put_release(TAG, false, &[(name, ORIGINAL)])?;
     }
     let chaos = Chaos {
@@ -273,7 +273,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
         at_most: 1 + u32::try_from(random.below(8))?,
     };
     if scene.way != Way::Replacing && random.below(3) == 0 {
-        let assets = &scene.shipment.assets;
+        let assets = &scene.bundle.assets;
         let asset = &assets[usize::try_from(random.below(assets.len() as u64))?];
         let name = asset.name.clone();
         scene.github.tamper(match random.below(3) {
@@ -317,7 +317,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
 
 struct Scene {
     github: FakeGitHub,
-    shipment: Shipment,
+    bundle: ReleaseBundle,
     dist: PathBuf,
     folder: PathBuf,
     way: Way,
@@ -395,7 +395,7 @@ impl Scene {
     }
 
     fn look_whole(&self, release: &KeptRelease) -> Outcome<()> {
-        for asset in &self.shipment.assets {
+        for asset in &self.bundle.assets {
             if !self.holds(release, &asset.name, asset.sha256)? {
                 return Err(format!("{} is public without {}", release.tag, asset.name).into());
             }
@@ -406,7 +406,7 @@ impl Scene {
     /// The original is there, or what replaces it is, under its name or the one that it is sent
     /// under.
     fn look_for_the_original(&self, release: &KeptRelease) -> Outcome<()> {
-        let asset = &self.shipment.assets[0];
+        let asset = &self.bundle.assets[0];
         let original = release.assets.iter().any(|kept| {
             kept.name == asset.name
                 && self

@@ -8,7 +8,7 @@ use sysforge_plan::release::ReleaseImage;
 use sysforge_plan::{BuildId, Reporter, Step};
 
 use crate::archive;
-use crate::install::{InstallError, Place};
+use crate::install::{InstallError, OpenRelease};
 use crate::local::{self, at};
 
 /// The folder below the dist directory that fetched images are put into.
@@ -21,7 +21,7 @@ const FOLDER: &str = "of-the-release";
 ///
 /// If the release cannot be read, or a file is not what its index says.
 pub async fn complete(
-    place: &Place,
+    place: &OpenRelease,
     present: &BTreeSet<BuildId>,
     dist: &Path,
     reporter: &Reporter,
@@ -46,7 +46,7 @@ pub async fn complete(
 
 /// Fetches one image: its archive, and the receipt that lies in that.
 async fn fetch(
-    place: &Place,
+    place: &OpenRelease,
     image: &ReleaseImage,
     folder: &Path,
     reporter: &Reporter,

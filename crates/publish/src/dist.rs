@@ -283,7 +283,7 @@ fn agree(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shipment::tests::make_build;
+    use crate::release_bundle::tests::make_build;
 
     #[tokio::test]
     async fn builds_of_all_runners_are_read_in_order() {

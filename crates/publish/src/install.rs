@@ -6,8 +6,8 @@ mod error;
 pub mod integrate;
 pub mod kept;
 mod load;
+pub mod open_release;
 mod order;
-pub mod place;
 mod remove;
 pub mod source;
 mod start_files;
@@ -25,7 +25,7 @@ use sysforge_process::{Children, Environment};
 
 pub use error::InstallError;
 pub use kept::{Images, Installed};
-pub use place::{Place, SignedFor};
+pub use open_release::{OpenRelease, SignedFor};
 pub use source::Source;
 pub use trust::{Attested, Signed};
 
@@ -96,7 +96,7 @@ pub fn choose_image<'a>(
 ///
 /// If any of this fails; nothing is installed then.
 pub async fn install(
-    place: &Place,
+    place: &OpenRelease,
     index: &ReleaseIndex,
     image: &ReleaseImage,
     julia: &JuliaFacts,
@@ -133,7 +133,7 @@ pub async fn install(
 
 /// The image, if it is installed already.
 fn reuse(
-    place: &Place,
+    place: &OpenRelease,
     tag: &Tag,
     image: &ReleaseImage,
     julia: &JuliaFacts,
@@ -158,7 +158,7 @@ fn reuse(
 
 /// Downloads the archive to `path`, in one piece or several, and verifies every digest.
 async fn download(
-    place: &Place,
+    place: &OpenRelease,
     image: &ReleaseImage,
     path: &Path,
     reporter: &Reporter,

@@ -18,11 +18,11 @@ pub mod install;
 mod local;
 pub mod report;
 
-pub mod shipment;
+pub mod release_bundle;
 pub mod signing;
 
 pub use dist::Dist;
 pub use error::PublishError;
+pub use release_bundle::{Origin, ReleaseBundle};
 pub use report::{AssetOutcome, Outcome, Published};
-pub use shipment::{Origin, Shipment};
 pub use sysforge_plan::Secret;

@@ -1,5 +1,5 @@
 //! What a release host has to do, shown by one that is as small as can be: keep the bytes that a
-//! `Shipment` names, in its order. What a release consists of is no host's business.
+//! `ReleaseBundle` names, in its order. What a release consists of is no host's business.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -8,8 +8,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use sysforge_plan::Sha256;
 use sysforge_plan::release::{INDEX_NAME, ReleaseIndex};
-use sysforge_publish::shipment::{Asset, Content, Destination, Kind};
-use sysforge_publish::{Dist, Origin, Shipment};
+use sysforge_publish::release_bundle::{Asset, Content, Destination, Kind};
+use sysforge_publish::{Dist, Origin, ReleaseBundle};
 use sysforge_testkit::github::make_build;
 
 /// Files by name.
@@ -17,8 +17,8 @@ use sysforge_testkit::github::make_build;
 struct Shelf(BTreeMap<String, Vec<u8>>);
 
 impl Shelf {
-    fn publish(&mut self, shipment: &Shipment) {
-        for asset in &shipment.assets {
+    fn publish(&mut self, bundle: &ReleaseBundle) {
+        for asset in &bundle.assets {
             let bytes = bytes_of(asset);
             let digest = Sha256::of(&bytes);
             assert_eq!(digest, asset.sha256, "{}", asset.name);
@@ -53,14 +53,14 @@ async fn a_host_keeps_what_a_shipment_names() {
         file_limit: 300,
         count_limit: 100,
     };
-    let shipment = Shipment::prepare(&dist, &destination, &Origin::default())
+    let bundle = ReleaseBundle::prepare(&dist, &destination, &Origin::default())
         .await
         .unwrap();
     // What makes a release usable comes last.
-    assert_eq!(shipment.assets.last().unwrap().kind, Kind::Index);
+    assert_eq!(bundle.assets.last().unwrap().kind, Kind::Index);
 
     let mut shelf = Shelf::default();
-    shelf.publish(&shipment);
+    shelf.publish(&bundle);
     let index = String::from_utf8(shelf.0[INDEX_NAME].clone()).unwrap();
     let index = ReleaseIndex::from_json(&index).unwrap();
     let image = &index.images[0];

@@ -222,10 +222,10 @@ impl Store {
     /// Removes an entry: first renames it away, then deletes it.
     pub(crate) fn remove_entry(&self, id: &EntryId) -> Result<(), Error> {
         let place = self.entry_dir(id);
-        let grave = self.temporary(id)?;
-        let moved = grave.path().join("old");
+        let trash = self.temporary(id)?;
+        let moved = trash.path().join("old");
         rename(&place, &moved).map_err(Error::io("remove", &place))?;
-        grave.close().map_err(Error::io("remove", &moved))
+        trash.close().map_err(Error::io("remove", &moved))
     }
 
     /// Removes leftovers of killed processes for this entry. Only the holder of its lock may call

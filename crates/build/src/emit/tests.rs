@@ -96,7 +96,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
         statements: &statements,
         given: &HashSet::new(),
         known: &BTreeSet::new(),
-        stubborn: &[],
+        ineffective: &[],
         execute: &[],
         script: None,
         cpu_target: "generic;haswell,clone_all",

@@ -344,13 +344,13 @@ function unloaded_extension(name)
 end
 
 # The fate of one statement, `replayed`, `failed` or `skipped`; why; and whether it was mended. `recorded`
-# is whether Julia recorded it, `stubborn` whether it was replayed for an earlier image and did not help.
-function replay(text, recorded, stubborn)
+# is whether Julia recorded it, `ineffective` whether it was replayed for an earlier image and did not help.
+function replay(text, recorded, ineffective)
     found = readings(text)
     isempty(found) && return "failed", "it does not parse", false
     outcome = nothing
     for (expression, mended) in found
-        fate, reason = replay_reading(expression, recorded, stubborn)
+        fate, reason = replay_reading(expression, recorded, ineffective)
         # One reading that works is enough; without one the reason is that of the first.
         if outcome === nothing || (fate == "replayed" && outcome[1] != "replayed")
             outcome = (fate, reason, mended)
@@ -359,17 +359,17 @@ function replay(text, recorded, stubborn)
     return outcome
 end
 
-function replay_reading(expression, recorded, stubborn)
+function replay_reading(expression, recorded, ineffective)
     same, mixed = meanings(expression)
-    fate, reason = replay_meanings(same, expression, recorded, stubborn)
-    fate == "replayed" && !stubborn && return fate, reason
+    fate, reason = replay_meanings(same, expression, recorded, ineffective)
+    fate == "replayed" && !ineffective && return fate, reason
     isempty(mixed) && return fate, reason
-    other = replay_meanings(mixed, expression, recorded, stubborn)
+    other = replay_meanings(mixed, expression, recorded, ineffective)
     return other[1] == "replayed" ? other : (fate, reason)
 end
 
 # Every meaning is replayed, as each may be the one that was meant.
-function replay_meanings(list, expression, recorded, stubborn)
+function replay_meanings(list, expression, recorded, ineffective)
     outcome = nothing
     for meaning in list
         now = try
@@ -377,7 +377,7 @@ function replay_meanings(list, expression, recorded, stubborn)
                 evaluate(meaning)
             else
                 reason = attempt(meaning)
-                stubborn && length(meaning.args) == 2 && Base.invokelatest(try_others, meaning)
+                ineffective && length(meaning.args) == 2 && Base.invokelatest(try_others, meaning)
                 reason === nothing ? ("replayed", "") : ("failed", reason)
             end
         catch err

@@ -93,15 +93,15 @@ loaded_ids() = sort!(collect(keys(Base.loaded_modules)); by = in_order)
 union!(project_packages, String[fields[1] for fields in values_of("known")])
 bind_modules(Module[Base.loaded_modules[id] for id in loaded_ids()])
 
-# Replays all statements and returns how many failed. `stubborn` are the numbers of those whose code the
+# Replays all statements and returns how many failed. `ineffective` are the numbers of those whose code the
 # image of the last round lacked although they were replayed.
-function replay_all(statements, report, stubborn)
+function replay_all(statements, report, ineffective)
     failed = 0
     for (index, record) in enumerate(statements)
         isempty(record) && continue # left out: Julia crashes on it
         # `r`: recorded; `g`: given by the user.
         recorded, text = record[1] == 'r', String(SubString(record, 2))
-        fate, reason, mended = replay(text, recorded, string(index) in stubborn)
+        fate, reason, mended = replay(text, recorded, string(index) in ineffective)
         failed += fate == "failed"
         # Flushed line by line: if Julia crashes, the report tells where.
         println(report, index, '\t', fate, '\t', mended, '\t', reason)
@@ -112,8 +112,8 @@ end
 
 open(value_of("report"), "w") do report
     statements = split(read(value_of("statements"), String), '\0'; keepempty = true)
-    stubborn = Set(String[fields[1] for fields in values_of("stubborn")])
-    failed = replay_all(statements, report, stubborn)
+    ineffective = Set(String[fields[1] for fields in values_of("ineffective")])
+    failed = replay_all(statements, report, ineffective)
     # A loss is an error: told now, not after minutes of code generation.
     if failed > 0 && value_of("strict") == "true"
         println(report, "strict")

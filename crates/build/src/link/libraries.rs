@@ -13,8 +13,8 @@ use sysforge_plan::{Arch, JuliaFacts, Triplet};
 
 use super::error::LinkError;
 use super::scan::machine;
+use crate::buffered_seek::BufferedSeek;
 use crate::inspect::{arch_of, inspect};
-use crate::near::Near;
 
 /// A library of Julia that is linked against.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
         path: path.to_owned(),
         source,
     })?;
-    let cache = Near::cache(file);
+    let cache = BufferedSeek::cache(file);
     let archive = ArchiveFile::parse(&cache).map_err(|error| not(error.to_string()))?;
     let Some(member) = archive.members().next() else {
         return Err(not("the import library is empty".to_owned()));
@@ -184,7 +184,7 @@ pub(super) fn exported(
         path: path.to_owned(),
         source,
     })?;
-    let cache = Near::cache(file);
+    let cache = BufferedSeek::cache(file);
     let library = object::File::parse(&cache).map_err(not)?;
     let mut found = BTreeSet::new();
     for export in library.exports().map_err(not)? {

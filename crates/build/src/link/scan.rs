@@ -11,8 +11,8 @@ use sysforge_plan::link::{Format, Input, arguments, size};
 use sysforge_plan::{Arch, Os, Triplet};
 
 use super::error::LinkError;
+use crate::buffered_seek::BufferedSeek;
 use crate::inspect::arch_of;
-use crate::near::Near;
 
 /// What the objects are made of. Names are in the C spelling.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ fn scan_file(path: &Path, triplet: Triplet, scan: &mut Scan) -> Result<(), LinkE
         },
     };
     let path_absolute = std::path::absolute(path).map_err(io)?;
-    let cache = Near::cache(File::open(path).map_err(io)?);
+    let cache = BufferedSeek::cache(File::open(path).map_err(io)?);
     let kind = FileKind::parse(&cache).map_err(|_| not("no known file format"))?;
     let archive = kind == FileKind::Archive;
     if archive {

@@ -4,7 +4,7 @@ use sysforge_plan::matrix::Existing;
 use sysforge_plan::text::{Rule as _, Tag};
 use sysforge_publish::PublishError;
 use sysforge_publish::install::source::is_site;
-use sysforge_publish::install::{InstallError, Place, Source};
+use sysforge_publish::install::{InstallError, OpenRelease, Source};
 
 use crate::args::PlanArgs;
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
         _ => return Ok(Existing::new()),
     };
     let reach = reach(session, true)?;
-    let index = match Place::open(&source, &reach).await {
+    let index = match OpenRelease::open(&source, &reach).await {
         Ok(place) => place.index(&[]).await,
         Err(error) => Err(error),
     };

@@ -9,21 +9,21 @@ use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
 use sysforge_plan::release::choose::{Machine, julias};
 use sysforge_plan::release::cpu::Cpu;
-use sysforge_publish::install::place::Reach;
+use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{
-    self, Attested, Images, InstallError, Installed, Place, Signed, SignedFor, Source,
+    self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
     Surroundings,
     activate::{self, UserLists},
     integrate::{self, Integration},
 };
 use sysforge_publish::signing::{Identity, PublicKey};
 
-mod at_hand;
 mod channels;
+mod local_julia;
 
-use self::at_hand::{AtHand, at_hand, in_store, offer};
 use self::channels::{link, unlink};
+use self::local_julia::{LocalJulia, in_store, local_julia, offer};
 use crate::args::{Activation, InstallArgs, InstallCommand};
 use crate::cpu::cpu_level;
 use crate::failure::{CliError, Failure, Outcome, causes};
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             upgrade(image.as_deref(), args, &images, session).await
         }
         (None, Some(source)) => {
-            let wish = Wish {
+            let request = InstallRequest {
                 source: from_anywhere(Source::parse(source, is_site)?),
                 name: args.name.as_deref(),
                 julia: None,
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
                 yes: args.yes,
                 patience: None,
             };
-            let installed = one(&wish, &images, session).await?;
+            let installed = one(&request, &images, session).await?;
             finish(installed, &args.activation, &images, session).await
         }
         (None, None) => Err(InstallError::Source(String::new()).into()),
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
 }
 
 /// What is to be installed.
-struct Wish<'a> {
+struct InstallRequest<'a> {
     source: Source,
     name: Option<&'a str>,
     /// The executable to install for, if that is settled.
@@ -222,7 +222,7 @@ async fn upgrade_one(
     images: &Images,
     session: &Session,
 ) -> Result<Installed, Failure> {
-    let wish = Wish {
+    let request = InstallRequest {
         source: old.source.latest(),
         name: Some(&old.name),
         julia: Some(&old.julia),
@@ -238,7 +238,7 @@ async fn upgrade_one(
         yes: args.yes,
         patience: Some(UPGRADE_PATIENCE),
     };
-    let mut new = one(&wish, images, session).await?;
+    let mut new = one(&request, images, session).await?;
     let (build_id, tag) = (&old.build_id, &old.tag);
     if new.sha256 == old.sha256 {
         session
@@ -271,22 +271,26 @@ async fn upgrade_one(
 }
 
 /// Chooses and installs the image of a release.
-async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Installed, Failure> {
+async fn one(
+    request: &InstallRequest<'_>,
+    images: &Images,
+    session: &Session,
+) -> Result<Installed, Failure> {
     let mut reach = reach(session, false)?;
     reach.attestations = keeps_attestations(&reach.github.web);
     let opening = async {
-        let place = Place::open(&wish.source, &reach).await?;
-        let place = place.with_signed_for(wish.signed_for.clone());
-        let (index, signed) = place.index(&wish.keys).await?;
+        let place = OpenRelease::open(&request.source, &reach).await?;
+        let place = place.with_signed_for(request.signed_for.clone());
+        let (index, signed) = place.index(&request.keys).await?;
         Ok::<_, InstallError>((place, index, signed))
     };
-    let (place, index, signed) = match wish.patience {
+    let (place, index, signed) = match request.patience {
         None => opening.await?,
         Some(limit) => match tokio::time::timeout(limit, opening).await {
             Ok(opened) => opened?,
             Err(_) => {
                 return Err(InstallError::Silent {
-                    source_text: wish.source.to_string(),
+                    source_text: request.source.to_string(),
                     limit,
                 }
                 .into());
@@ -303,43 +307,43 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
         ),
         Signed::No => {}
     }
-    let mut at_hand = at_hand(wish.julia, session).await?;
-    let mut chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
-    if chosen.is_err() && wish.julia.is_some() && !session.global.julia.is_empty() {
+    let mut local_julia = local_julia(request.julia, session).await?;
+    let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+    if chosen.is_err() && request.julia.is_some() && !session.global.julia.is_empty() {
         // An upgrade that leaves the Julia of before.
-        at_hand = at_hand::at_hand(None, session).await?;
-        chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+        local_julia = local_julia::local_julia(None, session).await?;
+        chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
     }
     // Without a Julia that an image is for, the store may have one: the newest comes first.
     let lacks_julia = match &chosen {
-        Ok(_) => at_hand.is_none(),
+        Ok(_) => local_julia.is_none(),
         Err(InstallError::NoFit { .. }) => session.global.julia.is_empty(),
         Err(_) => false,
     };
     if lacks_julia {
-        let wanted = machine(None, wish)?;
+        let wanted = machine(None, request)?;
         if let Some(found) = in_store(julias(&index, &wanted).iter().rev(), session).await? {
-            at_hand = Some(found);
-            chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+            local_julia = Some(found);
+            chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
         }
     }
     // Or one can be downloaded: the newest that there is an image for.
     let lacking = match &chosen {
-        Ok((image, _)) if at_hand.is_none() => Some(image.receipt.julia.version.to_string()),
+        Ok((image, _)) if local_julia.is_none() => Some(image.receipt.julia.version.to_string()),
         Err(InstallError::NoFit { versions, .. }) if session.global.julia.is_empty() => {
             versions.last().cloned()
         }
         _ => None,
     };
     if let Some(version) = lacking
-        && let Some(got) = offer(&version, wish.yes, session).await?
+        && let Some(got) = offer(&version, request.yes, session).await?
     {
-        at_hand = Some(got);
-        chosen = install::choose_image(&index, &machine(at_hand.as_ref(), wish)?);
+        local_julia = Some(got);
+        chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
     }
     let (image, choice) = chosen?;
-    if !wish.allow_downgrade {
-        images.refuse_older(&wish.source, image, &index.tag, !wish.keys.is_empty())?;
+    if !request.allow_downgrade {
+        images.refuse_older(&request.source, image, &index.tag, !request.keys.is_empty())?;
     }
     for (other, misfit) in &choice.others {
         session
@@ -349,11 +353,11 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
     session
         .terminal
         .say(&format!("  {} fits", image.build_id()));
-    let Some(at_hand) = at_hand else {
+    let Some(local_julia) = local_julia else {
         let version = image.receipt.julia.version.to_string();
         return Err(InstallError::NoJulia(version).into());
     };
-    let attested = place.attested(image, wish.attested).await?;
+    let attested = place.attested(image, request.attested).await?;
     match &attested {
         Attested::By(signer) => session.terminal.say(&format!("  attested by {signer}")),
         Attested::Unknown(why) => session.terminal.say(&format!(
@@ -361,11 +365,11 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
         )),
         Attested::No => {}
     }
-    let surroundings = surroundings(session, &wish.keys);
-    let julia = &at_hand.facts;
+    let surroundings = surroundings(session, &request.keys);
+    let julia = &local_julia.facts;
     let mut installed =
         install::install(&place, &index, image, julia, images, &surroundings).await?;
-    if wish.attested && !installed.attested {
+    if request.attested && !installed.attested {
         installed.attested = true;
         images.note(&installed)?;
     }
@@ -375,7 +379,7 @@ async fn one(wish: &Wish<'_>, images: &Images, session: &Session) -> Result<Inst
 /// Installs an image that was just published into a folder that is thrown away: it must come back
 /// as it went, and load. Where this machine has no Julia that an image is for, digests must do.
 pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
-    let wish = Wish {
+    let request = InstallRequest {
         source,
         name: None,
         julia: None,
@@ -387,23 +391,24 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         patience: None,
     };
     let reach = reach(session, false)?;
-    let (place, index) = just_published(&wish.source, &reach).await?;
-    let fits = |at_hand: &AtHand| {
-        let machine = machine(Some(at_hand), &wish).ok()?;
+    let (place, index) = just_published(&request.source, &reach).await?;
+    let fits = |local_julia: &LocalJulia| {
+        let machine = machine(Some(local_julia), &request).ok()?;
         let (image, _) = install::choose_image(&index, &machine).ok()?;
         Some(image)
     };
-    let given = at_hand(None, session).await.ok().flatten();
+    let given = local_julia(None, session).await.ok().flatten();
     let given = given.filter(|given| fits(given).is_some());
-    let at_hand = match given {
+    let local_julia = match given {
         Some(given) => Some(given),
         None => {
-            let wanted = machine(None, &wish)?;
+            let wanted = machine(None, &request)?;
             in_store(julias(&index, &wanted).iter().rev(), session).await?
         }
     };
-    let chosen = at_hand.and_then(|at_hand| fits(&at_hand).map(|image| (image, at_hand)));
-    let Some((image, at_hand)) = chosen else {
+    let chosen =
+        local_julia.and_then(|local_julia| fits(&local_julia).map(|image| (image, local_julia)));
+    let Some((image, local_julia)) = chosen else {
         session.terminal.say(
             "  no image was loaded after publishing: this machine has no Julia that one is for",
         );
@@ -416,7 +421,7 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         &place,
         &index,
         image,
-        &at_hand.facts,
+        &local_julia.facts,
         &images,
         &surroundings,
     )
@@ -430,12 +435,12 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
 /// Opens a release that is public since a moment: GitHub may take some more to show it.
 async fn just_published(
     source: &Source,
-    reach: &Reach,
-) -> Result<(Place, ReleaseIndex), InstallError> {
+    reach: &SourceOptions,
+) -> Result<(OpenRelease, ReleaseIndex), InstallError> {
     let end = tokio::time::Instant::now() + reach.timing.lag;
     loop {
         let opened = async {
-            let place = Place::open(source, reach).await?;
+            let place = OpenRelease::open(source, reach).await?;
             let (index, _) = place.index(&[]).await?;
             Ok::<_, InstallError>((place, index))
         };
@@ -449,8 +454,11 @@ async fn just_published(
 }
 
 /// This machine, as far as it decides which image fits.
-fn machine(at_hand: Option<&AtHand>, wish: &Wish<'_>) -> Result<Machine, Failure> {
-    let facts = at_hand.map(|at_hand| &at_hand.facts);
+fn machine(
+    local_julia: Option<&LocalJulia>,
+    request: &InstallRequest<'_>,
+) -> Result<Machine, Failure> {
+    let facts = local_julia.map(|local_julia| &local_julia.facts);
     Ok(Machine {
         triplet: Session::host()?,
         cpu: Cpu {
@@ -458,7 +466,7 @@ fn machine(at_hand: Option<&AtHand>, wish: &Wish<'_>) -> Result<Machine, Failure
             level: cpu_level(),
         },
         julia: facts.map(JuliaFacts::build),
-        name: wish.name.map(str::to_owned),
+        name: request.name.map(str::to_owned),
     })
 }
 

@@ -175,7 +175,7 @@ async fn path(text: &str, platform: &Platform, session: &Session) -> Outcome {
     // What is here is known without a catalogue, so no network is needed.
     let found = match request.nightly() {
         Some(branch) => acquirer.installed_nightly(branch, triplet)?,
-        None => acquirer.at_hand(&request, triplet)?,
+        None => acquirer.stored(&request, triplet)?,
     };
     let name = request.to_string();
     match found {
@@ -246,7 +246,7 @@ async fn get(
         _ => {}
     }
     if let (Request::Exact(_), false) = (request, to_tool_cache)
-        && let Some(julia) = acquirer.at_hand(request, triplet)?
+        && let Some(julia) = acquirer.stored(request, triplet)?
     {
         return Ok(julia);
     }

@@ -8,11 +8,11 @@ use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::github::{GitHub, Standing};
 use sysforge_publish::host::{Host, dir, github as host};
 use sysforge_publish::install::source::encoded_tag;
-use sysforge_publish::install::{InstallError, Place, Source};
+use sysforge_publish::install::{InstallError, OpenRelease, Source};
+use sysforge_publish::release_bundle::Destination;
 use sysforge_publish::report::{AssetOutcome, Outcome as Result_, Published};
-use sysforge_publish::shipment::Destination;
 use sysforge_publish::signing::{Identity, Signer};
-use sysforge_publish::{Dist, Origin, PublishError, Secret, Shipment};
+use sysforge_publish::{Dist, Origin, PublishError, ReleaseBundle, Secret};
 
 use crate::args::PublishArgs;
 use crate::commands::install;
@@ -88,12 +88,12 @@ async fn to_github(
             None => Dist::read(folder).await?,
         };
         let (destination, origin) = (host.destination(&tag), origin(session, &repository));
-        shipment(args, session, &dist, &destination, &origin, host.identity()).await
+        bundle(args, session, &dist, &destination, &origin, host.identity()).await
     };
     let seen = async { Ok::<_, Failure>(steps::look_ahead(&host, &tag).await?) };
-    let (shipment, seen) = tokio::try_join!(prepared, seen)?;
+    let (bundle, seen) = tokio::try_join!(prepared, seen)?;
     if let Some(path) = args.sums.as_ref().filter(|_| !args.dry_run) {
-        let files = shipment.assets.iter();
+        let files = bundle.assets.iter();
         let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
         super::write_file(path, &list)?;
     }
@@ -108,7 +108,7 @@ async fn to_github(
             .or_else(|| variable(session, "GITHUB_SHA")),
         state: folder.join(".sysforge"),
     };
-    Ok(steps::publish_seen(&host, &shipment, &policy, seen, &session.engine.reporter).await?)
+    Ok(steps::publish_seen(&host, &bundle, &policy, seen, &session.engine.reporter).await?)
 }
 
 fn standing(args: &PublishArgs) -> Standing {
@@ -150,7 +150,7 @@ async fn complete(
     let present = builds.map(|build| build.receipt.build_id.clone()).collect();
     let reach = reach(session, true)?;
     let source = Source::github(repository, Some(tag))?;
-    let place = match Place::open(&source, &reach).await {
+    let place = match OpenRelease::open(&source, &reach).await {
         Ok(place) => place,
         Err(InstallError::NoRelease(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -263,9 +263,9 @@ async fn to_dir(
             None,
         );
     }
-    let shipment = shipment(args, session, &dist, &destination, &origin, identity).await?;
-    let shipment = shipment.with_notes_as_file();
-    let has_artifacts = shipment
+    let bundle = bundle(args, session, &dist, &destination, &origin, identity).await?;
+    let bundle = bundle.with_notes_as_file();
+    let has_artifacts = bundle
         .assets
         .iter()
         .any(|asset| asset.name == artifacts_toml::NAME);
@@ -280,7 +280,7 @@ async fn to_dir(
         replace: args.replace,
         dry_run: args.dry_run,
     };
-    Ok(dir::publish(root, &shipment, policy, &session.engine.reporter).await?)
+    Ok(dir::publish(root, &bundle, policy, &session.engine.reporter).await?)
 }
 
 /// Whose release a folder holds, as far as that is said.
@@ -313,14 +313,14 @@ fn repository(args: &PublishArgs, session: &Session) -> Result<String, CliError>
 }
 
 /// What is sent, signed if that was asked for.
-async fn shipment(
+async fn bundle(
     args: &PublishArgs,
     session: &Session,
     dist: &Dist,
     destination: &Destination,
     origin: &Origin,
     identity: Identity,
-) -> Result<Shipment, Failure> {
+) -> Result<ReleaseBundle, Failure> {
     // A key that cannot be used is said before archives are read.
     let signer = match &args.sign_key {
         Some(path) => {
@@ -343,16 +343,16 @@ async fn shipment(
     };
     let files: Vec<_> = args.files.iter().map(|file| absolute(file)).collect();
     let dist = dist.clone().with_files(&files).await?;
-    let mut shipment = Shipment::prepare(&dist, destination, origin)
+    let mut bundle = ReleaseBundle::prepare(&dist, destination, origin)
         .await?
         .of(identity);
     if let Some(text) = text {
-        shipment = shipment.with_text(&text)?;
+        bundle = bundle.with_text(&text)?;
     }
     if let Some(signer) = signer {
-        shipment.sign(&signer, destination.count_limit)?;
+        bundle.sign(&signer, destination.count_limit)?;
     }
-    Ok(shipment)
+    Ok(bundle)
 }
 
 /// The tag: as named, as pushed, or `v` and the version of the project, for which the folder is

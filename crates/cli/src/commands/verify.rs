@@ -6,7 +6,7 @@ use sysforge_plan::Request;
 use sysforge_plan::release::choose::{Machine, Misfit, misfit};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::source::is_site;
-use sysforge_publish::install::{self, Images, InstallError, Place, Source};
+use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source};
 
 use crate::args::VerifyArgs;
 use crate::commands::install::{keys, surroundings};
@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let source = Source::parse(&args.source, is_site)?;
     let reach = reach(session, args.draft)?;
-    let place = Place::open(&source, &reach).await?;
+    let place = OpenRelease::open(&source, &reach).await?;
     let keys = keys(&args.verify_key)?;
     let (index, _) = place.index(&keys).await?;
     let triplet = Session::host()?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         session.terminal.group(&format!("Verifying {id}"));
         let version = &image.receipt.julia.version;
         let request = Request::Exact(version.clone());
-        let julia = match acquirer.at_hand(&request, triplet)? {
+        let julia = match acquirer.stored(&request, triplet)? {
             Some(julia) => julia,
             None => {
                 let catalogue = match &mut catalogue {

@@ -95,7 +95,7 @@ impl BuildRunner<'_> {
         // One kind of output shows it: how a type is printed does not depend on where to.
         let still = self.rehearse(&traced, On::Base, &[OutputKind::Pipe]).await;
         if let Some(still) = still {
-            traced.mark_stubborn(&still);
+            traced.mark_ineffective(&still);
             self.record_trace(&traced)?;
         }
         Ok(traced)
@@ -118,7 +118,7 @@ impl BuildRunner<'_> {
             statements: &traced.statements,
             given: &traced.given.iter().cloned().collect(),
             known: &self.known_packages(),
-            stubborn: &traced.stubborn,
+            ineffective: &traced.ineffective,
             execute: &[],
             script: None,
             cpu_target: &self.build.cpu.target,
@@ -162,9 +162,9 @@ impl BuildRunner<'_> {
             return Ok(None);
         };
         let trial = Traced {
-            stubborn: curable
+            ineffective: curable
                 .iter()
-                .filter(|text| next.stubborn.contains(text))
+                .filter(|text| next.ineffective.contains(text))
                 .cloned()
                 .collect(),
             statements: curable.clone(),
@@ -190,7 +190,7 @@ impl BuildRunner<'_> {
             "running the workloads still compiles {left}: once more, with {} added and {} tried in \
              other ways",
             next.statements.len() - traced.statements.len(),
-            next.stubborn.len() - traced.stubborn.len()
+            next.ineffective.len() - traced.ineffective.len()
         ));
         Ok(Some(next))
     }

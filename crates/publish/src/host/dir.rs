@@ -12,8 +12,8 @@ use sysforge_plan::{Reporter, Step};
 
 use crate::error::PublishError;
 use crate::local::{self, CHUNK, at};
+use crate::release_bundle::{Asset, Content, Kind, ReleaseBundle};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
-use crate::shipment::{Asset, Content, Kind, Shipment};
 
 /// What to do beyond sending what is missing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,27 +32,27 @@ pub struct FolderPolicy {
 /// replaced, or a file cannot be written.
 pub async fn publish(
     root: &Path,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: FolderPolicy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
-    let (root, shipment, reporter) = (root.to_owned(), shipment.clone(), reporter.clone());
-    local::blocking(move || publish_now(&root, &shipment, policy, &reporter)).await
+    let (root, bundle, reporter) = (root.to_owned(), bundle.clone(), reporter.clone());
+    local::blocking(move || publish_now(&root, &bundle, policy, &reporter)).await
 }
 
 fn publish_now(
     root: &Path,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: FolderPolicy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
-    let folder = root.join(&shipment.tag);
+    let folder = root.join(&bundle.tag);
     let report = |outcome, actions: Vec<String>, how: AssetOutcome| Published {
         outcome,
-        tag: shipment.tag.clone(),
+        tag: bundle.tag.clone(),
         place: folder.display().to_string(),
         actions,
-        assets: shipment
+        assets: bundle
             .assets
             .iter()
             .map(|asset| AssetReport {
@@ -69,7 +69,7 @@ fn publish_now(
     let _lock = match policy.dry_run {
         true => None,
         false => {
-            let lock = lock(root, shipment)?;
+            let lock = lock(root, bundle)?;
             remove_temporary_files(root)?;
             recover(&folder)?;
             Some(lock)
@@ -77,12 +77,12 @@ fn publish_now(
     };
     let replaced = folder.exists();
     let difference = match replaced {
-        true => first_difference(&folder, shipment)?,
+        true => first_difference(&folder, bundle)?,
         false => Some(String::new()),
     };
     let Some(difference) = difference else {
         if !policy.dry_run {
-            list(root, &shipment.tag)?;
+            list(root, &bundle.tag)?;
         }
         return Ok(report(Outcome::Unchanged, Vec::new(), AssetOutcome::Kept));
     };
@@ -95,17 +95,13 @@ fn publish_now(
     };
     let actions = vec![
         format!("{action} the folder {}", folder.display()),
-        format!(
-            "list {} in {}",
-            shipment.tag,
-            root.join(SITE_NAME).display()
-        ),
+        format!("list {} in {}", bundle.tag, root.join(SITE_NAME).display()),
     ];
     if policy.dry_run {
         return Ok(report(Outcome::WouldPublish, actions, how));
     }
-    let (sent, rechecked) = write_release(root, &folder, shipment, reporter)?;
-    list(root, &shipment.tag)?;
+    let (sent, rechecked) = write_release(root, &folder, bundle, reporter)?;
+    list(root, &bundle.tag)?;
     Ok(Published {
         bytes_sent: sent,
         rechecked,
@@ -144,11 +140,11 @@ fn remove_temporary_files(root: &Path) -> Result<(), PublishError> {
     Ok(())
 }
 
-fn lock(root: &Path, shipment: &Shipment) -> Result<FileLock, PublishError> {
+fn lock(root: &Path, bundle: &ReleaseBundle) -> Result<FileLock, PublishError> {
     let path = root.join(LOCK_NAME);
     let LockAttempt::Got(lock) = local::try_lock(&path)? else {
         return Err(PublishError::Another {
-            tag: shipment.tag.clone(),
+            tag: bundle.tag.clone(),
             who: format!("it holds {}", path.display()),
         });
     };
@@ -160,8 +156,8 @@ fn lock(root: &Path, shipment: &Shipment) -> Result<FileLock, PublishError> {
 }
 
 /// The name of a file that is not there as it should be, or `None` if all are.
-fn first_difference(folder: &Path, shipment: &Shipment) -> Result<Option<String>, PublishError> {
-    for asset in &shipment.assets {
+fn first_difference(folder: &Path, bundle: &ReleaseBundle) -> Result<Option<String>, PublishError> {
+    for asset in &bundle.assets {
         let path = folder.join(&asset.name);
         // Another run would make another statement about the same images.
         let same = path.is_file() && (asset.kind == Kind::Statement || is_whole(&path, asset)?);
@@ -194,15 +190,15 @@ fn beside(folder: &Path, end: &str) -> PathBuf {
 fn write_release(
     root: &Path,
     folder: &Path,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     reporter: &Reporter,
 ) -> Result<(u64, usize), PublishError> {
     let partial = beside(folder, "partial");
     let old = beside(folder, "old");
     std::fs::create_dir_all(&partial).map_err(at(&partial))?;
-    remove_strangers(&partial, shipment)?;
+    remove_strangers(&partial, bundle)?;
     let mut sent = 0;
-    for asset in &shipment.assets {
+    for asset in &bundle.assets {
         let path = partial.join(&asset.name);
         let task = reporter.start(Step::Publish, &asset.name);
         if is_whole(&path, asset)? {
@@ -229,7 +225,7 @@ fn write_release(
     let parent = folder.parent().unwrap_or(root);
     sync_folder(parent).map_err(at(parent))?;
     remove_folder(&old)?;
-    Ok((sent, shipment.assets.len()))
+    Ok((sent, bundle.assets.len()))
 }
 
 fn remove_folder(folder: &Path) -> Result<(), PublishError> {
@@ -240,12 +236,12 @@ fn remove_folder(folder: &Path) -> Result<(), PublishError> {
 }
 
 /// Removes what an earlier, different run left in the folder that this one fills.
-fn remove_strangers(partial: &Path, shipment: &Shipment) -> Result<(), PublishError> {
+fn remove_strangers(partial: &Path, bundle: &ReleaseBundle) -> Result<(), PublishError> {
     for entry in std::fs::read_dir(partial).map_err(at(partial))? {
         let path = entry.map_err(at(partial))?.path();
         let known = path
             .file_name()
-            .is_some_and(|name| shipment.assets.iter().any(|asset| name == &*asset.name));
+            .is_some_and(|name| bundle.assets.iter().any(|asset| name == &*asset.name));
         if !known {
             std::fs::remove_file(&path).map_err(at(&path))?;
         }
@@ -307,38 +303,38 @@ fn read_site(path: &Path) -> Result<Site, PublishError> {
 mod tests {
     use super::*;
     use crate::dist::Dist;
-    use crate::shipment::Origin;
-    use crate::shipment::tests::{destination, make_build};
+    use crate::release_bundle::Origin;
+    use crate::release_bundle::tests::{destination, make_build};
 
-    async fn shipment(image: &[u8]) -> (tempfile::TempDir, Shipment) {
+    async fn bundle(image: &[u8]) -> (tempfile::TempDir, ReleaseBundle) {
         let dir = tempfile::tempdir().unwrap();
         make_build(dir.path(), "x86_64-linux-gnu", image);
         let dist = Dist::read(dir.path()).await.unwrap();
         let (destination, origin) = (destination(u64::MAX), Origin::default());
-        let shipment = Shipment::prepare(&dist, &destination, &origin)
+        let bundle = ReleaseBundle::prepare(&dist, &destination, &origin)
             .await
             .unwrap();
-        (dir, shipment)
+        (dir, bundle)
     }
 
     async fn send(
         root: &Path,
-        shipment: &Shipment,
+        bundle: &ReleaseBundle,
         policy: FolderPolicy,
     ) -> Result<Published, PublishError> {
-        publish(root, shipment, policy, &Reporter::silent()).await
+        publish(root, bundle, policy, &Reporter::silent()).await
     }
 
     #[tokio::test]
     async fn a_release_appears_whole_and_a_second_run_does_nothing() {
-        let (_dist, shipment) = shipment(b"one").await;
+        let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let first = send(root.path(), &shipment, FolderPolicy::default())
+        let first = send(root.path(), &bundle, FolderPolicy::default())
             .await
             .unwrap();
         assert_eq!(first.outcome, Outcome::Published);
-        assert_eq!(first.bytes_sent, shipment.size());
-        let second = send(root.path(), &shipment, FolderPolicy::default())
+        assert_eq!(first.bytes_sent, bundle.size());
+        let second = send(root.path(), &bundle, FolderPolicy::default())
             .await
             .unwrap();
         assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
@@ -348,21 +344,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_dry_run_writes_nothing() {
-        let (_dist, shipment) = shipment(b"one").await;
+        let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
         let policy = FolderPolicy {
             dry_run: true,
             ..FolderPolicy::default()
         };
-        let report = send(root.path(), &shipment, policy).await.unwrap();
+        let report = send(root.path(), &bundle, policy).await.unwrap();
         assert_eq!(report.outcome, Outcome::WouldPublish);
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
     async fn other_bytes_are_refused_unless_they_are_to_replace() {
-        let (_one, one) = shipment(b"one").await;
-        let (_two, two) = shipment(b"two").await;
+        let (_one, one) = bundle(b"one").await;
+        let (_two, two) = bundle(b"two").await;
         let root = tempfile::tempdir().unwrap();
         send(root.path(), &one, FolderPolicy::default())
             .await
@@ -383,25 +379,25 @@ mod tests {
 
     #[tokio::test]
     async fn an_interrupted_run_is_finished_by_the_next() {
-        let (_dist, shipment) = shipment(b"one").await;
+        let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
         let partial = root.path().join(".v1.0.0.partial");
         std::fs::create_dir(&partial).unwrap();
-        copy(&shipment.assets[0], &partial.join(&shipment.assets[0].name)).unwrap();
-        std::fs::write(partial.join(&shipment.assets[1].name), b"half").unwrap();
+        copy(&bundle.assets[0], &partial.join(&bundle.assets[0].name)).unwrap();
+        std::fs::write(partial.join(&bundle.assets[1].name), b"half").unwrap();
         std::fs::write(partial.join("stranger"), b"?").unwrap();
-        let report = send(root.path(), &shipment, FolderPolicy::default())
+        let report = send(root.path(), &bundle, FolderPolicy::default())
             .await
             .unwrap();
-        assert_eq!(report.bytes_sent, shipment.size() - shipment.assets[0].size);
+        assert_eq!(report.bytes_sent, bundle.size() - bundle.assets[0].size);
         assert!(!partial.exists());
         assert!(!root.path().join("v1.0.0/stranger").exists());
     }
 
     #[tokio::test]
     async fn what_a_killed_replacement_put_aside_comes_back() {
-        let (_one, one) = shipment(b"one").await;
-        let (_two, two) = shipment(b"two").await;
+        let (_one, one) = bundle(b"one").await;
+        let (_two, two) = bundle(b"two").await;
         let root = tempfile::tempdir().unwrap();
         send(root.path(), &one, FolderPolicy::default())
             .await
@@ -417,13 +413,13 @@ mod tests {
 
     #[tokio::test]
     async fn half_a_list_that_a_killed_run_left_is_removed() {
-        let (_dist, shipment) = shipment(b"one").await;
+        let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
         let left = root.path().join(".sysforge-Ab12Cd");
         std::fs::write(&left, "{").unwrap();
         let others = root.path().join(".sysforge-of-others");
         std::fs::create_dir(&others).unwrap();
-        send(root.path(), &shipment, FolderPolicy::default())
+        send(root.path(), &bundle, FolderPolicy::default())
             .await
             .unwrap();
         assert!(!left.exists() && others.exists());
@@ -434,16 +430,16 @@ mod tests {
             dry_run: true,
             ..FolderPolicy::default()
         };
-        send(root.path(), &shipment, policy).await.unwrap();
+        send(root.path(), &bundle, policy).await.unwrap();
         assert!(left.exists());
     }
 
     #[tokio::test]
     async fn a_second_publisher_says_so() {
-        let (_dist, shipment) = shipment(b"one").await;
+        let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let _held = lock(root.path(), &shipment).unwrap();
-        let error = send(root.path(), &shipment, FolderPolicy::default())
+        let _held = lock(root.path(), &bundle).unwrap();
+        let error = send(root.path(), &bundle, FolderPolicy::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Another { .. }), "{error}");

@@ -12,8 +12,8 @@ mod cleanup;
 mod drafts;
 mod dry_run;
 pub(crate) mod failure;
+mod journal;
 mod lease;
-mod memo;
 mod outcome;
 mod pacer;
 mod policy;
@@ -40,7 +40,7 @@ use url::Url;
 
 use crate::Secret;
 use crate::error::PublishError;
-use crate::shipment::Destination;
+use crate::release_bundle::Destination;
 use crate::signing::Identity;
 use pacer::Pacer;
 

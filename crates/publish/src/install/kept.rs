@@ -16,8 +16,8 @@ use sysforge_plan::{
 };
 
 use super::error::InstallError;
+use super::open_release::OpenRelease;
 use super::order::order;
-use super::place::Place;
 use super::source::Source;
 use super::start_files::write_environment;
 use super::verify;
@@ -121,7 +121,7 @@ pub struct Installed {
 impl Installed {
     /// The note of an image that is about to be installed; its file's place is not known yet.
     pub(super) fn of(
-        place: &Place,
+        place: &OpenRelease,
         index: &ReleaseIndex,
         image: &ReleaseImage,
         julia: &JuliaFacts,
@@ -150,7 +150,7 @@ impl Installed {
     /// offered now is where its upgrades are looked for.
     pub(super) fn with(
         mut self,
-        place: &Place,
+        place: &OpenRelease,
         tag: &Tag,
         julia: &JuliaFacts,
         keys: &[PublicKey],
@@ -184,7 +184,7 @@ impl Installed {
 
 /// The right to install one image: whoever else wants the same waits, and finds it installed.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct InstallLock {
     lock: FileLock,
 }
 
@@ -287,12 +287,12 @@ impl Images {
 
     /// Takes a folder out of its place at once; it is removed with what is returned.
     pub(super) fn take_away(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
-        let grave = tempfile::Builder::new()
+        let trash = tempfile::Builder::new()
             .prefix(GOING)
             .tempdir_in(&self.root)
             .map_err(at(&self.root))?;
-        match rename(folder, &grave.path().join("image")) {
-            Ok(()) => Ok(grave),
+        match rename(folder, &trash.path().join("image")) {
+            Ok(()) => Ok(trash),
             Err(source) => Err(InstallError::Held {
                 folder: folder.to_owned(),
                 source,
@@ -347,14 +347,14 @@ impl Images {
         &self,
         image: &ReleaseImage,
         reporter: &Reporter,
-    ) -> Result<Turn, InstallError> {
+    ) -> Result<InstallLock, InstallError> {
         let path = self.root.join(".locks").join(image.build_id().as_str());
         let doing = format!("installing {}", image.build_id());
         let lock = wait_for(|| local::try_lock(&path), &doing, reporter).await?;
         if lock.is_real() {
             self.sweep(&coming(image))?;
         }
-        Ok(Turn { lock })
+        Ok(InstallLock { lock })
     }
 
     /// Removes the folders with this prefix: they belong to nobody.
@@ -374,7 +374,7 @@ impl Images {
     pub(super) fn partial(
         &self,
         image: &ReleaseImage,
-        turn: &Turn,
+        turn: &InstallLock,
     ) -> Result<PathBuf, InstallError> {
         let folder = self.root.join(PARTIAL);
         std::fs::create_dir_all(&folder).map_err(at(&folder))?;
@@ -423,7 +423,7 @@ impl Images {
         &self,
         image: &ReleaseImage,
         fresh: Fresh,
-        turn: &Turn,
+        turn: &InstallLock,
     ) -> Result<Installed, InstallError> {
         // Without locks another process may have been faster, and somebody may use what it made.
         if !turn.lock.is_real()

@@ -11,14 +11,14 @@ use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::{JuliaBuild, Triplet};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
 
-use super::place::Reach;
+use super::open_release::SourceOptions;
 use super::*;
 use crate::Secret;
 use crate::dist::Dist;
 use crate::host::dir;
 use crate::host::github::{Access, Timing};
-use crate::shipment::tests::{destination, make_build};
-use crate::shipment::{Origin, Shipment};
+use crate::release_bundle::tests::{destination, make_build};
+use crate::release_bundle::{Origin, ReleaseBundle};
 
 mod activation;
 mod hostile;
@@ -29,7 +29,7 @@ mod web;
 
 struct Scene {
     folder: tempfile::TempDir,
-    shipment: Shipment,
+    bundle: ReleaseBundle,
 }
 
 /// What a Julia is started in: nothing special, and nobody listens.
@@ -62,32 +62,27 @@ impl Scene {
         make_build(&dist, "aarch64-apple-darwin", b"mac");
         let dist = Dist::read(&dist).await.unwrap();
         let (destination, origin) = (destination(file_limit), Origin::default());
-        let shipment = Shipment::prepare(&dist, &destination, &origin)
+        let bundle = ReleaseBundle::prepare(&dist, &destination, &origin)
             .await
             .unwrap();
         let julia = folder.path().join("julia");
         std::fs::write(&julia, "#!/bin/sh\necho Base\n").unwrap();
         std::fs::set_permissions(&julia, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self { folder, shipment }
+        Self { folder, bundle }
     }
 
     async fn site(&self) -> Source {
         let path = self.folder.path().join("site");
         let reporter = Reporter::silent();
-        dir::publish(
-            &path,
-            &self.shipment,
-            dir::FolderPolicy::default(),
-            &reporter,
-        )
-        .await
-        .unwrap();
+        dir::publish(&path, &self.bundle, dir::FolderPolicy::default(), &reporter)
+            .await
+            .unwrap();
         Source::Folder { path, tag: None }
     }
 
     fn github(&self, options: Options) -> impl Future<Output = FakeGitHub> {
         let assets: Vec<(String, Vec<u8>)> = self
-            .shipment
+            .bundle
             .assets
             .iter()
             .map(|asset| (asset.name.clone(), self.bytes(asset)))
@@ -103,10 +98,10 @@ impl Scene {
         }
     }
 
-    fn bytes(&self, asset: &crate::shipment::Asset) -> Vec<u8> {
+    fn bytes(&self, asset: &crate::release_bundle::Asset) -> Vec<u8> {
         match &asset.content {
-            crate::shipment::Content::Memory(bytes) => bytes.to_vec(),
-            crate::shipment::Content::File { path, offset } => {
+            crate::release_bundle::Content::Memory(bytes) => bytes.to_vec(),
+            crate::release_bundle::Content::File { path, offset } => {
                 let all = std::fs::read(path).unwrap();
                 let start = usize::try_from(*offset).unwrap();
                 all[start..start + usize::try_from(asset.size).unwrap()].to_vec()
@@ -136,17 +131,21 @@ impl Scene {
         Images::open(self.folder.path().join("images"))
     }
 
-    async fn install(&self, source: &Source, reach: &Reach) -> Result<Installed, InstallError> {
+    async fn install(
+        &self,
+        source: &Source,
+        reach: &SourceOptions,
+    ) -> Result<Installed, InstallError> {
         self.install_signed(source, reach, &[]).await
     }
 
     async fn install_signed(
         &self,
         source: &Source,
-        reach: &Reach,
+        reach: &SourceOptions,
         keys: &[PublicKey],
     ) -> Result<Installed, InstallError> {
-        let place = Place::open(source, reach).await?;
+        let place = OpenRelease::open(source, reach).await?;
         let (index, _) = place.index(keys).await?;
         let facts = self.facts();
         let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
@@ -165,12 +164,12 @@ fn machine(julia: Option<JuliaBuild>) -> Machine {
     }
 }
 
-fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> Reach {
+fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> SourceOptions {
     let api: url::Url = github
         .map_or("http://127.0.0.1:9", FakeGitHub::api_url)
         .parse()
         .unwrap();
-    Reach {
+    SourceOptions {
         github: Access {
             web: api.join("/").unwrap(),
             api,
@@ -305,7 +304,7 @@ async fn an_image_that_does_not_load_is_not_installed() {
 #[tokio::test]
 async fn what_does_not_fit_is_explained() {
     let scene = Scene::new(b"linux", u64::MAX).await;
-    let place = Place::open(&scene.site().await, &reach(None, None))
+    let place = OpenRelease::open(&scene.site().await, &reach(None, None))
         .await
         .unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
@@ -356,7 +355,7 @@ async fn a_launcher_refuses_another_julia() {
 async fn signed_site(seed: u8) -> (Scene, Source, PublicKey) {
     let mut scene = Scene::new(b"linux", u64::MAX).await;
     let signer = crate::signing::tests::signer(seed);
-    scene.shipment.sign(&signer, 1000).unwrap();
+    scene.bundle.sign(&signer, 1000).unwrap();
     let source = scene.site().await;
     (scene, source, signer.public())
 }
@@ -365,7 +364,9 @@ async fn signed_site(seed: u8) -> (Scene, Source, PublicKey) {
 async fn a_signed_release_is_installed_with_its_makers_key_alone() {
     let (scene, source, key) = signed_site(1).await;
     let other = crate::signing::tests::signer(2).public();
-    let place = Place::open(&source, &reach(None, None)).await.unwrap();
+    let place = OpenRelease::open(&source, &reach(None, None))
+        .await
+        .unwrap();
     assert_eq!(place.index(&[]).await.unwrap().1, Signed::Unverified);
     let error = scene
         .install_signed(&source, &reach(None, None), std::slice::from_ref(&other))
@@ -386,7 +387,7 @@ async fn a_signed_release_is_installed_with_its_makers_key_alone() {
     assert!(installed.keys.contains(&key.to_string()));
     assert!(
         scene
-            .shipment
+            .bundle
             .notes
             .contains(&format!("`--verify-key {key}`"))
     );
@@ -458,7 +459,7 @@ async fn attested(
         github.put_attestation(&digest.to_string(), bundle);
     }
     let source = Source::parse(&format!("{repository}@v1.0.0"), |_| false).unwrap();
-    let place = Place::open(&source, &reach(Some(&github), None))
+    let place = OpenRelease::open(&source, &reach(Some(&github), None))
         .await
         .unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
@@ -505,7 +506,9 @@ async fn an_attestation_that_is_missing_or_not_good_is_refused() {
 async fn a_folder_has_no_attestations() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let place = Place::open(&source, &reach(None, None)).await.unwrap();
+    let place = OpenRelease::open(&source, &reach(None, None))
+        .await
+        .unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
     let image = &index.images[0];
     assert_eq!(place.attested(image, false).await.unwrap(), Attested::No);

@@ -6,7 +6,7 @@ use sysforge_plan::Sha256;
 use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex};
 
 use super::error::InstallError;
-use super::place::{IndexRead, Place, SignedFor};
+use super::open_release::{IndexRead, OpenRelease, SignedFor};
 use super::source::{Source, shown};
 use crate::attestation;
 use crate::documents::provenance;
@@ -26,7 +26,7 @@ pub enum Signed {
     No,
 }
 
-impl Place {
+impl OpenRelease {
     /// The release index, whose signature must be that of one of `keys` if there are any.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ pub enum Attested {
     Unknown(String),
 }
 
-impl Place {
+impl OpenRelease {
     /// Asks the host for attestations of the archive, and verifies them: of those that there are,
     /// one must be good.
     ///

@@ -8,8 +8,8 @@ use super::GitHub;
 use super::api::{Asset, Release};
 use super::call::until;
 use super::failure::Failure;
+use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
-use super::memo::Memo;
 use super::rights::require_rights;
 use crate::documents::notes;
 use crate::error::PublishError;
@@ -44,10 +44,10 @@ impl GitHub {
         listed: Vec<Release>,
         target: Option<&str>,
         text: &str,
-        memo: &mut Memo,
+        journal: &mut PublishJournal,
     ) -> Result<Draft, PublishError> {
         let mut drafts = listed;
-        if let Some(noted) = memo.notes().draft()
+        if let Some(noted) = journal.notes().draft()
             && !drafts.iter().any(|draft| draft.id == noted)
         {
             // The list lags; the number does not.
@@ -59,14 +59,14 @@ impl GitHub {
             drafts.sort_by_key(|draft| draft.id);
         }
         if let Some(draft) = choose(drafts) {
-            memo.set_draft(draft.release.id)?;
+            journal.set_draft(draft.release.id)?;
             return Ok(draft);
         }
         let mut attempt = 1;
         loop {
             let failure = match self.create_draft(tag, target, text).await {
                 Ok(release) => {
-                    memo.set_draft(release.id)?;
+                    journal.set_draft(release.id)?;
                     return Ok(Draft {
                         release,
                         made: true,
@@ -92,7 +92,7 @@ impl GitHub {
                 .await
                 .map_err(|failure| self.error("list the releases", failure))?;
             if let Some(mut draft) = choose(drafts) {
-                memo.set_draft(draft.release.id)?;
+                journal.set_draft(draft.release.id)?;
                 draft.made = true;
                 return Ok(draft);
             }

@@ -3,24 +3,24 @@
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::drafts::choose;
+use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
-use super::memo::Memo;
 use super::policy::Policy;
 use super::recheck::Computed;
-use super::send::{Need, Ours, Rules, concerns, need, ours};
+use super::send::{Need, Rules, UploadState, concerns, need, ours};
 use crate::error::PublishError;
+use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
-use crate::shipment::Shipment;
 
 /// What would happen, in the order in which it would.
 pub(super) async fn dry_run(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     public: Option<(Release, Vec<Kept>)>,
     drafts: Vec<Release>,
 ) -> Result<Published, PublishError> {
-    let (tag, repository) = (&shipment.tag, &host.access.repository);
+    let (tag, repository) = (&bundle.tag, &host.access.repository);
     let mut actions = Vec::new();
     let (release, kept) = match public {
         Some((release, kept)) => {
@@ -46,7 +46,7 @@ pub(super) async fn dry_run(
         },
     };
     let mut kept = kept;
-    let wanted = |kept: &Kept| concerns(shipment, kept);
+    let wanted = |kept: &Kept| concerns(bundle, kept);
     host.fill_digests(&mut kept, &wanted, &mut Computed::new())
         .await?;
     let draft = release.as_ref().is_none_or(|release| release.draft);
@@ -58,12 +58,12 @@ pub(super) async fn dry_run(
         draft,
         renew: policy.draft,
     };
-    let notes = Memo::peek(&host.memo_in(&policy.state, tag));
+    let notes = PublishJournal::peek(&host.memo_in(&policy.state, tag));
     let mut assets = Vec::new();
-    for asset in &shipment.assets {
+    for asset in &bundle.assets {
         let ours = release
             .as_ref()
-            .map_or(Ours::No, |release| ours(asset, release, &notes));
+            .map_or(UploadState::No, |release| ours(asset, release, &notes));
         let outcome = match need(asset, &kept, rules, ours)? {
             None => AssetOutcome::Kept,
             Some(Need::Send | Need::Resend(_)) => AssetOutcome::Sent,

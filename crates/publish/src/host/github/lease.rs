@@ -9,10 +9,10 @@ use sysforge_plan::Reporter;
 use super::GitHub;
 use super::api::{Asset, Release};
 use super::failure::Failure;
-use super::memo::Memo;
-use super::upload::Parcel;
+use super::journal::PublishJournal;
+use super::upload::Upload;
 use crate::error::PublishError;
-use crate::shipment::Content;
+use crate::release_bundle::Content;
 
 /// The name of the lock file.
 pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
@@ -85,17 +85,17 @@ impl GitHub {
     pub(super) async fn take_lease(
         &self,
         release: &Release,
-        memo: &Memo,
+        journal: &PublishJournal,
         reporter: &Reporter,
     ) -> Result<Lease, NoLease> {
         let guard = Guard {
             host: self.clone(),
             release: release.id,
-            nonce: memo.nonce().to_owned(),
+            nonce: journal.nonce().to_owned(),
             armed: true,
         };
-        match self.lock(release, memo, reporter).await {
-            Ok(asset) => Ok(self.hold(asset, memo, guard)),
+        match self.lock(release, journal, reporter).await {
+            Ok(asset) => Ok(self.hold(asset, journal, guard)),
             Err(error) => {
                 // There is no lock of ours.
                 let mut guard = guard;
@@ -109,13 +109,13 @@ impl GitHub {
     async fn lock(
         &self,
         release: &Release,
-        memo: &Memo,
+        journal: &PublishJournal,
         reporter: &Reporter,
     ) -> Result<u64, NoLease> {
         let what = "take the lock of the release";
         let content = Content::Memory(Bytes::from_static(LOCK_TEXT));
-        let label = format!("{} 0", memo.nonce());
-        let parcel = Parcel {
+        let label = format!("{} 0", journal.nonce());
+        let parcel = Upload {
             name: LOCK_NAME,
             label: Some(&label),
             content: &content,
@@ -149,7 +149,7 @@ impl GitHub {
             let Some(lock) = self.lock_of(release.id).await.map_err(fail)? else {
                 continue;
             };
-            let ours = memo.is_ours(holder(&lock));
+            let ours = journal.is_ours(holder(&lock));
             if ours && lock.is_uploaded() {
                 return match self.label_asset(lock.id, &label).await {
                     Ok(_) => Ok(lock.id),
@@ -203,8 +203,8 @@ impl GitHub {
         Ok(())
     }
 
-    fn hold(&self, asset: u64, memo: &Memo, guard: Guard) -> Lease {
-        let (host, nonce) = (self.clone(), memo.nonce().to_owned());
+    fn hold(&self, asset: u64, journal: &PublishJournal, guard: Guard) -> Lease {
+        let (host, nonce) = (self.clone(), journal.nonce().to_owned());
         let beating = tokio::spawn(async move {
             for beat in 1_u64.. {
                 tokio::time::sleep(host.timing.beat).await;

@@ -2,12 +2,12 @@
 
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
+use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
-use crate::shipment::Shipment;
 
 /// The first file that is not there as it was built.
-pub(super) fn missing(shipment: &Shipment, kept: &[Kept]) -> String {
-    shipment
+pub(super) fn missing(bundle: &ReleaseBundle, kept: &[Kept]) -> String {
+    bundle
         .assets
         .iter()
         .find(|asset| {
@@ -22,7 +22,7 @@ pub(super) fn missing(shipment: &Shipment, kept: &[Kept]) -> String {
 pub(super) fn report(
     host: &GitHub,
     release: &Release,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     outcomes: &[(String, AssetOutcome)],
     outcome: Outcome,
 ) -> Published {
@@ -31,7 +31,7 @@ pub(super) fn report(
         tag: release.tag_name.clone(),
         place: release.html_url.clone(),
         actions: Vec::new(),
-        assets: shipment
+        assets: bundle
             .assets
             .iter()
             .map(|asset| AssetReport {

@@ -1,4 +1,4 @@
-//! Getting every file of a shipment to the host: what is there already stays, what is half there
+//! Getting every file of a bundle to the host: what is there already stays, what is half there
 //! is sent anew, and what is in doubt is looked at before anything is decided.
 
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use sysforge_plan::{Reporter, Step};
 use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::failure::Failure;
+use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, lost};
-use super::memo::{Memo, Notes};
 use super::recheck::{Computed, Verified};
-use super::upload::Parcel;
+use super::upload::Upload;
 use crate::documents::notes::size;
 use crate::error::PublishError;
+use crate::release_bundle::{Asset, Kind, ReleaseBundle};
 use crate::report::AssetOutcome;
-use crate::shipment::{Asset, Kind, Shipment};
 
 /// Uploads at once: more make GitHub's secondary limits strike.
 const LANES: usize = 4;
@@ -61,7 +61,7 @@ impl Rules {
 
 /// Who sent what the host has under a file's name, if its bytes are others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ours {
+pub(super) enum UploadState {
     /// Nobody knows.
     No,
     /// An earlier run began to, and was killed: the host most likely spoilt it.
@@ -71,10 +71,10 @@ pub(super) enum Ours {
 }
 
 /// Who sent `asset` before this run. Once it is public, others may have replaced it since.
-pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> Ours {
+pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> UploadState {
     match release.draft && notes.has_begun(release.id, &asset.name, asset.sha256) {
-        true => Ours::Begun,
-        false => Ours::No,
+        true => UploadState::Begun,
+        false => UploadState::No,
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn need(
     asset: &Asset,
     kept: &[Kept],
     rules: Rules,
-    ours: Ours,
+    ours: UploadState,
 ) -> Result<Option<Need>, PublishError> {
     let named = |name: &str| kept.iter().find(|kept| kept.name == name);
     let whole = |kept: &Kept| kept.holds(asset.size, asset.sha256);
@@ -104,8 +104,8 @@ pub(super) fn need(
             Ok(None)
         }
         Some(there) if !there.is_uploaded() => Ok(Some(Need::Resend(there.id))),
-        Some(there) if ours == Ours::Sent => Ok(Some(Need::Resend(there.id))),
-        Some(there) if ours == Ours::Begun || rules.may_replace(asset.kind) => {
+        Some(there) if ours == UploadState::Sent => Ok(Some(Need::Resend(there.id))),
+        Some(there) if ours == UploadState::Begun || rules.may_replace(asset.kind) => {
             Ok(Some(Need::Replace(there.id)))
         }
         Some(_) => Err(PublishError::Different {
@@ -123,30 +123,33 @@ pub(super) fn need(
 pub(super) struct Sent {
     /// What was done about each file that needed something.
     pub(super) outcomes: Vec<(String, AssetOutcome)>,
-    /// Every file of the shipment, as the host has it.
+    /// Every file of the bundle, as the host has it.
     pub(super) files: Vec<Verified>,
 }
 
-/// Whether a file of the host matters to a shipment.
-pub(super) fn concerns(shipment: &Shipment, kept: &Kept) -> bool {
+/// Whether a file of the host matters to a bundle.
+pub(super) fn concerns(bundle: &ReleaseBundle, kept: &Kept) -> bool {
     let name = kept.name.strip_suffix(NEW).unwrap_or(&kept.name);
-    shipment.assets.iter().any(|asset| {
+    bundle.assets.iter().any(|asset| {
         // One of another size has other bytes, whatever they are.
         asset.name == name && (asset.size == kept.size || asset.kind == Kind::Statement)
     })
 }
 
-/// The files of a shipment as the host has them.
+/// The files of a bundle as the host has them.
 ///
 /// # Errors
 ///
 /// If `kept` lacks one of them, or its digest: no file may be left out of the check.
-pub(super) fn verified(shipment: &Shipment, kept: &[Kept]) -> Result<Vec<Verified>, PublishError> {
-    let files = shipment.assets.iter().map(|asset| {
+pub(super) fn verified(
+    bundle: &ReleaseBundle,
+    kept: &[Kept],
+) -> Result<Vec<Verified>, PublishError> {
+    let files = bundle.assets.iter().map(|asset| {
         let there = kept.iter().find(|kept| kept.name == asset.name);
         let known = there.and_then(|there| Some((there, there.sha256()?)));
         let (there, sha256) = known.ok_or_else(|| PublishError::Incomplete {
-            tag: shipment.tag.clone(),
+            tag: bundle.tag.clone(),
             what: format!("`{}` is not in it with a digest", asset.name),
         })?;
         Ok(Verified {
@@ -166,11 +169,11 @@ impl GitHub {
     pub(super) async fn send_all(
         &self,
         release: &Release,
-        shipment: &Shipment,
+        bundle: &ReleaseBundle,
         known: Option<Vec<Kept>>,
         rules: Rules,
         lease: &Lease,
-        memo: &mut Memo,
+        journal: &mut PublishJournal,
         reporter: &Reporter,
     ) -> Result<Sent, PublishError> {
         let mut known = known;
@@ -186,14 +189,14 @@ impl GitHub {
                     .await
                     .map_err(|failure| self.error("list the files of the release", failure))?,
             };
-            let wanted = |kept: &Kept| concerns(shipment, kept);
+            let wanted = |kept: &Kept| concerns(bundle, kept);
             self.fill_digests(&mut kept, &wanted, &mut computed).await?;
             let mut needs = Vec::new();
-            for asset in &shipment.assets {
+            for asset in &bundle.assets {
                 let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
                 let ours = match sent.contains(&asset.name) {
-                    true => Ours::Sent,
-                    false => ours(asset, release, memo.notes()),
+                    true => UploadState::Sent,
+                    false => ours(asset, release, journal.notes()),
                 };
                 if let Some(need) = need(asset, &kept, rules, ours)? {
                     needs.push((asset, need));
@@ -209,7 +212,7 @@ impl GitHub {
                     return Err(lost(&release.tag_name));
                 }
                 self.sweep(&kept).await?;
-                let files = verified(shipment, &kept)?;
+                let files = verified(bundle, &kept)?;
                 return Ok(Sent { outcomes, files });
             }
             if rules.draft {
@@ -217,7 +220,7 @@ impl GitHub {
                 let own = needs
                     .iter()
                     .filter(|(_, need)| matches!(need, Need::Send | Need::Resend(_)));
-                memo.begin(own.map(|(asset, _)| (asset.name.as_str(), asset.sha256)))?;
+                journal.begin(own.map(|(asset, _)| (asset.name.as_str(), asset.sha256)))?;
             }
             for (asset, need) in &needs {
                 let outcome = match need {
@@ -310,7 +313,7 @@ impl GitHub {
         task: &sysforge_plan::Task,
     ) -> Result<u64, PublishError> {
         let what = format!("send {}", asset.name);
-        let parcel = Parcel {
+        let parcel = Upload {
             name,
             label: None,
             content: &asset.content,
@@ -379,14 +382,14 @@ impl GitHub {
 }
 
 /// Whether a public release holds all of it, so that nothing is left to do.
-pub(super) fn is_complete(shipment: &Shipment, kept: &[Kept]) -> Result<bool, PublishError> {
+pub(super) fn is_complete(bundle: &ReleaseBundle, kept: &[Kept]) -> Result<bool, PublishError> {
     let rules = Rules {
         replace: false,
         draft: false,
         renew: false,
     };
-    for asset in &shipment.assets {
-        match need(asset, kept, rules, Ours::No) {
+    for asset in &bundle.assets {
+        match need(asset, kept, rules, UploadState::No) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(false),
             Err(error) => return Err(error),
@@ -400,7 +403,7 @@ mod tests {
     use sysforge_plan::Sha256;
 
     use super::*;
-    use crate::shipment::Content;
+    use crate::release_bundle::Content;
 
     fn asset(kind: Kind) -> Asset {
         Asset {
@@ -432,7 +435,7 @@ mod tests {
                 draft,
                 renew: false,
             },
-            Ours::No,
+            UploadState::No,
         )
         .ok()
     }
@@ -468,7 +471,7 @@ mod tests {
             draft: true,
             renew: false,
         };
-        let need = need(&asset(Kind::Archive), &other, rules, Ours::Begun);
+        let need = need(&asset(Kind::Archive), &other, rules, UploadState::Begun);
         assert_eq!(need.unwrap(), Some(Need::Replace(9)));
     }
 

@@ -1,6 +1,6 @@
 //! Publishing to GitHub, in eight steps:
 //!
-//! 1. preflight: files, names and sizes (when the shipment was made), then the token's rights
+//! 1. preflight: files, names and sizes (when the bundle was made), then the token's rights
 //!    (asked for where the first write is refused, or where a public release is to be changed);
 //! 2. THE draft, found or made, by number; and its lock, so that there is one writer;
 //! 3. what is there already, by digest;
@@ -18,8 +18,8 @@ use super::GitHub;
 use super::api::{Asset as Kept, Release};
 use super::drafts::{Draft, is_marked};
 use super::dry_run::dry_run;
+use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, NoLease};
-use super::memo::{Memo, Notes};
 use super::outcome::{missing, report};
 pub use super::policy::Policy;
 use super::recheck::{Computed, Depth, Verified, Was};
@@ -28,8 +28,8 @@ use super::rights::{repository_error, require_rights, require_token};
 use super::send::{Rules, Sent, concerns, is_complete, verified};
 use crate::documents::notes;
 use crate::error::{PublishError, Then};
+use crate::release_bundle::{Kind, ReleaseBundle};
 use crate::report::{Outcome, Published};
-use crate::shipment::{Kind, Shipment};
 
 /// How often another draft may turn out to be the right one.
 const TURNS: usize = 5;
@@ -40,7 +40,7 @@ enum Worked {
     Otherwise,
 }
 
-/// Publishes a shipment.
+/// Publishes a bundle.
 ///
 /// # Errors
 ///
@@ -48,65 +48,65 @@ enum Worked {
 /// goes on where this one stopped.
 pub async fn publish(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
-    let seen = look_ahead(host, &shipment.tag).await?;
-    publish_seen(host, shipment, policy, seen, reporter).await
+    let seen = look_ahead(host, &bundle.tag).await?;
+    publish_seen(host, bundle, policy, seen, reporter).await
 }
 
-/// Publishes a shipment to a host that was looked at before, with the shipment's tag.
+/// Publishes a bundle to a host that was looked at before, with the bundle's tag.
 ///
 /// # Errors
 ///
 /// As [`publish`].
 pub async fn publish_seen(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     seen: Seen,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     let mut seen = Some(seen);
-    let mut memo = None;
+    let mut journal = None;
     for _ in 0..TURNS {
         let seen = match seen.take() {
             Some(seen) => seen,
-            None => look_ahead(host, &shipment.tag).await?,
+            None => look_ahead(host, &bundle.tag).await?,
         };
-        let (public, drafts) = match look(host, shipment, policy, seen, reporter).await? {
+        let (public, drafts) = match look(host, bundle, policy, seen, reporter).await? {
             Look::Done(published) => return Ok(*published),
             Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
             Look::Drafts(drafts) => (None, drafts),
         };
         if policy.dry_run {
-            return dry_run(host, shipment, policy, public, drafts).await;
+            return dry_run(host, bundle, policy, public, drafts).await;
         }
-        let memo = match &mut memo {
-            Some(memo) => memo,
+        let journal = match &mut journal {
+            Some(journal) => journal,
             None => {
-                let path = host.memo_in(&policy.state, &shipment.tag);
-                memo.insert(Memo::open(path, &shipment.tag)?)
+                let path = host.memo_in(&policy.state, &bundle.tag);
+                journal.insert(PublishJournal::open(path, &bundle.tag)?)
             }
         };
         let (draft, known) = match public {
             Some((release, kept)) => (Draft::found(release), Some(kept)),
             None => {
-                let (tag, target) = (&shipment.tag, policy.target.as_deref());
+                let (tag, target) = (&bundle.tag, policy.target.as_deref());
                 let draft = host
-                    .draft(tag, drafts, target, &shipment.notes, memo)
+                    .draft(tag, drafts, target, &bundle.notes, journal)
                     .await?;
                 (draft, None)
             }
         };
-        let worked = work(host, shipment, policy, draft, known, memo, reporter).await?;
+        let worked = work(host, bundle, policy, draft, known, journal, reporter).await?;
         if let Worked::Done(published) = worked {
             return Ok(*published);
         }
     }
     Err(PublishError::Another {
-        tag: shipment.tag.clone(),
+        tag: bundle.tag.clone(),
         who: "drafts of this tag come and go".to_owned(),
     })
 }
@@ -161,12 +161,12 @@ enum Look {
 /// Looks at what is there already. A release that is public and complete needs nothing more.
 async fn look(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     seen: Seen,
     reporter: &Reporter,
 ) -> Result<Look, PublishError> {
-    let tag = &shipment.tag;
+    let tag = &bundle.tag;
     let Some(release) = seen.public else {
         // Drafts are shown to those alone who may write. Without any, the first write shows whether
         // the token has the right to; a dry run makes none.
@@ -176,10 +176,10 @@ async fn look(
         return Ok(Look::Drafts(seen.drafts));
     };
     let mut computed = Computed::new();
-    let wanted = |kept: &Kept| concerns(shipment, kept);
+    let wanted = |kept: &Kept| concerns(bundle, kept);
     let mut kept = release.assets.clone();
     host.fill_digests(&mut kept, &wanted, &mut computed).await?;
-    if !matches!(is_complete(shipment, &kept), Ok(true)) {
+    if !matches!(is_complete(bundle, &kept), Ok(true)) {
         kept = host
             .assets(release.id)
             .await
@@ -192,16 +192,16 @@ async fn look(
         kept.retain(|kept| kept.name != LOCK_NAME);
     }
     let path = host.memo_in(&policy.state, tag);
-    let notes = Memo::peek(&path);
+    let notes = PublishJournal::peek(&path);
     let unchecked = notes.unchecked() == Some(release.id) && !policy.dry_run;
     let statement = match unchecked {
-        true => changed_statement(shipment, &kept, release.id, &notes),
+        true => changed_statement(bundle, &kept, release.id, &notes),
         false => None,
     };
     // An earlier run made it public, and was stopped before it saw that it had changed.
     if unchecked
         && !immutable
-        && (statement.is_some() || is_complete(shipment, &kept).is_err())
+        && (statement.is_some() || is_complete(bundle, &kept).is_err())
         && let Ok(now) = host.withdraw(release.id).await
         && now.draft
     {
@@ -212,15 +212,15 @@ async fn look(
     if let Some(name) = statement {
         return Err(PublishError::Different { name });
     }
-    match is_complete(shipment, &kept) {
+    match is_complete(bundle, &kept) {
         Ok(true) if unchecked && policy.recheck && immutable => {
-            let files = verified(shipment, &kept)?;
+            let files = verified(bundle, &kept)?;
             let depth = Depth::Download;
             check(host, &release, Was::Public, &files, depth, reporter).await?;
-            Memo::open(path, tag)?.set_unchecked(None)?;
+            PublishJournal::open(path, tag)?.set_unchecked(None)?;
             let report = Published {
                 rechecked: files.len(),
-                ..report(host, &release, shipment, &[], Outcome::Published)
+                ..report(host, &release, bundle, &[], Outcome::Published)
             };
             return Ok(Look::Done(Box::new(report)));
         }
@@ -228,14 +228,14 @@ async fn look(
         Ok(true) if unchecked && policy.recheck => {}
         Ok(true) => {
             forget_draft(host, policy, &release).await?;
-            let report = report(host, &release, shipment, &[], Outcome::Unchanged);
+            let report = report(host, &release, bundle, &[], Outcome::Unchanged);
             return Ok(Look::Done(Box::new(report)));
         }
         Err(error) if !policy.replace && !policy.draft => return Err(error),
         Ok(false) | Err(_) => {}
     }
     if immutable {
-        let missing = missing(shipment, &kept);
+        let missing = missing(bundle, &kept);
         return Err(PublishError::Immutable(tag.clone(), missing));
     }
     require_rights(host).await?;
@@ -245,12 +245,12 @@ async fn look(
 /// A statement that is not the one which the run sent that made the release public. Of such a
 /// release it is no statement of another run, which may stay.
 fn changed_statement(
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     kept: &[Kept],
     release: u64,
     notes: &Notes,
 ) -> Option<String> {
-    let statements = shipment.assets.iter().filter(|a| a.kind == Kind::Statement);
+    let statements = bundle.assets.iter().filter(|a| a.kind == Kind::Statement);
     let mut names = statements.map(|asset| &asset.name);
     let changed = names.find(|name| {
         let there = kept.iter().find(|kept| kept.name == **name);
@@ -267,7 +267,7 @@ async fn forget_draft(
     policy: &Policy,
     public: &Release,
 ) -> Result<(), PublishError> {
-    let noted = Memo::peek(&host.memo_in(&policy.state, &public.tag_name)).draft();
+    let noted = PublishJournal::peek(&host.memo_in(&policy.state, &public.tag_name)).draft();
     let Some(id) = noted.filter(|id| *id != public.id && !policy.dry_run) else {
         return Ok(());
     };
@@ -285,22 +285,22 @@ async fn forget_draft(
 /// Steps 2 to 8 on one release.
 async fn work(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     draft: Draft,
     known: Option<Vec<Kept>>,
-    memo: &mut Memo,
+    journal: &mut PublishJournal,
     reporter: &Reporter,
 ) -> Result<Worked, PublishError> {
     let release = &draft.release;
     let tag = &release.tag_name;
-    let lease = match host.take_lease(release, memo, reporter).await {
+    let lease = match host.take_lease(release, journal, reporter).await {
         Ok(lease) => lease,
         Err(NoLease::Gone) => return Ok(Worked::Otherwise),
         Err(NoLease::Error(error)) => return Err(error),
     };
     let sending = under_lease(
-        host, shipment, policy, &draft, known, &lease, memo, reporter,
+        host, bundle, policy, &draft, known, &lease, journal, reporter,
     );
     let publishes = release.draft && !policy.draft;
     let asking = async { publishes.then_some(host.makes_immutable().await) };
@@ -320,7 +320,7 @@ async fn work(
         }
     };
     if policy.draft && release.draft {
-        let draft = match stay_draft(host, shipment, release).await {
+        let draft = match stay_draft(host, bundle, release).await {
             Ok(draft) => draft,
             Err(error) => {
                 let _ = host.give_back(lease, tag).await;
@@ -328,7 +328,7 @@ async fn work(
             }
         };
         host.give_back(lease, tag).await?;
-        let report = report(host, &draft, shipment, &sent.outcomes, Outcome::Drafted);
+        let report = report(host, &draft, bundle, &sent.outcomes, Outcome::Drafted);
         return Ok(Worked::Done(Box::new(report)));
     }
     // Files of an immutable release cannot be deleted, the lock included; nor can anybody else
@@ -341,16 +341,16 @@ async fn work(
         Some(Some(false)) | None => Some(lease),
     };
     // A release that an earlier run of ours made public, and did not check, counts as its draft.
-    let was = match release.draft || memo.notes().unchecked() == Some(release.id) {
+    let was = match release.draft || journal.notes().unchecked() == Some(release.id) {
         true => Was::Draft,
         false => Was::Public,
     };
     if policy.recheck {
-        memo.set_unchecked(Some(release.id))?;
+        journal.set_unchecked(Some(release.id))?;
     }
     let publish = async {
         match release.draft {
-            true => make_public(host, shipment, release).await,
+            true => make_public(host, bundle, release).await,
             false => Ok(Some(release.clone())),
         }
     };
@@ -389,7 +389,7 @@ async fn work(
         }
         return Err(error);
     }
-    memo.set_unchecked(None)?;
+    journal.set_unchecked(None)?;
     tokio::try_join!(
         async {
             match lease.map(|lease| host.give_back(lease, tag)) {
@@ -412,7 +412,7 @@ async fn work(
     };
     Ok(Worked::Done(Box::new(Published {
         rechecked,
-        ..report(host, &public, shipment, &sent.outcomes, Outcome::Published)
+        ..report(host, &public, bundle, &sent.outcomes, Outcome::Published)
     })))
 }
 
@@ -438,12 +438,12 @@ async fn check(
 #[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
 async fn under_lease(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     policy: &Policy,
     draft: &Draft,
     known: Option<Vec<Kept>>,
     lease: &Lease,
-    memo: &mut Memo,
+    journal: &mut PublishJournal,
     reporter: &Reporter,
 ) -> Result<Option<Sent>, PublishError> {
     let rules = Rules {
@@ -454,7 +454,7 @@ async fn under_lease(
     let known = known.or_else(|| draft.made.then(Vec::new));
     let release = &draft.release;
     let sending =
-        std::pin::pin!(host.send_all(release, shipment, known, rules, lease, memo, reporter));
+        std::pin::pin!(host.send_all(release, bundle, known, rules, lease, journal, reporter));
     let looking = std::pin::pin!(async {
         if !draft.made {
             return Ok(None);
@@ -505,11 +505,11 @@ async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError
 /// Leaves the release a draft, with notes about all that is in it now.
 async fn stay_draft(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     release: &Release,
 ) -> Result<Release, PublishError> {
     let before = release.body.as_deref().unwrap_or_default();
-    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    let text = notes::merge(before, &bundle.notes, &bundle.index_address);
     host.describe(release.id, &text)
         .await
         .map_err(|failure| host.error("write the notes of the draft", failure))
@@ -519,11 +519,11 @@ async fn stay_draft(
 /// public since.
 async fn make_public(
     host: &GitHub,
-    shipment: &Shipment,
+    bundle: &ReleaseBundle,
     release: &Release,
 ) -> Result<Option<Release>, PublishError> {
     let before = release.body.as_deref().unwrap_or_default();
-    let text = notes::merge(before, &shipment.notes, &shipment.index_address);
+    let text = notes::merge(before, &bundle.notes, &bundle.index_address);
     let failure = match host.make_public(release.id, &text).await {
         Ok(public) => return Ok(Some(public)),
         Err(failure) => failure,

@@ -8,9 +8,9 @@ use sysforge_testkit::github::{FakeGitHub, Fault, KeptRelease, Op, Options, Righ
 use super::steps::{Policy, preflight, publish};
 use super::*;
 use crate::dist::Dist;
+use crate::release_bundle::tests::make_build;
+use crate::release_bundle::{Origin, ReleaseBundle};
 use crate::report::{Outcome, Published};
-use crate::shipment::tests::make_build;
-use crate::shipment::{Origin, Shipment};
 
 mod drafts;
 mod enterprise;
@@ -81,17 +81,17 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn shipment(&self) -> Shipment {
+    pub(crate) async fn bundle(&self) -> ReleaseBundle {
         let dist = Dist::read(&self.folder.path().join("dist")).await.unwrap();
         let destination = self.host("writer").destination("v1.0.0");
-        Shipment::prepare(&dist, &destination, &Origin::default())
+        ReleaseBundle::prepare(&dist, &destination, &Origin::default())
             .await
             .unwrap()
     }
 
     async fn publish_with(&self, token: &str, policy: &Policy) -> Result<Published, PublishError> {
-        let shipment = self.shipment().await;
-        publish(&self.host(token), &shipment, policy, &Reporter::silent()).await
+        let bundle = self.bundle().await;
+        publish(&self.host(token), &bundle, policy, &Reporter::silent()).await
     }
 
     async fn publish(&self) -> Result<Published, PublishError> {
@@ -108,8 +108,8 @@ impl Scene {
     }
 
     async fn assert_whole(&self, release: &KeptRelease) {
-        let shipment = self.shipment().await;
-        let mut expected: Vec<&str> = shipment.assets.iter().map(|a| &*a.name).collect();
+        let bundle = self.bundle().await;
+        let mut expected: Vec<&str> = bundle.assets.iter().map(|a| &*a.name).collect();
         // What tests put there by hand stays; nothing else is left, no lock and no half replacement.
         expected.extend(
             release
@@ -122,7 +122,7 @@ impl Scene {
         expected.sort_unstable();
         names.sort_unstable();
         assert_eq!(names, expected);
-        for asset in &shipment.assets {
+        for asset in &bundle.assets {
             let kept = release.assets.iter().find(|kept| kept.name == asset.name);
             let kept = kept.unwrap_or_else(|| panic!("{} is missing: {release:#?}", asset.name));
             assert_eq!(kept.state, "uploaded");
@@ -495,12 +495,12 @@ async fn a_file_over_the_limit_of_the_host_is_sent_in_parts() {
     let dist = Dist::read(&folder).await.unwrap();
     let mut destination = scene.host("writer").destination("v1.0.0");
     destination.file_limit = 50_000;
-    let shipment = Shipment::prepare(&dist, &destination, &Origin::default())
+    let bundle = ReleaseBundle::prepare(&dist, &destination, &Origin::default())
         .await
         .unwrap();
     publish(
         &scene.host("writer"),
-        &shipment,
+        &bundle,
         &scene.policy(),
         &Reporter::silent(),
     )

@@ -11,8 +11,8 @@ use sysforge_plan::release::{INDEX_NAME, ReleaseIndex, SUMS_NAME};
 use super::GitHub;
 use super::api::{Asset, Release};
 use super::drafts::choose;
+use super::journal::PublishJournal;
 use super::lease::{LOCK_NAME, Lease, NoLease};
-use super::memo::Memo;
 use super::recheck::{Computed, Depth, Verified, Was};
 use super::rights::require_token;
 use crate::documents::sums;
@@ -132,7 +132,10 @@ async fn public_already(host: &GitHub, public: &Release) -> Result<Published, Pu
 /// The lock of a release, from whoever died with it; `None` if the release is gone.
 async fn take(host: &GitHub, release: &Release) -> Result<Option<Lease>, PublishError> {
     let reporter = &host.timing.reporter;
-    match host.take_lease(release, &Memo::unsaved(), reporter).await {
+    match host
+        .take_lease(release, &PublishJournal::unsaved(), reporter)
+        .await
+    {
         Ok(lease) => Ok(Some(lease)),
         Err(NoLease::Gone) => Ok(None),
         Err(NoLease::Error(error)) => Err(error),

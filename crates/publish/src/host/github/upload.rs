@@ -21,14 +21,14 @@ use super::{GitHub, encode};
 use crate::error::PublishError;
 use crate::fetch::refusal;
 use crate::local::{CHUNK, at};
-use crate::shipment::Content;
+use crate::release_bundle::Content;
 
 /// What the host says of one file is some kilobytes.
 const ANSWER_LIMIT: usize = 1 << 20;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parcel<'a> {
+pub(super) struct Upload<'a> {
     /// The name to send it under.
     pub(super) name: &'a str,
     pub(super) label: Option<&'a str>,
@@ -41,7 +41,7 @@ impl GitHub {
     pub(super) async fn send_once(
         &self,
         upload_url: &str,
-        parcel: Parcel<'_>,
+        parcel: Upload<'_>,
         task: Option<&Task>,
     ) -> Result<Asset, Failure> {
         self.pacer.turn().await;
@@ -78,7 +78,7 @@ impl GitHub {
         }
     }
 
-    async fn body(&self, parcel: Parcel<'_>, moved: watch::Sender<u64>) -> Result<Body, Failure> {
+    async fn body(&self, parcel: Upload<'_>, moved: watch::Sender<u64>) -> Result<Body, Failure> {
         let sent = Arc::clone(&self.sent);
         let (path, offset) = match parcel.content {
             Content::Memory(bytes) => {

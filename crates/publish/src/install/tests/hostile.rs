@@ -218,25 +218,25 @@ async fn documents_made_of_a_hostile_receipt_hold_nothing_of_it_raw() {
         let Ok(dist) = Dist::read(&dist).await else {
             continue;
         };
-        let Ok(shipment) =
-            Shipment::prepare(&dist, &destination(u64::MAX), &Origin::default()).await
+        let Ok(bundle) =
+            ReleaseBundle::prepare(&dist, &destination(u64::MAX), &Origin::default()).await
         else {
             continue;
         };
         made += 1;
-        let texts = shipment
+        let texts = bundle
             .assets
             .iter()
             .filter_map(|asset| match &asset.content {
-                crate::shipment::Content::Memory(bytes) => Some((&asset.name, bytes)),
-                crate::shipment::Content::File { .. } => None,
+                crate::release_bundle::Content::Memory(bytes) => Some((&asset.name, bytes)),
+                crate::release_bundle::Content::File { .. } => None,
             });
-        assert_eq!(first_deceptive(&shipment.notes), None, "{what}");
+        assert_eq!(first_deceptive(&bundle.notes), None, "{what}");
         assert_eq!(
-            shipment.notes.matches("\n| ").count(),
+            bundle.notes.matches("\n| ").count(),
             2,
             "{what}: {}",
-            shipment.notes
+            bundle.notes
         );
         for (asset, bytes) in texts {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -353,7 +353,7 @@ async fn a_list_of_releases_with_hostile_tags_leads_nowhere() {
     let before = snapshot(scene.folder.path()).len();
     for (pointer, text, changed) in variants(&value) {
         std::fs::write(&list, changed.to_string()).unwrap();
-        match Place::open(&source, &reach(None, None)).await {
+        match OpenRelease::open(&source, &reach(None, None)).await {
             Ok(place) => {
                 let index = place.index(&[]).await;
                 assert!(

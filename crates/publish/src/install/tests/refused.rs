@@ -143,7 +143,7 @@ async fn what_an_earlier_run_left_spoilt_is_fetched_anew() {
 #[tokio::test]
 async fn another_julia_than_the_one_of_the_image_is_refused() {
     let scene = Scene::new(b"linux", u64::MAX).await;
-    let place = Place::open(&scene.site().await, &reach(None, None)).await;
+    let place = OpenRelease::open(&scene.site().await, &reach(None, None)).await;
     let place = place.unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
     let mut facts = scene.facts();
@@ -278,7 +278,7 @@ async fn attested_in_parts(attested: &[bool], required: bool) -> Result<Attested
     let github = scene.github(options).await;
     github.put_attestation(&digest().to_string(), BY_WORKFLOW);
     let source = Source::parse("cli/cli@v1.0.0", |_| false).unwrap();
-    let place = Place::open(&source, &reach(Some(&github), None)).await;
+    let place = OpenRelease::open(&source, &reach(Some(&github), None)).await;
     let place = place.unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
     let mut image = index.images[0].clone();
@@ -317,7 +317,7 @@ async fn a_host_that_cannot_be_asked_for_attestations_stops_those_alone_who_insi
     let index = index_of(&scene);
     let image = &index.images[0];
     // Nobody listens there.
-    let place = Place::open(&repository(), &reach(None, None)).await;
+    let place = OpenRelease::open(&repository(), &reach(None, None)).await;
     let place = place.unwrap();
     let Attested::Unknown(why) = place.attested(image, false).await.unwrap() else {
         panic!("nobody could tell");

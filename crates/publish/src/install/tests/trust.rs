@@ -3,7 +3,7 @@
 use sysforge_plan::text::{Repository, Tag};
 
 use super::*;
-use crate::shipment::Destination;
+use crate::release_bundle::Destination;
 use crate::signing::{self, Identity, SIGNATURE_END};
 use sysforge_plan::release::INDEX_NAME;
 
@@ -29,10 +29,10 @@ async fn signed(image: &[u8], tag: &str, identity: Identity) -> Vec<(String, Vec
         tag: tag.to_owned(),
         ..destination(u64::MAX)
     };
-    let shipment = Shipment::prepare(&dist, &destination, &Origin::default()).await;
-    let mut shipment = shipment.unwrap().of(identity);
-    shipment.sign(&signing::tests::signer(1), 1000).unwrap();
-    let files = shipment.assets.iter();
+    let bundle = ReleaseBundle::prepare(&dist, &destination, &Origin::default()).await;
+    let mut bundle = bundle.unwrap().of(identity);
+    bundle.sign(&signing::tests::signer(1), 1000).unwrap();
+    let files = bundle.assets.iter();
     files
         .map(|asset| (asset.name.clone(), scene.bytes(asset)))
         .collect()
@@ -61,7 +61,7 @@ fn key() -> PublicKey {
 async fn refusal(github: &FakeGitHub, text: &str) -> String {
     let mut said = Vec::new();
     for token in [None, Some("reader")] {
-        let place = Place::open(&source(text), &reach(Some(github), token)).await;
+        let place = OpenRelease::open(&source(text), &reach(Some(github), token)).await;
         let error = place.unwrap().index(&[key()]).await.unwrap_err();
         said.push(error.to_string());
     }
@@ -96,7 +96,9 @@ async fn the_newest_release_is_that_which_the_host_calls_so() {
     let old = signed(b"old", "v1.0.0", octo("images")).await;
     let github = host_with(&[("v2.0.0", &old)]).await;
     let reach = reach(Some(&github), Some("reader"));
-    let place = Place::open(&source("octo/images"), &reach).await.unwrap();
+    let place = OpenRelease::open(&source("octo/images"), &reach)
+        .await
+        .unwrap();
     let error = place.index(&[key()]).await.unwrap_err();
     assert!(
         matches!(error, InstallError::OtherRelease { .. }),
@@ -117,7 +119,8 @@ async fn a_key_of_two_repositories_does_not_let_one_stand_in_for_the_other() {
         let expected = format!("is signed for {other}, and not for octo/images");
         assert!(said.contains(&expected), "{said}");
         // Said to be a copy, it may be one.
-        let place = Place::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
+        let place =
+            OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
         let place = place
             .unwrap()
             .with_signed_for(SignedFor::Named(other.clone()));
@@ -126,7 +129,7 @@ async fn a_key_of_two_repositories_does_not_let_one_stand_in_for_the_other() {
     }
     let right = signed(b"right", "v1.0.0", octo("Images")).await;
     let github = host_with(&[("v1.0.0", &right)]).await;
-    let place = Place::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
+    let place = OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
     place.unwrap().index(&[key()]).await.unwrap();
 }
 
@@ -149,7 +152,7 @@ async fn a_signature_that_names_no_repository_at_all_is_refused_with_the_remedy(
         }
     }
     let github = host_with(&[("v1.0.0", &files)]).await;
-    let place = Place::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
+    let place = OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
     let other = signing::tests::signer(2).public();
     let error = place.unwrap().index(&[key(), other]).await.unwrap_err();
     assert!(
@@ -181,7 +184,7 @@ async fn a_site_is_that_which_the_signature_names() {
             std::fs::write(release.join(name), bytes).unwrap();
         }
         for text in [format!("{address}@v1.0.0"), format!("{address}v1.0.0/")] {
-            let place = Place::open(&source(&text), &reach(None, None))
+            let place = OpenRelease::open(&source(&text), &reach(None, None))
                 .await
                 .unwrap();
             let read = place.index(&[key()]).await;
@@ -204,7 +207,9 @@ async fn an_upgrade_is_of_whom_the_installed_image_is() {
             tag: None,
         };
         async move {
-            let place = Place::open(&source, &reach(None, None)).await.unwrap();
+            let place = OpenRelease::open(&source, &reach(None, None))
+                .await
+                .unwrap();
             let place = place.with_signed_for(SignedFor::Before(before));
             place.index(&[key()]).await
         }

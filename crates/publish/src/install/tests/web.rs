@@ -22,7 +22,7 @@ async fn served(image: &[u8]) -> (Scene, Server, String) {
 }
 
 /// No fault here is one of time, so that a busy machine makes none.
-fn patient() -> Reach {
+fn patient() -> SourceOptions {
     let mut reach = reach(None, None);
     reach.timing.stall = Duration::from_secs(60);
     reach
@@ -32,8 +32,8 @@ fn source(address: &str) -> Source {
     Source::parse(address, |_| false).unwrap()
 }
 
-async fn open(address: &str) -> Result<Place, InstallError> {
-    Place::open(&source(address), &patient()).await
+async fn open(address: &str) -> Result<OpenRelease, InstallError> {
+    OpenRelease::open(&source(address), &patient()).await
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn the_last_tag_that_can_be_one_is_the_newest() {
         path: scene.folder.path().join("site"),
         tag: None,
     };
-    let place = Place::open(&site, &patient()).await.unwrap();
+    let place = OpenRelease::open(&site, &patient()).await.unwrap();
     assert_eq!(place.index(&[]).await.unwrap().0.tag, "v1.0.0");
 }
 
@@ -116,7 +116,7 @@ async fn a_web_host_without_a_release_says_where_it_was_looked_for() {
             path: folder.path().to_owned(),
             tag: None,
         };
-        let error = Place::open(&here, &patient()).await.unwrap_err();
+        let error = OpenRelease::open(&here, &patient()).await.unwrap_err();
         assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
     }
 }
@@ -336,7 +336,7 @@ async fn an_error_page_without_end_is_not_read_to_its_end() {
     server.always(SITE_NAME, WebFault::Endless(500));
     let mut reach = patient();
     reach.timing.attempts = 2;
-    let opened = Place::open(&source(&address), &reach).await;
+    let opened = OpenRelease::open(&source(&address), &reach).await;
     let error = opened.unwrap_err();
     assert!(error.to_string().contains("status 500"), "{error}");
     assert_eq!(server.seen(SITE_NAME).len(), 2);
@@ -414,7 +414,7 @@ async fn a_proxy_that_wants_a_login_is_told_at_once() {
             https: Some(proxy.url()),
             except: None,
         };
-        let opened = Place::open(&source(address), &reach).await;
+        let opened = OpenRelease::open(&source(address), &reach).await;
         let error = opened.unwrap_err();
         assert!(
             error.hints()[0].contains("USER:PASSWORD"),

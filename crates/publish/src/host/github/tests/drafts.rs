@@ -1,8 +1,8 @@
 //! Drafts and locks that other publishers left, or hold; and what a dry run says of them.
 
+use super::super::journal::PublishJournal;
 use super::super::lease::{LOCK_NAME, NoLease};
-use super::super::memo::Memo;
-use super::super::upload::Parcel;
+use super::super::upload::Upload;
 use super::*;
 use crate::report::AssetOutcome;
 
@@ -27,19 +27,19 @@ impl Scene {
     }
 
     /// The notes of a publisher on another machine.
-    fn other_memo(&self) -> Memo {
-        let path = self.folder.path().join("elsewhere/memo.json");
-        Memo::open(path, "v1.0.0").unwrap()
+    fn other_memo(&self) -> PublishJournal {
+        let path = self.folder.path().join("elsewhere/journal.json");
+        PublishJournal::open(path, "v1.0.0").unwrap()
     }
 
     /// Leaves a draft of another machine, with half of the archive in it.
     async fn half_send(&self) {
         let host = self.host("writer");
         let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-        let shipment = self.shipment().await;
-        let archive = shipment.assets.iter().find(|asset| asset.name == ARCHIVE);
+        let bundle = self.bundle().await;
+        let archive = bundle.assets.iter().find(|asset| asset.name == ARCHIVE);
         let archive = archive.unwrap();
-        let parcel = Parcel {
+        let parcel = Upload {
             name: ARCHIVE,
             label: None,
             content: &archive.content,
@@ -64,8 +64,10 @@ async fn a_dry_run_tells_of_drafts_and_of_whoever_works_on_them() {
     let host = scene.host("writer");
     let oldest = host.create_draft("v1.0.0", None, MARK).await.unwrap();
     let younger = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&oldest, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host
+        .take_lease(&oldest, &journal, &Reporter::silent())
+        .await;
     let lease = lease.unwrap();
     let report = scene.plan(|policy| policy.draft = true).await;
     assert_eq!(
@@ -120,8 +122,8 @@ async fn a_lock_that_shows_signs_of_life_is_left_to_its_holder() {
     let scene = Scene::plain().await;
     let host = scene.host("writer");
     let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     let lease = lease.unwrap();
     // Long enough for a sign of life even on a busy machine.
     let timing = Timing {
@@ -129,8 +131,8 @@ async fn a_lock_that_shows_signs_of_life_is_left_to_its_holder() {
         ..quick()
     };
     let patient = GitHub::new(host.access.clone(), timing).unwrap();
-    let (shipment, policy) = (scene.shipment().await, scene.policy());
-    let error = publish(&patient, &shipment, &policy, &Reporter::silent()).await;
+    let (bundle, policy) = (scene.bundle().await, scene.policy());
+    let error = publish(&patient, &bundle, &policy, &Reporter::silent()).await;
     let error = error.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -152,8 +154,8 @@ async fn whoever_was_taken_for_dead_is_told_so() {
     let scene = Scene::plain().await;
     let host = scene.host("writer");
     let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     let lock = scene.github.releases()[0].assets[0].id;
     host.delete_asset(lock).await.unwrap();
     let error = host.give_back(lease.unwrap(), "v1.0.0").await.unwrap_err();
@@ -168,14 +170,14 @@ async fn a_lock_is_given_back_though_the_answer_is_lost() {
     let scene = Scene::plain().await;
     let host = scene.host("writer");
     let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     let fault = Fault::StatusAfter(500);
     scene.github.script([Rule::once(Op::DeleteAsset, fault)]);
     host.give_back(lease.unwrap(), "v1.0.0").await.unwrap();
     assert!(scene.github.releases()[0].assets.is_empty());
 
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     let fault = Fault::StatusBefore(500);
     scene.github.script([Rule::always(Op::DeleteAsset, fault)]);
     let error = host.give_back(lease.unwrap(), "v1.0.0").await.unwrap_err();
@@ -191,8 +193,8 @@ async fn the_lock_of_a_draft_that_is_gone_cannot_be_had() {
     let host = scene.host("writer");
     let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
     host.delete_release(draft.id).await.unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     assert!(matches!(lease, Err(NoLease::Gone)));
 }
 
@@ -201,11 +203,11 @@ async fn an_own_lock_of_an_earlier_run_is_held_again_at_once() {
     let scene = Scene::plain().await;
     let host = scene.host("writer");
     let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
-    let memo = scene.other_memo();
+    let journal = scene.other_memo();
     let silent = Reporter::silent();
-    drop(host.take_lease(&draft, &memo, &silent).await.unwrap());
+    drop(host.take_lease(&draft, &journal, &silent).await.unwrap());
     let lock = scene.github.releases()[0].assets[0].id;
-    drop(memo);
+    drop(journal);
     let again = host.take_lease(&draft, &scene.other_memo(), &silent).await;
     // The same file: nobody was waited for, and nothing was deleted.
     assert_eq!(scene.github.releases()[0].assets[0].id, lock);
@@ -221,8 +223,8 @@ async fn younger_drafts_of_dead_publishers_are_deleted_and_those_of_people_stay(
     let dead = host.create_draft("v1.0.0", None, MARK).await.unwrap();
     let by_hand = scene.github.put_release("v1.0.0", true, &[]).unwrap();
     // It died with its lock in place.
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&dead, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&dead, &journal, &Reporter::silent()).await;
     drop(lease.unwrap());
     scene.publish().await.unwrap();
     let left: Vec<_> = scene
@@ -265,8 +267,8 @@ async fn a_draft_that_is_being_filled_or_was_changed_is_not_made_public() {
     let id_of = |name: &str| kept.assets.iter().find(|a| a.name == name).unwrap().id;
 
     let draft = host.release(kept.id).await.unwrap().unwrap();
-    let memo = scene.other_memo();
-    let lease = host.take_lease(&draft, &memo, &Reporter::silent()).await;
+    let journal = scene.other_memo();
+    let lease = host.take_lease(&draft, &journal, &Reporter::silent()).await;
     let error = undraft(&host, "v1.0.0").await.unwrap_err();
     assert!(matches!(error, PublishError::Another { .. }), "{error}");
     host.give_back(lease.unwrap(), "v1.0.0").await.unwrap();

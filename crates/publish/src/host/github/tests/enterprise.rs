@@ -16,8 +16,8 @@ async fn without_digests() -> Scene {
 
 /// Other bytes, as many as the archive of this name has.
 async fn other_bytes(scene: &Scene) -> Vec<u8> {
-    let shipment = scene.shipment().await;
-    let asset = shipment.assets.iter().find(|asset| asset.name == LINUX);
+    let bundle = scene.bundle().await;
+    let asset = bundle.assets.iter().find(|asset| asset.name == LINUX);
     vec![b'x'; usize::try_from(asset.unwrap().size).unwrap()]
 }
 

@@ -22,10 +22,9 @@ async fn an_interrupted_run_gives_its_lock_back_wherever_it_is_stopped() {
         .await;
         let cleanup = Cleanup::default();
         let host = scene.host("writer").with_cleanup(&cleanup);
-        let (shipment, policy, silent) =
-            (scene.shipment().await, scene.policy(), Reporter::silent());
+        let (bundle, policy, silent) = (scene.bundle().await, scene.policy(), Reporter::silent());
         let limit = Duration::from_millis(milliseconds);
-        let running = publish(&host, &shipment, &policy, &silent);
+        let running = publish(&host, &bundle, &policy, &silent);
         let cut = tokio::time::timeout(limit, running).await;
         held += usize::from(cut.is_err() && scene.has_lock());
         cleanup.finish(Duration::from_secs(10)).await;

@@ -48,8 +48,8 @@ impl Scene {
 #[tokio::test]
 async fn a_file_that_changes_on_publication_takes_the_release_back_to_a_draft() {
     let every_file = {
-        let shipment = Scene::plain().await.shipment().await;
-        shipment.assets.into_iter().map(|asset| asset.name)
+        let bundle = Scene::plain().await.bundle().await;
+        bundle.assets.into_iter().map(|asset| asset.name)
     };
     for name in every_file {
         for tamper in every_tamper(&name) {

@@ -193,14 +193,14 @@ async fn a_host_that_cannot_be_asked_for_the_repository_is_given_up() {
 async fn an_upload_that_arrives_changed_every_time_is_told_by_both_digests() {
     let scene = Scene::plain().await;
     let (host, policy, silent) = (scene.host("writer"), scene.policy(), Reporter::silent());
-    let mut shipment = scene.shipment().await;
-    shipment.assets.truncate(1);
+    let mut bundle = scene.bundle().await;
+    bundle.assets.truncate(1);
     // The first upload is the lock.
     let rule = Rule::always(Op::Upload, Fault::Corrupt).after(1);
     scene.github.script([rule]);
-    let error = publish(&host, &shipment, &policy, &silent).await;
+    let error = publish(&host, &bundle, &policy, &silent).await;
     let error = error.unwrap_err();
-    let sent = shipment.assets[0].sha256;
+    let sent = bundle.assets[0].sha256;
     let PublishError::HostDigest {
         expected, found, ..
     } = &error
@@ -213,7 +213,7 @@ async fn an_upload_that_arrives_changed_every_time_is_told_by_both_digests() {
     let release = &scene.github.releases()[0];
     assert!(release.draft && release.assets.is_empty(), "{release:?}");
     scene.github.calm();
-    let report = publish(&host, &shipment, &policy, &silent).await.unwrap();
+    let report = publish(&host, &bundle, &policy, &silent).await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     assert_eq!(report.rechecked, 1);
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::dist::Dist;
 use crate::host::github::steps::{Policy, publish};
 use crate::host::github::tests::{Scene, quick};
-use crate::shipment::tests::make_build;
+use crate::release_bundle::tests::make_build;
 
 #[tokio::test]
 async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
@@ -19,7 +19,7 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
     let early = undraft(&host, "v1.0.0").await.unwrap_err();
     assert!(matches!(early, PublishError::NoDraft(_)), "{early}");
 
-    let first = scene.shipment().await;
+    let first = scene.bundle().await;
     let report = publish(&host, &first, &draft, &Reporter::silent())
         .await
         .unwrap();
@@ -32,7 +32,7 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
         "x86_64-w64-mingw32",
         b"late image",
     );
-    let second = scene.shipment().await;
+    let second = scene.bundle().await;
     assert!(second.assets.len() > first.assets.len());
     publish(&host, &second, &draft, &Reporter::silent())
         .await
@@ -65,12 +65,12 @@ async fn a_draft_that_lacks_a_file_stays_one() {
         ..scene.policy()
     };
     let host = scene.host("writer");
-    let shipment = scene.shipment().await;
-    publish(&host, &shipment, &draft, &Reporter::silent())
+    let bundle = scene.bundle().await;
+    publish(&host, &bundle, &draft, &Reporter::silent())
         .await
         .unwrap();
     let release = &scene.github.releases()[0];
-    let archive = &shipment.assets[0].name;
+    let archive = &bundle.assets[0].name;
     let gone = release
         .assets
         .iter()
@@ -87,26 +87,26 @@ async fn a_draft_that_lacks_a_file_stays_one() {
 
 #[tokio::test]
 async fn what_a_draft_has_already_is_brought_to_where_it_is_completed() {
-    use crate::install::place::Reach;
+    use crate::install::open_release::SourceOptions;
     let scene = Scene::plain().await;
     let draft = Policy {
         draft: true,
         ..scene.policy()
     };
     let host = scene.host("writer");
-    publish(&host, &scene.shipment().await, &draft, &Reporter::silent())
+    publish(&host, &scene.bundle().await, &draft, &Reporter::silent())
         .await
         .unwrap();
-    let reach = |drafts| Reach {
+    let reach = |drafts| SourceOptions {
         attestations: false,
         github: host.access.clone(),
         timing: quick(),
         drafts,
     };
     let source = crate::install::Source::parse("octo/images@v1.0.0", |_| false).unwrap();
-    let hidden = crate::install::Place::open(&source, &reach(false)).await;
+    let hidden = crate::install::OpenRelease::open(&source, &reach(false)).await;
     assert!(hidden.is_err());
-    let place = crate::install::Place::open(&source, &reach(true))
+    let place = crate::install::OpenRelease::open(&source, &reach(true))
         .await
         .unwrap();
     let elsewhere = tempfile::tempdir().unwrap();

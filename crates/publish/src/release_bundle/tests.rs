@@ -12,18 +12,18 @@ pub(crate) fn destination(file_limit: u64) -> Destination {
     }
 }
 
-async fn prepare(file_limit: u64) -> Shipment {
+async fn prepare(file_limit: u64) -> ReleaseBundle {
     let dir = tempfile::tempdir().unwrap();
     make_build(dir.path(), "x86_64-linux-gnu", b"linux");
     make_build(dir.path(), "aarch64-apple-darwin", b"mac");
     let dist = Dist::read(dir.path()).await.unwrap();
-    Shipment::prepare(&dist, &destination(file_limit), &Origin::default())
+    ReleaseBundle::prepare(&dist, &destination(file_limit), &Origin::default())
         .await
         .unwrap()
 }
 
-fn text(shipment: &Shipment, name: &str) -> String {
-    let asset = shipment
+fn text(bundle: &ReleaseBundle, name: &str) -> String {
+    let asset = bundle
         .assets
         .iter()
         .find(|asset| asset.name == name)
@@ -36,8 +36,8 @@ fn text(shipment: &Shipment, name: &str) -> String {
 
 #[tokio::test]
 async fn archives_go_first_and_the_index_last() {
-    let shipment = prepare(u64::MAX).await;
-    let names: Vec<_> = shipment.assets.iter().map(|asset| &*asset.name).collect();
+    let bundle = prepare(u64::MAX).await;
+    let names: Vec<_> = bundle.assets.iter().map(|asset| &*asset.name).collect();
     assert_eq!(
         names,
         [
@@ -57,9 +57,9 @@ async fn archives_go_first_and_the_index_last() {
 
 #[tokio::test]
 async fn the_checksum_list_covers_all_but_itself_and_the_statement() {
-    let shipment = prepare(u64::MAX).await;
-    let listed = sums::read(&text(&shipment, "SHA256SUMS"));
-    for asset in &shipment.assets {
+    let bundle = prepare(u64::MAX).await;
+    let listed = sums::read(&text(&bundle, "SHA256SUMS"));
+    for asset in &bundle.assets {
         match asset.name.as_str() {
             "SHA256SUMS" | "provenance.intoto.json" => {}
             name => assert_eq!(listed[name], asset.sha256, "{name}"),
@@ -69,8 +69,8 @@ async fn the_checksum_list_covers_all_but_itself_and_the_statement() {
 
 #[tokio::test]
 async fn a_file_over_the_limit_is_sent_in_parts_that_the_index_names() {
-    let shipment = prepare(100).await;
-    let index = ReleaseIndex::from_json(&text(&shipment, INDEX_NAME)).unwrap();
+    let bundle = prepare(100).await;
+    let index = ReleaseIndex::from_json(&text(&bundle, INDEX_NAME)).unwrap();
     let image = &index.images[0];
     assert!(image.parts.len() > 1);
     assert!(image.parts.iter().all(|part| part.size <= 100));
@@ -81,9 +81,9 @@ async fn a_file_over_the_limit_is_sent_in_parts_that_the_index_names() {
 
 #[tokio::test]
 async fn the_documents_are_as_reviewed() {
-    let shipment = prepare(u64::MAX).await;
+    let bundle = prepare(u64::MAX).await;
     // Archives differ with the version of the compressor, and their digests with them.
-    let archive: Vec<_> = shipment
+    let archive: Vec<_> = bundle
         .assets
         .iter()
         .filter(|asset| asset.kind == Kind::Archive)
@@ -96,7 +96,7 @@ async fn the_documents_are_as_reviewed() {
         text
     };
     // Trees differ with what a receipt holds; other tests compare them with git's.
-    let artifacts = scrub(text(&shipment, "Artifacts.toml"));
+    let artifacts = scrub(text(&bundle, "Artifacts.toml"));
     let artifacts: Vec<_> = artifacts
         .lines()
         .map(|line| match line.starts_with("git-tree-sha1 = ") {
@@ -105,14 +105,11 @@ async fn the_documents_are_as_reviewed() {
         })
         .collect();
     insta::assert_snapshot!("artifacts_toml", artifacts.join("\n"));
-    insta::assert_snapshot!("notes", shipment.notes);
-    insta::assert_snapshot!(
-        "provenance",
-        scrub(text(&shipment, "provenance.intoto.json"))
-    );
+    insta::assert_snapshot!("notes", bundle.notes);
+    insta::assert_snapshot!("provenance", scrub(text(&bundle, "provenance.intoto.json")));
     insta::assert_snapshot!(
         "sbom",
-        text(&shipment, "demo-julia1.12.7-x86_64-linux-gnu.cdx.json")
+        text(&bundle, "demo-julia1.12.7-x86_64-linux-gnu.cdx.json")
     );
 }
 
@@ -145,12 +142,12 @@ async fn a_release_that_the_host_would_not_take_is_refused_before_anything_is_se
     let prepare = async |change: fn(&mut Destination)| {
         let mut destination = destination(u64::MAX);
         change(&mut destination);
-        Shipment::prepare(&dist, &destination, &Origin::default()).await
+        ReleaseBundle::prepare(&dist, &destination, &Origin::default()).await
     };
     let error = prepare(|to| to.tag = "v 1".to_owned()).await.unwrap_err();
     assert_eq!(error.to_string(), "`v 1` cannot be the tag of a release");
-    let mut shipment = prepare(|_| {}).await.unwrap();
-    let count = shipment.assets.len();
+    let mut bundle = prepare(|_| {}).await.unwrap();
+    let count = bundle.assets.len();
     assert_eq!(count, 7);
     // One place is for the lock of whoever publishes.
     prepare(|to| to.count_limit = 8).await.unwrap();
@@ -161,7 +158,7 @@ async fn a_release_that_the_host_would_not_take_is_refused_before_anything_is_se
     );
     // Signatures are files, too.
     let signer = crate::signing::tests::signer(1);
-    let error = shipment.sign(&signer, 8).unwrap_err();
+    let error = bundle.sign(&signer, 8).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the release would have 9 files, and the host takes 8"
@@ -170,12 +167,12 @@ async fn a_release_that_the_host_would_not_take_is_refused_before_anything_is_se
 
 #[tokio::test]
 async fn notes_become_a_file_that_nothing_else_tells_of() {
-    let shipment = prepare(u64::MAX).await;
-    let (size, sums) = (shipment.size(), text(&shipment, "SHA256SUMS"));
-    let shipment = shipment.with_notes_as_file();
-    assert_eq!(text(&shipment, "NOTES.md"), shipment.notes);
-    assert_eq!(shipment.size(), size + shipment.notes.len() as u64);
-    assert_eq!(text(&shipment, "SHA256SUMS"), sums);
+    let bundle = prepare(u64::MAX).await;
+    let (size, sums) = (bundle.size(), text(&bundle, "SHA256SUMS"));
+    let bundle = bundle.with_notes_as_file();
+    assert_eq!(text(&bundle, "NOTES.md"), bundle.notes);
+    assert_eq!(bundle.size(), size + bundle.notes.len() as u64);
+    assert_eq!(text(&bundle, "SHA256SUMS"), sums);
     // What makes a release usable still comes last.
-    assert_eq!(shipment.assets.last().unwrap().kind, Kind::Index);
+    assert_eq!(bundle.assets.last().unwrap().kind, Kind::Index);
 }

@@ -7,12 +7,12 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use object::read::ReadCache;
 
 /// A file whose buffer outlives a seek to a place within it.
-pub(crate) struct Near {
+pub(crate) struct BufferedSeek {
     file: BufReader<File>,
     place: u64,
 }
 
-impl Near {
+impl BufferedSeek {
     /// A cache over a file, from its beginning, for the parsers of `object`.
     pub(crate) fn cache(file: File) -> ReadCache<Self> {
         ReadCache::new(Self {
@@ -22,7 +22,7 @@ impl Near {
     }
 }
 
-impl Read for Near {
+impl Read for BufferedSeek {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read(buffer)?;
         self.place += length as u64;
@@ -30,7 +30,7 @@ impl Read for Near {
     }
 }
 
-impl Seek for Near {
+impl Seek for BufferedSeek {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.place = match to {
             SeekFrom::Start(place) => {
@@ -54,15 +54,15 @@ mod tests {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let mut near = Near {
+        let mut reader = BufferedSeek {
             file: BufReader::new(File::open(&path).unwrap()),
             place: 0,
         };
-        assert_eq!(near.seek(SeekFrom::End(0)).unwrap(), bytes.len() as u64);
+        assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), bytes.len() as u64);
         for place in [0_usize, 5, 4, 100_000, 99_990, 7, 1_199_990] {
-            near.seek(SeekFrom::Start(place as u64)).unwrap();
+            reader.seek(SeekFrom::Start(place as u64)).unwrap();
             let mut read = [0; 10];
-            near.read_exact(&mut read).unwrap();
+            reader.read_exact(&mut read).unwrap();
             assert_eq!(read, bytes[place..place + 10]);
         }
     }

@@ -10,17 +10,17 @@ use crate::prompt;
 use crate::session::Session;
 
 /// A Julia at hand, held in the store if it lies there.
-pub(super) struct AtHand {
+pub(super) struct LocalJulia {
     pub(super) facts: JuliaFacts,
     _lease: Option<Lease>,
 }
 
 /// The Julia to install for: the given one; the one that `--julia` names, which is downloaded if it names
 /// a version that is not in the store; or the one on the search path. `None`: there is none.
-pub(super) async fn at_hand(
+pub(super) async fn local_julia(
     given: Option<&Path>,
     session: &Session,
-) -> Result<Option<AtHand>, Failure> {
+) -> Result<Option<LocalJulia>, Failure> {
     let ask = async |executable: &Path| -> Result<JuliaFacts, Failure> {
         session.engine.ask(executable).await
     };
@@ -29,7 +29,7 @@ pub(super) async fn at_hand(
             return Ok(None);
         }
         let facts = ask(executable).await?;
-        return Ok(Some(AtHand {
+        return Ok(Some(LocalJulia {
             facts,
             _lease: None,
         }));
@@ -46,7 +46,7 @@ pub(super) async fn at_hand(
         Err(error) => return Err(error),
     };
     let facts = ask(&executable).await?;
-    Ok(Some(AtHand {
+    Ok(Some(LocalJulia {
         facts,
         _lease: None,
     }))
@@ -57,7 +57,7 @@ pub(super) async fn offer(
     version: &str,
     yes: bool,
     session: &Session,
-) -> Result<Option<AtHand>, Failure> {
+) -> Result<Option<LocalJulia>, Failure> {
     let question = format!("The image is for Julia {version}, which is not at hand. Get it?");
     session.progress.clear();
     if !yes && prompt::confirm(&question, session.terminal).await != Some(true) {
@@ -70,7 +70,7 @@ pub(super) async fn offer(
 pub(super) async fn in_store(
     versions: impl IntoIterator<Item = &JuliaVersion>,
     session: &Session,
-) -> Result<Option<AtHand>, Failure> {
+) -> Result<Option<LocalJulia>, Failure> {
     for version in versions {
         let request = Request::Exact(version.clone());
         if let Some(found) = stored(&request, session).await? {
@@ -80,22 +80,22 @@ pub(super) async fn in_store(
     Ok(None)
 }
 
-async fn stored(request: &Request, session: &Session) -> Result<Option<AtHand>, Failure> {
+async fn stored(request: &Request, session: &Session) -> Result<Option<LocalJulia>, Failure> {
     let Some(installed) = session
         .engine
         .acquirer()?
-        .at_hand(request, Session::host()?)?
+        .stored(request, Session::host()?)?
     else {
         return Ok(None);
     };
-    Ok(Some(AtHand {
+    Ok(Some(LocalJulia {
         facts: session.engine.ask(&installed.executable).await?,
         _lease: Some(installed.lease),
     }))
 }
 
 /// Finds a Julia in the store, or fetches it.
-async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure> {
+async fn fetched(request: &Request, session: &Session) -> Result<LocalJulia, Failure> {
     if let Some(found) = stored(request, session).await? {
         return Ok(found);
     }
@@ -105,7 +105,7 @@ async fn fetched(request: &Request, session: &Session) -> Result<AtHand, Failure
         .await?
         .choose(request, Session::host()?)?;
     let installed = acquirer.julia(&choice).await?;
-    Ok(AtHand {
+    Ok(LocalJulia {
         facts: session.engine.ask(&installed.executable).await?,
         _lease: Some(installed.lease),
     })

@@ -76,7 +76,7 @@ pub struct Asset {
 
 /// All files of a release, in the order in which they are sent.
 #[derive(Debug, Clone)]
-pub struct Shipment {
+pub struct ReleaseBundle {
     /// The tag.
     pub tag: String,
     /// The notes about the images.
@@ -89,7 +89,7 @@ pub struct Shipment {
     pub identity: Identity,
 }
 
-impl Shipment {
+impl ReleaseBundle {
     /// Prepares the release of a dist directory.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::local;
 
 /// The notes of one publication, and the right to be its only publisher on this machine.
 #[derive(Debug)]
-pub(super) struct Memo {
+pub(super) struct PublishJournal {
     /// `None` for a run that leaves no notes.
     path: Option<PathBuf>,
     notes: Notes,
@@ -60,7 +60,7 @@ impl Notes {
     }
 }
 
-impl Memo {
+impl PublishJournal {
     /// Opens the notes at `path`. Blocks for a moment only.
     ///
     /// # Errors
@@ -79,14 +79,14 @@ impl Memo {
         notes.nonces.push(nonce.clone());
         let surplus = notes.nonces.len().saturating_sub(20);
         notes.nonces.drain(..surplus);
-        let memo = Self {
+        let journal = Self {
             path: Some(path),
             notes,
             nonce,
             _lock: Some(lock),
         };
-        memo.write()?;
-        Ok(memo)
+        journal.write()?;
+        Ok(journal)
     }
 
     /// Notes that are kept in memory alone, for a call that has no dist directory.
@@ -177,14 +177,14 @@ mod tests {
     #[test]
     fn the_next_run_knows_the_draft_and_the_name_of_the_last() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("memo.json");
-        let mut first = Memo::open(path.clone(), "v1").unwrap();
+        let path = dir.path().join("journal.json");
+        let mut first = PublishJournal::open(path.clone(), "v1").unwrap();
         first.set_draft(7).unwrap();
         let digest = Sha256::new([1; 32]);
         first.begin([("a", digest)].into_iter()).unwrap();
         let nonce = first.nonce().to_owned();
         drop(first);
-        let mut second = Memo::open(path, "v1").unwrap();
+        let mut second = PublishJournal::open(path, "v1").unwrap();
         assert_eq!(second.notes.draft(), Some(7));
         assert!(second.notes.has_begun(7, "a", digest));
         assert!(!second.notes.has_begun(8, "a", digest));
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn two_publishers_from_one_directory_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("memo.json");
-        let _first = Memo::open(path.clone(), "v1").unwrap();
-        let error = Memo::open(path, "v1").unwrap_err();
+        let path = dir.path().join("journal.json");
+        let _first = PublishJournal::open(path.clone(), "v1").unwrap();
+        let error = PublishJournal::open(path, "v1").unwrap_err();
         assert!(matches!(error, PublishError::Another { .. }), "{error}");
     }
 }

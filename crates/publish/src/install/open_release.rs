@@ -27,7 +27,7 @@ const INDEX_LIMIT: usize = 64 << 20;
 
 /// How to reach places that are not folders.
 #[derive(Debug, Clone)]
-pub struct Reach {
+pub struct SourceOptions {
     /// GitHub's addresses and the token, if there is one; its repository is the source's.
     pub github: Access,
     /// How long things may take.
@@ -63,7 +63,7 @@ pub(super) struct IndexRead {
 
 /// One release that can be read.
 #[derive(Debug)]
-pub struct Place {
+pub struct OpenRelease {
     source: Source,
     /// The release that was asked for, or that the place's own list calls the newest.
     tag: Option<Tag>,
@@ -90,13 +90,13 @@ enum Files {
     },
 }
 
-impl Place {
+impl OpenRelease {
     /// Finds the release that `source` means.
     ///
     /// # Errors
     ///
     /// If there is none, or the host cannot be reached.
-    pub async fn open(source: &Source, reach: &Reach) -> Result<Self, InstallError> {
+    pub async fn open(source: &Source, reach: &SourceOptions) -> Result<Self, InstallError> {
         let mut witness = None;
         let (files, newest) = match source {
             Source::Folder { path, tag } => {
