@@ -115,35 +115,7 @@ impl Session {
     /// A hint whose commands can be typed here: where no `julia` is on the search path, one that
     /// Sysforge knows takes its place.
     pub(crate) fn runnable(&self, hint: String) -> String {
-        const COMMAND: &str = "`julia ";
-        // The key of Sysimage.toml is no command.
-        let is_command = |(at, _): (usize, &str)| !hint[at + COMMAND.len()..].starts_with('=');
-        if !hint.match_indices(COMMAND).any(is_command)
-            || self.engine.local_julia(&Request::System).is_ok()
-        {
-            return hint;
-        }
-        let stored = || {
-            let acquirer = self.engine.acquirer().ok()?;
-            let found = acquirer.stored(&Request::Release, Self::host().ok()?);
-            Some(found.ok()??.executable)
-        };
-        let julia = match self.engine.asked_julia().or_else(stored) {
-            Some(path) => activate::quoted(&path.to_string_lossy()),
-            // It prints the path.
-            None => "$(sysforge julia install)".to_owned(),
-        };
-        let mut rest = hint.as_str();
-        let mut runnable = String::new();
-        while let Some((before, after)) = rest.split_once(COMMAND) {
-            let program = match after.starts_with('=') {
-                true => "julia",
-                false => &julia,
-            };
-            runnable.extend([before, "`", program, " "]);
-            rest = after;
-        }
-        runnable + rest
+        self.engine.runnable(hint, activate::quoted)
     }
 
     /// The images that were installed from releases.

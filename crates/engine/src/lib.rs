@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod failure;
 mod fingerprints;
+mod hints;
 pub mod init;
 pub mod matrix;
 mod options;

@@ -1,0 +1,71 @@
+//! Hints that name commands which can be typed on this machine.
+
+use std::path::PathBuf;
+
+use sysforge_plan::Request;
+
+use crate::Engine;
+
+/// How the command `julia` begins in a hint. The key of `Sysimage.toml` is followed by `=`.
+const COMMAND: &str = "`julia ";
+
+impl Engine {
+    /// The hint with the `julia` of its commands replaced, where none is on the search path: by a Julia
+    /// that was asked about itself, or one of the store, as `quote` writes a word for the user's shell;
+    /// else by a command that installs one and prints its path.
+    #[must_use]
+    pub fn runnable(&self, hint: String, quote: impl Fn(&str) -> String) -> String {
+        if !has_command(&hint) || self.local_julia(&Request::System).is_ok() {
+            return hint;
+        }
+        let julia = match self.asked_julia().or_else(|| self.stored_julia()) {
+            Some(path) => quote(&path.to_string_lossy()),
+            None => "$(sysforge julia install)".to_owned(),
+        };
+        with_julia(&hint, &julia)
+    }
+
+    fn stored_julia(&self) -> Option<PathBuf> {
+        let found = self.acquirer().ok()?;
+        let found = found.stored(&Request::Release, Self::host().ok()?);
+        Some(found.ok()??.executable)
+    }
+}
+
+fn has_command(hint: &str) -> bool {
+    hint.split(COMMAND)
+        .skip(1)
+        .any(|rest| !rest.starts_with('='))
+}
+
+fn with_julia(hint: &str, julia: &str) -> String {
+    let mut parts = hint.split(COMMAND);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let program = if part.starts_with('=') {
+            "julia"
+        } else {
+            julia
+        };
+        text.extend(["`", program, " ", part]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_replaced_and_keys_are_not() {
+        let hint = "set `julia = \"1.10\"`, or type `julia --project` or `julia -C help`";
+        assert!(has_command(hint));
+        assert_eq!(
+            with_julia(hint, "/opt/julia"),
+            "set `julia = \"1.10\"`, or type `/opt/julia --project` or `/opt/julia -C help`"
+        );
+        assert!(!has_command(
+            "set `julia = \"1.10\"`, or `juliaup add 1.10`"
+        ));
+    }
+}
