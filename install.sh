@@ -89,7 +89,9 @@ found=$(digest "$scratch/$archive")
 
 tar -xzf "$scratch/$archive" -C "$scratch" sysforge || die "there is no program in $archive"
 mkdir -p "$to" || die "the folder $to cannot be created"
-cp "$scratch/sysforge" "$new" && chmod 755 "$new" || die "$to cannot be written to"
+if ! { cp "$scratch/sysforge" "$new" && chmod 755 "$new"; }; then
+    die "$to cannot be written to"
+fi
 version=$("$new" --version) || {
     code=$?
     # The exit code of a shell if executing a file is not allowed.
