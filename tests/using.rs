@@ -1,5 +1,5 @@
-//! An image is used without thinking: `using` finds what is in it, however Julia is started; a project
-//! with other versions is told so; `sysforge run` is a Julia; and the Julia in the store is at hand.
+//! Using an image: `using` finds its packages, however Julia is started; Julia warns of a project with
+//! other versions of them; `sysforge run` behaves as Julia does; the store's Julia needs no catalogue.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]

@@ -1,6 +1,6 @@
-//! Limits for downloads that stall. Pkg of Julia 1.5 downloads with the program curl, and git may be
-//! asked to clone; both wait for ever unless they are told otherwise. Julia 1.6 and later give up by
-//! themselves after 20 s (Downloads.jl).
+//! Limits for downloads that stall. Pkg of Julia 1.5 downloads with the program curl, and may clone with
+//! git; by default both wait without limit. Julia 1.6 and later give up by themselves after 20 s
+//! (Downloads.jl).
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -61,7 +61,7 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
         let mut runner =
             BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
         let image = image_of(args, &runner)?;
-        // What is no library at all is told so, and not by Julia.
+        // A file that is not a library is refused here, before Julia sees it.
         inspect::inspect(&image).map_err(CheckError::Broken)?;
         let record = runner.check(&image).await?;
         if image == runner.image() {

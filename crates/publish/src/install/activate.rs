@@ -65,7 +65,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// For an image file, with the environment that lies in the folder `environment`, and with the
+    /// For an image file, with the environment in the folder `environment`, and with the
     /// artifacts in the folder `artifacts`.
     #[must_use]
     pub fn new(

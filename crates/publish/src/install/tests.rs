@@ -473,7 +473,7 @@ async fn an_attestation_is_verified_where_there_is_one() {
     use crate::attestation::tests::BY_WORKFLOW;
     // The recorded one was made by a run on a branch, which names no release.
     for bundles in [&[BY_WORKFLOW][..], &["{}", BY_WORKFLOW]] {
-        // The second one is had from the storage service, packed.
+        // The second one comes from the storage service, packed.
         let by = attested(bundles, "cli/cli", false).await.unwrap();
         let Attested::Unknown(why) = by else {
             panic!("nothing attests the index: {by:?}");
