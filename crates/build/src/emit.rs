@@ -16,7 +16,7 @@ use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::script::RUN_SCRIPT;
 use crate::script::Script;
-use crate::workdir::{WorkDir, WorkDirError};
+use crate::workdir::{self, WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};
 
 mod attempt;
@@ -418,11 +418,7 @@ fn finish(
         context.reporter.warn(redirected, Some(hint.to_owned()));
     }
     let object = work.path(OBJECT);
-    sysforge_files::rename(&partial, &object).map_err(|source| WorkDirError::Io {
-        action: "rename",
-        path: partial,
-        source,
-    })?;
+    sysforge_files::rename(&partial, &object).map_err(workdir::io("rename", &partial))?;
     Ok(Emitted {
         object,
         statements: counts,

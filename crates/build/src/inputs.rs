@@ -17,7 +17,7 @@ pub use crate::fingerprint::{Basis, Stage};
 use crate::script::RUN_SCRIPT;
 pub use crate::tree::FileDigests;
 use crate::tree::Walk;
-use crate::workdir::WorkDirError;
+use crate::workdir::{self, WorkDirError};
 use crate::{RECIPE, overrides};
 
 /// What decides the content of recorded statements, beside the project.
@@ -194,11 +194,7 @@ pub fn note_results(
 ) -> Result<(), WorkDirError> {
     let mut walk = Walk::new(digests, project, &[]);
     for path in files {
-        walk.add(path).map_err(|source| WorkDirError::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
+        walk.add(path).map_err(workdir::io("read", path))?;
     }
     let found = walk.found;
     digests.add_generated(found);
@@ -240,14 +236,6 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     basis.add(Stage::Trace, "the list of workloads and statements", lists);
 
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| WorkDirError::Io {
-            action: "read",
-            path,
-            source,
-        }
-    };
     let mut walk = Walk::new(digests, project, results);
     let mut paths: Vec<PathBuf> = manifest.map_or_else(Vec::new, environment);
     paths.push(project.to_path_buf());
@@ -260,7 +248,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     paths.extend(config.statements.iter().map(|file| project.join(file)));
     paths.extend(overrides::files(depots));
     for path in paths {
-        walk.add(&path).map_err(failed(&path))?;
+        walk.add(&path).map_err(workdir::io("read", &path))?;
     }
     for (name, digest) in std::mem::take(&mut walk.found) {
         basis.0.insert(name, (Stage::Trace, digest));
@@ -268,7 +256,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     if let Some(script) = &config.script {
         // It is in the project, whose other files decide more; outside, only emission reads it.
         let path = project.join(script);
-        walk.add(&path).map_err(failed(&path))?;
+        walk.add(&path).map_err(workdir::io("read", &path))?;
         for (name, digest) in walk.found {
             basis.0.insert(name, (Stage::Emit, digest));
         }

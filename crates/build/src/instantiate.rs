@@ -128,11 +128,7 @@ impl Instantiated {
             return Ok(None);
         };
         if !self.resolved {
-            let text = std::fs::read_to_string(file).map_err(|source| InstantiateError::Io {
-                action: "read",
-                path: file.clone(),
-                source,
-            })?;
+            let text = std::fs::read_to_string(file).map_err(folder::io("read", file))?;
             return Ok(Some(secrets::without_logins(&text)));
         }
         let table = folder::table(file)?;

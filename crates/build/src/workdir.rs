@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
-use sysforge_plan::{BuildId, Class, Explain, Reporter, explain};
+use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter};
 
 use crate::fingerprint::Basis;
 
@@ -83,17 +83,9 @@ impl Stamp {
 /// The build directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkDirError {
-    /// A file could not be written or read.
-    #[error("could not {action} {}", .path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(PathError),
     /// Another Sysforge builds the same thing at this moment.
     #[error("another Sysforge is building in {}", .path.display())]
     Busy {
@@ -120,7 +112,7 @@ pub enum WorkDirError {
 impl Explain for WorkDirError {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Io(error) => error.class(Class::Machine),
             Self::Busy { .. } | Self::Missing { .. } => Class::Usage,
             Self::Damaged { .. } => Class::Machine,
         }
@@ -128,10 +120,10 @@ impl Explain for WorkDirError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Io { action: "lock", .. } => {
+            Self::Io(PathError { action: "lock", .. }) => {
                 vec!["put the build directory on a local disk: `--build-dir DIR`".to_owned()]
             }
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Io(error) => error.hints(),
             Self::Busy { .. } => {
                 vec!["wait until it has ended, or use another `--build-dir`".to_owned()]
             }
@@ -148,13 +140,8 @@ impl Explain for WorkDirError {
 }
 
 /// Attaches what was tried to an I/O error.
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WorkDirError {
-    let path = path.to_owned();
-    move |source| WorkDirError::Io {
-        action,
-        path,
-        source,
-    }
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WorkDirError {
+    PathError::wrap(action, path, WorkDirError::Io)
 }
 
 impl WorkDir {
@@ -409,11 +396,7 @@ impl WorkDir {
                 return Err(WorkDirError::Missing { step });
             }
             Err(source) => {
-                return Err(WorkDirError::Io {
-                    action: "read",
-                    path,
-                    source,
-                });
+                return Err(io("read", &path)(source));
             }
         };
         serde_json::from_str(&text).map_err(|source| WorkDirError::Damaged { path, source })

@@ -2,23 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::{Class, Evidence, Explain, explain};
+use sysforge_plan::{Class, Evidence, Explain, PathError};
 use sysforge_process::ProcessError;
 
 /// An app could not be made, or does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// A file could not be read or written.
-    #[error("could not {action} {}", .path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(PathError),
     /// A library needs another one that is nowhere.
     #[error("{} needs the library {needed}, which is neither in Julia nor on this system", .by.display())]
     NoLibrary {
@@ -92,19 +84,14 @@ pub enum BundleError {
 
 impl BundleError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        PathError::wrap(action, path, Self::Io)
     }
 }
 
 impl Explain for BundleError {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Io(error) => error.class(Class::Machine),
             Self::NoLibrary { .. } | Self::Library { .. } => Class::Toolchain,
             Self::NoFile { .. } => Class::Usage,
             Self::NoArtifact(_) | Self::Exit { .. } | Self::Outside { .. } => Class::Check,
@@ -117,7 +104,7 @@ impl Explain for BundleError {
     fn hints(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match self {
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Io(error) => error.hints(),
             Self::NoLibrary { .. } => hint(
                 "install the library on this system, or use a package that brings it as an artifact",
             ),

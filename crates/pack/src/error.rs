@@ -1,24 +1,16 @@
 //! The errors of packing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sysforge_plan::receipt::Unaccounted;
-use sysforge_plan::{Class, Explain, explain};
+use sysforge_plan::{Class, Explain, PathError};
 
 /// Packing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// A file could not be read or written.
-    #[error("could not {action} {}", .path.display())]
-    Io {
-        /// What failed, as a verb.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(PathError),
     /// The receipt does not account for every statement.
     #[error("the image is not packed, because its receipt would not account for every statement")]
     Unaccounted(#[source] Unaccounted),
@@ -32,26 +24,21 @@ pub enum PackError {
 
 impl PackError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        PathError::wrap(action, path, Self::Io)
     }
 }
 
 impl Explain for PackError {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Io(error) => error.class(Class::Machine),
             Self::Unaccounted(_) | Self::Interrupted | Self::Panicked(_) => Class::Bug,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Io(error) => error.hints(),
             Self::Unaccounted(_) => vec![
                 "was a record in the build directory changed? `sysforge build --force` writes the records again"
                     .to_owned(),

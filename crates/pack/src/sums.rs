@@ -19,13 +19,7 @@ pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => {
-            return Err(PackError::Io {
-                action: "read",
-                path,
-                source,
-            });
-        }
+        Err(source) => return Err(PackError::io("read", &path)(source)),
     };
     let listed = sums::read(&text).into_iter();
     Ok(listed

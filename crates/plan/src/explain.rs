@@ -1,10 +1,10 @@
-//! How an error explains itself: what class it is (and so which exit code it earns), what to
-//! type next, and the last words of a child process where one failed.
+//! How an error explains itself: its class (which decides the exit code), what to type next, and the
+//! last lines of a child process where one failed.
 //!
-//! Each room has its own typed errors; they implement [`Explain`], and the command line renders
+//! Each crate has its own typed errors; they implement [`Explain`], and the command line renders
 //! all of them in one way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What kind of failure an error is. Decides the exit code, which is documented and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub enum Class {
     Check,
     /// Publishing or installing failed: exit code 7.
     Publish,
-    /// The machine gave out under us: a full disk, a missing permission. Exit code 8.
+    /// The machine is at fault: out of disk space or permissions. Exit code 8.
     Machine,
 }
 
@@ -44,7 +44,7 @@ impl Class {
     }
 }
 
-/// The last words of a child process that failed, and where the rest of them is kept.
+/// The last lines of a child process that failed, and where its whole log is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// The last lines that the child wrote, oldest first.
@@ -77,14 +77,57 @@ pub trait Explain: std::error::Error + Send + Sync + 'static {
     }
 }
 
-/// The class of an I/O error: a full disk or a missing permission is the machine's, whatever
-/// room it happens in; anything else is the room's own.
+/// A file or folder could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}", .path.display())]
+pub struct PathError {
+    /// What failed, as a verb.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl PathError {
+    /// Attaches an action and a path to an I/O error, and wraps the result.
+    pub fn wrap<E>(
+        action: &'static str,
+        path: &Path,
+        wrap: impl FnOnce(Self) -> E,
+    ) -> impl FnOnce(std::io::Error) -> E {
+        let path = path.to_owned();
+        move |source| {
+            wrap(Self {
+                action,
+                path,
+                source,
+            })
+        }
+    }
+
+    /// See [`io_class`].
+    #[must_use]
+    pub fn class(&self, otherwise: Class) -> Class {
+        io_class(&self.source, otherwise)
+    }
+
+    /// See [`io_hint`].
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        io_hint(&self.source).into_iter().collect()
+    }
+}
+
+/// The class of an I/O error: a full disk or a missing permission is the machine's, wherever it
+/// happens; anything else is of the class `otherwise`.
 #[must_use]
-pub fn io_class(error: &std::io::Error, room: Class) -> Class {
+pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => Class::Machine,
-        _ => room,
+        _ => otherwise,
     }
 }
 

@@ -50,7 +50,7 @@ pub use catalogue::{Catalogue, Choice};
 pub use config::Config;
 pub use digest::Sha256;
 pub use event::{Event, Reporter, Step, Task};
-pub use explain::{Class, Evidence, Explain};
+pub use explain::{Class, Evidence, Explain, PathError};
 pub use julia::{JuliaBuild, JuliaFacts};
 pub use output::OutputKind;
 pub use plan::Plan;

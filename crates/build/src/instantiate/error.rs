@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sysforge_plan::toml_error::TomlError;
-use sysforge_plan::{Class, Evidence, Explain, explain};
+use sysforge_plan::{Class, Evidence, Explain, PathError};
 use sysforge_process::ProcessError;
 
 use super::report::{Answer, Report};
@@ -86,17 +86,9 @@ pub enum InstantiateError {
     /// A project or manifest file cannot be read.
     #[error(transparent)]
     Toml(#[from] TomlError),
-    /// A file cannot be read or written.
-    #[error("could not {action} {}", .path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(PathError),
     /// The build directory cannot be used.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
@@ -532,7 +524,7 @@ impl Explain for InstantiateError {
             }
             Self::Pkg { failure, .. } => failure.class(),
             Self::Julia(source) => source.class_or(Class::Julia),
-            Self::Io { source, .. } => explain::io_class(source, Class::Usage),
+            Self::Io(error) => error.class(Class::Usage),
             Self::WorkDir(error) => error.class(),
         }
     }
@@ -561,7 +553,7 @@ impl Explain for InstantiateError {
             Self::Pkg { failure, .. } => vec![failure.hint().to_owned()],
             Self::Julia(source) => source.hints(),
             Self::Toml(error) => error.hints(),
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Io(error) => error.hints(),
             Self::WorkDir(error) => error.hints(),
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::PathError;
 use sysforge_plan::config::WorkloadEnvironment;
 use sysforge_plan::environment::{
     self, LocalPackage, Located, Resolution, WorkloadPackages, with_absolute_paths,
@@ -393,13 +394,12 @@ fn write(path: &Path, text: &str) -> Result<(), InstantiateError> {
     sysforge_files::write_whole(path, text.as_bytes()).map_err(io("write", path))
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> InstantiateError {
-    let path = path.to_owned();
-    move |source| InstantiateError::Io {
-        action,
-        path,
-        source,
-    }
+/// Attaches what was tried to an I/O error.
+pub(super) fn io(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> InstantiateError {
+    PathError::wrap(action, path, InstantiateError::Io)
 }
 
 #[cfg(test)]

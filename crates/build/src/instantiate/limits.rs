@@ -24,11 +24,7 @@ pub(super) fn stalled_downloads(
     let seconds = STALLED.min(idle / 4).as_secs().max(1);
     let file = folder.join(".curlrc");
     let text = curl_settings(seconds, &users_settings(&environment));
-    super::auth::write_private(&file, &text).map_err(|source| InstantiateError::Io {
-        action: "write",
-        path: file,
-        source,
-    })?;
+    super::auth::write_private(&file, &text).map_err(super::folder::io("write", &file))?;
     let mut environment = environment.with("CURL_HOME", folder);
     for (name, value) in [
         ("GIT_HTTP_LOW_SPEED_LIMIT", 1),
