@@ -209,8 +209,10 @@ async fn only_an_idle_child_is_stopped() {
 #[tokio::test]
 async fn a_child_that_only_downloads_is_not_idle() {
     let dir = tempfile::tempdir().unwrap();
-    let idle = Some(Duration::from_secs(2));
-    let slow = "for i in 1 2 3 4 5; do sleep 1; printf x >>downloads/file; done";
+    let idle = Some(Duration::from_secs(4));
+    // The folder is examined in the second half of the limit, and must grow several times in it:
+    // a busy machine delays both the child and the examination.
+    let slow = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; printf x >>downloads/file; done";
     let folder = dir.path().join("downloads");
     std::fs::create_dir(&folder).unwrap();
     let program = shell(dir.path(), slow).directory(dir.path()).idle(idle);
