@@ -286,3 +286,50 @@ fn the_event_decides_what_is_released() {
     assert_eq!(told("pull_request", "branch", ""), "");
     assert!(written(&scratch, "output").ends_with("tag=\n"));
 }
+
+#[test]
+fn the_julia_is_an_output() {
+    let scratch = Scratch::new();
+    let ran = run(&scratch, &["julia", "install", "1.5", "1.5.3"]).succeeds();
+    let executable = ran.stdout.lines().next().unwrap();
+    let folder = executable.strip_suffix("/julia").unwrap();
+    assert_eq!(
+        written(&scratch, "output"),
+        format!("julia-version=1.5.3\njulia-bindir={folder}\n")
+    );
+}
+
+/// The script of the step of `action.yml` with this name.
+fn step_of_the_action(name: &str) -> String {
+    let action = std::fs::read_to_string(support::root().join("action.yml")).unwrap();
+    let (_, step) = action.split_once(&format!("- name: {name}\n")).unwrap();
+    let (_, script) = step.split_once("run: |\n").unwrap();
+    let lines = script
+        .lines()
+        .take_while(|line| line.starts_with("        "));
+    lines
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect()
+}
+
+#[test]
+fn the_action_adds_one_julia_to_the_path() {
+    let scratch = Scratch::new();
+    let script = step_of_the_action("Add Julia to the path");
+    let add = |folders: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-e", "-c", &script]);
+        bash.env("BINDIR", folders)
+            .env("GITHUB_PATH", scratch.path("path"));
+        scratch.run(bash)
+    };
+    assert!(add("").ends_with(2).stdout.contains("uses no Julia"));
+    assert!(
+        add("/a/bin\n/b/bin")
+            .ends_with(2)
+            .stdout
+            .contains("several Julias")
+    );
+    add("/a/bin").succeeds();
+    assert_eq!(written(&scratch, "path"), "/a/bin\n");
+}

@@ -121,6 +121,24 @@ impl Runner {
         }
     }
 
+    /// Gives later steps the Julias that were used, as setup-julia does: the versions, and the folders
+    /// of their executables, each once, one a line.
+    pub(crate) fn output_julias(&self, julias: impl Iterator<Item = (String, PathBuf)>) {
+        let (mut versions, mut folders) = (Vec::new(), Vec::new());
+        for (version, executable) in julias {
+            let folder = executable.parent().unwrap_or(Path::new(""));
+            let folder = folder.display().to_string();
+            if !folders.contains(&folder) {
+                versions.push(version);
+                folders.push(folder);
+            }
+        }
+        if !folders.is_empty() {
+            self.output("julia-version", &versions.join("\n"));
+            self.output("julia-bindir", &folders.join("\n"));
+        }
+    }
+
     /// Adds to the job's summary.
     pub(crate) fn summarise(&self, text: &str) {
         if let Some(file) = &self.summary {

@@ -24,6 +24,9 @@ pub(super) struct Built {
     pub(super) receipt: Receipt,
     /// The command that starts Julia with the image.
     command: String,
+    /// The Julia that it was built with.
+    #[serde(skip)]
+    julia: Option<std::path::PathBuf>,
     /// Whether it was there already.
     reused: bool,
     /// Wall time of the whole build, and of it the time in which no child process ran, in seconds.
@@ -176,6 +179,7 @@ pub(super) async fn make(
             receipt_file: packed.receipt,
             receipt,
             command: start.map(|start| start.line()).unwrap_or_default(),
+            julia: start::julia_of(session, planned, build).ok(),
             reused,
             wall_s: wall.as_secs_f64(),
             own_s: own.as_secs_f64(),
@@ -200,6 +204,13 @@ fn outputs(session: &Session, results: &[Built]) {
     output("sha256", lines(|built| built.sha256.to_string()));
     let hit = !results.is_empty() && results.iter().all(|built| built.reused);
     output("cache-hit", hit.to_string());
+    let julias = results.iter().filter_map(|built| {
+        Some((
+            built.receipt.julia.version.to_string(),
+            built.julia.clone()?,
+        ))
+    });
+    session.runner.output_julias(julias);
 }
 
 /// The workflow says which runner it asked for; one that dies is worth a warning in time.

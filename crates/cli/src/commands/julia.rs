@@ -274,6 +274,11 @@ impl Located {
 }
 
 fn say(located: &[Located], session: &Session) {
+    let julias = located.iter().filter_map(|julia| {
+        let version = julia.version.as_ref()?.to_string();
+        Some((version, julia.executable.clone()))
+    });
+    session.runner.output_julias(julias);
     if session.global.json {
         session.terminal.json(&located);
         return;

@@ -46,7 +46,16 @@ pub(super) fn start(
     Ok(start)
 }
 
-/// The Julia that the image was built with.
+/// The Julia that an image was built with.
+pub(super) fn julia_of(
+    session: &Session,
+    planned: &Planned,
+    build: &Build,
+) -> Result<PathBuf, CliError> {
+    let image = image_of(session, planned, build);
+    julia(build, image.parent().unwrap_or(Path::new(".")))
+}
+
 fn julia(build: &Build, folder: &Path) -> Result<PathBuf, CliError> {
     /// The part of the record that is of interest here.
     #[derive(Deserialize)]
