@@ -156,7 +156,7 @@ fn a_project_gets_a_configuration_and_a_workflow() {
     assert!(written(&scratch, "Sysimage.toml").contains("workloads = [\"workload.jl\"]"));
     scratch.sysforge(&["workflow", "--check"]).succeeds();
     let said = scratch.sysforge(&["init"]).fails(2);
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("exists already"), "{said}");
 }
 
 #[test]

@@ -14,6 +14,28 @@ pub fn free_memory() -> Option<u64> {
     available.into_iter().chain(group).min()
 }
 
+/// The CPUs that this process may use.
+#[must_use]
+pub fn cpus() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
+}
+
+/// Free bytes of the disk that a folder is on, where the system says so.
+#[cfg(unix)]
+#[must_use]
+pub fn free_space(folder: &std::path::Path) -> Option<u64> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    Some(status.f_bavail * status.f_frsize)
+}
+
+/// Free bytes of the disk that a folder is on, where the system says so.
+#[cfg(not(unix))]
+#[must_use]
+pub fn free_space(_: &std::path::Path) -> Option<u64> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -17,7 +17,7 @@ use sysforge_plan::link::Strategy;
 use sysforge_plan::signing::Fingerprint;
 use sysforge_plan::{JuliaVersion, Triplet};
 
-use crate::paths::absolute;
+use sysforge_engine::paths::absolute;
 
 pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};

@@ -51,9 +51,12 @@ pub(crate) enum CliError {
     /// No repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
-    /// No tag to publish under.
-    #[error("it is not known which tag to publish under: the project has no version")]
+    /// No tag to make public.
+    #[error("it is not known which draft to make public")]
     NoTag,
+    /// An option of `publish` that says nothing about a folder.
+    #[error("`{0}` is for releases on GitHub, and not for a folder")]
+    OnlyGitHub(&'static str),
     /// There is no such command.
     #[error("there is no command `{typed}`")]
     NoCommand {
@@ -86,27 +89,6 @@ pub(crate) enum CliError {
     /// The workflow is not what it would be.
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
-    /// There is a workflow of somebody else's.
-    #[error("{} was not written by Sysforge", .0.display())]
-    NotOurs(std::path::PathBuf),
-    /// The workflow is that of another project in the repository.
-    #[error("{} builds the project in {project}", .path.display())]
-    OtherProject {
-        path: std::path::PathBuf,
-        project: String,
-    },
-    /// There is no repository for the workflow.
-    #[error("{} is in no git repository", .0.display())]
-    NoGit(std::path::PathBuf),
-    /// The file lists no checksums of Sysforge.
-    #[error("{} does not list the checksums of a Sysforge release", .0.display())]
-    NoSums(std::path::PathBuf),
-    /// A file that cannot be edited.
-    #[error("{0} cannot be edited")]
-    NotEditable(String),
-    /// There is a configuration already.
-    #[error("{} is there already", .0.display())]
-    Exists(std::path::PathBuf),
     /// The plan cannot be read.
     #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
     NoPlan(std::path::PathBuf),
@@ -140,6 +122,7 @@ impl Explain for CliError {
                 nearest: Some(name),
                 ..
             } => format!("did you mean `{name}`?"),
+            Self::OnlyGitHub(_) => "leave it out, or publish with `--to github`".to_owned(),
             Self::NoCommand { .. } => "`sysforge --help` lists the commands".to_owned(),
             Self::SeveralReports(_) => "choose one with `--build BUILD_ID`".to_owned(),
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
@@ -153,21 +136,6 @@ impl Explain for CliError {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
             }
             Self::Drifted(_) => "write it anew with `sysforge workflow`, and commit it".to_owned(),
-            Self::NotOurs(_) => {
-                "move it away, or replace it with `sysforge workflow --force`".to_owned()
-            }
-            Self::OtherProject { .. } => "a repository has one such workflow: replace it with \
-                 `sysforge workflow --force` if the project was moved, or write a second one from \
-                 `sysforge workflow --print`"
-                .to_owned(),
-            Self::NoGit(_) => "make one with `git init` at the repository's root".to_owned(),
-            Self::NoSums(_) => {
-                "download SHA256SUMS of a release of Sysforge, and name that file".to_owned()
-            }
-            Self::NotEditable(_) => {
-                "write `[workflow.tool]` with `version` and `sums` by hand".to_owned()
-            }
-            Self::Exists(_) => "replace it with `sysforge init --force`".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),
             Self::NotStarted { .. } => {
                 "was this Julia moved or removed? `sysforge build --force` begins anew".to_owned()

@@ -5,10 +5,8 @@
 
 mod args;
 mod commands;
-mod cpu;
 mod failure;
 mod github;
-mod paths;
 mod progress;
 mod prompt;
 #[cfg(test)]

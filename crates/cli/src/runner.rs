@@ -12,9 +12,9 @@ use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
 use crate::failure::{self, Failure};
-use crate::paths::absolute;
 use crate::terminal::{Terminal, note_write_failure, unguessable};
 use crate::variables::Variables;
+use sysforge_engine::paths::absolute;
 
 /// What is secret as it is.
 const SECRETS: [&str; 3] = ["GITHUB_TOKEN", "GH_TOKEN", "SYSFORGE_SIGN_PASSWORD"];

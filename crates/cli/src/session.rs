@@ -6,15 +6,14 @@ use std::time::Duration;
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use sysforge_acquire::{Network, Proxies, Signatures};
 use sysforge_build::depots::Depots;
+use sysforge_engine::paths::absolute;
 use sysforge_engine::{Engine, EngineError, Location, Planned};
 use sysforge_plan::{Request, Secret, Triplet};
 use sysforge_process::Environment;
 use sysforge_publish::host::github::{Cleanup, Timing};
-use sysforge_publish::install::{Images, activate};
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::paths::absolute;
 use crate::progress::Progress;
 use crate::runner::Runner;
 use crate::terminal::Terminal;
@@ -115,12 +114,7 @@ impl Session {
     /// A hint whose commands can be typed here: where no `julia` is on the search path, one that
     /// Sysforge knows takes its place.
     pub(crate) fn runnable(&self, hint: String) -> String {
-        self.engine.runnable(hint, activate::quoted)
-    }
-
-    /// The images that were installed from releases.
-    pub(crate) fn images(&self) -> Result<Images, EngineError> {
-        Ok(Images::open(self.engine.store_path()?.join("images")))
+        self.engine.runnable(hint)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sysforge_build::link::which;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::linker::{self, driver_names};
 use sysforge_plan::toolchain::{Traits, Unsuitable};
 use sysforge_plan::{Os, Step, Triplet};
@@ -108,10 +109,11 @@ async fn ask(
     let Some((program, arguments)) = command.split_first() else {
         return Ok(None);
     };
-    let work = tempfile::tempdir().map_err(|source| EngineError::Unreadable {
-        path: tempfile::env::temp_dir(),
-        source,
-    })?;
+    let work = tempfile::tempdir().map_err(PathError::wrap(
+        "create a folder in",
+        &tempfile::env::temp_dir(),
+        EngineError::Path,
+    ))?;
     // Their output is parsed below, in English.
     let environment = engine.environment.clone().with("LC_ALL", "C");
     let program = |log: &str| {

@@ -15,6 +15,7 @@ use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::toolchain;
 use sysforge_plan::{JuliaFacts, Reporter, Request, Secret, Triplet};
 use sysforge_process::{Children, Environment};
+use sysforge_publish::install::Images;
 
 use crate::error::EngineError;
 use crate::failure::Failure;
@@ -102,6 +103,15 @@ impl Engine {
     /// If none is known.
     pub fn store_path(&self) -> Result<&Path, EngineError> {
         self.store.as_deref().ok_or(EngineError::NoHome)
+    }
+
+    /// The images that were installed from releases.
+    ///
+    /// # Errors
+    ///
+    /// If no store is known.
+    pub fn images(&self) -> Result<Images, EngineError> {
+        Ok(Images::open(self.store_path()?.join("images")))
     }
 
     /// The store, and what stands in for it.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use sysforge_plan::{Class, Explain, explain};
+use sysforge_plan::explain::PathError;
+use sysforge_plan::{Class, Explain};
 
 /// A failure of the engine's own.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +34,15 @@ pub enum EngineError {
         /// Where it was looked for.
         folders: Vec<PathBuf>,
     },
-    /// A file of the project cannot be read.
-    #[error("could not read {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// No tag to publish under.
+    #[error("it is not known which tag to publish under: the project has no version")]
+    NoTag,
+    /// There is a configuration already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
     /// Julia is not published for this kind of machine.
     #[error("Julia is not published for this machine ({arch}, {os})")]
     Platform {
@@ -85,7 +86,7 @@ fn shown(folders: &[PathBuf]) -> String {
 impl Explain for EngineError {
     fn class(&self) -> Class {
         match self {
-            Self::Unreadable { source, .. } => explain::io_class(source, Class::Usage),
+            Self::Path(error) => error.class(Class::Usage),
             Self::OtherJulia { .. } => Class::Julia,
             _ => Class::Usage,
         }
@@ -111,9 +112,9 @@ impl Explain for EngineError {
                  Julia's folder with `--julia DIR`"
             }
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
-            Self::Unreadable { source, .. } => {
-                return explain::io_hint(source).into_iter().collect();
-            }
+            Self::Path(error) => return error.hints(),
+            Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`",
+            Self::Exists(_) => "replace it with `sysforge init --force`",
         };
         vec![hint.to_owned()]
     }

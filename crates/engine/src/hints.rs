@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sysforge_plan::Request;
+use sysforge_publish::install::activate::quoted;
 
 use crate::Engine;
 
@@ -11,15 +12,14 @@ const COMMAND: &str = "`julia ";
 
 impl Engine {
     /// The hint with the `julia` of its commands replaced, where none is on the search path: by a Julia
-    /// that was asked about itself, or one of the store, as `quote` writes a word for the user's shell;
-    /// else by a command that installs one and prints its path.
+    /// that was asked about itself, or one of the store; else by a command that installs one and prints its path.
     #[must_use]
-    pub fn runnable(&self, hint: String, quote: impl Fn(&str) -> String) -> String {
+    pub fn runnable(&self, hint: String) -> String {
         if !has_command(&hint) || self.local_julia(&Request::System).is_ok() {
             return hint;
         }
         let julia = match self.asked_julia().or_else(|| self.stored_julia()) {
-            Some(path) => quote(&path.to_string_lossy()),
+            Some(path) => quoted(&path.to_string_lossy()),
             None => "$(sysforge julia install)".to_owned(),
         };
         with_julia(&hint, &julia)

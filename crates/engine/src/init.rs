@@ -1,9 +1,15 @@
 //! A `Sysimage.toml` that fits a project, from a look at its files.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use sysforge_plan::config;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::text::ImageName;
+
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::project::Location;
 
 /// Scripts that people write for this, likeliest first.
 const WORKLOADS: [&str; 9] = [
@@ -24,6 +30,26 @@ const STATEMENTS: [&str; 3] = [
     "precompile/precompile_statements.jl",
     "precompile/statements.jl",
 ];
+
+/// Writes a `Sysimage.toml` for the project, and returns its path and what it was made from. An existing
+/// one is replaced only with `force`.
+///
+/// # Errors
+///
+/// If there is no project, the file exists already, or it cannot be written.
+pub fn write(location: &Location, force: bool) -> Result<(PathBuf, Found), Failure> {
+    let folder = location.folder()?;
+    let path = folder.join(config::FILE_NAME);
+    if path.exists() && !force {
+        return Err(EngineError::Exists(path).into());
+    }
+    let found = Found::look(&folder, location.name()?.is_some());
+    let text = found.text();
+    config::Config::from_toml(config::FILE_NAME, &text)?;
+    let written = sysforge_files::write_whole(&path, text.as_bytes());
+    written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
+    Ok((path, found))
+}
 
 /// What a look at the project finds.
 #[derive(Debug)]

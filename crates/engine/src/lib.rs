@@ -7,6 +7,8 @@
 pub mod benchmark;
 pub mod committed;
 pub mod compilers;
+pub mod cpu;
+pub mod doctor;
 mod engine;
 mod error;
 mod failure;
@@ -16,9 +18,12 @@ pub mod init;
 pub mod matrix;
 mod options;
 pub mod packages;
+pub mod paths;
 pub mod planning;
 pub mod project;
+pub mod publish;
 pub mod runner;
+pub mod workflow;
 
 pub use engine::Engine;
 pub use error::EngineError;

@@ -124,16 +124,17 @@ impl Planned {
         }
     }
 
-    /// What emitting this build is expected to take on a machine with `cpus` CPUs: memory in bytes, and
-    /// the threads that generate code.
+    /// What emitting this build is expected to take on this machine.
     #[must_use]
-    pub fn emission(&self, build: &Build, given: &ImageOptions, cpus: u32) -> Emission {
+    pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, build.settings.base, &build.cpu);
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,
             Some(threads) => threads,
-            None => memory::image_threads(generation, targets, cpus, machine::free_memory()),
+            None => {
+                memory::image_threads(generation, targets, machine::cpus(), machine::free_memory())
+            }
         };
         Emission {
             memory: memory::predicted(generation, targets, threads),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::encoding;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::Inputs;
@@ -14,6 +15,7 @@ use sysforge_plan::{Explain, JuliaVersion, Triplet};
 
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::{absolute, plain};
 
 /// A project on disk.
 #[derive(Debug)]
@@ -90,8 +92,7 @@ impl Location {
     /// A path that means the same in whichever folder a child starts.
     #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
-        let path = self.here.join(path);
-        std::path::absolute(&path).unwrap_or(path)
+        absolute(&self.here.join(path))
     }
 
     /// Reads the project.
@@ -282,10 +283,8 @@ impl Location {
     ///
     /// If it cannot be read, or is not text.
     pub fn read_text(&self, path: &Path) -> Result<String, Failure> {
-        let bytes = std::fs::read(path).map_err(|source| EngineError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = std::fs::read(path);
+        let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
         Ok(encoding::decode(&self.shown(path), &bytes)?)
     }
 
@@ -316,12 +315,4 @@ fn in_folder(folder: &Path) -> Option<Found> {
 /// Without symbolic links, if the path exists.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().map_or_else(|_| path.to_owned(), plain)
-}
-
-/// Without the `\\?\` that Windows puts before canonical paths, which Julia and linkers do not accept.
-fn plain(path: PathBuf) -> PathBuf {
-    match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
-        Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
-        _ => path,
-    }
 }

@@ -11,9 +11,9 @@ use sysforge_report::{Figures, Report, Sample, units};
 use crate::args::BenchArgs;
 use crate::commands::steps::image_of;
 use crate::failure::{CliError, Outcome};
-use crate::paths::absolute;
 use crate::session::Session;
 use crate::terminal::table;
+use sysforge_engine::paths::absolute;
 
 /// Figures with and without an image, for `--json`: medians over the samples, and the samples.
 #[derive(Serialize)]

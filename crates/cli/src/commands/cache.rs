@@ -70,7 +70,7 @@ pub(crate) async fn run(command: &CacheCommand, session: &Session) -> Outcome {
                 false => store.prune(rules, now)?,
             };
             if !dry_run {
-                session.images()?.prune_leftovers(now);
+                session.engine.images()?.prune_leftovers(now);
             }
             let names = |ids: &[EntryId], depot: bool| {
                 let names: Vec<_> = ids.iter().map(ToString::to_string).collect();

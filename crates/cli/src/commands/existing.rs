@@ -8,7 +8,7 @@ use sysforge_publish::install::{InstallError, OpenRelease, Source};
 
 use crate::args::PlanArgs;
 use crate::failure::Failure;
-use crate::github::{reach, variable};
+use crate::github::{source_options, variable};
 use crate::session::Session;
 
 /// The tag that is released; workflows give an empty one where there is none.
@@ -30,7 +30,7 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
         (None, Some(tag), Some(repository)) => Source::github(&repository, Some(tag))?,
         _ => return Ok(Existing::new()),
     };
-    let reach = reach(session, true)?;
+    let reach = source_options(session, true)?;
     let index = match OpenRelease::open(&source, &reach).await {
         Ok(place) => place.index(&[]).await,
         Err(error) => Err(error),

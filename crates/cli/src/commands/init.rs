@@ -1,27 +1,18 @@
-//! `sysforge init`: a `Sysimage.toml` that fits the project, from a look at it.
+//! `sysforge init`: writes a `Sysimage.toml` that fits the project.
 
-use sysforge_engine::init::Found;
-use sysforge_plan::{Triplet, config};
+use sysforge_engine::init;
+use sysforge_plan::Triplet;
 
 use crate::args::{InitArgs, WorkflowArgs};
 use crate::commands::workflow;
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     let location = &session.engine.location;
-    let folder = location.folder()?;
-    let path = folder.join(config::FILE_NAME);
-    if path.exists() && !args.force {
-        return Err(CliError::Exists(path).into());
-    }
-    let named = location.name()?.is_some();
-    let found = Found::look(&folder, named);
-    let text = found.text();
-    config::Config::from_toml(config::FILE_NAME, &text)?;
-    super::write_file(&path, &text)?;
+    let (path, found) = init::write(location, args.force)?;
     session.tell_path(&path);
-    // What `workflow` says itself is said once.
+    // `workflow` warns itself.
     if !args.workflow {
         let files = location.read(&[], Triplet::X86_64_LINUX_GNU)?;
         super::warn_of_lacking(&files, session).await;

@@ -25,15 +25,15 @@ mod local_julia;
 use self::channels::{link, unlink};
 use self::local_julia::{LocalJulia, in_store, local_julia, offer};
 use crate::args::{Activation, InstallArgs, InstallCommand};
-use crate::cpu::cpu_level;
 use crate::failure::{CliError, Failure, Outcome, causes};
-use crate::github::reach;
-use crate::paths::absolute;
+use crate::github::source_options;
 use crate::session::Session;
+use sysforge_engine::cpu::cpu_level;
+use sysforge_engine::paths::absolute;
 
 pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let images = session.images()?;
+    let images = session.engine.images()?;
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => list(&images, session),
         (Some(InstallCommand::Remove { image }), _) => {
@@ -276,7 +276,7 @@ async fn one(
     images: &Images,
     session: &Session,
 ) -> Result<Installed, Failure> {
-    let mut reach = reach(session, false)?;
+    let mut reach = source_options(session, false)?;
     reach.attestations = keeps_attestations(&reach.github.web);
     let opening = async {
         let place = OpenRelease::open(&request.source, &reach).await?;
@@ -390,7 +390,7 @@ pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
         yes: false,
         patience: None,
     };
-    let reach = reach(session, false)?;
+    let reach = source_options(session, false)?;
     let (place, index) = just_published(&request.source, &reach).await?;
     let fits = |local_julia: &LocalJulia| {
         let machine = machine(Some(local_julia), &request).ok()?;

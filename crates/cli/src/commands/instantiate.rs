@@ -11,8 +11,8 @@ use sysforge_plan::BuildId;
 
 use crate::args::InstantiateArgs;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::paths::absolute;
 use crate::session::Session;
+use sysforge_engine::paths::absolute;
 
 /// One environment, for `--json`.
 #[derive(Serialize)]

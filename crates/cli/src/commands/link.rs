@@ -11,8 +11,8 @@ use sysforge_plan::{JuliaFacts, Step};
 
 use crate::args::LinkArgs;
 use crate::failure::{CliError, Failure, Outcome};
-use crate::paths::absolute;
 use crate::session::Session;
+use sysforge_engine::paths::absolute;
 
 pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();

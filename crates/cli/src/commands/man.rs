@@ -8,8 +8,8 @@ use sysforge_plan::explain::nearest;
 
 use crate::args::ManArgs;
 use crate::failure::{CliError, Outcome};
-use crate::paths::absolute;
 use crate::session::Session;
+use sysforge_engine::paths::absolute;
 
 pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
     let mut root = crate::args::command();

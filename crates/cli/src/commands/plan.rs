@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         .collect();
     let builds = planned.plan.builds.iter();
     let emission: BTreeMap<&BuildId, Emission> = builds
-        .map(|build| (&build.id, planned.emission(build, &options.image, cpus())))
+        .map(|build| (&build.id, planned.emission(build, &options.image)))
         .collect();
     if session.global.json {
         session.terminal.json(&Shown {
@@ -73,12 +73,6 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
         session.terminal.data(&text);
     }
     Ok(())
-}
-
-/// The CPUs of this machine.
-pub(super) fn cpus() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
 /// The packages of a build's manifest that no depot holds. Those whose versions are still to be

@@ -11,8 +11,8 @@ use sysforge_plan::statements::is_plain;
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::{CliError, Outcome};
-use crate::paths::absolute;
 use crate::session::Session;
+use sysforge_engine::paths::absolute;
 
 pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();

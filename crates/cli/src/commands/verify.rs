@@ -10,15 +10,15 @@ use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source}
 
 use crate::args::VerifyArgs;
 use crate::commands::install::{keys, surroundings};
-use crate::cpu::cpu_level;
 use crate::failure::{CliError, Outcome};
-use crate::github::reach;
+use crate::github::source_options;
 use crate::session::Session;
+use sysforge_engine::cpu::cpu_level;
 
 pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let source = Source::parse(&args.source, is_site)?;
-    let reach = reach(session, args.draft)?;
+    let reach = source_options(session, args.draft)?;
     let place = OpenRelease::open(&source, &reach).await?;
     let keys = keys(&args.verify_key)?;
     let (index, _) = place.index(&keys).await?;

@@ -8,6 +8,7 @@ use sysforge_build::depots::check_writable;
 use sysforge_build::inputs::julia_identity;
 use sysforge_build::instantiate::{self, Instantiated, Need, Request};
 use sysforge_plan::config::LazyArtifacts;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::{Build, Certainty, Versions};
 use sysforge_plan::receipt::ManifestRecord;
@@ -204,9 +205,6 @@ impl BuildRunner<'_> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|source| EngineError::Unreadable {
-        path: path.to_owned(),
-        source,
-    });
-    Ok(text?)
+    let text = std::fs::read_to_string(path);
+    Ok(text.map_err(PathError::wrap("read", path, EngineError::Path))?)
 }

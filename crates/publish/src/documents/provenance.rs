@@ -22,6 +22,26 @@ pub struct Origin {
     pub run: Option<String>,
 }
 
+impl Origin {
+    /// What GitHub Actions says in these environment variables about a run for `repository`.
+    #[must_use]
+    pub fn from_actions(
+        variable: impl Fn(&str) -> Option<String>,
+        repository: Option<&str>,
+    ) -> Self {
+        let server = variable("GITHUB_SERVER_URL");
+        let at = |path: &str| server.as_ref().map(|server| format!("{server}/{path}"));
+        Self {
+            source: repository.and_then(at),
+            commit: variable("GITHUB_SHA"),
+            builder: variable("GITHUB_WORKFLOW_REF").and_then(|workflow| at(&workflow)),
+            run: repository
+                .zip(variable("GITHUB_RUN_ID"))
+                .and_then(|(repository, run)| at(&format!("{repository}/actions/runs/{run}"))),
+        }
+    }
+}
+
 /// The name of the file.
 pub const NAME: &str = "provenance.intoto.json";
 

@@ -65,6 +65,41 @@ pub struct Access {
     pub network: Network,
 }
 
+impl Access {
+    /// The access that GitHub Actions and `gh` describe in these environment variables: to github.com,
+    /// or to an Enterprise server.
+    ///
+    /// # Errors
+    ///
+    /// If an address in them is none.
+    pub fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        repository: &str,
+        network: Network,
+    ) -> Result<Self, PublishError> {
+        const API: &str = "https://api.github.com";
+        const WEB: &str = "https://github.com";
+        let parsed = |text: String| text.parse().map_err(|_| PublishError::Address(text));
+        let api: Url = parsed(variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned()))?;
+        let web = match variable("GITHUB_SERVER_URL") {
+            Some(web) => parsed(web)?,
+            None if api.as_str().trim_end_matches('/') == API => parsed(WEB.to_owned())?,
+            // Enterprise serves its pages where it serves its API.
+            None => api
+                .join("/")
+                .map_err(|_| PublishError::Address(api.to_string()))?,
+        };
+        let token = variable("GITHUB_TOKEN").or_else(|| variable("GH_TOKEN"));
+        Ok(Self {
+            api,
+            web,
+            repository: repository.to_owned(),
+            token: token.as_deref().map(Secret::new),
+            network,
+        })
+    }
+}
+
 /// How long things may take. The tests shorten them; nobody else has a reason to.
 #[derive(Debug, Clone)]
 pub struct Timing {

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use sysforge_acquire::Store;
+use sysforge_build::machine::{free_memory, free_space};
 use sysforge_plan::Triplet;
 
 use super::{Finding, State};
-use crate::paths::absolute;
-use crate::session::Session;
+use crate::engine::Engine;
 
 /// Whether this machine is of the platform at all. Nothing to say if it is.
 pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
-    let found = match Session::host() {
+    let found = match Engine::host() {
         Ok(host) if host == triplet => return None,
         Ok(host) => format!("this is {host}, and an image is made where it will run"),
         Err(error) => error.to_string(),
@@ -25,9 +25,9 @@ pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
 }
 
 /// Where Julias and toolchains are kept. One that is read-only still serves what it holds.
-pub(super) fn store(session: &Session) -> Finding {
+pub(super) fn store(engine: &Engine) -> Finding {
     const CHECK: &str = "store";
-    let path = match session.engine.store_path() {
+    let path = match engine.store_path() {
         Ok(path) => path,
         Err(error) => {
             return Finding::bad(CHECK, State::Missing, error.to_string(), "--store DIR");
@@ -37,7 +37,7 @@ pub(super) fn store(session: &Session) -> Finding {
         Ok(()) => Finding::good(CHECK, path.display().to_string()),
         Err(error) => Finding::bad(
             CHECK,
-            State::Worth,
+            State::Warning,
             format!("{} cannot be written to ({error})", path.display()),
             "sysforge --store DIR … (or SYSFORGE_STORE)",
         ),
@@ -45,12 +45,12 @@ pub(super) fn store(session: &Session) -> Finding {
 }
 
 /// Where builds work.
-pub(super) fn build_folder(session: &Session) -> Finding {
+pub(super) fn build_folder(engine: &Engine) -> Finding {
     const CHECK: &str = "build folder";
-    let project = session.engine.location.folder();
+    let project = engine.location.folder();
     // Another line says that there is no project.
-    let project = project.unwrap_or_else(|_| absolute(Path::new(".")));
-    let folder = session.engine.build_folder_of(&project);
+    let project = project.unwrap_or_else(|_| engine.location.here.clone());
+    let folder = engine.build_folder_of(&project);
     match tempfile::tempfile_in(nearest_there(&folder)) {
         Ok(_) => Finding::good(CHECK, folder.display().to_string()),
         Err(error) => Finding::bad(
@@ -71,21 +71,15 @@ fn nearest_there(folder: &Path) -> &Path {
 /// What an image takes while it is made: objects, image, archive, and the Julia itself.
 const SPACE: u64 = 4 << 30;
 
-/// Room for the build.
-pub(super) fn space(session: &Session) -> Finding {
+/// Whether the disk has space for the build.
+pub(super) fn space(engine: &Engine) -> Finding {
     const CHECK: &str = "disk space";
-    let folder = absolute(
-        session
-            .global
-            .build_dir
-            .as_deref()
-            .unwrap_or(Path::new(".")),
-    );
+    let folder = engine.build_folder_of(&engine.location.here);
     match free_space(nearest_there(&folder)) {
         Some(free) if free >= SPACE => Finding::good(CHECK, format!("{} GB", free / 1_000_000_000)),
         Some(free) => Finding::bad(
             CHECK,
-            State::Worth,
+            State::Warning,
             format!(
                 "{:.1} GB; images of several GB of objects need more",
                 free as f64 / 1e9
@@ -96,19 +90,6 @@ pub(super) fn space(session: &Session) -> Finding {
     }
 }
 
-/// Free bytes of the disk that a folder lies on.
-#[cfg(unix)]
-fn free_space(folder: &Path) -> Option<u64> {
-    let status = rustix::fs::statvfs(folder).ok()?;
-    Some(status.f_bavail * status.f_frsize)
-}
-
-/// Free bytes of the disk that a folder lies on.
-#[cfg(not(unix))]
-fn free_space(_: &Path) -> Option<u64> {
-    None
-}
-
 /// What emitting takes where no build is planned that would tell: the least that any Julia takes.
 const MEMORY: u64 = 2_000_000_000;
 
@@ -116,7 +97,7 @@ const MEMORY: u64 = 2_000_000_000;
 pub(super) fn memory(expected: Option<u64>) -> Finding {
     const CHECK: &str = "memory";
     let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-    let Some(free) = sysforge_build::machine::free_memory() else {
+    let Some(free) = free_memory() else {
         return Finding::good(CHECK, "unknown");
     };
     let takes = expected.map(|bytes| format!("; emitting takes about {}", gb(bytes)));
@@ -125,7 +106,7 @@ pub(super) fn memory(expected: Option<u64>) -> Finding {
         true => Finding::good(CHECK, found),
         false => Finding::bad(
             CHECK,
-            State::Worth,
+            State::Warning,
             found,
             "close other programs, add swap, or use a larger machine",
         ),

@@ -2,52 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_engine::{Location, ProjectFiles};
 use sysforge_plan::image_environment::conflicts;
 use sysforge_publish::install::Installed;
 
 use super::{Finding, State};
-use crate::paths::absolute;
-use crate::session::Session;
+use crate::engine::Engine;
+use crate::project::{Location, ProjectFiles};
 
 const CHECK: &str = "images";
 
 /// One line for each image that has a package in another version than a project: that of the folder,
-/// and the one that `JULIA_PROJECT` makes the active one of this shell.
-pub(super) fn conflicting(session: &Session) -> Vec<Finding> {
-    let images = session.images().ok().and_then(|images| images.list().ok());
+/// and `active`, the one that the shell makes Julia's project.
+pub(super) fn conflicting(active: Option<&Path>, engine: &Engine) -> Vec<Finding> {
+    let images = engine.images().ok().and_then(|images| images.list().ok());
     let images = images.unwrap_or_default();
+    let Ok(host) = Engine::host() else {
+        return Vec::new();
+    };
     if images.is_empty() {
         return Vec::new();
     }
-    let mut given = vec![session.global.project.clone()];
-    let active = session.variables.get("JULIA_PROJECT");
-    // `@.` and an empty name are the folder's.
-    let active = active.filter(|name| !name.is_empty() && *name != "@.");
-    given.extend(active.map(|name| {
-        let path = Path::new(name);
-        Some(match name.to_string_lossy().starts_with('@') {
-            true => path.to_owned(),
-            false => absolute(path),
-        })
-    }));
+    // `@.` and an empty name are the folder's project.
+    let active = active.filter(|name| !name.as_os_str().is_empty() && *name != Path::new("@."));
+    let active = active.map(|name| match name.to_string_lossy().starts_with('@') {
+        true => Some(name.to_owned()),
+        false => Some(engine.absolute(name)),
+    });
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut findings = Vec::new();
-    for given in given {
-        let Ok(host) = Session::host() else { continue };
+    for project in [engine.location.project.clone()].into_iter().chain(active) {
         let location = Location {
-            project: given,
-            ..session.engine.location.clone()
+            project,
+            ..engine.location.clone()
         };
         let Ok(files) = location.read(&[], host) else {
             continue;
         };
-        if seen.contains(&files.file) {
-            continue;
+        if !seen.contains(&files.file) {
+            findings.extend(images.iter().filter_map(|image| finding(image, &files)));
+            seen.push(files.file);
         }
-        let found = images.iter().filter_map(|image| finding(image, &files));
-        findings.extend(found);
-        seen.push(files.file);
     }
     findings
 }
@@ -66,7 +60,7 @@ fn finding(image: &Installed, files: &ProjectFiles) -> Option<Finding> {
     (!pairs.is_empty()).then(|| {
         Finding::bad(
             CHECK,
-            State::Worth,
+            State::Warning,
             format!(
                 "{} holds {}; started with it, Julia uses the versions of the image in {}",
                 image.build_id,

@@ -1,8 +1,9 @@
-//! What the CPU of this machine is able to do, as far as choosing an image goes.
+//! What decides which images the CPU of this machine can run.
 
 /// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn cpu_level() -> Option<u8> {
+#[must_use]
+pub fn cpu_level() -> Option<u8> {
     use std::arch::is_x86_feature_detected as has;
     let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
     let three = two
@@ -24,6 +25,7 @@ pub(crate) fn cpu_level() -> Option<u8> {
 
 /// Other architectures have no such levels; names of CPUs decide there.
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn cpu_level() -> Option<u8> {
+#[must_use]
+pub fn cpu_level() -> Option<u8> {
     None
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use sysforge_engine::EngineError;
 use sysforge_plan::plan::PlannedJulia;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::{Request, Triplet};
 
 use super::Finding;
+use crate::engine::Engine;
+use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::session::Session;
 
 const CHECK: &str = "julia";
 
@@ -19,13 +19,13 @@ pub(super) struct Julias {
     pub(super) known: Vec<PlannedJulia>,
 }
 
-/// Looks for the Julias of the project, or of the command line.
-pub(super) async fn look(triplet: Triplet, session: &Session) -> Julias {
+/// Looks for the Julias that were asked for, or those of the project.
+pub(super) async fn look(asked: &[String], triplet: Triplet, engine: &Engine) -> Julias {
     let mut julias = Julias {
         findings: Vec::new(),
         known: Vec::new(),
     };
-    let requests = match requests(session) {
+    let requests = match requests(asked, engine) {
         Ok(requests) => requests,
         Err(failure) => {
             julias.findings.push(missing(&failure));
@@ -33,7 +33,7 @@ pub(super) async fn look(triplet: Triplet, session: &Session) -> Julias {
         }
     };
     for request in requests {
-        match one(&request, triplet, session).await {
+        match one(&request, triplet, engine).await {
             Ok((found, julia)) => {
                 julias.findings.push(Finding::good(CHECK, found));
                 julias.known.extend(julia);
@@ -52,22 +52,18 @@ fn missing(failure: &Failure) -> Finding {
     )
 }
 
-/// The requests that a build would begin with: the command line's, else the project's.
-fn requests(session: &Session) -> Result<Vec<Request>, Failure> {
-    let global = &session.global;
-    let host = Session::host()?;
-    match session.engine.location.read(&global.julia, host) {
+/// The requests that a build would begin with: those that were asked for, else the project's.
+fn requests(asked: &[String], engine: &Engine) -> Result<Vec<Request>, Failure> {
+    match engine.location.read(asked, Engine::host()?) {
         Ok(files) => Ok(files.inputs.requests()?),
         // Another line says what is wrong with the project.
         Err(_) => {
-            let asked = match global.julia.as_slice() {
-                [] => vec!["release".to_owned()],
-                asked => asked.to_vec(),
-            };
-            let silent = ProjectJulia::default();
-            asked
-                .iter()
-                .map(|text| Ok(text.parse::<Request>()?.for_project(&silent)?))
+            let release = ["release".to_owned()];
+            let asked = if asked.is_empty() { &release } else { asked };
+            let unknown = ProjectJulia::default();
+            let requests = asked.iter();
+            requests
+                .map(|text| Ok(text.parse::<Request>()?.for_project(&unknown)?))
                 .collect()
         }
     }
@@ -77,25 +73,21 @@ fn requests(session: &Session) -> Result<Vec<Request>, Failure> {
 async fn one(
     request: &Request,
     triplet: Triplet,
-    session: &Session,
+    engine: &Engine,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    if let Some(executable) = session.engine.local_julia(request)? {
-        return given(&executable, session).await;
+    if let Some(executable) = engine.local_julia(request)? {
+        return given(&executable, engine).await;
     }
     let Some(branch) = request.nightly() else {
-        return from_catalogue(request, triplet, session).await;
+        return from_catalogue(request, triplet, engine).await;
     };
-    let installed = session
-        .engine
-        .acquirer()?
-        .installed_nightly(branch, triplet)?;
-    match installed {
+    match engine.acquirer()?.installed_nightly(branch, triplet)? {
         Some(julia) => {
             let found = format!("`{request}` was fetched to {}", julia.prefix.display());
-            let (_, known) = given(&julia.executable, session).await?;
+            let (_, known) = given(&julia.executable, engine).await?;
             Ok((found, known))
         }
-        None if session.engine.network.offline => Err(EngineError::NotInstalled {
+        None if engine.network.offline => Err(EngineError::NotInstalled {
             what: format!("Julia {request}"),
             command: format!("sysforge julia install {request}"),
         }
@@ -107,9 +99,9 @@ async fn one(
 async fn from_catalogue(
     request: &Request,
     triplet: Triplet,
-    session: &Session,
+    engine: &Engine,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    let acquirer = session.engine.acquirer()?;
+    let acquirer = engine.acquirer()?;
     let choice = acquirer.catalogue().await?.choose(request, triplet)?;
     let state = match acquirer.installed(&choice)? {
         Some(julia) => format!("installed in {}", julia.prefix.display()),
@@ -126,9 +118,9 @@ async fn from_catalogue(
 /// A Julia of this machine, which is asked what it is.
 async fn given(
     executable: &Path,
-    session: &Session,
+    engine: &Engine,
 ) -> Result<(String, Option<PlannedJulia>), Failure> {
-    let facts = session.engine.ask(executable).await?;
+    let facts = engine.ask(executable).await?;
     let found = format!("{} in {}", facts.version, executable.display());
     let julia = PlannedJulia::Given {
         executable: executable.to_owned(),

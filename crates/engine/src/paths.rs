@@ -1,10 +1,11 @@
-//! Paths as they are typed.
+//! Paths as users write them.
 
 use std::path::{Component, Path, PathBuf};
 
 /// A path that means the same wherever a child starts, without `..`: what is there is resolved by the
 /// file system, since `link/..` is not the folder that the link is in.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !path.components().any(|part| part == Component::ParentDir) {
         return path;
@@ -22,8 +23,8 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
     resolved
 }
 
-/// Without the `\\?\` that Windows puts before canonical paths: Julia and linkers do not take it.
-fn plain(path: PathBuf) -> PathBuf {
+/// Without the `\\?\` that Windows puts before canonical paths, which Julia and linkers do not accept.
+pub(crate) fn plain(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
         Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
         _ => path,

@@ -1,21 +1,23 @@
 //! Whether the packages of the project are there, or can be installed.
 
 use sysforge_build::depots::{self, MissingPackage, check_writable};
-use sysforge_engine::committed::{self, Lacking};
-use sysforge_engine::{PackageOptions, Planned, ProjectFiles, packages, runner};
 use sysforge_plan::plan::Versions;
 use sysforge_plan::text::counted;
 
 use super::{Finding, State};
-use crate::commands::workflow;
-use crate::session::Session;
+use crate::committed::{self, Lacking};
+use crate::engine::Engine;
+use crate::options::PackageOptions;
+use crate::planning::Planned;
+use crate::project::ProjectFiles;
+use crate::{packages, runner, workflow};
 
 /// Where packages are installed, and whether that can be written to.
-pub(super) fn depot(files: &ProjectFiles, session: &Session) -> Finding {
+pub(super) fn depot(files: &ProjectFiles, engine: &Engine) -> Finding {
     const CHECK: &str = "depot";
-    const MEND: &str = "`depot = \"DIR\"` in Sysimage.toml, or JULIA_DEPOT_PATH";
-    let depots = packages::depots(&session.engine, files, None, &PackageOptions::default());
-    let spare = runner::spare_depot(&session.engine);
+    const REMEDY: &str = "`depot = \"DIR\"` in Sysimage.toml, or JULIA_DEPOT_PATH";
+    let depots = packages::depots(engine, files, None, &PackageOptions::default());
+    let spare = runner::spare_depot(engine);
     let problem = match depots.first() {
         Some(first) => match check_writable(first) {
             Ok(()) => return Finding::good(CHECK, first.display().to_string()),
@@ -26,14 +28,14 @@ pub(super) fn depot(files: &ProjectFiles, session: &Session) -> Finding {
     match spare {
         Some(spare) => {
             let found = format!("{problem}; packages are installed in {}", spare.display());
-            Finding::bad(CHECK, State::Worth, found, MEND)
+            Finding::bad(CHECK, State::Warning, found, REMEDY)
         }
-        None => Finding::bad(CHECK, State::Missing, problem, MEND),
+        None => Finding::bad(CHECK, State::Missing, problem, REMEDY),
     }
 }
 
 /// How many packages have to be installed, and whether they can be. Nothing to say if none has.
-pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Finding> {
+pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Finding> {
     const CHECK: &str = "packages";
     let files = &planned.files;
     let options = PackageOptions::default();
@@ -42,12 +44,12 @@ pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Find
     for build in &planned.plan.builds {
         let julia = build.julia.version();
         if let Versions::Resolved { because } = &build.versions {
-            if runner::recorded(&session.engine, planned, build, &options).is_none() {
+            if runner::recorded(engine, planned, build, &options).is_none() {
                 unresolved.get_or_insert_with(|| because.explain(julia));
             }
             continue;
         }
-        let depots = packages::depots(&session.engine, files, Some(build), &options);
+        let depots = packages::depots(engine, files, Some(build), &options);
         let file = files.inputs.manifests.of(julia);
         let manifest = file.and_then(|file| file.content.as_ref().ok());
         let of_build = manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest));
@@ -57,7 +59,7 @@ pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Find
     if missing.is_empty() && unresolved.is_none() {
         return None;
     }
-    let server = packages::server(&session.engine);
+    let server = packages::server(engine);
     let what = match (missing.is_empty(), unresolved) {
         (true, why) => format!(
             "{}: the versions have to be resolved",
@@ -72,9 +74,9 @@ pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Find
             format!("no depot holds {count}: {}", sources.join("; "))
         }
     };
-    if session.engine.network.offline {
-        let mend = "run `sysforge instantiate` once while online";
-        return Some(Finding::bad(CHECK, State::Missing, what, mend));
+    if engine.network.offline {
+        let remedy = "run `sysforge instantiate` once while online";
+        return Some(Finding::bad(CHECK, State::Missing, what, remedy));
     }
     let registered = missing.is_empty() || missing.iter().any(|package| package.repo.is_none());
     let Some(server) = server.filter(|_| registered) else {
@@ -83,28 +85,26 @@ pub(super) async fn missing(planned: &Planned, session: &Session) -> Option<Find
             format!("{what}; a build installs them"),
         ));
     };
-    let depots = packages::depots(&session.engine, files, None, &options);
-    Some(
-        match packages::problem_of(&server, &depots, &session.engine).await {
-            None => Finding::good(CHECK, format!("{what}; a build installs them")),
-            Some(problem) => Finding::bad(
-                CHECK,
-                State::Missing,
-                format!("{what}; {server} {problem}"),
-                "check the network, the proxy variables, JULIA_PKG_SERVER, and the token in \
+    let depots = packages::depots(engine, files, None, &options);
+    Some(match packages::problem_of(&server, &depots, engine).await {
+        None => Finding::good(CHECK, format!("{what}; a build installs them")),
+        Some(problem) => Finding::bad(
+            CHECK,
+            State::Missing,
+            format!("{what}; {server} {problem}"),
+            "check the network, the proxy variables, JULIA_PKG_SERVER, and the token in \
              `servers/HOST/auth.toml` of the depot if the server wants one",
-            ),
-        },
-    )
+        ),
+    })
 }
 
 /// Whether the runs of the workflow will have the manifest, if there is a workflow.
-pub(super) async fn committed(files: &ProjectFiles, session: &Session) -> Vec<Finding> {
-    if !workflow::is_there(&files.folder) {
+pub(super) async fn committed(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
+    if !workflow::is_generated(&files.folder) {
         return Vec::new();
     }
-    let lacking = committed::lacking(files, &session.engine).await.into_iter();
+    let lacking = committed::lacking(files, engine).await.into_iter();
     lacking
-        .map(|Lacking { what, hint }| Finding::bad("manifest", State::Worth, what, hint))
+        .map(|Lacking { what, hint }| Finding::bad("manifest", State::Warning, what, hint))
         .collect()
 }

@@ -1,0 +1,268 @@
+//! Whether this machine is able to build: what is missing, and the remedy for each.
+
+mod images;
+mod julias;
+mod machine;
+mod packages;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sysforge_plan::generation::Generation;
+use sysforge_plan::link::LinkerChoice;
+use sysforge_plan::plan::PlannedJulia;
+use sysforge_plan::toolchain::system_hint;
+use sysforge_plan::{Os, Triplet};
+
+use crate::compilers::{SystemCompiler, compiler_of, system_compilers};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::options::ImageOptions;
+use crate::planning::{Planned, require_bases};
+
+/// How one thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nothing to do.
+    Good,
+    /// A build can start without it, but something will be slower or missing.
+    #[serde(rename = "worth")]
+    Warning,
+    /// A build cannot start.
+    Missing,
+}
+
+/// One thing that a build needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// Whether a build can start, and why not.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// The platform that would be built for.
+    pub triplet: Triplet,
+    /// Whether a build can start.
+    pub able: bool,
+    /// Each thing that was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// What is to be diagnosed.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The platform to build for.
+    pub triplet: Triplet,
+    /// Requests for Julias that precede those of the project.
+    pub julias: &'a [String],
+    /// The project that the shell activates (`JULIA_PROJECT`).
+    pub active_project: Option<PathBuf>,
+}
+
+impl Finding {
+    fn good(check: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            check,
+            state: State::Good,
+            found: found.into(),
+            remedy: None,
+        }
+    }
+
+    fn bad(
+        check: &'static str,
+        state: State,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            state,
+            found: found.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// Looks at everything that a build needs.
+pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
+    let triplet = subject.triplet;
+    let julias = julias::look(subject.julias, triplet, engine).await;
+    // Since 1.9 Julia ships an lld, with which most images are linked without a compiler.
+    let ships_linker = |julia: &PlannedJulia| {
+        Generation::of(julia.version()).is_some_and(|generation| generation.ships_lld)
+    };
+    let all_known = julias.known.len() == julias.findings.len();
+    let needs_compiler = !all_known || !julias.known.iter().all(ships_linker);
+    let mut findings = Vec::new();
+    findings.extend(machine::platform(triplet));
+    let (about_project, planned) = project(subject.julias, julias.known, engine);
+    findings.extend(about_project);
+    let mut expected = None;
+    if let Some(planned) = &planned {
+        if let Err(failure) = require_bases(engine, &planned.plan).await {
+            findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
+        }
+        findings.push(packages::depot(&planned.files, engine));
+        findings.extend(packages::missing(planned, engine).await);
+        findings.extend(packages::committed(&planned.files, engine).await);
+        let builds = planned.plan.builds.iter();
+        let each = builds.map(|build| planned.emission(build, &ImageOptions::default()).memory);
+        expected = each.max();
+    }
+    findings.extend(images::conflicting(
+        subject.active_project.as_deref(),
+        engine,
+    ));
+    findings.extend(julias.findings);
+    findings.push(compiler(triplet, needs_compiler, engine).await);
+    findings.push(machine::store(engine));
+    findings.push(machine::build_folder(engine));
+    findings.push(machine::space(engine));
+    findings.push(machine::memory(expected));
+    for finding in &mut findings {
+        finding.remedy = finding.remedy.take().map(|hint| engine.runnable(hint));
+    }
+    Diagnosis {
+        triplet,
+        able: findings.iter().all(|f| f.state != State::Missing),
+        findings,
+    }
+}
+
+impl Finding {
+    /// What prevents a build, in the words of the error that it would end with.
+    fn missing(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
+        let text = failure.0.to_string();
+        if let Some((file, line, column)) = failure.0.location() {
+            // Below its first line it shows the place.
+            let what = text.lines().next().unwrap_or_default();
+            let found = format!("{file}:{line}:{column}: {what}");
+            let remedy = format!("correct line {line} of {file}");
+            return Self::bad(check, State::Missing, found, remedy);
+        }
+        let mut found = text;
+        let mut source = failure.0.source();
+        while let Some(cause) = source {
+            found.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        let remedy = failure.0.hints().into_iter().next();
+        let remedy = remedy.unwrap_or_else(|| otherwise.to_owned());
+        Self::bad(check, State::Missing, found, remedy)
+    }
+}
+
+/// Whether the project can be planned with these Julias.
+fn project(
+    asked: &[String],
+    julias: Vec<PlannedJulia>,
+    engine: &Engine,
+) -> (Vec<Finding>, Option<Planned>) {
+    const CHECK: &str = "project";
+    let plan = || {
+        let files = engine.location.read(asked, Engine::host()?)?;
+        let plan = files.inputs.plan(julias)?;
+        Ok::<_, Failure>((files, plan))
+    };
+    match plan() {
+        Ok((files, plan)) => {
+            let good = Finding::good(CHECK, files.folder.display().to_string());
+            let warnings = plan.warnings.iter().map(|warning| {
+                let (message, hint) = (warning.message.clone(), warning.hint.clone());
+                Finding::bad(CHECK, State::Warning, message, hint)
+            });
+            let findings = [good].into_iter().chain(warnings).collect();
+            (findings, Some(Planned::without_nightlies(files, plan)))
+        }
+        Err(failure) => {
+            let finding = Finding::missing(CHECK, &failure, "sysforge --project DIR …");
+            (vec![finding], None)
+        }
+    }
+}
+
+async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
+    const CHECK: &str = "C toolchain";
+    let lacking = if needed {
+        State::Missing
+    } else {
+        State::Warning
+    };
+    let remedy = system_hint(triplet);
+    match chosen_compiler(triplet, engine).await {
+        Ok(None) => {}
+        Ok(Some(chosen)) => {
+            return match &chosen.unsuitable {
+                None => described(CHECK, &chosen),
+                Some(why) => Finding::bad(CHECK, State::Missing, why.to_string(), UNSET),
+            };
+        }
+        // No other is tried then.
+        Err(found) => return Finding::bad(CHECK, State::Missing, found, UNSET),
+    }
+    let found = match system_compilers(triplet, engine).await {
+        Ok(found) => found,
+        Err(failure) => return Finding::bad(CHECK, lacking, failure.0.to_string(), remedy),
+    };
+    if let Some(good) = found.iter().find(|compiler| compiler.unsuitable.is_none()) {
+        return described(CHECK, good);
+    }
+    if let Some(installed) = engine.installed_toolchain(triplet) {
+        return Finding::good(CHECK, installed.compiler.display().to_string());
+    }
+    let unsuitable = found.into_iter().find_map(|compiler| compiler.unsuitable);
+    if !needed {
+        return Finding::good(CHECK, "no C compiler is needed: this Julia ships lld");
+    }
+    let found = unsuitable.map_or_else(
+        || "no C compiler was found".to_owned(),
+        |why| why.to_string(),
+    );
+    Finding::bad(CHECK, State::Missing, found, remedy)
+}
+
+/// The remedy for a command that was named and is no compiler.
+const UNSET: &str = "unset JULIA_CC, and Sysforge chooses a compiler; or name another in it";
+
+fn described(check: &'static str, compiler: &SystemCompiler) -> Finding {
+    let SystemCompiler {
+        command, traits, ..
+    } = compiler;
+    let command = command.join(" ");
+    Finding::good(
+        check,
+        format!("{command} ({} {})", traits.maker, traits.version),
+    )
+}
+
+/// The compiler that JULIA_CC names, if it names one, or why it is none.
+async fn chosen_compiler(
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Option<SystemCompiler>, String> {
+    let Some(named) = engine.environment.get("JULIA_CC") else {
+        return Ok(None);
+    };
+    let named = named.to_string_lossy();
+    let host = Engine::host().map_or(Os::Linux, Triplet::os);
+    let words = match LinkerChoice::parse(&named, host) {
+        Ok(LinkerChoice::Words(words)) => words,
+        Ok(_) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match compiler_of(words, triplet, engine).await {
+        Ok(Some(compiler)) => Ok(Some(compiler)),
+        _ => Err(format!("JULIA_CC names `{named}`, which is no C compiler")),
+    }
+}

@@ -1,0 +1,238 @@
+//! Publishing a dist directory: from what the caller asks for to a finished release.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_plan::explain::PathError;
+use sysforge_plan::text::Repository;
+use sysforge_publish::documents::{artifacts_toml, sums};
+use sysforge_publish::host::dir::{self, FolderPolicy};
+use sysforge_publish::host::github::GitHub;
+use sysforge_publish::host::github::steps::{self, Policy};
+use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::source::encoded_tag;
+use sysforge_publish::install::{InstallError, OpenRelease, Source};
+use sysforge_publish::release_bundle::Destination;
+use sysforge_publish::signing::{Identity, Signer};
+use sysforge_publish::{Dist, Origin, PublishError, Published, ReleaseBundle, complete};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+
+/// What is published.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// The dist directory.
+    pub dist: PathBuf,
+    /// The tag; if `None`, `v` and the version of the project.
+    pub tag: Option<String>,
+    /// `OWNER/NAME`, where it is known.
+    pub repository: Option<String>,
+    /// Where the images come from.
+    pub origin: Origin,
+    /// Further files to publish.
+    pub files: Vec<PathBuf>,
+    /// Text that the release notes begin with.
+    pub notes: Option<String>,
+    /// The maker's key.
+    pub signer: Option<Signer>,
+    /// Whether files at the host that have other bytes are replaced.
+    pub replace: bool,
+    /// Whether nothing is sent.
+    pub dry_run: bool,
+}
+
+/// How a release on GitHub comes about.
+#[derive(Debug, Default)]
+pub struct GitHubOptions {
+    /// The images that the release has and the dist directory lacks are downloaded first, from here.
+    pub complete_from: Option<SourceOptions>,
+    /// Whether the release stays a draft.
+    pub draft: bool,
+    /// Whether everything is downloaded again and compared before it becomes public.
+    pub recheck: bool,
+    /// The commit or branch to tag.
+    pub target: Option<String>,
+    /// Where to write the checksums of everything that is published.
+    pub sums: Option<PathBuf>,
+}
+
+impl Publication {
+    /// Publishes to GitHub.
+    ///
+    /// # Errors
+    ///
+    /// If the dist directory has no valid images, or the host refuses.
+    pub async fn to_github(
+        &self,
+        host: &GitHub,
+        repository: &str,
+        options: &GitHubOptions,
+        engine: &Engine,
+    ) -> Result<Published, Failure> {
+        let (tag, mut read) = self.tag().await?;
+        if let Some(source) = &options.complete_from {
+            read = self
+                .complete(repository, &tag, source, read, engine)
+                .await?;
+        }
+        let prepared = async {
+            let dist = self.read(read).await?;
+            self.bundle(dist, &host.destination(&tag), host.identity())
+                .await
+        };
+        let (bundle, seen) = tokio::try_join!(prepared, steps::look_ahead(host, &tag))?;
+        if let Some(path) = options.sums.as_ref().filter(|_| !self.dry_run) {
+            let files = bundle.assets.iter();
+            let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
+            let written = sysforge_files::write_whole(path, list.as_bytes());
+            written.map_err(PathError::wrap("write", path, EngineError::Path))?;
+        }
+        let policy = Policy {
+            draft: options.draft,
+            replace: self.replace,
+            dry_run: self.dry_run,
+            recheck: options.recheck,
+            target: options.target.clone(),
+            state: self.dist.join(".sysforge"),
+        };
+        Ok(steps::publish_seen(host, &bundle, &policy, seen, &engine.reporter).await?)
+    }
+
+    /// Publishes into the folder `root`, which will have the address `base_url` if a web server serves
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// If the dist directory has no valid images, or the folder cannot be written to.
+    pub async fn to_folder(
+        &self,
+        root: &Path,
+        base_url: Option<&str>,
+        engine: &Engine,
+    ) -> Result<Published, Failure> {
+        let (tag, read) = self.tag().await?;
+        let dist = self.read(read).await?;
+        let base_url = base_url.map(|text| text.trim_end_matches('/'));
+        let base_url = base_url.filter(|text| !text.is_empty());
+        let identity = self.identity(base_url)?;
+        if self.signer.is_some() && identity == Identity::default() {
+            engine.reporter.warn(
+                "the signature names neither a repository nor an address",
+                Some(
+                    "add `--repository OWNER/NAME` or `--base-url URL`, so that no other release \
+                     that is signed with this key can replace this one"
+                        .to_owned(),
+                ),
+            );
+        }
+        let destination = Destination {
+            base: base_url
+                .map_or_else(String::new, |base| format!("{base}/{}/", encoded_tag(&tag))),
+            source: match base_url {
+                Some(base) => format!("{base}@{}", encoded_tag(&tag)),
+                // Only the owner knows where the folder will be: no path of this machine.
+                None => format!("FOLDER_OR_ADDRESS@{tag}"),
+            },
+            file_limit: u64::MAX,
+            count_limit: usize::MAX,
+            tag,
+        };
+        let bundle = self.bundle(dist, &destination, identity).await?;
+        let bundle = bundle.with_notes_as_file();
+        let mut names = bundle.assets.iter().map(|asset| asset.name.as_str());
+        if base_url.is_none() && names.any(|name| name == artifacts_toml::NAME) {
+            engine.reporter.warn(
+                "the addresses in Artifacts.toml are relative, and Pkg cannot download from them",
+                Some("name the address that the folder will have with `--base-url URL`".to_owned()),
+            );
+        }
+        let policy = FolderPolicy {
+            replace: self.replace,
+            dry_run: self.dry_run,
+        };
+        Ok(dir::publish(root, &bundle, policy, &engine.reporter).await?)
+    }
+
+    /// The tag, and the dist directory if it was read to determine the tag.
+    async fn tag(&self) -> Result<(String, Option<Dist>), Failure> {
+        if let Some(tag) = &self.tag {
+            return Ok((tag.clone(), None));
+        }
+        let dist = Dist::read(&self.dist).await?;
+        let mut builds = dist.builds.iter();
+        let version = builds.find_map(|build| build.receipt.project_version.as_ref());
+        let tag = format!("v{}", version.ok_or(EngineError::NoTag)?);
+        Ok((tag, Some(dist)))
+    }
+
+    async fn read(&self, read: Option<Dist>) -> Result<Dist, PublishError> {
+        match read {
+            Some(dist) => Ok(dist),
+            None => Dist::read(&self.dist).await,
+        }
+    }
+
+    /// Downloads the images that the release has and the dist directory lacks. Returns the directory
+    /// if it is still as it was read.
+    async fn complete(
+        &self,
+        repository: &str,
+        tag: &str,
+        options: &SourceOptions,
+        read: Option<Dist>,
+        engine: &Engine,
+    ) -> Result<Option<Dist>, Failure> {
+        let read = match self.read(read).await {
+            Ok(dist) => Some(dist),
+            Err(PublishError::NothingToPublish(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let source = Source::github(repository, Some(tag))?;
+        let release = match OpenRelease::open(&source, options).await {
+            Ok(release) => release,
+            Err(InstallError::NoRelease(_)) => return Ok(read),
+            Err(error) => return Err(error.into()),
+        };
+        let builds = read.iter().flat_map(|dist| &dist.builds);
+        let present = builds.map(|build| build.receipt.build_id.clone()).collect();
+        let downloaded =
+            complete::complete(&release, &present, &self.dist, &engine.reporter).await?;
+        for id in &downloaded {
+            let note = format!("{id} is in the release already");
+            engine.reporter.note(note);
+        }
+        Ok(read.filter(|_| downloaded.is_empty()))
+    }
+
+    /// Whose release a folder holds, where that is known.
+    fn identity(&self, base_url: Option<&str>) -> Result<Identity, PublishError> {
+        let invalid = |text: &str| PublishError::Address(text.to_owned());
+        let repository = self.repository.as_deref();
+        let repository = repository.map(|text| Repository::new(text).map_err(|_| invalid(text)));
+        let site = base_url.map(|text| format!("{text}/").parse().map_err(|_| invalid(text)));
+        Ok(Identity {
+            repository: repository.transpose()?,
+            site: site.transpose()?,
+        })
+    }
+
+    /// What is sent, signed if there is a key.
+    async fn bundle(
+        &self,
+        dist: Dist,
+        destination: &Destination,
+        identity: Identity,
+    ) -> Result<ReleaseBundle, PublishError> {
+        let dist = dist.with_files(&self.files).await?;
+        let bundle = ReleaseBundle::prepare(&dist, destination, &self.origin).await?;
+        let mut bundle = bundle.of(identity);
+        if let Some(notes) = &self.notes {
+            bundle = bundle.with_text(notes)?;
+        }
+        if let Some(signer) = &self.signer {
+            bundle.sign(signer, destination.count_limit)?;
+        }
+        Ok(bundle)
+    }
+}

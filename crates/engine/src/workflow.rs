@@ -1,0 +1,269 @@
+//! The workflow file of a project's repository: what it should contain, what it contains, and which
+//! Sysforge its runners download.
+
+use std::path::{Path, PathBuf};
+
+use sysforge_actions::{diff, handmade, workflow};
+use sysforge_plan::explain::PathError;
+use sysforge_plan::{Class, Explain, Sha256, config};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::failure::Failure;
+use crate::project::{Location, ProjectFiles};
+
+pub use sysforge_actions::workflow::PATH;
+
+/// The version of Sysforge, which is the version that a workflow names.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The workflow file of a repository.
+#[derive(Debug)]
+pub struct WorkflowFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it should contain.
+    pub text: String,
+    /// What it contains, with Unix line endings.
+    existing: Option<String>,
+}
+
+/// A file cannot be written, or must not be replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowFileError {
+    /// There is a workflow that Sysforge did not generate.
+    #[error("{} was not written by Sysforge", .0.display())]
+    NotGenerated(PathBuf),
+    /// The workflow is that of another project in the repository.
+    #[error("{} builds the project in {project}", .path.display())]
+    OtherProject {
+        /// The workflow file.
+        path: PathBuf,
+        /// The project, as text.
+        project: String,
+    },
+    /// There is no repository for the workflow.
+    #[error("{} is in no git repository", .0.display())]
+    NoGit(PathBuf),
+    /// The file lists no checksums of Sysforge.
+    #[error("{} does not list the checksums of a Sysforge release", .0.display())]
+    NoSums(PathBuf),
+    /// `Sysimage.toml` cannot be edited.
+    #[error("{0} cannot be edited")]
+    NotEditable(String),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl Explain for WorkflowFileError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Path(error) => error.class(Class::Usage),
+            _ => Class::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Path(error) => return error.hints(),
+            Self::NotGenerated(_) => "move it away, or replace it with `sysforge workflow --force`",
+            Self::OtherProject { .. } => {
+                "a repository has one such workflow: replace it with `sysforge workflow --force` if \
+                 the project was moved, or write a second one from `sysforge workflow --print`"
+            }
+            Self::NoGit(_) => "make one with `git init` at the repository's root",
+            Self::NoSums(_) => "download SHA256SUMS of a release of Sysforge, and name that file",
+            Self::NotEditable(_) => "write `[workflow.tool]` with `version` and `sums` by hand",
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl WorkflowFile {
+    /// Reads the workflow of the project's repository, and generates what it should contain: the parts
+    /// that were edited by hand are kept.
+    ///
+    /// # Errors
+    ///
+    /// If the project is in no repository, or a part that was edited by hand has no place any more.
+    pub fn of(files: &ProjectFiles) -> Result<Self, Failure> {
+        let root =
+            root(&files.folder).ok_or_else(|| WorkflowFileError::NoGit(files.folder.clone()))?;
+        let below = files.folder.strip_prefix(root).unwrap_or(Path::new(""));
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        let generated = workflow::generate(&workflow::Inputs {
+            options: &files.inputs.config.workflow,
+            project: &parts.join("/"),
+            version: VERSION,
+        })?;
+        let path = root.join(PATH);
+        let existing = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.replace("\r\n", "\n")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(PathError::wrap("read", &path, WorkflowFileError::Path)(error).into());
+            }
+        };
+        let text = match &existing {
+            Some(existing) if workflow::is_ours(existing) => handmade::carry(existing, &generated)?,
+            _ => generated,
+        };
+        Ok(Self {
+            path,
+            text,
+            existing,
+        })
+    }
+
+    /// What would have to change; `None` if the file is up to date.
+    #[must_use]
+    pub fn diff(&self) -> Option<String> {
+        diff::unified(
+            PATH,
+            self.existing.as_deref().unwrap_or_default(),
+            &self.text,
+        )
+    }
+
+    /// Writes the file. Only with `force` does it replace one that Sysforge did not generate, or
+    /// generated for another project.
+    ///
+    /// # Errors
+    ///
+    /// If it must not be replaced, or cannot be written.
+    pub fn write(&self, force: bool) -> Result<(), WorkflowFileError> {
+        if let Some(existing) = self.existing.as_deref().filter(|_| !force) {
+            if !workflow::is_ours(existing) {
+                return Err(WorkflowFileError::NotGenerated(self.path.clone()));
+            }
+            let project = workflow::project_of(existing);
+            if project != workflow::project_of(&self.text) {
+                return Err(WorkflowFileError::OtherProject {
+                    path: self.path.clone(),
+                    project: match project.as_str() {
+                        "" => "the repository's root".to_owned(),
+                        project => format!("`{project}`"),
+                    },
+                });
+            }
+        }
+        match self.existing.as_deref() == Some(self.text.as_str()) {
+            true => Ok(()),
+            false => write(&self.path, &self.text),
+        }
+    }
+}
+
+/// Whether the project's repository has a workflow that Sysforge generated.
+#[must_use]
+pub fn is_generated(folder: &Path) -> bool {
+    let text = root(folder).and_then(|root| std::fs::read_to_string(root.join(PATH)).ok());
+    text.is_some_and(|text| workflow::is_ours(&text))
+}
+
+/// The root of the repository: the folder with `.git`, which is a folder or a file.
+fn root(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|above| above.join(".git").exists())
+}
+
+/// Writes which Sysforge the runners download into the project's `Sysimage.toml`, and leaves its other
+/// lines as they are. `sums` is the `SHA256SUMS` of that release.
+///
+/// # Errors
+///
+/// If a file cannot be read or written, or is not what it should be.
+pub fn pin(location: &Location, sums: &Path) -> Result<(), Failure> {
+    let path = location.folder()?.join(config::FILE_NAME);
+    let list = location.read_text(sums)?;
+    if !list.lines().any(|line| line.contains("  sysforge-")) {
+        return Err(WorkflowFileError::NoSums(sums.to_owned()).into());
+    }
+    let text = match path.exists() {
+        true => location.read_text(&path)?,
+        false => String::new(),
+    };
+    let name = path.display().to_string();
+    // An error in the file is reported with its place, as everywhere.
+    config::Config::from_toml(&name, &text)?;
+    let document = text.parse::<DocumentMut>();
+    let mut document = document.map_err(|_| WorkflowFileError::NotEditable(name))?;
+    // A table that only holds another one needs no line of its own.
+    let mut outer = Table::new();
+    outer.set_implicit(true);
+    let workflow = document.entry("workflow").or_insert(Item::Table(outer));
+    let tool = workflow["tool"].or_insert(Item::Table(Table::new()));
+    tool["version"] = value(VERSION);
+    tool["sums"] = value(Sha256::of(list.as_bytes()).to_string());
+    write(&path, &document.to_string())?;
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), WorkflowFileError> {
+    let written = sysforge_files::write_whole(path, text.as_bytes());
+    written.map_err(PathError::wrap("write", path, WorkflowFileError::Path))
+}
+
+#[cfg(test)]
+mod tests {
+    use sysforge_plan::Triplet;
+
+    use super::*;
+
+    fn repository() -> (tempfile::TempDir, Location) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join(".git")).unwrap();
+        std::fs::write(root.join("Project.toml"), "name = \"Demo\"\n").unwrap();
+        let location = Location::in_folder(root);
+        (folder, location)
+    }
+
+    fn workflow_of(location: &Location) -> WorkflowFile {
+        let files = location.read(&[], Triplet::X86_64_LINUX_GNU).unwrap();
+        WorkflowFile::of(&files).unwrap()
+    }
+
+    #[test]
+    fn a_written_workflow_is_up_to_date() {
+        let (_folder, location) = repository();
+        let first = workflow_of(&location);
+        assert!(first.diff().is_some());
+        first.write(false).unwrap();
+        assert_eq!(workflow_of(&location).diff(), None);
+        assert!(is_generated(&location.folder().unwrap()));
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_replaced_only_by_force() {
+        let (_folder, location) = repository();
+        let path = workflow_of(&location).path;
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "on: push\n").unwrap();
+        let workflow = workflow_of(&location);
+        assert!(matches!(
+            workflow.write(false),
+            Err(WorkflowFileError::NotGenerated(_))
+        ));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "on: push\n");
+        workflow.write(true).unwrap();
+        assert_eq!(workflow_of(&location).diff(), None);
+    }
+
+    #[test]
+    fn pinning_keeps_the_other_lines() {
+        let (_folder, location) = repository();
+        let root = location.folder().unwrap();
+        let config = root.join(config::FILE_NAME);
+        std::fs::write(&config, "name = \"demo\" # a remark\n").unwrap();
+        let sums = root.join("SUMS");
+        std::fs::write(&sums, "x\n").unwrap();
+        assert!(pin(&location, &sums).is_err());
+        std::fs::write(&sums, format!("{}  sysforge-x.tar.gz\n", Sha256::of("x"))).unwrap();
+        pin(&location, &sums).unwrap();
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.starts_with("name = \"demo\" # a remark\n"), "{text}");
+        assert!(text.contains("[workflow.tool]"), "{text}");
+        pin(&location, &sums).unwrap();
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), text);
+    }
+}
