@@ -615,6 +615,40 @@ fn a_fresh_base_is_refused_while_planning() {
 }
 
 #[test]
+fn an_option_that_the_julia_lacks_is_refused_while_planning() {
+    let case = Case::of("14-project-named-by-file");
+    case.file(
+        "Sysimage.toml",
+        "julia-options = [\"--compress-sysimage=yes\"]\n",
+    );
+    let error = case.refuses(&["plan"]);
+    assert!(
+        error.contains(
+            "Julia 1.12.7 has no option `--compress-sysimage=yes`: it came with Julia 1.13"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn only_options_that_change_the_code_are_taken() {
+    let case = Case::of("14-project-named-by-file");
+    for (options, message) in [
+        (
+            "[\"--sysimage=other.so\"]",
+            "is not an option that changes the code",
+        ),
+        ("[\"-O1\", \"-O2\"]", "`-O` is given twice"),
+        ("\"-O3 -g0\"", "is not an option that changes the code"),
+    ] {
+        case.file("Sysimage.toml", &format!("julia-options = {options}\n"));
+        let ran = case.run(&["plan"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn plan_says_how_much_memory_emitting_takes() {
     let case = Case::of("14-project-named-by-file");
     let ran = case.run(&["plan", "--image-threads", "2"]);

@@ -42,13 +42,17 @@ fn desk() -> &'static Desk {
         units(&scratch, "Units", "1.0.0");
         scratch.file(
             "src/Desk.jl",
-            "module Desk\nusing Units\nexport greet\ngreet(name) = string(\"hello \", name)\nend\n",
+            "module Desk\nusing Units\nexport greet\ngreet(name) = string(\"hello \", name)\n\
+             nth(list, n) = list[n]\nend\n",
         );
         scratch.file(
             "workload.jl",
-            "using Desk\nprintln(greet(join(ARGS, \" \")))\n",
+            "using Desk\nprintln(greet(join(ARGS, \" \")))\nDesk.nth([1, 2], 1)\n",
         );
-        scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n");
+        scratch.config(
+            "julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n\
+             julia-options = [\"--check-bounds=no\"]\n",
+        );
         let said = scratch.sysforge(&["build"]).succeeds().stderr;
         let site = scratch.path("../site").display().to_string();
         let to = format!("dir:{site}");
@@ -133,6 +137,19 @@ fn using_works_with_the_line_that_install_prints() {
     let line = install("line", &[]);
     assert!(line.starts_with("JULIA_LOAD_PATH=:"), "{line}");
     greets(line.trim_end());
+}
+
+#[test]
+fn the_options_for_julia_decide_the_code_in_the_image() {
+    let line = install("options", &[]);
+    let third = "-e 'using Desk; Desk.nth([1, 2], 3); print(\"unchecked\")'";
+    let output = typed(line.trim_end(), third);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "unchecked",
+        "{said}"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
-use sysforge_plan::{Sha256, Step};
+use sysforge_plan::{JuliaOption, Sha256, Step};
 
 use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
@@ -73,6 +73,8 @@ pub struct Emission<'a> {
     pub script: Option<&'a Path>,
     /// Julia's `--cpu-target`.
     pub cpu_target: &'a str,
+    /// Options for Julia, which change the code.
+    pub julia_options: &'a [JuliaOption],
     /// Code-generation threads; `None` leaves them to Julia.
     pub image_threads: Option<u32>,
     /// How long a workload or the script may run; `None` is without end. They may compute without
@@ -252,6 +254,11 @@ impl Emission<'_> {
         self.statements.len()
     }
 
+    /// What Julia is given beside what every emission has.
+    fn options(&self) -> impl Iterator<Item = &str> {
+        self.julia_options.iter().map(JuliaOption::as_str)
+    }
+
     fn statement(&self, index: usize) -> &str {
         self.statements.get(index).map_or("", String::as_str)
     }
@@ -326,6 +333,7 @@ async fn stage(
         ),
     };
     let program = program
+        .args(emission.options())
         .option(
             "--sysimage",
             context.base.as_ref().unwrap_or(&context.julia.base_image),

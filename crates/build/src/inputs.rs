@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sysforge_plan::Config;
 use sysforge_plan::config::{Base, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment};
 use sysforge_plan::cpu::CpuTarget;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::project::PROJECT_NAMES;
+use sysforge_plan::{Config, JuliaOption};
 
 pub use crate::fingerprint::{Basis, Stage};
 use crate::script::RUN_SCRIPT;
@@ -46,6 +46,8 @@ pub struct EmitOptions {
     pub image_threads: Option<u32>,
     /// The CPU target.
     pub cpu: CpuTarget,
+    /// Options for the emitting Julia.
+    pub julia_options: Vec<JuliaOption>,
     /// Which lazy artifacts travel with the image.
     pub lazy_artifacts: LazyArtifacts,
 }
@@ -124,6 +126,7 @@ impl Options {
                 strict: strict || strict_too,
                 image_threads,
                 cpu: build.cpu.clone(),
+                julia_options: config.julia_options.clone(),
                 lazy_artifacts: config.lazy_artifacts,
             },
             link: LinkOptions {

@@ -118,11 +118,12 @@ mod tests {
             );
         let cpu = prop::sample::select(vec!["portable", "native", "generic"]);
         let base = prop::sample::select(vec!["shipped", "fresh"]);
-        let config = (any::<[bool; 3]>(), 1..4_u32, cpu, base);
-        let config = config.prop_map(|([execute, strict, strip], rounds, cpu, base)| {
+        let julia = prop::sample::select(vec!["", "\"-O3\"", "\"-O3\", \"--inline=no\""]);
+        let config = (any::<[bool; 3]>(), 1..4_u32, cpu, base, julia);
+        let config = config.prop_map(|([execute, strict, strip], rounds, cpu, base, julia)| {
             format!(
                 "execute = {execute}\nstrict = {strict}\nstrip = {strip}\nrounds = {rounds}\n\
-                 cpu = \"{cpu}\"\nbase = \"{base}\"\n"
+                 cpu = \"{cpu}\"\nbase = \"{base}\"\njulia-options = [{julia}]\n"
             )
         });
         (config, image).prop_map(|(config, image)| Said { config, image })

@@ -387,6 +387,7 @@ impl<'a> BuildRunner<'a> {
             execute: if options.execute { &workloads } else { &[] },
             script: script.as_deref(),
             cpu_target: &options.cpu.target,
+            julia_options: &options.julia_options,
             image_threads: Some(options.image_threads.unwrap_or_else(fitting)),
             script_limit: self.context.idle.map(|idle| {
                 // Ten times what it took when it was traced; of `script` no earlier time is known.

@@ -45,6 +45,7 @@ fn receipt(image: FileRecord) -> Receipt {
             version: "0".into(),
             recipe: 1,
         },
+        julia_options: Vec::new(),
         inputs_digest: Sha256::new([0; 32]),
     }
 }

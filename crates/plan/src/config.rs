@@ -7,10 +7,12 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::archive::{self, ArchiveFormat};
 use crate::build_id::BuildId;
+use crate::julia_option::JuliaOption;
 use crate::platform::Triplet;
 use crate::request::Request;
 use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
@@ -89,6 +91,11 @@ pub struct Config {
     pub strict: bool,
     /// Whether symbols and debug sections are removed from the image.
     pub strip: bool,
+    /// Options for the Julia that emits the image, which change its code: `-O3`, `--check-bounds=no`,
+    /// `--strip-ir` and others.
+    #[serde(rename = "julia-options", deserialize_with = "julia_options")]
+    #[schemars(with = "Loose")]
+    pub julia_options: Vec<JuliaOption>,
     /// The archive's format: `tar.gz`, `tar.zst` or `zip`. Default: `tar.gz`.
     #[serde(deserialize_with = "archive::for_images")]
     #[schemars(with = "Option<String>")]
@@ -214,6 +221,12 @@ enum Loose {
 /// A list in which a single string stands for itself.
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     OneOrMany::deserialize(deserializer).map(|many| many.0)
+}
+
+fn julia_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JuliaOption>, D::Error> {
+    let texts = one_or_many(deserializer)?.into_iter();
+    let options = texts.map(JuliaOption::try_from);
+    options.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
 fn some_or_one<'de, D: Deserializer<'de>>(
@@ -402,6 +415,10 @@ impl Config {
             ("julia", self.julia.0.clone()),
             ("cpu", self.cpu.0.clone()),
         ];
+        let names = self.julia_options.iter().map(JuliaOption::name);
+        if let Some(name) = twice(names.map(str::to_owned).collect()) {
+            return Some(("julia-options", format!("`{name}` is given twice")));
+        }
         lists
             .into_iter()
             .find_map(|(key, texts): (_, Vec<String>)| {

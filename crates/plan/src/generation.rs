@@ -30,6 +30,10 @@ pub struct Generation {
     /// Whether Julia brings the sources of its sysimage in the arrangement from which a fresh base is
     /// made (`compiler/compiler.jl` beside `sysimg.jl`, up to 1.11).
     pub fresh_base: bool,
+    /// Whether Julia has `--strip-metadata` and `--strip-ir` (since 1.8).
+    pub strips_images: bool,
+    /// Whether Julia has `--compress-sysimage` (since 1.13).
+    pub compresses_images: bool,
     /// Whether an image keeps all its CPU targets when the base is a shared library (since 1.12;
     /// before, all but the first are dropped, julia#50792).
     pub keeps_targets: bool,
@@ -63,6 +67,8 @@ const V1_5: Generation = Generation {
     trace_timing: None,
     minor_in_names: false,
     fresh_base: true,
+    strips_images: false,
+    compresses_images: false,
     keeps_targets: false,
     // 1.5.3: 2.0 to 2.1 GB.
     memory: EmissionMemory {
@@ -91,6 +97,7 @@ const V1_6: Generation = Generation {
 };
 const V1_8: Generation = Generation {
     since: (1, 8),
+    strips_images: true,
     ..V1_6
 };
 const V1_9: Generation = Generation {
@@ -137,6 +144,7 @@ const V1_12: Generation = Generation {
 };
 const V1_13: Generation = Generation {
     since: (1, 13),
+    compresses_images: true,
     ..V1_12
 };
 
@@ -167,6 +175,28 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_row() {
+        let page = include_str!("../../../docs/src/reference/versions.md");
+        let rows = page.lines().filter(|line| line.starts_with("| 1."));
+        let rows: Vec<_> = rows
+            .take_while(|line| !line.starts_with("| 1.5.3"))
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        let known = TABLE
+            .iter()
+            .map(|row| format!("{}.{}", row.since.0, row.since.1));
+        assert_eq!(rows, known.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_row_differs_from_the_one_before() {
+        for pair in TABLE.windows(2) {
+            let since = pair[1].since;
+            assert_ne!(Generation { since, ..pair[0] }, pair[1]);
+        }
+    }
 
     #[test]
     fn rows_are_in_order_and_cover_what_lies_between() {

@@ -14,6 +14,7 @@ use crate::cpu::{self, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
 use crate::julia::JuliaBuild;
+use crate::julia_option::JuliaOption;
 use crate::manifest::{self, Manifest};
 use crate::manifests::{ManifestFile, Manifests, Origin};
 use crate::platform::Triplet;
@@ -242,6 +243,16 @@ pub enum PlanError {
         /// The Julia.
         version: JuliaVersion,
     },
+    /// This Julia does not have a configured option.
+    #[error("Julia {version} has no option `{option}`: it came with Julia {}.{}", .since.0, .since.1)]
+    NoSuchOption {
+        /// The option.
+        option: JuliaOption,
+        /// The Julia.
+        version: JuliaVersion,
+        /// The first Julia that has it.
+        since: (u64, u64),
+    },
     /// The default name cannot be used.
     #[error(
         "the image has no usable name: `{name}`, taken from the {from}, cannot be part of file names"
@@ -305,6 +316,10 @@ impl Explain for PlanError {
                  Julia ships; under [[overrides]] `base` may differ for some builds"
                     .to_owned(),
             ],
+            Self::NoSuchOption { since, .. } => vec![format!(
+                "leave it out of `julia-options`, or build for a newer Julia: `--julia {}.{}`",
+                since.0, since.1
+            )],
             Self::NothingToBuild => vec![
                 "run Sysforge where your Project.toml is, or name it with `--project DIR`"
                     .to_owned(),
@@ -404,6 +419,19 @@ fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanErr
     }
 }
 
+/// Refuses options that a Julia does not have.
+fn require_options(options: &[JuliaOption], julia: &JuliaVersion) -> Result<(), PlanError> {
+    let missing = |option: &JuliaOption| Some((option.clone(), option.missing_from(julia)?));
+    match options.iter().find_map(missing) {
+        Some((option, since)) => Err(PlanError::NoSuchOption {
+            option,
+            version: julia.clone(),
+            since,
+        }),
+        None => Ok(()),
+    }
+}
+
 impl Inputs {
     /// The requests that count: the command line's, else the configured ones, else the manifest's
     /// own version, else `release`.
@@ -481,6 +509,7 @@ impl Inputs {
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
                 let settings = self.config.settings(&id);
                 require_base(&settings, julia.version())?;
+                require_options(&self.config.julia_options, julia.version())?;
                 plan.builds.push(Build {
                     settings,
                     id,

@@ -11,6 +11,7 @@ use crate::build_id::BuildId;
 use crate::digest::Sha256;
 use crate::event::Step;
 use crate::julia::JuliaBuild;
+use crate::julia_option::JuliaOption;
 use crate::output::OutputKind;
 use crate::portability::Portability;
 use crate::signing::SignatureCheck;
@@ -41,6 +42,9 @@ pub struct Receipt {
     pub image: FileRecord,
     /// The CPU targets.
     pub targets: Targets,
+    /// Options that the emitting Julia was given, which change the code in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub julia_options: Vec<JuliaOption>,
     /// The packages in the image: all that the emitting Julia had loaded, its own libraries included.
     pub packages: Vec<PackageRecord>,
     /// The extensions of packages in the image.

@@ -246,6 +246,7 @@ pub(crate) mod tests {
                     version: "0.1.0".to_owned(),
                     recipe: 1,
                 },
+                julia_options: Vec::new(),
                 inputs_digest: Sha256::new([1; 32]),
                 build_id,
             },

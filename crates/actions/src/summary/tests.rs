@@ -59,6 +59,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
             version: "0.1.0".to_owned(),
             recipe: 1,
         },
+        julia_options: Vec::new(),
         inputs_digest: Sha256::new([2; 32]),
     }
 }

@@ -77,6 +77,7 @@ async fn one(
             context
                 .julia(context.environment.for_julia(), &name)
                 .args(context.without_package_images())
+                .args(emission.options())
                 .option("--sysimage", base)
         }
         On::Image(image) => context

@@ -100,6 +100,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
         execute: &[],
         script: None,
         cpu_target: "generic;haswell,clone_all",
+        julia_options: &[],
         image_threads: Some(4),
         script_limit: None,
         strict,

@@ -81,6 +81,7 @@ impl BuildRunner<'_> {
                 requested: self.build.cpu.target.clone(),
                 held: targets,
             },
+            julia_options: self.options.emit.julia_options.clone(),
             packages,
             extensions: emitted.extensions,
             manifest,

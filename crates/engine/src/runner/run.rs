@@ -122,6 +122,7 @@ impl BuildRunner<'_> {
             execute: &[],
             script: None,
             cpu_target: &self.build.cpu.target,
+            julia_options: &self.options.emit.julia_options,
             image_threads: None,
             script_limit: None,
             strict: false,

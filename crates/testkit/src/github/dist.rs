@@ -71,6 +71,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
             version: "0.1.0".to_owned(),
             recipe: 1,
         },
+        julia_options: Vec::new(),
         inputs_digest: Sha256::new([1; 32]),
         build_id: build_id.clone(),
     };
