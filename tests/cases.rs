@@ -641,7 +641,7 @@ fn only_options_that_change_the_code_are_taken() {
         ("[\"-O1\", \"-O2\"]", "`-O` is given twice"),
         ("\"-O3 -g0\"", "is not an option that changes the code"),
     ] {
-        case.file("Sysimage.toml", &format!("julia-options = {options}\n"));
+        case.file("Sysimage.toml", format!("julia-options = {options}\n"));
         let ran = case.run(&["plan"]);
         assert_eq!(ran.code, Some(2), "{}", ran.stdout);
         assert!(ran.stderr.contains(message), "{}", ran.stderr);
