@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sysforge_plan::config::{Base, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment};
+use sysforge_plan::Config;
+use sysforge_plan::config::{
+    App, Base, Bundle, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment,
+};
 use sysforge_plan::cpu::CpuTarget;
 use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
@@ -29,6 +32,8 @@ pub struct TraceOptions {
     pub base: (Base, Stdlibs),
     /// The packages that only the workloads need.
     pub workload_environment: Option<WorkloadEnvironment>,
+    /// The apps, whose runs are traced.
+    pub apps: Vec<App>,
 }
 
 /// What decides the object, beside the statements.
@@ -61,6 +66,8 @@ pub struct LinkOptions {
     pub cc: Option<String>,
     /// The strategies that may be used.
     pub linker: Vec<Strategy>,
+    /// What the archive of the apps contains.
+    pub bundle: Bundle,
 }
 
 /// The options of a build that can change its result. Each step is given its own, and they go into
@@ -118,6 +125,7 @@ impl Options {
                 env,
                 base: (base, stdlibs),
                 workload_environment: config.workload_environment.clone(),
+                apps: config.apps.clone(),
             },
             emit: EmitOptions {
                 execute,
@@ -133,6 +141,7 @@ impl Options {
                 strip: strip || strip_too,
                 cc,
                 linker,
+                bundle: config.bundle.clone(),
             },
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sysforge_archive::{Cancel, Limits, Links, TreeWriter, Writer, unpack_file};
-use sysforge_plan::app::{AppRecord, Run, RunRecord};
+use sysforge_plan::app::{AppRecord, RunRecord};
+use sysforge_plan::config::Run;
 use sysforge_plan::{ArchiveFormat, Os, Task};
 use sysforge_process::{Children, Ended, Environment, Finished, ProcessError};
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sysforge_build::{Context, Script};
 use sysforge_files::write_whole;
-use sysforge_plan::app::{Call, Run};
+use sysforge_plan::app::Call;
+use sysforge_plan::config::Run;
 use sysforge_plan::{Evidence, Task};
 use sysforge_process::{Ended, ProcessError};
 

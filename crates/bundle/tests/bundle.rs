@@ -14,7 +14,7 @@ use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
 use sysforge_bundle::observe::Planned;
 use sysforge_bundle::{BundleError, Checked, Sources, assemble, check};
-use sysforge_plan::app::Run;
+use sysforge_plan::config::Run;
 use sysforge_plan::{
     ArchiveFormat, Explain, JuliaFacts, JuliaVersion, Os, Reporter, Step, Triplet,
 };

@@ -48,6 +48,9 @@ pub(crate) enum CliError {
     /// There is no tool cache to add to.
     #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
     NoToolCache,
+    /// There is no folder to link apps into.
+    #[error("this user has no home directory to link the apps into")]
+    NoHomeForApps,
     /// No repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
@@ -114,6 +117,7 @@ impl Explain for CliError {
         vec![match self {
             Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
             Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
+            Self::NoHomeForApps => "name a folder with `--bin DIR`".to_owned(),
             Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
                  with `--to dir:PATH`"
                 .to_owned(),

@@ -81,6 +81,9 @@ fn keys() -> String {
     for (title, name) in [
         ("`[platforms.\"TRIPLET\"]`", "PlatformConfig"),
         ("`[[overrides]]`", "Override"),
+        ("`[[app]]`", "App"),
+        ("`runs` of `[[app]]`", "Run"),
+        ("`[bundle]`", "Bundle"),
         ("`[workflow]`", "Workflow"),
         ("`[workflow.tool]`", "Tool"),
     ] {

@@ -73,6 +73,15 @@ pub enum EngineError {
         /// What installs it.
         command: String,
     },
+    /// The entry point of an app cannot be read.
+    #[error(transparent)]
+    Entry(sysforge_plan::app::NotAnEntryPoint),
+    /// The archive of the apps has no valid name.
+    #[error("the archive of the apps has no valid name")]
+    Name(#[source] sysforge_plan::text::InvalidText),
+    /// Apps cannot be made for this platform.
+    #[error("apps for {0} cannot be made by a Sysforge for another system")]
+    AppPlatform(sysforge_plan::Triplet),
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
@@ -106,6 +115,9 @@ impl Explain for EngineError {
             Self::NoSystemJulia => {
                 "install Julia, or let Sysforge fetch one, for instance `--julia release`"
             }
+            Self::Entry(_) => "`entry` in the table of the app names the function",
+            Self::Name(_) => "choose a shorter `name` in Sysimage.toml",
+            Self::AppPlatform(_) => "build them on that system",
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC",
             Self::OtherJulia { .. } => {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \

@@ -27,10 +27,12 @@ use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, PackageRecord, Timing};
 use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 
 mod base;
+mod bundling;
 mod instantiate;
 mod packing;
 mod run;
 
+pub use bundling::existing;
 pub use instantiate::{Repeat, recorded, spare_depot};
 
 use crate::engine::Engine;
@@ -60,6 +62,10 @@ pub struct BuildRunner<'a> {
     /// Those and all that they depend on.
     closure: Vec<PackageRecord>,
     instantiated: Option<Instantiated>,
+    /// The apps that are made from the image.
+    apps: Vec<sysforge_bundle::observe::Planned>,
+    /// A script for each of their runs.
+    app_scripts: Vec<Script>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
     /// Whether a note explains why each step runs again.
@@ -213,7 +219,11 @@ impl<'a> BuildRunner<'a> {
             idle: options.idle,
         };
         let fingerprints = Fingerprints::new(planned.basis(engine, build, options)?);
+        let apps = bundling::apps(build, &planned.files.inputs.config)?;
+        let app_scripts = bundling::scripts(&apps, &context.work.path("apps"))?;
         Ok(Self {
+            apps,
+            app_scripts,
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
@@ -268,11 +278,12 @@ impl<'a> BuildRunner<'a> {
             .collect()
     }
 
-    /// The workloads, with full paths.
+    /// The workloads, with full paths: the configured ones, then the runs of the apps.
     pub fn workloads(&self) -> Vec<Script> {
         let workloads = self.planned.files.inputs.config.workloads.iter();
         workloads
             .map(|workload| Script::of(workload, &self.context.project))
+            .chain(self.app_scripts.iter().cloned())
             .collect()
     }
 

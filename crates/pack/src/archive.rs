@@ -63,6 +63,35 @@ impl Drop for Partial {
     }
 }
 
+/// What an archive is made of.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The image.
+    pub image: PathBuf,
+    /// Its path in the archive.
+    pub image_path: String,
+    /// Folders and files that go in as well, each under its name in the archive. The image is left out
+    /// where it is in one of them.
+    pub trees: Vec<(String, PathBuf)>,
+}
+
+impl Content {
+    /// An image at the top of its archive.
+    #[must_use]
+    pub fn of_image(image: &Path, trees: Vec<(String, PathBuf)>) -> Self {
+        Self {
+            image_path: file_name(image),
+            image: image.to_owned(),
+            trees,
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 impl Packing {
     /// Starts to pack `image` as the build `id` into `dist`, with this many compressing threads.
     /// `trees` are folders to include, each with its name in the archive.
@@ -79,6 +108,23 @@ impl Packing {
         threads: usize,
         reporter: &Reporter,
     ) -> Result<Self, PackError> {
+        let content = Content::of_image(image, trees);
+        Self::start_with(content, id, format, dist, threads, reporter)
+    }
+
+    /// As [`Packing::start`], with the image where `content` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packing::start`].
+    pub fn start_with(
+        content: Content,
+        id: &BuildId,
+        format: ArchiveFormat,
+        dist: &Path,
+        threads: usize,
+        reporter: &Reporter,
+    ) -> Result<Self, PackError> {
         std::fs::create_dir_all(dist).map_err(PackError::io("create", dist))?;
         let is_new = is_empty(dist);
         let archive = dist.join(format!("{id}.{}", format.extension()));
@@ -88,13 +134,18 @@ impl Packing {
         let partial = Partial(partial);
         let cancel = CancellationToken::new();
         let sink = Hashing::new(file, cancel.clone());
-        let (from, to, cancelled) = (image.to_owned(), archive.clone(), cancel.clone());
+        let (to, cancelled) = (archive.clone(), cancel.clone());
         let thread = tokio::task::spawn_blocking(move || {
             let mut writer =
                 Writer::new(format, sink, threads).map_err(PackError::io("write", &to))?;
-            let record = add_image(&mut writer, &from, &to, cancelled)?;
+            let Content {
+                image,
+                image_path,
+                trees,
+            } = content;
+            let record = add_image(&mut writer, &image, &image_path, &to, cancelled)?;
             for (name, folder) in trees {
-                add_tree(&mut writer, &name, &folder, &to)?;
+                add_tree(&mut writer, &name, &folder, &image, &to)?;
             }
             Ok((writer, record))
         });
@@ -209,25 +260,21 @@ fn move_into_place(
 fn add_image(
     writer: &mut ArchiveWriter,
     image: &Path,
+    image_path: &str,
     archive: &Path,
     cancelled: CancellationToken,
 ) -> Result<FileRecord, PackError> {
     let file = File::open(image).map_err(PackError::io("open", image))?;
     let size = file.metadata().map_err(PackError::io("read", image))?.len();
-    let name = image
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     let mut reader = Hashing::new(BufReader::with_capacity(256 << 10, file), cancelled.clone());
     writer
-        .file(&name, IMAGE_MODE, size, &mut reader)
+        .file(image_path, IMAGE_MODE, size, &mut reader)
         .map_err(|source| match cancelled.is_cancelled() {
             true => PackError::Interrupted,
             false => PackError::io("write", archive)(source),
         })?;
     let (_, sha256, size) = reader.finish();
-    let name = FileName::new(name)
+    let name = FileName::new(file_name(image))
         .map_err(|error| PackError::io("read", image)(io::Error::other(error)))?;
     Ok(FileRecord { name, size, sha256 })
 }
@@ -237,6 +284,7 @@ fn add_tree(
     writer: &mut ArchiveWriter,
     name: &str,
     folder: &Path,
+    image: &Path,
     archive: &Path,
 ) -> Result<(), PackError> {
     let write = |source| PackError::io("write", archive)(source);
@@ -246,6 +294,9 @@ fn add_tree(
         let Ok(below) = path.strip_prefix(folder) else {
             continue;
         };
+        if path == image {
+            continue;
+        }
         let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
         let inside: Vec<_> = std::iter::once(name.to_owned()).chain(parts).collect();
         let inside = inside.join("/");

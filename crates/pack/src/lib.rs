@@ -12,7 +12,7 @@ pub mod sums;
 
 mod hashing;
 
-pub use archive::{Packed, Packing};
+pub use archive::{Content, Packed, Packing};
 pub use error::PackError;
 pub use existing::existing;
 pub use hashing::sha256_of;

@@ -40,6 +40,7 @@ fn receipt(image: FileRecord) -> Receipt {
         check: CheckRecord::default(),
         link: LinkRecord::default(),
         timings: Vec::new(),
+        bundle: None,
         tool: ToolRecord {
             name: "sysforge".into(),
             version: "0".into(),

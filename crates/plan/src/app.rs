@@ -86,19 +86,6 @@ fn is_identifier(text: &str) -> bool {
         && text.len() <= 200
 }
 
-/// How an app is run to trace and check it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Run {
-    /// The arguments.
-    pub args: Vec<String>,
-    /// What it reads from standard input; nothing if it is absent.
-    pub stdin: Option<String>,
-    /// Files of the project that it reads, relative to the folder that it is started in.
-    pub files: Vec<String>,
-    /// The exit code that is right.
-    pub exit: i32,
-}
-
 /// What the archive of an app holds, and what running it showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BundleRecord {

@@ -1,6 +1,7 @@
 //! `Sysimage.toml`: what a project wants in its image. Every key has a default; an unknown key is
 //! an error that names the nearest known one.
 
+mod app;
 pub mod workflow;
 mod workload;
 
@@ -18,6 +19,7 @@ use crate::request::Request;
 use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
 use crate::toml_error::TomlError;
 
+pub use app::{App, Bundle, Run};
 pub use workflow::Workflow;
 pub use workload::Workload;
 
@@ -105,6 +107,11 @@ pub struct Config {
     pub platforms: BTreeMap<Triplet, PlatformConfig>,
     /// Changes for the builds that a glob over build identifiers selects; later ones win.
     pub overrides: Vec<Override>,
+    /// Apps that are made from the image: executables that need no Julia. All of them share one archive.
+    #[serde(rename = "app")]
+    pub apps: Vec<App>,
+    /// What the archive of the apps contains.
+    pub bundle: Bundle,
     /// What the generated GitHub workflow does.
     pub workflow: Workflow,
 }
@@ -366,6 +373,9 @@ impl Config {
                     "`{name}` cannot be set: its name or value holds a character that none can have"
                 ),
             );
+        }
+        if let Some((key, message)) = app::complaint(&config.apps) {
+            return complain(key, message);
         }
         if let Some((key, message)) = config.workflow.complaint() {
             return complain(key, message);

@@ -35,6 +35,8 @@ pub enum Step {
     Link,
     /// Loading and proving the image.
     Check,
+    /// Making a folder that runs without Julia, and running it.
+    Bundle,
     /// Writing the archive.
     Pack,
     /// Measuring latency.
@@ -58,6 +60,7 @@ impl fmt::Display for Step {
             Self::Emit => "emit",
             Self::Link => "link",
             Self::Check => "check",
+            Self::Bundle => "bundle",
             Self::Pack => "pack",
             Self::Measure => "measure",
             Self::Publish => "publish",

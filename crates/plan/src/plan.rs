@@ -102,6 +102,37 @@ pub struct Build {
     pub settings: Settings,
     /// Where the versions of its packages come from.
     pub versions: Versions,
+    /// The apps that are made from the image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<PlannedApp>,
+}
+
+/// An app of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedApp {
+    /// The name of the executable.
+    pub name: String,
+    /// The package with the entry point.
+    pub package: String,
+    /// Its UUID.
+    pub uuid: String,
+}
+
+impl Build {
+    /// The identifier of the archive with the apps.
+    ///
+    /// # Errors
+    ///
+    /// If it would be too long for file names.
+    pub fn app_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
+        let name = format!("{name}{}", crate::app::SUFFIX);
+        BuildId::of(
+            &name,
+            self.julia.version(),
+            self.triplet,
+            self.cpu.tier.as_deref(),
+        )
+    }
 }
 
 /// Where the versions of a build's packages come from.
@@ -210,6 +241,24 @@ pub enum PlanError {
         "there is nothing to put into the image: the project has no dependencies and is no package"
     )]
     NothingToBuild,
+    /// An app names no package, and the project itself is none.
+    #[error(
+        "it is not known which package the app `{app}` begins in: the project itself is no package"
+    )]
+    NoAppPackage {
+        /// The app.
+        app: String,
+    },
+    /// An app begins in a package that is not in the image.
+    #[error("the app `{app}` begins in the package `{package}`, which is not in the image")]
+    AppPackage {
+        /// The app.
+        app: String,
+        /// The package.
+        package: String,
+        /// The package in the image with the nearest name.
+        suggestion: Option<String>,
+    },
     /// The versions would have to be resolved, and `locked` forbids that.
     #[error("{}, and `locked` forbids resolving the versions of its packages", .because.explain(wanted))]
     Locked {
@@ -320,6 +369,17 @@ impl Explain for PlanError {
                 "leave it out of `julia-options`, or build for a newer Julia: `--julia {}.{}`",
                 since.0, since.1
             )],
+            Self::NoAppPackage { .. } => {
+                vec!["name it with `package = \"…\"` in the table of the app".to_owned()]
+            }
+            Self::AppPackage {
+                package,
+                suggestion,
+                ..
+            } => crate::explain::did_you_mean(
+                suggestion.as_deref(),
+                &format!("add `{package}` to the dependencies of the project, or to `packages`"),
+            ),
             Self::NothingToBuild => vec![
                 "run Sysforge where your Project.toml is, or name it with `--project DIR`"
                     .to_owned(),
@@ -504,6 +564,7 @@ impl Inputs {
             for warning in environment.warnings {
                 plan.warn(warning.message, warning.hint);
             }
+            let apps = self.apps(&environment.packages, &environment.closure)?;
             for cpu in cpu::targets(&self.config.cpu.0, self.triplet) {
                 let tier = cpu.tier.as_deref();
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
@@ -521,6 +582,7 @@ impl Inputs {
                     cpu,
                     archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
                     versions: environment.versions.clone(),
+                    apps: apps.clone(),
                 });
             }
             plan.add(environment.packages, environment.closure);
@@ -627,6 +689,46 @@ impl Inputs {
             }),
             false => Ok(Versions::Resolved { because }),
         }
+    }
+
+    /// The apps, each with the package that its entry point is in.
+    fn apps(
+        &self,
+        packages: &[RequestedPackage],
+        closure: &[PackageRecord],
+    ) -> Result<Vec<PlannedApp>, PlanError> {
+        let itself = self
+            .project
+            .name
+            .as_ref()
+            .filter(|_| self.project.is_package());
+        let known = packages
+            .iter()
+            .map(|package| (&package.name, &package.uuid));
+        let known: Vec<_> = known
+            .chain(closure.iter().map(|package| (&package.name, &package.uuid)))
+            .collect();
+        let planned = self.config.apps.iter().map(|app| {
+            let Some(package) = app.package.as_ref().or(itself) else {
+                return Err(PlanError::NoAppPackage {
+                    app: app.name.clone(),
+                });
+            };
+            match known.iter().find(|(name, _)| *name == package) {
+                Some((_, uuid)) => Ok(PlannedApp {
+                    name: app.name.clone(),
+                    package: package.clone(),
+                    uuid: (*uuid).clone(),
+                }),
+                None => Err(PlanError::AppPackage {
+                    app: app.name.clone(),
+                    package: package.clone(),
+                    suggestion: nearest(package, known.iter().map(|(name, _)| name.as_str()))
+                        .map(str::to_owned),
+                }),
+            }
+        });
+        planned.collect()
     }
 
     fn name(&self) -> Result<ImageName, PlanError> {

@@ -61,6 +61,9 @@ pub struct Receipt {
     pub link: LinkRecord,
     /// How long each step took.
     pub timings: Vec<Timing>,
+    /// What the archive of apps holds and how they ran; absent in the receipt of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<crate::app::BundleRecord>,
     /// What made it.
     pub tool: ToolRecord,
     /// The digest over everything that decides the result: Julia build, packages, workloads,
@@ -384,6 +387,15 @@ impl Receipt {
         match BuildId::of(&self.name, &julia.version, julia.triplet, tier) {
             Ok(expected) => (expected != self.build_id).then(|| expected.into()),
             Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// The path of the image in the archive.
+    #[must_use]
+    pub fn image_path(&self) -> String {
+        match &self.bundle {
+            None => self.image.name.to_string(),
+            Some(_) => format!("{}/{}", crate::app::IMAGE_FOLDER, self.image.name),
         }
     }
 

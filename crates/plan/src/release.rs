@@ -241,6 +241,7 @@ pub(crate) mod tests {
                 check: CheckRecord::default(),
                 link: LinkRecord::default(),
                 timings: Vec::new(),
+                bundle: None,
                 tool: ToolRecord {
                     name: "sysforge".to_owned(),
                     version: "0.1.0".to_owned(),

@@ -11,7 +11,7 @@ use sysforge_archive::{
     self as reader, Cancel, Error, FileEntry, Guarded, Limits, Links, Sink, TreeWriter,
 };
 use sysforge_plan::text::{PlainName, Rule as _};
-use sysforge_plan::{ArchiveFormat, Sha256};
+use sysforge_plan::{ArchiveFormat, Receipt, Sha256, app};
 
 use crate::error::PublishError;
 use crate::local::{CHUNK, at};
@@ -61,6 +61,20 @@ pub struct Inspected {
     pub receipt: Vec<u8>,
     /// `git-tree-sha1` of the content, as Pkg computes it.
     pub tree: String,
+}
+
+impl Inspected {
+    /// A file of an app in an archive whose receipt is that of an image.
+    #[must_use]
+    pub fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
+        let top = |name: &&String| name.split('/').next().unwrap_or_default().to_owned();
+        let names = self.entries.keys();
+        let mut of_apps = names.filter(|name| app::FOLDERS.contains(&top(name).as_str()));
+        of_apps
+            .next()
+            .filter(|_| receipt.bundle.is_none())
+            .map(String::as_str)
+    }
 }
 
 /// The name of the receipt inside every archive.
@@ -160,11 +174,11 @@ fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
         .ok_or_else(|| altered(path, "it is no archive that Sysforge makes".to_owned()))
 }
 
-/// Files lie at the top, but for those of artifacts.
+/// The files of an image are at the top, but for those of artifacts; those of apps in their folders.
 fn belongs(name: &str) -> bool {
     let mut parts = name.split('/');
     match parts.next() {
-        Some(ARTIFACTS) => {
+        Some(top) if top == ARTIFACTS || (app::FOLDERS.contains(&top) && name.contains('/')) => {
             let mut below = parts.peekable();
             below.peek().is_some() && below.all(|part| !matches!(part, "" | "." | ".."))
         }
@@ -174,7 +188,7 @@ fn belongs(name: &str) -> bool {
 
 fn is_folder_of_artifacts(name: &str) -> bool {
     let name = name.trim_end_matches('/');
-    name == ARTIFACTS || (name.contains('/') && belongs(name))
+    name == ARTIFACTS || app::FOLDERS.contains(&name) || (name.contains('/') && belongs(name))
 }
 
 fn altered(path: &Path, what: String) -> PublishError {

@@ -270,7 +270,12 @@ fn agree(
             receipt.build_id
         )));
     }
-    match inspected.entries.get(image.name.as_str()) {
+    if let Some(name) = inspected.misplaced(receipt) {
+        return Err(altered(format!(
+            "it holds `{name}`, which belongs to no image"
+        )));
+    }
+    match inspected.entries.get(&receipt.image_path()) {
         None => Err(altered(format!("the image {} is not in it", image.name))),
         Some(entry) if entry.sha256 != image.sha256 => Err(altered(format!(
             "the image in it is {}, and the receipt says {}",

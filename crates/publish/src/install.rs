@@ -2,9 +2,11 @@
 //! verify it, load it once, keep it, and make it easy to use.
 
 pub mod activate;
+pub mod app;
 mod error;
 pub mod integrate;
 pub mod kept;
+mod links;
 mod load;
 pub mod open_release;
 mod order;
@@ -231,7 +233,10 @@ fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
             "its receipt is not the one in the index".to_owned(),
         ));
     }
-    match inspected.entries.get(image.receipt.image.name.as_str()) {
+    if let Some(name) = inspected.misplaced(&receipt) {
+        return Err(altered(format!("`{name}` in it belongs to no image")));
+    }
+    match inspected.entries.get(&receipt.image_path()) {
         Some(entry) if entry.sha256 == image.receipt.image.sha256 => Ok(()),
         Some(_) => Err(altered("the image in it has another digest".to_owned())),
         None => Err(altered("there is no image in it".to_owned())),

@@ -54,6 +54,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
             seconds: 83.04,
             peak_memory: Some(812_000_000),
         }],
+        bundle: None,
         tool: ToolRecord {
             name: "sysforge".to_owned(),
             version: "0.1.0".to_owned(),

@@ -180,6 +180,11 @@ pub(crate) struct Activation {
     /// Print NAME=VALUE lines for a Dockerfile or a CI step
     #[arg(long)]
     pub(crate) env: bool,
+
+    /// Install the apps of the release, and link them into this folder [default, if the release has no
+    /// images or this machine no Julia: ~/.local/bin]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["launcher", "juliaup", "env"])]
+    pub(crate) bin: Option<PathBuf>,
 }
 
 /// What to do with installed images.

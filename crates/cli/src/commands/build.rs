@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use sysforge_engine::runner::existing;
 use sysforge_engine::{BuildOptions, BuildRunner, Planned, Repeat};
-use sysforge_pack::existing;
 use sysforge_plan::Receipt;
 use sysforge_plan::text::counted;
 
@@ -37,7 +37,7 @@ pub(super) struct Built {
 /// A build before its first step.
 enum Ready<'a> {
     /// It is done already.
-    Known(Box<(sysforge_pack::Packed, Receipt)>),
+    Known(Vec<(sysforge_pack::Packed, Receipt)>),
     /// It has its Julia, and its folder is locked.
     Open(Box<BuildRunner<'a>>),
 }
@@ -123,15 +123,19 @@ pub(super) async fn make(
         let started = Instant::now();
         let inputs = planned.basis(&session.engine, build, options)?.digest();
         let force = *force || planned.outside_changed(&session.engine, build);
-        let known = existing(dist, &build.id, build.archive, inputs).filter(|(_, receipt)| {
+        let apps = match purpose {
+            Purpose::Archives => Some(&planned.plan.name),
+            Purpose::Use => None,
+        };
+        let known = existing(dist, apps, build, inputs).filter(|known| {
             let image = start::image_of(session, planned, build);
             let size = || std::fs::metadata(image).map(|image| image.len());
             let is_here = *purpose == Purpose::Archives
-                || size().is_ok_and(|size| size == receipt.image.size);
+                || size().is_ok_and(|size| known.iter().any(|(_, r)| r.image.size == size));
             !force && is_here
         });
         let state = match known {
-            Some(known) => Ready::Known(Box::new(known)),
+            Some(known) => Ready::Known(known),
             None => {
                 let runner = BuildRunner::probed(&session.engine, planned, build, options).await?;
                 Ready::Open(Box::new(runner))
@@ -144,7 +148,7 @@ pub(super) async fn make(
         let started = Instant::now();
         let children_before = session.engine.children.time();
         let reused = matches!(state, Ready::Known(_));
-        let (packed, receipt) = match state {
+        let built = match state {
             Ready::Known(known) => {
                 if *purpose == Purpose::Archives {
                     session.terminal.heading(&format!(
@@ -152,38 +156,48 @@ pub(super) async fn make(
                         build.id
                     ));
                 }
-                *known
+                known
             }
             Ready::Open(mut runner) => {
                 session.terminal.group(&format!("Building {}", build.id));
                 runner.explain = *explain;
                 runner.instantiate(Repeat::IfNeeded).await?;
-                let built = runner.run(dist, *force).await?;
+                let image = runner.run(dist, *force).await?;
+                let apps = match purpose {
+                    Purpose::Archives => runner.bundle(dist, &image.1).await?,
+                    Purpose::Use => None,
+                };
                 session.terminal.end_group();
-                say_result(session, &built.0, &built.1, opening + started.elapsed());
-                built
+                say_result(session, &image.0, &image.1, opening + started.elapsed());
+                if let Some((packed, receipt)) = &apps {
+                    say_apps(session, packed, receipt);
+                }
+                std::iter::once(image).chain(apps).collect()
             }
         };
-        let (size, sha256) = (packed.size, packed.sha256);
-        session.runner.built(&receipt, size, sha256, reused);
         let wall = started.elapsed();
         let own = wall.saturating_sub(session.engine.children.time() - children_before);
         // Where only the archive is left of an image, there is nothing to start.
         let has_image = start::image_of(session, planned, build).is_file();
-        let start = has_image.then(|| start::start(session, planned, build, &receipt));
-        let start = start.and_then(Result::ok);
-        results.push(Built {
-            archive: packed.archive,
-            size: packed.size,
-            sha256: packed.sha256,
-            receipt_file: packed.receipt,
-            receipt,
-            command: start.map(|start| start.line()).unwrap_or_default(),
-            julia: start::julia_of(session, planned, build).ok(),
-            reused,
-            wall_s: wall.as_secs_f64(),
-            own_s: own.as_secs_f64(),
-        });
+        for (packed, receipt) in built {
+            let (size, sha256) = (packed.size, packed.sha256);
+            session.runner.built(&receipt, size, sha256, reused);
+            let startable = has_image && receipt.bundle.is_none();
+            let start = startable.then(|| start::start(session, planned, build, &receipt));
+            let start = start.and_then(Result::ok);
+            results.push(Built {
+                archive: packed.archive,
+                size,
+                sha256,
+                receipt_file: packed.receipt,
+                receipt,
+                command: start.map(|start| start.line()).unwrap_or_default(),
+                julia: start::julia_of(session, planned, build).ok(),
+                reused,
+                wall_s: wall.as_secs_f64(),
+                own_s: own.as_secs_f64(),
+            });
+        }
     }
     Ok(results)
 }
@@ -278,6 +292,21 @@ fn say_result(
         receipt.build_id,
         seconds(wall),
         receipt.image.size / 1_000_000,
+        packed.size / 1_000_000
+    ));
+}
+
+fn say_apps(session: &Session, packed: &sysforge_pack::Packed, receipt: &Receipt) {
+    let Some(bundle) = &receipt.bundle else {
+        return;
+    };
+    let names: Vec<_> = bundle.apps.iter().map(|app| app.name.as_str()).collect();
+    let unpacked: u64 = bundle.files.iter().map(|file| file.size).sum();
+    session.terminal.heading(&format!(
+        "Built {}: {}, unpacked {} MB, archive {} MB",
+        receipt.build_id,
+        names.join(", "),
+        unpacked / 1_000_000,
         packed.size / 1_000_000
     ));
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sysforge_engine::EngineError;
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
-use sysforge_plan::release::choose::{Machine, julias};
+use sysforge_plan::release::choose::{Kind, Machine, julias};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::source::is_site;
@@ -57,6 +57,7 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             let request = InstallRequest {
                 source: from_anywhere(Source::parse(source, is_site)?),
                 name: args.name.as_deref(),
+                kind: args.activation.bin.as_ref().map(|_| Kind::App),
                 julia: None,
                 keys: keys(&args.verify_key)?,
                 signed_for: signed_for(args.signed_for.as_deref())?,
@@ -66,7 +67,10 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
                 patience: None,
             };
             let installed = one(&request, &images, session).await?;
-            finish(installed, &args.activation, &images, session).await
+            match installed.apps.is_empty() {
+                true => finish(installed, &args.activation, &images, session).await,
+                false => finish_app(installed, &args.activation, &images, session),
+            }
         }
         (None, None) => Err(InstallError::Source(String::new()).into()),
     }
@@ -76,6 +80,8 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
 struct InstallRequest<'a> {
     source: Source,
     name: Option<&'a str>,
+    /// Whether it is an image or an app, if that is settled.
+    kind: Option<Kind>,
     /// The executable to install for, if that is settled.
     julia: Option<&'a Path>,
     /// Keys of the maker.
@@ -225,7 +231,11 @@ async fn upgrade_one(
     let request = InstallRequest {
         source: old.source.latest(),
         name: Some(&old.name),
-        julia: Some(&old.julia),
+        kind: Some(match old.apps.is_empty() {
+            true => Kind::Image,
+            false => Kind::App,
+        }),
+        julia: Some(old.julia.as_path()).filter(|path| !path.as_os_str().is_empty()),
         // Once verified, always verified: by the same maker's keys.
         keys: keys(&old.keys)?,
         signed_for: match &old.signed_for {
@@ -246,7 +256,13 @@ async fn upgrade_one(
             .say(&format!("{build_id} {tag} is the newest"));
         return Ok(old.clone());
     }
-    for launcher in &old.launchers {
+    if !old.apps.is_empty() {
+        let folders = old.launchers.iter().filter_map(|link| link.parent());
+        for bin in folders.collect::<std::collections::BTreeSet<_>>() {
+            install::app::link_apps(&mut new, bin)?;
+        }
+    }
+    for launcher in old.launchers.iter().filter(|_| old.apps.is_empty()) {
         activate::write_launcher(&mut new, launcher)?;
     }
     for file in &old.files {
@@ -306,6 +322,9 @@ async fn one(
              maker, would verify that",
         ),
         Signed::No => {}
+    }
+    if is_app(&index, request, session).await? {
+        return one_app(&place, &index, request, images, session).await;
     }
     let mut local_julia = local_julia(request.julia, session).await?;
     let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
@@ -376,12 +395,115 @@ async fn one(
     Ok(installed)
 }
 
+/// Whether the apps of a release are installed and not an image: where they were asked for, by `--bin` or
+/// by name; where the release has nothing else for this platform; and where there is no Julia.
+async fn is_app(
+    index: &ReleaseIndex,
+    request: &InstallRequest<'_>,
+    session: &Session,
+) -> Result<bool, Failure> {
+    if let Some(kind) = request.kind {
+        return Ok(kind == Kind::App);
+    }
+    let triplet = Session::host()?;
+    let candidates = index.images.iter().filter(|image| {
+        let named = request.name.is_none_or(|name| *name == *image.receipt.name);
+        named && image.receipt.julia.triplet == triplet
+    });
+    let kinds: Vec<Kind> = candidates.map(Kind::of).collect();
+    if !kinds.contains(&Kind::App) {
+        return Ok(false);
+    }
+    let images = kinds.contains(&Kind::Image);
+    Ok(!images || (session.global.julia.is_empty() && local_julia(None, session).await?.is_none()))
+}
+
+/// Chooses and installs the apps of a release.
+async fn one_app(
+    place: &OpenRelease,
+    index: &ReleaseIndex,
+    request: &InstallRequest<'_>,
+    images: &Images,
+    session: &Session,
+) -> Result<Installed, Failure> {
+    let machine = Machine {
+        kind: Kind::App,
+        ..machine(None, request)?
+    };
+    let (image, _) = install::choose_image(index, &machine)?;
+    if !request.allow_downgrade {
+        images.refuse_older(&request.source, image, &index.tag, !request.keys.is_empty())?;
+    }
+    session
+        .terminal
+        .say(&format!("  {} fits", image.build_id()));
+    if let Attested::By(signer) = place.attested(image, request.attested).await? {
+        session.terminal.say(&format!("  attested by {signer}"));
+    }
+    let surroundings = surroundings(session, &request.keys);
+    let mut installed =
+        install::app::install_app(place, index, image, images, &surroundings).await?;
+    if request.attested && !installed.attested {
+        installed.attested = true;
+        images.note(&installed)?;
+    }
+    Ok(installed)
+}
+
+/// Links the apps into a folder of the search path, and prints their paths.
+fn finish_app(
+    mut installed: Installed,
+    activation: &Activation,
+    images: &Images,
+    session: &Session,
+) -> Outcome {
+    for (option, given) in [
+        ("--launcher", activation.launcher.is_some()),
+        ("--juliaup", activation.juliaup.is_some()),
+        ("--env", activation.env),
+    ] {
+        if given {
+            return Err(InstallError::ForImages(option).into());
+        }
+    }
+    let bin = match &activation.bin {
+        Some(bin) => absolute(bin),
+        None => {
+            let home = session
+                .engine
+                .location
+                .home
+                .as_ref()
+                .ok_or(CliError::NoHomeForApps)?;
+            home.join(".local").join("bin")
+        }
+    };
+    let links = install::app::link_apps(&mut installed, &bin)?;
+    images.note(&installed)?;
+    let path = session.engine.environment.get("PATH").unwrap_or_default();
+    if !std::env::split_paths(path).any(|folder| folder == bin) {
+        session.engine.reporter.note(format!(
+            "{} is not on the search path: add it to PATH, or name another folder with `--bin DIR`",
+            bin.display()
+        ));
+    }
+    if session.global.json {
+        session.terminal.json(&installed);
+    } else {
+        for link in &links {
+            session.terminal.data(&link.display().to_string());
+        }
+    }
+    Ok(())
+}
+
 /// Installs an image that was just published into a folder that is thrown away: it must come back
 /// as it went, and load. Where this machine has no Julia that an image is for, digests must do.
 pub(crate) async fn try_once(source: Source, session: &Session) -> Outcome {
     let request = InstallRequest {
         source,
         name: None,
+        kind: None,
         julia: None,
         keys: Vec::new(),
         signed_for: SignedFor::Asked,
@@ -467,6 +589,7 @@ fn machine(
         },
         julia: facts.map(JuliaFacts::build),
         name: request.name.map(str::to_owned),
+        kind: request.kind.unwrap_or_default(),
     })
 }
 

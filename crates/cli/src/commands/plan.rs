@@ -164,6 +164,13 @@ fn text(
             build.id,
             build.archive.extension()
         );
+        for app in &build.apps {
+            let _ = writeln!(text, "  app       {} (in {})", app.name, app.package);
+        }
+        if let (false, Ok(id)) = (build.apps.is_empty(), build.app_id(&plan.name)) {
+            let extension = build.archive.extension();
+            let _ = writeln!(text, "  archive   {id}.{extension}");
+        }
         if existing.contains(&&build.id) {
             let _ = writeln!(text, "  released  already, from the same inputs");
         }

@@ -104,11 +104,14 @@ pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         let runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
         let dist = args.out.folder(&planned);
-        let (packed, receipt) = runner.pack(&dist).await?;
-        if session.global.json {
-            session.terminal.json(&receipt);
-        } else {
-            session.terminal.data(&packed.archive.display().to_string());
+        let image = runner.pack(&dist).await?;
+        let apps = runner.bundle(&dist, &image.1).await?;
+        for (packed, receipt) in std::iter::once(image).chain(apps) {
+            if session.global.json {
+                session.terminal.json(&receipt);
+            } else {
+                session.terminal.data(&packed.archive.display().to_string());
+            }
         }
     }
     Ok(())

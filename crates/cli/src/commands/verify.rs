@@ -3,7 +3,7 @@
 
 use sysforge_engine::{BuildOptions, BuildRunner};
 use sysforge_plan::Request;
-use sysforge_plan::release::choose::{Machine, Misfit, misfit};
+use sysforge_plan::release::choose::{Kind, Machine, Misfit, misfit};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source};
@@ -39,6 +39,16 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
         }
         session.runner.working_on(id.as_str());
         session.terminal.group(&format!("Verifying {id}"));
+        if image.receipt.bundle.is_some() {
+            let surroundings = surroundings(session, &keys);
+            let installed =
+                install::app::install_app(&place, &index, image, &images, &surroundings).await?;
+            session.terminal.say(&format!("  {id} starts here"));
+            images.remove(&installed)?;
+            session.terminal.end_group();
+            verified.push(id.to_string());
+            continue;
+        }
         let version = &image.receipt.julia.version;
         let request = Request::Exact(version.clone());
         let julia = match acquirer.stored(&request, triplet)? {
@@ -62,6 +72,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
             },
             julia: Some(facts.build()),
             name: None,
+            kind: Kind::Image,
         };
         if let Some(Misfit::Cpu(need)) = misfit(image, &machine) {
             let text = format!("{id} was not run here: it needs {need}");
@@ -102,6 +113,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
             cpu: Cpu::default(),
             julia: None,
             name: None,
+            kind: Kind::Image,
         };
         // Nothing fits, and the error of `install` says why of each image.
         let found = install::choose_image(&index, &machine).map(|(image, _)| image.build_id());

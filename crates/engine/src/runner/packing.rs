@@ -92,6 +92,7 @@ impl BuildRunner<'_> {
                 linker: sysforge_plan::text::shortened(&linked.linker_version, 500),
             },
             timings,
+            bundle: None,
             tool: ToolRecord {
                 name: "sysforge".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),

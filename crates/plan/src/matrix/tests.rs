@@ -46,6 +46,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                     archive: ArchiveFormat::TarGz,
                     settings: Settings::default(),
                     versions: crate::plan::Versions::Manifest,
+                    apps: Vec::new(),
                 })
                 .collect();
             let digests = (0..builds.len()).map(digest).collect();

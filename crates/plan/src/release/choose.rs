@@ -21,6 +21,29 @@ pub struct Machine {
     pub julia: Option<JuliaBuild>,
     /// The image's name, if the release has images of several and one was asked for.
     pub name: Option<String>,
+    /// What is wanted.
+    pub kind: Kind,
+}
+
+/// What an archive of a release is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// An image, which a Julia loads.
+    #[default]
+    Image,
+    /// Apps, which need no Julia.
+    App,
+}
+
+impl Kind {
+    /// What an archive is for.
+    #[must_use]
+    pub fn of(image: &ReleaseImage) -> Self {
+        match image.receipt.bundle {
+            None => Self::Image,
+            Some(_) => Self::App,
+        }
+    }
 }
 
 /// Why an image is not the one.
@@ -34,6 +57,8 @@ pub enum Misfit {
     Version(JuliaVersion),
     /// It is for the same version of Julia, but another build of it.
     Commit(String),
+    /// It is an app, which needs no Julia, and an image was asked for; or the other way round.
+    Kind(Kind),
     /// It needs another CPU.
     Cpu(Need),
     /// It would run, but another suits this machine better.
@@ -100,6 +125,16 @@ pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
     {
         return Some(Misfit::Name(receipt.name.to_string()));
     }
+    if Kind::of(image) != machine.kind {
+        return Some(Misfit::Kind(Kind::of(image)));
+    }
+    if machine.kind == Kind::App {
+        // It brings its Julia along.
+        return match receipt.julia.triplet == machine.triplet {
+            false => Some(Misfit::Platform(receipt.julia.triplet)),
+            true => (!machine.cpu.has(&need)).then_some(Misfit::Cpu(need)),
+        };
+    }
     // What counts is the platform of the Julia: an x86_64 Julia runs on Apple silicon and on
     // Windows on ARM too.
     let triplet = machine
@@ -144,6 +179,8 @@ impl fmt::Display for Misfit {
                 let short: String = commit.chars().take(10).collect();
                 write!(f, "is for another build of this Julia (commit {short})")
             }
+            Self::Kind(Kind::App) => f.write_str("is an app, not an image"),
+            Self::Kind(Kind::Image) => f.write_str("is an image, not an app"),
             Self::Cpu(need) => write!(f, "needs {need}"),
             Self::Worse => f.write_str("would run, but the chosen one suits this machine better"),
         }
@@ -168,6 +205,7 @@ mod tests {
                 triplet: triplet.parse().unwrap(),
             }),
             name: None,
+            kind: Kind::Image,
         }
     }
 

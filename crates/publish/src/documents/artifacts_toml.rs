@@ -35,8 +35,8 @@ pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<Strin
     let mut any = false;
     for build in builds {
         // Pkg unpacks gzip alone on every version, and knows one image per platform and tier.
-        let Some(tags) = tags(&build.receipt).filter(|_| build.packing == ArchiveFormat::TarGz)
-        else {
+        let is_image = build.packing == ArchiveFormat::TarGz && build.receipt.bundle.is_none();
+        let Some(tags) = tags(&build.receipt).filter(|_| is_image) else {
             continue;
         };
         any = true;

@@ -435,6 +435,7 @@ mod tests {
                 triplet: Triplet::X86_64_W64_MINGW32,
             },
             julia: julia.into(),
+            apps: Vec::new(),
             launchers: Vec::new(),
             channels: Vec::new(),
             files: Vec::new(),

@@ -121,6 +121,21 @@ pub enum InstallError {
         /// What it has.
         found: u64,
     },
+    /// An app does not start.
+    #[error("the app `{app}` does not start on this machine")]
+    DoesNotStart {
+        /// Its name.
+        app: String,
+        /// Why not.
+        #[source]
+        source: sysforge_process::ProcessError,
+    },
+    /// Another file has the name of an app.
+    #[error("{} exists already, and `sysforge install` did not make it", .0.display())]
+    NameTaken(PathBuf),
+    /// An option is for images, and an app is installed.
+    #[error("`{0}` is for images, and this is an app")]
+    ForImages(&'static str),
     /// A path cannot be written into a file of this kind.
     #[error("{} cannot be written into {format}: {why}", .path.display())]
     Unrepresentable {
@@ -256,6 +271,11 @@ impl Explain for InstallError {
                 "add `--allow-downgrade` if that is what you want. If you did not ask for an older \
                  release, somebody may be offering you one with known faults"
             }
+            Self::DoesNotStart { .. } => {
+                "the receipt beside the archive says which system it needs (`oldest_system`)"
+            }
+            Self::NameTaken(_) => "remove it, or name another folder with `--bin DIR`",
+            Self::ForImages(_) => "`--bin DIR` makes an app available",
             Self::Unrepresentable { .. } => {
                 "name another store with `--store DIR`, or another Julia with `--julia DIR`"
             }

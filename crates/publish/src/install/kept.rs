@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, read_regular, rename};
+use sysforge_plan::app::IMAGE_FOLDER;
 use sysforge_plan::receipt::{PackageRecord, Receipt};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
@@ -92,8 +93,15 @@ pub struct Installed {
     pub sha256: Sha256,
     /// The Julia that it was built for.
     pub built_for: JuliaBuild,
-    /// The executable of that Julia on this machine.
+    /// The executable of that Julia on this machine; empty for apps, which need none.
     pub julia: PathBuf,
+    /// The names of the apps; none for an image.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "text::list::<text::PlainName, _>"
+    )]
+    pub apps: Vec<String>,
     /// Launchers that were written for it.
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
@@ -128,6 +136,21 @@ impl Installed {
         keys: &[PublicKey],
     ) -> Self {
         Self {
+            julia: julia.executable.clone(),
+            ..Self::of_app(place, index, image, keys)
+        }
+    }
+
+    /// The note of apps that are about to be installed.
+    pub(super) fn of_app(
+        place: &OpenRelease,
+        index: &ReleaseIndex,
+        image: &ReleaseImage,
+        keys: &[PublicKey],
+    ) -> Self {
+        let apps = image.receipt.bundle.iter().flat_map(|bundle| &bundle.apps);
+        Self {
+            apps: apps.map(|app| app.name.clone()).collect(),
             schema: SCHEMA.to_owned(),
             build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
@@ -136,7 +159,7 @@ impl Installed {
             image: PathBuf::new(),
             sha256: image.receipt.image.sha256,
             built_for: image.receipt.julia.clone(),
-            julia: julia.executable.clone(),
+            julia: PathBuf::new(),
             launchers: Vec::new(),
             channels: Vec::new(),
             files: Vec::new(),
@@ -178,7 +201,12 @@ impl Installed {
     /// The folder that it lies in.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.image.parent().unwrap_or(&self.image)
+        // The image of apps is in a folder of the archive.
+        let depth = match self.apps.is_empty() {
+            true => 1,
+            false => 1 + Path::new(IMAGE_FOLDER).iter().count(),
+        };
+        self.image.ancestors().nth(depth).unwrap_or(&self.image)
     }
 }
 
@@ -394,7 +422,7 @@ impl Images {
         mut note: Installed,
     ) -> Result<Fresh, InstallError> {
         let target = self.folder_of(image);
-        note.image = target.join(&image.receipt.image.name);
+        note.image = target.join(image.receipt.image_path());
         let (root, archive, image) = (self.root.clone(), archive.to_owned(), image.clone());
         let unpacked = tokio::task::spawn_blocking(move || {
             verify(&archive, &image)?;
@@ -473,7 +501,11 @@ fn read_note(folder: &Path) -> Option<Installed> {
         return None;
     }
     let file = FileName::new(note.image.file_name()?.to_str()?).ok()?;
-    note.image = folder.join(file);
+    let within = match note.apps.is_empty() {
+        true => folder.to_owned(),
+        false => folder.join(IMAGE_FOLDER),
+    };
+    note.image = within.join(file);
     note.image.is_file().then_some(note)
 }
 
@@ -481,4 +513,68 @@ fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError
     let mut text = serde_json::to_string_pretty(note).unwrap_or_default();
     text.push('\n');
     local::write_whole(&folder.join(NOTE), text.as_bytes())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An installed app `tally` below `store`, whose image has this digest.
+    pub(in crate::install) fn installed_app(store: &Path, digest: u8) -> Installed {
+        let build_id: BuildId = "demo-app-julia1.12.7-x86_64-linux-gnu".parse().unwrap();
+        let sha256 = Sha256::new([digest; 32]);
+        let folder = store.join(folder_name(&build_id, sha256));
+        let image = folder.join(IMAGE_FOLDER).join("demo.so");
+        for path in [&image, &folder.join("bin/tally")] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let installed = Installed {
+            schema: SCHEMA.to_owned(),
+            name: "demo-app".parse().unwrap(),
+            source: Source::parse("./release", |_| false).unwrap(),
+            tag: "v1".parse().unwrap(),
+            image,
+            sha256,
+            built_for: JuliaBuild {
+                version: "1.12.7".parse().unwrap(),
+                commit: String::new(),
+                triplet: sysforge_plan::Triplet::X86_64_LINUX_GNU,
+            },
+            julia: PathBuf::new(),
+            apps: vec!["tally".to_owned()],
+            launchers: Vec::new(),
+            channels: Vec::new(),
+            files: Vec::new(),
+            keys: Vec::new(),
+            signed_for: None,
+            attested: false,
+            build_id,
+        };
+        write_note(&folder, &installed).unwrap();
+        installed
+    }
+
+    #[test]
+    fn an_app_is_found_by_its_note_and_removed_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let installed = installed_app(dir.path(), 3);
+        let images = Images::open(dir.path());
+        assert_eq!(
+            images.named("demo-app").unwrap(),
+            std::slice::from_ref(&installed)
+        );
+        images.remove(&installed).unwrap();
+        assert!(images.list().unwrap().is_empty());
+        assert!(!installed.folder().exists());
+    }
+
+    #[test]
+    fn a_note_whose_apps_are_no_names_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut installed = installed_app(dir.path(), 3);
+        installed.apps = vec!["../../evil".to_owned()];
+        write_note(installed.folder(), &installed).unwrap();
+        assert!(Images::open(dir.path()).list().unwrap().is_empty());
+    }
 }

@@ -6,10 +6,11 @@ use super::activate::starts;
 use super::error::InstallError;
 use super::integrate;
 use super::kept::{Images, Installed, NOTE_LIMIT};
+use super::links;
 use crate::local::at;
 
 impl Images {
-    /// Removes an image, and the launchers that were written for it. Channels of juliaup are
+    /// Removes an image or apps, and the launchers or links that were written for it. Channels of juliaup are
     /// [`super::activate::unlink_channel`]'s.
     ///
     /// # Errors
@@ -17,6 +18,11 @@ impl Images {
     /// If a file cannot be removed. On Windows that is so while a Julia runs with the image, which
     /// is installed then as before.
     pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
+        if !image.apps.is_empty() {
+            links::unlink(&image.launchers, image.folder())?;
+            let gone = self.take_away(image.folder())?;
+            return Ok(gone.close().map_err(at(image.folder()))?);
+        }
         let gone = self.take_away(image.folder())?;
         for launcher in &image.launchers {
             // Only one that still is for this image: the user may have written another since.

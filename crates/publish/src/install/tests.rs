@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sysforge_plan::release::choose::Kind;
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::{JuliaBuild, Triplet};
 use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule};
@@ -161,6 +162,7 @@ fn machine(julia: Option<JuliaBuild>) -> Machine {
         cpu: Cpu::default(),
         julia,
         name: None,
+        kind: Kind::Image,
     }
 }
 

@@ -66,6 +66,7 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
         },
         link: LinkRecord::default(),
         timings: Vec::new(),
+        bundle: None,
         tool: ToolRecord {
             name: "sysforge".to_owned(),
             version: "0.1.0".to_owned(),

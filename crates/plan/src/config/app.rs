@@ -1,0 +1,211 @@
+//! `[[app]]`: the executables that are made from an image, and how they are run to trace and check them.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::one_or_many;
+use crate::app::{EntryPoint, check_name};
+use crate::text::{PackageName, Rule as _, shortened};
+
+/// One `[[app]]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The name of the executable.
+    pub name: String,
+    /// The package with the entry point. Default: the project itself.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// The function that the app calls: `julia_main`, which takes no arguments and returns an integer,
+    /// the exit code; or `@main`, which gets the arguments. A function of a module in the package is
+    /// `Module.function`. Default: `julia_main`.
+    #[serde(default = "julia_main")]
+    pub entry: String,
+    /// Options for Julia that the app always has, for instance `--threads=4` or `--heap-size-hint=2G`.
+    #[serde(default, rename = "julia-args", deserialize_with = "one_or_many")]
+    #[schemars(with = "super::Loose")]
+    pub julia_args: Vec<String>,
+    /// How the app is run: while it is traced, and again from the unpacked archive. Default: once,
+    /// without arguments.
+    #[serde(default = "one_run")]
+    pub runs: Vec<Run>,
+}
+
+/// One run of an app.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// The arguments.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "super::Loose")]
+    pub args: Vec<String>,
+    /// What it reads from standard input. Default: nothing.
+    pub stdin: Option<String>,
+    /// Files of the project that it reads, relative to the folder that it is started in.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "super::Loose")]
+    pub files: Vec<String>,
+    /// The exit code that is right. Default: 0.
+    #[schemars(range(min = 0, max = 255))]
+    pub exit: i32,
+}
+
+/// The `[bundle]` table: what the archives of apps have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bundle {
+    /// Whether the preferences of the packages are in the bundle. Default: true.
+    pub preferences: bool,
+}
+
+impl Default for Bundle {
+    fn default() -> Self {
+        Self { preferences: true }
+    }
+}
+
+fn julia_main() -> String {
+    "julia_main".to_owned()
+}
+
+fn one_run() -> Vec<Run> {
+    vec![Run::default()]
+}
+
+/// What is wrong with the tables, and the key that it belongs to.
+pub(super) fn complaint(apps: &[App]) -> Option<(&'static str, String)> {
+    let mut names = BTreeSet::new();
+    for app in apps {
+        if let Err(problem) = check_name(&app.name) {
+            return Some(("name", problem));
+        }
+        // File systems of macOS and Windows do not tell capitals apart.
+        if !names.insert(app.name.to_lowercase()) {
+            let name = shortened(&app.name, 60);
+            return Some(("name", format!("two apps are called `{name}`")));
+        }
+        if let Some(Err(error)) = app.package.as_deref().map(PackageName::validate) {
+            return Some(("package", error.to_string()));
+        }
+        if let Err(error) = app.entry.parse::<EntryPoint>() {
+            return Some(("entry", error.to_string()));
+        }
+        if let Some(option) = app.julia_args.iter().find(|option| !is_option(option)) {
+            let option = shortened(option, 60);
+            let message = format!(
+                "`{option}` is not an option for Julia: write each as one text, such as \
+                 \"--threads=4\""
+            );
+            return Some(("julia-args", message));
+        }
+        if app.runs.is_empty() {
+            let message = "`runs` is empty: an app that was never run is not known to work";
+            return Some(("runs", message.to_owned()));
+        }
+        if let Some(complaint) = app.runs.iter().find_map(complaint_about) {
+            return Some(complaint);
+        }
+    }
+    None
+}
+
+fn is_option(text: &str) -> bool {
+    text.starts_with('-') && text.len() > 1 && !text.contains(|c: char| c.is_control())
+}
+
+fn complaint_about(run: &Run) -> Option<(&'static str, String)> {
+    if !(0..=255).contains(&run.exit) {
+        return Some((
+            "exit",
+            format!("{} is not an exit code: they are 0 to 255", run.exit),
+        ));
+    }
+    if run.args.iter().any(|arg| arg.contains('\0')) {
+        return Some((
+            "args",
+            "an argument contains a zero byte, which none can".to_owned(),
+        ));
+    }
+    let leaves = |path: &&String| {
+        path.is_empty()
+            || path.starts_with('/')
+            || path.contains(['\\', ':'])
+            || path.split('/').any(|part| matches!(part, "" | "." | ".."))
+    };
+    let file = run.files.iter().find(leaves)?;
+    let file = shortened(file, 60);
+    let message = format!("`{file}` is not the path of a file below the project, written with `/`");
+    Some(("files", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, FILE_NAME};
+
+    fn fails(text: &str) -> String {
+        Config::from_toml(FILE_NAME, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_app_has_defaults_for_everything_but_its_name() {
+        let config = Config::from_toml(FILE_NAME, "[[app]]\nname = \"tally\"\n").unwrap();
+        let app = &config.apps[0];
+        assert_eq!(app.entry, "julia_main");
+        assert_eq!(app.runs.len(), 1);
+        assert_eq!(app.runs[0].exit, 0);
+        assert!(config.bundle.preferences);
+        let missing = fails("[[app]]\nentry = \"@main\"\n");
+        assert!(missing.contains("missing field `name`"), "{missing}");
+    }
+
+    #[test]
+    fn bad_apps_are_refused_with_the_place() {
+        for (table, wanted) in [
+            ("name = \"a/b\"", "contains a path separator"),
+            ("name = \"tally.exe\"", "ends with .exe"),
+            ("name = \"x\"\nentry = \"1main\"", "is not an entry point"),
+            (
+                "name = \"x\"\nentry = \"f(); g()\"",
+                "is not an entry point",
+            ),
+            (
+                "name = \"x\"\npackage = \"A B\"",
+                "is not the name of a package",
+            ),
+            (
+                "name = \"x\"\njulia-args = \"threads\"",
+                "is not an option for Julia",
+            ),
+            ("name = \"x\"\nruns = []", "`runs` is empty"),
+            (
+                "name = \"x\"\nruns = [{ exit = 256 }]",
+                "is not an exit code",
+            ),
+            (
+                "name = \"x\"\nruns = [{ exit = -1 }]",
+                "is not an exit code",
+            ),
+            (
+                "name = \"x\"\nruns = [{ files = \"../x\" }]",
+                "below the project",
+            ),
+            (
+                "name = \"x\"\nruns = [{ argz = [] }]",
+                "did you mean `args`?",
+            ),
+            ("nam = \"x\"", "did you mean `name`?"),
+        ] {
+            let error = fails(&format!("# x\n[[app]]\n{table}\n"));
+            assert!(error.contains(wanted), "{table}: {error}");
+            assert!(error.contains("Sysimage.toml:"), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn two_apps_of_one_name_are_refused_also_where_only_capitals_differ() {
+        let error = fails("[[app]]\nname = \"tally\"\n[[app]]\nname = \"Tally\"\n");
+        assert!(error.contains("two apps are called `Tally`"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Installing apps, which need no Julia.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sysforge_plan::Step;
+use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_process::Program;
+
+use super::error::InstallError;
+use super::kept::{Images, Installed};
+use super::links::{self, executable_in};
+use super::open_release::OpenRelease;
+use super::{Surroundings, download, remove};
+
+/// Starting takes less than a second; a slow disk may take longer over hundreds of megabytes.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Installs apps: downloads the archive, verifies it, starts each app once and puts them into their place.
+///
+/// # Errors
+///
+/// If any of this fails; nothing is installed then.
+pub async fn install_app(
+    place: &OpenRelease,
+    index: &ReleaseIndex,
+    image: &ReleaseImage,
+    images: &Images,
+    surroundings: &Surroundings<'_>,
+) -> Result<Installed, InstallError> {
+    let reuse = || -> Result<Option<Installed>, InstallError> {
+        let Some(installed) = images.find(image)? else {
+            return Ok(None);
+        };
+        let task = surroundings
+            .reporter
+            .start(Step::Install, image.build_id().as_str());
+        task.reused("installed already");
+        Ok(Some(installed))
+    };
+    if let Some(installed) = reuse()? {
+        return Ok(installed);
+    }
+    place.check_provenance(image, surroundings.keys).await?;
+    let turn = images.turn(image, surroundings.reporter).await?;
+    // Another process may have been faster.
+    if let Some(installed) = reuse()? {
+        return Ok(installed);
+    }
+    let archive = images.partial(image, &turn)?;
+    download(place, image, &archive, surroundings.reporter).await?;
+    let note = Installed::of_app(place, index, image, surroundings.keys);
+    let fresh = images.unpack(image, &archive, note).await?;
+    start_once(fresh.folder(), image, surroundings).await?;
+    let installed = images.keep(image, fresh, &turn)?;
+    remove(&archive)?;
+    Ok(installed)
+}
+
+/// Starts the Julia of each app, which prints its version: the libraries are whole and fit this system.
+async fn start_once(
+    folder: &Path,
+    image: &ReleaseImage,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), InstallError> {
+    let task = surroundings.reporter.start(Step::Check, "start it once");
+    for app in image.receipt.bundle.iter().flat_map(|bundle| &bundle.apps) {
+        let executable = executable_in(folder, &app.name);
+        let log = folder.join(format!("{}.start.log", app.name));
+        let program = Program::new(&executable, surroundings.environment.clean(), &log)
+            .args(["--julia-args", "--version"])
+            .timeout(Some(LIMIT));
+        let started = surroundings.children.run(&program, &task).await;
+        started.map_err(|source| InstallError::DoesNotStart {
+            app: app.name.clone(),
+            source,
+        })?;
+        remove(&log)?;
+    }
+    task.done("it starts");
+    Ok(())
+}
+
+/// Makes the installed apps available in `bin`, and notes that. Returns the paths of the links.
+///
+/// # Errors
+///
+/// If something else has one of the names, or a link cannot be made.
+pub fn link_apps(
+    installed: &mut Installed,
+    bin: &Path,
+) -> Result<Vec<std::path::PathBuf>, InstallError> {
+    let links = links::link(installed.folder(), &installed.apps, bin)?;
+    for link in &links {
+        if !installed.launchers.contains(link) {
+            installed.launchers.push(link.clone());
+        }
+    }
+    Ok(links)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::install::kept::tests::installed_app;
+
+    #[test]
+    fn links_are_made_replaced_and_removed_but_nothing_else_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let bin = dir.path().join("bin");
+        let mut old = installed_app(&store, 1);
+        let links = link_apps(&mut old, &bin).unwrap();
+        assert_eq!(links, [bin.join("tally")]);
+        let mut new = installed_app(&store, 2);
+        link_apps(&mut new, &bin).unwrap();
+        assert!(
+            std::fs::read_link(&links[0])
+                .unwrap()
+                .starts_with(new.folder())
+        );
+        // The link is no longer the old one's.
+        links::unlink(&old.launchers, old.folder()).unwrap();
+        assert!(links[0].is_symlink());
+        links::unlink(&new.launchers, new.folder()).unwrap();
+        assert!(!links[0].is_symlink());
+        std::fs::write(&links[0], "mine").unwrap();
+        let error = link_apps(&mut new, &bin).unwrap_err();
+        assert!(matches!(error, InstallError::NameTaken(_)), "{error}");
+        links::unlink(&new.launchers, new.folder()).unwrap();
+        assert_eq!(std::fs::read_to_string(&links[0]).unwrap(), "mine");
+    }
+}
