@@ -7,7 +7,7 @@ use serde::Serialize;
 use sysforge_engine::EngineError;
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::release::ReleaseIndex;
-use sysforge_plan::release::choose::{Kind, Machine, julias};
+use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::source::is_site;
@@ -405,12 +405,7 @@ async fn is_app(
     if let Some(kind) = request.kind {
         return Ok(kind == Kind::App);
     }
-    let triplet = Session::host()?;
-    let candidates = index.images.iter().filter(|image| {
-        let named = request.name.is_none_or(|name| *name == *image.receipt.name);
-        named && image.receipt.julia.triplet == triplet
-    });
-    let kinds: Vec<Kind> = candidates.map(Kind::of).collect();
+    let kinds = kinds(index, Session::host()?, request.name);
     if !kinds.contains(&Kind::App) {
         return Ok(false);
     }

@@ -46,6 +46,16 @@ impl Kind {
     }
 }
 
+/// What a release offers for a platform, of all names or of one.
+#[must_use]
+pub fn kinds(index: &ReleaseIndex, triplet: Triplet, name: Option<&str>) -> Vec<Kind> {
+    let offered = index.images.iter().filter(|image| {
+        let named = name.is_none_or(|name| *name == *image.receipt.name);
+        named && image.receipt.julia.triplet == triplet
+    });
+    offered.map(Kind::of).collect()
+}
+
 /// Why an image is not the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {

@@ -22,6 +22,7 @@ use crate::release_bundle::tests::{destination, make_build};
 use crate::release_bundle::{Origin, ReleaseBundle};
 
 mod activation;
+mod apps;
 mod hostile;
 mod kept;
 mod refused;

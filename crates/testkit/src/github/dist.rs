@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sysforge_plan::app::{AppRecord, BundleRecord};
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, Latency, LinkRecord, PackageRecord, StatementCounts,
     Targets, ToolRecord,
@@ -15,12 +16,53 @@ use sysforge_plan::{BuildId, JuliaBuild, JuliaVersion, Receipt, Sha256, Triplet}
 ///
 /// If the folder cannot be written to.
 pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
+    let receipt = receipt("demo", triplet, image);
+    let text = receipt.to_json();
+    let files: [(&str, &[u8]); 2] = [
+        (&receipt.image.name, image),
+        ("receipt.json", text.as_bytes()),
+    ];
+    write(folder, &receipt, &files);
+    receipt
+}
+
+/// Adds the archive of an app, whose executable `bin/NAME` is this script.
+///
+/// # Panics
+///
+/// If the folder cannot be written to.
+pub fn make_app(folder: &Path, triplet: &str, name: &str, script: &str) -> Receipt {
+    let image = script.as_bytes();
+    let mut receipt = receipt("demo-app", triplet, image);
+    receipt.bundle = Some(BundleRecord {
+        apps: vec![AppRecord {
+            name: name.to_owned(),
+            entry: "Demo.julia_main()".to_owned(),
+            runs: Vec::new(),
+        }],
+        files: Vec::new(),
+        isolated: true,
+        system: Vec::new(),
+        oldest_system: None,
+    });
+    let text = receipt.to_json();
+    let (program, path) = (format!("bin/{name}"), receipt.image_path());
+    let files: [(&str, &[u8]); 3] = [
+        (&path, image),
+        (&program, script.as_bytes()),
+        ("receipt.json", text.as_bytes()),
+    ];
+    write(folder, &receipt, &files);
+    receipt
+}
+
+fn receipt(name: &str, triplet: &str, image: &[u8]) -> Receipt {
     let triplet: Triplet = triplet.parse().unwrap();
     let version = JuliaVersion::new(1, 12, 7);
-    let build_id = BuildId::of("demo", &version, triplet, None).unwrap();
-    let receipt = Receipt {
+    let build_id = BuildId::of(name, &version, triplet, None).unwrap();
+    Receipt {
         schema: sysforge_plan::receipt::SCHEMA.to_owned(),
-        name: "demo".parse().unwrap(),
+        name: name.parse().unwrap(),
         project_version: Some("0.1.0".to_owned()),
         julia: JuliaBuild {
             version,
@@ -74,26 +116,23 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
         },
         julia_options: Vec::new(),
         inputs_digest: Sha256::new([1; 32]),
-        build_id: build_id.clone(),
-    };
+        build_id,
+    }
+}
+
+/// Writes the archive and the receipt beside it.
+fn write(folder: &Path, receipt: &Receipt, files: &[(&str, &[u8])]) {
+    let id = &receipt.build_id;
     std::fs::create_dir_all(folder).unwrap();
-    let text = receipt.to_json();
-    tar_gz(
-        &folder.join(format!("{build_id}.tar.gz")),
-        &[
-            (&receipt.image.name, image),
-            ("receipt.json", text.as_bytes()),
-        ],
-    );
-    std::fs::write(folder.join(format!("{build_id}.receipt.json")), text).unwrap();
-    receipt
+    tar_gz(&folder.join(format!("{id}.tar.gz")), files);
+    std::fs::write(folder.join(format!("{id}.receipt.json")), receipt.to_json()).unwrap();
 }
 
 fn digest(bytes: &[u8]) -> Sha256 {
     Sha256::of(bytes)
 }
 
-/// Packs `files` without folders, like the `pack` crate.
+/// Packs `files` like the `pack` crate. What is in `bin` can be executed.
 fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
     let file = std::fs::File::create(path).unwrap();
     let gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
@@ -101,7 +140,10 @@ fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
+        header.set_mode(match name.starts_with("bin/") {
+            true => 0o755,
+            false => 0o644,
+        });
         tar.append_data(&mut header, name, *bytes).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap();
