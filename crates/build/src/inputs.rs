@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sysforge_plan::Config;
 use sysforge_plan::config::{
     App, Base, Bundle, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment,
 };
