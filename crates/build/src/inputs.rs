@@ -338,6 +338,7 @@ mod tests {
             },
             manifest: None,
             versions: sysforge_plan::plan::Versions::Manifest,
+            apps: Vec::new(),
             packages: Vec::new(),
             closure: Vec::new(),
             cpu: sysforge_plan::cpu::targets(&[], triplet).remove(0),

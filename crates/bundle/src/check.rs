@@ -218,12 +218,11 @@ impl Checker<'_> {
             .lines()
             .filter(|line| line.starts_with("precompile("));
         let residuals = residuals.map(str::to_owned).collect();
-        let (wall, peak_memory) = self.start(&[], &name).await?;
+        let wall = self.start(&[], &name).await?;
         Ok(RunRecord {
             args: self.run.args.clone(),
             exit: self.run.exit,
             wall_ms: wall.as_secs_f64() * 1000.0,
-            peak_memory,
             residuals,
         })
     }
@@ -233,7 +232,7 @@ impl Checker<'_> {
         &self,
         variables: &[(&str, String)],
         log: &str,
-    ) -> Result<(std::time::Duration, u64), BundleError> {
+    ) -> Result<std::time::Duration, BundleError> {
         let Surroundings {
             os,
             children,
@@ -255,15 +254,12 @@ impl Checker<'_> {
         });
         let started = std::time::Instant::now();
         match children.run(&program, self.task).await {
-            Ok(Finished {
-                wall, peak_memory, ..
-            }) if self.run.exit == 0 => Ok((wall, peak_memory)),
+            Ok(Finished { wall, .. }) if self.run.exit == 0 => Ok(wall),
             Ok(_) => Err(self.failed(Ended::Code(0), sysforge_plan::Evidence::default())),
             Err(ProcessError::Failed {
                 ended: Ended::Code(code),
-                peak_memory,
                 ..
-            }) if code == self.run.exit => Ok((started.elapsed(), peak_memory)),
+            }) if code == self.run.exit => Ok(started.elapsed()),
             Err(ProcessError::Failed {
                 ended, evidence, ..
             }) => Err(self.failed(ended, evidence)),

@@ -94,14 +94,14 @@ pub fn needed(
         closure.add(&name, "a part of the Julia runtime")?;
     }
     closure.follow(image, "the image")?;
+    // A library that another one needs is open as well: needing it is the better reason.
+    closure.follow_all()?;
     for library in opened {
         if is_the_app_itself(library, image, julia) {
             continue;
         }
         closure.add_opened(library)?;
-    }
-    while let Some(Open { path, why }) = closure.queue.pop_front() {
-        closure.follow(&path, &why)?;
+        closure.follow_all()?;
     }
     Ok(closure.needed)
 }
@@ -152,6 +152,14 @@ impl Closure<'_> {
             return Ok(());
         }
         self.add(library, "the app opens it")
+    }
+
+    /// Adds what the libraries that were found need, and what those need.
+    fn follow_all(&mut self) -> Result<(), BundleError> {
+        while let Some(Open { path, why }) = self.queue.pop_front() {
+            self.follow(&path, &why)?;
+        }
+        Ok(())
     }
 
     /// Adds a library of the bundle.
@@ -333,6 +341,10 @@ mod tests {
         let gcc = of("libgcc_s").unwrap();
         assert_eq!(gcc.origin, Origin::System("libgcc_s.so.1".to_owned()));
         assert!(gcc.why.contains("needs it"), "{gcc:?}");
+        // An open library that another one needs keeps the reason that says more.
+        let opened = [gcc.source.clone()];
+        let again = needed(&julia, &image, &opened, &[]).unwrap();
+        assert_eq!(again.libraries, found.libraries);
         assert!(found.system.contains("libc.so.6"), "{:?}", found.system);
         assert!(of("libc.").is_none());
     }

@@ -92,6 +92,8 @@ end",
                 literal(&path.to_string_lossy())
             ),
         },
+        // The launcher takes the name of the executable off the arguments.
+        "popfirst!([\"program\"])".to_owned(),
         format!(
             "append!(empty!(ARGS), String[{}])",
             run.args

@@ -125,8 +125,6 @@ pub struct RunRecord {
     pub exit: i32,
     /// Wall time from start to end, in milliseconds.
     pub wall_ms: f64,
-    /// The most memory that it was seen to have, in bytes.
-    pub peak_memory: u64,
     /// Statements that it compiled.
     pub residuals: Vec<String>,
 }
