@@ -36,18 +36,9 @@ pub(crate) enum CliError {
     /// A link of objects needs to be told the Julia.
     #[error("the Julia to link for is not named")]
     NoJuliaFolder,
-    /// An output that is a folder.
-    #[error("{} is not the name of a file", .0.display())]
-    NoFileName(std::path::PathBuf),
-    /// The request names a Julia that is there already.
-    #[error("`{0}` names a Julia of this machine; there is nothing to install")]
-    NothingToInstall(String),
     /// The doctor found something missing.
     #[error("this machine cannot build yet")]
     CannotBuild,
-    /// There is no tool cache to add to.
-    #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
-    NoToolCache,
     /// There is no folder to link apps into.
     #[error("this user has no home directory to link the apps into")]
     NoHomeForApps,
@@ -116,7 +107,6 @@ impl Explain for CliError {
     fn hints(&self) -> Vec<String> {
         vec![match self {
             Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
-            Self::NoFileName(_) => "name the image's file with `--out FILE`".to_owned(),
             Self::NoHomeForApps => "name a folder with `--bin DIR`".to_owned(),
             Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
                  with `--to dir:PATH`"
@@ -132,12 +122,6 @@ impl Explain for CliError {
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::CannotBuild => {
                 "each line above that says MISSING has its remedy below it".to_owned()
-            }
-            Self::NothingToInstall(_) => {
-                "ask for a version or a channel, for instance `release`".to_owned()
-            }
-            Self::NoToolCache => {
-                "set it to the tool cache's folder, or leave out `--to-tool-cache`".to_owned()
             }
             Self::Drifted(_) => "write it anew with `sysforge workflow`, and commit it".to_owned(),
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`".to_owned(),

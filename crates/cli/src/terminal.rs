@@ -7,10 +7,10 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
-use console::measure_text_width;
 use sysforge_actions::command::{self, Level};
 use sysforge_plan::Explain;
-use sysforge_plan::text::{escaped, escaped_lines, is_deceptive};
+use sysforge_plan::text::{escaped_lines, is_deceptive};
+use sysforge_report::table::fitted;
 
 use crate::failure::{Failure, causes};
 
@@ -253,91 +253,9 @@ pub(crate) fn fitted_table(rows: &[Vec<String>]) -> String {
     fitted(rows, size.map(|(_, columns)| usize::from(columns)))
 }
 
-fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
-    let text = table(rows);
-    let width = text.lines().map(measure_text_width).max();
-    let (Some(columns), Some((head, rows))) = (columns, rows.split_first()) else {
-        return text;
-    };
-    if width.unwrap_or_default() <= columns {
-        return text;
-    }
-    let label = head.iter().skip(1).map(|cell| measure_text_width(cell));
-    let label = label.max().unwrap_or_default();
-    let block = |row: &Vec<String>| {
-        let mut block = String::new();
-        for (number, (name, cell)) in head.iter().zip(row).enumerate() {
-            let cell = escaped(cell);
-            match number {
-                0 => block.push_str(&cell),
-                _ if cell.is_empty() => continue,
-                _ => block.push_str(&format!("  {name:label$}  {cell}")),
-            }
-            block.push('\n');
-        }
-        block
-    };
-    rows.iter().map(block).collect()
-}
-
-/// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the
-/// others to the right.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    // One row is one line, and what is measured is what will be shown.
-    let shown = |row: &Vec<String>| row.iter().map(|cell| escaped(cell).into_owned()).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| measure_text_width(cell))
-            .max()
-    };
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or_default())
-        .collect();
-    let remarks = rows
-        .first()
-        .and_then(|head| head.last())
-        .is_some_and(String::is_empty);
-    let mut text = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, &width))| {
-                let space = " ".repeat(width.saturating_sub(measure_text_width(cell)));
-                if column == 0 || (remarks && column + 1 == columns) {
-                    format!("{cell}{space}")
-                } else {
-                    format!("{space}{cell}")
-                }
-            });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_table_that_is_too_wide_becomes_blocks() {
-        let rows = [
-            ["image", "Julia", "file"],
-            ["demo", "1.12.7", "/a/long/path"],
-        ];
-        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(fitted(&rows, None), table(&rows));
-        assert_eq!(fitted(&rows, Some(40)), table(&rows));
-        assert_eq!(
-            fitted(&rows, Some(20)),
-            "demo\n  Julia  1.12.7\n  file   /a/long/path\n"
-        );
-    }
 
     const HOSTILE: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}1m\u{202e}b\u{200b}\tc\u{0}";
 
@@ -369,12 +287,5 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&json).unwrap(),
             value
         );
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_they_are_shown() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let text = table(&[row(["测试", "1"]), row(["a", "22"]), row(["x\ny", "3"])]);
-        assert_eq!(text, "测试   1\na     22\nx\\ny   3\n");
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sysforge_build::link::which;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::link::linker::{self, driver_names};
-use sysforge_plan::toolchain::{Traits, Unsuitable};
+use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
 use sysforge_plan::{Os, Step, Triplet};
 use sysforge_process::Program;
 
@@ -27,6 +27,102 @@ pub struct SystemCompiler {
     /// Why it does not suit Julia, if it does not.
     #[serde(serialize_with = "as_text")]
     pub unsuitable: Option<Unsuitable>,
+}
+
+/// A toolchain that can be downloaded.
+#[derive(Debug, Serialize)]
+pub struct DownloadableToolchain {
+    /// Its name.
+    pub name: &'static str,
+    /// Who packed it.
+    pub packer: &'static str,
+    /// What it is.
+    #[serde(flatten)]
+    pub traits: Traits,
+    /// The version of MinGW-w64 in it.
+    pub mingw_w64: &'static str,
+    /// The operating system that it runs on.
+    pub runs_on: Os,
+    /// Its archive.
+    pub url: &'static str,
+    /// The digest of the archive.
+    pub sha256: String,
+    /// Whether the store has it.
+    pub installed: bool,
+    /// Whether it is the one recommended for the platform.
+    pub recommended: bool,
+    /// Why it does not suit Julia, if it does not.
+    #[serde(serialize_with = "as_text")]
+    pub unsuitable: Option<Unsuitable>,
+}
+
+/// The C toolchains for a platform.
+#[derive(Debug, Serialize)]
+pub struct Toolchains {
+    /// The platform.
+    pub triplet: Triplet,
+    /// The compilers of this machine.
+    pub system: Vec<SystemCompiler>,
+    /// The toolchains that can be downloaded.
+    #[serde(rename = "fetchable")]
+    pub downloadable: Vec<DownloadableToolchain>,
+}
+
+/// The C toolchains for a platform: those of this machine, and those that can be downloaded.
+///
+/// # Errors
+///
+/// If there is no place for temporary files, or the store cannot be read.
+pub async fn toolchains(triplet: Triplet, engine: &Engine) -> Result<Toolchains, Failure> {
+    let acquirer = engine.acquirer()?;
+    let system = system_compilers(triplet, engine).await?;
+    let recommended = toolchain::recommended(triplet).ok().map(|row| row.name);
+    let mut downloadable = Vec::new();
+    for row in toolchain::for_target(triplet) {
+        downloadable.push(DownloadableToolchain {
+            name: row.name,
+            packer: row.packer,
+            traits: row.traits(),
+            mingw_w64: row.mingw,
+            runs_on: row.host,
+            url: row.url,
+            sha256: row.sha256().to_string(),
+            installed: acquirer.installed_toolchain(row)?.is_some(),
+            recommended: recommended == Some(row.name),
+            unsuitable: row.traits().check(row.name, triplet).err(),
+        });
+    }
+    Ok(Toolchains {
+        triplet,
+        system,
+        downloadable,
+    })
+}
+
+/// The toolchain of this name, if it suits Julia for the platform; or the recommended one.
+///
+/// # Errors
+///
+/// If there is no such toolchain, or it does not suit Julia.
+pub fn choose_toolchain(
+    name: Option<&str>,
+    triplet: Option<Triplet>,
+    engine: &Engine,
+) -> Result<&'static Published, Failure> {
+    let chosen = match name {
+        Some(name) => toolchain::by_name(name)?,
+        None => toolchain::recommended(triplet.map_or_else(Engine::host, Ok)?)?,
+    };
+    let triplet = triplet.unwrap_or(chosen.target());
+    chosen.traits().check(chosen.name, triplet)?;
+    if Engine::host()?.os() != chosen.host {
+        let text = format!(
+            "{} runs on {}, not on this machine",
+            chosen.name, chosen.host
+        );
+        engine.reporter.warn(text, None);
+    }
+    Ok(chosen)
 }
 
 fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::Ok, S::Error> {

@@ -40,6 +40,15 @@ pub enum EngineError {
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
+    /// The request names a Julia that is there already.
+    #[error("`{0}` names a Julia of this machine; there is nothing to install")]
+    NothingToInstall(String),
+    /// There is no tool cache to add to.
+    #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
+    NoToolCache,
+    /// An output that is a folder.
+    #[error("{} is not the name of a file", .0.display())]
+    NoFileName(PathBuf),
     /// There is a configuration already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -126,6 +135,11 @@ impl Explain for EngineError {
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
             Self::Path(error) => return error.hints(),
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`",
+            Self::NothingToInstall(_) => "ask for a version or a channel, for instance `release`",
+            Self::NoToolCache => {
+                "set it to the tool cache's folder, or leave out `--to-tool-cache`"
+            }
+            Self::NoFileName(_) => "name the image's file with `--out FILE`",
             Self::Exists(_) => "replace it with `sysforge init --force`",
         };
         vec![hint.to_owned()]

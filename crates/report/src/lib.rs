@@ -1,4 +1,4 @@
-//! Renders the figures of a benchmark and the receipt of an image as an SVG chart and as a
+//! Renders the figures of a benchmark and the receipt of an image as a table, as an SVG chart and as a
 //! self-contained HTML page.
 //!
 //! Architecture invariants: pure functions from values to text. No file, network, clock or
@@ -6,8 +6,10 @@
 //! mode and without colours.
 
 mod chart;
+pub mod comparison;
 mod figures;
 mod html;
+pub mod table;
 pub mod units;
 
 pub use chart::svg;

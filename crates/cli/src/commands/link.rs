@@ -1,24 +1,21 @@
-//! `sysforge link`: the link step of a build, or any objects for any platform, so that what is
-//! linked for Windows and macOS can be linked and looked at on a developer's own machine.
+//! `sysforge link`: the link step of a build, or any objects for any platform, so that what is linked
+//! for Windows and macOS can be linked and inspected on a developer's own machine.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use sysforge_build::inspect::inspect;
-use sysforge_build::link::{self, LinkError, LinkJob, foreign};
-use sysforge_build::probe;
 use sysforge_engine::BuildRunner;
-use sysforge_plan::{JuliaFacts, Step};
+use sysforge_engine::objects::{self, LinkTarget};
+use sysforge_engine::paths::absolute;
 
 use crate::args::LinkArgs;
-use crate::failure::{CliError, Failure, Outcome};
+use crate::failure::{CliError, Outcome};
 use crate::session::Session;
-use sysforge_engine::paths::absolute;
 
 pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     match (&args.out, &args.inspect) {
-        (_, Some(image)) => look(image, args, session),
-        (Some(out), None) => objects(out, args, session).await,
+        (_, Some(image)) => inspect(image, args, session).await,
+        (Some(out), None) => objects(&absolute(out), args, session).await,
         (None, None) => builds(args, session).await,
     }
 }
@@ -41,45 +38,16 @@ async fn builds(args: &LinkArgs, session: &Session) -> Outcome {
 }
 
 /// Objects into an image, apart from any project.
-async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
-    let output = absolute(out);
-    let name = match output.file_name() {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => return Err(CliError::NoFileName(output).into()),
-    };
-    // Lists and logs stay beside the image while it is linked, and for as long as they explain a
-    // failure.
-    let work_dir = output.with_file_name(format!(".{name}.link"));
-    let julia = facts(args, session).await?;
-    let environment = session.engine.environment.clone();
-    let options = args.build.options();
-    let linker = sysforge_engine::linker(&options.image)?;
-    let engine = &session.engine;
-    let (environment, _lease) = engine.with_compiler(environment, julia.triplet, &linker);
-    let job = LinkJob {
-        objects: args.inputs.iter().map(|path| absolute(path)).collect(),
-        name: name.clone(),
-        julia,
-        linker,
-        strip: args.build.image.strip,
-        exports: args.export.clone(),
-        environment,
-        log: work_dir.join("link.log"),
-        work_dir: work_dir.clone(),
-        timeout: options.timeout,
-        output: output.clone(),
-    };
-    let task = session.engine.reporter.start(Step::Link, &name);
-    let linked = link::link(&job, &session.engine.children, &task).await;
-    if linked.is_ok() || !job.log.exists() {
-        let _ = std::fs::remove_dir_all(&work_dir);
-    }
-    let linked = linked?;
-    task.done(format!(
-        "{} MB by {}",
-        linked.inspection.bytes / 1_000_000,
-        linked.linker_version
-    ));
+async fn objects(output: &Path, args: &LinkArgs, session: &Session) -> Outcome {
+    let linked = objects::link(
+        args.inputs.iter().map(|path| absolute(path)).collect(),
+        output,
+        &args.export,
+        &target(args, session)?,
+        &args.build.options(),
+        &session.engine,
+    )
+    .await?;
     if session.global.json {
         session.terminal.json(&linked);
     } else {
@@ -89,15 +57,17 @@ async fn objects(out: &Path, args: &LinkArgs, session: &Session) -> Outcome {
 }
 
 /// An image that was linked elsewhere.
-fn look(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
-    let triplet = args.triplet.map_or_else(Session::host, Ok)?;
-    let julia = foreign::facts(&folder(session)?, triplet, args.julia_version.clone())?;
-    let inspection = inspect(image).map_err(LinkError::from)?;
+async fn inspect(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
+    let target = target(args, session)?;
+    let options = args.build.options();
+    let (inspection, verified) =
+        objects::inspect_image(image, &target, &options, &session.engine).await?;
     if session.global.json {
         session.terminal.json(&inspection);
     }
-    link::verify(&inspection, image, &julia, args.build.image.strip)?;
+    verified?;
     if !session.global.json {
+        let triplet = target.triplet.map_or_else(Session::host, Ok)?;
         session
             .terminal
             .data(&format!("{}: a good image for {triplet}", image.display()));
@@ -105,24 +75,13 @@ fn look(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     Ok(())
 }
 
-/// What is known of the Julia: asked from itself, or read from the folder of one that this
-/// machine cannot run.
-async fn facts(args: &LinkArgs, session: &Session) -> Result<JuliaFacts, Failure> {
-    let folder = folder(session)?;
-    if let Some(triplet) = args.triplet {
-        return Ok(foreign::facts(
-            &folder,
-            triplet,
-            args.julia_version.clone(),
-        )?);
-    }
-    let executable = probe::executable_at(&folder)?;
-    session.engine.ask(&executable).await
-}
-
-fn folder(session: &Session) -> Result<PathBuf, CliError> {
-    match session.global.julia.as_slice() {
-        [julia] => Ok(absolute(Path::new(julia))),
-        _ => Err(CliError::NoJuliaFolder),
-    }
+fn target(args: &LinkArgs, session: &Session) -> Result<LinkTarget, CliError> {
+    let [julia] = session.global.julia.as_slice() else {
+        return Err(CliError::NoJuliaFolder);
+    };
+    Ok(LinkTarget {
+        julia: absolute(Path::new(julia)),
+        triplet: args.triplet,
+        version: args.julia_version.clone(),
+    })
 }

@@ -1,44 +1,15 @@
 //! `sysforge toolchain list|install|path`: the C compilers of this machine, and those that can be
 //! fetched.
 
-use serde::Serialize;
 use sysforge_engine::EngineError;
-use sysforge_engine::compilers::{SystemCompiler, system_compilers};
-use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
+use sysforge_engine::compilers::{Toolchains, choose_toolchain, toolchains};
+use sysforge_plan::toolchain::{Published, Traits};
 use sysforge_plan::{Explain, Os, Triplet};
 
 use crate::args::ToolchainCommand;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
-use crate::terminal::table;
-
-/// A toolchain that can be fetched, for `--json`.
-#[derive(Serialize)]
-struct Fetchable {
-    name: &'static str,
-    packer: &'static str,
-    #[serde(flatten)]
-    traits: Traits,
-    mingw_w64: &'static str,
-    runs_on: Os,
-    url: &'static str,
-    sha256: String,
-    installed: bool,
-    recommended: bool,
-    #[serde(serialize_with = "as_text")]
-    unsuitable: Option<Unsuitable>,
-}
-
-#[derive(Serialize)]
-struct List {
-    triplet: Triplet,
-    system: Vec<SystemCompiler>,
-    fetchable: Vec<Fetchable>,
-}
-
-fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::Ok, S::Error> {
-    why.as_ref().map(ToString::to_string).serialize(to)
-}
+use sysforge_report::table::table;
 
 pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcome {
     match command {
@@ -48,7 +19,7 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
             from,
             platform,
         } => {
-            let chosen = choose(name.as_deref(), platform.triplet, session)?;
+            let chosen = choose_toolchain(name.as_deref(), platform.triplet, &session.engine)?;
             let mut acquirer = session.engine.acquirer()?;
             if let Some(folder) = from {
                 acquirer = acquirer.with_toolchain_archives(folder.clone());
@@ -59,7 +30,7 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
             Ok(())
         }
         ToolchainCommand::Path { name, platform } => {
-            let chosen = choose(name.as_deref(), platform.triplet, session)?;
+            let chosen = choose_toolchain(name.as_deref(), platform.triplet, &session.engine)?;
             match session.engine.acquirer()?.installed_toolchain(chosen)? {
                 Some(installed) => {
                     say(chosen, &installed.compiler, session);
@@ -75,31 +46,6 @@ pub(crate) async fn run(command: &ToolchainCommand, session: &Session) -> Outcom
     }
 }
 
-/// The named toolchain, if it suits Julia for the platform; or the recommended one.
-fn choose(
-    name: Option<&str>,
-    triplet: Option<Triplet>,
-    session: &Session,
-) -> Result<&'static Published, Failure> {
-    let chosen = match name {
-        Some(name) => toolchain::by_name(name)?,
-        None => toolchain::recommended(triplet.map_or_else(Session::host, Ok)?)?,
-    };
-    chosen
-        .traits()
-        .check(chosen.name, triplet.unwrap_or(chosen.target()))?;
-    if Session::host()?.os() != chosen.host {
-        session.terminal.warning(
-            &format!(
-                "{} runs on {}, not on this machine",
-                chosen.name, chosen.host
-            ),
-            None,
-        );
-    }
-    Ok(chosen)
-}
-
 fn say(chosen: &Published, compiler: &std::path::Path, session: &Session) {
     if session.global.json {
         session.terminal.json(&serde_json::json!({
@@ -111,29 +57,7 @@ fn say(chosen: &Published, compiler: &std::path::Path, session: &Session) {
 }
 
 async fn list(triplet: Triplet, session: &Session) -> Outcome {
-    let acquirer = session.engine.acquirer()?;
-    let system = system_compilers(triplet, &session.engine).await?;
-    let recommended = toolchain::recommended(triplet).ok().map(|row| row.name);
-    let mut fetchable = Vec::new();
-    for row in toolchain::for_target(triplet) {
-        fetchable.push(Fetchable {
-            name: row.name,
-            packer: row.packer,
-            traits: row.traits(),
-            mingw_w64: row.mingw,
-            runs_on: row.host,
-            url: row.url,
-            sha256: row.sha256().to_string(),
-            installed: acquirer.installed_toolchain(row)?.is_some(),
-            recommended: recommended == Some(row.name),
-            unsuitable: row.traits().check(row.name, triplet).err(),
-        });
-    }
-    let list = List {
-        triplet,
-        system,
-        fetchable,
-    };
+    let list = toolchains(triplet, &session.engine).await?;
     if session.global.json {
         session.terminal.json(&list);
     } else {
@@ -142,7 +66,7 @@ async fn list(triplet: Triplet, session: &Session) -> Outcome {
     Ok(())
 }
 
-fn text(list: &List) -> String {
+fn text(list: &Toolchains) -> String {
     let head = [
         "toolchain",
         "compiler",
@@ -164,10 +88,10 @@ fn text(list: &List) -> String {
         ]
     };
     for compiler in &list.system {
-        let untold = list.triplet.os() == Os::Windows && compiler.traits.runtime.is_none();
+        let unknown = list.triplet.os() == Os::Windows && compiler.traits.runtime.is_none();
         let note = match &compiler.unsuitable {
             Some(_) => "does NOT suit Julia",
-            None if untold => "may suit: its C runtime cannot be told",
+            None if unknown => "may suit: its C runtime cannot be told",
             None => "suits",
         };
         rows.push(row(
@@ -176,7 +100,7 @@ fn text(list: &List) -> String {
             note.to_owned(),
         ));
     }
-    for toolchain in &list.fetchable {
+    for toolchain in &list.downloadable {
         let mut note = match (&toolchain.unsuitable, toolchain.recommended) {
             (Some(_), _) => "does NOT suit Julia".to_owned(),
             (None, true) => "recommended".to_owned(),
@@ -206,6 +130,7 @@ fn text(list: &List) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sysforge_engine::compilers::SystemCompiler;
     use sysforge_plan::toolchain::{Exceptions, Maker, Runtime, Threads};
 
     use super::*;
@@ -229,7 +154,7 @@ mod tests {
             exceptions: None,
             ..traits.clone()
         };
-        let list = List {
+        let list = Toolchains {
             triplet: Triplet::X86_64_W64_MINGW32,
             system: vec![
                 SystemCompiler {
@@ -243,7 +168,7 @@ mod tests {
                     unsuitable: None,
                 },
             ],
-            fetchable: Vec::new(),
+            downloadable: Vec::new(),
         };
         insta::assert_snapshot!(text(&list), @r"
         C toolchains for Julia on x86_64-w64-mingw32

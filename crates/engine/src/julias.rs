@@ -1,0 +1,237 @@
+//! The Julias of the catalogue, the store and this machine: which there are, and getting them.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sysforge_acquire::{Acquirer, InstalledJulia, ToolCache};
+use sysforge_plan::catalogue::Release;
+use sysforge_plan::request::ProjectJulia;
+use sysforge_plan::signing::SignatureCheck;
+use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+
+/// A release of the catalogue.
+#[derive(Debug, Serialize)]
+pub struct ListedJulia {
+    /// Its version.
+    pub version: JuliaVersion,
+    /// Whether it is no prerelease.
+    pub stable: bool,
+    /// The platform.
+    pub triplet: Triplet,
+    /// The archive.
+    pub url: String,
+    /// The size of the archive, in bytes.
+    pub size: u64,
+    /// The digest of the archive.
+    pub sha256: Sha256,
+    /// Whether the archive has a signature.
+    pub signed: bool,
+    /// Whether the store has it.
+    pub installed: bool,
+}
+
+/// A Julia on this machine.
+#[derive(Debug, Serialize)]
+pub struct LocatedJulia {
+    /// The request that it answers.
+    pub request: String,
+    /// Its version, where it is known.
+    pub version: Option<JuliaVersion>,
+    /// Its platform.
+    pub triplet: Triplet,
+    /// Its folder.
+    pub prefix: PathBuf,
+    /// Its executable.
+    pub executable: PathBuf,
+    /// The digest of the archive that it was installed from.
+    pub sha256: Option<Sha256>,
+    /// Whether the signature of that archive was checked.
+    #[serde(flatten)]
+    pub signature: SignatureCheck,
+    /// Whether it was there already.
+    pub reused: bool,
+}
+
+/// The releases of the catalogue for a platform, newest first: every version with `all`, else the newest
+/// of each series, and prereleases only if they are newer than every stable release.
+///
+/// # Errors
+///
+/// If the catalogue cannot be read.
+pub async fn list(
+    all: bool,
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Vec<ListedJulia>, Failure> {
+    let acquirer = engine.acquirer()?;
+    let catalogue = acquirer.catalogue().await?;
+    let mut listed = Vec::new();
+    let mut last_series = None;
+    for release in catalogue.versions_for(triplet) {
+        let series = release.version.minor_pair();
+        let is_newest = last_series != Some(series)
+            && (release.stable || is_newer_than_stable(&catalogue, release));
+        last_series = Some(series);
+        let file = release.archive_for(triplet).filter(|_| all || is_newest);
+        let Some(file) = file else { continue };
+        let choice = Choice {
+            version: release.version.clone(),
+            file: file.clone(),
+        };
+        listed.push(ListedJulia {
+            installed: acquirer.installed(&choice)?.is_some(),
+            version: choice.version,
+            stable: release.stable,
+            triplet,
+            url: file.url.to_string(),
+            size: file.size,
+            sha256: file.sha256,
+            signed: file.asc.is_some(),
+        });
+    }
+    Ok(listed)
+}
+
+fn is_newer_than_stable(catalogue: &Catalogue, release: &Release) -> bool {
+    let newest_stable = catalogue.releases().iter().rev().find(|r| r.stable);
+    newest_stable.is_none_or(|stable| release.version > stable.version)
+}
+
+/// Finds the Julias that these requests name in the store, or downloads them; with `to_tool_cache` they
+/// are copied into the runner's tool cache, too.
+///
+/// # Errors
+///
+/// If a request names no release, or one cannot be downloaded and verified.
+pub async fn install(
+    requests: &[String],
+    to_tool_cache: bool,
+    triplet: Triplet,
+    engine: &Engine,
+) -> Result<Vec<LocatedJulia>, Failure> {
+    let mut acquirer = engine.acquirer()?;
+    if to_tool_cache {
+        let cache = engine.tool_cache.as_ref().ok_or(EngineError::NoToolCache)?;
+        acquirer = acquirer.with_tool_cache(ToolCache::new(cache), true);
+    }
+    let mut located = Vec::new();
+    let mut catalogue = None;
+    for text in requests {
+        let request = read(text, engine)?;
+        let stored = match &request {
+            Request::Exact(_) if !to_tool_cache => acquirer.stored(&request, triplet)?,
+            _ => None,
+        };
+        let julia = match stored {
+            Some(julia) => julia,
+            None => download(&request, triplet, &acquirer, &mut catalogue).await?,
+        };
+        if to_tool_cache && request.nightly().is_some() {
+            let hint = "it names its entries by their versions, which last longer than a night";
+            engine.reporter.warn(
+                "nightly builds are not copied into the tool cache",
+                Some(hint.to_owned()),
+            );
+        }
+        located.push(LocatedJulia::new(text, julia));
+    }
+    Ok(located)
+}
+
+async fn download(
+    request: &Request,
+    triplet: Triplet,
+    acquirer: &Acquirer,
+    catalogue: &mut Option<Catalogue>,
+) -> Result<InstalledJulia, Failure> {
+    if let Some(branch) = request.nightly() {
+        return Ok(acquirer.nightly(branch, triplet).await?);
+    }
+    if let Request::System | Request::Directory(_) = request {
+        return Err(EngineError::NothingToInstall(request.to_string()).into());
+    }
+    let catalogue = match catalogue {
+        Some(known) => known,
+        None => catalogue.insert(acquirer.catalogue().await?),
+    };
+    let choice = catalogue.choose(request, triplet)?;
+    Ok(acquirer.julia(&choice).await?)
+}
+
+/// The Julia of this machine that a request names: in the store, on the search path, or in a folder. It
+/// needs no catalogue, and so no network. `triplet`: a platform that is not this machine's.
+///
+/// # Errors
+///
+/// If it is not installed.
+pub async fn locate(
+    text: &str,
+    triplet: Option<Triplet>,
+    engine: &Engine,
+) -> Result<LocatedJulia, Failure> {
+    let request = read(text, engine)?;
+    if let Some(executable) = engine.local_julia(&request)? {
+        let facts = engine.ask(&executable).await?;
+        let prefix = facts.bindir.parent().unwrap_or(&facts.bindir).to_owned();
+        return Ok(LocatedJulia {
+            request: text.to_owned(),
+            version: Some(facts.version),
+            triplet: facts.triplet,
+            prefix,
+            executable,
+            sha256: None,
+            signature: SignatureCheck::NotChecked {
+                reason: "it was not installed by Sysforge".to_owned(),
+            },
+            reused: true,
+        });
+    }
+    let acquirer = engine.acquirer()?;
+    let platform = triplet.map_or_else(Engine::host, Ok)?;
+    let found = match request.nightly() {
+        Some(branch) => acquirer.installed_nightly(branch, platform)?,
+        None => acquirer.stored(&request, platform)?,
+    };
+    let julia = found.ok_or_else(|| {
+        let other = triplet.map(|triplet| format!(" --triplet {triplet}"));
+        EngineError::NotInstalled {
+            what: format!("Julia {request}"),
+            command: format!(
+                "sysforge julia install {request}{}",
+                other.unwrap_or_default()
+            ),
+        }
+    })?;
+    Ok(LocatedJulia::new(text, julia))
+}
+
+/// Reads a request, and resolves it with the project where only the project can.
+fn read(text: &str, engine: &Engine) -> Result<Request, Failure> {
+    let request: Request = text.parse()?;
+    let project = match request {
+        Request::Min | Request::MinPatch | Request::Manifest => {
+            engine.location.julia(Engine::host()?)?
+        }
+        _ => ProjectJulia::default(),
+    };
+    Ok(request.for_project(&project)?)
+}
+
+impl LocatedJulia {
+    fn new(request: &str, julia: InstalledJulia) -> Self {
+        Self {
+            request: request.to_owned(),
+            version: julia.version,
+            triplet: julia.triplet,
+            prefix: julia.prefix,
+            executable: julia.executable,
+            sha256: julia.sha256,
+            signature: julia.signature,
+            reused: julia.reused,
+        }
+    }
+}
