@@ -396,3 +396,76 @@ fn a_file_that_is_not_an_image() {
     hint: name the image itself, as `sysforge link` made it or as it lies in the archive
     ");
 }
+
+/// A package whose app is described by these lines, and whose module has this code.
+fn with_app(app: &str, code: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.config(&format!("julia = \"1.5\"\n\n[[app]]\n{app}\n"));
+    scratch.file("src/Tiny.jl", &format!("module Tiny\n{code}\nend\n"));
+    scratch
+}
+
+#[test]
+fn an_app_in_a_package_that_the_image_does_not_have() {
+    let scratch = with_app("name = \"tiny\"\npackage = \"Tinny\"", "");
+    insta::assert_snapshot!(scratch.sysforge(&["plan"]).fails(2), @r"
+    error: the app `tiny` begins in the package `Tinny`, which is not in the image
+
+    hint: did you mean `Tiny`?
+    hint: add `Tinny` to the dependencies of the project, or to `packages`
+    ");
+}
+
+#[test]
+fn an_app_of_a_project_that_is_no_package() {
+    let scratch = with_app("name = \"tiny\"", "");
+    let dates = "[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
+    scratch.file("Project.toml", dates);
+    scratch.config("name = \"x\"\njulia = \"1.5\"\n\n[[app]]\nname = \"tiny\"\n");
+    let error = scratch.sysforge(&["plan"]).fails(2);
+    assert!(error.contains("hint: name it with `package"), "{error}");
+}
+
+/// What is wrong with these entry points is found before an image is made.
+#[test]
+fn entry_points_that_fail_while_they_are_traced() {
+    for (app, code, wanted, hint) in [
+        (
+            "name = \"tiny\"",
+            "",
+            "Tiny.julia_main is not defined",
+            "define the entry point",
+        ),
+        (
+            "name = \"tiny\"\nentry = \"Cli.julia_main\"",
+            "julia_main() = 0",
+            "Tiny.Cli.julia_main is not defined",
+            "entry = \"Module.function\"",
+        ),
+        (
+            "name = \"tiny\"",
+            "julia_main() = \"done\"",
+            "returned a value of type String instead of an integer",
+            "`julia_main()::Cint`",
+        ),
+        (
+            "name = \"tiny\"",
+            "julia_main() = error(\"no coffee\")",
+            "no coffee",
+            "`runs` in the table of the app",
+        ),
+        (
+            "name = \"tiny\"\nruns = [{ args = \"-x\" }]",
+            "julia_main() = 3",
+            "Tiny.julia_main returned 3 instead of 0",
+            "`runs` in the table of the app",
+        ),
+    ] {
+        let ran = with_app(app, code).sysforge(&["build"]);
+        let error = ran.fails(5);
+        let text = from_error(&error);
+        assert!(text.starts_with("error: `tiny"), "{text}");
+        assert!(text.contains(wanted), "{text}");
+        assert!(text.contains(hint), "{text}");
+    }
+}

@@ -42,6 +42,15 @@ pub enum BundleError {
         #[source]
         source: Box<ProcessError>,
     },
+    /// A run of an app failed while it was traced.
+    #[error("`{command}` failed while its code was traced, before there is an image")]
+    Traced {
+        /// The app and its arguments.
+        command: String,
+        /// How.
+        #[source]
+        source: Box<ProcessError>,
+    },
     /// An app ended otherwise than its run says.
     #[error(
         "`{command}` ended with the exit code {found} {place}, and the configuration says {expected}"
@@ -96,6 +105,7 @@ impl Explain for BundleError {
             Self::NoFile { .. } => Class::Usage,
             Self::NoArtifact(_) | Self::Exit { .. } | Self::Outside { .. } => Class::Check,
             Self::Process { source, .. } => source.class_or(Class::Check),
+            Self::Traced { source, .. } => source.class_or(Class::Julia),
             Self::Archive(_) => Class::Machine,
             Self::Died(_) => Class::Bug,
         }
@@ -114,6 +124,10 @@ impl Explain for BundleError {
             }
             Self::NoFile { .. } => hint("paths in Sysimage.toml are relative to its folder"),
             Self::Process { source, .. } => source.hints(),
+            Self::Traced { source, .. } => match **source {
+                ProcessError::Failed { ref evidence, .. } => exit_hints(evidence),
+                _ => source.hints(),
+            },
             Self::Exit { evidence, .. } => exit_hints(evidence),
             Self::Outside { .. } => hint(
                 "a library that is opened by its full path is not found on another machine: open it \
@@ -125,7 +139,7 @@ impl Explain for BundleError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Exit { evidence, .. } => Some(evidence.clone()),
-            Self::Process { source, .. } => source.evidence(),
+            Self::Process { source, .. } | Self::Traced { source, .. } => source.evidence(),
             _ => None,
         }
     }
@@ -140,7 +154,8 @@ fn exit_hints(evidence: &Evidence) -> Vec<String> {
     } else if says("instead of an integer") {
         "end the entry point with `return 0`, and declare it as `julia_main()::Cint`"
     } else if says("could not load library") || says("cannot open shared object file") {
-        "let a run of the app open this library, so that it is bundled; or take it from an artifact"
+        "let a run of the app open this library, so that it is bundled, or take it from an artifact; \
+         a library of the system must be installed on this machine"
     } else if says("Artifact") && says("not installed") {
         "let a run of the app use this artifact, or set `lazy-artifacts = \"all\"`"
     } else {

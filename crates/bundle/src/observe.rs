@@ -202,6 +202,12 @@ pub async fn observe(
     Ok(observed)
 }
 
+/// The command line of a run, as errors show it.
+pub fn command(app: &str, run: &Run) -> String {
+    let words = std::iter::once(app).chain(run.args.iter().map(String::as_str));
+    sysforge_plan::text::shortened(&words.collect::<Vec<_>>().join(" "), 200)
+}
+
 /// The error for a run that ended otherwise than it should.
 pub(crate) fn failed(
     app: &str,
@@ -210,10 +216,8 @@ pub(crate) fn failed(
     evidence: Evidence,
     place: &'static str,
 ) -> BundleError {
-    let words = std::iter::once(app).chain(run.args.iter().map(String::as_str));
-    let command = words.collect::<Vec<_>>().join(" ");
     BundleError::Exit {
-        command: sysforge_plan::text::shortened(&command, 200),
+        command: command(app, run),
         place,
         found: match ended {
             Ended::Code(code) => code.to_string(),

@@ -307,7 +307,8 @@ impl<'a> BuildRunner<'a> {
         self.context.work.forget(&["trace"])?;
         let files = self.paths(&self.planned.files.inputs.config.statements);
         let mut given = statement_files::read(&files, &self.context.project)?;
-        let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await?;
+        let recorded = trace::trace(&self.context, &self.workloads(), On::Base).await;
+        let recorded = recorded.map_err(|error| self.trace_failure(error))?;
         let Self {
             engine,
             planned,

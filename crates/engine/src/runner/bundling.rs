@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use sysforge_build::Script;
 use sysforge_build::emit::Emitted;
+use sysforge_build::trace::TraceError;
 use sysforge_bundle::assemble::{Assembled, is_supported};
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
@@ -50,6 +51,28 @@ pub(super) fn scripts(apps: &[PlannedApp], folder: &Path) -> Result<Vec<Script>,
 }
 
 impl BuildRunner<'_> {
+    /// The error for workloads that could not be traced: names the app if one of its runs failed.
+    pub(super) fn trace_failure(&self, error: TraceError) -> Failure {
+        let TraceError::Workload { workload, source } = error else {
+            return error.into();
+        };
+        let path = self.context.project.join(&workload);
+        let runs = self.apps.iter();
+        let runs = runs.flat_map(|planned| planned.runs.iter().map(move |run| (planned, run)));
+        let of_script = self.app_scripts.iter().zip(runs);
+        match of_script
+            .into_iter()
+            .find(|(script, _)| script.path == path)
+        {
+            None => TraceError::Workload { workload, source }.into(),
+            Some((_, (planned, run))) => BundleError::Traced {
+                command: observe::command(&planned.app.name, run),
+                source: Box::new(source),
+            }
+            .into(),
+        }
+    }
+
     /// The identifier of the archive with the apps, if there are any.
     fn app_id(&self) -> Result<Option<(ImageName, BuildId)>, Failure> {
         if self.build.apps.is_empty() {
