@@ -460,6 +460,12 @@ fn entry_points_that_fail_while_they_are_traced() {
             "Tiny.julia_main returned 3 instead of 0",
             "`runs` in the table of the app",
         ),
+        (
+            "name = \"tiny\"\njulia-args = \"--threadz=2\"",
+            "julia_main() = 0",
+            "unknown option `--threadz=2`",
+            "`julia-args` in the table of the app",
+        ),
     ] {
         let ran = with_app(app, code).sysforge(&["build"]);
         let error = ran.fails(5);

@@ -14,6 +14,9 @@ pub struct Script {
     pub path: PathBuf,
     /// What Julia's `ARGS` will be.
     pub args: Vec<String>,
+    /// Options for the Julia that runs it while it is traced: with several threads, for instance, Julia
+    /// compiles more at its start.
+    pub options: Vec<String>,
 }
 
 impl Script {
@@ -23,6 +26,7 @@ impl Script {
         Self {
             path: project.join(&workload.path),
             args: workload.args.clone(),
+            options: Vec::new(),
         }
     }
 }

@@ -315,6 +315,7 @@ impl Run<'_> {
         let program = program
             .output(*output)
             .option("--trace-compile", &recording)
+            .args(&workload.options)
             .arg(&workload.path)
             .args(&workload.args)
             .directory(&context.project);

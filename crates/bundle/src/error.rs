@@ -148,7 +148,10 @@ impl Explain for BundleError {
 /// What the last lines of an app suggest.
 fn exit_hints(evidence: &Evidence) -> Vec<String> {
     let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
-    let hint = if says("is not defined") {
+    let hint = if says("unknown option") {
+        "`julia-args` in the table of the app has an option that this Julia does not know: leave it out, or \
+         correct it"
+    } else if says("is not defined") {
         "define the entry point in the package, or name the one that there is: `entry = \
          \"Module.function\"` in the table of the app"
     } else if says("instead of an integer") {
