@@ -9,7 +9,9 @@ mod support;
 use std::process::{Command, Stdio};
 
 use support::{Ran, Scratch};
-use sysforge_testkit::github::{FakeGitHub, Fault, Op, Options, Rule, Tamper, make_build};
+use sysforge_testkit::github::{
+    FakeGitHub, Fault, Op, Options, Rule, Tamper, make_app, make_build,
+};
 use sysforge_testkit::wait_for;
 
 const LINUX: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
@@ -234,4 +236,112 @@ fn no_field_of_githubs_answers_reaches_a_terminal_raw_or_leads_elsewhere() {
         let outside = scene.scratch.path("..").join("outside");
         assert!(!outside.exists() && !scene.scratch.path("outside").exists());
     }
+}
+
+/// Publishes an app `tally`, a script that prints `words`, into a folder beside the project.
+fn publish_app(scratch: &Scratch, tag: &str, words: &str) -> String {
+    let script = format!("#!/bin/sh\necho {words}\n");
+    let dist = scratch.path("dist");
+    let _ = std::fs::remove_dir_all(&dist);
+    make_app(&dist, "x86_64-linux-gnu", "tally", &script);
+    let site = scratch.path("../site").display().to_string();
+    let to = format!("dir:{site}");
+    let args = ["publish", "--to", &to, "--tag", tag];
+    scratch.sysforge(&args).succeeds();
+    site
+}
+
+/// What a program prints that is started with an empty environment.
+fn run_alone(program: &std::path::Path) -> String {
+    let output = Command::new(program).env_clear().output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn an_app_is_installed_upgraded_and_removed_without_a_julia() {
+    let scratch = Scratch::new();
+    let site = publish_app(&scratch, "v1.0.0", "old");
+    let store = scratch.path("../store").display().to_string();
+    // The default folder is in the home directory.
+    let link = scratch.path("../home/.local/bin/tally");
+    let install = ["install", &site, "--store", &store];
+    let said = scratch.sysforge(&install).succeeds();
+    assert!(
+        said.stdout.ends_with("home/.local/bin/tally\n"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stderr.contains("not on the search path"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(run_alone(&link), "old\n");
+
+    publish_app(&scratch, "v1.1.0", "new");
+    let upgrade = ["install", "upgrade", "demo-app", "--store", &store];
+    scratch.sysforge(&upgrade).succeeds();
+    assert_eq!(run_alone(&link), "new\n");
+    let list = ["install", "list", "--json", "--store", &store];
+    let listed = scratch.sysforge(&list).succeeds().json();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed[0]["tag"], "v1.1.0");
+    assert_eq!(listed[0]["apps"][0], "tally");
+
+    let remove = ["install", "remove", "demo-app", "--store", &store];
+    scratch.sysforge(&remove).succeeds();
+    assert!(!link.is_symlink());
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn an_app_does_not_replace_a_file_of_the_user() {
+    let scratch = Scratch::new();
+    let site = publish_app(&scratch, "v1.0.0", "hello");
+    scratch.file("bin/tally", "mine");
+    let store = scratch.path("../store").display().to_string();
+    let install = ["install", &site, "--bin", "bin", "--store", &store];
+    let said = scratch.sysforge(&install).fails(7);
+    assert!(said.contains("bin/tally exists already"), "{said}");
+    assert!(said.contains("another folder with `--bin DIR`"), "{said}");
+    let file = scratch.path("bin/tally");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
+    let list = ["install", "list", "--json", "--store", &store];
+    assert_eq!(scratch.sysforge(&list).succeeds().stdout, "[]\n");
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn what_is_for_images_is_refused_for_an_app() {
+    let scratch = Scratch::new();
+    let site = publish_app(&scratch, "v1.0.0", "hello");
+    let store = scratch.path("../store").display().to_string();
+    for options in [
+        &["--env"][..],
+        &["--launcher", "julia-demo"],
+        &["--juliaup", "demo"],
+        &["--jupyter"],
+        &["--pluto", "pluto.sh"],
+    ] {
+        let install = ["install", &site, "--store", &store];
+        let said = scratch.sysforge(&[&install, options].concat()).fails(7);
+        assert!(said.contains("is for images, and this is an app"), "{said}");
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn an_app_that_is_asked_for_of_a_release_of_images_is_explained() {
+    let scratch = Scratch::new();
+    make_build(&scratch.path("dist"), "x86_64-linux-gnu", b"an image");
+    let site = scratch.path("../site").display().to_string();
+    let to = format!("dir:{site}");
+    scratch
+        .sysforge(&["publish", "--to", &to, "--tag", "v1.0.0"])
+        .succeeds();
+    let said = scratch
+        .sysforge(&["install", &site, "--bin", "bin"])
+        .fails(7);
+    assert!(said.contains("is an image, not an app"), "{said}");
 }

@@ -187,6 +187,25 @@ pub(crate) struct Activation {
     pub(crate) bin: Option<PathBuf>,
 }
 
+impl Activation {
+    /// The first option that was given and starts Julia with an image.
+    pub(crate) fn of_images(&self) -> Option<&'static str> {
+        let all = [
+            ("--launcher", self.launcher.is_some()),
+            ("--juliaup", self.juliaup.is_some()),
+            ("--env", self.env),
+            ("--jupyter", self.jupyter),
+            ("--vscode", self.vscode.is_some()),
+            ("--pluto", self.pluto.is_some()),
+            ("--python", self.python.is_some()),
+            ("--module", self.module.is_some()),
+            ("--oci", self.oci.is_some()),
+        ];
+        let mut given = all.into_iter().filter(|(_, given)| *given);
+        given.next().map(|(option, _)| option)
+    }
+}
+
 /// What to do with installed images.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum InstallCommand {

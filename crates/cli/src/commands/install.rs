@@ -69,7 +69,15 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
             let installed = one(&request, &images, session).await?;
             match installed.apps.is_empty() {
                 true => finish(installed, &args.activation, &images, session).await,
-                false => finish_app(installed, &args.activation, &images, session),
+                false => {
+                    let finished =
+                        finish_app(installed.clone(), &args.activation, &images, session);
+                    // Apps that cannot be started by their names are not left in the store.
+                    if finished.is_err() && installed.launchers.is_empty() {
+                        images.remove(&installed)?;
+                    }
+                    finished
+                }
             }
         }
         (None, None) => Err(InstallError::Source(String::new()).into()),
@@ -452,14 +460,8 @@ fn finish_app(
     images: &Images,
     session: &Session,
 ) -> Outcome {
-    for (option, given) in [
-        ("--launcher", activation.launcher.is_some()),
-        ("--juliaup", activation.juliaup.is_some()),
-        ("--env", activation.env),
-    ] {
-        if given {
-            return Err(InstallError::ForImages(option).into());
-        }
+    if let Some(option) = activation.of_images() {
+        return Err(InstallError::ForImages(option).into());
     }
     let bin = match &activation.bin {
         Some(bin) => absolute(bin),
