@@ -5,6 +5,7 @@ use std::path::Path;
 use sysforge_build::measure::measure;
 use sysforge_build::{sections, startup};
 use sysforge_plan::Receipt;
+use sysforge_plan::app::BundleRecord;
 use sysforge_report::{Report, Sample};
 
 use crate::failure::Failure;
@@ -40,6 +41,7 @@ pub async fn compare(
         residuals: runner.residuals(image).await?,
         sections: sections::sections(image)?,
         receipt: receipt(runner, planned, image),
+        bundle: bundle(runner, planned, image),
     })
 }
 
@@ -57,6 +59,15 @@ async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sa
         start_memory: measured.start_bytes,
         peak_memory: measured.peak_bytes,
     })
+}
+
+/// What the archive in `dist` holds whose apps were made from exactly this image.
+fn bundle(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<BundleRecord> {
+    let id = runner.build.app_id(&planned.plan.name).ok()?;
+    let path = planned.dist().join(format!("{id}.receipt.json"));
+    let receipt = Receipt::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
+    let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
+    receipt.bundle.filter(|_| receipt.image.sha256 == digest)
 }
 
 /// The receipt of exactly this image: beside it as in an archive, or in `dist`.

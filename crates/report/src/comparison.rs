@@ -121,6 +121,7 @@ mod tests {
             residuals: Vec::new(),
             sections: Vec::new(),
             receipt: None,
+            bundle: None,
         }
     }
 

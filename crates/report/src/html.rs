@@ -1,6 +1,7 @@
-//! The HTML page: the benefit of the image, its size by section, the statements and their outcome,
-//! the duration of each step of the build, and the contents. A single file without dependencies.
+//! The HTML page: the benefit of the image, its size by section, the files and runs of its apps, the
+//! statements and their outcome, the duration of each step of the build, and the contents. A single file without dependencies.
 
+mod apps;
 mod receipt;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -60,6 +61,7 @@ fn body(report: &Report) -> Markup {
                     (figures(&without, &with))
                 }
                 (sections(report))
+                @if let Some(bundle) = &report.bundle { (apps::apps(bundle)) }
                 @if let Some(receipt) = &report.receipt { (receipt::statements(receipt)) }
                 (residuals(report))
                 @if let Some(receipt) = &report.receipt {

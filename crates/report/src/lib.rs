@@ -17,6 +17,7 @@ pub use figures::{Figures, Sample};
 pub use html::html;
 
 use sysforge_plan::Receipt;
+use sysforge_plan::app::BundleRecord;
 
 /// The data of a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,4 +36,6 @@ pub struct Report {
     pub sections: Vec<(String, u64)>,
     /// The image's receipt, if it has one.
     pub receipt: Option<Receipt>,
+    /// What the archive of its apps holds, if there is one.
+    pub bundle: Option<BundleRecord>,
 }

@@ -1,6 +1,7 @@
 //! Snapshots of the chart and the page of a real receipt, and properties of every report.
 
 use sysforge_plan::Receipt;
+use sysforge_plan::app::{AppRecord, BundleRecord, BundledFile, RunRecord};
 use sysforge_plan::receipt::Unreplayed;
 use sysforge_report::{Report, Sample, html, svg};
 
@@ -39,6 +40,7 @@ fn report() -> Report {
             (".hash".to_owned(), 84),
         ],
         receipt: Some(Receipt::from_json(include_str!("receipt.json")).expect("a receipt")),
+        bundle: None,
     }
 }
 
@@ -55,6 +57,53 @@ fn the_page() {
     insta::assert_snapshot!(body.replace("><", ">\n<"));
 }
 
+fn bundle() -> BundleRecord {
+    let file = |path: &str, size, why: &str| BundledFile {
+        path: path.to_owned(),
+        size,
+        why: why.to_owned(),
+    };
+    BundleRecord {
+        apps: vec![AppRecord {
+            name: "tally".to_owned(),
+            entry: "Tally.julia_main()".to_owned(),
+            runs: vec![RunRecord {
+                args: vec!["--top".to_owned(), "3".to_owned()],
+                exit: 0,
+                wall_ms: 412.6,
+                residuals: vec!["precompile(Tuple{typeof(f)})".to_owned()],
+            }],
+        }],
+        files: vec![
+            file("bin/tally", 339_192, "the launcher of the app"),
+            file("lib/julia/tally.so", 155_000_000, "the image"),
+            file("lib/libLLVM-9.so.1", 74_000_000, "libjulia.so.1 needs it"),
+            file("share/julia/Project.toml", 200, "the names of the packages"),
+        ],
+        isolated: true,
+        system: vec!["libc.so.6".to_owned()],
+        oldest_system: Some("glibc 2.36".to_owned()),
+    }
+}
+
+#[test]
+fn the_page_lists_the_files_of_apps_by_size_and_says_why_each_is_there() {
+    let page = html(&Report {
+        bundle: Some(bundle()),
+        ..report()
+    });
+    let at = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("{text} is missing"))
+    };
+    assert!(at("lib/julia/tally.so") < at("lib/libLLVM-9.so.1"));
+    assert!(at("libjulia.so.1 needs it") < at("2 smaller files"));
+    assert!(!page.contains("share/julia/Project.toml"));
+    at("<code>tally --top 3</code>");
+    at("1 statement compiled");
+    at("The apps need glibc 2.36 or newer.");
+}
+
 #[test]
 fn hostile_names_and_statements_are_shown_as_text() {
     let hostile = "</style><script>x\u{1b}[2J\u{0}\u{202e}\u{9b}";
@@ -62,6 +111,10 @@ fn hostile_names_and_statements_are_shown_as_text() {
     report.residuals = vec![hostile.to_owned()];
     report.build_id = hostile.to_owned();
     report.sections.push((hostile.to_owned(), 1));
+    let mut bundle = bundle();
+    bundle.files[1].why = hostile.to_owned();
+    bundle.apps[0].runs[0].args = vec![hostile.to_owned()];
+    report.bundle = Some(bundle);
     if let Some(receipt) = &mut report.receipt {
         receipt.packages[0].name = hostile.to_owned();
         receipt.statements.failed.push(Unreplayed {
