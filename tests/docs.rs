@@ -56,6 +56,88 @@ struct Shell {
     home: tempfile::TempDir,
     folder: PathBuf,
     variables: Vec<(&'static str, String)>,
+    /// Where commands are typed; `None` if their output is no terminal.
+    terminal: Option<Terminal>,
+}
+
+/// A shell in a terminal of tmux.
+struct Terminal {
+    /// Outside of the home folder, which stays empty.
+    work: tempfile::TempDir,
+}
+
+impl Terminal {
+    /// Starts a shell in a terminal of this many columns.
+    fn start(columns: u16, folder: &Path, variables: &[(&str, String)]) -> Self {
+        let terminal = Self {
+            work: tempfile::tempdir().unwrap(),
+        };
+        let work = terminal.work.path().display();
+        // What is typed is not shown, so that the screen has the output alone; the end of each command is
+        // an event.
+        let start = format!(
+            "stty -echo; PS1= PS2=\nPROMPT_COMMAND='echo $? >{work}/code; pwd >{work}/folder; \
+             tmux -S {work}/socket wait-for -S prompt'\n"
+        );
+        std::fs::write(terminal.work.path().join("start"), start).unwrap();
+        let settings = "set -g history-limit 100000\nset -g status off\n";
+        std::fs::write(terminal.work.path().join("settings"), settings).unwrap();
+        let shell = format!("exec bash --noediting --rcfile {work}/start -i");
+        let mut tmux = terminal.tmux();
+        tmux.arg("-f").arg(terminal.work.path().join("settings"));
+        let size = columns.to_string();
+        let status = tmux
+            .args(["new-session", "-d", "-x", &size, "-y", "50", &shell])
+            .current_dir(folder)
+            .env_clear()
+            .env("LC_ALL", "C.UTF-8")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .status();
+        assert!(status.unwrap().success());
+        terminal.wait();
+        terminal
+    }
+
+    fn tmux(&self) -> Command {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(self.work.path().join("socket"));
+        tmux
+    }
+
+    fn wait(&self) {
+        let waited = self.tmux().args(["wait-for", "prompt"]).status();
+        assert!(waited.unwrap().success(), "the terminal has ended");
+    }
+
+    fn read(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.work.path().join(name)).unwrap();
+        text.trim_end().to_owned()
+    }
+
+    /// What the screen and all that has scrolled off it show, and whether the command succeeds.
+    fn run(&self, command: &str) -> (String, bool) {
+        let reset = ["send-keys", "-R", ";", "clear-history"];
+        assert!(self.tmux().args(reset).status().unwrap().success());
+        let typed = self
+            .tmux()
+            .args(["send-keys", "-l", "--", command])
+            .status();
+        assert!(typed.unwrap().success());
+        let entered = self.tmux().args(["send-keys", "Enter"]).status();
+        assert!(entered.unwrap().success());
+        self.wait();
+        // Lines that are longer than the terminal is wide are joined.
+        let capture = ["capture-pane", "-p", "-J", "-S", "-", "-E", "-"];
+        let shown = self.tmux().args(capture).output().unwrap();
+        let text = String::from_utf8(shown.stdout).unwrap();
+        (text.trim_end().to_owned() + "\n", self.read("code") == "0")
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.tmux().arg("kill-server").status();
+    }
 }
 
 impl Shell {
@@ -78,11 +160,33 @@ impl Shell {
             home,
             folder,
             variables: Vec::new(),
+            terminal: None,
         }
+    }
+
+    /// From now on, commands are typed into a terminal of this many columns. There is no Julia on the
+    /// search path.
+    fn open_terminal(&mut self, columns: u16) {
+        let binary = Path::new(env!("CARGO_BIN_EXE_sysforge")).parent().unwrap();
+        let mut variables = self.variables.clone();
+        variables.push(("PATH", format!("{}:/usr/bin:/bin", binary.display())));
+        variables.push(("HOME", self.home.path().display().to_string()));
+        variables.push(("SYSFORGE_MIRROR", support::mirror().display().to_string()));
+        self.terminal = Some(Terminal::start(columns, &self.folder, &variables));
+    }
+
+    /// The output as the pages show it.
+    fn as_on_a_page(&self, text: &str) -> String {
+        text.replace(&*self.home.path().to_string_lossy(), "/home/me")
     }
 
     /// The command's output on both streams, and whether it succeeds.
     fn run(&mut self, command: &str) -> (String, bool) {
+        if let Some(terminal) = &self.terminal {
+            let (text, success) = terminal.run(command);
+            self.folder = terminal.read("folder").into();
+            return (self.as_on_a_page(&text), success);
+        }
         let binary = Path::new(env!("CARGO_BIN_EXE_sysforge")).parent().unwrap();
         let path = std::env::join_paths(
             std::iter::once(binary.to_owned())
@@ -364,10 +468,17 @@ fn run_guides(shell: &mut Shell) -> usize {
 const TESTED_PAGES: [&str; 1] = ["docs/src/tutorial.md"];
 
 /// Runs the commands of all pages, and passes each with its output to `see`.
-fn run_all(mut see: impl FnMut(&str, &ShownCommand, &str, bool)) -> Shell {
+fn run_all(see: impl FnMut(&str, &ShownCommand, &str, bool)) -> Shell {
     let mut shell = Shell::new();
+    run_in(&mut shell, see);
+    shell
+}
+
+/// Runs them in this shell.
+fn run_in(shell: &mut Shell, mut see: impl FnMut(&str, &ShownCommand, &str, bool)) {
     let start = shell.folder.clone();
     for name in TESTED_PAGES {
+        // A terminal is in this folder already.
         shell.folder.clone_from(&start);
         let page = std::fs::read_to_string(root().join(name)).unwrap();
         for typed in typed(&page) {
@@ -376,7 +487,6 @@ fn run_all(mut see: impl FnMut(&str, &ShownCommand, &str, bool)) -> Shell {
         }
     }
     shell.folder = start;
-    shell
 }
 
 #[test]
@@ -400,6 +510,93 @@ fn the_pages_show_the_real_output() {
     }
     let tried = run_guides(&mut shell);
     assert!(tried > 15, "only {tried} commands of guides were tried");
+}
+
+/// A project of README's reader, its pages' commands typed in a terminal of this many columns: the stumbles,
+/// and how many commands there were.
+fn type_readme(columns: u16) -> (Vec<String>, usize) {
+    let packages = PackageServer::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let github = runtime
+        .block_on(FakeGitHub::start(Options::default()))
+        .unwrap();
+    let mut shell = Shell::new();
+    shell.folder = shell.folder.join("examples/Harbour");
+    std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
+    shell.variables = vec![
+        ("GITHUB_API_URL", github.api_url().to_owned()),
+        ("GITHUB_TOKEN", "writer".to_owned()),
+        ("GITHUB_REPOSITORY", "octo/images".to_owned()),
+        ("JULIA_PKG_SERVER", packages.url()),
+        ("SYSFORGE_JULIA", "1.5".to_owned()),
+    ];
+    shell.open_terminal(columns);
+    for command in [PREPARED, CHECKSUMS] {
+        let (came, success) = shell.run(command);
+        assert!(success, "{command}: {came}");
+    }
+    let text = std::fs::read_to_string(root().join(ON_A_PACKAGE)).unwrap();
+    let (mut stumbles, mut count) = (Vec::new(), 0);
+    for line in sh_lines(&text) {
+        if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
+            continue;
+        }
+        if line.starts_with("sysforge install") {
+            // What the workflow does for a tag.
+            let (came, success) = shell.run("sysforge publish --tag v1.0.0 --no-recheck");
+            assert!(success, "{came}");
+        }
+        let replaced = REPLACEMENTS.iter();
+        let command = replaced.fold(line.clone(), |line, (name, stand_in)| {
+            line.replace(name, stand_in)
+        });
+        let (came, success) = shell.run(&command);
+        count += 1;
+        eprintln!("$ {command}\n{came}");
+        if !success {
+            stumbles.push(format!("README.md: `{line}` fails:\n{came}"));
+        }
+    }
+    (stumbles, count)
+}
+
+/// The tutorial, typed in a terminal of this many columns, compared with what the page shows.
+fn type_tutorial(columns: u16) -> (Vec<String>, usize) {
+    let (mut stumbles, mut count) = (Vec::new(), 0);
+    let mut shell = Shell::new();
+    shell.open_terminal(columns);
+    run_in(
+        &mut shell,
+        |name, ShownCommand { command, shown }, came, success| {
+            count += 1;
+            eprintln!("$ {command}\n{came}");
+            let wanted = !shown.iter().any(|line| line.starts_with("error:"));
+            if success != wanted {
+                stumbles.push(format!(
+                    "{name}: `{command}` ends otherwise than the page shows:\n{came}"
+                ));
+            } else if !matches(shown, came) {
+                let shown = shown.join("\n");
+                stumbles.push(format!(
+                    "{name}: `{command}` shows\n{shown}\nbut prints\n{came}"
+                ));
+            }
+        },
+    );
+    (stumbles, count)
+}
+
+#[test]
+#[ignore = "ci/first-hour runs it in a clean root"]
+fn the_first_hour() {
+    let (mut stumbles, mut commands) = type_readme(60);
+    let (more, count) = type_tutorial(100);
+    stumbles.extend(more);
+    commands += count;
+    println!("figure first_hour_commands {commands} count");
+    println!("figure first_hour_stumbles {} count", stumbles.len());
+    assert!(commands > 25, "only {commands} commands were typed");
+    assert!(stumbles.is_empty(), "{}", stumbles.join("\n\n"));
 }
 
 #[test]

@@ -345,3 +345,160 @@ fn an_app_that_is_asked_for_of_a_release_of_images_is_explained() {
         .fails(7);
     assert!(said.contains("is an image, not an app"), "{said}");
 }
+
+/// The notes of a release in the folder `site`.
+fn notes(fixture: &Fixture, tag: &str) -> String {
+    let path = fixture.scratch.path("site").join(tag).join("NOTES.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_prerelease_is_marked_and_is_not_the_latest() {
+    let fixture = Fixture::new();
+    fixture.publish(&["--prerelease"]).succeeds();
+    let release = &fixture.github.releases()[0];
+    assert!(release.prerelease && !release.draft);
+    // Without the mark it would be what a plain OWNER/REPO means.
+    let install = ["install", "octo/images", "--julia", "1.5"];
+    let said = fixture.scratch.run(fixture.command(&install)).fails(7);
+    assert!(said.contains("there is no release"), "{said}");
+}
+
+#[test]
+fn latest_is_passed_on_and_otherwise_left_to_the_host() {
+    for (more, expected) in [
+        (&["--latest"][..], Some("true")),
+        (&["--latest=false"], Some("false")),
+        (&[], None),
+    ] {
+        let fixture = Fixture::new();
+        fixture.publish(more).succeeds();
+        let release = &fixture.github.releases()[0];
+        assert_eq!(release.make_latest.as_deref(), expected, "{more:?}");
+        assert!(!release.prerelease);
+    }
+    let refused = Fixture::new().publish(&["--latest", "--prerelease"]);
+    let refused = refused.fails(2);
+    assert!(refused.contains("cannot be used with"), "{refused}");
+}
+
+#[test]
+fn the_text_of_a_notes_file_comes_before_the_images() {
+    let fixture = Fixture::new();
+    let text = "## Faster\n\nTwice as fast.\n";
+    fixture.scratch.file("NEWS.md", text);
+    fixture.publish(&["--notes-file", "NEWS.md"]).succeeds();
+    let body = fixture.github.releases()[0].body.clone();
+    let (before, after) = body.split_once("## Images").unwrap();
+    assert!(before.contains(text.trim_end()), "{body}");
+    assert!(
+        after.contains("sysforge install octo/images@v1.0.0"),
+        "{body}"
+    );
+    let to_folder = ["--to", "dir:site", "--notes-file", "NEWS.md"];
+    fixture.publish(&to_folder).succeeds();
+    assert!(notes(&fixture, "v1.0.0").contains("Twice as fast."));
+}
+
+#[test]
+fn a_further_file_is_published_listed_and_verified_like_an_image() {
+    let fixture = Fixture::new();
+    fixture.scratch.file("manual.pdf", "not really");
+    fixture.publish(&["--file", "manual.pdf"]).succeeds();
+    assert!(fixture.names().contains(&"manual.pdf".to_owned()));
+    let to_folder = ["--to", "dir:site", "--file", "manual.pdf"];
+    fixture.publish(&to_folder).succeeds();
+    let folder = fixture.scratch.path("site/v1.0.0");
+    assert_eq!(
+        std::fs::read(folder.join("manual.pdf")).unwrap(),
+        b"not really"
+    );
+    let sums = std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    assert!(sums.contains("  manual.pdf\n"), "{sums}");
+}
+
+/// A git command in the project.
+fn git(fixture: &Fixture, args: &[&str]) {
+    let identity = ["-c", "user.name=Me", "-c", "user.email=me@example.org"];
+    let output = Command::new("git")
+        .args(identity)
+        .args([
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "init.defaultBranch=main",
+        ])
+        .args(args)
+        .current_dir(fixture.scratch.path("."))
+        .env("HOME", fixture.scratch.path("."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
+fn commit(fixture: &Fixture, subject: &str) {
+    git(
+        fixture,
+        &["commit", "--quiet", "--allow-empty", "-m", subject],
+    );
+}
+
+#[test]
+fn notes_from_commits_list_those_since_the_tag_before() {
+    let fixture = Fixture::new();
+    git(&fixture, &["init", "--quiet"]);
+    commit(&fixture, "Begin");
+    git(&fixture, &["tag", "v0.9.0"]);
+    commit(&fixture, "Read <b>faster</b>, thanks to @someone");
+    commit(&fixture, "Fix #12");
+    let publish = |tag: &str| {
+        let args = [
+            "publish",
+            "--to",
+            "dir:site",
+            "--notes-from-commits",
+            "--tag",
+            tag,
+        ];
+        fixture.scratch.sysforge(&args).succeeds();
+        notes(&fixture, tag)
+    };
+    // The tag is still to be made.
+    let expected = "## Changes since v0.9.0\n\n- Fix \\#12\n\
+                    - Read &lt;b>faster&lt;/b>, thanks to &#64;someone\n";
+    let text = publish("v1.0.0");
+    assert!(text.contains(expected), "{text}");
+    assert!(text.find(expected) < text.find("## Images"), "{text}");
+    // The tag exists, with another one at the same commit, and the branch has gone on.
+    git(&fixture, &["tag", "v1.0.1"]);
+    git(&fixture, &["tag", "stable"]);
+    commit(&fixture, "Later");
+    assert!(publish("v1.0.1").contains(expected));
+    let first = publish("v0.9.0");
+    assert!(first.contains("## Changes\n\n- Begin\n"), "{first}");
+}
+
+#[test]
+fn notes_from_commits_need_the_history() {
+    let fixture = Fixture::new();
+    let args = [
+        "publish",
+        "--to",
+        "dir:site",
+        "--notes-from-commits",
+        "--tag",
+        "v1",
+    ];
+    let outside = fixture.scratch.sysforge(&args).fails(2);
+    assert!(outside.contains("not a git repository"), "{outside}");
+    assert!(outside.contains("`--notes-file FILE`"), "{outside}");
+    git(&fixture, &["init", "--quiet"]);
+    commit(&fixture, "One");
+    let head = std::fs::read_to_string(fixture.scratch.path(".git/refs/heads/main")).unwrap();
+    // What `git clone --depth 1` leaves.
+    fixture.scratch.file(".git/shallow", &head);
+    let shallow = fixture.scratch.sysforge(&args).fails(2);
+    assert!(shallow.contains("shallow clone"), "{shallow}");
+    assert!(shallow.contains("fetch-depth: 0"), "{shallow}");
+    assert!(!fixture.scratch.path("site").exists());
+}

@@ -49,11 +49,13 @@ fn desk() -> &'static Desk {
             "workload.jl",
             "using Desk\nprintln(greet(join(ARGS, \" \")))\nDesk.nth([1, 2], 1)\n",
         );
-        scratch.config(
-            "julia = \"1.5\"\nworkloads = [\"workload.jl\"]\n\
-             julia-options = [\"--check-bounds=no\"]\n",
-        );
-        let said = scratch.sysforge(&["build"]).succeeds().stderr;
+        // As on a cluster: `srun` starts each Julia that runs the workload.
+        let config = slurm_block("toml").replace("1.12.7", "1.5");
+        scratch.config(&(config + "julia-options = [\"--check-bounds=no\"]\n"));
+        stand_in_for_srun(&scratch);
+        let mut build = scratch.command(&["build"]);
+        with_srun(&mut build, &scratch).env("SLURM_JOB_ID", "17");
+        let said = scratch.run(build).succeeds().stderr;
         let site = scratch.path("../site").display().to_string();
         let to = format!("dir:{site}");
         let publish = ["publish", "--to", &to, "--tag", "v1.0.0", "--no-recheck"];
@@ -64,6 +66,90 @@ fn desk() -> &'static Desk {
             site,
         }
     })
+}
+
+/// The first block of this language on the page about Slurm.
+fn slurm_block(language: &str) -> String {
+    let page = support::root().join("docs/src/how-to/slurm.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// An `srun` that runs the program once for each task, one after the other, and writes down its arguments
+/// and the job.
+fn stand_in_for_srun(scratch: &Scratch) {
+    let path = scratch.path("../srun/srun");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let script = r#"#!/bin/sh
+tasks=1
+while :; do
+    case $1 in
+    --ntasks=*) tasks=${1#*=} ;;
+    -*) ;;
+    *) break ;;
+    esac
+    shift
+done
+echo "job ${SLURM_JOB_ID-none}: $*" >>"${0%/*}/log"
+task=0
+while [ "$task" -lt "$tasks" ]; do
+    SLURM_PROCID=$task "$@" || exit
+    task=$((task + 1))
+done
+"#;
+    std::fs::write(&path, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+}
+
+fn with_srun<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Command {
+    let path = std::env::var("PATH").unwrap();
+    command.env(
+        "PATH",
+        format!("{}:{path}", scratch.path("../srun").display()),
+    )
+}
+
+#[test]
+fn the_prefix_of_a_workload_starts_julia_to_trace_check_and_measure_it() {
+    let log = std::fs::read_to_string(desk().scratch.path("../srun/log")).unwrap();
+    let started = |words: &[&str]| {
+        let has = |line: &&str| words.iter().all(|word| line.contains(word));
+        log.lines().filter(has).count()
+    };
+    assert!(started(&["--trace-compile", "workload.jl"]) > 0, "{log}");
+    let on_image = ["--sysimage", "--trace-compile", "workload.jl"];
+    assert!(started(&on_image) > 0, "{log}");
+    assert!(
+        started(&["--sysimage", "measure.jl", "workload.jl"]) > 0,
+        "{log}"
+    );
+    // What a real srun needs to run within the job that it is in.
+    assert_eq!(started(&["job 17: "]), log.lines().count(), "{log}");
+}
+
+#[test]
+fn the_launcher_is_started_by_srun_as_the_page_about_slurm_says() {
+    let launcher = desk().scratch.path("../by-srun").display().to_string();
+    install("slurm", &["--launcher", &launcher]);
+    let line = slurm_block("bash");
+    let line = line.lines().find(|line| line.starts_with("srun ")).unwrap();
+    let line = line
+        .replace("/shared/bin/julia-insurance", &launcher)
+        .replace(
+            "simulation.jl",
+            "--startup-file=no -e 'using Desk; println(greet(ENV[\"SLURM_PROCID\"]))'",
+        );
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]);
+    let output = with_srun(&mut command, &desk().scratch).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "hello 0\nhello 1\nhello 2\nhello 3\n",
+        "{said}"
+    );
 }
 
 fn manifest(version: &str) -> String {

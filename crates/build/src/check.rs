@@ -41,7 +41,19 @@ impl Context {
     /// The environment of a check: as little as possible, with the packages' depot.
     #[must_use]
     pub fn clean_environment(&self) -> Environment {
-        let clean = self.environment.clean();
+        self.with_depot(self.environment.clean())
+    }
+
+    /// The same for a workload, which another command may start.
+    #[must_use]
+    pub fn clean_environment_of(&self, workload: &Script) -> Environment {
+        match workload.prefix.is_empty() {
+            true => self.clean_environment(),
+            false => self.with_depot(self.environment.clean_in_job()),
+        }
+    }
+
+    fn with_depot(&self, clean: Environment) -> Environment {
         match self.environment.get("JULIA_DEPOT_PATH") {
             Some(depot) => clean.with("JULIA_DEPOT_PATH", depot),
             None => clean,

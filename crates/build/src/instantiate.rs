@@ -33,6 +33,7 @@ use crate::workdir::{WorkDir, WorkDirError};
 use auth::AuthFile;
 pub use error::InstantiateError;
 use folder::Folder;
+pub use folder::require_environment;
 pub use limits::shown_server;
 use report::Report;
 

@@ -158,8 +158,12 @@ async fn process(
         Some(_) => "check",
         None => "baseline",
     };
+    let environment = match workload {
+        Some(workload) => context.clean_environment_of(workload),
+        None => context.clean_environment(),
+    };
     let program = context
-        .julia(context.clean_environment(), log)
+        .julia(environment, log)
         .optional("--sysimage", image)
         .arg(context.work.path("measure.jl"))
         .arg(&result)
@@ -167,6 +171,7 @@ async fn process(
         .args(packages.iter().map(|package| &package.name))
         .args(workload.map(|workload| &workload.path))
         .args(workload.iter().flat_map(|workload| &workload.args))
+        .prefixed(workload.map_or(&[], |workload| &workload.prefix))
         .directory(&context.project);
     let ran = context.children.run(&program, task).await;
     let text = std::fs::read_to_string(&result).unwrap_or_default();

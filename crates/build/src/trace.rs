@@ -26,6 +26,14 @@ pub enum TraceError {
         /// The file there is that is nearest to it.
         nearest: Option<String>,
     },
+    /// A configured file is a folder.
+    #[error("the {kind} `{path}` is a folder")]
+    IsFolder {
+        /// `workload`, `statement file` or `script`.
+        kind: &'static str,
+        /// The path, relative to the project.
+        path: String,
+    },
     /// A workload failed.
     #[error("the workload `{workload}` failed")]
     Workload {
@@ -49,7 +57,7 @@ pub enum TraceError {
 impl Explain for TraceError {
     fn class(&self) -> Class {
         match self {
-            Self::NoSuchFile { .. } => Class::Usage,
+            Self::NoSuchFile { .. } | Self::IsFolder { .. } => Class::Usage,
             Self::Workload { source, .. } => source.class_or(Class::Julia),
             Self::Unreadable { source, .. } => explain::io_class(source, Class::Julia),
         }
@@ -61,8 +69,20 @@ impl Explain for TraceError {
                 let relative = "paths in Sysimage.toml are relative to its folder";
                 explain::did_you_mean(nearest.as_deref(), relative)
             }
+            Self::IsFolder { kind, path } => {
+                let files = "name the files in it";
+                vec![match *kind {
+                    "statement file" => files.to_owned(),
+                    _ => format!("{files}, such as `{}/run.jl`", path.trim_end_matches('/')),
+                }]
+            }
             Self::Workload { workload, source } => {
                 let mut hints = source.hints();
+                if matches!(source, ProcessError::Start { .. }) {
+                    let prefix = "if the workload has a `prefix` in Sysimage.toml, its command must be \
+                                  on the search path of this machine";
+                    hints.push(prefix.to_owned());
+                }
                 if matches!(source, ProcessError::Failed { .. }) && hints.is_empty() {
                     hints.push(workload_hint(workload, source));
                 }
@@ -121,7 +141,14 @@ pub fn require_files<'a>(
     files: impl IntoIterator<Item = (&'static str, &'a str)>,
 ) -> Result<(), TraceError> {
     for (kind, path) in files {
-        if !project.join(path).is_file() {
+        let file = project.join(path);
+        if !path.is_empty() && file.is_dir() {
+            return Err(TraceError::IsFolder {
+                kind,
+                path: path.to_owned(),
+            });
+        }
+        if !file.is_file() {
             return Err(TraceError::NoSuchFile {
                 kind,
                 path: path.to_owned(),
@@ -308,7 +335,7 @@ impl Run<'_> {
                 .args(context.without_package_images())
                 .optional("--sysimage", context.base.as_ref()),
             On::Image(image) => context
-                .julia(context.clean_environment(), &log)
+                .julia(context.clean_environment_of(workload), &log)
                 .option("--sysimage", image)
                 .args(context.generation.trace_timing),
         };
@@ -318,6 +345,7 @@ impl Run<'_> {
             .args(&workload.options)
             .arg(&workload.path)
             .args(&workload.args)
+            .prefixed(&workload.prefix)
             .directory(&context.project);
         let subject = format!("{name}, output to {output}");
         let task = context.reporter.start(on.step(), subject);

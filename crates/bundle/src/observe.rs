@@ -56,6 +56,7 @@ pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleErr
             scripts.push(Script {
                 path,
                 args: run.args.clone(),
+                prefix: Vec::new(),
                 options: app.options.clone(),
             });
         }

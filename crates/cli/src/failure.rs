@@ -86,6 +86,15 @@ pub(crate) enum CliError {
     /// The plan cannot be read.
     #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
     NoPlan(std::path::PathBuf),
+    /// The script that `run` is to start is missing.
+    #[error("there is no script {}", .path.display())]
+    NoScript {
+        path: std::path::PathBuf,
+        nearest: Option<String>,
+    },
+    /// Objects are to be linked, and the image has no name.
+    #[error("the image that {} becomes has no name", .0.display())]
+    NoImageName(std::path::PathBuf),
     /// An image to be worked on is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(std::path::PathBuf),
@@ -119,6 +128,20 @@ impl Explain for CliError {
             Self::OnlyGitHub(_) => "leave it out, or publish with `--to github`".to_owned(),
             Self::NoCommand { .. } => "`sysforge --help` lists the commands".to_owned(),
             Self::SeveralReports(_) => "choose one with `--build BUILD_ID`".to_owned(),
+            Self::NoScript {
+                nearest: Some(name),
+                ..
+            } => format!("did you mean `{name}`?"),
+            Self::NoScript { .. } => {
+                "name a script in this folder; arguments of Julia follow `--`, as in \
+                 `sysforge run -- -e 'println(1)'`"
+                    .to_owned()
+            }
+            Self::NoImageName(_) => {
+                "name it with `--out FILE`; without objects, `sysforge link` links the builds of \
+                 the project"
+                    .to_owned()
+            }
             Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::CannotBuild => {
                 "each line above that says MISSING has its remedy below it".to_owned()
@@ -132,6 +155,9 @@ impl Explain for CliError {
                 "the results are incomplete: free some space or redirect them elsewhere, and run \
                  the command again"
                     .to_owned()
+            }
+            Self::Unwritable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "create its folder first, or choose another one".to_owned()
             }
             Self::Unwritable { source, .. }
             | Self::Unreadable { source, .. }

@@ -14,6 +14,20 @@ pub enum EngineError {
     /// The folder that was named holds no project.
     #[error("there is no Project.toml in {}", .0.display())]
     NoProjectIn(PathBuf),
+    /// The path that was named does not exist.
+    #[error("there is no Project.toml in {}, which does not exist", .0.display())]
+    NoSuchPath(PathBuf),
+    /// Git cannot list commits.
+    #[error("the commits of {} cannot be listed: {said}", .folder.display())]
+    NoHistory {
+        /// The project.
+        folder: PathBuf,
+        /// What git said last.
+        said: String,
+    },
+    /// The clone does not have the commits before the last one.
+    #[error("the repository of {} is a shallow clone, without its older commits", .0.display())]
+    ShallowClone(PathBuf),
     /// The file that was named is no project file.
     #[error(
         "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
@@ -115,6 +129,18 @@ impl Explain for EngineError {
             Self::NotAProjectFile(_) | Self::NotAnEnvironment(_) | Self::NoEnvironment { .. } => {
                 "name a folder with a Project.toml, that file, or an environment such as \
                  `--project @v1.12`"
+            }
+            Self::NoSuchPath(_) => {
+                "`--project` names the folder of a Julia project or its Project.toml; relative paths \
+                 start from the current folder"
+            }
+            Self::NoHistory { .. } => {
+                "`--notes-from-commits` needs git and a repository with a commit; `--notes-file FILE` \
+                 takes the text from a file"
+            }
+            Self::ShallowClone(_) => {
+                "fetch the history with `git fetch --unshallow --tags`; with actions/checkout, set \
+                 `fetch-depth: 0`"
             }
             Self::NoProject(_) | Self::NoProjectIn(_) => {
                 "run Sysforge in the folder of your Julia project, or name it with `--project DIR`"

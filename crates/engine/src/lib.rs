@@ -5,6 +5,7 @@
 //! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
 
 pub mod benchmark;
+pub mod commits;
 pub mod committed;
 pub mod compilers;
 pub mod cpu;

@@ -8,7 +8,7 @@ use sysforge_build::inputs::{self, Basis, FileDigests, Options};
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{base, emit, instantiate, machine, statements};
 use sysforge_plan::catalogue::Catalogue;
-use sysforge_plan::config::Base;
+use sysforge_plan::config::{Base, WorkloadEnvironment};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
@@ -244,9 +244,17 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
         )
         .chain(config.script.iter().map(|path| ("script", path.as_str())));
     trace::require_files(&files.folder, named).map_err(|error| match &error {
-        TraceError::NoSuchFile { path, .. } => files.located(&path.clone(), error),
+        TraceError::NoSuchFile { path, .. } | TraceError::IsFolder { path, .. } => {
+            files.located(&path.clone(), error)
+        }
         _ => error.into(),
     })?;
+    if let Some(environment @ WorkloadEnvironment::Folder(name)) = &config.workload_environment
+        && !environment.is_test()
+    {
+        let folder = files.folder.join(name);
+        instantiate::require_environment(name, &folder).map_err(|e| files.located(name, e))?;
+    }
     let paths = config.statements.iter().map(|path| files.folder.join(path));
     statements::read(&paths.collect::<Vec<_>>(), &files.folder)?;
     Ok(())

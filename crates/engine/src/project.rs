@@ -105,7 +105,8 @@ impl Location {
         let project = Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?;
         let manifests = self.manifests(&file, project.manifest.as_deref())?;
         let path = folder.join(config::FILE_NAME);
-        let written = match path.is_file() {
+        // A folder or a dangling link of this name is an error, and not a project without the file.
+        let written = match path.symlink_metadata().is_ok() {
             true => Some((self.shown(&path), self.read_text(&path)?)),
             false => None,
         };
@@ -179,6 +180,7 @@ impl Location {
                 file: path,
             }),
             _ if path.is_file() => Err(EngineError::NotAProjectFile(path)),
+            _ if !path.exists() => Err(EngineError::NoSuchPath(path)),
             _ => in_folder(&path).ok_or(EngineError::NoProjectIn(path)),
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::explain::PathError;
 use sysforge_plan::text::Repository;
-use sysforge_publish::documents::{artifacts_toml, sums};
+use sysforge_publish::documents::{artifacts_toml, notes, sums};
 use sysforge_publish::host::dir::{self, FolderPolicy};
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
@@ -15,6 +15,7 @@ use sysforge_publish::release_bundle::Destination;
 use sysforge_publish::signing::{Identity, Signer};
 use sysforge_publish::{Dist, Origin, PublishError, Published, ReleaseBundle, complete};
 
+use crate::commits;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
@@ -34,6 +35,8 @@ pub struct Publication {
     pub files: Vec<PathBuf>,
     /// Text that the release notes begin with.
     pub notes: Option<String>,
+    /// A folder in a repository whose commits since the tag before the notes begin with.
+    pub notes_from_commits: Option<PathBuf>,
     /// The maker's key.
     pub signer: Option<Signer>,
     /// Whether files at the host that have other bytes are replaced.
@@ -78,10 +81,13 @@ impl Publication {
         }
         let prepared = async {
             let dist = self.read(read).await?;
-            self.bundle(dist, &host.destination(&tag), host.identity())
-                .await
+            let notes = self.notes(&tag, engine).await?;
+            let destination = host.destination(&tag);
+            let bundle = self.bundle(dist, &destination, host.identity(), notes);
+            Ok::<_, Failure>(bundle.await?)
         };
-        let (bundle, seen) = tokio::try_join!(prepared, steps::look_ahead(host, &tag))?;
+        let seen = async { Ok(steps::look_ahead(host, &tag).await?) };
+        let (bundle, seen) = tokio::try_join!(prepared, seen)?;
         if let Some(path) = options.sums.as_ref().filter(|_| !self.dry_run) {
             let files = bundle.assets.iter();
             let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
@@ -138,7 +144,8 @@ impl Publication {
             count_limit: usize::MAX,
             tag,
         };
-        let bundle = self.bundle(dist, &destination, identity).await?;
+        let notes = self.notes(&destination.tag, engine).await?;
+        let bundle = self.bundle(dist, &destination, identity, notes).await?;
         let bundle = bundle.with_notes_as_file();
         let mut names = bundle.assets.iter().map(|asset| asset.name.as_str());
         if base_url.is_none() && names.any(|name| name == artifacts_toml::NAME) {
@@ -207,14 +214,31 @@ impl Publication {
 
     /// Whose release a folder holds, where that is known.
     fn identity(&self, base_url: Option<&str>) -> Result<Identity, PublishError> {
-        let invalid = |text: &str| PublishError::Address(text.to_owned());
-        let repository = self.repository.as_deref();
-        let repository = repository.map(|text| Repository::new(text).map_err(|_| invalid(text)));
-        let site = base_url.map(|text| format!("{text}/").parse().map_err(|_| invalid(text)));
+        let repository = self.repository.as_deref().map(|text| {
+            let invalid = |_| PublishError::Repository(text.to_owned());
+            Repository::new(text).map_err(invalid)
+        });
+        let site = base_url.map(|text| {
+            let invalid = |_| PublishError::Url {
+                text: text.to_owned(),
+                from: "--base-url",
+            };
+            format!("{text}/").parse().map_err(invalid)
+        });
         Ok(Identity {
             repository: repository.transpose()?,
             site: site.transpose()?,
         })
+    }
+
+    /// The text that the notes of the release `tag` begin with.
+    async fn notes(&self, tag: &str, engine: &Engine) -> Result<Option<String>, Failure> {
+        let Some(folder) = &self.notes_from_commits else {
+            return Ok(self.notes.clone());
+        };
+        let commits = commits::since_last_tag(folder, tag, engine).await?;
+        let text = notes::changes(&commits.subjects, commits.since.as_deref());
+        Ok(Some(text))
     }
 
     /// What is sent, signed if there is a key.
@@ -223,12 +247,13 @@ impl Publication {
         dist: Dist,
         destination: &Destination,
         identity: Identity,
+        notes: Option<String>,
     ) -> Result<ReleaseBundle, PublishError> {
         let dist = dist.with_files(&self.files).await?;
         let bundle = ReleaseBundle::prepare(&dist, destination, &self.origin).await?;
         let mut bundle = bundle.of(identity);
-        if let Some(notes) = &self.notes {
-            bundle = bundle.with_text(notes)?;
+        if let Some(notes) = notes {
+            bundle = bundle.with_text(&notes)?;
         }
         if let Some(signer) = &self.signer {
             bundle.sign(signer, destination.count_limit)?;

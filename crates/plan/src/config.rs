@@ -44,7 +44,8 @@ pub struct Config {
     pub packages: Option<Vec<String>>,
     /// Julia scripts that are run and traced; what they compile is in the image. Each is a path, or
     /// a table with its arguments: `{ path = "report.jl", args = ["--year", "2020"] }`. It runs as
-    /// `julia report.jl --year 2020` would, with standard input closed.
+    /// `julia report.jl --year 2020` would, with standard input closed. `prefix = ["srun", "-n1"]` in
+    /// the table starts that Julia with another command.
     #[serde(deserialize_with = "workload::list")]
     pub workloads: Vec<Workload>,
     /// Files with further precompile statements, as `--trace-compile`, SnoopCompile or people write them.
@@ -302,12 +303,8 @@ impl Config {
                 key_offset(text, "julia"),
             ));
         }
-        let mut arguments = config.workloads.iter().flat_map(|workload| &workload.args);
-        if let Some(argument) = arguments.find(|text| text.contains(char::is_control)) {
-            return complain(
-                "workloads",
-                format!("the argument {argument:?} holds a control character, which it cannot"),
-            );
+        if let Some(message) = config.workloads.iter().find_map(Workload::complaint) {
+            return complain("workloads", message);
         }
         let paths = config.workloads.iter().map(|workload| &workload.path);
         let paths = paths.map(|path| ("workloads", path));
@@ -326,6 +323,18 @@ impl Config {
             );
         }
         for (key, empty) in [
+            (
+                "workloads",
+                config.workloads.iter().any(|w| w.path.trim().is_empty()),
+            ),
+            (
+                "statements",
+                config.statements.iter().any(|path| path.trim().is_empty()),
+            ),
+            (
+                "script",
+                config.script.iter().any(|path| path.trim().is_empty()),
+            ),
             ("depot", config.depot.iter().any(String::is_empty)),
             (
                 "registries",
@@ -343,7 +352,10 @@ impl Config {
             ),
         ] {
             if empty {
-                return complain(key, format!("`{key}` has a value that names nothing"));
+                return complain(
+                    key,
+                    format!("`{key}` has an empty value: name something, or leave it out"),
+                );
             }
         }
         if let Some(url) = config.registries.iter().find(|url| has_credentials(url)) {
@@ -357,20 +369,19 @@ impl Config {
             );
         }
         if let Some(index) = config.overrides.iter().position(|o| o.select.is_empty()) {
-            return complain(
-                "[[overrides]]",
-                format!(
-                    "override {} selects nothing: add `select = \"*-linux-gnu\"`",
-                    index + 1
-                ),
-            );
+            let tables = text.match_indices("[[overrides]]");
+            let offset = tables.map(|(offset, _)| offset).nth(index);
+            let offset = offset.unwrap_or_else(|| key_offset(text, "overrides"));
+            let message = "this override selects nothing: add `select = \"*-linux-gnu\"`";
+            return Err(TomlError::at(file, text, offset, message));
         }
         if let Some(name) = config.overrides.iter().find_map(Override::invalid_variable) {
             let name = shortened(name, 60);
             return complain(
                 "env",
                 format!(
-                    "`{name}` cannot be set: its name or value holds a character that none can have"
+                    "`{name}` cannot be set: the name of an environment variable contains neither `=` \
+                     nor control characters, and its value no NUL"
                 ),
             );
         }
@@ -379,6 +390,15 @@ impl Config {
         }
         if let Some((key, message)) = config.workflow.complaint() {
             return complain(key, message);
+        }
+        let mut platforms = config.platforms.iter();
+        if let Some((triplet, _)) = platforms.find(|(_, table)| table.timeout == Some(0)) {
+            let message = "`timeout` is a number of minutes, at least 1";
+            let table = text
+                .find(&format!("[platforms.\"{triplet}\"]"))
+                .unwrap_or(0);
+            let offset = table + key_offset(&text[table..], "timeout");
+            return Err(TomlError::at(file, text, offset, message));
         }
         if let Some((triplet, platform)) = config.platforms.iter().find(|(_, platform)| {
             let label = platform.runner.as_deref().unwrap_or("x");
@@ -390,7 +410,7 @@ impl Config {
             return complain(
                 "runner",
                 format!(
-                    "`{}` is no label of a runner for {triplet}",
+                    "`{}` is not a valid runner label for {triplet}",
                     shortened(label, 60)
                 ),
             );
@@ -503,8 +523,9 @@ fn key_offset(text: &str, key: &str) -> usize {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim_start();
-        let rest = trimmed.strip_prefix(key);
-        if rest.is_some_and(|rest| rest.trim_start().starts_with(['=', '\n', '\r'])) {
+        let rest = trimmed.strip_prefix(key).map(str::trim_start);
+        let is_it = |rest: &str| rest.starts_with(['=', '#']) || rest.is_empty();
+        if rest.is_some_and(is_it) {
             return offset + (line.len() - trimmed.len());
         }
         offset += line.len();
@@ -642,7 +663,10 @@ mod tests {
         }
         for label in ["${{ secrets.A }}", "a\\u202eb", "a,b"] {
             let text = format!("[platforms.\"x86_64-linux-gnu\"]\nrunner = \"{label}\"\n");
-            assert!(fails(&text).contains("is no label of a runner"), "{label}");
+            assert!(
+                fails(&text).contains("is not a valid runner label"),
+                "{label}"
+            );
         }
         assert!(fails("archive = \"7z\"\n").contains("unknown value `7z`"));
         assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));

@@ -135,8 +135,8 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
 #[must_use]
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
-        IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
-        StorageFull,
+        AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded,
+        ReadOnlyFilesystem, StorageFull,
     };
     match error.kind() {
         StorageFull | QuotaExceeded => Some(
@@ -150,6 +150,7 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
                 .to_owned(),
         ),
         NotFound => Some("is the path right?".to_owned()),
+        AlreadyExists => Some("choose another name, or remove what is there".to_owned()),
         IsADirectory => Some("name a file: this is a folder".to_owned()),
         NotADirectory => Some("name a folder: this, or a part of the path, is a file".to_owned()),
         _ => None,

@@ -245,12 +245,18 @@ const TABLE: &[Row] = &[
 /// The text names no platform that Julia is published for.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not a platform that Julia is published for{}", 
-    .suggestion.map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
+    .suggestion.map_or_else(|| format!("; there is {}", names()), |s| format!(" (did you mean `{s}`?)")))]
 pub struct NotATriplet {
     /// What was given.
     pub text: String,
     /// The nearest platform.
     pub suggestion: Option<&'static str>,
+}
+
+/// Every platform, for messages.
+fn names() -> String {
+    let names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+    names.join(", ")
 }
 
 impl Triplet {
@@ -350,7 +356,11 @@ impl FromStr for Triplet {
         });
         found.map(Self).ok_or_else(|| NotATriplet {
             text: shortened(text, 60),
-            suggestion: nearest(&plain, TABLE.iter().map(|row| row.name)),
+            suggestion: nearest(&plain, TABLE.iter().map(|row| row.name)).or_else(|| {
+                // A part of the name, such as `linux` or `aarch64`.
+                let mut names = TABLE.iter().map(|row| row.name);
+                names.find(|name| name.split('-').any(|part| part == plain))
+            }),
         })
     }
 }

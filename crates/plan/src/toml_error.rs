@@ -27,7 +27,15 @@ impl TomlError {
     #[must_use]
     pub fn new(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
-        Self::at(file, text, at, error.message())
+        let located = Self::at(file, text, at, error.message());
+        match syntax(&located.excerpt, error.message()) {
+            Some((message, hint)) => Self {
+                message,
+                hints: vec![hint],
+                ..located
+            },
+            None => located,
+        }
     }
 
     /// An error of the reader's own at byte `offset`.
@@ -68,6 +76,39 @@ impl TomlError {
             ..Self::at(file, text, offset, &error.to_string())
         }
     }
+}
+
+/// Mistakes of TOML's syntax that people make most, in the words of someone who does not know the grammar:
+/// what is wrong with the line, and what to do about it.
+fn syntax(line: &str, message: &str) -> Option<(String, String)> {
+    let is_marker = |marker: &&str| line.starts_with(*marker);
+    if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(is_marker) {
+        let hint = "resolve the merge: keep what is right, and delete the lines that begin with \
+                    `<<<<<<<`, `=======` and `>>>>>>>`";
+        return Some((
+            "the file has conflict markers of git".to_owned(),
+            hint.to_owned(),
+        ));
+    }
+    if message.starts_with("duplicate key") {
+        let hint = "keep one of the two lines: a key has one value";
+        return Some(("this key is there twice".to_owned(), hint.to_owned()));
+    }
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let quote = value.chars().next()?;
+    if message.contains("basic string") && quote == '"' && value.matches('"').count() == 1 {
+        let hint = format!("close it: `{key} = {value}\"`");
+        return Some(("this string has no closing quote".to_owned(), hint));
+    }
+    let word = value
+        .split(|c: char| c.is_whitespace() || c == '#')
+        .next()?;
+    let is_bare = quote.is_ascii_alphabetic() && !["true", "false", "inf", "nan"].contains(&word);
+    is_bare.then(|| {
+        let hint = format!("a string is written in quotes: `{key} = \"{word}\"`");
+        (format!("`{word}` is not a value"), hint)
+    })
 }
 
 /// serde says "unknown field `workload`, expected one of `name`, `packages`", and likewise of a
@@ -145,6 +186,35 @@ mod tests {
         let (message, hints) = said("unknown field `zz`, expected one of `name`, `cpu`");
         assert_eq!(message, "unknown key `zz`");
         assert_eq!(hints, ["known keys here are `name`, `cpu`"]);
+    }
+
+    #[test]
+    fn common_mistakes_of_syntax_are_named_with_their_correction() {
+        let said = |text: &str| {
+            let error = toml::from_str::<toml::Table>(text).unwrap_err();
+            let error = TomlError::new("Project.toml", text, &error);
+            (error.message, error.line, error.hints.concat())
+        };
+        let (message, line, hint) = said("a = 1\n<<<<<<< HEAD\nb = 1\n=======\n>>>>>>> x\n");
+        assert_eq!(
+            (&*message, line),
+            ("the file has conflict markers of git", 2)
+        );
+        assert!(hint.contains("`>>>>>>>`"), "{hint}");
+        let (message, line, hint) = said("a = 1\na = 2\n");
+        assert_eq!((&*message, line), ("this key is there twice", 2));
+        assert!(hint.contains("keep one"), "{hint}");
+        let (message, _, hint) = said("name = \"x\njulia = \"1.5\"\n");
+        assert_eq!(message, "this string has no closing quote");
+        assert_eq!(hint, "close it: `name = \"x\"`");
+        for word in ["Tiny", "tiny", "full", "yes", "insurance"] {
+            let (message, _, hint) = said(&format!("name = {word} # me\n"));
+            assert_eq!(message, format!("`{word}` is not a value"));
+            assert!(hint.ends_with(&format!("`name = \"{word}\"`")), "{hint}");
+        }
+        // Anything else keeps the reader's own words.
+        let (message, ..) = said("name = [1, 2\n");
+        assert!(message.contains("array"), "{message}");
     }
 
     #[test]

@@ -371,6 +371,19 @@ impl Program {
         }
     }
 
+    /// Starts the program by another command, as in `srun -n1 PROGRAM ARGUMENTS…`. Nothing changes if
+    /// the prefix is empty.
+    #[must_use]
+    pub fn prefixed(mut self, prefix: &[impl AsRef<OsStr>]) -> Self {
+        if let Some((command, words)) = prefix.split_first() {
+            let program = std::mem::replace(&mut self.program, command.as_ref().into());
+            let words = words.iter().map(|word| word.as_ref().to_owned());
+            let words = words.chain([program.into_os_string()]);
+            self.arguments.splice(0..0, words);
+        }
+        self
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

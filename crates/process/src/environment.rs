@@ -70,6 +70,12 @@ const SECRET_WORDS: &[&str] = &[
 /// Variables whose names end like this are secrets.
 const SECRET_SUFFIXES: &[&str] = &["_KEY", "_PASS", "_PWD", "_PAT", "_AUTH", "_JWT"];
 
+/// Prefixes of the variables of Slurm, PBS, LSF, Flux, PMI, Open MPI and Intel MPI.
+const OF_JOBS: &[&str] = &[
+    "SLURM_", "SBATCH_", "SRUN_", "PBS_", "LSB_", "FLUX_", "PMI_", "PMIX_", "OMPI_", "PRTE_",
+    "I_MPI_",
+];
+
 /// Variables with these prefixes are meant for Sysforge and the runner's own actions, or give
 /// access to a cloud.
 const SECRET_PREFIXES: &[&str] = &["SYSFORGE_", "ACTIONS_", "AWS_", "AZURE_", "ARM_", "VAULT_"];
@@ -185,6 +191,15 @@ impl Environment {
     #[must_use]
     pub fn clean(&self) -> Self {
         self.only(|name| CLEAN.contains(&name))
+    }
+
+    /// The same for a program that a launcher of parallel jobs starts (`srun`, `mpirun`): with the
+    /// variables that tell the launcher which job it is in.
+    #[must_use]
+    pub fn clean_in_job(&self) -> Self {
+        self.only(|name| {
+            CLEAN.contains(&name) || OF_JOBS.iter().any(|prefix| name.starts_with(prefix))
+        })
     }
 
     /// The variables whose upper-case names `keep` accepts.
@@ -388,6 +403,22 @@ mod tests {
         let clean = environment().clean();
         assert_eq!(clean.get("GITHUB_TOKEN"), None);
         assert_eq!(clean.get("PATH"), Some(OsStr::new("/bin")));
+    }
+
+    #[test]
+    fn a_clean_environment_in_a_job_has_the_variables_of_its_launcher() {
+        let environment = environment()
+            .with("SLURM_JOB_ID", "17")
+            .with("PMI_RANK", "0")
+            .with("EDITOR", "vi");
+        let job = environment.clean_in_job();
+        assert_eq!(job.get("SLURM_JOB_ID"), Some(OsStr::new("17")));
+        assert_eq!(job.get("PMI_RANK"), Some(OsStr::new("0")));
+        assert_eq!(job.get("PATH"), Some(OsStr::new("/bin")));
+        for name in ["EDITOR", "GITHUB_TOKEN"] {
+            assert_eq!(job.get(name), None);
+        }
+        assert_eq!(environment.clean().get("SLURM_JOB_ID"), None);
     }
 
     #[test]

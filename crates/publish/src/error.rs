@@ -215,8 +215,19 @@ pub enum PublishError {
         /// What is missing or wrong.
         what: String,
     },
+    /// A text names no repository.
+    #[error("`{0}` is not the name of a repository")]
+    Repository(String),
+    /// A text is not a web address.
+    #[error("`{text}` is not a web address")]
+    Url {
+        /// What was given.
+        text: String,
+        /// The option or variable that has it.
+        from: &'static str,
+    },
     /// The address of the host is none.
-    #[error("`{0}` is not an address that releases can be at")]
+    #[error("`{0}` is not a release host")]
     Address(String),
     /// A key cannot be used.
     #[error(transparent)]
@@ -317,6 +328,8 @@ impl Explain for PublishError {
             Self::Io { source, .. } => explain::io_class(source, Class::Publish),
             Self::BadTag(_)
             | Self::Address(_)
+            | Self::Repository(_)
+            | Self::Url { .. }
             | Self::Certificates(_)
             | Self::Signing(
                 SigningError::SecretKey { .. }
@@ -433,6 +446,12 @@ impl Explain for PublishError {
             },
             Self::NoDraft(_) | Self::Incomplete { .. } => {
                 "send the images first: `sysforge publish --draft`"
+            }
+            Self::Repository(_) => "write OWNER/NAME, as in `--repository octo/images`",
+            Self::Url { from, .. } => {
+                return vec![format!(
+                    "{from} takes an address such as https://example.org/images"
+                )];
             }
             Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
             Self::Index { .. } => {

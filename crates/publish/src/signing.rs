@@ -49,7 +49,7 @@ pub enum SigningError {
         why: String,
     },
     /// The text is no public key.
-    #[error("`{0}` is no minisign public key")]
+    #[error("`{0}` is not a minisign public key")]
     PublicKey(String),
     /// There is no signature.
     #[error("`{0}` is not signed")]

@@ -81,7 +81,7 @@ async fn one(
                 .option("--sysimage", base)
         }
         On::Image(image) => context
-            .julia(context.clean_environment(), &name)
+            .julia(context.clean_environment_of(workload), &name)
             .option("--sysimage", image),
     };
     let program = program
@@ -90,6 +90,7 @@ async fn one(
         .arg(work.path("launch.jl"))
         .arg(work.path("stage.jl"))
         .arg(&job)
+        .prefixed(&workload.prefix)
         .directory(&context.project);
     let workload = shown(&workload.path, &context.project);
     let subject = format!("rehearse {workload}, output to {output}");

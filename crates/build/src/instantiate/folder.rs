@@ -185,10 +185,9 @@ impl Folder {
             }
             WorkloadEnvironment::Folder(name) => {
                 let folder = project.folder.join(name);
-                let file = ["JuliaProject.toml", "Project.toml"].map(|file| folder.join(file));
-                match file.iter().find(|file| file.is_file()) {
+                match project_file(&folder) {
                     Some(file) => {
-                        let table = table(file)?;
+                        let table = table(&file)?;
                         let located = Located {
                             table: &table,
                             folder: &folder,
@@ -197,12 +196,7 @@ impl Folder {
                         environment::dependencies(&table)
                     }
                     None if wanted.is_test() => environment::test_target(project.table),
-                    None => {
-                        return Err(InstantiateError::NoWorkloadEnvironment {
-                            name: name.clone(),
-                            lacks: format!("there is no Project.toml in {}", folder.display()),
-                        });
-                    }
+                    None => return Err(lacks_project(name, &folder)),
                 }
             }
         };
@@ -400,6 +394,25 @@ pub(super) fn io(
     path: &Path,
 ) -> impl FnOnce(std::io::Error) -> InstantiateError {
     PathError::wrap(action, path, InstantiateError::Io)
+}
+
+/// Makes sure that the folder of a workload environment has a project file.
+///
+/// # Errors
+///
+/// If it has none.
+pub fn require_environment(name: &str, folder: &Path) -> Result<(), InstantiateError> {
+    match project_file(folder) {
+        Some(_) => Ok(()),
+        None => Err(lacks_project(name, folder)),
+    }
+}
+
+fn lacks_project(name: &str, folder: &Path) -> InstantiateError {
+    InstantiateError::NoWorkloadEnvironment {
+        name: name.to_owned(),
+        lacks: format!("there is no Project.toml in {}", folder.display()),
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,10 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "undraft")]
     pub(crate) notes_file: Option<PathBuf>,
 
+    /// Begin the release notes with the first lines of the commits since the tag before this one
+    #[arg(long, conflicts_with_all = ["undraft", "notes_file"])]
+    pub(crate) notes_from_commits: bool,
+
     /// Mark the release as a prerelease
     #[arg(long)]
     pub(crate) prerelease: bool,

@@ -22,6 +22,13 @@ pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
 
 /// The link step of the project's builds.
 async fn builds(args: &LinkArgs, session: &Session) -> Outcome {
+    let is_object = |path: &&std::path::PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("a" | "o" | "obj" | "lib"))
+    };
+    if let Some(object) = args.inputs.iter().find(is_object) {
+        return Err(CliError::NoImageName(object.clone()).into());
+    }
     let select = args.inputs.iter().map(|input| input.display().to_string());
     let planned = session.plan(&select.collect::<Vec<_>>()).await?;
     for build in &planned.plan.builds {

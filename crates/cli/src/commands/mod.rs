@@ -35,6 +35,10 @@ use crate::session::Session;
 
 /// Does what was asked.
 pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
+    // Certificates are read when something is downloaded; a wrong path is an error before that.
+    for keyring in &session.global.trust.keyring {
+        require_readable_file(keyring)?;
+    }
     match command {
         Command::Init(args) => init::run(args, session).await,
         Command::Plan(args) if args.matrix => matrix::run(args, session).await,
@@ -72,6 +76,18 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
 /// Writes a file so that it is there whole or not at all.
 fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
     sysforge_files::write_whole(path, text.as_bytes()).map_err(|source| CliError::Unwritable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Makes sure, before anything long begins, that this file can be read.
+fn require_readable_file(path: &Path) -> Result<(), CliError> {
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        // A folder can be opened, but not read.
+        std::io::Read::read(&mut file, &mut [0]).map(drop)
+    });
+    read.map_err(|source| CliError::Unreadable {
         path: path.to_owned(),
         source,
     })

@@ -23,6 +23,9 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
+    for file in &args.files {
+        super::require_readable_file(file)?;
+    }
     let host = match args.to.parse()? {
         Host::Dir(path) => Host::Dir(absolute(&path)),
         host @ Host::GitHub => host,
@@ -142,6 +145,10 @@ fn publication(args: &PublishArgs, session: &Session) -> Result<Publication, Fai
         repository,
         files: args.files.iter().map(|file| absolute(file)).collect(),
         notes,
+        notes_from_commits: match args.notes_from_commits {
+            true => Some(session.engine.location.folder()?),
+            false => None,
+        },
         signer,
         replace: args.replace,
         dry_run: args.dry_run,

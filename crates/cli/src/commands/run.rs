@@ -10,6 +10,7 @@ use crate::failure::{CliError, Outcome};
 use crate::session::Session;
 
 pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
+    require_script(&args.arguments)?;
     let select: Vec<_> = args.build.iter().cloned().collect();
     let mut planned = session.plan(&select).await?;
     if planned.plan.builds.len() > 1 {
@@ -52,6 +53,31 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
     let source = sysforge_process::replace(Path::new(&start.julia), arguments, variables);
     let program = start.julia.into();
     Err(CliError::NotStarted { program, source }.into())
+}
+
+/// Makes sure, before anything is built, that a script which was named exists.
+fn require_script(arguments: &[OsString]) -> Result<(), CliError> {
+    let Some(first) = arguments.first().map(Path::new) else {
+        return Ok(());
+    };
+    // Anything else may be an option of Julia, or the value of one.
+    let is_script = first.extension().is_some_and(|extension| extension == "jl");
+    if !is_script || first.exists() {
+        return Ok(());
+    }
+    let folder = first.parent().filter(|parent| *parent != Path::new(""));
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter();
+    let entries = entries.flatten().flatten();
+    let names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".jl"))
+        .collect();
+    let typed = first.file_name().unwrap_or_default().to_string_lossy();
+    let nearest = sysforge_plan::explain::nearest(&typed, names.iter().map(String::as_str));
+    Err(CliError::NoScript {
+        path: first.to_owned(),
+        nearest: nearest.map(|name| first.with_file_name(name).display().to_string()),
+    })
 }
 
 /// The arguments of Julia as they were typed: a `--` among those of a script is the script's, but the

@@ -55,6 +55,9 @@ pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
 }
 
 pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
+    if let Some(image) = &args.image {
+        require_image(absolute(image))?;
+    }
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.select).await?;
     for build in &planned.plan.builds {
@@ -88,10 +91,14 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
 
 /// The image that was named, or else the build's own.
 pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<PathBuf, CliError> {
-    let image = args
-        .image
-        .as_deref()
-        .map_or_else(|| runner.image(), absolute);
+    require_image(
+        args.image
+            .as_deref()
+            .map_or_else(|| runner.image(), absolute),
+    )
+}
+
+fn require_image(image: PathBuf) -> Result<PathBuf, CliError> {
     if image.is_file() {
         Ok(image)
     } else {

@@ -7,7 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A script and the arguments that it is run with, as in `julia PATH ARGS…`.
+/// A script, the arguments that it is run with, as in `julia PATH ARGS…`, and the command that starts that
+/// Julia, if any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "Form")]
 pub struct Workload {
@@ -15,6 +16,8 @@ pub struct Workload {
     pub path: String,
     /// Its arguments (`ARGS` in Julia).
     pub args: Vec<String>,
+    /// The command before `julia`, such as `srun -n1`; empty if Julia is started directly.
+    pub prefix: Vec<String>,
 }
 
 /// How a workload is written: the path alone, or a table.
@@ -35,6 +38,10 @@ struct Table {
     /// Its arguments.
     #[serde(default)]
     args: Vec<String>,
+    /// The command that starts Julia, with its arguments, such as `["srun", "-n1"]`. A command with `/` is
+    /// relative to the project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    prefix: Vec<String>,
 }
 
 impl Workload {
@@ -43,12 +50,32 @@ impl Workload {
         Self {
             path: path.into(),
             args: Vec::new(),
+            prefix: Vec::new(),
         }
+    }
+
+    /// Why the arguments or the prefix cannot be used.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let words = self.args.iter().chain(&self.prefix);
+        let mut words = words.filter(|word| word.contains(char::is_control));
+        if let Some(word) = words.next() {
+            return Some(format!(
+                "the argument {word:?} holds a control character, which it cannot"
+            ));
+        }
+        let is_empty = self
+            .prefix
+            .first()
+            .is_some_and(|word| word.trim().is_empty());
+        is_empty.then(|| "`prefix` begins with an empty word: name a command".to_owned())
     }
 }
 
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.prefix
+            .iter()
+            .try_for_each(|word| write!(f, "{word} "))?;
         f.write_str(&self.path)?;
         self.args.iter().try_for_each(|arg| write!(f, " {arg}"))
     }
@@ -56,11 +83,12 @@ impl fmt::Display for Workload {
 
 impl Serialize for Workload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let form = match self.args.is_empty() {
+        let form = match self.args.is_empty() && self.prefix.is_empty() {
             true => Form::Path(self.path.clone()),
             false => Form::Table(Table {
                 path: self.path.clone(),
                 args: self.args.clone(),
+                prefix: self.prefix.clone(),
             }),
         };
         form.serialize(serializer)
@@ -93,8 +121,12 @@ impl<'de> Visitor<'de> for One {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Workload, A::Error> {
-        let Table { path, args } = Table::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Workload { path, args })
+        let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Workload {
+            path: table.path,
+            args: table.args,
+            prefix: table.prefix,
+        })
     }
 }
 
@@ -140,6 +172,27 @@ mod tests {
         assert_eq!(workloads("workloads = \"a.jl\"\n"), ["a.jl"]);
         let table = "[[workloads]]\npath = \"a.jl\"\n[[workloads]]\npath = \"b.jl\"\n";
         assert_eq!(workloads(table), ["a.jl", "b.jl"]);
+    }
+
+    #[test]
+    fn a_workload_may_have_a_prefix() {
+        let text =
+            "workloads = [{ path = \"a.jl\", args = [\"x\"], prefix = [\"srun\", \"-n1\"] }]\n";
+        assert_eq!(workloads(text), ["srun -n1 a.jl x"]);
+        let config = Config::from_toml(FILE_NAME, text).unwrap();
+        let json = serde_json::to_value(&config.workloads).unwrap();
+        let expected = serde_json::json!([
+            { "path": "a.jl", "args": ["x"], "prefix": ["srun", "-n1"] }
+        ]);
+        assert_eq!(json, expected);
+        for (prefix, why) in [
+            ("[\"\"]", "empty word"),
+            ("[\"a\\tb\"]", "control character"),
+        ] {
+            let text = format!("workloads = [{{ path = \"a.jl\", prefix = {prefix} }}]\n");
+            let error = Config::from_toml(FILE_NAME, &text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -61,6 +61,28 @@ pub fn with_text(section: &str, text: &str) -> String {
     section.replacen(&format!("{BEGIN}\n"), &begun, 1)
 }
 
+/// How many commits notes list at most.
+const MOST_COMMITS: usize = 200;
+
+/// A list of commits, as a text for the beginning of the section. `since` is the tag before them.
+#[must_use]
+pub fn changes(subjects: &[String], since: Option<&str>) -> String {
+    let mut text = match since {
+        Some(tag) => format!("## Changes since {}\n\n", plain(tag)),
+        None => "## Changes\n\n".to_owned(),
+    };
+    if subjects.is_empty() {
+        text.push_str("No commits.\n");
+    }
+    for subject in subjects.iter().take(MOST_COMMITS) {
+        let _ = writeln!(text, "- {}", plain(subject));
+    }
+    if subjects.len() > MOST_COMMITS {
+        let _ = writeln!(text, "- … and {} more", subjects.len() - MOST_COMMITS);
+    }
+    text
+}
+
 /// Names the key that the release is signed with, below the command that installs it.
 #[must_use]
 pub fn with_key(section: &str, key: &str) -> String {

@@ -79,15 +79,19 @@ impl Access {
     ) -> Result<Self, PublishError> {
         const API: &str = "https://api.github.com";
         const WEB: &str = "https://github.com";
-        let parsed = |text: String| text.parse().map_err(|_| PublishError::Address(text));
-        let api: Url = parsed(variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned()))?;
+        let invalid = |text, from| PublishError::Url { text, from };
+        let parsed = |text: String, from| text.parse().map_err(|_| invalid(text, from));
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
+        let api: Url = parsed(api, "GITHUB_API_URL")?;
         let web = match variable("GITHUB_SERVER_URL") {
-            Some(web) => parsed(web)?,
-            None if api.as_str().trim_end_matches('/') == API => parsed(WEB.to_owned())?,
+            Some(web) => parsed(web, "GITHUB_SERVER_URL")?,
+            None if api.as_str().trim_end_matches('/') == API => {
+                parsed(WEB.to_owned(), "GITHUB_SERVER_URL")?
+            }
             // Enterprise serves its pages where it serves its API.
             None => api
                 .join("/")
-                .map_err(|_| PublishError::Address(api.to_string()))?,
+                .map_err(|_| invalid(api.to_string(), "GITHUB_API_URL"))?,
         };
         let token = variable("GITHUB_TOKEN").or_else(|| variable("GH_TOKEN"));
         Ok(Self {
@@ -178,9 +182,12 @@ impl GitHub {
     ///
     /// If the address or the token cannot be used at all.
     pub fn new(access: Access, timing: Timing) -> Result<Self, PublishError> {
-        let address = || PublishError::Address(access.api.to_string());
+        let address = || PublishError::Url {
+            text: access.api.to_string(),
+            from: "GITHUB_API_URL",
+        };
         if Repository::check(&access.repository).is_err() {
-            return Err(PublishError::Address(access.repository.clone()));
+            return Err(PublishError::Repository(access.repository.clone()));
         }
         access.network.check_online(&access.api)?;
         let bytes = access.network.client()?;

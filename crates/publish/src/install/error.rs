@@ -26,7 +26,7 @@ pub enum InstallError {
     #[error(transparent)]
     Host(#[from] PublishError),
     /// The source is none.
-    #[error("`{0}` is no place to install from")]
+    #[error("`{0}` is not a source of images")]
     Source(String),
     /// There is no release index there.
     #[error("there is no release of Sysforge images at {0}")]
@@ -208,6 +208,11 @@ impl From<SigningError> for InstallError {
     }
 }
 
+/// Whether a place is a folder of this machine.
+fn is_path(place: &str) -> bool {
+    place.starts_with(['.', '/', '~']) || std::path::Path::new(place).is_absolute()
+}
+
 fn list(reasons: &[String]) -> String {
     if reasons.is_empty() {
         return "  the release has no images".to_owned();
@@ -236,6 +241,9 @@ impl Explain for InstallError {
             Self::Silent { .. } => {
                 "try again later; `sysforge install SOURCE` installs from another place, where \
                  upgrades are then looked for"
+            }
+            Self::NoRelease(place) if is_path(place) => {
+                "is the path right? `sysforge publish --to dir:PATH` puts a release into a folder"
             }
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"
@@ -290,7 +298,7 @@ impl Explain for InstallError {
                  else: `sysforge build` makes one here"
             }
             Self::NotInstalled { nearest, .. } => {
-                let list = "`sysforge install list` shows what is";
+                let list = "`sysforge install list` shows the installed images";
                 return sysforge_plan::explain::did_you_mean(nearest.as_deref(), list);
             }
             Self::Channel(_) => "name the channel as the image, for instance `--juliaup insurance`",

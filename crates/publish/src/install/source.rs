@@ -320,7 +320,7 @@ mod tests {
             ),
             (
                 "octo/images@refs/heads/main",
-                "`octo/images@refs/heads/main` is no place to install from",
+                "`octo/images@refs/heads/main` is not a source of images",
             ),
             (
                 "/srv/site@pkg@1.2.3",
@@ -329,7 +329,7 @@ mod tests {
             ("/srv/me@work/site", "folder /srv/me@work/site None"),
             ("dir:site", "folder site None"),
             ("dir:a/b@v1", "folder a/b Some(\"v1\")"),
-            ("dir:", "`dir:` is no place to install from"),
+            ("dir:", "`dir:` is not a source of images"),
             (
                 "https://example.org/s@pkg@1.2.3",
                 "web https://example.org/s/ Some(\"pkg@1.2.3\")",
@@ -362,9 +362,9 @@ mod tests {
                 "https://example.org/s@refs/tags/v1",
                 "web https://example.org/s/ Some(\"v1\")",
             ),
-            ("octo", "`octo` is no place to install from"),
-            ("a/b/c", "`a/b/c` is no place to install from"),
-            ("a/b@..", "`a/b@..` is no place to install from"),
+            ("octo", "`octo` is not a source of images"),
+            ("a/b/c", "`a/b/c` is not a source of images"),
+            ("a/b@..", "`a/b@..` is not a source of images"),
         ] {
             assert_eq!(parse(text), expected, "{text}");
         }
@@ -408,7 +408,7 @@ mod tests {
             parse("file:///C:/a%20site@v1"),
             r#"folder C:\a site Some("v1")"#
         );
-        let none = "`file:///srv/site` is no place to install from";
+        let none = "`file:///srv/site` is not a source of images";
         assert_eq!(parse("file:///srv/site"), none);
     }
 
@@ -428,7 +428,7 @@ mod tests {
         }
         assert_eq!(
             parse("file://elsewhere/site"),
-            "`file://elsewhere/site` is no place to install from"
+            "`file://elsewhere/site` is not a source of images"
         );
     }
 

@@ -135,6 +135,9 @@ pub(super) fn update(shared: &Shared, id: u64, body: &Value) -> Answer {
                 value.clone_into(field);
             }
         }
+        if let Some(latest) = body.get("make_latest").and_then(Value::as_str) {
+            release.make_latest = Some(latest.to_owned());
+        }
         if let Some(prerelease) = body.get("prerelease").and_then(Value::as_bool) {
             release.prerelease = prerelease;
         }

@@ -50,6 +50,10 @@ pub struct KeptRelease {
     pub tag: String,
     /// Whether it is a draft.
     pub draft: bool,
+    /// Whether it is a prerelease.
+    pub prerelease: bool,
+    /// The `make_latest` of the last request that had one: `true`, `false` or `legacy`.
+    pub make_latest: Option<String>,
     /// Its notes.
     pub body: String,
     /// Its assets, in order of their numbers.
@@ -80,6 +84,7 @@ pub(crate) struct Release {
     pub(crate) body: String,
     pub(crate) draft: bool,
     pub(crate) prerelease: bool,
+    pub(crate) make_latest: Option<String>,
     pub(crate) immutable: bool,
     pub(crate) created: SystemTime,
     pub(crate) published: Option<SystemTime>,
@@ -158,6 +163,7 @@ impl State {
             body: body.to_owned(),
             draft,
             prerelease,
+            make_latest: None,
             immutable: false,
             created: SystemTime::now(),
             published: (!draft).then(SystemTime::now),
@@ -236,6 +242,8 @@ impl State {
                 id: release.id,
                 tag: release.tag.clone(),
                 draft: release.draft,
+                prerelease: release.prerelease,
+                make_latest: release.make_latest.clone(),
                 body: release.body.clone(),
                 assets: self
                     .assets_of(release.id)

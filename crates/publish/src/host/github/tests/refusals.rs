@@ -133,7 +133,7 @@ async fn addresses_and_tokens_that_cannot_be_used_are_told_before_any_request() 
         let error = GitHub::new(access(repository, "secret"), quick()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("`{repository}` is not an address that releases can be at")
+            format!("`{repository}` is not the name of a repository")
         );
         assert_eq!(error.class().exit_code(), 2);
     }

@@ -1,0 +1,105 @@
+//! The commits that a release is made of, for its notes: since the tag before it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sysforge_plan::Step;
+use sysforge_process::Program;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// Git answers within this time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first lines of the messages of commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commits {
+    /// The tag before them; `None` if they go back to the first commit.
+    pub since: Option<String>,
+    /// The newest first, without merges.
+    pub subjects: Vec<String>,
+}
+
+/// The commits of the release `tag` of the repository that contains `folder`: those of the tag, or of the
+/// current state if the tag does not exist yet, which the tag before it does not have.
+///
+/// # Errors
+///
+/// If the folder is in no repository, or in one without its history.
+pub async fn since_last_tag(
+    folder: &Path,
+    tag: &str,
+    engine: &Engine,
+) -> Result<Commits, EngineError> {
+    let git = Git { folder, engine };
+    let commit = format!("refs/tags/{tag}^{{commit}}");
+    let tagged = git
+        .answer(&["rev-parse", "--verify", "--quiet", &commit])
+        .await;
+    let end = match &tagged {
+        Ok(commit) => commit.trim(),
+        Err(_) => "HEAD",
+    };
+    if git
+        .required(&["rev-parse", "--is-shallow-repository"])
+        .await?
+        .trim()
+        == "true"
+    {
+        return Err(EngineError::ShallowClone(folder.to_owned()));
+    }
+    // The commit itself may have other tags, which name no release before this one.
+    let before = format!("{end}^");
+    let since = git
+        .answer(&["describe", "--tags", "--abbrev=0", &before])
+        .await;
+    let since = since.ok().map(|tag| tag.trim().to_owned());
+    let range = match &since {
+        Some(tag) => format!("refs/tags/{tag}..{end}"),
+        None => end.to_owned(),
+    };
+    let log = git
+        .required(&["log", "--no-merges", "--format=%s", &range, "--"])
+        .await?;
+    let subjects = log.lines().filter(|line| !line.trim().is_empty());
+    Ok(Commits {
+        since,
+        subjects: subjects.map(str::to_owned).collect(),
+    })
+}
+
+struct Git<'a> {
+    folder: &'a Path,
+    engine: &'a Engine,
+}
+
+impl Git<'_> {
+    /// What git prints.
+    async fn answer(&self, arguments: &[&str]) -> Result<String, String> {
+        let work = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let environment = self.engine.environment.clone();
+        let program = Program::new("git", environment, work.path().join("git.log"))
+            .arg("-C")
+            .arg(self.folder)
+            .args(arguments)
+            .timeout(Some(PATIENCE));
+        let task = self.engine.reporter.start(Step::Probe, "git");
+        let ran = self.engine.children.run(&program, &task).await;
+        ran.map(|finished| finished.stdout).map_err(|error| {
+            let said = sysforge_plan::Explain::evidence(&error).unwrap_or_default();
+            said.tail
+                .last()
+                .cloned()
+                .unwrap_or_else(|| error.to_string())
+        })
+    }
+
+    async fn required(&self, arguments: &[&str]) -> Result<String, EngineError> {
+        let answer = self.answer(arguments).await;
+        answer.map_err(|said| EngineError::NoHistory {
+            folder: self.folder.to_owned(),
+            said,
+        })
+    }
+}
