@@ -223,6 +223,7 @@ impl Checker<'_> {
             args: self.run.args.clone(),
             exit: self.run.exit,
             wall_ms: wall.as_secs_f64() * 1000.0,
+            peak_memory: None,
             residuals,
         })
     }

@@ -22,6 +22,8 @@ pub struct Observed {
     pub libraries: Vec<PathBuf>,
     /// The loaded packages by name, each with its folder.
     pub packages: Vec<(String, PathBuf)>,
+    /// The most memory that each run had, in bytes.
+    pub memory: Vec<u64>,
 }
 
 /// An app with the runs that it is traced and checked with.
@@ -250,6 +252,7 @@ impl Observed {
                         self.packages.push((name.to_owned(), folder.to_owned()));
                     }
                 }
+                ["memory", bytes] => self.memory.extend(bytes.parse::<u64>()),
                 _ => {}
             }
         }
@@ -303,9 +306,12 @@ mod tests {
     #[test]
     fn libraries_and_packages_are_read_once() {
         let mut observed = Observed::default();
-        let text = "library\t/lib/libz.so\nlibrary\t\npackage\tA\t/p/A/src/A.jl\nend\n";
+        let text =
+            "library\t/lib/libz.so\nlibrary\t\npackage\tA\t/p/A/src/A.jl\nmemory\t4096\nend\n";
         observed.add(text);
         observed.add(text);
+        // The memory is that of each run.
+        assert_eq!(observed.memory, [4096, 4096]);
         assert_eq!(observed.libraries, [PathBuf::from("/lib/libz.so")]);
         assert_eq!(observed.packages, [("A".to_owned(), PathBuf::from("/p/A"))]);
     }

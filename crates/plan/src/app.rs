@@ -125,6 +125,9 @@ pub struct RunRecord {
     pub exit: i32,
     /// Wall time from start to end, in milliseconds.
     pub wall_ms: f64,
+    /// The most memory that it had when Julia ran it on the image, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
     /// Statements that it compiled.
     pub residuals: Vec<String>,
 }

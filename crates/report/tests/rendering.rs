@@ -71,6 +71,7 @@ fn bundle() -> BundleRecord {
                 args: vec!["--top".to_owned(), "3".to_owned()],
                 exit: 0,
                 wall_ms: 412.6,
+                peak_memory: Some(171_000_000),
                 residuals: vec!["precompile(Tuple{typeof(f)})".to_owned()],
             }],
         }],
@@ -100,6 +101,7 @@ fn the_page_lists_the_files_of_apps_by_size_and_says_why_each_is_there() {
     assert!(at("libjulia.so.1 needs it") < at("2 smaller files"));
     assert!(!page.contains("share/julia/Project.toml"));
     at("<code>tally --top 3</code>");
+    at("171.0 MB");
     at("1 statement compiled");
     at("The apps need glibc 2.36 or newer.");
 }

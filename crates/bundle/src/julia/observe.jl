@@ -1,5 +1,6 @@
-# Runs the script of an app on its image, and writes down at the end which libraries are open and where
-# the loaded packages are: `library<TAB>path` and `package<TAB>name<TAB>file` lines, then `end`. Works from
+# Runs the script of an app on its image, and writes down at the end which libraries are open, where the
+# loaded packages are, and the most memory that the process had: `library<TAB>path`,
+# `package<TAB>name<TAB>file` and `memory<TAB>bytes` lines, then `end`. Works from
 # Julia 1.5 on.
 
 const sysforge_observe = ARGS[1]
@@ -24,6 +25,7 @@ atexit() do
             end
             file === nothing || id.uuid === nothing || println(io, "package\t", id.name, '\t', file)
         end
+        println(io, "memory\t", Sys.maxrss())
         println(io, "end")
     end
 end

@@ -140,7 +140,11 @@ impl BuildRunner<'_> {
         )?;
         remove(&folder)?;
         std::fs::rename(&coming, &folder).map_err(io("rename", &coming))?;
-        let record = self.checked(&folder, assembled, &task).await?;
+        let mut record = self.checked(&folder, assembled, &task).await?;
+        let runs = record.apps.iter_mut().flat_map(|app| &mut app.runs);
+        for (run, memory) in runs.zip(&observed.memory) {
+            run.peak_memory = Some(*memory);
+        }
         let megabytes = record.files.iter().map(|file| file.size).sum::<u64>() / 1_000_000;
         task.done(format!(
             "{} MB, {}{}",

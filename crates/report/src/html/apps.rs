@@ -37,6 +37,7 @@ pub(super) fn apps(bundle: &BundleRecord) -> Markup {
                                 td { code { (app.name) @for arg in &run.args { " " (arg) } } }
                                 td { "exit code " (run.exit) }
                                 td class="number" { (duration(run.wall_ms / 1000.0)) }
+                                td class="number" { (run.peak_memory.map(bytes).unwrap_or_default()) }
                                 td { (count(run.residuals.len(), "statement", "statements")) " compiled" }
                             }
                         }
