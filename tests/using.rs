@@ -476,8 +476,9 @@ fn files_for_other_programs_start_the_image_and_go_with_it() {
     // What each of them starts has the packages of the image.
     let program = read(&settings)["julia.executablePath"].clone();
     greets(&format!("'{}'", program.as_str().unwrap()));
+    // juliacall refuses an executable without a project.
     greets(&format!(
-        ". '{python}'; \"$PYTHON_JULIACALL_EXE\" --sysimage=\"$PYTHON_JULIACALL_SYSIMAGE\""
+        ". '{python}'; test -d \"$PYTHON_JULIACALL_PROJECT\" && \"$PYTHON_JULIACALL_EXE\" --sysimage=\"$PYTHON_JULIACALL_SYSIMAGE\""
     ));
     run(&["install", "remove", "Desk"]).succeeds();
     for file in [

@@ -57,6 +57,13 @@ impl Integration {
                 for (name, value) in &start.variables {
                     export(name, value);
                 }
+                // Where an executable is named, juliacall requires a project, too. With this one, packages of
+                // the image and of the user's default environment are found.
+                text.push_str(&format!(
+                    "[ -n \"${{PYTHON_JULIACALL_PROJECT:-}}\" ] || PYTHON_JULIACALL_PROJECT={}\n\
+                     export PYTHON_JULIACALL_PROJECT\n",
+                    quoted(&image.folder().display().to_string())
+                ));
                 text
             }
             Self::Module => format!(
