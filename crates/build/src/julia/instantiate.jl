@@ -3,6 +3,19 @@
 # file has one `key value…` a line, values separated by tabs; see `instantiate/job.rs`, which writes
 # it. The report has the same form, with backslash, tab and line end escaped.
 
+# Most of what follows runs once, and compiling it would take longer than all that it does: it is
+# interpreted. The work itself, which is Pkg's, is compiled as ever (see `native`), and so are build
+# scripts and packages, which other processes run: the flag `--compile=min` would reach those.
+if isdefined(Base.Experimental, Symbol("@compiler_options"))
+    @eval Base.Experimental.@compiler_options compile=min optimize=0 infer=false
+end
+
+# Julia 1.5 has no such option for a module, only one for the process.
+const COMPILE_OPTION = VERSION >= v"1.6" ? nothing : Ptr{Int8}(cglobal(:jl_options)) +
+    fieldoffset(Base.JLOptions, findfirst(==(:compile_enabled), collect(fieldnames(Base.JLOptions))))
+const COMPILE_ALL, COMPILE_MIN = Int8(1), Int8(3)
+COMPILE_OPTION === nothing || unsafe_store!(COMPILE_OPTION, COMPILE_MIN)
+
 const job = [String.(split(line, '\t')) for line in eachline(ARGS[1])]
 const report = open(ARGS[2], "w")
 values_of(key) = [fields[2:end] for fields in job if fields[1] == key]
@@ -21,6 +34,19 @@ say(text) = (println(text); flush(stdout))
 # Calls what is not called each time, or is Pkg's own: Julia compiles it only when it gets there.
 # Otherwise a script's first call compiles all that it might reach, for seconds.
 late(f, args...) = Base.invokelatest(f, args...)
+
+# The same for work that may be long, or that starts a Julia, which is given the options of this one:
+# what it calls is compiled.
+function native(f, args...; options...)
+    COMPILE_OPTION === nothing && return Base.invokelatest(f, args...; options...)
+    before = unsafe_load(COMPILE_OPTION)
+    unsafe_store!(COMPILE_OPTION, COMPILE_ALL)
+    try
+        return Base.invokelatest(f, args...; options...)
+    finally
+        unsafe_store!(COMPILE_OPTION, before)
+    end
+end
 
 # Ends the process after an error that the caller reads in the report.
 function stop(kind, text)
@@ -80,7 +106,7 @@ function add_registries()
     count, _ = registries()
     if count == 0
         say("Installing the default registries")
-        late(Pkg.Registry.add, RegistrySpec[])
+        native(Pkg.Registry.add, RegistrySpec[])
     end
     further = values_of("registry")
     isempty(further) && return
@@ -88,14 +114,14 @@ function add_registries()
     for (url,) in further
         plain_url(url) in have && continue
         say("Installing the registry $url")
-        late(Pkg.Registry.add, RegistrySpec(url = url))
+        native(Pkg.Registry.add, RegistrySpec(url = url))
     end
 end
 
 function update_registries()
     offline && return
     try
-        late(Pkg.Registry.update)
+        native(Pkg.Registry.update)
     catch err
         err isa InterruptException && rethrow()
         @warn "could not update the registries" exception = err
@@ -128,7 +154,7 @@ function answer(url)
     downloads = Base.require(Base.PkgId(Base.UUID("f43a241f-c20a-4ad4-852c-f6b1247861c6"), "Downloads"))
     headers = Pair{String,String}["Range" => "bytes=0-0"]
     header === nothing || push!(headers, header)
-    reply = Base.invokelatest(
+    reply = native(
         downloads.request, url; output = devnull, headers = headers, timeout = PATIENCE, throw = false,
     )
     :response in fieldnames(typeof(reply)) || return string(reply.status), ""
@@ -276,16 +302,16 @@ function resolve_with(pins)
     write_project(project, text, deps, bounds)
     activate(environment)
     if !isempty(repositories)
-        late(Pkg.add, map(repository, repositories))
+        native(Pkg.add, map(repository, repositories))
     end
     if !isempty(paths)
-        late(Pkg.develop, [PackageSpec(path = fields[3]) for fields in paths])
+        native(Pkg.develop, [PackageSpec(path = fields[3]) for fields in paths])
     end
-    isempty(repositories) && isempty(paths) && late(Pkg.resolve)
+    isempty(repositories) && isempty(paths) && native(Pkg.resolve)
     # Now without the pins: what was resolved stays.
     write(project, final)
     activate(environment)
-    late(Pkg.resolve)
+    native(Pkg.resolve)
 end
 
 function resolve()
@@ -324,6 +350,8 @@ struct Found
     version::String
     tree::String
     folder::String
+    # Name and UUID of each dependency.
+    needs::Vector{Tuple{String,String}}
 end
 
 function packages()
@@ -345,7 +373,8 @@ function add_package(found, uuid, info)
     tree = info.tree_hash === nothing ? "" : string(info.tree_hash)
     version = info.version === nothing ? "" : string(info.version)
     folder = info.source === nothing ? "" : abspath(dirname(Base.active_project()), info.source)
-    push!(found, Found(info.name, uuid, version, tree, folder))
+    needs = Tuple{String,String}[(name, string(needed)) for (name, needed) in info.dependencies]
+    push!(found, Found(info.name, uuid, version, tree, folder, sort!(needs)))
 end
 
 const ARTIFACTS_FILES = ("JuliaArtifacts.toml", "Artifacts.toml")
@@ -375,7 +404,7 @@ function install_lazy(folder)
     for (name, tree, lazy) in artifacts_of(folder)
         lazy && !has_artifact(tree) || continue
         say("Installing the lazy artifact $name")
-        late(Pkg.Artifacts.ensure_artifact_installed, name, file)
+        native(Pkg.Artifacts.ensure_artifact_installed, name, file)
     end
 end
 
@@ -421,7 +450,7 @@ function repair(entries)
     for (name, uuid, tree, folder) in entries
         isdir(folder) || continue
         whole = try
-            bytes2hex(Pkg.GitTools.tree_hash(folder)) == tree
+            bytes2hex(native(Pkg.GitTools.tree_hash, folder)) == tree
         catch
             false
         end
@@ -489,35 +518,67 @@ function stale(packages)
     end
 end
 
-# As Julia 1.5's Pkg.precompile does, but a package that fails is an error. Dependencies are
-# precompiled on the way.
-function precompile_serially(packages)
-    for (name, uuid) in packages
-        # Another package may have brought it along.
-        isempty(stale([(name, uuid)])) && continue
-        id = Base.PkgId(Base.UUID(uuid), name)
-        say("Precompiling $name")
-        try
-            Base.compilecache(id, Base.locate_package(id))
-        catch err
-            err isa InterruptException && rethrow()
-            isdefined(Base, :PrecompilableError) && err isa Base.PrecompilableError && continue
-            stop("precompile", "$name\n" * sprint(showerror, err))
-        end
+# Precompiles one package. A failure ends the process if the package was asked for; that of another one
+# counts only if a package that was asked for needs it, which then fails too.
+function precompile_one(name, uuid, is_asked_for)
+    # Another package may have brought it along.
+    isempty(stale([(name, uuid)])) && return
+    id = Base.PkgId(Base.UUID(uuid), name)
+    say("Precompiling $name")
+    try
+        Base.compilecache(id, Base.locate_package(id))
+    catch err
+        err isa InterruptException && rethrow()
+        isdefined(Base, :PrecompilableError) && err isa Base.PrecompilableError && return
+        is_asked_for && stop("precompile", "$name\n" * sprint(showerror, err))
     end
 end
 
-function precompile(packages)
+# Julia 1.5 precompiles one package after the other. Here each begins as soon as those that it depends on
+# are done, as in later versions. `found` tells what depends on what; without it, the order is that of
+# `packages`.
+function precompile_in_parallel(packages, found)
+    known = Dict(package.uuid => package for package in found)
+    asked_for = Set(uuid for (_, uuid) in packages)
+    limit = Base.Semaphore(max(1, min(Sys.CPU_THREADS, 16)))
+    tasks = Dict{String,Task}()
+    # What is not in the manifest is the project itself, which needs all others.
+    function needed_by(name, uuid)
+        haskey(known, uuid) && return known[uuid].needs
+        return [(n, u) for (n, u) in packages if haskey(known, u)]
+    end
+    function start(name, uuid)
+        haskey(tasks, uuid) && return tasks[uuid]
+        needed = Task[start(n, u) for (n, u) in needed_by(name, uuid) if haskey(known, u)]
+        return tasks[uuid] = @async begin
+            foreach(wait, needed)
+            Base.acquire(limit)
+            try
+                precompile_one(name, uuid, uuid in asked_for)
+            finally
+                Base.release(limit)
+            end
+        end
+    end
+    foreach(((name, uuid),) -> start(name, uuid), packages)
+    foreach(fetch, values(tasks))
+end
+
+# Precompiles these packages, and what they depend on.
+function precompile(packages, found)
     old = stale(packages)
     isempty(old) && return
-    if isdefined(Base, :Precompilation) && isdefined(Base.Precompilation, :precompilepkgs)
-        late(Base.Precompilation.precompilepkgs)
+    if VERSION < v"1.6" && !isempty(found)
+        return precompile_in_parallel(old, found)
+    elseif isdefined(Base, :Precompilation) && isdefined(Base.Precompilation, :precompilepkgs)
+        Base.invokelatest(Base.Precompilation.precompilepkgs)
     elseif VERSION >= v"1.6"
         pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
-        late(pkg.precompile)
+        Base.invokelatest(pkg.precompile)
     end
-    # What is left is a failure, or is not in the active environment.
-    precompile_serially(old)
+    # What is left is a failure, or is not in the active environment. Dependencies are precompiled on
+    # the way.
+    foreach(((name, uuid),) -> precompile_one(name, uuid, true), old)
 end
 
 # ---- The steps --------------------------------------------------------------------------------
@@ -554,7 +615,7 @@ function download(absent, artifacts)
     append!(wanted, [(p.name, p.version, "package/$(p.uuid)/$(p.tree)") for p in absent])
     append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in artifacts])
     late(add_registries)
-    late(watched, () -> late(Pkg.instantiate))
+    late(watched, () -> native(Pkg.instantiate))
 end
 
 function require_installed(found, lazy)
@@ -576,11 +637,11 @@ function build(found, rebuild)
     names = [p.name for p in [again; own]]
     isempty(names) || say("Building $(join(names, ", "))")
     for name in names
-        late(watched, () -> late(Pkg.build, name))
+        late(watched, () -> native(Pkg.build, name))
     end
     # The project itself, if it is a package.
     for (name, folder) in values_of("itself")
-        is_built(folder) || late(watched, () -> (say("Building $name"); late(Pkg.build, name)))
+        is_built(folder) || late(watched, () -> (say("Building $name"); native(Pkg.build, name)))
     end
 end
 
@@ -603,12 +664,12 @@ function make_workload_environment(folder)
     activate(folder)
     add_registries()
     developed = values_of("workload-path")
-    isempty(developed) || late(Pkg.develop, [PackageSpec(path = fields[3]) for fields in developed])
+    isempty(developed) || native(Pkg.develop, [PackageSpec(path = fields[3]) for fields in developed])
     specs = map(values_of("workload-package")) do fields
         length(fields) > 1 && !isempty(fields[2]) ? PackageSpec(name = fields[1], uuid = fields[2]) :
             PackageSpec(name = fields[1])
     end
-    isempty(specs) || watched(() -> Base.invokelatest(Pkg.add, specs; preserve = Pkg.PRESERVE_ALL))
+    isempty(specs) || watched(() -> native(Pkg.add, specs; preserve = Pkg.PRESERVE_ALL))
 end
 
 # What is precompiled: the packages that are named, in this order.
@@ -632,7 +693,7 @@ function install_for_workloads(folder, rebuild)
     make_workload_environment(folder)
     more = install(rebuild)
     describe(more, "workload")
-    precompile([(p.name, p.uuid) for p in more])
+    native(precompile, [(p.name, p.uuid) for p in more], more)
 end
 
 # What another environment of this depot was about to install is not settled yet.
@@ -644,7 +705,7 @@ end
 
 function main()
     if !installs
-        late(precompile, named("precompile"))
+        native(precompile, named("precompile"), Found[])
         return
     end
     listed = unfinished()
@@ -652,7 +713,7 @@ function main()
     has("resolve") && late(resolve_after, listed, rebuild)
     found = late(install, rebuild)
     late(describe, found, "package")
-    late(precompile, named("precompile"))
+    native(precompile, named("precompile"), found)
     foreach(fields -> late(install_for_workloads, fields[1], rebuild), values_of("workload"))
     late(settle, listed, found)
 end
