@@ -127,7 +127,7 @@ pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
 #[must_use]
 pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
     let receipt = &image.receipt;
-    let need = cpu::need(receipt.targets.tier.as_deref(), &receipt.targets.requested);
+    let need = cpu::need(&receipt.targets);
     if machine
         .name
         .as_ref()
@@ -167,7 +167,7 @@ pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
 
 fn rank(image: &ReleaseImage) -> (bool, JuliaVersion, u8) {
     let receipt = &image.receipt;
-    let level = match cpu::need(receipt.targets.tier.as_deref(), &receipt.targets.requested) {
+    let level = match cpu::need(&receipt.targets) {
         Need::Any => 0,
         Need::Level(level) => level,
         Need::Named(_) => u8::MAX,

@@ -1,5 +1,7 @@
 //! Whether a CPU can run an image: what its CPU targets ask for at least, and what a machine has.
 
+use crate::receipt::Targets;
+
 /// What a machine's CPU is able to do, as far as choosing an image goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cpu {
@@ -49,15 +51,17 @@ const LEVELS: &[(&str, u8)] = &[
     ("x86-64-v4", 4),
 ];
 
-/// What an image of this tier and this `--cpu-target` string needs. Of several targets the first
-/// is the one that has to run everywhere the image does.
+/// What an image with these targets needs. Of several targets the first is the one that has to run
+/// everywhere the image does.
 #[must_use]
-pub fn need(tier: Option<&str>, requested: &str) -> Need {
-    let base = requested
-        .split(';')
-        .next()
-        .and_then(|target| target.split(',').next())
-        .map_or("", str::trim);
+pub fn need(targets: &Targets) -> Need {
+    let tier = targets.tier.as_deref();
+    let base = base_of(&targets.requested);
+    if base == NATIVE {
+        // Its features are those of one CPU, whatever level that has.
+        let held = targets.held.iter().flatten().next();
+        return Need::Named(base_of(held.map_or(NATIVE, String::as_str)).to_owned());
+    }
     let name = match (base, tier) {
         ("" | "generic" | "portable", Some(tier)) if level(tier).is_some() => tier,
         ("" | "generic" | "portable", _) => return Need::Any,
@@ -68,6 +72,15 @@ pub fn need(tier: Option<&str>, requested: &str) -> Need {
         Some(level) => Need::Level(level),
         None => Need::Named(name.to_owned()),
     }
+}
+
+/// The CPU of the machine that built the image.
+const NATIVE: &str = "native";
+
+/// The CPU of the first of several targets.
+fn base_of(targets: &str) -> &str {
+    let first = targets.split([';', ',']).next();
+    first.map_or("", str::trim)
 }
 
 /// The level of the psABI that a CPU of this name has.
@@ -101,6 +114,9 @@ impl std::fmt::Display for Need {
         match self {
             Self::Any => f.write_str("any CPU"),
             Self::Level(level) => write!(f, "a CPU of the level x86-64-v{level}"),
+            Self::Named(name) if name == NATIVE => {
+                f.write_str("the CPU of the machine that built it, which it does not name")
+            }
             Self::Named(name) => write!(f, "the CPU `{name}`"),
         }
     }
@@ -109,6 +125,14 @@ impl std::fmt::Display for Need {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn need(tier: Option<&str>, requested: &str) -> Need {
+        super::need(&Targets {
+            tier: tier.map(str::to_owned),
+            requested: requested.to_owned(),
+            held: None,
+        })
+    }
 
     #[test]
     fn a_portable_image_runs_everywhere() {
@@ -127,6 +151,26 @@ mod tests {
         };
         assert!(cpu(3).has(&tier) && cpu(4).has(&tier));
         assert!(!cpu(2).has(&tier) && !Cpu::default().has(&tier));
+    }
+
+    #[test]
+    fn a_native_image_runs_on_the_cpu_that_native_was() {
+        let targets = |held: Option<&str>| Targets {
+            tier: None,
+            requested: "native".to_owned(),
+            held: held.map(|held| vec![held.to_owned()]),
+        };
+        let cpu = |name: &str| Cpu {
+            name: Some(name.to_owned()),
+            level: Some(4),
+        };
+        let built = super::need(&targets(Some("cascadelake")));
+        assert!(cpu("cascadelake").has(&built));
+        assert!(!cpu("skylake-avx512").has(&built));
+        assert_eq!(built.to_string(), "the CPU `cascadelake`");
+        let unknown = super::need(&targets(None));
+        assert!(!cpu("cascadelake").has(&unknown));
+        assert!(unknown.to_string().contains("does not name"));
     }
 
     #[test]
