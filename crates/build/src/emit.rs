@@ -16,6 +16,7 @@ use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::script::RUN_SCRIPT;
 use crate::script::Script;
+use crate::tree::document;
 use crate::workdir::{self, WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};
 
@@ -158,7 +159,11 @@ fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
     covered.extend([julia.stdlib.clone(), context.project.clone()]);
     covered.push(context.work.root().to_owned());
     let files = surroundings.read.iter();
-    let files = files.filter(|path| !covered.iter().any(|folder| path.starts_with(folder)));
+    // Of documents, the fingerprint has those that a source mentions.
+    let is_covered = |path: &PathBuf| {
+        document(path).is_none() && covered.iter().any(|folder| path.starts_with(folder))
+    };
+    let files = files.filter(|path| !is_covered(path));
     files.cloned().filter_map(OutsideFile::of).collect()
 }
 

@@ -261,6 +261,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     for path in paths {
         walk.add(&path).map_err(workdir::io("read", &path))?;
     }
+    walk.add_documents().map_err(workdir::io("read", project))?;
     for (name, digest) in std::mem::take(&mut walk.found) {
         basis.0.insert(name, (Stage::Trace, digest));
     }
@@ -268,6 +269,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
         // It is in the project, whose other files decide more; outside, only emission reads it.
         let path = project.join(script);
         walk.add(&path).map_err(workdir::io("read", &path))?;
+        walk.add_documents().map_err(workdir::io("read", project))?;
         for (name, digest) in walk.found {
             basis.0.insert(name, (Stage::Emit, digest));
         }

@@ -1,17 +1,22 @@
 //! The content of a package's folder, file by file: whatever Julia may read while it loads or
 //! precompiles the package. Which files those are is known only to Julia, and only afterwards; so
-//! all count, but for what version control and Sysforge itself keep there.
+//! all count, but for what version control and Sysforge itself keep there, and for documents such as a
+//! README that no other file mentions.
 //!
 //! A file that has not been touched since it was last read is not read again: see [`FileDigests`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Sha256;
+use sysforge_plan::image_environment::LAUNCHER_MARK;
 use sysforge_plan::manifests::Origin;
+use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 
 /// Folders and files that no package reads: those of version control, of editors, of other package
@@ -52,6 +57,31 @@ const IGNORED_IN_PROJECT: [&str; 5] = [
 /// releases, and the lock of a depot in which Sysforge installed packages, which the manifest names.
 const OF_RESULTS: [&str; 3] = [INDEX_NAME, SITE_NAME, crate::depots::LOCK];
 
+/// Documents beside a project file, without their extensions. Julia reads one only if a package does, so
+/// each counts if another file mentions it (`include_dependency("../README.md")`) or lists folders.
+const DOCUMENTS: [&str; 14] = [
+    "authors",
+    "changelog",
+    "changes",
+    "citation",
+    "code_of_conduct",
+    "contributing",
+    "copying",
+    "history",
+    "licence",
+    "license",
+    "news",
+    "notice",
+    "readme",
+    "security",
+];
+
+/// The extensions of documents.
+const DOCUMENT_EXTENSIONS: [&str; 7] = ["md", "markdown", "txt", "rst", "adoc", "org", "bib"];
+
+/// How a source lists the files of a folder, whatever their names are.
+const LISTINGS: [&str; 3] = ["readdir", "walkdir", "glob"];
+
 /// A file's change time may be as coarse as this: one that was changed so shortly before it was
 /// read may have been changed again since.
 const CLOCK: Duration = Duration::from_secs(2);
@@ -63,6 +93,10 @@ struct Known {
     digest: Sha256,
     /// The files that a Julia source names by a path relative to itself.
     references: Vec<String>,
+    /// Which of [`DOCUMENTS`] and [`LISTINGS`] are mentioned.
+    mentions: Vec<String>,
+    /// Whether `sysforge install` wrote it.
+    is_launcher: bool,
 }
 
 /// By what a file is recognized as unchanged.
@@ -122,12 +156,6 @@ struct Kept {
     generated: BTreeMap<String, Sha256>,
 }
 
-/// A digest, and the files that a Julia source names.
-struct FileContent {
-    digest: Sha256,
-    references: Vec<String>,
-}
-
 impl FileDigests {
     /// Those that [`FileDigests::save`] wrote to this file; none if it cannot be read.
     #[must_use]
@@ -165,7 +193,7 @@ impl FileDigests {
         }
     }
 
-    fn read(&mut self, path: &Path) -> std::io::Result<FileContent> {
+    fn read(&mut self, path: &Path) -> std::io::Result<Known> {
         let now = SystemTime::now();
         let mut file = std::fs::File::open(path)?;
         let stamp = Stamp::of(&file.metadata()?)?;
@@ -183,17 +211,15 @@ impl FileDigests {
                     stamp,
                     digest: Sha256::of(&content),
                     references,
+                    mentions: mentions(&content),
+                    is_launcher: is_launcher(&content),
                 }
             }
         };
-        let content = FileContent {
-            digest: known.digest,
-            references: known.references.clone(),
-        };
         if stamp.is_settled(now) {
-            self.used.insert(path.to_owned(), known);
+            self.used.insert(path.to_owned(), known.clone());
         }
-        Ok(content)
+        Ok(known)
     }
 }
 
@@ -204,6 +230,9 @@ pub(crate) struct Walk<'a> {
     /// Where Sysforge puts results: no input.
     excluded: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
+    /// Documents of packages, which count only if something mentions them.
+    documents: Vec<PathBuf>,
+    mentioned: BTreeSet<String>,
     /// Digests by name: relative to the project where the file lies below it.
     pub(crate) found: BTreeMap<String, Sha256>,
 }
@@ -222,8 +251,23 @@ impl<'a> Walk<'a> {
             project,
             excluded: excluded.collect(),
             seen: BTreeSet::new(),
+            documents: Vec::new(),
+            mentioned: BTreeSet::new(),
             found: BTreeMap::new(),
         }
+    }
+
+    /// Adds the documents that a file which was read mentions. To be called after everything was added.
+    pub(crate) fn add_documents(&mut self) -> std::io::Result<()> {
+        let lists = LISTINGS.iter().any(|word| self.mentioned.contains(*word));
+        for path in std::mem::take(&mut self.documents) {
+            let counts = lists || document(&path).is_some_and(|name| self.mentioned.contains(name));
+            match counts {
+                true => self.add(&path)?,
+                false => self.documents.push(path),
+            }
+        }
+        Ok(())
     }
 
     /// Adds a file, or a folder with all below it; nothing if it is not there.
@@ -252,10 +296,11 @@ impl<'a> Walk<'a> {
         }
         let content = self.digests.read(&path)?;
         let name = self.name(&path);
-        if self.digests.generated.get(&name) == Some(&content.digest) {
+        if content.is_launcher || self.digests.generated.get(&name) == Some(&content.digest) {
             return Ok(());
         }
         self.found.insert(name, content.digest);
+        self.mentioned.extend(content.mentions);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         for reference in content.references {
             let named = normal(&folder.join(reference));
@@ -285,6 +330,8 @@ impl<'a> Walk<'a> {
             .collect();
         let names = entries.iter().map(|(name, _)| name.as_str());
         let built: Vec<String> = names.filter_map(built).collect();
+        let is_package =
+            folder == self.project || PROJECT_NAMES.iter().any(|name| folder.join(name).is_file());
         for (name, path) in entries {
             let beside_results = ["SHA256SUMS", ".lock"].contains(&&*name) && !built.is_empty();
             if beside_results || built.iter().any(|build| name.starts_with(build)) {
@@ -294,6 +341,10 @@ impl<'a> Walk<'a> {
                 && (IGNORED_IN_PROJECT.contains(&&*name) || Origin::of_file_name(&name).is_some());
             let written = WRITTEN.iter().any(|end| path.ends_with(end));
             let ignored = in_project || written || IGNORED.contains(&&*name);
+            if is_package && document(&path).is_some() && path.is_file() {
+                self.documents.push(path);
+                continue;
+            }
             if !ignored && !is_of_results(&path) && !is_signing_key(&path) {
                 self.add(&path)?;
             }
@@ -340,6 +391,46 @@ fn is_signing_key(path: &Path) -> bool {
     let is_signature = extension.is_some_and(|end| end == "minisig");
     let is_key = |text: &[u8]| text.windows(MADE_BY.len()).any(|word| word == MADE_BY);
     matches!(read, Ok(Ok(_))) && comment.is_some_and(|text| is_signature || is_key(text))
+}
+
+/// Which of [`DOCUMENTS`] this is, by its name.
+pub(crate) fn document(path: &Path) -> Option<&'static str> {
+    let extension = path.extension().map(|end| end.to_string_lossy());
+    let extension = extension.map(|end| end.to_ascii_lowercase());
+    let fits = |end: &String| DOCUMENT_EXTENSIONS.contains(&end.as_str());
+    let stem = path.file_stem()?.to_string_lossy().to_ascii_lowercase();
+    let name = DOCUMENTS.into_iter().find(|name| *name == stem);
+    name.filter(|_| extension.as_ref().is_none_or(fits))
+}
+
+/// Which of [`DOCUMENTS`] and [`LISTINGS`] stand in a file, whatever its language is.
+fn mentions(content: &[u8]) -> Vec<String> {
+    static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+        let words = DOCUMENTS.iter().chain(&LISTINGS);
+        let searcher = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(words);
+        searcher.ok()
+    });
+    let all = || DOCUMENTS.iter().chain(&LISTINGS);
+    let found: BTreeSet<usize> = match &*WORDS {
+        Some(words) => {
+            let hits = words.find_overlapping_iter(content);
+            hits.map(|hit| hit.pattern().as_usize()).collect()
+        }
+        None => (0..all().count()).collect(),
+    };
+    let words = all().enumerate().filter(|(index, _)| found.contains(index));
+    words.map(|(_, word)| (*word).to_owned()).collect()
+}
+
+/// Whether this is a launcher that `sysforge install` wrote.
+fn is_launcher(content: &[u8]) -> bool {
+    let beginning = &content[..content.len().min(1000)];
+    let beginning = String::from_utf8_lossy(beginning);
+    let is_script = ["#!/bin/sh", "@echo off"].map(|first| beginning.starts_with(first));
+    let mut lines = beginning.lines().take(2);
+    is_script.contains(&true) && lines.any(|line| line.trim_end().ends_with(LAUNCHER_MARK))
 }
 
 /// How the results of a build are called that left this receipt, wherever they were put.

@@ -18,6 +18,9 @@ pub const PROJECT: &str = "Project.toml";
 /// The file name of the script that Julia loads at start-up.
 pub const START_SCRIPT: &str = "start.jl";
 
+/// How the second line of a launcher ends that `sysforge install` writes.
+pub const LAUNCHER_MARK: &str = "; written by `sysforge install`.";
+
 /// A package that an image and a project have in different versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {

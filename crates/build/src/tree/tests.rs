@@ -6,6 +6,7 @@ fn content(folder: &Path, digests: &mut FileDigests) -> BTreeMap<String, Sha256>
     let excluded = [folder.join("dist")];
     let mut walk = Walk::new(digests, folder, &excluded);
     walk.add(folder).unwrap();
+    walk.add_documents().unwrap();
     walk.found
 }
 
@@ -32,7 +33,8 @@ fn what_a_package_may_read_counts() {
     for name in [
         "lib/core.jl",
         "entry.jl",
-        "README.md",
+        "notes.md",
+        "docs/README.md",
         "data/rates.csv",
         "test/helpers.jl",
         "LocalPreferences.toml",
@@ -71,6 +73,57 @@ fn results_and_version_control_do_not_count() {
     // Below the project's own folder, these names are files like others.
     write(&folder, "data/Sysimage.toml", "1");
     assert_ne!(before, read(&folder));
+}
+
+#[test]
+fn a_document_counts_only_if_something_may_read_it() {
+    for (name, source) in [
+        ("README.md", "include_dependency(\"../README.md\")"),
+        (
+            "README.md",
+            "include_dependency(joinpath(root, lowercase(\"Readme.md\")))",
+        ),
+        (
+            "LICENSE",
+            "const TERMS = read(joinpath(root, \"LICENSE\"), String)",
+        ),
+        ("NEWS.md", "const ALL = [read(f) for f in readdir(root)]"),
+        ("CHANGELOG.txt", "for (root, _, files) in walkdir(root) end"),
+    ] {
+        let (_root, folder) = package();
+        let before = read(&folder);
+        write(&folder, name, "1");
+        assert_eq!(before, read(&folder), "{name}");
+        // The mention may be anywhere.
+        write(&folder, "lib/reader.jl", source);
+        let mentioned = read(&folder);
+        assert!(mentioned.contains_key(name), "{source}");
+        write(&folder, name, "2");
+        assert_ne!(mentioned, read(&folder), "{source}");
+    }
+    for name in ["README.jl", "src/README.md", "READMES.md", "data/LICENSE"] {
+        let (_root, folder) = package();
+        write(&folder, name, "1");
+        assert!(read(&folder).contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn a_launcher_of_an_installed_image_does_not_count() {
+    let (_root, folder) = package();
+    let before = read(&folder);
+    let mark = "# Julia 1.5.3 with the image x; written by `sysforge install`.";
+    write(&folder, "demo", &format!("#!/bin/sh\n{mark}\nexec julia\n"));
+    write(
+        &folder,
+        "bin/demo.cmd",
+        &format!("@echo off\r\n{}\r\n", mark.replace('#', "rem")),
+    );
+    assert_eq!(before, read(&folder));
+    write(&folder, "other", "#!/bin/sh\nexec julia\n");
+    write(&folder, "about.txt", &format!("{mark}\n"));
+    let after = read(&folder);
+    assert!(after.contains_key("other") && after.contains_key("about.txt"));
 }
 
 #[test]
@@ -217,7 +270,7 @@ fn file_names() -> impl Strategy<Value = String> {
         "src/Package.jl",
         "src/a.jl",
         "lib/core.jl",
-        "README.md",
+        "notes.md",
         "data/x.csv",
         "LocalPreferences.toml",
         "test/runtests.jl",

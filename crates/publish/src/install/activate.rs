@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_files::write_program;
+use sysforge_plan::image_environment::LAUNCHER_MARK;
 use sysforge_plan::text::{ChannelName, Rule as _};
 use sysforge_plan::{Step, image_environment};
 use sysforge_process::{Environment, Program};
@@ -200,10 +201,7 @@ pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallE
 
 /// Whether this is the text of a launcher for the image.
 pub(super) fn starts(text: &str, image: &Installed) -> bool {
-    let written = |line: &str| {
-        line.trim_end()
-            .ends_with("; written by `sysforge install`.")
-    };
+    let written = |line: &str| line.trim_end().ends_with(LAUNCHER_MARK);
     let ours = text.lines().take(2).any(written);
     ours && names(text, image)
 }
@@ -219,7 +217,7 @@ fn sh_launcher(image: &Installed) -> String {
     );
     format!(
         "#!/bin/sh\n\
-         # Julia {version} with the image {id}; written by `sysforge install`.\n\
+         # Julia {version} with the image {id}{LAUNCHER_MARK}\n\
          # The image runs with no other Julia, so the version is looked at first.\n\
          case \"$({julia} --version)\" in\n\
          'julia version {version}') ;;\n\
@@ -272,7 +270,7 @@ fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
     let (julia, version) = (literal(&image.julia), &image.built_for.version);
     Ok(format!(
         "@echo off\r\n\
-         rem Julia {version} with the image {id}; written by `sysforge install`.\r\n\
+         rem Julia {version} with the image {id}{LAUNCHER_MARK}\r\n\
          for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
          if \"%%v\"==\"{version}\" goto run\r\n\
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
