@@ -161,6 +161,24 @@ impl Surroundings {
     }
 }
 
+/// Whether this is an `Artifacts.toml` that has one of these tree hashes. Such a file was read when its
+/// package was compiled: the image has its content and names it in messages alone.
+#[must_use]
+pub fn is_file_of(path: &Path, artifacts: &[InstalledArtifact]) -> bool {
+    let is_named = path
+        .file_name()
+        .is_some_and(|name| FILES.iter().any(|file| name == *file));
+    let Some(text) = is_named
+        .then(|| std::fs::read_to_string(path).ok())
+        .flatten()
+    else {
+        return false;
+    };
+    let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+    let mut named = table.values().flat_map(trees);
+    named.any(|tree| artifacts.iter().any(|found| found.artifact.tree == tree))
+}
+
 /// The tree hashes of an entry: one, or one for each platform.
 fn trees(entry: &toml::Value) -> Vec<TreeHash> {
     let tables: Vec<&toml::Value> = match entry {
@@ -237,5 +255,11 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].folder, artifact);
         assert_eq!(found[0].artifact.package, "P");
+        // The file that names it is in the image only to be named in messages.
+        let file = dir.path().join("P/Artifacts.toml");
+        assert!(is_file_of(&file, &found));
+        assert!(!is_file_of(&file, &[]), "nothing of it travels");
+        std::fs::copy(&file, dir.path().join("P/other.toml")).unwrap();
+        assert!(!is_file_of(&dir.path().join("P/other.toml"), &found));
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sysforge_acquire::{InstalledJulia, Lease};
+use sysforge_build::artifacts;
 use sysforge_build::context::PackageEnvironment;
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::{Basis, Options};
@@ -563,6 +564,8 @@ impl<'a> BuildRunner<'a> {
         let julia = bindir.parent().unwrap_or(bindir).to_owned();
         tokio::task::spawn_blocking(move || {
             let mut found = scan::scan(&image, &roots, &julia)?;
+            let is_known = |path: &str| artifacts::is_file_of(Path::new(path), &artifacts);
+            found.paths.retain(|found| !is_known(&found.path));
             found.artifacts = artifacts.into_iter().map(|found| found.artifact).collect();
             Ok(found)
         })
