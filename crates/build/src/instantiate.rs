@@ -21,6 +21,8 @@ use sysforge_plan::config::{LazyArtifacts, WorkloadEnvironment};
 use sysforge_plan::environment::{Located, changed_versions, with_relative_paths};
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::Versions;
+use sysforge_plan::project::PROJECT_NAMES;
+use sysforge_plan::receipt::{PackageRecord, PreferenceRecord};
 use sysforge_plan::{Sha256, Step, Task};
 use sysforge_process::{Environment, Program};
 
@@ -515,6 +517,22 @@ impl Drop for RemoveOnDrop {
             false => std::fs::remove_file(&self.0),
         };
     }
+}
+
+/// The preferences that the environment in a folder has for these packages. A file that cannot be read has
+/// none: Julia has refused it before.
+#[must_use]
+pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<PreferenceRecord> {
+    // Julia reads the first one that is there.
+    let first = |files: [PathBuf; 2]| {
+        let file = files.iter().find(|file| file.is_file());
+        file.and_then(|file| folder::table(file).ok())
+            .unwrap_or_default()
+    };
+    let project = first(PROJECT_NAMES.map(|name| environment.join(name)));
+    let mut local = preference_files(environment);
+    local.reverse();
+    sysforge_plan::environment::preferences(&project, &first(local), packages)
 }
 
 /// The folders of packages that a project without a manifest places with `[sources]` or a workspace.

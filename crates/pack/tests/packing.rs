@@ -35,6 +35,7 @@ fn receipt(image: FileRecord) -> Receipt {
         },
         packages: Vec::new(),
         extensions: Vec::new(),
+        preferences: Vec::new(),
         manifest: None,
         statements: StatementCounts::default(),
         check: CheckRecord::default(),

@@ -9,6 +9,8 @@ use toml::{Table, Value};
 
 use crate::generation::Generation;
 use crate::manifest::Manifest;
+use crate::receipt::{PackageRecord, PreferenceRecord};
+use crate::text::shortened;
 
 /// A package in a folder of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,58 @@ pub struct LocalPackage {
     pub uuid: String,
     /// The folder, absolute.
     pub folder: PathBuf,
+}
+
+/// The preferences of packages that an environment has: those of `[preferences]` in its project file, and
+/// over them those of `LocalPreferences.toml` beside it, as Julia merges them. Of other packages than
+/// these nothing is listed.
+#[must_use]
+pub fn preferences(
+    project: &Table,
+    local: &Table,
+    packages: &[PackageRecord],
+) -> Vec<PreferenceRecord> {
+    let mut merged = Table::new();
+    let own = project.get("preferences").and_then(Value::as_table);
+    for table in own.into_iter().chain([local]) {
+        merge_preferences(&mut merged, table);
+    }
+    let mut found = Vec::new();
+    for package in packages {
+        let table = merged.get(&package.name).and_then(Value::as_table);
+        for (name, value) in table.into_iter().flatten() {
+            found.push(PreferenceRecord {
+                package: package.name.clone(),
+                name: shortened(name, 200),
+                value: shortened(&value.to_string(), 500),
+            });
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// `Base.recursive_prefs_merge`: tables are merged, and `__clear__` lists what is removed before.
+fn merge_preferences(base: &mut Table, over: &Table) {
+    const CLEAR: &str = "__clear__";
+    let cleared = over.get(CLEAR).and_then(Value::as_array);
+    for name in cleared.into_iter().flatten().filter_map(Value::as_str) {
+        base.remove(name);
+    }
+    for (name, value) in over.iter().filter(|(name, _)| *name != CLEAR) {
+        match (base.get_mut(name).and_then(Value::as_table_mut), value) {
+            (Some(below), Value::Table(value)) => merge_preferences(below, value),
+            (None, Value::Table(value)) => {
+                let mut table = Table::new();
+                merge_preferences(&mut table, value);
+                base.insert(name.clone(), Value::Table(table));
+            }
+            _ => {
+                base.insert(name.clone(), value.clone());
+            }
+        }
+    }
 }
 
 /// A package in a git repository.
@@ -452,6 +506,37 @@ mod tests {
         [sources]\nA = { path = \"../A\" }\n\
         [workspace]\nprojects = [\"test\"]\n\
         [preferences.A]\nfast = true\n";
+
+    #[test]
+    fn preferences_are_merged_as_julia_merges_them() {
+        let table = |text: &str| toml::from_str::<Table>(text).unwrap();
+        let project = table(
+            "[preferences.P]\nspeed = 1\nold = true\nsub = { a = 1, b = 2 }\n\
+             [preferences.Elsewhere]\nx = 1\n",
+        );
+        let local =
+            table("[P]\n__clear__ = [\"old\"]\nspeed = 2\ntext = \"a\\nb\"\nsub = { b = 3 }\n");
+        let package = PackageRecord {
+            name: "P".to_owned(),
+            uuid: String::new(),
+            version: None,
+            tree: None,
+            requested: true,
+        };
+        let found = preferences(&project, &local, &[package]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| format!("{}.{} = {}", found.package, found.name, found.value))
+            .collect();
+        let text = found.join("; ");
+        assert!(text.contains("P.speed = 2"), "{text}");
+        assert!(text.contains("b = 3") && text.contains("a = 1"), "{text}");
+        assert!(
+            !text.contains("old") && !text.contains("Elsewhere"),
+            "{text}"
+        );
+        assert!(!text.contains('\n'), "{text}");
+    }
 
     #[test]
     fn a_package_is_developed_into_its_environment() {

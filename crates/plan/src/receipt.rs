@@ -50,6 +50,9 @@ pub struct Receipt {
     /// The extensions of packages in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<ExtensionRecord>,
+    /// The preferences that the environment has for packages in the image (Julia 1.6 and later).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preferences: Vec<PreferenceRecord>,
     /// The manifest that the versions of the packages come from; it travels in the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestRecord>,
@@ -152,6 +155,20 @@ pub struct ExtensionRecord {
     pub name: String,
     /// The package that it extends.
     pub package: String,
+}
+
+/// A preference of a package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PreferenceRecord {
+    /// The package.
+    #[serde(deserialize_with = "text::string::<text::PackageName, _>")]
+    pub package: String,
+    /// The name of the preference.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
+    pub name: String,
+    /// Its value, as TOML; cut after 500 characters.
+    #[serde(deserialize_with = "text::string::<text::Line, _>")]
+    pub value: String,
 }
 
 /// The manifest of an image.

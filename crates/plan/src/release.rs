@@ -236,6 +236,7 @@ pub(crate) mod tests {
                 },
                 packages: Vec::new(),
                 extensions: Vec::new(),
+                preferences: Vec::new(),
                 manifest: None,
                 statements: StatementCounts::default(),
                 check: CheckRecord::default(),

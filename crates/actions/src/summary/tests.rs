@@ -34,6 +34,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
         },
         packages: Vec::new(),
         extensions: Vec::new(),
+        preferences: Vec::new(),
         manifest: None,
         statements: StatementCounts::default(),
         check: CheckRecord {

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
+use sysforge_build::instantiate;
 use sysforge_build::targets;
 use sysforge_pack::{Packed, Packing};
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{
-    CheckRecord, FileRecord, LinkRecord, PackageRecord, SCHEMA, Targets, Timing, ToolRecord,
+    CheckRecord, FileRecord, LinkRecord, PackageRecord, PreferenceRecord, SCHEMA, Targets, Timing,
+    ToolRecord,
 };
-use sysforge_plan::{Receipt, image_environment};
+use sysforge_plan::{JuliaVersion, Receipt, image_environment};
 
 use super::{BuildRunner, MANIFEST_NAME};
 use crate::failure::Failure;
@@ -68,6 +70,7 @@ impl BuildRunner<'_> {
         // Of what the image was made from, which need not be what is there now.
         let inputs_digest = Fingerprints::inputs_digest(work.recorded_basis("check")?);
         let targets = targets::held(&self.image(), &self.build.cpu.target);
+        let preferences = self.preferences(&packages);
         let describe = move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
@@ -84,6 +87,7 @@ impl BuildRunner<'_> {
             julia_options: self.options.emit.julia_options.clone(),
             packages,
             extensions: emitted.extensions,
+            preferences,
             manifest,
             statements: emitted.statements,
             check,
@@ -101,6 +105,17 @@ impl BuildRunner<'_> {
             inputs_digest,
         };
         Ok(packing.finish(describe).await?)
+    }
+}
+
+impl BuildRunner<'_> {
+    /// The preferences that the image was built with; Julia knows them since 1.6. The files are inputs of
+    /// the image, so they are as they were when it was made.
+    fn preferences(&self, packages: &[PackageRecord]) -> Vec<PreferenceRecord> {
+        if self.context.julia.version < JuliaVersion::new(1, 6, 0) {
+            return Vec::new();
+        }
+        instantiate::preferences(&self.context.packages.project, packages)
     }
 }
 

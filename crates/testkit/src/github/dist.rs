@@ -94,6 +94,7 @@ fn receipt(name: &str, triplet: &str, image: &[u8]) -> Receipt {
             requested: true,
         }],
         extensions: Vec::new(),
+        preferences: Vec::new(),
         manifest: None,
         statements: StatementCounts::default(),
         check: CheckRecord {
