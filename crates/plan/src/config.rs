@@ -385,8 +385,11 @@ impl Config {
                 ),
             );
         }
-        if let Some((key, message)) = app::complaint(&config.apps) {
-            return complain(key, message);
+        if let Some((index, key, message)) = app::complaint(&config.apps) {
+            let tables = text.match_indices("[[app]]");
+            let table = tables.map(|(offset, _)| offset).nth(index).unwrap_or(0);
+            let offset = table + key_offset(&text[table..], key);
+            return Err(TomlError::at(file, text, offset, &message));
         }
         if let Some((key, message)) = config.workflow.complaint() {
             return complain(key, message);

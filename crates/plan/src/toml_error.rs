@@ -46,7 +46,13 @@ impl TomlError {
         let (message, hint) = unknown_word(message).unwrap_or((message.to_owned(), None));
         let bare = message.contains("expected a string") && !message.contains("string \"");
         let hint = hint.or_else(|| bare.then(|| "write it in quotes".to_owned()));
-        let hints = hint.into_iter().collect();
+        let list = message.contains("expected a sequence");
+        let list = list.then(|| {
+            "it is a list: put it in brackets, and a table of which there may be several in two, as in \
+             `[[app]]`"
+                .to_owned()
+        });
+        let hints = hint.or(list).into_iter().collect();
         Self {
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,

@@ -74,45 +74,85 @@ fn one_run() -> Vec<Run> {
     vec![Run::default()]
 }
 
-/// What is wrong with the tables, and the key that it belongs to.
-pub(super) fn complaint(apps: &[App]) -> Option<(&'static str, String)> {
+/// What is wrong with the tables: which of them, the key that it belongs to, and the message.
+pub(super) fn complaint(apps: &[App]) -> Option<(usize, &'static str, String)> {
     let mut names = BTreeSet::new();
-    for app in apps {
-        if let Err(problem) = check_name(&app.name) {
-            return Some(("name", problem));
-        }
-        // File systems of macOS and Windows do not tell capitals apart.
-        if !names.insert(app.name.to_lowercase()) {
-            let name = shortened(&app.name, 60);
-            return Some(("name", format!("two apps are called `{name}`")));
-        }
-        if let Some(Err(error)) = app.package.as_deref().map(PackageName::validate) {
-            return Some(("package", error.to_string()));
-        }
-        if let Err(error) = app.entry.parse::<EntryPoint>() {
-            return Some(("entry", error.to_string()));
-        }
-        if let Some(option) = app.julia_args.iter().find(|option| !is_option(option)) {
-            let option = shortened(option, 60);
-            let message = format!(
-                "`{option}` is not an option for Julia: write each as one text, such as \
-                 \"--threads=4\""
-            );
-            return Some(("julia-args", message));
-        }
-        if app.runs.is_empty() {
-            let message = "`runs` is empty: an app that was never run is not known to work";
-            return Some(("runs", message.to_owned()));
-        }
-        if let Some(complaint) = app.runs.iter().find_map(complaint_about) {
-            return Some(complaint);
-        }
-    }
-    None
+    apps.iter().enumerate().find_map(|(index, app)| {
+        let (key, message) = complaint_about_app(app, &mut names)?;
+        Some((index, key, message))
+    })
 }
 
-fn is_option(text: &str) -> bool {
-    text.starts_with('-') && text.len() > 1 && !text.contains(|c: char| c.is_control())
+/// What is wrong with one table. `names` are those of the tables before it.
+fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'static str, String)> {
+    let name = shortened(&app.name, 60);
+    if let Err(problem) = check_name(&app.name) {
+        return Some((
+            "name",
+            format!("`{name}` cannot be the name of an app: {problem}"),
+        ));
+    }
+    // File systems of macOS and Windows do not tell capitals apart.
+    if !names.insert(app.name.to_lowercase()) {
+        return Some(("name", format!("two apps are called `{name}`")));
+    }
+    if let Some(Err(error)) = app.package.as_deref().map(PackageName::validate) {
+        return Some(("package", error.to_string()));
+    }
+    if let Err(error) = app.entry.parse::<EntryPoint>() {
+        return Some(("entry", error.to_string()));
+    }
+    if let Some(message) = app.julia_args.iter().find_map(|text| bad_option(text)) {
+        return Some(("julia-args", message));
+    }
+    if app.runs.is_empty() {
+        let message = "`runs` is empty: an app that was never run is not known to work";
+        return Some(("runs", message.to_owned()));
+    }
+    app.runs.iter().find_map(complaint_about)
+}
+
+/// Options that an app cannot have: they decide what Julia runs, or where it finds things.
+const NOT_OF_APPS: &[&str] = &[
+    "--sysimage",
+    "-J",
+    "--home",
+    "-H",
+    "--project",
+    "--eval",
+    "-e",
+    "--print",
+    "-E",
+    "--load",
+    "-L",
+    "--version",
+    "-v",
+    "--help",
+    "-h",
+    "--help-hidden",
+    "--procs",
+    "-p",
+    "--machine-file",
+    "--worker",
+];
+
+/// Why a text is no option for an app's Julia.
+fn bad_option(text: &str) -> Option<String> {
+    let shown = shortened(text, 60);
+    let is_option = text.starts_with('-')
+        && text.len() > 1
+        && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    if !is_option {
+        return Some(format!(
+            "`{shown}` is not an option for Julia: write each as one text, such as \"--threads=4\""
+        ));
+    }
+    let name = text.split('=').next().unwrap_or(text);
+    NOT_OF_APPS.contains(&name).then(|| {
+        format!(
+            "an app cannot have the option `{name}`: it decides what Julia runs, or where it looks"
+        )
+    })
 }
 
 fn complaint_about(run: &Run) -> Option<(&'static str, String)> {
@@ -178,6 +218,20 @@ mod tests {
                 "name = \"x\"\njulia-args = \"threads\"",
                 "is not an option for Julia",
             ),
+            (
+                "name = \"x\"\njulia-args = \"--threads=2 -O3\"",
+                "write each as one text",
+            ),
+            (
+                "name = \"x\"\njulia-args = \"--sysimage=y.so\"",
+                "cannot have the option `--sysimage`",
+            ),
+            (
+                "name = \"\"",
+                "`` cannot be the name of an app: it is empty",
+            ),
+            ("name = \"con\"", "`con` cannot be the name of an app"),
+            ("name = \"x\"\nruns = { exit = 1 }", "expected a sequence"),
             ("name = \"x\"\nruns = []", "`runs` is empty"),
             (
                 "name = \"x\"\nruns = [{ exit = 256 }]",
@@ -207,5 +261,13 @@ mod tests {
     fn two_apps_of_one_name_are_refused_also_where_only_capitals_differ() {
         let error = fails("[[app]]\nname = \"tally\"\n[[app]]\nname = \"Tally\"\n");
         assert!(error.contains("two apps are called `Tally`"), "{error}");
+        // At the second one.
+        assert!(error.contains("Sysimage.toml:4:1"), "{error}");
+    }
+
+    #[test]
+    fn one_table_in_single_brackets_gets_a_hint() {
+        let error = Config::from_toml(FILE_NAME, "[app]\nname = \"x\"\n").unwrap_err();
+        assert!(error.hints[0].contains("[[app]]"), "{error:?}");
     }
 }
