@@ -11,6 +11,10 @@ mod support;
 #[path = "support/small_disk.rs"]
 mod small_disk;
 
+#[cfg(unix)]
+#[path = "support/ssh_server.rs"]
+mod ssh_server;
+
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -578,6 +582,48 @@ fn git_asks_the_credential_helper_for_a_login() {
     assert!(!git.logins().is_empty());
     assert_eq!(harbour.installed("HarbourUnits").len(), 1);
     nowhere(&harbour, "s3cret-password");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_package_comes_over_ssh_with_the_key_of_the_agent() {
+    let Some(server) = ssh_server::SshServer::start() else {
+        return;
+    };
+    let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();
+    let host = GitHost::new(harbour.packages.sources(), RegistryName::GENERAL);
+    let repository = host.url("HarbourUnits");
+    let repository = Path::new(repository.strip_prefix("file://").unwrap());
+    let repo = format!(
+        "repo-rev = \"1.0.0\"\nrepo-url = {:?}\n",
+        server.url(repository)
+    );
+    let entry = manifest_entry(&harbour, "HarbourUnits", "1.0.0", &repo);
+    harbour.scratch.file("Manifest.toml", &entry);
+    harbour.scratch.file(
+        "workload.jl",
+        "import HarbourUnits\nhaskey(ENV, \"SSH_AUTH_SOCK\") && error(\"the agent is here\")\n",
+    );
+    // A server with a key that nobody vouches for is refused, in Pkg's words.
+    let with_agent = |args: &[&str]| {
+        let mut command = harbour.command(args);
+        command.env("SSH_AUTH_SOCK", server.socket());
+        harbour.scratch.run(command)
+    };
+    let error = with_agent(&["instantiate"]).fails(3);
+    assert!(error.contains("HarbourUnits"), "{error}");
+    assert!(error.contains("hostkey"), "{error}");
+    assert!(!server.log().contains("Accepted publickey"));
+    server.make_known(&harbour.scratch.path("").with_file_name("home"));
+    // Nobody is asked for a key where there is no agent.
+    let mut command = harbour.command(&["instantiate"]);
+    command.env_remove("SSH_AUTH_SOCK");
+    let error = harbour.scratch.run(command).fails(3);
+    assert!(error.contains("HarbourUnits"), "{error}");
+    assert!(!server.log().contains("Accepted publickey"));
+    with_agent(&["trace"]).succeeds();
+    assert!(server.log().contains("Accepted publickey"));
+    assert_eq!(harbour.installed("HarbourUnits").len(), 1);
 }
 
 #[test]
