@@ -126,7 +126,8 @@ fn the_prefix_of_a_workload_starts_julia_to_trace_check_and_measure_it() {
         "{log}"
     );
     // What a real srun needs to run within the job that it is in.
-    assert_eq!(started(&["job 17: "]), log.lines().count(), "{log}");
+    let all = started(&["workload.jl"]);
+    assert_eq!(started(&["job 17: ", "workload.jl"]), all, "{log}");
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn the_launcher_is_started_by_srun_as_the_page_about_slurm_says() {
     let line = slurm_block("bash");
     let line = line.lines().find(|line| line.starts_with("srun ")).unwrap();
     let line = line
-        .replace("/shared/bin/julia-insurance", &launcher)
+        .replace("/shared/bin/julia-insurance", &format!("'{launcher}'"))
         .replace(
             "simulation.jl",
             "--startup-file=no -e 'using Desk; println(greet(ENV[\"SLURM_PROCID\"]))'",
