@@ -7,6 +7,13 @@ use sysforge_plan::app::{Call, EntryPoint};
 /// The executable for the platform that this Sysforge was built for.
 pub const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
+/// What the launcher calls of Julia before the entry point. Julia has code for it in its own image, which is not
+/// always kept in one that is built on that.
+pub const STATEMENTS: &[&str] = &[
+    "precompile(Tuple{typeof(Base.empty!), Array{String, 1}})",
+    "precompile(Tuple{typeof(Base.popfirst!), Array{String, 1}})",
+];
+
 /// An app, as its launcher has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {

@@ -325,6 +325,12 @@ impl<'a> BuildRunner<'a> {
         let new = given.statements.into_iter();
         let new: Vec<String> = new.filter(|text| !known.contains(text)).collect();
         statements.extend(new.iter().cloned());
+        if !self.apps.is_empty() {
+            let launcher = sysforge_bundle::launcher::STATEMENTS.iter();
+            let launcher = launcher.map(|text| (*text).to_owned());
+            let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
+            statements.extend(launcher);
+        }
         let traced = Traced {
             statements,
             given: new,
