@@ -97,9 +97,14 @@ pub struct BundleRecord {
     /// and nothing else. Elsewhere they were run with an empty environment.
     pub isolated: bool,
     /// Libraries that the system must provide.
+    #[serde(deserialize_with = "text::list::<text::Line, _>")]
     pub system: Vec<String>,
     /// The oldest system that can load every file, for instance `glibc 2.14`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "text::optional::<text::Line, _>"
+    )]
     pub oldest_system: Option<String>,
 }
 
@@ -136,7 +141,7 @@ pub struct RunRecord {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct BundledFile {
     /// The path in the archive, with `/`.
-    #[serde(deserialize_with = "text::string::<text::Line, _>")]
+    #[serde(deserialize_with = "text::string::<text::RelativePath, _>")]
     pub path: String,
     /// Bytes.
     pub size: u64,

@@ -152,8 +152,10 @@ pub struct PackageRecord {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ExtensionRecord {
     /// The name.
+    #[serde(deserialize_with = "text::string::<text::PackageName, _>")]
     pub name: String,
     /// The package that it extends.
+    #[serde(deserialize_with = "text::string::<text::PackageName, _>")]
     pub package: String,
 }
 
@@ -175,6 +177,7 @@ pub struct PreferenceRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestRecord {
     /// Its name in the archive.
+    #[serde(deserialize_with = "text::string::<text::FileName, _>")]
     pub name: String,
     /// Digest of its bytes.
     pub sha256: Sha256,

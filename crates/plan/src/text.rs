@@ -128,7 +128,8 @@ pub fn shortened(text: &str, width: usize) -> String {
 }
 
 /// Whether a file of this name, whatever its case and extension, is a device on Windows.
-fn is_windows_device(name: &str) -> bool {
+#[must_use]
+pub fn is_windows_device(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let stem = name.split('.').next().unwrap_or(name).trim_end();
     let stem = stem.to_lowercase();
@@ -335,8 +336,8 @@ macro_rules! validated {
 pub(crate) use validated;
 
 validated! {
-    /// The name of a file, without folders, that means the same on every system and needs no
-    /// quotes in a shell.
+    /// The name of a file, without folders, that means the same on every system. In quotes, a shell
+    /// takes it literally.
     FileName,
     "a portable file name",
     |text| {
@@ -469,6 +470,25 @@ rule! {
     PlainName,
     "a portable file name",
     portable
+}
+
+rule! {
+    /// The path of a file in an archive, relative to its root, with `/` between the parts.
+    RelativePath,
+    "a path in an archive",
+    |text| {
+        length(text, 1, 4096)?;
+        if text.contains(['\\', ':']) {
+            return Err("it contains a backslash or a colon, which are part of a path on Windows");
+        }
+        if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err("it is absolute, leads to another folder, or has an empty part");
+        }
+        match text.contains(is_deceptive) {
+            true => Err("it contains a control character or an invisible one"),
+            false => Ok(()),
+        }
+    }
 }
 
 rule! {

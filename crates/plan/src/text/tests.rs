@@ -91,6 +91,20 @@ fn what_sysforge_writes_is_read_back() {
 }
 
 #[test]
+fn a_path_in_an_archive_stays_in_it() {
+    for path in ["julia/lib/libz.so.1", ".hidden/a b", "größe"] {
+        RelativePath::check(path).unwrap();
+    }
+    let refused = hostile().into_iter().filter(|text| {
+        // A part of a path may have any other name that some system allows.
+        text.contains(['/', '\\', ':', '\n', '\0', '\u{1b}', '\u{202e}']) || text.is_empty()
+    });
+    for path in refused.chain(["a//b", "a/", "./a", "a/..", "a/./b"].map(str::to_owned)) {
+        assert!(RelativePath::check(&path).is_err(), "{path:?}");
+    }
+}
+
+#[test]
 fn a_tag_is_no_reference_of_git() {
     assert_eq!(Tag::name_in("refs/tags/images/v1"), "images/v1");
     for text in ["v1", "refs/heads/main", "refs/tags", "refs"] {

@@ -31,9 +31,61 @@ fn full_receipt(image: &[u8]) -> Receipt {
     let lost = json!([{"statement": "precompile(Tuple{typeof(f)})", "reason": "unknown"}]);
     value["statements"]["failed"] = lost.clone();
     value["statements"]["skipped"] = lost;
+    value["statements"]["ignored"] = json!([{
+        "file": "more.jl",
+        "line": 1,
+        "text": "using Example",
+        "reason": "unknown",
+    }]);
+    value["check"]["costs_ms"] = json!({"precompile(Tuple{typeof(f)})": 1.5});
+    value["check"]["rounds"] = json!([1]);
+    value["check"]["outputs"] = json!([{"output": "pipe", "residuals": ["precompile(Tuple{})"]}]);
+    value["check"]["unmeasured"] = json!(["no workload"]);
+    value["check"]["latency"] = json!({"load_s": 1, "first_call_s": 1, "second_call_s": 1});
+    value["check"]["load_without_image_s"] = json!(1);
+    value["check"]["first_call_without_image_s"] = json!(1);
+    value["extensions"] = json!([{"name": "ExampleExt", "package": "Example"}]);
+    value["manifest"] = json!({
+        "name": "Manifest.toml",
+        "sha256": local::sha256(b"").to_string(),
+        "resolved": false,
+    });
+    value["project_version"] = json!("0.1.0");
     value["targets"]["held"] = json!(["generic"]);
+    value["timings"] = json!([{"step": "trace", "seconds": 1, "peak_memory": 1}]);
     value["link"] = json!({"strategy": "driver", "linker": "GNU ld 2.40"});
     serde_json::from_value(value).unwrap()
+}
+
+/// The fields of a schema that `value` lacks or that are empty in it. Of alternatives, only those with
+/// null count.
+fn absent(schema: &Value, root: &Value, value: &Value, pointer: &str, found: &mut Vec<String>) {
+    let reference = schema["$ref"].as_str().and_then(|at| at.strip_prefix('#'));
+    if let Some(at) = reference {
+        return absent(root.pointer(at).unwrap(), root, value, pointer, found);
+    }
+    if let Some(schema) = schema["anyOf"].as_array().and_then(|either| either.first()) {
+        return absent(schema, root, value, pointer, found);
+    }
+    if value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
+        found.push(pointer.to_owned());
+    } else if let Some(item) = value.get(0) {
+        absent(&schema["items"], root, item, &format!("{pointer}/0"), found);
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let field = value.get(name).unwrap_or(&Value::Null);
+        absent(schema, root, field, &format!("{pointer}/{name}"), found);
+    }
+}
+
+#[test]
+fn the_receipt_of_these_tests_has_every_field() {
+    let receipt = serde_json::to_value(full_receipt(b"linux")).unwrap();
+    let schema = Receipt::json_schema();
+    let mut found = Vec::new();
+    absent(&schema, &schema, &receipt, "", &mut found);
+    // A tier would be part of the identifier. `variants` puts texts in place of a null, too.
+    assert_eq!(found, ["/targets/tier"]);
 }
 
 /// A folder with one release of one image, whose index and receipt are these.
@@ -175,6 +227,11 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
             "/statements/failed/0/reason",
             "/statements/skipped/0/statement",
             "/statements/skipped/0/reason",
+            "/statements/ignored/0/file",
+            "/statements/ignored/0/text",
+            "/statements/ignored/0/reason",
+            "/check/outputs/0/residuals/0",
+            "/check/unmeasured/0",
         ];
         let line = [
             "/check/portability/oldest_system",
@@ -189,6 +246,9 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
             "/check/portability/artifacts/0/package",
             "/packages/0/version",
             "/packages/0/name",
+            "/manifest/name",
+            "/extensions/0/name",
+            "/extensions/0/package",
             "/targets/requested",
             "/targets/held/0",
             "/image/name",
@@ -199,6 +259,33 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
         );
     }
     assert!(accepted.contains("/check/residuals/0"), "{accepted:?}");
+}
+
+/// The properties that the fuzz targets check, for the variants of one document.
+#[test]
+fn what_is_accepted_of_a_hostile_document_is_written_and_read_back_the_same() {
+    let receipt = serde_json::to_value(full_receipt(b"linux")).unwrap();
+    let (index, _) = index_and_archive(&receipt, b"linux");
+    let mut accepted = 0;
+    for (pointer, text, changed) in variants(&receipt) {
+        let Ok(receipt) = Receipt::from_json(&changed.to_string()) else {
+            continue;
+        };
+        accepted += 1;
+        let again = Receipt::from_json(&receipt.to_json()).unwrap();
+        assert_eq!(again, receipt, "{pointer} is {text:?}");
+        assert_eq!(receipt.other_build_id(), None, "{pointer} is {text:?}");
+    }
+    for (pointer, text, changed) in variants(&index) {
+        let Ok(index) = ReleaseIndex::from_json(&changed.to_string()) else {
+            continue;
+        };
+        accepted += 1;
+        let again = ReleaseIndex::from_json(&index.to_json()).unwrap();
+        assert_eq!(again, index, "{pointer} is {text:?}");
+    }
+    // Statements are code: whatever they are, they are kept.
+    assert!(accepted > 100, "{accepted}");
 }
 
 #[tokio::test]
