@@ -34,7 +34,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The archive contains something other than a file, a folder or a link.
-    #[error("the archive contains `{name}`, a {kind}")]
+    #[error("the archive contains `{name}`, which is {kind}")]
     Forbidden {
         /// The name.
         name: String,
@@ -49,8 +49,9 @@ pub enum Error {
         /// The unit of the limit.
         unit: &'static str,
     },
-    /// Two entries of the archive have the same name but different types.
-    #[error("the archive contains `{name}` twice, with different types")]
+    /// Two entries of the archive cannot both be unpacked: they have the same name, or names that
+    /// differ only in case.
+    #[error("the archive contains `{name}` twice")]
     Conflict {
         /// The name.
         name: String,

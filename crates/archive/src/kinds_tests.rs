@@ -118,7 +118,7 @@ fn sparse_files_in_pax_form_are_refused() {
         (vec![("path", &b"t/image"[..]), sparse], "t/image"),
     ] {
         let error = untarred(&with_pax(&records, EntryType::Regular, b"x")).unwrap_err();
-        let said = format!("the archive contains `{name}`, a sparse file");
+        let said = format!("the archive contains `{name}`, which is a sparse file");
         assert_eq!(error.to_string(), said);
     }
 }
@@ -230,15 +230,33 @@ fn a_folder_neither_replaces_nor_is_replaced() {
         Tar::new().file("t/a", 0o644, b"").folder("t/a/"),
     ] {
         let error = untarred(&tar.plain()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the archive contains `a` twice, with different types"
-        );
+        assert_eq!(error.to_string(), "the archive contains `a` twice");
     }
     // The same folder may occur twice; its last metadata counts.
     let tar = Tar::new().file("t/a/x", 0o644, b"x").folder("t/a/");
     let (_folder, listing) = untarred(&tar.plain()).unwrap();
     assert_eq!(listing["a"].modified, MTIME);
+}
+
+// What is there already simulates a file system that does not distinguish `A` and `a`.
+#[test]
+fn names_that_are_the_same_for_the_file_system_are_refused() {
+    for (tar, name) in [
+        (Tar::new().file("t/a", 0o644, b"x"), "a"),
+        (Tar::new().folder("t/a/"), "a"),
+        (Tar::new().file("t/a/b", 0o644, b"x"), "a"),
+        (Tar::new().symlink("t/a", "b"), "a"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), b"as from `A`").unwrap();
+        let mut tree = writer(folder.path());
+        let untarred = untar(&*tar.plain(), &mut tree);
+        let error = untarred.and_then(|()| tree.finish()).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict { name: found } if found == name),
+            "{error:?}"
+        );
+    }
 }
 
 // A folder of the tree is on another file system, to simulate one without hard links.
@@ -329,7 +347,7 @@ fn a_7z_file_with_anything_else_is_refused() {
         (anti, "request to delete a file"),
     ] {
         let error = unpacked(ArchiveFormat::SevenZ, &seven_z(entry, b"x")).unwrap_err();
-        let said = format!("the archive contains `t/x`, a {kind}");
+        let said = format!("the archive contains `t/x`, which is a {kind}");
         assert_eq!(error.to_string(), said);
     }
 }

@@ -1,5 +1,7 @@
 //! Checks the names of entries in an archive.
 
+use sysforge_plan::text::is_windows_device;
+
 use super::Error;
 
 /// Returns a clean path relative to the archive's folder: plain names joined by `/`. `None` for the
@@ -49,16 +51,9 @@ fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
 
 /// Windows treats colons (streams, drives), device names and trailing dots specially.
 fn fits_windows(name: &str) -> bool {
-    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
-    let stem = name.split('.').next().unwrap_or(name).trim_end();
-    let lower = stem.to_ascii_lowercase();
-    let port = (lower.starts_with("com") || lower.starts_with("lpt"))
-        && lower.len() == 4
-        && lower.ends_with(|c: char| c.is_ascii_digit());
     !name.contains([':', '<', '>', '"', '|', '?', '*'])
         && !name.ends_with(['.', ' '])
-        && !DEVICES.contains(&lower.as_str())
-        && !port
+        && !is_windows_device(name)
 }
 
 /// Checks that a relative link at `link` stays in the archive's folder, by its text alone.
@@ -164,7 +159,16 @@ mod tests {
 
     #[test]
     fn names_reserved_by_windows_are_refused() {
-        for name in ["a:b", "NUL", "nul.txt", "COM1", "x.", "x ", "a?b"] {
+        for name in [
+            "a:b",
+            "NUL",
+            "nul.txt",
+            "COM1",
+            "com\u{b9}",
+            "x.",
+            "x ",
+            "a?b",
+        ] {
             assert!(!fits_windows(name), "{name}");
         }
         for name in ["null", "com10", "console", "libstdc++.dll.a", ".gitignore"] {

@@ -68,15 +68,15 @@ fn read_entry(
         kind,
     };
     match mode & 0o170_000 {
-        _ if entry.is_anti_item() => Err(forbidden("request to delete a file")),
+        _ if entry.is_anti_item() => Err(forbidden("a request to delete a file")),
         _ if attributes & REPARSE_POINT != 0 && attributes & UNIX_EXTENSION == 0 => {
-            Err(forbidden("Windows link"))
+            Err(forbidden("a Windows link"))
         }
         _ if entry.is_directory() => sink.folder(name, modified),
         0 | 0o100_000 => sink.file(name, mode, modified, entry.size(), content),
         0o040_000 => sink.folder(name, modified),
         0o120_000 => sink.symlink_from(name, content, modified),
-        _ => Err(forbidden("device")),
+        _ => Err(forbidden("a device")),
     }
 }
 

@@ -101,10 +101,10 @@ fn read_entry(
         EntryType::Directory => sink.folder(&name, modified),
         EntryType::Symlink => sink.symlink(&name, &target(), modified),
         EntryType::Link => sink.hard_link(&name, &target()),
-        EntryType::Char | EntryType::Block => Err(forbidden("device")),
-        EntryType::Fifo => Err(forbidden("named pipe")),
-        EntryType::GNUSparse => Err(forbidden("sparse file")),
-        _ => Err(forbidden("entry of an unknown type")),
+        EntryType::Char | EntryType::Block => Err(forbidden("a device")),
+        EntryType::Fifo => Err(forbidden("a named pipe")),
+        EntryType::GNUSparse => Err(forbidden("a sparse file")),
+        _ => Err(forbidden("an entry of an unknown type")),
     }
 }
 
@@ -136,7 +136,7 @@ fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
                         .name
                         .as_deref()
                         .map_or_else(String::new, names::displayed_name),
-                    kind: "sparse file",
+                    kind: "a sparse file",
                 });
             }
             _ => {}

@@ -62,7 +62,7 @@ impl Sink for Tree {
 
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
         let full = self.prepare_path(path)?;
-        let mut file = create(&full, entry.mode).map_err(Error::write(&full))?;
+        let mut file = create(&full, entry.mode).map_err(creating(path, &full))?;
         let mut hasher = crc32fast::Hasher::new();
         let mut size = 0;
         loop {
@@ -150,7 +150,7 @@ impl Tree {
         for (path, target, end) in links {
             let link = self.root.join(&path);
             let made = links::make(self.links, &target, &self.root.join(end), &link);
-            if !made.map_err(Error::write(link))? {
+            if !made.map_err(creating(&path, &link))? {
                 refused.push(path);
             }
         }
@@ -194,7 +194,7 @@ impl Tree {
             self.implied.name(path)?;
         }
         let full = self.root.join(path);
-        fs::create_dir(&full).map_err(Error::write(&full))?;
+        fs::create_dir(&full).map_err(creating(path, &full))?;
         let item = Item {
             kind: Kind::Folder,
             modified: modified.unwrap_or(0),
@@ -227,6 +227,18 @@ impl Tree {
             }
         }
         Ok(full)
+    }
+}
+
+/// The error of creating an entry. The tree is new, so what exists already came from the archive:
+/// the file system takes two of its names for the same one, for instance if they differ only in
+/// case.
+fn creating<'a>(path: &'a str, full: &'a Path) -> impl Fn(std::io::Error) -> Error + 'a {
+    move |error| match error.kind() {
+        ErrorKind::AlreadyExists => Error::Conflict {
+            name: displayed_name(path.as_bytes()),
+        },
+        _ => Error::write(full)(error),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
             kind,
         };
         if file.encrypted() {
-            return Err(forbidden("file with a password"));
+            return Err(forbidden("a file with a password"));
         }
         let mode = file.unix_mode().unwrap_or(0o644);
         let modified = modified(&file);
@@ -42,7 +42,7 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
         const TYPE_MASK: u32 = 0o170_000;
         const ALLOWED_TYPES: [u32; 4] = [0, 0o100_000, 0o040_000, 0o120_000];
         if !ALLOWED_TYPES.contains(&(mode & TYPE_MASK)) {
-            return Err(forbidden("device"));
+            return Err(forbidden("a device"));
         }
         if file.is_dir() {
             sink.folder(&name, modified)?;

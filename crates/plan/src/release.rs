@@ -9,6 +9,8 @@ pub mod choose;
 pub mod cpu;
 pub mod sums;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,15 @@ pub const SITE_NAME: &str = "sysforge-site.json";
 pub const SITE_SCHEMA: &str = "sysforge-site/1";
 
 /// What an installed image and an unpacked archive have beside the image, under these names.
-const BESIDE_IMAGES: [&str; 3] = ["receipt.json", "installed.json", "artifacts"];
+const BESIDE_IMAGES: [&str; 4] = [
+    "receipt.json",
+    "installed.json",
+    "artifacts",
+    "manifest.toml",
+];
+
+/// The maximum number of parts of one archive. A release of GitHub has at most 1000 files.
+const MAX_PARTS: usize = 1000;
 
 /// All images of one release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +95,17 @@ pub enum IndexError {
     /// An image has the name of a file that is kept beside it.
     #[error("the release index names an image `{0}`, which is the name of another file beside it")]
     Name(FileName),
+    /// The parts of an archive do not make the archive.
+    #[error("the release index names parts of `{archive}` that cannot make it: {why}")]
+    Parts {
+        /// The archive.
+        archive: FileName,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// Two images have the same identifier.
+    #[error("the release index contains {0} twice")]
+    Twice(BuildId),
     /// An image's identifier is not made of its name, Julia, platform and tier.
     #[error("the release index calls an image {found}, and its parts make {expected}")]
     Identifier {
@@ -110,6 +131,37 @@ impl ReleaseImage {
     #[must_use]
     pub fn build_id(&self) -> &BuildId {
         &self.receipt.build_id
+    }
+
+    /// Checks that the parts can make the archive: every part costs a request, whatever its size.
+    fn check_parts(&self) -> Result<(), IndexError> {
+        let refuse = |why: String| {
+            let archive = self.archive.name.clone();
+            Err(IndexError::Parts { archive, why })
+        };
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        if self.parts.len() > MAX_PARTS {
+            return refuse(format!("there are more than {MAX_PARTS}"));
+        }
+        let mut names = BTreeSet::new();
+        for part in &self.parts {
+            if part.size == 0 {
+                return refuse(format!("`{}` is empty", part.name));
+            }
+            if !names.insert(&part.name) {
+                return refuse(format!("`{}` is listed twice", part.name));
+            }
+        }
+        let sizes = self.parts.iter().map(|part| part.size);
+        match sizes.fold(0, u64::saturating_add) {
+            total if total == self.archive.size => Ok(()),
+            total => refuse(format!(
+                "they have {total} bytes, the archive {}",
+                self.archive.size
+            )),
+        }
     }
 
     /// What has to be fetched for this image, in order: the archive, or its pieces.
@@ -148,7 +200,7 @@ impl ReleaseIndex {
     ///
     /// # Errors
     ///
-    /// If the text is no index, one of another schema, or names files that are no plain names.
+    /// If the text is not an index, has another schema, or contradicts itself.
     pub fn from_json(text: &str) -> Result<Self, IndexError> {
         #[derive(Deserialize)]
         struct Head {
@@ -159,7 +211,12 @@ impl ReleaseIndex {
             return Err(IndexError::Schema(head.schema));
         }
         let index: Self = serde_json::from_str(text).map_err(IndexError::Malformed)?;
+        let mut ids = BTreeSet::new();
         for image in &index.images {
+            if !ids.insert(image.build_id()) {
+                return Err(IndexError::Twice(image.build_id().clone()));
+            }
+            image.check_parts()?;
             let name = &image.receipt.image.name;
             if BESIDE_IMAGES
                 .iter()
@@ -284,7 +341,7 @@ pub(crate) mod tests {
             read(image, "../../.bashrc"),
             Err(IndexError::Malformed(_))
         ));
-        for taken in ["installed.json", "Receipt.JSON"] {
+        for taken in ["installed.json", "Receipt.JSON", "Manifest.toml"] {
             assert!(matches!(read(image, taken), Err(IndexError::Name(_))));
         }
         // Valid, but of another image.
@@ -294,6 +351,43 @@ pub(crate) mod tests {
             read(id, other),
             Err(IndexError::Identifier { .. })
         ));
+    }
+
+    #[test]
+    fn an_index_whose_parts_do_not_make_the_archive_is_refused() {
+        let with = |sizes: &[u64], name: &dyn Fn(usize) -> String| {
+            let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+            let part = |(number, size): (usize, &u64)| FileRecord {
+                name: FileName::new(name(number)).unwrap(),
+                size: *size,
+                sha256: Sha256::new([7; 32]),
+            };
+            image.parts = sizes.iter().enumerate().map(part).collect();
+            let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]);
+            ReleaseIndex::from_json(&index.to_json()).map_err(|error| error.to_string())
+        };
+        let numbered = |number| format!("part{number}");
+        assert!(with(&[1, 2], &numbered).is_ok());
+        for (sizes, why) in [
+            (&[0, 3][..], "`part0` is empty"),
+            (&[1, 1], "they have 2 bytes, the archive 3"),
+            (&[4], "they have 4 bytes"),
+            (&[u64::MAX, u64::MAX], "the archive 3"),
+            (&[1; 1001], "more than 1000"),
+        ] {
+            let error = with(sizes, &numbered).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let error = with(&[1, 2], &|_| "part".to_owned()).unwrap_err();
+        assert!(error.contains("listed twice"), "{error}");
+    }
+
+    #[test]
+    fn an_index_with_two_images_of_one_identifier_is_refused() {
+        let image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+        let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image.clone(), image]);
+        let error = ReleaseIndex::from_json(&index.to_json()).unwrap_err();
+        assert!(matches!(error, IndexError::Twice(_)), "{error}");
     }
 
     #[test]

@@ -103,6 +103,7 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     let size = limits.packed.unwrap_or_default();
     let inspector = Inspector {
         entries: BTreeMap::new(),
+        tops: BTreeMap::new(),
         receipt: Vec::new(),
         chunk: vec![0; CHUNK],
     };
@@ -158,15 +159,12 @@ fn refused(path: &Path) -> impl Fn(Error) -> PublishError + use<> {
             source,
         },
         Error::Broken(source) => altered(&path, format!("it is damaged: {source}")),
-        Error::Forbidden { name, kind } if kind == NOT_PLAIN => {
-            altered(&path, format!("it holds `{name}`, which is {kind}"))
-        }
         error => altered(&path, error.to_string()),
     }
 }
 
 /// What an archive of an image may not hold.
-const NOT_PLAIN: &str = "no plain file";
+const NOT_PLAIN: &str = "not a plain file";
 
 /// How an image's archive of this name is packed.
 fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
@@ -201,6 +199,9 @@ fn altered(path: &Path, what: String) -> PublishError {
 /// Takes the digests of all that an archive holds.
 struct Inspector {
     entries: BTreeMap<String, Entry>,
+    /// The names at the top by their lower case: on some systems, two that differ only in case are
+    /// the same file.
+    tops: BTreeMap<String, String>,
     receipt: Vec<u8>,
     chunk: Vec<u8>,
 }
@@ -251,6 +252,13 @@ impl Inspector {
     ) -> Result<(), Error> {
         if !belongs(name) {
             return Err(not_plain(name));
+        }
+        let top = name.split('/').next().unwrap_or(name);
+        let same = self.tops.entry(top.to_lowercase());
+        if same.or_insert_with(|| top.to_owned()) != top {
+            return Err(Error::Conflict {
+                name: name.to_owned(),
+            });
         }
         let mut blob = Sha1::new();
         blob.update(format!("blob {size}\0"));
@@ -422,9 +430,27 @@ pub(crate) mod tests {
         tar_gz(&path, &[("lib/image.so", b"image")]);
         let error = inspect(&path).unwrap_err().to_string();
         assert!(
-            error.contains("`lib/image.so`, which is no plain file"),
+            error.contains("`lib/image.so`, which is not a plain file"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar.gz");
+        let receipt = ("receipt.json", &b"{}"[..]);
+        for other in ["Receipt.JSON", "receipt.json", "RECEIPT.json"] {
+            tar_gz(&path, &[receipt, (other, b"other")]);
+            let error = inspect(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{other}` twice")), "{error}");
+        }
+        tar_gz(&path, &[("artifacts/a/x", b"1"), ("Artifacts", b"2")]);
+        let error = inspect(&path).unwrap_err().to_string();
+        assert!(error.contains("`Artifacts` twice"), "{error}");
+        // The files of an artifact are those of its maker, who may have made it for Linux alone.
+        tar_gz(&path, &[("artifacts/a/N", b"1"), ("artifacts/a/n", b"2")]);
+        assert_eq!(inspect(&path).unwrap().entries.len(), 2);
     }
 
     #[test]

@@ -126,7 +126,14 @@ pub async fn install(
     let archive = images.partial(image, &turn)?;
     download(place, image, &archive, surroundings.reporter).await?;
     let note = Installed::of(place, index, image, julia, surroundings.keys);
-    let fresh = images.unpack(image, &archive, note).await?;
+    let fresh = match images.unpack(image, &archive, note).await {
+        // To download the same bytes again would change nothing.
+        Err(error @ InstallError::NotTheImage { .. }) => {
+            remove(&archive)?;
+            return Err(error);
+        }
+        other => other?,
+    };
     load::load_once(&fresh, image, julia, surroundings).await?;
     let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;
@@ -180,16 +187,17 @@ async fn download(
     if !image.parts.is_empty() {
         let (whole, expected) = (path.to_owned(), image.archive.clone());
         local::blocking(move || join(&parts, &whole).map(|()| parts)).await?;
+        for piece in image.pieces() {
+            remove(&part_of(path, piece))?;
+        }
         let found = local::sha256_of(path, 0, u64::MAX)?;
         if found != expected.sha256 {
+            remove(path)?;
             return Err(InstallError::Digest {
                 name: expected.name.into(),
                 expected: expected.sha256,
                 found,
             });
-        }
-        for piece in image.pieces() {
-            remove(&part_of(path, piece))?;
         }
     }
     task.done(size(image.archive.size));
@@ -218,9 +226,21 @@ fn remove(path: &Path) -> Result<(), InstallError> {
     }
 }
 
+/// An archive that the reader refuses is its maker's fault.
+fn refused(error: crate::PublishError, image: &ReleaseImage) -> InstallError {
+    match error {
+        crate::PublishError::Altered { what, .. } => InstallError::NotTheImage {
+            name: image.archive.name.to_string(),
+            what,
+        },
+        other => other.into(),
+    }
+}
+
 /// Checks that a downloaded archive holds the image of the index and nothing else that matters.
 fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
-    let inspected = archive::inspect_as(archive, &image.archive.name)?;
+    let inspected =
+        archive::inspect_as(archive, &image.archive.name).map_err(|error| refused(error, image))?;
     let altered = |what: String| InstallError::NotTheImage {
         name: image.archive.name.to_string(),
         what,

@@ -21,7 +21,7 @@ use super::open_release::OpenRelease;
 use super::order::order;
 use super::source::Source;
 use super::start_files::write_environment;
-use super::verify;
+use super::{refused, verify};
 use crate::archive;
 use crate::local::{self, at};
 use crate::signing::{Identity, PublicKey};
@@ -430,7 +430,8 @@ impl Images {
                 .prefix(&coming(&image))
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
-            archive::unpack_as(&archive, &image.archive.name, folder.path())?;
+            archive::unpack_as(&archive, &image.archive.name, folder.path())
+                .map_err(|error| refused(error, &image))?;
             write_environment(folder.path(), &image.receipt.packages)?;
             write_note(folder.path(), &note)?;
             Ok::<_, InstallError>((folder, note))

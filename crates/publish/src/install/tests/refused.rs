@@ -86,6 +86,41 @@ async fn an_archive_that_is_not_the_image_of_the_index_is_not_installed() {
         );
         assert!(text.contains(expected), "{text}");
         assert!(scene.images().list().unwrap().is_empty());
+        assert_eq!(downloads(&scene), 0);
+    }
+}
+
+/// How many downloads are kept to be continued.
+fn downloads(scene: &Scene) -> usize {
+    let folder = scene.folder.path().join("images/.partial");
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn an_archive_that_cannot_be_unpacked_is_the_fault_of_its_maker() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let good = || Tar::new().file("receipt.json", 0o644, b"{}");
+    let cut = good().gz();
+    for (archive, expected) in [
+        (good().symlink("x", "/etc/passwd").gz(), "link `x`"),
+        (good().file("../x", 0o644, b"").gz(), "leaves its folder"),
+        (good().file("lib/x", 0o644, b"").gz(), "not a plain file"),
+        (good().file("Receipt.json", 0o644, b"").gz(), "twice"),
+        (cut[..cut.len() - 9].to_vec(), "damaged"),
+        (b"<!DOCTYPE html>".to_vec(), "damaged"),
+    ] {
+        put_archive(&scene, &archive);
+        let error = refusal(&scene, &source).await;
+        let text = error.to_string();
+        let start = format!("`{ARCHIVE}` is not the image of the index: ");
+        assert!(
+            text.starts_with(&start) && text.contains(expected),
+            "{text}"
+        );
+        let hints = error.hints();
+        assert!(hints[0].contains("tell the maintainer"), "{hints:?}");
+        assert_eq!(downloads(&scene), 0);
     }
 }
 
@@ -121,6 +156,7 @@ async fn parts_that_are_good_and_do_not_make_the_archive_are_refused() {
         "{error}"
     );
     assert!(scene.images().list().unwrap().is_empty());
+    assert_eq!(downloads(&scene), 0);
 }
 
 #[tokio::test]
