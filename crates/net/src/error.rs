@@ -150,7 +150,7 @@ impl Error {
 }
 
 /// Whether a request that failed in this way may succeed a little later. Errors because of a
-/// certificate, a proxy's login or a refused redirect are permanent.
+/// certificate, a proxy's login, a refused redirect or an answer that is not HTTP are permanent.
 #[must_use]
 pub fn is_transient(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
@@ -167,6 +167,12 @@ pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     }
     if requires_proxy_login(error) {
         return Some(PROXY_LOGIN);
+    }
+    if is_other_protocol(error) {
+        return Some(
+            "no HTTP server that works gives such an answer: check the address and its port, and that \
+             `https://` is right there",
+        );
     }
     None
 }
@@ -199,6 +205,39 @@ fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
             cause.downcast_ref(),
             Some(rustls::Error::InvalidCertificate(_))
         )
+    })
+}
+
+/// Whether an answer is not HTTP, or not TLS of a kind that this client has in common with the
+/// server, or its head, chunks or trailers are larger than any that are meant to be read.
+fn is_other_protocol(error: &(dyn StdError + 'static)) -> bool {
+    use rustls::{AlertDescription as Alert, Error as Tls};
+    causes(error).any(|cause| {
+        if let Some(error) = cause.downcast_ref() {
+            return matches!(
+                error,
+                Tls::PeerIncompatible(_)
+                    | Tls::PeerMisbehaved(_)
+                    | Tls::InvalidMessage(_)
+                    | Tls::AlertReceived(
+                        Alert::HandshakeFailure
+                            | Alert::ProtocolVersion
+                            | Alert::InsufficientSecurity
+                            | Alert::UnrecognisedName
+                            | Alert::NoApplicationProtocol
+                    )
+            );
+        }
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            // What wraps another error is judged by that.
+            let invalid = matches!(
+                error.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput
+            );
+            return invalid && !error.get_ref().is_some_and(|inner| inner.is::<Tls>());
+        }
+        let error = cause.downcast_ref::<hyper::Error>();
+        error.is_some_and(hyper::Error::is_parse)
     })
 }
 

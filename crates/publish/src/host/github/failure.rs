@@ -106,7 +106,12 @@ impl Failure {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
-            Self::Garbled { .. } | Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
+            // Front ends answer with pages of their own, and bodies are cut. A redirect that leads
+            // nowhere and a wanted login stay.
+            Self::Garbled { status } => {
+                matches!(status, 200..=299 | 400 | 403 | 404 | 408 | 409 | 425 | 429 | 500..=599)
+            }
+            Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
             Self::Local(_) | Self::Lasting { .. } => false,
         }
     }
@@ -217,7 +222,8 @@ pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
         words = format!("{words}: {inner}");
         source = inner.source();
     }
-    if error.is_redirect() {
+    // A redirect to an address that is not one of HTTP is an error of the builder.
+    if error.is_redirect() || error.is_builder() {
         return Failure::Lasting {
             words,
             hint: "the host is at fault: tell the maintainer of the release",
@@ -338,6 +344,23 @@ mod tests {
         let answer = Failure::of_answer(404, &HeaderMap::new(), b"{\"message\":\"Not Found\"}");
         assert!(answer.is_missing() && answer.is_not_found());
         assert!(!Failure::Transport("reset".to_owned()).is_missing());
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_is_asked_for_again_only_if_it_may_pass() {
+        for (status, passes) in [
+            (101, false),
+            (200, true),
+            (302, false),
+            (401, false),
+            (404, true),
+            (451, false),
+            (503, true),
+            (999, false),
+        ] {
+            let page = Failure::of_answer(status, &HeaderMap::new(), b"<!DOCTYPE html>");
+            assert_eq!(page.is_passing(), passes, "{status}");
+        }
     }
 
     #[test]

@@ -401,6 +401,85 @@ async fn an_untrusted_certificate_is_told_at_once() {
     );
 }
 
+/// A server that answers every request with these bytes, and its address. The connection stays open.
+fn raw_answers(answer: Vec<u8>) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 8192]);
+            let _ = stream.write_all(&answer);
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_told_at_once() {
+    let chunked = |body: &str| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{head}{body}").into_bytes()
+    };
+    let endless = |line: &str| format!("HTTP/1.1 200 OK\r\n{}", line.repeat(2 << 20)).into_bytes();
+    for answer in [
+        b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 5\r\n\r\nhello".to_vec(),
+        b"\x16\x03\x03\x00\x02\x02\x28".to_vec(),
+        endless("X: y\r\n"),
+        endless("x"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n".to_vec(),
+        chunked(&format!("1;{}", "x".repeat(1 << 20))),
+        chunked(&format!("1\r\n{{\r\n0\r\n{}", "X: y\r\n".repeat(10_000))),
+    ] {
+        let begins = String::from_utf8_lossy(&answer[..answer.len().min(80)]).into_owned();
+        let address = raw_answers(answer);
+        let error = open(&address).await.unwrap_err();
+        assert!(
+            !error.to_string().contains("attempts"),
+            "{begins:?}: {error}"
+        );
+        let hints = error.hints();
+        assert!(
+            hints[0].contains("check the address"),
+            "{begins}: {hints:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_told_at_once() {
+    let not_tls = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
+    // A record of TLS 1.2 with the alert `handshake_failure`.
+    let alert = vec![21, 3, 3, 0, 2, 2, 40];
+    for answer in [not_tls, alert] {
+        let address = raw_answers(answer).replace("http:", "https:");
+        let error = open(&address).await.unwrap_err();
+        assert!(!error.to_string().contains("attempts"), "{error}");
+        let hints = error.hints();
+        assert!(hints[0].contains("check the address"), "{hints:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_nowhere_is_told_at_once() {
+    for to in [
+        "ftp://x/",
+        "javascript:x",
+        "file:///etc/passwd",
+        "//evil:99999/",
+    ] {
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        let address = raw_answers(answer.into_bytes());
+        let error = open(&address).await.unwrap_err();
+        assert!(!error.to_string().contains("attempts"), "{to}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_that_wants_a_login_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
