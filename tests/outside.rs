@@ -132,9 +132,47 @@ fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
         vec!["julia", "path", "1.5"],
         vec!["toolchain", "list"],
         vec!["toolchain", "path", HOSTILE],
+        vec!["toolchain", "install", HOSTILE],
+        vec!["init", "--force", "--workflow"],
         vec!["publish", "--to", "dir:published", "--tag", HOSTILE],
         vec!["publish", "--repository", "octo/images", "--tag", "v1"],
         vec!["publish", "--repository", HOSTILE, "--tag", "v1"],
+        vec!["publish", "--repository", "octo/images", "--preflight"],
+        vec![
+            "publish",
+            "--repository",
+            "octo/images",
+            "--tag",
+            "v1",
+            "--undraft",
+        ],
+        vec![
+            "publish",
+            "--repository",
+            "octo/images",
+            "--tag",
+            "v1",
+            "--draft",
+            "--complete",
+        ],
+        vec![
+            "publish",
+            "--to",
+            "dir:published",
+            "--tag",
+            "v1",
+            "--notes-file",
+            "said",
+        ],
+        vec![
+            "publish",
+            "--to",
+            "dir:published",
+            "--tag",
+            "v2",
+            "--file",
+            HOSTILE,
+        ],
         vec!["install", "list"],
         vec!["install", "upgrade"],
         vec!["install", "remove", HOSTILE],
@@ -154,15 +192,27 @@ fn commands(scratch: &Scratch) -> Vec<Vec<String>> {
         vec!["--mirror", HOSTILE, "julia", "list"],
     ];
     for command in [
-        "plan", "build", "trace", "emit", "link", "check", "pack", "bench",
+        "plan",
+        "build",
+        "run",
+        "instantiate",
+        "trace",
+        "emit",
+        "link",
+        "check",
+        "pack",
+        "bench",
     ] {
         runs.push(vec![command, "--julia", &evil]);
         runs.push(vec![command, "--verbose", "--julia", &evil]);
     }
     // Last: it removes what others read.
     runs.push(vec!["clean"]);
-    let owned = |run: &Vec<&str>| run.iter().map(ToString::to_string).collect();
-    runs.iter().map(owned).collect()
+    runs.iter().map(|run| owned(run)).collect()
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
 }
 
 /// The output of a command in the hostile scene, with Sysforge's own styles.
@@ -231,17 +281,24 @@ fn no_command_prints_control_sequences() {
         format!("{{\"message\": {message}, \"errors\": [{message}, {{\"code\": {message}}}]}}");
     let api = answers("422 Unprocessable Entity", refusal);
     let runs = commands(&scratch);
-    let help = scratch.sysforge(&["--help"]).succeeds().stdout;
-    let (_, listed) = help.split_once("Commands:\n").unwrap();
-    let listed = listed.lines().take_while(|line| !line.is_empty());
-    // A wrapped description is indented further.
-    for line in listed.filter(|line| !line.starts_with("   ")) {
-        let name = line.split_whitespace().next().unwrap();
-        let tried = runs.iter().any(|run| run[0] == name);
-        assert!(
-            tried || ["help", "run", "instantiate"].contains(&name),
-            "{name}"
-        );
+    for parent in [
+        &[][..],
+        &["cache"],
+        &["julia"],
+        &["toolchain"],
+        &["install"],
+    ] {
+        let arguments = [parent, &["--help"]].concat();
+        let help = scratch.sysforge(&arguments).succeeds().stdout;
+        let (_, listed) = help.split_once("Commands:\n").unwrap();
+        let listed = listed.lines().take_while(|line| !line.is_empty());
+        // A wrapped description is indented further.
+        for line in listed.filter(|line| !line.starts_with("   ")) {
+            let name = line.split_whitespace().next().unwrap();
+            let command = [parent, &[name]].concat();
+            let tried = runs.iter().any(|run| run.starts_with(&owned(&command)));
+            assert!(tried || name == "help", "{command:?}");
+        }
     }
     let mut reached = 0;
     for run in &runs {
