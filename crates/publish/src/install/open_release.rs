@@ -319,6 +319,11 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
             message,
         },
         Failure::Lasting { words, hint } => PublishError::Unreachable { what, words, hint },
+        failure if !failure.is_passing() => PublishError::Unreachable {
+            what,
+            words: failure.words(),
+            hint: "check the address: this is the host's answer, and it is not a file or a release",
+        },
         failure => PublishError::GaveUp {
             what,
             attempts: timing.attempts,

@@ -45,6 +45,7 @@ fn full_receipt(image: &[u8]) -> Receipt {
     value["check"]["load_without_image_s"] = json!(1);
     value["check"]["first_call_without_image_s"] = json!(1);
     value["extensions"] = json!([{"name": "ExampleExt", "package": "Example"}]);
+    value["preferences"] = json!([{"package": "Example", "name": "level", "value": "1"}]);
     value["manifest"] = json!({
         "name": "Manifest.toml",
         "sha256": local::sha256(b"").to_string(),
@@ -248,6 +249,9 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
             "/packages/0/name",
             "/manifest/name",
             "/extensions/0/name",
+            "/preferences/0/package",
+            "/preferences/0/name",
+            "/preferences/0/value",
             "/extensions/0/package",
             "/targets/requested",
             "/targets/held/0",
