@@ -403,7 +403,12 @@ fn the_julia_in_the_store_is_at_hand_without_a_network() {
         let mut command = desk.scratch.command(args);
         command
             .env("SYSFORGE_MIRROR", "http://192.0.2.1/julia")
-            .env("PATH", "/usr/bin:/bin");
+            // The workload's prefix, which verify runs, too, and no Julia.
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", desk.scratch.path("../srun").display()),
+            )
+            .env("SLURM_JOB_ID", "17");
         let started = std::time::Instant::now();
         let ran = desk.scratch.run(command).succeeds();
         assert!(started.elapsed() < Duration::from_secs(60));
