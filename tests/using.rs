@@ -518,3 +518,45 @@ fn a_file_of_another_program_is_not_replaced() {
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "-- mine\n");
 }
+
+#[test]
+fn an_image_is_built_on_another_image() {
+    let desk = desk();
+    let id = "Desk-julia1.5.3-x86_64-linux-gnu";
+    let base = desk.scratch.path(&format!(".sysforge/{id}/{id}.so"));
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("images")).unwrap();
+    std::fs::hard_link(base, scratch.path("images/desk.so")).unwrap();
+    scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\nbase = \"images/desk.so\"\n");
+    let built = scratch.sysforge(&["build", "--json"]).succeeds().json();
+    let packages = built[0]["receipt"]["packages"].as_array().unwrap();
+    for name in ["Desk", "Units", "Tiny"] {
+        assert!(
+            packages.iter().any(|package| package["name"] == name),
+            "{name}: {packages:?}"
+        );
+    }
+    assert_eq!(
+        built[0]["receipt"]["check"]["residuals"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn a_base_that_julia_cannot_start_with_is_an_error() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\nbase = \"images/core.so\"\n");
+    let missing = scratch.sysforge(&["plan"]).fails(2);
+    assert!(missing.contains("images/core.so"), "{missing}");
+    scratch.file("images/core.so", "not an image");
+    let error = scratch.sysforge(&["build"]).fails(2);
+    assert!(
+        error.contains(
+            "error: Julia 1.5.3 does not start with [PROJECT]/images/core.so as its sysimage"
+        ),
+        "{error}"
+    );
+    scratch.config("base = \"frehs\"\n");
+    let error = scratch.sysforge(&["plan"]).fails(2);
+    assert!(error.contains("`frehs` is not a base"), "{error}");
+}

@@ -110,6 +110,7 @@ impl Options {
             rounds,
             strict,
             strip,
+            julia_options,
         } = build.settings.clone();
         let ImageOptions {
             strict: strict_too,
@@ -133,7 +134,7 @@ impl Options {
                 strict: strict || strict_too,
                 image_threads,
                 cpu: build.cpu.clone(),
-                julia_options: config.julia_options.clone(),
+                julia_options,
                 lazy_artifacts: config.lazy_artifacts,
             },
             link: LinkOptions {
@@ -257,6 +258,9 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     }
     paths.extend(config.workloads.iter().map(|w| project.join(&w.path)));
     paths.extend(config.statements.iter().map(|file| project.join(file)));
+    if let Base::Image(file) = &build.settings.base {
+        paths.push(project.join(file));
+    }
     paths.extend(overrides::files(depots));
     for path in paths {
         walk.add(&path).map_err(workdir::io("read", &path))?;

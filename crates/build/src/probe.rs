@@ -47,6 +47,16 @@ pub enum ProbeError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// It does not start on a sysimage that an image is to be built on.
+    #[error("Julia {version} does not start with {} as its sysimage", .image.display())]
+    Base {
+        /// The sysimage.
+        image: PathBuf,
+        /// The Julia's version.
+        version: String,
+        /// What it said.
+        said: Vec<String>,
+    },
     /// It does not know a CPU target.
     #[error("Julia {version} does not know the CPU target `{target}`")]
     CpuTarget {
@@ -62,7 +72,7 @@ pub enum ProbeError {
 impl Explain for ProbeError {
     fn class(&self) -> Class {
         match self {
-            Self::NotThere { .. } | Self::CpuTarget { .. } => Class::Usage,
+            Self::NotThere { .. } | Self::Base { .. } | Self::CpuTarget { .. } => Class::Usage,
             Self::DoesNotRun { source, .. } => source.class_or(Class::Julia),
             Self::Unclear { .. } => Class::Julia,
         }
@@ -76,6 +86,11 @@ impl Explain for ProbeError {
                     .to_owned(),
             ],
             Self::DoesNotRun { source, .. } => source.hints(),
+            Self::Base { .. } => vec![
+                "`base` is a sysimage that was built for exactly this Julia and this platform: the same \
+                 version and the same build"
+                    .to_owned(),
+            ],
             Self::CpuTarget { target, .. } => {
                 let nearest = explain::nearest(target, cpu::words());
                 let all = "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what \
@@ -93,7 +108,7 @@ impl Explain for ProbeError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::DoesNotRun { source, .. } => source.evidence(),
-            Self::CpuTarget { said, .. } => Some(Evidence {
+            Self::CpuTarget { said, .. } | Self::Base { said, .. } => Some(Evidence {
                 tail: said.clone(),
                 log: None,
             }),
@@ -198,6 +213,34 @@ pub async fn cpu_target(
             said.retain(|line| !line.contains("Your CPU does not support"));
             Err(refused(said))
         }
+    }
+}
+
+/// Makes sure that a Julia starts on a sysimage, which an image is to be built on.
+///
+/// # Errors
+///
+/// [`ProbeError::Base`] if it does not.
+pub async fn base_image(
+    julia: &JuliaFacts,
+    image: &Path,
+    environment: &Environment,
+    children: &Children,
+    reporter: &Reporter,
+) -> Result<(), ProbeError> {
+    let task = reporter.start(Step::Probe, format!("the base {}", image.display()));
+    let (_scratch, program) = question(&julia.executable, environment)?;
+    let program = program.option("--sysimage", image).args(["-e", "nothing"]);
+    match children.run(&program, &task).await {
+        Ok(_) => {
+            task.done("Julia starts with it");
+            Ok(())
+        }
+        Err(error) => Err(ProbeError::Base {
+            image: image.to_owned(),
+            version: julia.version.to_string(),
+            said: error.evidence().unwrap_or_default().tail,
+        }),
     }
 }
 

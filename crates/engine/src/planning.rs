@@ -128,7 +128,7 @@ impl Planned {
     #[must_use]
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
-        let targets = memory::held_targets(generation, build.settings.base, &build.cpu);
+        let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,
             Some(threads) => threads,
@@ -242,7 +242,8 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
                 .iter()
                 .map(|path| ("statement file", path.as_str())),
         )
-        .chain(config.script.iter().map(|path| ("script", path.as_str())));
+        .chain(config.script.iter().map(|path| ("script", path.as_str())))
+        .chain(config.bases().map(|path| ("base", path.as_str())));
     trace::require_files(&files.folder, named).map_err(|error| match &error {
         TraceError::NoSuchFile { path, .. } | TraceError::IsFolder { path, .. } => {
             files.located(&path.clone(), error)

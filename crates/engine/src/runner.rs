@@ -20,6 +20,7 @@ use sysforge_build::rounds::Traced;
 use sysforge_build::statements::{self as statement_files, GivenStatements};
 use sysforge_build::trace::{self, On};
 use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
+use sysforge_plan::config::Base;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
@@ -145,13 +146,17 @@ impl<'a> BuildRunner<'a> {
             }
             .into());
         }
+        let Engine {
+            environment,
+            children,
+            reporter,
+            ..
+        } = engine;
+        if let Base::Image(file) = &build.settings.base {
+            let image = planned.files.folder.join(file);
+            probe::base_image(&facts, &image, environment, children, reporter).await?;
+        }
         if build.cpu.target != cpu::portable(build.triplet) {
-            let Engine {
-                environment,
-                children,
-                reporter,
-                ..
-            } = engine;
             for target in cpu::plain_targets(&build.cpu.target) {
                 probe::cpu_target(&facts, &target, environment, children, reporter).await?;
             }
@@ -392,7 +397,7 @@ impl<'a> BuildRunner<'a> {
         let script = script.map(|path| self.context.project.join(path));
         let given = traced.given.iter().cloned().collect();
         let cpus = self.context.julia.cpu_threads;
-        let base = self.build.settings.base;
+        let base = &self.build.settings.base;
         let targets = memory::held_targets(self.context.generation, base, &options.cpu);
         let generation = self.context.generation;
         let free = machine::free_memory();

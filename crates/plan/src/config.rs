@@ -79,9 +79,9 @@ pub struct Config {
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
-    /// What the image is built on: `shipped`, the sysimage that Julia comes with, or `fresh`, one
-    /// made from Julia's sources, which leaves out standard libraries and holds every CPU target.
-    /// Default: `shipped`.
+    /// What the image is built on: `shipped`, the sysimage that Julia comes with; `fresh`, one made
+    /// from Julia's sources, which leaves out standard libraries and holds every CPU target; or the
+    /// path of a sysimage for the same Julia. Default: `shipped`.
     pub base: Base,
     /// Which standard libraries a fresh base has: `used`, those that the project's packages need,
     /// or `all`. Default: `used`.
@@ -118,14 +118,49 @@ pub struct Config {
 }
 
 /// What an image is built on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub enum Base {
     /// The sysimage that Julia comes with.
     #[default]
     Shipped,
     /// One made from Julia's sources.
     Fresh,
+    /// A sysimage in a file, relative to the configuration's folder.
+    Image(String),
+}
+
+impl TryFrom<String> for Base {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "shipped" => Ok(Self::Shipped),
+            "fresh" => Ok(Self::Fresh),
+            path if [".so", ".dylib", ".dll"]
+                .iter()
+                .any(|end| path.ends_with(end)) =>
+            {
+                Ok(Self::Image(text))
+            }
+            other => Err(format!(
+                "`{}` is not a base: write `shipped`, `fresh`, or the path of a sysimage, which ends in \
+                 .so, .dylib or .dll",
+                shortened(other, 60)
+            )),
+        }
+    }
+}
+
+impl From<Base> for String {
+    fn from(base: Base) -> Self {
+        match base {
+            Base::Shipped => "shipped".to_owned(),
+            Base::Fresh => "fresh".to_owned(),
+            Base::Image(path) => path,
+        }
+    }
 }
 
 /// Which standard libraries a fresh base has.
@@ -197,6 +232,12 @@ pub struct Override {
     pub strict: Option<bool>,
     /// See the key of the same name at the top.
     pub strip: Option<bool>,
+    /// See the key of the same name at the top.
+    pub base: Option<Base>,
+    /// See the key of the same name at the top.
+    #[serde(rename = "julia-options", deserialize_with = "some_julia_options")]
+    #[schemars(with = "Option<Loose>")]
+    pub julia_options: Option<Vec<JuliaOption>>,
 }
 
 impl Override {
@@ -237,6 +278,12 @@ fn julia_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Julia
     options.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
+fn some_julia_options<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<JuliaOption>>, D::Error> {
+    julia_options(deserializer).map(Some)
+}
+
 fn some_or_one<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
@@ -275,6 +322,8 @@ pub struct Settings {
     pub strict: bool,
     /// See [`Config::strip`].
     pub strip: bool,
+    /// See [`Config::julia_options`].
+    pub julia_options: Vec<JuliaOption>,
 }
 
 impl Config {
@@ -309,6 +358,8 @@ impl Config {
         let paths = config.workloads.iter().map(|workload| &workload.path);
         let paths = paths.map(|path| ("workloads", path));
         let paths = paths.chain(config.statements.iter().map(|path| ("statements", path)));
+        let bases: Vec<_> = config.bases().map(|path| ("base", path)).collect();
+        let paths = paths.chain(bases);
         let paths = paths.chain(config.script.iter().map(|path| ("script", path)));
         let paths = paths.chain(config.depot.iter().map(|path| ("depot", path)));
         let folder = match &config.workload_environment {
@@ -421,6 +472,15 @@ impl Config {
         Ok(config)
     }
 
+    /// The sysimages that images are built on.
+    pub fn bases(&self) -> impl Iterator<Item = &String> {
+        let bases = self.overrides.iter().filter_map(|o| o.base.as_ref());
+        bases.chain([&self.base]).filter_map(|base| match base {
+            Base::Image(path) => Some(path),
+            Base::Shipped | Base::Fresh => None,
+        })
+    }
+
     /// A value that cannot have been meant, and the key it belongs to.
     fn meaningless(&self) -> Option<(&'static str, String)> {
         if self.packages.as_ref().is_some_and(Vec::is_empty) {
@@ -448,9 +508,15 @@ impl Config {
             ("julia", self.julia.0.clone()),
             ("cpu", self.cpu.0.clone()),
         ];
-        let names = self.julia_options.iter().map(JuliaOption::name);
-        if let Some(name) = twice(names.map(str::to_owned).collect()) {
-            return Some(("julia-options", format!("`{name}` is given twice")));
+        let of_overrides = self
+            .overrides
+            .iter()
+            .filter_map(|o| o.julia_options.as_ref());
+        for options in of_overrides.chain([&self.julia_options]) {
+            let names = options.iter().map(|option| option.name().to_owned());
+            if let Some(name) = twice(names.collect()) {
+                return Some(("julia-options", format!("`{name}` is given twice")));
+            }
         }
         lists
             .into_iter()
@@ -488,11 +554,12 @@ impl Config {
         let start = Settings {
             env: BTreeMap::new(),
             execute: self.execute,
-            base: self.base,
+            base: self.base.clone(),
             stdlibs: self.stdlibs,
             rounds: self.rounds.unwrap_or(DEFAULT_ROUNDS).max(1),
             strict: self.strict,
             strip: self.strip,
+            julia_options: self.julia_options.clone(),
         };
         let chosen = self.overrides.iter().filter(|o| id.matches(&o.select));
         chosen.fold(start, |mut settings, o| {
@@ -500,6 +567,9 @@ impl Config {
             settings.execute = o.execute.unwrap_or(settings.execute);
             settings.strict = o.strict.unwrap_or(settings.strict);
             settings.strip = o.strip.unwrap_or(settings.strip);
+            settings.base = o.base.clone().unwrap_or(settings.base);
+            let options = o.julia_options.clone();
+            settings.julia_options = options.unwrap_or(settings.julia_options);
             settings
         })
     }

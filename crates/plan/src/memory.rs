@@ -7,9 +7,9 @@ use crate::generation::Generation;
 
 /// How many CPU targets an image will hold: Julia may drop all but the first.
 #[must_use]
-pub fn held_targets(generation: &Generation, base: Base, cpu: &CpuTarget) -> u64 {
+pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> u64 {
     let asked = cpu.target.split(';').filter(|one| !one.trim().is_empty());
-    match generation.keeps_targets || base == Base::Fresh {
+    match generation.keeps_targets || *base == Base::Fresh {
         true => asked.count().max(1) as u64,
         false => 1,
     }
@@ -88,9 +88,9 @@ mod tests {
             target: target.to_owned(),
         };
         let three = cpu("generic;haswell,clone_all;skylake");
-        assert_eq!(held_targets(of(1, 10), Base::Shipped, &three), 1);
-        assert_eq!(held_targets(of(1, 10), Base::Fresh, &three), 3);
-        assert_eq!(held_targets(of(1, 12), Base::Shipped, &three), 3);
-        assert_eq!(held_targets(of(1, 12), Base::Shipped, &cpu("native")), 1);
+        assert_eq!(held_targets(of(1, 10), &Base::Shipped, &three), 1);
+        assert_eq!(held_targets(of(1, 10), &Base::Fresh, &three), 3);
+        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &three), 3);
+        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &cpu("native")), 1);
     }
 }

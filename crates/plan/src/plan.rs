@@ -362,7 +362,7 @@ impl Explain for PlanError {
             ],
             Self::NoFreshBase { .. } => vec![
                 "leave `base` out, or write `base = \"shipped\"`, to build on the sysimage that this \
-                 Julia ships; under [[overrides]] `base` may differ for some builds"
+                 Julia ships; `base` may differ for some builds under [[overrides]]"
                     .to_owned(),
             ],
             Self::NoSuchOption { since, .. } => vec![format!(
@@ -471,11 +471,11 @@ fn list(names: &[String]) -> String {
 /// Refuses a fresh base for a Julia that none can be made for.
 fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanError> {
     let possible = Generation::of(julia).is_none_or(|generation| generation.fresh_base);
-    match settings.base {
+    match &settings.base {
         Base::Fresh if !possible => Err(PlanError::NoFreshBase {
             version: julia.clone(),
         }),
-        Base::Fresh | Base::Shipped => Ok(()),
+        Base::Fresh | Base::Shipped | Base::Image(_) => Ok(()),
     }
 }
 
@@ -570,7 +570,7 @@ impl Inputs {
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
                 let settings = self.config.settings(&id);
                 require_base(&settings, julia.version())?;
-                require_options(&self.config.julia_options, julia.version())?;
+                require_options(&settings.julia_options, julia.version())?;
                 plan.builds.push(Build {
                     settings,
                     id,

@@ -14,8 +14,16 @@ impl BuildRunner<'_> {
     /// Makes the base, if it is not Julia's own.
     pub(super) async fn prepare(&mut self) -> Result<(), Failure> {
         let settings = &self.build.settings;
-        if settings.base == config::Base::Shipped || self.context.base.is_some() {
+        if self.context.base.is_some() {
             return Ok(());
+        }
+        match &settings.base {
+            config::Base::Shipped => return Ok(()),
+            config::Base::Image(file) => {
+                self.context.base = Some(self.planned.files.folder.join(file));
+                return Ok(());
+            }
+            config::Base::Fresh => {}
         }
         let started = Instant::now();
         let closure = self.closure();
