@@ -525,6 +525,11 @@ fn an_image_is_built_on_another_image() {
     let id = "Desk-julia1.5.3-x86_64-linux-gnu";
     let base = desk.scratch.path(&format!(".sysforge/{id}/{id}.so"));
     let scratch = Scratch::new();
+    let uuid = "uuid = \"8dfed614-0000-4000-8000-85e1c5234f0c\"";
+    scratch.file(
+        "Project.toml",
+        &format!("name = \"Tiny\"\n{uuid}\nversion = \"0.1.0\"\n"),
+    );
     std::fs::create_dir(scratch.path("images")).unwrap();
     std::fs::hard_link(base, scratch.path("images/desk.so")).unwrap();
     scratch.config("julia = \"1.5\"\nworkloads = [\"workload.jl\"]\nbase = \"images/desk.so\"\n");
@@ -558,5 +563,5 @@ fn a_base_that_julia_cannot_start_with_is_an_error() {
     );
     scratch.config("base = \"frehs\"\n");
     let error = scratch.sysforge(&["plan"]).fails(2);
-    assert!(error.contains("`frehs` is not a base"), "{error}");
+    assert!(error.contains("did you mean `fresh`?"), "{error}");
 }

@@ -118,8 +118,8 @@ pub struct Config {
 }
 
 /// What an image is built on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(into = "String")]
 #[schemars(with = "String")]
 pub enum Base {
     /// The sysimage that Julia comes with.
@@ -131,24 +131,20 @@ pub enum Base {
     Image(String),
 }
 
-impl TryFrom<String> for Base {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
+impl<'de> Deserialize<'de> for Base {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const KNOWN: &[&str] = &["shipped", "fresh", "PATH.so", "PATH.dylib", "PATH.dll"];
+        let text = String::deserialize(deserializer)?;
+        let is_image = || {
+            [".so", ".dylib", ".dll"]
+                .iter()
+                .any(|end| text.ends_with(end))
+        };
         match text.as_str() {
             "shipped" => Ok(Self::Shipped),
             "fresh" => Ok(Self::Fresh),
-            path if [".so", ".dylib", ".dll"]
-                .iter()
-                .any(|end| path.ends_with(end)) =>
-            {
-                Ok(Self::Image(text))
-            }
-            other => Err(format!(
-                "`{}` is not a base: write `shipped`, `fresh`, or the path of a sysimage, which ends in \
-                 .so, .dylib or .dll",
-                shortened(other, 60)
-            )),
+            _ if is_image() => Ok(Self::Image(text)),
+            other => Err(D::Error::unknown_variant(&shortened(other, 60), KNOWN)),
         }
     }
 }
