@@ -37,7 +37,16 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
     match (&args.command, &args.source) {
         (Some(InstallCommand::List), _) => list(&images, session),
         (Some(InstallCommand::Remove { image }), _) => {
-            let named = images.named(image)?;
+            // A removal that was killed may have come so far that the image is no longer listed.
+            let mut removed = images.finish_removals(image);
+            let named = match images.named(image) {
+                Err(_) if !removed.is_empty() => Vec::new(),
+                named => named?,
+            };
+            for installed in &removed {
+                let text = format!("removed what was left of {}", installed.build_id);
+                session.terminal.say(&text);
+            }
             for installed in &named {
                 unlink(installed, session).await;
                 images.remove(installed)?;
@@ -45,15 +54,18 @@ pub(crate) async fn run(args: &InstallArgs, session: &Session) -> Outcome {
                     .terminal
                     .say(&format!("removed {}", installed.build_id));
             }
+            removed.extend(named);
             if session.global.json {
-                session.terminal.json(&named);
+                session.terminal.json(&removed);
             }
             Ok(())
         }
         (Some(InstallCommand::Upgrade { image }), _) => {
+            images.finish_removals("");
             upgrade(image.as_deref(), args, &images, session).await
         }
         (None, Some(source)) => {
+            images.finish_removals("");
             let request = InstallRequest {
                 source: from_anywhere(Source::parse(source, is_site)?),
                 name: args.name.as_deref(),

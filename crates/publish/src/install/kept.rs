@@ -188,6 +188,11 @@ impl Installed {
         self
     }
 
+    /// Whether `name` is its name or its build identifier.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == *name || self.build_id == *name
+    }
+
     /// The packages in it, as its receipt lists them; none if the receipt cannot be read.
     #[must_use]
     pub fn packages(&self) -> Vec<PackageRecord> {
@@ -274,7 +279,7 @@ impl Images {
             .flat_map(|image| [image.name.as_str(), image.build_id.as_str()]);
         let nearest = explain::nearest(name, names).map(str::to_owned);
         let mut all = all;
-        all.retain(|image| image.name == *name || image.build_id == *name);
+        all.retain(|image| image.is_named(name));
         if all.is_empty() {
             let name = name.to_owned();
             return Err(InstallError::NotInstalled { name, nearest });
@@ -319,13 +324,34 @@ impl Images {
             .prefix(GOING)
             .tempdir_in(&self.root)
             .map_err(at(&self.root))?;
-        match rename(folder, &trash.path().join("image")) {
+        // Under its own name, by which a later run knows what it was.
+        let name = folder.file_name().unwrap_or("image".as_ref());
+        match rename(folder, &trash.path().join(name)) {
             Ok(()) => Ok(trash),
             Err(source) => Err(InstallError::Held {
                 folder: folder.to_owned(),
                 source,
             }),
         }
+    }
+
+    /// What removals have taken out of its place and not removed yet, with what it was; its image as it was
+    /// called in its place.
+    pub(super) fn taken_away(&self) -> Vec<(PathBuf, Option<Installed>)> {
+        let entries = std::fs::read_dir(&self.root).into_iter().flatten();
+        let entries = entries.flatten();
+        let going = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(GOING));
+        let with_note = |trash: PathBuf| {
+            let inside = std::fs::read_dir(&trash).into_iter().flatten().flatten();
+            let note = inside.filter_map(|entry| read_note(&entry.path())).next();
+            let note = note.and_then(|mut note| {
+                let within = note.image.strip_prefix(&trash).ok()?;
+                note.image = self.root.join(within);
+                Some(note)
+            });
+            (trash, note)
+        };
+        going.map(|entry| with_note(entry.path())).collect()
     }
 
     /// Removes what killed runs left, once it is old: downloads that nobody went on with, and

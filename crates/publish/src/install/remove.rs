@@ -21,20 +21,63 @@ impl Images {
         if !image.apps.is_empty() {
             links::unlink(&image.launchers, image.folder())?;
             let gone = self.take_away(image.folder())?;
-            return Ok(gone.close().map_err(at(image.folder()))?);
+            return Ok(gone
+                .close()
+                .or_else(unless_gone)
+                .map_err(at(image.folder()))?);
         }
         let gone = self.take_away(image.folder())?;
-        for launcher in &image.launchers {
-            // Only one that still is for this image: the user may have written another since.
-            let text = read_regular(launcher, NOTE_LIMIT).ok();
-            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            if text.is_some_and(|text| starts(&text, image)) {
-                std::fs::remove_file(launcher).map_err(at(launcher))?;
+        remove_starters(image)?;
+        Ok(gone
+            .close()
+            .or_else(unless_gone)
+            .map_err(at(image.folder()))?)
+    }
+
+    /// Finishes the removals that were killed, and returns those of the images that `name` means. What
+    /// cannot be removed now stays for the next time.
+    pub fn finish_removals(&self, name: &str) -> Vec<Installed> {
+        let mut finished = Vec::new();
+        for (folder, image) in self.taken_away() {
+            let Some(image) = image else {
+                let _ = std::fs::remove_dir_all(folder);
+                continue;
+            };
+            // Where the image is installed again, its launchers are those of the new one.
+            let is_installed = image.folder().exists();
+            if !is_installed && remove_starters(&image).is_err() {
+                continue;
+            }
+            let removed = std::fs::remove_dir_all(folder).or_else(unless_gone);
+            if removed.is_ok() && !is_installed && image.is_named(name) {
+                finished.push(image);
             }
         }
-        for file in &image.files {
-            integrate::remove(file, image)?;
+        finished
+    }
+}
+
+/// Removes the launchers and other files that start Julia with the image.
+fn remove_starters(image: &Installed) -> Result<(), InstallError> {
+    for launcher in &image.launchers {
+        // Only one that still is for this image: the user may have written another since.
+        let text = read_regular(launcher, NOTE_LIMIT).ok();
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        if text.is_some_and(|text| starts(&text, image)) {
+            let removed = std::fs::remove_file(launcher).or_else(unless_gone);
+            removed.map_err(at(launcher))?;
         }
-        Ok(gone.close().map_err(at(image.folder()))?)
+    }
+    for file in &image.files {
+        integrate::remove(file, image)?;
+    }
+    Ok(())
+}
+
+/// Another process may finish the same removal.
+fn unless_gone(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
     }
 }

@@ -54,6 +54,38 @@ async fn old_leftovers_are_pruned_and_images_are_not() {
 }
 
 #[tokio::test]
+async fn a_removal_that_was_killed_is_finished() {
+    let scene = Scene::new(b"linux", u64::MAX).await;
+    let source = scene.site().await;
+    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let launcher = scene.folder.path().join("demo");
+    activate::write_launcher(&mut installed, &launcher).unwrap();
+    let images = scene.images();
+    images.note(&installed).unwrap();
+    let name = installed.name.to_string();
+    // Killed between taking the image away and removing its launcher.
+    let gone = images.take_away(installed.folder()).unwrap();
+    let trash = gone.keep();
+    assert_eq!(images.finish_removals("another"), []);
+    assert!(!trash.exists() && !launcher.exists());
+
+    // What is installed again keeps its launcher.
+    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    activate::write_launcher(&mut installed, &launcher).unwrap();
+    images.note(&installed).unwrap();
+    let _ = images.take_away(installed.folder()).unwrap().keep();
+    scene.install(&source, &reach(None, None)).await.unwrap();
+    assert_eq!(images.finish_removals(&name), []);
+    assert!(launcher.exists());
+
+    let again = images.list().unwrap().remove(0);
+    let trash = images.take_away(again.folder()).unwrap().keep();
+    let finished = images.finish_removals(&name);
+    assert_eq!(finished, [again]);
+    assert!(!trash.exists());
+}
+
+#[tokio::test]
 async fn a_damaged_image_is_installed_anew() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
