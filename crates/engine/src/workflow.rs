@@ -214,6 +214,8 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         std::fs::create_dir(root.join(".git")).unwrap();
         std::fs::write(root.join("Project.toml"), "name = \"Demo\"\n").unwrap();
+        let pinned = format!("[workflow.tool]\nsums = \"{}\"\n", Sha256::of("sums"));
+        std::fs::write(root.join(config::FILE_NAME), pinned).unwrap();
         let location = Location::in_folder(root);
         (folder, location)
     }
