@@ -94,6 +94,9 @@ pub struct Emitted {
     pub statements: StatementCounts,
     /// The most memory that Julia was seen to have, in bytes.
     pub peak_memory: u64,
+    /// How long it took, in milliseconds; 0 where an earlier Sysforge emitted it.
+    #[serde(default)]
+    pub wall_ms: u64,
     /// The depots that the packages came from.
     pub depots: Vec<PathBuf>,
     /// The artifacts that they use.
@@ -358,6 +361,9 @@ async fn stage(
         Kind::Trial => "looking for the statement on which Julia crashes".to_owned(),
     };
     let task = context.reporter.start(Step::Emit, subject);
+    if let (Kind::Emit, Some(wall)) = (kind, last_wall(work.root())) {
+        task.line(format!("the last emission here took {}", rounded(wall)));
+    }
     let ran = context.children.run(&program, &task).await;
     // A statement is reported before the next one begins: on a crash the report tells where.
     let fates = report::read(&report)?;
@@ -382,6 +388,21 @@ async fn stage(
             Staged::Failed(source, at, counts)
         }
     })
+}
+
+/// How long the last emission of this image took on this machine.
+fn last_wall(root: &Path) -> Option<Duration> {
+    // The record was set aside before the next emission began.
+    let (_, last) = WorkDir::peek::<Emitted>(root, "emit.previous")?;
+    (last.wall_ms > 0).then(|| Duration::from_millis(last.wall_ms))
+}
+
+/// Minutes, or seconds where there are few.
+fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds < 100 => format!("{seconds} s"),
+        seconds => format!("{} min", (seconds + 30) / 60),
+    }
 }
 
 /// The object while Julia writes it.
@@ -436,6 +457,7 @@ fn finish(
         object,
         statements: counts,
         peak_memory: finished.peak_memory,
+        wall_ms: u64::try_from(finished.wall.as_millis()).unwrap_or(u64::MAX),
         artifacts: surroundings.artifacts(),
         outside: outside(context, &surroundings),
         depots: surroundings.depots,

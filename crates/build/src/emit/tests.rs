@@ -11,6 +11,7 @@ use sysforge_plan::Explain as _;
 
 use super::*;
 use crate::context::PackageEnvironment;
+use crate::inputs::Basis;
 use crate::{Children, Environment, WorkDir};
 
 /// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code is
@@ -180,6 +181,30 @@ async fn an_object_of_a_julia_that_was_ended_is_not_taken() {
 fn values_in_the_job_file_are_escaped() {
     let text: String = "C:\\a\tb\nc".chars().flat_map(escape).collect();
     assert_eq!(text, r"C:\\a\tb\nc");
+}
+
+#[tokio::test]
+async fn an_emission_says_how_long_the_last_one_took() {
+    let mut bench = bench((1, 5));
+    let mut emitted = run(&bench, &["a"], false).await.unwrap();
+    assert!(emitted.wall_ms > 0);
+    emitted.wall_ms = 131_000;
+    let files = [emitted.object.clone()];
+    let work = &bench.context.work;
+    work.record("emit", &Basis::default(), &files, &emitted)
+        .unwrap();
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&lines);
+    bench.context.reporter = Reporter::new(move |event| {
+        if let sysforge_plan::Event::Line { line, .. } = event {
+            sink.lock().unwrap().push(line);
+        }
+    });
+    run(&bench, &["a"], false).await.unwrap();
+    assert_eq!(
+        *lines.lock().unwrap(),
+        ["the last emission here took 2 min"]
+    );
 }
 
 #[tokio::test]
