@@ -3,23 +3,6 @@
 pub(crate) use sysforge_engine::Failure;
 use sysforge_plan::{Class, Explain};
 
-/// Why an error happened, outermost cause first. What an error has repeated of its cause in its own
-/// words is left out.
-pub(crate) fn causes(error: &dyn Explain) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !said.starts_with(&text) {
-            all.push(text.clone());
-        }
-        said = text;
-        source = cause.source();
-    }
-    all
-}
-
 /// What a command returns.
 pub(crate) type Outcome = Result<(), Failure>;
 
@@ -39,9 +22,6 @@ pub(crate) enum CliError {
     /// The doctor found something missing.
     #[error("this machine cannot build yet")]
     CannotBuild,
-    /// There is no folder to link apps into.
-    #[error("this user has no home directory to link the apps into")]
-    NoHomeForApps,
     /// No repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
@@ -116,7 +96,6 @@ impl Explain for CliError {
     fn hints(&self) -> Vec<String> {
         vec![match self {
             Self::NoJuliaFolder => "name its folder with `--julia DIR`".to_owned(),
-            Self::NoHomeForApps => "name a folder with `--bin DIR`".to_owned(),
             Self::NoRepository => "name it with `--repository OWNER/NAME`, or publish to a folder \
                  with `--to dir:PATH`"
                 .to_owned(),

@@ -6,19 +6,16 @@ use crate::terminal::Terminal;
 
 /// Asks for a yes or no; an empty answer means yes. `None`: nobody is there to answer, as in
 /// scripts and on CI runners.
-pub(crate) async fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
+pub(crate) fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return None;
     }
     terminal.ask(question);
-    let answered = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        // The end of the input is no answer, and certainly no yes.
-        read.ok().filter(|bytes| *bytes > 0).map(|_| answer)
-    });
-    let answer = answered.await.ok().flatten()?;
-    Some(is_yes(&answer))
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    // The end of the input is no answer, and certainly no yes.
+    let read = read.ok().filter(|bytes| *bytes > 0);
+    read.map(|_| is_yes(&answer))
 }
 
 fn is_yes(answer: &str) -> bool {

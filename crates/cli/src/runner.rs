@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use sysforge_actions::command::{self, Location};
 use sysforge_actions::summary::{self, Failed, Image};
 use sysforge_actions::{event, trace};
+use sysforge_plan::explain::causes;
 use sysforge_plan::runner::Day;
 use sysforge_plan::{Explain, Receipt, Sha256};
 
-use crate::failure::{self, Failure};
+use crate::failure::Failure;
 use crate::terminal::{Terminal, note_write_failure, unguessable};
 use crate::variables::Variables;
 use sysforge_engine::paths::absolute;
@@ -199,9 +200,9 @@ impl Runner {
             let error = failure.0.as_ref();
             let place = self.place(error, project, workloads);
             let title = format!("sysforge, exit code {}", failure.exit_code());
-            let mut causes = vec![error.to_string()];
-            causes.extend(failure::causes(error));
-            let mut message = causes.join("\ncause: ");
+            let mut chain = vec![error.to_string()];
+            chain.extend(causes(error));
+            let mut message = chain.join("\ncause: ");
             for hint in error.hints() {
                 message.push_str("\nhint: ");
                 message.push_str(&hint);
@@ -211,7 +212,7 @@ impl Runner {
             terminal.annotation(&annotation);
             Failed {
                 subject: state.subject().to_owned(),
-                causes,
+                causes: chain,
                 place: place.map(|place| format!("{}:{}", place.file, place.line)),
                 tail: error.evidence().unwrap_or_default().tail,
                 hints: error.hints(),

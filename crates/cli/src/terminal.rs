@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use anstyle::{AnsiColor, Style};
 use sysforge_actions::command::{self, Level};
 use sysforge_plan::Explain;
+use sysforge_plan::explain::causes;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
 use sysforge_report::table::fitted;
 
-use crate::failure::{Failure, causes};
+use crate::failure::Failure;
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();

@@ -8,6 +8,7 @@ mod packages;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use sysforge_plan::explain::causes;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::LinkerChoice;
 use sysforge_plan::plan::PlannedJulia;
@@ -151,12 +152,9 @@ impl Finding {
             let remedy = format!("correct line {line} of {file}");
             return Self::bad(check, State::Missing, found, remedy);
         }
-        let mut found = text;
-        let mut source = failure.0.source();
-        while let Some(cause) = source {
-            found.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
+        let mut found = vec![text];
+        found.extend(causes(failure.0.as_ref()));
+        let found = found.join(": ");
         let remedy = failure.0.hints().into_iter().next();
         let remedy = remedy.unwrap_or_else(|| otherwise.to_owned());
         Self::bad(check, State::Missing, found, remedy)

@@ -51,6 +51,9 @@ pub enum EngineError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// There is no folder to link apps into.
+    #[error("this user has no home directory to link the apps into")]
+    NoHomeForApps,
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
@@ -160,6 +163,7 @@ impl Explain for EngineError {
             }
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
             Self::Path(error) => return error.hints(),
+            Self::NoHomeForApps => "name a folder with `--bin DIR`",
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`",
             Self::NothingToInstall(_) => "ask for a version or a channel, for instance `release`",
             Self::NoToolCache => {

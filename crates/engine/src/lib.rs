@@ -16,6 +16,7 @@ mod failure;
 mod fingerprints;
 mod hints;
 pub mod init;
+pub mod install;
 pub mod julias;
 pub mod matrix;
 pub mod objects;
@@ -26,6 +27,7 @@ pub mod planning;
 pub mod project;
 pub mod publish;
 pub mod runner;
+pub mod verify;
 pub mod workflow;
 
 pub use engine::Engine;

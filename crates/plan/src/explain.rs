@@ -157,6 +157,24 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
     }
 }
 
+/// Why an error happened, outermost cause first. What an error has repeated of its cause in its own
+/// words is left out.
+#[must_use]
+pub fn causes(error: &dyn Explain) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !said.starts_with(&text) {
+            all.push(text.clone());
+        }
+        said = text;
+        source = cause.source();
+    }
+    all
+}
+
 /// The candidate that is nearest to what was typed, if any is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         };
         next = Some(source.to_string());
         if report.outcome == ReleaseOutcome::Published && !args.no_recheck {
-            install::try_once(source, session).await?;
+            install::try_published(source, session).await?;
         }
     }
     if report.outcome == ReleaseOutcome::WouldPublish && !args.no_recheck && !args.draft {

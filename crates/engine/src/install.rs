@@ -1,0 +1,495 @@
+//! Installing from releases: which image fits this machine and its Julia, and what makes it easy to use.
+
+mod activation;
+mod local_julia;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sysforge_build::link::which;
+use sysforge_plan::JuliaFacts;
+use sysforge_plan::explain::{PathError, causes};
+use sysforge_plan::release::ReleaseIndex;
+use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
+use sysforge_plan::release::cpu::Cpu;
+use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::{
+    self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
+    Surroundings, activate, integrate,
+};
+use sysforge_publish::signing::{Identity, PublicKey};
+
+use crate::cpu::cpu_level;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+use local_julia::LocalJulia;
+
+pub use activation::Activation;
+
+/// Asks the user a question; `true`: yes. It may wait for an answer.
+pub type Confirm = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// Installs images and apps.
+pub struct Installer<'a> {
+    /// Finds Julias, and starts children.
+    pub engine: &'a Engine,
+    /// The images that are installed.
+    pub images: Images,
+    /// How releases are read.
+    pub options: SourceOptions,
+    /// Requests for the Julia to install for; if there is none, the one on the search path.
+    pub julias: &'a [String],
+    /// Asked before a Julia is downloaded that nobody named.
+    pub confirm: Confirm,
+}
+
+/// What is to be installed.
+#[derive(Debug)]
+pub struct InstallRequest {
+    /// The release.
+    pub source: Source,
+    /// The name of the image, if the release has several.
+    pub name: Option<String>,
+    /// Whether it is an image or an app, if that is known.
+    pub kind: Option<Kind>,
+    /// The executable of the Julia to install for, if that is known.
+    pub julia: Option<PathBuf>,
+    /// Keys of the maker.
+    pub keys: Vec<PublicKey>,
+    /// Whose release the signature must name.
+    pub signed_for: SignedFor,
+    /// Whether an older release than the installed one is accepted.
+    pub allow_downgrade: bool,
+    /// Whether there must be an attestation.
+    pub attested: bool,
+    /// How long the host may take to return its index; `None`: as long as downloads may take.
+    pub patience: Option<Duration>,
+}
+
+impl InstallRequest {
+    /// A request for whatever fits of a release, without keys.
+    #[must_use]
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            name: None,
+            kind: None,
+            julia: None,
+            keys: Vec::new(),
+            signed_for: SignedFor::Asked,
+            allow_downgrade: true,
+            attested: false,
+            patience: None,
+        }
+    }
+}
+
+/// How long an upgrade waits for a host: nobody named this one now.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(15);
+
+impl Installer<'_> {
+    /// Chooses and installs an image of a release, or its apps.
+    ///
+    /// # Errors
+    ///
+    /// If the release cannot be read or is not trusted, nothing in it fits, or it does not load.
+    pub async fn install(&self, request: &InstallRequest) -> Result<Installed, Failure> {
+        let mut options = self.options.clone();
+        options.attestations = has_attestations(&options.github.web);
+        let opening = async {
+            let release = OpenRelease::open(&request.source, &options).await?;
+            let release = release.with_signed_for(request.signed_for.clone());
+            let (index, signed) = release.index(&request.keys).await?;
+            Ok::<_, InstallError>((release, index, signed))
+        };
+        let (release, index, signed) = match request.patience {
+            None => opening.await?,
+            Some(limit) => match tokio::time::timeout(limit, opening).await {
+                Ok(opened) => opened?,
+                Err(_) => {
+                    return Err(InstallError::Silent {
+                        source_text: request.source.to_string(),
+                        limit,
+                    }
+                    .into());
+                }
+            },
+        };
+        let reporter = &self.engine.reporter;
+        match signed {
+        Signed::By(key, identity) => {
+            reporter.note(format!("signed by the key {key} for {identity}"));
+        }
+        Signed::Unverified => reporter.note(
+            "the release is signed; `--verify-key KEY`, with a key that you have from its maker, \
+             would verify that",
+        ),
+        Signed::No => {}
+    }
+        if self.is_app(&index, request).await? {
+            return self.install_apps(&release, &index, request).await;
+        }
+        let mut local_julia = self.local_julia(request.julia.as_deref()).await?;
+        let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+        if chosen.is_err() && request.julia.is_some() && !self.julias.is_empty() {
+            // An upgrade for another Julia than before.
+            local_julia = self.local_julia(None).await?;
+            chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+        }
+        // Without a Julia that an image is for, the store may have one: the newest comes first.
+        let lacks_julia = match &chosen {
+            Ok(_) => local_julia.is_none(),
+            Err(InstallError::NoFit { .. }) => self.julias.is_empty(),
+            Err(_) => false,
+        };
+        if lacks_julia {
+            let wanted = machine(None, request)?;
+            if let Some(found) = self.in_store(julias(&index, &wanted).iter().rev()).await? {
+                local_julia = Some(found);
+                chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+            }
+        }
+        // Or one can be downloaded: the newest that there is an image for.
+        let lacking = match &chosen {
+            Ok((image, _)) if local_julia.is_none() => {
+                Some(image.receipt.julia.version.to_string())
+            }
+            Err(InstallError::NoFit { versions, .. }) if self.julias.is_empty() => {
+                versions.last().cloned()
+            }
+            _ => None,
+        };
+        if let Some(version) = lacking
+            && let Some(got) = self.offer(&version).await?
+        {
+            local_julia = Some(got);
+            chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+        }
+        let (image, choice) = chosen?;
+        if !request.allow_downgrade {
+            self.images.refuse_older(
+                &request.source,
+                image,
+                &index.tag,
+                !request.keys.is_empty(),
+            )?;
+        }
+        for (other, misfit) in &choice.others {
+            reporter.note(format!("not {}: it {misfit}", other.build_id()));
+        }
+        reporter.note(format!("{} fits", image.build_id()));
+        let Some(local_julia) = local_julia else {
+            let version = image.receipt.julia.version.to_string();
+            return Err(InstallError::NoJulia(version).into());
+        };
+        match release.attested(image, request.attested).await? {
+            Attested::By(signer) => reporter.note(format!("attested by {signer}")),
+            Attested::Unknown(why) => {
+                reporter.note(format!("it is not known who attests this release: {why}"));
+            }
+            Attested::No => {}
+        }
+        let surroundings = self.engine.surroundings(&request.keys);
+        let julia = &local_julia.facts;
+        let installed =
+            install::install(&release, &index, image, julia, &self.images, &surroundings).await?;
+        self.noted(installed, request)
+    }
+
+    /// Whether the apps of a release are installed and not an image: where they were asked for, by `--bin` or
+    /// by name; where the release has nothing else for this platform; and where there is no Julia.
+    async fn is_app(
+        &self,
+        index: &ReleaseIndex,
+        request: &InstallRequest,
+    ) -> Result<bool, Failure> {
+        if let Some(kind) = request.kind {
+            return Ok(kind == Kind::App);
+        }
+        let kinds = kinds(index, Engine::host()?, request.name.as_deref());
+        if !kinds.contains(&Kind::App) {
+            return Ok(false);
+        }
+        let images = kinds.contains(&Kind::Image);
+        Ok(!images || (self.julias.is_empty() && self.local_julia(None).await?.is_none()))
+    }
+
+    /// Chooses and installs the apps of a release.
+    async fn install_apps(
+        &self,
+        release: &OpenRelease,
+        index: &ReleaseIndex,
+        request: &InstallRequest,
+    ) -> Result<Installed, Failure> {
+        let machine = Machine {
+            kind: Kind::App,
+            ..machine(None, request)?
+        };
+        let (image, _) = install::choose_image(index, &machine)?;
+        if !request.allow_downgrade {
+            self.images.refuse_older(
+                &request.source,
+                image,
+                &index.tag,
+                !request.keys.is_empty(),
+            )?;
+        }
+        let reporter = &self.engine.reporter;
+        reporter.note(format!("{} fits", image.build_id()));
+        if let Attested::By(signer) = release.attested(image, request.attested).await? {
+            reporter.note(format!("attested by {signer}"));
+        }
+        let surroundings = self.engine.surroundings(&request.keys);
+        let installed =
+            install::app::install_app(release, index, image, &self.images, &surroundings).await?;
+        self.noted(installed, request)
+    }
+
+    /// Notes that an attestation was required: upgrades require one, too.
+    fn noted(
+        &self,
+        mut installed: Installed,
+        request: &InstallRequest,
+    ) -> Result<Installed, Failure> {
+        if request.attested && !installed.attested {
+            installed.attested = true;
+            self.images.note(&installed)?;
+        }
+        Ok(installed)
+    }
+
+    /// Installs the newest release of the same image, and replaces the old one: launchers, channels and
+    /// files of other programs follow. `None`: the old one is the newest.
+    ///
+    /// # Errors
+    ///
+    /// If the new one cannot be installed; the old one stays then.
+    pub async fn upgrade(
+        &self,
+        old: &Installed,
+        allow_downgrade: bool,
+    ) -> Result<Option<Installed>, Failure> {
+        let request = InstallRequest {
+            source: old.source.latest(),
+            name: Some(old.name.to_string()),
+            kind: Some(match old.apps.is_empty() {
+                true => Kind::Image,
+                false => Kind::App,
+            }),
+            julia: Some(old.julia.clone()).filter(|path| !path.as_os_str().is_empty()),
+            // Once verified, always verified: by the same maker's keys.
+            keys: keys(&old.keys)?,
+            signed_for: match &old.signed_for {
+                Some(before) => SignedFor::Before(before.clone()),
+                // Installed before signatures named this.
+                None => SignedFor::Asked,
+            },
+            allow_downgrade,
+            attested: old.attested,
+            patience: Some(UPGRADE_PATIENCE),
+        };
+        let mut new = self.install(&request).await?;
+        if new.sha256 == old.sha256 {
+            return Ok(None);
+        }
+        if !old.apps.is_empty() {
+            let folders = old.launchers.iter().filter_map(|link| link.parent());
+            for bin in folders.collect::<BTreeSet<_>>() {
+                install::app::link_apps(&mut new, bin)?;
+            }
+        }
+        for launcher in old.launchers.iter().filter(|_| old.apps.is_empty()) {
+            activate::write_launcher(&mut new, launcher)?;
+        }
+        for file in &old.files {
+            integrate::write(&mut new, file.integration, &file.path)?;
+        }
+        for channel in &old.channels {
+            self.link_channel(&mut new, channel).await?;
+        }
+        self.images.note(&new)?;
+        // On Windows, a Julia that runs with the old one holds it: the next upgrade removes it.
+        if let Err(error) = self.images.remove(old) {
+            let causes = causes(&error).join(": ");
+            self.engine.reporter.warn(
+                format!(
+                    "{} {} stays beside it: {error}: {causes}",
+                    old.build_id, old.tag
+                ),
+                Some("end the Julias that run with it, and upgrade again".to_owned()),
+            );
+        }
+        Ok(Some(new))
+    }
+
+    /// Installs an image that was just published into a temporary folder: its bytes must be those that
+    /// were sent, and it must load. Does nothing if this machine has no Julia that an image is for.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be installed.
+    pub async fn try_published(&self, source: Source) -> Result<(), Failure> {
+        let request = InstallRequest::new(source);
+        let (release, index) = just_published(&request.source, &self.options).await?;
+        let fits = |local_julia: &LocalJulia| {
+            let machine = machine(Some(local_julia), &request).ok()?;
+            let (image, _) = install::choose_image(&index, &machine).ok()?;
+            Some(image)
+        };
+        let given = self.local_julia(None).await.ok().flatten();
+        let given = given.filter(|given| fits(given).is_some());
+        let local_julia = match given {
+            Some(given) => Some(given),
+            None => {
+                let wanted = machine(None, &request)?;
+                self.in_store(julias(&index, &wanted).iter().rev()).await?
+            }
+        };
+        let chosen = local_julia
+            .and_then(|local_julia| fits(&local_julia).map(|image| (image, local_julia)));
+        let Some((image, local_julia)) = chosen else {
+            self.engine.reporter.note(
+                "no image was loaded after publishing: this machine has no Julia that one is for",
+            );
+            return Ok(());
+        };
+        let folder = tempfile::tempdir().map_err(PathError::wrap(
+            "create a folder in",
+            &tempfile::env::temp_dir(),
+            EngineError::Path,
+        ))?;
+        let images = Images::open(folder.path());
+        let surroundings = self.engine.surroundings(&[]);
+        install::install(
+            &release,
+            &index,
+            image,
+            &local_julia.facts,
+            &images,
+            &surroundings,
+        )
+        .await?;
+        let text = format!("{} came back and loads", image.build_id());
+        self.engine.reporter.note(text);
+        Ok(())
+    }
+
+    /// Removes an image. A juliaup channel that cannot be removed is a warning.
+    ///
+    /// # Errors
+    ///
+    /// If its folder cannot be removed.
+    pub async fn remove(&self, image: &Installed) -> Result<(), Failure> {
+        let surroundings = self.engine.surroundings(&[]);
+        let juliaup = self.juliaup();
+        for channel in &image.channels {
+            let removed = activate::unlink_channel(image, channel, &juliaup, &surroundings).await;
+            if let Err(error) = removed {
+                let text = format!("the juliaup channel {channel} stays: {error}");
+                let hint = format!("remove it with `juliaup remove {channel}`");
+                self.engine.reporter.warn(text, Some(hint));
+            }
+        }
+        Ok(self.images.remove(image)?)
+    }
+
+    async fn link_channel(&self, image: &mut Installed, channel: &str) -> Result<(), InstallError> {
+        let surroundings = self.engine.surroundings(&[]);
+        activate::link_channel(image, channel, &self.juliaup(), &self.images, &surroundings).await
+    }
+
+    fn juliaup(&self) -> PathBuf {
+        let found = which("juliaup", &self.engine.environment);
+        found.unwrap_or_else(|| PathBuf::from("juliaup"))
+    }
+}
+
+impl Engine {
+    /// What an installation works with; signatures are checked with these keys.
+    #[must_use]
+    pub fn surroundings<'a>(&'a self, keys: &'a [PublicKey]) -> Surroundings<'a> {
+        Surroundings {
+            keys,
+            environment: &self.environment,
+            children: &self.children,
+            reporter: &self.reporter,
+        }
+    }
+}
+
+/// Reads keys, and files that contain one.
+///
+/// # Errors
+///
+/// If one is no key.
+pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, InstallError> {
+    let read = |text: &String| {
+        let file = std::fs::read_to_string(text);
+        Ok(file.as_deref().unwrap_or(text).parse()?)
+    };
+    given.iter().map(read).collect()
+}
+
+/// Reads whose release a signature must name: a repository, or the address of a site.
+///
+/// # Errors
+///
+/// If the text is neither.
+pub fn signed_for(text: &str) -> Result<SignedFor, InstallError> {
+    let (repository, site) = match Source::parse(text, |_| false)? {
+        Source::GitHub { repository, .. } => (Some(repository), None),
+        Source::Web { base, .. } => (None, Some(base)),
+        Source::Folder { .. } => return Err(InstallError::Source(text.to_owned())),
+    };
+    Ok(SignedFor::Named(Identity { repository, site }))
+}
+
+/// This machine, as far as it decides which image fits.
+fn machine(
+    local_julia: Option<&LocalJulia>,
+    request: &InstallRequest,
+) -> Result<Machine, EngineError> {
+    let facts = local_julia.map(|local_julia| &local_julia.facts);
+    Ok(Machine {
+        triplet: Engine::host()?,
+        cpu: Cpu {
+            name: facts.map(|facts| facts.cpu_name.clone()),
+            level: cpu_level(),
+        },
+        julia: facts.map(JuliaFacts::build),
+        name: request.name.clone(),
+        kind: request.kind.unwrap_or_default(),
+    })
+}
+
+/// Whether this is github.com; or this machine, so that what is tested is what users get.
+fn has_attestations(web: &url::Url) -> bool {
+    matches!(
+        web.host_str(),
+        Some("github.com" | "127.0.0.1" | "localhost")
+    )
+}
+
+/// Opens a release that is public since a moment: GitHub may take some more to show it.
+async fn just_published(
+    source: &Source,
+    options: &SourceOptions,
+) -> Result<(OpenRelease, ReleaseIndex), InstallError> {
+    let end = tokio::time::Instant::now() + options.timing.lag;
+    loop {
+        let opened = async {
+            let release = OpenRelease::open(source, options).await?;
+            let (index, _) = release.index(&[]).await?;
+            Ok::<_, InstallError>((release, index))
+        };
+        match opened.await {
+            Err(InstallError::NoRelease(_)) if tokio::time::Instant::now() < end => {
+                tokio::time::sleep(options.timing.backoff).await;
+            }
+            opened => return opened,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Verifying a release: each image is installed as a user would install it, into a temporary folder, and
+//! the project's workloads run on it.
+
+use sysforge_plan::explain::PathError;
+use sysforge_plan::release::choose::{Kind, Machine, Misfit, misfit};
+use sysforge_plan::release::cpu::Cpu;
+use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_plan::{Catalogue, Request, Triplet};
+use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source};
+use sysforge_publish::signing::PublicKey;
+
+use crate::cpu::cpu_level;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::options::BuildOptions;
+use crate::planning::plan;
+use crate::runner::BuildRunner;
+
+/// A release that is verified.
+pub struct Verification<'a> {
+    engine: &'a Engine,
+    release: OpenRelease,
+    index: ReleaseIndex,
+    keys: &'a [PublicKey],
+    triplet: Triplet,
+    catalogue: Option<Catalogue>,
+    images: Images,
+    _folder: tempfile::TempDir,
+}
+
+impl<'a> Verification<'a> {
+    /// Opens the release of `source`, which must be signed with one of `keys` if there are any.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not trusted.
+    pub async fn open(
+        source: &Source,
+        keys: &'a [PublicKey],
+        options: &SourceOptions,
+        engine: &'a Engine,
+    ) -> Result<Self, Failure> {
+        let release = OpenRelease::open(source, options).await?;
+        let (index, _) = release.index(keys).await?;
+        let folder = tempfile::tempdir().map_err(PathError::wrap(
+            "create a folder in",
+            &tempfile::env::temp_dir(),
+            EngineError::Path,
+        ))?;
+        Ok(Self {
+            engine,
+            release,
+            index,
+            keys,
+            triplet: Engine::host()?,
+            catalogue: None,
+            images: Images::open(folder.path()),
+            _folder: folder,
+        })
+    }
+
+    /// The images and apps for this machine's platform that a glob selects, or all of them if there is
+    /// none.
+    #[must_use]
+    pub fn selected(&self, globs: &[String]) -> Vec<ReleaseImage> {
+        let images = self.index.images.iter();
+        let selected = images.filter(|image| {
+            let id = image.build_id();
+            image.receipt.julia.triplet == self.triplet
+                && (globs.is_empty() || globs.iter().any(|glob| id.matches(glob)))
+        });
+        selected.cloned().collect()
+    }
+
+    /// Installs one image or app, and runs it; `false`: this machine's CPU cannot run it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be installed, or does not work.
+    pub async fn verify(&mut self, image: &ReleaseImage) -> Result<bool, Failure> {
+        let engine = self.engine;
+        let id = image.build_id();
+        let surroundings = engine.surroundings(self.keys);
+        let (release, index, images) = (&self.release, &self.index, &self.images);
+        if image.receipt.bundle.is_some() {
+            let installed =
+                install::app::install_app(release, index, image, images, &surroundings).await?;
+            engine.reporter.note(format!("{id} starts here"));
+            images.remove(&installed)?;
+            return Ok(true);
+        }
+        let request = Request::Exact(image.receipt.julia.version.clone());
+        let acquirer = engine.acquirer()?;
+        let julia = match acquirer.stored(&request, self.triplet)? {
+            Some(julia) => julia,
+            None => {
+                let catalogue = match &mut self.catalogue {
+                    Some(known) => known,
+                    unknown => unknown.insert(acquirer.catalogue().await?),
+                };
+                let choice = catalogue.choose(&request, self.triplet)?;
+                acquirer.julia(&choice).await?
+            }
+        };
+        let facts = engine.ask(&julia.executable).await?;
+        let machine = Machine {
+            triplet: self.triplet,
+            cpu: Cpu {
+                name: Some(facts.cpu_name.clone()),
+                level: cpu_level(),
+            },
+            julia: Some(facts.build()),
+            name: None,
+            kind: Kind::Image,
+        };
+        if let Some(Misfit::Cpu(need)) = misfit(image, &machine) {
+            let text = format!("{id} was not run here: it needs {need}");
+            engine.reporter.warn(text, None);
+            return Ok(false);
+        }
+        let installed =
+            install::install(release, index, image, &facts, images, &surroundings).await?;
+        // The Julia that is here, so that no catalogue is needed to plan.
+        let requests = [julia.prefix.display().to_string()];
+        let planned = plan(engine, &requests, &[]).await?;
+        match planned.plan.builds.iter().find(|build| build.id == *id) {
+            Some(build) => {
+                let options = BuildOptions::default();
+                let mut runner = BuildRunner::open(engine, &planned, build, &options).await?;
+                let record = runner.check(&installed.image).await?;
+                engine.reporter.note(format!(
+                    "{id} holds {}, {} residual statements",
+                    record.loaded.join(", "),
+                    record.residuals.len()
+                ));
+            }
+            // An image of an earlier configuration that the release still has.
+            None => engine
+                .reporter
+                .note(format!("{id} loads; the project no longer plans it")),
+        }
+        images.remove(&installed)?;
+        Ok(true)
+    }
+
+    /// Why nothing of the release could be verified here.
+    #[must_use]
+    pub fn nothing_verified(&self) -> InstallError {
+        let machine = Machine {
+            triplet: self.triplet,
+            cpu: Cpu::default(),
+            julia: None,
+            name: None,
+            kind: Kind::Image,
+        };
+        match install::choose_image(&self.index, &machine) {
+            Ok((image, _)) => InstallError::NoRelease(format!(
+                "{} ({} could not be run here)",
+                self.release.source(),
+                image.build_id()
+            )),
+            // It says why of each image.
+            Err(error) => error,
+        }
+    }
+}
