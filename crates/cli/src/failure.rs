@@ -57,9 +57,6 @@ pub(crate) enum CliError {
     /// Results cannot be printed.
     #[error("could not write to standard output")]
     Output(#[source] std::io::Error),
-    /// There is no place for temporary files.
-    #[error("could not make a temporary folder")]
-    Temporary(#[source] std::io::Error),
     /// The workflow is not what it would be.
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
@@ -75,9 +72,6 @@ pub(crate) enum CliError {
     /// Objects are to be linked, and the image has no name.
     #[error("the image that {} becomes has no name", .0.display())]
     NoImageName(std::path::PathBuf),
-    /// An image to be worked on is missing.
-    #[error("there is no image at {}", .0.display())]
-    NoImage(std::path::PathBuf),
 }
 
 impl Explain for CliError {
@@ -86,7 +80,6 @@ impl Explain for CliError {
             Self::Unreadable { source, .. } | Self::Unwritable { source, .. } => {
                 sysforge_plan::explain::io_class(source, Class::Usage)
             }
-            Self::Temporary(source) => sysforge_plan::explain::io_class(source, Class::Publish),
             Self::NotStarted { .. } => Class::Julia,
             Self::Output(_) => Class::Machine,
             _ => Class::Usage,
@@ -121,7 +114,6 @@ impl Explain for CliError {
                  the project"
                     .to_owned()
             }
-            Self::NoImage(_) => "build one with `sysforge build`".to_owned(),
             Self::CannotBuild => {
                 "each line above that says MISSING has its remedy below it".to_owned()
             }
@@ -138,9 +130,7 @@ impl Explain for CliError {
             Self::Unwritable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 "create its folder first, or choose another one".to_owned()
             }
-            Self::Unwritable { source, .. }
-            | Self::Unreadable { source, .. }
-            | Self::Temporary(source) => {
+            Self::Unwritable { source, .. } | Self::Unreadable { source, .. } => {
                 return sysforge_plan::explain::io_hint(source)
                     .into_iter()
                     .collect();

@@ -54,6 +54,9 @@ pub enum EngineError {
     /// There is no folder to link apps into.
     #[error("this user has no home directory to link the apps into")]
     NoHomeForApps,
+    /// An image to be worked on is missing.
+    #[error("there is no image at {}", .0.display())]
+    NoImage(PathBuf),
     /// No tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
@@ -164,6 +167,7 @@ impl Explain for EngineError {
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
             Self::Path(error) => return error.hints(),
             Self::NoHomeForApps => "name a folder with `--bin DIR`",
+            Self::NoImage(_) => "build one with `sysforge build`",
             Self::NoTag => "name it with `--tag`, for instance `--tag v1.0.0`",
             Self::NothingToInstall(_) => "ask for a version or a channel, for instance `release`",
             Self::NoToolCache => {

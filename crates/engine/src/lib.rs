@@ -5,6 +5,8 @@
 //! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
 
 pub mod benchmark;
+pub mod builds;
+pub mod clean;
 pub mod commits;
 pub mod committed;
 pub mod compilers;
@@ -27,6 +29,7 @@ pub mod planning;
 pub mod project;
 pub mod publish;
 pub mod runner;
+pub mod start;
 pub mod verify;
 pub mod workflow;
 

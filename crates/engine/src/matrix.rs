@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
-use sysforge_plan::matrix::{MatrixError, Part};
+use sysforge_plan::matrix::{Existing, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
 use sysforge_plan::runner::Runner;
 use sysforge_plan::{BuildId, Config, Request, Sha256, Triplet};
+use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::{InstallError, OpenRelease, Source};
 
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -80,6 +82,36 @@ pub async fn parts(
         parts,
         notes,
     })
+}
+
+/// The builds of a release, public or still a draft, each with the digest of its inputs. A release that
+/// does not exist yet has none.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub async fn existing(
+    source: &Source,
+    options: &SourceOptions,
+    engine: &Engine,
+) -> Result<Existing, Failure> {
+    let index = match OpenRelease::open(source, options).await {
+        Ok(release) => release.index(&[]).await,
+        Err(error) => Err(error),
+    };
+    match index {
+        Ok((index, _)) => {
+            let receipts = index.images.into_iter().map(|image| image.receipt);
+            Ok(receipts
+                .map(|receipt| (receipt.build_id, receipt.inputs_digest))
+                .collect())
+        }
+        Err(error @ InstallError::NoRelease(_)) => {
+            engine.reporter.note(error.to_string());
+            Ok(Existing::new())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn answer(

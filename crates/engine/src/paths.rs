@@ -2,6 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use sysforge_plan::explain::PathError;
+
+use crate::error::EngineError;
+
 /// A path that means the same wherever a child starts, without `..`: what is there is resolved by the
 /// file system, since `link/..` is not the folder that the link is in.
 #[must_use]
@@ -29,6 +33,38 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
         Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
         _ => path,
     }
+}
+
+/// Makes sure, before anything long begins, that files can be written into this folder: it, or the
+/// nearest folder above it that exists, takes a new file.
+///
+/// # Errors
+///
+/// If they cannot.
+pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
+    let exists = |path: &&Path| path.symlink_metadata().is_ok();
+    let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
+    // Not `is_dir`: trying tells why not.
+    let tried = tempfile::tempfile_in(nearest);
+    let tried = tried.map(drop);
+    tried.map_err(PathError::wrap("write", folder, EngineError::Path))
+}
+
+/// Makes sure, before anything long begins, that this file can be written.
+///
+/// # Errors
+///
+/// If it cannot.
+pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
+    let unwritable = PathError::wrap("write", path, EngineError::Path);
+    if path.is_dir() {
+        return Err(unwritable(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
 }
 
 #[cfg(test)]

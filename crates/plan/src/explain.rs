@@ -116,6 +116,9 @@ impl PathError {
     /// See [`io_hint`].
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
+        if self.action == "write" && self.source.kind() == std::io::ErrorKind::NotFound {
+            return vec!["create its folder first, or choose another one".to_owned()];
+        }
         io_hint(&self.source).into_iter().collect()
     }
 }

@@ -11,7 +11,7 @@ use crate::args::BenchArgs;
 use crate::commands::steps::image_of;
 use crate::failure::{CliError, Outcome};
 use crate::session::Session;
-use sysforge_engine::paths::absolute;
+use sysforge_engine::paths::{absolute, require_writable_file};
 
 pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         return Err(CliError::SeveralReports(ids).into());
     }
     for file in args.svg.iter().chain(&args.html) {
-        super::require_writable_file(&absolute(file))?;
+        require_writable_file(&absolute(file))?;
     }
     let mut runners = Vec::new();
     for build in builds {

@@ -1,10 +1,11 @@
 //! What a release has already and need not be built again, for `sysforge plan`.
 
+use sysforge_engine::matrix;
 use sysforge_plan::matrix::Existing;
 use sysforge_plan::text::{Rule as _, Tag};
 use sysforge_publish::PublishError;
+use sysforge_publish::install::Source;
 use sysforge_publish::install::source::is_site;
-use sysforge_publish::install::{InstallError, OpenRelease, Source};
 
 use crate::args::PlanArgs;
 use crate::failure::Failure;
@@ -30,21 +31,5 @@ pub(crate) async fn builds(args: &PlanArgs, session: &Session) -> Result<Existin
         (None, Some(tag), Some(repository)) => Source::github(&repository, Some(tag))?,
         _ => return Ok(Existing::new()),
     };
-    let reach = source_options(session, true)?;
-    let index = match OpenRelease::open(&source, &reach).await {
-        Ok(place) => place.index(&[]).await,
-        Err(error) => Err(error),
-    };
-    match index {
-        Ok((index, _)) => Ok(index
-            .images
-            .into_iter()
-            .map(|image| (image.receipt.build_id, image.receipt.inputs_digest))
-            .collect()),
-        Err(error @ InstallError::NoRelease(_)) => {
-            session.engine.reporter.note(error.to_string());
-            Ok(Existing::new())
-        }
-        Err(error) => Err(error.into()),
-    }
+    matrix::existing(&source, &source_options(session, true)?, &session.engine).await
 }

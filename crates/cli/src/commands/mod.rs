@@ -18,7 +18,6 @@ mod plan;
 mod publish;
 mod run;
 mod schema;
-mod start;
 mod steps;
 mod toolchain;
 mod verify;
@@ -91,35 +90,6 @@ fn require_readable_file(path: &Path) -> Result<(), CliError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Makes sure, before anything long begins, that files can be written into this folder: it, or the
-/// nearest folder above it that exists, takes a new file.
-fn require_writable_folder(folder: &Path) -> Result<(), CliError> {
-    let exists = |path: &&Path| path.symlink_metadata().is_ok();
-    let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
-    // Not `is_dir`: trying tells why not.
-    let tried = tempfile::tempfile_in(nearest);
-    tried.map(drop).map_err(|source| CliError::Unwritable {
-        path: folder.to_owned(),
-        source,
-    })
-}
-
-/// Makes sure, before anything long begins, that this file can be written.
-fn require_writable_file(path: &Path) -> Result<(), CliError> {
-    let unwritable = |source| CliError::Unwritable {
-        path: path.to_owned(),
-        source,
-    };
-    if path.is_dir() {
-        return Err(unwritable(std::io::ErrorKind::IsADirectory.into()));
-    }
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
 }
 
 /// Warns of what the runs of the workflow will lack of the project's manifests.

@@ -3,8 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use sysforge_engine::builds::{Builds, Purpose};
+use sysforge_engine::start::start;
+
 use super::build;
-use super::start::start;
 use crate::args::RunArgs;
 use crate::failure::{CliError, Outcome};
 use crate::session::Session;
@@ -24,12 +26,12 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
         ));
         planned.plan.builds.truncate(1);
     }
-    let options = build::Builds {
+    let options = Builds {
         options: args.flags.options(),
         dist: planned.dist(),
         force: false,
         explain: false,
-        purpose: build::Purpose::Use,
+        purpose: Purpose::Use,
     };
     let built = {
         // It must not write between the lines of the program that is started.
@@ -39,7 +41,7 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
     let (Some(built), Some(planned_build)) = (built.first(), planned.plan.builds.first()) else {
         return Ok(());
     };
-    let start = start(session, &planned, planned_build, &built.receipt)?;
+    let start = start(&session.engine, &planned, planned_build, &built.receipt)?;
     session.progress.clear();
     let folder = planned.files.folder.as_os_str();
     let variables = start.variables.iter();

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use serde_json::json;
 use sysforge_build::check::CheckError;
 use sysforge_build::inspect;
-use sysforge_engine::BuildRunner;
+use sysforge_engine::{BuildRunner, EngineError};
 use sysforge_plan::statements::is_plain;
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
 use sysforge_engine::paths::absolute;
 
@@ -90,7 +90,7 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
 }
 
 /// The image that was named, or else the build's own.
-pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<PathBuf, CliError> {
+pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<PathBuf, EngineError> {
     require_image(
         args.image
             .as_deref()
@@ -98,11 +98,11 @@ pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<Pat
     )
 }
 
-fn require_image(image: PathBuf) -> Result<PathBuf, CliError> {
+fn require_image(image: PathBuf) -> Result<PathBuf, EngineError> {
     if image.is_file() {
         Ok(image)
     } else {
-        Err(CliError::NoImage(image))
+        Err(EngineError::NoImage(image))
     }
 }
 

@@ -5,33 +5,40 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sysforge_build::WorkDir;
 use sysforge_build::instantiate::Instantiated;
-use sysforge_engine::Planned;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::{JuliaFacts, Receipt, image_environment};
 use sysforge_publish::install::activate::{Start, UserLists};
 
-use crate::failure::{CliError, Failure};
-use crate::session::Session;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::planning::Planned;
 
 /// The image of a build, in its folder.
-pub(super) fn image_of(session: &Session, planned: &Planned, build: &Build) -> PathBuf {
+#[must_use]
+pub fn image_file(engine: &Engine, planned: &Planned, build: &Build) -> PathBuf {
     let extension = build.triplet.os().conventions().library_extension;
-    let folder = session.engine.build_folder_of(&planned.files.folder);
+    let folder = engine.build_folder_of(&planned.files.folder);
     let folder = folder.join(build.id.as_str());
     folder.join(format!("{}.{extension}", build.id))
 }
 
 /// How Julia is started with the image of a build that is up to date.
-pub(super) fn start(
-    session: &Session,
+///
+/// # Errors
+///
+/// If the image was not built, or the environment that comes with it cannot be written.
+pub fn start(
+    engine: &Engine,
     planned: &Planned,
     build: &Build,
     receipt: &Receipt,
 ) -> Result<Start, Failure> {
-    let image = image_of(session, planned, build);
+    let image = image_file(engine, planned, build);
     let folder = image.parent().unwrap_or(Path::new("."));
     let environment = write_environment(folder, receipt)?;
-    let mut lists = UserLists::of(&session.engine.environment);
+    let mut lists = UserLists::of(&engine.environment);
     let installed: Option<(_, Instantiated)> = WorkDir::peek(folder, "instantiate");
     let depot_path = installed.and_then(|(_, installed)| installed.depot_path);
     if depot_path.is_some() {
@@ -47,16 +54,16 @@ pub(super) fn start(
 }
 
 /// The Julia that an image was built with.
-pub(super) fn julia_of(
-    session: &Session,
+pub(crate) fn julia_of(
+    engine: &Engine,
     planned: &Planned,
     build: &Build,
-) -> Result<PathBuf, CliError> {
-    let image = image_of(session, planned, build);
+) -> Result<PathBuf, EngineError> {
+    let image = image_file(engine, planned, build);
     julia(build, image.parent().unwrap_or(Path::new(".")))
 }
 
-fn julia(build: &Build, folder: &Path) -> Result<PathBuf, CliError> {
+fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
     /// The part of the record that is of interest here.
     #[derive(Deserialize)]
     struct Probed {
@@ -67,16 +74,14 @@ fn julia(build: &Build, folder: &Path) -> Result<PathBuf, CliError> {
     }
     let probed: Option<(_, Probed)> = WorkDir::peek(folder, "probe");
     let probed = probed.map(|(_, probed)| probed.facts.executable);
-    probed.ok_or_else(|| CliError::NoImage(folder.to_owned()))
+    probed.ok_or_else(|| EngineError::NoImage(folder.to_owned()))
 }
 
 /// Writes the environment that comes with the image, if it is not there as it should be.
-fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, CliError> {
+fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, EngineError> {
     let place = folder.join("image-environment");
-    std::fs::create_dir_all(&place).map_err(|source| CliError::Unwritable {
-        path: place.clone(),
-        source,
-    })?;
+    let created = std::fs::create_dir_all(&place);
+    created.map_err(PathError::wrap("create", &place, EngineError::Path))?;
     let manifest = std::fs::read_to_string(folder.join("packed-manifest.toml")).ok();
     let files = [
         (
@@ -95,7 +100,8 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, CliErr
         if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
             continue;
         }
-        super::write_file(&path, &text)?;
+        let written = sysforge_files::write_whole(&path, text.as_bytes());
+        written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
     }
     Ok(place)
 }

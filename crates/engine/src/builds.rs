@@ -1,0 +1,197 @@
+//! Building every planned image of this machine's platform that is not up to date.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use sysforge_pack::Packed;
+use sysforge_plan::plan::Build;
+use sysforge_plan::{BuildId, Receipt, Sha256};
+
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::options::BuildOptions;
+use crate::paths::require_writable_folder;
+use crate::planning::Planned;
+use crate::runner::{BuildRunner, Repeat, existing};
+use crate::start;
+
+/// How the planned images are built.
+#[derive(Debug)]
+pub struct Builds {
+    /// The options of every build.
+    pub options: BuildOptions,
+    /// Where archives, receipts and checksums go.
+    pub dist: PathBuf,
+    /// Whether images are built that are up to date.
+    pub force: bool,
+    /// Whether each step says why it runs again.
+    pub explain: bool,
+    /// What the images are built for.
+    pub purpose: Purpose,
+}
+
+/// What the images are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For their archives, which other machines get.
+    Archives,
+    /// To be used here: the image must be in the build directory, and apps are not needed.
+    Use,
+}
+
+/// The archive of an image or of apps.
+#[derive(Debug, Serialize)]
+pub struct Built {
+    /// The archive.
+    pub archive: PathBuf,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// The file with the receipt.
+    pub receipt_file: PathBuf,
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The command that starts Julia with the image; empty if only the archive is left of it.
+    pub command: String,
+    /// The Julia that it was built with.
+    #[serde(skip)]
+    pub julia: Option<PathBuf>,
+    /// Whether it was up to date.
+    pub reused: bool,
+    /// Wall time of the whole build, in seconds.
+    pub wall_s: f64,
+    /// The part of the wall time in which no child process ran, in seconds.
+    pub own_s: f64,
+}
+
+/// How far the builds are.
+#[derive(Debug)]
+pub enum Stage<'a> {
+    /// This build is next: it is planned, or begins.
+    Next(&'a BuildId),
+    /// Nothing that decides the image has changed.
+    UpToDate(&'a BuildId),
+    /// The steps of this build begin.
+    Started(&'a BuildId),
+    /// The steps of this build are done.
+    Done(&'a BuildId),
+    /// An archive of an image or of apps was built, in this time.
+    Built(&'a Packed, &'a Receipt, Duration),
+    /// An archive is in the dist directory; `true`: it was up to date.
+    Available(&'a Packed, &'a Receipt, bool),
+}
+
+/// A build before its first step.
+enum Ready<'a> {
+    /// It is up to date.
+    UpToDate(Vec<(Packed, Receipt)>),
+    /// It has its Julia, and its folder is locked.
+    Open(Box<BuildRunner<'a>>),
+}
+
+impl Builds {
+    /// Builds what is planned and not up to date. `observe` is called at each stage.
+    ///
+    /// # Errors
+    ///
+    /// If a build fails; those before it stay.
+    pub async fn make(
+        &self,
+        planned: &Planned,
+        engine: &Engine,
+        observe: &(dyn Fn(Stage<'_>) + Sync),
+    ) -> Result<Vec<Built>, Failure> {
+        require_writable_folder(&self.dist)?;
+        // Each build gets its Julia and is asked about its CPU target before the first one begins: what
+        // can fail there does so at once, and not after the minutes that another build takes.
+        let mut ready = Vec::new();
+        for build in &planned.plan.builds {
+            observe(Stage::Next(&build.id));
+            let started = Instant::now();
+            let state = self.open(build, planned, engine).await?;
+            ready.push((build, state, started.elapsed()));
+        }
+        let mut results = Vec::new();
+        for (build, state, opening) in ready {
+            observe(Stage::Next(&build.id));
+            let started = Instant::now();
+            let children_before = engine.children.time();
+            let reused = matches!(state, Ready::UpToDate(_));
+            let archives = match state {
+                Ready::UpToDate(archives) => {
+                    observe(Stage::UpToDate(&build.id));
+                    archives
+                }
+                Ready::Open(mut runner) => {
+                    observe(Stage::Started(&build.id));
+                    runner.explain = self.explain;
+                    runner.instantiate(Repeat::IfNeeded).await?;
+                    let image = runner.run(&self.dist, self.force).await?;
+                    let apps = match self.purpose {
+                        Purpose::Archives => runner.bundle(&self.dist, &image.1).await?,
+                        Purpose::Use => None,
+                    };
+                    observe(Stage::Done(&build.id));
+                    let archives: Vec<_> = std::iter::once(image).chain(apps).collect();
+                    for (packed, receipt) in &archives {
+                        observe(Stage::Built(packed, receipt, opening + started.elapsed()));
+                    }
+                    archives
+                }
+            };
+            let wall = started.elapsed();
+            let own = wall.saturating_sub(engine.children.time() - children_before);
+            let has_image = start::image_file(engine, planned, build).is_file();
+            for (packed, receipt) in archives {
+                observe(Stage::Available(&packed, &receipt, reused));
+                let startable = has_image && receipt.bundle.is_none();
+                let start = startable.then(|| start::start(engine, planned, build, &receipt).ok());
+                results.push(Built {
+                    archive: packed.archive,
+                    size: packed.size,
+                    sha256: packed.sha256,
+                    receipt_file: packed.receipt,
+                    command: start.flatten().map(|s| s.line()).unwrap_or_default(),
+                    receipt,
+                    julia: start::julia_of(engine, planned, build).ok(),
+                    reused,
+                    wall_s: wall.as_secs_f64(),
+                    own_s: own.as_secs_f64(),
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    /// Whether a build is up to date; if not, its folder is locked.
+    async fn open<'a>(
+        &self,
+        build: &'a Build,
+        planned: &'a Planned,
+        engine: &'a Engine,
+    ) -> Result<Ready<'a>, Failure> {
+        planned.require_locked(build, &self.options.packages)?;
+        let inputs = planned.basis(engine, build, &self.options)?.digest();
+        let apps = match self.purpose {
+            Purpose::Archives => Some(&planned.plan.name),
+            Purpose::Use => None,
+        };
+        let force = self.force || planned.outside_changed(engine, build);
+        let known = existing(&self.dist, apps, build, inputs).filter(|known| {
+            let image = start::image_file(engine, planned, build);
+            let size = || std::fs::metadata(image).map(|image| image.len());
+            let is_here = self.purpose == Purpose::Archives
+                || size().is_ok_and(|size| known.iter().any(|(_, r)| r.image.size == size));
+            !force && is_here
+        });
+        Ok(match known {
+            Some(known) => Ready::UpToDate(known),
+            None => {
+                let runner = BuildRunner::probed(engine, planned, build, &self.options).await?;
+                Ready::Open(Box::new(runner))
+            }
+        })
+    }
+}
