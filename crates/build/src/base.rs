@@ -7,7 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Sha256, Task, explain};
+use sysforge_plan::explain::PathError;
+use sysforge_plan::{Class, Evidence, Explain, JuliaFacts, Sha256, Task};
 
 use crate::context::Context;
 use crate::fingerprint::digest_of;
@@ -34,14 +35,8 @@ pub enum BaseError {
         source: ProcessError,
     },
     /// A file could not be written or moved.
-    #[error("could not write {}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Path(#[from] PathError),
 }
 
 impl Explain for BaseError {
@@ -49,7 +44,7 @@ impl Explain for BaseError {
         match self {
             Self::NoSources { .. } => Class::Usage,
             Self::Julia { source, .. } => source.class_or(Class::Julia),
-            Self::Io { source, .. } => explain::io_class(source, Class::Machine),
+            Self::Path(error) => error.class(Class::Machine),
         }
     }
 
@@ -61,14 +56,14 @@ impl Explain for BaseError {
                     .to_owned(),
             ],
             Self::Julia { source, .. } => source.hints(),
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Path(error) => error.hints(),
         }
     }
 
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Julia { source, .. } => source.evidence(),
-            Self::NoSources { .. } | Self::Io { .. } => None,
+            Self::NoSources { .. } | Self::Path(_) => None,
         }
     }
 }
@@ -183,8 +178,7 @@ impl Recipe {
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BaseError {
-    let path = path.to_owned();
-    move |source| BaseError::Io { path, source }
+    PathError::wrap("write", path, BaseError::Path)
 }
 
 /// What the first step compiles, below the sources.

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::encoding::{NotUtf8, decode};
+use sysforge_plan::explain::PathError;
 use sysforge_plan::statements::{self, Ignored};
-use sysforge_plan::{Class, Explain, explain};
+use sysforge_plan::{Class, Explain};
 
 use crate::context::shown;
 
@@ -13,14 +14,8 @@ use crate::context::shown;
 #[derive(Debug, thiserror::Error)]
 pub enum StatementsError {
     /// It could not be read.
-    #[error("could not read {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// It is not UTF-8.
     #[error(transparent)]
     Encoding(#[from] NotUtf8),
@@ -29,21 +24,21 @@ pub enum StatementsError {
 impl Explain for StatementsError {
     fn class(&self) -> Class {
         match self {
-            Self::Unreadable { source, .. } => explain::io_class(source, Class::Usage),
+            Self::Path(error) => error.class(Class::Usage),
             Self::Encoding(error) => error.class(),
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unreadable { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Path(error) => error.hints(),
             Self::Encoding(error) => error.hints(),
         }
     }
 
     fn location(&self) -> Option<(String, usize, usize)> {
         match self {
-            Self::Unreadable { .. } => None,
+            Self::Path(_) => None,
             Self::Encoding(error) => error.location(),
         }
     }
@@ -67,10 +62,8 @@ pub fn read(files: &[PathBuf], project: &Path) -> Result<GivenStatements, Statem
     let mut given = GivenStatements::default();
     let mut seen = HashSet::new();
     for path in files {
-        let bytes = std::fs::read(path).map_err(|source| StatementsError::Unreadable {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes =
+            std::fs::read(path).map_err(PathError::wrap("read", path, StatementsError::Path))?;
         let name = shown(path, project);
         let text = decode(&name, &bytes)?;
         let found = statements::read(&text);

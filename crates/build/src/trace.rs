@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use sysforge_plan::explain::PathError;
 use sysforge_plan::statements::{self, Ignored};
 use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain};
 
@@ -44,14 +45,8 @@ pub enum TraceError {
         source: ProcessError,
     },
     /// A file of statements could not be read.
-    #[error("could not read {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Path(#[from] PathError),
 }
 
 impl Explain for TraceError {
@@ -59,7 +54,7 @@ impl Explain for TraceError {
         match self {
             Self::NoSuchFile { .. } | Self::IsFolder { .. } => Class::Usage,
             Self::Workload { source, .. } => source.class_or(Class::Julia),
-            Self::Unreadable { source, .. } => explain::io_class(source, Class::Julia),
+            Self::Path(error) => error.class(Class::Julia),
         }
     }
 
@@ -88,7 +83,7 @@ impl Explain for TraceError {
                 }
                 hints
             }
-            Self::Unreadable { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Path(error) => error.hints(),
         }
     }
 
@@ -236,10 +231,11 @@ pub async fn trace(
     on: On<'_>,
 ) -> Result<Recorded, TraceError> {
     let folder = context.work.path(on.name());
-    std::fs::create_dir_all(&folder).map_err(|source| TraceError::Unreadable {
-        path: folder.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&folder).map_err(PathError::wrap(
+        "create",
+        &folder,
+        TraceError::Path,
+    ))?;
     let outputs = available_outputs();
     let mut runs = Vec::new();
     for (index, workload) in workloads.iter().enumerate() {
@@ -318,9 +314,12 @@ impl Run<'_> {
         let recording = folder.join(format!("{index}-{}.jl", output.word()));
         // Julia creates the file with the first statement: without one, that of an earlier run would
         // be read.
-        let unreadable = |source| TraceError::Unreadable {
-            path: recording.clone(),
-            source,
+        let unreadable = |source| {
+            TraceError::Path(PathError {
+                action: "read",
+                path: recording.clone(),
+                source,
+            })
         };
         match std::fs::remove_file(&recording) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

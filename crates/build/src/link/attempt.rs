@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{
     Candidate, Finding, Flavour, Inspection, Layout, Linked, NOT_FOR_GNU_PE, PassedOver, Strategy,
@@ -167,11 +168,11 @@ impl Link<'_> {
             let script = self.work_dir.join("discard.ld");
             let written = std::fs::write(&script, NOT_FOR_GNU_PE);
             written.map_err(|source| {
-                Failure::Final(LinkError::Io {
-                    what: "write",
+                Failure::Final(LinkError::Path(PathError {
+                    action: "write",
                     path: script.clone(),
                     source,
-                })
+                }))
             })?;
             spec.discard = Some(script);
         }

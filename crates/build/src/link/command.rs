@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use sysforge_plan::Os;
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::{Candidate, Expectation, Flavour, LinkSpec, Strategy};
 
 use super::attempt::Link;
@@ -169,11 +170,11 @@ impl Link<'_> {
             Ok(()) => Ok(Some(self.shims.clone())),
             // It may find the linker all the same; the probe will tell.
             Err(_) if cfg!(windows) => Ok(None),
-            Err(source) => Err(LinkError::Io {
-                what: "link",
+            Err(source) => Err(LinkError::Path(PathError {
+                action: "link",
                 path: shim,
                 source,
-            }),
+            })),
         }
     }
 }

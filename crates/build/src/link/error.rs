@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::NotWords;
 use sysforge_plan::link::symbols::Home;
 use sysforge_plan::link::{Finding, PassedOver, Strategy};
-use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet, explain};
+use sysforge_plan::{Class, Evidence, Explain, JuliaVersion, Triplet};
 
 use crate::ProcessError;
 use crate::inspect::InspectError;
@@ -194,16 +195,8 @@ pub enum LinkError {
         reason: String,
     },
     /// A file could not be read or written.
-    #[error("could not {what} {}", .path.display())]
-    Io {
-        /// What was to be done.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Path(#[from] PathError),
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -262,7 +255,7 @@ impl Explain for LinkError {
                 source.class_or(Class::Toolchain)
             }
             Self::Inspect(error) => error.class(),
-            Self::Io { source, .. } => explain::io_class(source, Class::Toolchain),
+            Self::Path(error) => error.class(Class::Toolchain),
             _ => Class::Toolchain,
         }
     }
@@ -356,7 +349,7 @@ impl Explain for LinkError {
                  is for"
                     .to_owned(),
             ],
-            Self::Io { source, .. } => explain::io_hint(source).into_iter().collect(),
+            Self::Path(error) => error.hints(),
         }
     }
 

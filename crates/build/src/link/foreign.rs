@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::explain::PathError;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::Layout;
 use sysforge_plan::{JuliaFacts, JuliaVersion, Os, Triplet};
@@ -25,11 +26,7 @@ pub fn facts(
         triplet,
         reason: reason.to_owned(),
     };
-    let dir = std::path::absolute(dir).map_err(|source| LinkError::Io {
-        what: "find",
-        path: dir.to_owned(),
-        source,
-    })?;
+    let dir = std::path::absolute(dir).map_err(PathError::wrap("find", dir, LinkError::Path))?;
     // A macOS application keeps its Julia inside.
     let inside = dir.join("Contents/Resources/julia");
     let dir = if inside.is_dir() { inside } else { dir };

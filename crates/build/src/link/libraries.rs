@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use object::read::archive::ArchiveFile;
 use object::read::coff::ImportFile;
 use object::{FileKind, NameOrOrdinal, Object};
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::{Format, Layout};
 use sysforge_plan::{Arch, JuliaFacts, Triplet};
 
@@ -123,11 +124,7 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
         path: path.to_owned(),
         reason,
     };
-    let file = File::open(path).map_err(|source| LinkError::Io {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = File::open(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
     let cache = BufferedSeek::cache(file);
     let archive = ArchiveFile::parse(&cache).map_err(|error| not(error.to_string()))?;
     let Some(member) = archive.members().next() else {
@@ -144,11 +141,8 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
 
 /// The install name in a text-based stub library, after a look at its targets.
 fn tbd(path: &Path, wanted: Triplet) -> Result<Option<String>, LinkError> {
-    let text = std::fs::read_to_string(path).map_err(|source| LinkError::Io {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
     let arch = match wanted.arch() {
         Arch::Aarch64 => "arm64",
         _ => "x86_64",
@@ -179,11 +173,7 @@ pub(super) fn exported(
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let file = File::open(path).map_err(|source| LinkError::Io {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = File::open(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
     let cache = BufferedSeek::cache(file);
     let library = object::File::parse(&cache).map_err(not)?;
     let mut found = BTreeSet::new();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::LinkError;
+use sysforge_plan::explain::PathError;
 
 /// A directory beside the output that goes away by itself.
 pub(super) fn sibling(output: &Path) -> Result<tempfile::TempDir, LinkError> {
@@ -16,33 +17,21 @@ pub(super) fn sibling(output: &Path) -> Result<tempfile::TempDir, LinkError> {
     tempfile::Builder::new()
         .prefix(".linking-")
         .tempdir_in(&parent)
-        .map_err(|source| LinkError::Io {
-            what: "create",
-            path: parent,
-            source,
-        })
+        .map_err(PathError::wrap("create", &parent, LinkError::Path))
 }
 
 pub(super) fn move_into_place(partial: &Path, output: &Path) -> Result<(), LinkError> {
-    sysforge_files::rename(partial, output).map_err(|source| LinkError::Io {
-        what: "write",
-        path: output.to_owned(),
-        source,
-    })
+    sysforge_files::rename(partial, output).map_err(PathError::wrap(
+        "write",
+        output,
+        LinkError::Path,
+    ))
 }
 
 pub(super) fn create_dir(path: &Path) -> Result<(), LinkError> {
-    std::fs::create_dir_all(path).map_err(|source| LinkError::Io {
-        what: "create",
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::create_dir_all(path).map_err(PathError::wrap("create", path, LinkError::Path))
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, LinkError> {
-    std::path::absolute(path).map_err(|source| LinkError::Io {
-        what: "find",
-        path: path.to_owned(),
-        source,
-    })
+    std::path::absolute(path).map_err(PathError::wrap("find", path, LinkError::Path))
 }

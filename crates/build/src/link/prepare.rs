@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::explain::PathError;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::symbols::{Home, home};
@@ -171,11 +172,11 @@ pub(super) fn write_exports(
         .map(|(name, is_data)| (name.as_str(), *is_data));
     let path = work_dir.join(exports::file_name(os));
     std::fs::write(&path, exports::render(os, &job.name, defined, &further)).map_err(|source| {
-        LinkError::Io {
-            what: "write",
+        LinkError::Path(PathError {
+            action: "write",
             path: path.clone(),
             source,
-        }
+        })
     })?;
     Ok(path)
 }
@@ -189,11 +190,11 @@ pub(super) fn write_libsystem(
         return Ok(None);
     }
     let path = work_dir.join("libSystem.tbd");
-    std::fs::write(&path, stub::libsystem(&scan.undefined)).map_err(|source| LinkError::Io {
-        what: "write",
-        path: path.clone(),
-        source,
-    })?;
+    std::fs::write(&path, stub::libsystem(&scan.undefined)).map_err(PathError::wrap(
+        "write",
+        &path,
+        LinkError::Path,
+    ))?;
     Ok(Some(path))
 }
 

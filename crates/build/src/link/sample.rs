@@ -7,6 +7,7 @@ use object::{
     Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind,
     SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::symbols::{Home, home, undefined_in};
 use sysforge_plan::link::{Candidate, Format, Input, arguments};
 use sysforge_plan::{Arch, Triplet};
@@ -129,10 +130,12 @@ impl Link<'_> {
         let dir = self.work_dir.join("sample");
         create_dir(&dir).map_err(Failure::Final)?;
         let input = dir.join("sample.o");
-        let write = |source| LinkError::Io {
-            what: "write",
-            path: input.clone(),
-            source,
+        let write = |source| {
+            LinkError::Path(PathError {
+                action: "write",
+                path: input.clone(),
+                source,
+            })
         };
         std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
         let output = dir.join(&self.job.name);

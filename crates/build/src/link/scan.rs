@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 use object::{BinaryFormat, FileKind, Object, ObjectSection, ObjectSymbol, ReadRef, SectionKind};
+use sysforge_plan::explain::PathError;
 use sysforge_plan::link::{Format, Input, arguments, size};
 use sysforge_plan::{Arch, Os, Triplet};
 
@@ -98,11 +99,11 @@ fn scan_file(path: &Path, triplet: Triplet, scan: &mut Scan) -> Result<(), LinkE
     };
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => not("there is no such file"),
-        _ => LinkError::Io {
-            what: "read",
+        _ => LinkError::Path(PathError {
+            action: "read",
             path: path.to_owned(),
             source,
-        },
+        }),
     };
     let path_absolute = std::path::absolute(path).map_err(io)?;
     let cache = BufferedSeek::cache(File::open(path).map_err(io)?);
