@@ -2,7 +2,7 @@
 //! records what Julia compiles as precompile statements.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
