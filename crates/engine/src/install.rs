@@ -425,10 +425,11 @@ impl Engine {
 /// # Errors
 ///
 /// If one is no key.
-pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, InstallError> {
+pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
         let file = std::fs::read_to_string(text);
-        Ok(file.as_deref().unwrap_or(text).parse()?)
+        let key = file.as_deref().unwrap_or(text).parse();
+        key.map_err(|error| InstallError::from(error).into())
     };
     given.iter().map(read).collect()
 }
@@ -438,11 +439,11 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, InstallError> {
 /// # Errors
 ///
 /// If the text is neither.
-pub fn signed_for(text: &str) -> Result<SignedFor, InstallError> {
+pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {
     let (repository, site) = match Source::parse(text, |_| false)? {
         Source::GitHub { repository, .. } => (Some(repository), None),
         Source::Web { base, .. } => (None, Some(base)),
-        Source::Folder { .. } => return Err(InstallError::Source(text.to_owned())),
+        Source::Folder { .. } => return Err(InstallError::Source(text.to_owned()).into()),
     };
     Ok(SignedFor::Named(Identity { repository, site }))
 }
