@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use sysforge_files::unless_gone;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::statements::{self, Ignored};
 use sysforge_plan::{Class, Evidence, Explain, OutputKind, Step, explain};
@@ -321,12 +322,7 @@ impl Run<'_> {
                 source,
             })
         };
-        match std::fs::remove_file(&recording) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(unreadable(error));
-            }
-            _ => {}
-        }
+        unless_gone(std::fs::remove_file(&recording)).map_err(unreadable)?;
         let log = format!("{}-{index}-{}", on.name(), output.word());
         let program = match on {
             On::Base => context

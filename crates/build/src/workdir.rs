@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
 use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter};
 
@@ -256,12 +257,8 @@ impl WorkDir {
     /// If the record is there and cannot be renamed.
     pub fn set_aside(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(record_name(step));
-        match sysforge_files::rename(&path, &self.path(previous_name(step))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io("rename", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        let renamed = sysforge_files::rename(&path, &self.path(previous_name(step)));
+        unless_gone(renamed).map_err(io("rename", &path))
     }
 
     /// Puts a record back that was set aside, where the step ended without a result and changed none
@@ -272,12 +269,8 @@ impl WorkDir {
     /// If the record is there and cannot be renamed.
     pub fn put_back(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(previous_name(step));
-        match sysforge_files::rename(&path, &self.path(record_name(step))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io("rename", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        let renamed = sysforge_files::rename(&path, &self.path(record_name(step)));
+        unless_gone(renamed).map_err(io("rename", &path))
     }
 
     /// A name for a file that only this run writes, and no other run, even one that was killed and
@@ -415,12 +408,7 @@ impl WorkDir {
                 true => std::fs::remove_dir_all(&path),
                 false => std::fs::remove_file(&path),
             };
-            match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io("remove", &path)(error));
-                }
-                _ => {}
-            }
+            unless_gone(removed).map_err(io("remove", &path))?;
         }
         Ok(())
     }

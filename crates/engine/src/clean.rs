@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_build::workdir::lock_all;
+use sysforge_files::unless_gone;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::release::SUMS_NAME;
 
@@ -92,8 +93,5 @@ fn remove(path: &Path) -> std::io::Result<()> {
         true => std::fs::remove_dir_all(path),
         false => std::fs::remove_file(path),
     };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    unless_gone(removed)
 }

@@ -13,5 +13,6 @@ mod whole;
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
 pub use regular::{open_regular, read_regular};
 pub use whole::{
-    is_sharing_violation, rename, sync_folder, write_program, write_whole, write_whole_with,
+    is_sharing_violation, rename, sync_folder, unless_gone, write_program, write_whole,
+    write_whole_with,
 };

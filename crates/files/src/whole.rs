@@ -18,6 +18,18 @@ pub fn is_sharing_violation(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }
 
+/// The result of removing or moving something that need not be there.
+///
+/// # Errors
+///
+/// If it failed for another reason than that nothing is there.
+pub fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Writes a file atomically: writes a temporary sibling, flushes it to the disk and renames it.
 /// Creates missing parents; permissions follow the umask.
 ///

@@ -18,6 +18,7 @@ pub mod trust;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sysforge_files::unless_gone;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{ImageChoice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
@@ -124,20 +125,30 @@ pub async fn install(
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
-    download(place, image, &archive, surroundings.reporter).await?;
     let note = Installed::of(place, index, image, julia, surroundings.keys);
-    let fresh = match images.unpack(image, &archive, note).await {
-        // To download the same bytes again would change nothing.
-        Err(error @ InstallError::NotTheImage { .. }) => {
-            remove(&archive)?;
-            return Err(error);
-        }
-        other => other?,
-    };
+    let fresh = fetch(place, image, &archive, note, images, surroundings).await?;
     load::load_once(&fresh, image, julia, surroundings).await?;
     let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;
     Ok(installed)
+}
+
+/// Downloads an archive, verifies it and unpacks it beside its place.
+async fn fetch(
+    place: &OpenRelease,
+    image: &ReleaseImage,
+    archive: &Path,
+    note: Installed,
+    images: &Images,
+    surroundings: &Surroundings<'_>,
+) -> Result<kept::Fresh, InstallError> {
+    download(place, image, archive, surroundings.reporter).await?;
+    let unpacked = images.unpack(image, archive, note).await;
+    if let Err(InstallError::NotTheImage { .. }) = unpacked {
+        // To download the same bytes again would change nothing.
+        remove(archive)?;
+    }
+    unpacked
 }
 
 /// The image, if it is installed already.
@@ -220,10 +231,7 @@ fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<(), crate::Publish
 }
 
 fn remove(path: &Path) -> Result<(), InstallError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error).into()),
-        _ => Ok(()),
-    }
+    Ok(unless_gone(std::fs::remove_file(path)).map_err(at(path))?)
 }
 
 /// An archive that the reader refuses is its maker's fault.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256 as Hasher};
+use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, rename};
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
@@ -55,12 +56,8 @@ impl Store {
             name = format!("{name}-{}", std::process::id());
         }
         let folder = self.root.join("making").join(name);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &folder)(error));
-            }
-            _ => fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?,
-        }
+        unless_gone(fs::remove_dir_all(&folder)).map_err(Error::io("remove", &folder))?;
+        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         Ok(EntrySlot::Free(EntryBuilder {
             store: self.clone(),
             id: id.clone(),

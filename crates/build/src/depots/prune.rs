@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use sysforge_files::unless_gone;
 
 use serde::Serialize;
 
@@ -37,10 +38,7 @@ pub fn prune(depot: &Path, keep: &BTreeSet<PathBuf>) -> io::Result<Pruned> {
     }
     for version in folders(&depot.join("compiled"))? {
         for name in &gone {
-            match std::fs::remove_dir_all(version.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            unless_gone(std::fs::remove_dir_all(version.join(name)))?;
         }
     }
     pruned.removed.sort();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sysforge_files::unless_gone;
 use sysforge_plan::PathError;
 use sysforge_plan::config::WorkloadEnvironment;
 use sysforge_plan::environment::{
@@ -264,12 +265,7 @@ fn write_resolved(
     project: &Path,
 ) -> Result<(), InstantiateError> {
     // Nothing of an earlier resolution counts.
-    match std::fs::remove_dir_all(place) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io("remove", place)(error));
-        }
-        _ => {}
-    }
+    unless_gone(std::fs::remove_dir_all(place)).map_err(io("remove", place))?;
     for name in ["Project.toml", "Project.final.toml"] {
         write(&place.join(name), &resolution.project)?;
     }

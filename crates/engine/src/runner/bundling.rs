@@ -12,6 +12,7 @@ use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
 use sysforge_bundle::observe::{self, Planned as PlannedApp};
 use sysforge_bundle::{BundleError, Sources, assemble, check};
+use sysforge_files::unless_gone;
 use sysforge_pack::{Content, Packed, Packing};
 use sysforge_plan::app::{BundleRecord, FOLDERS, SUFFIX};
 use sysforge_plan::plan::Build;
@@ -282,12 +283,7 @@ pub fn existing(
 }
 
 fn remove(folder: &Path) -> Result<(), BundleError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(io("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
+    unless_gone(std::fs::remove_dir_all(folder)).map_err(io("remove", folder))
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {

@@ -11,7 +11,7 @@ use super::error::InstallError;
 use super::kept::{Images, Installed};
 use super::links::{self, executable_in};
 use super::open_release::OpenRelease;
-use super::{Surroundings, download, remove};
+use super::{Surroundings, fetch, remove};
 
 /// Starting takes less than a second; a slow disk may take longer over hundreds of megabytes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -48,9 +48,8 @@ pub async fn install_app(
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
-    download(place, image, &archive, surroundings.reporter).await?;
     let note = Installed::of_app(place, index, image, surroundings.keys);
-    let fresh = images.unpack(image, &archive, note).await?;
+    let fresh = fetch(place, image, &archive, note, images, surroundings).await?;
     start_once(fresh.folder(), image, surroundings).await?;
     let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;

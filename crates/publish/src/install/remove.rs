@@ -1,6 +1,6 @@
 //! Removing an installed image, and the files that start Julia with it.
 
-use sysforge_files::read_regular;
+use sysforge_files::{read_regular, unless_gone};
 
 use super::activate::starts;
 use super::error::InstallError;
@@ -20,18 +20,10 @@ impl Images {
     pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
         if !image.apps.is_empty() {
             links::unlink(&image.launchers, image.folder())?;
-            let gone = self.take_away(image.folder())?;
-            return Ok(gone
-                .close()
-                .or_else(unless_gone)
-                .map_err(at(image.folder()))?);
         }
         let gone = self.take_away(image.folder())?;
         remove_starters(image)?;
-        Ok(gone
-            .close()
-            .or_else(unless_gone)
-            .map_err(at(image.folder()))?)
+        Ok(unless_gone(gone.close()).map_err(at(image.folder()))?)
     }
 
     /// Finishes the removals that were killed, and returns those of the images that `name` means. What
@@ -48,7 +40,7 @@ impl Images {
             if !is_installed && remove_starters(&image).is_err() {
                 continue;
             }
-            let removed = std::fs::remove_dir_all(folder).or_else(unless_gone);
+            let removed = unless_gone(std::fs::remove_dir_all(folder));
             if removed.is_ok() && !is_installed && image.is_named(name) {
                 finished.push(image);
             }
@@ -64,20 +56,11 @@ fn remove_starters(image: &Installed) -> Result<(), InstallError> {
         let text = read_regular(launcher, NOTE_LIMIT).ok();
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
         if text.is_some_and(|text| starts(&text, image)) {
-            let removed = std::fs::remove_file(launcher).or_else(unless_gone);
-            removed.map_err(at(launcher))?;
+            unless_gone(std::fs::remove_file(launcher)).map_err(at(launcher))?;
         }
     }
     for file in &image.files {
         integrate::remove(file, image)?;
     }
     Ok(())
-}
-
-/// Another process may finish the same removal.
-fn unless_gone(error: std::io::Error) -> std::io::Result<()> {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    }
 }
