@@ -144,6 +144,7 @@ impl Builds {
             let wall = started.elapsed();
             let own = wall.saturating_sub(engine.children.time() - children_before);
             let has_image = start::image_file(engine, planned, build).is_file();
+            let julia = start::julia_of(engine, planned, build).ok();
             for (packed, receipt) in archives {
                 observe(Stage::Available(&packed, &receipt, reused));
                 let startable = has_image && receipt.bundle.is_none();
@@ -155,7 +156,7 @@ impl Builds {
                     receipt_file: packed.receipt,
                     command: start.flatten().map(|s| s.line()).unwrap_or_default(),
                     receipt,
-                    julia: start::julia_of(engine, planned, build).ok(),
+                    julia: julia.clone(),
                     reused,
                     wall_s: wall.as_secs_f64(),
                     own_s: own.as_secs_f64(),

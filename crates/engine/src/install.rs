@@ -11,9 +11,10 @@ use std::time::Duration;
 use sysforge_build::link::which;
 use sysforge_plan::JuliaFacts;
 use sysforge_plan::explain::{PathError, causes};
-use sysforge_plan::release::ReleaseIndex;
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
+use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
+use sysforge_plan::text::Tag;
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
@@ -120,15 +121,15 @@ impl Installer<'_> {
         };
         let reporter = &self.engine.reporter;
         match signed {
-        Signed::By(key, identity) => {
-            reporter.note(format!("signed by the key {key} for {identity}"));
+            Signed::By(key, identity) => {
+                reporter.note(format!("signed by the key {key} for {identity}"));
+            }
+            Signed::Unverified => reporter.note(
+                "the release is signed; `--verify-key KEY`, with a key that you have from its \
+                 maker, would verify that",
+            ),
+            Signed::No => {}
         }
-        Signed::Unverified => reporter.note(
-            "the release is signed; `--verify-key KEY`, with a key that you have from its maker, \
-             would verify that",
-        ),
-        Signed::No => {}
-    }
         if self.is_app(&index, request).await? {
             return self.install_apps(&release, &index, request).await;
         }
@@ -169,14 +170,7 @@ impl Installer<'_> {
             chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
         }
         let (image, choice) = chosen?;
-        if !request.allow_downgrade {
-            self.images.refuse_older(
-                &request.source,
-                image,
-                &index.tag,
-                !request.keys.is_empty(),
-            )?;
-        }
+        self.refuse_older(image, &index.tag, request)?;
         for (other, misfit) in &choice.others {
             reporter.note(format!("not {}: it {misfit}", other.build_id()));
         }
@@ -229,14 +223,7 @@ impl Installer<'_> {
             ..machine(None, request)?
         };
         let (image, _) = install::choose_image(index, &machine)?;
-        if !request.allow_downgrade {
-            self.images.refuse_older(
-                &request.source,
-                image,
-                &index.tag,
-                !request.keys.is_empty(),
-            )?;
-        }
+        self.refuse_older(image, &index.tag, request)?;
         let reporter = &self.engine.reporter;
         reporter.note(format!("{} fits", image.build_id()));
         if let Attested::By(signer) = release.attested(image, request.attested).await? {
@@ -246,6 +233,21 @@ impl Installer<'_> {
         let installed =
             install::app::install_app(release, index, image, &self.images, &surroundings).await?;
         self.noted(installed, request)
+    }
+
+    /// Refuses a release that is older than what is installed, unless the request allows that.
+    fn refuse_older(
+        &self,
+        image: &ReleaseImage,
+        tag: &Tag,
+        request: &InstallRequest,
+    ) -> Result<(), Failure> {
+        if !request.allow_downgrade {
+            let signed = !request.keys.is_empty();
+            let source = &request.source;
+            self.images.refuse_older(source, image, tag, signed)?;
+        }
+        Ok(())
     }
 
     /// Notes that an attestation was required: upgrades require one, too.

@@ -122,13 +122,11 @@ pub async fn install(
     let mut catalogue = None;
     for text in requests {
         let request = read(text, engine)?;
-        let stored = match &request {
-            Request::Exact(_) if !to_tool_cache => acquirer.stored(&request, triplet)?,
-            _ => None,
-        };
-        let julia = match stored {
-            Some(julia) => julia,
-            None => download(&request, triplet, &acquirer, &mut catalogue).await?,
+        let julia = match &request {
+            Request::Exact(_) if !to_tool_cache => {
+                stored_or_downloaded(&request, triplet, &acquirer, &mut catalogue).await?
+            }
+            _ => download(&request, triplet, &acquirer, &mut catalogue).await?,
         };
         if to_tool_cache && request.nightly().is_some() {
             let hint = "it names its entries by their versions, which last longer than a night";
@@ -140,6 +138,19 @@ pub async fn install(
         located.push(LocatedJulia::new(text, julia));
     }
     Ok(located)
+}
+
+/// The Julia of the store, or one that is downloaded. The catalogue is read once at most.
+pub(crate) async fn stored_or_downloaded(
+    request: &Request,
+    triplet: Triplet,
+    acquirer: &Acquirer,
+    catalogue: &mut Option<Catalogue>,
+) -> Result<InstalledJulia, Failure> {
+    match acquirer.stored(request, triplet)? {
+        Some(julia) => Ok(julia),
+        None => download(request, triplet, acquirer, catalogue).await,
+    }
 }
 
 async fn download(

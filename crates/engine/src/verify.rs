@@ -14,6 +14,7 @@ use crate::cpu::cpu_level;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::julias::stored_or_downloaded;
 use crate::options::BuildOptions;
 use crate::planning::plan;
 use crate::runner::BuildRunner;
@@ -93,17 +94,8 @@ impl<'a> Verification<'a> {
         }
         let request = Request::Exact(image.receipt.julia.version.clone());
         let acquirer = engine.acquirer()?;
-        let julia = match acquirer.stored(&request, self.triplet)? {
-            Some(julia) => julia,
-            None => {
-                let catalogue = match &mut self.catalogue {
-                    Some(known) => known,
-                    unknown => unknown.insert(acquirer.catalogue().await?),
-                };
-                let choice = catalogue.choose(&request, self.triplet)?;
-                acquirer.julia(&choice).await?
-            }
-        };
+        let julia =
+            stored_or_downloaded(&request, self.triplet, &acquirer, &mut self.catalogue).await?;
         let facts = engine.ask(&julia.executable).await?;
         let machine = Machine {
             triplet: self.triplet,
