@@ -253,6 +253,18 @@ fn normalized(line: &str) -> String {
         .join(" ")
 }
 
+/// The variables by which the commands find these servers.
+fn servers(github: &FakeGitHub, packages: &PackageServer) -> Vec<(&'static str, String)> {
+    vec![
+        ("GITHUB_API_URL", github.api_url().to_owned()),
+        ("GITHUB_TOKEN", "writer".to_owned()),
+        ("GITHUB_REPOSITORY", "octo/images".to_owned()),
+        ("JULIA_PKG_SERVER", packages.url()),
+        // The version that the examples' manifests are for, which they do not say.
+        ("SYSFORGE_JULIA", "1.5".to_owned()),
+    ]
+}
+
 /// Compares the output with the page; a line `…` on the page matches any lines.
 fn matches(shown: &[String], came: &str) -> bool {
     fn rest(shown: &[String], came: &[String]) -> bool {
@@ -375,14 +387,7 @@ fn run_guides(shell: &mut Shell) -> usize {
     let github = runtime
         .block_on(FakeGitHub::start(Options::default()))
         .unwrap();
-    shell.variables = vec![
-        ("GITHUB_API_URL", github.api_url().to_owned()),
-        ("GITHUB_TOKEN", "writer".to_owned()),
-        ("GITHUB_REPOSITORY", "octo/images".to_owned()),
-        ("JULIA_PKG_SERVER", packages.url()),
-        // The version that the examples' manifests are for, which they do not say.
-        ("SYSFORGE_JULIA", "1.5".to_owned()),
-    ];
+    shell.variables = servers(&github, &packages);
     let places = [
         ("SCRATCH", scratch.to_string_lossy().into_owned()),
         ("MIRROR", support::mirror().to_string_lossy().into_owned()),
@@ -525,13 +530,7 @@ fn type_readme(columns: u16) -> (Vec<String>, usize) {
     let mut shell = Shell::new();
     shell.folder = shell.folder.join("examples/Harbour");
     std::fs::remove_file(shell.folder.join("Sysimage.toml")).unwrap();
-    shell.variables = vec![
-        ("GITHUB_API_URL", github.api_url().to_owned()),
-        ("GITHUB_TOKEN", "writer".to_owned()),
-        ("GITHUB_REPOSITORY", "octo/images".to_owned()),
-        ("JULIA_PKG_SERVER", packages.url()),
-        ("SYSFORGE_JULIA", "1.5".to_owned()),
-    ];
+    shell.variables = servers(&github, &packages);
     shell.open_terminal(columns);
     for command in [PREPARED, CHECKSUMS] {
         let (came, success) = shell.run(command);

@@ -416,8 +416,7 @@ impl Config {
             );
         }
         if let Some(index) = config.overrides.iter().position(|o| o.select.is_empty()) {
-            let tables = text.match_indices("[[overrides]]");
-            let offset = tables.map(|(offset, _)| offset).nth(index);
+            let offset = table_offset(text, "[[overrides]]", index);
             let offset = offset.unwrap_or_else(|| key_offset(text, "overrides"));
             let message = "this override selects nothing: add `select = \"*-linux-gnu\"`";
             return Err(TomlError::at(file, text, offset, message));
@@ -433,8 +432,7 @@ impl Config {
             );
         }
         if let Some((index, key, message)) = app::complaint(&config.apps) {
-            let tables = text.match_indices("[[app]]");
-            let table = tables.map(|(offset, _)| offset).nth(index).unwrap_or(0);
+            let table = table_offset(text, "[[app]]", index).unwrap_or(0);
             let offset = table + key_offset(&text[table..], key);
             return Err(TomlError::at(file, text, offset, &message));
         }
@@ -585,6 +583,13 @@ fn has_credentials(url: &str) -> bool {
     let authority = rest.split('/').next().unwrap_or_default();
     let user = authority.rsplit_once('@').map(|(user, _)| user);
     user.is_some_and(|user| user.contains(':'))
+}
+
+/// Where the table begins that is the `index`th of those with this header.
+fn table_offset(text: &str, header: &str, index: usize) -> Option<usize> {
+    text.match_indices(header)
+        .map(|(offset, _)| offset)
+        .nth(index)
 }
 
 /// Where a key stands, for errors about values that are of the right type but wrong.
