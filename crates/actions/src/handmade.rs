@@ -137,7 +137,7 @@ pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
 
 /// The two markers of an empty part.
 #[must_use]
-pub fn place(indent: usize, name: &str) -> String {
+pub fn markers(indent: usize, name: &str) -> String {
     let space = " ".repeat(indent);
     format!("{space}{KEEP}{name}\n{space}{END}{name}\n")
 }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn parts_between_markers_are_kept() {
-        let fresh = format!("a: 2\n{}b: 2\n", place(2, "x"));
+        let fresh = format!("a: 2\n{}b: 2\n", markers(2, "x"));
         let old = "a: 1\n  # sysforge:keep x\n  mine: 1\n\n  # sysforge:end x\n";
         let carried = carry(old, &fresh).unwrap();
         assert_eq!(
@@ -173,7 +173,7 @@ mod tests {
             "line 3 of .github/workflows/sysimage.yml: the marker `sysforge:keep a` has no \
              `sysforge:end a` after it"
         );
-        let twice = read(&format!("{0}{0}", place(0, "a"))).unwrap_err();
+        let twice = read(&format!("{0}{0}", markers(0, "a"))).unwrap_err();
         assert_eq!((twice.line, twice.what), (3, Wrong::Twice("a".to_owned())));
     }
 }

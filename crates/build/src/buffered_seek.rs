@@ -9,7 +9,7 @@ use object::read::ReadCache;
 /// A file whose buffer outlives a seek to a place within it.
 pub(crate) struct BufferedSeek {
     file: BufReader<File>,
-    place: u64,
+    position: u64,
 }
 
 impl BufferedSeek {
@@ -17,7 +17,7 @@ impl BufferedSeek {
     pub(crate) fn cache(file: File) -> ReadCache<Self> {
         ReadCache::new(Self {
             file: BufReader::with_capacity(64 << 10, file),
-            place: 0,
+            position: 0,
         })
     }
 }
@@ -25,23 +25,23 @@ impl BufferedSeek {
 impl Read for BufferedSeek {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read(buffer)?;
-        self.place += length as u64;
+        self.position += length as u64;
         Ok(length)
     }
 }
 
 impl Seek for BufferedSeek {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.place = match to {
-            SeekFrom::Start(place) => {
-                let by = i128::from(place) - i128::from(self.place);
+        self.position = match to {
+            SeekFrom::Start(position) => {
+                let by = i128::from(position) - i128::from(self.position);
                 let by = i64::try_from(by).map_err(io::Error::other)?;
                 self.file.seek_relative(by)?;
-                place
+                position
             }
             other => self.file.seek(other)?,
         };
-        Ok(self.place)
+        Ok(self.position)
     }
 }
 
@@ -56,14 +56,14 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let mut reader = BufferedSeek {
             file: BufReader::new(File::open(&path).unwrap()),
-            place: 0,
+            position: 0,
         };
         assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), bytes.len() as u64);
-        for place in [0_usize, 5, 4, 100_000, 99_990, 7, 1_199_990] {
-            reader.seek(SeekFrom::Start(place as u64)).unwrap();
+        for position in [0_usize, 5, 4, 100_000, 99_990, 7, 1_199_990] {
+            reader.seek(SeekFrom::Start(position as u64)).unwrap();
             let mut read = [0; 10];
             reader.read_exact(&mut read).unwrap();
-            assert_eq!(read, bytes[place..place + 10]);
+            assert_eq!(read, bytes[position..position + 10]);
         }
     }
 }

@@ -21,9 +21,9 @@ pub enum Stage {
 
 /// The parts that decide a result, each by its name and digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Basis(pub(crate) BTreeMap<String, (Stage, Sha256)>);
+pub struct Fingerprint(pub(crate) BTreeMap<String, (Stage, Sha256)>);
 
-impl Basis {
+impl Fingerprint {
     /// Adds a part.
     pub fn add(&mut self, stage: Stage, name: impl Into<String>, value: impl AsRef<[u8]>) {
         let digest = Sha256::of(value);
@@ -42,13 +42,13 @@ impl Basis {
     /// must never be taken for current: so the earlier state becomes a part.
     #[must_use]
     pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
-        let mut basis = self.up_to(stage);
+        let mut fingerprint = self.up_to(stage);
         let before = earlier.up_to(Stage::Trace);
         if before != self.up_to(Stage::Trace) {
             let digest = before.digest().to_string();
-            basis.add(Stage::Trace, "the state that an earlier step found", digest);
+            fingerprint.add(Stage::Trace, "the state that an earlier step found", digest);
         }
-        basis
+        fingerprint
     }
 
     /// What decides the result of a step that reads only the result of the step before: what
@@ -80,10 +80,11 @@ impl Basis {
         digest_of(texts.flat_map(|(name, digest)| [name.as_str(), digest]))
     }
 
-    /// What is different from an earlier basis, in words.
+    /// What is different from an earlier fingerprint, in words.
     #[must_use]
     pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
-        let of = |basis: &Self, name: &str| basis.0.get(name).map(|(_, digest)| *digest);
+        let of =
+            |fingerprint: &Self, name: &str| fingerprint.0.get(name).map(|(_, digest)| *digest);
         let mut changes = Vec::new();
         for name in self.0.keys() {
             match of(earlier, name) {
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_change_is_named_and_reaches_the_steps_that_it_matters_to() {
-        let mut before = Basis::default();
+        let mut before = Fingerprint::default();
         before.add(Stage::Trace, "workload.jl", "1");
         before.add(Stage::Emit, "the CPU target", "generic");
         let mut after = before.clone();
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_step_on_the_result_of_another_state_is_never_current() {
-        let mut before = Basis::default();
+        let mut before = Fingerprint::default();
         before.add(Stage::Trace, "src/a.jl", "1");
         let mut now = before.clone();
         now.add(Stage::Trace, "src/a.jl", "2");

@@ -15,7 +15,7 @@ use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::{Config, JuliaOption};
 
-pub use crate::fingerprint::{Basis, Stage};
+pub use crate::fingerprint::{Fingerprint, Stage};
 use crate::script::RUN_SCRIPT;
 pub use crate::tree::FileDigests;
 use crate::tree::Walk;
@@ -184,7 +184,7 @@ pub fn julia_identity(julia: &PlannedJulia) -> String {
 /// Notes the files that workloads wrote into the project while they were traced: a build that finds
 /// them there the next time has the same inputs. `before` and `after` are the parts before the trace and
 /// after it. A source, project file or manifest that appeared meanwhile is the user's.
-pub fn note_generated(before: &Basis, after: &Basis, digests: &mut FileDigests) {
+pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut FileDigests) {
     let is_source = |name: &str| {
         let extension = Path::new(name).extension();
         extension.is_some_and(|extension| extension == "jl" || extension == "toml")
@@ -218,7 +218,10 @@ pub fn note_results(
 /// # Errors
 ///
 /// If a file cannot be read.
-pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, WorkDirError> {
+pub fn fingerprint(
+    inputs: &Inputs<'_>,
+    digests: &mut FileDigests,
+) -> Result<Fingerprint, WorkDirError> {
     let Inputs {
         build,
         options,
@@ -229,7 +232,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
         depots,
         results,
     } = inputs;
-    let mut basis = Basis::default();
+    let mut fingerprint = Fingerprint::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
     // The script is part of the recipe: a change of it cannot be forgotten.
     let recipe = format!(
@@ -237,16 +240,16 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
         crate::emit::SCRIPTS.concat(),
         RUN_SCRIPT
     );
-    basis.add(Stage::Trace, "Sysforge's recipe", recipe);
+    fingerprint.add(Stage::Trace, "Sysforge's recipe", recipe);
     let julia = julia_identity(&build.julia);
-    basis.add(Stage::Trace, "the Julia", julia);
+    fingerprint.add(Stage::Trace, "the Julia", julia);
     let packages =
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
-    basis.add(Stage::Trace, "the list of packages", packages);
-    add_options(&mut basis, options);
+    fingerprint.add(Stage::Trace, "the list of packages", packages);
+    add_options(&mut fingerprint, options);
     // Which files are run, apart from what is in them.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
-    basis.add(Stage::Trace, "the list of workloads and statements", lists);
+    fingerprint.add(Stage::Trace, "the list of workloads and statements", lists);
 
     let mut walk = Walk::new(digests, project, results);
     let mut paths: Vec<PathBuf> = manifest.map_or_else(Vec::new, environment);
@@ -267,7 +270,7 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
     }
     walk.add_documents().map_err(workdir::io("read", project))?;
     for (name, digest) in std::mem::take(&mut walk.found) {
-        basis.0.insert(name, (Stage::Trace, digest));
+        fingerprint.0.insert(name, (Stage::Trace, digest));
     }
     if let Some(script) = &config.script {
         // It is in the project, whose other files decide more; outside, only emission reads it.
@@ -275,14 +278,14 @@ pub fn basis(inputs: &Inputs<'_>, digests: &mut FileDigests) -> Result<Basis, Wo
         walk.add(&path).map_err(workdir::io("read", &path))?;
         walk.add_documents().map_err(workdir::io("read", project))?;
         for (name, digest) in walk.found {
-            basis.0.insert(name, (Stage::Emit, digest));
+            fingerprint.0.insert(name, (Stage::Emit, digest));
         }
     }
-    Ok(basis)
+    Ok(fingerprint)
 }
 
 /// Adds the options of all steps, each under its own name.
-fn add_options(basis: &mut Basis, options: &Options) {
+fn add_options(fingerprint: &mut Fingerprint, options: &Options) {
     let Options { trace, emit, link } = options;
     let steps = [
         (Stage::Trace, serde_json::to_value(trace)),
@@ -292,7 +295,7 @@ fn add_options(basis: &mut Basis, options: &Options) {
     for (stage, options) in steps {
         let options = options.unwrap_or_default();
         for (name, value) in options.as_object().into_iter().flatten() {
-            basis.add(stage, format!("the setting `{name}`"), value.to_string());
+            fingerprint.add(stage, format!("the setting `{name}`"), value.to_string());
         }
     }
 }
@@ -353,7 +356,7 @@ mod tests {
     }
 
     /// The fingerprint of an empty project that is built with these options.
-    fn fingerprint(options: &Options) -> Basis {
+    fn of_options(options: &Options) -> Fingerprint {
         let folder = tempfile::tempdir().unwrap();
         let inputs = Inputs {
             build: &build(),
@@ -365,7 +368,7 @@ mod tests {
             depots: &[],
             results: &[],
         };
-        basis(&inputs, &mut FileDigests::default()).unwrap()
+        fingerprint(&inputs, &mut FileDigests::default()).unwrap()
     }
 
     fn given() -> impl Strategy<Value = ImageOptions> {
@@ -395,9 +398,9 @@ mod tests {
         fn options_differ_exactly_if_their_fingerprints_do(a in given(), b in given()) {
             let options = |given| Options::new(&build(), &Config::default(), given);
             let (a, b) = (options(&a), options(&b));
-            prop_assert_eq!(a == b, fingerprint(&a).digest() == fingerprint(&b).digest());
+            prop_assert_eq!(a == b, of_options(&a).digest() == of_options(&b).digest());
             // A step's own fingerprint does not depend on the options of later steps.
-            let (one, other) = (fingerprint(&a), fingerprint(&b));
+            let (one, other) = (of_options(&a), of_options(&b));
             prop_assert_eq!(one.up_to(Stage::Trace), other.up_to(Stage::Trace));
             prop_assert_eq!(
                 a.emit == b.emit,
@@ -415,11 +418,11 @@ mod tests {
         let read = |digests: &mut FileDigests| {
             let mut walk = Walk::new(digests, project, &[]);
             walk.add(project).unwrap();
-            let mut basis = Basis::default();
+            let mut fingerprint = Fingerprint::default();
             for (name, digest) in walk.found {
-                basis.0.insert(name, (Stage::Trace, digest));
+                fingerprint.0.insert(name, (Stage::Trace, digest));
             }
-            basis
+            fingerprint
         };
         write("workload.jl", "1");
         let before = read(&mut digests);
@@ -455,7 +458,7 @@ mod tests {
                 depots: std::slice::from_ref(&depot),
                 results: &[],
             };
-            basis(&inputs, &mut FileDigests::default())
+            fingerprint(&inputs, &mut FileDigests::default())
                 .unwrap()
                 .digest()
         };

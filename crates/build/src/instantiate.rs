@@ -28,7 +28,7 @@ use sysforge_process::{Environment, Program};
 
 use crate::context::{Context, PackageEnvironment};
 use crate::depots::{Depots, MissingPackage, check_writable};
-use crate::fingerprint::{Basis, Stage, digest_of};
+use crate::fingerprint::{Fingerprint, Stage, digest_of};
 use crate::secrets;
 use crate::workdir::{WorkDir, WorkDirError};
 
@@ -109,8 +109,8 @@ impl Instantiated {
     /// lock is needed for that, and no Julia.
     #[must_use]
     pub fn recorded(build_folder: &Path, request: &Request<'_>, need: Need) -> Option<Self> {
-        let (basis, found): (Basis, Self) = WorkDir::peek(build_folder, RECORD)?;
-        let same = basis == request.basis().ok()? && found.files_are_the_same();
+        let (fingerprint, found): (Fingerprint, Self) = WorkDir::peek(build_folder, RECORD)?;
+        let same = fingerprint == request.fingerprint().ok()? && found.files_are_the_same();
         let there = need == Need::Versions || found.folders.iter().all(|folder| folder.is_dir());
         (same && there && found.manifest.iter().all(|manifest| manifest.is_file())).then_some(found)
     }
@@ -164,9 +164,9 @@ impl Instantiated {
 
 impl Request<'_> {
     /// What decides the result.
-    fn basis(&self) -> Result<Basis, WorkDirError> {
-        let mut basis = Basis::default();
-        let mut add = |name: &str, value: String| basis.add(Stage::Trace, name, value);
+    fn fingerprint(&self) -> Result<Fingerprint, WorkDirError> {
+        let mut fingerprint = Fingerprint::default();
+        let mut add = |name: &str, value: String| fingerprint.add(Stage::Trace, name, value);
         add("Sysforge's script", SCRIPT.to_owned());
         add("the Julia", self.julia.clone());
         let project_folder = self.project.parent().unwrap_or(Path::new("."));
@@ -191,9 +191,9 @@ impl Request<'_> {
         }
         for file in files {
             let content = std::fs::read(&file).unwrap_or_default();
-            basis.add(Stage::Trace, file.display().to_string(), content);
+            fingerprint.add(Stage::Trace, file.display().to_string(), content);
         }
-        Ok(basis)
+        Ok(fingerprint)
     }
 
     /// The folder with the project file of the workload environment, if one is named.
@@ -288,7 +288,9 @@ fn record(
     request: &Request<'_>,
     done: &Instantiated,
 ) -> Result<(), InstantiateError> {
-    Ok(context.work.record(RECORD, &request.basis()?, &[], done)?)
+    Ok(context
+        .work
+        .record(RECORD, &request.fingerprint()?, &[], done)?)
 }
 
 fn subject(request: &Request<'_>) -> String {

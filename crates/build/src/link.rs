@@ -9,7 +9,7 @@ mod error;
 mod find;
 pub mod foreign;
 mod libraries;
-mod place;
+mod paths;
 mod prepare;
 mod probe;
 mod sample;
@@ -26,7 +26,7 @@ use sysforge_plan::{JuliaFacts, Os, Task};
 use self::attempt::Link;
 pub use self::error::LinkError;
 pub use self::find::{compiler_variable, host, which};
-use self::place::{absolute, create_dir};
+use self::paths::{absolute, create_dir};
 pub use self::prepare::is_there;
 use self::prepare::{
     quiet, require_image, require_one, resolve, unresolved, write_exports, write_libsystem,

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_or_counted_twice_where_two_chunks_meet() {
         let path = b"/home/me/data/table.csv\0";
-        for place in [
+        for position in [
             CHUNK - 5,
             CHUNK - LONGEST - 5,
             CHUNK - LONGEST,
@@ -211,10 +211,10 @@ mod tests {
             2 * CHUNK - LONGEST + 1,
         ] {
             let mut bytes = vec![0; 3 * CHUNK];
-            bytes[place..place + path.len()].copy_from_slice(path);
+            bytes[position..position + path.len()].copy_from_slice(path);
             let rows = found(&bytes, &["/home/me"]);
-            assert_eq!(rows.len(), 1, "at {place}: {rows:?}");
-            assert_eq!(rows[0].2, 1, "at {place}");
+            assert_eq!(rows.len(), 1, "at {position}: {rows:?}");
+            assert_eq!(rows[0].2, 1, "at {position}");
         }
     }
 }

@@ -10,7 +10,7 @@ use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
 use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter};
 
-use crate::fingerprint::Basis;
+use crate::fingerprint::Fingerprint;
 
 /// How long to wait before looking again whether another process has ended.
 const POLL: Duration = Duration::from_millis(200);
@@ -47,7 +47,8 @@ pub struct WorkDir {
 /// What a step leaves for the next one, and for the next time.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record<T> {
-    basis: Basis,
+    #[serde(alias = "basis")]
+    fingerprint: Fingerprint,
     files: Vec<Stamp>,
     result: T,
 }
@@ -233,12 +234,12 @@ impl WorkDir {
     pub fn record(
         &self,
         step: &'static str,
-        basis: &Basis,
+        fingerprint: &Fingerprint,
         files: &[PathBuf],
         result: &impl Serialize,
     ) -> Result<(), WorkDirError> {
         let record = Record {
-            basis: basis.clone(),
+            fingerprint: fingerprint.clone(),
             files: files.iter().filter_map(|file| Stamp::of(file)).collect(),
             result,
         };
@@ -312,10 +313,10 @@ impl WorkDir {
     /// Reads what a step left in a build's folder, and what it was made from, without locking it:
     /// records appear whole. `None` if there is none that can be read.
     #[must_use]
-    pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Basis, T)> {
+    pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Fingerprint, T)> {
         let text = std::fs::read_to_string(root.join(record_name(step))).ok()?;
         let record: Record<T> = serde_json::from_str(&text).ok()?;
-        Some((record.basis, record.result))
+        Some((record.fingerprint, record.result))
     }
 
     /// Reads what decided the result of a step.
@@ -323,12 +324,12 @@ impl WorkDir {
     /// # Errors
     ///
     /// If the step has not been done, or its record cannot be read.
-    pub fn recorded_basis(&self, step: &'static str) -> Result<Basis, WorkDirError> {
+    pub fn recorded_fingerprint(&self, step: &'static str) -> Result<Fingerprint, WorkDirError> {
         self.read_record::<serde::de::IgnoredAny>(&record_name(step), step)
-            .map(|record| record.basis)
+            .map(|record| record.fingerprint)
     }
 
-    /// Reads the result of a step that was made from `basis` and whose files are still as it left
+    /// Reads the result of a step that was made from `fingerprint` and whose files are still as it left
     /// them.
     ///
     /// # Errors
@@ -337,13 +338,13 @@ impl WorkDir {
     pub fn fresh<T: DeserializeOwned>(
         &self,
         step: &'static str,
-        basis: &Basis,
+        fingerprint: &Fingerprint,
     ) -> Result<T, Vec<String>> {
-        match self.fresh_in(&record_name(step), step, basis) {
+        match self.fresh_in(&record_name(step), step, fingerprint) {
             // The step has not ended since it was begun again.
             Err(reasons) if reasons.is_empty() => {
                 let previous = previous_name(step);
-                let result = self.fresh_in(&previous, step, basis)?;
+                let result = self.fresh_in(&previous, step, fingerprint)?;
                 let back =
                     sysforge_files::rename(&self.path(&previous), &self.path(record_name(step)));
                 back.map_err(|error| vec![error.to_string()])?;
@@ -357,10 +358,10 @@ impl WorkDir {
         &self,
         name: &str,
         step: &'static str,
-        basis: &Basis,
+        fingerprint: &Fingerprint,
     ) -> Result<T, Vec<String>> {
         let record: Record<T> = self.read_record(name, step).map_err(|_| Vec::new())?;
-        let changes = basis.changes_since(&record.basis);
+        let changes = fingerprint.changes_since(&record.fingerprint);
         if !changes.is_empty() {
             return Err(changes);
         }
@@ -457,7 +458,7 @@ mod tests {
             missing.to_string(),
             "the step `trace` has not been done for this build"
         );
-        work.record("trace", &Basis::default(), &[], &vec![1, 2])
+        work.record("trace", &Fingerprint::default(), &[], &vec![1, 2])
             .unwrap();
         assert_eq!(work.recorded::<Vec<u32>>("trace").unwrap(), [1, 2]);
         work.forget(&["trace.json", "nothing"]).unwrap();
@@ -483,7 +484,8 @@ mod tests {
         let work = WorkDir::open(base.path(), &id()).unwrap();
         // Nothing to put back.
         work.put_back("emit").unwrap();
-        work.record("emit", &Basis::default(), &[], &7).unwrap();
+        work.record("emit", &Fingerprint::default(), &[], &7)
+            .unwrap();
         work.set_aside("emit").unwrap();
         work.recorded::<u32>("emit").unwrap_err();
         work.put_back("emit").unwrap();
@@ -495,13 +497,13 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let work = WorkDir::open(base.path(), &id()).unwrap();
         let object = work.write("object", "1").unwrap();
-        let mut basis = Basis::default();
-        basis.add(Stage::Trace, "workload.jl", "a");
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.add(Stage::Trace, "workload.jl", "a");
         let files = [object.clone()];
-        work.record("emit", &basis, &files, &7).unwrap();
-        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
+        work.record("emit", &fingerprint, &files, &7).unwrap();
+        assert_eq!(work.fresh::<u32>("emit", &fingerprint), Ok(7));
 
-        let mut other = basis.clone();
+        let mut other = fingerprint.clone();
         other.add(Stage::Trace, "workload.jl", "b");
         let why = work.fresh::<u32>("emit", &other).unwrap_err();
         assert_eq!(why, ["workload.jl changed"]);
@@ -510,15 +512,15 @@ mod tests {
         work.set_aside("emit").unwrap();
         assert!(work.recorded::<u32>("emit").is_err());
         assert!(work.fresh::<u32>("emit", &other).is_err());
-        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
+        assert_eq!(work.fresh::<u32>("emit", &fingerprint), Ok(7));
         assert_eq!(work.recorded::<u32>("emit").unwrap(), 7);
         work.set_aside("emit").unwrap();
         work.set_aside("emit").unwrap();
-        assert_eq!(work.fresh::<u32>("emit", &basis), Ok(7));
+        assert_eq!(work.fresh::<u32>("emit", &fingerprint), Ok(7));
 
         std::fs::write(&object, "22").unwrap();
-        let why = work.fresh::<u32>("emit", &basis).unwrap_err();
+        let why = work.fresh::<u32>("emit", &fingerprint).unwrap_err();
         assert!(why[0].ends_with("object was touched"), "{why:?}");
-        assert_eq!(work.fresh::<u32>("link", &basis), Err(Vec::new()));
+        assert_eq!(work.fresh::<u32>("link", &fingerprint), Err(Vec::new()));
     }
 }

@@ -81,7 +81,7 @@ pub fn assemble(sources: &Sources<'_>, folder: &Path) -> Result<Assembled, Bundl
     for app in apps {
         let path =
             Path::new("bin").join(app.file_name(julia.triplet.os().conventions().exe_suffix));
-        let to = target.place(&path)?;
+        let to = target.destination(&path)?;
         launcher::write(&to).map_err(BundleError::io("write", &to))?;
         target.note(&to, &path, "the launcher of the app")?;
         let text = app.text(&slashed(&layout.libjulia), &preload, &image_path);
@@ -147,26 +147,26 @@ fn add_libraries(
         origin,
     } in &needed.libraries
     {
-        let place = match origin {
+        let destination = match origin {
             Origin::Julia => place_of(source).unwrap_or_else(|| {
                 layout
                     .library_folder
                     .join(source.file_name().unwrap_or_default())
             }),
             Origin::System(name) => {
-                let place = layout.library_folder.join(name);
+                let destination = layout.library_folder.join(name);
                 preload.push(Preload {
-                    path: slashed(&place),
+                    path: slashed(&destination),
                     name: name.clone(),
                     needs: inspect(source)
                         .map(|found| found.needed)
                         .unwrap_or_default(),
                 });
-                place
+                destination
             }
         };
-        target.file(source, &place, why)?;
-        places.insert(source.clone(), place);
+        target.file(source, &destination, why)?;
+        places.insert(source.clone(), destination);
     }
     for (folder, to) in &folders {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -175,8 +175,8 @@ fn add_libraries(
                 continue;
             }
             let leads_to = path.canonicalize().ok();
-            if let Some(place) = leads_to.and_then(|leads_to| places.get(&leads_to)) {
-                target.link(&to.join(entry.file_name()), place)?;
+            if let Some(destination) = leads_to.and_then(|leads_to| places.get(&leads_to)) {
+                target.link(&to.join(entry.file_name()), destination)?;
             }
         }
     }

@@ -266,7 +266,7 @@ impl Checker<'_> {
             }) => Err(self.failed(ended, evidence)),
             Err(source) => Err(BundleError::Process {
                 app: self.planned.app.name.clone(),
-                place: UNPACKED,
+                location: UNPACKED,
                 source: Box::new(source),
             }),
         }

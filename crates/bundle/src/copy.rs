@@ -32,7 +32,7 @@ impl Target {
     /// Copies a file to `path`, relative to the root, and keeps its mode. A path that is taken already
     /// stays as it is.
     pub(crate) fn file(&mut self, from: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
-        let to = self.place(path)?;
+        let to = self.destination(path)?;
         if to.symlink_metadata().is_ok() {
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Target {
 
     /// Writes a text.
     pub(crate) fn text(&mut self, path: &Path, text: &str, why: &str) -> Result<(), BundleError> {
-        let to = self.place(path)?;
+        let to = self.destination(path)?;
         std::fs::write(&to, text).map_err(BundleError::io("write", &to))?;
         self.note(&to, path, why)
     }
@@ -59,7 +59,7 @@ impl Target {
     }
 
     /// The full path of `path`, whose folder exists afterwards.
-    pub(crate) fn place(&self, path: &Path) -> Result<PathBuf, BundleError> {
+    pub(crate) fn destination(&self, path: &Path) -> Result<PathBuf, BundleError> {
         let to = self.root.join(path);
         if let Some(folder) = to.parent() {
             std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
@@ -70,7 +70,7 @@ impl Target {
     /// Makes a symbolic link at `path` to `target`, both relative to the root. Where there are no links,
     /// the file is copied.
     pub(crate) fn link(&mut self, path: &Path, target: &Path) -> Result<(), BundleError> {
-        let to = self.place(path)?;
+        let to = self.destination(path)?;
         if to.symlink_metadata().is_ok() {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl Target {
             if entry.file_type().is_symlink() {
                 let target = std::fs::read_link(entry.path());
                 let target = target.map_err(BundleError::io("read", entry.path()))?;
-                let to = self.place(&inside)?;
+                let to = self.destination(&inside)?;
                 link_as_is(&target, &to, entry.path())?;
             } else if entry.file_type().is_file() {
                 self.file(entry.path(), &inside, why)?;

@@ -32,12 +32,12 @@ pub enum BundleError {
     #[error("the artifact {} is not there, and the app needs it", .0.display())]
     NoArtifact(PathBuf),
     /// The app could not be observed or checked for a reason of the machine.
-    #[error("the app `{app}` could not be run {place}")]
+    #[error("the app `{app}` could not be run {location}")]
     Process {
         /// Its name.
         app: String,
         /// On the image, or from the unpacked archive.
-        place: &'static str,
+        location: &'static str,
         /// Why not.
         #[source]
         source: Box<ProcessError>,
@@ -53,13 +53,13 @@ pub enum BundleError {
     },
     /// An app ended otherwise than its run says.
     #[error(
-        "`{command}` ended with the exit code {found} {place}, and the configuration says {expected}"
+        "`{command}` ended with the exit code {found} {location}, and the configuration says {expected}"
     )]
     Exit {
         /// The app and its arguments.
         command: String,
         /// On the image, or from the unpacked archive.
-        place: &'static str,
+        location: &'static str,
         /// How it ended.
         found: String,
         /// How it should have ended.

@@ -195,7 +195,7 @@ pub async fn observe(
                 let app = app.clone();
                 return Err(BundleError::Process {
                     app,
-                    place: "on the image",
+                    location: "on the image",
                     source: Box::new(source),
                 });
             }
@@ -218,11 +218,11 @@ pub(crate) fn failed(
     run: &Run,
     ended: Ended,
     evidence: Evidence,
-    place: &'static str,
+    location: &'static str,
 ) -> BundleError {
     BundleError::Exit {
         command: command(app, run),
-        place,
+        location,
         found: match ended {
             Ended::Code(code) => code.to_string(),
             Ended::Signal(signal) => format!("of the signal {signal}"),

@@ -174,7 +174,7 @@ impl Builds {
         engine: &'a Engine,
     ) -> Result<Ready<'a>, Failure> {
         planned.require_locked(build, &self.options.packages)?;
-        let inputs = planned.basis(engine, build, &self.options)?.digest();
+        let inputs = planned.fingerprint(engine, build, &self.options)?.digest();
         let apps = match self.purpose {
             Purpose::Archives => Some(&planned.plan.name),
             Purpose::Use => None,

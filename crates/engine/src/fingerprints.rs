@@ -1,7 +1,7 @@
 //! The fingerprints of one build: what each step records of what decided its result, and what a later
 //! run expects to find before it reuses that result.
 
-use sysforge_build::inputs::{Basis, Stage};
+use sysforge_build::inputs::{Fingerprint, Stage};
 use sysforge_build::rounds::Traced;
 use sysforge_plan::Sha256;
 
@@ -13,15 +13,15 @@ const RESOLVED: &str = "the resolved manifest";
 
 /// What decides a build, and from it the fingerprint of each step.
 #[derive(Debug, Clone)]
-pub(crate) struct Fingerprints(Basis);
+pub(crate) struct Fingerprints(Fingerprint);
 
 impl Fingerprints {
-    pub(crate) fn new(build: Basis) -> Self {
+    pub(crate) fn new(build: Fingerprint) -> Self {
         Self(build)
     }
 
     /// What decides the build, without what is known only while it runs.
-    pub(crate) fn build(&self) -> &Basis {
+    pub(crate) fn build(&self) -> &Fingerprint {
         &self.0
     }
 
@@ -31,47 +31,47 @@ impl Fingerprints {
     }
 
     /// Of the trace, recorded and expected.
-    pub(crate) fn trace(&self) -> Basis {
+    pub(crate) fn trace(&self) -> Fingerprint {
         self.0.up_to(Stage::Trace)
     }
 
     /// Expected of an object that is emitted from these statements.
-    pub(crate) fn object(&self, traced: &Traced) -> Basis {
+    pub(crate) fn object(&self, traced: &Traced) -> Fingerprint {
         self.with_statements(Stage::Emit, traced)
     }
 
     /// Expected of an image, and of its check, that is made from these statements.
-    pub(crate) fn image(&self, traced: &Traced) -> Basis {
+    pub(crate) fn image(&self, traced: &Traced) -> Fingerprint {
         self.with_statements(Stage::Link, traced)
     }
 
     /// Recorded by an emission, which reads the project again after the trace.
-    pub(crate) fn emitted(&self, traced: &Traced, trace: &Basis) -> Basis {
+    pub(crate) fn emitted(&self, traced: &Traced, trace: &Fingerprint) -> Fingerprint {
         self.object(traced).reading(trace, Stage::Emit)
     }
 
     /// Recorded by a link, which reads nothing but the object.
-    pub(crate) fn linked(&self, emitted: &Basis) -> Basis {
+    pub(crate) fn linked(&self, emitted: &Fingerprint) -> Fingerprint {
         self.0.after(emitted, Stage::Link)
     }
 
     /// Recorded by a check, which reads the project again to run the workloads.
-    pub(crate) fn checked(&self, linked: &Basis) -> Basis {
+    pub(crate) fn checked(&self, linked: &Fingerprint) -> Fingerprint {
         linked.reading(&self.0, Stage::Link)
     }
 
     /// The digest that the receipt of a checked image has: of what is known before anything is built.
-    pub(crate) fn inputs_digest(checked: Basis) -> Sha256 {
+    pub(crate) fn inputs_digest(checked: Fingerprint) -> Sha256 {
         checked.without(STATEMENTS).without(RESOLVED).digest()
     }
 
     /// With the statements, which more than one round may have added to.
-    fn with_statements(&self, stage: Stage, traced: &Traced) -> Basis {
-        let mut basis = self.0.up_to(stage);
+    fn with_statements(&self, stage: Stage, traced: &Traced) -> Fingerprint {
+        let mut fingerprint = self.0.up_to(stage);
         let lists =
             [&traced.statements, &traced.ineffective, &traced.given].map(|list| list.join("\n"));
-        basis.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
-        basis
+        fingerprint.add(Stage::Emit, STATEMENTS, lists.join("\n\n"));
+        fingerprint
     }
 }
 
@@ -162,11 +162,11 @@ mod tests {
             image: said.image.clone(),
             ..BuildOptions::default()
         };
-        let basis = planned.basis(&engine, build, &options).unwrap();
+        let fingerprint = planned.fingerprint(&engine, build, &options).unwrap();
         // The configuration is an input through the options that it sets, not as a text.
-        let basis = basis.without("Sysimage.toml");
+        let fingerprint = fingerprint.without("Sysimage.toml");
         let options = planned.options(build, &options.image);
-        (options, Fingerprints::new(basis))
+        (options, Fingerprints::new(fingerprint))
     }
 
     fn traced(statements: Vec<String>) -> Traced {

@@ -137,7 +137,7 @@ fn part(
     let planned = Planned::without_nightlies(files, plan);
     let builds = planned.plan.builds.iter();
     let digests = builds
-        .map(|build| Ok(planned.basis(engine, build, options)?.digest()))
+        .map(|build| Ok(planned.fingerprint(engine, build, options)?.digest()))
         .collect::<Result<_, Failure>>()?;
     let packages = packages(&planned);
     Ok(Part {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_acquire::Lease;
-use sysforge_build::inputs::{self, Basis, FileDigests, Options};
+use sysforge_build::inputs::{self, FileDigests, Fingerprint, Options};
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{base, emit, instantiate, machine, statements};
 use sysforge_plan::catalogue::Catalogue;
@@ -65,12 +65,12 @@ impl Planned {
     }
 
     /// The parts that decide what `build` becomes.
-    pub fn basis(
+    pub fn fingerprint(
         &self,
         engine: &Engine,
         build: &Build,
         given: &BuildOptions,
-    ) -> Result<Basis, Failure> {
+    ) -> Result<Fingerprint, Failure> {
         let folder = &self.files.folder;
         let build_folder = engine.build_folder_of(folder);
         let mut digests = engine.digests();
@@ -87,7 +87,7 @@ impl Planned {
             Versions::Resolved { .. } => instantiate::local_folders(&self.files.file),
             Versions::Manifest => Vec::new(),
         };
-        let basis = inputs::basis(
+        let fingerprint = inputs::fingerprint(
             &inputs::Inputs {
                 build,
                 options: &self.options(build, &given.image),
@@ -101,7 +101,7 @@ impl Planned {
             digests,
         )?;
         digests.save();
-        Ok(basis)
+        Ok(fingerprint)
     }
 
     /// Notes files that this command wrote, in case they are in the project.
@@ -116,7 +116,7 @@ impl Planned {
     }
 
     /// Notes which files the workloads wrote into the project between these two states.
-    pub fn note_generated(&self, engine: &Engine, before: &Basis, after: &Basis) {
+    pub fn note_generated(&self, engine: &Engine, before: &Fingerprint, after: &Fingerprint) {
         let mut digests = engine.digests();
         if let Some(digests) = digests.as_mut() {
             inputs::note_generated(before, after, digests);

@@ -12,7 +12,7 @@ use sysforge_acquire::{InstalledJulia, Lease};
 use sysforge_build::artifacts;
 use sysforge_build::context::PackageEnvironment;
 use sysforge_build::emit::{self, Emission, Emitted};
-use sysforge_build::inputs::{Basis, Options};
+use sysforge_build::inputs::{Fingerprint, Options};
 use sysforge_build::instantiate::{Instantiated, Need};
 use sysforge_build::link::{self, LinkJob};
 use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
@@ -164,7 +164,7 @@ impl<'a> BuildRunner<'a> {
         let probed = Probed { facts, origin };
         let folder = engine.build_folder_of(&planned.files.folder);
         let work = WorkDir::open_when_free(&folder, &build.id, &engine.reporter).await?;
-        work.record(PROBED, &Basis::default(), &[], &probed)?;
+        work.record(PROBED, &Fingerprint::default(), &[], &probed)?;
         let mut runner = Self::on(engine, planned, build, options, work, probed)?;
         runner.leases.extend(leases);
         runner.took(Step::Probe, started, None);
@@ -224,7 +224,7 @@ impl<'a> BuildRunner<'a> {
             timeout: options.timeout,
             idle: options.idle,
         };
-        let fingerprints = Fingerprints::new(planned.basis(engine, build, options)?);
+        let fingerprints = Fingerprints::new(planned.fingerprint(engine, build, options)?);
         let apps = bundling::apps(build, &planned.files.inputs.config)?;
         let app_scripts = bundling::scripts(&apps, &context.work.path("apps"))?;
         Ok(Self {
@@ -321,7 +321,7 @@ impl<'a> BuildRunner<'a> {
             build,
             ..
         } = *self;
-        let after = planned.basis(engine, build, &self.given)?;
+        let after = planned.fingerprint(engine, build, &self.given)?;
         planned.note_generated(engine, self.fingerprints.build(), &after);
         given.ignored.extend(recorded.ignored);
         self.report_ignored(&given);
@@ -381,8 +381,11 @@ impl<'a> BuildRunner<'a> {
     }
 
     fn record_trace(&self, traced: &Traced) -> Result<(), Failure> {
-        let basis = self.fingerprints.trace();
-        Ok(self.context.work.record("trace", &basis, &[], traced)?)
+        let fingerprint = self.fingerprints.trace();
+        Ok(self
+            .context
+            .work
+            .record("trace", &fingerprint, &[], traced)?)
     }
 
     /// Emits the object file from recorded statements.
@@ -423,10 +426,12 @@ impl<'a> BuildRunner<'a> {
         };
         let mut emitted = emit::emit(&self.context, &emission).await?;
         emitted.statements.ignored.clone_from(&traced.ignored);
-        let earlier = self.context.work.recorded_basis("trace")?;
-        let basis = self.fingerprints.emitted(&traced, &earlier);
+        let earlier = self.context.work.recorded_fingerprint("trace")?;
+        let fingerprint = self.fingerprints.emitted(&traced, &earlier);
         let files = [emitted.object.clone()];
-        self.context.work.record("emit", &basis, &files, &emitted)?;
+        self.context
+            .work
+            .record("emit", &fingerprint, &files, &emitted)?;
         self.took(Step::Emit, started, Some(emitted.peak_memory));
         Ok(emitted)
     }
@@ -446,8 +451,10 @@ impl<'a> BuildRunner<'a> {
         }
         let measured = measure(&self.context, None, packages, &workloads).await?;
         self.warn_of_unmeasured(&measured.unmeasured);
-        let basis = self.fingerprints.trace();
-        self.context.work.record(WITHOUT, &basis, &[], &measured)?;
+        let fingerprint = self.fingerprints.trace();
+        self.context
+            .work
+            .record(WITHOUT, &fingerprint, &[], &measured)?;
         Ok(())
     }
 
@@ -507,10 +514,12 @@ impl<'a> BuildRunner<'a> {
             size / 1_000_000,
             linked.linker_version
         ));
-        let emitted = self.context.work.recorded_basis("emit")?;
-        let basis = self.fingerprints.linked(&emitted);
+        let emitted = self.context.work.recorded_fingerprint("emit")?;
+        let fingerprint = self.fingerprints.linked(&emitted);
         let files = [self.image()];
-        self.context.work.record("link", &basis, &files, &linked)?;
+        self.context
+            .work
+            .record("link", &fingerprint, &files, &linked)?;
         self.took(Step::Link, started, None);
         Ok(linked)
     }

@@ -79,9 +79,9 @@ fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
 
 /// Writes the environment that comes with the image, if it is not there as it should be.
 fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, EngineError> {
-    let place = folder.join("image-environment");
-    let created = std::fs::create_dir_all(&place);
-    created.map_err(PathError::wrap("create", &place, EngineError::Path))?;
+    let environment = folder.join("image-environment");
+    let created = std::fs::create_dir_all(&environment);
+    created.map_err(PathError::wrap("create", &environment, EngineError::Path))?;
     let manifest = std::fs::read_to_string(folder.join("packed-manifest.toml")).ok();
     let files = [
         (
@@ -95,7 +95,7 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
         ("Manifest.toml", manifest),
     ];
     for (name, text) in files {
-        let path = place.join(name);
+        let path = environment.join(name);
         let Some(text) = text else { continue };
         if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
             continue;
@@ -103,5 +103,5 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
         let written = sysforge_files::write_whole(&path, text.as_bytes());
         written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
     }
-    Ok(place)
+    Ok(environment)
 }

@@ -30,12 +30,12 @@ impl LastLines {
         }
         if let Some(frame) = self.frame.take() {
             match text.strip_prefix("@ ") {
-                Some(place) if is_julias_own(place) => return,
+                Some(location) if is_julias_own(location) => return,
                 _ => push(&mut self.essential, frame),
             }
         } else if self.in_stack && is_frame(text) {
             match text.rsplit_once(" at ") {
-                Some((_, place)) if is_julias_own(place) => {}
+                Some((_, location)) if is_julias_own(location) => {}
                 Some(_) => push(&mut self.essential, line),
                 None => self.frame = Some(line),
             }
@@ -86,12 +86,14 @@ fn is_frame(text: &str) -> bool {
 
 /// Whether a place is in Julia's own code: Base (`./loading.jl:1278`, and from 1.6 on the module comes
 /// first, `Base ./loading.jl:1278`), or a standard library.
-fn is_julias_own(place: &str) -> bool {
-    let place = place.replace('\\', "/");
-    let path = place.split_once(' ').map_or(&*place, |(_, path)| path);
-    [&*place, path].iter().any(|path| path.starts_with("./"))
-        || place.contains("/share/julia/")
-        || place.contains("/usr/share/julia")
+fn is_julias_own(location: &str) -> bool {
+    let location = location.replace('\\', "/");
+    let path = location
+        .split_once(' ')
+        .map_or(&*location, |(_, path)| path);
+    [&*location, path].iter().any(|path| path.starts_with("./"))
+        || location.contains("/share/julia/")
+        || location.contains("/usr/share/julia")
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use sysforge_plan::text::Repository;
 use sysforge_plan::{Reporter, Sha256};
+use sysforge_publish::host::github::finalize::finalize;
 use sysforge_publish::host::github::steps::{Policy, publish};
-use sysforge_publish::host::github::undraft::undraft;
 use sysforge_publish::host::github::{Access, GitHub, Timing};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{OpenRelease, Source};
@@ -165,7 +165,7 @@ async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) 
     };
     publish(&host(api)?, &bundle, &policy, &Reporter::silent()).await?;
     if way == Way::ByDraft {
-        undraft(&host(api)?, TAG).await?;
+        finalize(&host(api)?, TAG).await?;
     }
     Ok(())
 }

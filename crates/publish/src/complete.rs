@@ -21,13 +21,13 @@ const FOLDER: &str = "of-the-release";
 ///
 /// If the release cannot be read, or a file is not what its index says.
 pub async fn complete(
-    place: &OpenRelease,
+    release: &OpenRelease,
     present: &BTreeSet<BuildId>,
     dist: &Path,
     reporter: &Reporter,
 ) -> Result<Vec<BuildId>, InstallError> {
     // The own release, read with the own token: digests are enough.
-    let index = match place.index(&[]).await {
+    let index = match release.index(&[]).await {
         Ok((index, _)) => index,
         Err(InstallError::NoRelease(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -37,7 +37,7 @@ pub async fn complete(
     for image in &index.images {
         if !present.contains(image.build_id()) {
             std::fs::create_dir_all(&folder).map_err(at(&folder))?;
-            fetch(place, image, &folder, reporter).await?;
+            fetch(release, image, &folder, reporter).await?;
             fetched.push(image.build_id().clone());
         }
     }
@@ -46,7 +46,7 @@ pub async fn complete(
 
 /// Fetches one image: its archive, and the receipt that lies in that.
 async fn fetch(
-    place: &OpenRelease,
+    release: &OpenRelease,
     image: &ReleaseImage,
     folder: &Path,
     reporter: &Reporter,
@@ -56,7 +56,7 @@ async fn fetch(
     let mut whole = std::fs::File::create(&path).map_err(at(&path))?;
     for piece in image.pieces() {
         let part = folder.join(format!("{}.part", piece.sha256));
-        place.fetch(piece, &part, &task).await?;
+        release.fetch(piece, &part, &task).await?;
         let mut source = std::fs::File::open(&part).map_err(at(&part))?;
         std::io::copy(&mut source, &mut whole).map_err(at(&path))?;
         std::fs::remove_file(&part).map_err(at(&part))?;

@@ -4,8 +4,8 @@
 pub mod activate;
 pub mod app;
 mod error;
+pub mod images;
 pub mod integrate;
-pub mod kept;
 mod links;
 mod load;
 pub mod open_release;
@@ -27,7 +27,7 @@ use sysforge_plan::{JuliaFacts, Reporter, Step};
 use sysforge_process::{Children, Environment};
 
 pub use error::InstallError;
-pub use kept::{Images, Installed};
+pub use images::{Images, Installed};
 pub use open_release::{OpenRelease, SignedFor};
 pub use source::Source;
 pub use trust::{Attested, Signed};
@@ -99,7 +99,7 @@ pub fn choose_image<'a>(
 ///
 /// If any of this fails; nothing is installed then.
 pub async fn install(
-    place: &OpenRelease,
+    release: &OpenRelease,
     index: &ReleaseIndex,
     image: &ReleaseImage,
     julia: &JuliaFacts,
@@ -115,18 +115,18 @@ pub async fn install(
             found: format!("{} ({}) {}", julia.version, julia.triplet, julia.commit),
         });
     }
-    if let Some(installed) = reuse(place, &index.tag, image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(release, &index.tag, image, julia, images, surroundings)? {
         return Ok(installed);
     }
-    place.check_provenance(image, surroundings.keys).await?;
+    release.check_provenance(image, surroundings.keys).await?;
     let turn = images.turn(image, surroundings.reporter).await?;
     // Another process may have been faster.
-    if let Some(installed) = reuse(place, &index.tag, image, julia, images, surroundings)? {
+    if let Some(installed) = reuse(release, &index.tag, image, julia, images, surroundings)? {
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
-    let note = Installed::of(place, index, image, julia, surroundings.keys);
-    let fresh = fetch(place, image, &archive, note, images, surroundings).await?;
+    let note = Installed::of(release, index, image, julia, surroundings.keys);
+    let fresh = fetch(release, image, &archive, note, images, surroundings).await?;
     load::load_once(&fresh, image, julia, surroundings).await?;
     let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;
@@ -135,14 +135,14 @@ pub async fn install(
 
 /// Downloads an archive, verifies it and unpacks it beside its place.
 async fn fetch(
-    place: &OpenRelease,
+    release: &OpenRelease,
     image: &ReleaseImage,
     archive: &Path,
     note: Installed,
     images: &Images,
     surroundings: &Surroundings<'_>,
-) -> Result<kept::Fresh, InstallError> {
-    download(place, image, archive, surroundings.reporter).await?;
+) -> Result<images::StagedImage, InstallError> {
+    download(release, image, archive, surroundings.reporter).await?;
     let unpacked = images.unpack(image, archive, note).await;
     if let Err(InstallError::NotTheImage { .. }) = unpacked {
         // To download the same bytes again would change nothing.
@@ -153,7 +153,7 @@ async fn fetch(
 
 /// The image, if it is installed already.
 fn reuse(
-    place: &OpenRelease,
+    release: &OpenRelease,
     tag: &Tag,
     image: &ReleaseImage,
     julia: &JuliaFacts,
@@ -166,7 +166,7 @@ fn reuse(
     let task = surroundings
         .reporter
         .start(Step::Install, image.build_id().as_str());
-    let installed = before.clone().with(place, tag, julia, surroundings.keys);
+    let installed = before.clone().with(release, tag, julia, surroundings.keys);
     images.complete(&installed, image);
     // Somebody else's store can be used, though not written to.
     if installed != before {
@@ -178,7 +178,7 @@ fn reuse(
 
 /// Downloads the archive to `path`, in one piece or several, and verifies every digest.
 async fn download(
-    place: &OpenRelease,
+    release: &OpenRelease,
     image: &ReleaseImage,
     path: &Path,
     reporter: &Reporter,
@@ -192,7 +192,7 @@ async fn download(
         } else {
             part_of(path, piece)
         };
-        place.fetch(piece, &part, &task).await?;
+        release.fetch(piece, &part, &task).await?;
         parts.push(part);
     }
     if !image.parts.is_empty() {

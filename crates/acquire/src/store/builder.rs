@@ -110,12 +110,12 @@ impl EntryBuilder {
             listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
         };
         seal(tree.path(), &record, &listing).map_err(Error::io("write to", tree.path()))?;
-        let place = self.store.commit(&self.id, &self.lock, tree)?;
+        let entry_dir = self.store.commit(&self.id, &self.lock, tree)?;
         match self.store.lookup(&self.id)? {
             Lookup::Whole(entry) => Ok(*entry),
             _ => Err(Error::Io {
                 doing: "read what was just built in",
-                path: place,
+                path: entry_dir,
                 source: io::Error::other("it was changed"),
             }),
         }

@@ -74,15 +74,15 @@ mod tests {
                 .commit(&id, &FileLock::unsupported_by_file_system(), tree)
                 .unwrap()
         };
-        let place = install("first");
-        assert_eq!(place, install("second"));
-        assert_eq!(fs::read(place.join("gcc")).unwrap(), b"first");
+        let entry_dir = install("first");
+        assert_eq!(entry_dir, install("second"));
+        assert_eq!(fs::read(entry_dir.join("gcc")).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
 
         // A damaged entry is still replaced.
-        fs::remove_file(place.join("gcc")).unwrap();
+        fs::remove_file(entry_dir.join("gcc")).unwrap();
         install("third");
-        assert_eq!(fs::read(place.join("gcc")).unwrap(), b"third");
+        assert_eq!(fs::read(entry_dir.join("gcc")).unwrap(), b"third");
         assert!(matches!(store.lookup(&id).unwrap(), Lookup::Whole(_)));
     }
 

@@ -200,31 +200,31 @@ impl Store {
         held: &FileLock,
         tree: tempfile::TempDir,
     ) -> Result<PathBuf, Error> {
-        let place = self.entry_dir(id);
-        make_parent(&place)?;
-        if place.symlink_metadata().is_ok() {
+        let entry_dir = self.entry_dir(id);
+        make_parent(&entry_dir)?;
+        if entry_dir.symlink_metadata().is_ok() {
             // On file systems without locks, another process may have installed the entry first,
             // and it may be in use.
-            if !held.is_real() && damage::check(&place).is_ok() {
-                return Ok(place);
+            if !held.is_real() && damage::check(&entry_dir).is_ok() {
+                return Ok(entry_dir);
             }
             self.remove_entry(id)?;
         }
-        match rename(tree.path(), &place) {
-            Err(_) if !held.is_real() && damage::check(&place).is_ok() => return Ok(place),
-            renamed => renamed.map_err(Error::io("create", &place))?,
+        match rename(tree.path(), &entry_dir) {
+            Err(_) if !held.is_real() && damage::check(&entry_dir).is_ok() => return Ok(entry_dir),
+            renamed => renamed.map_err(Error::io("create", &entry_dir))?,
         }
         // The temporary folder was moved, so it must not be removed.
         let _ = tree.keep();
-        Ok(place)
+        Ok(entry_dir)
     }
 
     /// Removes an entry: first renames it away, then deletes it.
     pub(crate) fn remove_entry(&self, id: &EntryId) -> Result<(), Error> {
-        let place = self.entry_dir(id);
+        let entry_dir = self.entry_dir(id);
         let trash = self.temporary(id)?;
         let moved = trash.path().join("old");
-        rename(&place, &moved).map_err(Error::io("remove", &place))?;
+        rename(&entry_dir, &moved).map_err(Error::io("remove", &entry_dir))?;
         trash.close().map_err(Error::io("remove", &moved))
     }
 

@@ -54,10 +54,10 @@ fn toolchain() -> EntryId {
 fn store_with_one() -> (tempfile::TempDir, Store, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());
-    let place = store.entry_dir(&toolchain());
-    fs::create_dir_all(&place).unwrap();
-    seal_file(&place, "gcc", "a compiler");
-    (folder, store, place)
+    let entry_dir = store.entry_dir(&toolchain());
+    fs::create_dir_all(&entry_dir).unwrap();
+    seal_file(&entry_dir, "gcc", "a compiler");
+    (folder, store, entry_dir)
 }
 
 /// The damage found by a quick and by a deep check; empty if there is none.
@@ -125,13 +125,13 @@ fn an_entry_without_its_record_is_damaged_and_can_be_removed() {
     let store = Store::open(folder.path());
     let id = EntryId::existing("julia", "1.5.3-x-0123".to_owned());
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
-    let place = store.entry_dir(&id);
-    fs::create_dir_all(&place).unwrap();
+    let entry_dir = store.entry_dir(&id);
+    fs::create_dir_all(&entry_dir).unwrap();
     for (name, text, says) in [
         ("other", "", "`.sysforge.json` is missing"),
         (".sysforge.json", "{", "`.sysforge.json` cannot be read"),
     ] {
-        fs::write(place.join(name), text).unwrap();
+        fs::write(entry_dir.join(name), text).unwrap();
         let Lookup::Damaged(damage) = store.lookup(&id).unwrap() else {
             panic!("{name}");
         };
@@ -152,56 +152,59 @@ fn changes_to_an_entry_are_reported() {
     let (cc, lib) = ("cc".to_owned(), "lib".to_owned());
     for (change, says) in [
         (
-            &(|place: &Path| seal_text(place, "", 2)) as &dyn Fn(&Path),
+            &(|entry_dir: &Path| seal_text(entry_dir, "", 2)) as &dyn Fn(&Path),
             "`.sysforge.json` was written by another version of Sysforge",
         ),
         (
-            &|place| fs::remove_file(place.join(".sysforge-files")).unwrap(),
+            &|entry_dir| fs::remove_file(entry_dir.join(".sysforge-files")).unwrap(),
             "`.sysforge-files` is missing",
         ),
         (
-            &|place| fs::write(place.join(".sysforge-files"), "d\t0\t\t\tgcc\n").unwrap(),
+            &|entry_dir| fs::write(entry_dir.join(".sysforge-files"), "d\t0\t\t\tgcc\n").unwrap(),
             "`.sysforge-files` was changed",
         ),
         (
-            &|place| seal_text(place, "no list\n", SCHEMA),
+            &|entry_dir| seal_text(entry_dir, "no list\n", SCHEMA),
             "`.sysforge-files` cannot be read",
         ),
         (
-            &|place| fs::write(place.join("gcc"), "another one").unwrap(),
+            &|entry_dir| fs::write(entry_dir.join("gcc"), "another one").unwrap(),
             "`gcc` has a different size",
         ),
         (
-            &|place| {
+            &|entry_dir| {
                 let long_ago = filetime::FileTime::from_unix_time(1, 0);
-                filetime::set_file_mtime(place.join("gcc"), long_ago).unwrap();
+                filetime::set_file_mtime(entry_dir.join("gcc"), long_ago).unwrap();
             },
             "`gcc` was changed",
         ),
         (
-            &|place| {
-                fs::remove_file(place.join("gcc")).unwrap();
-                fs::create_dir(place.join("gcc")).unwrap();
+            &|entry_dir| {
+                fs::remove_file(entry_dir.join("gcc")).unwrap();
+                fs::create_dir(entry_dir.join("gcc")).unwrap();
             },
             "`gcc` is no longer a file",
         ),
         (
-            &|place| {
-                fs::write(place.join("cc"), "").unwrap();
-                seal_listing(place, &Listing::from([(cc.clone(), link.clone())]));
+            &|entry_dir| {
+                fs::write(entry_dir.join("cc"), "").unwrap();
+                seal_listing(entry_dir, &Listing::from([(cc.clone(), link.clone())]));
             },
             "`cc` is a different link",
         ),
         (
-            &|place| {
-                fs::write(place.join("lib"), "").unwrap();
-                seal_listing(place, &Listing::from([(lib.clone(), item(Kind::Folder))]));
+            &|entry_dir| {
+                fs::write(entry_dir.join("lib"), "").unwrap();
+                seal_listing(
+                    entry_dir,
+                    &Listing::from([(lib.clone(), item(Kind::Folder))]),
+                );
             },
             "`lib` is no longer a folder",
         ),
     ] {
-        let (_folder, store, place) = store_with_one();
-        change(&place);
+        let (_folder, store, entry_dir) = store_with_one();
+        change(&entry_dir);
         assert_eq!(damage_of(&store), (says.to_owned(), says.to_owned()));
         assert!(!store.has(&toolchain()), "{says}");
     }
@@ -209,12 +212,14 @@ fn changes_to_an_entry_are_reported() {
 
 #[test]
 fn a_damaged_entry_counts_with_its_size_on_disk() {
-    let (_folder, store, place) = store_with_one();
+    let (_folder, store, entry_dir) = store_with_one();
     assert_eq!(store.list(false).unwrap()[0].bytes, 100);
-    fs::remove_file(place.join(".sysforge.json")).unwrap();
-    fs::create_dir(place.join("lib")).unwrap();
-    fs::write(place.join("lib/libgcc.a"), [0; 5000]).unwrap();
-    let listing = fs::metadata(place.join(".sysforge-files")).unwrap().len();
+    fs::remove_file(entry_dir.join(".sysforge.json")).unwrap();
+    fs::create_dir(entry_dir.join("lib")).unwrap();
+    fs::write(entry_dir.join("lib/libgcc.a"), [0; 5000]).unwrap();
+    let listing = fs::metadata(entry_dir.join(".sysforge-files"))
+        .unwrap()
+        .len();
     let files = 5000 + "a compiler".len() as u64 + listing;
     assert_eq!(store.list(false).unwrap()[0].bytes, files);
     // A file in the place of an entry counts as damaged, with size 0.
@@ -226,23 +231,23 @@ fn a_damaged_entry_counts_with_its_size_on_disk() {
 
 #[test]
 fn an_entry_that_is_being_created_or_removed_is_not_touched() {
-    let (_folder, store, place) = store_with_one();
+    let (_folder, store, entry_dir) = store_with_one();
     let id = toolchain();
     let LockAttempt::Got(lock) = store.try_lock(&id).unwrap() else {
         panic!("nobody else has it");
     };
     assert!(!store.remove_unused(&id).unwrap());
-    assert!(place.join("gcc").is_file());
+    assert!(entry_dir.join("gcc").is_file());
     drop(lock);
 
     let LockAttempt::Got(use_lock) = try_exclusive(&store.use_file(&id)).unwrap() else {
         panic!("nobody else has it");
     };
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
-    assert!(store.hold(&place.join("gcc")).is_none());
+    assert!(store.hold(&entry_dir.join("gcc")).is_none());
     drop(use_lock);
     assert!(store.remove_unused(&id).unwrap());
-    assert!(!place.exists());
+    assert!(!entry_dir.exists());
 }
 
 #[test]
@@ -303,12 +308,15 @@ fn a_store_that_cannot_be_read_says_which_part_of_it() {
 
 #[test]
 fn an_entry_is_found_by_its_source() {
-    let (_folder, store, place) = store_with_one();
+    let (_folder, store, entry_dir) = store_with_one();
     let Lookup::Whole(entry) = store.lookup(&toolchain()).unwrap() else {
         panic!("it is whole");
     };
     assert_eq!(entry.id().to_string(), "toolchain/gcc-14-070707070707");
-    assert_eq!((entry.id().kind(), entry.prefix()), ("toolchain", &*place));
+    assert_eq!(
+        (entry.id().kind(), entry.prefix()),
+        ("toolchain", &*entry_dir)
+    );
     assert_eq!(entry.record().source, "https://host/gcc.zip");
     let found = store.newest_from("https://host/gcc.zip").unwrap();
     assert_eq!(found.unwrap().id(), entry.id());

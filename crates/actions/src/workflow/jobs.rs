@@ -106,17 +106,17 @@ impl Jobs<'_> {
                 pins::RESTORE.uses()
             ));
         }
-        text.push_str(&handmade::place(6, "packages-before"));
+        text.push_str(&handmade::markers(6, "packages-before"));
         text.push_str(PACKAGES);
         text.push_str(SECRETS);
-        text.push_str(&handmade::place(10, "packages-env"));
+        text.push_str(&handmade::markers(10, "packages-env"));
         text.push_str(match self.options.cache {
             true => INSTANTIATE_AND_PRUNE,
             false => INSTANTIATE,
         });
-        text.push_str(&handmade::place(6, "build-before"));
+        text.push_str(&handmade::markers(6, "build-before"));
         text.push_str(BUILD);
-        text.push_str(&handmade::place(6, "build-after"));
+        text.push_str(&handmade::markers(6, "build-after"));
         if self.options.cache {
             text.push_str(&format!(
                 "      - name: Save Julia, the toolchain and packages to the cache\n        \
@@ -199,7 +199,7 @@ impl Jobs<'_> {
         );
         text.push_str(&checkout(Some("${{ needs.plan.outputs.ref }}")));
         text.push_str(&self.get_tool());
-        text.push_str(&handmade::place(6, "verify-before"));
+        text.push_str(&handmade::markers(6, "verify-before"));
         text.push_str(VERIFY);
         text
     }

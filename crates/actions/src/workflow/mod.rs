@@ -109,7 +109,7 @@ pub fn generate(inputs: &Inputs<'_>) -> Result<String, WorkflowError> {
     };
     text.push_str(&jobs.all());
     text.push('\n');
-    text.push_str(&handmade::place(2, "jobs"));
+    text.push_str(&handmade::markers(2, "jobs"));
     Ok(text)
 }
 
@@ -185,7 +185,7 @@ fn environment(tool: &Tool, project: &str) -> String {
         }
         Tool::Source(source) => variable("SYSFORGE_SOURCE", source),
     }
-    text.push_str(&handmade::place(2, "env"));
+    text.push_str(&handmade::markers(2, "env"));
     text
 }
 

@@ -35,7 +35,7 @@ pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
     }
     Ok(format!(
         "on:\n{text}{}\n{CONSTANT}",
-        handmade::place(2, "on")
+        handmade::markers(2, "on")
     ))
 }
 

@@ -11,7 +11,7 @@ use sysforge_plan::Explain as _;
 
 use super::*;
 use crate::context::PackageEnvironment;
-use crate::inputs::Basis;
+use crate::inputs::Fingerprint;
 use crate::{Children, Environment, WorkDir};
 
 /// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code is
@@ -191,7 +191,7 @@ async fn an_emission_says_how_long_the_last_one_took() {
     emitted.wall_ms = 131_000;
     let files = [emitted.object.clone()];
     let work = &bench.context.work;
-    work.record("emit", &Basis::default(), &files, &emitted)
+    work.record("emit", &Fingerprint::default(), &files, &emitted)
         .unwrap();
     let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = std::sync::Arc::clone(&lines);

@@ -79,12 +79,12 @@ impl Folder {
             workload: None,
         };
         if let Versions::Resolved { .. } = request.versions {
-            let place = context.work.path(RESOLVED);
+            let destination = context.work.path(RESOLVED);
             let build_folder = context.work.root();
             let earlier = Instantiated::recorded(build_folder, request, Need::Versions);
             folder.resolved = true;
-            folder.packages.project.clone_from(&place);
-            folder.manifest_file = Some(place.join("Manifest.toml"));
+            folder.packages.project.clone_from(&destination);
+            folder.manifest_file = Some(destination.join("Manifest.toml"));
             match earlier {
                 // Only packages are missing: their versions stay.
                 Some(earlier) if earlier.resolved => {
@@ -104,7 +104,7 @@ impl Folder {
                     let local = local_packages(request.project, sources)?;
                     let found =
                         environment::resolution(located, manifest, &local, context.generation);
-                    write_resolved(&place, &found, project_folder)?;
+                    write_resolved(&destination, &found, project_folder)?;
                     folder.resolution = Some(found);
                 }
             }
@@ -169,7 +169,7 @@ impl Folder {
         project: Located<'_>,
         wanted: &WorkloadEnvironment,
     ) -> Result<Workload, InstantiateError> {
-        let place = context.work.path(WORKLOAD);
+        let destination = context.work.path(WORKLOAD);
         let mut local = Vec::new();
         let mut added = match wanted {
             WorkloadEnvironment::Packages(names) => {
@@ -223,10 +223,10 @@ impl Folder {
             None if self.resolved => table(&self.packages.project.join("Project.toml"))?,
             None => project.table.clone(),
         };
-        let _ = std::fs::remove_dir_all(&place);
+        let _ = std::fs::remove_dir_all(&destination);
         let text = environment::workload_project(&below, &added);
-        write(&place.join("Project.toml"), &text)?;
-        copy_preferences(project.folder, &place)?;
+        write(&destination.join("Project.toml"), &text)?;
+        copy_preferences(project.folder, &destination)?;
         let manifest = match (self.resolved, request.manifest.as_deref()) {
             (false, Some(file)) => {
                 let copy = context.work.path("workload-manifest.toml");
@@ -239,7 +239,7 @@ impl Folder {
                 write(&copy, &with_absolute_paths(located))?;
                 copy
             }
-            (false, None) => place.join("Manifest.toml"),
+            (false, None) => destination.join("Manifest.toml"),
             (true, _) => self.packages.project.join("Manifest.toml"),
         };
         Ok(Workload {
@@ -260,16 +260,16 @@ fn extras(project: &Table) -> BTreeMap<String, String> {
 
 /// Writes the folder of an environment that is to be resolved.
 fn write_resolved(
-    place: &Path,
+    destination: &Path,
     resolution: &Resolution,
     project: &Path,
 ) -> Result<(), InstantiateError> {
     // Nothing of an earlier resolution counts.
-    unless_gone(std::fs::remove_dir_all(place)).map_err(io("remove", place))?;
+    unless_gone(std::fs::remove_dir_all(destination)).map_err(io("remove", destination))?;
     for name in ["Project.toml", "Project.final.toml"] {
-        write(&place.join(name), &resolution.project)?;
+        write(&destination.join(name), &resolution.project)?;
     }
-    copy_preferences(project, place)
+    copy_preferences(project, destination)
 }
 
 /// Preferences are looked up beside the project file of the environment.

@@ -17,7 +17,7 @@ use super::LinkJob;
 use super::error::LinkError;
 use super::find;
 use super::libraries::Library;
-use super::place::{move_into_place, sibling};
+use super::paths::{move_into_place, sibling};
 use super::probe::{Answer, Prober, Refusal};
 use super::scan::Scan;
 use crate::inspect::inspect;

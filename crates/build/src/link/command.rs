@@ -10,7 +10,7 @@ use sysforge_plan::link::{Candidate, Expectation, Flavour, LinkSpec, Strategy};
 
 use super::attempt::Link;
 use super::error::LinkError;
-use super::place::create_dir;
+use super::paths::create_dir;
 use super::probe;
 use crate::{Environment, Program};
 

@@ -14,7 +14,7 @@ use sysforge_plan::{Arch, Triplet};
 
 use super::attempt::{Failure, Link, words};
 use super::error::LinkError;
-use super::place::create_dir;
+use super::paths::create_dir;
 use super::probe;
 use super::scan::Scan;
 use crate::Program;

@@ -31,7 +31,9 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     for build in &planned.plan.builds {
         // Asked only where it matters: the digest needs the workloads, a plan does not.
         if released.iter().any(|(id, _)| *id == build.id) {
-            let digest = planned.basis(&session.engine, build, &options)?.digest();
+            let digest = planned
+                .fingerprint(&session.engine, build, &options)?
+                .digest();
             if released.contains(&(build.id.clone(), digest)) {
                 existing.push(&build.id);
             }

@@ -8,7 +8,7 @@ use sysforge_engine::publish::{GitHubOptions, Publication};
 use sysforge_plan::text::Tag;
 use sysforge_publish::documents::notes;
 use sysforge_publish::host::Host;
-use sysforge_publish::host::github::undraft::undraft;
+use sysforge_publish::host::github::finalize::finalize;
 use sysforge_publish::host::github::{GitHub, Standing, steps};
 use sysforge_publish::install::Source;
 use sysforge_publish::report::{AssetOutcome, Outcome as ReleaseOutcome, Published};
@@ -88,7 +88,7 @@ async fn to_github(args: &PublishArgs, session: &Session) -> Result<Published, F
         });
     if args.undraft {
         let tag = tag(args, session).ok_or(CliError::NoTag)?;
-        return Ok(undraft(&host, &tag).await?);
+        return Ok(finalize(&host, &tag).await?);
     }
     if args.preflight {
         let tag = tag(args, session).unwrap_or_default();

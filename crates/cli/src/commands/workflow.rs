@@ -4,7 +4,7 @@
 use sysforge_actions::event::{Releases, Run};
 use sysforge_engine::workflow::{PATH, WorkflowFile, pin};
 use sysforge_plan::Triplet;
-use sysforge_publish::host::github::{GitHub, undraft};
+use sysforge_publish::host::github::{GitHub, finalize};
 
 use crate::args::WorkflowArgs;
 use crate::failure::{CliError, Outcome};
@@ -70,7 +70,7 @@ async fn print_tag(session: &Session) -> Outcome {
             let repository =
                 variable(session, "GITHUB_REPOSITORY").ok_or(CliError::NoRepository)?;
             let host = GitHub::new(access(session, &repository)?, session.timing())?;
-            undraft::newest(&host).await?.unwrap_or_default()
+            finalize::newest(&host).await?.unwrap_or_default()
         }
     };
     session.runner.output("tag", &tag);

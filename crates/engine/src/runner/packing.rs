@@ -34,10 +34,13 @@ impl BuildRunner<'_> {
             check: record.clone(),
             timings: self.timings.clone(),
         };
-        let linked = self.context.work.recorded_basis("link")?;
-        let basis = self.fingerprints.checked(&linked);
+        let linked = self.context.work.recorded_fingerprint("link")?;
+        let fingerprint = self.fingerprints.checked(&linked);
         let files = [self.image()];
-        Ok(self.context.work.record("check", &basis, &files, &record)?)
+        Ok(self
+            .context
+            .work
+            .record("check", &fingerprint, &files, &record)?)
     }
 
     /// Packs the image with the receipt of what was recorded.
@@ -68,7 +71,7 @@ impl BuildRunner<'_> {
         )?;
         let plan = &self.planned.plan;
         // Of what the image was made from, which need not be what is there now.
-        let inputs_digest = Fingerprints::inputs_digest(work.recorded_basis("check")?);
+        let inputs_digest = Fingerprints::inputs_digest(work.recorded_fingerprint("check")?);
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let preferences = self.preferences(&packages);
         let describe = move |image: FileRecord| Receipt {

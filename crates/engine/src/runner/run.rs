@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use sysforge_build::emit::{self, Emission, Emitted};
-use sysforge_build::inputs::Basis;
+use sysforge_build::inputs::Fingerprint;
 use sysforge_build::measure::Measured;
 use sysforge_build::rounds::{Traced, worth_a_round};
 use sysforge_build::trace::On;
@@ -28,8 +28,8 @@ impl BuildRunner<'_> {
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed();
-        let basis = self.fingerprints.trace();
-        let mut traced = match self.load_cached::<Traced>(Step::Trace, &basis, force) {
+        let fingerprint = self.fingerprints.trace();
+        let mut traced = match self.load_cached::<Traced>(Step::Trace, &fingerprint, force) {
             Some(traced) => traced,
             None => {
                 let traced = self.trace().await?;
@@ -37,7 +37,7 @@ impl BuildRunner<'_> {
             }
         };
         if self
-            .load_cached::<Measured>(Step::Measure, &basis, force)
+            .load_cached::<Measured>(Step::Measure, &fingerprint, force)
             .is_none()
         {
             self.measure_without_image().await?;
@@ -45,21 +45,22 @@ impl BuildRunner<'_> {
         let limit = self.options.emit.rounds;
         let mut rounds = Vec::new();
         loop {
-            let basis = self.fingerprints.object(&traced);
+            let fingerprint = self.fingerprints.object(&traced);
             if self
-                .load_cached::<Emitted>(Step::Emit, &basis, force)
+                .load_cached::<Emitted>(Step::Emit, &fingerprint, force)
                 .is_none()
             {
                 self.emit().await?;
             }
-            let basis = self.fingerprints.image(&traced);
+            let fingerprint = self.fingerprints.image(&traced);
             if self
-                .load_cached::<Linked>(Step::Link, &basis, force)
+                .load_cached::<Linked>(Step::Link, &fingerprint, force)
                 .is_none()
             {
                 self.link().await?;
             }
-            let Some(checked) = self.load_cached::<Checked>(Step::Check, &basis, force) else {
+            let Some(checked) = self.load_cached::<Checked>(Step::Check, &fingerprint, force)
+            else {
                 let mut record = self.check(&self.image()).await?;
                 rounds.push(record.residuals.len());
                 record.rounds.clone_from(&rounds);
@@ -200,7 +201,7 @@ impl BuildRunner<'_> {
     fn load_cached<T: serde::de::DeserializeOwned>(
         &self,
         step: Step,
-        basis: &Basis,
+        fingerprint: &Fingerprint,
         force: bool,
     ) -> Option<T> {
         if force {
@@ -213,7 +214,7 @@ impl BuildRunner<'_> {
             Step::Measure => WITHOUT,
             _ => "check",
         };
-        match self.context.work.fresh(name, basis) {
+        match self.context.work.fresh(name, fingerprint) {
             Ok(result) => {
                 let task = self.context.reporter.start(step, self.build.id.to_string());
                 task.reused("nothing that decides it has changed");

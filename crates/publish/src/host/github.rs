@@ -12,6 +12,7 @@ mod cleanup;
 mod drafts;
 mod dry_run;
 pub(crate) mod failure;
+pub mod finalize;
 mod journal;
 mod lease;
 mod outcome;
@@ -21,7 +22,6 @@ mod recheck;
 mod rights;
 mod send;
 pub mod steps;
-pub mod undraft;
 mod upload;
 
 pub use cleanup::Cleanup;

@@ -11,7 +11,7 @@ use sysforge_process::{Environment, Program};
 
 use super::Surroundings;
 use super::error::InstallError;
-use super::kept::{Images, Installed};
+use super::images::{Images, Installed};
 use super::load::environment as environment_of;
 use crate::archive::ARTIFACTS;
 use crate::local::at;

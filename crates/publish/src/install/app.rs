@@ -8,7 +8,7 @@ use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_process::Program;
 
 use super::error::InstallError;
-use super::kept::{Images, Installed};
+use super::images::{Images, Installed};
 use super::links::{self, executable_in};
 use super::open_release::OpenRelease;
 use super::{Surroundings, fetch, remove};
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// If any of this fails; nothing is installed then.
 pub async fn install_app(
-    place: &OpenRelease,
+    release: &OpenRelease,
     index: &ReleaseIndex,
     image: &ReleaseImage,
     images: &Images,
@@ -41,15 +41,15 @@ pub async fn install_app(
     if let Some(installed) = reuse()? {
         return Ok(installed);
     }
-    place.check_provenance(image, surroundings.keys).await?;
+    release.check_provenance(image, surroundings.keys).await?;
     let turn = images.turn(image, surroundings.reporter).await?;
     // Another process may have been faster.
     if let Some(installed) = reuse()? {
         return Ok(installed);
     }
     let archive = images.partial(image, &turn)?;
-    let note = Installed::of_app(place, index, image, surroundings.keys);
-    let fresh = fetch(place, image, &archive, note, images, surroundings).await?;
+    let note = Installed::of_app(release, index, image, surroundings.keys);
+    let fresh = fetch(release, image, &archive, note, images, surroundings).await?;
     start_once(fresh.folder(), image, surroundings).await?;
     let installed = images.keep(image, fresh, &turn)?;
     remove(&archive)?;
@@ -102,7 +102,7 @@ pub fn link_apps(
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use crate::install::kept::tests::installed_app;
+    use crate::install::images::tests::installed_app;
 
     #[test]
     fn links_are_made_replaced_and_removed_but_nothing_else_is_touched() {

@@ -9,8 +9,8 @@ use sysforge_files::{read_regular, write_whole};
 
 use super::activate::{Start, UserLists, own_launcher, quoted};
 use super::error::InstallError;
-use super::kept::Installed;
-pub use super::kept::{Integration, IntegrationFile};
+use super::images::Installed;
+pub use super::images::{Integration, IntegrationFile};
 use crate::local::at;
 
 /// What every file says of itself, so that it is recognised.

@@ -10,7 +10,7 @@ use sysforge_process::Program;
 
 use super::Surroundings;
 use super::error::InstallError;
-use super::kept::Fresh;
+use super::images::StagedImage;
 use crate::archive::ARTIFACTS;
 
 /// Prints what is loaded at the start; the standard library's own way to name modules differs
@@ -21,7 +21,7 @@ const SCRIPT: &str = "for id in keys(Base.loaded_modules) println(id.name) end";
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) async fn load_once(
-    fresh: &Fresh,
+    fresh: &StagedImage,
     image: &ReleaseImage,
     julia: &JuliaFacts,
     surroundings: &Surroundings<'_>,

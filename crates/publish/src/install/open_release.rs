@@ -96,7 +96,7 @@ impl OpenRelease {
     /// # Errors
     ///
     /// If there is none, or the host cannot be reached.
-    pub async fn open(source: &Source, reach: &SourceOptions) -> Result<Self, InstallError> {
+    pub async fn open(source: &Source, options: &SourceOptions) -> Result<Self, InstallError> {
         let mut witness = None;
         let (files, newest) = match source {
             Source::Folder { path, tag } => {
@@ -104,20 +104,20 @@ impl OpenRelease {
                 (Files::Folder(folder), newest)
             }
             Source::Web { base, tag } => {
-                let client = client(&reach.github.network, base)?;
-                let timing = reach.timing.clone();
+                let client = client(&options.github.network, base)?;
+                let timing = options.timing.clone();
                 web(client, base.clone(), tag.as_deref(), timing).await?
             }
             Source::GitHub { repository, tag } => {
                 let access = Access {
                     repository: repository.to_string(),
-                    ..reach.github.clone()
+                    ..options.github.clone()
                 };
-                if reach.attestations {
-                    let host = GitHub::new(access.clone(), reach.timing.clone())?;
+                if options.attestations {
+                    let host = GitHub::new(access.clone(), options.timing.clone())?;
                     witness = Some(Box::new(host));
                 }
-                let (timing, drafts) = (&reach.timing, reach.drafts);
+                let (timing, drafts) = (&options.timing, options.drafts);
                 github_files(source, access, tag.as_deref(), timing, drafts).await?
             }
         };

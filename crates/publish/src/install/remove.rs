@@ -4,8 +4,8 @@ use sysforge_files::{read_regular, unless_gone};
 
 use super::activate::starts;
 use super::error::InstallError;
+use super::images::{Images, Installed, NOTE_LIMIT};
 use super::integrate;
-use super::kept::{Images, Installed, NOTE_LIMIT};
 use super::links;
 use crate::local::at;
 
@@ -21,7 +21,7 @@ impl Images {
         if !image.apps.is_empty() {
             links::unlink(&image.launchers, image.folder())?;
         }
-        let gone = self.take_away(image.folder())?;
+        let gone = self.move_to_trash(image.folder())?;
         remove_starters(image)?;
         Ok(unless_gone(gone.close()).map_err(at(image.folder()))?)
     }

@@ -24,7 +24,7 @@ use crate::release_bundle::{Origin, ReleaseBundle};
 mod activation;
 mod apps;
 mod hostile;
-mod kept;
+mod images;
 mod refused;
 mod trust;
 mod web;
@@ -136,24 +136,32 @@ impl Scene {
     async fn install(
         &self,
         source: &Source,
-        reach: &SourceOptions,
+        options: &SourceOptions,
     ) -> Result<Installed, InstallError> {
-        self.install_signed(source, reach, &[]).await
+        self.install_signed(source, options, &[]).await
     }
 
     async fn install_signed(
         &self,
         source: &Source,
-        reach: &SourceOptions,
+        options: &SourceOptions,
         keys: &[PublicKey],
     ) -> Result<Installed, InstallError> {
-        let place = OpenRelease::open(source, reach).await?;
-        let (index, _) = place.index(keys).await?;
+        let release = OpenRelease::open(source, options).await?;
+        let (index, _) = release.index(keys).await?;
         let facts = self.facts();
         let (image, _) = choose_image(&index, &machine(Some(facts.build())))?;
         let quiet = Quiet::new();
         let surroundings = quiet.with(keys);
-        install(&place, &index, image, &facts, &self.images(), &surroundings).await
+        install(
+            &release,
+            &index,
+            image,
+            &facts,
+            &self.images(),
+            &surroundings,
+        )
+        .await
     }
 }
 
@@ -167,7 +175,7 @@ fn machine(julia: Option<JuliaBuild>) -> Machine {
     }
 }
 
-fn reach(github: Option<&FakeGitHub>, token: Option<&str>) -> SourceOptions {
+fn options(github: Option<&FakeGitHub>, token: Option<&str>) -> SourceOptions {
     let api: url::Url = github
         .map_or("http://127.0.0.1:9", FakeGitHub::api_url)
         .parse()
@@ -198,9 +206,9 @@ fn repository() -> Source {
 async fn an_image_is_installed_from_a_folder_and_found_again() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
-    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(again, installed);
     assert_eq!(
         scene.images().list().unwrap(),
@@ -221,11 +229,14 @@ async fn an_image_is_installed_from_github_with_and_without_a_token() {
                 ..Options::default()
             })
             .await;
-        let reach = reach(Some(&github), token);
-        let installed = scene.install(&repository(), &reach).await.unwrap();
+        let options = options(Some(&github), token);
+        let installed = scene.install(&repository(), &options).await.unwrap();
         assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
         let latest = repository().latest();
-        assert_eq!(scene.install(&latest, &reach).await.unwrap().tag, "v1.0.0");
+        assert_eq!(
+            scene.install(&latest, &options).await.unwrap().tag,
+            "v1.0.0"
+        );
     }
 }
 
@@ -239,7 +250,7 @@ async fn a_private_release_without_a_token_is_not_there() {
         })
         .await;
     let error = scene
-        .install(&repository(), &reach(Some(&github), None))
+        .install(&repository(), &options(Some(&github), None))
         .await
         .unwrap_err();
     assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
@@ -256,7 +267,7 @@ async fn a_download_goes_on_where_it_stopped() {
         Rule::once(Op::Download, Fault::StatusBefore(503)).after(2),
     ]);
     let installed = scene
-        .install(&repository(), &reach(Some(&github), None))
+        .install(&repository(), &options(Some(&github), None))
         .await
         .unwrap();
     assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
@@ -267,7 +278,7 @@ async fn an_archive_in_parts_is_joined_again() {
     let noise = sysforge_testkit::github::Random(4).bytes(100_000);
     let scene = Scene::new(&noise, 30_000).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&installed.image).unwrap(), noise);
     let left = scene.folder.path().join("images/.partial");
     assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
@@ -283,7 +294,7 @@ async fn a_changed_archive_is_refused_and_nothing_is_installed() {
     bytes[20] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let error = scene
-        .install(&source, &reach(None, None))
+        .install(&source, &options(None, None))
         .await
         .unwrap_err();
     assert!(matches!(error, InstallError::Digest { .. }), "{error}");
@@ -297,7 +308,7 @@ async fn an_image_that_does_not_load_is_not_installed() {
     let script = "#!/bin/sh\necho 'wrong build' >&2\nexit 1\n";
     std::fs::write(scene.folder.path().join("julia"), script).unwrap();
     let error = scene
-        .install(&source, &reach(None, None))
+        .install(&source, &options(None, None))
         .await
         .unwrap_err();
     assert!(matches!(error, InstallError::DoesNotLoad { .. }), "{error}");
@@ -307,10 +318,10 @@ async fn an_image_that_does_not_load_is_not_installed() {
 #[tokio::test]
 async fn what_does_not_fit_is_explained() {
     let scene = Scene::new(b"linux", u64::MAX).await;
-    let place = OpenRelease::open(&scene.site().await, &reach(None, None))
+    let release = OpenRelease::open(&scene.site().await, &options(None, None))
         .await
         .unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let mut other = scene.facts().build();
     other.version = "1.11.0".parse().unwrap();
     let error = choose_image(&index, &machine(Some(other))).unwrap_err();
@@ -328,7 +339,7 @@ async fn what_does_not_fit_is_explained() {
 async fn a_launcher_refuses_another_julia() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     let path = scene.folder.path().join("bin/demo");
     activate::write_launcher(&mut installed, &path).unwrap();
     let run = |version: &str| {
@@ -367,12 +378,12 @@ async fn signed_site(seed: u8) -> (Scene, Source, PublicKey) {
 async fn a_signed_release_is_installed_with_its_makers_key_alone() {
     let (scene, source, key) = signed_site(1).await;
     let other = crate::signing::tests::signer(2).public();
-    let place = OpenRelease::open(&source, &reach(None, None))
+    let release = OpenRelease::open(&source, &options(None, None))
         .await
         .unwrap();
-    assert_eq!(place.index(&[]).await.unwrap().1, Signed::Unverified);
+    assert_eq!(release.index(&[]).await.unwrap().1, Signed::Unverified);
     let error = scene
-        .install_signed(&source, &reach(None, None), std::slice::from_ref(&other))
+        .install_signed(&source, &options(None, None), std::slice::from_ref(&other))
         .await
         .unwrap_err();
     assert!(
@@ -384,7 +395,7 @@ async fn a_signed_release_is_installed_with_its_makers_key_alone() {
     assert!(scene.images().list().unwrap().is_empty());
     let keys = [other, key.clone()];
     let installed = scene
-        .install_signed(&source, &reach(None, None), &keys)
+        .install_signed(&source, &options(None, None), &keys)
         .await
         .unwrap();
     assert!(installed.keys.contains(&key.to_string()));
@@ -402,12 +413,12 @@ async fn what_was_changed_after_it_was_signed_is_refused() {
         let (scene, source, key) = signed_site(1).await;
         let path = scene.folder.path().join("site/v1.0.0").join(name);
         let mut bytes = std::fs::read(&path).unwrap();
-        let place = bytes.len() / 2;
+        let release = bytes.len() / 2;
         // Another letter, so that it stays JSON and base64.
-        bytes[place] = if bytes[place] == b'a' { b'b' } else { b'a' };
+        bytes[release] = if bytes[release] == b'a' { b'b' } else { b'a' };
         std::fs::write(&path, bytes).unwrap();
         let error = scene
-            .install_signed(&source, &reach(None, None), &[key])
+            .install_signed(&source, &options(None, None), &[key])
             .await
             .unwrap_err();
         assert!(
@@ -424,7 +435,7 @@ async fn a_release_without_a_signature_is_refused_where_a_key_is_given() {
     let source = scene.site().await;
     let key = crate::signing::tests::signer(1).public();
     let error = scene
-        .install_signed(&source, &reach(None, None), &[key])
+        .install_signed(&source, &options(None, None), &[key])
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "`sysforge-release.json` is not signed");
@@ -438,13 +449,13 @@ async fn an_index_of_another_release_of_the_same_maker_is_refused() {
     let text = std::fs::read_to_string(&index).unwrap();
     std::fs::write(&index, text.replace("\"v1.0.0\"", "\"v9.0.0\"")).unwrap();
     let error = scene
-        .install_signed(&source, &reach(None, None), &[key])
+        .install_signed(&source, &options(None, None), &[key])
         .await
         .unwrap_err();
     assert!(error.to_string().contains("is not good"), "{error}");
 }
 
-/// What a place says of the attestation of an archive with the digest that is really attested.
+/// What a release says of the attestation of an archive with the digest that is really attested.
 async fn attested(
     bundles: &[&str],
     repository: &str,
@@ -462,13 +473,13 @@ async fn attested(
         github.put_attestation(&digest.to_string(), bundle);
     }
     let source = Source::parse(&format!("{repository}@v1.0.0"), |_| false).unwrap();
-    let place = OpenRelease::open(&source, &reach(Some(&github), None))
+    let release = OpenRelease::open(&source, &options(Some(&github), None))
         .await
         .unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let mut image = index.images[0].clone();
     image.archive.sha256 = digest;
-    place.attested(&image, required).await
+    release.attested(&image, required).await
 }
 
 #[tokio::test]
@@ -509,11 +520,11 @@ async fn an_attestation_that_is_missing_or_not_good_is_refused() {
 async fn a_folder_has_no_attestations() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let place = OpenRelease::open(&source, &reach(None, None))
+    let release = OpenRelease::open(&source, &options(None, None))
         .await
         .unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let image = &index.images[0];
-    assert_eq!(place.attested(image, false).await.unwrap(), Attested::No);
-    place.attested(image, true).await.unwrap_err();
+    assert_eq!(release.attested(image, false).await.unwrap(), Attested::No);
+    release.attested(image, true).await.unwrap_err();
 }

@@ -1,7 +1,7 @@
 //! What publishing would do, for `--dry-run`.
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as RemoteAsset, Release};
 use super::drafts::choose;
 use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
@@ -17,15 +17,15 @@ pub(super) async fn dry_run(
     host: &GitHub,
     bundle: &ReleaseBundle,
     policy: &Policy,
-    public: Option<(Release, Vec<Kept>)>,
+    public: Option<(Release, Vec<RemoteAsset>)>,
     drafts: Vec<Release>,
 ) -> Result<Published, PublishError> {
     let (tag, repository) = (&bundle.tag, &host.access.repository);
     let mut actions = Vec::new();
-    let (release, kept) = match public {
-        Some((release, kept)) => {
+    let (release, remote) = match public {
+        Some((release, remote)) => {
             actions.push(format!("complete the public release {}", release.html_url));
-            (Some(release), kept)
+            (Some(release), remote)
         }
         None => match choose(drafts) {
             Some(draft) => {
@@ -33,11 +33,11 @@ pub(super) async fn dry_run(
                 actions.push(format!("go on with the draft {}", release.html_url));
                 let younger = draft.younger.iter();
                 actions.extend(younger.map(|id| format!("delete the younger draft {id} of {tag}")));
-                let kept = host
+                let remote = host
                     .assets(release.id)
                     .await
                     .map_err(|failure| host.error("list the files of the release", failure))?;
-                (Some(release), kept)
+                (Some(release), remote)
             }
             None => {
                 actions.push(format!("create a draft of {tag} in {repository}"));
@@ -45,12 +45,12 @@ pub(super) async fn dry_run(
             }
         },
     };
-    let mut kept = kept;
-    let wanted = |kept: &Kept| concerns(bundle, kept);
-    host.fill_digests(&mut kept, &wanted, &mut Computed::new())
+    let mut remote = remote;
+    let wanted = |remote: &RemoteAsset| concerns(bundle, remote);
+    host.fill_digests(&mut remote, &wanted, &mut Computed::new())
         .await?;
     let draft = release.as_ref().is_none_or(|release| release.draft);
-    if kept.iter().any(|kept| kept.name == LOCK_NAME) {
+    if remote.iter().any(|remote| remote.name == LOCK_NAME) {
         actions.push("wait for another publisher, or take over from a dead one".to_owned());
     }
     let rules = Rules {
@@ -64,7 +64,7 @@ pub(super) async fn dry_run(
         let ours = release
             .as_ref()
             .map_or(UploadState::No, |release| ours(asset, release, &notes));
-        let outcome = match need(asset, &kept, rules, ours)? {
+        let outcome = match need(asset, &remote, rules, ours)? {
             None => AssetOutcome::Kept,
             Some(Need::Send | Need::Resend(_)) => AssetOutcome::Sent,
             Some(_) => AssetOutcome::Replaced,

@@ -34,8 +34,8 @@ impl Drop for Lease {
 
 impl Lease {
     /// Whether a list of the release's files still shows the lock.
-    pub(super) fn is_listed(&self, kept: &[Asset]) -> bool {
-        kept.iter().any(|asset| asset.id == self.asset)
+    pub(super) fn is_listed(&self, remote: &[Asset]) -> bool {
+        remote.iter().any(|asset| asset.id == self.asset)
     }
 
     /// Leaves the lock file at the host: what it protects is not finished, or is about to be

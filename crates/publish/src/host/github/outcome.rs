@@ -1,19 +1,19 @@
 //! What a publication came to, or would.
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as RemoteAsset, Release};
 use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
 /// The first file that is not there as it was built.
-pub(super) fn missing(bundle: &ReleaseBundle, kept: &[Kept]) -> String {
+pub(super) fn missing(bundle: &ReleaseBundle, remote: &[RemoteAsset]) -> String {
     bundle
         .assets
         .iter()
         .find(|asset| {
-            !kept
+            !remote
                 .iter()
-                .any(|kept| kept.name == asset.name && kept.holds(asset.size, asset.sha256))
+                .any(|remote| remote.name == asset.name && remote.holds(asset.size, asset.sha256))
         })
         .map(|asset| asset.name.clone())
         .unwrap_or_default()

@@ -10,7 +10,7 @@ use sysforge_net::header::ACCEPT;
 use sysforge_plan::{Reporter, Sha256, Step};
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as RemoteAsset, Release};
 use super::failure::Failure;
 use crate::documents::notes::size;
 use crate::error::{Difference, PublishError, Then};
@@ -82,11 +82,11 @@ impl GitHub {
     /// whose digests matter; what is in `computed` is not downloaded again.
     pub(super) async fn fill_digests(
         &self,
-        kept: &mut [Kept],
-        wanted: &(dyn Fn(&Kept) -> bool + Sync),
+        remote: &mut [RemoteAsset],
+        wanted: &(dyn Fn(&RemoteAsset) -> bool + Sync),
         computed: &mut Computed,
     ) -> Result<(), PublishError> {
-        for file in kept {
+        for file in remote {
             if !file.is_uploaded() || file.sha256().is_some() || !wanted(file) {
                 continue;
             }
@@ -114,12 +114,12 @@ impl GitHub {
         depth: Depth,
         reporter: &Reporter,
     ) -> Result<Vec<Difference>, PublishError> {
-        let kept = self
+        let remote = self
             .assets(release)
             .await
             .map_err(|failure| self.error("list the files of the public release", failure))?;
         let found: Vec<Option<String>> = futures_util::stream::iter(verified)
-            .map(|file| self.difference(file, &kept, depth, reporter))
+            .map(|file| self.difference(file, &remote, depth, reporter))
             .buffered(DOWNLOADS)
             .try_collect()
             .await?;
@@ -135,11 +135,11 @@ impl GitHub {
     async fn difference(
         &self,
         file: &Verified,
-        kept: &[Kept],
+        remote: &[RemoteAsset],
         depth: Depth,
         reporter: &Reporter,
     ) -> Result<Option<String>, PublishError> {
-        let Some(there) = kept.iter().find(|kept| kept.name == file.name) else {
+        let Some(there) = remote.iter().find(|remote| remote.name == file.name) else {
             return Ok(Some("it is missing".to_owned()));
         };
         if !there.is_uploaded() {

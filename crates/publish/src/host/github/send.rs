@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use sysforge_plan::{Reporter, Step};
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as RemoteAsset, Release};
 use super::failure::Failure;
 use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, lost};
@@ -85,13 +85,13 @@ pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> UploadSta
 /// If there is another file of that name, and it may not be replaced.
 pub(super) fn need(
     asset: &Asset,
-    kept: &[Kept],
+    remote: &[RemoteAsset],
     rules: Rules,
     ours: UploadState,
 ) -> Result<Option<Need>, PublishError> {
-    let named = |name: &str| kept.iter().find(|kept| kept.name == name);
-    let whole = |kept: &Kept| kept.holds(asset.size, asset.sha256);
-    let replacement = named(&format!("{}{NEW}", asset.name)).filter(|kept| whole(kept));
+    let named = |name: &str| remote.iter().find(|remote| remote.name == name);
+    let whole = |remote: &RemoteAsset| remote.holds(asset.size, asset.sha256);
+    let replacement = named(&format!("{}{NEW}", asset.name)).filter(|remote| whole(remote));
     match named(&asset.name) {
         Some(there) if whole(there) => Ok(None),
         // Another run writes another statement about the same images; a public one stays.
@@ -128,11 +128,11 @@ pub(super) struct Sent {
 }
 
 /// Whether a file of the host matters to a bundle.
-pub(super) fn concerns(bundle: &ReleaseBundle, kept: &Kept) -> bool {
-    let name = kept.name.strip_suffix(NEW).unwrap_or(&kept.name);
+pub(super) fn concerns(bundle: &ReleaseBundle, remote: &RemoteAsset) -> bool {
+    let name = remote.name.strip_suffix(NEW).unwrap_or(&remote.name);
     bundle.assets.iter().any(|asset| {
         // One of another size has other bytes, whatever they are.
-        asset.name == name && (asset.size == kept.size || asset.kind == Kind::Statement)
+        asset.name == name && (asset.size == remote.size || asset.kind == Kind::Statement)
     })
 }
 
@@ -143,10 +143,10 @@ pub(super) fn concerns(bundle: &ReleaseBundle, kept: &Kept) -> bool {
 /// If `kept` lacks one of them, or its digest: no file may be left out of the check.
 pub(super) fn verified(
     bundle: &ReleaseBundle,
-    kept: &[Kept],
+    remote: &[RemoteAsset],
 ) -> Result<Vec<Verified>, PublishError> {
     let files = bundle.assets.iter().map(|asset| {
-        let there = kept.iter().find(|kept| kept.name == asset.name);
+        let there = remote.iter().find(|remote| remote.name == asset.name);
         let known = there.and_then(|there| Some((there, there.sha256()?)));
         let (there, sha256) = known.ok_or_else(|| PublishError::Incomplete {
             tag: bundle.tag.clone(),
@@ -170,7 +170,7 @@ impl GitHub {
         &self,
         release: &Release,
         bundle: &ReleaseBundle,
-        known: Option<Vec<Kept>>,
+        known: Option<Vec<RemoteAsset>>,
         rules: Rules,
         lease: &Lease,
         journal: &mut PublishJournal,
@@ -182,15 +182,16 @@ impl GitHub {
         let mut outcomes: Vec<(String, AssetOutcome)> = Vec::new();
         for _ in 0..ROUNDS {
             let was_known = known.is_some();
-            let mut kept = match known.take() {
-                Some(kept) => kept,
+            let mut remote = match known.take() {
+                Some(remote) => remote,
                 None => self
                     .assets(release.id)
                     .await
                     .map_err(|failure| self.error("list the files of the release", failure))?,
             };
-            let wanted = |kept: &Kept| concerns(bundle, kept);
-            self.fill_digests(&mut kept, &wanted, &mut computed).await?;
+            let wanted = |remote: &RemoteAsset| concerns(bundle, remote);
+            self.fill_digests(&mut remote, &wanted, &mut computed)
+                .await?;
             let mut needs = Vec::new();
             for asset in &bundle.assets {
                 let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +199,7 @@ impl GitHub {
                     true => UploadState::Sent,
                     false => ours(asset, release, journal.notes()),
                 };
-                if let Some(need) = need(asset, &kept, rules, ours)? {
+                if let Some(need) = need(asset, &remote, rules, ours)? {
                     needs.push((asset, need));
                 }
             }
@@ -208,11 +209,11 @@ impl GitHub {
                     // changed meanwhile.
                     continue;
                 }
-                if !lease.is_listed(&kept) {
+                if !lease.is_listed(&remote) {
                     return Err(lost(&release.tag_name));
                 }
-                self.sweep(&kept).await?;
-                let files = verified(bundle, &kept)?;
+                self.sweep(&remote).await?;
+                let files = verified(bundle, &remote)?;
                 return Ok(Sent { outcomes, files });
             }
             if rules.draft {
@@ -239,7 +240,9 @@ impl GitHub {
                 .partition(|(asset, _)| rules.draft || asset.kind != Kind::Index);
             for part in [first, last] {
                 futures_util::stream::iter(part)
-                    .map(|(asset, need)| self.deliver(release, asset, need, &kept, &sent, reporter))
+                    .map(|(asset, need)| {
+                        self.deliver(release, asset, need, &remote, &sent, reporter)
+                    })
                     .buffer_unordered(LANES)
                     .try_collect::<()>()
                     .await?;
@@ -258,7 +261,7 @@ impl GitHub {
         release: &Release,
         asset: &Asset,
         need: Need,
-        kept: &[Kept],
+        remote: &[RemoteAsset],
         sent: &Mutex<BTreeSet<String>>,
         reporter: &Reporter,
     ) -> Result<(), PublishError> {
@@ -274,7 +277,7 @@ impl GitHub {
             }
             Need::Replace(old) => {
                 let name = format!("{}{NEW}", asset.name);
-                let ready = kept.iter().find(|kept| kept.name == name);
+                let ready = remote.iter().find(|remote| remote.name == name);
                 let new = match ready {
                     Some(ready) if ready.holds(asset.size, asset.sha256) => ready.id,
                     stale => {
@@ -328,16 +331,16 @@ impl GitHub {
                 .send_once(&release.upload_url, parcel, Some(task))
                 .await
             {
-                Ok(kept) if kept.holds(asset.size, asset.sha256) => return Ok(kept.id),
-                Ok(kept) => {
-                    self.delete_asset(kept.id)
+                Ok(remote) if remote.holds(asset.size, asset.sha256) => return Ok(remote.id),
+                Ok(remote) => {
+                    self.delete_asset(remote.id)
                         .await
                         .map_err(|failure| self.error(&what, failure))?;
                     if attempt >= self.timing.attempts {
                         return Err(PublishError::HostDigest {
                             name: asset.name.clone(),
                             expected: asset.sha256,
-                            found: kept.digest.unwrap_or_default(),
+                            found: remote.digest.unwrap_or_default(),
                         });
                     }
                     attempt += 1;
@@ -354,14 +357,14 @@ impl GitHub {
                 .map_err(|failure| self.error(&what, failure))?;
             attempt += 1;
             // The upload may have landed, or have left half a file that blocks the name.
-            let kept = self
+            let remote = self
                 .assets(release.id)
                 .await
                 .map_err(|failure| self.error(&what, failure))?;
-            match kept.into_iter().find(|kept| kept.name == name) {
-                Some(kept) if kept.holds(asset.size, asset.sha256) => return Ok(kept.id),
-                Some(kept) => {
-                    self.delete_asset(kept.id)
+            match remote.into_iter().find(|remote| remote.name == name) {
+                Some(remote) if remote.holds(asset.size, asset.sha256) => return Ok(remote.id),
+                Some(remote) => {
+                    self.delete_asset(remote.id)
                         .await
                         .map_err(|failure| self.error(&what, failure))?;
                 }
@@ -371,8 +374,8 @@ impl GitHub {
     }
 
     /// Removes replacements that an interrupted run left and nobody needs.
-    async fn sweep(&self, kept: &[Kept]) -> Result<(), PublishError> {
-        for left in kept.iter().filter(|kept| kept.name.ends_with(NEW)) {
+    async fn sweep(&self, remote: &[RemoteAsset]) -> Result<(), PublishError> {
+        for left in remote.iter().filter(|remote| remote.name.ends_with(NEW)) {
             self.delete_asset(left.id)
                 .await
                 .map_err(|failure| self.error("remove what an earlier run left", failure))?;
@@ -382,20 +385,23 @@ impl GitHub {
 }
 
 /// Whether a public release holds all of it, so that nothing is left to do.
-pub(super) fn is_complete(bundle: &ReleaseBundle, kept: &[Kept]) -> Result<bool, PublishError> {
+pub(super) fn is_complete(
+    bundle: &ReleaseBundle,
+    remote: &[RemoteAsset],
+) -> Result<bool, PublishError> {
     let rules = Rules {
         replace: false,
         draft: false,
         renew: false,
     };
     for asset in &bundle.assets {
-        match need(asset, kept, rules, UploadState::No) {
+        match need(asset, remote, rules, UploadState::No) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
     }
-    Ok(kept.iter().all(|kept| kept.name != LOCK_NAME))
+    Ok(remote.iter().all(|remote| remote.name != LOCK_NAME))
 }
 
 #[cfg(test)]
@@ -415,8 +421,8 @@ mod tests {
         }
     }
 
-    fn kept(name: &str, state: &str, digest: u8) -> Kept {
-        Kept {
+    fn remote(name: &str, state: &str, digest: u8) -> RemoteAsset {
+        RemoteAsset {
             id: u64::from(digest),
             name: name.to_owned(),
             label: None,
@@ -426,7 +432,7 @@ mod tests {
         }
     }
 
-    fn of(kind: Kind, there: &[Kept], replace: bool, draft: bool) -> Option<Option<Need>> {
+    fn of(kind: Kind, there: &[RemoteAsset], replace: bool, draft: bool) -> Option<Option<Need>> {
         need(
             &asset(kind),
             there,
@@ -442,18 +448,18 @@ mod tests {
 
     #[test]
     fn what_is_there_whole_stays_and_what_is_half_there_goes() {
-        let archive = |there: &[Kept]| of(Kind::Archive, there, false, true);
-        assert_eq!(archive(&[kept("a", "uploaded", 1)]), Some(None));
+        let archive = |there: &[RemoteAsset]| of(Kind::Archive, there, false, true);
+        assert_eq!(archive(&[remote("a", "uploaded", 1)]), Some(None));
         assert_eq!(archive(&[]), Some(Some(Need::Send)));
         assert_eq!(
-            archive(&[kept("a", "starter", 9)]),
+            archive(&[remote("a", "starter", 9)]),
             Some(Some(Need::Resend(9)))
         );
     }
 
     #[test]
     fn other_bytes_are_an_error_unless_they_may_be_replaced() {
-        let other = [kept("a", "uploaded", 9)];
+        let other = [remote("a", "uploaded", 9)];
         let replace = Some(Some(Need::Replace(9)));
         assert_eq!(of(Kind::Archive, &other, false, true), None);
         assert_eq!(of(Kind::Archive, &other, true, true), replace);
@@ -465,7 +471,7 @@ mod tests {
 
     #[test]
     fn bytes_that_a_killed_run_sent_and_the_host_spoilt_are_replaced() {
-        let other = [kept("a", "uploaded", 9)];
+        let other = [remote("a", "uploaded", 9)];
         let rules = Rules {
             replace: false,
             draft: true,
@@ -477,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_replacement_that_is_whole_only_needs_its_name() {
-        let there = [kept("a.sysforge-new", "uploaded", 1)];
+        let there = [remote("a.sysforge-new", "uploaded", 1)];
         let renamed = Some(Some(Need::Rename(1)));
         assert_eq!(of(Kind::Archive, &there, false, true), renamed);
     }

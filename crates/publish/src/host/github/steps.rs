@@ -15,7 +15,7 @@ use futures_util::future::Either;
 use sysforge_plan::Reporter;
 
 use super::GitHub;
-use super::api::{Asset as Kept, Release};
+use super::api::{Asset as RemoteAsset, Release};
 use super::drafts::{Draft, is_marked};
 use super::dry_run::dry_run;
 use super::journal::{Notes, PublishJournal};
@@ -77,7 +77,7 @@ pub async fn publish_seen(
         };
         let (public, drafts) = match look(host, bundle, policy, seen, reporter).await? {
             Look::Done(published) => return Ok(*published),
-            Look::Public(release, kept) => (Some((release, kept)), Vec::new()),
+            Look::Public(release, remote) => (Some((release, remote)), Vec::new()),
             Look::Drafts(drafts) => (None, drafts),
         };
         if policy.dry_run {
@@ -91,7 +91,7 @@ pub async fn publish_seen(
             }
         };
         let (draft, known) = match public {
-            Some((release, kept)) => (Draft::found(release), Some(kept)),
+            Some((release, remote)) => (Draft::found(release), Some(remote)),
             None => {
                 let (tag, target) = (&bundle.tag, policy.target.as_deref());
                 let draft = host
@@ -153,7 +153,7 @@ enum Look {
     /// All of it, in public.
     Done(Box<Published>),
     /// It is public, and lacks something.
-    Public(Release, Vec<Kept>),
+    Public(Release, Vec<RemoteAsset>),
     /// It is not public; these are its drafts.
     Drafts(Vec<Release>),
 }
@@ -176,32 +176,34 @@ async fn look(
         return Ok(Look::Drafts(seen.drafts));
     };
     let mut computed = Computed::new();
-    let wanted = |kept: &Kept| concerns(bundle, kept);
-    let mut kept = release.assets.clone();
-    host.fill_digests(&mut kept, &wanted, &mut computed).await?;
-    if !matches!(is_complete(bundle, &kept), Ok(true)) {
-        kept = host
+    let wanted = |remote: &RemoteAsset| concerns(bundle, remote);
+    let mut remote = release.assets.clone();
+    host.fill_digests(&mut remote, &wanted, &mut computed)
+        .await?;
+    if !matches!(is_complete(bundle, &remote), Ok(true)) {
+        remote = host
             .assets(release.id)
             .await
             .map_err(|failure| host.error("list the files of the release", failure))?;
-        host.fill_digests(&mut kept, &wanted, &mut computed).await?;
+        host.fill_digests(&mut remote, &wanted, &mut computed)
+            .await?;
     }
     let immutable = release.immutable == Some(true);
     if immutable {
         // Its files never change again, not even the lock of a run that was killed.
-        kept.retain(|kept| kept.name != LOCK_NAME);
+        remote.retain(|remote| remote.name != LOCK_NAME);
     }
     let path = host.memo_in(&policy.state, tag);
     let notes = PublishJournal::peek(&path);
     let unchecked = notes.unchecked() == Some(release.id) && !policy.dry_run;
     let statement = match unchecked {
-        true => changed_statement(bundle, &kept, release.id, &notes),
+        true => changed_statement(bundle, &remote, release.id, &notes),
         false => None,
     };
     // An earlier run made it public, and was stopped before it saw that it had changed.
     if unchecked
         && !immutable
-        && (statement.is_some() || is_complete(bundle, &kept).is_err())
+        && (statement.is_some() || is_complete(bundle, &remote).is_err())
         && let Ok(now) = host.withdraw(release.id).await
         && now.draft
     {
@@ -212,9 +214,9 @@ async fn look(
     if let Some(name) = statement {
         return Err(PublishError::Different { name });
     }
-    match is_complete(bundle, &kept) {
+    match is_complete(bundle, &remote) {
         Ok(true) if unchecked && policy.recheck && immutable => {
-            let files = verified(bundle, &kept)?;
+            let files = verified(bundle, &remote)?;
             let depth = Depth::Download;
             check(host, &release, Was::Public, &files, depth, reporter).await?;
             PublishJournal::open(path, tag)?.set_unchecked(None)?;
@@ -235,25 +237,25 @@ async fn look(
         Ok(false) | Err(_) => {}
     }
     if immutable {
-        let missing = missing(bundle, &kept);
+        let missing = missing(bundle, &remote);
         return Err(PublishError::Immutable(tag.clone(), missing));
     }
     require_rights(host).await?;
-    Ok(Look::Public(release, kept))
+    Ok(Look::Public(release, remote))
 }
 
 /// A statement that is not the one which the run sent that made the release public. Of such a
 /// release it is no statement of another run, which may stay.
 fn changed_statement(
     bundle: &ReleaseBundle,
-    kept: &[Kept],
+    remote: &[RemoteAsset],
     release: u64,
     notes: &Notes,
 ) -> Option<String> {
     let statements = bundle.assets.iter().filter(|a| a.kind == Kind::Statement);
     let mut names = statements.map(|asset| &asset.name);
     let changed = names.find(|name| {
-        let there = kept.iter().find(|kept| kept.name == **name);
+        let there = remote.iter().find(|remote| remote.name == **name);
         let sent = notes.sent(release, name);
         sent.is_some() && there.is_some_and(|there| there.sha256() != sent)
     });
@@ -288,7 +290,7 @@ async fn work(
     bundle: &ReleaseBundle,
     policy: &Policy,
     draft: Draft,
-    known: Option<Vec<Kept>>,
+    known: Option<Vec<RemoteAsset>>,
     journal: &mut PublishJournal,
     reporter: &Reporter,
 ) -> Result<Worked, PublishError> {
@@ -441,7 +443,7 @@ async fn under_lease(
     bundle: &ReleaseBundle,
     policy: &Policy,
     draft: &Draft,
-    known: Option<Vec<Kept>>,
+    known: Option<Vec<RemoteAsset>>,
     lease: &Lease,
     journal: &mut PublishJournal,
     reporter: &Reporter,

@@ -15,7 +15,7 @@ impl Desk {
     async fn new() -> Self {
         let scene = Scene::new(b"linux", u64::MAX).await;
         let source = scene.site().await;
-        let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+        let installed = scene.install(&source, &options(None, None)).await.unwrap();
         let channels = scene.folder.path().join("channels");
         std::fs::create_dir(&channels).unwrap();
         let juliaup = scene.folder.path().join("juliaup");

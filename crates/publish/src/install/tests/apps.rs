@@ -37,11 +37,11 @@ fn app_machine() -> Machine {
 }
 
 async fn install_from(source: &Source, images: &Images) -> Result<Installed, InstallError> {
-    let place = OpenRelease::open(source, &reach(None, None)).await?;
-    let (index, _) = place.index(&[]).await?;
+    let release = OpenRelease::open(source, &options(None, None)).await?;
+    let (index, _) = release.index(&[]).await?;
     let (image, _) = choose_image(&index, &app_machine())?;
     let quiet = Quiet::new();
-    install_app(&place, &index, image, images, &quiet.with(&[])).await
+    install_app(&release, &index, image, images, &quiet.with(&[])).await
 }
 
 #[tokio::test]
@@ -82,10 +82,10 @@ async fn an_app_that_does_not_start_is_not_installed() {
 async fn an_image_is_never_chosen_for_an_app_or_an_app_for_an_image() {
     let dir = tempfile::tempdir().unwrap();
     let source = publish(dir.path(), STARTS, Some(b"image")).await;
-    let place = OpenRelease::open(&source, &reach(None, None))
+    let release = OpenRelease::open(&source, &options(None, None))
         .await
         .unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let offered = kinds(&index, Triplet::X86_64_LINUX_GNU, None);
     assert!(offered.contains(&Kind::App) && offered.contains(&Kind::Image));
     let only = kinds(&index, Triplet::X86_64_LINUX_GNU, Some("demo-app"));

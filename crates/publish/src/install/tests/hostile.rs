@@ -85,7 +85,7 @@ fn the_receipt_of_these_tests_has_every_field() {
     let schema = Receipt::json_schema();
     let mut found = Vec::new();
     absent(&schema, &schema, &receipt, "", &mut found);
-    // A tier would be part of the identifier. `variants` puts texts in place of a null, too.
+    // A tier would be part of the identifier. `variants` replaces a null with texts, too.
     // The receipt of an image has no apps; options of Julia are a type of their own.
     found.retain(|pointer| !pointer.starts_with("/bundle"));
     assert_eq!(found, ["/targets/tier", "/julia_options"]);
@@ -157,7 +157,7 @@ async fn is_harmless(scene: &Scene, index: &Value, archive: &[u8], what: &str) -
         path: site,
         tag: None,
     };
-    let outcome = scene.install(&source, &reach(None, None)).await;
+    let outcome = scene.install(&source, &options(None, None)).await;
     assert_eq!(snapshot(folder), before, "{what}");
     let mut installed = match outcome {
         Ok(installed) => installed,
@@ -354,7 +354,7 @@ async fn a_planted_note_makes_remove_touch_nothing_else() {
     let scene = scene().await;
     let folder = scene.folder.path();
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     let precious = folder.join("precious");
     std::fs::create_dir(&precious).unwrap();
     let file = precious.join("demo-julia1.12.7-x86_64-linux-gnu.so");
@@ -384,7 +384,7 @@ async fn a_hostile_text_in_any_field_of_a_note_is_refused_or_harmless() {
     let scene = scene().await;
     let folder = scene.folder.path();
     let source = scene.site().await;
-    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     activate::write_launcher(&mut installed, &folder.join("images/launcher")).unwrap();
     installed.channels.push("mine".to_owned());
     scene.images().note(&installed).unwrap();
@@ -415,9 +415,9 @@ async fn a_hostile_text_in_any_field_of_a_note_is_refused_or_harmless() {
 async fn an_image_that_a_kill_left_half_placed_is_not_listed() {
     let scene = scene().await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     let images = scene.folder.path().join("images");
-    // Killed before the image came into its place, and while it was on its way out.
+    // Killed before the image was renamed to its folder, and while it was being removed.
     for half in [".new-0123456789ab-x1y2z3", ".old-x1y2z3/image"] {
         let half = images.join(half);
         std::fs::create_dir_all(half.parent().unwrap()).unwrap();
@@ -433,7 +433,7 @@ async fn an_image_that_a_kill_left_half_placed_is_not_listed() {
     // The folder without its image, as a kill in the middle of its removal leaves it.
     std::fs::remove_file(&installed.image).unwrap();
     assert_eq!(scene.images().list().unwrap(), []);
-    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(scene.images().list().unwrap(), [again]);
 }
 
@@ -446,9 +446,9 @@ async fn a_list_of_releases_with_hostile_tags_leads_nowhere() {
     let before = snapshot(scene.folder.path()).len();
     for (pointer, text, changed) in variants(&value) {
         std::fs::write(&list, changed.to_string()).unwrap();
-        match OpenRelease::open(&source, &reach(None, None)).await {
-            Ok(place) => {
-                let index = place.index(&[]).await;
+        match OpenRelease::open(&source, &options(None, None)).await {
+            Ok(release) => {
+                let index = release.index(&[]).await;
                 assert!(
                     pointer == "/schema" || index.is_err(),
                     "{pointer} is {text:?}"
@@ -471,7 +471,7 @@ async fn a_pipe_in_place_of_a_file_of_a_release_is_refused_at_once() {
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
         let error = scene
-            .install(&source, &reach(None, None))
+            .install(&source, &options(None, None))
             .await
             .unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
@@ -491,7 +491,7 @@ async fn a_file_of_another_size_is_told_by_its_size() {
     }
     std::fs::write(&path, index.to_string()).unwrap();
     let error = scene
-        .install(&source, &reach(None, None))
+        .install(&source, &options(None, None))
         .await
         .unwrap_err();
     assert!(

@@ -42,7 +42,7 @@ fn put_archive(scene: &Scene, bytes: &[u8]) {
 
 /// Why an image is not installed.
 async fn refusal(scene: &Scene, source: &Source) -> InstallError {
-    let installed = scene.install(source, &reach(None, None)).await;
+    let installed = scene.install(source, &options(None, None)).await;
     installed.unwrap_err()
 }
 
@@ -171,7 +171,7 @@ async fn what_an_earlier_run_left_spoilt_is_fetched_anew() {
     let left = images.partial(image, &turn).unwrap();
     drop(turn);
     std::fs::write(&left, vec![0; image.archive.size as usize]).unwrap();
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
     assert!(!left.exists());
 }
@@ -179,16 +179,16 @@ async fn what_an_earlier_run_left_spoilt_is_fetched_anew() {
 #[tokio::test]
 async fn another_julia_than_the_one_of_the_image_is_refused() {
     let scene = Scene::new(b"linux", u64::MAX).await;
-    let place = OpenRelease::open(&scene.site().await, &reach(None, None)).await;
-    let place = place.unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let release = OpenRelease::open(&scene.site().await, &options(None, None)).await;
+    let release = release.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let mut facts = scene.facts();
     let (image, _) = choose_image(&index, &machine(Some(facts.build()))).unwrap();
     facts.commit = "0000000000".to_owned();
     let quiet = Quiet::new();
     let surroundings = quiet.with(&[]);
     let error = install(
-        &place,
+        &release,
         &index,
         image,
         &facts,
@@ -249,9 +249,9 @@ async fn an_image_that_lacks_a_package_is_not_installed() {
 async fn a_damaged_image_is_installed_again() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     std::fs::write(&installed.image, b"spoilt").unwrap();
-    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(again, installed);
     assert_eq!(std::fs::read(&installed.image).unwrap(), b"linux");
 }
@@ -260,7 +260,7 @@ async fn a_damaged_image_is_installed_again() {
 async fn an_installed_image_is_found_by_its_name_and_by_its_identifier() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     let images = scene.images();
     for name in ["demo", &installed.build_id] {
         let found = images.named(name).unwrap();
@@ -279,10 +279,10 @@ async fn an_installed_image_is_found_by_its_name_and_by_its_identifier() {
 #[tokio::test]
 async fn an_image_that_is_there_is_verified_once_more_with_a_key() {
     let (scene, source, key) = signed_site(1).await;
-    let plain = scene.install(&source, &reach(None, None)).await.unwrap();
+    let plain = scene.install(&source, &options(None, None)).await.unwrap();
     assert!(plain.keys.is_empty());
     let signed = scene
-        .install_signed(&source, &reach(None, None), std::slice::from_ref(&key))
+        .install_signed(&source, &options(None, None), std::slice::from_ref(&key))
         .await
         .unwrap();
     // Upgrades have to be signed from now on, so it is on disk.
@@ -307,16 +307,16 @@ fn a_store_that_is_a_file_is_named() {
 async fn attested_in_parts(attested: &[bool], required: bool) -> Result<Attested, InstallError> {
     use crate::attestation::tests::{BY_WORKFLOW, digest};
     let scene = Scene::new(b"linux", u64::MAX).await;
-    let options = Options {
+    let server = Options {
         repository: "cli/cli".to_owned(),
         ..Options::default()
     };
-    let github = scene.github(options).await;
+    let github = scene.github(server).await;
     github.put_attestation(&digest().to_string(), BY_WORKFLOW);
     let source = Source::parse("cli/cli@v1.0.0", |_| false).unwrap();
-    let place = OpenRelease::open(&source, &reach(Some(&github), None)).await;
-    let place = place.unwrap();
-    let (index, _) = place.index(&[]).await.unwrap();
+    let release = OpenRelease::open(&source, &options(Some(&github), None)).await;
+    let release = release.unwrap();
+    let (index, _) = release.index(&[]).await.unwrap();
     let mut image = index.images[0].clone();
     let part = |attested: &bool| {
         let mut part = image.archive.clone();
@@ -327,7 +327,7 @@ async fn attested_in_parts(attested: &[bool], required: bool) -> Result<Attested
     };
     let parts = attested.iter().map(part).collect();
     image.parts = parts;
-    place.attested(&image, required).await
+    release.attested(&image, required).await
 }
 
 #[tokio::test]
@@ -353,12 +353,12 @@ async fn a_host_that_cannot_be_asked_for_attestations_stops_those_alone_who_insi
     let index = index_of(&scene);
     let image = &index.images[0];
     // Nobody listens there.
-    let place = OpenRelease::open(&repository(), &reach(None, None)).await;
-    let place = place.unwrap();
-    let Attested::Unknown(why) = place.attested(image, false).await.unwrap() else {
+    let release = OpenRelease::open(&repository(), &options(None, None)).await;
+    let release = release.unwrap();
+    let Attested::Unknown(why) = release.attested(image, false).await.unwrap() else {
         panic!("nobody could tell");
     };
-    let error = place.attested(image, true).await.unwrap_err();
+    let error = release.attested(image, true).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("no attestation of `{}` is good: {why}", image.archive.name)

@@ -61,8 +61,8 @@ fn key() -> PublicKey {
 async fn refusal(github: &FakeGitHub, text: &str) -> String {
     let mut said = Vec::new();
     for token in [None, Some("reader")] {
-        let place = OpenRelease::open(&source(text), &reach(Some(github), token)).await;
-        let error = place.unwrap().index(&[key()]).await.unwrap_err();
+        let release = OpenRelease::open(&source(text), &options(Some(github), token)).await;
+        let error = release.unwrap().index(&[key()]).await.unwrap_err();
         said.push(error.to_string());
     }
     assert_eq!(said[0], said[1]);
@@ -95,11 +95,11 @@ async fn a_signed_release_does_not_stand_in_for_one_with_another_tag() {
 async fn the_newest_release_is_that_which_the_host_calls_so() {
     let old = signed(b"old", "v1.0.0", octo("images")).await;
     let github = host_with(&[("v2.0.0", &old)]).await;
-    let reach = reach(Some(&github), Some("reader"));
-    let place = OpenRelease::open(&source("octo/images"), &reach)
+    let options = options(Some(&github), Some("reader"));
+    let release = OpenRelease::open(&source("octo/images"), &options)
         .await
         .unwrap();
-    let error = place.index(&[key()]).await.unwrap_err();
+    let error = release.index(&[key()]).await.unwrap_err();
     assert!(
         matches!(error, InstallError::OtherRelease { .. }),
         "{error}"
@@ -119,18 +119,19 @@ async fn a_key_of_two_repositories_does_not_let_one_stand_in_for_the_other() {
         let expected = format!("is signed for {other}, and not for octo/images");
         assert!(said.contains(&expected), "{said}");
         // Said to be a copy, it may be one.
-        let place =
-            OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
-        let place = place
+        let release =
+            OpenRelease::open(&source("octo/images@v1.0.0"), &options(Some(&github), None)).await;
+        let release = release
             .unwrap()
             .with_signed_for(SignedFor::Named(other.clone()));
-        let (_, by) = place.index(&[key()]).await.unwrap();
+        let (_, by) = release.index(&[key()]).await.unwrap();
         assert_eq!(by, Signed::By(key(), other));
     }
     let right = signed(b"right", "v1.0.0", octo("Images")).await;
     let github = host_with(&[("v1.0.0", &right)]).await;
-    let place = OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
-    place.unwrap().index(&[key()]).await.unwrap();
+    let release =
+        OpenRelease::open(&source("octo/images@v1.0.0"), &options(Some(&github), None)).await;
+    release.unwrap().index(&[key()]).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,9 +153,10 @@ async fn a_signature_that_names_no_repository_at_all_is_refused_with_the_remedy(
         }
     }
     let github = host_with(&[("v1.0.0", &files)]).await;
-    let place = OpenRelease::open(&source("octo/images@v1.0.0"), &reach(Some(&github), None)).await;
+    let release =
+        OpenRelease::open(&source("octo/images@v1.0.0"), &options(Some(&github), None)).await;
     let other = signing::tests::signer(2).public();
-    let error = place.unwrap().index(&[key(), other]).await.unwrap_err();
+    let error = release.unwrap().index(&[key(), other]).await.unwrap_err();
     assert!(
         error.to_string().ends_with("which repository it is for"),
         "{error}"
@@ -184,10 +186,10 @@ async fn a_site_is_that_which_the_signature_names() {
             std::fs::write(release.join(name), bytes).unwrap();
         }
         for text in [format!("{address}@v1.0.0"), format!("{address}v1.0.0/")] {
-            let place = OpenRelease::open(&source(&text), &reach(None, None))
+            let release = OpenRelease::open(&source(&text), &options(None, None))
                 .await
                 .unwrap();
-            let read = place.index(&[key()]).await;
+            let read = release.index(&[key()]).await;
             assert_eq!(read.is_ok(), good, "{text} {identity}: {read:?}");
         }
     }
@@ -207,11 +209,11 @@ async fn an_upgrade_is_of_whom_the_installed_image_is() {
             tag: None,
         };
         async move {
-            let place = OpenRelease::open(&source, &reach(None, None))
+            let release = OpenRelease::open(&source, &options(None, None))
                 .await
                 .unwrap();
-            let place = place.with_signed_for(SignedFor::Before(before));
-            place.index(&[key()]).await
+            let release = release.with_signed_for(SignedFor::Before(before));
+            release.index(&[key()]).await
         }
     };
     open(octo("other")).await.unwrap();
@@ -227,9 +229,9 @@ async fn an_older_release_than_the_installed_one_is_refused() {
     let scene = Scene::new(b"new", u64::MAX).await;
     let files = signed(b"new", "v2.0.0", octo("images")).await;
     let github = host_with(&[("v2.0.0", &files)]).await;
-    let (source, reach) = (source("octo/images@v2.0.0"), reach(Some(&github), None));
+    let (source, options) = (source("octo/images@v2.0.0"), options(Some(&github), None));
     let installed = scene
-        .install_signed(&source, &reach, &[key()])
+        .install_signed(&source, &options, &[key()])
         .await
         .unwrap();
     assert_eq!(installed.signed_for, Some(octo("images")));

@@ -23,9 +23,9 @@ async fn served(image: &[u8]) -> (Scene, Server, String) {
 
 /// No fault here is one of time, so that a busy machine makes none.
 fn patient() -> SourceOptions {
-    let mut reach = reach(None, None);
-    reach.timing.stall = Duration::from_secs(60);
-    reach
+    let mut options = options(None, None);
+    options.timing.stall = Duration::from_secs(60);
+    options
 }
 
 fn source(address: &str) -> Source {
@@ -74,8 +74,8 @@ async fn a_store_that_says_403_for_what_it_lacks_is_a_plain_host_too() {
     assert_eq!(server.seen(SITE_NAME).len(), 1);
     // What asks for a password is closed, not empty; nobody asks again.
     server.always(INDEX_NAME, WebFault::Status(401, Vec::new()));
-    let place = open(&format!("{address}/v1.0.0")).await.unwrap();
-    let error = place.index(&[]).await.unwrap_err();
+    let release = open(&format!("{address}/v1.0.0")).await.unwrap();
+    let error = release.index(&[]).await.unwrap_err();
     assert!(matches!(error, InstallError::Closed(_)), "{error}");
     assert_eq!(server.seen(INDEX_NAME).len(), 2);
 }
@@ -92,16 +92,16 @@ async fn the_last_tag_that_can_be_one_is_the_newest() {
         path: scene.folder.path().join("site"),
         tag: None,
     };
-    let place = OpenRelease::open(&site, &patient()).await.unwrap();
-    assert_eq!(place.index(&[]).await.unwrap().0.tag, "v1.0.0");
+    let release = OpenRelease::open(&site, &patient()).await.unwrap();
+    assert_eq!(release.index(&[]).await.unwrap().0.tag, "v1.0.0");
 }
 
 #[tokio::test]
 async fn a_web_host_without_a_release_says_where_it_was_looked_for() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let place = open(&server.url()).await.unwrap();
-    let error = place.index(&[]).await.unwrap_err();
+    let release = open(&server.url()).await.unwrap();
+    let error = release.index(&[]).await.unwrap_err();
     let expected = format!(
         "there is no release of Sysforge images at {}/",
         server.url()
@@ -171,10 +171,10 @@ async fn a_download_goes_on_where_it_stopped_even_in_another_run() {
 async fn two_installations_at_once_are_one_download() {
     let noise = sysforge_testkit::github::Random(7).bytes(400_000);
     let (scene, server, address) = served(&noise).await;
-    let (source, reach) = (source(&address), patient());
+    let (source, options) = (source(&address), patient());
     let both = tokio::join!(
-        scene.install(&source, &reach),
-        scene.install(&source, &reach)
+        scene.install(&source, &options),
+        scene.install(&source, &options)
     );
     let (one, other) = (both.0.unwrap(), both.1.unwrap());
     assert_eq!(one, other);
@@ -240,11 +240,11 @@ async fn an_archive_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
     let (scene, server, address) = served(b"linux").await;
-    let place = open(&address).await.unwrap();
+    let release = open(&address).await.unwrap();
     let dist = scene.folder.path().join("elsewhere");
     let (none, silent) = (BTreeSet::new(), Reporter::silent());
     server.script(ARCHIVE, [WebFault::WrongByte(20), WebFault::WrongByte(20)]);
-    let error = crate::complete::complete(&place, &none, &dist, &silent)
+    let error = crate::complete::complete(&release, &none, &dist, &silent)
         .await
         .unwrap_err();
     assert!(
@@ -253,7 +253,7 @@ async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
     );
     // The same command again fetches it anew; one wrong answer is asked for again at once.
     server.script(ARCHIVE, [WebFault::WrongByte(20)]);
-    let fetched = crate::complete::complete(&place, &none, &dist, &silent)
+    let fetched = crate::complete::complete(&release, &none, &dist, &silent)
         .await
         .unwrap();
     assert_eq!(fetched.len(), 2);
@@ -264,9 +264,9 @@ async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
 async fn a_host_without_a_release_has_nothing_to_bring_together() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let place = open(&server.url()).await.unwrap();
+    let release = open(&server.url()).await.unwrap();
     let dist = folder.path().join("dist");
-    let fetched = crate::complete::complete(&place, &BTreeSet::new(), &dist, &Reporter::silent())
+    let fetched = crate::complete::complete(&release, &BTreeSet::new(), &dist, &Reporter::silent())
         .await
         .unwrap();
     assert!(fetched.is_empty());
@@ -286,9 +286,9 @@ async fn an_index_that_cannot_be_read_is_named_with_its_place() {
         );
         assert!(error.hints()[0].contains("no newer one than this Sysforge"));
         // It is no empty release either: what is there would be lost.
-        let place = open(&address).await.unwrap();
+        let release = open(&address).await.unwrap();
         let dist = scene.folder.path().join("elsewhere");
-        crate::complete::complete(&place, &BTreeSet::new(), &dist, &Reporter::silent())
+        crate::complete::complete(&release, &BTreeSet::new(), &dist, &Reporter::silent())
             .await
             .unwrap_err();
     }
@@ -334,9 +334,9 @@ async fn no_byte_more_than_the_index_names_is_kept() {
 async fn an_error_page_without_end_is_not_read_to_its_end() {
     let (_scene, server, address) = served(b"linux").await;
     server.always(SITE_NAME, WebFault::Endless(500));
-    let mut reach = patient();
-    reach.timing.attempts = 2;
-    let opened = OpenRelease::open(&source(&address), &reach).await;
+    let mut options = patient();
+    options.timing.attempts = 2;
+    let opened = OpenRelease::open(&source(&address), &options).await;
     let error = opened.unwrap_err();
     assert!(error.to_string().contains("status 500"), "{error}");
     assert_eq!(server.seen(SITE_NAME).len(), 2);
@@ -347,8 +347,8 @@ async fn an_error_page_without_end_is_not_read_to_its_end() {
 async fn a_document_without_end_is_not_kept() {
     let (_scene, server, address) = served(b"linux").await;
     server.always(INDEX_NAME, WebFault::Endless(200));
-    let place = open(&format!("{address}/v1.0.0")).await.unwrap();
-    place.index(&[]).await.unwrap_err();
+    let release = open(&format!("{address}/v1.0.0")).await.unwrap();
+    release.index(&[]).await.unwrap_err();
     assert!(server.endless_bytes() < 200 << 20);
 }
 
@@ -357,11 +357,11 @@ async fn a_host_that_sends_a_byte_now_and_then_is_given_up() {
     let noise = sysforge_testkit::github::Random(9).bytes(400_000);
     let (scene, server, address) = served(&noise).await;
     server.always(ARCHIVE, WebFault::Drip(1, Duration::from_millis(20)));
-    let mut reach = patient();
-    reach.timing.stall = Duration::from_secs(1);
-    reach.timing.attempts = 2;
+    let mut options = patient();
+    options.timing.stall = Duration::from_secs(1);
+    options.timing.attempts = 2;
     let source = source(&address);
-    let installing = scene.install(&source, &reach);
+    let installing = scene.install(&source, &options);
     let ended = tokio::time::timeout(Duration::from_secs(60), installing).await;
     let error = ended.expect("it is given up").unwrap_err();
     assert!(error.to_string().contains("no progress"), "{error}");
@@ -377,9 +377,9 @@ async fn a_redirect_from_https_to_http_is_refused_at_once() {
         ARCHIVE,
         WebFault::Redirect(format!("{}/v1.0.0/{ARCHIVE}", plain.url())),
     );
-    let mut reach = patient();
-    reach.github.network.extra_roots = vec![tls.authority_pem.clone().into_bytes()];
-    let error = scene.install(&source(&secure.url()), &reach).await;
+    let mut options = patient();
+    options.github.network.extra_roots = vec![tls.authority_pem.clone().into_bytes()];
+    let error = scene.install(&source(&secure.url()), &options).await;
     let error = error.unwrap_err();
     assert!(error.to_string().contains("from https to http"), "{error}");
     assert_eq!(secure.seen(ARCHIVE).len(), 1);
@@ -487,13 +487,13 @@ async fn a_proxy_that_wants_a_login_is_told_at_once() {
     proxy.always("", WebFault::Status(407, Vec::new()));
     for address in ["http://127.0.0.1:9", "https://127.0.0.1:9"] {
         proxy.forget();
-        let mut reach = patient();
-        reach.github.network.proxies = Proxies::Explicit {
+        let mut options = patient();
+        options.github.network.proxies = Proxies::Explicit {
             http: Some(proxy.url()),
             https: Some(proxy.url()),
             except: None,
         };
-        let opened = OpenRelease::open(&source(address), &reach).await;
+        let opened = OpenRelease::open(&source(address), &options).await;
         let error = opened.unwrap_err();
         assert!(
             error.hints()[0].contains("USER:PASSWORD"),
@@ -506,16 +506,16 @@ async fn a_proxy_that_wants_a_login_is_told_at_once() {
 #[tokio::test]
 async fn offline_asks_nobody() {
     let (scene, server, address) = served(b"linux").await;
-    let mut reach = patient();
-    reach.github.network.offline = true;
-    let error = scene.install(&source(&address), &reach).await;
+    let mut options = patient();
+    options.github.network.offline = true;
+    let error = scene.install(&source(&address), &options).await;
     let error = error.unwrap_err();
     assert!(error.to_string().contains("--offline"), "{error}");
     assert!(server.seen("").is_empty());
-    scene.install(&repository(), &reach).await.unwrap_err();
+    scene.install(&repository(), &options).await.unwrap_err();
     // A folder is no network.
     let site = scene.site().await;
-    scene.install(&site, &reach).await.unwrap();
+    scene.install(&site, &options).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A host that lists no digests, as Enterprise before 3.18; one whose clock differs; and one that
 //! names strange addresses for uploads.
 
-use super::super::undraft::undraft;
+use super::super::finalize::finalize;
 use super::*;
 
 const LINUX: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
@@ -79,7 +79,7 @@ async fn a_draft_without_digests_is_made_public_only_if_its_bytes_are_right() {
     let host = scene.host("writer");
     for bytes in [b"x".to_vec(), other_bytes(&scene).await] {
         scene.github.put_asset(release, LINUX, &bytes);
-        let error = undraft(&host, "v1.0.0").await.unwrap_err();
+        let error = finalize(&host, "v1.0.0").await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("the draft of v1.0.0 is not complete: `{LINUX}` has other bytes than listed")
@@ -88,7 +88,7 @@ async fn a_draft_without_digests_is_made_public_only_if_its_bytes_are_right() {
     }
     // Completing the draft from where the images are is the way out.
     scene.publish_with("writer", &draft).await.unwrap();
-    undraft(&host, "v1.0.0").await.unwrap();
+    finalize(&host, "v1.0.0").await.unwrap();
     scene.assert_public().await;
 }
 

@@ -2,8 +2,8 @@
 
 use sysforge_testkit::github::Tamper;
 
+use super::super::finalize::finalize;
 use super::super::lease::LOCK_NAME;
-use super::super::undraft::undraft;
 use super::*;
 use crate::error::{Difference, Then};
 
@@ -112,7 +112,7 @@ async fn a_release_that_the_host_keeps_public_is_never_called_done_by_the_same_c
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
     }
     assert!(!scene.github.releases()[0].draft);
-    let error = undraft(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+    let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
     assert!(
         matches!(error, PublishError::PublicIncomplete { .. }),
         "{error}"
@@ -249,18 +249,18 @@ async fn a_public_release_whose_replacement_changed_stays_public() {
 }
 
 #[tokio::test]
-async fn an_undraft_over_changing_files_takes_the_release_back_to_a_draft() {
+async fn finalizing_over_changing_files_turns_the_release_back_to_a_draft() {
     for tamper in every_tamper(LINUX) {
         let scene = Scene::plain().await;
         scene.draft().await;
         scene.github.tamper(tamper);
         let host = scene.host("writer");
-        let (files, then) = recheck_of(undraft(&host, "v1.0.0").await.unwrap_err());
+        let (files, then) = recheck_of(finalize(&host, "v1.0.0").await.unwrap_err());
         assert_eq!((names(&files), then), (vec![LINUX], Then::Draft));
         assert!(scene.github.releases()[0].draft && !scene.lock_is_there());
-        undraft(&host, "v1.0.0").await.unwrap_err();
+        finalize(&host, "v1.0.0").await.unwrap_err();
         scene.draft().await;
-        let done = undraft(&host, "v1.0.0").await.unwrap();
+        let done = finalize(&host, "v1.0.0").await.unwrap();
         assert_eq!(done.outcome, Outcome::Published);
         scene.assert_public().await;
     }
@@ -297,7 +297,7 @@ async fn a_draft_whose_lists_were_emptied_or_disagree_stays_one() {
         let whole = scene.github.bytes(sums.unwrap().id).unwrap();
         let bytes = list(&edit, std::str::from_utf8(&whole).unwrap());
         scene.github.put_asset(release.id, "SHA256SUMS", &bytes);
-        let error = undraft(&scene.host("writer"), "v1.0.0").await.unwrap_err();
+        let error = finalize(&scene.host("writer"), "v1.0.0").await.unwrap_err();
         assert!(error.to_string().contains(why), "{why}: {error}");
         assert!(scene.github.releases()[0].draft && !scene.lock_is_there());
     }
@@ -309,12 +309,12 @@ async fn a_dead_lock_does_not_keep_a_draft_from_becoming_public() {
     scene.draft().await;
     let release = scene.github.releases()[0].id;
     scene.github.put_asset(release, LOCK_NAME, b"dead");
-    let report = undraft(&scene.host("writer"), "v1.0.0").await.unwrap();
+    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     scene.assert_public().await;
     // Nor a public release from being called so.
     scene.github.put_asset(release, LOCK_NAME, b"dead");
-    let report = undraft(&scene.host("writer"), "v1.0.0").await.unwrap();
+    let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
     assert_eq!(report.outcome, Outcome::Unchanged);
     scene.assert_public().await;
 }

@@ -20,12 +20,12 @@ fn half_unpacked(scene: &Scene, installed: &Installed) -> PathBuf {
 async fn what_a_killed_run_left_of_an_image_goes_with_its_next_installation() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     scene.images().remove(&installed).unwrap();
     let left = half_unpacked(&scene, &installed);
     let others = scene.folder.path().join("images/.new-0123456789ab-x1y2z3");
     std::fs::create_dir(&others).unwrap();
-    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&again.image).unwrap(), b"linux");
     assert!(!left.exists());
     // Somebody may be at work on that one.
@@ -36,7 +36,7 @@ async fn what_a_killed_run_left_of_an_image_goes_with_its_next_installation() {
 async fn old_leftovers_are_pruned_and_images_are_not() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     let left = half_unpacked(&scene, &installed);
     let folder = scene.folder.path().join("images");
     let (partial, removed) = (
@@ -57,29 +57,29 @@ async fn old_leftovers_are_pruned_and_images_are_not() {
 async fn a_removal_that_was_killed_is_finished() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     let launcher = scene.folder.path().join("demo");
     activate::write_launcher(&mut installed, &launcher).unwrap();
     let images = scene.images();
     images.note(&installed).unwrap();
     let name = installed.name.to_string();
     // Killed between taking the image away and removing its launcher.
-    let gone = images.take_away(installed.folder()).unwrap();
+    let gone = images.move_to_trash(installed.folder()).unwrap();
     let trash = gone.keep();
     assert_eq!(images.finish_removals("another"), []);
     assert!(!trash.exists() && !launcher.exists());
 
     // What is installed again keeps its launcher.
-    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     activate::write_launcher(&mut installed, &launcher).unwrap();
     images.note(&installed).unwrap();
-    let _ = images.take_away(installed.folder()).unwrap().keep();
-    scene.install(&source, &reach(None, None)).await.unwrap();
+    let _ = images.move_to_trash(installed.folder()).unwrap().keep();
+    scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(images.finish_removals(&name), []);
     assert!(launcher.exists());
 
     let again = images.list().unwrap().remove(0);
-    let trash = images.take_away(again.folder()).unwrap().keep();
+    let trash = images.move_to_trash(again.folder()).unwrap().keep();
     let finished = images.finish_removals(&name);
     assert_eq!(finished, [again]);
     assert!(!trash.exists());
@@ -89,9 +89,9 @@ async fn a_removal_that_was_killed_is_finished() {
 async fn a_damaged_image_is_installed_anew() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     std::fs::write(&installed.image, "spoilt").unwrap();
-    let again = scene.install(&source, &reach(None, None)).await.unwrap();
+    let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(again, installed);
     assert_eq!(std::fs::read(&again.image).unwrap(), b"linux");
     let names = std::fs::read_dir(scene.folder.path().join("images")).unwrap();
@@ -105,7 +105,7 @@ async fn a_damaged_image_is_installed_anew() {
 async fn an_image_that_cannot_be_taken_away_keeps_its_launcher() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let mut installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     let launcher = scene.folder.path().join("demo");
     activate::write_launcher(&mut installed, &launcher).unwrap();
     let aside = scene.folder.path().join("aside");
@@ -122,10 +122,10 @@ async fn an_image_that_cannot_be_taken_away_keeps_its_launcher() {
 async fn an_image_in_a_store_of_somebody_else_is_used_without_a_note() {
     let scene = Scene::new(b"linux", u64::MAX).await;
     let source = scene.site().await;
-    let installed = scene.install(&source, &reach(None, None)).await.unwrap();
+    let installed = scene.install(&source, &options(None, None)).await.unwrap();
     let note = installed.folder().join("installed.json");
     let before = std::fs::metadata(&note).unwrap().modified().unwrap();
-    scene.install(&source, &reach(None, None)).await.unwrap();
+    scene.install(&source, &options(None, None)).await.unwrap();
     let after = std::fs::metadata(&note).unwrap().modified().unwrap();
     assert_eq!(after, before);
 }

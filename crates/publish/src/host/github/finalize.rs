@@ -34,7 +34,7 @@ const INDEX_LIMIT: usize = 64 << 20;
 ///
 /// If there is no draft, somebody works on it, it is not complete, the host refuses, or a file
 /// changed meanwhile; or if the release is public already and not whole.
-pub async fn undraft(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
+pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     require_token(host)?;
     let look = |failure| host.error("look for the release", failure);
     if let Some(public) = host.public_release(tag).await.map_err(look)? {

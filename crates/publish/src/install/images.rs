@@ -42,10 +42,10 @@ const RECEIPT_LIMIT: u64 = 64 << 20;
 const PARTIAL: &str = ".partial";
 
 /// What the folder of an image that is on its way in begins with.
-const COMING: &str = ".new-";
+const STAGING_PREFIX: &str = ".new-";
 
 /// And one that is on its way out.
-const GOING: &str = ".old-";
+const TRASH_PREFIX: &str = ".old-";
 
 /// A program that an image is made known to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ pub struct Installed {
 impl Installed {
     /// The note of an image that is about to be installed; its file's place is not known yet.
     pub(super) fn of(
-        place: &OpenRelease,
+        release: &OpenRelease,
         index: &ReleaseIndex,
         image: &ReleaseImage,
         julia: &JuliaFacts,
@@ -137,13 +137,13 @@ impl Installed {
     ) -> Self {
         Self {
             julia: julia.executable.clone(),
-            ..Self::of_app(place, index, image, keys)
+            ..Self::of_app(release, index, image, keys)
         }
     }
 
     /// The note of apps that are about to be installed.
     pub(super) fn of_app(
-        place: &OpenRelease,
+        release: &OpenRelease,
         index: &ReleaseIndex,
         image: &ReleaseImage,
         keys: &[PublicKey],
@@ -154,7 +154,7 @@ impl Installed {
             schema: SCHEMA.to_owned(),
             build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
-            source: place.source().clone(),
+            source: release.source().clone(),
             tag: index.tag.clone(),
             image: PathBuf::new(),
             sha256: image.receipt.image.sha256,
@@ -164,7 +164,7 @@ impl Installed {
             channels: Vec::new(),
             files: Vec::new(),
             keys: keys.iter().map(PublicKey::to_string).collect(),
-            signed_for: place.was_read().and_then(|read| read.identity.clone()),
+            signed_for: release.was_read().and_then(|read| read.identity.clone()),
             attested: false,
         }
     }
@@ -173,17 +173,17 @@ impl Installed {
     /// offered now is where its upgrades are looked for.
     pub(super) fn with(
         mut self,
-        place: &OpenRelease,
+        release: &OpenRelease,
         tag: &Tag,
         julia: &JuliaFacts,
         keys: &[PublicKey],
     ) -> Self {
         self.julia.clone_from(&julia.executable);
-        self.source = place.source().clone();
+        self.source = release.source().clone();
         self.tag = tag.clone();
         if !keys.is_empty() {
             self.keys = keys.iter().map(PublicKey::to_string).collect();
-            self.signed_for = place.was_read().and_then(|read| read.identity.clone());
+            self.signed_for = release.was_read().and_then(|read| read.identity.clone());
         }
         self
     }
@@ -223,13 +223,13 @@ pub(super) struct InstallLock {
 
 /// An image that is unpacked and verified, but not in its place yet.
 #[derive(Debug)]
-pub(super) struct Fresh {
+pub(super) struct StagedImage {
     folder: tempfile::TempDir,
-    place: PathBuf,
+    destination: PathBuf,
     note: Installed,
 }
 
-impl Fresh {
+impl StagedImage {
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -301,10 +301,10 @@ impl Images {
         tag: &Tag,
         signed: bool,
     ) -> Result<(), InstallError> {
-        let place = source.latest().to_string();
+        let latest = source.latest().to_string();
         for installed in self.list()? {
             let same = installed.name == image.receipt.name
-                && installed.source.latest().to_string() == place;
+                && installed.source.latest().to_string() == latest;
             if !same || installed.sha256 == image.receipt.image.sha256 {
                 continue;
             }
@@ -319,9 +319,9 @@ impl Images {
     }
 
     /// Takes a folder out of its place at once; it is removed with what is returned.
-    pub(super) fn take_away(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
+    pub(super) fn move_to_trash(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
         let trash = tempfile::Builder::new()
-            .prefix(GOING)
+            .prefix(TRASH_PREFIX)
             .tempdir_in(&self.root)
             .map_err(at(&self.root))?;
         // Under its own name, by which a later run knows what it was.
@@ -340,7 +340,12 @@ impl Images {
     pub(super) fn taken_away(&self) -> Vec<(PathBuf, Option<Installed>)> {
         let entries = std::fs::read_dir(&self.root).into_iter().flatten();
         let entries = entries.flatten();
-        let going = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(GOING));
+        let going = entries.filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(TRASH_PREFIX)
+        });
         let with_note = |trash: PathBuf| {
             let inside = std::fs::read_dir(&trash).into_iter().flatten().flatten();
             let note = inside.filter_map(|entry| read_note(&entry.path())).next();
@@ -360,7 +365,7 @@ impl Images {
     pub fn prune_leftovers(&self, now: SystemTime) {
         remove_leftovers(&self.root.join(PARTIAL), now, |_| true);
         remove_leftovers(&self.root, now, |name| {
-            name.starts_with(COMING) || name.starts_with(GOING)
+            name.starts_with(STAGING_PREFIX) || name.starts_with(TRASH_PREFIX)
         });
     }
 
@@ -446,7 +451,7 @@ impl Images {
         image: &ReleaseImage,
         archive: &Path,
         mut note: Installed,
-    ) -> Result<Fresh, InstallError> {
+    ) -> Result<StagedImage, InstallError> {
         let target = self.folder_of(image);
         note.image = target.join(image.receipt.image_path());
         let (root, archive, image) = (self.root.clone(), archive.to_owned(), image.clone());
@@ -466,9 +471,9 @@ impl Images {
             Ok(unpacked) => unpacked?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        Ok(Fresh {
+        Ok(StagedImage {
             folder,
-            place: target,
+            destination: target,
             note,
         })
     }
@@ -477,7 +482,7 @@ impl Images {
     pub(super) fn keep(
         &self,
         image: &ReleaseImage,
-        fresh: Fresh,
+        fresh: StagedImage,
         turn: &InstallLock,
     ) -> Result<Installed, InstallError> {
         // Without locks another process may have been faster, and somebody may use what it made.
@@ -486,19 +491,19 @@ impl Images {
         {
             return Ok(installed);
         }
-        if fresh.place.exists() {
+        if fresh.destination.exists() {
             // A damaged one, or one without a note.
-            let gone = self.take_away(&fresh.place)?;
-            gone.close().map_err(at(&fresh.place))?;
+            let gone = self.move_to_trash(&fresh.destination)?;
+            gone.close().map_err(at(&fresh.destination))?;
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             // A temporary folder is its owner's alone; a shared store is for everybody.
             let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(fresh.folder(), mode).map_err(at(&fresh.place))?;
+            std::fs::set_permissions(fresh.folder(), mode).map_err(at(&fresh.destination))?;
         }
-        rename(fresh.folder(), &fresh.place).map_err(at(&fresh.place))?;
+        rename(fresh.folder(), &fresh.destination).map_err(at(&fresh.destination))?;
         // It is no longer there to be removed.
         let _ = fresh.folder.keep();
         Ok(fresh.note)
@@ -508,7 +513,7 @@ impl Images {
 /// What the folder begins with that an image is unpacked in. Short, because Windows paths are:
 /// artifacts nest deep.
 fn coming(image: &ReleaseImage) -> String {
-    format!("{COMING}{}-", image.receipt.image.sha256.short(12))
+    format!("{STAGING_PREFIX}{}-", image.receipt.image.sha256.short(12))
 }
 
 /// The name of the folder of an installed image.

@@ -16,7 +16,7 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
         ..scene.policy()
     };
     let host = scene.host("writer");
-    let early = undraft(&host, "v1.0.0").await.unwrap_err();
+    let early = finalize(&host, "v1.0.0").await.unwrap_err();
     assert!(matches!(early, PublishError::NoDraft(_)), "{early}");
 
     let first = scene.bundle().await;
@@ -49,10 +49,10 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
         assert_eq!(kept.size, asset.size, "{}", asset.name);
     }
 
-    let report = undraft(&host, "v1.0.0").await.unwrap();
+    let report = finalize(&host, "v1.0.0").await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     assert!(!scene.github.releases()[0].draft);
-    let again = undraft(&host, "v1.0.0").await.unwrap();
+    let again = finalize(&host, "v1.0.0").await.unwrap();
     assert_eq!(again.outcome, Outcome::Unchanged);
     assert_eq!(newest(&host).await.unwrap().as_deref(), Some("v1.0.0"));
 }
@@ -77,7 +77,7 @@ async fn a_draft_that_lacks_a_file_stays_one() {
         .find(|asset| asset.name == *archive)
         .unwrap();
     host.delete_asset(gone.id).await.unwrap();
-    let error = undraft(&host, "v1.0.0").await.unwrap_err();
+    let error = finalize(&host, "v1.0.0").await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("the draft of v1.0.0 is not complete: it lacks `{archive}`")
@@ -97,22 +97,22 @@ async fn what_a_draft_has_already_is_brought_to_where_it_is_completed() {
     publish(&host, &scene.bundle().await, &draft, &Reporter::silent())
         .await
         .unwrap();
-    let reach = |drafts| SourceOptions {
+    let options = |drafts| SourceOptions {
         attestations: false,
         github: host.access.clone(),
         timing: quick(),
         drafts,
     };
     let source = crate::install::Source::parse("octo/images@v1.0.0", |_| false).unwrap();
-    let hidden = crate::install::OpenRelease::open(&source, &reach(false)).await;
+    let hidden = crate::install::OpenRelease::open(&source, &options(false)).await;
     assert!(hidden.is_err());
-    let place = crate::install::OpenRelease::open(&source, &reach(true))
+    let release = crate::install::OpenRelease::open(&source, &options(true))
         .await
         .unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let none = std::collections::BTreeSet::new();
     let silent = Reporter::silent();
-    let fetched = crate::complete::complete(&place, &none, elsewhere.path(), &silent)
+    let fetched = crate::complete::complete(&release, &none, elsewhere.path(), &silent)
         .await
         .unwrap();
     let dist = Dist::read(elsewhere.path()).await.unwrap();
@@ -123,7 +123,7 @@ async fn what_a_draft_has_already_is_brought_to_where_it_is_completed() {
         .collect();
     assert_eq!(fetched, brought);
     let all = fetched.into_iter().collect();
-    let again = crate::complete::complete(&place, &all, elsewhere.path(), &silent)
+    let again = crate::complete::complete(&release, &all, elsewhere.path(), &silent)
         .await
         .unwrap();
     assert!(again.is_empty());
