@@ -85,6 +85,12 @@ pub enum Error {
         /// The time in seconds.
         seconds: u64,
     },
+    /// The server ended its answer before the end of the file, without an error.
+    #[error("{url} ended before the end of the file")]
+    EndedEarly {
+        /// The address, redacted.
+        url: String,
+    },
     /// The body is larger than any valid answer.
     #[error("{url} sends {actual} bytes or more; the limit is {longest}")]
     TooLong {
@@ -143,7 +149,7 @@ impl Error {
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
-            Self::Stalled { .. } => true,
+            Self::Stalled { .. } | Self::EndedEarly { .. } => true,
             _ => false,
         }
     }
@@ -267,7 +273,7 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Connection { source, .. } => remedy(source).unwrap_or(CHECK_NETWORK),
-            Self::Stalled { .. } => CHECK_NETWORK,
+            Self::Stalled { .. } | Self::EndedEarly { .. } => CHECK_NETWORK,
             Self::GaveUp { last, .. } => return last.hints(),
             Self::File { source, .. } => return io_hint(source).into_iter().collect(),
             Self::Status { status, .. } if status.as_u16() == 404 => {

@@ -62,6 +62,9 @@ pub struct Retries {
     pub without_progress: u32,
     /// Maximum number of attempts in total.
     pub total: u32,
+    /// Maximum number of consecutive attempts that stall: each takes as long as
+    /// [`Network::stall_time`].
+    pub stalls: u32,
     /// The first delay; each further delay is about twice as long.
     pub first_delay: Duration,
     /// The maximum delay between attempts.
@@ -76,6 +79,7 @@ impl Default for Retries {
         Self {
             without_progress: 6,
             total: 60,
+            stalls: 3,
             first_delay: Duration::from_millis(250),
             longest_delay: Duration::from_secs(20),
             longest_wait: Duration::from_secs(120),

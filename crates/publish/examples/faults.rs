@@ -106,6 +106,7 @@ fn timing() -> Timing {
         backoff: Duration::from_millis(5),
         backoff_limit: Duration::from_millis(40),
         attempts: 8,
+        stalls: 8,
         wait_limit: Duration::from_secs(5),
         limited: Duration::from_millis(30),
         beat: Duration::from_millis(60),

@@ -11,8 +11,8 @@ use sysforge_net::{Address, BodyReader, Limits, RequestBuilder, Response, read_b
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
-use crate::host::github::Timing;
 use crate::host::github::failure::{Failure, of_net, transport};
+use crate::host::github::{Attempts, Timing};
 use crate::local::{CHUNK, at};
 
 /// Where bytes go.
@@ -150,6 +150,9 @@ impl Sink {
     }
 }
 
+/// What an attempt must have brought before it stalled to count as progress.
+const PROGRESS: u64 = 1 << 20;
+
 /// How many attempts there may be in all, however much each of them brings.
 const MOST_ATTEMPTS: u32 = 100;
 
@@ -192,22 +195,26 @@ async fn read_until(
     task: Option<&Task>,
     is_final: impl Fn(&Failure) -> bool,
 ) -> Result<(), Failure> {
-    let mut attempt = 1;
+    let mut attempts = Attempts::default();
     for made in 1.. {
         let before = sink.position;
         match read_on(request(), sink, total, timing, task).await {
             Ok(()) => return Ok(()),
             Err(failure) if is_final(&failure) => return Err(failure),
-            Err(failure)
-                if failure.is_passing() && attempt < timing.attempts && made < MOST_ATTEMPTS =>
-            {
-                if sink.position > before && !matches!(failure, Failure::Stalled(_)) {
-                    attempt = 1;
+            Err(failure) => {
+                let came = sink.position.saturating_sub(before);
+                let least = match failure {
+                    Failure::Stalled(_) => PROGRESS,
+                    _ => 1,
+                };
+                if came >= least {
+                    attempts.progressed();
                 }
-                timing.pause(attempt, &failure).await?;
-                attempt += 1;
+                if attempts.is_last(&failure, timing) || made >= MOST_ATTEMPTS {
+                    return Err(failure);
+                }
+                timing.pause(attempts, &failure).await?;
             }
-            Err(failure) => return Err(failure),
         }
     }
     Err(Failure::Stalled(timing.stall))

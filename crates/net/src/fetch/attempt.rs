@@ -37,6 +37,7 @@ impl From<Error> for Failure {
 pub struct Attempts {
     rules: Retries,
     made: u32,
+    stalled: u32,
     delays: ExponentialBackoff,
     reporter: Option<Reporter>,
 }
@@ -48,6 +49,7 @@ impl Attempts {
         Self {
             rules: *rules,
             made: 0,
+            stalled: 0,
             delays: delays(rules),
             reporter,
         }
@@ -56,6 +58,7 @@ impl Attempts {
     /// Records that new bytes arrived.
     pub fn progressed(&mut self) {
         self.delays = delays(&self.rules);
+        self.stalled = 0;
     }
 
     /// Waits until the next attempt.
@@ -69,8 +72,12 @@ impl Attempts {
         if !error.is_transient() {
             return Err(error);
         }
+        if matches!(error, Error::Stalled { .. }) {
+            self.stalled += 1;
+        }
+        let enough = self.made >= self.rules.total || self.stalled >= self.rules.stalls;
         let delay = match self.delays.next() {
-            Some(delay) if self.made < self.rules.total => delay,
+            Some(delay) if !enough => delay,
             _ if self.made == 1 => return Err(error),
             _ => {
                 return Err(Error::GaveUp {
@@ -208,4 +215,49 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
     let at = httpdate::parse_http_date(text).ok()?;
     let now = server_time(headers).unwrap_or_else(SystemTime::now);
     Some(at.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempts() -> Attempts {
+        let rules = Retries {
+            first_delay: Duration::ZERO,
+            longest_delay: Duration::ZERO,
+            ..Retries::default()
+        };
+        Attempts::new(&rules, None)
+    }
+
+    fn url() -> String {
+        "http://example.org/".to_owned()
+    }
+
+    async fn until_given_up(attempts: &mut Attempts, error: impl Fn() -> Error) -> u32 {
+        for _ in 0..100 {
+            match attempts.wait_after(error().into()).await {
+                Ok(()) => {}
+                Err(Error::GaveUp { attempts, .. }) => return attempts,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("never given up")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stalls_is_tried_three_times_and_another_six() {
+        let stalled = || Error::Stalled {
+            url: url(),
+            bytes: 0,
+            seconds: 50,
+        };
+        assert_eq!(until_given_up(&mut attempts(), stalled).await, 3);
+        let ended = || Error::EndedEarly { url: url() };
+        assert_eq!(until_given_up(&mut attempts(), ended).await, 6);
+        let mut attempts = attempts();
+        attempts.wait_after(stalled().into()).await.unwrap();
+        attempts.progressed();
+        assert_eq!(until_given_up(&mut attempts, stalled).await, 4);
+    }
 }

@@ -82,10 +82,8 @@ impl Span {
     }
 
     fn ended_early(&self) -> Error {
-        Error::Stalled {
+        Error::EndedEarly {
             url: redacted(&self.url),
-            bytes: 0,
-            seconds: 0,
         }
     }
 

@@ -24,6 +24,7 @@ mod send;
 pub mod steps;
 mod upload;
 
+pub(crate) use call::Attempts;
 pub use cleanup::Cleanup;
 
 use std::path::PathBuf;
@@ -117,6 +118,9 @@ pub struct Timing {
     pub backoff_limit: Duration,
     /// How often anything is tried.
     pub attempts: u32,
+    /// How many attempts at one thing may end without any progress. Each takes as long as `stall` or
+    /// `request`, so there are fewer of them.
+    pub stalls: u32,
     /// The longest that the host may ask to wait for.
     pub wait_limit: Duration,
     /// The pause after a secondary rate limit that names none.
@@ -141,6 +145,7 @@ impl Default for Timing {
             backoff: Duration::from_secs(1),
             backoff_limit: Duration::from_secs(30),
             attempts: 8,
+            stalls: 3,
             wait_limit: Duration::from_secs(15 * 60),
             limited: Duration::from_secs(60),
             beat: Duration::from_secs(15),

@@ -308,8 +308,8 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
                 last: shared.to_string(),
             },
         },
-        Failure::Limited(wait) => PublishError::RateLimited {
-            seconds: wait.map_or(60, |wait| wait.as_secs()),
+        Failure::Limited(Some(wait)) if wait > timing.wait_limit => PublishError::RateLimited {
+            seconds: wait.as_secs(),
         },
         Failure::Status {
             status, message, ..
@@ -326,7 +326,7 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
         },
         failure => PublishError::GaveUp {
             what,
-            attempts: timing.attempts,
+            attempts: timing.attempts_until(&failure),
             last: failure.words(),
         },
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sysforge_net::Method;
 use sysforge_plan::Sha256;
 
-use super::call::Request;
+use super::call::{ANSWER_LIMIT, Request};
 use super::failure::Failure;
 use super::{GitHub, encode};
 
@@ -109,8 +109,8 @@ impl GitHub {
     /// Every draft of a tag, oldest first.
     pub(super) async fn drafts(&self, tag: &str) -> Result<Vec<Release>, Failure> {
         let path = self.repo("/releases");
-        let mut all: Vec<Release> = self.pages(&path).await?;
-        all.retain(|release| release.draft && release.tag_name == tag);
+        let wanted = |release: &Release| release.draft && release.tag_name == tag;
+        let mut all: Vec<Release> = self.pages(&path, wanted).await?;
         all.sort_by_key(|release| release.id);
         all.dedup_by_key(|release| release.id);
         Ok(all)
@@ -119,10 +119,25 @@ impl GitHub {
     /// Every file of a release.
     pub(super) async fn assets(&self, release: u64) -> Result<Vec<Asset>, Failure> {
         let path = self.repo(&format!("/releases/{release}/assets"));
-        self.pages(&path).await
+        self.pages(&path, |_| true).await
     }
 
-    async fn pages<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Failure> {
+    /// The entries of a list that are wanted.
+    async fn pages<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, Failure> {
+        self.pages_within(path, ANSWER_LIMIT, wanted).await
+    }
+
+    /// The same, if all pages together have at most `left` bytes.
+    pub(super) async fn pages_within<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        mut left: usize,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
             let query = match page {
@@ -130,9 +145,9 @@ impl GitHub {
                 page => format!("?per_page=100&page={page}"),
             };
             let request = Request::new(Method::GET, format!("{path}{query}"));
-            let mut read: Vec<T> = self.asked(&request).await?;
+            let read: Vec<T> = self.asked_within(&request, &mut left).await?;
             let last = read.len() < 100;
-            all.append(&mut read);
+            all.extend(read.into_iter().filter(&wanted));
             if last {
                 break;
             }

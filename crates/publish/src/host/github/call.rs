@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sysforge_net::Method;
 use sysforge_net::header::HeaderMap;
 
-use super::failure::{Failure, of_words};
+use super::failure::{Failure, HOST_AT_FAULT, of_error};
 use super::{GitHub, Timing};
 use crate::error::PublishError;
 
-/// No answer of the API is larger: a page of 100 releases with 1000 assets each stays below.
-const ANSWER_LIMIT: usize = 256 << 20;
+/// No answer of the API is larger: a page of 100 releases with 1000 assets each stays below. All pages
+/// of a list together are not larger either.
+pub(super) const ANSWER_LIMIT: usize = 256 << 20;
 
 /// An error page is some kilobytes.
 const ERROR_LIMIT: usize = 1 << 20;
@@ -45,19 +46,62 @@ impl Request {
 /// A pause that is shorter is not worth a word.
 const FELT: Duration = Duration::from_secs(1);
 
+/// The attempts at one thing that failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Attempts {
+    made: u32,
+    stalled: u32,
+}
+
+impl Attempts {
+    /// Counts an attempt that failed for a reason that is no [`Failure`].
+    pub(crate) fn count(&mut self) {
+        self.made += 1;
+    }
+
+    /// How many have failed.
+    pub(crate) fn made(self) -> u32 {
+        self.made
+    }
+
+    /// An attempt made progress before it failed, so that others may follow.
+    pub(crate) fn progressed(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Counts a failure. Whether it was the last: no further attempt makes sense, or there were enough.
+    pub(crate) fn is_last(&mut self, failure: &Failure, timing: &Timing) -> bool {
+        self.made += 1;
+        if matches!(failure, Failure::Stalled(_)) {
+            self.stalled += 1;
+        }
+        !failure.is_passing() || self.made >= timing.attempts || self.stalled >= timing.stalls
+    }
+}
+
 impl Timing {
-    /// The pause before attempt `attempt + 1`: what the host asks for, or twice the last one.
+    /// How many attempts were made when this failure is the last.
+    pub(crate) fn attempts_until(&self, last: &Failure) -> u32 {
+        match last {
+            Failure::Stalled(_) => self.attempts.min(self.stalls),
+            _ => self.attempts,
+        }
+    }
+
+    /// The pause after these attempts: what the host asks for, or twice the last one.
     ///
     /// # Errors
     ///
     /// The failure itself, if the host asks to wait for longer than anybody should.
-    pub(crate) async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), Failure> {
-        let growing = self.backoff * 2_u32.saturating_pow(attempt - 1).min(1 << 10);
+    pub(crate) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
+        let doublings = attempts.made().saturating_sub(1);
+        let growing = self.backoff * 2_u32.saturating_pow(doublings).min(1 << 10);
         let wait = match failure {
             Failure::Limited(Some(wait)) if *wait > self.wait_limit => {
                 return Err(failure.clone());
             }
-            Failure::Limited(Some(wait)) => *wait,
+            // A host that asks for no wait at all has not thought of one.
+            Failure::Limited(Some(wait)) => (*wait).max(growing.min(self.backoff_limit)),
             Failure::Limited(None) => self.limited.max(growing),
             _ => growing.min(self.backoff_limit),
         };
@@ -76,12 +120,22 @@ impl Timing {
 impl GitHub {
     /// Makes a request once.
     pub(super) async fn once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
+        self.once_within(request, &mut ANSWER_LIMIT.clone()).await
+    }
+
+    /// The same, for an answer of at most `left` bytes, of which those that came are subtracted.
+    async fn once_within<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        left: &mut usize,
+    ) -> Result<T, Failure> {
         if request.method != Method::GET {
             self.pacer.turn().await;
         }
         self.count();
         let started = std::time::Instant::now();
-        let answered = tokio::time::timeout(self.timing.request, self.exchange(request)).await;
+        let answered =
+            tokio::time::timeout(self.timing.request, self.exchange(request, *left)).await;
         // A path may have a query; the token is in a header.
         let path = request.path.split('?').next().unwrap_or_default();
         let status = answered
@@ -98,11 +152,27 @@ impl GitHub {
         if !(200..300).contains(&status) {
             return Err(Failure::of_answer(status, &headers, &body));
         }
-        let body = if body.is_empty() { b"null" } else { &body[..] };
-        serde_json::from_slice(body).map_err(|_| Failure::Garbled { status })
+        *left = left.saturating_sub(body.len());
+        // Front ends cut bodies, and answer with pages of their own. JSON of another form is the
+        // host's own, and would be the same the next time.
+        serde_json::from_slice(match body.as_slice() {
+            [] => b"null",
+            body => body,
+        })
+        .map_err(|error| match error.is_data() && !body.is_empty() {
+            true => Failure::Lasting {
+                words: format!("the answer has not the form that the API describes: {error}"),
+                hint: HOST_AT_FAULT,
+            },
+            false => Failure::Garbled { status },
+        })
     }
 
-    async fn exchange(&self, request: &Request) -> Result<(u16, HeaderMap, Vec<u8>), Failure> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        limit: usize,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), Failure> {
         let (path, body) = (request.path.as_str(), request.body.as_ref());
         let answer = match request.method {
             Method::GET => self.metadata._get(path).await,
@@ -110,16 +180,19 @@ impl GitHub {
             Method::PATCH => self.metadata._patch(path, body).await,
             _ => self.metadata._delete(path, body).await,
         };
-        let answer = answer.map_err(|error| of_words(chain(&error), &error))?;
+        let answer = answer.map_err(|error| of_error(&error))?;
         let (parts, body) = answer.into_parts();
         let limit = match parts.status.is_success() {
-            true => ANSWER_LIMIT,
+            true => limit,
             false => ERROR_LIMIT,
         };
         let body = Limited::new(body, limit)
             .collect()
             .await
-            .map_err(|error| Failure::Transport(error.to_string()))?;
+            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => Failure::too_long(limit),
+                None => of_error(&*error),
+            })?;
         Ok((
             parts.status.as_u16(),
             parts.headers,
@@ -129,21 +202,28 @@ impl GitHub {
 
     /// Makes a request until it is answered, for requests that may be made twice.
     pub(super) async fn asked<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
-        let mut attempt = 1;
+        self.asked_within(request, &mut ANSWER_LIMIT.clone()).await
+    }
+
+    /// The same, with a limit for answers to several requests: see [`GitHub::once_within`].
+    pub(super) async fn asked_within<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        left: &mut usize,
+    ) -> Result<T, Failure> {
+        let mut attempts = Attempts::default();
         loop {
-            match self.once(request).await {
-                Err(failure) if failure.is_passing() && attempt < self.timing.attempts => {
-                    self.pause(attempt, &failure).await?;
-                    attempt += 1;
-                }
-                answered => return answered,
+            match self.once_within(request, left).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if attempts.is_last(&failure, &self.timing) => return Err(failure),
+                Err(failure) => self.pause(attempts, &failure).await?,
             }
         }
     }
 
     /// See [`Timing::pause`].
-    pub(super) async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), Failure> {
-        self.timing.pause(attempt, failure).await
+    pub(super) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
+        self.timing.pause(attempts, failure).await
     }
 
     /// A failure as an error, for a user.
@@ -157,9 +237,11 @@ impl GitHub {
                     last: shared.to_string(),
                 })
             }
-            Failure::Limited(Some(wait)) => PublishError::RateLimited {
-                seconds: wait.as_secs(),
-            },
+            Failure::Limited(Some(wait)) if wait > self.timing.wait_limit => {
+                PublishError::RateLimited {
+                    seconds: wait.as_secs(),
+                }
+            }
             Failure::Lasting { words, hint } => PublishError::Unreachable {
                 what: what.to_owned(),
                 words,
@@ -167,7 +249,7 @@ impl GitHub {
             },
             failure if failure.is_passing() => PublishError::GaveUp {
                 what: what.to_owned(),
-                attempts: self.timing.attempts,
+                attempts: self.timing.attempts_until(&failure),
                 last: failure.words(),
             },
             Failure::Status {
@@ -200,21 +282,6 @@ impl GitHub {
     pub(super) fn host(&self) -> String {
         self.access.web.host_str().unwrap_or("the host").to_owned()
     }
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_words = inner.to_string();
-        if !words.contains(&inner_words) {
-            words = format!("{words}: {inner_words}");
-        }
-        source = inner.source();
-    }
-    // Backtraces of the library's errors go over many lines.
-    words.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A number from 0 to 255 that differs between publishers, so that they do not march in step.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::GitHub;
 use super::api::{Asset, Release};
-use super::call::until;
+use super::call::{Attempts, until};
 use super::failure::Failure;
 use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
@@ -62,7 +62,7 @@ impl GitHub {
             journal.set_draft(draft.release.id)?;
             return Ok(draft);
         }
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             let failure = match self.create_draft(tag, target, text).await {
                 Ok(release) => {
@@ -75,16 +75,15 @@ impl GitHub {
                 }
                 Err(failure) => failure,
             };
-            if !failure.is_passing() || attempt >= self.timing.attempts {
+            if attempts.is_last(&failure, &self.timing) {
                 if let Some(403 | 404 | 422) = failure.status() {
                     require_rights(self).await?;
                 }
                 return Err(self.creation_error(tag, failure));
             }
-            self.pause(attempt, &failure)
+            self.pause(attempts, &failure)
                 .await
                 .map_err(|failure| self.error("create the draft", failure))?;
-            attempt += 1;
             // It may have been made all the same. If the list does not show it yet, the one that
             // is made now loses against it later.
             let drafts = self

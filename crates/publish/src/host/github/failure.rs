@@ -101,6 +101,14 @@ impl Failure {
         }
     }
 
+    /// An answer that is larger than any valid one. It would be as large the next time.
+    pub(crate) fn too_long(limit: usize) -> Self {
+        Self::Lasting {
+            words: format!("the host sends an answer of more than {limit} bytes"),
+            hint: HOST_AT_FAULT,
+        }
+    }
+
     /// Whether trying again may help. 400 is among these: the front end answers with it, in plain
     /// text, when an upload was cut on the way.
     pub(crate) fn is_passing(&self) -> bool {
@@ -147,7 +155,9 @@ impl Failure {
     /// The failure in a few words, with the status of an answer.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Status { status, .. } => format!("{} (status {status})", self.said()),
+            Self::Status { status, .. } | Self::Garbled { status } => {
+                format!("{} (status {status})", self.said())
+            }
             _ => self.said(),
         }
     }
@@ -175,7 +185,7 @@ impl Failure {
             }
             Self::Limited(Some(wait)) => format!("rate limit, wait {} s", wait.as_secs()),
             Self::Limited(None) => "rate limit".to_owned(),
-            Self::Garbled { status } => format!("no answer of the API (status {status})"),
+            Self::Garbled { .. } => "no answer of the API".to_owned(),
             Self::Transport(words) | Self::Lasting { words, .. } => words.clone(),
             Self::Stalled(limit) => format!("no progress for {} s", limit.as_secs_f32()),
             Self::Local(error) => error.to_string(),
@@ -205,7 +215,8 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
         return Some(Failure::Limited(Some(Duration::from_secs(wait))));
     }
     if number("x-ratelimit-remaining") == Some(0) {
-        let wait = number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now()) + 1);
+        let wait =
+            number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now()).saturating_add(1));
         return Some(Failure::Limited(wait.map(Duration::from_secs)));
     }
     let words = message.to_lowercase();
@@ -213,31 +224,53 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
         .then_some(Failure::Limited(None))
 }
 
-/// A transport error in words, without the address: storage addresses carry signatures.
+/// A transport error, without its address: storage addresses carry signatures.
 pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
-    let error = error.without_url();
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        words = format!("{words}: {inner}");
-        source = inner.source();
-    }
-    // A redirect to an address that is not one of HTTP is an error of the builder.
-    if error.is_redirect() || error.is_builder() {
-        return Failure::Lasting {
-            words,
-            hint: "the host is at fault: tell the maintainer of the release",
-        };
-    }
-    of_words(words, &error)
+    of_error(&error.without_url())
 }
 
-/// A failure to connect, with its causes, in words.
-pub(crate) fn of_words(words: String, error: &(dyn std::error::Error + 'static)) -> Failure {
-    match sysforge_net::remedy(error) {
-        Some(hint) => Failure::Lasting { words, hint },
-        None => Failure::Transport(words),
+/// What a failure to connect, or to read an answer, means.
+pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let words = chain(error);
+    if let Some(hint) = sysforge_net::remedy(error) {
+        return Failure::Lasting { words, hint };
     }
+    // The library wraps the client's errors. A redirect to an address that is not one of HTTP is an
+    // error of the builder.
+    let is_permanent = std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<sysforge_net::TransportError>())
+        .any(|error| error.is_redirect() || error.is_builder());
+    match is_permanent {
+        true => Failure::Lasting {
+            words,
+            hint: HOST_AT_FAULT,
+        },
+        false => Failure::Transport(words),
+    }
+}
+
+pub(crate) const HOST_AT_FAULT: &str = "the host is at fault: tell its maintainer";
+
+/// An error and its causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = String::new();
+    for error in std::iter::successors(Some(error), |error| error.source()) {
+        let inner = error.to_string();
+        if words.is_empty() {
+            words = inner;
+        } else if !words.contains(&inner) {
+            words = format!("{words}: {inner}");
+        }
+    }
+    // An address may have been redirected to, and carry a signature.
+    for error in std::iter::successors(Some(error), |error| error.source()) {
+        let transport = error.downcast_ref::<sysforge_net::TransportError>();
+        if let Some(url) = transport.and_then(sysforge_net::TransportError::url) {
+            words = words.replace(&format!(" for url ({url})"), "");
+        }
+    }
+    // Backtraces of the API library's errors have many lines.
+    words.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A failure of reading an answer's body.
@@ -245,7 +278,11 @@ pub(crate) fn of_net(error: sysforge_net::Error, stall: Duration) -> Failure {
     match error {
         sysforge_net::Error::Connection { source, .. } => transport(source),
         sysforge_net::Error::Stalled { .. } => Failure::Stalled(stall),
-        error => Failure::Transport(error.to_string()),
+        error if error.is_transient() => Failure::Transport(error.to_string()),
+        error => Failure::Lasting {
+            words: error.to_string(),
+            hint: HOST_AT_FAULT,
+        },
     }
 }
 
@@ -294,6 +331,9 @@ mod tests {
         assert_eq!(wait(&[date, retry]), 30);
         // Without a date of the host the clock here has to do.
         assert_eq!(wait(&[spent, reset]), 1);
+        let epoch = ("date", "Thu, 01 Jan 1970 00:00:00 GMT");
+        let never = ("x-ratelimit-reset", "18446744073709551615");
+        assert_eq!(wait(&[epoch, spent, never]), u64::MAX);
     }
 
     #[test]

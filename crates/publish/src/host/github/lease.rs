@@ -8,6 +8,7 @@ use sysforge_plan::Reporter;
 
 use super::GitHub;
 use super::api::{Asset, Release};
+use super::call::Attempts;
 use super::failure::Failure;
 use super::journal::PublishJournal;
 use super::upload::Upload;
@@ -15,6 +16,10 @@ use crate::error::PublishError;
 use crate::release_bundle::Content;
 
 /// The name of the lock file.
+/// How often the lock is tried for: each turn follows an answer that was lost, or the end of another
+/// holder.
+const TURNS: u32 = 10;
+
 pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
 
 /// The lock, held. Dropping it stops the signs of life. The file stays, as after a crash, unless
@@ -122,8 +127,8 @@ impl GitHub {
             size: LOCK_TEXT.len() as u64,
         };
         let fail = |failure| NoLease::Error(self.error(what, failure));
-        let mut attempt = 1;
-        loop {
+        let mut attempts = Attempts::default();
+        for _ in 0..TURNS {
             let failure = match self.send_once(&release.upload_url, parcel, None).await {
                 Ok(asset) => return Ok(asset.id),
                 Err(failure) => failure,
@@ -139,11 +144,10 @@ impl GitHub {
                 });
             }
             if !failure.is_taken() {
-                if !failure.is_passing() || attempt >= self.timing.attempts {
+                if attempts.is_last(&failure, &self.timing) {
                     return Err(fail(failure));
                 }
-                self.pause(attempt, &failure).await.map_err(fail)?;
-                attempt += 1;
+                self.pause(attempts, &failure).await.map_err(fail)?;
             }
             // It may have landed all the same; or somebody else holds it.
             let Some(lock) = self.lock_of(release.id).await.map_err(fail)? else {
@@ -162,6 +166,14 @@ impl GitHub {
             }
             self.delete_asset(lock.id).await.map_err(fail)?;
         }
+        Err(NoLease::Error(PublishError::GaveUp {
+            what: what.to_owned(),
+            attempts: TURNS,
+            last:
+                "the host says that the lock exists, and does not list it or lists it again after \
+                   it was deleted"
+                    .to_owned(),
+        }))
     }
 
     async fn lock_of(&self, release: u64) -> Result<Option<Asset>, Failure> {
@@ -229,25 +241,23 @@ impl GitHub {
         lease.beating.abort();
         let what = "give the lock of the release back";
         // Deleted by an attempt whose answer was lost also counts as there: look first.
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             match self.delete_asset_once(lease.asset).await {
                 Ok(()) => break,
-                Err(failure) if failure.is_not_found() && attempt > 1 => break,
+                Err(failure) if failure.is_not_found() && attempts.made() > 0 => break,
                 Err(failure) if failure.is_not_found() => {
                     lease.leave();
                     return Err(lost(tag));
                 }
-                Err(failure) if failure.is_passing() && attempt < self.timing.attempts => {
-                    self.pause(attempt, &failure)
-                        .await
-                        .map_err(|failure| self.error(what, failure))?;
-                    attempt += 1;
-                }
-                Err(failure) => {
+                Err(failure) if attempts.is_last(&failure, &self.timing) => {
                     lease.leave();
                     return Err(self.error(what, failure));
                 }
+                Err(failure) => self
+                    .pause(attempts, &failure)
+                    .await
+                    .map_err(|failure| self.error(what, failure))?,
             }
         }
         lease.leave();

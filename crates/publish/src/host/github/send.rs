@@ -9,6 +9,7 @@ use sysforge_plan::{Reporter, Step};
 
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
+use super::call::Attempts;
 use super::failure::Failure;
 use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, lost};
@@ -325,7 +326,7 @@ impl GitHub {
         sent.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned());
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             let failure = match self
                 .send_once(&release.upload_url, parcel, Some(task))
@@ -336,26 +337,26 @@ impl GitHub {
                     self.delete_asset(remote.id)
                         .await
                         .map_err(|failure| self.error(&what, failure))?;
-                    if attempt >= self.timing.attempts {
+                    attempts.count();
+                    if attempts.made() >= self.timing.attempts {
                         return Err(PublishError::HostDigest {
                             name: asset.name.clone(),
                             expected: asset.sha256,
                             found: remote.digest.unwrap_or_default(),
                         });
                     }
-                    attempt += 1;
                     continue;
                 }
                 Err(failure) => failure,
             };
-            let final_failure = !failure.is_passing() && !failure.is_taken();
-            if final_failure || attempt >= self.timing.attempts {
+            let is_last = attempts.is_last(&failure, &self.timing);
+            let may_be_ours = failure.is_taken() && attempts.made() < self.timing.attempts;
+            if is_last && !may_be_ours {
                 return Err(self.error(&what, failure));
             }
-            self.pause(attempt, &failure)
+            self.pause(attempts, &failure)
                 .await
                 .map_err(|failure| self.error(&what, failure))?;
-            attempt += 1;
             // The upload may have landed, or have left half a file that blocks the name.
             let remote = self
                 .assets(release.id)

@@ -12,6 +12,7 @@ use crate::release_bundle::tests::make_build;
 use crate::release_bundle::{Origin, ReleaseBundle};
 use crate::report::{Outcome, Published};
 
+mod answers;
 mod drafts;
 mod enterprise;
 mod interrupted;
@@ -32,6 +33,7 @@ pub(crate) fn quick() -> Timing {
         backoff: Duration::from_millis(5),
         backoff_limit: Duration::from_millis(40),
         attempts: 8,
+        stalls: 8,
         wait_limit: Duration::from_secs(5),
         limited: Duration::from_millis(50),
         beat: Duration::from_millis(60),
