@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines};
+use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines, markdown};
 use sysforge_plan::{Receipt, Sha256};
 
 /// The maximum size of a summary in bytes: GitHub's limit of 1 MiB, less the space for a final
@@ -264,19 +264,9 @@ fn fenced(text: &mut String, lines: &[String]) {
     let _ = writeln!(text, "{fence}text\n{}\n{fence}\n", lines.join("\n"));
 }
 
-/// Escapes Markdown and HTML in a text, and puts it on one line.
+/// A text in Markdown that shows as it is, except that messages put code in backticks.
 fn inline(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '&' => out.push_str("&amp;"),
-            '\n' | '\r' | '\t' => out.push(' '),
-            '|' | '*' | '[' | ']' | '\\' | '#' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
+    markdown(text).replace("\\`", "`")
 }
 
 /// A text as inline code, with a fence longer than any in the text.

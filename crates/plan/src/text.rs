@@ -112,6 +112,33 @@ fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text on one line of Markdown, or in a cell of a table, that shows as it is: no markup, HTML,
+/// formula or mention of a user, and no beginning of a list, quotation or heading.
+#[must_use]
+pub fn markdown(text: &str) -> String {
+    let text = text.replace(['\n', '\r', '\t'], " ");
+    let text = escaped(text.trim());
+    let mut out = String::with_capacity(text.len() + 16);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    // `1. ` begins a list, and `1.2` does not.
+    let is_item = text
+        .get(digits + 1..)
+        .is_some_and(|rest| digits > 0 && (rest.is_empty() || rest.starts_with(' ')));
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            '$' => out.push_str("&#36;"),
+            '|' | '*' | '[' | ']' | '\\' | '#' | '`' | '~' => out.extend(['\\', c]),
+            '-' | '+' | '=' | '>' | '_' if at == 0 => out.extend(['\\', c]),
+            '.' | ')' if is_item && at == digits => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// At most `width` characters of a text on one line, escaped.
 #[must_use]
 pub fn shortened(text: &str, width: usize) -> String {

@@ -170,3 +170,26 @@ fn a_summary_has_at_most_one_mebibyte() {
     assert!(text.len() <= 1 << 20, "{}", text.len());
     assert!(text.ends_with("a step may write 1 MiB\n"));
 }
+
+#[test]
+fn text_of_a_host_is_no_markup_of_the_summary() {
+    let text = failure(&Failed {
+        subject: "a`b\n# c".to_owned(),
+        causes: vec![
+            "> quoted".to_owned(),
+            "- item ![x](https://example.org) @octo $x$".to_owned(),
+        ],
+        place: Some("a.jl:1`\n## b".to_owned()),
+        tail: vec!["```".to_owned(), "<script>".to_owned()],
+        hints: vec!["| x |".to_owned()],
+    });
+    assert_eq!(
+        text,
+        "## Failed: a`b \\# c\n\n\
+         \\> quoted\n\n\
+         cause: \\- item !\\[x\\](https://example.org) &#64;octo &#36;x&#36;\n\n\
+         at `` a.jl:1` ## b ``\n\n\
+         Its last lines:\n\n````text\n```\n<script>\n````\n\n\
+         - hint: \\| x \\|\n\n"
+    );
+}

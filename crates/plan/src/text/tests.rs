@@ -152,3 +152,34 @@ fn a_deserialised_name_is_checked() {
     let error = read("\"../a.so\"").unwrap_err().to_string();
     assert!(error.contains("begins with a dot"), "{error}");
 }
+
+#[test]
+fn text_in_markdown_shows_as_it_is() {
+    for (text, shown) in [
+        (
+            "demo-julia1.12.7-x86_64-linux-gnu",
+            "demo-julia1.12.7-x86_64-linux-gnu",
+        ),
+        ("1.12.7", "1.12.7"),
+        ("a | b\\|c", "a \\| b\\\\\\|c"),
+        ("<script>&amp;", "&lt;script>&amp;amp;"),
+        ("<!-- x -->", "&lt;!-- x -->"),
+        ("![a](https://b) [x] #1", "!\\[a\\](https://b) \\[x\\] \\#1"),
+        ("`a` ``b", "\\`a\\` \\`\\`b"),
+        (
+            "@octo $x$ ~~y~~ *z*",
+            "&#64;octo &#36;x&#36; \\~\\~y\\~\\~ \\*z\\*",
+        ),
+        ("# a", "\\# a"),
+        ("- a", "\\- a"),
+        ("--- ", "\\---"),
+        ("> a", "\\> a"),
+        ("12. a", "12\\. a"),
+        ("3) a", "3\\) a"),
+        ("    code", "code"),
+        ("a\n\n## b\r\n| c |", "a  \\#\\# b  \\| c \\|"),
+        ("a\u{1b}[2J\u{202e}b", "a\\\\u{1b}\\[2J\\\\u{202e}b"),
+    ] {
+        assert_eq!(markdown(text), shown, "{text:?}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use sysforge_plan::Receipt;
-use sysforge_plan::text::escaped;
+use sysforge_plan::text::markdown;
 
 use crate::dist::Build;
 
@@ -68,14 +68,14 @@ const MOST_COMMITS: usize = 200;
 #[must_use]
 pub fn changes(subjects: &[String], since: Option<&str>) -> String {
     let mut text = match since {
-        Some(tag) => format!("## Changes since {}\n\n", plain(tag)),
+        Some(tag) => format!("## Changes since {}\n\n", markdown(tag)),
         None => "## Changes\n\n".to_owned(),
     };
     if subjects.is_empty() {
         text.push_str("No commits.\n");
     }
     for subject in subjects.iter().take(MOST_COMMITS) {
-        let _ = writeln!(text, "- {}", plain(subject));
+        let _ = writeln!(text, "- {}", markdown(subject));
     }
     if subjects.len() > MOST_COMMITS {
         let _ = writeln!(text, "- … and {} more", subjects.len() - MOST_COMMITS);
@@ -101,28 +101,13 @@ fn row(build: &Build) -> String {
         "| {} | {} | {} | {} | {} | {} | {} |",
         receipt.julia.triplet,
         receipt.julia.version,
-        plain(&cpu(receipt)),
-        plain(&receipt.name),
+        markdown(&cpu(receipt)),
+        markdown(&receipt.name),
         size(build.archive.size),
         receipt.check.residuals.len(),
         first_result(receipt),
     );
     row
-}
-
-/// Text that Markdown leaves alone in a cell of a table.
-fn plain(text: &str) -> String {
-    let mut out = String::new();
-    for c in escaped(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '&' => out.push_str("&amp;"),
-            '@' => out.push_str("&#64;"),
-            '|' | '*' | '[' | ']' | '\\' | '#' | '`' | '$' | '~' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 fn cpu(receipt: &Receipt) -> String {
