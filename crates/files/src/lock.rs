@@ -94,34 +94,45 @@ fn open(path: &Path) -> io::Result<File> {
     options.create(true).truncate(false).write(true).open(path)
 }
 
+/// Whether the file system has no locks, or the server of a network file system none left.
 fn unsupported(error: &io::Error) -> bool {
-    /// `ENOLCK` on Linux, macOS and FreeBSD: "no locks available", the answer of NFS without its
-    /// lock daemon.
-    const ENOLCK: [i32; 2] = [37, 77];
     error.kind() == ErrorKind::Unsupported
-        || (cfg!(unix)
-            && error
-                .raw_os_error()
-                .is_some_and(|code| ENOLCK.contains(&code)))
+        || error
+            .raw_os_error()
+            .is_some_and(|code| NO_LOCKS.contains(&code))
 }
+
+/// `ENOLCK` and `EOPNOTSUPP` of Linux; `ERROR_INVALID_FUNCTION` and `ERROR_NOT_SUPPORTED` of Windows;
+/// `ENOLCK`, `ENOTSUP` and `EOPNOTSUPP` of macOS and FreeBSD.
+const NO_LOCKS: &[i32] = if cfg!(target_os = "linux") {
+    &[37, 95]
+} else if cfg!(windows) {
+    &[1, 50]
+} else {
+    &[77, 45, 102]
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_missing_lock_support_is_distinguished_from_other_errors() {
-        for error in [
-            io::Error::from(ErrorKind::Unsupported),
-            io::Error::from_raw_os_error(37),
-            io::Error::from_raw_os_error(77),
-        ] {
+        let system = NO_LOCKS
+            .iter()
+            .map(|code| io::Error::from_raw_os_error(*code));
+        for error in system.chain([ErrorKind::Unsupported.into()]) {
             assert!(unsupported(&error), "{error}");
         }
-        for kind in [ErrorKind::PermissionDenied, ErrorKind::NotFound] {
+        for kind in [
+            ErrorKind::PermissionDenied,
+            ErrorKind::NotFound,
+            ErrorKind::StorageFull,
+        ] {
             assert!(!unsupported(&kind.into()), "{kind}");
         }
+        // `EACCES` and `ERROR_INVALID_DATA`, whichever system this is.
+        assert!(!unsupported(&io::Error::from_raw_os_error(13)));
         assert!(!FileLock::unsupported_by_file_system().is_real());
     }
 

@@ -140,7 +140,7 @@ impl BuildRunner<'_> {
             &coming,
         )?;
         remove(&folder)?;
-        std::fs::rename(&coming, &folder).map_err(io("rename", &coming))?;
+        sysforge_files::rename(&coming, &folder).map_err(io("rename", &coming))?;
         let mut record = self.checked(&folder, assembled, &task).await?;
         let runs = record.apps.iter_mut().flat_map(|app| &mut app.runs);
         for (run, memory) in runs.zip(&observed.memory) {
