@@ -156,31 +156,81 @@ fn quoted_messages_exist_in_the_sources() {
     assert!(tried > 8, "only {tried} quotes were found");
 }
 
+/// The sentences of a page: those of its paragraphs, entries of lists and rows of tables, in one line each.
+fn sentences(page: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in page.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with(['#', '-', '|']) {
+            blocks.push(String::new());
+        }
+        let is_text = !line.starts_with('#') && !line.starts_with("|---");
+        if is_text && let Some(block) = blocks.last_mut() {
+            block.push_str(line.trim_start_matches("- ").trim_matches('|').trim());
+            block.push(' ');
+        }
+    }
+    let text = blocks.join("\n").replace(". ", ".\n").replace("; ", ";\n");
+    let sentences = text.lines().map(|sentence| sentence.trim().to_owned());
+    sentences.filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// The text of every file of tests and of the crates.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != "target" {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
 #[test]
-fn each_promise_of_security_names_files_with_tests() {
-    let text = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+fn each_sentence_about_security_names_its_tests() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let text = read("CONTRIBUTING.md");
     let (_, section) = text
         .split_once("## Security promises and their tests")
         .unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
-    let rows = section
+    let rows: Vec<(&str, &str)> = section
         .lines()
         .filter(|line| line.starts_with("| "))
-        .skip(1);
-    let cells = rows.map(|row| {
-        row.trim_end_matches('|')
-            .rsplit('|')
-            .next()
-            .unwrap_or_default()
-    });
-    let files: Vec<&str> = cells
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .skip(1)
+        .map(|line| line.trim_matches('|').split_once(" | ").unwrap())
+        .map(|(sentence, tests)| (sentence.trim(), tests.trim()))
         .collect();
-    assert!(files.len() > 20, "{files:?}");
-    let has_tests = |file: &str| {
-        let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
-        text.contains("#[test]") || text.contains("#[tokio::test]")
-    };
-    let missing: Vec<_> = files.into_iter().filter(|file| !has_tests(file)).collect();
-    assert!(missing.is_empty(), "{missing:?}");
+    let security = read("SECURITY.md");
+    let (_, security) = security.split_once("## What is trusted").unwrap();
+    let (_, security) = security.split_once('\n').unwrap();
+    let trust = read("docs/src/explanation/trust.md");
+    let heading = "what | how far it is trusted";
+    let pages: Vec<String> = [security, &trust].into_iter().flat_map(sentences).collect();
+    for sentence in pages.iter().filter(|sentence| *sentence != heading) {
+        let named = rows.iter().any(|(part, _)| sentence.contains(part));
+        assert!(
+            named,
+            "no row of CONTRIBUTING.md names the tests of: {sentence}"
+        );
+    }
+    let mut code = String::new();
+    for folder in ["crates", "tests"] {
+        sources(&root().join(folder), &mut code);
+    }
+    for (part, tests) in rows {
+        let is_there = pages.iter().any(|sentence| sentence.contains(part));
+        assert!(is_there, "no sentence about security contains: {part}");
+        if tests.starts_with("no test: ") {
+            continue;
+        }
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{part}");
+        for name in names {
+            assert!(
+                code.contains(&format!("fn {name}(")),
+                "there is no test `{name}`"
+            );
+        }
+    }
 }

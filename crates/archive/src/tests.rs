@@ -457,3 +457,11 @@ fn only_the_owner_may_write_unpacked_files() {
     assert_eq!(mode("program"), 0o755);
     assert_eq!(mode("file") & 0o022, 0);
 }
+
+#[test]
+fn the_limits_of_archives_are_those_of_the_documentation() {
+    let page = include_str!("../../../docs/src/explanation/trust.md");
+    let Limits { entries, depth, .. } = Limits::default();
+    assert_eq!((entries, depth), (250_000, 100));
+    assert!(page.contains("more than 250,000 entries, 100 nested folders"));
+}
