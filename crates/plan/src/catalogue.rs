@@ -440,6 +440,10 @@ pub fn pick<'a, C: VersionCandidate>(
         }),
         Request::Rc => candidates
             .find(|c| c.is_stable() || c.version().as_semver().pre.as_str().starts_with("rc")),
+        Request::Beta => candidates.find(|c| {
+            let pre = c.version().as_semver().pre.as_str();
+            c.is_stable() || pre.starts_with("rc") || pre.starts_with("beta")
+        }),
         Request::Pre => candidates.next(),
         Request::Series(major, minor) => candidates.find(|c| {
             c.is_stable()

@@ -18,7 +18,9 @@ pub enum Request {
     Lts,
     /// `rc`: the newest release candidate, or the newest stable version if that is newer.
     Rc,
-    /// `pre`: the newest of all, alphas and betas too.
+    /// `beta`: the newest beta, or what `rc` is if that is newer.
+    Beta,
+    /// `pre`, or `alpha` as juliaup says: the newest of all, alphas and betas too.
     Pre,
     /// `nightly`: the newest build of Julia's main branch.
     Nightly,
@@ -75,6 +77,21 @@ impl Explain for NotARequest {
     }
 
     fn hints(&self) -> Vec<String> {
+        if let Some((channel, processor)) = self.text.split_once('~')
+            && PROCESSORS.contains(&processor)
+        {
+            return vec![format!(
+                "ask for `{channel}`: the processor is this machine's, or that of each of the \
+                 `platforms` in Sysimage.toml"
+            )];
+        }
+        let number = self.text.strip_prefix("pr").unwrap_or_default();
+        if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return vec![
+                "no catalogue lists the builds of pull requests: name the folder of one (`./julia`)"
+                    .to_owned(),
+            ];
+        }
         vec![
             "ask for a version (`1.12`, `1.12.7`), a range (`^1.6`, `~1.10`, `1.6 - 1.11`), \
              `release`, `lts`, `rc`, `nightly`, `min`, `min-patch`, `manifest`, `system`, or a \
@@ -83,6 +100,9 @@ impl Explain for NotARequest {
         ]
     }
 }
+
+/// What juliaup's channels may end in after a `~`.
+const PROCESSORS: [&str; 4] = ["x64", "x86", "aarch64", "arm64"];
 
 /// A request about the project that the project does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -120,11 +140,13 @@ impl Explain for ProjectIsSilent {
 }
 
 /// The words among the requests. The first of several for one request is printed.
-const WORDS: [(&str, Request); 11] = [
+const WORDS: [(&str, Request); 13] = [
     ("release", Request::Release),
     ("lts", Request::Lts),
     ("rc", Request::Rc),
+    ("beta", Request::Beta),
     ("pre", Request::Pre),
+    ("alpha", Request::Pre),
     ("nightly", Request::Nightly),
     ("min", Request::Min),
     ("min-minor", Request::Min),
@@ -298,6 +320,56 @@ mod tests {
             let read: Request = text.parse().unwrap();
             assert_eq!(read, request, "{text}");
             assert_eq!(read.to_string(), text);
+        }
+    }
+
+    /// The channels that the README of juliaup names, and what they are here.
+    #[test]
+    fn the_channels_of_juliaup_are_understood_or_explained() {
+        for (channel, request) in [
+            ("release", "release"),
+            ("lts", "lts"),
+            ("rc", "rc"),
+            ("beta", "beta"),
+            ("alpha", "pre"),
+            ("nightly", "nightly"),
+            ("1", "1"),
+            ("1.10", "1.10"),
+            ("1.10.4", "1.10.4"),
+            ("1.11.0-rc1", "1.11.0-rc1"),
+            ("1.12.0-beta4", "1.12.0-beta4"),
+            ("1.12-nightly", "1.12-nightly"),
+        ] {
+            let read: Request = channel.parse().unwrap();
+            assert_eq!(read.to_string(), request, "{channel}");
+        }
+        for processor in PROCESSORS {
+            for channel in [
+                "release",
+                "lts",
+                "1.10",
+                "1.10.4",
+                "nightly",
+                "1.12-nightly",
+            ] {
+                let text = format!("{channel}~{processor}");
+                let error = text.parse::<Request>().unwrap_err();
+                assert!(
+                    error.hints()[0].starts_with(&format!("ask for `{channel}`:")),
+                    "{text}"
+                );
+            }
+        }
+        for text in ["pr123", "pr1"] {
+            let error = text.parse::<Request>().unwrap_err();
+            assert!(error.hints()[0].contains("pull requests"), "{text}");
+        }
+        for text in ["pr", "prx", "1.10~", "1.10~z80", "releases"] {
+            let hints = text.parse::<Request>().unwrap_err().hints();
+            assert!(
+                hints[0].starts_with("ask for a version"),
+                "{text}: {hints:?}"
+            );
         }
     }
 

@@ -212,6 +212,23 @@ fn a_development_version_is_answered_with_its_nightly_channel() {
 }
 
 #[test]
+fn beta_is_the_newest_beta_unless_a_candidate_or_release_is_newer() {
+    let newest = |versions: &[&str]| {
+        let mut versions: Vec<JuliaVersion> = versions.iter().map(|v| v.parse().unwrap()).collect();
+        versions.sort_by(|a, b| b.cmp(a));
+        let newest = pick(&Request::Beta, versions.iter()).unwrap();
+        newest.unwrap().to_string()
+    };
+    assert_eq!(
+        newest(&["1.12.0-beta1", "1.12.0-beta2", "1.13.0-alpha1"]),
+        "1.12.0-beta2"
+    );
+    assert_eq!(newest(&["1.12.0-beta2", "1.12.0-rc1"]), "1.12.0-rc1");
+    assert_eq!(newest(&["1.12.0-beta2", "1.12.0"]), "1.12.0");
+    assert_eq!(newest(&["1.11.0", "1.12.0-beta2"]), "1.12.0-beta2");
+}
+
+#[test]
 fn a_tar_file_is_preferred_and_an_installer_never_taken() {
     let choice = catalogue()
         .choose(&Request::Release, Triplet::X86_64_W64_MINGW32)
@@ -309,6 +326,10 @@ mod properties {
             Request::Release => release.stable,
             Request::Lts => release.stable && LTS_SERIES.contains(&version.minor_pair()),
             Request::Rc => release.stable || version.to_string().contains("-rc"),
+            Request::Beta => {
+                let version = version.to_string();
+                release.stable || version.contains("-rc") || version.contains("-beta")
+            }
             Request::Pre => true,
             Request::Series(major, None) => release.stable && version.major() == *major,
             Request::Series(major, Some(minor)) => {
