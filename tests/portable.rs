@@ -23,9 +23,11 @@ println(bytes2hex(tree.bytes))
 
 const USES_ARTIFACT: &str = r#"
 using Pkg.Artifacts
-export rate
-# Where the table lay when the package was precompiled: a mistake that is to be reported.
+export rate, unit
+# Two paths that are kept from when the package was precompiled. Only the second is read.
 const TABLE = joinpath(@__DIR__, "..", "data", "table.csv")
+const UNITS = joinpath(dirname(@__DIR__), "data", "units.txt")
+unit() = chomp(read(UNITS, String))
 function rate(name)
     for line in eachline(joinpath(artifact"rates", "rates.csv"))
         key, value = split(line, ',')
@@ -59,8 +61,9 @@ fn project() -> (Scratch, String) {
     append(
         "workload.jl",
         "using Pricing\n",
-        "println(rate(\"city\"))\n",
+        "println(rate(\"city\"), unit())\n",
     );
+    scratch.file("data/units.txt", "EUR\n");
     scratch.file("artifact.jl", ARTIFACT);
     let made = Command::new(julia().join("bin/julia"))
         .args(["--startup-file=no", "artifact.jl"])
@@ -95,7 +98,7 @@ fn a_difficult_package_leaves_nothing_to_compile_and_its_image_is_portable() {
     assert_eq!(statements["failed"], serde_json::json!([]), "{said}");
     assert!(statements["mended"].as_u64().unwrap() > 5, "{statements}");
 
-    // Paths that the image needs on this machine are reported; paths of sources are not.
+    // Paths of this machine are listed; those that the image needs are reported.
     let portability = &check["portability"];
     assert_eq!(portability["artifacts"][0]["tree"], tree.as_str());
     let paths = portability["paths"].as_array().unwrap();
@@ -108,7 +111,23 @@ fn a_difficult_package_leaves_nothing_to_compile_and_its_image_is_portable() {
         needed.iter().any(|path| path.ends_with("data/table.csv")),
         "{needed:?}"
     );
-    assert!(said.contains("data/table.csv"), "{said}");
+    let is_needed = |name: &str| -> serde_json::Value {
+        let found = paths
+            .iter()
+            .find(|found| found["path"].as_str().unwrap().ends_with(name));
+        found.unwrap()["needed"].clone()
+    };
+    assert_eq!(is_needed("data/table.csv"), false);
+    assert!(!said.contains("data/table.csv"), "{said}");
+    let namespace = ["--user", "--map-root-user", "--mount", "true"];
+    let may_hide = Command::new("unshare").args(namespace).status();
+    if may_hide.is_ok_and(|status| status.success()) {
+        assert_eq!(is_needed("data/units.txt"), true, "{said}");
+        assert!(said.contains("the workloads fail where a path"), "{said}");
+    } else {
+        sysforge_testkit::skip("hiding paths needs the right to a mount namespace");
+    }
+    assert!(said.contains("data/units.txt"), "{said}");
     // Nothing of Sysforge itself is left in it.
     assert!(
         !needed.iter().any(|path| path.contains(".sysforge")),

@@ -10,6 +10,7 @@ mod buffered_seek;
 pub mod check;
 pub mod context;
 pub mod depots;
+pub mod elsewhere;
 pub mod emit;
 mod fingerprint;
 pub mod inputs;

@@ -72,7 +72,10 @@ fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
 /// One row for each root that sources lie below, instead of one for each of their files.
 fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPath> {
     let mut rows: BTreeMap<(PathKind, String), usize> = BTreeMap::new();
-    for FoundPath { kind, path, times } in paths {
+    for FoundPath {
+        kind, path, times, ..
+    } in paths
+    {
         if Path::new(&path).starts_with(julia) {
             continue;
         }
@@ -84,7 +87,12 @@ fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPa
         *rows.entry((kind, path)).or_default() += times;
     }
     rows.into_iter()
-        .map(|((kind, path), times)| FoundPath { kind, path, times })
+        .map(|((kind, path), times)| FoundPath {
+            kind,
+            path,
+            times,
+            needed: None,
+        })
         .collect()
 }
 
@@ -137,6 +145,7 @@ fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPat
             kind: PathKind::of(&path),
             path,
             times,
+            needed: None,
         })
         .collect();
     paths.sort();

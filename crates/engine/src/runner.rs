@@ -19,7 +19,7 @@ use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
 use sysforge_build::statements::{self as statement_files, GivenStatements};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, Script, WorkDir, check, machine, probe, scan, startup};
+use sysforge_build::{Context, Script, WorkDir, check, elsewhere, machine, probe, scan, startup};
 use sysforge_plan::config::Base;
 use sysforge_plan::generation::Generation;
 use sysforge_plan::link::{Linked, LinkerChoice};
@@ -536,6 +536,11 @@ impl<'a> BuildRunner<'a> {
         let checked = check::check(&self.context, image, packages, &known, &workloads);
         let (mut record, unmeasured) = checked.await?;
         record.portability = looking.await.ok().and_then(Result::ok);
+        if let Some(found) = &mut record.portability {
+            let used = self.used_by_a_run(image, &workloads);
+            let paths = &mut found.paths;
+            elsewhere::try_without(&self.context, image, packages, &workloads, &used, paths).await;
+        }
         if let Ok(without) = self.context.work.recorded::<Measured>(WITHOUT) {
             record.load_without_image_s = Some(without.load_s);
             record.first_call_without_image_s = without.first_call_s;
@@ -544,6 +549,21 @@ impl<'a> BuildRunner<'a> {
         self.note_extensions();
         self.took(Step::Check, started, None);
         Ok(record)
+    }
+
+    /// Paths that starting a workload on an image takes, whatever the image holds.
+    fn used_by_a_run(&self, image: &Path, workloads: &[Script]) -> Vec<PathBuf> {
+        let context = &self.context;
+        let emitted = context.work.recorded::<Emitted>("emit");
+        let depots = emitted.map(|emitted| emitted.depots).unwrap_or_default();
+        let packages = [&context.packages.project, &context.project];
+        let mut used: Vec<PathBuf> = packages.into_iter().cloned().collect();
+        used.extend(context.packages.workload.clone());
+        used.extend(workloads.iter().map(|workload| workload.path.clone()));
+        used.extend(depots);
+        used.extend([image.to_owned(), context.work.root().to_owned()]);
+        used.push(context.julia.bindir.clone());
+        used
     }
 
     /// Says which extensions of packages the image was made with.

@@ -28,6 +28,9 @@ pub struct FoundPath {
     pub path: String,
     /// How often it is there.
     pub times: usize,
+    /// Whether the workloads fail where it does not exist; absent if that was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<bool>,
 }
 
 /// What a path in an image is for, as far as it can be told.
@@ -79,9 +82,11 @@ impl PathKind {
 }
 
 impl Portability {
-    /// The paths that the image may need where it runs.
+    /// The paths that the image may need where it runs: those of which it is not known that the workloads
+    /// run without them.
     pub fn needed(&self) -> impl Iterator<Item = &FoundPath> {
-        let needed = |found: &&FoundPath| found.kind != PathKind::Source;
+        let needed =
+            |found: &&FoundPath| found.kind != PathKind::Source && found.needed != Some(false);
         self.paths.iter().filter(needed)
     }
 }

@@ -188,14 +188,18 @@ fn say_portability(session: &Session, receipt: &Receipt) {
     };
     let needed: Vec<_> = portability.needed().collect();
     for found in needed.iter().take(5) {
-        session.terminal.warning(
-            &format!(
+        let text = match found.needed {
+            Some(_) => format!(
+                "the workloads fail where a path of this machine does not exist: {}",
+                found.path
+            ),
+            None => format!(
                 "the image holds a path of this machine: {} ({})",
                 found.path,
                 counted(found.times, "time")
             ),
-            None,
-        );
+        };
+        session.terminal.warning(&text, None);
     }
     if !needed.is_empty() {
         session.terminal.warning(

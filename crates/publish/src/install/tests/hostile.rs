@@ -21,7 +21,7 @@ fn full_receipt(image: &[u8]) -> Receipt {
     value["check"]["own"] = json!(["precompile(Tuple{typeof(Main.f)})"]);
     value["check"]["portability"] = json!({
         "oldest_system": "glibc 2.14",
-        "paths": [{"kind": "source", "path": "/home/me/P/src/P.jl", "times": 1}],
+        "paths": [{"kind": "source", "path": "/home/me/P/src/P.jl", "times": 1, "needed": true}],
         "artifacts": [{
             "tree": "46e44e869b4d90b96bd8ed1fdcf32244fddfb6cc",
             "name": "lib",
