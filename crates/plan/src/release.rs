@@ -44,6 +44,10 @@ const BESIDE_IMAGES: [&str; 4] = [
 /// The maximum number of parts of one archive. A release of GitHub has at most 1000 files.
 const MAX_PARTS: usize = 1000;
 
+/// The largest archive, in bytes. None unpacks to more, and a larger one could fill the disk before that
+/// is noticed.
+const MAX_ARCHIVE_BYTES: u64 = 16 << 30;
+
 /// All images of one release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Sysforge release index")]
@@ -102,6 +106,16 @@ pub enum IndexError {
         archive: FileName,
         /// What is wrong with them.
         why: String,
+    },
+    /// An archive is larger than any that can be installed.
+    #[error(
+        "the release index gives `{archive}` {size} bytes, and an archive has at most {MAX_ARCHIVE_BYTES}"
+    )]
+    TooLarge {
+        /// The archive.
+        archive: FileName,
+        /// Its size in bytes.
+        size: u64,
     },
     /// Two images have the same identifier.
     #[error("the release index contains {0} twice")]
@@ -215,6 +229,11 @@ impl ReleaseIndex {
         for image in &index.images {
             if !ids.insert(image.build_id()) {
                 return Err(IndexError::Twice(image.build_id().clone()));
+            }
+            let archive = &image.archive;
+            if archive.size > MAX_ARCHIVE_BYTES {
+                let (archive, size) = (archive.name.clone(), archive.size);
+                return Err(IndexError::TooLarge { archive, size });
             }
             image.check_parts()?;
             let name = &image.receipt.image.name;
@@ -380,6 +399,21 @@ pub(crate) mod tests {
         }
         let error = with(&[1, 2], &|_| "part".to_owned()).unwrap_err();
         assert!(error.contains("listed twice"), "{error}");
+    }
+
+    #[test]
+    fn an_index_with_an_archive_that_could_fill_the_disk_is_refused() {
+        let with = |size| {
+            let mut image = image("x86_64-linux-gnu", "1.12.7", None, "generic");
+            image.archive.size = size;
+            let index = ReleaseIndex::new(&"v1".parse().unwrap(), vec![image]);
+            ReleaseIndex::from_json(&index.to_json())
+        };
+        assert!(with(MAX_ARCHIVE_BYTES).is_ok());
+        for size in [MAX_ARCHIVE_BYTES + 1, u64::MAX] {
+            let error = with(size).unwrap_err();
+            assert!(matches!(error, IndexError::TooLarge { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl GitHub {
             .collect()
             .await
             .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => Failure::too_long(limit),
+                Some(_) => Failure::too_long(limit as u64),
                 None => of_error(&*error),
             })?;
         Ok((

@@ -102,7 +102,7 @@ impl Failure {
     }
 
     /// An answer that is larger than any valid one. It would be as large the next time.
-    pub(crate) fn too_long(limit: usize) -> Self {
+    pub(crate) fn too_long(limit: u64) -> Self {
         Self::Lasting {
             words: format!("the host sends an answer of more than {limit} bytes"),
             hint: HOST_AT_FAULT,

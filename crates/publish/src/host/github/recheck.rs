@@ -9,9 +9,9 @@ use sysforge_net::RequestBuilder;
 use sysforge_net::header::ACCEPT;
 use sysforge_plan::{Reporter, Sha256, Step};
 
-use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use super::failure::Failure;
+use super::{FILE_LIMIT, GitHub};
 use crate::documents::notes::size;
 use crate::error::{Difference, PublishError, Then};
 use crate::fetch::{self, Sink};
@@ -180,7 +180,10 @@ impl GitHub {
     }
 
     /// The digest of what the host sends for the file with this number.
-    async fn downloaded(&self, id: u64, size: u64) -> Result<Sha256, Failure> {
+    pub(super) async fn downloaded(&self, id: u64, size: u64) -> Result<Sha256, Failure> {
+        if size > FILE_LIMIT {
+            return Err(Failure::too_long(FILE_LIMIT));
+        }
         let mut sink = Sink::nothing();
         fetch::read(
             || self.download(id),

@@ -254,3 +254,18 @@ async fn a_lock_that_is_taken_but_never_listed_is_given_up() {
     };
     assert!(error.to_string().contains("in 10 attempts"), "{error}");
 }
+
+#[tokio::test]
+async fn a_file_that_no_release_can_have_is_not_downloaded_to_verify_it() {
+    let server = Server::of(answer("200 OK", "", "x"));
+    let failure = server
+        .host(patient())
+        .downloaded(1, u64::MAX)
+        .await
+        .unwrap_err();
+    assert!(
+        failure.words().contains("more than 2147483647 bytes"),
+        "{failure:?}"
+    );
+    assert_eq!(server.asked(), 0);
+}
