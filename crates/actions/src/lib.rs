@@ -8,6 +8,7 @@ pub mod command;
 pub mod diff;
 pub mod event;
 pub mod handmade;
+pub mod job;
 pub mod pins;
 pub mod summary;
 pub mod trace;

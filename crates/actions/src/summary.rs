@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines, markdown};
+use sysforge_plan::units::{bytes, duration};
 use sysforge_plan::{Receipt, Sha256};
 
 /// The maximum size of a summary in bytes: GitHub's limit of 1 MiB, less the space for a final
@@ -14,9 +15,9 @@ const MAX_RESIDUALS: usize = 50;
 
 /// A finished image.
 #[derive(Debug, Clone)]
-pub struct Image<'a> {
+pub struct Image {
     /// Its receipt.
-    pub receipt: &'a Receipt,
+    pub receipt: Receipt,
     /// The size of the archive in bytes.
     pub size: u64,
     /// The archive's digest.
@@ -42,7 +43,7 @@ pub struct Failed {
 
 /// The summary of a build job.
 #[must_use]
-pub fn build(images: &[Image<'_>], failed: Option<&Failed>) -> String {
+pub fn build(images: &[Image], failed: Option<&Failed>) -> String {
     let mut text = String::new();
     if let Some(failed) = failed {
         text.push_str(&failure(failed));
@@ -52,7 +53,7 @@ pub fn build(images: &[Image<'_>], failed: Option<&Failed>) -> String {
         chart(&mut text, images);
         timings(&mut text, images);
         for image in images {
-            residuals(&mut text, image.receipt);
+            residuals(&mut text, &image.receipt);
         }
     }
     shorten(text)
@@ -139,27 +140,27 @@ pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[
     shorten(text)
 }
 
-fn table(text: &mut String, images: &[Image<'_>]) {
+fn table(text: &mut String, images: &[Image]) {
     text.push_str(
         "## Images\n\n| build | image | archive | SHA-256 of the archive | load | first call | \
          second call | residuals |\n|---|---:|---:|---|---:|---:|---:|---:|\n",
     );
     for image in images {
-        let receipt = image.receipt;
+        let receipt = &image.receipt;
         let latency = receipt
             .check
             .latency
             .map_or(["not measured"; 3].map(str::to_owned), |l| {
-                let second = l.second_call_s.map_or("not measured".to_owned(), seconds);
-                [seconds(l.load_s), seconds(l.first_call_s), second]
+                let second = l.second_call_s.map_or("not measured".to_owned(), duration);
+                [duration(l.load_s), duration(l.first_call_s), second]
             });
         let reused = if image.reused { " (was there)" } else { "" };
         let _ = writeln!(
             text,
             "| {}{reused} | {} | {} | `{}` | {} | {} |",
             inline(receipt.build_id.as_str()),
-            megabytes(receipt.image.size),
-            megabytes(image.size),
+            bytes(receipt.image.size),
+            bytes(image.size),
             image.sha256,
             latency.join(" | "),
             receipt.check.residuals.len(),
@@ -169,10 +170,10 @@ fn table(text: &mut String, images: &[Image<'_>]) {
 }
 
 /// A chart that GitHub renders: bars for the first call, a line for the second.
-fn chart(text: &mut String, images: &[Image<'_>]) {
+fn chart(text: &mut String, images: &[Image]) {
     let measured = images
         .iter()
-        .filter_map(|image| Some((image.receipt, image.receipt.check.latency?)))
+        .filter_map(|image| Some((&image.receipt, image.receipt.check.latency?)))
         .filter(|(_, latency)| latency.second_call_s.is_some());
     let measured: Vec<_> = measured.collect();
     if measured.is_empty() {
@@ -211,7 +212,7 @@ fn chart(text: &mut String, images: &[Image<'_>]) {
     );
 }
 
-fn timings(text: &mut String, images: &[Image<'_>]) {
+fn timings(text: &mut String, images: &[Image]) {
     text.push_str(
         "<details><summary>How long each step took</summary>\n\n\
          | build | step | time | most memory |\n|---|---|---:|---:|\n",
@@ -223,8 +224,8 @@ fn timings(text: &mut String, images: &[Image<'_>]) {
                 "| {} | {} | {} | {} |",
                 inline(image.receipt.build_id.as_str()),
                 timing.step,
-                seconds(timing.seconds),
-                timing.peak_memory.map(megabytes).unwrap_or_default(),
+                duration(timing.seconds),
+                timing.peak_memory.map(bytes).unwrap_or_default(),
             );
         }
     }
@@ -276,22 +277,6 @@ fn code(text: &str) -> String {
     let space = if longest > 0 { " " } else { "" };
     let text = text.replace(['\n', '\r'], " ");
     format!("{fence}{space}{text}{space}{fence}")
-}
-
-fn megabytes(bytes: u64) -> String {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rounded to tenths of a megabyte"
-    )]
-    let megabytes = bytes as f64 / 1e6;
-    format!("{megabytes:.1} MB")
-}
-
-fn seconds(seconds: f64) -> String {
-    match seconds {
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s => format!("{s:.1} s"),
-    }
 }
 
 /// Shortens the text to GitHub's limit and escapes characters that are invisible or change the

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sysforge_plan::Step;
 use sysforge_plan::plan::RequestedPackage;
+use sysforge_plan::units::{duration, elapsed};
 
 use crate::check::CheckError;
 use crate::context::Context;
@@ -31,7 +32,7 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
             Some(_) => CheckError::DoesNotRun { source },
             None => CheckError::Baseline { source },
         })?;
-    task.done(format!("{:.3} s", finished.wall.as_secs_f64()));
+    task.done(duration(finished.wall.as_secs_f64()));
     Ok(finished.wall)
 }
 
@@ -56,6 +57,6 @@ pub async fn load(context: &Context, packages: &[RequestedPackage]) -> Result<()
         .start(Step::Measure, "compile the packages' own caches");
     let ran = context.children.run(&program, &task).await;
     let finished = ran.map_err(|source| CheckError::Baseline { source })?;
-    task.done(format!("{:.1} s", finished.wall.as_secs_f64()));
+    task.done(elapsed(finished.wall));
     Ok(())
 }

@@ -22,7 +22,7 @@ use sysforge_engine::paths::absolute;
 pub(crate) use about::{Document, ManArgs};
 pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
 pub(crate) use help::command;
-pub(crate) use release::{Activation, InstallArgs, InstallCommand, PublishArgs};
+pub(crate) use release::{InstallArgs, InstallCommand, PublishArgs};
 pub(crate) use store::{CacheCommand, JuliaCommand, Platform, ToolchainCommand};
 
 const STYLES: Styles = Styles::styled()

@@ -7,14 +7,7 @@ mod args;
 mod commands;
 mod failure;
 mod github;
-mod progress;
-mod prompt;
-#[cfg(test)]
-mod reference_tests;
-mod runner;
 mod session;
-mod terminal;
-mod trace;
 mod variables;
 
 use std::io::Write;
@@ -29,7 +22,7 @@ use crate::args::Cli;
 use crate::failure::CliError;
 use crate::session::Session;
 
-/// How long threads that were told to stop may take to remove what they had begun.
+/// How long threads may take to stop and to remove unfinished files.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Reads the arguments. `Err` is the exit code of a run that ends here: help, the version, or a
@@ -79,7 +72,7 @@ fn main() -> ExitCode {
         Err(error) => {
             session
                 .terminal
-                .error_line(&format!("the system gives no threads: {error}"));
+                .error_line(&format!("could not start threads: {error}"));
             return ExitCode::from(1);
         }
     };
@@ -102,7 +95,7 @@ fn main() -> ExitCode {
                 signal.exit_code
             }
             result = commands::run(&cli.command, &session) => {
-                let result = result.and_then(|()| match terminal::take_write_failure() {
+                let result = result.and_then(|()| match sysforge_output::take_write_failure() {
                     Some(error) => Err(CliError::Output(error).into()),
                     None => Ok(()),
                 });
@@ -111,9 +104,10 @@ fn main() -> ExitCode {
                 let code = match &result {
                     Ok(()) => 0,
                     Err(failure) => {
-                        let hints = failure.0.hints().into_iter();
-                        let hints: Vec<_> = hints.map(|hint| session.runnable(hint)).collect();
-                        session.terminal.failure(failure, &hints);
+                        let error = failure.0.as_ref();
+                        let hints = error.hints().into_iter();
+                        let hints: Vec<_> = hints.map(|hint| session.engine.runnable(hint)).collect();
+                        session.terminal.failure(error, &hints);
                         failure.exit_code()
                     }
                 };
@@ -137,7 +131,7 @@ const INTERRUPT: Signal = Signal {
     exit_code: 130,
 };
 
-/// Waits for a wish to stop.
+/// Waits for a signal to stop.
 #[cfg(unix)]
 async fn interrupted() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
@@ -154,7 +148,7 @@ async fn interrupted() -> Signal {
     }
 }
 
-/// Waits for a wish to stop.
+/// Waits for a signal to stop.
 #[cfg(windows)]
 async fn interrupted() -> Signal {
     let (Ok(mut pause), Ok(mut close)) = (
@@ -169,3 +163,6 @@ async fn interrupted() -> Signal {
         Some(()) = close.recv() => Signal { name: "the closing of the window", exit_code: 130 },
     }
 }
+
+#[cfg(test)]
+mod reference_tests;

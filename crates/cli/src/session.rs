@@ -1,23 +1,24 @@
 //! One run of Sysforge: the environment and the options, read once, as values for the other crates.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-use sysforge_acquire::{Network, Proxies, Signatures};
+use serde::Serialize;
+use sysforge_acquire::{Network, Signatures};
 use sysforge_build::depots::Depots;
 use sysforge_engine::paths::absolute;
-use sysforge_engine::{Engine, EngineError, Location, Planned};
-use sysforge_plan::{Request, Secret, Triplet};
+use sysforge_engine::{BuildRunner, Engine, Location, Planned};
+use sysforge_output::{Progress, Runner, Terminal, start_tracing};
+use sysforge_plan::plan::Build;
+use sysforge_plan::runner::Day;
+use sysforge_plan::{Request, Secret};
 use sysforge_process::Environment;
 use sysforge_publish::host::github::{Cleanup, Timing};
 
-use crate::args::Global;
+use crate::args::{BuildFlags, Global};
 use crate::failure::Failure;
-use crate::progress::Progress;
-use crate::runner::Runner;
-use crate::terminal::Terminal;
-use crate::trace;
 use crate::variables::Variables;
 
 /// The surroundings of a command.
@@ -38,14 +39,19 @@ impl Session {
     pub(crate) fn new(global: &Global) -> Self {
         global.color.write_global();
         let variables = Variables::of_this_process();
-        let runner = Runner::new(&variables);
-        runner.mask(&variables, global.mirror.as_deref());
+        let variable = |name: &str| variables.get(name).map(OsStr::to_owned);
+        let runner = Runner::new(variable);
+        runner.mask(variable, global.mirror.as_deref());
         let terminal = Terminal {
             quiet: global.quiet,
             actions: runner.on,
         };
         let progress = Progress::new(terminal, global.verbose);
-        trace::start(global.verbose, &variables, &progress);
+        start_tracing(
+            global.verbose,
+            variables.text("RUST_LOG").as_deref(),
+            &progress,
+        );
         let mut engine = engine(global, &variables);
         engine.reporter = progress.reporter();
         engine.is_for_a_fork = runner.is_of_a_fork();
@@ -68,6 +74,16 @@ impl Session {
         sysforge_engine::plan(&self.engine, &self.global.julia, select).await
     }
 
+    /// Opens a planned build for its next step.
+    pub(crate) async fn open<'a>(
+        &'a self,
+        planned: &'a Planned,
+        build: &'a Build,
+        flags: &BuildFlags,
+    ) -> Result<BuildRunner<'a>, Failure> {
+        BuildRunner::open(&self.engine, planned, build, &flags.options()).await
+    }
+
     /// Tells the runner how the command ended, if there is one.
     pub(crate) fn finish(&self, failure: Option<&Failure>) {
         let read = || self.engine.location.read(&[], Engine::host().ok()?).ok();
@@ -76,10 +92,11 @@ impl Session {
         let workloads = files.as_ref().map(|files| &files.inputs.config.workloads);
         let paths = workloads.into_iter().flatten().map(|one| one.path.clone());
         let paths: Vec<_> = paths.collect();
-        self.runner.finish(failure, folder, &paths, self.terminal);
+        let error = failure.map(|failure| failure.0.as_ref());
+        self.runner.finish(error, folder, &paths, self.terminal);
     }
 
-    /// Keeps saying that long tasks still run, until it is dropped.
+    /// Reports long tasks that are still running, until it is dropped.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
         let progress = self.progress.clone();
         Heartbeat(tokio::spawn(async move {
@@ -90,111 +107,108 @@ impl Session {
         }))
     }
 
-    /// Prints a path as a result.
-    pub(crate) fn tell_path(&self, path: &std::path::Path) {
+    /// Prints a result: as JSON with `--json`, or else as text.
+    pub(crate) fn print(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         match self.global.json {
-            true => self.terminal.json(&path),
-            false => self.terminal.data(&path.display().to_string()),
+            true => self.terminal.json(value),
+            false => self.terminal.data(&text()),
         }
     }
 
-    /// How long a release host may take; of pauses the user is told.
+    /// Prints a result: as JSON with `--json`, or else these lines.
+    pub(crate) fn print_lines<T: ToString>(
+        &self,
+        value: &impl Serialize,
+        lines: impl IntoIterator<Item = T>,
+    ) {
+        match self.global.json {
+            true => self.terminal.json(value),
+            false => lines
+                .into_iter()
+                .for_each(|line| self.terminal.data(&line.to_string())),
+        }
+    }
+
+    /// Prints a result: as JSON with `--json`, or else as a table.
+    pub(crate) fn print_table(
+        &self,
+        value: &impl Serialize,
+        rows: impl FnOnce() -> Vec<Vec<String>>,
+    ) {
+        match self.global.json {
+            true => self.terminal.json(value),
+            false => self.terminal.table(&rows()),
+        }
+    }
+
+    /// Prints a result that is of interest to programs only.
+    pub(crate) fn print_if_json(&self, value: &impl Serialize) {
+        if self.global.json {
+            self.terminal.json(value);
+        }
+    }
+
+    /// Prints a path as a result.
+    pub(crate) fn print_path(&self, path: &Path) {
+        self.print(&path, || path.display().to_string());
+    }
+
+    /// Sets outputs of a CI step, if this is one.
+    pub(crate) fn set_outputs(&self, outputs: &[(&str, String)]) {
+        for (name, value) in outputs {
+            self.runner.output(name, value);
+        }
+    }
+
+    /// The time limits for requests to a release host. Pauses are reported.
     pub(crate) fn timing(&self) -> Timing {
         Timing {
             reporter: self.engine.reporter.clone(),
             ..Timing::default()
         }
     }
-
-    /// The platform of this machine.
-    pub(crate) fn host() -> Result<Triplet, EngineError> {
-        Engine::host()
-    }
-
-    /// A hint whose commands can be typed here: where no `julia` is on the search path, one that
-    /// Sysforge knows takes its place.
-    pub(crate) fn runnable(&self, hint: String) -> String {
-        self.engine.runnable(hint)
-    }
 }
 
-/// The engine, with what the options and the environment say.
+/// The engine, with the settings of the options and the environment.
 fn engine(global: &Global, variables: &Variables) -> Engine {
     let environment = Environment::new(variables.iter());
-    let here = std::env::current_dir().unwrap_or_default();
     let depots = Depots::of(&environment, None);
     let depots = depots.folders().iter().map(|depot| absolute(depot));
     let location = Location {
-        here,
+        here: std::env::current_dir().unwrap_or_default(),
         project: global.project.clone(),
         home: std::env::home_dir(),
         depots: depots.collect(),
     };
-    let store = global.store.as_deref().map(absolute);
-    // Where things go when the store cannot be written to: the user's cache directory if another
-    // one was named, else the build directory of the project, if there is one.
-    let build_folder = global.build_dir.as_deref().map(absolute);
-    let in_project = || {
-        let project = location.folder().ok()?;
-        let folder = build_folder.clone();
-        let folder = folder.unwrap_or_else(|| project.join(".sysforge"));
-        Some(folder.join("store"))
-    };
-    let fallback = match default_store() {
-        Some(default) if store.is_some() => Some(default),
-        _ => in_project(),
-    };
     let trust = &global.trust;
-    let mut engine = Engine::new(store.or_else(default_store), location, environment);
+    let mut engine = Engine::new(None, location, environment);
     engine.package_environment = Environment::for_package_manager(variables.iter());
-    engine.package_auth = variables
-        .text("SYSFORGE_PKG_AUTH")
-        .as_deref()
-        .map(Secret::new);
+    let package_auth = variables.text("SYSFORGE_PKG_AUTH");
+    engine.package_auth = package_auth.as_deref().map(Secret::new);
     engine.depot = variables.text("SYSFORGE_DEPOT").map(PathBuf::from);
-    engine.network = network(global, variables);
+    let variable = |name: &str| Some(variables.get(name)?.to_string_lossy().into_owned());
+    engine.network = Network::from_variables(variable, global.offline);
     engine.mirror.clone_from(&global.mirror);
     engine.signatures = Signatures {
         required: trust.require_signature,
         keyrings: trust.keyring.clone(),
         trusted: trust.trusted_key.clone(),
     };
-    engine.fallback_store = fallback;
-    // The runner's tool cache, on CI services that have one.
+    // The tool cache of CI services that have one.
     engine.tool_cache = variables.text("RUNNER_TOOL_CACHE").map(PathBuf::from);
-    engine.build_folder = build_folder;
+    engine.build_folder = global.build_dir.as_deref().map(absolute);
+    engine.set_store(global.store.as_deref(), default_store());
     engine
 }
 
-/// How to reach the network, for everything that does.
-fn network(global: &Global, variables: &Variables) -> Network {
-    let variable = |names: &[&str]| {
-        let mut values = names.iter().filter_map(|name| variables.get(name));
-        values
-            .find(|value| !value.is_empty())
-            .map(|value| value.to_string_lossy().into_owned())
-    };
-    let all = variable(&["ALL_PROXY", "all_proxy"]);
-    // As curl does, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
-    let http = variable(&["http_proxy"]).or_else(|| all.clone());
-    let https = variable(&["HTTPS_PROXY", "https_proxy"]).or(all);
-    let proxies = match (&http, &https) {
-        (None, None) => Proxies::System,
-        _ => Proxies::Explicit {
-            http,
-            https,
-            except: variable(&["NO_PROXY", "no_proxy"]),
-        },
-    };
-    Network {
-        proxies,
-        ca_file: variable(&["SSL_CERT_FILE"]).map(PathBuf::from),
-        offline: global.offline,
-        ..Network::default()
-    }
+/// Today, in UTC.
+pub(crate) fn today() -> Day {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let small = |number: i8| u8::try_from(number).unwrap_or(1);
+    Day::new(now.year(), small(now.month()), small(now.day()))
 }
 
-/// The requests in these texts, each of which may hold several with commas between.
+/// The requests in these texts, each of which may contain several, separated by commas.
 fn single_requests(texts: &[String]) -> Vec<String> {
     let parts = texts.iter().flat_map(|text| Request::split(text));
     parts.map(str::to_owned).collect()

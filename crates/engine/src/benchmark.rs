@@ -1,6 +1,6 @@
 //! What a user waits for, measured with and without an image.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sysforge_build::measure::measure;
 use sysforge_build::{sections, startup};
@@ -8,9 +8,69 @@ use sysforge_plan::Receipt;
 use sysforge_plan::app::BundleRecord;
 use sysforge_report::{Report, Sample};
 
+use crate::engine::Engine;
+use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::{require_writable_file, write_file};
 use crate::planning::Planned;
 use crate::runner::BuildRunner;
+
+/// A benchmark of images, and the files that its report is written into.
+#[derive(Debug)]
+pub struct Benchmark {
+    /// Fresh processes to measure, with and without the image.
+    pub samples: u32,
+    /// The file of the chart.
+    pub svg: Option<PathBuf>,
+    /// The file of the page.
+    pub html: Option<PathBuf>,
+}
+
+impl Benchmark {
+    /// Makes sure, before anything is measured, that the files can be written: a report is about one
+    /// build.
+    ///
+    /// # Errors
+    ///
+    /// If there are several builds, or a file cannot be written.
+    pub fn check(&self, planned: &Planned) -> Result<(), EngineError> {
+        let builds = &planned.plan.builds;
+        if builds.len() > 1 && self.files().next().is_some() {
+            let ids = builds.iter().map(|build| build.id.to_string()).collect();
+            return Err(EngineError::SeveralReports(ids));
+        }
+        self.files().try_for_each(require_writable_file)
+    }
+
+    /// Measures an image, and writes the files.
+    ///
+    /// # Errors
+    ///
+    /// If a process or a workload fails, or a file cannot be written.
+    pub async fn run(
+        &self,
+        runner: &mut BuildRunner<'_>,
+        planned: &Planned,
+        image: &Path,
+        engine: &Engine,
+    ) -> Result<Report, Failure> {
+        let report = compare(self.samples, runner, planned, image).await?;
+        if let Some(file) = &self.svg {
+            write_file(file, &sysforge_report::svg(&report))?;
+        }
+        if let Some(file) = &self.html {
+            write_file(file, &sysforge_report::html(&report))?;
+        }
+        let written: Vec<PathBuf> = self.files().map(Path::to_owned).collect();
+        planned.note_results(engine, &written)?;
+        Ok(report)
+    }
+
+    /// The files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.svg.iter().chain(&self.html).map(PathBuf::as_path)
+    }
+}
 
 /// Measures fresh processes with and without an image.
 ///

@@ -1,15 +1,17 @@
 //! Building every planned image of this machine's platform that is not up to date.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use sysforge_pack::Packed;
 use sysforge_plan::plan::Build;
-use sysforge_plan::{BuildId, Receipt, Sha256};
+use sysforge_plan::{BuildId, Receipt, Reporter, Sha256};
+use sysforge_report::built;
 
 use crate::engine::Engine;
 use crate::failure::Failure;
+use crate::julias;
 use crate::options::BuildOptions;
 use crate::paths::require_writable_folder;
 use crate::planning::Planned;
@@ -77,8 +79,8 @@ pub enum Stage<'a> {
     Started(&'a BuildId),
     /// The steps of this build are done.
     Done(&'a BuildId),
-    /// An archive of an image or of apps was built, in this time.
-    Built(&'a Packed, &'a Receipt, Duration),
+    /// An archive of an image or of apps was built; the text says so in one line.
+    Built(String),
     /// An archive is in the dist directory; `true`: it was up to date.
     Available(&'a Packed, &'a Receipt, bool),
 }
@@ -136,7 +138,9 @@ impl Builds {
                     observe(Stage::Done(&build.id));
                     let archives: Vec<_> = std::iter::once(image).chain(apps).collect();
                     for (packed, receipt) in &archives {
-                        observe(Stage::Built(packed, receipt, opening + started.elapsed()));
+                        report_receipt(receipt, &engine.reporter);
+                        let wall = opening + started.elapsed();
+                        observe(Stage::Built(built::headline(receipt, packed.size, wall)));
                     }
                     archives
                 }
@@ -195,4 +199,39 @@ impl Builds {
             }
         })
     }
+}
+
+/// Reports what a user should know about an image that was built.
+fn report_receipt(receipt: &Receipt, reporter: &Reporter) {
+    for warning in built::warnings(receipt) {
+        reporter.warn(warning.text, warning.hint.map(str::to_owned));
+    }
+    if let Some(note) = built::artifacts(receipt) {
+        reporter.note(note);
+    }
+}
+
+/// Outputs of a CI step for the archives that were built; several values are one a line.
+#[must_use]
+pub fn outputs(results: &[Built]) -> Vec<(&'static str, String)> {
+    let lines = |of: fn(&Built) -> String| {
+        let all: Vec<_> = results.iter().map(of).collect();
+        all.join("\n")
+    };
+    let hit = !results.is_empty() && results.iter().all(|built| built.reused);
+    let mut outputs = vec![
+        ("build", lines(|built| built.receipt.build_id.to_string())),
+        ("image", lines(|built| built.archive.display().to_string())),
+        (
+            "receipt",
+            lines(|built| built.receipt_file.display().to_string()),
+        ),
+        ("sha256", lines(|built| built.sha256.to_string())),
+        ("cache-hit", hit.to_string()),
+    ];
+    outputs.extend(julias::outputs(results.iter().filter_map(|built| {
+        let version = built.receipt.julia.version.to_string();
+        Some((version, built.julia.clone()?))
+    })));
+    outputs
 }

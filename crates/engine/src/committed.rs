@@ -22,6 +22,13 @@ pub struct Lacking {
 /// Git answers within this time, or is not asked further.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Warns of what the runs of a workflow will lack of the project's manifests.
+pub async fn warn(files: &ProjectFiles, engine: &Engine) {
+    for Lacking { what, hint } in lacking(files, engine).await {
+        engine.reporter.warn(what, Some(engine.runnable(hint)));
+    }
+}
+
 /// What the runs of a workflow will lack of the project's manifests.
 pub async fn lacking(files: &ProjectFiles, engine: &Engine) -> Vec<Lacking> {
     let inputs = &files.inputs;

@@ -1,16 +1,19 @@
 //! The C compilers of this machine: which there are, what they say of themselves, and whether they suit
 //! Julia.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use sysforge_acquire::InstalledToolchain;
 use sysforge_build::link::which;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::link::linker::{self, driver_names};
 use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
-use sysforge_plan::{Os, Step, Triplet};
+use sysforge_plan::{Explain, Os, Step, Triplet};
 use sysforge_process::Program;
+use sysforge_report::table::table;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -66,6 +69,130 @@ pub struct Toolchains {
     /// The toolchains that can be downloaded.
     #[serde(rename = "fetchable")]
     pub downloadable: Vec<DownloadableToolchain>,
+}
+
+impl fmt::Display for Toolchains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = [
+            "toolchain",
+            "compiler",
+            "runtime",
+            "threads",
+            "exceptions",
+            "",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let row = |name: &str, traits: &Traits, note: String| {
+            let shown = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
+            vec![
+                name.to_owned(),
+                format!("{} {}", traits.maker, traits.version),
+                shown(traits.runtime.map(|r| r.to_string())),
+                shown(traits.threads.map(|t| t.to_string())),
+                shown(traits.exceptions.map(|e| e.to_string())),
+                note,
+            ]
+        };
+        for compiler in &self.system {
+            let unknown = self.triplet.os() == Os::Windows && compiler.traits.runtime.is_none();
+            let note = match &compiler.unsuitable {
+                Some(_) => "does NOT suit Julia",
+                None if unknown => "may suit: its C runtime cannot be told",
+                None => "suits",
+            };
+            rows.push(row(
+                &compiler.command.join(" "),
+                &compiler.traits,
+                note.to_owned(),
+            ));
+        }
+        for toolchain in &self.downloadable {
+            let mut note = match (&toolchain.unsuitable, toolchain.recommended) {
+                (Some(_), _) => "does NOT suit Julia".to_owned(),
+                (None, true) => "recommended".to_owned(),
+                (None, false) => "can be fetched".to_owned(),
+            };
+            if toolchain.installed {
+                note.push_str(", installed");
+            }
+            rows.push(row(toolchain.name, &toolchain.traits, note));
+        }
+        let mut text = format!("C toolchains for Julia on {}\n\n", self.triplet);
+        if rows.len() == 1 {
+            text.push_str("none\n");
+        } else {
+            text.push_str(&table(&rows));
+        }
+        for compiler in &self.system {
+            if let Some(why) = &compiler.unsuitable {
+                text.push_str(&format!("\n{why}\n"));
+                for hint in why.hints() {
+                    text.push_str(&format!("  {hint}\n"));
+                }
+            }
+        }
+        f.write_str(&text)
+    }
+}
+
+/// A toolchain of the store.
+#[derive(Debug, Serialize)]
+pub struct LocatedToolchain {
+    /// Its name.
+    pub name: &'static str,
+    /// The executable of its compiler.
+    pub compiler: PathBuf,
+    /// What it is.
+    pub traits: Traits,
+}
+
+impl LocatedToolchain {
+    fn new(chosen: &Published, installed: InstalledToolchain) -> Self {
+        Self {
+            name: chosen.name,
+            compiler: installed.compiler,
+            traits: chosen.traits(),
+        }
+    }
+}
+
+/// Downloads a toolchain, or unpacks its archive from the folder `archives`.
+///
+/// # Errors
+///
+/// See [`choose_toolchain`]; or if it cannot be downloaded and verified.
+pub async fn install(
+    name: Option<&str>,
+    archives: Option<&Path>,
+    triplet: Option<Triplet>,
+    engine: &Engine,
+) -> Result<LocatedToolchain, Failure> {
+    let chosen = choose_toolchain(name, triplet, engine)?;
+    let mut acquirer = engine.acquirer()?;
+    if let Some(folder) = archives {
+        acquirer = acquirer.with_toolchain_archives(folder.to_owned());
+    }
+    let installed = acquirer.toolchain(chosen).await?;
+    Ok(LocatedToolchain::new(chosen, installed))
+}
+
+/// Finds a toolchain in the store.
+///
+/// # Errors
+///
+/// See [`choose_toolchain`]; or if it is not installed.
+pub fn locate(
+    name: Option<&str>,
+    triplet: Option<Triplet>,
+    engine: &Engine,
+) -> Result<LocatedToolchain, Failure> {
+    let chosen = choose_toolchain(name, triplet, engine)?;
+    let installed = engine.acquirer()?.installed_toolchain(chosen)?;
+    let installed = installed.ok_or_else(|| EngineError::NotInstalled {
+        what: format!("the toolchain {}", chosen.name),
+        command: format!("sysforge toolchain install {}", chosen.name),
+    })?;
+    Ok(LocatedToolchain::new(chosen, installed))
 }
 
 /// The C toolchains for a platform: those of this machine, and those that can be downloaded.
@@ -258,6 +385,8 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
+    use sysforge_plan::toolchain::{Exceptions, Maker, Runtime, Threads};
+
     use super::*;
 
     #[test]
@@ -271,5 +400,53 @@ mod tests {
         ] {
             assert_eq!(zig_target(name.parse().unwrap()), target);
         }
+    }
+
+    #[test]
+    fn the_list_says_what_suits_and_why_not() {
+        let traits = Traits {
+            maker: Maker::Gcc,
+            version: "15.2.0".to_owned(),
+            target: Some(Triplet::X86_64_W64_MINGW32),
+            runtime: Some(Runtime::Ucrt),
+            threads: Some(Threads::Posix),
+            exceptions: Some(Exceptions::Seh),
+        };
+        let unsuitable = traits.check("gcc", Triplet::X86_64_W64_MINGW32).err();
+        // As of a clang that has no headers for Windows.
+        let silent = Traits {
+            maker: Maker::Clang,
+            runtime: None,
+            threads: None,
+            exceptions: None,
+            ..traits.clone()
+        };
+        let list = Toolchains {
+            triplet: Triplet::X86_64_W64_MINGW32,
+            system: vec![
+                SystemCompiler {
+                    command: vec!["gcc".to_owned()],
+                    traits,
+                    unsuitable,
+                },
+                SystemCompiler {
+                    command: vec!["clang".to_owned()],
+                    traits: silent,
+                    unsuitable: None,
+                },
+            ],
+            downloadable: Vec::new(),
+        };
+        insta::assert_snapshot!(list.to_string(), @r"
+        C toolchains for Julia on x86_64-w64-mingw32
+
+        toolchain      compiler  runtime  threads  exceptions
+        gcc          gcc 15.2.0     UCRT    posix         seh  does NOT suit Julia
+        clang      clang 15.2.0        ?        ?           ?  may suit: its C runtime cannot be told
+
+        `gcc` links against the C runtime UCRT, while Julia for x86_64-w64-mingw32 uses msvcrt
+          two C runtimes in one process have two heaps, two sets of open files and two locales: the image would load and then corrupt memory
+          use an msvcrt toolchain: `sysforge toolchain install --triplet x86_64-w64-mingw32`, or on Debian `apt-get install gcc-mingw-w64`
+        ");
     }
 }

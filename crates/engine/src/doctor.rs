@@ -5,6 +5,7 @@ mod julias;
 mod machine;
 mod packages;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -68,6 +69,27 @@ pub struct Subject<'a> {
     pub julias: &'a [String],
     /// The project that the shell activates (`JULIA_PROJECT`).
     pub active_project: Option<PathBuf>,
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            let state = match finding.state {
+                State::Good => "ok",
+                State::Warning => "warning",
+                State::Missing => "MISSING",
+            };
+            writeln!(f, "{state:<7}  {:<12} {}", finding.check, finding.found)?;
+            if let Some(remedy) = &finding.remedy {
+                writeln!(f, "{:22}→ {remedy}", "")?;
+            }
+        }
+        let verdict = match self.able {
+            true => "a build can start",
+            false => "a build cannot start",
+        };
+        writeln!(f, "\n{verdict} for {}", self.triplet)
+    }
 }
 
 impl Finding {
@@ -262,5 +284,40 @@ async fn chosen_compiler(
     match compiler_of(words, triplet, engine).await {
         Ok(Some(compiler)) => Ok(Some(compiler)),
         _ => Err(format!("JULIA_CC names `{named}`, which is no C compiler")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_problem_is_followed_by_its_remedy() {
+        let finding = |check, state, found: &str, remedy: Option<&str>| Finding {
+            check,
+            state,
+            found: found.to_owned(),
+            remedy: remedy.map(str::to_owned),
+        };
+        let diagnosis = Diagnosis {
+            triplet: Triplet::X86_64_LINUX_GNU,
+            able: false,
+            findings: vec![
+                finding("project", State::Good, "/home/me/Insurance", None),
+                finding(
+                    "C toolchain",
+                    State::Missing,
+                    "no C compiler was found",
+                    Some("install gcc"),
+                ),
+            ],
+        };
+        insta::assert_snapshot!(diagnosis.to_string(), @r"
+        ok       project      /home/me/Insurance
+        MISSING  C toolchain  no C compiler was found
+                              → install gcc
+
+        a build cannot start for x86_64-linux-gnu
+        ");
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine works with: the store, the network, the environment of children, and where events
 //! go. The caller makes one value and keeps it for as long as it plans and builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use sysforge_build::inputs::FileDigests;
 use sysforge_build::link::{compiler_variable, which};
 use sysforge_build::probe;
 use sysforge_plan::link::LinkerChoice;
+use sysforge_plan::runner::{Day, Runner};
 use sysforge_plan::toolchain;
 use sysforge_plan::{JuliaFacts, Reporter, Request, Secret, Triplet};
 use sysforge_process::{Children, Environment};
@@ -82,6 +83,30 @@ impl Engine {
             is_for_a_fork: false,
             asked: Mutex::default(),
             digests: Mutex::default(),
+        }
+    }
+
+    /// Sets the store: `given`, or else `default`, the user's cache directory. What cannot be written
+    /// there goes to the default, or to the build directory of the project. Call this after the location
+    /// and the build directory are set.
+    pub fn set_store(&mut self, given: Option<&Path>, default: Option<PathBuf>) {
+        let given = given.map(|path| self.absolute(path));
+        self.fallback_store = match (&default, &given) {
+            (Some(default), Some(_)) => Some(default.clone()),
+            _ => {
+                let project = self.location.folder().ok();
+                project.map(|project| self.build_folder_of(&project).join("store"))
+            }
+        };
+        self.store = given.or(default);
+    }
+
+    /// Warns of runners of GitHub Actions that will be removed.
+    pub fn warn_of_runners<'a>(&self, labels: impl Iterator<Item = &'a str>, today: Day) {
+        let runners = labels.collect::<BTreeSet<_>>();
+        let runners = runners.into_iter().filter_map(Runner::named);
+        for dying in runners.filter_map(|runner| runner.dying(today)) {
+            self.reporter.warn(dying.to_string(), Some(dying.hint()));
         }
     }
 

@@ -111,6 +111,50 @@ pub enum EngineError {
     /// Apps cannot be made for this platform.
     #[error("apps for {0} cannot be made by a Sysforge for another system")]
     AppPlatform(sysforge_plan::Triplet),
+    /// Linking objects requires a Julia.
+    #[error("the Julia to link for is not named")]
+    NoJuliaFolder,
+    /// Objects are to be linked, and the image has no name.
+    #[error("the image that {} becomes has no name", .0.display())]
+    NoImageName(PathBuf),
+    /// The doctor found something missing.
+    #[error("this machine cannot build yet")]
+    CannotBuild,
+    /// No repository to publish to.
+    #[error("it is not known which repository to publish to")]
+    NoRepository,
+    /// No tag to make public.
+    #[error("it is not known which draft to make public")]
+    NoDraftTag,
+    /// An option of `publish` that has no meaning for a folder.
+    #[error("`{0}` is for releases on GitHub, and not for a folder")]
+    OnlyGitHub(&'static str),
+    /// A report is about one build.
+    #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
+    SeveralReports(Vec<String>),
+    /// The workflow differs from what it should contain.
+    #[error("{0} is not what Sysimage.toml asks for")]
+    Drifted(&'static str),
+    /// The file is not a plan.
+    #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
+    NoPlan(PathBuf),
+    /// The script that Julia is to run does not exist.
+    #[error("there is no script {}", .path.display())]
+    NoScript {
+        /// The path.
+        path: PathBuf,
+        /// A script with a similar name.
+        nearest: Option<String>,
+    },
+    /// Julia cannot be started with the image.
+    #[error("could not start {}", .program.display())]
+    NotStarted {
+        /// The executable.
+        program: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
@@ -125,7 +169,7 @@ impl Explain for EngineError {
     fn class(&self) -> Class {
         match self {
             Self::Path(error) => error.class(Class::Usage),
-            Self::OtherJulia { .. } => Class::Julia,
+            Self::OtherJulia { .. } | Self::NotStarted { .. } => Class::Julia,
             _ => Class::Usage,
         }
     }
@@ -174,6 +218,31 @@ impl Explain for EngineError {
                 "set it to the tool cache's folder, or leave out `--to-tool-cache`"
             }
             Self::NoFileName(_) => "name the image's file with `--out FILE`",
+            Self::NoJuliaFolder => "name its folder with `--julia DIR`",
+            Self::NoRepository => {
+                "name it with `--repository OWNER/NAME`, or publish to a folder with `--to dir:PATH`"
+            }
+            Self::NoDraftTag => "name it with `--tag`, for instance `--tag v1.0.0`",
+            Self::OnlyGitHub(_) => "leave it out, or publish with `--to github`",
+            Self::SeveralReports(_) => "choose one with `--build BUILD_ID`",
+            Self::NoScript {
+                nearest: Some(name),
+                ..
+            } => return vec![format!("did you mean `{name}`?")],
+            Self::NoScript { .. } => {
+                "name a script in this folder; arguments of Julia follow `--`, as in \
+                 `sysforge run -- -e 'println(1)'`"
+            }
+            Self::NoImageName(_) => {
+                "name it with `--out FILE`; without objects, `sysforge link` links the builds of the \
+                 project"
+            }
+            Self::CannotBuild => "each line above that says MISSING has its remedy below it",
+            Self::Drifted(_) => "write it anew with `sysforge workflow`, and commit it",
+            Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`",
+            Self::NotStarted { .. } => {
+                "was this Julia moved or removed? `sysforge build --force` begins anew"
+            }
             Self::Exists(_) => "replace it with `sysforge init --force`",
         };
         vec![hint.to_owned()]

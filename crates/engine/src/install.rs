@@ -26,9 +26,10 @@ use crate::cpu::cpu_level;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::absolute;
 use local_julia::LocalJulia;
 
-pub use activation::Activation;
+pub use activation::{Activated, Activation};
 
 /// Asks the user a question; `true`: yes. It may wait for an answer.
 pub type Confirm = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -74,6 +75,14 @@ impl InstallRequest {
     /// A request for whatever fits of a release, without keys.
     #[must_use]
     pub fn new(source: Source) -> Self {
+        // An upgrade may be started in another folder.
+        let source = match source {
+            Source::Folder { path, tag } => Source::Folder {
+                path: absolute(&path),
+                tag,
+            },
+            source => source,
+        };
         Self {
             source,
             name: None,
@@ -327,6 +336,85 @@ impl Installer<'_> {
         Ok(Some(new))
     }
 
+    /// Upgrades the installed images that `name` means, or all of them; returns those that are now
+    /// installed. An image that cannot be upgraded does not keep the others from it.
+    ///
+    /// # Errors
+    ///
+    /// The last failure, after all upgrades.
+    pub async fn upgrade_all(
+        &self,
+        name: Option<&str>,
+        allow_downgrade: bool,
+    ) -> Result<Vec<Installed>, Failure> {
+        self.images.finish_removals("");
+        let all = match name {
+            Some(name) => self.images.named(name)?,
+            None => self.images.list()?,
+        };
+        let reporter = &self.engine.reporter;
+        let (mut now, mut failed) = (Vec::new(), None::<Failure>);
+        let mut silent = BTreeSet::new();
+        for old in &all {
+            let (build_id, tag) = (&old.build_id, &old.tag);
+            let source = old.source.latest().to_string();
+            if silent.contains(&source) {
+                reporter.note(format!(
+                    "{build_id} stays as it is: {source} does not answer"
+                ));
+                continue;
+            }
+            match self.upgrade(old, allow_downgrade).await {
+                Ok(Some(new)) => {
+                    reporter.note(format!("{build_id} {tag} → {}", new.tag));
+                    now.push(new);
+                }
+                Ok(None) => {
+                    reporter.note(format!("{build_id} {tag} is the newest"));
+                    now.push(old.clone());
+                }
+                Err(failure) => {
+                    let error: &(dyn std::error::Error + 'static) = failure.0.as_ref();
+                    if let Some(InstallError::Silent { .. }) = error.downcast_ref() {
+                        silent.insert(source);
+                    }
+                    if all.len() > 1 {
+                        reporter.note(format!("{build_id} stays as it is: {failure}"));
+                    }
+                    failed = Some(failure);
+                }
+            }
+        }
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(now),
+        }
+    }
+
+    /// Removes the installed images that `name` means, and returns them. A removal that was killed may
+    /// have progressed so far that the image is no longer listed; it is finished.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such image, or one cannot be removed.
+    pub async fn remove_named(&self, name: &str) -> Result<Vec<Installed>, Failure> {
+        let reporter = &self.engine.reporter;
+        let mut removed = self.images.finish_removals(name);
+        let named = match self.images.named(name) {
+            Err(_) if !removed.is_empty() => Vec::new(),
+            named => named?,
+        };
+        for installed in &removed {
+            reporter.note(format!("removed what was left of {}", installed.build_id));
+        }
+        for installed in &named {
+            self.remove(installed).await?;
+            reporter.note(format!("removed {}", installed.build_id));
+        }
+        removed.extend(named);
+        Ok(removed)
+    }
+
     /// Installs an image that was just published into a temporary folder: its bytes must be those that
     /// were sent, and it must load. Does nothing if this machine has no Julia that an image is for.
     ///
@@ -420,6 +508,21 @@ impl Engine {
             reporter: &self.reporter,
         }
     }
+}
+
+/// The rows of a table of installed images, with a heading.
+#[must_use]
+pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
+    let head = ["image", "release", "Julia", "file"].map(str::to_owned);
+    let rows = images.iter().map(|image| {
+        vec![
+            image.build_id.to_string(),
+            format!("{} {}", image.source.latest(), image.tag),
+            image.built_for.version.to_string(),
+            image.image.display().to_string(),
+        ]
+    });
+    std::iter::once(head.to_vec()).chain(rows).collect()
 }
 
 /// Reads keys, and files that contain one.

@@ -1,6 +1,6 @@
 //! The Julias of the catalogue, the store and this machine: which there are, and getting them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sysforge_acquire::{Acquirer, InstalledJulia, ToolCache};
@@ -8,6 +8,7 @@ use sysforge_plan::catalogue::Release;
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{Catalogue, Choice, JuliaVersion, Request, Sha256, Triplet};
+use sysforge_report::table::table;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -32,6 +33,24 @@ pub struct ListedJulia {
     pub signed: bool,
     /// Whether the store has it.
     pub installed: bool,
+}
+
+/// The releases as a table.
+#[must_use]
+pub fn as_table(listed: &[ListedJulia]) -> String {
+    let head = ["version", "MB", "signed", "installed", "sha256"];
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    lines.extend(listed.iter().map(|julia| {
+        vec![
+            julia.version.to_string(),
+            (julia.size / 1_000_000).to_string(),
+            yes_or_no(julia.signed),
+            yes_or_no(julia.installed),
+            julia.sha256.short(12),
+        ]
+    }));
+    table(&lines)
 }
 
 /// A Julia on this machine.
@@ -101,8 +120,8 @@ fn is_newer_than_stable(catalogue: &Catalogue, release: &Release) -> bool {
     newest_stable.is_none_or(|stable| release.version > stable.version)
 }
 
-/// Finds the Julias that these requests name in the store, or downloads them; with `to_tool_cache` they
-/// are copied into the runner's tool cache, too.
+/// Finds the Julias that these requests name in the store, or downloads them; without requests, the
+/// newest release. With `to_tool_cache` they are copied into the runner's tool cache, too.
 ///
 /// # Errors
 ///
@@ -118,6 +137,12 @@ pub async fn install(
         let cache = engine.tool_cache.as_ref().ok_or(EngineError::NoToolCache)?;
         acquirer = acquirer.with_tool_cache(ToolCache::new(cache), true);
     }
+    let release = ["release".to_owned()];
+    let requests = if requests.is_empty() {
+        &release
+    } else {
+        requests
+    };
     let mut located = Vec::new();
     let mut catalogue = None;
     for text in requests {
@@ -232,7 +257,34 @@ fn read(text: &str, engine: &Engine) -> Result<Request, Failure> {
     Ok(request.for_project(&project)?)
 }
 
+/// Outputs of a CI step for the Julias that were used, the same as those of `setup-julia`: the versions,
+/// and the folders of the executables, each once, one a line.
+pub fn outputs(julias: impl Iterator<Item = (String, PathBuf)>) -> Vec<(&'static str, String)> {
+    let (mut versions, mut folders) = (Vec::new(), Vec::new());
+    for (version, executable) in julias {
+        let folder = executable.parent().unwrap_or(Path::new(""));
+        let folder = folder.display().to_string();
+        if !folders.contains(&folder) {
+            versions.push(version);
+            folders.push(folder);
+        }
+    }
+    match folders.is_empty() {
+        true => Vec::new(),
+        false => vec![
+            ("julia-version", versions.join("\n")),
+            ("julia-bindir", folders.join("\n")),
+        ],
+    }
+}
+
 impl LocatedJulia {
+    /// The version and the executable, if the version is known.
+    #[must_use]
+    pub fn with_version(&self) -> Option<(String, PathBuf)> {
+        Some((self.version.as_ref()?.to_string(), self.executable.clone()))
+    }
+
     fn new(request: &str, julia: InstalledJulia) -> Self {
         Self {
             request: request.to_owned(),
@@ -244,5 +296,26 @@ impl LocatedJulia {
             signature: julia.signature,
             reused: julia.reused,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_list_each_folder_once() {
+        let julia = |version: &str, path: &str| (version.to_owned(), PathBuf::from(path));
+        let julias = [
+            julia("1.10.9", "/a/bin/julia"),
+            julia("1.12.7", "/b/bin/julia"),
+            julia("1.10.9", "/a/bin/julia"),
+        ];
+        let expected = [
+            ("julia-version", "1.10.9\n1.12.7".to_owned()),
+            ("julia-bindir", "/a/bin\n/b/bin".to_owned()),
+        ];
+        assert_eq!(outputs(julias.into_iter()), expected);
+        assert_eq!(outputs(std::iter::empty()), []);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod benchmark;
 pub mod builds;
+pub mod cache;
 pub mod clean;
 pub mod commits;
 pub mod committed;
@@ -13,6 +14,7 @@ pub mod compilers;
 pub mod cpu;
 pub mod doctor;
 mod engine;
+pub mod environments;
 mod error;
 mod failure;
 mod fingerprints;
@@ -23,6 +25,7 @@ pub mod julias;
 pub mod matrix;
 pub mod objects;
 mod options;
+pub mod overview;
 pub mod packages;
 pub mod paths;
 pub mod planning;
@@ -30,6 +33,7 @@ pub mod project;
 pub mod publish;
 pub mod runner;
 pub mod start;
+pub mod steps;
 pub mod verify;
 pub mod workflow;
 

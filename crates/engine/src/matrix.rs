@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::json;
 use sysforge_plan::catalogue::{Catalogue, NoJulia};
-use sysforge_plan::matrix::{Existing, MatrixError, Part};
+use sysforge_plan::matrix::{Existing, Matrix, MatrixError, Part};
 use sysforge_plan::plan::{PlanError, PlannedJulia};
-use sysforge_plan::runner::Runner;
+use sysforge_plan::runner::{Day, Runner};
+use sysforge_plan::text::{Rule as _, Tag};
 use sysforge_plan::{BuildId, Config, Request, Sha256, Triplet};
+use sysforge_publish::PublishError;
 use sysforge_publish::install::open_release::SourceOptions;
+use sysforge_publish::install::source::is_site;
 use sysforge_publish::install::{InstallError, OpenRelease, Source};
 
 use crate::engine::Engine;
@@ -84,33 +88,148 @@ pub async fn parts(
     })
 }
 
-/// The builds of a release, public or still a draft, each with the digest of its inputs. A release that
-/// does not exist yet has none.
-///
-/// # Errors
-///
-/// If it cannot be read.
-pub async fn existing(
-    source: &Source,
-    options: &SourceOptions,
-    engine: &Engine,
-) -> Result<Existing, Failure> {
-    let index = match OpenRelease::open(source, options).await {
-        Ok(release) => release.index(&[]).await,
-        Err(error) => Err(error),
-    };
-    match index {
-        Ok((index, _)) => {
-            let receipts = index.images.into_iter().map(|image| image.receipt);
-            Ok(receipts
-                .map(|receipt| (receipt.build_id, receipt.inputs_digest))
-                .collect())
+/// A release that may have some of the builds already, public or still a draft.
+#[derive(Debug)]
+pub struct Release {
+    /// Its tag; `None` if the run releases nothing.
+    pub tag: Option<String>,
+    source: Option<(Source, SourceOptions)>,
+}
+
+impl Release {
+    /// The release `source`, or that of `tag` in `repository`, which is read with `options`. Workflows pass
+    /// an empty tag if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the tag or the source is not valid, or there are no options.
+    pub fn new(
+        source: Option<&str>,
+        tag: Option<&str>,
+        repository: Option<&str>,
+        options: impl FnOnce() -> Result<SourceOptions, PublishError>,
+    ) -> Result<Self, Failure> {
+        let tag = tag.filter(|tag| !tag.is_empty()).map(Tag::name_in);
+        if let Some(tag) = tag.filter(|tag| Tag::check(tag).is_err()) {
+            return Err(PublishError::BadTag(tag.to_owned()).into());
         }
-        Err(error @ InstallError::NoRelease(_)) => {
-            engine.reporter.note(error.to_string());
-            Ok(Existing::new())
+        let source = match (source, tag, repository) {
+            (Some(source), _, _) => Some(Source::parse(source, is_site)?),
+            (None, Some(tag), Some(repository)) => Some(Source::github(repository, Some(tag))?),
+            _ => None,
+        };
+        let source = source.map(|source| Ok::<_, PublishError>((source, options()?)));
+        Ok(Self {
+            tag: tag.map(str::to_owned),
+            source: source.transpose()?,
+        })
+    }
+
+    /// The builds of the release, each with the digest of its inputs. A release that does not exist yet
+    /// has none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub async fn builds(&self, engine: &Engine) -> Result<Existing, Failure> {
+        let Some((source, options)) = &self.source else {
+            return Ok(Existing::new());
+        };
+        let index = match OpenRelease::open(source, options).await {
+            Ok(release) => release.index(&[]).await,
+            Err(error) => Err(error),
+        };
+        match index {
+            Ok((index, _)) => {
+                let receipts = index.images.into_iter().map(|image| image.receipt);
+                Ok(receipts
+                    .map(|receipt| (receipt.build_id, receipt.inputs_digest))
+                    .collect())
+            }
+            Err(error @ InstallError::NoRelease(_)) => {
+                engine.reporter.note(error.to_string());
+                Ok(Existing::new())
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+    }
+}
+
+/// The jobs of a run: a matrix, and what it was made from. Serializes to the JSON of
+/// `sysforge plan --matrix`.
+#[derive(Debug, Serialize)]
+pub struct Jobs {
+    /// The tag that is released.
+    pub tag: Option<String>,
+    /// Every build.
+    pub builds: Vec<BuildId>,
+    /// The jobs.
+    pub matrix: Matrix,
+    /// Notes on the platforms that are left out.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+}
+
+impl Jobs {
+    /// The jobs for these parts, without the builds that `release` has. With `nothing_released` there are
+    /// none: the run only looks for new Julias, and there is no release to add images to.
+    ///
+    /// # Errors
+    ///
+    /// If the release cannot be read, a platform has no runner, or there are too many builds.
+    pub async fn new(
+        parts: Parts,
+        release: Release,
+        nothing_released: bool,
+        today: Day,
+        engine: &Engine,
+    ) -> Result<Self, Failure> {
+        let Parts {
+            config,
+            mut parts,
+            mut notes,
+        } = parts;
+        if nothing_released {
+            parts.clear();
+            notes.push(
+                "there is no release yet that images for new Julias could be added to".to_owned(),
+            );
+        }
+        let existing = release.builds(engine).await?;
+        let matrix = Matrix::new(&parts, &config, &existing, today)?;
+        for dying in &matrix.dying {
+            engine.reporter.warn(dying.to_string(), Some(dying.hint()));
+        }
+        for note in &notes {
+            engine.reporter.note(note);
+        }
+        let builds = parts.into_iter().flat_map(|part| part.plan.builds);
+        Ok(Self {
+            tag: release.tag,
+            builds: builds.map(|build| build.id).collect(),
+            matrix,
+            notes,
+        })
+    }
+
+    /// The outputs of the CI step that plans. `commit` is the commit of the run.
+    #[must_use]
+    pub fn outputs(&self, commit: &str) -> Vec<(&'static str, String)> {
+        let tag = self.tag.as_deref();
+        let reference = tag.map_or(commit.to_owned(), |tag| format!("refs/tags/{tag}"));
+        vec![
+            ("matrix", self.matrix.legs_json()),
+            ("verify", self.matrix.verify_json()),
+            ("legs", self.matrix.legs.len().to_string()),
+            ("tag", tag.unwrap_or_default().to_owned()),
+            ("ref", reference),
+        ]
+    }
+
+    /// The summary of that step.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        sysforge_actions::summary::plan(self.tag.as_deref(), &self.matrix, &self.notes)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::options::{BuildOptions, linker};
+use crate::paths::absolute;
 
 /// The Julia that is linked for.
 #[derive(Debug)]
@@ -25,6 +26,26 @@ pub struct LinkTarget {
 }
 
 impl LinkTarget {
+    /// The one Julia that was named, a folder.
+    ///
+    /// # Errors
+    ///
+    /// If none was named, or several.
+    pub fn new(
+        julias: &[String],
+        triplet: Option<Triplet>,
+        version: Option<JuliaVersion>,
+    ) -> Result<Self, EngineError> {
+        let [julia] = julias else {
+            return Err(EngineError::NoJuliaFolder);
+        };
+        Ok(Self {
+            julia: absolute(Path::new(julia)),
+            triplet,
+            version,
+        })
+    }
+
     /// What is known of the Julia: it is asked itself, or its folder is read if this machine cannot run
     /// it.
     async fn facts(&self, engine: &Engine) -> Result<JuliaFacts, Failure> {
@@ -32,6 +53,22 @@ impl LinkTarget {
             Some(triplet) => Ok(foreign::facts(&self.julia, triplet, self.version.clone())?),
             None => engine.ask(&probe::executable_at(&self.julia)?).await,
         }
+    }
+}
+
+/// Makes sure that none of these build identifiers is the path of an object.
+///
+/// # Errors
+///
+/// If one is: linking objects requires the name of the image.
+pub fn require_no_objects(inputs: &[PathBuf]) -> Result<(), EngineError> {
+    let is_object = |path: &&PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("a" | "o" | "obj" | "lib"))
+    };
+    match inputs.iter().find(is_object) {
+        Some(object) => Err(EngineError::NoImageName(object.clone())),
+        None => Ok(()),
     }
 }
 

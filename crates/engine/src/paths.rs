@@ -67,6 +67,29 @@ pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
 }
 
+/// Makes sure, before anything long begins, that this file can be read.
+///
+/// # Errors
+///
+/// If it cannot.
+pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        // A folder can be opened, but not read.
+        std::io::Read::read(&mut file, &mut [0]).map(drop)
+    });
+    read.map_err(PathError::wrap("read", path, EngineError::Path))
+}
+
+/// Writes a file completely or not at all.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
+    let written = sysforge_files::write_whole(path, text.as_bytes());
+    written.map_err(PathError::wrap("write", path, EngineError::Path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::source::encoded_tag;
 use sysforge_publish::install::{InstallError, OpenRelease, Source};
 use sysforge_publish::release_bundle::Destination;
+use sysforge_publish::report::Outcome;
 use sysforge_publish::signing::{Identity, Signer};
 use sysforge_publish::{Dist, Origin, PublishError, Published, ReleaseBundle, complete};
 
@@ -58,6 +59,48 @@ pub struct GitHubOptions {
     pub target: Option<String>,
     /// Where to write the checksums of everything that is published.
     pub sums: Option<PathBuf>,
+}
+
+/// The builds of a plan that `sysforge plan --matrix --out` wrote.
+///
+/// # Errors
+///
+/// If the file cannot be read, or is no such plan.
+pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
+    let text = std::fs::read(path);
+    let text = text.map_err(PathError::wrap("read", path, EngineError::Path))?;
+    let plan: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    serde_json::from_value(plan["builds"].clone()).map_err(|_| EngineError::NoPlan(path.to_owned()))
+}
+
+/// The planned builds that a release lacks, with a warning for each.
+#[must_use]
+pub fn missing_builds(planned: Vec<String>, report: &Published, engine: &Engine) -> Vec<String> {
+    let present = report.builds();
+    let mut missing = planned;
+    missing.retain(|id| !present.contains(id));
+    for id in &missing {
+        let hint = "its job says why; run the failed jobs again, and the draft is completed";
+        let text = format!("the release lacks {id}");
+        engine.reporter.warn(text, Some(hint.to_owned()));
+    }
+    missing
+}
+
+/// The summary of a CI job that publishes; `None` if it changed nothing.
+#[must_use]
+pub fn summary(report: &Published, missing: &[String]) -> Option<String> {
+    let tag = &report.tag;
+    let heading = match report.outcome {
+        Outcome::Published => format!("Published {tag}"),
+        Outcome::Drafted => format!("Draft of {tag}"),
+        Outcome::Unchanged => format!("{tag} is public"),
+        Outcome::WouldPublish | Outcome::Ready => return None,
+    };
+    let (place, builds) = (&report.place, report.builds());
+    Some(sysforge_actions::summary::release(
+        &heading, place, &builds, missing,
+    ))
 }
 
 impl Publication {

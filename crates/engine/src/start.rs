@@ -1,5 +1,6 @@
 //! How Julia is started with an image that was built here.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -104,4 +105,83 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
         written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
     }
     Ok(environment)
+}
+
+/// Replaces this process by the project's Julia with the image of a build that is up to date. `arguments`
+/// follow those that load the image. Returns only if Julia cannot be started.
+///
+/// # Errors
+///
+/// See [`start`].
+pub fn replace_process(
+    planned: &Planned,
+    build: &Build,
+    receipt: &Receipt,
+    arguments: &[OsString],
+    engine: &Engine,
+) -> Result<EngineError, Failure> {
+    let start = start(engine, planned, build, receipt)?;
+    let project = (
+        OsStr::new("JULIA_PROJECT"),
+        planned.files.folder.as_os_str(),
+    );
+    let variables = start.variables.iter();
+    let variables = variables.map(|(name, value)| (OsStr::new(*name), OsStr::new(value)));
+    let variables = std::iter::once(project).chain(variables);
+    let own = start.arguments.iter().map(OsStr::new);
+    let arguments = own.chain(arguments.iter().map(OsString::as_os_str));
+    let source = sysforge_process::replace(Path::new(&start.julia), arguments, variables);
+    let program = start.julia.into();
+    Ok(EngineError::NotStarted { program, source })
+}
+
+/// Makes sure, before anything is built, that the script among Julia's arguments exists.
+///
+/// # Errors
+///
+/// If it does not.
+pub fn require_script(arguments: &[OsString]) -> Result<(), EngineError> {
+    let Some(first) = arguments.first().map(Path::new) else {
+        return Ok(());
+    };
+    // Anything else may be an option of Julia, or the value of one.
+    let is_script = first.extension().is_some_and(|extension| extension == "jl");
+    if !is_script || first.exists() {
+        return Ok(());
+    }
+    let folder = first.parent().filter(|parent| *parent != Path::new(""));
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter();
+    let entries = entries.flatten().flatten();
+    let names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".jl"))
+        .collect();
+    let typed = first.file_name().unwrap_or_default().to_string_lossy();
+    let nearest = sysforge_plan::explain::nearest(&typed, names.iter().map(String::as_str));
+    Err(EngineError::NoScript {
+        path: first.to_owned(),
+        nearest: nearest.map(|name| first.with_file_name(name).display().to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_script_is_reported_with_the_nearest_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("analyse.jl"), "").unwrap();
+        let arguments = |name: &str| vec![folder.path().join(name).into_os_string()];
+        let error = require_script(&arguments("analyze.jl")).unwrap_err();
+        let EngineError::NoScript { nearest, .. } = error else {
+            panic!("{error}");
+        };
+        let expected = folder.path().join("analyse.jl").display().to_string();
+        assert_eq!(nearest, Some(expected));
+        require_script(&arguments("analyse.jl")).unwrap();
+        // An option of Julia, or the value of one.
+        require_script(&["-e".into(), "1".into()]).unwrap();
+        require_script(&[]).unwrap();
+    }
 }

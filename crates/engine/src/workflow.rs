@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use sysforge_actions::{diff, handmade, workflow};
 use sysforge_plan::explain::PathError;
 use sysforge_plan::{Class, Explain, Sha256, config};
@@ -25,6 +26,17 @@ pub struct WorkflowFile {
     pub text: String,
     /// What it contains, with Unix line endings.
     existing: Option<String>,
+}
+
+/// Whether a workflow file contains what it should.
+#[derive(Debug, Serialize)]
+pub struct WorkflowCheck<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Whether it does.
+    pub up_to_date: bool,
+    /// What would have to change.
+    pub diff: Option<String>,
 }
 
 /// A file cannot be written, or must not be replaced.
@@ -123,6 +135,17 @@ impl WorkflowFile {
             self.existing.as_deref().unwrap_or_default(),
             &self.text,
         )
+    }
+
+    /// Compares the file with what it should contain.
+    #[must_use]
+    pub fn check(&self) -> WorkflowCheck<'_> {
+        let diff = self.diff();
+        WorkflowCheck {
+            path: &self.path,
+            up_to_date: diff.is_none(),
+            diff,
+        }
     }
 
     /// Writes the file. Only with `force` does it replace one that Sysforge did not generate, or

@@ -107,6 +107,34 @@ impl Default for Network {
 }
 
 impl Network {
+    /// The settings of environment variables: proxies and additional certificates. `variable` looks up
+    /// one of them.
+    #[must_use]
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>, offline: bool) -> Self {
+        let first = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| variable(name));
+            values.find(|value| !value.is_empty())
+        };
+        let all = first(&["ALL_PROXY", "all_proxy"]);
+        // As in curl, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
+        let http = first(&["http_proxy"]).or_else(|| all.clone());
+        let https = first(&["HTTPS_PROXY", "https_proxy"]).or(all);
+        let proxies = match (&http, &https) {
+            (None, None) => Proxies::System,
+            _ => Proxies::Explicit {
+                http,
+                https,
+                except: first(&["NO_PROXY", "no_proxy"]),
+            },
+        };
+        Self {
+            proxies,
+            ca_file: first(&["SSL_CERT_FILE"]).map(PathBuf::from),
+            offline,
+            ..Self::default()
+        }
+    }
+
     /// Refuses to use the network with `--offline`.
     ///
     /// # Errors

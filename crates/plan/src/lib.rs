@@ -43,6 +43,7 @@ pub mod text;
 pub mod toml_error;
 mod toml_reader;
 pub mod toolchain;
+pub mod units;
 pub mod version;
 
 pub use archive::ArchiveFormat;

@@ -1,6 +1,10 @@
 //! What a publication came to: the answer of `sysforge publish`, also as JSON.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use crate::documents::notes::size;
 
 /// What became of the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,4 +64,83 @@ pub struct Published {
     pub bytes_sent: u64,
     /// Files that were downloaded again and found to be what was sent.
     pub rechecked: usize,
+}
+
+impl Published {
+    /// The builds whose images are in the release.
+    #[must_use]
+    pub fn builds(&self) -> Vec<String> {
+        let images = self.assets.iter();
+        let images = images.filter_map(|asset| asset.name.strip_suffix(".receipt.json"));
+        images.map(str::to_owned).collect()
+    }
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (tag, place) = (&self.tag, &self.place);
+        let would = self.outcome == Outcome::WouldPublish;
+        for action in self.actions.iter().filter(|_| would) {
+            writeln!(f, "would {action}")?;
+        }
+        for asset in &self.assets {
+            let what = match (asset.outcome, would) {
+                (AssetOutcome::Sent, false) => "sent",
+                (AssetOutcome::Kept, false) => "there already",
+                (AssetOutcome::Replaced, false) => "replaced",
+                (AssetOutcome::Sent, true) => "would send",
+                (AssetOutcome::Kept, true) => "is there already",
+                (AssetOutcome::Replaced, true) => "would replace",
+            };
+            let size = size(asset.size);
+            writeln!(f, "{what:>16}  {size:>10}  {}", asset.name)?;
+        }
+        match self.outcome {
+            Outcome::Published => writeln!(
+                f,
+                "published {tag} at {place} ({} files checked again)",
+                self.rechecked
+            ),
+            Outcome::Drafted => writeln!(f, "{tag} is a draft at {place}"),
+            Outcome::Unchanged => writeln!(f, "{tag} is public already at {place}"),
+            Outcome::WouldPublish => {
+                writeln!(f, "nothing was done (--dry-run): {tag} at {place}")
+            }
+            Outcome::Ready => writeln!(f, "ready to publish to {place}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_says_what_would_happen() {
+        let asset = |name: &str, outcome| AssetReport {
+            name: name.to_owned(),
+            size: 41_250_000,
+            outcome,
+        };
+        let report = Published {
+            outcome: Outcome::WouldPublish,
+            tag: "v1.0.0".to_owned(),
+            place: "/srv/images".to_owned(),
+            actions: vec!["create the release".to_owned()],
+            assets: vec![
+                asset("demo.tar.gz", AssetOutcome::Sent),
+                asset("demo.receipt.json", AssetOutcome::Kept),
+            ],
+            requests: 0,
+            bytes_sent: 0,
+            rechecked: 0,
+        };
+        assert_eq!(report.builds(), ["demo"]);
+        assert_eq!(
+            report.to_string(),
+            "would create the release\n      would send     41.2 MB  demo.tar.gz\n\
+             is there already     41.2 MB  demo.receipt.json\n\
+             nothing was done (--dry-run): v1.0.0 at /srv/images\n"
+        );
+    }
 }

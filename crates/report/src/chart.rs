@@ -5,8 +5,8 @@
 use maud::{Markup, PreEscaped, html};
 use sysforge_plan::text::escaped_lines;
 
-use crate::units::{bytes, duration, ratio};
 use crate::{Figures, Report};
+use sysforge_plan::units::{bytes, duration, ratio};
 
 /// The width of the chart on a page or as a picture, and on a phone.
 pub(crate) const WIDE: f64 = 720.0;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::table::table;
-use crate::{Figures, Report, Sample, units};
+use crate::{Figures, Report, Sample};
+use sysforge_plan::units;
 
 /// Figures with and without an image: medians over the samples, and the samples.
 #[derive(Debug, Serialize)]

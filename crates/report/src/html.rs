@@ -8,8 +8,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sysforge_plan::text::escaped_lines;
 
 use crate::chart::{self, NARROW, WIDE};
-use crate::units::{bytes, count, duration, ratio};
 use crate::{Figures, Report};
+use sysforge_plan::units::{bytes, count, duration, ratio};
 
 /// The page loads nothing and runs no scripts, even if a name in the report contains markup.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";

@@ -5,12 +5,12 @@
 //! environment; the output refers to nothing outside of itself, and is readable in light and dark
 //! mode and without colours.
 
+pub mod built;
 mod chart;
 pub mod comparison;
 mod figures;
 mod html;
 pub mod table;
-pub mod units;
 
 pub use chart::svg;
 pub use figures::{Figures, Sample};

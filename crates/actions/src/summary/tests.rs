@@ -66,9 +66,9 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
     }
 }
 
-fn image(receipt: &Receipt) -> Image<'_> {
+fn image(receipt: &Receipt) -> Image {
     Image {
-        receipt,
+        receipt: receipt.clone(),
         size: 41_250_000,
         sha256: Sha256::new([3; 32]),
         reused: false,

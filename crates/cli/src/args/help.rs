@@ -1,258 +1,28 @@
-//! The command line as clap gets it: what the derived definition cannot say. Every command has
-//! examples, and a usage line that shows what can be typed, not what variables have set.
+//! Completes the derived definition of the command line: every command gets examples, and a usage line
+//! that does not depend on the environment.
 
 use clap::{Command, CommandFactory as _};
 
 use super::Cli;
 
-/// Examples of every command: what is typed, and what it does.
-const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
-    (
-        "init",
-        &[
-            ("sysforge init", "write Sysimage.toml for this project"),
-            (
-                "sysforge init --workflow",
-                "and the workflow that builds on every tag",
-            ),
-        ],
-    ),
-    (
-        "plan",
-        &[
-            ("sysforge plan", "what would be built on this machine"),
-            ("sysforge plan --julia lts,release", "for two Julias"),
-            (
-                "sysforge plan --matrix",
-                "for every platform, as JSON for a workflow",
-            ),
-        ],
-    ),
-    (
-        "build",
-        &[
-            (
-                "sysforge build",
-                "build the image of the project in this folder",
-            ),
-            ("sysforge build --julia lts", "for another Julia"),
-            (
-                "sysforge build --explain",
-                "and say why each step runs again",
-            ),
-            (
-                "sysforge build --timeout 30m",
-                "stop a Julia that takes longer",
-            ),
-        ],
-    ),
-    (
-        "run",
-        &[
-            (
-                "sysforge run",
-                "start a REPL with the image and the project",
-            ),
-            (
-                "sysforge run script.jl --year 2020",
-                "run a script with its arguments",
-            ),
-            (
-                "sysforge run -- -t 4 script.jl",
-                "with arguments of Julia before it",
-            ),
-        ],
-    ),
-    (
-        "clean",
-        &[
-            (
-                "sysforge clean",
-                "remove dist and .sysforge of this project",
-            ),
-            ("sysforge clean --dry-run", "only say what would be removed"),
-        ],
-    ),
-    (
-        "instantiate",
-        &[
-            (
-                "sysforge instantiate",
-                "install the packages that are missing",
-            ),
-            (
-                "sysforge instantiate --depot /shared/depot",
-                "into this depot",
-            ),
-        ],
-    ),
-    (
-        "trace",
-        &[(
-            "sysforge trace",
-            "run the workloads and record what they compile",
-        )],
-    ),
-    ("emit", &[("sysforge emit", "emit the object file")]),
-    (
-        "link",
-        &[
-            ("sysforge link", "link the image of this project"),
-            ("sysforge link --linker driver-lld", "by this way only"),
-            (
-                "sysforge link image-o.a --out image.so --julia 1.12",
-                "link an object that is there",
-            ),
-        ],
-    ),
-    (
-        "check",
-        &[
-            ("sysforge check", "check the image that was linked last"),
-            ("sysforge check image.so", "or another file"),
-        ],
-    ),
-    ("pack", &[("sysforge pack", "pack the image into dist")]),
-    (
-        "bench",
-        &[
-            (
-                "sysforge bench",
-                "how fast it is, with and without the image",
-            ),
-            ("sysforge bench --html report.html", "the same, as a page"),
-        ],
-    ),
-    (
-        "julia list",
-        &[("sysforge julia list", "the newest version of each series")],
-    ),
-    (
-        "julia install",
-        &[
-            ("sysforge julia install", "the newest release"),
-            ("sysforge julia install lts 1.12.7", "several"),
-        ],
-    ),
-    (
-        "julia path",
-        &[("sysforge julia path 1.12", "the newest installed 1.12")],
-    ),
-    (
-        "toolchain list",
-        &[("sysforge toolchain list", "the compilers for this platform")],
-    ),
-    (
-        "toolchain install",
-        &[("sysforge toolchain install", "the recommended one")],
-    ),
-    (
-        "toolchain path",
-        &[("sysforge toolchain path", "the path of its compiler")],
-    ),
-    (
-        "doctor",
-        &[("sysforge doctor", "what is missing here, and what mends it")],
-    ),
-    (
-        "cache path",
-        &[("sysforge cache path", "the folder of the store")],
-    ),
-    (
-        "cache list",
-        &[(
-            "sysforge cache list --verify",
-            "the entries, every byte of them read",
-        )],
-    ),
-    (
-        "cache prune",
-        &[
-            (
-                "sysforge cache prune --dry-run",
-                "only say what would be removed",
-            ),
-            (
-                "sysforge cache prune --older-than 4w",
-                "what was not used for four weeks",
-            ),
-            ("sysforge cache prune --keep 5GB", "and then all above 5 GB"),
-        ],
-    ),
-    (
-        "publish",
-        &[
-            (
-                "sysforge publish --to dir:/srv/images",
-                "to a folder or a static site",
-            ),
-            ("sysforge publish --tag v1.0.0", "to a release on GitHub"),
-            ("sysforge publish --dry-run", "only say what would happen"),
-        ],
-    ),
-    (
-        "install",
-        &[
-            (
-                "sysforge install OWNER/REPO",
-                "the latest release on GitHub",
-            ),
-            ("sysforge install /srv/images@v1.0.0", "from a folder"),
-            (
-                "sysforge install OWNER/REPO --launcher bin/julia-demo",
-                "with a launcher",
-            ),
-            ("sysforge install list", "what is installed"),
-        ],
-    ),
-    (
-        "install list",
-        &[("sysforge install list", "every image that is installed")],
-    ),
-    (
-        "install upgrade",
-        &[
-            ("sysforge install upgrade", "every image"),
-            ("sysforge install upgrade demo", "one of them"),
-        ],
-    ),
-    (
-        "install remove",
-        &[(
-            "sysforge install remove demo",
-            "the image, its launchers and channels",
-        )],
-    ),
-    (
-        "verify",
-        &[(
-            "sysforge verify OWNER/REPO@v1.0.0",
-            "install and run what was published",
-        )],
-    ),
-    (
-        "workflow",
-        &[
-            ("sysforge workflow", "write .github/workflows/sysimage.yml"),
-            ("sysforge workflow --check", "fail if it is not up to date"),
-        ],
-    ),
-    (
-        "schema",
-        &[("sysforge schema config", "of Sysimage.toml, for editors")],
-    ),
-    (
-        "completions",
-        &[("sysforge completions bash", "a script to be sourced")],
-    ),
-    (
-        "man",
-        &[
-            ("sysforge man build", "the page of one command"),
-            ("sysforge man --out man1", "all pages, into a folder"),
-        ],
-    ),
-];
+/// Examples of every command. A line `[COMMAND]` precedes those of a command; each has a comment.
+const EXAMPLES: &str = include_str!("examples.txt");
+
+/// The examples of a command: what is typed, and what it does.
+fn examples_of(command: &str) -> Vec<(&'static str, &'static str)> {
+    let sections = EXAMPLES.split("\n\n");
+    let mut sections = sections.filter_map(|section| section.split_once('\n'));
+    let section = sections.find(|(head, _)| {
+        let name = head
+            .strip_prefix('[')
+            .and_then(|head| head.strip_suffix(']'));
+        name == Some(command)
+    });
+    let lines = section
+        .into_iter()
+        .flat_map(|(_, examples)| examples.lines());
+    lines.filter_map(|line| line.split_once("  # ")).collect()
+}
 
 /// The whole command line.
 pub(crate) fn command() -> Command {
@@ -264,10 +34,10 @@ pub(crate) fn command() -> Command {
 
 /// Adds the examples, and leaves the values of variables out of the help.
 fn finished(command: Command, path: &str) -> Command {
-    let examples = EXAMPLES.iter().find(|(name, _)| *name == path);
+    let examples = examples_of(path);
     let mut command = command.mut_args(|arg| arg.hide_env_values(true));
-    if let Some((_, examples)) = examples {
-        command = command.after_help(section(examples));
+    if !examples.is_empty() {
+        command = command.after_help(section(&examples));
     }
     let names: Vec<String> = command
         .get_subcommands()
@@ -331,9 +101,9 @@ mod tests {
         let mut commands = Vec::new();
         leaves(&command(), "", &mut commands);
         for name in &commands {
-            let examples = EXAMPLES.iter().find(|(command, _)| command == name);
-            let (_, examples) = examples.unwrap_or_else(|| panic!("`{name}` has no examples"));
-            for (line, _) in *examples {
+            let examples = examples_of(name);
+            assert!(!examples.is_empty(), "`{name}` has no examples");
+            for (line, _) in examples {
                 let words = shell_words::split(line).unwrap();
                 let parsed = command().try_get_matches_from(words);
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
@@ -342,7 +112,8 @@ mod tests {
                 );
             }
         }
-        for (name, _) in EXAMPLES {
+        for head in EXAMPLES.lines().filter(|line| line.starts_with('[')) {
+            let name = head.trim_matches(['[', ']']);
             assert!(commands.iter().any(|command| command == name), "{name}");
         }
     }

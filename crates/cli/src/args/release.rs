@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use sysforge_engine::paths::absolute;
+use sysforge_publish::install::integrate::Integration;
 
 /// Arguments of `publish`.
 #[derive(Debug, Clone, Args)]
@@ -192,21 +194,25 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
-    /// The first option that was given and starts Julia with an image.
-    pub(crate) fn of_images(&self) -> Option<&'static str> {
-        let all = [
-            ("--launcher", self.launcher.is_some()),
-            ("--juliaup", self.juliaup.is_some()),
-            ("--env", self.env),
-            ("--jupyter", self.jupyter),
-            ("--vscode", self.vscode.is_some()),
-            ("--pluto", self.pluto.is_some()),
-            ("--python", self.python.is_some()),
-            ("--module", self.module.is_some()),
-            ("--oci", self.oci.is_some()),
+    /// As the engine takes them.
+    pub(crate) fn options(&self) -> sysforge_engine::install::Activation {
+        let files = [
+            (Integration::Pluto, &self.pluto),
+            (Integration::Python, &self.python),
+            (Integration::Module, &self.module),
+            (Integration::Oci, &self.oci),
         ];
-        let mut given = all.into_iter().filter(|(_, given)| *given);
-        given.next().map(|(option, _)| option)
+        let files = files.into_iter();
+        let files = files.filter_map(|(program, path)| Some((program, absolute(path.as_ref()?))));
+        sysforge_engine::install::Activation {
+            launcher: self.launcher.clone(),
+            juliaup: self.juliaup.clone(),
+            jupyter: self.jupyter,
+            vscode: self.vscode.as_deref().map(absolute),
+            files: files.collect(),
+            env: self.env,
+            bin: self.bin.as_deref().map(absolute),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use sysforge_engine::{Engine, EngineError};
 use sysforge_plan::Triplet;
 
 /// What to do with Julias.
@@ -70,6 +71,13 @@ pub(crate) struct Platform {
     /// The platform, in Julia's spelling [default: this machine's]
     #[arg(long, value_name = "TRIPLET")]
     pub(crate) triplet: Option<Triplet>,
+}
+
+impl Platform {
+    /// The platform that was named, or this machine's.
+    pub(crate) fn triplet(&self) -> Result<Triplet, EngineError> {
+        self.triplet.map_or_else(Engine::host, Ok)
+    }
 }
 
 /// What to do with the store.

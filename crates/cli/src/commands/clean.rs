@@ -6,7 +6,7 @@ use crate::args::CleanArgs;
 use crate::failure::Outcome;
 use crate::session::Session;
 
-pub(crate) async fn run(args: &CleanArgs, session: &Session) -> Outcome {
+pub(crate) fn run(args: &CleanArgs, session: &Session) -> Outcome {
     let cleaned = clean(args.dry_run, &session.engine)?;
     if let Some((dist, other)) = &cleaned.kept {
         session.terminal.say(&format!(
@@ -17,12 +17,10 @@ pub(crate) async fn run(args: &CleanArgs, session: &Session) -> Outcome {
     }
     let removed = cleaned.removed.iter();
     let removed: Vec<_> = removed.map(|path| path.display().to_string()).collect();
-    if session.global.json {
-        session.terminal.json(&removed);
-    } else if removed.is_empty() {
+    if removed.is_empty() && !session.global.json {
         session.terminal.say("there is nothing to remove");
     } else {
-        session.terminal.data(&removed.join("\n"));
+        session.print_lines(&removed, &removed);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `sysforge init`: writes a `Sysimage.toml` that fits the project.
 
-use sysforge_engine::init;
+use sysforge_engine::{committed, init};
 use sysforge_plan::Triplet;
 
 use crate::args::{InitArgs, WorkflowArgs};
@@ -11,11 +11,11 @@ use crate::session::Session;
 pub(crate) async fn run(args: &InitArgs, session: &Session) -> Outcome {
     let location = &session.engine.location;
     let (path, found) = init::write(location, args.force)?;
-    session.tell_path(&path);
+    session.print_path(&path);
     // `workflow` warns itself.
     if !args.workflow {
         let files = location.read(&[], Triplet::X86_64_LINUX_GNU)?;
-        super::warn_of_lacking(&files, session).await;
+        committed::warn(&files, &session.engine).await;
     }
     if found.workloads.is_empty() {
         session.terminal.warning(

@@ -3,49 +3,38 @@
 
 use std::path::Path;
 
-use sysforge_engine::BuildRunner;
 use sysforge_engine::objects::{self, LinkTarget};
 use sysforge_engine::paths::absolute;
+use sysforge_engine::{Engine, EngineError};
 
 use crate::args::LinkArgs;
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &LinkArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     match (&args.out, &args.inspect) {
         (_, Some(image)) => inspect(image, args, session).await,
-        (Some(out), None) => objects(&absolute(out), args, session).await,
+        (Some(out), None) => link_objects(&absolute(out), args, session).await,
         (None, None) => builds(args, session).await,
     }
 }
 
 /// The link step of the project's builds.
 async fn builds(args: &LinkArgs, session: &Session) -> Outcome {
-    let is_object = |path: &&std::path::PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("a" | "o" | "obj" | "lib"))
-    };
-    if let Some(object) = args.inputs.iter().find(is_object) {
-        return Err(CliError::NoImageName(object.clone()).into());
-    }
+    objects::require_no_objects(&args.inputs)?;
     let select = args.inputs.iter().map(|input| input.display().to_string());
     let planned = session.plan(&select.collect::<Vec<_>>()).await?;
     for build in &planned.plan.builds {
-        let mut runner =
-            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let mut runner = session.open(&planned, build, &args.build).await?;
         let linked = runner.link().await?;
-        if session.global.json {
-            session.terminal.json(&linked);
-        } else {
-            session.terminal.data(&runner.image().display().to_string());
-        }
+        session.print(&linked, || runner.image().display().to_string());
     }
     Ok(())
 }
 
 /// Objects into an image, apart from any project.
-async fn objects(output: &Path, args: &LinkArgs, session: &Session) -> Outcome {
+async fn link_objects(output: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     let linked = objects::link(
         args.inputs.iter().map(|path| absolute(path)).collect(),
         output,
@@ -55,11 +44,7 @@ async fn objects(output: &Path, args: &LinkArgs, session: &Session) -> Outcome {
         &session.engine,
     )
     .await?;
-    if session.global.json {
-        session.terminal.json(&linked);
-    } else {
-        session.terminal.data(&output.display().to_string());
-    }
+    session.print(&linked, || output.display().to_string());
     Ok(())
 }
 
@@ -69,26 +54,17 @@ async fn inspect(image: &Path, args: &LinkArgs, session: &Session) -> Outcome {
     let options = args.build.options();
     let (inspection, verified) =
         objects::inspect_image(image, &target, &options, &session.engine).await?;
-    if session.global.json {
-        session.terminal.json(&inspection);
-    }
+    session.print_if_json(&inspection);
     verified?;
     if !session.global.json {
-        let triplet = target.triplet.map_or_else(Session::host, Ok)?;
-        session
-            .terminal
-            .data(&format!("{}: a good image for {triplet}", image.display()));
+        let triplet = target.triplet.map_or_else(Engine::host, Ok)?;
+        let text = format!("{}: a good image for {triplet}", image.display());
+        session.terminal.data(&text);
     }
     Ok(())
 }
 
-fn target(args: &LinkArgs, session: &Session) -> Result<LinkTarget, CliError> {
-    let [julia] = session.global.julia.as_slice() else {
-        return Err(CliError::NoJuliaFolder);
-    };
-    Ok(LinkTarget {
-        julia: absolute(Path::new(julia)),
-        triplet: args.triplet,
-        version: args.julia_version.clone(),
-    })
+fn target(args: &LinkArgs, session: &Session) -> Result<LinkTarget, EngineError> {
+    let version = args.julia_version.clone();
+    LinkTarget::new(&session.global.julia, args.triplet, version)
 }

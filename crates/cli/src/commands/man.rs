@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::Command;
 use clap_mangen::Man;
-use sysforge_plan::explain::nearest;
+use sysforge_engine::EngineError;
+use sysforge_plan::explain::{PathError, nearest};
 
 use crate::args::ManArgs;
 use crate::failure::{CliError, Outcome};
@@ -17,12 +18,10 @@ pub(crate) fn run(args: &ManArgs, session: &Session) -> Outcome {
     match &args.out {
         Some(folder) => {
             let folder = absolute(folder);
-            let unwritable = |source| CliError::Unwritable {
-                path: folder.clone(),
-                source,
-            };
-            std::fs::create_dir_all(&folder).map_err(unwritable)?;
-            for path in write_all(&root, &folder).map_err(unwritable)? {
+            let written = std::fs::create_dir_all(&folder)
+                .and_then(|()| write_all(&root, &folder))
+                .map_err(PathError::wrap("write", &folder, EngineError::Path))?;
+            for path in written {
                 session.terminal.data(&path.display().to_string());
             }
         }

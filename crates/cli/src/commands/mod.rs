@@ -6,7 +6,6 @@ mod cache;
 mod clean;
 mod completions;
 mod doctor;
-mod existing;
 mod init;
 mod install;
 mod instantiate;
@@ -23,16 +22,13 @@ mod toolchain;
 mod verify;
 mod workflow;
 
-use std::path::Path;
-
-use sysforge_engine::ProjectFiles;
-use sysforge_engine::committed::{self, Lacking};
+use sysforge_engine::paths::require_readable_file;
 
 use crate::args::Command;
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
 
-/// Does what was asked.
+/// Runs a command.
 pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
     // Certificates are read when something is downloaded; a wrong path is an error before that.
     for keyring in &session.global.trust.keyring {
@@ -43,7 +39,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Plan(args) if args.matrix => matrix::run(args, session).await,
         Command::Plan(args) => plan::run(args, session).await,
         Command::Build(args) => build::run(args, session).await,
-        Command::Clean(args) => clean::run(args, session).await,
+        Command::Clean(args) => clean::run(args, session),
         Command::Run(args) => run::run(args, session).await,
         Command::Instantiate(args) => instantiate::run(args, session).await,
         Command::Trace(args) => steps::trace(args, session).await,
@@ -55,7 +51,7 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
         Command::Julia(command) => julia::run(command, session).await,
         Command::Toolchain(command) => toolchain::run(command, session).await,
         Command::Doctor(platform) => doctor::run(platform, session).await,
-        Command::Cache(command) => cache::run(command, session).await,
+        Command::Cache(command) => cache::run(command, session),
         Command::Publish(args) => publish::run(args, session).await,
         Command::Install(args) => install::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
@@ -69,34 +65,5 @@ pub(crate) async fn run(command: &Command, session: &Session) -> Outcome {
             Ok(())
         }
         Command::Man(args) => man::run(args, session),
-    }
-}
-
-/// Writes a file so that it is there whole or not at all.
-fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
-    sysforge_files::write_whole(path, text.as_bytes()).map_err(|source| CliError::Unwritable {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Makes sure, before anything long begins, that this file can be read.
-fn require_readable_file(path: &Path) -> Result<(), CliError> {
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        // A folder can be opened, but not read.
-        std::io::Read::read(&mut file, &mut [0]).map(drop)
-    });
-    read.map_err(|source| CliError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Warns of what the runs of the workflow will lack of the project's manifests.
-async fn warn_of_lacking(files: &ProjectFiles, session: &Session) {
-    for Lacking { what, hint } in committed::lacking(files, &session.engine).await {
-        session
-            .terminal
-            .warning(&what, Some(&session.runnable(hint)));
     }
 }

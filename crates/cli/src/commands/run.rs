@@ -1,28 +1,27 @@
 //! `sysforge run`: builds the image if something has changed, then starts the project's Julia with it.
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsString;
 
 use sysforge_engine::builds::{Builds, Purpose};
-use sysforge_engine::start::start;
+use sysforge_engine::start;
 
 use super::build;
 use crate::args::RunArgs;
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::session::Session;
 
 pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
-    require_script(&args.arguments)?;
+    start::require_script(&args.arguments)?;
     let select: Vec<_> = args.build.iter().cloned().collect();
     let mut planned = session.plan(&select).await?;
-    if planned.plan.builds.len() > 1 {
-        let ids = planned.plan.builds.iter().map(|build| build.id.to_string());
-        let ids: Vec<_> = ids.collect();
+    let ids = planned.plan.builds.iter().map(|build| build.id.to_string());
+    if let [first, others @ ..] = ids.collect::<Vec<_>>().as_slice()
+        && !others.is_empty()
+    {
         session.terminal.say(&format!(
-            "starting the first of {} images, {}; `--build BUILD_ID` chooses another: {}",
-            ids.len(),
-            ids[0],
-            ids[1..].join(", ")
+            "starting the first of {} images, {first}; `--build BUILD_ID` chooses another: {}",
+            others.len() + 1,
+            others.join(", ")
         ));
         planned.plan.builds.truncate(1);
     }
@@ -34,56 +33,21 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
         purpose: Purpose::Use,
     };
     let built = {
-        // It must not write between the lines of the program that is started.
+        // The heartbeat must not write between the lines of the program that is started.
         let _heartbeat = session.heartbeat();
         build::make(&options, &planned, session).await?
     };
-    let (Some(built), Some(planned_build)) = (built.first(), planned.plan.builds.first()) else {
+    let (Some(built), Some(build)) = (built.first(), planned.plan.builds.first()) else {
         return Ok(());
     };
-    let start = start(&session.engine, &planned, planned_build, &built.receipt)?;
     session.progress.clear();
-    let folder = planned.files.folder.as_os_str();
-    let variables = start.variables.iter();
-    let variables = variables.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
-    let variables = [(OsStr::new("JULIA_PROJECT"), folder)]
-        .into_iter()
-        .chain(variables);
-    let arguments = start.arguments.iter().map(OsStr::new);
     let typed = as_typed(std::env::args_os().collect(), &args.arguments);
-    let arguments = arguments.chain(typed.iter().map(OsString::as_os_str));
-    let source = sysforge_process::replace(Path::new(&start.julia), arguments, variables);
-    let program = start.julia.into();
-    Err(CliError::NotStarted { program, source }.into())
+    let receipt = &built.receipt;
+    Err(start::replace_process(&planned, build, receipt, &typed, &session.engine)?.into())
 }
 
-/// Makes sure, before anything is built, that a script which was named exists.
-fn require_script(arguments: &[OsString]) -> Result<(), CliError> {
-    let Some(first) = arguments.first().map(Path::new) else {
-        return Ok(());
-    };
-    // Anything else may be an option of Julia, or the value of one.
-    let is_script = first.extension().is_some_and(|extension| extension == "jl");
-    if !is_script || first.exists() {
-        return Ok(());
-    }
-    let folder = first.parent().filter(|parent| *parent != Path::new(""));
-    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter();
-    let entries = entries.flatten().flatten();
-    let names: Vec<_> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".jl"))
-        .collect();
-    let typed = first.file_name().unwrap_or_default().to_string_lossy();
-    let nearest = sysforge_plan::explain::nearest(&typed, names.iter().map(String::as_str));
-    Err(CliError::NoScript {
-        path: first.to_owned(),
-        nearest: nearest.map(|name| first.with_file_name(name).display().to_string()),
-    })
-}
-
-/// The arguments of Julia as they were typed: a `--` among those of a script is the script's, but the
-/// parser takes it for its own and leaves it out.
+/// The arguments of Julia as they were typed: the parser removes a `--` among the arguments of a
+/// script, which belongs to the script.
 fn as_typed(typed: Vec<OsString>, parsed: &[OsString]) -> Vec<OsString> {
     let start = typed.len().saturating_sub(parsed.len() + 1);
     let end = &typed[start..];

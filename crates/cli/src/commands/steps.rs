@@ -1,39 +1,21 @@
-//! `sysforge trace|emit|link|check|pack`: the steps of a build, one by one, for those who script
-//! them. Each goes on from what the one before recorded in the build directory.
+//! `sysforge trace|emit|check|pack`: the steps of a build, one by one, for those who script them. Each
+//! continues from what the previous one recorded in the build directory.
 
-use std::path::PathBuf;
-
-use serde_json::json;
-use sysforge_build::check::CheckError;
-use sysforge_build::inspect;
-use sysforge_engine::{BuildRunner, EngineError};
-use sysforge_plan::statements::is_plain;
+use sysforge_engine::BuildRunner;
+use sysforge_engine::steps::{TraceReport, require_image};
 
 use crate::args::{ImageArgs, PackArgs, StepArgs};
 use crate::failure::Outcome;
 use crate::session::Session;
-use sysforge_engine::paths::absolute;
 
 pub(crate) async fn trace(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let mut runner =
-            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let mut runner = session.open(&planned, build, &args.build).await?;
         let traced = runner.trace().await?;
-        if session.global.json {
-            // What is not a plain call may turn out to ask for nothing.
-            let (plain, evaluated): (Vec<&String>, Vec<&String>) =
-                traced.statements.iter().partition(|text| is_plain(text));
-            session.terminal.json(&json!({
-                "build_id": build.id,
-                "statements": plain,
-                "evaluated": evaluated,
-                "ignored": traced.ignored,
-            }));
-        } else {
-            session.terminal.data(&traced.statements.join("\n"));
-        }
+        let report = TraceReport::of(&build.id, &traced);
+        session.print(&report, || traced.statements.join("\n"));
     }
     Ok(())
 }
@@ -42,68 +24,35 @@ pub(crate) async fn emit(args: &StepArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let mut runner =
-            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
+        let mut runner = session.open(&planned, build, &args.build).await?;
         let emitted = runner.emit().await?;
-        if session.global.json {
-            session.terminal.json(&emitted);
-        } else {
-            session.terminal.data(&emitted.object.display().to_string());
-        }
+        session.print(&emitted, || emitted.object.display().to_string());
     }
     Ok(())
 }
 
 pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
-    if let Some(image) = &args.image {
-        require_image(absolute(image))?;
-    }
+    require_image(args.image.as_deref())?;
     let _heartbeat = session.heartbeat();
     let planned = session.plan(&args.select).await?;
     for build in &planned.plan.builds {
-        let mut runner =
-            BuildRunner::open(&session.engine, &planned, build, &args.build.options()).await?;
-        let image = image_of(args, &runner)?;
-        // A file that is not a library is refused here, before Julia sees it.
-        inspect::inspect(&image).map_err(CheckError::Broken)?;
-        let record = runner.check(&image).await?;
-        if image == runner.image() {
-            runner.record_check(&record)?;
-        }
-        if session.global.json {
-            session.terminal.json(&record);
-        } else {
-            session.terminal.data(&format!(
-                "{}: loads, holds {}, {} residual statements",
+        let mut runner = session.open(&planned, build, &args.build).await?;
+        let image = runner.existing_image(args.image.as_deref())?;
+        let record = runner.check_image(&image).await?;
+        let (loaded, residuals) = (record.loaded.join(", "), &record.residuals);
+        session.print(&record, || {
+            format!(
+                "{}: loads, holds {loaded}, {} residual statements",
                 image.display(),
-                record.loaded.join(", "),
-                record.residuals.len()
-            ));
-            for residual in &record.residuals {
-                session
-                    .terminal
-                    .say(&format!("  still compiled: {residual}"));
-            }
+                residuals.len()
+            )
+        });
+        for residual in residuals.iter().filter(|_| !session.global.json) {
+            let text = format!("  still compiled: {residual}");
+            session.terminal.say(&text);
         }
     }
     Ok(())
-}
-
-/// The image that was named, or else the build's own.
-pub(crate) fn image_of(args: &ImageArgs, runner: &BuildRunner<'_>) -> Result<PathBuf, EngineError> {
-    require_image(
-        args.image
-            .as_deref()
-            .map_or_else(|| runner.image(), absolute),
-    )
-}
-
-fn require_image(image: PathBuf) -> Result<PathBuf, EngineError> {
-    if image.is_file() {
-        Ok(image)
-    } else {
-        Err(EngineError::NoImage(image))
-    }
 }
 
 pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
@@ -114,11 +63,7 @@ pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
         let image = runner.pack(&dist).await?;
         let apps = runner.bundle(&dist, &image.1).await?;
         for (packed, receipt) in std::iter::once(image).chain(apps) {
-            if session.global.json {
-                session.terminal.json(&receipt);
-            } else {
-                session.terminal.data(&packed.archive.display().to_string());
-            }
+            session.print(&receipt, || packed.archive.display().to_string());
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! `sysforge verify`: what a release offers this machine is installed as a user would install it, and the
 //! project's workloads run on it.
 
+use sysforge_engine::Engine;
 use sysforge_engine::install::keys;
 use sysforge_engine::verify::Verification;
 use sysforge_publish::install::Source;
@@ -30,13 +31,9 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     if verified.is_empty() {
         return Err(verification.nothing_verified().into());
     }
-    let heading = format!("Verified on {}", Session::host()?);
+    let heading = format!("Verified on {}", Engine::host()?);
     let summary = sysforge_actions::summary::release(&heading, &source.to_string(), &verified, &[]);
-    session.runner.summarise(&summary);
-    if session.global.json {
-        session.terminal.json(&verified);
-    } else {
-        session.terminal.data(&verified.join("\n"));
-    }
+    session.runner.summarize(&summary);
+    session.print_lines(&verified, &verified);
     Ok(())
 }

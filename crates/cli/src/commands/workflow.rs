@@ -3,11 +3,12 @@
 
 use sysforge_actions::event::{Releases, Run};
 use sysforge_engine::workflow::{PATH, WorkflowFile, pin};
+use sysforge_engine::{EngineError, committed};
 use sysforge_plan::Triplet;
 use sysforge_publish::host::github::{GitHub, finalize};
 
 use crate::args::WorkflowArgs;
-use crate::failure::{CliError, Outcome};
+use crate::failure::Outcome;
 use crate::github::{access, variable};
 use crate::session::Session;
 
@@ -25,32 +26,23 @@ pub(crate) async fn run(args: &WorkflowArgs, session: &Session) -> Outcome {
         session.terminal.data(&workflow.text);
         return Ok(());
     }
-    // A checkout on a runner has what was committed, and says so in its own steps.
+    // A checkout on a runner contains what was committed.
     if !session.runner.on {
-        super::warn_of_lacking(&files, session).await;
+        committed::warn(&files, &session.engine).await;
     }
     if args.check {
-        return check(&workflow, session);
+        let check = workflow.check();
+        if !check.up_to_date || session.global.json {
+            session.print(&check, || check.diff.clone().unwrap_or_default());
+        }
+        if !check.up_to_date {
+            return Err(EngineError::Drifted(PATH).into());
+        }
+        session.terminal.say(&format!("{PATH} is up to date"));
+        return Ok(());
     }
     workflow.write(args.force)?;
-    session.tell_path(&workflow.path);
-    Ok(())
-}
-
-fn check(workflow: &WorkflowFile, session: &Session) -> Outcome {
-    let diff = workflow.diff();
-    if session.global.json {
-        session.terminal.json(&serde_json::json!({
-            "path": workflow.path, "up_to_date": diff.is_none(), "diff": diff,
-        }));
-    }
-    if let Some(diff) = diff {
-        if !session.global.json {
-            session.terminal.data(&diff);
-        }
-        return Err(CliError::Drifted(PATH).into());
-    }
-    session.terminal.say(&format!("{PATH} is up to date"));
+    session.print_path(&workflow.path);
     Ok(())
 }
 
@@ -67,23 +59,19 @@ async fn print_tag(session: &Session) -> Outcome {
         Releases::Nothing => String::new(),
         Releases::Tag(tag) => tag,
         Releases::Newest => {
-            let repository =
-                variable(session, "GITHUB_REPOSITORY").ok_or(CliError::NoRepository)?;
+            let repository = variable(session, "GITHUB_REPOSITORY");
+            let repository = repository.ok_or(EngineError::NoRepository)?;
             let host = GitHub::new(access(session, &repository)?, session.timing())?;
             finalize::newest(&host).await?.unwrap_or_default()
         }
     };
     session.runner.output("tag", &tag);
-    if session.global.json {
-        let tag = Some(tag).filter(|tag| !tag.is_empty());
-        session.terminal.json(&tag);
-        return Ok(());
-    }
-    match tag.as_str() {
-        "" => session
-            .terminal
-            .say("this run builds and checks, and releases nothing"),
-        tag => session.terminal.data(tag),
+    let released = Some(&tag).filter(|tag| !tag.is_empty());
+    if session.global.json || released.is_some() {
+        session.print(&released, || tag.clone());
+    } else {
+        let text = "this run builds and checks, and releases nothing";
+        session.terminal.say(text);
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use sysforge_publish::install::activate::UserLists;
 use sysforge_publish::install::integrate::{self, Integration};
-use sysforge_publish::install::{Installed, activate, app};
+use sysforge_publish::install::{InstallError, Installed, activate, app};
 
-use super::Installer;
+use super::{InstallRequest, Installer};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
@@ -24,9 +26,110 @@ pub struct Activation {
     pub vscode: Option<PathBuf>,
     /// Files to write for other programs.
     pub files: Vec<(Integration, PathBuf)>,
+    /// Whether the variables of the image are printed.
+    pub env: bool,
+    /// The folder that apps are linked into.
+    pub bin: Option<PathBuf>,
+}
+
+impl Activation {
+    /// The first option of the command line that starts Julia with an image, and so cannot be used for
+    /// apps.
+    fn of_images(&self) -> Option<&'static str> {
+        let file = self.files.first().map(|(program, _)| match program {
+            Integration::Jupyter => "--jupyter",
+            Integration::VsCode => "--vscode",
+            Integration::Pluto => "--pluto",
+            Integration::Python => "--python",
+            Integration::Module => "--module",
+            Integration::Oci => "--oci",
+        });
+        let given = [
+            self.launcher.is_some().then_some("--launcher"),
+            self.juliaup.is_some().then_some("--juliaup"),
+            self.env.then_some("--env"),
+            self.jupyter.then_some("--jupyter"),
+            self.vscode.is_some().then_some("--vscode"),
+            file,
+        ];
+        given.into_iter().flatten().next()
+    }
+}
+
+/// An installed image or apps that can be started.
+#[derive(Debug, Serialize)]
+pub struct Activated {
+    /// What is installed.
+    #[serde(flatten)]
+    pub installed: Installed,
+    /// The command that starts Julia with the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The variables of the image as `NAME=VALUE` lines, if they are printed.
+    #[serde(skip)]
+    pub environment: Option<String>,
+    /// The files of other programs that were written.
+    #[serde(skip)]
+    pub written: Vec<PathBuf>,
+    /// What starts the image, or the paths of the apps.
+    #[serde(skip)]
+    pub start: Vec<String>,
 }
 
 impl Installer<'_> {
+    /// Installs an image or apps, and makes them easy to use. Apps that cannot be linked are removed
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Installer::install`], [`Installer::activate`] and [`Installer::link_apps`].
+    pub async fn install_activated(
+        &self,
+        request: &InstallRequest,
+        activation: &Activation,
+    ) -> Result<Activated, Failure> {
+        self.images.finish_removals("");
+        let mut installed = self.install(request).await?;
+        if !installed.apps.is_empty() {
+            let was_linked = !installed.launchers.is_empty();
+            let linked = match activation.of_images() {
+                Some(option) => Err(InstallError::ForImages(option).into()),
+                None => self.link_apps(&mut installed, activation.bin.as_deref()),
+            };
+            if linked.is_err() && !was_linked {
+                self.images.remove(&installed)?;
+            }
+            let links = linked?;
+            let start = links.iter().map(|link| link.display().to_string());
+            return Ok(Activated {
+                start: start.collect(),
+                installed,
+                command: None,
+                environment: None,
+                written: Vec::new(),
+            });
+        }
+        let written = self.activate(&mut installed, activation).await?;
+        let lists = UserLists::of(&self.engine.environment);
+        let command = activate::command(&installed, &lists);
+        let start = match (&activation.launcher, &activation.juliaup) {
+            (Some(path), _) => path.display().to_string(),
+            (None, Some(channel)) => format!("julia +{channel}"),
+            (None, None) => command.clone(),
+        };
+        let environment = match activation.env {
+            true => Some(activate::environment(&installed, &lists)?),
+            false => None,
+        };
+        Ok(Activated {
+            installed,
+            command: Some(command),
+            environment,
+            written,
+            start: vec![start],
+        })
+    }
+
     /// Does what `activation` names, and returns the files of other programs that were written.
     ///
     /// # Errors

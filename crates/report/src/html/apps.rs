@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use sysforge_plan::app::{BundleRecord, BundledFile};
 
 use super::percent;
-use crate::units::{bytes, count, duration};
+use sysforge_plan::units::{bytes, count, duration};
 
 /// Files smaller than this fraction of the bundle are combined.
 const MIN_FRACTION: f64 = 0.002;

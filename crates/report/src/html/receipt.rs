@@ -5,7 +5,7 @@ use sysforge_plan::Receipt;
 use sysforge_plan::receipt::Unreplayed;
 
 use super::{Row, bars, listed, percent};
-use crate::units::{bytes, count, duration};
+use sysforge_plan::units::{bytes, count, duration};
 
 /// The outcomes of the precompile statements.
 pub(super) fn statements(receipt: &Receipt) -> Markup {

@@ -1,5 +1,5 @@
-//! Renders events: bars and spinners where there is a terminal; plain lines and a heartbeat where
-//! there is none (CI services kill silent jobs).
+//! Renders events: bars and spinners on a terminal; plain lines and a heartbeat elsewhere, because CI
+//! services kill silent jobs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use sysforge_plan::event::Outcome;
+use sysforge_plan::units::elapsed;
 use sysforge_plan::{Event, Reporter, Step};
 
-use crate::terminal::{Terminal, unstyled};
+use crate::printer::{Terminal, unstyled};
 
 /// Without a terminal, a task that is still running says so this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Shows what goes on. Cheap to clone.
+/// Renders the events of running tasks. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Progress {
+pub struct Progress {
     state: Arc<Mutex<State>>,
     bars: Option<MultiProgress>,
 }
@@ -40,7 +41,9 @@ struct Running {
 }
 
 impl Progress {
-    pub(crate) fn new(terminal: Terminal, verbose: bool) -> Self {
+    /// Shows bars if standard error is a terminal; `verbose`: every line of child processes, too.
+    #[must_use]
+    pub fn new(terminal: Terminal, verbose: bool) -> Self {
         // A runner keeps a log, in which nothing can move.
         let quiet = terminal.quiet || terminal.actions;
         let interactive = std::io::stderr().is_terminal() && !quiet;
@@ -57,13 +60,14 @@ impl Progress {
     }
 
     /// A reporter that renders here.
-    pub(crate) fn reporter(&self) -> Reporter {
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
         let progress = self.clone();
         Reporter::new(move |event| progress.show(event))
     }
 
-    /// Says that running tasks still run. To be called every now and then.
-    pub(crate) fn beat(&self) {
+    /// Reports tasks that are still running. The caller repeats this every second or so.
+    pub fn beat(&self) {
         if self.bars.is_some() {
             return;
         }
@@ -80,20 +84,20 @@ impl Progress {
                     "  {:<9} {}, {} so far{line}",
                     task.step,
                     task.subject,
-                    seconds(task.since.elapsed())
+                    elapsed(task.since.elapsed())
                 ));
             }
         }
     }
 
     /// Prints a line of detail. It may contain what a server or a child said.
-    pub(crate) fn detail(&self, line: &str) {
+    pub fn detail(&self, line: &str) {
         let terminal = self.lock().terminal;
         self.print(terminal, |t| t.untrusted(line));
     }
 
     /// Removes every bar, so that other text can follow.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();
         }
@@ -187,7 +191,7 @@ impl Progress {
                     since,
                     ..
                 } = running;
-                let took = seconds(since.elapsed());
+                let took = elapsed(since.elapsed());
                 let line = match outcome {
                     Outcome::Done => format!("  {step:<9} {subject}: {summary} ({took})"),
                     Outcome::Reused => format!("  {step:<9} {subject}: {summary} (reused)"),
@@ -257,14 +261,6 @@ fn bytes(columns: usize) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-/// A duration for people: tenths of seconds where they matter.
-pub(crate) fn seconds(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..120 => format!("{:.1} s", duration.as_secs_f64()),
-        whole => format!("{}:{:02} min", whole / 60, whole % 60),
-    }
-}
-
 /// At most `width` characters of a line, without styles and control characters: what a child prints
 /// must not move our cursor.
 fn shortened(line: &str, width: usize) -> String {
@@ -299,11 +295,5 @@ mod tests {
             let figures = " 100% of 100.00 MiB, 100.00 MiB/s, 100s".len();
             assert!(longest + figures <= columns, "{columns}");
         }
-    }
-
-    #[test]
-    fn durations_read_well() {
-        assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
-        assert_eq!(seconds(Duration::from_secs(300)), "5:00 min");
     }
 }

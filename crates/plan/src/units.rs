@@ -1,6 +1,17 @@
 //! Formats numbers for people.
 
-/// A duration in seconds, in the most readable unit.
+use std::time::Duration;
+
+/// How long something took: tenths of a second where they matter.
+#[must_use]
+pub fn elapsed(time: Duration) -> String {
+    match time.as_secs() {
+        0..120 => format!("{:.1} s", time.as_secs_f64()),
+        seconds => format!("{}:{:02} min", seconds / 60, seconds % 60),
+    }
+}
+
+/// A measured duration in seconds, in the most readable unit.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     match seconds {
@@ -43,6 +54,8 @@ mod tests {
 
     #[test]
     fn each_magnitude_has_its_unit() {
+        assert_eq!(elapsed(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(elapsed(Duration::from_secs(300)), "5:00 min");
         assert_eq!(duration(0.0005), "0.50 ms");
         assert_eq!(duration(0.39), "390.0 ms");
         assert_eq!(duration(6.5), "6.50 s");

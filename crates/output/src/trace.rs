@@ -1,5 +1,5 @@
-//! What the libraries do in detail, for `--verbose` and `RUST_LOG`: requests, retries, what was found in
-//! the store, children with their arguments and how long they ran. One line each, on standard error.
+//! Traces of the libraries, for `--verbose` and `RUST_LOG`: requests, retries, lookups in the store,
+//! child processes with their arguments and durations. Each is one line on standard error.
 
 use std::fmt::{Debug, Write as _};
 
@@ -10,13 +10,11 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::progress::Progress;
-use crate::variables::Variables;
 
-/// Prints traces from now on: those that `RUST_LOG` selects (`TARGET=LEVEL`, with commas between), or
-/// with `--verbose` those of Sysforge's own crates.
-pub(crate) fn start(verbose: bool, variables: &Variables, progress: &Progress) {
-    let asked = variables.text("RUST_LOG");
-    let asked = asked.and_then(|text| text.parse::<Targets>().ok());
+/// Prints traces from now on: those that `rust_log` selects (`TARGET=LEVEL`, separated by commas), or
+/// if `verbose` is set those of Sysforge's own crates.
+pub fn start_tracing(verbose: bool, rust_log: Option<&str>, progress: &Progress) {
+    let asked = rust_log.and_then(|text| text.parse::<Targets>().ok());
     let ours = verbose.then(|| Targets::new().with_target("sysforge", Level::DEBUG));
     if let Some(targets) = asked.or(ours) {
         let lines = Lines(progress.clone());

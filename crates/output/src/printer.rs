@@ -1,5 +1,5 @@
-//! The one printer. Data goes to standard output; talk, hints and errors to standard error.
-//! Meaning never depends on colour.
+//! The printer: results go to standard output; messages, hints and errors go to standard error. No
+//! meaning depends on colour.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -13,8 +13,6 @@ use sysforge_plan::explain::causes;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
 use sysforge_report::table::fitted;
 
-use crate::failure::Failure;
-
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -23,19 +21,18 @@ const DIM: Style = Style::new().dimmed();
 
 /// What is printed where.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Terminal {
+pub struct Terminal {
     /// Only errors and data.
-    pub(crate) quiet: bool,
-    /// Whether a runner of GitHub Actions reads what is said.
-    pub(crate) actions: bool,
+    pub quiet: bool,
+    /// Whether a runner of GitHub Actions reads the messages.
+    pub actions: bool,
 }
 
-/// The first failure to write to standard output. The process has one standard output, and its
-/// failure must not be lost wherever it happens: `main` makes it the exit code.
+/// The first failure to write to standard output. The process has one standard output; `main` turns
+/// its failure into the exit code.
 static WRITE_FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
-/// Notes that results could not be written. A reader that has gone away (`sysforge plan | head`)
-/// is no failure: there is nobody to write for.
+/// Records that results could not be written. A closed pipe (`sysforge plan | head`) is not a failure.
 pub(crate) fn note_write_failure(error: std::io::Error) {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return;
@@ -45,7 +42,7 @@ pub(crate) fn note_write_failure(error: std::io::Error) {
 }
 
 /// The failure to write results, if there was one.
-pub(crate) fn take_write_failure() -> Option<std::io::Error> {
+pub fn take_write_failure() -> Option<std::io::Error> {
     let mut first = WRITE_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
     first.take()
 }
@@ -54,18 +51,25 @@ pub(crate) fn take_write_failure() -> Option<std::io::Error> {
 // added after that, so no control character gets through but those of Sysforge's own styles.
 impl Terminal {
     /// Prints data on standard output.
-    pub(crate) fn data(self, text: &str) {
+    pub fn data(self, text: &str) {
         self.write(&self.shown(text));
     }
 
+    /// Prints a table on standard output. On a terminal that is too narrow for it, each row becomes a
+    /// block with a line for each cell.
+    pub fn table(self, rows: &[Vec<String>]) {
+        let size = console::Term::stdout().size_checked();
+        self.data(&fitted(rows, size.map(|(_, columns)| usize::from(columns))));
+    }
+
     /// Prints a value as indented JSON on standard output.
-    pub(crate) fn json(self, value: &impl serde::Serialize) {
+    pub fn json(self, value: &impl serde::Serialize) {
         let json = serde_json::to_string_pretty(value).unwrap_or_default();
         self.write(&plain_json(&json));
     }
 
     /// Prints a document that Sysforge itself makes, such as a manual page, byte for byte.
-    pub(crate) fn document(self, text: &str) {
+    pub fn document(self, text: &str) {
         self.write(text);
     }
 
@@ -104,22 +108,22 @@ impl Terminal {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
-    /// Says something on standard error.
-    pub(crate) fn say(self, text: &str) {
+    /// Prints a message on standard error.
+    pub fn say(self, text: &str) {
         if !self.quiet {
             self.error_output(&self.shown(text));
         }
     }
 
-    /// Says a heading on standard error.
-    pub(crate) fn heading(self, text: &str) {
+    /// Prints a heading on standard error.
+    pub fn heading(self, text: &str) {
         if !self.quiet {
             self.error_output(&format!("{BOLD}{}{BOLD:#}", self.shown(text)));
         }
     }
 
-    /// Begins a group of lines that can be folded, and says its title.
-    pub(crate) fn group(self, title: &str) {
+    /// Starts a group of lines that can be folded, and prints its title.
+    pub fn group(self, title: &str) {
         if self.actions && !self.quiet {
             self.error_output(&command::group(title));
         } else {
@@ -128,14 +132,14 @@ impl Terminal {
     }
 
     /// Ends the group, if there is one.
-    pub(crate) fn end_group(self) {
+    pub fn end_group(self) {
         if self.actions && !self.quiet {
             self.error_output(command::END_GROUP);
         }
     }
 
-    /// Says a line that holds what a child wrote: the runner obeys nothing in it.
-    pub(crate) fn untrusted(self, text: &str) {
+    /// Prints a line that contains output of a child process: the runner ignores commands in it.
+    pub fn untrusted(self, text: &str) {
         if self.quiet {
             return;
         }
@@ -147,7 +151,7 @@ impl Terminal {
     }
 
     /// Prints a warning.
-    pub(crate) fn warning(self, text: &str, hint: Option<&str>) {
+    pub fn warning(self, text: &str, hint: Option<&str>) {
         if self.actions {
             let hint = hint
                 .map(|hint| format!("\nhint: {hint}"))
@@ -168,25 +172,24 @@ impl Terminal {
     }
 
     /// Prints an annotation of a runner.
-    pub(crate) fn annotation(self, annotation: &str) {
+    pub fn annotation(self, annotation: &str) {
         self.error_output(annotation);
     }
 
     /// Prints a line that begins with `error:`.
-    pub(crate) fn error_line(self, text: &str) {
+    pub fn error_line(self, text: &str) {
         self.error_output(&format!("{RED}error{RED:#}: {}", self.shown(text)));
     }
 
     /// Asks a question on standard error; the answer is typed on the same line.
-    pub(crate) fn ask(self, question: &str) {
+    pub fn ask(self, question: &str) {
         let mut err = anstream::stderr();
         let _ = write!(err, "{} [Y/n] ", self.shown(question));
         let _ = err.flush();
     }
 
     /// Prints an error: what happened, why, what the child said, where the log is, and `hints`.
-    pub(crate) fn failure(self, failure: &Failure, hints: &[String]) {
-        let error: &dyn Explain = failure.0.as_ref();
+    pub fn failure(self, error: &dyn Explain, hints: &[String]) {
         let shown = |text: &str| self.shown(text);
         let mut all = vec![format!("{RED}error{RED:#}: {}", shown(&error.to_string()))];
         for cause in causes(error) {
@@ -210,7 +213,7 @@ impl Terminal {
         for hint in hints {
             all.push(format!("{CYAN}hint{CYAN:#}: {}", shown(hint)));
         }
-        // Children and files have a say in all of it.
+        // All of it may contain text from child processes and files.
         let mut text = all.join("\n");
         if self.actions {
             text = command::untrusted(&text, &unguessable());
@@ -224,8 +227,7 @@ pub(crate) fn unstyled(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// JSON in which no deceptive character stands, and no command of a runner: both can be in its
-/// strings only, where they are escaped.
+/// Escapes deceptive characters and the commands of a runner in JSON. Both occur in its strings only.
 fn plain_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -240,18 +242,11 @@ fn plain_json(json: &str) -> String {
     out.replace("##[", "#\\u0023[")
 }
 
-/// A word that nobody who writes output can know.
+/// A random word, which output of others cannot contain.
 pub(crate) fn unguessable() -> String {
     // The standard library keys these hashers with the system's randomness.
     let number = || RandomState::new().build_hasher().finish();
     format!("sysforge-{:016x}{:016x}", number(), number())
-}
-
-/// A table, if the terminal is wide enough for it or there is none; else a block for each row, with a
-/// line for each cell.
-pub(crate) fn fitted_table(rows: &[Vec<String>]) -> String {
-    let size = console::Term::stdout().size_checked();
-    fitted(rows, size.map(|(_, columns)| usize::from(columns)))
 }
 
 #[cfg(test)]

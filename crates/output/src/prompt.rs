@@ -1,12 +1,13 @@
-//! Asking the user, where there is one to answer.
+//! Questions to the user of a terminal.
 
 use std::io::{BufRead, IsTerminal};
 
-use crate::terminal::Terminal;
+use crate::printer::Terminal;
 
-/// Asks for a yes or no; an empty answer means yes. `None`: nobody is there to answer, as in
-/// scripts and on CI runners.
-pub(crate) fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
+/// Asks for a yes or no; an empty answer means yes. `None`: there is no terminal, as in scripts and
+/// on CI runners.
+#[must_use]
+pub fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return None;
     }

@@ -1,0 +1,186 @@
+//! The plan as `sysforge plan` shows it: with the packages that are missing, the memory that emitting
+//! is expected to take, and what a release has already.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use sysforge_build::depots::{MissingPackage, sources};
+use sysforge_plan::generation::Generation;
+use sysforge_plan::link::Strategy;
+use sysforge_plan::matrix::Existing;
+use sysforge_plan::plan::{Build, PlannedJulia, Versions};
+use sysforge_plan::text::counted;
+use sysforge_plan::{BuildId, Plan};
+
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::options::BuildOptions;
+use crate::packages;
+use crate::planning::{Emission, Planned};
+
+/// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` is the text.
+#[derive(Debug, Serialize)]
+pub struct Overview<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// What emitting is expected to take, by build.
+    emission: BTreeMap<&'a BuildId, Emission>,
+    /// The builds that the release has already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    existing: Vec<&'a BuildId>,
+    /// The packages that no depot holds, by build.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "as_texts"
+    )]
+    missing: BTreeMap<&'a BuildId, Vec<MissingPackage>>,
+    /// The package server that missing packages come from.
+    #[serde(skip)]
+    server: Option<String>,
+}
+
+fn as_texts<S: Serializer>(
+    missing: &BTreeMap<&BuildId, Vec<MissingPackage>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let texts = |missing: &[MissingPackage]| -> Vec<String> {
+        missing.iter().map(ToString::to_string).collect()
+    };
+    to.collect_map(missing.iter().map(|(id, missing)| (id, texts(missing))))
+}
+
+impl<'a> Overview<'a> {
+    /// Determines the circumstances of a plan. `released` are the builds of a release.
+    ///
+    /// # Errors
+    ///
+    /// If the project's own manifest is required and cannot be used, or a file of the project cannot be
+    /// read.
+    pub fn of(
+        planned: &'a Planned,
+        options: &BuildOptions,
+        released: &Existing,
+        engine: &Engine,
+    ) -> Result<Self, Failure> {
+        let builds = &planned.plan.builds;
+        for build in builds {
+            planned.require_locked(build, &options.packages)?;
+        }
+        let mut existing = Vec::new();
+        for build in builds {
+            // The digest requires the workloads, which a plan does not: compute it only for builds that
+            // the release has.
+            if released.iter().any(|(id, _)| *id == build.id) {
+                let digest = planned.fingerprint(engine, build, options)?.digest();
+                if released.contains(&(build.id.clone(), digest)) {
+                    existing.push(&build.id);
+                }
+            }
+        }
+        let missing = builds.iter().filter_map(|build| {
+            let missing = missing(planned, build, options, engine);
+            (!missing.is_empty()).then_some((&build.id, missing))
+        });
+        let emission = builds.iter();
+        let emission = emission.map(|build| (&build.id, planned.emission(build, &options.image)));
+        Ok(Self {
+            plan: &planned.plan,
+            emission: emission.collect(),
+            existing,
+            missing: missing.collect(),
+            server: packages::server(engine),
+        })
+    }
+}
+
+/// The packages of a build's manifest that no depot holds. Packages whose versions are still to be
+/// resolved are not known yet.
+fn missing(
+    planned: &Planned,
+    build: &Build,
+    options: &BuildOptions,
+    engine: &Engine,
+) -> Vec<MissingPackage> {
+    let manifests = &planned.files.inputs.manifests;
+    let file = manifests.of(build.julia.version());
+    let manifest = file.and_then(|file| file.content.as_ref().ok());
+    let manifest = manifest.filter(|_| build.versions == Versions::Manifest);
+    let depots = packages::depots(engine, &planned.files, Some(build), &options.packages);
+    manifest.map_or_else(Vec::new, |manifest| depots.missing(manifest))
+}
+
+impl fmt::Display for Overview<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for build in &self.plan.builds {
+            let julia = match &build.julia {
+                PlannedJulia::Catalogue { request, choice } => {
+                    format!("{} (`{request}`), {}", choice.version, choice.file.url)
+                }
+                PlannedJulia::Given { executable, build } => {
+                    format!("{}, {}", build.version, executable.display())
+                }
+            };
+            let packages: Vec<_> = build.packages.iter().map(|p| p.name.as_str()).collect();
+            let others = build.closure.len().saturating_sub(packages.len());
+            writeln!(f, "{}", build.id)?;
+            writeln!(f, "  julia     {julia}")?;
+            writeln!(f, "  platform  {}", build.triplet)?;
+            let others = match &build.versions {
+                Versions::Manifest => format!("and {others} that they need"),
+                Versions::Resolved { because } => format!(
+                    "and what they need, in versions that are still to be resolved: {}",
+                    because.explain(build.julia.version())
+                ),
+            };
+            writeln!(f, "  packages  {} ({others})", packages.join(", "))?;
+            if let Some(missing) = self.missing.get(&build.id) {
+                let count = counted(missing.len(), "package");
+                writeln!(f, "  missing   {count}, to be installed")?;
+                for (source, names) in sources(missing, self.server.as_deref()) {
+                    writeln!(f, "            from {source}: {}", names.join(", "))?;
+                }
+            }
+            writeln!(f, "  cpu       {}", build.cpu.target)?;
+            if let Some(emission) = self.emission.get(&build.id) {
+                writeln!(f, "  memory    {}", expected(emission))?;
+            }
+            writeln!(f, "  linkers   {}", linkers(build))?;
+            writeln!(f, "  archive   {}.{}", build.id, build.archive.extension())?;
+            for app in &build.apps {
+                writeln!(f, "  app       {} (in {})", app.name, app.package)?;
+            }
+            if let (false, Ok(id)) = (build.apps.is_empty(), build.app_id(&self.plan.name)) {
+                let extension = build.archive.extension();
+                writeln!(f, "  archive   {id}.{extension}")?;
+            }
+            if self.existing.contains(&&build.id) {
+                writeln!(f, "  released  already, from the same inputs")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What emitting is expected to take.
+fn expected(emission: &Emission) -> String {
+    let targets = match emission.targets {
+        1 => String::new(),
+        targets => format!(" for {targets} CPU targets"),
+    };
+    let threads = counted(emission.threads as usize, "thread");
+    let gb = emission.memory as f64 / 1e9;
+    format!("about {gb:.1} GB while emitting{targets} with {threads}; more for large packages")
+}
+
+/// Linker strategies, in order.
+fn linkers(build: &Build) -> String {
+    let os = build.triplet.os();
+    let generation = Generation::of(build.julia.version());
+    let order = generation.map(|generation| Strategy::order(os, generation));
+    let titles = order
+        .iter()
+        .flatten()
+        .map(|strategy| strategy.title(os).replace('`', ""));
+    titles.collect::<Vec<_>>().join(", then ")
+}

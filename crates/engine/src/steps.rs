@@ -1,0 +1,83 @@
+//! Single steps of a build, for those who script them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sysforge_build::check::CheckError;
+use sysforge_build::inspect;
+use sysforge_build::rounds::Traced;
+use sysforge_plan::BuildId;
+use sysforge_plan::receipt::CheckRecord;
+use sysforge_plan::statements::{Ignored, is_plain};
+
+use crate::error::EngineError;
+use crate::failure::Failure;
+use crate::paths::absolute;
+use crate::runner::BuildRunner;
+
+/// The statements that a trace recorded.
+#[derive(Debug, Serialize)]
+pub struct TraceReport<'a> {
+    /// The build.
+    pub build_id: &'a BuildId,
+    /// Statements that are plain calls of `precompile`.
+    pub statements: Vec<&'a String>,
+    /// Statements that are evaluated, and may turn out to compile nothing.
+    pub evaluated: Vec<&'a String>,
+    /// Lines of the user's files that are not statements.
+    pub ignored: &'a [Ignored],
+}
+
+impl<'a> TraceReport<'a> {
+    /// The report of a trace.
+    #[must_use]
+    pub fn of(build_id: &'a BuildId, traced: &'a Traced) -> Self {
+        let (statements, evaluated) = traced.statements.iter().partition(|text| is_plain(text));
+        Self {
+            build_id,
+            statements,
+            evaluated,
+            ignored: &traced.ignored,
+        }
+    }
+}
+
+/// Makes sure that an image which was named exists.
+///
+/// # Errors
+///
+/// If it does not.
+pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
+    match image.map(absolute) {
+        Some(image) if !image.is_file() => Err(EngineError::NoImage(image)),
+        _ => Ok(()),
+    }
+}
+
+impl BuildRunner<'_> {
+    /// The image that was named, or else the one of this build.
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist.
+    pub fn existing_image(&self, named: Option<&Path>) -> Result<PathBuf, EngineError> {
+        let image = named.map_or_else(|| self.image(), absolute);
+        require_image(Some(&image))?;
+        Ok(image)
+    }
+
+    /// Checks an image. The result is recorded for `pack` if the image is the one of this build.
+    ///
+    /// # Errors
+    ///
+    /// If the file is not a library, or the image fails the check.
+    pub async fn check_image(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
+        // Julia must not see a file that is not a library.
+        inspect::inspect(image).map_err(CheckError::Broken)?;
+        let record = self.check(image).await?;
+        if image == self.image() {
+            self.record_check(&record)?;
+        }
+        Ok(record)
+    }
+}
