@@ -33,6 +33,8 @@ pub struct TraceOptions {
     pub workload_environment: Option<WorkloadEnvironment>,
     /// The apps, whose runs are traced.
     pub apps: Vec<App>,
+    /// Whether an interactive session is traced, and its packages are in the image.
+    pub repl: bool,
 }
 
 /// What decides the object, beside the statements.
@@ -107,6 +109,7 @@ impl Options {
             execute,
             base,
             stdlibs,
+            repl,
             rounds,
             strict,
             strip,
@@ -126,6 +129,7 @@ impl Options {
                 base: (base, stdlibs),
                 workload_environment: config.workload_environment.clone(),
                 apps: config.apps.clone(),
+                repl,
             },
             emit: EmitOptions {
                 execute,

@@ -129,15 +129,20 @@ impl Planned {
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
+        let repl = build.settings.repl;
+        let emission = memory::Emission { targets, repl };
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,
             Some(threads) => threads,
-            None => {
-                memory::image_threads(generation, targets, machine::cpus(), machine::free_memory())
-            }
+            None => memory::image_threads(
+                generation,
+                emission,
+                machine::cpus(),
+                machine::free_memory(),
+            ),
         };
         Emission {
-            memory: memory::predicted(generation, targets, threads),
+            memory: memory::predicted(generation, emission, threads),
             threads,
             targets,
         }

@@ -19,9 +19,11 @@ use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
 use sysforge_build::statements::{self as statement_files, GivenStatements};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, Script, WorkDir, check, elsewhere, machine, probe, scan, startup};
+use sysforge_build::{
+    Context, Script, WorkDir, check, elsewhere, machine, probe, scan, session, startup,
+};
 use sysforge_plan::config::Base;
-use sysforge_plan::generation::Generation;
+use sysforge_plan::generation::{Generation, InteractivePackage};
 use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
@@ -293,6 +295,11 @@ impl<'a> BuildRunner<'a> {
             .collect()
     }
 
+    /// The packages of an interactive session that the image contains beside those of its base.
+    fn interactive(&self) -> &'static [InteractivePackage] {
+        session::packages(self.context.generation, &self.build.settings)
+    }
+
     /// The image's file name: the build's, with the system's extension.
     pub fn image_name(&self) -> String {
         let extension = self.build.triplet.os().conventions().library_extension;
@@ -336,9 +343,15 @@ impl<'a> BuildRunner<'a> {
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
             statements.extend(launcher);
         }
+        let session = session::trace(&self.context, self.interactive()).await;
+        let known: HashSet<String> = statements.iter().cloned().collect();
+        let session = session.unwrap_or_default().into_iter();
+        let session: Vec<String> = session.filter(|text| !known.contains(text)).collect();
+        statements.extend(session.iter().cloned());
         let traced = Traced {
             statements,
             given: new,
+            session,
             ignored: given.ignored,
             longest_run_s: recorded.longest_run.as_secs_f64(),
             ..Traced::default()
@@ -404,9 +417,12 @@ impl<'a> BuildRunner<'a> {
         let targets = memory::held_targets(self.context.generation, base, &options.cpu);
         let generation = self.context.generation;
         let free = machine::free_memory();
-        let fitting = || memory::image_threads(generation, targets, cpus, free);
+        let repl = self.build.settings.repl;
+        let expected = memory::Emission { targets, repl };
+        let fitting = || memory::image_threads(generation, expected, cpus, free);
         let emission = Emission {
             packages: &self.packages,
+            interactive: self.interactive(),
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),
@@ -546,6 +562,10 @@ impl<'a> BuildRunner<'a> {
             record.first_call_without_image_s = without.first_call_s;
         }
         self.warn_of_unmeasured(&unmeasured);
+        if !self.interactive().is_empty() {
+            record.interactive = session::measure(&self.context, image).await;
+        }
+        self.note_own_costs(&record);
         self.note_extensions();
         self.took(Step::Check, started, None);
         Ok(record)
@@ -564,6 +584,17 @@ impl<'a> BuildRunner<'a> {
         used.extend([image.to_owned(), context.work.root().to_owned()]);
         used.push(context.julia.bindir.clone());
         used
+    }
+
+    /// Says what the first call spends on functions that the workloads define themselves, if that is much.
+    fn note_own_costs(&self, record: &CheckRecord) {
+        let ms = record.own_cost_ms();
+        if ms >= NOTICEABLE_MS {
+            self.engine.reporter.note(format!(
+                "functions that the workloads define themselves take {ms:.0} ms to compile: moved into a \
+                 package, they would be in the image"
+            ));
+        }
     }
 
     /// Says which extensions of packages the image was made with.
@@ -611,6 +642,9 @@ impl<'a> BuildRunner<'a> {
         })
     }
 }
+
+/// From how many milliseconds on it is worth a note that something is compiled.
+const NOTICEABLE_MS: f64 = 100.0;
 
 /// How much of the ignored text in files of statements is shown.
 const IGNORED_SHOWN: usize = 10;

@@ -111,12 +111,14 @@ impl BuildRunner<'_> {
         outputs: &[OutputKind],
     ) -> Option<Vec<String>> {
         let workloads = self.workloads();
-        if workloads.is_empty() || traced.statements.is_empty() {
+        let statements = traced.of_workloads();
+        if workloads.is_empty() || statements.is_empty() {
             return None;
         }
         let emission = Emission {
             packages: &self.build.packages,
-            statements: &traced.statements,
+            interactive: &[],
+            statements: &statements,
             given: &traced.given.iter().cloned().collect(),
             known: &self.known_packages(),
             ineffective: &traced.ineffective,
