@@ -22,8 +22,10 @@ use sysforge_build::trace::{self, On};
 use sysforge_build::{
     Context, Script, WorkDir, check, elsewhere, machine, probe, scan, session, startup,
 };
+use sysforge_bundle::Library;
 use sysforge_plan::config::Base;
 use sysforge_plan::generation::{Generation, InteractivePackage};
+use sysforge_plan::library::Interface;
 use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
@@ -33,9 +35,11 @@ use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 mod base;
 mod bundling;
 mod instantiate;
+mod library;
 mod packing;
 mod run;
 
+pub(crate) use bundling::apps;
 pub use bundling::existing;
 pub use instantiate::{Repeat, recorded, spare_depot};
 
@@ -70,6 +74,10 @@ pub struct BuildRunner<'a> {
     apps: Vec<sysforge_bundle::observe::Planned>,
     /// A script for each of their runs.
     app_scripts: Vec<Script>,
+    /// The C library that is made from the image.
+    library: Option<Library>,
+    /// Its functions and the script that calls them, once Julia was asked.
+    interface: Option<(Interface, Script)>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
     /// Whether a note explains why each step runs again.
@@ -232,6 +240,8 @@ impl<'a> BuildRunner<'a> {
         Ok(Self {
             apps,
             app_scripts,
+            library: library::planned(build, &planned.files.inputs.config)?,
+            interface: None,
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
@@ -292,6 +302,7 @@ impl<'a> BuildRunner<'a> {
         workloads
             .map(|workload| Script::of(workload, &self.context.project))
             .chain(self.app_scripts.iter().cloned())
+            .chain(self.interface.iter().map(|(_, script)| script.clone()))
             .collect()
     }
 
@@ -314,6 +325,7 @@ impl<'a> BuildRunner<'a> {
     /// Records the precompile statements.
     pub async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
+        self.ask_for_interface().await?;
         self.precompile_again().await?;
         let started = Instant::now();
         self.context.work.set_aside("trace")?;
@@ -342,6 +354,12 @@ impl<'a> BuildRunner<'a> {
             let launcher = launcher.map(|text| (*text).to_owned());
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
             statements.extend(launcher);
+        }
+        if !self.apps.is_empty() || self.library.is_some() {
+            let variants = sysforge_bundle::launcher::variants_of_streams(&statements);
+            let new = variants.into_iter();
+            let new: Vec<_> = new.filter(|text| !statements.contains(text)).collect();
+            statements.extend(new);
         }
         let session = session::trace(&self.context, self.interactive()).await;
         let known: HashSet<String> = statements.iter().cloned().collect();
@@ -405,6 +423,7 @@ impl<'a> BuildRunner<'a> {
     pub async fn emit(&mut self) -> Result<Emitted, Failure> {
         self.find_linker()?;
         self.prepare().await?;
+        self.ask_for_interface().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;
         let options = &self.options.emit;
@@ -517,6 +536,7 @@ impl<'a> BuildRunner<'a> {
             linker: self.linker.clone(),
             strip: self.options.link.strip,
             exports: Vec::new(),
+            library: None,
             environment: self.context.environment.clone(),
             work_dir: self.context.work.path("link"),
             log: self.context.work.log("link"),
@@ -543,6 +563,7 @@ impl<'a> BuildRunner<'a> {
     /// Loads the image and runs the workloads on it, counts what it still compiles, and looks for
     /// what ties it to this machine.
     pub async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
+        self.ask_for_interface().await?;
         let started = Instant::now();
         // Reading the image takes less than Julia does.
         let looking = self.look_through(image);

@@ -2,6 +2,7 @@
 //! an error that names the nearest known one.
 
 mod app;
+mod library;
 pub mod workflow;
 mod workload;
 
@@ -20,6 +21,7 @@ use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptiv
 use crate::toml_error::TomlError;
 
 pub use app::{App, Bundle, Run};
+pub use library::{Library, LibraryCall, MOST_ARGUMENTS, Scalar, Value};
 pub use workflow::Workflow;
 pub use workload::Workload;
 
@@ -115,7 +117,9 @@ pub struct Config {
     /// Apps that are made from the image: executables that need no Julia. All of them share one archive.
     #[serde(rename = "app")]
     pub apps: Vec<App>,
-    /// What the archive of the apps contains.
+    /// A C library that is made from the image.
+    pub library: Option<Library>,
+    /// What the archives of the apps and of the library contain.
     pub bundle: Bundle,
     /// What the generated GitHub workflow does.
     pub workflow: Workflow,
@@ -439,6 +443,11 @@ impl Config {
         }
         if let Some((index, key, message)) = app::complaint(&config.apps) {
             let table = table_offset(text, "[[app]]", index).unwrap_or(0);
+            let offset = table + key_offset(&text[table..], key);
+            return Err(TomlError::at(file, text, offset, &message));
+        }
+        if let Some((key, message)) = config.library.as_ref().and_then(library::complaint) {
+            let table = table_offset(text, "[library]", 0).unwrap_or(0);
             let offset = table + key_offset(&text[table..], key);
             return Err(TomlError::at(file, text, offset, &message));
         }

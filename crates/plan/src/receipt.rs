@@ -433,7 +433,10 @@ impl Receipt {
     pub fn image_path(&self) -> String {
         match &self.bundle {
             None => self.image.name.to_string(),
-            Some(_) => format!("{}/{}", crate::app::IMAGE_FOLDER, self.image.name),
+            Some(bundle) => {
+                let folder = bundle.image_folder(self.julia.triplet.os());
+                format!("{folder}/{}", self.image.name)
+            }
         }
     }
 

@@ -28,6 +28,7 @@ impl BuildRunner<'_> {
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed();
+        self.ask_for_interface().await?;
         let fingerprint = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &fingerprint, force) {
             Some(traced) => traced,

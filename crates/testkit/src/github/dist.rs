@@ -35,6 +35,7 @@ pub fn make_app(folder: &Path, triplet: &str, name: &str, script: &str) -> Recei
     let image = script.as_bytes();
     let mut receipt = receipt("demo-app", triplet, image);
     receipt.bundle = Some(BundleRecord {
+        library: None,
         apps: vec![AppRecord {
             name: name.to_owned(),
             entry: "Demo.julia_main()".to_owned(),
