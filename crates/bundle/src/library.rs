@@ -265,7 +265,7 @@ impl Library {
             .split('.')
             .map(|part| format!("found = getfield(found, :{part}); "));
         format!(
-            "try; local found = Base.loaded_modules[Base.PkgId(Base.UUID(\"{}\"), \"{}\")]; {}\
+            "try; local found = get(Base.loaded_modules, Base.PkgId(Base.UUID(\"{}\"), \"{}\"), nothing); {}\
              Base.invokelatest(found); Int32(0); catch problem; \
              Base.invokelatest(Base.display_error, isdefined(Base, :current_exceptions) ? \
              Base.current_exceptions() : Base.catch_stack()); Int32(1); end",

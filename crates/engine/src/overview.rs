@@ -156,7 +156,7 @@ impl fmt::Display for Overview<'_> {
                     "  library   {} {} (in {}): {}, found as {}",
                     library.name, library.version, library.package, library.path, library.soname
                 )?;
-                if let Ok(id) = build.library_id(&plan.name) {
+                if let Ok(id) = build.library_id(&self.plan.name) {
                     writeln!(f, "  archive   {id}.{}", build.archive.extension())?;
                 }
             }

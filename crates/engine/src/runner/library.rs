@@ -103,8 +103,11 @@ impl BuildRunner<'_> {
         let scripts = self.planned.files.inputs.config.workloads.iter();
         let scripts = scripts.map(|workload| Script::of(workload, &self.context.project));
         let scripts: Vec<Script> = std::iter::once(script).chain(scripts).collect();
-        let observed =
-            observe::observe_library(&self.context, &self.image(), &scripts, &task).await?;
+        let image_file = self.image();
+        let mut observed =
+            observe::observe_library(&self.context, &image_file, &scripts, &task).await?;
+        // The library has the same content.
+        observed.libraries.retain(|path| *path != image_file);
         let names = image.packages.iter();
         let names: Vec<_> = names.map(|p| (p.name.clone(), p.uuid.clone())).collect();
         let import = self.library_link(library, &linking).import_library;

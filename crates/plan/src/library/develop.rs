@@ -7,10 +7,10 @@ use crate::platform::Os;
 /// `lib/pkgconfig/NAME.pc`.
 #[must_use]
 pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str) -> String {
-    // Quotes keep a folder with spaces one word.
+    // pkg-config itself escapes the spaces of `pcfiledir`: quotes would do so a second time.
     let run_path = match os {
         Os::Windows => "",
-        _ => " \"-Wl,-rpath,${libdir}\"",
+        _ => " -Wl,-rpath,${libdir}",
     };
     format!(
         "prefix=${{pcfiledir}}/../..\n\
@@ -19,8 +19,8 @@ pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str
          Name: {name}\n\
          Description: {description}\n\
          Version: {version}\n\
-         Cflags: \"-I${{includedir}}\"\n\
-         Libs: \"-L${{libdir}}\" -l{name}{run_path}\n"
+         Cflags: -I${{includedir}}\n\
+         Libs: -L${{libdir}} -l{name}{run_path}\n"
     )
 }
 
@@ -74,7 +74,7 @@ mod tests {
         let text = pkg_config(Os::Linux, "measure", version, "Measures");
         assert!(text.starts_with("prefix=${pcfiledir}/../..\n"), "{text}");
         assert!(
-            text.contains("Libs: \"-L${libdir}\" -lmeasure \"-Wl,-rpath,${libdir}\"\n"),
+            text.contains("Libs: -L${libdir} -lmeasure -Wl,-rpath,${libdir}\n"),
             "{text}"
         );
         assert!(!pkg_config(Os::Windows, "m", version, "M").contains("rpath"));
