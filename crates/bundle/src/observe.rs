@@ -209,7 +209,7 @@ pub async fn observe_library(
         if let (true, Err(source)) = (text.is_empty(), result) {
             return Err(BundleError::Process {
                 app: script.path.display().to_string(),
-                place: "on the image",
+                location: "on the image",
                 source: Box::new(source),
             });
         }
