@@ -469,6 +469,7 @@ mod tests {
         let digest = || {
             let inputs = Inputs {
                 build: &build(),
+                recipe: &[],
                 options: &options,
                 project: &project,
                 config: &Config::default(),
