@@ -94,7 +94,7 @@ async fn a_library_is_published_installed_and_removed() {
         .await
         .unwrap();
     let source = Source::Folder { path, tag: None };
-    let place = OpenRelease::open(&source, &reach(None, None))
+    let place = OpenRelease::open(&source, &options(None, None))
         .await
         .unwrap();
     let (index, _) = place.index(&[]).await.unwrap();
