@@ -64,7 +64,7 @@ refused! {
     an_unknown_document: 2, ["schema", "workflow"], None, as_it_is;
     a_toolchain_that_does_not_exist: 2, ["toolchain", "install", "msvc"], None, as_it_is;
     a_mirror_of_another_scheme: 2, ["plan", "--mirror", "ftp://example.org/"], None, as_it_is;
-    a_mirror_folder_that_does_not_exist: 3, ["plan", "--mirror", "nowhere"], None, as_it_is;
+    a_mirror_folder_that_does_not_exist: 2, ["plan", "--mirror", "nowhere"], None, as_it_is;
     a_keyring_that_does_not_exist: 2, ["plan", "--keyring", "nowhere.asc"], OLD, as_it_is;
     a_keyring_that_is_a_folder: 2, ["plan", "--keyring", "src"], OLD, as_it_is;
 }

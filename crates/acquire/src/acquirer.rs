@@ -165,6 +165,17 @@ impl Acquirer {
     ///
     /// If it can be neither fetched nor read from the store.
     pub async fn catalogue(&self) -> Result<Catalogue, Error> {
+        if let (Mirror::Directory(folder), Location::File(catalogue)) =
+            (&self.mirror, self.mirror.catalogue())
+        {
+            let mut needed = [folder, &catalogue].into_iter();
+            if let Some(missing) = needed.find(|path| !path.exists()) {
+                return Err(Error::NoMirror {
+                    missing: missing.clone(),
+                    mirror: self.mirror.to_string(),
+                });
+            }
+        }
         catalogue::fetch(
             &self.store,
             async || self.fetcher().await,

@@ -117,6 +117,15 @@ pub enum Error {
         what: String,
     },
     /// The operation was cancelled because the program is ending.
+    /// The directory that is to be a mirror does not exist, or has no catalogue.
+    #[error("`{mirror}` is not a mirror: {} does not exist", .missing.display())]
+    NoMirror {
+        /// The directory, or its catalogue.
+        missing: PathBuf,
+        /// The directory.
+        mirror: String,
+    },
+    /// Sysforge is ending.
     #[error("interrupted")]
     Interrupted,
 }
@@ -164,7 +173,9 @@ impl Explain for Error {
             Self::Unpack { source, .. } => source.class(),
             Self::NoJulia(source) => source.class(),
             Self::Signature(source) => source.class(),
-            Self::NoNightly { .. } | Self::NoSuchJulia { .. } => Class::Usage,
+            Self::NoNightly { .. } | Self::NoSuchJulia { .. } | Self::NoMirror { .. } => {
+                Class::Usage
+            }
             _ => Class::Acquire,
         }
     }
@@ -191,6 +202,7 @@ impl Explain for Error {
             Self::Catalogue { source, .. } => return source.hints(),
             Self::NoJulia(source) => return source.hints(),
             Self::Signature(source) => return source.hints(),
+            Self::NoMirror { .. } => crate::mirror::HINT,
             Self::NoNightly { .. } => "ask for a release, for instance `release` or `rc`",
             Self::NoSuchJulia { hint, .. } => return vec![hint.clone()],
             Self::Offline { .. } => {

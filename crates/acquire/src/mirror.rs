@@ -28,6 +28,10 @@ pub enum Location {
     File(PathBuf),
 }
 
+/// What a mirror is.
+pub(crate) const HINT: &str = "a mirror is a base address (`https://…`, `http://…`, `file:///…`) or a directory, \
+     that contains `bin/versions.json`";
+
 /// The text does not name a mirror.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a mirror")]
@@ -39,11 +43,7 @@ impl Explain for InvalidMirror {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![
-            "a mirror is a base address (`https://…`, `http://…`, `file:///…`) or a directory, \
-             that contains `bin/versions.json`"
-                .to_owned(),
-        ]
+        vec![HINT.to_owned()]
     }
 }
 

@@ -164,7 +164,9 @@ impl Progress {
                 if let Some(running) = state.tasks.get_mut(&task) {
                     if let Some(text) = sysforge_process::meaningful(&line) {
                         if let Some(bar) = &running.bar {
-                            bar.set_message(shortened(&text, 60));
+                            let columns = columns();
+                            let subject = fitted(&running.subject, columns);
+                            bar.set_message(last_line(&text, &subject, columns));
                         }
                         running.last_line = text;
                     }
@@ -244,6 +246,13 @@ fn fitted(subject: &str, columns: usize) -> String {
     shortened(subject, columns.saturating_sub(52).max(8))
 }
 
+/// As much of a child's line as fits after the subject and the clock, so that nothing is cut without a mark.
+fn last_line(line: &str, subject: &str, columns: usize) -> String {
+    // Spinner, step, a clock of an hour and the spaces between them.
+    let before = 2 + 10 + subject.chars().count() + 1 + 7 + 1;
+    shortened(line, columns.saturating_sub(before + 1).max(8))
+}
+
 fn bytes(columns: usize) -> ProgressStyle {
     let template = match columns {
         WIDE.. => {
@@ -295,5 +304,21 @@ mod tests {
             let figures = " 100% of 100.00 MiB, 100.00 MiB/s, 100s".len();
             assert!(longest + figures <= columns, "{columns}");
         }
+    }
+
+    #[test]
+    fn the_last_line_of_a_child_fits_into_a_narrow_terminal() {
+        let line = "Precompiling project: 12 of 345 packages are done";
+        for columns in [40, 60, 80] {
+            let subject = fitted("insurance-julia1.12.7-x86_64-linux-gnu", columns);
+            let shown = last_line(line, &subject, columns);
+            let whole = format!(". emit      {subject} 1:02:03 {shown}");
+            assert!(whole.chars().count() <= columns, "{whole}");
+        }
+        assert_eq!(
+            last_line(line, "demo", 60),
+            "Precompiling project: 12 of 345 pa…"
+        );
+        assert_eq!(last_line(line, "demo", 100), line);
     }
 }

@@ -276,11 +276,20 @@ async fn a_folder_without_a_catalogue_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let acquirer = bench.acquirer(folder.path().to_str().unwrap());
     let error = acquirer.catalogue().await.unwrap_err();
-    let Error::Io { path, .. } = &error else {
+    let Error::NoMirror { missing, .. } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(*path, folder.path().join("bin").join(CATALOGUE));
-    assert_eq!(error.hints(), ["is the path right?"]);
+    assert_eq!(*missing, folder.path().join("bin").join(CATALOGUE));
+    assert_eq!(error.class(), Class::Usage);
+    assert!(error.hints()[0].contains("contains `bin/versions.json`"));
+    // Nor is a folder that does not exist.
+    let nowhere = folder.path().join("nowhere");
+    let acquirer = bench.acquirer(nowhere.to_str().unwrap());
+    let error = acquirer.catalogue().await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("nowhere does not exist"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
