@@ -86,7 +86,6 @@ fn make_scene() -> Option<Scene> {
             packages: &[],
             names: &[(TEST.0.to_owned(), TEST.1.to_owned())],
             preferences: None,
-            library: None,
         },
         &dir.path().join("bundle"),
     )

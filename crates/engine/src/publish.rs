@@ -8,6 +8,7 @@ use sysforge_publish::documents::{artifacts_toml, notes, sums};
 use sysforge_publish::host::dir::{self, FolderPolicy};
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
+use sysforge_publish::host::s3::{S3, S3Location, S3Policy};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::source::encoded_tag;
 use sysforge_publish::install::{InstallError, OpenRelease, Source};
@@ -44,6 +45,21 @@ pub struct Publication {
     pub replace: bool,
     /// Whether nothing is sent.
     pub dry_run: bool,
+}
+
+/// How a release in a storage service comes about.
+#[derive(Debug, Default)]
+pub struct S3Options {
+    /// The images that the release has and the dist directory lacks are downloaded first, from here.
+    pub complete_from: Option<SourceOptions>,
+    /// Whether the release is not made public.
+    pub draft: bool,
+    /// Whether everything is downloaded again and compared before it becomes public.
+    pub recheck: bool,
+    /// Where to write the checksums of everything that is published.
+    pub sums: Option<PathBuf>,
+    /// The address that the prefix has on the web.
+    pub base_url: Option<String>,
 }
 
 /// How a release on GitHub comes about.
@@ -118,9 +134,8 @@ impl Publication {
     ) -> Result<Published, Failure> {
         let (tag, mut read) = self.tag().await?;
         if let Some(source) = &options.complete_from {
-            read = self
-                .complete(repository, &tag, source, read, engine)
-                .await?;
+            let release = Source::github(repository, Some(&tag))?;
+            read = self.complete(&release, source, read, engine).await?;
         }
         let prepared = async {
             let dist = self.read(read).await?;
@@ -131,12 +146,7 @@ impl Publication {
         };
         let seen = async { Ok(steps::look_ahead(host, &tag).await?) };
         let (bundle, seen) = tokio::try_join!(prepared, seen)?;
-        if let Some(path) = options.sums.as_ref().filter(|_| !self.dry_run) {
-            let files = bundle.assets.iter();
-            let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
-            let written = sysforge_files::write_whole(path, list.as_bytes());
-            written.map_err(PathError::wrap("write", path, EngineError::Path))?;
-        }
+        self.write_sums(options.sums.as_deref(), &bundle)?;
         let policy = Policy {
             draft: options.draft,
             replace: self.replace,
@@ -146,6 +156,58 @@ impl Publication {
             state: self.dist.join(".sysforge"),
         };
         Ok(steps::publish_seen(host, &bundle, &policy, seen, &engine.reporter).await?)
+    }
+
+    /// Publishes to a prefix of a bucket.
+    ///
+    /// # Errors
+    ///
+    /// If the dist directory has no valid images, or the service refuses.
+    pub async fn to_s3(
+        &self,
+        host: &S3,
+        location: &S3Location,
+        options: &S3Options,
+        engine: &Engine,
+    ) -> Result<Published, Failure> {
+        let (tag, mut read) = self.tag().await?;
+        if let Some(source) = &options.complete_from {
+            let release = Source::s3(location.clone(), Some(&tag))?;
+            read = self.complete(&release, source, read, engine).await?;
+        }
+        let dist = self.read(read).await?;
+        let base_url = options
+            .base_url
+            .as_deref()
+            .map(|text| text.trim_end_matches('/'));
+        let base_url = base_url.filter(|text| !text.is_empty());
+        let mut identity = self.identity(base_url)?;
+        if identity == Identity::default() {
+            identity.site = Some(location.url().map_err(PublishError::from)?);
+        }
+        let notes = self.notes(&tag, engine).await?;
+        let destination = host.destination(&tag, base_url);
+        let bundle = self.bundle(dist, &destination, identity, notes).await?;
+        let bundle = bundle.with_notes_as_file();
+        self.write_sums(options.sums.as_deref(), &bundle)?;
+        let policy = S3Policy {
+            draft: options.draft,
+            replace: self.replace,
+            dry_run: self.dry_run,
+            recheck: options.recheck,
+        };
+        Ok(host.publish(&bundle, policy, &engine.reporter).await?)
+    }
+
+    /// Writes the checksums of everything that is published.
+    fn write_sums(&self, path: Option<&Path>, bundle: &ReleaseBundle) -> Result<(), Failure> {
+        if let Some(path) = path.filter(|_| !self.dry_run) {
+            let files = bundle.assets.iter();
+            let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
+            let written = sysforge_files::write_whole(path, list.as_bytes());
+            written.map_err(PathError::wrap("write", path, EngineError::Path))?;
+        }
+        Ok(())
     }
 
     /// Publishes into the folder `root`, which will have the address `base_url` if a web server serves
@@ -227,8 +289,7 @@ impl Publication {
     /// if it is still as it was read.
     async fn complete(
         &self,
-        repository: &str,
-        tag: &str,
+        source: &Source,
         options: &SourceOptions,
         read: Option<Dist>,
         engine: &Engine,
@@ -238,8 +299,7 @@ impl Publication {
             Err(PublishError::NothingToPublish(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        let source = Source::github(repository, Some(tag))?;
-        let release = match OpenRelease::open(&source, options).await {
+        let release = match OpenRelease::open(source, options).await {
             Ok(release) => release,
             Err(InstallError::NoRelease(_)) => return Ok(read),
             Err(error) => return Err(error.into()),

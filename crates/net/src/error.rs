@@ -57,6 +57,14 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// There is no server: nobody listens at the address, or there is no such host.
+    #[error("cannot fetch {url}: {why}")]
+    NoServer {
+        /// The address, redacted.
+        url: String,
+        /// Why.
+        why: &'static str,
+    },
     /// The server answered, but not with the file.
     #[error("{url} answers {status}")]
     Status {
@@ -149,7 +157,7 @@ impl Error {
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
-            Self::Stalled { .. } | Self::EndedEarly { .. } => true,
+            Self::Stalled { .. } | Self::EndedEarly { .. } | Self::NoServer { .. } => true,
             _ => false,
         }
     }
@@ -161,6 +169,27 @@ impl Error {
 pub fn is_transient(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
 }
+
+/// Why there is no server to talk to: nobody listens at the address, or there is no such host. It may start
+/// in a moment, so a few attempts make sense, and many do not.
+#[must_use]
+pub fn no_server(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    causes(error).find_map(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return Some("connection refused");
+        }
+        // The HTTP library's error type is private.
+        (cause.to_string() == "dns error").then_some("there is no host of this name")
+    })
+}
+
+/// How often a server that is not there is asked, all attempts together.
+pub const ATTEMPTS_WITHOUT_SERVER: u32 = 3;
+
+/// The hint for [`no_server`].
+pub const NO_SERVER: &str = "is the address right, does the server run, and can this machine reach it? Behind a \
+     proxy, set HTTPS_PROXY or http_proxy";
 
 /// A hint for a permanent failure.
 #[must_use]
@@ -254,6 +283,12 @@ fn requires_proxy_login(error: &(dyn StdError + 'static)) -> bool {
 }
 
 pub(crate) fn connection_error(url: &Url, source: reqwest::Error) -> Error {
+    if let Some(why) = no_server(&source) {
+        return Error::NoServer {
+            url: redacted(url),
+            why,
+        };
+    }
     Error::Connection {
         url: redacted(url),
         // The message would repeat the address, including its password.
@@ -273,6 +308,7 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Connection { source, .. } => remedy(source).unwrap_or(CHECK_NETWORK),
+            Self::NoServer { .. } => NO_SERVER,
             Self::Stalled { .. } | Self::EndedEarly { .. } => CHECK_NETWORK,
             Self::GaveUp { last, .. } => return last.hints(),
             Self::File { source, .. } => return io_hint(source).into_iter().collect(),

@@ -13,7 +13,9 @@ mod redact;
 mod settings;
 
 pub use body::{BodyReader, Limits, read_body};
-pub use error::{Error, PROXY_LOGIN, is_transient, remedy};
+pub use error::{
+    ATTEMPTS_WITHOUT_SERVER, Error, NO_SERVER, PROXY_LOGIN, is_transient, no_server, remedy,
+};
 pub use fetch::{
     Attempts, Failure, Fetcher, Message, Opened, retry_after, server_time, status_error,
 };

@@ -15,7 +15,14 @@ use sysforge_plan::Explain;
 use crate::printer::{Terminal, note_write_failure, unguessable};
 
 /// Variables that contain secrets.
-const SECRETS: [&str; 3] = ["GITHUB_TOKEN", "GH_TOKEN", "SYSFORGE_SIGN_PASSWORD"];
+const SECRETS: [&str; 6] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "SYSFORGE_SIGN_PASSWORD",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
 
 /// Variables with addresses, which may contain a password.
 const ADDRESSES: [&str; 5] = [

@@ -20,7 +20,6 @@ pub mod generation;
 pub mod image_environment;
 pub mod julia;
 mod julia_option;
-pub mod library;
 pub mod link;
 pub mod manifest;
 pub mod manifests;

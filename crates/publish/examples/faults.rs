@@ -223,6 +223,7 @@ async fn substitution(seed: u64) -> Outcome<Tally> {
                 token: (random.below(2) == 0).then(|| Secret::new("reader")),
                 network: sysforge_net::Network::default(),
             },
+            s3: sysforge_publish::host::s3::S3Access::default(),
             timing: timing(),
             attestations: false,
             drafts: false,

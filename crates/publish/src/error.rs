@@ -8,6 +8,7 @@ use sysforge_plan::release::asset_name::Collision;
 use sysforge_plan::{Class, Explain, Sha256, explain};
 
 use crate::signing::SigningError;
+use crate::storage_error::StorageError;
 
 /// Publishing failed. Unless a message says otherwise nothing has become public, and running the
 /// same command again goes on where this run stopped.
@@ -232,6 +233,9 @@ pub enum PublishError {
     /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A storage service cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The network cannot be used, or may not.
     #[error(transparent)]
     Net(sysforge_net::Error),
@@ -337,6 +341,7 @@ impl Explain for PublishError {
                 | SigningError::Unreadable { .. },
             ) => Class::Usage,
             Self::Document { .. } => Class::Bug,
+            Self::Storage(error) => error.class(),
             Self::Net(source) if source.class() != Class::Acquire => source.class(),
             _ => Class::Publish,
         }
@@ -453,10 +458,11 @@ impl Explain for PublishError {
                     "{from} takes an address such as https://example.org/images"
                 )];
             }
-            Self::Address(_) => "write `--to github`, or `--to dir:PATH`",
+            Self::Address(_) => "write `--to github`, `--to dir:PATH` or `--to s3://BUCKET/PREFIX`",
             Self::Index { .. } => {
                 "is it a place that `sysforge publish` filled, and no newer one than this Sysforge?"
             }
+            Self::Storage(error) => return error.hints(),
             Self::Net(source) => return source.hints(),
             Self::Unreachable { hint, .. } => hint,
             Self::Certificates(_) => {

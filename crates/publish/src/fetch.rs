@@ -187,7 +187,8 @@ pub(crate) async fn read_plain(
     }
 }
 
-async fn read_until(
+/// As [`read`]; a failure for which `is_final` holds ends it.
+pub(crate) async fn read_until(
     request: impl Fn() -> RequestBuilder,
     sink: &mut Sink,
     total: Option<u64>,

@@ -1,4 +1,4 @@
-//! Release hosts: GitHub, and a plain directory.
+//! Release hosts: GitHub, a plain directory, and S3-compatible storage.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,6 +7,7 @@ use crate::error::PublishError;
 
 pub mod dir;
 pub mod github;
+pub mod s3;
 
 /// The hosts, as `--to` names them. A new one starts here, with a file beside this one; whoever
 /// publishes or installs matches all variants, so that the compiler names every other spot.
@@ -16,12 +17,17 @@ pub enum Host {
     GitHub,
     /// `dir:PATH`: a folder, which a web server may serve.
     Dir(PathBuf),
+    /// `s3://BUCKET/PREFIX`: storage with the interface of Amazon S3.
+    S3(s3::S3Location),
 }
 
 impl FromStr for Host {
     type Err = PublishError;
 
     fn from_str(text: &str) -> Result<Self, PublishError> {
+        if text.starts_with(s3::SCHEME) {
+            return Ok(Self::S3(text.parse()?));
+        }
         match text.split_once(':') {
             None if text == "github" => Ok(Self::GitHub),
             Some(("dir", path)) if !path.is_empty() => Ok(Self::Dir(path.into())),
@@ -42,6 +48,10 @@ mod tests {
             let host: Host = format!("dir:{path}").parse().unwrap();
             assert_eq!(host, Host::Dir(path.into()));
         }
+        let host: Host = "s3://images/demo".parse().unwrap();
+        assert_eq!(host, Host::S3("s3://images/demo".parse().unwrap()));
+        let error = "s3://images/demo@v1".parse::<Host>().unwrap_err();
+        assert!(matches!(error, PublishError::Storage(_)));
         for bad in [
             "",
             "dir",

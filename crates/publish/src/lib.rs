@@ -20,6 +20,7 @@ pub mod report;
 
 pub mod release_bundle;
 pub mod signing;
+pub mod storage_error;
 
 pub use dist::Dist;
 pub use error::PublishError;

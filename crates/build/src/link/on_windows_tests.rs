@@ -35,7 +35,6 @@ fn job(lab: &Path, linker: LinkerChoice, object: &str, dir: &Path) -> LinkJob {
         linker,
         strip: false,
         exports: Vec::new(),
-        library: None,
         environment: Environment::new(std::env::vars_os()),
         work_dir: dir.join("work"),
         log: dir.join("work/link.log"),

@@ -30,6 +30,4 @@ atexit() do
     end
 end
 
-const sysforge_script = ARGS[2]
-splice!(ARGS, 1:2)
-Base.include(Main, sysforge_script)
+Base.include(Main, ARGS[2])

@@ -94,8 +94,8 @@ pub(crate) struct InitArgs {
 /// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyArgs {
-    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
-    /// (also as dir:PATH)
+    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, s3://BUCKET/PREFIX, or a
+    /// folder (also as dir:PATH)
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 

@@ -9,7 +9,8 @@ use sysforge_publish::install::integrate::Integration;
 /// Arguments of `publish`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PublishArgs {
-    /// Where to: `github`, or `dir:PATH` for a static site or a shared file system
+    /// Where to: `github`, `dir:PATH` for a static site or a shared file system, or `s3://BUCKET/PREFIX`
+    /// for storage with the interface of Amazon S3
     #[arg(long, value_name = "HOST", default_value = "github")]
     pub(crate) to: String,
 
@@ -56,7 +57,8 @@ pub(crate) struct PublishArgs {
     )]
     pub(crate) latest: Option<bool>,
 
-    /// The address that the folder of `--to dir:PATH` will have, for Artifacts.toml and notes
+    /// The address that the folder of `--to dir:PATH` or the prefix of `--to s3://…` will have, for
+    /// Artifacts.toml and notes
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
 
@@ -105,8 +107,8 @@ pub(crate) struct PublishArgs {
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct InstallArgs {
-    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, or a folder
-    /// (also as dir:PATH)
+    /// OWNER/REPO or OWNER/REPO@TAG on GitHub, the address of a plain host, s3://BUCKET/PREFIX, or a
+    /// folder (also as dir:PATH)
     #[arg(value_name = "SOURCE", required = true)]
     pub(crate) source: Option<String>,
 

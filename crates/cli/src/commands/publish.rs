@@ -4,12 +4,13 @@ use std::path::Path;
 
 use sysforge_engine::EngineError;
 use sysforge_engine::paths::{absolute, require_readable_file};
-use sysforge_engine::publish::{self, GitHubOptions, Publication};
+use sysforge_engine::publish::{self, GitHubOptions, Publication, S3Options};
 use sysforge_plan::explain::PathError;
 use sysforge_plan::text::Tag;
 use sysforge_publish::host::Host;
 use sysforge_publish::host::github::finalize::finalize;
 use sysforge_publish::host::github::{GitHub, Standing, steps};
+use sysforge_publish::host::s3::{S3, S3Location};
 use sysforge_publish::install::Source;
 use sysforge_publish::report::{Outcome as ReleaseOutcome, Published};
 use sysforge_publish::signing::Signer;
@@ -18,7 +19,7 @@ use sysforge_publish::{Origin, PublishError, Secret};
 use crate::args::PublishArgs;
 use crate::commands::install;
 use crate::failure::{Failure, Outcome};
-use crate::github::{access, source_options, variable};
+use crate::github::{access, s3_access, source_options, variable};
 use crate::session::Session;
 
 pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
@@ -28,10 +29,11 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
     }
     let host = match args.to.parse()? {
         Host::Dir(path) => Host::Dir(absolute(&path)),
-        host @ Host::GitHub => host,
+        host @ (Host::GitHub | Host::S3(_)) => host,
     };
     let mut report = match &host {
         Host::GitHub => to_github(args, session).await?,
+        Host::S3(location) => to_s3(args, location, session).await?,
         Host::Dir(_) if args.preflight => return Err(EngineError::OnlyGitHub("--preflight").into()),
         Host::Dir(_) if args.undraft => return Err(EngineError::OnlyGitHub("--undraft").into()),
         Host::Dir(root) => {
@@ -53,6 +55,7 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
         let tag = Some(report.tag.as_str());
         let source = match host {
             Host::GitHub => Source::github(&repository(args, session)?, tag)?,
+            Host::S3(location) => Source::s3(location, tag)?,
             Host::Dir(path) => Source::folder(path, tag)?,
         };
         next = Some(source.to_string());
@@ -115,6 +118,43 @@ async fn to_github(args: &PublishArgs, session: &Session) -> Result<Published, F
     publication
         .to_github(&host, &repository, &options, &session.engine)
         .await
+}
+
+async fn to_s3(
+    args: &PublishArgs,
+    location: &S3Location,
+    session: &Session,
+) -> Result<Published, Failure> {
+    if args.undraft {
+        return Err(EngineError::OnlyGitHub("--undraft").into());
+    }
+    if args.prerelease || args.latest.is_some() {
+        session.terminal.warning(
+            "--prerelease and --latest have no effect on a bucket: it has no such marks",
+            None,
+        );
+    }
+    let (access, network) = (s3_access(session), &session.engine.network);
+    let host = S3::new(&access, location.clone(), None, network, session.timing())?
+        .with_cleanup(&session.cleanup);
+    if args.preflight {
+        return Ok(host
+            .preflight(&tag(args, session).unwrap_or_default())
+            .await?);
+    }
+    let options = S3Options {
+        complete_from: args
+            .complete
+            .then(|| source_options(session, false))
+            .transpose()?,
+        draft: args.draft,
+        recheck: !args.no_recheck,
+        sums: args.sums.clone(),
+        base_url: args.base_url.clone(),
+    };
+    let publication = publication(args, session)?;
+    let engine = &session.engine;
+    publication.to_s3(&host, location, &options, engine).await
 }
 
 /// What the arguments and the environment ask for.

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Fetcher, status_error};
 use crate::body::read_body;
-use crate::error::{Error, connection_error};
+use crate::error::{ATTEMPTS_WITHOUT_SERVER, Error, connection_error};
 use crate::redact::{Address, redacted};
 use crate::settings::Retries;
 
@@ -38,6 +38,8 @@ pub struct Attempts {
     rules: Retries,
     made: u32,
     stalled: u32,
+    /// How many of the last attempts found no server.
+    without_server: u32,
     delays: ExponentialBackoff,
     reporter: Option<Reporter>,
 }
@@ -50,6 +52,7 @@ impl Attempts {
             rules: *rules,
             made: 0,
             stalled: 0,
+            without_server: 0,
             delays: delays(rules),
             reporter,
         }
@@ -72,10 +75,14 @@ impl Attempts {
         if !error.is_transient() {
             return Err(error);
         }
-        if matches!(error, Error::Stalled { .. }) {
-            self.stalled += 1;
+        match error {
+            Error::NoServer { .. } => self.without_server += 1,
+            Error::Stalled { .. } => self.stalled += 1,
+            _ => self.without_server = 0,
         }
-        let enough = self.made >= self.rules.total || self.stalled >= self.rules.stalls;
+        let enough = self.made >= self.rules.total
+            || self.stalled >= self.rules.stalls
+            || self.without_server >= ATTEMPTS_WITHOUT_SERVER;
         let delay = match self.delays.next() {
             Some(delay) if !enough => delay,
             _ if self.made == 1 => return Err(error),
@@ -220,6 +227,7 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Network;
 
     fn attempts() -> Attempts {
         let rules = Retries {
@@ -259,5 +267,79 @@ mod tests {
         attempts.wait_after(stalled().into()).await.unwrap();
         attempts.progressed();
         assert_eq!(until_given_up(&mut attempts, stalled).await, 4);
+    }
+
+    /// The failure of a request to a port that nobody listens at.
+    async fn refused() -> Failure {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").map(|one| one.local_addr());
+        let Ok(Ok(address)) = listener else {
+            panic!("no port is free");
+        };
+        let Ok(url) = format!("http://me:secret@{address}/file?secret").parse::<Url>() else {
+            panic!("{address}");
+        };
+        let network = Network::default();
+        let Ok(client) = network.client() else {
+            panic!("no client");
+        };
+        match client.get(url.clone()).send().await {
+            Ok(answer) => panic!("{answer:?}"),
+            Err(error) => connection_error(&url, error).into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_asked_three_times() {
+        let mut attempts = attempts();
+        for _ in 1..ATTEMPTS_WITHOUT_SERVER {
+            assert!(attempts.wait_after(refused().await).await.is_ok());
+        }
+        let Err(error) = attempts.wait_after(refused().await).await else {
+            panic!("it is asked again");
+        };
+        let text = error.to_string();
+        assert!(text.starts_with("cannot fetch http://127.0.0.1:"), "{text}");
+        let end = "/file: connection refused (gave up after 3 attempts)";
+        assert!(text.ends_with(end), "{text}");
+        assert!(error.is_unreachable());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_gone_for_a_moment_does_not_end_a_download() {
+        let mut attempts = attempts();
+        for _ in 0..4 {
+            for _ in 1..ATTEMPTS_WITHOUT_SERVER {
+                assert!(attempts.wait_after(refused().await).await.is_ok());
+            }
+            let ended = Error::EndedEarly { url: url() };
+            attempts.progressed();
+            assert!(attempts.wait_after(ended.into()).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_host_is_named_as_one() {
+        let Ok(url) = "http://no-such-host.invalid/".parse::<Url>() else {
+            panic!("no address");
+        };
+        let network = Network {
+            proxies: crate::settings::Proxies::Explicit {
+                http: None,
+                https: None,
+                except: None,
+            },
+            ..Network::default()
+        };
+        let Ok(client) = network.client() else {
+            panic!("no client");
+        };
+        let Err(error) = client.get(url.clone()).send().await else {
+            panic!("there is an answer");
+        };
+        let text = connection_error(&url, error).to_string();
+        assert_eq!(
+            text,
+            "cannot fetch http://no-such-host.invalid/: there is no host of this name"
+        );
     }
 }

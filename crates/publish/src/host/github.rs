@@ -22,7 +22,7 @@ mod recheck;
 mod rights;
 mod send;
 pub mod steps;
-mod upload;
+pub(crate) mod upload;
 
 pub(crate) use call::Attempts;
 pub use cleanup::Cleanup;

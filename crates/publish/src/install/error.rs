@@ -234,8 +234,8 @@ impl Explain for InstallError {
         let hint = match self {
             Self::Host(error) => return error.hints(),
             Self::Source(_) => {
-                "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, or a folder \
-                 such as ./site or dir:site"
+                "write OWNER/REPO or OWNER/REPO@TAG, the address of a plain host, s3://BUCKET/PREFIX, or \
+                 a folder such as ./site or dir:site"
             }
             Self::NotOurs(_) => "name another file, or move this one away",
             Self::Silent { .. } => {
@@ -244,6 +244,10 @@ impl Explain for InstallError {
             }
             Self::NoRelease(place) if is_path(place) => {
                 "is the path right? `sysforge publish --to dir:PATH` puts a release into a folder"
+            }
+            Self::NoRelease(place) if place.starts_with("s3://") => {
+                "check the bucket, the prefix and the tag, and that AWS_ENDPOINT_URL names the service \
+                 that has them"
             }
             Self::NoRelease(_) => {
                 "check the name and the tag; for a private repository set GITHUB_TOKEN"

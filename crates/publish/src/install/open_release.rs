@@ -19,6 +19,7 @@ use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::host::github::failure::Failure;
 use crate::host::github::{Access, GitHub, Timing, encode};
+use crate::host::s3::{S3, S3Access};
 use crate::local::{CHUNK, at};
 use crate::signing::Identity;
 
@@ -30,6 +31,8 @@ const INDEX_LIMIT: usize = 64 << 20;
 pub struct SourceOptions {
     /// GitHub's addresses and the token, if there is one; its repository is the source's.
     pub github: Access,
+    /// What the environment says of storage services.
+    pub s3: S3Access,
     /// How long things may take.
     pub timing: Timing,
     /// Whether GitHub is asked for attestations. They are verified for github.com alone:
@@ -82,6 +85,11 @@ enum Files {
         base: Url,
         timing: Timing,
     },
+    S3 {
+        host: Box<S3>,
+        /// The tag, or empty: below the prefix itself.
+        folder: String,
+    },
     /// Through the API, for those who have a token: private repositories have no other way.
     Api {
         host: Box<GitHub>,
@@ -98,6 +106,7 @@ impl OpenRelease {
     /// If there is none, or the host cannot be reached.
     pub async fn open(source: &Source, options: &SourceOptions) -> Result<Self, InstallError> {
         let mut witness = None;
+        let mut found = source.clone();
         let (files, newest) = match source {
             Source::Folder { path, tag } => {
                 let (folder, newest) = folder(path, tag.as_deref())?;
@@ -107,6 +116,20 @@ impl OpenRelease {
                 let client = client(&options.github.network, base)?;
                 let timing = options.timing.clone();
                 web(client, base.clone(), tag.as_deref(), timing).await?
+            }
+            Source::S3 {
+                location,
+                endpoint,
+                tag,
+            } => {
+                let (network, timing) = (&options.github.network, options.timing.clone());
+                let location = location.clone();
+                let host = S3::new(&options.s3, location, endpoint.as_ref(), network, timing)?;
+                // An upgrade asks the same service, whatever the environment names then.
+                if let Source::S3 { endpoint, .. } = &mut found {
+                    *endpoint = Some(host.endpoint().clone());
+                }
+                storage(host, tag.as_deref()).await?
             }
             Source::GitHub { repository, tag } => {
                 let access = Access {
@@ -121,10 +144,12 @@ impl OpenRelease {
                 github_files(source, access, tag.as_deref(), timing, drafts).await?
             }
         };
-        let (Source::GitHub { tag, .. } | Source::Web { tag, .. } | Source::Folder { tag, .. }) =
-            source;
+        let (Source::GitHub { tag, .. }
+        | Source::Web { tag, .. }
+        | Source::S3 { tag, .. }
+        | Source::Folder { tag, .. }) = source;
         Ok(Self {
-            source: source.clone(),
+            source: found,
             tag: tag.clone().or(newest),
             signed_for: SignedFor::Asked,
             read: OnceLock::new(),
@@ -252,6 +277,9 @@ impl OpenRelease {
                 let get = || client.get(address.clone());
                 let read = fetch::read_plain(get, sink, size, timing, task).await;
                 read.map_err(|failure| web_error(&what, base, failure, timing))
+            }
+            Files::S3 { host, folder } => {
+                Ok(host.read_file(folder, name, sink, size, task).await?)
             }
             Files::Api {
                 host,
@@ -404,6 +432,25 @@ async fn web(
         timing,
     };
     Ok((files, newest))
+}
+
+/// A release in a storage service, and the tag of the newest if none was asked for and there is a list.
+async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), InstallError> {
+    let host = Box::new(host);
+    if let Some(tag) = tag {
+        let folder = tag.to_owned();
+        return Ok((Files::S3 { host, folder }, None));
+    }
+    // The prefix of a site, which has a list, or that of one release, which has none.
+    let mut sink = Sink::memory(INDEX_LIMIT);
+    let (folder, newest) = match host.read_file("", SITE_NAME, &mut sink, None, None).await? {
+        true => {
+            let newest = last_tag(&sink.into_bytes());
+            (newest.as_deref().unwrap_or_default().to_owned(), newest)
+        }
+        false => (String::new(), None),
+    };
+    Ok((Files::S3 { host, folder }, newest))
 }
 
 /// With a token through the API; without one through the web addresses, which are not counted

@@ -13,6 +13,7 @@ use url::Url;
 use super::error::InstallError;
 use crate::error::PublishError;
 use crate::host::github::encode;
+use crate::host::s3::{S3Location, SCHEME, is_endpoint};
 
 /// A place that has releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,16 @@ pub enum Source {
         /// a query that a server takes for a password: neither is shown or noted.
         #[serde(serialize_with = "without_secrets", deserialize_with = "web_address")]
         base: Url,
+        /// The tag; `None`: the last of its list.
+        tag: Option<Tag>,
+    },
+    /// Storage with the interface of Amazon S3.
+    S3 {
+        /// The bucket and the prefix.
+        location: S3Location,
+        /// The address of the service; `None`: the one that the environment names.
+        #[serde(default, deserialize_with = "endpoint")]
+        endpoint: Option<Url>,
         /// The tag; `None`: the last of its list.
         tag: Option<Tag>,
     },
@@ -55,6 +66,19 @@ impl Source {
         looks_like_site: impl Fn(&Path) -> bool,
     ) -> Result<Self, InstallError> {
         let wrong = || InstallError::Source(text.to_owned());
+        if let Some(rest) = text.strip_prefix(SCHEME) {
+            let (place, tag) = match rest.split_once('@') {
+                Some((place, tag)) => (place, Some(typed_tag(tag).ok_or_else(wrong)?)),
+                None => (rest, None),
+            };
+            let place = place.strip_suffix(INDEX_NAME).unwrap_or(place);
+            let location = format!("{SCHEME}{place}").parse();
+            return Ok(Self::S3 {
+                location: location.map_err(PublishError::from)?,
+                endpoint: None,
+                tag,
+            });
+        }
         if text.contains("://") {
             return Self::of_address(text, looks_like_site)
                 .ok_or_else(|| InstallError::Source(shown_text(text)));
@@ -158,6 +182,20 @@ impl Source {
         })
     }
 
+    /// Storage with the interface of Amazon S3.
+    ///
+    /// # Errors
+    ///
+    /// If the tag cannot be one.
+    pub fn s3(location: S3Location, tag: Option<&str>) -> Result<Self, InstallError> {
+        let tag = checked_tag(tag)?;
+        Ok(Self::S3 {
+            location,
+            endpoint: None,
+            tag,
+        })
+    }
+
     /// A folder.
     ///
     /// # Errors
@@ -173,7 +211,10 @@ impl Source {
     pub fn latest(&self) -> Self {
         let mut source = self.clone();
         match &mut source {
-            Self::GitHub { tag, .. } | Self::Web { tag, .. } | Self::Folder { tag, .. } => {
+            Self::GitHub { tag, .. }
+            | Self::Web { tag, .. }
+            | Self::S3 { tag, .. }
+            | Self::Folder { tag, .. } => {
                 *tag = None;
             }
         }
@@ -230,6 +271,16 @@ fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
     }
 }
 
+fn endpoint<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    let endpoint = Option::<Url>::deserialize(from)?;
+    match endpoint.as_ref().is_none_or(is_endpoint) {
+        true => Ok(endpoint),
+        false => Err(serde::de::Error::custom(
+            "this is not the address of a storage service",
+        )),
+    }
+}
+
 fn without_secrets<S: Serializer>(base: &Url, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&shown(base))
 }
@@ -249,6 +300,10 @@ impl fmt::Display for Source {
             }
             Self::Web { base, tag } => {
                 f.write_str(&shown(base))?;
+                tag
+            }
+            Self::S3 { location, tag, .. } => {
+                write!(f, "{location}")?;
                 tag
             }
             Self::Folder { path, tag } => {
@@ -280,6 +335,7 @@ mod tests {
     fn parse(text: &str) -> String {
         match Source::parse(text, |_| false) {
             Ok(Source::GitHub { repository, tag }) => format!("github {repository} {tag:?}"),
+            Ok(Source::S3 { location, tag, .. }) => format!("storage {location} {tag:?}"),
             Ok(Source::Web { base, tag }) => format!("web {base} {tag:?}"),
             Ok(Source::Folder { path, tag }) => format!("folder {} {tag:?}", path.display()),
             Err(error) => error.to_string(),
@@ -291,6 +347,23 @@ mod tests {
         for (text, expected) in [
             ("octo/images", "github octo/images None"),
             ("octo/images@v1.0.0", "github octo/images Some(\"v1.0.0\")"),
+            ("s3://images/demo", "storage s3://images/demo None"),
+            (
+                "s3://images/demo@v1.0.0",
+                "storage s3://images/demo Some(\"v1.0.0\")",
+            ),
+            (
+                "s3://images@pkg@1.2.3",
+                "storage s3://images Some(\"pkg@1.2.3\")",
+            ),
+            (
+                "s3://images/demo@..",
+                "`s3://images/demo@..` is not a source of images",
+            ),
+            (
+                "s3://im/demo",
+                "`s3://im/demo` is not a bucket and a prefix in it",
+            ),
             ("./site", "folder ./site None"),
             ("/srv/site@v1", "folder /srv/site Some(\"v1\")"),
             ("https://example.org/s", "web https://example.org/s/ None"),

@@ -188,6 +188,7 @@ fn options(github: Option<&FakeGitHub>, token: Option<&str>) -> SourceOptions {
             token: token.map(Secret::new),
             network: sysforge_net::Network::default(),
         },
+        s3: crate::host::s3::S3Access::default(),
         attestations: true,
         timing: Timing {
             stall: Duration::from_millis(400),

@@ -115,6 +115,16 @@ impl OpenRelease {
                 };
                 (good, asked)
             }
+            (SignedFor::Asked, Source::S3 { location, .. }) => {
+                let asked = location.url().map_err(PublishError::from)?.to_string();
+                let good = match (&found.site, &found.repository) {
+                    // The prefix of the releases, or of one of them.
+                    (Some(site), _) => asked.starts_with(site.as_str()),
+                    (None, Some(_)) => false,
+                    (None, None) => true,
+                };
+                (good, asked)
+            }
             (SignedFor::Asked, Source::Folder { .. }) => (true, String::new()),
         };
         match good {

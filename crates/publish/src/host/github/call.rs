@@ -5,8 +5,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sysforge_net::Method;
 use sysforge_net::header::HeaderMap;
+use sysforge_net::{ATTEMPTS_WITHOUT_SERVER, Method};
 
 use super::failure::{Failure, HOST_AT_FAULT, of_error};
 use super::{GitHub, Timing};
@@ -51,6 +51,8 @@ const FELT: Duration = Duration::from_secs(1);
 pub(crate) struct Attempts {
     made: u32,
     stalled: u32,
+    /// How many in a row found no server.
+    without_server: u32,
 }
 
 impl Attempts {
@@ -72,10 +74,15 @@ impl Attempts {
     /// Counts a failure. Whether it was the last: no further attempt makes sense, or there were enough.
     pub(crate) fn is_last(&mut self, failure: &Failure, timing: &Timing) -> bool {
         self.made += 1;
-        if matches!(failure, Failure::Stalled(_)) {
-            self.stalled += 1;
+        match failure {
+            Failure::NoServer(_) => self.without_server += 1,
+            Failure::Stalled(_) => self.stalled += 1,
+            _ => self.without_server = 0,
         }
-        !failure.is_passing() || self.made >= timing.attempts || self.stalled >= timing.stalls
+        !failure.is_passing()
+            || self.made >= timing.attempts
+            || self.stalled >= timing.stalls
+            || self.without_server >= ATTEMPTS_WITHOUT_SERVER
     }
 }
 
@@ -84,6 +91,7 @@ impl Timing {
     pub(crate) fn attempts_until(&self, last: &Failure) -> u32 {
         match last {
             Failure::Stalled(_) => self.attempts.min(self.stalls),
+            Failure::NoServer(_) => self.attempts.min(ATTEMPTS_WITHOUT_SERVER),
             _ => self.attempts,
         }
     }

@@ -27,7 +27,7 @@ impl Cleanup {
     }
 
     /// Runs `work` beside whatever comes next. Outside a runtime nothing can be done.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(in crate::host) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

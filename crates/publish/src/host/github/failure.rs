@@ -19,10 +19,18 @@ pub(crate) enum Failure {
     },
     /// The host asks to wait.
     Limited(Option<Duration>),
+    /// A storage service answered with an error.
+    Storage {
+        status: u16,
+        code: String,
+        message: String,
+    },
     /// The answer was no answer of the API: HTML, or cut short.
     Garbled { status: u16 },
     /// No answer: not connected, reset, timed out.
     Transport(String),
+    /// There is no server to talk to.
+    NoServer(String),
     /// No answer, for a reason that does not pass by itself, and what helps.
     Lasting { words: String, hint: &'static str },
     /// No progress for too long.
@@ -79,7 +87,7 @@ impl Failure {
             return limited;
         }
         let Some(parsed) = parsed else {
-            return Self::Garbled { status };
+            return storage_error(status, body).unwrap_or(Self::Garbled { status });
         };
         Self::Status {
             status,
@@ -116,17 +124,19 @@ impl Failure {
             Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
             // Front ends answer with pages of their own, and bodies are cut. A redirect that leads
             // nowhere and a wanted login stay.
-            Self::Garbled { status } => {
+            Self::Garbled { status } | Self::Storage { status, .. } => {
                 matches!(status, 200..=299 | 400 | 403 | 404 | 408 | 409 | 425 | 429 | 500..=599)
             }
-            Self::Transport(_) | Self::Stalled(_) | Self::Limited(_) => true,
+            Self::Transport(_) | Self::NoServer(_) | Self::Stalled(_) | Self::Limited(_) => true,
             Self::Local(_) | Self::Lasting { .. } => false,
         }
     }
 
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Status { status, .. } | Self::Garbled { status } => Some(*status),
+            Self::Status { status, .. }
+            | Self::Storage { status, .. }
+            | Self::Garbled { status } => Some(*status),
             _ => None,
         }
     }
@@ -158,6 +168,12 @@ impl Failure {
             Self::Status { status, .. } | Self::Garbled { status } => {
                 format!("{} (status {status})", self.said())
             }
+            Self::Storage {
+                status,
+                code,
+                message,
+            } if !message.is_empty() => format!("{message} ({code}, status {status})"),
+            Self::Storage { status, .. } => format!("{} (status {status})", self.said()),
             _ => self.said(),
         }
     }
@@ -185,12 +201,50 @@ impl Failure {
             }
             Self::Limited(Some(wait)) => format!("rate limit, wait {} s", wait.as_secs()),
             Self::Limited(None) => "rate limit".to_owned(),
+            Self::Storage { code, message, .. } => match message.is_empty() {
+                true => code.clone(),
+                false => format!("{message} ({code})"),
+            },
             Self::Garbled { .. } => "no answer of the API".to_owned(),
-            Self::Transport(words) | Self::Lasting { words, .. } => words.clone(),
+            Self::Transport(words) | Self::NoServer(words) | Self::Lasting { words, .. } => {
+                words.clone()
+            }
             Self::Stalled(limit) => format!("no progress for {} s", limit.as_secs_f32()),
             Self::Local(error) => error.to_string(),
         }
     }
+}
+
+/// The error of a storage service, `<Error><Code>…</Code><Message>…</Message></Error>`.
+fn storage_error(status: u16, body: &[u8]) -> Option<Failure> {
+    let text = String::from_utf8_lossy(body);
+    let (_, error) = text.split_once("<Error>")?;
+    let element = |name: &str| {
+        let (_, rest) = error.split_once(&format!("<{name}>"))?;
+        let (text, _) = rest.split_once(&format!("</{name}>"))?;
+        Some(said_by_host(&unescaped(text)))
+    };
+    Some(Failure::Storage {
+        status,
+        code: element("Code")?,
+        message: element("Message").unwrap_or_default(),
+    })
+}
+
+/// The text of an XML element.
+fn unescaped(text: &str) -> String {
+    let pairs = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    let mut text = text.to_owned();
+    for (escaped, char) in pairs {
+        text = text.replace(escaped, char);
+    }
+    text
 }
 
 /// Rate limits: 429, or 403 that says so in a header or in words.
@@ -226,11 +280,25 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
 
 /// A transport error, without its address: storage addresses carry signatures.
 pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
+    if let Some(why) = sysforge_net::no_server(&error) {
+        // The host alone: the rest may contain a signature.
+        let host = error
+            .url()
+            .and_then(|url| Some((url.host_str()?, url.port())));
+        return Failure::NoServer(match host {
+            Some((host, Some(port))) => format!("cannot connect to {host}:{port}: {why}"),
+            Some((host, None)) => format!("cannot connect to {host}: {why}"),
+            None => why.to_owned(),
+        });
+    }
     of_error(&error.without_url())
 }
 
 /// What a failure to connect, or to read an answer, means.
 pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
+    if let Some(why) = sysforge_net::no_server(error) {
+        return Failure::NoServer(why.to_owned());
+    }
     let words = chain(error);
     if let Some(hint) = sysforge_net::remedy(error) {
         return Failure::Lasting { words, hint };
@@ -433,6 +501,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_server_that_is_not_there_is_asked_three_times() {
+        let timing = super::super::Timing::default();
+        let failure = Failure::NoServer("cannot connect to host: connection refused".to_owned());
+        let mut attempts = super::super::Attempts::default();
+        assert!(!attempts.is_last(&failure, &timing));
+        assert!(!attempts.is_last(&failure, &timing));
+        assert!(attempts.is_last(&failure, &timing));
+        assert_eq!(timing.attempts_until(&failure), 3);
+    }
+
     #[tokio::test]
     async fn an_address_with_its_signature_is_never_shown() {
         let client = sysforge_net::Network::default().client().unwrap();
@@ -440,6 +519,6 @@ mod tests {
         let failure = transport(client.get(address).send().await.unwrap_err());
         let words = failure.words();
         assert!(!words.contains("hunter2"), "{words}");
-        assert!(words.contains("onnect"), "{words}");
+        assert_eq!(words, "cannot connect to 127.0.0.1:9: connection refused");
     }
 }

@@ -200,7 +200,7 @@ async fn stall(
 }
 
 /// The type that browsers are told.
-fn content_type(name: &str) -> &'static str {
+pub(crate) fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("json") => "application/json",
         Some("gz") => "application/gzip",

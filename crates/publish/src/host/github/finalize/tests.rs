@@ -98,6 +98,7 @@ async fn what_a_draft_has_already_is_brought_to_where_it_is_completed() {
         .await
         .unwrap();
     let options = |drafts| SourceOptions {
+        s3: crate::host::s3::S3Access::default(),
         attestations: false,
         github: host.access.clone(),
         timing: quick(),
