@@ -1,5 +1,7 @@
 //! Inputs of real projects that once failed, each in its folder `cases/NN-name`, through the real
-//! binary. The mirrors are folders with a catalogue and no archives: nothing is installed.
+//! binary. The mirrors are folders with a catalogue and no archives: nothing is installed. Cases that take a
+//! Julia or an installer are in `tests/statements.rs` (08, 09), `tests/installer.rs` (16) and
+//! `tests/outputs.rs` (24).
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]

@@ -157,7 +157,7 @@ fn is_measured(figure: &serde_json::Value) -> bool {
 }
 
 #[test]
-fn a_workload_that_calls_exit_is_measured() {
+fn case_24_a_workload_that_calls_exit_is_measured() {
     let scratch = workload("println(sum(rand(3)) > 9)\natexit(() -> println(\"bye\"))\nexit(0)\n");
     let (figures, said) = bench(&scratch);
     assert!(is_measured(&figures["first_call_s"]), "{figures}");

@@ -284,7 +284,7 @@ fn with_statements(bytes: &[u8]) -> Scratch {
 }
 
 #[test]
-fn qualified_calls_and_comments_are_statements_and_the_rest_is_listed() {
+fn case_08_qualified_calls_and_comments_are_statements_and_the_rest_is_listed() {
     let scratch = with_statements(
         b"    Base.precompile(Tuple{typeof(Dates.now)})   # time: 0.1312\n\
           precompile(Tuple{typeof(Dates.day), Dates.Date}) #called at ./a.jl:12\n\
@@ -321,7 +321,7 @@ fn a_file_in_utf_16_is_an_error_with_a_hint() {
 }
 
 #[test]
-fn a_newline_in_a_symbol_does_not_end_a_statement() {
+fn case_09_a_newline_in_a_symbol_does_not_end_a_statement() {
     let scratch = with_statements(b"");
     scratch
         .file(

@@ -1,19 +1,58 @@
-//! Compiles the launcher of apps (`crates/launcher`) for the platform that Sysforge is built for. It has
-//! no dependencies, so rustc alone is enough; its bytes become part of Sysforge.
+//! Compiles what travels in Sysforge for the platform that it is built for: the launcher of apps and the
+//! program that checks C libraries (`crates/launcher`), which have no dependencies, so that rustc alone is
+//! enough; and the init code of C libraries (`src/c/init.c`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let variable = |name: &str| std::env::var(name).map_err(|error| format!("{name}: {error}"));
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let source = manifest.join("../launcher/src");
-    let output = PathBuf::from(variable("OUT_DIR")?).join("launcher");
+    let output = PathBuf::from(variable("OUT_DIR")?);
     println!("cargo::rerun-if-changed={}", source.display());
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/c");
+    compile(&source.join("main.rs"), &output.join("launcher"))?;
+    compile(&source.join("caller.rs"), &output.join("caller"))?;
+    compile_init(&output)
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| format!("{name}: {error}"))
+}
+
+/// The init code as an object file. It uses nothing that differs between C libraries of one system.
+fn compile_init(output: &Path) -> Outcome {
+    let mut build = cc::Build::new();
+    build
+        .file("src/c/init.c")
+        .pic(true)
+        .opt_level_str("s")
+        .debug(false)
+        .cargo_metadata(false)
+        .flag_if_supported("-fno-stack-protector")
+        .flag_if_supported("-U_FORTIFY_SOURCE")
+        .flag_if_supported("-fvisibility=hidden")
+        .warnings(true);
+    if variable("CARGO_CFG_TARGET_ENV")? == "msvc" {
+        // Linked with Julia's C runtime, not with Visual C++'s.
+        build.flag("/GS-").flag("/Zl");
+    }
+    let objects = build.try_compile_intermediates()?;
+    let [object] = objects.as_slice() else {
+        return Err("one object file was expected".into());
+    };
+    std::fs::copy(object, output.join("init.o"))?;
+    Ok(())
+}
+
+/// A program of one crate.
+fn compile(source: &Path, output: &Path) -> Outcome {
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc
-        .arg(source.join("main.rs"))
+        .arg(source)
         .args([
             "--crate-name",
             "launcher",
@@ -33,7 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ])
         .args(["-C", "panic=abort", "-C", "strip=symbols"])
         .arg("-o")
-        .arg(&output);
+        .arg(output);
     // What Cargo itself would link with.
     if let Ok(linker) = std::env::var("RUSTC_LINKER") {
         rustc.args(["-C", &format!("linker={linker}")]);
@@ -62,7 +101,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let status = rustc.status()?;
     if !status.success() {
-        return Err(format!("rustc cannot compile the launcher of apps: {status}").into());
+        return Err(format!("rustc cannot compile {}: {status}", source.display()).into());
     }
     Ok(())
 }

@@ -76,6 +76,7 @@ pub struct Recipe {
     script: String,
     /// A running Julia has one target; the emission gives the code its own.
     target: String,
+    /// The standard libraries in it, for people.
     libraries: String,
     digest: Sha256,
 }
@@ -97,7 +98,7 @@ impl Recipe {
     ) -> Result<Self, BaseError> {
         let sources = sources(&context.julia)?;
         let original = read(&sources.join("sysimg.jl"))?;
-        let script = with_stdlibs(&original, used).ok_or_else(|| BaseError::NoSources {
+        let (script, kept) = with_stdlibs(&original, used).ok_or_else(|| BaseError::NoSources {
             version: context.julia.version.to_string(),
             lacks: "its sysimg.jl has no list of standard libraries in the known form".to_owned(),
         })?;
@@ -116,7 +117,7 @@ impl Recipe {
             sources,
             script,
             target,
-            libraries: used.map_or("all".to_owned(), |used| used.join(", ")),
+            libraries: libraries(&kept),
             digest,
         })
     }
@@ -216,30 +217,42 @@ fn read(path: &Path) -> Result<String, BaseError> {
     std::fs::read_to_string(path).map_err(io(path))
 }
 
-/// `sysimg.jl` with a list of only those standard libraries that are used. `None` if it has no such
-/// list.
-fn with_stdlibs(script: &str, used: Option<&[String]>) -> Option<String> {
+/// The standard libraries of a base in a few words.
+fn libraries(names: &[String]) -> String {
+    match names {
+        [] => "no standard libraries".to_owned(),
+        few if few.len() <= 6 => few.join(", "),
+        many => format!("{} standard libraries", many.len()),
+    }
+}
+
+/// `sysimg.jl` with a list of only those standard libraries that are used, and their names. `None` if it
+/// has no such list.
+fn with_stdlibs(script: &str, used: Option<&[String]>) -> Option<(String, Vec<String>)> {
     let start = script.find("stdlibs = [")? + "stdlibs = [".len();
     let length = script[start..].find(']')?;
-    let Some(used) = used else {
-        return Some(script.to_owned());
-    };
     // In the script's order: a library comes behind those that it needs.
     let listed = script[start..start + length]
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
         .flat_map(|line| line.split(','))
-        .map(|word| word.trim().trim_start_matches(':'));
+        .map(|word| word.trim().trim_start_matches(':'))
+        .filter(|name| !name.is_empty());
+    let Some(used) = used else {
+        return Some((script.to_owned(), listed.map(str::to_owned).collect()));
+    };
     let kept: Vec<String> = listed
         .filter(|name| used.iter().any(|used| used == name))
-        .map(|name| format!(":{name}"))
+        .map(str::to_owned)
         .collect();
-    Some(format!(
+    let symbols: Vec<String> = kept.iter().map(|name| format!(":{name}")).collect();
+    let script = format!(
         "{}Symbol[{}{}",
         &script[..start - 1],
-        kept.join(", "),
+        symbols.join(", "),
         &script[start + length..]
-    ))
+    );
+    Some((script, kept))
 }
 
 #[cfg(test)]
@@ -252,14 +265,20 @@ mod tests {
     #[test]
     fn only_used_libraries_stay_in_their_order() {
         let used = ["Printf", "Base64", "Pricing"].map(str::to_owned);
-        let script = with_stdlibs(SCRIPT, Some(&used)).unwrap();
+        let (script, kept) = with_stdlibs(SCRIPT, Some(&used)).unwrap();
+        // Of the project's packages only standard libraries are in a base.
+        assert_eq!(libraries(&kept), "Base64, Printf");
         assert!(
             script.contains("stdlibs = Symbol[:Base64, :Printf]\n    maxlen"),
             "{script}"
         );
-        let none = with_stdlibs(SCRIPT, Some(&[])).unwrap();
+        let (none, kept) = with_stdlibs(SCRIPT, Some(&[])).unwrap();
+        assert_eq!(libraries(&kept), "no standard libraries");
         assert!(none.contains("stdlibs = Symbol[]"), "{none}");
-        assert_eq!(with_stdlibs(SCRIPT, None).as_deref(), Some(SCRIPT));
+        let (all, kept) = with_stdlibs(SCRIPT, None).unwrap();
+        assert_eq!((&*all, kept.len()), (SCRIPT, 3));
+        let many: Vec<String> = (0..9).map(|i| i.to_string()).collect();
+        assert_eq!(libraries(&many), "9 standard libraries");
         assert_eq!(with_stdlibs("include(\"x.jl\")", None), None);
     }
 }

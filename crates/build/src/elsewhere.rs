@@ -186,12 +186,14 @@ fn prefix(mounts: &Path, hidden: &[PathBuf]) -> Vec<OsString> {
     words
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
     use std::process::Command;
 
     use super::*;
 
+    #[cfg(target_os = "linux")]
     fn run(hidden: &[PathBuf], folder: &Path, command: &[&str]) -> Option<(bool, String)> {
         let mounts = tempfile::tempdir().ok()?;
         let run = |hidden: &[PathBuf], command: &[&str]| {
@@ -209,6 +211,7 @@ mod tests {
         Some((output.status.success(), text))
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn hidden_paths_do_not_exist_and_everything_beside_them_does() {
         let folder = tempfile::tempdir().unwrap();

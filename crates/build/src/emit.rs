@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+use sysforge_plan::generation::InteractivePackage;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
 use sysforge_plan::{JuliaOption, Sha256, Step};
@@ -59,6 +60,8 @@ const SURROUNDINGS: &str = "surroundings.tsv";
 pub struct Emission<'a> {
     /// The packages.
     pub packages: &'a [RequestedPackage],
+    /// The packages of an interactive session, which are not bound in `Main`.
+    pub interactive: &'a [InteractivePackage],
     /// The precompile statements, each once.
     pub statements: &'a [String],
     /// Those of them that the user gave and no workload was seen to compile.
@@ -520,6 +523,9 @@ fn job(
     );
     for package in emission.packages {
         line("package", &[&package.name, &package.uuid]);
+    }
+    for package in emission.interactive {
+        line("interactive", &[&package.name, &package.uuid]);
     }
     for name in emission.known {
         line("known", &[name]);

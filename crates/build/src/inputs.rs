@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sysforge_plan::config::{
-    App, Base, Bundle, LazyArtifacts, Settings, Stdlibs, WorkloadEnvironment,
+    App, Base, Bundle, LazyArtifacts, Library, Settings, Stdlibs, WorkloadEnvironment,
 };
 use sysforge_plan::cpu::CpuTarget;
 use sysforge_plan::link::Strategy;
@@ -33,6 +33,10 @@ pub struct TraceOptions {
     pub workload_environment: Option<WorkloadEnvironment>,
     /// The apps, whose runs are traced.
     pub apps: Vec<App>,
+    /// Whether an interactive session is traced, and its packages are in the image.
+    pub repl: bool,
+    /// The C library, whose calls are traced.
+    pub library: Option<Library>,
 }
 
 /// What decides the object, beside the statements.
@@ -107,6 +111,7 @@ impl Options {
             execute,
             base,
             stdlibs,
+            repl,
             rounds,
             strict,
             strip,
@@ -126,6 +131,8 @@ impl Options {
                 base: (base, stdlibs),
                 workload_environment: config.workload_environment.clone(),
                 apps: config.apps.clone(),
+                repl,
+                library: config.library.clone(),
             },
             emit: EmitOptions {
                 execute,
@@ -152,6 +159,8 @@ impl Options {
 pub struct Inputs<'a> {
     /// The build.
     pub build: &'a Build,
+    /// The text of what traces and makes the bundles, apart from this crate: of each step.
+    pub recipe: &'a [(Stage, String)],
     /// Its options.
     pub options: &'a Options,
     /// The project's folder.
@@ -224,6 +233,7 @@ pub fn fingerprint(
 ) -> Result<Fingerprint, WorkDirError> {
     let Inputs {
         build,
+        recipe: bundles,
         options,
         project,
         config,
@@ -241,6 +251,13 @@ pub fn fingerprint(
         RUN_SCRIPT
     );
     fingerprint.add(Stage::Trace, "Sysforge's recipe", recipe);
+    for (stage, text) in *bundles {
+        let name = match stage {
+            Stage::Trace => "how apps and libraries are traced",
+            _ => "how apps and libraries are made",
+        };
+        fingerprint.add(*stage, name, text.clone());
+    }
     let julia = julia_identity(&build.julia);
     fingerprint.add(Stage::Trace, "the Julia", julia);
     let packages =
@@ -348,6 +365,7 @@ mod tests {
             manifest: None,
             versions: sysforge_plan::plan::Versions::Manifest,
             apps: Vec::new(),
+            library: None,
             packages: Vec::new(),
             closure: Vec::new(),
             cpu: sysforge_plan::cpu::targets(&[], triplet).remove(0),
@@ -360,6 +378,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inputs = Inputs {
             build: &build(),
+            recipe: &[],
             options,
             project: folder.path(),
             config: &Config::default(),
@@ -450,6 +469,7 @@ mod tests {
         let digest = || {
             let inputs = Inputs {
                 build: &build(),
+                recipe: &[],
                 options: &options,
                 project: &project,
                 config: &Config::default(),

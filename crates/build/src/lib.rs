@@ -26,6 +26,7 @@ pub mod scan;
 pub mod script;
 pub mod secrets;
 pub mod sections;
+pub mod session;
 pub mod startup;
 pub mod statements;
 pub mod targets;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysforge_plan::generation::Generation;
+use sysforge_plan::library::LibraryLink;
 use sysforge_plan::link::linker::candidates;
 use sysforge_plan::link::{Expectation, Inspection, Layout, Linked, LinkerChoice};
 use sysforge_plan::{JuliaFacts, Os, Task};
@@ -52,6 +53,8 @@ pub struct LinkJob {
     /// Functions to be exported beside those that Julia looks up. Functions that a package made
     /// callable from C (`@ccallable`) are found by themselves.
     pub exports: Vec<String>,
+    /// What a C library takes beyond an image.
+    pub library: Option<LibraryLink>,
     /// The environment that linkers are started with.
     pub environment: Environment,
     /// Where lists and logs of the link are kept.

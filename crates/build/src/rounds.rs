@@ -18,6 +18,9 @@ pub struct Traced {
     /// Those of them that the user gave and no workload was seen to compile.
     #[serde(default)]
     pub given: Vec<String>,
+    /// Those of them that only an interactive session was seen to compile.
+    #[serde(default)]
+    pub session: Vec<String>,
     /// What else stands in the user's files of statements.
     #[serde(default)]
     pub ignored: Vec<Ignored>,
@@ -62,6 +65,15 @@ impl Traced {
             }
         }
         (next != *self).then_some(next)
+    }
+
+    /// The statements that matter to the workloads.
+    #[must_use]
+    pub fn of_workloads(&self) -> Vec<String> {
+        let session: HashSet<&String> = self.session.iter().collect();
+        let statements = self.statements.iter();
+        let ours = statements.filter(|text| !session.contains(text));
+        ours.cloned().collect()
     }
 
     /// Marks the statements that a rehearsal without an image still compiled, though it replayed them:
@@ -111,6 +123,16 @@ mod tests {
         };
         traced.mark_ineffective(&texts(&["b", "the rehearsal's own"]));
         assert_eq!(traced.ineffective, ["b"]);
+    }
+
+    #[test]
+    fn a_session_does_not_matter_to_the_workloads() {
+        let traced = Traced {
+            statements: texts(&["a", "b", "c"]),
+            session: texts(&["b"]),
+            ..Traced::default()
+        };
+        assert_eq!(traced.of_workloads(), ["a", "c"]);
     }
 
     #[test]

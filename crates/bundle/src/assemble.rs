@@ -13,6 +13,7 @@ use crate::error::BundleError;
 use crate::launcher::{self, Described};
 use crate::layout::{Layout, slashed};
 use crate::libraries::{self, Library, Needed, Origin};
+use crate::library::LibraryFiles;
 
 /// Julia's own folder in a bundle: the depot and the load path of its apps.
 const SHARE: &str = "share/julia";
@@ -38,6 +39,8 @@ pub struct Sources<'a> {
     pub names: &'a [(String, String)],
     /// The folder of the environment with the preferences, if they are to be bundled.
     pub preferences: Option<&'a Path>,
+    /// The C library that the image is, if it is one.
+    pub library: Option<LibraryFiles<'a>>,
 }
 
 /// A bundle that was made.
@@ -71,12 +74,17 @@ pub fn assemble(sources: &Sources<'_>, folder: &Path) -> Result<Assembled, Bundl
     let needed = libraries::needed(julia, image, opened, &folders)?;
     let mut target = Target::create(folder)?;
 
-    let image_path = Layout::image(image_name);
-    target.file(
-        image,
-        Path::new(&image_path),
-        "the image: the packages and their compiled code",
-    )?;
+    let (image_path, why) = match &sources.library {
+        None => (
+            Layout::image(image_name),
+            "the image: the packages and their compiled code",
+        ),
+        Some(files) => (
+            files.library.names.path(),
+            "the library: the packages and their compiled code",
+        ),
+    };
+    target.file(image, Path::new(&image_path), why)?;
     let preload = add_libraries(&mut target, &needed, &layout, julia)?;
     for app in apps {
         let path =
@@ -87,6 +95,14 @@ pub fn assemble(sources: &Sources<'_>, folder: &Path) -> Result<Assembled, Bundl
         let text = app.text(&slashed(&layout.libjulia), &preload, &image_path);
         let path = Path::new("share/sysforge").join(format!("{}.app", app.name));
         target.text(&path, &text, "what the launcher has to know")?;
+    }
+    if let Some(files) = &sources.library {
+        files.add(&mut target, julia.triplet.os())?;
+        let text = files
+            .library
+            .description(&slashed(&layout.libjulia), &preload);
+        let path = format!("share/sysforge/{}.library", files.library.config.name);
+        target.text(Path::new(&path), &text, "what the init code has to know")?;
     }
     for (tree, from) in artifacts {
         if !from.is_dir() {

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use sysforge_archive::{Cancel, Limits, Links, TreeWriter, Writer, unpack_file};
 use sysforge_plan::app::{AppRecord, RunRecord};
 use sysforge_plan::config::Run;
+use sysforge_plan::library::{LibraryRecord, TypedCall};
 use sysforge_plan::{ArchiveFormat, Os, Task};
-use sysforge_process::{Children, Ended, Environment, Finished, ProcessError};
+use sysforge_process::{Children, Ended, Environment, Finished, ProcessError, Program};
 
 use crate::error::BundleError;
 use crate::layout::is_systems_own;
+use crate::library::{CALLER, Called, LibraryFiles};
 use crate::observe::{Planned, failed};
-use crate::sandbox::{Inside, Sandbox};
+use crate::sandbox::{BUNDLE, Inside, Sandbox, TOOL};
 
 /// The variable that gives Julia options to an app (`crates/launcher/src/location.rs`).
 const JULIA_ARGUMENTS: &str = "SYSFORGE_JULIA_ARGS";
@@ -58,27 +60,7 @@ pub async fn check(
     surroundings: &Surroundings<'_>,
     task: &Task,
 ) -> Result<Checked, BundleError> {
-    let Surroundings {
-        os,
-        system,
-        environment,
-        children,
-        logs,
-        ..
-    } = *surroundings;
-    let dir = tempfile::Builder::new().prefix("sysforge-app-").tempdir();
-    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
-    // The system's temporary folder may be a link (macOS).
-    let root = dir
-        .path()
-        .canonicalize()
-        .map_err(BundleError::io("read", dir.path()))?;
-    // The loader is needed to start any program, whoever names it.
-    let mut system = system.clone();
-    system.extend(loaders());
-    let log = logs.join("app-namespace.log");
-    let sandbox = Sandbox::prepare(&root, os, &system, environment, children, task, log).await?;
-    pack_and_unpack(folder, &sandbox.bundle(), &root).await?;
+    let (_dir, sandbox) = unpacked(folder, surroundings, task).await?;
     let mut records = Vec::new();
     for planned in apps {
         let mut runs = Vec::new();
@@ -103,6 +85,136 @@ pub async fn check(
         apps: records,
         isolated: sandbox.is_isolated(),
     })
+}
+
+/// Packs the bundle in `folder` and unpacks it in a place of its own, which lasts as long as the first value.
+async fn unpacked(
+    folder: &Path,
+    surroundings: &Surroundings<'_>,
+    task: &Task,
+) -> Result<(tempfile::TempDir, Sandbox), BundleError> {
+    let Surroundings {
+        os,
+        system,
+        environment,
+        children,
+        logs,
+        ..
+    } = *surroundings;
+    let dir = tempfile::Builder::new().prefix("sysforge-app-").tempdir();
+    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
+    // The system's temporary folder may be a link (macOS).
+    let root = dir
+        .path()
+        .canonicalize()
+        .map_err(BundleError::io("read", dir.path()))?;
+    // The loader is needed to start any program, whoever names it.
+    let mut system = system.clone();
+    system.extend(loaders());
+    let log = logs.join("app-namespace.log");
+    let sandbox = Sandbox::prepare(&root, os, &system, environment, children, task, log).await?;
+    pack_and_unpack(folder, &sandbox.bundle(), &root).await?;
+    Ok((dir, sandbox))
+}
+
+/// Checks the bundle of a C library in `folder`: a program that knows nothing of Julia opens it where it was
+/// unpacked, starts Julia, makes the calls, and ends Julia; once more with the compiler recorded.
+///
+/// # Errors
+///
+/// If it cannot be used, or a function returns something else than it should.
+pub async fn check_library(
+    folder: &Path,
+    files: &LibraryFiles<'_>,
+    surroundings: &Surroundings<'_>,
+    task: &Task,
+) -> Result<(LibraryRecord, bool), BundleError> {
+    let (_dir, sandbox) = unpacked(folder, surroundings, task).await?;
+    let calls = files.library.calls(files.interface)?;
+    let suffix = surroundings.os.conventions().exe_suffix;
+    let tool = format!("{TOOL}/caller{suffix}");
+    let path = sandbox.root(&tool);
+    sysforge_files::write_program(&path, CALLER).map_err(BundleError::io("write", &path))?;
+    let (here, inside) = sandbox.temporary();
+    let results = here.join("results");
+    let library = sandbox.inside(&files.library.names.path());
+    let mut args = vec![library, format!("{inside}/results")];
+    args.extend(calls.iter().flat_map(TypedCall::words));
+    let traced = format!("--trace-compile={inside}/recording");
+    let is_traceable = !inside.contains(char::is_whitespace);
+    let mut residuals = Vec::new();
+    for with_trace in [true, false] {
+        let variables: Vec<(&str, String)> = match with_trace && is_traceable {
+            true => vec![(JULIA_ARGUMENTS, traced.clone())],
+            false => Vec::new(),
+        };
+        let _ = std::fs::remove_file(&results);
+        let log = if with_trace {
+            "library-traced"
+        } else {
+            "library"
+        };
+        let program = sandbox.program(&Inside {
+            program: &tool,
+            args: &args,
+            variables: &variables,
+            stdin: None,
+            environment: surroundings.environment,
+            log: surroundings.logs.join(format!("{log}.log")),
+        });
+        let ran = surroundings.children.run(&program, task).await;
+        ran.map_err(|source| BundleError::Unusable {
+            library: files.library.config.name.clone(),
+            source: Box::new(source),
+        })?;
+        if with_trace {
+            residuals = recorded_statements(&here.join("recording"));
+        }
+    }
+    let text = std::fs::read_to_string(&results).map_err(BundleError::io("read", &results))?;
+    let record = Called::parse(&text).record(files, &calls, residuals)?;
+    Ok((record, sandbox.is_isolated()))
+}
+
+/// How long a library may take to start Julia, call nothing and end it.
+const START_LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Starts and ends the Julia of an unpacked library: its file is `library`, its name `name`.
+///
+/// # Errors
+///
+/// If it does not start here.
+pub async fn start_library(
+    library: &Path,
+    name: &str,
+    environment: &Environment,
+    children: &Children,
+    task: &Task,
+) -> Result<(), BundleError> {
+    let dir = tempfile::Builder::new().prefix("sysforge-lib-").tempdir();
+    let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
+    let caller = dir
+        .path()
+        .join(format!("caller{}", std::env::consts::EXE_SUFFIX));
+    sysforge_files::write_program(&caller, CALLER).map_err(BundleError::io("write", &caller))?;
+    let program = Program::new(&caller, environment.clean(), dir.path().join("log"))
+        .arg(library)
+        .arg(dir.path().join("results"))
+        .timeout(Some(START_LIMIT));
+    let ran = children.run(&program, task).await;
+    ran.map(drop).map_err(|source| BundleError::Unusable {
+        library: name.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// The precompile statements in a recording of Julia's.
+fn recorded_statements(path: &Path) -> Vec<String> {
+    let recorded = std::fs::read_to_string(path).unwrap_or_default();
+    let statements = recorded
+        .lines()
+        .filter(|line| line.starts_with("precompile("));
+    statements.map(str::to_owned).collect()
 }
 
 /// The loaders of Linux, by architecture; those that a system has not are passed over.
@@ -213,11 +325,7 @@ impl Checker<'_> {
         }
         self.start(&variables, &format!("{name}-traced")).await?;
         self.refuse_outside(&here, &loads)?;
-        let recorded = std::fs::read_to_string(here.join(recording)).unwrap_or_default();
-        let residuals = recorded
-            .lines()
-            .filter(|line| line.starts_with("precompile("));
-        let residuals = residuals.map(str::to_owned).collect();
+        let residuals = recorded_statements(&here.join(recording));
         let wall = self.start(&[], &name).await?;
         Ok(RunRecord {
             args: self.run.args.clone(),
@@ -244,7 +352,7 @@ impl Checker<'_> {
         self.place_files()?;
         let stdin = self.write_input()?;
         let suffix = os.conventions().exe_suffix;
-        let program = format!("bin/{}", self.planned.app.file_name(suffix));
+        let program = format!("{BUNDLE}/bin/{}", self.planned.app.file_name(suffix));
         let program = self.sandbox.program(&Inside {
             program: &program,
             args: &self.run.args,

@@ -120,8 +120,7 @@ fn link_as_is(_: &Path, to: &Path, from: &Path) -> Result<(), BundleError> {
 }
 
 /// The path to `target` from `folder`, both relative to the same root.
-#[cfg(any(unix, test))]
-fn relative(folder: &Path, target: &Path) -> PathBuf {
+pub(crate) fn relative(folder: &Path, target: &Path) -> PathBuf {
     let (from, to): (Vec<_>, Vec<_>) = (folder.iter().collect(), target.iter().collect());
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n(std::ffi::OsStr::new(".."), from.len() - common);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_plan::library::InterfaceError;
 use sysforge_plan::{Class, Evidence, Explain, PathError};
 use sysforge_process::ProcessError;
 
@@ -83,6 +84,45 @@ pub enum BundleError {
         /// The libraries.
         libraries: Vec<String>,
     },
+    /// The package of a library cannot be asked for its functions.
+    #[error("the functions of the package `{package}` cannot be listed")]
+    Interface {
+        /// The package.
+        package: String,
+        /// Why not.
+        #[source]
+        source: Box<ProcessError>,
+    },
+    /// The package makes no library.
+    #[error(transparent)]
+    NoLibraryOf(#[from] InterfaceError),
+    /// The name of the library is taken.
+    #[error("a library cannot be called `{name}`: Julia has {}", .file.display())]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The file of Julia.
+        file: PathBuf,
+    },
+    /// The library could not be used from C.
+    #[error("the library `{library}` cannot be used from C, unpacked from its archive")]
+    Unusable {
+        /// Its name.
+        library: String,
+        /// How it failed.
+        #[source]
+        source: Box<ProcessError>,
+    },
+    /// A function returned something else than it should.
+    #[error("`{call}` returned {found}, and the configuration says {expected}")]
+    Returned {
+        /// The call.
+        call: String,
+        /// What it returned.
+        found: String,
+        /// What it should have.
+        expected: String,
+    },
     /// The archive could not be written or read back.
     #[error("the bundle could not be packed and unpacked")]
     Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -102,7 +142,11 @@ impl Explain for BundleError {
         match self {
             Self::Io(error) => error.class(Class::Machine),
             Self::NoLibrary { .. } | Self::Library { .. } => Class::Toolchain,
-            Self::NoFile { .. } => Class::Usage,
+            Self::NoFile { .. } | Self::NameTaken { .. } => Class::Usage,
+            Self::NoLibraryOf(error) => error.class(),
+            Self::Interface { source, .. } => source.class_or(Class::Julia),
+            Self::Unusable { source, .. } => source.class_or(Class::Check),
+            Self::Returned { .. } => Class::Check,
             Self::NoArtifact(_) | Self::Exit { .. } | Self::Outside { .. } => Class::Check,
             Self::Process { source, .. } => source.class_or(Class::Check),
             Self::Traced { source, .. } => source.class_or(Class::Julia),
@@ -124,6 +168,24 @@ impl Explain for BundleError {
             }
             Self::NoFile { .. } => hint("paths in Sysimage.toml are relative to its folder"),
             Self::Process { source, .. } => source.hints(),
+            Self::Interface { source, .. } => match **source {
+                ProcessError::Failed { .. } => hint(
+                    "types of `@ccallable` functions must be concrete types of C: numbers, pointers, \
+                     structures without references to Julia's objects",
+                ),
+                _ => source.hints(),
+            },
+            Self::NoLibraryOf(error) => error.hints(),
+            Self::NameTaken { .. } => hint("give it another `name` in [library] of Sysimage.toml"),
+            Self::Unusable { source, .. } => match **source {
+                ProcessError::Failed { ref evidence, .. } => {
+                    vec![unusable_hint(evidence).to_owned()]
+                }
+                _ => source.hints(),
+            },
+            Self::Returned { .. } => {
+                hint("correct the function, or `result` in the calls of [library] in Sysimage.toml")
+            }
             Self::Traced { source, .. } => match **source {
                 ProcessError::Failed { ref evidence, .. } => exit_hints(evidence),
                 _ => source.hints(),
@@ -139,9 +201,26 @@ impl Explain for BundleError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Exit { evidence, .. } => Some(evidence.clone()),
-            Self::Process { source, .. } | Self::Traced { source, .. } => source.evidence(),
+            Self::Process { source, .. }
+            | Self::Traced { source, .. }
+            | Self::Interface { source, .. }
+            | Self::Unusable { source, .. } => source.evidence(),
             _ => None,
         }
+    }
+}
+
+/// What the last lines of a program that used a library suggest.
+fn unusable_hint(evidence: &Evidence) -> &'static str {
+    let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
+    if says("a function that this library calls") {
+        "correct the functions in `init` of [library] in Sysimage.toml"
+    } else if says("cannot open shared object file") || says("could not load library") {
+        "let a call in [library] or a workload open this library, so that it is bundled, or take it from \
+         an artifact"
+    } else {
+        "an exception in a function that C called ends the process: catch it in the function, and return \
+         a value that says so"
     }
 }
 

@@ -14,6 +14,25 @@ pub const STATEMENTS: &[&str] = &[
     "precompile(Tuple{typeof(Base.popfirst!), Array{String, 1}})",
 ];
 
+/// What Julia's start compiles for each kind of standard input, output and error that an app may have: up to
+/// Julia 1.6, TerminalMenus makes a terminal of the three when it is loaded. Empty if the recorded
+/// statements show that it does not.
+#[must_use]
+pub fn variants_of_streams(recorded: &[String]) -> Vec<String> {
+    const TERMINAL: &str = "precompile(Tuple{Type{REPL.Terminals.TTYTerminal}, String, ";
+    const STREAMS: [&str; 3] = ["Base.TTY", "Base.PipeEndpoint", "IOStream"];
+    if !recorded.iter().any(|text| text.starts_with(TERMINAL)) {
+        return Vec::new();
+    }
+    let combined = STREAMS.iter().flat_map(|input| {
+        STREAMS.iter().flat_map(move |output| {
+            let error = STREAMS.iter();
+            error.map(move |error| format!("{TERMINAL}{input}, {output}, {error}}})"))
+        })
+    });
+    combined.collect()
+}
+
 /// An app, as its launcher has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {

@@ -7,13 +7,14 @@ use sysforge_build::{Context, Script};
 use sysforge_files::write_whole;
 use sysforge_plan::app::Call;
 use sysforge_plan::config::Run;
+use sysforge_plan::library::julia_string;
 use sysforge_plan::{Evidence, Task};
-use sysforge_process::{Ended, ProcessError};
+use sysforge_process::{Ended, Finished, ProcessError};
 
 use crate::error::BundleError;
 use crate::launcher::Described;
 
-const OBSERVE: &str = include_str!("julia/observe.jl");
+pub(crate) const OBSERVE: &str = include_str!("julia/observe.jl");
 
 /// What was seen of the apps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +67,12 @@ pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleErr
     Ok(scripts)
 }
 
+/// The script of one run, apart from the paths of a build directory.
+pub(crate) fn text(app: &Described, run: &Run) -> String {
+    let input = run.stdin.as_ref().map(|_| Path::new("stdin"));
+    script(app, run, input)
+}
+
 /// The script of one run.
 fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
     let Described {
@@ -93,7 +100,7 @@ fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
     @async (write(writer, read({})); \
                  close(writer))
 end",
-                literal(&path.to_string_lossy())
+                julia_string(&path.to_string_lossy())
             ),
         },
         // The launcher takes the name of the executable off the arguments.
@@ -102,7 +109,7 @@ end",
             "append!(empty!(ARGS), String[{}])",
             run.args
                 .iter()
-                .map(|arg| literal(arg))
+                .map(|arg| julia_string(arg))
                 .collect::<Vec<_>>()
                 .join(", ")
         ),
@@ -137,19 +144,6 @@ end",
     lines.join("\n")
 }
 
-/// A text as a Julia string.
-fn literal(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' | '$' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
-}
-
 /// Runs every script on `image`, and returns which libraries were open and which packages loaded.
 ///
 /// # Errors
@@ -162,23 +156,12 @@ pub async fn observe(
     scripts: &[Script],
     task: &Task,
 ) -> Result<Observed, BundleError> {
-    let driver = context.work.path("observe.jl");
-    write_whole(&driver, OBSERVE.as_bytes()).map_err(BundleError::io("write", &driver))?;
     let mut observed = Observed::default();
     let runs = apps
         .iter()
         .flat_map(|planned| planned.runs.iter().map(move |run| (planned, run)));
     for (index, ((planned, run), script)) in runs.zip(scripts).enumerate() {
-        let output = context.work.path(format!("observed-{index}.txt"));
-        let _ = std::fs::remove_file(&output);
-        let program = context
-            .julia(context.environment.for_julia(), &format!("observe-{index}"))
-            .option("--sysimage", image)
-            .arg(&driver)
-            .arg(&output)
-            .arg(&script.path)
-            .directory(&context.project);
-        let result = context.children.run(&program, task).await;
+        let (output, result) = start(context, image, script, index, task).await?;
         let app = &planned.app.name;
         match result {
             Ok(_) => {}
@@ -204,6 +187,58 @@ pub async fn observe(
         observed.add(&text);
     }
     Ok(observed)
+}
+
+/// Runs the scripts of a library and of the workloads on `image`, to see which libraries they open. What a
+/// workload does that fails is no concern of a bundle.
+///
+/// # Errors
+///
+/// If the script of the library fails.
+pub async fn observe_library(
+    context: &Context,
+    image: &Path,
+    scripts: &[Script],
+    task: &Task,
+) -> Result<Observed, BundleError> {
+    let mut observed = Observed::default();
+    for (index, script) in scripts.iter().enumerate() {
+        let (output, result) = start(context, image, script, index, task).await?;
+        let text = std::fs::read_to_string(&output).unwrap_or_default();
+        observed.add(&text);
+        if let (true, Err(source)) = (text.is_empty(), result) {
+            return Err(BundleError::Process {
+                app: script.path.display().to_string(),
+                location: "on the image",
+                source: Box::new(source),
+            });
+        }
+    }
+    Ok(observed)
+}
+
+/// Runs one script on `image`, which writes down what is open at its end.
+async fn start(
+    context: &Context,
+    image: &Path,
+    script: &Script,
+    index: usize,
+    task: &Task,
+) -> Result<(PathBuf, Result<Finished, ProcessError>), BundleError> {
+    let driver = context.work.path("observe.jl");
+    write_whole(&driver, OBSERVE.as_bytes()).map_err(BundleError::io("write", &driver))?;
+    let output = context.work.path(format!("observed-{index}.txt"));
+    let _ = std::fs::remove_file(&output);
+    let program = context
+        .julia(context.environment.for_julia(), &format!("observe-{index}"))
+        .option("--sysimage", image)
+        .arg(&driver)
+        .arg(&output)
+        .arg(&script.path)
+        .args(&script.args)
+        .directory(&context.project);
+    let result = context.children.run(&program, task).await;
+    Ok((output, result))
 }
 
 /// The command line of a run, as errors show it.

@@ -45,9 +45,12 @@ pub(crate) struct Sandbox {
     isolated: bool,
 }
 
+/// Where a program is put that is no part of a bundle, relative to the root.
+pub(crate) const TOOL: &str = "tool";
+
 /// One program to be run there.
 pub(crate) struct Inside<'a> {
-    /// Relative to the bundle.
+    /// Relative to the root.
     pub(crate) program: &'a str,
     pub(crate) args: &'a [String],
     pub(crate) variables: &'a [(&'a str, String)],
@@ -67,7 +70,7 @@ impl Sandbox {
         task: &Task,
         log: PathBuf,
     ) -> Result<Self, BundleError> {
-        for folder in [BUNDLE, WORK, "tmp", "proc", "dev"] {
+        for folder in [BUNDLE, WORK, TOOL, "tmp", "proc", "dev"] {
             let folder = root.join(folder);
             std::fs::create_dir_all(&folder).map_err(BundleError::io("create", &folder))?;
         }
@@ -102,6 +105,19 @@ impl Sandbox {
     /// The folder that apps are started in, as this process sees it.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join(WORK)
+    }
+
+    /// The path of a file of the bundle, as what runs there sees it.
+    pub(crate) fn inside(&self, path: &str) -> String {
+        match self.isolated {
+            true => format!("/{BUNDLE}/{path}"),
+            false => self.bundle().join(path).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The full path of `path`, relative to the root, as this process sees it.
+    pub(crate) fn root(&self, path: &str) -> PathBuf {
+        self.root.join(path)
     }
 
     /// The folder for temporary files, as this process and as the app see it.
@@ -144,10 +160,10 @@ impl Sandbox {
                 .arg("unshare")
                 .arg(root)
                 .args([&format!("--wd=/{WORK}"), "--"])
-                .arg(format!("/{BUNDLE}/{}", run.program))
+                .arg(format!("/{}", run.program))
                 .args(run.args);
         }
-        let program = self.bundle().join(run.program);
+        let program = self.root.join(run.program);
         if cfg!(windows) {
             let clean = run.environment.clean().without("PATH").without("HOME");
             let environment = run

@@ -86,6 +86,7 @@ fn make_scene() -> Option<Scene> {
             packages: &[],
             names: &[(TEST.0.to_owned(), TEST.1.to_owned())],
             preferences: None,
+            library: None,
         },
         &dir.path().join("bundle"),
     )

@@ -131,12 +131,12 @@ impl Builds {
                     runner.explain = self.explain;
                     runner.instantiate(Repeat::IfNeeded).await?;
                     let image = runner.run(&self.dist, self.force).await?;
-                    let apps = match self.purpose {
-                        Purpose::Archives => runner.bundle(&self.dist, &image.1).await?,
-                        Purpose::Use => None,
+                    let bundles = match self.purpose {
+                        Purpose::Archives => runner.bundles(&self.dist, &image.1).await?,
+                        Purpose::Use => Vec::new(),
                     };
                     observe(Stage::Done(&build.id));
-                    let archives: Vec<_> = std::iter::once(image).chain(apps).collect();
+                    let archives: Vec<_> = std::iter::once(image).chain(bundles).collect();
                     for (packed, receipt) in &archives {
                         report_receipt(receipt, &engine.reporter);
                         let wall = opening + started.elapsed();

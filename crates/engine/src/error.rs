@@ -105,11 +105,11 @@ pub enum EngineError {
     /// The entry point of an app cannot be read.
     #[error(transparent)]
     Entry(sysforge_plan::app::NotAnEntryPoint),
-    /// The archive of the apps has no valid name.
-    #[error("the archive of the apps has no valid name")]
+    /// The archive of the apps or of the library has no valid name.
+    #[error("the archive of the apps or of the library has no valid name")]
     Name(#[source] sysforge_plan::text::InvalidText),
     /// Apps cannot be made for this platform.
-    #[error("apps for {0} cannot be made by a Sysforge for another system")]
+    #[error("apps and libraries for {0} cannot be made by a Sysforge for another system")]
     AppPlatform(sysforge_plan::Triplet),
     /// Linking objects requires a Julia.
     #[error("the Julia to link for is not named")]

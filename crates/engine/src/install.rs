@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysforge_build::link::which;
-use sysforge_plan::JuliaFacts;
+use sysforge_bundle::check;
 use sysforge_plan::explain::{PathError, causes};
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::Tag;
+use sysforge_plan::{JuliaFacts, Step};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
@@ -97,6 +98,26 @@ impl InstallRequest {
     }
 }
 
+/// Starts the Julia of an installed C library once; one that does not start is not left in the store.
+pub(crate) async fn start_library(
+    engine: &Engine,
+    installed: &Installed,
+    images: &Images,
+) -> Result<(), Failure> {
+    let Some(name) = &installed.library else {
+        return Ok(());
+    };
+    let task = engine.reporter.start(Step::Check, "start it once");
+    let (environment, children) = (&engine.environment, &engine.children);
+    let started = check::start_library(&installed.image, name, environment, children, &task).await;
+    if let Err(error) = started {
+        images.remove(installed)?;
+        return Err(error.into());
+    }
+    task.done("it starts");
+    Ok(())
+}
+
 /// How long an upgrade waits for a host: nobody named this one now.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -139,8 +160,9 @@ impl Installer<'_> {
             ),
             Signed::No => {}
         }
-        if self.is_app(&index, request).await? {
-            return self.install_apps(&release, &index, request).await;
+        let kind = self.kind(&index, request).await?;
+        if kind != Kind::Image {
+            return self.install_apps(&release, &index, kind, request).await;
         }
         let mut local_julia = self.local_julia(request.julia.as_deref()).await?;
         let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
@@ -202,33 +224,37 @@ impl Installer<'_> {
         self.noted(installed, request)
     }
 
-    /// Whether the apps of a release are installed and not an image: where they were asked for, by `--bin` or
-    /// by name; where the release has nothing else for this platform; and where there is no Julia.
-    async fn is_app(
-        &self,
-        index: &ReleaseIndex,
-        request: &InstallRequest,
-    ) -> Result<bool, Failure> {
+    /// What of a release is installed. Its apps where they were asked for, by `--bin` or by name; where the
+    /// release has no image for this platform; and where there is no Julia. Its C library where it was asked
+    /// for by name, and where the release has nothing else.
+    async fn kind(&self, index: &ReleaseIndex, request: &InstallRequest) -> Result<Kind, Failure> {
         if let Some(kind) = request.kind {
-            return Ok(kind == Kind::App);
+            return Ok(kind);
         }
         let kinds = kinds(index, Engine::host()?, request.name.as_deref());
-        if !kinds.contains(&Kind::App) {
-            return Ok(false);
+        let has = |kind| kinds.contains(&kind);
+        let images = has(Kind::Image);
+        if has(Kind::App) {
+            let apps =
+                !images || (self.julias.is_empty() && self.local_julia(None).await?.is_none());
+            return Ok(if apps { Kind::App } else { Kind::Image });
         }
-        let images = kinds.contains(&Kind::Image);
-        Ok(!images || (self.julias.is_empty() && self.local_julia(None).await?.is_none()))
+        Ok(match has(Kind::Library) && !images {
+            true => Kind::Library,
+            false => Kind::Image,
+        })
     }
 
-    /// Chooses and installs the apps of a release.
+    /// Chooses and installs the apps or the C library of a release.
     async fn install_apps(
         &self,
         release: &OpenRelease,
         index: &ReleaseIndex,
+        kind: Kind,
         request: &InstallRequest,
     ) -> Result<Installed, Failure> {
         let machine = Machine {
-            kind: Kind::App,
+            kind,
             ..machine(None, request)?
         };
         let (image, _) = install::choose_image(index, &machine)?;
@@ -241,6 +267,7 @@ impl Installer<'_> {
         let surroundings = self.engine.surroundings(&request.keys);
         let installed =
             install::app::install_app(release, index, image, &self.images, &surroundings).await?;
+        start_library(self.engine, &installed, &self.images).await?;
         self.noted(installed, request)
     }
 
@@ -286,10 +313,7 @@ impl Installer<'_> {
         let request = InstallRequest {
             source: old.source.latest(),
             name: Some(old.name.to_string()),
-            kind: Some(match old.apps.is_empty() {
-                true => Kind::Image,
-                false => Kind::App,
-            }),
+            kind: Some(old.kind()),
             julia: Some(old.julia.clone()).filter(|path| !path.as_os_str().is_empty()),
             // Once verified, always verified: by the same maker's keys.
             keys: keys(&old.keys)?,
@@ -312,7 +336,7 @@ impl Installer<'_> {
                 install::app::link_apps(&mut new, bin)?;
             }
         }
-        for launcher in old.launchers.iter().filter(|_| old.apps.is_empty()) {
+        for launcher in old.launchers.iter().filter(|_| old.kind() == Kind::Image) {
             activate::write_launcher(&mut new, launcher)?;
         }
         for file in &old.files {

@@ -102,6 +102,7 @@ pub async fn link(
         linker,
         strip: options.image.strip,
         exports: exports.to_vec(),
+        library: None,
         environment,
         log: work_dir.join("link.log"),
         work_dir: work_dir.clone(),

@@ -150,6 +150,16 @@ impl fmt::Display for Overview<'_> {
             for app in &build.apps {
                 writeln!(f, "  app       {} (in {})", app.name, app.package)?;
             }
+            if let Some(library) = &build.library {
+                writeln!(
+                    f,
+                    "  library   {} {} (in {}): {}, found as {}",
+                    library.name, library.version, library.package, library.path, library.soname
+                )?;
+                if let Ok(id) = build.library_id(&self.plan.name) {
+                    writeln!(f, "  archive   {id}.{}", build.archive.extension())?;
+                }
+            }
             if let (false, Ok(id)) = (build.apps.is_empty(), build.app_id(&self.plan.name)) {
                 let extension = build.archive.extension();
                 writeln!(f, "  archive   {id}.{extension}")?;

@@ -4,21 +4,23 @@
 use std::path::{Path, PathBuf};
 
 use sysforge_acquire::Lease;
-use sysforge_build::inputs::{self, FileDigests, Fingerprint, Options};
+use sysforge_build::inputs::{self, FileDigests, Fingerprint, Options, Stage};
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{base, emit, instantiate, machine, statements};
+use sysforge_bundle as bundle;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::config::{Base, WorkloadEnvironment};
 use sysforge_plan::generation::Generation;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
-use sysforge_plan::{Plan, Request, memory};
+use sysforge_plan::{Config, Plan, Request, memory};
 
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::{BuildOptions, ImageOptions, PackageOptions};
 use crate::packages;
 use crate::project::ProjectFiles;
+use crate::runner;
 
 /// A plan, and what it was made from.
 pub struct Planned {
@@ -90,6 +92,7 @@ impl Planned {
         let fingerprint = inputs::fingerprint(
             &inputs::Inputs {
                 build,
+                recipe: &recipe(build, &self.files.inputs.config)?,
                 options: &self.options(build, &given.image),
                 project: folder,
                 config: &self.files.inputs.config,
@@ -129,15 +132,20 @@ impl Planned {
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
+        let repl = build.settings.repl;
+        let emission = memory::Emission { targets, repl };
         let threads = match given.image_threads {
             _ if !generation.image_threads => 1,
             Some(threads) => threads,
-            None => {
-                memory::image_threads(generation, targets, machine::cpus(), machine::free_memory())
-            }
+            None => memory::image_threads(
+                generation,
+                emission,
+                machine::cpus(),
+                machine::free_memory(),
+            ),
         };
         Emission {
-            memory: memory::predicted(generation, targets, threads),
+            memory: memory::predicted(generation, emission, threads),
             threads,
             targets,
         }
@@ -243,7 +251,14 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
                 .map(|path| ("statement file", path.as_str())),
         )
         .chain(config.script.iter().map(|path| ("script", path.as_str())))
-        .chain(config.bases().map(|path| ("base", path.as_str())));
+        .chain(config.bases().map(|path| ("base", path.as_str())))
+        .chain(
+            config
+                .library
+                .iter()
+                .flat_map(|library| &library.headers)
+                .map(|path| ("header", path.as_str())),
+        );
     trace::require_files(&files.folder, named).map_err(|error| match &error {
         TraceError::NoSuchFile { path, .. } | TraceError::IsFolder { path, .. } => {
             files.located(&path.clone(), error)
@@ -259,6 +274,23 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     let paths = config.statements.iter().map(|path| files.folder.join(path));
     statements::read(&paths.collect::<Vec<_>>(), &files.folder)?;
     Ok(())
+}
+
+/// The text of what traces and makes the apps and the library of a build.
+fn recipe(build: &Build, config: &Config) -> Result<Vec<(Stage, String)>, Failure> {
+    let mut parts = Vec::new();
+    let mut traces = String::new();
+    if !build.apps.is_empty() {
+        traces.push_str(&bundle::recipe::of_traces(&runner::apps(build, config)?));
+    }
+    if build.library.is_some() {
+        traces.push_str(&bundle::recipe::of_libraries());
+    }
+    if !traces.is_empty() {
+        parts.push((Stage::Trace, traces));
+        parts.push((Stage::Link, bundle::recipe::of_bundles()));
+    }
+    Ok(parts)
 }
 
 async fn answer(

@@ -19,9 +19,13 @@ use sysforge_build::measure::{Measured, Unmeasured, WhyNot, measure};
 use sysforge_build::rounds::Traced;
 use sysforge_build::statements::{self as statement_files, GivenStatements};
 use sysforge_build::trace::{self, On};
-use sysforge_build::{Context, Script, WorkDir, check, elsewhere, machine, probe, scan, startup};
+use sysforge_build::{
+    Context, Script, WorkDir, check, elsewhere, machine, probe, scan, session, startup,
+};
+use sysforge_bundle::Library;
 use sysforge_plan::config::Base;
-use sysforge_plan::generation::Generation;
+use sysforge_plan::generation::{Generation, InteractivePackage};
+use sysforge_plan::library::Interface;
 use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
@@ -31,9 +35,11 @@ use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 mod base;
 mod bundling;
 mod instantiate;
+mod library;
 mod packing;
 mod run;
 
+pub(crate) use bundling::apps;
 pub use bundling::existing;
 pub use instantiate::{Repeat, recorded, spare_depot};
 
@@ -68,6 +74,10 @@ pub struct BuildRunner<'a> {
     apps: Vec<sysforge_bundle::observe::Planned>,
     /// A script for each of their runs.
     app_scripts: Vec<Script>,
+    /// The C library that is made from the image.
+    library: Option<Library>,
+    /// Its functions and the script that calls them, once Julia was asked.
+    interface: Option<(Interface, Script)>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
     /// Whether a note explains why each step runs again.
@@ -230,6 +240,8 @@ impl<'a> BuildRunner<'a> {
         Ok(Self {
             apps,
             app_scripts,
+            library: library::planned(build, &planned.files.inputs.config)?,
+            interface: None,
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
@@ -290,7 +302,13 @@ impl<'a> BuildRunner<'a> {
         workloads
             .map(|workload| Script::of(workload, &self.context.project))
             .chain(self.app_scripts.iter().cloned())
+            .chain(self.interface.iter().map(|(_, script)| script.clone()))
             .collect()
+    }
+
+    /// The packages of an interactive session that the image contains beside those of its base.
+    fn interactive(&self) -> &'static [InteractivePackage] {
+        session::packages(self.context.generation, &self.build.settings)
     }
 
     /// The image's file name: the build's, with the system's extension.
@@ -307,6 +325,7 @@ impl<'a> BuildRunner<'a> {
     /// Records the precompile statements.
     pub async fn trace(&mut self) -> Result<Traced, Failure> {
         self.prepare().await?;
+        self.ask_for_interface().await?;
         self.precompile_again().await?;
         let started = Instant::now();
         self.context.work.set_aside("trace")?;
@@ -336,9 +355,21 @@ impl<'a> BuildRunner<'a> {
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
             statements.extend(launcher);
         }
+        if !self.apps.is_empty() || self.library.is_some() {
+            let variants = sysforge_bundle::launcher::variants_of_streams(&statements);
+            let new = variants.into_iter();
+            let new: Vec<_> = new.filter(|text| !statements.contains(text)).collect();
+            statements.extend(new);
+        }
+        let session = session::trace(&self.context, self.interactive()).await;
+        let known: HashSet<String> = statements.iter().cloned().collect();
+        let session = session.unwrap_or_default().into_iter();
+        let session: Vec<String> = session.filter(|text| !known.contains(text)).collect();
+        statements.extend(session.iter().cloned());
         let traced = Traced {
             statements,
             given: new,
+            session,
             ignored: given.ignored,
             longest_run_s: recorded.longest_run.as_secs_f64(),
             ..Traced::default()
@@ -392,6 +423,7 @@ impl<'a> BuildRunner<'a> {
     pub async fn emit(&mut self) -> Result<Emitted, Failure> {
         self.find_linker()?;
         self.prepare().await?;
+        self.ask_for_interface().await?;
         let started = Instant::now();
         let traced: Traced = self.context.work.recorded("trace")?;
         let options = &self.options.emit;
@@ -404,9 +436,12 @@ impl<'a> BuildRunner<'a> {
         let targets = memory::held_targets(self.context.generation, base, &options.cpu);
         let generation = self.context.generation;
         let free = machine::free_memory();
-        let fitting = || memory::image_threads(generation, targets, cpus, free);
+        let repl = self.build.settings.repl;
+        let expected = memory::Emission { targets, repl };
+        let fitting = || memory::image_threads(generation, expected, cpus, free);
         let emission = Emission {
             packages: &self.packages,
+            interactive: self.interactive(),
             statements: &traced.statements,
             given: &given,
             known: &self.known_packages(),
@@ -501,6 +536,7 @@ impl<'a> BuildRunner<'a> {
             linker: self.linker.clone(),
             strip: self.options.link.strip,
             exports: Vec::new(),
+            library: None,
             environment: self.context.environment.clone(),
             work_dir: self.context.work.path("link"),
             log: self.context.work.log("link"),
@@ -527,6 +563,7 @@ impl<'a> BuildRunner<'a> {
     /// Loads the image and runs the workloads on it, counts what it still compiles, and looks for
     /// what ties it to this machine.
     pub async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
+        self.ask_for_interface().await?;
         let started = Instant::now();
         // Reading the image takes less than Julia does.
         let looking = self.look_through(image);
@@ -546,6 +583,10 @@ impl<'a> BuildRunner<'a> {
             record.first_call_without_image_s = without.first_call_s;
         }
         self.warn_of_unmeasured(&unmeasured);
+        if !self.interactive().is_empty() {
+            record.interactive = session::measure(&self.context, image).await;
+        }
+        self.note_own_costs(&record);
         self.note_extensions();
         self.took(Step::Check, started, None);
         Ok(record)
@@ -564,6 +605,17 @@ impl<'a> BuildRunner<'a> {
         used.extend([image.to_owned(), context.work.root().to_owned()]);
         used.push(context.julia.bindir.clone());
         used
+    }
+
+    /// Says what the first call spends on functions that the workloads define themselves, if that is much.
+    fn note_own_costs(&self, record: &CheckRecord) {
+        let ms = record.own_cost_ms();
+        if ms >= NOTICEABLE_MS {
+            self.engine.reporter.note(format!(
+                "functions that the workloads define themselves take {ms:.0} ms to compile: moved into a \
+                 package, they would be in the image"
+            ));
+        }
     }
 
     /// Says which extensions of packages the image was made with.
@@ -611,6 +663,9 @@ impl<'a> BuildRunner<'a> {
         })
     }
 }
+
+/// From how many milliseconds on it is worth a note that something is compiled.
+const NOTICEABLE_MS: f64 = 100.0;
 
 /// How much of the ignored text in files of statements is shown.
 const IGNORED_SHOWN: usize = 10;

@@ -14,6 +14,7 @@ use crate::cpu::cpu_level;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::install::start_library;
 use crate::julias::stored_or_downloaded;
 use crate::options::BuildOptions;
 use crate::planning::plan;
@@ -88,6 +89,7 @@ impl<'a> Verification<'a> {
         if image.receipt.bundle.is_some() {
             let installed =
                 install::app::install_app(release, index, image, images, &surroundings).await?;
+            start_library(engine, &installed, images).await?;
             engine.reporter.note(format!("{id} starts here"));
             images.remove(&installed)?;
             return Ok(true);

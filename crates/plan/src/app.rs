@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::Os;
 use crate::text::{self, PlainName, Rule as _};
 
 /// What an app's archive and build identifier have after the project's name.
@@ -91,6 +92,9 @@ fn is_identifier(text: &str) -> bool {
 pub struct BundleRecord {
     /// The apps.
     pub apps: Vec<AppRecord>,
+    /// The C library, of which the image is the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<crate::library::LibraryRecord>,
     /// The files, each with its size and the reason why it is there; links have none.
     pub files: Vec<BundledFile>,
     /// Whether the apps were run in a namespace that contains the bundle and the system's C library
@@ -148,6 +152,18 @@ pub struct BundledFile {
     /// Why it is there.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub why: String,
+}
+
+impl BundleRecord {
+    /// The folder of the image in the archive.
+    #[must_use]
+    pub fn image_folder(&self, os: Os) -> &'static str {
+        match (&self.library, os) {
+            (None, _) => IMAGE_FOLDER,
+            (Some(_), Os::Windows) => "bin",
+            (Some(_), _) => "lib",
+        }
+    }
 }
 
 /// Whether a text can be the name of an executable on every system.

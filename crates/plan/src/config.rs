@@ -2,6 +2,7 @@
 //! an error that names the nearest known one.
 
 mod app;
+mod library;
 pub mod workflow;
 mod workload;
 
@@ -20,6 +21,7 @@ use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptiv
 use crate::toml_error::TomlError;
 
 pub use app::{App, Bundle, Run};
+pub use library::{Library, LibraryCall, MOST_ARGUMENTS, Scalar, Value};
 pub use workflow::Workflow;
 pub use workload::Workload;
 
@@ -86,6 +88,10 @@ pub struct Config {
     /// Which standard libraries a fresh base has: `used`, those that the project's packages need,
     /// or `all`. Default: `used`.
     pub stdlibs: Stdlibs,
+    /// Whether the image has the REPL and Pkg, which Julia 1.11 and later load as packages: the caches of
+    /// them that Julia ships do not fit another image, so an interactive session would compile them
+    /// first. Default: `true`, but `false` on a fresh base and for a project with apps.
+    pub repl: Option<bool>,
     /// How often at most the image is emitted: again only while running the workloads on it still
     /// compiles something that another round may cure; 1 to 10. Default: 2.
     #[schemars(range(min = 1, max = 10))]
@@ -111,7 +117,9 @@ pub struct Config {
     /// Apps that are made from the image: executables that need no Julia. All of them share one archive.
     #[serde(rename = "app")]
     pub apps: Vec<App>,
-    /// What the archive of the apps contains.
+    /// A C library that is made from the image.
+    pub library: Option<Library>,
+    /// What the archives of the apps and of the library contain.
     pub bundle: Bundle,
     /// What the generated GitHub workflow does.
     pub workflow: Workflow,
@@ -312,6 +320,8 @@ pub struct Settings {
     pub base: Base,
     /// See [`Config::stdlibs`].
     pub stdlibs: Stdlibs,
+    /// See [`Config::repl`].
+    pub repl: bool,
     /// See [`Config::rounds`]; at least 1.
     pub rounds: u32,
     /// See [`Config::strict`].
@@ -436,6 +446,11 @@ impl Config {
             let offset = table + key_offset(&text[table..], key);
             return Err(TomlError::at(file, text, offset, &message));
         }
+        if let Some((key, message)) = config.library.as_ref().and_then(library::complaint) {
+            let table = table_offset(text, "[library]", 0).unwrap_or(0);
+            let offset = table + key_offset(&text[table..], key);
+            return Err(TomlError::at(file, text, offset, &message));
+        }
         if let Some((key, message)) = config.workflow.complaint() {
             return complain(key, message);
         }
@@ -550,13 +565,14 @@ impl Config {
             execute: self.execute,
             base: self.base.clone(),
             stdlibs: self.stdlibs,
+            repl: false,
             rounds: self.rounds.unwrap_or(DEFAULT_ROUNDS).max(1),
             strict: self.strict,
             strip: self.strip,
             julia_options: self.julia_options.clone(),
         };
         let chosen = self.overrides.iter().filter(|o| id.matches(&o.select));
-        chosen.fold(start, |mut settings, o| {
+        let mut settings = chosen.fold(start, |mut settings, o| {
             settings.env.extend(o.env.clone());
             settings.execute = o.execute.unwrap_or(settings.execute);
             settings.strict = o.strict.unwrap_or(settings.strict);
@@ -565,7 +581,10 @@ impl Config {
             let options = o.julia_options.clone();
             settings.julia_options = options.unwrap_or(settings.julia_options);
             settings
-        })
+        });
+        let by_default = settings.base != Base::Fresh && self.apps.is_empty();
+        settings.repl = self.repl.unwrap_or(by_default);
+        settings
     }
 
     /// The JSON Schema of the file, with which editors complete and check it.
@@ -744,6 +763,32 @@ mod tests {
         }
         assert!(fails("archive = \"7z\"\n").contains("unknown value `7z`"));
         assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));
+    }
+
+    #[test]
+    fn the_repl_is_in_images_that_people_use_interactively() {
+        let id = BuildId::of(
+            "p",
+            &JuliaVersion::new(1, 12, 5),
+            Triplet::X86_64_LINUX_GNU,
+            None,
+        )
+        .unwrap();
+        let app = "[[app]]\nname = \"a\"\nruns = [{ args = [] }]\n";
+        for (text, wanted) in [
+            ("", true),
+            ("base = \"core.so\"\n", true),
+            ("base = \"fresh\"\n", false),
+            (app, false),
+            ("repl = false\n", false),
+            ("base = \"fresh\"\nrepl = true\n", true),
+            (&*format!("repl = true\n{app}"), true),
+            // An override decides which base it is.
+            ("[[overrides]]\nselect = \"*\"\nbase = \"fresh\"\n", false),
+        ] {
+            let config = Config::from_toml("Sysimage.toml", text).unwrap();
+            assert_eq!(config.settings(&id).repl, wanted, "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub struct Generation {
     /// Libraries that a sysimage is linked against, without `lib` and extension. From 1.6 on
     /// `libjulia` is a thin loader of `libjulia-internal`.
     pub libraries: &'static [&'static str],
+    /// Packages of an interactive session that are not in the sysimage that Julia ships: it has them as
+    /// compiled packages, which do not fit another image (since 1.11).
+    pub interactive: &'static [InteractivePackage],
     /// Whether packages have `[weakdeps]` and extensions (since 1.9).
     pub extensions: bool,
     /// Whether Pkg reads `[sources]` of project files (since 1.11).
@@ -44,6 +47,27 @@ pub struct Generation {
     pub image_symbols: &'static [&'static str],
 }
 
+/// A standard library that an interactive session loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InteractivePackage {
+    /// Its name.
+    pub name: &'static str,
+    /// Its UUID.
+    pub uuid: &'static str,
+}
+
+/// Those that left Julia's own sysimage with 1.11.
+pub const INTERACTIVE: &[InteractivePackage] = &[
+    InteractivePackage {
+        name: "REPL",
+        uuid: "3fa0cd96-eef1-5676-8a61-b3b8758bbffb",
+    },
+    InteractivePackage {
+        name: "Pkg",
+        uuid: "44cfe95a-1eb2-52ea-b672-e2afdf69b78f",
+    },
+];
+
 /// The memory that emitting an image takes, in bytes, as it was measured for projects with few
 /// packages. Large packages take more: CSV.jl 0.5 GB, CSV.jl with DataFrames.jl 1.8 GB (on 1.10.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +78,14 @@ pub struct EmissionMemory {
     pub per_thread: u64,
     /// For each CPU target after the first.
     pub per_further_target: u64,
+    /// For the packages of an interactive session.
+    pub interactive: u64,
 }
 
 const V1_5: Generation = Generation {
     since: (1, 5),
     libraries: &["julia"],
+    interactive: &[],
     extensions: false,
     sources: false,
     package_images: false,
@@ -75,6 +102,7 @@ const V1_5: Generation = Generation {
         base: 2_100_000_000,
         per_thread: 0,
         per_further_target: 150_000_000,
+        interactive: 0,
     },
     image_symbols: &[
         "jl_system_image_data",
@@ -111,6 +139,7 @@ const V1_9: Generation = Generation {
         base: 1_500_000_000,
         per_thread: 1_600_000_000,
         per_further_target: 150_000_000,
+        interactive: 0,
     },
     ..V1_8
 };
@@ -126,6 +155,12 @@ const V1_10: Generation = Generation {
 };
 const V1_11: Generation = Generation {
     since: (1, 11),
+    interactive: INTERACTIVE,
+    memory: EmissionMemory {
+        // 1.12.5, two threads, one target: 8.1 GB with the REPL and Pkg.
+        interactive: 3_100_000_000,
+        ..V1_10.memory
+    },
     sources: true,
     ..V1_10
 };
@@ -139,6 +174,7 @@ const V1_12: Generation = Generation {
         base: 1_800_000_000,
         per_thread: 1_600_000_000,
         per_further_target: 2_050_000_000,
+        ..V1_11.memory
     },
     ..V1_11
 };

@@ -20,6 +20,7 @@ pub mod generation;
 pub mod image_environment;
 pub mod julia;
 mod julia_option;
+pub mod library;
 pub mod link;
 pub mod manifest;
 pub mod manifests;

@@ -15,21 +15,39 @@ pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> u6
     }
 }
 
-/// What emitting takes with this many CPU targets and threads, in bytes.
+/// What is emitted, as far as it decides how much memory that takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Emission {
+    /// How many CPU targets the image will hold.
+    pub targets: u64,
+    /// Whether the packages of an interactive session are in it.
+    pub repl: bool,
+}
+
+/// What emitting takes with this many threads, in bytes.
 #[must_use]
-pub fn predicted(generation: &Generation, targets: u64, threads: u32) -> u64 {
+pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u64 {
     let memory = &generation.memory;
-    let further = targets.saturating_sub(1) * memory.per_further_target;
-    memory.base + further + u64::from(threads) * memory.per_thread
+    let further = emission.targets.saturating_sub(1) * memory.per_further_target;
+    let interactive = match emission.repl {
+        true => memory.interactive,
+        false => 0,
+    };
+    memory.base + further + interactive + u64::from(threads) * memory.per_thread
 }
 
 /// Code-generation threads for a machine with so many CPUs and so much free memory, in bytes. One
 /// per CPU where there is enough memory: Julia's own default is half of the CPUs, which took 161 s
 /// where all of them took 108 s.
 #[must_use]
-pub fn image_threads(generation: &Generation, targets: u64, cpus: u32, free: Option<u64>) -> u32 {
+pub fn image_threads(
+    generation: &Generation,
+    emission: Emission,
+    cpus: u32,
+    free: Option<u64>,
+) -> u32 {
     let rest = free.map_or(u64::MAX, |free| {
-        free.saturating_sub(predicted(generation, targets, 0))
+        free.saturating_sub(predicted(generation, emission, 0))
     });
     let fitting = rest.checked_div(generation.memory.per_thread);
     let fitting = fitting.and_then(|threads| u32::try_from(threads).ok());
@@ -41,6 +59,13 @@ mod tests {
     use super::*;
     use crate::version::JuliaVersion;
 
+    fn emission(targets: u64) -> Emission {
+        Emission {
+            targets,
+            repl: false,
+        }
+    }
+
     fn of(major: u64, minor: u64) -> &'static Generation {
         Generation::of(&JuliaVersion::new(major, minor, 0)).unwrap()
     }
@@ -48,15 +73,24 @@ mod tests {
     #[test]
     fn threads_fit_into_memory_and_there_is_always_one() {
         let gb = 1_000_000_000;
-        assert_eq!(image_threads(of(1, 10), 1, 2, None), 2);
-        assert_eq!(image_threads(of(1, 10), 1, 8, Some(7 * gb)), 3);
-        assert_eq!(image_threads(of(1, 10), 1, 8, Some(gb)), 1);
-        assert_eq!(image_threads(of(1, 10), 1, 0, Some(64 * gb)), 1);
+        assert_eq!(image_threads(of(1, 10), emission(1), 2, None), 2);
+        assert_eq!(image_threads(of(1, 10), emission(1), 8, Some(7 * gb)), 3);
+        assert_eq!(image_threads(of(1, 10), emission(1), 8, Some(gb)), 1);
+        assert_eq!(image_threads(of(1, 10), emission(1), 0, Some(64 * gb)), 1);
+        // The REPL and Pkg take more where they are not in the base.
+        let with_repl = Emission {
+            repl: true,
+            ..emission(1)
+        };
+        assert_eq!(image_threads(of(1, 12), with_repl, 8, Some(10 * gb)), 3);
+        let measured = predicted(of(1, 12), with_repl, 2) as f64 / 8.11e9;
+        assert!((0.9..1.1).contains(&measured), "{measured}");
+        assert_eq!(image_threads(of(1, 10), with_repl, 8, Some(7 * gb)), 3);
         // Three targets leave less on 1.12.
-        assert_eq!(image_threads(of(1, 12), 1, 8, Some(10 * gb)), 5);
-        assert_eq!(image_threads(of(1, 12), 3, 8, Some(10 * gb)), 2);
+        assert_eq!(image_threads(of(1, 12), emission(1), 8, Some(10 * gb)), 5);
+        assert_eq!(image_threads(of(1, 12), emission(3), 8, Some(10 * gb)), 2);
         // Before 1.9 one thread generates code, whatever the setting.
-        assert_eq!(image_threads(of(1, 5), 1, 8, Some(gb)), 8);
+        assert_eq!(image_threads(of(1, 5), emission(1), 8, Some(gb)), 8);
     }
 
     #[test]
@@ -72,7 +106,7 @@ mod tests {
             (12, 1, 2, 5.0),
             (12, 3, 2, 9.1),
         ] {
-            let bytes = predicted(of(1, minor), targets, threads) as f64;
+            let bytes = predicted(of(1, minor), emission(targets), threads) as f64;
             let ratio = bytes / (measured * 1e9);
             assert!(
                 (0.9..1.1).contains(&ratio),

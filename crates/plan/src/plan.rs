@@ -15,6 +15,7 @@ use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
 use crate::julia::JuliaBuild;
 use crate::julia_option::JuliaOption;
+use crate::library::{LibraryNames, LibraryVersion};
 use crate::manifest::{self, Manifest};
 use crate::manifests::{ManifestFile, Manifests, Origin};
 use crate::platform::Triplet;
@@ -105,6 +106,9 @@ pub struct Build {
     /// The apps that are made from the image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<PlannedApp>,
+    /// The C library that is made from the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<PlannedLibrary>,
 }
 
 /// An app of a build.
@@ -118,14 +122,44 @@ pub struct PlannedApp {
     pub uuid: String,
 }
 
+/// The C library of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedLibrary {
+    /// The name, as in `-lNAME`.
+    pub name: String,
+    /// The package with the functions.
+    pub package: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// The version.
+    pub version: String,
+    /// The path of the library in its archive.
+    pub path: String,
+    /// The name that programs look for at run time.
+    pub soname: String,
+}
+
 impl Build {
+    /// The identifier of the archive with the C library.
+    ///
+    /// # Errors
+    ///
+    /// If it would be too long for file names.
+    pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
+        self.id_with(name, crate::library::SUFFIX)
+    }
+
     /// The identifier of the archive with the apps.
     ///
     /// # Errors
     ///
     /// If it would be too long for file names.
     pub fn app_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
-        let name = format!("{name}{}", crate::app::SUFFIX);
+        self.id_with(name, crate::app::SUFFIX)
+    }
+
+    fn id_with(&self, name: &ImageName, suffix: &str) -> Result<BuildId, crate::text::InvalidText> {
+        let name = format!("{name}{suffix}");
         BuildId::of(
             &name,
             self.julia.version(),
@@ -242,18 +276,25 @@ pub enum PlanError {
     )]
     NothingToBuild,
     /// An app names no package, and the project itself is none.
-    #[error(
-        "it is not known which package the app `{app}` begins in: the project itself is no package"
-    )]
+    #[error("it is not known which package {what} is made from: the project itself is no package")]
     NoAppPackage {
-        /// The app.
-        app: String,
+        /// The app or library.
+        what: String,
     },
-    /// An app begins in a package that is not in the image.
-    #[error("the app `{app}` begins in the package `{package}`, which is not in the image")]
+    /// The library has no version.
+    #[error("the library `{library}` has no version, and neither has the project")]
+    NoLibraryVersion {
+        /// The library.
+        library: String,
+    },
+    /// The project's version is none of a library.
+    #[error(transparent)]
+    LibraryVersion(#[from] crate::library::NotALibraryVersion),
+    /// An app or library is made from a package that is not in the image.
+    #[error("{what} is made from the package `{package}`, which is not in the image")]
     AppPackage {
-        /// The app.
-        app: String,
+        /// The app or library.
+        what: String,
         /// The package.
         package: String,
         /// The package in the image with the nearest name.
@@ -370,7 +411,10 @@ impl Explain for PlanError {
                 since.0, since.1
             )],
             Self::NoAppPackage { .. } => {
-                vec!["name it with `package = \"…\"` in the table of the app".to_owned()]
+                vec!["name it with `package = \"…\"` in its table".to_owned()]
+            }
+            Self::NoLibraryVersion { .. } | Self::LibraryVersion(_) => {
+                vec!["set `version = \"1.0.0\"` in [library] of Sysimage.toml".to_owned()]
             }
             Self::AppPackage {
                 package,
@@ -565,6 +609,7 @@ impl Inputs {
                 plan.warn(warning.message, warning.hint);
             }
             let apps = self.apps(&environment.packages, &environment.closure)?;
+            let library = self.library(&environment.packages, &environment.closure)?;
             for cpu in cpu::targets(&self.config.cpu.0, self.triplet) {
                 let tier = cpu.tier.as_deref();
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
@@ -583,6 +628,7 @@ impl Inputs {
                     archive: self.config.archive.unwrap_or(ArchiveFormat::TarGz),
                     versions: environment.versions.clone(),
                     apps: apps.clone(),
+                    library: library.clone(),
                 });
             }
             plan.add(environment.packages, environment.closure);
@@ -697,6 +743,64 @@ impl Inputs {
         packages: &[RequestedPackage],
         closure: &[PackageRecord],
     ) -> Result<Vec<PlannedApp>, PlanError> {
+        let planned = self.config.apps.iter().map(|app| {
+            let what = format!("the app `{}`", app.name);
+            let (package, uuid) =
+                self.package_of(&what, app.package.as_ref(), packages, closure)?;
+            Ok(PlannedApp {
+                name: app.name.clone(),
+                package,
+                uuid,
+            })
+        });
+        planned.collect()
+    }
+
+    /// The C library with the package that its functions are in.
+    fn library(
+        &self,
+        packages: &[RequestedPackage],
+        closure: &[PackageRecord],
+    ) -> Result<Option<PlannedLibrary>, PlanError> {
+        let Some(library) = &self.config.library else {
+            return Ok(None);
+        };
+        let what = format!("the library `{}`", library.name);
+        let (package, uuid) =
+            self.package_of(&what, library.package.as_ref(), packages, closure)?;
+        let version = library.version.as_ref().or(self.project.version.as_ref());
+        let Some(version) = version else {
+            return Err(PlanError::NoLibraryVersion {
+                library: library.name.clone(),
+            });
+        };
+        // A project's version may be followed by `-DEV`, which no file name of a library has.
+        let version = version.split(['-', '+']).next().unwrap_or(version);
+        let version: LibraryVersion = version.parse()?;
+        let names = LibraryNames::of(
+            self.triplet.os(),
+            &library.name,
+            version,
+            library.compat_level,
+        );
+        Ok(Some(PlannedLibrary {
+            name: library.name.clone(),
+            package,
+            uuid,
+            version: version.to_string(),
+            path: names.path(),
+            soname: names.soname,
+        }))
+    }
+
+    /// The package of an app or library, with its UUID: the one that is named, or the project itself.
+    fn package_of(
+        &self,
+        what: &str,
+        named: Option<&String>,
+        packages: &[RequestedPackage],
+        closure: &[PackageRecord],
+    ) -> Result<(String, String), PlanError> {
         let itself = self
             .project
             .name
@@ -708,27 +812,20 @@ impl Inputs {
         let known: Vec<_> = known
             .chain(closure.iter().map(|package| (&package.name, &package.uuid)))
             .collect();
-        let planned = self.config.apps.iter().map(|app| {
-            let Some(package) = app.package.as_ref().or(itself) else {
-                return Err(PlanError::NoAppPackage {
-                    app: app.name.clone(),
-                });
-            };
-            match known.iter().find(|(name, _)| *name == package) {
-                Some((_, uuid)) => Ok(PlannedApp {
-                    name: app.name.clone(),
-                    package: package.clone(),
-                    uuid: (*uuid).clone(),
-                }),
-                None => Err(PlanError::AppPackage {
-                    app: app.name.clone(),
-                    package: package.clone(),
-                    suggestion: nearest(package, known.iter().map(|(name, _)| name.as_str()))
-                        .map(str::to_owned),
-                }),
-            }
-        });
-        planned.collect()
+        let Some(package) = named.or(itself) else {
+            return Err(PlanError::NoAppPackage {
+                what: what.to_owned(),
+            });
+        };
+        match known.iter().find(|(name, _)| *name == package) {
+            Some((_, uuid)) => Ok((package.clone(), (*uuid).clone())),
+            None => Err(PlanError::AppPackage {
+                what: what.to_owned(),
+                package: package.clone(),
+                suggestion: nearest(package, known.iter().map(|(name, _)| name.as_str()))
+                    .map(str::to_owned),
+            }),
+        }
     }
 
     fn name(&self) -> Result<ImageName, PlanError> {

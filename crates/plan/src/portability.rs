@@ -109,4 +109,26 @@ mod tests {
             PathKind::Artifact
         );
     }
+
+    #[test]
+    fn a_path_may_be_needed_unless_the_workloads_run_without_it() {
+        let found = |kind, needed| FoundPath {
+            kind,
+            path: "/home/me/table.csv".to_owned(),
+            times: 2,
+            needed,
+        };
+        let maybe = PathKind::MaybeNeeded;
+        let portability = Portability {
+            paths: vec![
+                found(maybe, None),
+                found(maybe, Some(true)),
+                found(maybe, Some(false)),
+                found(PathKind::Source, None),
+            ],
+            ..Portability::default()
+        };
+        let needed: Vec<_> = portability.needed().map(|found| found.needed).collect();
+        assert_eq!(needed, [None, Some(true)]);
+    }
 }

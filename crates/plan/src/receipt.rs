@@ -270,7 +270,8 @@ pub struct CheckRecord {
     /// The kinds of standard output that the workloads were run with, and the residuals of each.
     #[serde(default)]
     pub outputs: Vec<OutputRecord>,
-    /// How many milliseconds compiling each residual took, where Julia says so (1.12 and later).
+    /// How many milliseconds compiling each residual and each of `own` took, where Julia says so (1.12
+    /// and later).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub costs_ms: BTreeMap<String, f64>,
     /// Latency with the image, in seconds; absent without a workload.
@@ -283,6 +284,9 @@ pub struct CheckRecord {
     /// where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_call_without_image_s: Option<f64>,
+    /// What an interactive session waits for; absent where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactive: Option<Interactive>,
     /// What could not be measured, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmeasured: Vec<String>,
@@ -299,6 +303,20 @@ pub struct OutputRecord {
     /// Statements that running the workloads so still compiled, though their code could be in the
     /// image.
     pub residuals: Vec<String>,
+}
+
+/// How long an interactive session takes to its first prompt and to the end of a first `using Pkg`, in
+/// seconds, in an empty home and with an empty depot: each from the start of Julia to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interactive {
+    /// The first prompt.
+    pub first_prompt_s: f64,
+    /// The first prompt of the Julia without the image.
+    pub first_prompt_without_image_s: f64,
+    /// The first `using Pkg`.
+    pub using_pkg_s: f64,
+    /// The first `using Pkg` of the Julia without the image.
+    pub using_pkg_without_image_s: f64,
 }
 
 /// Latency of a workload, in seconds.
@@ -415,7 +433,10 @@ impl Receipt {
     pub fn image_path(&self) -> String {
         match &self.bundle {
             None => self.image.name.to_string(),
-            Some(_) => format!("{}/{}", crate::app::IMAGE_FOLDER, self.image.name),
+            Some(bundle) => {
+                let folder = bundle.image_folder(self.julia.triplet.os());
+                format!("{folder}/{}", self.image.name)
+            }
         }
     }
 
@@ -442,6 +463,13 @@ impl CheckRecord {
         Some(latency.first_call_s / latency.second_call_s?.max(1e-9))
     }
 
+    /// How many milliseconds compiling the workloads' own functions took, as far as Julia says so.
+    #[must_use]
+    pub fn own_cost_ms(&self) -> f64 {
+        let costs = self.own.iter().filter_map(|text| self.costs_ms.get(text));
+        costs.sum()
+    }
+
     /// Loading and the first call without the image, in seconds; `None` where one was not measured.
     #[must_use]
     pub fn first_result_without_image_s(&self) -> Option<f64> {
@@ -454,5 +482,22 @@ impl CheckRecord {
     pub fn first_result_speedup(&self) -> Option<f64> {
         let with = self.latency?.first_result_s();
         Some(self.first_result_without_image_s()? / with.max(1e-9))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_workloads_own_functions_cost_is_told_from_residuals() {
+        let costs = [("precompile(own)", 1900.0), ("precompile(left)", 16.0)];
+        let check = CheckRecord {
+            own: vec!["precompile(own)".to_owned(), "precompile(other)".to_owned()],
+            residuals: vec!["precompile(left)".to_owned()],
+            costs_ms: costs.map(|(text, ms)| (text.to_owned(), ms)).into(),
+            ..CheckRecord::default()
+        };
+        assert!((check.own_cost_ms() - 1900.0).abs() < 0.5);
     }
 }

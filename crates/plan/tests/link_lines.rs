@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use sysforge_plan::Triplet;
 use sysforge_plan::generation::Generation;
+use sysforge_plan::library::LibraryLink;
 use sysforge_plan::link::arguments::{Flavour, Input, LinkSpec};
 use sysforge_plan::link::linker::{Inventory, candidates, driver_names, zig_target};
 use sysforge_plan::link::{LinkerChoice, Strategy};
@@ -33,6 +34,7 @@ fn spec(triplet: Triplet) -> LinkSpec {
         minimum_macos: "11.0".to_owned(),
         discard: Some(path("discard.ld")),
         shims: Some(path("shims")),
+        library: None,
     }
 }
 
@@ -93,6 +95,36 @@ fn what_a_link_lacks_is_not_mentioned() {
                 assert!(!line.contains(word), "{word} in {line}");
             }
         }
+    }
+}
+
+#[test]
+fn a_library_has_what_programs_need_that_link_against_it() {
+    let library = |triplet| LinkSpec {
+        library: Some(LibraryLink {
+            version: "1.2.3".parse().unwrap(),
+            compatible: "1.0.0".parse().unwrap(),
+            import_library: PathBuf::from("lib/import.dll.a"),
+            library_dirs: vec![".".to_owned()],
+        }),
+        ..spec(triplet)
+    };
+    // The run path holds for libjulia's own libraries, too.
+    assert!(line(&library(LINUX), GCC).contains("-Xlinker --disable-new-dtags"));
+    assert!(line(&library(LINUX), Flavour::Gnu).contains(" --disable-new-dtags"));
+    for flavour in [GCC, ZIG, Flavour::Darwin] {
+        let line = line(&library(MAC), flavour);
+        let versions = "-compatibility_version 1.0.0 -current_version 1.2.3";
+        assert!(line.contains(versions), "{line}");
+        assert!(!line.contains("new-dtags"), "{line}");
+    }
+    for (flavour, wanted) in [
+        (GCC, "-Xlinker --out-implib -Xlinker lib/import.dll.a"),
+        (Flavour::Gnu, "--out-implib lib/import.dll.a"),
+        (Flavour::Link, "/implib:lib/import.dll.a"),
+    ] {
+        let line = line(&library(WINDOWS), flavour);
+        assert!(line.contains(wanted), "{line}");
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Program {
     directory: Option<PathBuf>,
     log: PathBuf,
     output: OutputKind,
+    typed: String,
     timeout: Option<Duration>,
     idle: Option<Duration>,
     patience: Option<Patience>,
@@ -337,6 +338,7 @@ impl Program {
             directory: None,
             log: log.into(),
             output: OutputKind::Pipe,
+            typed: String::new(),
             timeout: None,
             idle: None,
             patience: None,
@@ -415,6 +417,14 @@ impl Program {
         }
         self.output = kind;
         self
+    }
+
+    /// Starts it at a terminal at which these keys were already typed, followed by Ctrl-D. The key
+    /// Enter is `\r`.
+    #[must_use]
+    pub fn typed(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.typed);
+        self.output(OutputKind::Terminal)
     }
 
     /// Kills the child after this time.
@@ -518,7 +528,7 @@ impl Program {
             stdout,
             stderr,
             reader,
-        } = Output::open(self.output, &self.log)?;
+        } = Output::open(self.output, &self.log, &self.typed)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)

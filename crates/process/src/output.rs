@@ -63,7 +63,7 @@ pub fn available_outputs() -> Vec<OutputKind> {
 
 #[cfg(unix)]
 fn has_terminals() -> bool {
-    terminal::open().is_ok()
+    terminal::open("").is_ok()
 }
 
 /// Windows has ConPTY, which Sysforge does not use.
@@ -73,8 +73,9 @@ fn has_terminals() -> bool {
 }
 
 impl Output {
-    /// Opens an output of this kind. Names files after the log.
-    pub(crate) fn open(kind: OutputKind, log: &Path) -> io::Result<Self> {
+    /// Opens an output of this kind. Names files after the log. At a terminal, `typed` is there before
+    /// the child starts.
+    pub(crate) fn open(kind: OutputKind, log: &Path, typed: &str) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
                 stdin: Stdio::null(),
@@ -84,7 +85,7 @@ impl Output {
             }),
             #[cfg(unix)]
             OutputKind::Terminal => {
-                let (controller, user) = terminal::open()?;
+                let (controller, user) = terminal::open(typed)?;
                 Ok(Self {
                     stdin: user.try_clone()?.into(),
                     stdout: user.try_clone()?.into(),

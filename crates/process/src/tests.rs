@@ -285,6 +285,17 @@ async fn a_terminal_is_also_the_input_and_is_empty() {
 }
 
 #[tokio::test]
+async fn keys_that_were_typed_reach_the_program_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "head -c 5 | od -An -tx1; head -c 1 | od -An -tx1";
+    let finished = run(&shell(dir.path(), script).typed("a\u{7f}\u{3}\t\r")).await;
+    let lines = finished.unwrap().stdout;
+    // Ctrl-D follows what was typed.
+    let lines: Vec<_> = lines.lines().map(str::trim).collect();
+    assert_eq!(lines, ["61 7f 03 09 0d", "04"]);
+}
+
+#[tokio::test]
 async fn output_larger_than_the_terminal_buffer_is_read() {
     let (lines, _) = lines_of(OutputKind::Terminal, "seq 1 50000").await;
     assert_eq!(lines.len(), 50_000);

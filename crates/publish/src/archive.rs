@@ -11,7 +11,7 @@ use sysforge_archive::{
     self as reader, Cancel, Error, FileEntry, Guarded, Limits, Links, Sink, TreeWriter,
 };
 use sysforge_plan::text::{PlainName, Rule as _};
-use sysforge_plan::{ArchiveFormat, Receipt, Sha256, app};
+use sysforge_plan::{ArchiveFormat, Receipt, Sha256, library};
 
 use crate::error::PublishError;
 use crate::local::{CHUNK, at};
@@ -69,7 +69,7 @@ impl Inspected {
     pub fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
         let top = |name: &&String| name.split('/').next().unwrap_or_default().to_owned();
         let names = self.entries.keys();
-        let mut of_apps = names.filter(|name| app::FOLDERS.contains(&top(name).as_str()));
+        let mut of_apps = names.filter(|name| library::FOLDERS.contains(&top(name).as_str()));
         of_apps
             .next()
             .filter(|_| receipt.bundle.is_none())
@@ -176,7 +176,9 @@ fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
 fn belongs(name: &str) -> bool {
     let mut parts = name.split('/');
     match parts.next() {
-        Some(top) if top == ARTIFACTS || (app::FOLDERS.contains(&top) && name.contains('/')) => {
+        Some(top)
+            if top == ARTIFACTS || (library::FOLDERS.contains(&top) && name.contains('/')) =>
+        {
             let mut below = parts.peekable();
             below.peek().is_some() && below.all(|part| !matches!(part, "" | "." | ".."))
         }
@@ -186,7 +188,7 @@ fn belongs(name: &str) -> bool {
 
 fn is_folder_of_artifacts(name: &str) -> bool {
     let name = name.trim_end_matches('/');
-    name == ARTIFACTS || app::FOLDERS.contains(&name) || (name.contains('/') && belongs(name))
+    name == ARTIFACTS || library::FOLDERS.contains(&name) || (name.contains('/') && belongs(name))
 }
 
 fn altered(path: &Path, what: String) -> PublishError {

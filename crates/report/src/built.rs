@@ -23,7 +23,13 @@ pub struct Warning {
 pub fn headline(receipt: &Receipt, size: u64, wall: Duration) -> String {
     let (id, archive) = (&receipt.build_id, size / 1_000_000);
     if let Some(bundle) = &receipt.bundle {
-        let names: Vec<_> = bundle.apps.iter().map(|app| app.name.as_str()).collect();
+        let library = bundle.library.as_ref();
+        let library = library.map(|library| {
+            let functions = counted(library.functions.len(), "function");
+            format!("{} {}, {functions}", library.name, library.version)
+        });
+        let names = bundle.apps.iter().map(|app| app.name.clone());
+        let names: Vec<_> = names.chain(library).collect();
         let unpacked: u64 = bundle.files.iter().map(|file| file.size).sum();
         return format!(
             "Built {id}: {}, unpacked {} MB, archive {archive} MB",

@@ -64,6 +64,7 @@ fn bundle() -> BundleRecord {
         why: why.to_owned(),
     };
     BundleRecord {
+        library: None,
         apps: vec![AppRecord {
             name: "tally".to_owned(),
             entry: "Tally.julia_main()".to_owned(),

@@ -60,6 +60,11 @@ for (name, uuid) in values_of("package")
     isdefined(Main, Symbol(name)) || Core.eval(Main, :(const $(Symbol(name)) = $package))
 end
 
+# What an interactive session loads. Julia itself binds none of it in Main.
+for (name, uuid) in values_of("interactive")
+    Base.require(Base.PkgId(Base.UUID(uuid), name))
+end
+
 filter!(callback -> callback !== note_file, Base.include_callbacks)
 Base._track_dependencies[] = false
 # Of each entry the second field is the path; it is none for a package that was required.

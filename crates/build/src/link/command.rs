@@ -33,12 +33,7 @@ impl Link<'_> {
                 .collect(),
             further_libraries: self.toolchain_libraries(candidate).await,
             library_dirs: self.layout.directories(&self.job.julia),
-            run_paths: self
-                .layout
-                .run_paths
-                .iter()
-                .map(|path| (*path).to_owned())
-                .collect(),
+            run_paths: self.run_paths(),
             exports: Some(self.exports.clone()),
             has_entry: self.scan.has_entry(),
             start_object: self.toolchain_file(candidate, "dllcrt2.o").await,
@@ -46,7 +41,29 @@ impl Link<'_> {
             strip: self.job.strip,
             minimum_macos: "11.0".to_owned(),
             shims,
+            library: self.job.library.clone(),
         }
+    }
+
+    /// Where the loader looks for Julia's libraries. Those of macOS are relative to the executable that
+    /// opened an image; a library is opened by any.
+    fn run_paths(&self) -> Vec<String> {
+        let Some(library) = &self.job.library else {
+            let paths = self.layout.run_paths.iter();
+            return paths.map(|path| (*path).to_owned()).collect();
+        };
+        let origin = match self.job.julia.triplet.os() {
+            Os::Linux | Os::FreeBsd => "$ORIGIN",
+            Os::MacOs => "@loader_path",
+            Os::Windows => return Vec::new(),
+        };
+        let folders = library.library_dirs.iter();
+        folders
+            .map(|folder| match folder.as_str() {
+                "" | "." => origin.to_owned(),
+                other => format!("{origin}/{other}"),
+            })
+            .collect()
     }
 
     /// The libraries that a compiler driver would add by itself, for a linker that is used
@@ -121,6 +138,7 @@ impl Link<'_> {
             names,
             self.job.strip,
         );
+        wanted.run_paths = self.run_paths();
         // zig's linker for macOS takes no export list.
         wanted.restricted = !(candidate.flavour == Flavour::Driver { zig: true }
             && self.job.julia.triplet.os() == Os::MacOs);

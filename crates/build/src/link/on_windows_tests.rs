@@ -35,6 +35,7 @@ fn job(lab: &Path, linker: LinkerChoice, object: &str, dir: &Path) -> LinkJob {
         linker,
         strip: false,
         exports: Vec::new(),
+        library: None,
         environment: Environment::new(std::env::vars_os()),
         work_dir: dir.join("work"),
         log: dir.join("work/link.log"),

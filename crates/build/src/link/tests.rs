@@ -95,6 +95,7 @@ impl Lab {
             linker: LinkerChoice::Auto,
             strip: false,
             exports: Vec::new(),
+            library: None,
             environment: Environment::new(std::env::vars_os()),
             work_dir: self.path("work"),
             log: self.path("work/link.log"),

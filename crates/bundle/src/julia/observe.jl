@@ -30,4 +30,6 @@ atexit() do
     end
 end
 
-Base.include(Main, ARGS[2])
+const sysforge_script = ARGS[2]
+splice!(ARGS, 1:2)
+Base.include(Main, sysforge_script)

@@ -58,11 +58,11 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
 pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
     let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
-        let runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
+        let mut runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
         let dist = args.out.folder(&planned);
         let image = runner.pack(&dist).await?;
-        let apps = runner.bundle(&dist, &image.1).await?;
-        for (packed, receipt) in std::iter::once(image).chain(apps) {
+        let bundles = runner.bundles(&dist, &image.1).await?;
+        for (packed, receipt) in std::iter::once(image).chain(bundles) {
             session.print(&receipt, || packed.archive.display().to_string());
         }
     }

@@ -109,6 +109,21 @@ impl Installer<'_> {
                 written: Vec::new(),
             });
         }
+        if let Some(name) = &installed.library {
+            if let Some(option) = activation.of_images() {
+                return Err(InstallError::ForImages(option).into());
+            }
+            let folder = installed.folder().join("lib/pkgconfig");
+            let folder = activate::quoted(&folder.display().to_string());
+            let line = format!("PKG_CONFIG_PATH={folder} pkg-config --cflags --libs {name}");
+            return Ok(Activated {
+                start: vec![line],
+                installed,
+                command: None,
+                environment: None,
+                written: Vec::new(),
+            });
+        }
         let written = self.activate(&mut installed, activation).await?;
         let lists = UserLists::of(&self.engine.environment);
         let command = activate::command(&installed, &lists);

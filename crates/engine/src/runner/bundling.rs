@@ -10,11 +10,13 @@ use sysforge_build::trace::TraceError;
 use sysforge_bundle::assemble::{Assembled, is_supported};
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
+use sysforge_bundle::layout::Layout;
 use sysforge_bundle::observe::{self, Planned as PlannedApp};
 use sysforge_bundle::{BundleError, Sources, assemble, check};
 use sysforge_files::unless_gone;
 use sysforge_pack::{Content, Packed, Packing};
-use sysforge_plan::app::{BundleRecord, FOLDERS, SUFFIX};
+use sysforge_plan::app::{BundleRecord, SUFFIX};
+use sysforge_plan::library::FOLDERS;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{FileRecord, Timing};
 use sysforge_plan::text::{ImageName, TreeHash, counted};
@@ -25,7 +27,7 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 
 /// The apps of a build, with their runs.
-pub(super) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Failure> {
+pub(crate) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Failure> {
     let mut apps = Vec::new();
     for (app, planned) in config.apps.iter().zip(&build.apps) {
         apps.push(PlannedApp {
@@ -85,12 +87,29 @@ impl BuildRunner<'_> {
         Ok(Some((name, id)))
     }
 
+    /// Makes the archives of the apps and of the C library from the image with this receipt, if there are
+    /// any.
+    ///
+    /// # Errors
+    ///
+    /// If something that they need is missing, or one does not run.
+    pub async fn bundles(
+        &mut self,
+        dist: &Path,
+        image: &Receipt,
+    ) -> Result<Vec<(Packed, Receipt)>, Failure> {
+        let mut made = Vec::new();
+        made.extend(self.bundle(dist, image).await?);
+        made.extend(self.library(dist, image).await?);
+        Ok(made)
+    }
+
     /// Makes the archive of the apps from the image with this receipt, if there are any.
     ///
     /// # Errors
     ///
     /// If something that an app needs is missing, or an app does not run.
-    pub async fn bundle(
+    async fn bundle(
         &self,
         dist: &Path,
         image: &Receipt,
@@ -108,12 +127,7 @@ impl BuildRunner<'_> {
         let linked = self.image();
         let observed =
             observe::observe(&self.context, &linked, &self.apps, &self.app_scripts, &task).await?;
-        let emitted: Emitted = self.context.work.recorded("emit")?;
-        let artifacts = emitted.artifacts.iter();
-        let artifacts = artifacts.filter(|found| self.travels(&found.artifact.tree));
-        let artifacts: Vec<(TreeHash, PathBuf)> = artifacts
-            .map(|found| (found.artifact.tree.clone(), found.folder.clone()))
-            .collect();
+        let artifacts = self.artifacts()?;
         let names = image.packages.iter();
         let names: Vec<_> = names.map(|p| (p.name.clone(), p.uuid.clone())).collect();
         let described: Vec<Described> = self
@@ -136,6 +150,7 @@ impl BuildRunner<'_> {
                 packages: &observed.packages,
                 names: &names,
                 preferences: bundle.preferences.then_some(self.context.project.as_path()),
+                library: None,
             },
             &coming,
         )?;
@@ -164,7 +179,7 @@ impl BuildRunner<'_> {
         self.pack_bundle(
             dist,
             &folder,
-            &image_name,
+            &Layout::image(&image_name),
             (name, id),
             image,
             record,
@@ -172,6 +187,16 @@ impl BuildRunner<'_> {
         )
         .await
         .map(Some)
+    }
+
+    /// The artifacts that travel in bundles, each with its folder.
+    pub(super) fn artifacts(&self) -> Result<Vec<(TreeHash, PathBuf)>, Failure> {
+        let emitted: Emitted = self.context.work.recorded("emit")?;
+        let artifacts = emitted.artifacts.into_iter();
+        let artifacts = artifacts.filter(|found| self.travels(&found.artifact.tree));
+        Ok(artifacts
+            .map(|found| (found.artifact.tree, found.folder))
+            .collect())
     }
 
     /// Runs the apps from the packed and unpacked bundle.
@@ -216,6 +241,7 @@ impl BuildRunner<'_> {
         Ok(BundleRecord {
             apps: checked.apps,
             files,
+            library: None,
             isolated: checked.isolated,
             system: system.into_iter().collect(),
             oldest_system,
@@ -223,17 +249,17 @@ impl BuildRunner<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of one archive")]
-    async fn pack_bundle(
+    pub(super) async fn pack_bundle(
         &self,
         dist: &Path,
         folder: &Path,
-        image_name: &str,
+        image_path: &str,
         (name, id): (ImageName, BuildId),
         image: &Receipt,
         record: BundleRecord,
         timing: Timing,
     ) -> Result<(Packed, Receipt), Failure> {
-        let image_path = sysforge_bundle::layout::Layout::image(image_name);
+        let image_path = image_path.to_owned();
         let trees = FOLDERS
             .iter()
             .map(|name| ((*name).to_owned(), folder.join(name)));
@@ -279,13 +305,16 @@ pub fn existing(
     if let Some(name) = name.filter(|_| !build.apps.is_empty()) {
         found.push(find(&build.app_id(name).ok()?)?);
     }
+    if let Some(name) = name.filter(|_| build.library.is_some()) {
+        found.push(find(&build.library_id(name).ok()?)?);
+    }
     Some(found)
 }
 
-fn remove(folder: &Path) -> Result<(), BundleError> {
+pub(super) fn remove(folder: &Path) -> Result<(), BundleError> {
     unless_gone(std::fs::remove_dir_all(folder)).map_err(io("remove", folder))
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {
+pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {
     PathError::wrap(action, path, BundleError::Io)
 }

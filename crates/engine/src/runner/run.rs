@@ -28,6 +28,7 @@ impl BuildRunner<'_> {
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed();
+        self.ask_for_interface().await?;
         let fingerprint = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &fingerprint, force) {
             Some(traced) => traced,
@@ -111,12 +112,14 @@ impl BuildRunner<'_> {
         outputs: &[OutputKind],
     ) -> Option<Vec<String>> {
         let workloads = self.workloads();
-        if workloads.is_empty() || traced.statements.is_empty() {
+        let statements = traced.of_workloads();
+        if workloads.is_empty() || statements.is_empty() {
             return None;
         }
         let emission = Emission {
             packages: &self.build.packages,
-            statements: &traced.statements,
+            interactive: &[],
+            statements: &statements,
             given: &traced.given.iter().cloned().collect(),
             known: &self.known_packages(),
             ineffective: &traced.ineffective,

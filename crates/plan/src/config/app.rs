@@ -137,7 +137,7 @@ const NOT_OF_APPS: &[&str] = &[
 ];
 
 /// Why a text is no option for an app's Julia.
-fn bad_option(text: &str) -> Option<String> {
+pub(super) fn bad_option(text: &str) -> Option<String> {
     let shown = shortened(text, 60);
     let is_option = text.starts_with('-')
         && text.len() > 1
@@ -150,7 +150,8 @@ fn bad_option(text: &str) -> Option<String> {
     let name = text.split('=').next().unwrap_or(text);
     NOT_OF_APPS.contains(&name).then(|| {
         format!(
-            "an app cannot have the option `{name}`: it decides what Julia runs, or where it looks"
+            "an app or library cannot have the option `{name}`: it decides what Julia runs, or where it \
+             looks"
         )
     })
 }
@@ -168,16 +169,18 @@ fn complaint_about(run: &Run) -> Option<(&'static str, String)> {
             "an argument contains a zero byte, which none can".to_owned(),
         ));
     }
-    let leaves = |path: &&String| {
-        path.is_empty()
-            || path.starts_with('/')
-            || path.contains(['\\', ':'])
-            || path.split('/').any(|part| matches!(part, "" | "." | ".."))
-    };
-    let file = run.files.iter().find(leaves)?;
+    let file = run.files.iter().find(|path| leaves_project(path))?;
     let file = shortened(file, 60);
     let message = format!("`{file}` is not the path of a file below the project, written with `/`");
     Some(("files", message))
+}
+
+/// Whether a path is none of a file below the project, written with `/`.
+pub(super) fn leaves_project(path: &str) -> bool {
+    path.is_empty()
+        || path.starts_with('/')
+        || path.contains(['\\', ':'])
+        || path.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]

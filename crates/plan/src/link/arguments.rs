@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::library::LibraryLink;
 use crate::platform::{Arch, Os, Triplet};
 
 /// The language in which a program takes its arguments.
@@ -66,6 +67,8 @@ pub struct LinkSpec {
     pub discard: Option<PathBuf>,
     /// A folder in which the driver is to look for linkers first.
     pub shims: Option<PathBuf>,
+    /// What a C library takes beyond an image.
+    pub library: Option<LibraryLink>,
 }
 
 /// A linker script that leaves out two debug sections of LLVM's. GNU ld's own script for PE does not
@@ -74,6 +77,10 @@ pub struct LinkSpec {
 /// the linker's own script instead of replacing it (the GNU ld manual, "INSERT").
 pub const NOT_FOR_GNU_PE: &str = "SECTIONS { /DISCARD/ : \
     { *(.debug_gnu_pubnames) *(.debug_gnu_pubtypes) } }\nINSERT AFTER .debug_info;\n";
+
+/// Makes the run path one of the old kind, which holds for the libraries of the libraries, too. A C library is
+/// opened by a program that has none of Julia's libraries yet, and libjulia may have no run path of its own.
+const TRANSITIVE: &str = "--disable-new-dtags";
 
 impl LinkSpec {
     /// The arguments after the command's own words.
@@ -117,6 +124,9 @@ impl LinkSpec {
             // A DLL that is to be found without the toolchain's folder in PATH.
             words.add("-static-libgcc");
             words.all(self.exports.as_ref());
+            if let Some(library) = &self.library {
+                words.linker("--out-implib").linker(&library.import_library);
+            }
             if let Some(script) = &self.discard {
                 words.add("-T").add(script);
             }
@@ -128,6 +138,9 @@ impl LinkSpec {
             words.linker("-soname").linker(&self.name);
             if !self.run_paths.is_empty() {
                 words.linker("-rpath").linker(self.run_paths.join(":"));
+                if self.library.is_some() {
+                    words.linker(TRANSITIVE);
+                }
             }
             if let Some(exports) = &self.exports {
                 words.linker(joined("--version-script=", exports));
@@ -166,6 +179,7 @@ impl LinkSpec {
         }
         words.all(&self.libraries);
         words.add("-install_name").add(&self.name);
+        self.apple_versions(words);
         for path in &self.run_paths {
             words.linker("-rpath").linker(path);
         }
@@ -191,6 +205,9 @@ impl LinkSpec {
         words.add("-soname").add(&self.name);
         if !self.run_paths.is_empty() {
             words.add("-rpath").add(self.run_paths.join(":"));
+            if self.library.is_some() {
+                words.add(TRANSITIVE);
+            }
         }
         if let Some(exports) = &self.exports {
             words.joined("--version-script=", exports);
@@ -226,8 +243,22 @@ impl LinkSpec {
         words.all(&self.libraries);
         words.all(&self.further_libraries);
         words.all(self.exports.as_ref());
+        if let Some(library) = &self.library {
+            words.add("--out-implib").add(&library.import_library);
+        }
         if self.strip {
             words.add("-s");
+        }
+    }
+
+    /// The versions that a library for macOS stores; clang and both linkers take the same words.
+    fn apple_versions(&self, words: &mut Words) {
+        if let Some(library) = &self.library {
+            words
+                .add("-compatibility_version")
+                .add(library.compatible.to_string())
+                .add("-current_version")
+                .add(library.version.to_string());
         }
     }
 
@@ -251,6 +282,7 @@ impl LinkSpec {
         words.all(&self.libraries);
         words.all(&self.further_libraries);
         words.add("-install_name").add(&self.name);
+        self.apple_versions(words);
         for path in &self.run_paths {
             words.add("-rpath").add(path);
         }
@@ -298,6 +330,9 @@ impl LinkSpec {
         words.all(&self.further_libraries);
         if let Some(exports) = &self.exports {
             words.joined("/def:", exports);
+        }
+        if let Some(library) = &self.library {
+            words.joined("/implib:", &library.import_library);
         }
     }
 

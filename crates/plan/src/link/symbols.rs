@@ -187,6 +187,22 @@ const C: &[&str] = &[
     "_tls_index",
     "_fltused",
     "__memcpy_chk",
+    // Of the init code of C libraries (crates/bundle/src/c/init.c).
+    "close",
+    "dladdr",
+    "dlerror",
+    "dlopen",
+    "dlsym",
+    "getenv",
+    "open",
+    "read",
+    "realpath",
+    "setenv",
+    "strchr",
+    "strncmp",
+    "strstr",
+    "unsetenv",
+    "write",
 ];
 
 const MATH: &[&str] = &[

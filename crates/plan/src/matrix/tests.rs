@@ -47,6 +47,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                     settings: Settings::default(),
                     versions: crate::plan::Versions::Manifest,
                     apps: Vec::new(),
+                    library: None,
                 })
                 .collect();
             let digests = (0..builds.len()).map(digest).collect();

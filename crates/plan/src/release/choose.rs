@@ -33,14 +33,17 @@ pub enum Kind {
     Image,
     /// Apps, which need no Julia.
     App,
+    /// A C library, which needs no Julia.
+    Library,
 }
 
 impl Kind {
     /// What an archive is for.
     #[must_use]
     pub fn of(image: &ReleaseImage) -> Self {
-        match image.receipt.bundle {
+        match &image.receipt.bundle {
             None => Self::Image,
+            Some(bundle) if bundle.library.is_some() => Self::Library,
             Some(_) => Self::App,
         }
     }
@@ -138,7 +141,7 @@ pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
     if Kind::of(image) != machine.kind {
         return Some(Misfit::Kind(Kind::of(image)));
     }
-    if machine.kind == Kind::App {
+    if machine.kind != Kind::Image {
         // It brings its Julia along.
         return match receipt.julia.triplet == machine.triplet {
             false => Some(Misfit::Platform(receipt.julia.triplet)),
@@ -190,7 +193,8 @@ impl fmt::Display for Misfit {
                 write!(f, "is for another build of this Julia (commit {short})")
             }
             Self::Kind(Kind::App) => f.write_str("is an app, not an image"),
-            Self::Kind(Kind::Image) => f.write_str("is an image, not an app"),
+            Self::Kind(Kind::Library) => f.write_str("is a C library, not an image"),
+            Self::Kind(Kind::Image) => f.write_str("is an image, which a Julia loads"),
             Self::Cpu(need) => write!(f, "needs {need}"),
             Self::Worse => f.write_str("would run, but the chosen one suits this machine better"),
         }

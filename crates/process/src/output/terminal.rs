@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use tokio::net::unix::pipe::Receiver;
 
 /// The default size of a terminal in lines and columns. Julia assumes the same if the size is
@@ -29,8 +29,9 @@ const CTRL_D_COUNT: usize = 256;
 /// nothing (macOS).
 pub(super) type Controller = Receiver;
 
-/// Opens a terminal: the controlling side, and the user's side for a child.
-pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
+/// Opens a terminal at which `typed` was typed: the controlling side, and the user's side for a child.
+/// With typed keys it is in raw mode, so that the child receives each of them, control characters included.
+pub(super) fn open(typed: &str) -> io::Result<(Controller, OwnedFd)> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     // `openpt` on macOS does not support this flag.
     fcntl_setfd(&controller, FdFlags::CLOEXEC)?;
@@ -40,7 +41,13 @@ pub(super) fn open() -> io::Result<(Controller, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let user = rustix::fs::open(name, flags, Mode::empty())?;
     tcsetwinsize(&user, SIZE)?;
-    rustix::io::write(&controller, &[CTRL_D; CTRL_D_COUNT])?;
+    if !typed.is_empty() {
+        let mut attributes = tcgetattr(&user)?;
+        attributes.make_raw();
+        tcsetattr(&user, OptionalActions::Now, &attributes)?;
+    }
+    let keys = [typed.as_bytes(), &[CTRL_D; CTRL_D_COUNT]].concat();
+    rustix::io::write(&controller, &keys)?;
     ioctl_fionbio(&controller, true)?;
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }

@@ -434,6 +434,7 @@ mod tests {
             },
             julia: julia.into(),
             apps: Vec::new(),
+            library: None,
             launchers: Vec::new(),
             channels: Vec::new(),
             files: Vec::new(),

@@ -62,6 +62,11 @@ async fn start_once(
     image: &ReleaseImage,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), InstallError> {
+    let bundle = image.receipt.bundle.as_ref();
+    // A C library is no program; who installs it starts it from one.
+    if bundle.is_some_and(|bundle| bundle.apps.is_empty()) {
+        return Ok(());
+    }
     let task = surroundings.reporter.start(Step::Check, "start it once");
     for app in image.receipt.bundle.iter().flat_map(|bundle| &bundle.apps) {
         let executable = executable_in(folder, &app.name);

@@ -10,6 +10,7 @@ use sysforge_acquire::store::{remove_leftovers, wait_for};
 use sysforge_files::{FileLock, read_regular, rename};
 use sysforge_plan::app::IMAGE_FOLDER;
 use sysforge_plan::receipt::{PackageRecord, Receipt};
+use sysforge_plan::release::choose::Kind;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::{self, FileName, ImageName, Tag};
 use sysforge_plan::{
@@ -102,6 +103,9 @@ pub struct Installed {
         deserialize_with = "text::list::<text::PlainName, _>"
     )]
     pub apps: Vec<String>,
+    /// The name of the C library, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
     /// Launchers that were written for it.
     #[serde(default)]
     pub launchers: Vec<PathBuf>,
@@ -149,8 +153,11 @@ impl Installed {
         keys: &[PublicKey],
     ) -> Self {
         let apps = image.receipt.bundle.iter().flat_map(|bundle| &bundle.apps);
+        let library = image.receipt.bundle.as_ref();
+        let library = library.and_then(|bundle| bundle.library.as_ref());
         Self {
             apps: apps.map(|app| app.name.clone()).collect(),
+            library: library.map(|library| library.name.clone()),
             schema: SCHEMA.to_owned(),
             build_id: image.build_id().clone(),
             name: image.receipt.name.clone(),
@@ -203,14 +210,30 @@ impl Installed {
         receipt.map_or_else(Vec::new, |receipt| receipt.packages)
     }
 
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match (&self.library, self.apps.is_empty()) {
+            (Some(_), _) => Kind::Library,
+            (None, false) => Kind::App,
+            (None, true) => Kind::Image,
+        }
+    }
+
+    /// The folder of the image, relative to the one that the archive was unpacked in.
+    fn image_folder(&self) -> &'static Path {
+        Path::new(match self.kind() {
+            Kind::Image => "",
+            Kind::App => IMAGE_FOLDER,
+            Kind::Library if cfg!(windows) => "bin",
+            Kind::Library => "lib",
+        })
+    }
+
     /// The folder that it lies in.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        // The image of apps is in a folder of the archive.
-        let depth = match self.apps.is_empty() {
-            true => 1,
-            false => 1 + Path::new(IMAGE_FOLDER).iter().count(),
-        };
+        let depth = 1 + self.image_folder().iter().count();
         self.image.ancestors().nth(depth).unwrap_or(&self.image)
     }
 }
@@ -533,11 +556,7 @@ fn read_note(folder: &Path) -> Option<Installed> {
         return None;
     }
     let file = FileName::new(note.image.file_name()?.to_str()?).ok()?;
-    let within = match note.apps.is_empty() {
-        true => folder.to_owned(),
-        false => folder.join(IMAGE_FOLDER),
-    };
-    note.image = within.join(file);
+    note.image = folder.join(note.image_folder()).join(file);
     note.image.is_file().then_some(note)
 }
 
@@ -575,6 +594,7 @@ pub(super) mod tests {
             },
             julia: PathBuf::new(),
             apps: vec!["tally".to_owned()],
+            library: None,
             launchers: Vec::new(),
             channels: Vec::new(),
             files: Vec::new(),

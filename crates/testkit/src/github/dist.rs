@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sysforge_plan::app::{AppRecord, BundleRecord};
+use sysforge_plan::library::LibraryRecord;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, Latency, LinkRecord, PackageRecord, StatementCounts,
     Targets, ToolRecord,
@@ -35,6 +36,7 @@ pub fn make_app(folder: &Path, triplet: &str, name: &str, script: &str) -> Recei
     let image = script.as_bytes();
     let mut receipt = receipt("demo-app", triplet, image);
     receipt.bundle = Some(BundleRecord {
+        library: None,
         apps: vec![AppRecord {
             name: name.to_owned(),
             entry: "Demo.julia_main()".to_owned(),
@@ -50,6 +52,43 @@ pub fn make_app(folder: &Path, triplet: &str, name: &str, script: &str) -> Recei
     let files: [(&str, &[u8]); 3] = [
         (&path, image),
         (&program, script.as_bytes()),
+        ("receipt.json", text.as_bytes()),
+    ];
+    write(folder, &receipt, &files);
+    receipt
+}
+
+/// Adds the archive of a C library of this name, of arbitrary bytes.
+///
+/// # Panics
+///
+/// If the folder cannot be written to.
+pub fn make_library(folder: &Path, triplet: &str, name: &str) -> Receipt {
+    let image = b"a library";
+    let mut receipt = receipt("demo-lib", triplet, image);
+    let file = format!("lib{name}.so.1.2.0");
+    receipt.image.name = file.parse().unwrap();
+    receipt.bundle = Some(BundleRecord {
+        library: Some(LibraryRecord {
+            name: name.to_owned(),
+            version: "1.2.0".to_owned(),
+            soname: format!("lib{name}.so.1"),
+            functions: Vec::new(),
+            calls: Vec::new(),
+            init_ms: 100.0,
+            residuals: Vec::new(),
+        }),
+        apps: Vec::new(),
+        files: Vec::new(),
+        isolated: true,
+        system: Vec::new(),
+        oldest_system: None,
+    });
+    let text = receipt.to_json();
+    let (path, header) = (receipt.image_path(), format!("include/{name}.h"));
+    let files: [(&str, &[u8]); 3] = [
+        (&path, image),
+        (&header, b"/* a header */"),
         ("receipt.json", text.as_bytes()),
     ];
     write(folder, &receipt, &files);

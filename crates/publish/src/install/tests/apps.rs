@@ -1,7 +1,7 @@
 //! Apps, which need no Julia: published, installed, upgraded and removed. Their executable is a script.
 
 use sysforge_plan::release::choose::kinds;
-use sysforge_testkit::github::make_app;
+use sysforge_testkit::github::{make_app, make_library};
 
 use super::*;
 use crate::install::app::{install_app, link_apps};
@@ -75,6 +75,51 @@ async fn an_app_that_does_not_start_is_not_installed() {
         matches!(&error, InstallError::DoesNotStart { app, .. } if app == "tally"),
         "{error}"
     );
+    assert!(images.list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_library_is_published_installed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let dist = dir.path().join("dist");
+    make_library(&dist, "x86_64-linux-gnu", "measure");
+    make_build(&dist, "x86_64-linux-gnu", b"image");
+    let dist = Dist::read(&dist).await.unwrap();
+    let bundle = ReleaseBundle::prepare(&dist, &destination(u64::MAX), &Origin::default())
+        .await
+        .unwrap();
+    let path = dir.path().join("site");
+    let policy = dir::FolderPolicy::default();
+    dir::publish(&path, &bundle, policy, &Reporter::silent())
+        .await
+        .unwrap();
+    let source = Source::Folder { path, tag: None };
+    let place = OpenRelease::open(&source, &options(None, None))
+        .await
+        .unwrap();
+    let (index, _) = place.index(&[]).await.unwrap();
+    let named = kinds(&index, Triplet::X86_64_LINUX_GNU, Some("demo-lib"));
+    assert_eq!(named, [Kind::Library]);
+    let wanted = Machine {
+        kind: Kind::Library,
+        ..machine(None)
+    };
+    let (image, _) = choose_image(&index, &wanted).unwrap();
+    assert!(choose_image(&index, &app_machine()).is_err());
+    let quiet = Quiet::new();
+    let images = Images::open(dir.path().join("images"));
+    let installed = install_app(&place, &index, image, &images, &quiet.with(&[]))
+        .await
+        .unwrap();
+    assert_eq!(installed.kind(), Kind::Library);
+    assert_eq!(installed.library.as_deref(), Some("measure"));
+    // Found again by its name, with the folder that has the header.
+    let [found] = &images.named("demo-lib").unwrap()[..] else {
+        panic!("one was installed");
+    };
+    assert!(found.image.ends_with("lib/libmeasure.so.1.2.0"));
+    assert!(found.folder().join("include/measure.h").is_file());
+    images.remove(found).unwrap();
     assert!(images.list().unwrap().is_empty());
 }
 

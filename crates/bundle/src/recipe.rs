@@ -1,0 +1,80 @@
+//! The text of everything that decides what a bundle becomes and that is no input of the user's. It is a part
+//! of the fingerprints: what an older Sysforge traced or made otherwise is not reused.
+
+use sysforge_plan::config::Run;
+
+use crate::launcher::STATEMENTS;
+use crate::library::INTERFACE;
+use crate::observe::{self, OBSERVE, Planned};
+
+/// The sources of the programs that travel in bundles. Their text, and not what it was compiled to, so that
+/// a plan made on another system has the same fingerprint.
+const PROGRAMS: &[&str] = &[
+    include_str!("c/init.c"),
+    include_str!("../../launcher/src/arguments.rs"),
+    include_str!("../../launcher/src/description.rs"),
+    include_str!("../../launcher/src/julia.rs"),
+    include_str!("../../launcher/src/location.rs"),
+    include_str!("../../launcher/src/main.rs"),
+    include_str!("../../launcher/src/program.rs"),
+    include_str!("../../launcher/src/system.rs"),
+];
+
+/// What decides how these apps are traced: the scripts that run them, and the statements that they all
+/// have.
+#[must_use]
+pub fn of_traces(apps: &[Planned]) -> String {
+    let scripts = apps.iter().flat_map(|planned| {
+        planned
+            .runs
+            .iter()
+            .map(|run: &Run| observe::text(&planned.app, run))
+    });
+    let mut parts: Vec<String> = scripts.collect();
+    parts.extend(STATEMENTS.iter().map(|text| (*text).to_owned()));
+    parts.join("\n")
+}
+
+/// What decides how the functions of a library are found and called while they are traced.
+#[must_use]
+pub fn of_libraries() -> String {
+    [INTERFACE, include_str!("library.rs")].concat()
+}
+
+/// What decides how bundles are made.
+#[must_use]
+pub fn of_bundles() -> String {
+    [PROGRAMS.concat().as_str(), OBSERVE].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::Described;
+
+    #[test]
+    fn the_text_of_each_script_counts() {
+        let planned = |args: &[&str]| Planned {
+            app: Described {
+                name: "tally".to_owned(),
+                package: "Tally".to_owned(),
+                uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+                entry: "julia_main".parse().unwrap(),
+                options: Vec::new(),
+            },
+            runs: vec![Run {
+                args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+                stdin: Some("x".to_owned()),
+                ..Run::default()
+            }],
+        };
+        let one = of_traces(&[planned(&["a"])]);
+        assert!(
+            one.contains("String[\"a\"]") && one.contains("redirect_stdin"),
+            "{one}"
+        );
+        assert!(one.contains("popfirst!"), "{one}");
+        assert_ne!(one, of_traces(&[planned(&["b"])]));
+        assert!(of_bundles().contains("jl_parse_opts") && of_bundles().contains("dllist"));
+    }
+}
