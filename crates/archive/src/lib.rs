@@ -100,8 +100,8 @@ pub fn unpack_file(
     }
 }
 
-/// Reads an archive from a file, and returns the digest of the file. Streaming formats are read
-/// only once for both.
+/// Reads an archive from a file, and returns the digest of the file. Every byte is read once for both;
+/// only those of 7-Zip files, and the directory of zip files, are read twice.
 ///
 /// # Errors
 ///
@@ -120,6 +120,9 @@ pub fn unpack_hashed(
         // Bytes after the compressed data are part of the file as well.
         hash_all(&mut hashing)?;
         return Ok(hashing.digest());
+    }
+    if format == ArchiveFormat::Zip {
+        return zip::read_hashed(&archive, sink).map(|(digest, _)| digest);
     }
     let mut hashing = Hashing::new(&archive);
     hash_all(&mut hashing)?;

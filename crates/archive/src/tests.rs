@@ -465,3 +465,53 @@ fn the_limits_of_archives_are_those_of_the_documentation() {
     assert_eq!((entries, depth), (250_000, 100));
     assert!(page.contains("more than 250,000 entries, 100 nested folders"));
 }
+
+/// A pipe yields each byte once, so whoever reads one twice does not get to its end with the digest.
+#[cfg(unix)]
+#[test]
+fn streaming_formats_are_hashed_while_they_are_read() {
+    let tar = || archives::tiny_julia("1.5.3", 1_000_000);
+    for (format, bytes) in [
+        (ArchiveFormat::TarGz, tar().gz()),
+        (ArchiveFormat::TarZst, tar().zst()),
+        (ArchiveFormat::TarXz, tar().xz()),
+    ] {
+        let expected = Sha256::of(&bytes);
+        let (reader, mut sink) = std::io::pipe().unwrap();
+        let writing = std::thread::spawn(move || sink.write_all(&bytes));
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = writer(folder.path(), limits());
+        let archive = File::from(std::os::fd::OwnedFd::from(reader));
+        let digest = unpack_hashed(format, archive, &mut tree).unwrap();
+        writing.join().unwrap().unwrap();
+        assert_eq!(digest, expected, "{format:?}");
+        tree.finish().unwrap();
+    }
+}
+
+#[test]
+fn only_the_directory_of_a_zip_file_is_read_again_for_its_digest() {
+    let bytes = archives::tiny_julia_zip("1.5.3", 3_000_000);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = writer(folder.path(), limits());
+    let (digest, again) = super::zip::read_hashed(&file, &mut tree).unwrap();
+    assert_eq!(digest, Sha256::of(&bytes));
+    assert!(again < 10_000, "{again} of {}", bytes.len());
+}
+
+#[test]
+fn the_digest_of_a_zip_file_covers_bytes_that_no_entry_contains() {
+    let mut bytes = archives::tiny_julia_zip("1.5.3", 1000);
+    let extra = bytes.clone();
+    // Bytes before the archive, which no entry contains.
+    bytes.splice(0..0, extra[..100].iter().copied());
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = writer(folder.path(), limits());
+    let (digest, again) = super::zip::read_hashed(&file, &mut tree).unwrap();
+    assert_eq!(digest, Sha256::of(&bytes));
+    assert_eq!(again, bytes.len() as u64);
+}

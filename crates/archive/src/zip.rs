@@ -1,11 +1,14 @@
 //! Zip files. The directory at the end is authoritative, not the header before each file. It is
 //! read entry by entry, so that its length does not determine the memory use.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use sha2::Digest as _;
+use sysforge_plan::Sha256;
 use zip::ZipReadOptions;
 use zip::extra_fields::ExtraField;
 use zip::read::Config;
@@ -13,13 +16,41 @@ use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
 use super::guard::{Guarded, Sink};
-use super::{BUFFER, Error, names};
+use super::{BUFFER, Error, Hashing, names};
 
+/// Reads an archive.
 pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
+    read_with(archive, None, sink)
+}
+
+/// Reads an archive, and returns the digest of the file. The files in it are usually in the order of
+/// the directory: their bytes are hashed while they are read. The second value is the number of bytes
+/// that had to be read again: the directory, and files in another order.
+pub(super) fn read_hashed(
+    archive: &File,
+    sink: &mut Guarded<impl Sink>,
+) -> Result<(Sha256, u64), Error> {
+    let hashed = RefCell::new(HashedInOrder::default());
+    read_with(archive, Some(&hashed), sink)?;
+    let hashed = hashed.into_inner();
+    let mut rest = Hashing {
+        inner: Positioned::new(archive, None)?,
+        digest: hashed.digest,
+    };
+    rest.inner.at = hashed.length;
+    let again = io::copy(&mut rest, &mut io::sink()).map_err(Error::Broken)?;
+    Ok((rest.digest(), again))
+}
+
+fn read_with(
+    archive: &File,
+    hashed: Option<&RefCell<HashedInOrder>>,
+    sink: &mut Guarded<impl Sink>,
+) -> Result<(), Error> {
     // The directory and the files are read through separate readers with their own buffer and
     // position; each seeks before it reads.
-    let contents = BufReader::new(Positioned::new(archive)?);
-    let bodies = BufReader::with_capacity(BUFFER, Positioned::new(archive)?);
+    let contents = BufReader::new(Positioned::new(archive, None)?);
+    let bodies = BufReader::with_capacity(BUFFER, Positioned::new(archive, hashed)?);
     let mut archive = ZipIterable::try_new(contents, Config::default()).map_err(broken)?;
     sink.limits().check_entries(archive.len() as u64)?;
     let mut files = archive
@@ -56,17 +87,38 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
     Ok(())
 }
 
+/// The digest of the first `length` bytes of a file.
+#[derive(Default)]
+struct HashedInOrder {
+    digest: sha2::Sha256,
+    length: u64,
+}
+
+impl HashedInOrder {
+    /// Takes bytes that were read at a position. Those that follow the hashed ones are hashed.
+    fn take(&mut self, at: u64, bytes: &[u8]) {
+        let known = self.length.checked_sub(at);
+        let known = known.and_then(|known| usize::try_from(known).ok());
+        if let Some(new) = known.and_then(|known| bytes.get(known..)) {
+            self.digest.update(new);
+            self.length += new.len() as u64;
+        }
+    }
+}
+
 /// A position in a file that is shared with other readers.
 struct Positioned<'a> {
     file: &'a File,
     at: u64,
     length: u64,
+    hashed: Option<&'a RefCell<HashedInOrder>>,
 }
 
 impl<'a> Positioned<'a> {
-    fn new(file: &'a File) -> Result<Self, Error> {
+    fn new(file: &'a File, hashed: Option<&'a RefCell<HashedInOrder>>) -> Result<Self, Error> {
         Ok(Self {
             file,
+            hashed,
             at: 0,
             length: file.metadata().map_err(Error::Broken)?.len(),
         })
@@ -79,6 +131,9 @@ impl Read for Positioned<'_> {
         let count = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.at)?;
         #[cfg(windows)]
         let count = std::os::windows::fs::FileExt::seek_read(self.file, buffer, self.at)?;
+        if let Some(hashed) = self.hashed {
+            hashed.borrow_mut().take(self.at, &buffer[..count]);
+        }
         self.at += count as u64;
         Ok(count)
     }
