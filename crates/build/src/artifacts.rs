@@ -1,4 +1,4 @@
-//! Which artifacts the packages of an image use, and where they lie. An image finds them as every
+//! The artifacts that the packages of an image use, and their folders. An image finds them as every
 //! Julia does: by their tree hash, below `artifacts/` of a depot. So they travel in the archive under
 //! that name, and the folder that it is unpacked in becomes a depot.
 

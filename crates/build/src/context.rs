@@ -110,7 +110,7 @@ impl Context {
     }
 }
 
-/// A path for a person: relative to the project where it lies inside.
+/// A path for a person: relative to the project if it is inside.
 #[must_use]
 pub fn shown(path: &Path, project: &Path) -> String {
     path.strip_prefix(project)

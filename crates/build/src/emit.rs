@@ -52,7 +52,7 @@ const PARTIAL: (&str, &str) = ("partial", "-o.a");
 /// The file that holds the path of the workload or script that the staging process is running.
 const RUNNING: &str = "running.txt";
 
-/// Where the staging script says where packages and depots lie.
+/// The file in which the staging script lists the paths of packages and depots.
 const SURROUNDINGS: &str = "surroundings.tsv";
 
 /// What is to be emitted.

@@ -263,7 +263,7 @@ fn question(
     Ok((scratch, program))
 }
 
-/// The log lies in a folder that is gone by the time anyone could look.
+/// The log is in a temporary folder, which no longer exists when the error is shown.
 fn forget_log(error: &mut ProcessError) {
     if let ProcessError::Failed { evidence, .. } | ProcessError::TimedOut { evidence, .. } = error {
         evidence.log = None;

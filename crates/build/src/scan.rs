@@ -69,7 +69,7 @@ fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
     Ok(all)
 }
 
-/// One row for each root that sources lie below, instead of one for each of their files.
+/// One row for each root of source files, instead of one for each file.
 fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPath> {
     let mut rows: BTreeMap<(PathKind, String), usize> = BTreeMap::new();
     for FoundPath {

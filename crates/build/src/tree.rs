@@ -233,7 +233,7 @@ pub(crate) struct Walk<'a> {
     /// Documents of packages, which count only if something mentions them.
     documents: Vec<PathBuf>,
     mentioned: BTreeSet<String>,
-    /// Digests by name: relative to the project where the file lies below it.
+    /// Digests by name: relative to the project if the file is below it.
     pub(crate) found: BTreeMap<String, Sha256>,
 }
 

@@ -1,4 +1,4 @@
-//! The build directory: where a build's statements, object, image, records and logs lie. One
+//! The build directory: it contains a build's statements, object, image, records and logs. One
 //! folder for each build identifier, locked while a build runs in it.
 
 use std::path::{Path, PathBuf};
@@ -155,7 +155,7 @@ impl WorkDir {
     pub fn open(base: &Path, id: &BuildId) -> Result<Self, WorkDirError> {
         let root = base.join(id.as_str());
         std::fs::create_dir_all(root.join("logs")).map_err(io("create", &root))?;
-        // The build directory lies in the project: keep it out of version control.
+        // The build directory is in the project: keep it out of version control.
         let ignore = base.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n").map_err(io("write", &ignore))?;

@@ -317,7 +317,7 @@ impl<'a> BuildRunner<'a> {
         format!("{}.{extension}", self.build.id)
     }
 
-    /// Where the linked image lies.
+    /// The path of the linked image.
     pub fn image(&self) -> PathBuf {
         self.context.work.path(self.image_name())
     }

@@ -15,7 +15,7 @@ use crate::request::Request;
 use crate::text::{Rule as _, WebAddress};
 use crate::version::JuliaVersion;
 
-/// Where the catalogue lies, below a mirror's base.
+/// The path of the catalogue, relative to a mirror's base.
 pub const CATALOGUE_PATH: &str = "bin/versions.json";
 
 /// The official server; a mirror replaces this part of every address in the catalogue.

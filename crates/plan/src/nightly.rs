@@ -1,4 +1,4 @@
-//! Where Julia's nightly builds lie. They have no catalogue that can be trusted with a digest:
+//! The addresses of Julia's nightly builds. They have no catalogue that can be trusted with a digest:
 //! a nightly is pinned by the entity tag that its server answers with.
 
 use url::Url;

@@ -44,7 +44,7 @@ pub async fn complete(
     Ok(fetched)
 }
 
-/// Fetches one image: its archive, and the receipt that lies in that.
+/// Fetches one image: its archive, and the receipt in it.
 async fn fetch(
     release: &OpenRelease,
     image: &ReleaseImage,

@@ -186,7 +186,7 @@ async fn download(
     let task = reporter.start(Step::Download, &image.archive.name);
     let mut parts = Vec::new();
     for piece in image.pieces() {
-        // A download that was interrupted lies here under the digest of what it is to become.
+        // An interrupted download has the digest of the complete file in its name.
         let part = if image.parts.is_empty() {
             path.to_owned()
         } else {

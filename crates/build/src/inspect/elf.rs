@@ -75,7 +75,7 @@ where
     })
 }
 
-/// Where in the file an address lies.
+/// The offset of an address in the file.
 fn offset_of<'data, Elf, R>(file: &ElfFile<'data, Elf, R>, address: u64) -> Option<u64>
 where
     Elf: FileHeader,

@@ -102,7 +102,7 @@ fn family(tool: u32) -> Option<Family> {
     }
 }
 
-/// Where in the file an address lies.
+/// The offset of an address in the file.
 fn offset_of<'data, R: ReadRef<'data>>(
     file: &MachOFile<'data, MachHeader64<Endianness>, R>,
     address: u64,

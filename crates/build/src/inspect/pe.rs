@@ -1,4 +1,4 @@
-//! Shared libraries of Windows. Their tables may lie in one section with a hundred megabytes of
+//! Shared libraries of Windows. Their tables may be in one section with a hundred megabytes of
 //! data, so they are read piece by piece through their addresses.
 
 use object::pe::{
@@ -78,7 +78,7 @@ struct View<'file, 'data, Pe: ImageNtHeaders, R: ReadRef<'data>> {
 }
 
 impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
-    /// Where in the file an address (relative to the image) lies.
+    /// The offset of an address (relative to the image) in the file.
     fn offset(&self, address: u32) -> Option<u64> {
         let (offset, _) = self.file.section_table().pe_file_range_at(address)?;
         Some(offset.into())

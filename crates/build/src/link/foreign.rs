@@ -68,7 +68,7 @@ pub fn facts(
     })
 }
 
-/// Where `libjulia` lies: in `lib` or, with a distribution's layout, in a folder below it.
+/// The folder of `libjulia`: `lib` or, with a distribution's layout, a folder below it.
 fn libdir(
     dir: &Path,
     triplet: Triplet,

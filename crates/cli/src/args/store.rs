@@ -18,7 +18,7 @@ pub(crate) enum JuliaCommand {
         #[command(flatten)]
         platform: Platform,
     },
-    /// Fetch, verify and unpack Julias, and print where their programs lie
+    /// Fetch, verify and unpack Julias, and print the paths of their executables
     Install {
         /// Versions, ranges or channels [default: release]
         #[arg(value_name = "REQUEST")]
@@ -29,7 +29,7 @@ pub(crate) enum JuliaCommand {
         #[command(flatten)]
         platform: Platform,
     },
-    /// Print where a Julia lies that is installed already
+    /// Print the path of an installed Julia
     Path {
         /// A version, range or channel
         #[arg(value_name = "REQUEST", default_value = "release")]
@@ -44,7 +44,7 @@ pub(crate) enum JuliaCommand {
 pub(crate) enum ToolchainCommand {
     /// The compilers of this machine and those that can be fetched, and whether they suit Julia
     List(Platform),
-    /// Fetch, verify and unpack a toolchain, and print where its compiler lies
+    /// Fetch, verify and unpack a toolchain, and print the path of its compiler
     Install {
         /// Its name, as in the list [default: the one recommended for the platform]
         #[arg(value_name = "NAME")]
@@ -55,7 +55,7 @@ pub(crate) enum ToolchainCommand {
         #[command(flatten)]
         platform: Platform,
     },
-    /// Print where a toolchain's compiler lies that is installed already
+    /// Print the path of the compiler of an installed toolchain
     Path {
         /// Its name, as in the list [default: the one recommended for the platform]
         #[arg(value_name = "NAME")]

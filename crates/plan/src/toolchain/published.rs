@@ -34,7 +34,7 @@ pub struct Published {
     pub threads: Threads,
     /// Its exceptions.
     pub exceptions: Exceptions,
-    /// Where it lies.
+    /// Its address.
     pub url: &'static str,
     /// How it is packed.
     pub format: ArchiveFormat,

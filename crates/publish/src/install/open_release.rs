@@ -224,7 +224,7 @@ impl OpenRelease {
         Ok(())
     }
 
-    /// Brings a file of the release to `path`, on from what lies there, and verifies its digest.
+    /// Downloads a file of the release to `path`, continues an earlier download, and verifies its digest.
     pub(crate) async fn fetch(
         &self,
         file: &FileRecord,
@@ -388,7 +388,7 @@ fn client(network: &Network, base: &Url) -> Result<Client, PublishError> {
     Ok(network.client()?)
 }
 
-/// What lies at `path` below an address. A query, which some servers take for a password, stays.
+/// The address of `path` below another one. Keeps a query, which some servers use as a password.
 fn below(base: &Url, path: &str) -> Url {
     let mut below = base.clone();
     below.set_path(&format!("{}{path}", base.path()));

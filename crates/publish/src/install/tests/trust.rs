@@ -196,7 +196,7 @@ async fn a_site_is_that_which_the_signature_names() {
 }
 
 #[tokio::test]
-async fn an_upgrade_is_of_whom_the_installed_image_is() {
+async fn an_upgrade_must_have_the_publisher_of_the_installed_image() {
     let files = signed(b"other", "v2.0.0", octo("other")).await;
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
