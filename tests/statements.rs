@@ -267,6 +267,11 @@ fn a_statement_is_parsed_resolved_and_replayed() {
 }
 
 #[test]
+fn a_process_that_emits_nothing_keeps_its_streams() {
+    in_a_plain_julia("launch.jl");
+}
+
+#[test]
 fn state_changed_by_inits_and_workloads_is_restored() {
     in_a_plain_julia("inits.jl");
 }

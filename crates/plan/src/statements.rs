@@ -95,11 +95,16 @@ fn roots(statement: &str) -> BTreeSet<&str> {
 /// Whether a statement is for something that a workload defines itself: in `Main`, or in a module
 /// that is neither Julia's nor one of the packages in `known`. No image of the packages can hold
 /// its code.
+///
+/// What Julia 1.12 and later ask of `Main` after a script belongs to it: a script that defines `main`
+/// makes that code invalid.
 #[must_use]
 pub fn is_own(statement: &str, known: &BTreeSet<String>) -> bool {
-    roots(statement)
-        .into_iter()
-        .any(|root| root == "Main" || (!["Base", "Core"].contains(&root) && !known.contains(root)))
+    let asks_for_main = statement.contains("typeof(Base.should_use_main_entrypoint)");
+    asks_for_main
+        || roots(statement).into_iter().any(|root| {
+            root == "Main" || (!["Base", "Core"].contains(&root) && !known.contains(root))
+        })
 }
 
 #[cfg(test)]
@@ -272,6 +277,9 @@ mod tests {
         let known: BTreeSet<String> = ["Dates", "Rota"].map(str::to_owned).into();
         let own = |statement: &str| is_own(statement, &known);
         assert!(own("precompile(Tuple{Type{Main.P}, Int64})"));
+        assert!(own(
+            "precompile(Tuple{typeof(Base.should_use_main_entrypoint)})"
+        ));
         assert!(own("precompile(Tuple{typeof(Rota.f), Main.var\"#3#4\"})"));
         assert!(own("precompile(Tuple{typeof(Base.vect), Team.Person})"));
         assert!(!own(
