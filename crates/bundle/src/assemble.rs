@@ -12,7 +12,7 @@ use crate::copy::Target;
 use crate::error::BundleError;
 use crate::launcher::{self, Described};
 use crate::layout::{Layout, slashed};
-use crate::libraries::{self, Library, Needed, Origin};
+use crate::libraries::{self, Needed, Origin, SharedLibrary};
 use crate::library::LibraryFiles;
 
 /// Julia's own folder in a bundle: the depot and the load path of its apps.
@@ -157,7 +157,7 @@ fn add_libraries(
     };
     let mut places: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     let mut preload = Vec::new();
-    for Library {
+    for SharedLibrary {
         source,
         why,
         origin,

@@ -12,7 +12,7 @@ use crate::layout::{Layout, is_systems_own, slashed};
 
 /// A library that goes into the bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Library {
+pub struct SharedLibrary {
     /// The file on this machine, without links.
     pub source: PathBuf,
     /// Why it is needed.
@@ -34,7 +34,7 @@ pub enum Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needed {
     /// The libraries of the bundle, each once, in the order in which they were found.
-    pub libraries: Vec<Library>,
+    pub libraries: Vec<SharedLibrary>,
     /// The libraries that the system must provide.
     pub system: BTreeSet<String>,
 }
@@ -174,7 +174,7 @@ impl Closure<'_> {
             false => Origin::System(file_name(path)),
         };
         self.found.insert(real.clone(), self.needed.libraries.len());
-        self.needed.libraries.push(Library {
+        self.needed.libraries.push(SharedLibrary {
             source: real.clone(),
             why: why.to_owned(),
             origin,

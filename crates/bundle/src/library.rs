@@ -7,9 +7,9 @@ use sysforge_build::{Context, Script};
 use sysforge_files::write_whole;
 use sysforge_plan::config;
 use sysforge_plan::library::{
-    CallRecord, FunctionRecord, INIT_HEADER, Interface, InterfaceError, LibraryLink, LibraryNames,
-    LibraryRecord, LibraryVersion, TypedCall, cmake_config, cmake_version, header, init_header,
-    julia_string, pkg_config,
+    CallRecord, FunctionRecord, INIT_HEADER, Interface, InterfaceError, LibraryCall, LibraryLink,
+    LibraryNames, LibraryRecord, LibraryVersion, TypedCall, cmake_config, cmake_version, header,
+    init_header, julia_string, pkg_config,
 };
 use sysforge_plan::text::shortened;
 use sysforge_plan::{JuliaFacts, Os, Task};
@@ -276,8 +276,8 @@ impl Library {
     }
 }
 
-fn of_none(function: &str) -> config::LibraryCall {
-    config::LibraryCall {
+fn of_none(function: &str) -> LibraryCall {
+    LibraryCall {
         function: function.to_owned(),
         args: Vec::new(),
         result: None,

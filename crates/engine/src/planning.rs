@@ -8,6 +8,8 @@ use sysforge_build::inputs::{self, FileDigests, Fingerprint, Options, Stage};
 use sysforge_build::trace::{self, TraceError};
 use sysforge_build::{base, emit, instantiate, machine, statements};
 use sysforge_bundle as bundle;
+use sysforge_bundle::launcher::Described;
+use sysforge_bundle::observe::Planned as PlannedApp;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::config::{Base, WorkloadEnvironment};
 use sysforge_plan::generation::Generation;
@@ -16,11 +18,11 @@ use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::{Config, Plan, Request, memory};
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::options::{BuildOptions, ImageOptions, PackageOptions};
 use crate::packages;
 use crate::project::ProjectFiles;
-use crate::runner;
 
 /// A plan, and what it was made from.
 pub struct Planned {
@@ -276,12 +278,31 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The apps of a build, with their runs.
+pub(crate) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Failure> {
+    let mut apps = Vec::new();
+    for (app, planned) in config.apps.iter().zip(&build.apps) {
+        apps.push(PlannedApp {
+            app: Described {
+                name: app.name.clone(),
+                package: planned.package.clone(),
+                uuid: planned.uuid.clone(),
+                // Checked when the configuration was read.
+                entry: app.entry.parse().map_err(EngineError::Entry)?,
+                options: app.julia_args.clone(),
+            },
+            runs: app.runs.clone(),
+        });
+    }
+    Ok(apps)
+}
+
 /// The text of what traces and makes the apps and the library of a build.
 fn recipe(build: &Build, config: &Config) -> Result<Vec<(Stage, String)>, Failure> {
     let mut parts = Vec::new();
     let mut traces = String::new();
     if !build.apps.is_empty() {
-        traces.push_str(&bundle::recipe::of_traces(&runner::apps(build, config)?));
+        traces.push_str(&bundle::recipe::of_traces(&apps(build, config)?));
     }
     if build.library.is_some() {
         traces.push_str(&bundle::recipe::of_libraries());

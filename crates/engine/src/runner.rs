@@ -39,7 +39,6 @@ mod library;
 mod packing;
 mod run;
 
-pub(crate) use bundling::apps;
 pub use bundling::existing;
 pub use instantiate::{Repeat, recorded, spare_depot};
 
@@ -48,7 +47,7 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
 use crate::options::{BuildOptions, linker};
-use crate::planning::Planned;
+use crate::planning::{Planned, apps};
 
 /// One build under way: its Julia is there, its folder is locked.
 pub struct BuildRunner<'a> {
@@ -235,7 +234,7 @@ impl<'a> BuildRunner<'a> {
             idle: options.idle,
         };
         let fingerprints = Fingerprints::new(planned.fingerprint(engine, build, options)?);
-        let apps = bundling::apps(build, &planned.files.inputs.config)?;
+        let apps = apps(build, &planned.files.inputs.config)?;
         let app_scripts = bundling::scripts(&apps, &context.work.path("apps"))?;
         Ok(Self {
             apps,

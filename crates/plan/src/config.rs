@@ -21,7 +21,7 @@ use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptiv
 use crate::toml_error::TomlError;
 
 pub use app::{App, Bundle, Run};
-pub use library::{Library, LibraryCall, MOST_ARGUMENTS, Scalar, Value};
+pub use library::{Library, MOST_ARGUMENTS};
 pub use workflow::Workflow;
 pub use workload::Workload;
 

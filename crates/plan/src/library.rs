@@ -15,7 +15,7 @@ mod develop;
 mod header;
 mod interface;
 
-pub use call::{CallError, TypedCall, Word, julia_string};
+pub use call::{Argument, CallError, LibraryCall, Scalar, TypedCall, Word, julia_string};
 pub use develop::{cmake_config, cmake_version, pkg_config};
 pub use header::{header, init_header};
 pub use interface::{Function, Interface, InterfaceError, Parameter, Type};

@@ -20,30 +20,11 @@ use sysforge_plan::library::FOLDERS;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{FileRecord, Timing};
 use sysforge_plan::text::{ImageName, TreeHash, counted};
-use sysforge_plan::{BuildId, Config, PathError, Receipt, Step};
+use sysforge_plan::{BuildId, PathError, Receipt, Step};
 
 use super::BuildRunner;
 use crate::error::EngineError;
 use crate::failure::Failure;
-
-/// The apps of a build, with their runs.
-pub(crate) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Failure> {
-    let mut apps = Vec::new();
-    for (app, planned) in config.apps.iter().zip(&build.apps) {
-        apps.push(PlannedApp {
-            app: Described {
-                name: app.name.clone(),
-                package: planned.package.clone(),
-                uuid: planned.uuid.clone(),
-                // Checked when the configuration was read.
-                entry: app.entry.parse().map_err(EngineError::Entry)?,
-                options: app.julia_args.clone(),
-            },
-            runs: app.runs.clone(),
-        });
-    }
-    Ok(apps)
-}
 
 /// Writes the scripts that run the apps.
 pub(super) fn scripts(apps: &[PlannedApp], folder: &Path) -> Result<Vec<Script>, BundleError> {

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::app::bad_option;
 use super::one_or_many;
 use crate::app::{Call, EntryPoint};
-use crate::library::{CompatLevel, INIT_HEADER, LibraryVersion, check_name, is_c_identifier};
+use crate::library::{
+    Argument, CompatLevel, INIT_HEADER, LibraryCall, LibraryVersion, check_name, is_c_identifier,
+};
 use crate::text::{PackageName, Rule as _, shortened};
 
 /// The `[library]` table.
@@ -48,57 +50,6 @@ pub struct Library {
     /// Calls of the library's functions: they are traced like workloads, and repeated from C with the unpacked archive. Default: the first function without parameters is called.
     #[serde(default)]
     pub calls: Vec<LibraryCall>,
-}
-
-/// One call of a function of the library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LibraryCall {
-    /// The name of the function in C.
-    pub function: String,
-    /// The arguments: numbers, texts (for `Cstring` and pointers to characters), and lists of numbers
-    /// (for pointers to numbers).
-    #[serde(default)]
-    pub args: Vec<Value>,
-    /// What it returns. Default: anything.
-    #[serde(default)]
-    pub result: Option<Scalar>,
-}
-
-/// A number or a text, as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(with = "Raw")]
-pub struct Scalar(pub String);
-
-/// An argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Value {
-    /// One number or text.
-    One(Scalar),
-    /// An array of numbers.
-    Many(Vec<Scalar>),
-}
-
-/// What TOML has of scalars.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Raw {
-    Truth(bool),
-    Integer(i64),
-    Float(f64),
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match Raw::deserialize(deserializer)? {
-            Raw::Truth(truth) => u8::from(truth).to_string(),
-            Raw::Integer(number) => number.to_string(),
-            Raw::Float(number) => format!("{number:?}"),
-            Raw::Text(text) => text,
-        }))
-    }
 }
 
 /// The most arguments that a call can have: the calls are made from a program that was compiled without
@@ -209,8 +160,8 @@ fn bad_call(call: &LibraryCall) -> Option<String> {
         ));
     }
     let scalars = call.args.iter().flat_map(|value| match value {
-        Value::One(one) => std::slice::from_ref(one),
-        Value::Many(many) => many.as_slice(),
+        Argument::One(one) => std::slice::from_ref(one),
+        Argument::Many(many) => many.as_slice(),
     });
     let mut scalars = scalars.chain(&call.result);
     scalars
@@ -227,6 +178,7 @@ fn repeated(texts: &[String]) -> Option<&String> {
 mod tests {
     use super::*;
     use crate::config::{Config, FILE_NAME};
+    use crate::library::Scalar;
 
     fn fails(text: &str) -> String {
         Config::from_toml(FILE_NAME, text).unwrap_err().to_string()
@@ -249,9 +201,12 @@ mod tests {
         let config = Config::from_toml(FILE_NAME, text).unwrap();
         let call = &config.library.unwrap().calls[0];
         let scalar = |text: &str| Scalar(text.to_owned());
-        assert_eq!(call.args[0], Value::Many(vec![scalar("1.0"), scalar("2")]));
-        assert_eq!(call.args[1], Value::One(scalar("2")));
-        assert_eq!(call.args[3], Value::One(scalar("1")));
+        assert_eq!(
+            call.args[0],
+            Argument::Many(vec![scalar("1.0"), scalar("2")])
+        );
+        assert_eq!(call.args[1], Argument::One(scalar("2")));
+        assert_eq!(call.args[3], Argument::One(scalar("1")));
         assert_eq!(call.result, Some(scalar("1.5")));
     }
 

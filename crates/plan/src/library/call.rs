@@ -1,9 +1,62 @@
 //! Calls of a library's functions, as the program that makes them from C reads them: one word for each
 //! value, with a letter for how C passes it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
 use super::interface::{Function, Type};
-use crate::config::{LibraryCall, Scalar, Value};
 use crate::text::shortened;
+
+/// One call of a function of the library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LibraryCall {
+    /// The name of the function in C.
+    pub function: String,
+    /// The arguments: numbers, texts (for `Cstring` and pointers to characters), and lists of numbers
+    /// (for pointers to numbers).
+    #[serde(default)]
+    pub args: Vec<Argument>,
+    /// What it returns. Default: anything.
+    #[serde(default)]
+    pub result: Option<Scalar>,
+}
+
+/// A number or a text, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(with = "Raw")]
+pub struct Scalar(pub String);
+
+/// An argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Argument {
+    /// One number or text.
+    One(Scalar),
+    /// An array of numbers.
+    Many(Vec<Scalar>),
+}
+
+/// What TOML has of scalars.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Raw {
+    Truth(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match Raw::deserialize(deserializer)? {
+            Raw::Truth(truth) => u8::from(truth).to_string(),
+            Raw::Integer(number) => number.to_string(),
+            Raw::Float(number) => format!("{number:?}"),
+            Raw::Text(text) => text,
+        }))
+    }
+}
 
 /// A call with values of the function's types.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,14 +204,14 @@ fn in_julia(of: &Type) -> String {
     }
 }
 
-fn word(of: &Type, value: &Value) -> Result<Word, CallError> {
+fn word(of: &Type, value: &Argument) -> Result<Word, CallError> {
     let misfit = |value: &str| CallError::Value {
         value: shortened(value, 60),
         of: in_julia(of),
     };
     let letter_of = letter(of)?;
     match (of, value) {
-        (Type::Pointer { to }, Value::Many(values)) => {
+        (Type::Pointer { to }, Argument::Many(values)) => {
             let element = letter(to)?;
             if matches!(element, "v" | "p" | "s") {
                 return Err(CallError::Type { of: in_julia(of) });
@@ -175,19 +228,19 @@ fn word(of: &Type, value: &Value) -> Result<Word, CallError> {
             })
         }
         // A text for `char *`, `uint8_t *` and `const char *`.
-        (_, Value::One(scalar)) if letter_of == "s" || is_text(of) => Ok(Word {
+        (_, Argument::One(scalar)) if letter_of == "s" || is_text(of) => Ok(Word {
             text: format!("s:{}", scalar.0),
             julia: julia_string(&scalar.0),
             pass: format!("Base.unsafe_convert({}, @)", in_julia(of)),
         }),
-        (_, Value::One(scalar)) if letter_of == "p" && matches!(scalar.0.as_str(), "0" | "") => {
+        (_, Argument::One(scalar)) if letter_of == "p" && matches!(scalar.0.as_str(), "0" | "") => {
             Ok(Word {
                 text: "p:0".to_owned(),
                 julia: format!("convert({}, C_NULL)", in_julia(of)),
                 pass: "@".to_owned(),
             })
         }
-        (_, Value::One(scalar)) if !matches!(letter_of, "v" | "p") => {
+        (_, Argument::One(scalar)) if !matches!(letter_of, "v" | "p") => {
             number(letter_of, scalar).ok_or_else(|| misfit(&scalar.0))?;
             Ok(Word {
                 text: format!("{letter_of}:{}", scalar.0),
@@ -195,8 +248,8 @@ fn word(of: &Type, value: &Value) -> Result<Word, CallError> {
                 pass: "@".to_owned(),
             })
         }
-        (_, Value::One(scalar)) => Err(misfit(&scalar.0)),
-        (_, Value::Many(_)) => Err(misfit("a list")),
+        (_, Argument::One(scalar)) => Err(misfit(&scalar.0)),
+        (_, Argument::Many(_)) => Err(misfit("a list")),
     }
 }
 
@@ -275,11 +328,11 @@ mod tests {
     use super::super::interface::tests::{function, plain};
     use super::*;
 
-    fn one(text: &str) -> Value {
-        Value::One(Scalar(text.to_owned()))
+    fn one(text: &str) -> Argument {
+        Argument::One(Scalar(text.to_owned()))
     }
 
-    fn call(args: Vec<Value>, result: Option<&str>) -> LibraryCall {
+    fn call(args: Vec<Argument>, result: Option<&str>) -> LibraryCall {
         LibraryCall {
             function: "f".to_owned(),
             args,
@@ -298,7 +351,7 @@ mod tests {
             ("s", plain("Cstring")),
         ];
         let f = function("f", plain("Float64"), &parameters);
-        let list = Value::Many(vec![Scalar("1".to_owned()), Scalar("2.5".to_owned())]);
+        let list = Argument::Many(vec![Scalar("1".to_owned()), Scalar("2.5".to_owned())]);
         let typed = TypedCall::new(&f, &call(vec![list, one("2"), one("a b")], Some("2"))).unwrap();
         assert_eq!(typed.words(), ["f", "d", "3", "ad:1,2.5", "u64:2", "s:a b"]);
         assert_eq!(typed.expected.as_deref(), Some("2.0"));
@@ -309,8 +362,9 @@ mod tests {
     #[test]
     fn values_that_do_not_fit_are_refused() {
         let f = |of: Type| function("f", plain("Nothing"), &[("x", of)]);
-        let fails =
-            |of: Type, value: Value| TypedCall::new(&f(of), &call(vec![value], None)).unwrap_err();
+        let fails = |of: Type, value: Argument| {
+            TypedCall::new(&f(of), &call(vec![value], None)).unwrap_err()
+        };
         assert!(matches!(
             fails(plain("Int8"), one("300")),
             CallError::Value { .. }
