@@ -441,7 +441,7 @@ impl S3 {
         if sink.into_bytes() != *bytes {
             return Err(PublishError::Another {
                 tag: bundle.tag.clone(),
-                who: format!("it has written {}", self.shown(&path.to_string())),
+                who: format!("it has written {}", self.shown(path.as_ref())),
             });
         }
         task.done(crate::documents::notes::size(asset.size));

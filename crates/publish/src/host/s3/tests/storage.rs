@@ -13,10 +13,17 @@ struct Object {
     digest: Option<String>,
 }
 
+/// An upload in parts that is not complete.
+#[derive(Debug, Default)]
+struct MultipartUpload {
+    digest: Option<String>,
+    parts: BTreeMap<usize, Vec<u8>>,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     objects: BTreeMap<String, Object>,
-    parts: BTreeMap<String, (Option<String>, BTreeMap<usize, Vec<u8>>)>,
+    uploads: BTreeMap<String, MultipartUpload>,
     written: Vec<String>,
     requests: usize,
     ignores_conditions: bool,
@@ -212,12 +219,14 @@ impl Inner {
             }
             "POST" if request.query.contains_key("delete") => self.delete_all(&request.body),
             "POST" if request.query.contains_key("uploads") => {
-                self.parts.insert(key, (digest, BTreeMap::new()));
+                let parts = BTreeMap::new();
+                self.uploads.insert(key, MultipartUpload { digest, parts });
                 let body = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>";
                 (200, Vec::new(), body.as_bytes().to_vec())
             }
             "POST" => {
-                let (digest, parts) = self.parts.remove(&key).unwrap_or_default();
+                let MultipartUpload { digest, parts } =
+                    self.uploads.remove(&key).unwrap_or_default();
                 let bytes = parts.into_values().flatten().collect();
                 self.write(&key, bytes, digest);
                 let body = "<CompleteMultipartUploadResult><ETag>\"1\"</ETag></CompleteMultipartUploadResult>";
@@ -231,7 +240,7 @@ impl Inner {
     fn put(&mut self, key: String, request: &Request, digest: Option<String>) -> Answer {
         let header = |name: &str| request.headers.get(name);
         if let Some(number) = request.query.get("partNumber") {
-            let parts = &mut self.parts.entry(key).or_default().1;
+            let parts = &mut self.uploads.entry(key).or_default().parts;
             parts.insert(number.parse().unwrap(), request.body.clone());
             let tag = tag_of(&request.body);
             return (200, vec![("etag".to_owned(), tag)], Vec::new());
