@@ -1,4 +1,4 @@
-//! What a user waits for, measured with and without an image.
+//! Measures startup and first-call times with and without an image.
 
 use std::path::{Path, PathBuf};
 
@@ -15,19 +15,19 @@ use crate::paths::{require_writable_file, write_file};
 use crate::planning::Planned;
 use crate::runner::BuildRunner;
 
-/// A benchmark of images, and the files that its report is written into.
+/// A benchmark of images, and the files of its report.
 #[derive(Debug)]
 pub struct Benchmark {
-    /// Fresh processes to measure, with and without the image.
+    /// Number of processes to measure with the image, and as many without it.
     pub samples: u32,
-    /// The file of the chart.
+    /// The path of the chart.
     pub svg: Option<PathBuf>,
-    /// The file of the page.
+    /// The path of the HTML page.
     pub html: Option<PathBuf>,
 }
 
 impl Benchmark {
-    /// Makes sure, before anything is measured, that the files can be written: a report is about one
+    /// Makes sure, before anything is measured, that the files can be written. A report covers one
     /// build.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Benchmark {
         self.files().try_for_each(require_writable_file)
     }
 
-    /// Measures an image, and writes the files.
+    /// Measures an image, and writes the report.
     ///
     /// # Errors
     ///
@@ -66,13 +66,13 @@ impl Benchmark {
         Ok(report)
     }
 
-    /// The files that are written.
+    /// Returns the files that the benchmark writes.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.svg.iter().chain(&self.html).map(PathBuf::as_path)
     }
 }
 
-/// Measures fresh processes with and without an image.
+/// Measures new processes with and without an image.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ pub async fn compare(
     image: &Path,
 ) -> Result<Report, Failure> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    // In turns, so that what else the machine does meets both alike.
+    // Alternate, so that other load on the machine affects both alike.
     for _ in 0..samples {
         without.push(sample(runner, None).await?);
         with.push(sample(runner, Some(image)).await?);
@@ -105,7 +105,7 @@ pub async fn compare(
     })
 }
 
-/// What one fresh process to start, and one to work, see.
+/// Measures one new process that only starts, and one that runs the workloads.
 async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sample, Failure> {
     let startup = startup::startup(&runner.context, image).await?;
     let packages = &runner.build.packages;
@@ -121,7 +121,7 @@ async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sa
     })
 }
 
-/// What the archive in `dist` holds whose apps were made from exactly this image.
+/// Returns the record of the app archive in `dist` that was made from exactly this image.
 fn bundle(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<BundleRecord> {
     let id = runner.build.app_id(&planned.plan.name).ok()?;
     let path = planned.dist().join(format!("{id}.receipt.json"));
@@ -130,7 +130,8 @@ fn bundle(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<B
     receipt.bundle.filter(|_| receipt.image.sha256 == digest)
 }
 
-/// The receipt of exactly this image: beside it as in an archive, or in `dist`.
+/// Returns the receipt of exactly this image: in the image's folder, as in an archive, or in
+/// `dist`.
 fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<Receipt> {
     let beside = image.with_file_name("receipt.json");
     let packed = planned

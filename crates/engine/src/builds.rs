@@ -1,4 +1,4 @@
-//! Building every planned image of this machine's platform that is not up to date.
+//! Building all planned images of this machine's platform that are not up to date.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,13 +21,13 @@ use crate::start;
 /// How the planned images are built.
 #[derive(Debug)]
 pub struct Builds {
-    /// The options of every build.
+    /// The options of all builds.
     pub options: BuildOptions,
     /// Where archives, receipts and checksums go.
     pub dist: PathBuf,
-    /// Whether images are built that are up to date.
+    /// Whether images that are up to date are built again.
     pub force: bool,
-    /// Whether each step says why it runs again.
+    /// Whether each step explains why it runs again.
     pub explain: bool,
     /// What the images are built for.
     pub purpose: Purpose,
@@ -36,9 +36,9 @@ pub struct Builds {
 /// What the images are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// For their archives, which other machines get.
+    /// For their archives, which are for other machines.
     Archives,
-    /// To be used here: the image must be in the build directory, and apps are not needed.
+    /// For use on this machine: the image must be in the build directory, and apps are not needed.
     Use,
 }
 
@@ -55,7 +55,7 @@ pub struct Built {
     pub receipt_file: PathBuf,
     /// The receipt.
     pub receipt: Receipt,
-    /// The command that starts Julia with the image; empty if only the archive is left of it.
+    /// The command that starts Julia with the image; empty if only the archive still exists.
     pub command: String,
     /// The Julia that it was built with.
     #[serde(skip)]
@@ -68,20 +68,20 @@ pub struct Built {
     pub own_s: f64,
 }
 
-/// How far the builds are.
+/// The progress of the builds.
 #[derive(Debug)]
 pub enum Stage<'a> {
-    /// This build is next: it is planned, or begins.
+    /// This build is next: it is being planned, or begins.
     Next(&'a BuildId),
-    /// Nothing that decides the image has changed.
+    /// No input of the image has changed.
     UpToDate(&'a BuildId),
     /// The steps of this build begin.
     Started(&'a BuildId),
     /// The steps of this build are done.
     Done(&'a BuildId),
-    /// An archive of an image or of apps was built; the text says so in one line.
+    /// An archive of an image or of apps was built; the text describes it in one line.
     Built(String),
-    /// An archive is in the dist directory; `true`: it was up to date.
+    /// An archive is in the dist directory. `true` if it was up to date.
     Available(&'a Packed, &'a Receipt, bool),
 }
 
@@ -89,16 +89,16 @@ pub enum Stage<'a> {
 enum Ready<'a> {
     /// It is up to date.
     UpToDate(Vec<(Packed, Receipt)>),
-    /// It has its Julia, and its folder is locked.
+    /// Its Julia is available, and its folder is locked.
     Open(Box<BuildRunner<'a>>),
 }
 
 impl Builds {
-    /// Builds what is planned and not up to date. `observe` is called at each stage.
+    /// Builds the planned images that are not up to date. `observe` is called at each stage.
     ///
     /// # Errors
     ///
-    /// If a build fails; those before it stay.
+    /// If a build fails; the results of earlier builds are kept.
     pub async fn make(
         &self,
         planned: &Planned,
@@ -106,8 +106,8 @@ impl Builds {
         observe: &(dyn Fn(Stage<'_>) + Sync),
     ) -> Result<Vec<Built>, Failure> {
         require_writable_folder(&self.dist)?;
-        // Each build gets its Julia and is asked about its CPU target before the first one begins: what
-        // can fail there does so at once, and not after the minutes that another build takes.
+        // Get the Julia of each build and query it about the CPU target before the first build
+        // begins, so that failures show at once and not after the minutes that another build takes.
         let mut ready = Vec::new();
         for build in &planned.plan.builds {
             observe(Stage::Next(&build.id));
@@ -170,7 +170,7 @@ impl Builds {
         Ok(results)
     }
 
-    /// Whether a build is up to date; if not, its folder is locked.
+    /// Returns whether a build is up to date; if not, locks its folder.
     async fn open<'a>(
         &self,
         build: &'a Build,
@@ -201,7 +201,7 @@ impl Builds {
     }
 }
 
-/// Reports what a user should know about an image that was built.
+/// Reports what a user should know about a built image.
 fn report_receipt(receipt: &Receipt, reporter: &Reporter) {
     for warning in built::warnings(receipt) {
         reporter.warn(warning.text, warning.hint.map(str::to_owned));
@@ -211,7 +211,7 @@ fn report_receipt(receipt: &Receipt, reporter: &Reporter) {
     }
 }
 
-/// Outputs of a CI step for the archives that were built; several values are one a line.
+/// Returns the outputs of a CI step for the built archives: one value per line.
 #[must_use]
 pub fn outputs(results: &[Built]) -> Vec<(&'static str, String)> {
     let lines = |of: fn(&Built) -> String| {

@@ -10,7 +10,7 @@ use sysforge_acquire::store::{EntryId, PruneRules};
 use crate::engine::Engine;
 use crate::failure::Failure;
 
-/// The name of the depot in lists.
+/// The name of the depot in listings.
 const DEPOT: &str = "depot";
 
 /// An entry of the store, or the depot in it.
@@ -43,7 +43,8 @@ pub struct PrunedCache {
     pub bytes: u64,
 }
 
-/// Lists the store, the entries first that were unused for longest. With `verify`, every byte is read.
+/// Lists the store, the entries that were unused for longest first. With `verify`, reads every
+/// byte.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub fn list(verify: bool, engine: &Engine) -> Result<Vec<CacheEntry>, Failure> {
     Ok(entries)
 }
 
-/// The rows of a table of entries, with a heading.
+/// Returns the rows of a table of entries, with a heading.
 #[must_use]
 pub fn rows(entries: &[CacheEntry]) -> Vec<Vec<String>> {
     let head = ["entry", "MB", "last used", "state"].map(str::to_owned);
@@ -98,7 +99,7 @@ fn ago(seconds: u64) -> String {
 }
 
 /// Removes entries that were not used for `unused_for`, then the least recently used ones until the
-/// rest has at most `keep_bytes`; but none that are in use. With `dry_run`, nothing is removed.
+/// rest has at most `keep_bytes`. Keeps entries that are in use. With `dry_run`, removes nothing.
 ///
 /// # Errors
 ///

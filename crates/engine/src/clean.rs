@@ -1,4 +1,5 @@
-//! Removing what was built for a project. Only what Sysforge wrote is removed from `dist`.
+//! Removing the results of builds of a project. From `dist`, only files that Sysforge wrote are
+//! removed.
 
 use std::path::{Path, PathBuf};
 
@@ -25,19 +26,20 @@ const KNOWN: [&str; 5] = [
 pub struct Cleaned {
     /// Files and folders.
     pub removed: Vec<PathBuf>,
-    /// The dist directory, and a file in it because of which it stays.
+    /// The dist directory and the foreign file in it, if it was kept because of that file.
     pub kept: Option<(PathBuf, PathBuf)>,
 }
 
-/// Removes the build folder of the project, and its dist directory; with `dry_run` nothing is removed.
+/// Removes the build folder of the project, and its dist directory. With `dry_run`, removes
+/// nothing.
 ///
 /// # Errors
 ///
-/// If a build runs there, or a file cannot be removed.
+/// If a build is running there, or a file cannot be removed.
 pub fn clean(dry_run: bool, engine: &Engine) -> Result<Cleaned, Failure> {
     let project = engine.location.folder()?;
     let build_folder = engine.build_folder_of(&project);
-    // A build that runs there keeps its folder. The locks are held until all is removed.
+    // A running build keeps its folder. The locks are held until everything is removed.
     let _locks = lock_all(&build_folder)?;
     let mut removed = Vec::new();
     if build_folder.is_dir() && is_build_folder(&build_folder) {
@@ -61,12 +63,12 @@ pub fn clean(dry_run: bool, engine: &Engine) -> Result<Cleaned, Failure> {
     Ok(Cleaned { removed, kept })
 }
 
-/// Whether a folder is one that builds work in: another may have been named by mistake.
+/// Whether a folder is a build folder. Another folder may have been named by mistake.
 fn is_build_folder(folder: &Path) -> bool {
     folder.join(".gitignore").is_file() || folder.join("digests.json").is_file()
 }
 
-/// What is in the dist directory: what Sysforge wrote, and what it did not.
+/// Splits the content of the dist directory into files that Sysforge wrote and others.
 fn partition(dist: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
     let entries = match std::fs::read_dir(dist) {
         Ok(entries) => entries,

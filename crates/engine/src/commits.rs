@@ -1,4 +1,4 @@
-//! The commits that a release is made of, for its notes: since the tag before it.
+//! The commits of a release since the previous tag, for its notes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use sysforge_process::Program;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
-/// Git answers within this time.
+/// Maximum time for an answer of git.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The first lines of the messages of commits.
+/// The subject lines of commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commits {
-    /// The tag before them; `None` if they go back to the first commit.
+    /// The tag before them; `None` if they start at the first commit.
     pub since: Option<String>,
-    /// The newest first, without merges.
+    /// The subject lines, newest first, without merges.
     pub subjects: Vec<String>,
 }
 
-/// The commits of the release `tag` of the repository that contains `folder`: those of the tag, or of the
-/// current state if the tag does not exist yet, which the tag before it does not have.
+/// Returns the commits of the release `tag` of the repository that contains `folder`: those since
+/// the previous tag, up to `tag`, or up to the current state if `tag` does not exist yet.
 ///
 /// # Errors
 ///
-/// If the folder is in no repository, or in one without its history.
+/// If the folder is not in a repository, or the repository lacks its history.
 pub async fn since_last_tag(
     folder: &Path,
     tag: &str,
@@ -49,7 +49,7 @@ pub async fn since_last_tag(
     {
         return Err(EngineError::ShallowClone(folder.to_owned()));
     }
-    // The commit itself may have other tags, which name no release before this one.
+    // The commit itself may have other tags, which are not those of an earlier release.
     let before = format!("{end}^");
     let since = git
         .answer(&["describe", "--tags", "--abbrev=0", &before])
@@ -75,7 +75,7 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// What git prints.
+    /// Returns the output of git.
     async fn answer(&self, arguments: &[&str]) -> Result<String, String> {
         let work = tempfile::tempdir().map_err(|error| error.to_string())?;
         let environment = self.engine.environment.clone();

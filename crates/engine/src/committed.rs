@@ -1,5 +1,5 @@
-//! Whether the runs of the workflow will have the project's manifest: git may ignore it, or there may
-//! be none.
+//! Whether the workflow's runs will have the project's manifest: it may not exist, or git may
+//! ignore it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use sysforge_process::Program;
 use crate::engine::Engine;
 use crate::project::ProjectFiles;
 
-/// Something to warn of, and what to do.
+/// Something that the runs of a workflow will lack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
-    /// What.
+    /// The warning.
     pub what: String,
     /// The hint.
     pub hint: String,
 }
 
-/// Git answers within this time, or is not asked further.
+/// Maximum time for an answer of git; after it, nothing is known.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Warns of what the runs of a workflow will lack of the project's manifests.
+/// Warns about manifests of the project that the runs of a workflow will lack.
 pub async fn warn(files: &ProjectFiles, engine: &Engine) {
     for Lacking { what, hint } in lacking(files, engine).await {
         engine.reporter.warn(what, Some(engine.runnable(hint)));
     }
 }
 
-/// What the runs of a workflow will lack of the project's manifests.
+/// Returns the warnings about manifests of the project that the runs of a workflow will lack.
 pub async fn lacking(files: &ProjectFiles, engine: &Engine) -> Vec<Lacking> {
     let inputs = &files.inputs;
     let consequence = match inputs.config.locked {
@@ -68,8 +68,7 @@ pub async fn lacking(files: &ProjectFiles, engine: &Engine) -> Vec<Lacking> {
     lacking
 }
 
-/// Whether git leaves this file out of commits. Without git, or outside of a repository, nothing is known
-/// to be ignored.
+/// Whether git ignores this file. `false` without git or outside of a repository.
 async fn is_ignored(file: &Path, engine: &Engine) -> bool {
     let (Some(folder), Ok(work)) = (file.parent(), tempfile::tempdir()) else {
         return false;
@@ -81,7 +80,7 @@ async fn is_ignored(file: &Path, engine: &Engine) -> bool {
         .args(["check-ignore", "--quiet", "--"])
         .arg(file)
         .timeout(Some(PATIENCE));
-    // Dropped at the end without a word: it takes milliseconds.
+    // Dropped without a message at the end: it takes milliseconds.
     let task = engine.reporter.start(Step::Probe, "git check-ignore");
     engine.children.run(&program, &task).await.is_ok()
 }

@@ -1,4 +1,4 @@
-//! The C compilers of this machine: which there are, what they say of themselves, and whether they suit
+//! The C compilers of this machine: finding them, querying them, and checking whether they suit
 //! Julia.
 
 use std::fmt;
@@ -24,7 +24,7 @@ use crate::failure::Failure;
 pub struct SystemCompiler {
     /// The command.
     pub command: Vec<String>,
-    /// What it says about itself.
+    /// Its properties, as it reports them.
     #[serde(flatten)]
     pub traits: Traits,
     /// Why it does not suit Julia, if it does not.
@@ -37,16 +37,16 @@ pub struct SystemCompiler {
 pub struct DownloadableToolchain {
     /// Its name.
     pub name: &'static str,
-    /// Who packed it.
+    /// The project that packaged it.
     pub packer: &'static str,
-    /// What it is.
+    /// Its properties.
     #[serde(flatten)]
     pub traits: Traits,
     /// The version of MinGW-w64 in it.
     pub mingw_w64: &'static str,
     /// The operating system that it runs on.
     pub runs_on: Os,
-    /// Its archive.
+    /// The URL of its archive.
     pub url: &'static str,
     /// The digest of the archive.
     pub sha256: String,
@@ -142,7 +142,7 @@ pub struct LocatedToolchain {
     pub name: &'static str,
     /// The executable of its compiler.
     pub compiler: PathBuf,
-    /// What it is.
+    /// Its properties.
     pub traits: Traits,
 }
 
@@ -160,7 +160,7 @@ impl LocatedToolchain {
 ///
 /// # Errors
 ///
-/// See [`choose_toolchain`]; or if it cannot be downloaded and verified.
+/// The errors of [`choose_toolchain`]; or if it cannot be downloaded and verified.
 pub async fn install(
     name: Option<&str>,
     archives: Option<&Path>,
@@ -180,7 +180,7 @@ pub async fn install(
 ///
 /// # Errors
 ///
-/// See [`choose_toolchain`]; or if it is not installed.
+/// The errors of [`choose_toolchain`]; or if it is not installed.
 pub fn locate(
     name: Option<&str>,
     triplet: Option<Triplet>,
@@ -195,11 +195,11 @@ pub fn locate(
     Ok(LocatedToolchain::new(chosen, installed))
 }
 
-/// The C toolchains for a platform: those of this machine, and those that can be downloaded.
+/// Lists the C toolchains for a platform: those of this machine, and those that can be downloaded.
 ///
 /// # Errors
 ///
-/// If there is no place for temporary files, or the store cannot be read.
+/// If temporary files cannot be created, or the store cannot be read.
 pub async fn toolchains(triplet: Triplet, engine: &Engine) -> Result<Toolchains, Failure> {
     let acquirer = engine.acquirer()?;
     let system = system_compilers(triplet, engine).await?;
@@ -226,7 +226,8 @@ pub async fn toolchains(triplet: Triplet, engine: &Engine) -> Result<Toolchains,
     })
 }
 
-/// The toolchain of this name, if it suits Julia for the platform; or the recommended one.
+/// Returns the toolchain of this name, if it suits Julia for the platform, or else the recommended
+/// one.
 ///
 /// # Errors
 ///
@@ -256,11 +257,11 @@ fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::O
     why.as_ref().map(ToString::to_string).serialize(to)
 }
 
-/// The compilers of this machine that could compile for a platform.
+/// Returns the compilers of this machine that could compile for a platform.
 ///
 /// # Errors
 ///
-/// If there is no place for temporary files.
+/// If temporary files cannot be created.
 pub async fn system_compilers(
     triplet: Triplet,
     engine: &Engine,
@@ -270,7 +271,7 @@ pub async fn system_compilers(
     let mut seen = Vec::new();
     let names = driver_names(triplet, Engine::host().ok());
     for path in names.iter().filter_map(|name| which(name, environment)) {
-        // `cc` is mostly a link to one of the others.
+        // `cc` is usually a link to one of the others.
         let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
         if !seen.contains(&real) {
             seen.push(real);
@@ -292,12 +293,12 @@ pub async fn system_compilers(
     Ok(found)
 }
 
-/// What a compiler says of itself, and whether it suits Julia for a platform. None if it does not
-/// answer as a compiler.
+/// Queries a compiler, and checks whether it suits Julia for a platform. Returns `None` if it does
+/// not answer like a compiler.
 ///
 /// # Errors
 ///
-/// If there is no place for temporary files.
+/// If temporary files cannot be created.
 pub async fn compiler_of(
     command: Vec<String>,
     triplet: Triplet,
@@ -311,8 +312,8 @@ pub async fn compiler_of(
     }))
 }
 
-/// What `zig cc` is asked about: the platform that it would link for, without the version of glibc,
-/// which `zig cc -v` does not take.
+/// Returns the target for queries to `zig cc`: the platform that it would link for, without the
+/// version of glibc, which `zig cc -v` does not accept.
 fn zig_target(triplet: Triplet) -> String {
     let target = linker::zig_target(triplet);
     match target.split_once("-gnu.") {
@@ -321,13 +322,13 @@ fn zig_target(triplet: Triplet) -> String {
     }
 }
 
-/// Asks a compiler about itself. One that does not answer as a compiler is none.
+/// Queries a compiler. A program that does not answer like a compiler is not one.
 async fn ask(
     command: &[String],
     triplet: Triplet,
     engine: &Engine,
 ) -> Result<Option<Traits>, Failure> {
-    /// A compiler that does not answer in this time hangs.
+    /// A compiler that does not answer within this time hangs.
     const LIMIT: Duration = Duration::from_secs(20);
     let Some((program, arguments)) = command.split_first() else {
         return Ok(None);
@@ -337,7 +338,7 @@ async fn ask(
         &tempfile::env::temp_dir(),
         EngineError::Path,
     ))?;
-    // Their output is parsed below, in English.
+    // The output is parsed below, and must be in English.
     let environment = engine.environment.clone().with("LC_ALL", "C");
     let program = |log: &str| {
         Program::new(
@@ -364,7 +365,7 @@ async fn ask(
         .chain(verbose.stdout.lines())
         .map(str::to_owned)
         .collect();
-    // Which C runtime it is for, the headers know; `_mingw.h` is the first of them all.
+    // The headers define the C runtime; every one of them includes `_mingw.h` first.
     let mut macros = String::new();
     if triplet.os() == Os::Windows {
         let source = work.path().join("probe.c");
@@ -394,7 +395,7 @@ mod tests {
         for (name, target) in [
             ("x86_64-linux-gnu", "x86_64-linux-gnu"),
             ("x86_64-w64-mingw32", "x86_64-windows-gnu"),
-            // It knows no `i686`, and would be taken for suitable if it could not be asked.
+            // Zig does not know `i686`; if the query failed, it would be taken for suitable.
             ("i686-w64-mingw32", "x86-windows-gnu"),
             ("aarch64-apple-darwin", "aarch64-macos.11.0"),
         ] {
@@ -413,7 +414,7 @@ mod tests {
             exceptions: Some(Exceptions::Seh),
         };
         let unsuitable = traits.check("gcc", Triplet::X86_64_W64_MINGW32).err();
-        // As of a clang that has no headers for Windows.
+        // The properties of a clang that has no headers for Windows.
         let silent = Traits {
             maker: Maker::Clang,
             runtime: None,

@@ -1,6 +1,6 @@
-//! What decides which images the CPU of this machine can run.
+//! The properties of this machine's CPU that decide which images it can run.
 
-/// The level of the x86-64 psABI that this CPU has (x86-64-ABI, "Micro-Architecture Levels").
+/// Returns the x86-64 psABI level of this CPU (x86-64-ABI, "Micro-Architecture Levels").
 #[cfg(target_arch = "x86_64")]
 #[must_use]
 pub fn cpu_level() -> Option<u8> {
@@ -23,7 +23,7 @@ pub fn cpu_level() -> Option<u8> {
     Some(1 + u8::from(two) + u8::from(three) + u8::from(four))
 }
 
-/// Other architectures have no such levels; names of CPUs decide there.
+/// Other architectures do not have such levels; images name their CPU instead.
 #[cfg(not(target_arch = "x86_64"))]
 #[must_use]
 pub fn cpu_level() -> Option<u8> {

@@ -1,4 +1,4 @@
-//! Whether this machine is able to build: what is missing, and the remedy for each.
+//! Checks whether this machine can build: reports what is missing, and a remedy for each.
 
 mod images;
 mod julias;
@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::options::ImageOptions;
 use crate::planning::{Planned, require_bases};
 
-/// How one thing stands.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -38,9 +38,9 @@ pub enum State {
 /// One thing that a build needs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The subject of the check.
     pub check: &'static str,
-    /// How it stands.
+    /// The result.
     pub state: State,
     /// What was found.
     pub found: String,
@@ -52,20 +52,20 @@ pub struct Finding {
 /// Whether a build can start, and why not.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
-    /// The platform that would be built for.
+    /// The platform to build for.
     pub triplet: Triplet,
     /// Whether a build can start.
     pub able: bool,
-    /// Each thing that was looked at.
+    /// The results of all checks.
     pub findings: Vec<Finding>,
 }
 
-/// What is to be diagnosed.
+/// What to diagnose.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// The platform to build for.
     pub triplet: Triplet,
-    /// Requests for Julias that precede those of the project.
+    /// Requests for Julias, which replace those of the project.
     pub julias: &'a [String],
     /// The project that the shell activates (`JULIA_PROJECT`).
     pub active_project: Option<PathBuf>,
@@ -117,11 +117,11 @@ impl Finding {
     }
 }
 
-/// Looks at everything that a build needs.
+/// Checks everything that a build needs.
 pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
     let triplet = subject.triplet;
     let julias = julias::look(subject.julias, triplet, engine).await;
-    // Since 1.9 Julia ships an lld, with which most images are linked without a compiler.
+    // Julia ships an lld since 1.9, which links most images without a compiler.
     let ships_linker = |julia: &PlannedJulia| {
         Generation::of(julia.version()).is_some_and(|generation| generation.ships_lld)
     };
@@ -164,11 +164,12 @@ pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
 }
 
 impl Finding {
-    /// What prevents a build, in the words of the error that it would end with.
+    /// A finding that prevents a build, with the message of the error that the build would end
+    /// with.
     fn missing(check: &'static str, failure: &Failure, otherwise: &str) -> Self {
         let text = failure.0.to_string();
         if let Some((file, line, column)) = failure.0.location() {
-            // Below its first line it shows the place.
+            // The lines after the first show the position.
             let what = text.lines().next().unwrap_or_default();
             let found = format!("{file}:{line}:{column}: {what}");
             let remedy = format!("correct line {line} of {file}");
@@ -228,7 +229,7 @@ async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
                 Some(why) => Finding::bad(CHECK, State::Missing, why.to_string(), UNSET),
             };
         }
-        // No other is tried then.
+        // A build would not try another compiler then.
         Err(found) => return Finding::bad(CHECK, State::Missing, found, UNSET),
     }
     let found = match system_compilers(triplet, engine).await {
@@ -252,7 +253,7 @@ async fn compiler(triplet: Triplet, needed: bool, engine: &Engine) -> Finding {
     Finding::bad(CHECK, State::Missing, found, remedy)
 }
 
-/// The remedy for a command that was named and is no compiler.
+/// The remedy if the command that was named is not a compiler.
 const UNSET: &str = "unset JULIA_CC, and Sysforge chooses a compiler; or name another in it";
 
 fn described(check: &'static str, compiler: &SystemCompiler) -> Finding {
@@ -266,7 +267,7 @@ fn described(check: &'static str, compiler: &SystemCompiler) -> Finding {
     )
 }
 
-/// The compiler that JULIA_CC names, if it names one, or why it is none.
+/// Returns the compiler that JULIA_CC names, if it is set, or why it is not one.
 async fn chosen_compiler(
     triplet: Triplet,
     engine: &Engine,

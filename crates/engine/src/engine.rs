@@ -1,5 +1,5 @@
-//! What the engine works with: the store, the network, the environment of children, and where events
-//! go. The caller makes one value and keeps it for as long as it plans and builds.
+//! The [`Engine`]: the store, the network, the environment of child processes, and the reporter of
+//! events. The caller creates one value and keeps it for as long as it plans and builds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,16 +22,16 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::project::Location;
 
-/// See the module. Every field is a setting that the caller may change before the first use.
+/// The settings of planning and building. The caller may change every field before the first use.
 #[derive(Debug)]
 pub struct Engine {
-    /// Which project, and where relative paths start.
+    /// Which project, and the folder that relative paths start from.
     pub location: Location,
     /// Where events go.
     pub reporter: Reporter,
-    /// What children are started with.
+    /// The environment of child processes.
     pub environment: Environment,
-    /// What the package manager is started with: it alone may log in.
+    /// The environment of the package manager, which alone may log in.
     pub package_environment: Environment,
     /// The content of an `auth.toml` for the package server.
     pub package_auth: Option<Secret>,
@@ -39,30 +39,30 @@ pub struct Engine {
     pub children: Children,
     /// How to reach the network.
     pub network: Network,
-    /// Where Julias are downloaded from, if not from Julia's own server: an address or a folder.
+    /// Where Julias are downloaded from, if not from Julia's own server: a URL or a folder.
     pub mirror: Option<String>,
     /// Which signatures a downloaded Julia needs.
     pub signatures: Signatures,
     /// Where Julias, toolchains and bases are kept.
     pub store: Option<PathBuf>,
-    /// Where they are kept if the store cannot be written to.
+    /// The store that is used if `store` cannot be written to.
     pub fallback_store: Option<PathBuf>,
     /// The tool cache of a CI runner.
     pub tool_cache: Option<PathBuf>,
-    /// The depot that packages are installed in, where no option names one.
+    /// The depot that packages are installed in, unless an option names one.
     pub depot: Option<PathBuf>,
-    /// Where builds work and leave their logs, if not in the project's `.sysforge`.
+    /// Where builds work and write their logs, if not in the project's `.sysforge`.
     pub build_folder: Option<PathBuf>,
-    /// Whether this runs for a pull request of a fork, which gets no secrets from its CI service.
+    /// Whether this runs for a pull request from a fork, which gets no secrets from its CI service.
     pub is_for_a_fork: bool,
-    /// What Julias said of themselves, by executable.
+    /// Facts that Julias reported about themselves, by executable.
     asked: Mutex<BTreeMap<PathBuf, JuliaFacts>>,
     /// Digests of the files of the project's packages.
     digests: Mutex<Option<FileDigests>>,
 }
 
 impl Engine {
-    /// An engine that keeps what it downloads in `store`, and finds the project from `location`.
+    /// Creates an engine that keeps downloads in `store`, and finds the project from `location`.
     #[must_use]
     pub fn new(store: Option<PathBuf>, location: Location, environment: Environment) -> Self {
         Self {
@@ -86,9 +86,9 @@ impl Engine {
         }
     }
 
-    /// Sets the store: `given`, or else `default`, the user's cache directory. What cannot be written
-    /// there goes to the default, or to the build directory of the project. Call this after the location
-    /// and the build directory are set.
+    /// Sets the store to `given`, or else to `default`, the user's cache directory. If it cannot be
+    /// written to, downloads go to the default, or to the build directory of the project. Call this
+    /// after the location and the build directory are set.
     pub fn set_store(&mut self, given: Option<&Path>, default: Option<PathBuf>) {
         let given = given.map(|path| self.absolute(path));
         self.fallback_store = match (&default, &given) {
@@ -110,18 +110,18 @@ impl Engine {
         }
     }
 
-    /// The platform of this machine.
+    /// Returns the platform of this machine.
     ///
     /// # Errors
     ///
-    /// If Julia is not published for it.
+    /// If Julia is not published for this platform.
     pub fn host() -> Result<Triplet, EngineError> {
         let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
         let host = Triplet::of_host(arch, os, cfg!(target_env = "musl"));
         host.ok_or(EngineError::Platform { arch, os })
     }
 
-    /// The store's folder.
+    /// Returns the store's folder.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Engine {
         self.store.as_deref().ok_or(EngineError::NoHome)
     }
 
-    /// The images that were installed from releases.
+    /// Returns the images that were installed from releases.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Engine {
         Ok(Images::open(self.store_path()?.join("images")))
     }
 
-    /// The store, and what stands in for it.
+    /// Returns the store and its fallback.
     ///
     /// # Errors
     ///
@@ -155,11 +155,11 @@ impl Engine {
         folder.map(Store::open)
     }
 
-    /// What gets Julias and toolchains.
+    /// Returns the [`Acquirer`] that finds or downloads Julias and toolchains.
     ///
     /// # Errors
     ///
-    /// If no store is known, or the mirror is neither an address nor a folder.
+    /// If no store is known, or the mirror is neither a URL nor a folder.
     pub fn acquirer(&self) -> Result<Acquirer, Failure> {
         let mirror = match &self.mirror {
             Some(text) => text.parse::<Mirror>()?,
@@ -178,13 +178,14 @@ impl Engine {
         Ok(acquirer)
     }
 
-    /// Keeps what is in the store from being pruned, for a program that was named by its path.
+    /// Keeps the store entry of a program, which was named by its path, from being pruned.
     #[must_use]
     pub fn hold(&self, program: &Path) -> Option<Lease> {
         self.acquirer().ok()?.hold(program)
     }
 
-    /// The best of the toolchains that were downloaded, suit Julia for a platform and run here.
+    /// Returns the best of the downloaded toolchains that suit Julia for a platform and run on this
+    /// machine.
     #[must_use]
     pub fn installed_toolchain(&self, triplet: Triplet) -> Option<InstalledToolchain> {
         let acquirer = self.acquirer().ok()?;
@@ -194,8 +195,8 @@ impl Engine {
             .find_map(|row| acquirer.installed_toolchain(row).ok()?)
     }
 
-    /// The environment for linkers, with the C toolchain that was downloaded for the platform where no
-    /// other compiler was named, and what keeps the toolchain in the store.
+    /// Returns the environment for linkers, and the lease that keeps the C toolchain in the store:
+    /// unless another compiler was named, it is the one that was downloaded for the platform.
     #[must_use]
     pub fn with_compiler(
         &self,
@@ -222,21 +223,21 @@ impl Engine {
         }
     }
 
-    /// Where builds of the project in `folder` work and leave their logs.
+    /// Returns the folder where builds of the project in `folder` work and write their logs.
     #[must_use]
     pub fn build_folder_of(&self, folder: &Path) -> PathBuf {
         let given = self.build_folder.clone();
         given.unwrap_or_else(|| folder.join(".sysforge"))
     }
 
-    /// The executable of a Julia that was asked about itself, if one was.
+    /// Returns the executable of a Julia that was already queried, if any.
     #[must_use]
     pub fn asked_julia(&self) -> Option<PathBuf> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.keys().next().cloned()
     }
 
-    /// Asks a Julia about itself, once.
+    /// Queries a Julia for its facts, once.
     ///
     /// # Errors
     ///
@@ -257,12 +258,12 @@ impl Engine {
         Ok(facts)
     }
 
-    /// The executable that a request names which is on this machine already: of a folder, or the one on
-    /// the search path. `None`: it names a release or a nightly build.
+    /// Returns the executable of a Julia that is on this machine already, if the request names a
+    /// folder or the search path. `None` if it names a release or a nightly build.
     ///
     /// # Errors
     ///
-    /// If the folder holds no Julia, or there is none on the search path.
+    /// If the folder contains no Julia, or there is none on the search path.
     pub fn local_julia(&self, request: &Request) -> Result<Option<PathBuf>, Failure> {
         match request {
             Request::Directory(path) => Ok(Some(probe::executable_at(&self.absolute(path))?)),
@@ -274,13 +275,13 @@ impl Engine {
         }
     }
 
-    /// A path that means the same in whichever folder a child starts.
+    /// Returns the path in absolute form, so that it is valid in every child's working directory.
     #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
         self.location.absolute(path)
     }
 
-    /// The digests of the project's files, which are kept in its build folder.
+    /// Returns the digests of the project's files, which are stored in its build folder.
     pub(crate) fn digests(&self) -> MutexGuard<'_, Option<FileDigests>> {
         self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,8 +22,8 @@ pub struct Installation {
     pub options: BuildOptions,
     /// Whether Pkg runs even if nothing is missing.
     pub repeat: Repeat,
-    /// Whether packages and artifacts that these builds do not need are then removed from the depot
-    /// that the options name.
+    /// Whether to remove packages and artifacts afterwards that these builds do not need, from the
+    /// depot that the options name.
     pub prune: bool,
 }
 
@@ -61,7 +61,7 @@ impl Installation {
         let (mut environments, mut all) = (Vec::new(), Vec::new());
         for build in &planned.plan.builds {
             planned.require_locked(build, packages)?;
-            // Without starting Julia, if nothing is missing.
+            // This does not start Julia, if nothing is missing.
             let known = match self.repeat {
                 Repeat::IfNeeded => runner::recorded(engine, planned, build, packages),
                 Repeat::Always => None,
@@ -96,7 +96,7 @@ impl Installation {
         Ok(environments)
     }
 
-    /// Removes from the depot what none of these environments needs.
+    /// Removes everything from the depot that none of these environments needs.
     fn prune(&self, environments: &[Instantiated], engine: &Engine) -> Result<(), Failure> {
         let Some(depot) = &self.options.packages.depot else {
             return Ok(());

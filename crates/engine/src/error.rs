@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::{Class, Explain};
 
-/// A failure of the engine's own.
+/// A failure of the engine itself.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// There is no project.
@@ -20,21 +20,21 @@ pub enum EngineError {
     /// Git cannot list commits.
     #[error("the commits of {} cannot be listed: {said}", .folder.display())]
     NoHistory {
-        /// The project.
+        /// The project's folder.
         folder: PathBuf,
-        /// What git said last.
+        /// The last message of git.
         said: String,
     },
     /// The clone does not have the commits before the last one.
     #[error("the repository of {} is a shallow clone, without its older commits", .0.display())]
     ShallowClone(PathBuf),
-    /// The file that was named is no project file.
+    /// The file that was named is not a project file.
     #[error(
         "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
         .0.display()
     )]
     NotAProjectFile(PathBuf),
-    /// The word after `@` names no environment of a depot.
+    /// The word after `@` is not the name of an environment in a depot.
     #[error("`@{0}` does not name an environment that can be built")]
     NotAnEnvironment(String),
     /// There is no environment of this name.
@@ -45,7 +45,7 @@ pub enum EngineError {
     NoEnvironment {
         /// The name.
         name: String,
-        /// Where it was looked for.
+        /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
     /// A file cannot be read or written.
@@ -54,22 +54,22 @@ pub enum EngineError {
     /// There is no folder to link apps into.
     #[error("this user has no home directory to link the apps into")]
     NoHomeForApps,
-    /// An image to be worked on is missing.
+    /// The image to use is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(PathBuf),
-    /// No tag to publish under.
+    /// There is no tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
-    /// The request names a Julia that is there already.
+    /// The request names a Julia that is on this machine already.
     #[error("`{0}` names a Julia of this machine; there is nothing to install")]
     NothingToInstall(String),
     /// There is no tool cache to add to.
     #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
     NoToolCache,
-    /// An output that is a folder.
+    /// An output path is a folder.
     #[error("{} is not the name of a file", .0.display())]
     NoFileName(PathBuf),
-    /// There is a configuration already.
+    /// A configuration exists already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// Julia is not published for this kind of machine.
@@ -97,15 +97,15 @@ pub enum EngineError {
     /// Something is not in the store.
     #[error("{what} is not installed")]
     NotInstalled {
-        /// What.
+        /// What is missing.
         what: String,
-        /// What installs it.
+        /// The command that installs it.
         command: String,
     },
     /// The entry point of an app cannot be read.
     #[error(transparent)]
     Entry(sysforge_plan::app::NotAnEntryPoint),
-    /// The archive of the apps or of the library has no valid name.
+    /// The archive of the apps or of the library does not have a valid name.
     #[error("the archive of the apps or of the library has no valid name")]
     Name(#[source] sysforge_plan::text::InvalidText),
     /// Apps cannot be made for this platform.
@@ -114,25 +114,25 @@ pub enum EngineError {
     /// Linking objects requires a Julia.
     #[error("the Julia to link for is not named")]
     NoJuliaFolder,
-    /// Objects are to be linked, and the image has no name.
+    /// Objects are to be linked, but the image has no name.
     #[error("the image that {} becomes has no name", .0.display())]
     NoImageName(PathBuf),
     /// The doctor found something missing.
     #[error("this machine cannot build yet")]
     CannotBuild,
-    /// No repository to publish to.
+    /// There is no repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
-    /// No tag to make public.
+    /// There is no tag to make public.
     #[error("it is not known which draft to make public")]
     NoDraftTag,
-    /// An option of `publish` that has no meaning for a folder.
+    /// An option of `publish` does not apply to a folder.
     #[error("`{0}` is for releases on GitHub, and not for a folder")]
     OnlyGitHub(&'static str),
     /// A report is about one build.
     #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
     SeveralReports(Vec<String>),
-    /// The workflow differs from what it should contain.
+    /// The workflow differs from its expected content.
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
     /// The file is not a plan.

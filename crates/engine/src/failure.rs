@@ -4,7 +4,7 @@ use std::fmt;
 
 use sysforge_plan::Explain;
 
-/// Something failed. The typed error is kept whole: its class, hints and evidence come from
+/// A failure of any crate. It holds the whole typed error: its class, hints and evidence come from
 /// [`Explain`], and it can be downcast.
 #[derive(Debug)]
 pub struct Failure(pub Box<dyn Explain>);
@@ -16,7 +16,7 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
-    /// The exit code of a command that ends with this failure.
+    /// Returns the exit code of a command that ends with this failure.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.0.class().exit_code()

@@ -1,17 +1,18 @@
-//! The fingerprints of one build: what each step records of what decided its result, and what a later
-//! run expects to find before it reuses that result.
+//! The fingerprints of one build: what each step records about its inputs, and what a later run
+//! compares it with before it reuses the result.
 
 use sysforge_build::inputs::{Fingerprint, Stage};
 use sysforge_build::rounds::Traced;
 use sysforge_plan::Sha256;
 
-/// The part for the statements that were traced.
+/// The name of the part for the traced statements.
 const STATEMENTS: &str = "the recorded statements";
 
-/// The part for versions that were resolved for the build, which no fingerprint of a release contains.
+/// The name of the part for versions that were resolved for the build. Fingerprints of releases do
+/// not contain it.
 const RESOLVED: &str = "the resolved manifest";
 
-/// What decides a build, and from it the fingerprint of each step.
+/// The inputs of a build, from which the fingerprint of each step is derived.
 #[derive(Debug, Clone)]
 pub(crate) struct Fingerprints(Fingerprint);
 
@@ -20,7 +21,7 @@ impl Fingerprints {
         Self(build)
     }
 
-    /// What decides the build, without what is known only while it runs.
+    /// Returns the inputs of the build, except those that are known only while it runs.
     pub(crate) fn build(&self) -> &Fingerprint {
         &self.0
     }
@@ -30,42 +31,46 @@ impl Fingerprints {
         self.0.add(Stage::Trace, RESOLVED, manifest);
     }
 
-    /// Of the trace, recorded and expected.
+    /// Returns the fingerprint of the trace, both recorded and expected.
     pub(crate) fn trace(&self) -> Fingerprint {
         self.0.up_to(Stage::Trace)
     }
 
-    /// Expected of an object that is emitted from these statements.
+    /// Returns the expected fingerprint of an object that is emitted from these statements.
     pub(crate) fn object(&self, traced: &Traced) -> Fingerprint {
         self.with_statements(Stage::Emit, traced)
     }
 
-    /// Expected of an image, and of its check, that is made from these statements.
+    /// Returns the expected fingerprint of an image that is made from these statements, and of its
+    /// check.
     pub(crate) fn image(&self, traced: &Traced) -> Fingerprint {
         self.with_statements(Stage::Link, traced)
     }
 
-    /// Recorded by an emission, which reads the project again after the trace.
+    /// Returns the fingerprint to record for an emission, which reads the project again after the
+    /// trace.
     pub(crate) fn emitted(&self, traced: &Traced, trace: &Fingerprint) -> Fingerprint {
         self.object(traced).reading(trace, Stage::Emit)
     }
 
-    /// Recorded by a link, which reads nothing but the object.
+    /// Returns the fingerprint to record for a link, which reads only the object.
     pub(crate) fn linked(&self, emitted: &Fingerprint) -> Fingerprint {
         self.0.after(emitted, Stage::Link)
     }
 
-    /// Recorded by a check, which reads the project again to run the workloads.
+    /// Returns the fingerprint to record for a check, which reads the project again to run the
+    /// workloads.
     pub(crate) fn checked(&self, linked: &Fingerprint) -> Fingerprint {
         linked.reading(&self.0, Stage::Link)
     }
 
-    /// The digest that the receipt of a checked image has: of what is known before anything is built.
+    /// Returns the digest for the receipt of a checked image. It covers the inputs that are known
+    /// before the build.
     pub(crate) fn inputs_digest(checked: Fingerprint) -> Sha256 {
         checked.without(STATEMENTS).without(RESOLVED).digest()
     }
 
-    /// With the statements, which more than one round may have added to.
+    /// Adds the statements, which several rounds may have extended.
     fn with_statements(&self, stage: Stage, traced: &Traced) -> Fingerprint {
         let mut fingerprint = self.0.up_to(stage);
         let lists =
@@ -88,7 +93,7 @@ mod tests {
 
     const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;
 
-    /// What a `Sysimage.toml` and a command line say.
+    /// The content of a `Sysimage.toml` and the options of a command line.
     #[derive(Debug, Clone)]
     struct Said {
         config: String,
@@ -129,7 +134,7 @@ mod tests {
         (config, image).prop_map(|(config, image)| Said { config, image })
     }
 
-    /// What a command line over this project decides: the options of the steps, and the fingerprints.
+    /// Returns the options of the steps and the fingerprints for a command line and this project.
     fn decided(said: &Said) -> (Options, Fingerprints) {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path();
@@ -163,7 +168,7 @@ mod tests {
             ..BuildOptions::default()
         };
         let fingerprint = planned.fingerprint(&engine, build, &options).unwrap();
-        // The configuration is an input through the options that it sets, not as a text.
+        // The configuration is an input through the options that it sets, not through its text.
         let fingerprint = fingerprint.without("Sysimage.toml");
         let options = planned.options(build, &options.image);
         (options, Fingerprints::new(fingerprint))

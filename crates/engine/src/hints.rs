@@ -1,4 +1,4 @@
-//! Hints that name commands which can be typed on this machine.
+//! Hints with commands that can be typed on this machine.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,14 @@ use sysforge_publish::install::activate::quoted;
 
 use crate::Engine;
 
-/// How the command `julia` begins in a hint. The key of `Sysimage.toml` is followed by `=`.
+/// The beginning of a `julia` command in a hint. It does not match the key in `Sysimage.toml`,
+/// which is followed by `=`.
 const COMMAND: &str = "`julia ";
 
 impl Engine {
-    /// The hint with the `julia` of its commands replaced, where none is on the search path: by a Julia
-    /// that was asked about itself, or one of the store; else by a command that installs one and prints its path.
+    /// Replaces `julia` in the commands of a hint if none is on the search path: by a Julia that
+    /// was already queried, or by one in the store, or else by a command that installs one and
+    /// prints its path.
     #[must_use]
     pub fn runnable(&self, hint: String) -> String {
         if !has_command(&hint) || self.local_julia(&Request::System).is_ok() {

@@ -1,4 +1,4 @@
-//! A `Sysimage.toml` that fits a project, from a look at its files.
+//! Generates a `Sysimage.toml` for a project from the files that it contains.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::project::Location;
 
-/// Scripts that people write for this, likeliest first.
+/// Usual names of workload scripts, most likely first.
 const WORKLOADS: [&str; 9] = [
     "workload.jl",
     "precompile/workload.jl",
@@ -31,8 +31,8 @@ const STATEMENTS: [&str; 3] = [
     "precompile/statements.jl",
 ];
 
-/// Writes a `Sysimage.toml` for the project, and returns its path and what it was made from. An existing
-/// one is replaced only with `force`.
+/// Writes a `Sysimage.toml` for the project. Returns its path and the files that it is based on. An
+/// existing one is replaced only with `force`.
 ///
 /// # Errors
 ///
@@ -51,10 +51,10 @@ pub fn write(location: &Location, force: bool) -> Result<(PathBuf, Found), Failu
     Ok((path, found))
 }
 
-/// What a look at the project finds.
+/// The files found in a project.
 #[derive(Debug)]
 pub struct Found {
-    /// The image's name, where the project has none and the folder's cannot be one.
+    /// The image's name, if the project has no name and the folder's name is not valid.
     name: Option<String>,
     /// The script that is most likely the workload.
     pub workloads: Vec<&'static str>,
@@ -62,7 +62,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Looks at the project in this folder; `named` says whether it has a name.
+    /// Searches the project in this folder; `named` says whether it has a name.
     #[must_use]
     pub fn look(folder: &Path, named: bool) -> Self {
         let there = |name: &&str| folder.join(name).is_file();
@@ -75,7 +75,7 @@ impl Found {
         }
     }
 
-    /// The text of a `Sysimage.toml`.
+    /// Returns the text of a `Sysimage.toml`.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text =
@@ -109,7 +109,7 @@ impl Found {
     }
 }
 
-/// A name made from that of the folder, where it is needed.
+/// Returns a name derived from that of the folder, if one is needed.
 fn usable_name(folder: &str, named: bool) -> Option<String> {
     if named || ImageName::new(folder).is_ok() {
         return None;

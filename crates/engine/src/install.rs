@@ -1,4 +1,4 @@
-//! Installing from releases: which image fits this machine and its Julia, and what makes it easy to use.
+//! Installing from releases: choosing the image for this machine and its Julia, and activating it.
 
 mod activation;
 mod local_julia;
@@ -32,7 +32,7 @@ use local_julia::LocalJulia;
 
 pub use activation::{Activated, Activation};
 
-/// Asks the user a question; `true`: yes. It may wait for an answer.
+/// Asks the user a question and returns `true` for yes. It may wait for an answer.
 pub type Confirm = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Installs images and apps.
@@ -43,9 +43,9 @@ pub struct Installer<'a> {
     pub images: Images,
     /// How releases are read.
     pub options: SourceOptions,
-    /// Requests for the Julia to install for; if there is none, the one on the search path.
+    /// Requests for the Julia to install for; if empty, the one on the search path is used.
     pub julias: &'a [String],
-    /// Asked before a Julia is downloaded that nobody named.
+    /// Called before a Julia is downloaded that the user did not name.
     pub confirm: Confirm,
 }
 
@@ -60,23 +60,23 @@ pub struct InstallRequest {
     pub kind: Option<Kind>,
     /// The executable of the Julia to install for, if that is known.
     pub julia: Option<PathBuf>,
-    /// Keys of the maker.
+    /// The publisher's keys.
     pub keys: Vec<PublicKey>,
-    /// Whose release the signature must name.
+    /// The repository or site that the signature must name.
     pub signed_for: SignedFor,
-    /// Whether an older release than the installed one is accepted.
+    /// Whether to accept an older release than the installed one.
     pub allow_downgrade: bool,
-    /// Whether there must be an attestation.
+    /// Whether an attestation is required.
     pub attested: bool,
-    /// How long the host may take to return its index; `None`: as long as downloads may take.
+    /// Maximum time for the host to return its index; `None` for that of downloads.
     pub patience: Option<Duration>,
 }
 
 impl InstallRequest {
-    /// A request for whatever fits of a release, without keys.
+    /// A request for whatever fits in a release, without keys.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        // An upgrade may be started in another folder.
+        // An upgrade may run in another folder.
         let source = match source {
             Source::Folder { path, tag } => Source::Folder {
                 path: absolute(&path),
@@ -98,7 +98,8 @@ impl InstallRequest {
     }
 }
 
-/// Starts the Julia of an installed C library once; one that does not start is not left in the store.
+/// Starts the Julia of an installed C library once, and removes the library from the store if that
+/// fails.
 pub(crate) async fn start_library(
     engine: &Engine,
     installed: &Installed,
@@ -118,11 +119,11 @@ pub(crate) async fn start_library(
     Ok(())
 }
 
-/// How long an upgrade waits for a host: nobody named this one now.
+/// How long an upgrade waits for a host, which the user did not name in this command.
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(15);
 
 impl Installer<'_> {
-    /// Chooses and installs an image of a release, or its apps.
+    /// Chooses and installs an image, the apps, or the C library of a release.
     ///
     /// # Errors
     ///
@@ -167,11 +168,12 @@ impl Installer<'_> {
         let mut local_julia = self.local_julia(request.julia.as_deref()).await?;
         let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
         if chosen.is_err() && request.julia.is_some() && !self.julias.is_empty() {
-            // An upgrade for another Julia than before.
+            // This is an upgrade, for another Julia than before.
             local_julia = self.local_julia(None).await?;
             chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
         }
-        // Without a Julia that an image is for, the store may have one: the newest comes first.
+        // If no image fits the Julia found, or there is none, look for a Julia in the store, newest
+        // first.
         let lacks_julia = match &chosen {
             Ok(_) => local_julia.is_none(),
             Err(InstallError::NoFit { .. }) => self.julias.is_empty(),
@@ -184,7 +186,7 @@ impl Installer<'_> {
                 chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
             }
         }
-        // Or one can be downloaded: the newest that there is an image for.
+        // Else offer to download one: the newest that there is an image for.
         let lacking = match &chosen {
             Ok((image, _)) if local_julia.is_none() => {
                 Some(image.receipt.julia.version.to_string())
@@ -224,9 +226,9 @@ impl Installer<'_> {
         self.noted(installed, request)
     }
 
-    /// What of a release is installed. Its apps where they were asked for, by `--bin` or by name; where the
-    /// release has no image for this platform; and where there is no Julia. Its C library where it was asked
-    /// for by name, and where the release has nothing else.
+    /// Returns the kind to install. Apps if `--bin` or their name is given, if the release has no
+    /// image for this platform, or if there is no Julia. The C library if its name is given, or if
+    /// the release has nothing else.
     async fn kind(&self, index: &ReleaseIndex, request: &InstallRequest) -> Result<Kind, Failure> {
         if let Some(kind) = request.kind {
             return Ok(kind);
@@ -271,7 +273,7 @@ impl Installer<'_> {
         self.noted(installed, request)
     }
 
-    /// Refuses a release that is older than what is installed, unless the request allows that.
+    /// Refuses a release that is older than the installed one, unless the request allows that.
     fn refuse_older(
         &self,
         image: &ReleaseImage,
@@ -286,7 +288,7 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Notes that an attestation was required: upgrades require one, too.
+    /// Records that an attestation was required, so that upgrades require one too.
     fn noted(
         &self,
         mut installed: Installed,
@@ -299,12 +301,13 @@ impl Installer<'_> {
         Ok(installed)
     }
 
-    /// Installs the newest release of the same image, and replaces the old one: launchers, channels and
-    /// files of other programs follow. `None`: the old one is the newest.
+    /// Installs the newest release of the same image, and replaces the old one, including its
+    /// launchers, channels and files of other programs. Returns `None` if the old one is the
+    /// newest.
     ///
     /// # Errors
     ///
-    /// If the new one cannot be installed; the old one stays then.
+    /// If the new one cannot be installed; then the old one is kept.
     pub async fn upgrade(
         &self,
         old: &Installed,
@@ -315,11 +318,11 @@ impl Installer<'_> {
             name: Some(old.name.to_string()),
             kind: Some(old.kind()),
             julia: Some(old.julia.clone()).filter(|path| !path.as_os_str().is_empty()),
-            // Once verified, always verified: by the same maker's keys.
+            // If it was verified once, it is always verified, with the same publisher's keys.
             keys: keys(&old.keys)?,
             signed_for: match &old.signed_for {
                 Some(before) => SignedFor::Before(before.clone()),
-                // Installed before signatures named this.
+                // Installed when signatures did not name this yet.
                 None => SignedFor::Asked,
             },
             allow_downgrade,
@@ -346,7 +349,7 @@ impl Installer<'_> {
             self.link_channel(&mut new, channel).await?;
         }
         self.images.note(&new)?;
-        // On Windows, a Julia that runs with the old one holds it: the next upgrade removes it.
+        // On Windows, a running Julia locks the old image: the next upgrade removes it.
         if let Err(error) = self.images.remove(old) {
             let causes = causes(&error).join(": ");
             self.engine.reporter.warn(
@@ -360,8 +363,8 @@ impl Installer<'_> {
         Ok(Some(new))
     }
 
-    /// Upgrades the installed images that `name` means, or all of them; returns those that are now
-    /// installed. An image that cannot be upgraded does not keep the others from it.
+    /// Upgrades the installed images that `name` matches, or all of them, and returns the images
+    /// that are now installed. If one upgrade fails, the others continue.
     ///
     /// # Errors
     ///
@@ -415,8 +418,8 @@ impl Installer<'_> {
         }
     }
 
-    /// Removes the installed images that `name` means, and returns them. A removal that was killed may
-    /// have progressed so far that the image is no longer listed; it is finished.
+    /// Removes the installed images that `name` matches, and returns them. Also finishes a removal
+    /// that was interrupted after the image disappeared from the list.
     ///
     /// # Errors
     ///
@@ -439,8 +442,9 @@ impl Installer<'_> {
         Ok(removed)
     }
 
-    /// Installs an image that was just published into a temporary folder: its bytes must be those that
-    /// were sent, and it must load. Does nothing if this machine has no Julia that an image is for.
+    /// Installs an image that was just published into a temporary folder: its bytes must be those
+    /// that were uploaded, and it must load. Does nothing if this machine has no Julia that an
+    /// image is for.
     ///
     /// # Errors
     ///
@@ -522,7 +526,7 @@ impl Installer<'_> {
 }
 
 impl Engine {
-    /// What an installation works with; signatures are checked with these keys.
+    /// Returns the surroundings of an installation; signatures are checked with these keys.
     #[must_use]
     pub fn surroundings<'a>(&'a self, keys: &'a [PublicKey]) -> Surroundings<'a> {
         Surroundings {
@@ -534,7 +538,7 @@ impl Engine {
     }
 }
 
-/// The rows of a table of installed images, with a heading.
+/// Returns the rows of a table of installed images, with a heading.
 #[must_use]
 pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
     let head = ["image", "release", "Julia", "file"].map(str::to_owned);
@@ -549,11 +553,11 @@ pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
     std::iter::once(head.to_vec()).chain(rows).collect()
 }
 
-/// Reads keys, and files that contain one.
+/// Parses keys; each text is a key or the path of a file that contains one.
 ///
 /// # Errors
 ///
-/// If one is no key.
+/// If one is not a key.
 pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
         let file = std::fs::read_to_string(text);
@@ -563,7 +567,7 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     given.iter().map(read).collect()
 }
 
-/// Reads whose release a signature must name: a repository, or the address of a site.
+/// Parses the repository or the site URL that a signature must name.
 ///
 /// # Errors
 ///
@@ -581,7 +585,7 @@ pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {
     Ok(SignedFor::Named(Identity { repository, site }))
 }
 
-/// This machine, as far as it decides which image fits.
+/// The properties of this machine that decide which image fits.
 fn machine(
     local_julia: Option<&LocalJulia>,
     request: &InstallRequest,
@@ -599,7 +603,7 @@ fn machine(
     })
 }
 
-/// Whether this is github.com; or this machine, so that what is tested is what users get.
+/// Whether this is github.com, or this machine, so that tests behave as for users.
 fn has_attestations(web: &url::Url) -> bool {
     matches!(
         web.host_str(),
@@ -607,7 +611,7 @@ fn has_attestations(web: &url::Url) -> bool {
     )
 }
 
-/// Opens a release that is public since a moment: GitHub may take some more to show it.
+/// Opens a release that was just made public. GitHub may take some time to show it.
 async fn just_published(
     source: &Source,
     options: &SourceOptions,

@@ -1,4 +1,4 @@
-//! The Julias of the catalogue, the store and this machine: which there are, and getting them.
+//! The Julias of the catalogue, the store and this machine: listing, finding and downloading them.
 
 use std::path::{Path, PathBuf};
 
@@ -19,11 +19,11 @@ use crate::failure::Failure;
 pub struct ListedJulia {
     /// Its version.
     pub version: JuliaVersion,
-    /// Whether it is no prerelease.
+    /// Whether it is a stable release, not a prerelease.
     pub stable: bool,
     /// The platform.
     pub triplet: Triplet,
-    /// The archive.
+    /// The URL of the archive.
     pub url: String,
     /// The size of the archive, in bytes.
     pub size: u64,
@@ -35,7 +35,7 @@ pub struct ListedJulia {
     pub installed: bool,
 }
 
-/// The releases as a table.
+/// Formats the releases as a table.
 #[must_use]
 pub fn as_table(listed: &[ListedJulia]) -> String {
     let head = ["version", "MB", "signed", "installed", "sha256"];
@@ -56,7 +56,7 @@ pub fn as_table(listed: &[ListedJulia]) -> String {
 /// A Julia on this machine.
 #[derive(Debug, Serialize)]
 pub struct LocatedJulia {
-    /// The request that it answers.
+    /// The request that it satisfies.
     pub request: String,
     /// Its version, where it is known.
     pub version: Option<JuliaVersion>,
@@ -71,12 +71,13 @@ pub struct LocatedJulia {
     /// Whether the signature of that archive was checked.
     #[serde(flatten)]
     pub signature: SignatureCheck,
-    /// Whether it was there already.
+    /// Whether it was installed already.
     pub reused: bool,
 }
 
-/// The releases of the catalogue for a platform, newest first: every version with `all`, else the newest
-/// of each series, and prereleases only if they are newer than every stable release.
+/// Returns the releases of the catalogue for a platform, newest first: every version with `all`,
+/// else the newest of each series, and prereleases only if they are newer than every stable
+/// release.
 ///
 /// # Errors
 ///
@@ -120,12 +121,12 @@ fn is_newer_than_stable(catalogue: &Catalogue, release: &Release) -> bool {
     newest_stable.is_none_or(|stable| release.version > stable.version)
 }
 
-/// Finds the Julias that these requests name in the store, or downloads them; without requests, the
-/// newest release. With `to_tool_cache` they are copied into the runner's tool cache, too.
+/// Finds the requested Julias in the store, or downloads them. Without requests, it is the newest
+/// release. With `to_tool_cache`, they are also copied into the runner's tool cache.
 ///
 /// # Errors
 ///
-/// If a request names no release, or one cannot be downloaded and verified.
+/// If a request matches no release, or one cannot be downloaded and verified.
 pub async fn install(
     requests: &[String],
     to_tool_cache: bool,
@@ -165,7 +166,7 @@ pub async fn install(
     Ok(located)
 }
 
-/// The Julia of the store, or one that is downloaded. The catalogue is read once at most.
+/// Returns the Julia of the store, or downloads it. The catalogue is read at most once.
 pub(crate) async fn stored_or_downloaded(
     request: &Request,
     triplet: Triplet,
@@ -198,8 +199,9 @@ async fn download(
     Ok(acquirer.julia(&choice).await?)
 }
 
-/// The Julia of this machine that a request names: in the store, on the search path, or in a folder. It
-/// needs no catalogue, and so no network. `triplet`: a platform that is not this machine's.
+/// Finds the Julia of this machine that a request names: in the store, on the search path, or in a
+/// folder. This does not need the catalogue, and so no network. `triplet` is a platform other than
+/// this machine's.
 ///
 /// # Errors
 ///
@@ -245,7 +247,7 @@ pub async fn locate(
     Ok(LocatedJulia::new(text, julia))
 }
 
-/// Reads a request, and resolves it with the project where only the project can.
+/// Parses a request, and resolves it with the project if necessary.
 fn read(text: &str, engine: &Engine) -> Result<Request, Failure> {
     let request: Request = text.parse()?;
     let project = match request {
@@ -257,8 +259,9 @@ fn read(text: &str, engine: &Engine) -> Result<Request, Failure> {
     Ok(request.for_project(&project)?)
 }
 
-/// Outputs of a CI step for the Julias that were used, the same as those of `setup-julia`: the versions,
-/// and the folders of the executables, each once, one a line.
+/// Returns the outputs of a CI step for the Julias that were used, the same as those of
+/// `setup-julia`: the versions, and the folders of the executables, without duplicates, one per
+/// line.
 pub fn outputs(julias: impl Iterator<Item = (String, PathBuf)>) -> Vec<(&'static str, String)> {
     let (mut versions, mut folders) = (Vec::new(), Vec::new());
     for (version, executable) in julias {
@@ -279,7 +282,7 @@ pub fn outputs(julias: impl Iterator<Item = (String, PathBuf)>) -> Vec<(&'static
 }
 
 impl LocatedJulia {
-    /// The version and the executable, if the version is known.
+    /// Returns the version and the executable, if the version is known.
     #[must_use]
     pub fn with_version(&self) -> Option<(String, PathBuf)> {
         Some((self.version.as_ref()?.to_string(), self.executable.clone()))

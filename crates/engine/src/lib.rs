@@ -1,8 +1,9 @@
 //! Plans and builds Julia sysimages: from a project's folder to a checked, packed image.
 //!
-//! Architecture invariants: every decision about how an image is made is taken here or below, never in
-//! the command line. This crate reads no environment variable and prints nothing: settings come in as
-//! an [`Engine`] and [`BuildOptions`], what happens goes out as events.
+//! Architecture invariants: every decision about how an image is made is taken in this crate or in
+//! the crates it depends on, never in the command line. This crate reads no environment variable
+//! and prints nothing: settings come in as an [`Engine`] and [`BuildOptions`]; progress and
+//! warnings go out as events.
 
 pub mod benchmark;
 pub mod builds;

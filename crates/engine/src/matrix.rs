@@ -1,4 +1,4 @@
-//! Every build of a project on every platform, for the jobs of a CI service.
+//! All builds of a project on all platforms, for the jobs of a CI service.
 
 use std::collections::BTreeSet;
 
@@ -27,14 +27,14 @@ pub struct Parts {
     pub config: Config,
     /// The plans, one for each platform and Julia.
     pub parts: Vec<Part>,
-    /// What there is to say about the platforms that are left out.
+    /// Notes on the platforms that are left out.
     pub notes: Vec<String>,
 }
 
-/// Any platform: what is read with it does not depend on it.
+/// An arbitrary platform, for reading what does not depend on the platform.
 const ANY: Triplet = Triplet::X86_64_LINUX_GNU;
 
-/// The plans for each platform and Julia, and what there is to say about those left out.
+/// Returns the plans for each platform and Julia, and notes on the platforms that are left out.
 ///
 /// # Errors
 ///
@@ -65,7 +65,8 @@ pub async fn parts(
         for request in &requests {
             let julia = match answer(&catalogue, request, triplet) {
                 Ok(julia) => julia,
-                // A platform that Julia left out is skipped; that none has it is an error.
+                // A platform that a Julia is not published for is skipped; if this is every
+                // platform, it is an error.
                 Err(error) => {
                     notes.push(format!("left out: {error}"));
                     refused = Some(error);
@@ -88,7 +89,7 @@ pub async fn parts(
     })
 }
 
-/// A release that may have some of the builds already, public or still a draft.
+/// A release, public or still a draft, that may have some of the builds already.
 #[derive(Debug)]
 pub struct Release {
     /// Its tag; `None` if the run releases nothing.
@@ -97,8 +98,8 @@ pub struct Release {
 }
 
 impl Release {
-    /// The release `source`, or that of `tag` in `repository`, which is read with `options`. Workflows pass
-    /// an empty tag if there is none.
+    /// The release `source`, or that of `tag` in `repository`, which is read with `options`.
+    /// Workflows pass an empty tag if there is none.
     ///
     /// # Errors
     ///
@@ -125,8 +126,8 @@ impl Release {
         })
     }
 
-    /// The builds of the release, each with the digest of its inputs. A release that does not exist yet
-    /// has none.
+    /// Returns the builds of the release, each with the digest of its inputs. A release that does
+    /// not exist yet has none.
     ///
     /// # Errors
     ///
@@ -155,13 +156,12 @@ impl Release {
     }
 }
 
-/// The jobs of a run: a matrix, and what it was made from. Serializes to the JSON of
-/// `sysforge plan --matrix`.
+/// The jobs of a run: a matrix, and its origin. Serializes to the JSON of `sysforge plan --matrix`.
 #[derive(Debug, Serialize)]
 pub struct Jobs {
     /// The tag that is released.
     pub tag: Option<String>,
-    /// Every build.
+    /// All builds.
     pub builds: Vec<BuildId>,
     /// The jobs.
     pub matrix: Matrix,
@@ -171,8 +171,9 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// The jobs for these parts, without the builds that `release` has. With `nothing_released` there are
-    /// none: the run only looks for new Julias, and there is no release to add images to.
+    /// Returns the jobs for these parts, without the builds that `release` has. With
+    /// `nothing_released` there are none: the run only looks for new Julias, and there is no
+    /// release to add images to.
     ///
     /// # Errors
     ///
@@ -212,7 +213,7 @@ impl Jobs {
         })
     }
 
-    /// The outputs of the CI step that plans. `commit` is the commit of the run.
+    /// Returns the outputs of the CI step that plans. `commit` is the commit of the run.
     #[must_use]
     pub fn outputs(&self, commit: &str) -> Vec<(&'static str, String)> {
         let tag = self.tag.as_deref();
@@ -226,7 +227,7 @@ impl Jobs {
         ]
     }
 
-    /// The summary of that step.
+    /// Returns the summary of the CI step that plans.
     #[must_use]
     pub fn summary(&self) -> String {
         sysforge_actions::summary::plan(self.tag.as_deref(), &self.matrix, &self.notes)
@@ -266,15 +267,15 @@ fn part(
     })
 }
 
-/// The digest of what decides which packages a depot must hold: the packages that the manifest
-/// names, and what the project asks for, which alone decides where there is no manifest.
+/// Returns the digest of the inputs that decide which packages a depot must contain: the manifest's
+/// packages, and the project's requirements, which alone decide if there is no manifest.
 fn packages(planned: &Planned) -> Sha256 {
     let project = &planned.files.inputs.project;
     let decides = json!([planned.plan.closure, project.deps, project.compat]);
     Sha256::of(decides.to_string())
 }
 
-/// Keeps what the globs select, over all platforms.
+/// Keeps the builds that the globs select, over all platforms.
 fn select(parts: &mut Vec<Part>, patterns: &[String]) -> Result<(), PlanError> {
     let known: Vec<BuildId> = parts
         .iter()

@@ -1,4 +1,4 @@
-//! Linking objects, and inspecting images, apart from any project.
+//! Linking objects and inspecting images, independent of any project.
 
 use std::path::{Path, PathBuf};
 
@@ -14,19 +14,19 @@ use crate::failure::Failure;
 use crate::options::{BuildOptions, linker};
 use crate::paths::absolute;
 
-/// The Julia that is linked for.
+/// The Julia to link for.
 #[derive(Debug)]
 pub struct LinkTarget {
     /// Its folder.
     pub julia: PathBuf,
     /// Its platform, for a Julia that this machine cannot run.
     pub triplet: Option<Triplet>,
-    /// The version of that Julia, where its folder does not tell.
+    /// The version of that Julia, if its folder does not tell.
     pub version: Option<JuliaVersion>,
 }
 
 impl LinkTarget {
-    /// The one Julia that was named, a folder.
+    /// The Julia that was named, which must be one folder.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ impl LinkTarget {
         })
     }
 
-    /// What is known of the Julia: it is asked itself, or its folder is read if this machine cannot run
-    /// it.
+    /// Returns the facts about the Julia: queries it, or reads its folder if this machine cannot
+    /// run it.
     async fn facts(&self, engine: &Engine) -> Result<JuliaFacts, Failure> {
         match self.triplet {
             Some(triplet) => Ok(foreign::facts(&self.julia, triplet, self.version.clone())?),
@@ -56,7 +56,7 @@ impl LinkTarget {
     }
 }
 
-/// Makes sure that none of these build identifiers is the path of an object.
+/// Makes sure that none of these build identifiers is the path of an object file.
 ///
 /// # Errors
 ///
@@ -72,7 +72,8 @@ pub fn require_no_objects(inputs: &[PathBuf]) -> Result<(), EngineError> {
     }
 }
 
-/// Links `objects` into the image `output`, which exports `exports` beside what Julia looks up.
+/// Links `objects` into the image `output`. Exports `exports` in addition to the symbols that Julia
+/// looks up.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ pub async fn link(
         return Err(EngineError::NoFileName(output.to_owned()).into());
     };
     let name = name.to_string_lossy().into_owned();
-    // Lists and logs are beside the image while it is linked, and stay to explain a failure.
+    // Lists and logs are next to the image while it is linked, and are kept to explain a failure.
     let work_dir = output.with_file_name(format!(".{name}.link"));
     let julia = target.facts(engine).await?;
     let linker = linker(&options.image)?;
@@ -123,8 +124,7 @@ pub async fn link(
     Ok(linked)
 }
 
-/// Inspects an image that was linked elsewhere. The second value is what is wrong with it, if anything
-/// is.
+/// Inspects an image that was linked elsewhere. The second value is the defect, if there is one.
 ///
 /// # Errors
 ///

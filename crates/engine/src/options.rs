@@ -1,4 +1,4 @@
-//! The options of a build: what the caller decides, beyond the project's own files.
+//! The options of a build: the caller's decisions, in addition to the project's own files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use sysforge_plan::link::LinkerChoice;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
-/// A Julia that has printed nothing and used no CPU for this long is stopped.
+/// The time after which a Julia that prints nothing and uses no CPU is stopped.
 pub const IDLE: Duration = Duration::from_secs(600);
 
 /// The options of a build, or of one of its steps.
@@ -18,11 +18,11 @@ pub const IDLE: Duration = Duration::from_secs(600);
 pub struct BuildOptions {
     /// Which packages are used, and where they are installed.
     pub packages: PackageOptions,
-    /// What changes the image: part of the fingerprint.
+    /// The options that change the image; they are part of the fingerprint.
     pub image: ImageOptions,
-    /// How long one child may take; no limit if `None`.
+    /// Maximum duration of one child; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// How long a Julia may print nothing and use no CPU; no limit if `None`.
+    /// How long a Julia may print nothing and use no CPU; `None` for no limit.
     pub idle: Option<Duration>,
 }
 
@@ -40,13 +40,13 @@ impl Default for BuildOptions {
 /// Which packages are used, and where they are installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageOptions {
-    /// Fail unless the project's own manifest can be used as it is.
+    /// Fail unless the project's own manifest can be used unchanged.
     pub locked: bool,
-    /// The depot that packages are installed in; the others are still read.
+    /// The depot that packages are installed in; the other depots are still read.
     pub depot: Option<PathBuf>,
 }
 
-/// Which linker the options ask for.
+/// Returns the linker that the options ask for.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub struct PackageOptions {
 pub fn linker(options: &ImageOptions) -> Result<LinkerChoice, EngineError> {
     let host = Engine::host().map_or(Os::Linux, sysforge_plan::Triplet::os);
     Ok(match &options.cc {
-        // Named for this one call, it precedes what JULIA_CC says.
+        // An option for this call takes precedence over JULIA_CC.
         _ if !options.linker.is_empty() => LinkerChoice::Only(options.linker.clone()),
         Some(words) => LinkerChoice::parse(words, host)?,
         None => LinkerChoice::Auto,

@@ -1,5 +1,5 @@
-//! The plan as `sysforge plan` shows it: with the packages that are missing, the memory that emitting
-//! is expected to take, and what a release has already.
+//! The plan as `sysforge plan` shows it: with the missing packages, the memory that emitting is
+//! expected to need, and the builds that a release already has.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,17 +19,18 @@ use crate::options::BuildOptions;
 use crate::packages;
 use crate::planning::{Emission, Planned};
 
-/// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` is the text.
+/// A plan with its circumstances. Serializes to the JSON of `sysforge plan`; `Display` writes the
+/// text.
 #[derive(Debug, Serialize)]
 pub struct Overview<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
-    /// What emitting is expected to take, by build.
+    /// Expected resources for emitting, by build.
     emission: BTreeMap<&'a BuildId, Emission>,
-    /// The builds that the release has already.
+    /// The builds that the release already has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     existing: Vec<&'a BuildId>,
-    /// The packages that no depot holds, by build.
+    /// The packages that are in no depot, by build.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         serialize_with = "as_texts"
@@ -69,8 +70,8 @@ impl<'a> Overview<'a> {
         }
         let mut existing = Vec::new();
         for build in builds {
-            // The digest requires the workloads, which a plan does not: compute it only for builds that
-            // the release has.
+            // The digest requires the workloads, which a plan does not read: compute it only for
+            // builds that the release has.
             if released.iter().any(|(id, _)| *id == build.id) {
                 let digest = planned.fingerprint(engine, build, options)?.digest();
                 if released.contains(&(build.id.clone(), digest)) {
@@ -94,8 +95,8 @@ impl<'a> Overview<'a> {
     }
 }
 
-/// The packages of a build's manifest that no depot holds. Packages whose versions are still to be
-/// resolved are not known yet.
+/// Returns the packages of a build's manifest that are in no depot. Packages whose versions are not
+/// resolved yet are not known.
 fn missing(
     planned: &Planned,
     build: &Build,
@@ -172,7 +173,7 @@ impl fmt::Display for Overview<'_> {
     }
 }
 
-/// What emitting is expected to take.
+/// Formats the resources that emitting is expected to need.
 fn expected(emission: &Emission) -> String {
     let targets = match emission.targets {
         1 => String::new(),
@@ -183,7 +184,7 @@ fn expected(emission: &Emission) -> String {
     format!("about {gb:.1} GB while emitting{targets} with {threads}; more for large packages")
 }
 
-/// Linker strategies, in order.
+/// Formats the linker strategies, in order.
 fn linkers(build: &Build) -> String {
     let os = build.triplet.os();
     let generation = Generation::of(build.julia.version());

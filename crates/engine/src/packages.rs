@@ -1,4 +1,4 @@
-//! Where the packages of a project are installed, and where they come from.
+//! Where the packages of a project are installed and downloaded from.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::engine::Engine;
 use crate::options::PackageOptions;
 use crate::project::ProjectFiles;
 
-/// The depots of a project: those of the environment, in which a build may set variables, after the one
-/// that was named.
+/// Returns the depots of a project: first the named one, then those of the environment, in which a
+/// build may set variables.
 pub fn depots(
     engine: &Engine,
     files: &ProjectFiles,
@@ -29,7 +29,7 @@ pub fn depots(
     Depots::of(&environment, given.as_deref())
 }
 
-/// The package server, as it is shown; `None` if packages come from git repositories.
+/// Returns the package server, as text for messages; `None` if packages come from git repositories.
 #[must_use]
 pub fn server(engine: &Engine) -> Option<String> {
     let named = engine.package_environment.get("JULIA_PKG_SERVER");
@@ -37,7 +37,7 @@ pub fn server(engine: &Engine) -> Option<String> {
     shown_server(named.as_deref())
 }
 
-/// Whether there is any login for a package server.
+/// Whether a login for a package server exists.
 fn has_login(depots: &Depots, engine: &Engine) -> bool {
     let servers = depots.folders().iter().map(|depot| depot.join("servers"));
     let hosts = servers.filter_map(|servers| std::fs::read_dir(servers).ok());
@@ -45,8 +45,8 @@ fn has_login(depots: &Depots, engine: &Engine) -> bool {
     engine.package_auth.is_some() || hosts.any(|host| host.path().join("auth.toml").is_file())
 }
 
-/// Why packages cannot come from a server, if it does not answer well. It is asked without a token,
-/// which is for the Pkg of a build alone, so it may refuse if there is a login.
+/// Returns why the package server cannot be used, if it cannot. The query contains no token, since
+/// only the Pkg of a build gets one, so a refusal is no problem if a login exists.
 pub async fn problem_of(server: &str, depots: &Depots, engine: &Engine) -> Option<String> {
     const LIMIT: Duration = Duration::from_secs(5);
     let client = match engine.network.client() {

@@ -6,8 +6,9 @@ use sysforge_plan::explain::PathError;
 
 use crate::error::EngineError;
 
-/// A path that means the same wherever a child starts, without `..`: what is there is resolved by the
-/// file system, since `link/..` is not the folder that the link is in.
+/// Returns the path in absolute form without `..`, so that it is valid in every child's working
+/// directory. The file system resolves the part that exists, since `link/..` is not the folder that
+/// contains the link.
 #[must_use]
 pub fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -27,7 +28,7 @@ pub fn absolute(path: &Path) -> PathBuf {
     resolved
 }
 
-/// Without the `\\?\` that Windows puts before canonical paths, which Julia and linkers do not accept.
+/// Removes the `\\?\` prefix of canonical paths on Windows, which Julia and linkers do not accept.
 pub(crate) fn plain(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
         Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
@@ -35,8 +36,8 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// Makes sure, before anything long begins, that files can be written into this folder: it, or the
-/// nearest folder above it that exists, takes a new file.
+/// Makes sure, before anything that takes long, that files can be created in this folder, or in the
+/// nearest existing folder above it.
 ///
 /// # Errors
 ///
@@ -44,13 +45,13 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
 pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
-    // Not `is_dir`: trying tells why not.
+    // Not `is_dir`: only an attempt shows why it fails.
     let tried = tempfile::tempfile_in(nearest);
     let tried = tried.map(drop);
     tried.map_err(PathError::wrap("write", folder, EngineError::Path))
 }
 
-/// Makes sure, before anything long begins, that this file can be written.
+/// Makes sure, before anything that takes long, that this file can be written.
 ///
 /// # Errors
 ///
@@ -67,7 +68,7 @@ pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     tempfile::tempfile_in(folder).map(drop).map_err(unwritable)
 }
 
-/// Makes sure, before anything long begins, that this file can be read.
+/// Makes sure, before anything that takes long, that this file can be read.
 ///
 /// # Errors
 ///

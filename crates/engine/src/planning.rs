@@ -1,5 +1,5 @@
-//! From a project to a plan: its files are read, each Julia request is answered, and the pure
-//! planning does the rest. `runner.rs` builds what is planned.
+//! From a project to a plan: reads the project's files, resolves each Julia request, and calls the
+//! planning functions, which do no I/O. `runner.rs` runs the plan.
 
 use std::path::{Path, PathBuf};
 
@@ -24,16 +24,16 @@ use crate::options::{BuildOptions, ImageOptions, PackageOptions};
 use crate::packages;
 use crate::project::ProjectFiles;
 
-/// A plan, and what it was made from.
+/// A plan, and the files that it was made from.
 pub struct Planned {
     /// The project.
     pub files: ProjectFiles,
-    /// What would be built.
+    /// The plan.
     pub plan: Plan,
     nightlies: Vec<HeldNightly>,
 }
 
-/// What emitting an image is expected to take.
+/// Expected resources for emitting an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Emission {
     /// Memory, in bytes, for a project with few packages.
@@ -41,12 +41,12 @@ pub struct Emission {
     pub memory: u64,
     /// Threads that generate code.
     pub threads: u32,
-    /// CPU targets that the image will hold.
+    /// Number of CPU targets in the image.
     pub targets: u64,
 }
 
-/// A nightly build that was fetched to make the plan. It stays in the store, where no catalogue
-/// would find it again, for as long as the plan is carried out.
+/// A nightly build that was downloaded for the plan. It must stay in the store until the plan has
+/// been carried out, since no catalogue lists it.
 struct HeldNightly {
     executable: PathBuf,
     origin: JuliaOrigin,
@@ -63,12 +63,12 @@ impl Planned {
         }
     }
 
-    /// The options that decide what `build` becomes.
+    /// Returns the options that determine the result of `build`.
     pub fn options(&self, build: &Build, given: &ImageOptions) -> Options {
         Options::new(build, &self.files.inputs.config, given)
     }
 
-    /// The parts that decide what `build` becomes.
+    /// Returns the parts that determine the result of `build`.
     pub fn fingerprint(
         &self,
         engine: &Engine,
@@ -82,7 +82,7 @@ impl Planned {
             digests.get_or_insert_with(|| FileDigests::open(build_folder.join("digests.json")));
         let store = engine.store.clone();
         let results = [folder.join("dist"), build_folder];
-        // What a depot in the project holds is installed, and named by the manifest.
+        // Packages in a depot inside the project are installed files, and the manifest names them.
         let depots = packages::depots(engine, &self.files, Some(build), &given.packages);
         let depots = depots.folders();
         let results = results.into_iter().chain(store);
@@ -109,7 +109,7 @@ impl Planned {
         Ok(fingerprint)
     }
 
-    /// Notes files that this command wrote, in case they are in the project.
+    /// Records files that this command wrote, in case they are in the project.
     pub fn note_results(&self, engine: &Engine, files: &[PathBuf]) -> Result<(), Failure> {
         let folder = &self.files.folder;
         let mut digests = engine.digests();
@@ -120,7 +120,7 @@ impl Planned {
         Ok(())
     }
 
-    /// Notes which files the workloads wrote into the project between these two states.
+    /// Records which files the workloads wrote into the project between these two states.
     pub fn note_generated(&self, engine: &Engine, before: &Fingerprint, after: &Fingerprint) {
         let mut digests = engine.digests();
         if let Some(digests) = digests.as_mut() {
@@ -129,7 +129,7 @@ impl Planned {
         }
     }
 
-    /// What emitting this build is expected to take on this machine.
+    /// Returns the resources that emitting this build is expected to need on this machine.
     #[must_use]
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
@@ -153,15 +153,15 @@ impl Planned {
         }
     }
 
-    /// Whether a file changed that Julia read for the last image of `build`, outside of the project and
-    /// the packages.
+    /// Whether a file outside of the project and the packages changed that Julia read for the last
+    /// image of `build`.
     #[must_use]
     pub fn outside_changed(&self, engine: &Engine, build: &Build) -> bool {
         let folder = engine.build_folder_of(&self.files.folder);
         !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
     }
 
-    /// Refuses a build whose versions would have to be resolved, if `--locked` forbids that.
+    /// Refuses a build whose versions are not resolved yet, if `--locked` is given.
     pub fn require_locked(&self, build: &Build, options: &PackageOptions) -> Result<(), PlanError> {
         match (&build.versions, options.locked) {
             (Versions::Resolved { because }, true) => Err(PlanError::Locked {
@@ -172,26 +172,26 @@ impl Planned {
         }
     }
 
-    /// Where a Julia that no catalogue names came from.
+    /// Returns the origin of a Julia that is not from the catalogue.
     pub fn origin(&self, executable: &Path) -> JuliaOrigin {
         let mut nightlies = self.nightlies.iter();
         let nightly = nightlies.find(|held| held.executable == executable);
         nightly.map_or(JuliaOrigin::Given, |held| held.origin.clone())
     }
 
-    /// Where archives go if nothing else is said: `dist` in the project.
+    /// Returns the default folder of archives: `dist` in the project.
     #[must_use]
     pub fn dist(&self) -> PathBuf {
         self.files.folder.join("dist")
     }
 }
 
-/// Reads the project and makes the plan for this machine's platform: for these requests, or those of
-/// the project if there is none, and of the builds that `select` names.
+/// Reads the project and makes the plan for this machine's platform. The Julias are those of
+/// `requests`, or those of the project if it is empty; the builds are those that `select` names.
 ///
 /// # Errors
 ///
-/// If the project cannot be read, a request cannot be answered, or nothing is selected.
+/// If the project cannot be read, a request cannot be resolved, or nothing is selected.
 pub async fn plan(
     engine: &Engine,
     requests: &[String],
@@ -223,11 +223,11 @@ pub async fn plan(
     })
 }
 
-/// Makes sure that each Julia of this machine has the sources for the fresh base that is asked for.
+/// Makes sure that each local Julia has the sources that a fresh base needs, if one is requested.
 ///
 /// # Errors
 ///
-/// If one has none.
+/// If one has no sources.
 pub async fn require_bases(engine: &Engine, plan: &Plan) -> Result<(), Failure> {
     for build in &plan.builds {
         if let PlannedJulia::Given { executable, .. } = &build.julia
@@ -239,8 +239,8 @@ pub async fn require_bases(engine: &Engine, plan: &Plan) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Makes sure that the files that `Sysimage.toml` names exist and that those with statements are
-/// readable, so that every command says so at once.
+/// Makes sure that the files named in `Sysimage.toml` exist and that statement files are readable,
+/// so that every command reports this at once.
 fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     let config = &files.inputs.config;
     let workloads = config.workloads.iter();
@@ -278,7 +278,7 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The apps of a build, with their runs.
+/// Returns the apps of a build, with their runs.
 pub(crate) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Failure> {
     let mut apps = Vec::new();
     for (app, planned) in config.apps.iter().zip(&build.apps) {
@@ -297,7 +297,7 @@ pub(crate) fn apps(build: &Build, config: &Config) -> Result<Vec<PlannedApp>, Fa
     Ok(apps)
 }
 
-/// The text of what traces and makes the apps and the library of a build.
+/// Returns the text of the scripts that trace and make the apps and the library of a build.
 fn recipe(build: &Build, config: &Config) -> Result<Vec<(Stage, String)>, Failure> {
     let mut parts = Vec::new();
     let mut traces = String::new();
@@ -342,7 +342,7 @@ async fn answer(
     })
 }
 
-/// Gets the newest nightly build of a branch, and holds it.
+/// Downloads the newest nightly build of a branch, and keeps it from being pruned.
 async fn nightly(
     engine: &Engine,
     branch: Option<(u64, u64)>,

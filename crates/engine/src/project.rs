@@ -24,14 +24,14 @@ pub struct ProjectFiles {
     pub folder: PathBuf,
     /// Its project file.
     pub file: PathBuf,
-    /// What planning needs of it.
+    /// The inputs of planning.
     pub inputs: Inputs,
-    /// Its `Sysimage.toml`, as the user knows it, and what is in it.
+    /// The name of its `Sysimage.toml`, as shown to the user, and the content.
     config: Option<(String, String)>,
 }
 
 impl ProjectFiles {
-    /// The manifest that this Julia uses.
+    /// Returns the manifest that this Julia uses.
     #[must_use]
     pub fn manifest_file(&self, julia: &JuliaVersion) -> Option<PathBuf> {
         let file = self.inputs.manifests.of(julia)?;
@@ -39,8 +39,8 @@ impl ProjectFiles {
         Some(file.folder.join(name))
     }
 
-    /// The manifest that is named after a Julia which does not look for such a name itself: what a
-    /// resolution for that Julia starts from.
+    /// Returns the manifest that is named after this Julia, if this Julia does not look for such a
+    /// name. Resolution for that Julia starts from it.
     #[must_use]
     pub fn named_after(&self, julia: &JuliaVersion) -> Option<PathBuf> {
         let (major, minor) = julia.minor_pair();
@@ -50,7 +50,7 @@ impl ProjectFiles {
         files.find(|file| file.is_file())
     }
 
-    /// An error about a word of `Sysimage.toml`, with the place where the word stands.
+    /// Adds the position of a word in `Sysimage.toml` to an error about it.
     #[must_use]
     pub fn located(&self, word: &str, error: impl Explain) -> Failure {
         let at = self.config.as_ref().and_then(|(file, text)| {
@@ -65,22 +65,22 @@ impl ProjectFiles {
     }
 }
 
-/// Where the engine looks for the project.
+/// Where the engine searches for the project.
 #[derive(Debug, Clone, Default)]
 pub struct Location {
-    /// The folder that relative paths start from, and in or above which a project is looked for.
+    /// The folder that relative paths start from. The search for a project starts there too.
     pub here: PathBuf,
-    /// The project: its folder, its file, or `@` and the name of an environment. `None`: the one in
-    /// `here`, or the nearest above.
+    /// The project: its folder, its file, or `@` and the name of an environment. `None` for the
+    /// project in `here` or the nearest folder above.
     pub project: Option<PathBuf>,
-    /// The user's home: no workspace is looked for above it.
+    /// The user's home: the search for a workspace stops there.
     pub home: Option<PathBuf>,
-    /// Julia's depots, which hold the named environments.
+    /// Julia's depots, which contain the named environments.
     pub depots: Vec<PathBuf>,
 }
 
 impl Location {
-    /// The project in `folder`, or the nearest above it.
+    /// The location of the project in `folder` or the nearest folder above it.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl Location {
         }
     }
 
-    /// A path that means the same in whichever folder a child starts.
+    /// Returns the path in absolute form, so that it is valid in every child's working directory.
     #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
         absolute(&self.here.join(path))
@@ -105,7 +105,7 @@ impl Location {
         let project = Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?;
         let manifests = self.manifests(&file, project.manifest.as_deref())?;
         let path = folder.join(config::FILE_NAME);
-        // A folder or a dangling link of this name is an error, and not a project without the file.
+        // A folder or a dangling link of this name is an error, not a missing file.
         let written = match path.symlink_metadata().is_ok() {
             true => Some((self.shown(&path), self.read_text(&path)?)),
             false => None,
@@ -131,7 +131,7 @@ impl Location {
         })
     }
 
-    /// The project's folder.
+    /// Returns the project's folder.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl Location {
         Ok(self.find()?.folder)
     }
 
-    /// The project's name, if it has one.
+    /// Returns the project's name, if it has one.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl Location {
         Ok(Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?.name)
     }
 
-    /// What the project says about the Julia that it needs.
+    /// Returns the project's requirements on Julia.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Location {
         }
     }
 
-    /// The project in this folder or the nearest above.
+    /// Finds the project in this folder or the nearest folder above.
     fn search(&self) -> Result<Found, EngineError> {
         let start = canonical(&self.absolute(Path::new(".")));
         let mut folders = start.ancestors();
@@ -193,13 +193,14 @@ impl Location {
         found.ok_or_else(|| EngineError::NoProject(start.clone()))
     }
 
-    /// What follows `@` in the project's name: nothing or `.` for the current project, else the name
-    /// of an environment in a depot.
+    /// Resolves the text after `@` in the project's name: empty or `.` is the current project,
+    /// anything else the name of an environment in a depot.
     fn environment(&self, name: &str) -> Result<Found, EngineError> {
         if matches!(name, "" | ".") {
             return self.search();
         }
-        // These are no folders of a depot: Julia puts its version, its libraries or a script in.
+        // These names are not folders of a depot: Julia replaces `#` by its version, and the others
+        // have a special meaning.
         if name.contains('#') || matches!(name, "stdlib" | "script" | "temp") {
             return Err(EngineError::NotAnEnvironment(name.to_owned()));
         }
@@ -213,8 +214,8 @@ impl Location {
         })
     }
 
-    /// The manifests of a project file, in the order in which Julia looks for them: that of the
-    /// workspace it is a member of, the one it names, and those beside it.
+    /// Returns the manifests of a project file, in the order in which Julia looks for them: that of
+    /// the workspace it is a member of, the one it names, and those in its folder.
     fn manifests(&self, project: &Path, named: Option<&str>) -> Result<Manifests, Failure> {
         let folder = project.parent().unwrap_or(Path::new("."));
         let mut files = Vec::new();
@@ -226,7 +227,7 @@ impl Location {
                 file.of_workspace = true;
             }
         }
-        // Where the file is not there, Julia goes on as if it had not been named.
+        // If the file does not exist, Julia continues as if none had been named.
         if let Some(named) = named
             .map(|named| folder.join(named))
             .filter(|p| p.is_file())
@@ -261,8 +262,8 @@ impl Location {
         })
     }
 
-    /// The project file of the workspace that lists this project as a member: in a folder above, but
-    /// not above the user's home if the project is below it.
+    /// Returns the project file of the workspace that lists this project as a member. It is in a
+    /// folder above, but not above the user's home if the project is inside the home.
     fn workspace_root(&self, project: &Path) -> Option<PathBuf> {
         let folder = project.parent()?;
         let home = self.home.as_deref().map(canonical);
@@ -279,7 +280,7 @@ impl Location {
         })
     }
 
-    /// The text of a file that a user wrote.
+    /// Reads the text of a file that a user wrote.
     ///
     /// # Errors
     ///
@@ -290,7 +291,8 @@ impl Location {
         Ok(encoding::decode(&self.shown(path), &bytes)?)
     }
 
-    /// A path as the user would type it: relative to where they are, if it is below.
+    /// Returns the path as the user would type it: relative to the current folder, if it is inside
+    /// that folder.
     fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.here)
             .unwrap_or(path)
@@ -314,7 +316,7 @@ fn in_folder(folder: &Path) -> Option<Found> {
     })
 }
 
-/// Without symbolic links, if the path exists.
+/// Resolves symbolic links, if the path exists.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().map_or_else(|_| path.to_owned(), plain)
 }

@@ -1,4 +1,4 @@
-//! Publishing a dist directory: from what the caller asks for to a finished release.
+//! Publishing a dist directory: from the caller's request to a complete release.
 
 use std::path::{Path, PathBuf};
 
@@ -22,14 +22,14 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 
-/// What is published.
+/// What to publish.
 #[derive(Debug, Default)]
 pub struct Publication {
     /// The dist directory.
     pub dist: PathBuf,
     /// The tag; if `None`, `v` and the version of the project.
     pub tag: Option<String>,
-    /// `OWNER/NAME`, where it is known.
+    /// `OWNER/NAME`, if it is known.
     pub repository: Option<String>,
     /// Where the images come from.
     pub origin: Origin,
@@ -37,20 +37,21 @@ pub struct Publication {
     pub files: Vec<PathBuf>,
     /// Text that the release notes begin with.
     pub notes: Option<String>,
-    /// A folder in a repository whose commits since the tag before the notes begin with.
+    /// A folder in a repository: the release notes begin with its commits since the previous tag.
     pub notes_from_commits: Option<PathBuf>,
-    /// The maker's key.
+    /// The publisher's key.
     pub signer: Option<Signer>,
-    /// Whether files at the host that have other bytes are replaced.
+    /// Whether files at the host with different content are replaced.
     pub replace: bool,
-    /// Whether nothing is sent.
+    /// Whether to send nothing.
     pub dry_run: bool,
 }
 
-/// How a release in a storage service comes about.
+/// Options of a release in a storage service.
 #[derive(Debug, Default)]
 pub struct S3Options {
-    /// The images that the release has and the dist directory lacks are downloaded first, from here.
+    /// If set, the images that the release has and the dist directory lacks are downloaded first,
+    /// from here.
     pub complete_from: Option<SourceOptions>,
     /// Whether the release is not made public.
     pub draft: bool,
@@ -58,14 +59,15 @@ pub struct S3Options {
     pub recheck: bool,
     /// Where to write the checksums of everything that is published.
     pub sums: Option<PathBuf>,
-    /// The address that the prefix has on the web.
+    /// The public URL of the prefix.
     pub base_url: Option<String>,
 }
 
-/// How a release on GitHub comes about.
+/// Options of a release on GitHub.
 #[derive(Debug, Default)]
 pub struct GitHubOptions {
-    /// The images that the release has and the dist directory lacks are downloaded first, from here.
+    /// If set, the images that the release has and the dist directory lacks are downloaded first,
+    /// from here.
     pub complete_from: Option<SourceOptions>,
     /// Whether the release stays a draft.
     pub draft: bool,
@@ -77,11 +79,11 @@ pub struct GitHubOptions {
     pub sums: Option<PathBuf>,
 }
 
-/// The builds of a plan that `sysforge plan --matrix --out` wrote.
+/// Reads the builds of a plan that `sysforge plan --matrix --out` wrote.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or is no such plan.
+/// If the file cannot be read, or is not such a plan.
 pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
     let text = std::fs::read(path);
     let text = text.map_err(PathError::wrap("read", path, EngineError::Path))?;
@@ -89,7 +91,7 @@ pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
     serde_json::from_value(plan["builds"].clone()).map_err(|_| EngineError::NoPlan(path.to_owned()))
 }
 
-/// The planned builds that a release lacks, with a warning for each.
+/// Returns the planned builds that a release lacks, and warns about each.
 #[must_use]
 pub fn missing_builds(planned: Vec<String>, report: &Published, engine: &Engine) -> Vec<String> {
     let present = report.builds();
@@ -103,7 +105,7 @@ pub fn missing_builds(planned: Vec<String>, report: &Published, engine: &Engine)
     missing
 }
 
-/// The summary of a CI job that publishes; `None` if it changed nothing.
+/// Returns the summary of a CI job that publishes; `None` if it changed nothing.
 #[must_use]
 pub fn summary(report: &Published, missing: &[String]) -> Option<String> {
     let tag = &report.tag;
@@ -210,8 +212,7 @@ impl Publication {
         Ok(())
     }
 
-    /// Publishes into the folder `root`, which will have the address `base_url` if a web server serves
-    /// it.
+    /// Publishes into the folder `root`, which has the URL `base_url` if a web server serves it.
     ///
     /// # Errors
     ///
@@ -242,7 +243,8 @@ impl Publication {
                 .map_or_else(String::new, |base| format!("{base}/{}/", encoded_tag(&tag))),
             source: match base_url {
                 Some(base) => format!("{base}@{}", encoded_tag(&tag)),
-                // Only the owner knows where the folder will be: no path of this machine.
+                // Only the user knows where the folder will be served; do not print a path of this
+                // machine.
                 None => format!("FOLDER_OR_ADDRESS@{tag}"),
             },
             file_limit: u64::MAX,
@@ -266,7 +268,7 @@ impl Publication {
         Ok(dir::publish(root, &bundle, policy, &engine.reporter).await?)
     }
 
-    /// The tag, and the dist directory if it was read to determine the tag.
+    /// Returns the tag, and the dist directory if it was read to determine the tag.
     async fn tag(&self) -> Result<(String, Option<Dist>), Failure> {
         if let Some(tag) = &self.tag {
             return Ok((tag.clone(), None));
@@ -285,8 +287,8 @@ impl Publication {
         }
     }
 
-    /// Downloads the images that the release has and the dist directory lacks. Returns the directory
-    /// if it is still as it was read.
+    /// Downloads the images that the release has and the dist directory lacks. Returns the dist
+    /// directory if it is unchanged.
     async fn complete(
         &self,
         source: &Source,
@@ -315,7 +317,7 @@ impl Publication {
         Ok(read.filter(|_| downloaded.is_empty()))
     }
 
-    /// Whose release a folder holds, where that is known.
+    /// Returns the owner of the release in a folder, if it is known.
     fn identity(&self, base_url: Option<&str>) -> Result<Identity, PublishError> {
         let repository = self.repository.as_deref().map(|text| {
             let invalid = |_| PublishError::Repository(text.to_owned());
@@ -334,7 +336,7 @@ impl Publication {
         })
     }
 
-    /// The text that the notes of the release `tag` begin with.
+    /// Returns the text that the notes of the release `tag` begin with.
     async fn notes(&self, tag: &str, engine: &Engine) -> Result<Option<String>, Failure> {
         let Some(folder) = &self.notes_from_commits else {
             return Ok(self.notes.clone());
@@ -344,7 +346,7 @@ impl Publication {
         Ok(Some(text))
     }
 
-    /// What is sent, signed if there is a key.
+    /// Returns what to send, signed if there is a key.
     async fn bundle(
         &self,
         dist: Dist,

@@ -49,7 +49,7 @@ use crate::fingerprints::Fingerprints;
 use crate::options::{BuildOptions, linker};
 use crate::planning::{Planned, apps};
 
-/// One build under way: its Julia is there, its folder is locked.
+/// A build in progress: its Julia is available and its folder is locked.
 pub struct BuildRunner<'a> {
     engine: &'a Engine,
     options: Options,
@@ -57,31 +57,31 @@ pub struct BuildRunner<'a> {
     planned: &'a Planned,
     /// What is built.
     pub build: &'a Build,
-    /// What the steps are given.
+    /// The context of the steps.
     pub context: Context,
     origin: JuliaOrigin,
     timings: Vec<Timing>,
     fingerprints: Fingerprints,
     /// What the caller decided.
     given: BuildOptions,
-    /// The packages that the image is for.
+    /// The packages that the image contains.
     packages: Vec<RequestedPackage>,
-    /// Those and all that they depend on.
+    /// These packages and all their dependencies.
     closure: Vec<PackageRecord>,
     instantiated: Option<Instantiated>,
     /// The apps that are made from the image.
     apps: Vec<sysforge_bundle::observe::Planned>,
-    /// A script for each of their runs.
+    /// A script for each run of the apps.
     app_scripts: Vec<Script>,
     /// The C library that is made from the image.
     library: Option<Library>,
-    /// Its functions and the script that calls them, once Julia was asked.
+    /// The library's functions and the script that calls them, once Julia was queried for them.
     interface: Option<(Interface, Script)>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
     /// Whether a note explains why each step runs again.
     pub explain: bool,
-    // Of which workload, and what.
+    // The warnings that were given, as pairs of a workload and the kind of warning.
     warned: Vec<(String, std::mem::Discriminant<WhyNot>)>,
     // Keep the Julia, the base and the compiler from being pruned while they are used.
     leases: Vec<Lease>,
@@ -98,7 +98,7 @@ impl<'a> BuildRunner<'a> {
         Self::open_with(engine, planned, build, options, Repeat::IfNeeded).await
     }
 
-    /// The same, and says whether packages are installed again that are there.
+    /// Does the same as [`BuildRunner::open`]; `repeat` says whether to install packages again.
     pub async fn open_with(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -111,8 +111,8 @@ impl<'a> BuildRunner<'a> {
         Ok(runner)
     }
 
-    /// Gets the Julia, asks it about the CPU target, and locks the build's folder: what can fail
-    /// before anything is installed.
+    /// Gets the Julia, asks it about the CPU target, and locks the build's folder, so that what can
+    /// fail there does so before anything is installed.
     pub async fn probed(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -180,7 +180,8 @@ impl<'a> BuildRunner<'a> {
         Ok(runner)
     }
 
-    /// For packing alone, which needs no Julia but what was asked of it when it built the image.
+    /// Opens a build for packing only. This starts no Julia: the facts recorded by the build
+    /// suffice.
     pub async fn to_pack(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -196,12 +197,12 @@ impl<'a> BuildRunner<'a> {
             drop(runner);
             return Self::open(engine, planned, build, &options).await;
         }
-        // Nothing was built yet, or by an earlier Sysrunner.
+        // Nothing was built yet, or an earlier version of Sysforge built it.
         drop(work);
         Self::open(engine, planned, build, &options).await
     }
 
-    /// The build's folder and context, with a Julia that has been asked.
+    /// Opens the build's folder and creates the context, for a Julia that has been queried.
     fn on(
         engine: &'a Engine,
         planned: &'a Planned,
@@ -261,7 +262,7 @@ impl<'a> BuildRunner<'a> {
         })
     }
 
-    /// What is emitted will be linked: a linker that is not there is told before anything long begins.
+    /// Fails if the linker is missing, before anything that takes long.
     fn find_linker(&self) -> Result<(), Failure> {
         let Context {
             julia,
@@ -295,7 +296,7 @@ impl<'a> BuildRunner<'a> {
             .collect()
     }
 
-    /// The workloads, with full paths: the configured ones, then the runs of the apps.
+    /// Returns the workloads with full paths: the configured ones, then the runs of the apps.
     pub fn workloads(&self) -> Vec<Script> {
         let workloads = self.planned.files.inputs.config.workloads.iter();
         workloads
@@ -305,18 +306,19 @@ impl<'a> BuildRunner<'a> {
             .collect()
     }
 
-    /// The packages of an interactive session that the image contains beside those of its base.
+    /// Returns the packages of an interactive session that the image contains in addition to its
+    /// base.
     fn interactive(&self) -> &'static [InteractivePackage] {
         session::packages(self.context.generation, &self.build.settings)
     }
 
-    /// The image's file name: the build's, with the system's extension.
+    /// Returns the image's file name: that of the build, with the system's extension.
     pub fn image_name(&self) -> String {
         let extension = self.build.triplet.os().conventions().library_extension;
         format!("{}.{extension}", self.build.id)
     }
 
-    /// The path of the linked image.
+    /// Returns the path of the linked image.
     pub fn image(&self) -> PathBuf {
         self.context.work.path(self.image_name())
     }
@@ -378,7 +380,7 @@ impl<'a> BuildRunner<'a> {
         Ok(traced)
     }
 
-    /// Says what in the files of statements is no statement.
+    /// Reports the lines in the statement files that are not statements.
     fn report_ignored(&self, given: &GivenStatements) {
         let reporter = &self.context.reporter;
         let evaluated = given.statements.iter();
@@ -451,7 +453,8 @@ impl<'a> BuildRunner<'a> {
             julia_options: &options.julia_options,
             image_threads: Some(options.image_threads.unwrap_or_else(fitting)),
             script_limit: self.context.idle.map(|idle| {
-                // Ten times what it took when it was traced; of `script` no earlier time is known.
+                // Ten times the duration of the traced run; for `script`, no earlier duration is
+                // known.
                 idle.max(Duration::from_secs_f64(
                     10.0 * traced.longest_run_s.max(0.0),
                 ))
@@ -471,8 +474,7 @@ impl<'a> BuildRunner<'a> {
     }
 
     /// Measures loading and the first call without the image, for the receipt, while nothing else
-    /// runs. It comes before the emission, so that what can fail there is known before that costs
-    /// minutes.
+    /// runs. Runs before the emission, so that failures show before minutes are spent on it.
     pub async fn measure_without_image(&mut self) -> Result<(), Failure> {
         let workloads = self.workloads();
         if workloads.is_empty() {
@@ -480,7 +482,7 @@ impl<'a> BuildRunner<'a> {
         }
         let packages = &self.packages;
         if self.context.generation.package_images {
-            // Tracing made no package images: the first process would compile them all.
+            // Tracing made no package images: the first process would compile all of them.
             startup::load(&self.context, packages).await?;
         }
         let measured = measure(&self.context, None, packages, &workloads).await?;
@@ -492,10 +494,10 @@ impl<'a> BuildRunner<'a> {
         Ok(())
     }
 
-    /// Warns, once, of what could not be measured.
+    /// Warns, once, about what could not be measured.
     pub fn warn_of_unmeasured(&mut self, unmeasured: &BTreeSet<Unmeasured>) {
         for one in unmeasured {
-            // The reason may be told in other words with the image than without it.
+            // The reason may be worded differently with and without the image.
             let kind = (one.workload.clone(), std::mem::discriminant(&one.why));
             if !self.warned.contains(&kind) {
                 self.warned.push(kind);
@@ -505,7 +507,8 @@ impl<'a> BuildRunner<'a> {
         }
     }
 
-    /// Modules that an image of this project may know: its packages and Julia's own libraries.
+    /// Returns the modules that an image of this project may contain: its packages and Julia's own
+    /// libraries.
     fn known_packages(&self) -> BTreeSet<String> {
         let stdlib = std::fs::read_dir(&self.context.julia.stdlib);
         let stdlib = stdlib.into_iter().flatten().flatten();
@@ -513,7 +516,7 @@ impl<'a> BuildRunner<'a> {
         stdlib.chain(self.closure()).collect()
     }
 
-    /// The names of all packages that the project has.
+    /// Returns the names of all packages of the project.
     fn closure(&self) -> Vec<String> {
         let closure = self.closure.iter();
         closure.map(|package| package.name.clone()).collect()
@@ -559,12 +562,12 @@ impl<'a> BuildRunner<'a> {
         Ok(linked)
     }
 
-    /// Loads the image and runs the workloads on it, counts what it still compiles, and looks for
-    /// what ties it to this machine.
+    /// Loads the image and runs the workloads on it, counts what they still compile, and looks for
+    /// dependencies on this machine.
     pub async fn check(&mut self, image: &Path) -> Result<CheckRecord, Failure> {
         self.ask_for_interface().await?;
         let started = Instant::now();
-        // Reading the image takes less than Julia does.
+        // Reading the image takes less time than the Julia processes.
         let looking = self.look_through(image);
         let workloads = self.workloads();
         let packages = &self.packages;
@@ -591,7 +594,8 @@ impl<'a> BuildRunner<'a> {
         Ok(record)
     }
 
-    /// Paths that starting a workload on an image takes, whatever the image holds.
+    /// Returns the paths that are needed to start a workload on an image, whatever the image
+    /// contains.
     fn used_by_a_run(&self, image: &Path, workloads: &[Script]) -> Vec<PathBuf> {
         let context = &self.context;
         let emitted = context.work.recorded::<Emitted>("emit");
@@ -606,7 +610,8 @@ impl<'a> BuildRunner<'a> {
         used
     }
 
-    /// Says what the first call spends on functions that the workloads define themselves, if that is much.
+    /// Notes how long the first call takes to compile functions that the workloads define
+    /// themselves, if that is long.
     fn note_own_costs(&self, record: &CheckRecord) {
         let ms = record.own_cost_ms();
         if ms >= NOTICEABLE_MS {
@@ -617,7 +622,7 @@ impl<'a> BuildRunner<'a> {
         }
     }
 
-    /// Says which extensions of packages the image was made with.
+    /// Notes which package extensions the image contains.
     fn note_extensions(&self) {
         let emitted = self.context.work.recorded::<Emitted>("emit");
         let extensions = emitted.map(|emitted| emitted.extensions);
@@ -633,7 +638,8 @@ impl<'a> BuildRunner<'a> {
         self.engine.reporter.note(text);
     }
 
-    /// What running the workloads on an image still compiles though it could be in it.
+    /// Returns the statements that the workloads still compile on an image, although it could
+    /// contain them.
     pub async fn residuals(&mut self, image: &Path) -> Result<Vec<String>, Failure> {
         let known = self.known_packages();
         let left = check::left_over(&self.context, image, &self.workloads(), &known).await?;
@@ -663,10 +669,10 @@ impl<'a> BuildRunner<'a> {
     }
 }
 
-/// From how many milliseconds on it is worth a note that something is compiled.
+/// Compile times from this value on, in milliseconds, are worth a note.
 const NOTICEABLE_MS: f64 = 100.0;
 
-/// How much of the ignored text in files of statements is shown.
+/// Maximum number of ignored lines of statement files that are shown.
 const IGNORED_SHOWN: usize = 10;
 
 /// The name of the manifest in an archive.
@@ -675,10 +681,10 @@ const MANIFEST_NAME: &str = "Manifest.toml";
 /// The name under which [`Probed`] is recorded.
 const PROBED: &str = "probe";
 
-/// The name under which what was measured without the image is recorded.
+/// The name under which the measurement without the image is recorded.
 const WITHOUT: &str = "without";
 
-/// What is known of the Julia that builds.
+/// The facts about the Julia that builds.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Probed {
     facts: JuliaFacts,

@@ -1,4 +1,4 @@
-//! How Julia is started with an image that was built here.
+//! Starting Julia with an image that was built on this machine.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::planning::Planned;
 
-/// The image of a build, in its folder.
+/// Returns the path of a build's image in the build folder.
 #[must_use]
 pub fn image_file(engine: &Engine, planned: &Planned, build: &Build) -> PathBuf {
     let extension = build.triplet.os().conventions().library_extension;
@@ -25,11 +25,11 @@ pub fn image_file(engine: &Engine, planned: &Planned, build: &Build) -> PathBuf 
     folder.join(format!("{}.{extension}", build.id))
 }
 
-/// How Julia is started with the image of a build that is up to date.
+/// Returns how to start Julia with the image of a build that is up to date.
 ///
 /// # Errors
 ///
-/// If the image was not built, or the environment that comes with it cannot be written.
+/// If the image was not built, or its environment cannot be written.
 pub fn start(
     engine: &Engine,
     planned: &Planned,
@@ -54,7 +54,7 @@ pub fn start(
     Ok(start)
 }
 
-/// The Julia that an image was built with.
+/// Returns the Julia that an image was built with.
 pub(crate) fn julia_of(
     engine: &Engine,
     planned: &Planned,
@@ -65,7 +65,7 @@ pub(crate) fn julia_of(
 }
 
 fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
-    /// The part of the record that is of interest here.
+    /// The part of the record that is needed here.
     #[derive(Deserialize)]
     struct Probed {
         facts: JuliaFacts,
@@ -78,7 +78,7 @@ fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
     probed.ok_or_else(|| EngineError::NoImage(folder.to_owned()))
 }
 
-/// Writes the environment that comes with the image, if it is not there as it should be.
+/// Writes the environment of the image, unless an identical one exists.
 fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, EngineError> {
     let environment = folder.join("image-environment");
     let created = std::fs::create_dir_all(&environment);
@@ -107,12 +107,12 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
     Ok(environment)
 }
 
-/// Replaces this process by the project's Julia with the image of a build that is up to date. `arguments`
-/// follow those that load the image. Returns only if Julia cannot be started.
+/// Replaces this process by the project's Julia with the image of a build that is up to date.
+/// `arguments` follow those that load the image. Returns only if Julia cannot be started.
 ///
 /// # Errors
 ///
-/// See [`start`].
+/// Those of [`start`].
 pub fn replace_process(
     planned: &Planned,
     build: &Build,

@@ -1,4 +1,4 @@
-//! Single steps of a build, for those who script them.
+//! The single steps of a build, for scripts.
 
 use std::path::{Path, PathBuf};
 
@@ -22,14 +22,14 @@ pub struct TraceReport<'a> {
     pub build_id: &'a BuildId,
     /// Statements that are plain calls of `precompile`.
     pub statements: Vec<&'a String>,
-    /// Statements that are evaluated, and may turn out to compile nothing.
+    /// Statements that are evaluated, which may compile nothing.
     pub evaluated: Vec<&'a String>,
     /// Lines of the user's files that are not statements.
     pub ignored: &'a [Ignored],
 }
 
 impl<'a> TraceReport<'a> {
-    /// The report of a trace.
+    /// Creates the report of a trace.
     #[must_use]
     pub fn of(build_id: &'a BuildId, traced: &'a Traced) -> Self {
         let (statements, evaluated) = traced.statements.iter().partition(|text| is_plain(text));
@@ -42,7 +42,7 @@ impl<'a> TraceReport<'a> {
     }
 }
 
-/// Makes sure that an image which was named exists.
+/// Makes sure that the named image exists.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
 }
 
 impl BuildRunner<'_> {
-    /// The image that was named, or else the one of this build.
+    /// Returns the named image, or else the one of this build.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl BuildRunner<'_> {
         Ok(image)
     }
 
-    /// Checks an image. The result is recorded for `pack` if the image is the one of this build.
+    /// Checks an image. The result is recorded for `pack` if it is the image of this build.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Verifying a release: each image is installed as a user would install it, into a temporary folder, and
-//! the project's workloads run on it.
+//! Verifying a release: installs each image as a user would, into a temporary folder, and runs the
+//! project's workloads on it.
 
 use sysforge_plan::explain::PathError;
 use sysforge_plan::release::choose::{Kind, Machine, Misfit, misfit};
@@ -20,7 +20,7 @@ use crate::options::BuildOptions;
 use crate::planning::plan;
 use crate::runner::BuildRunner;
 
-/// A release that is verified.
+/// A release to verify.
 pub struct Verification<'a> {
     engine: &'a Engine,
     release: OpenRelease,
@@ -33,7 +33,8 @@ pub struct Verification<'a> {
 }
 
 impl<'a> Verification<'a> {
-    /// Opens the release of `source`, which must be signed with one of `keys` if there are any.
+    /// Opens the release of `source`, which must be signed with one of `keys`, unless `keys` is
+    /// empty.
     ///
     /// # Errors
     ///
@@ -63,8 +64,8 @@ impl<'a> Verification<'a> {
         })
     }
 
-    /// The images and apps for this machine's platform that a glob selects, or all of them if there is
-    /// none.
+    /// Returns the images and apps for this machine's platform that a glob matches, or all of them
+    /// if there are no globs.
     #[must_use]
     pub fn selected(&self, globs: &[String]) -> Vec<ReleaseImage> {
         let images = self.index.images.iter();
@@ -76,7 +77,7 @@ impl<'a> Verification<'a> {
         selected.cloned().collect()
     }
 
-    /// Installs one image or app, and runs it; `false`: this machine's CPU cannot run it.
+    /// Installs one image or app, and runs it. Returns `false` if this machine's CPU cannot run it.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl<'a> Verification<'a> {
         }
         let installed =
             install::install(release, index, image, &facts, images, &surroundings).await?;
-        // The Julia that is here, so that no catalogue is needed to plan.
+        // Use the installed Julia, so that planning needs no catalogue.
         let requests = [julia.prefix.display().to_string()];
         let planned = plan(engine, &requests, &[]).await?;
         match planned.plan.builds.iter().find(|build| build.id == *id) {
@@ -130,7 +131,7 @@ impl<'a> Verification<'a> {
                     record.residuals.len()
                 ));
             }
-            // An image of an earlier configuration that the release still has.
+            // The release still has an image of an earlier configuration.
             None => engine
                 .reporter
                 .note(format!("{id} loads; the project no longer plans it")),
@@ -139,7 +140,7 @@ impl<'a> Verification<'a> {
         Ok(true)
     }
 
-    /// Why nothing of the release could be verified here.
+    /// Explains why nothing in the release could be verified on this machine.
     #[must_use]
     pub fn nothing_verified(&self) -> InstallError {
         let machine = Machine {

@@ -1,4 +1,4 @@
-//! The workflow file of a project's repository: what it should contain, what it contains, and which
+//! The workflow file of a project's repository: its expected and its actual content, and which
 //! Sysforge its runners download.
 
 use std::path::{Path, PathBuf};
@@ -14,35 +14,35 @@ use crate::project::{Location, ProjectFiles};
 
 pub use sysforge_actions::workflow::PATH;
 
-/// The version of Sysforge, which is the version that a workflow names.
+/// The version of Sysforge, which workflows name.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The workflow file of a repository.
 #[derive(Debug)]
 pub struct WorkflowFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What it should contain.
+    /// The expected content.
     pub text: String,
-    /// What it contains, with Unix line endings.
+    /// The actual content, with Unix line endings.
     existing: Option<String>,
 }
 
-/// Whether a workflow file contains what it should.
+/// Whether a workflow file has the expected content.
 #[derive(Debug, Serialize)]
 pub struct WorkflowCheck<'a> {
     /// The file.
     pub path: &'a Path,
-    /// Whether it does.
+    /// Whether the content is the expected one.
     pub up_to_date: bool,
-    /// What would have to change.
+    /// The changes that are needed.
     pub diff: Option<String>,
 }
 
-/// A file cannot be written, or must not be replaced.
+/// An error of a workflow file: it cannot be written, or must not be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowFileError {
-    /// There is a workflow that Sysforge did not generate.
+    /// There is a workflow file that Sysforge did not generate.
     #[error("{} was not written by Sysforge", .0.display())]
     NotGenerated(PathBuf),
     /// The workflow is that of another project in the repository.
@@ -92,12 +92,12 @@ impl Explain for WorkflowFileError {
 }
 
 impl WorkflowFile {
-    /// Reads the workflow of the project's repository, and generates what it should contain: the parts
+    /// Reads the workflow of the project's repository, and generates its expected content. Parts
     /// that were edited by hand are kept.
     ///
     /// # Errors
     ///
-    /// If the project is in no repository, or a part that was edited by hand has no place any more.
+    /// If the project is in no repository, or a part that was edited by hand fits nowhere.
     pub fn of(files: &ProjectFiles) -> Result<Self, Failure> {
         let root =
             root(&files.folder).ok_or_else(|| WorkflowFileError::NoGit(files.folder.clone()))?;
@@ -127,7 +127,7 @@ impl WorkflowFile {
         })
     }
 
-    /// What would have to change; `None` if the file is up to date.
+    /// Returns the changes that are needed; `None` if the file is up to date.
     #[must_use]
     pub fn diff(&self) -> Option<String> {
         diff::unified(
@@ -137,7 +137,7 @@ impl WorkflowFile {
         )
     }
 
-    /// Compares the file with what it should contain.
+    /// Compares the actual content with the expected one.
     #[must_use]
     pub fn check(&self) -> WorkflowCheck<'_> {
         let diff = self.diff();
@@ -189,12 +189,12 @@ fn root(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|above| above.join(".git").exists())
 }
 
-/// Writes which Sysforge the runners download into the project's `Sysimage.toml`, and leaves its other
-/// lines as they are. `sums` is the `SHA256SUMS` of that release.
+/// Writes into the project's `Sysimage.toml` which Sysforge the runners download, and leaves the
+/// other lines unchanged. `sums` is the `SHA256SUMS` of that release.
 ///
 /// # Errors
 ///
-/// If a file cannot be read or written, or is not what it should be.
+/// If a file cannot be read or written, or is invalid.
 pub fn pin(location: &Location, sums: &Path) -> Result<(), Failure> {
     let path = location.folder()?.join(config::FILE_NAME);
     let list = location.read_text(sums)?;
@@ -206,11 +206,11 @@ pub fn pin(location: &Location, sums: &Path) -> Result<(), Failure> {
         false => String::new(),
     };
     let name = path.display().to_string();
-    // An error in the file is reported with its place, as everywhere.
+    // Errors in the file are reported with their position, as in every other command.
     config::Config::from_toml(&name, &text)?;
     let document = text.parse::<DocumentMut>();
     let mut document = document.map_err(|_| WorkflowFileError::NotEditable(name))?;
-    // A table that only holds another one needs no line of its own.
+    // A table that only contains another table needs no line of its own.
     let mut outer = Table::new();
     outer.set_implicit(true);
     let workflow = document.entry("workflow").or_insert(Item::Table(outer));

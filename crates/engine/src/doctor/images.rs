@@ -1,4 +1,4 @@
-//! Whether the images that are installed here agree with the projects that are used here.
+//! Checks whether the installed images agree with the projects in use.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::project::{Location, ProjectFiles};
 
 const CHECK: &str = "images";
 
-/// One line for each image that has a package in another version than a project: that of the folder,
-/// and `active`, the one that the shell makes Julia's project.
+/// Returns a finding for each image that has a package in another version than a project. The
+/// projects are that of the current folder, and `active`, the one that the shell activates.
 pub(super) fn conflicting(active: Option<&Path>, engine: &Engine) -> Vec<Finding> {
     let images = engine.images().ok().and_then(|images| images.list().ok());
     let images = images.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The Julias that a build would begin with: whether each is here, or could be fetched.
+//! The Julias that a build would need: whether each is installed, or can be downloaded.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use crate::failure::Failure;
 
 const CHECK: &str = "julia";
 
-/// What there is to say of the Julias, and those of them of which the version is known.
+/// The findings about the Julias, and the Julias whose version is known.
 pub(super) struct Julias {
     pub(super) findings: Vec<Finding>,
     pub(super) known: Vec<PlannedJulia>,
 }
 
-/// Looks for the Julias that were asked for, or those of the project.
+/// Looks for the requested Julias, or for those of the project.
 pub(super) async fn look(asked: &[String], triplet: Triplet, engine: &Engine) -> Julias {
     let mut julias = Julias {
         findings: Vec::new(),
@@ -52,11 +52,11 @@ fn missing(failure: &Failure) -> Finding {
     )
 }
 
-/// The requests that a build would begin with: those that were asked for, else the project's.
+/// Returns the requests of a build: those that were given, else the project's.
 fn requests(asked: &[String], engine: &Engine) -> Result<Vec<Request>, Failure> {
     match engine.location.read(asked, Engine::host()?) {
         Ok(files) => Ok(files.inputs.requests()?),
-        // Another line says what is wrong with the project.
+        // Another check reports what is wrong with the project.
         Err(_) => {
             let release = ["release".to_owned()];
             let asked = if asked.is_empty() { &release } else { asked };
@@ -69,7 +69,7 @@ fn requests(asked: &[String], engine: &Engine) -> Result<Vec<Request>, Failure> 
     }
 }
 
-/// How one request stands, and the Julia if its version is known.
+/// Checks one request. Returns the Julia if its version is known.
 async fn one(
     request: &Request,
     triplet: Triplet,
@@ -115,7 +115,7 @@ async fn from_catalogue(
     Ok((found, Some(PlannedJulia::Catalogue { request, choice })))
 }
 
-/// A Julia of this machine, which is asked what it is.
+/// Queries a Julia of this machine.
 async fn given(
     executable: &Path,
     engine: &Engine,

@@ -1,4 +1,4 @@
-//! What the machine gives to a build: its platform, places to write to, disk space and memory.
+//! The machine: its platform, writable folders, disk space and memory.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use sysforge_plan::Triplet;
 use super::{Finding, State};
 use crate::engine::Engine;
 
-/// Whether this machine is of the platform at all. Nothing to say if it is.
+/// Whether this machine has that platform at all. `None` if it has.
 pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
     let found = match Engine::host() {
         Ok(host) if host == triplet => return None,
@@ -24,7 +24,8 @@ pub(super) fn platform(triplet: Triplet) -> Option<Finding> {
     ))
 }
 
-/// Where Julias and toolchains are kept. One that is read-only still serves what it holds.
+/// Checks the folder of Julias and toolchains. A read-only one can still be used for what it
+/// contains.
 pub(super) fn store(engine: &Engine) -> Finding {
     const CHECK: &str = "store";
     let path = match engine.store_path() {
@@ -44,11 +45,11 @@ pub(super) fn store(engine: &Engine) -> Finding {
     }
 }
 
-/// Where builds work.
+/// Checks the folder that builds work in.
 pub(super) fn build_folder(engine: &Engine) -> Finding {
     const CHECK: &str = "build folder";
     let project = engine.location.folder();
-    // Another line says that there is no project.
+    // Another check reports that there is no project.
     let project = project.unwrap_or_else(|_| engine.location.here.clone());
     let folder = engine.build_folder_of(&project);
     match tempfile::tempfile_in(nearest_there(&folder)) {
@@ -62,13 +63,13 @@ pub(super) fn build_folder(engine: &Engine) -> Finding {
     }
 }
 
-/// The folder, or the nearest above it that is there already.
+/// Returns the folder, or the nearest one above it that exists.
 fn nearest_there(folder: &Path) -> &Path {
     let mut above = folder.ancestors();
     above.find(|path| path.exists()).unwrap_or(folder)
 }
 
-/// What an image takes while it is made: objects, image, archive, and the Julia itself.
+/// Disk space for building an image, in bytes: objects, image, archive, and the Julia itself.
 const SPACE: u64 = 4 << 30;
 
 /// Whether the disk has space for the build.
@@ -90,10 +91,10 @@ pub(super) fn space(engine: &Engine) -> Finding {
     }
 }
 
-/// What emitting takes where no build is planned that would tell: the least that any Julia takes.
+/// Memory for emitting if there is no plan to derive it from, in bytes: the minimum of any Julia.
 const MEMORY: u64 = 2_000_000_000;
 
-/// Memory for the build, which is expected to take this much.
+/// Checks the memory for the build, which is expected to need `expected` bytes.
 pub(super) fn memory(expected: Option<u64>) -> Finding {
     const CHECK: &str = "memory";
     let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);

@@ -1,4 +1,4 @@
-//! Whether the packages of the project are there, or can be installed.
+//! Checks whether the packages of the project are installed, or can be.
 
 use sysforge_build::depots::{self, MissingPackage, check_writable};
 use sysforge_plan::plan::Versions;
@@ -12,7 +12,7 @@ use crate::planning::Planned;
 use crate::project::ProjectFiles;
 use crate::{packages, runner, workflow};
 
-/// Where packages are installed, and whether that can be written to.
+/// Checks the folder that packages are installed in, and whether it can be written to.
 pub(super) fn depot(files: &ProjectFiles, engine: &Engine) -> Finding {
     const CHECK: &str = "depot";
     const REMEDY: &str = "`depot = \"DIR\"` in Sysimage.toml, or JULIA_DEPOT_PATH";
@@ -34,7 +34,8 @@ pub(super) fn depot(files: &ProjectFiles, engine: &Engine) -> Finding {
     }
 }
 
-/// How many packages have to be installed, and whether they can be. Nothing to say if none has.
+/// Checks how many packages have to be installed, and whether they can be. `None` if there are
+/// none.
 pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Finding> {
     const CHECK: &str = "packages";
     let files = &planned.files;
@@ -98,7 +99,7 @@ pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Findin
     })
 }
 
-/// Whether the runs of the workflow will have the manifest, if there is a workflow.
+/// Checks whether the runs of the workflow will have the manifest, if there is a workflow.
 pub(super) async fn committed(files: &ProjectFiles, engine: &Engine) -> Vec<Finding> {
     if !workflow::is_generated(&files.folder) {
         return Vec::new();

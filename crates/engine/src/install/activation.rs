@@ -1,4 +1,4 @@
-//! What makes an installed image easy to use: a launcher, a juliaup channel, files of other programs; and
+//! Activation of an installed image: a launcher, a juliaup channel, files of other programs, and
 //! the links to apps.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
 
-/// How an image is made easy to use.
+/// How an image is activated.
 #[derive(Debug, Default)]
 pub struct Activation {
     /// Where to write a launcher.
@@ -22,18 +22,18 @@ pub struct Activation {
     pub juliaup: Option<String>,
     /// Whether Jupyter gets a kernel.
     pub jupyter: bool,
-    /// The folder whose VS Code starts Julia with the image.
+    /// The folder whose VS Code settings start Julia with the image.
     pub vscode: Option<PathBuf>,
     /// Files to write for other programs.
     pub files: Vec<(Integration, PathBuf)>,
-    /// Whether the variables of the image are printed.
+    /// Whether to print the variables of the image.
     pub env: bool,
     /// The folder that apps are linked into.
     pub bin: Option<PathBuf>,
 }
 
 impl Activation {
-    /// The first option of the command line that starts Julia with an image, and so cannot be used for
+    /// Returns the first command-line option that applies only to images, and so cannot be used for
     /// apps.
     fn of_images(&self) -> Option<&'static str> {
         let file = self.files.first().map(|(program, _)| match program {
@@ -56,7 +56,7 @@ impl Activation {
     }
 }
 
-/// An installed image or apps that can be started.
+/// An installed image, or installed apps, ready to start.
 #[derive(Debug, Serialize)]
 pub struct Activated {
     /// What is installed.
@@ -71,18 +71,17 @@ pub struct Activated {
     /// The files of other programs that were written.
     #[serde(skip)]
     pub written: Vec<PathBuf>,
-    /// What starts the image, or the paths of the apps.
+    /// The commands that start the image, or the paths of the apps.
     #[serde(skip)]
     pub start: Vec<String>,
 }
 
 impl Installer<'_> {
-    /// Installs an image or apps, and makes them easy to use. Apps that cannot be linked are removed
-    /// again.
+    /// Installs an image or apps, and activates them. Apps that cannot be linked are removed again.
     ///
     /// # Errors
     ///
-    /// See [`Installer::install`], [`Installer::activate`] and [`Installer::link_apps`].
+    /// Those of [`Installer::install`], [`Installer::activate`] and [`Installer::link_apps`].
     pub async fn install_activated(
         &self,
         request: &InstallRequest,
@@ -145,7 +144,8 @@ impl Installer<'_> {
         })
     }
 
-    /// Does what `activation` names, and returns the files of other programs that were written.
+    /// Does everything that `activation` names, and returns the files of other programs that were
+    /// written.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ impl Installer<'_> {
     }
 }
 
-/// Where Jupyter looks for a user's kernels.
+/// Returns the folder where Jupyter looks for a user's kernels.
 fn jupyter_folder(engine: &Engine) -> Option<PathBuf> {
     let variable = |name| {
         let value = engine.environment.get(name)?;

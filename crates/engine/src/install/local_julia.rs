@@ -10,15 +10,16 @@ use super::Installer;
 use crate::engine::Engine;
 use crate::failure::Failure;
 
-/// A Julia of this machine, which is not pruned meanwhile if it is in the store.
+/// A Julia of this machine. If it is in the store, it is kept from being pruned.
 pub(super) struct LocalJulia {
     pub(super) facts: JuliaFacts,
     _lease: Option<Lease>,
 }
 
 impl Installer<'_> {
-    /// The Julia to install for: the given one; the one that `--julia` names, which is downloaded if it names
-    /// a version that is not in the store; or the one on the search path. `None`: there is none.
+    /// Returns the Julia to install for: the given one; the one that `--julia` names, which is
+    /// downloaded if it names a version that is not in the store; or the one on the search path.
+    /// `None` if there is none.
     pub(super) async fn local_julia(
         &self,
         given: Option<&Path>,
@@ -40,7 +41,7 @@ impl Installer<'_> {
         let executable = match self.engine.local_julia(&request) {
             Ok(Some(executable)) => executable,
             Ok(None) => return self.download(&request).await.map(Some),
-            // Nobody named it.
+            // The user did not name a Julia.
             Err(_) if self.julias.is_empty() => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -51,7 +52,8 @@ impl Installer<'_> {
         }))
     }
 
-    /// Offers to download the Julia that an image is for; `None`: the user declined, or there is none.
+    /// Offers to download the Julia that an image is for. Returns `None` if the user declines or
+    /// there is none.
     pub(super) async fn offer(&self, version: &str) -> Result<Option<LocalJulia>, Failure> {
         let question =
             format!("The image is for Julia {version}, which is not installed. Download it?");
@@ -63,7 +65,7 @@ impl Installer<'_> {
         }
     }
 
-    /// The first of these versions that the store has. Nothing is downloaded.
+    /// Returns the first of these versions that the store has. Downloads nothing.
     pub(super) async fn in_store(
         &self,
         versions: impl IntoIterator<Item = &JuliaVersion>,

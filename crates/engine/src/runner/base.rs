@@ -1,4 +1,4 @@
-//! The base that everything else builds on: Julia's own, or one that is kept in the store.
+//! The base that an image builds on: Julia's own, or one that is built and kept in the store.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::failure::Failure;
 
 impl BuildRunner<'_> {
-    /// Makes the base, if it is not Julia's own.
+    /// Builds the base, unless it is Julia's own.
     pub(super) async fn prepare(&mut self) -> Result<(), Failure> {
         let settings = &self.build.settings;
         if self.context.base.is_some() {
@@ -36,7 +36,7 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// Finds the base in the store, or makes it there.
+    /// Finds the base in the store, or builds it there.
     async fn base(&self, recipe: &Recipe) -> Result<Entry, Failure> {
         let julia = &self.context.julia;
         let id = EntryId::base(&julia.version, julia.triplet, recipe.digest());
@@ -50,7 +50,7 @@ impl BuildRunner<'_> {
             }
         }
         let store = stores.iter().find(|store| store.check_writable().is_ok());
-        // Where none can be written to, the first says so.
+        // If none can be written to, the error is that of the first.
         let store = store.or(stores.first()).ok_or(EngineError::NoHome)?;
         let builder = match store.slot(&id, reporter).await? {
             EntrySlot::Free(builder) => builder,

@@ -1,5 +1,5 @@
-//! Apps: the folder that runs without Julia, from the image that passed its check, its proof and its
-//! archive.
+//! Apps: the bundle that runs without an installed Julia, made from the checked image, then tested
+//! and archived.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,7 +35,8 @@ pub(super) fn scripts(apps: &[PlannedApp], folder: &Path) -> Result<Vec<Script>,
 }
 
 impl BuildRunner<'_> {
-    /// The error for workloads that could not be traced: names the app if one of its runs failed.
+    /// Converts the error of workloads that could not be traced: names the app if one of its runs
+    /// failed.
     pub(super) fn trace_failure(&self, error: TraceError) -> Failure {
         let TraceError::Workload { workload, source } = error else {
             return error.into();
@@ -57,7 +58,7 @@ impl BuildRunner<'_> {
         }
     }
 
-    /// The identifier of the archive with the apps, if there are any.
+    /// Returns the identifier of the archive with the apps, if there are any.
     fn app_id(&self) -> Result<Option<(ImageName, BuildId)>, Failure> {
         if self.build.apps.is_empty() {
             return Ok(None);
@@ -68,12 +69,12 @@ impl BuildRunner<'_> {
         Ok(Some((name, id)))
     }
 
-    /// Makes the archives of the apps and of the C library from the image with this receipt, if there are
-    /// any.
+    /// Creates the archives of the apps and of the C library, if there are any, from the image with
+    /// this receipt.
     ///
     /// # Errors
     ///
-    /// If something that they need is missing, or one does not run.
+    /// If something that they need is missing, or one of them does not run.
     pub async fn bundles(
         &mut self,
         dist: &Path,
@@ -85,7 +86,7 @@ impl BuildRunner<'_> {
         Ok(made)
     }
 
-    /// Makes the archive of the apps from the image with this receipt, if there are any.
+    /// Creates the archive of the apps, if there are any, from the image with this receipt.
     ///
     /// # Errors
     ///
@@ -170,7 +171,7 @@ impl BuildRunner<'_> {
         .map(Some)
     }
 
-    /// The artifacts that travel in bundles, each with its folder.
+    /// Returns the artifacts that bundles include, each with its folder.
     pub(super) fn artifacts(&self) -> Result<Vec<(TreeHash, PathBuf)>, Failure> {
         let emitted: Emitted = self.context.work.recorded("emit")?;
         let artifacts = emitted.artifacts.into_iter();
@@ -272,8 +273,9 @@ impl BuildRunner<'_> {
     }
 }
 
-/// The result of an earlier build in `dist`: the image and, with the project's `name`, the apps if there
-/// are any. `None` if one of them is missing or was made from other inputs.
+/// Returns the result of an earlier build in `dist`: the image and, with the project's `name`, the
+/// apps and the library if there are any. `None` if one of them is missing or was made from other
+/// inputs.
 #[must_use]
 pub fn existing(
     dist: &Path,

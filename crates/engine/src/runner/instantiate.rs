@@ -1,4 +1,4 @@
-//! Installing the packages of a build, and what is known of them afterwards.
+//! Installing the packages of a build, and reading the result.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,16 +22,16 @@ use crate::options::PackageOptions;
 use crate::packages::depots;
 use crate::planning::Planned;
 
-/// Whether packages that are there are installed again.
+/// Whether installed packages are installed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// Only if something is missing or has changed.
     IfNeeded,
-    /// Always: versions that were resolved for the build are resolved anew.
+    /// Always. Versions that were resolved for the build are resolved again.
     Always,
 }
 
-/// What is asked of Pkg for a build.
+/// Returns the request to Pkg for a build.
 fn request<'a>(
     engine: &Engine,
     planned: &'a Planned,
@@ -67,14 +67,15 @@ fn request<'a>(
     }
 }
 
-/// The depot in the store, for packages where the first depot cannot be written to.
+/// Returns the depot in the store, which is used if the first depot cannot be written to.
 pub fn spare_depot(engine: &Engine) -> Option<PathBuf> {
     let stores = engine.stores().ok()?;
     let mut places = stores.iter().map(Store::depot);
     places.find(|place| check_writable(place).is_ok())
 }
 
-/// Keeps the depot in the store from being pruned, where it has to stand in for another one.
+/// Keeps the depot in the store from being pruned, if it replaces a depot that cannot be written
+/// to.
 fn hold_spare(engine: &Engine, request: &Request<'_>) -> Option<Lease> {
     let first = request.depots.first();
     let stands_in = first.is_none_or(|first| check_writable(first).is_err());
@@ -82,7 +83,7 @@ fn hold_spare(engine: &Engine, request: &Request<'_>) -> Option<Lease> {
     engine.hold(spare)
 }
 
-/// What an earlier run installed for this build, if nothing is missing or has changed.
+/// Returns what an earlier run installed for this build, if nothing is missing or has changed.
 pub fn recorded(
     engine: &Engine,
     planned: &Planned,
@@ -121,7 +122,7 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// Takes over what an earlier run installed. Whether there is such a thing.
+    /// Uses what an earlier run installed. Returns `false` if there is nothing to use.
     pub(super) fn use_recorded(&mut self, need: Need) -> Result<bool, Failure> {
         let options = &self.given.packages;
         let request = request(self.engine, self.planned, self.build, options);
@@ -135,7 +136,7 @@ impl BuildRunner<'_> {
         }
     }
 
-    /// From now on every child sees these packages, and the image is made of them.
+    /// Makes these packages visible to every child from now on, and the image contain them.
     fn adopt(&mut self, done: Instantiated) -> Result<(), Failure> {
         self.context.packages = done.packages.clone();
         let mut environment = self.context.environment.clone();
@@ -159,8 +160,9 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// Makes sure before a trace that every package is precompiled, if this run has not done that: code
-    /// may have changed or caches may be gone, and on a base of its own every cache is another one.
+    /// Makes sure before a trace that every package is precompiled, if this run has not done so:
+    /// code may have changed, caches may be missing, and a base other than Julia's own needs its
+    /// own caches.
     pub(super) async fn precompile_again(&mut self) -> Result<(), Failure> {
         let Some(done) = &self.instantiated else {
             return Ok(());
@@ -173,15 +175,15 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// Whether an artifact of the packages travels with the image.
+    /// Whether bundles include this artifact of the packages.
     pub(super) fn travels(&self, tree: &str) -> bool {
         let lazy = self.planned.files.inputs.config.lazy_artifacts;
         let known = self.instantiated.iter().flat_map(|done| &done.lazy);
         lazy != LazyArtifacts::None || !known.into_iter().any(|lazy| lazy == tree)
     }
 
-    /// The manifest that goes into the archive, and its record for the receipt: as it was used, but
-    /// for paths, which are relative to the project.
+    /// Returns the manifest for the archive and its record for the receipt. It is the one that was
+    /// used, with paths relative to the project.
     pub(super) fn packed_manifest(&self) -> Result<Option<(ManifestRecord, PathBuf)>, Failure> {
         let Some(done) = &self.instantiated else {
             return Ok(None);
@@ -198,7 +200,7 @@ impl BuildRunner<'_> {
         Ok(Some((record, copy)))
     }
 
-    /// What was installed for the build.
+    /// Returns what was installed for the build.
     pub fn instantiated(&self) -> Option<&Instantiated> {
         self.instantiated.as_ref()
     }

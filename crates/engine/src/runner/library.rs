@@ -1,5 +1,5 @@
-//! The C library: linked once more from the emitted object, with the init code and the names of a library, and
-//! put into a folder that is checked from C.
+//! The C library: linked from the same object as the image, with initialization code and exported
+//! names, and put into a folder that is checked with a C program.
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,7 +28,7 @@ use crate::failure::Failure;
 /// The name under which the functions of the package are recorded.
 const INTERFACE: &str = "interface";
 
-/// The library of a build.
+/// Returns the library of a build, if it has one.
 pub(super) fn planned(build: &Build, config: &Config) -> Result<Option<Library>, Failure> {
     let (Some(planned), Some(library)) = (&build.library, &config.library) else {
         return Ok(None);
@@ -44,8 +44,8 @@ pub(super) fn planned(build: &Build, config: &Config) -> Result<Option<Library>,
 }
 
 impl BuildRunner<'_> {
-    /// Asks Julia for the functions of the library, if there is one, unless nothing changed since it was
-    /// asked. This comes before anything that takes long.
+    /// Asks Julia for the functions of the library, if there is one, unless nothing changed since
+    /// the last time. Runs before anything that takes long.
     pub(super) async fn ask_for_interface(&mut self) -> Result<(), Failure> {
         let (Some(library), None) = (&self.library, &self.interface) else {
             return Ok(());
@@ -72,7 +72,7 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// The functions of the library as they were recorded, for packing alone.
+    /// Returns the recorded functions of the library, for packing only.
     fn recorded_interface(&self, library: &Library) -> Result<(Interface, Script), Failure> {
         if let Some(known) = &self.interface {
             return Ok(known.clone());
@@ -82,7 +82,7 @@ impl BuildRunner<'_> {
         Ok((interface, script))
     }
 
-    /// Makes the archive of the C library from the image with this receipt, if there is one.
+    /// Creates the archive of the C library, if there is one, from the image with this receipt.
     pub(super) async fn library(
         &self,
         dist: &Path,

@@ -1,5 +1,5 @@
-//! Packing: the archive with the receipt of all steps. It begins when the image has passed its check and
-//! no other round follows, so that nothing that was compressed is thrown away.
+//! Packing: writes the archive with the receipt of all steps. It begins after the image has passed
+//! its check and no other round follows, so that no compressed result is thrown away.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use super::{BuildRunner, MANIFEST_NAME};
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
 
-/// What the check leaves for packing.
+/// The results of the check that packing needs.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Checked {
     pub(super) check: CheckRecord,
@@ -70,7 +70,8 @@ impl BuildRunner<'_> {
             &self.engine.reporter,
         )?;
         let plan = &self.planned.plan;
-        // Of what the image was made from, which need not be what is there now.
+        // The digest covers the inputs that the image was made from, which may differ from the
+        // current ones.
         let inputs_digest = Fingerprints::inputs_digest(work.recorded_fingerprint("check")?);
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let preferences = self.preferences(&packages);
@@ -112,8 +113,8 @@ impl BuildRunner<'_> {
 }
 
 impl BuildRunner<'_> {
-    /// The preferences that the image was built with; Julia knows them since 1.6. The files are inputs of
-    /// the image, so they are as they were when it was made.
+    /// Returns the preferences that the image was built with; Julia supports them since 1.6. The
+    /// files are inputs of the image, so they have not changed since it was made.
     fn preferences(&self, packages: &[PackageRecord]) -> Vec<PreferenceRecord> {
         if self.context.julia.version < JuliaVersion::new(1, 6, 0) {
             return Vec::new();
@@ -122,7 +123,7 @@ impl BuildRunner<'_> {
     }
 }
 
-/// The packages in an image: what was loaded, with what the manifest says of it.
+/// Returns the packages in an image: those that were loaded, with their entries in the manifest.
 fn packages_in(loaded: &[LoadedPackage], closure: &[PackageRecord]) -> Vec<PackageRecord> {
     let record = |package: &LoadedPackage| {
         let planned = closure.iter().find(|record| record.uuid == package.uuid);

@@ -19,7 +19,7 @@ use super::{BuildRunner, WITHOUT};
 use crate::failure::Failure;
 
 impl BuildRunner<'_> {
-    /// Runs every step in order. Reuses what an earlier run left, as far as nothing has changed, unless
+    /// Runs every step in order. Reuses the results of an earlier run that are up to date, unless
     /// `force` is set.
     ///
     /// # Errors
@@ -91,10 +91,10 @@ impl BuildRunner<'_> {
     }
 
     /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
-    /// statements that do not help as they are printed: what else they may mean is then tried in the
+    /// statements that have no effect as printed. Their alternative readings are then tried in the
     /// first emission already.
     async fn rehearse_statements(&mut self, mut traced: Traced) -> Result<Traced, Failure> {
-        // One kind of output shows it: how a type is printed does not depend on where to.
+        // One kind of output suffices: how a type is printed does not depend on the output.
         let still = self.rehearse(&traced, On::Base, &[OutputKind::Pipe]).await;
         if let Some(still) = still {
             traced.mark_ineffective(&still);
@@ -103,8 +103,8 @@ impl BuildRunner<'_> {
         Ok(traced)
     }
 
-    /// What the workloads still compile where these statements were replayed; `None` if that is not
-    /// known.
+    /// Returns the statements that the workloads still compile after these statements were
+    /// replayed; `None` if that is not known.
     async fn rehearse(
         &self,
         traced: &Traced,
@@ -134,8 +134,8 @@ impl BuildRunner<'_> {
         emit::rehearse(&self.context, &emission, on, &workloads, outputs).await
     }
 
-    /// What another emission is to be made from, if it is known to help: its statements are tried on
-    /// the image in seconds before they cost minutes.
+    /// Returns the statements for another emission, if it would help. They are tried on the image,
+    /// which takes seconds, before an emission takes minutes.
     async fn next_round(
         &self,
         traced: &Traced,
@@ -157,7 +157,8 @@ impl BuildRunner<'_> {
             }
             return Ok(None);
         }
-        // What could not be replayed, or crashes Julia, another round does not cure.
+        // Another round does not help with statements that could not be replayed or that crash
+        // Julia.
         let emitted: Emitted = self.context.work.recorded("emit")?;
         let failed = emitted.statements.failed.iter();
         let lost: HashSet<&String> = failed.map(|lost| &lost.statement).collect();
@@ -200,7 +201,7 @@ impl BuildRunner<'_> {
         Ok(Some(next))
     }
 
-    /// What an earlier run left of a step, if its fingerprint has not changed since.
+    /// Returns the result of a step in an earlier run, if its fingerprint has not changed since.
     fn load_cached<T: serde::de::DeserializeOwned>(
         &self,
         step: Step,
