@@ -1,4 +1,4 @@
-//! The vocabulary of apps: entry points, and what a receipt says of a bundle.
+//! The vocabulary of apps: entry points, and the part of a receipt that describes a bundle.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::platform::Os;
 use crate::text::{self, PlainName, Rule as _};
 
-/// What an app's archive and build identifier have after the project's name.
+/// The suffix of the project's name in an app's archive name and build identifier.
 pub const SUFFIX: &str = "-app";
 
-/// The folder of the image in the archive of an app. The archive of an image has it at its top.
+/// The folder of the image in an app's archive. The archive of an image has it at the top level.
 pub const IMAGE_FOLDER: &str = "lib/julia";
 
-/// The folders at the top of an app's archive.
+/// The top-level folders of an app's archive.
 pub const FOLDERS: [&str; 3] = ["bin", "lib", "share"];
 
-/// The function that an app begins with.
+/// The function that starts an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryPoint {
-    /// The names of modules below the package, and of the function, joined by dots.
+    /// The names of modules below the package and of the function, joined by dots.
     pub path: String,
     /// How it is called.
     pub call: Call,
@@ -30,14 +30,14 @@ pub struct EntryPoint {
 /// How an entry point is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// `julia_main()`: it returns an integer, the exit code.
+    /// `julia_main()`, which returns the exit code as an integer.
     Plain,
-    /// `main(ARGS)`, as Julia calls a function that was declared with `@main`: it returns an integer,
-    /// or `nothing` for 0.
+    /// `main(ARGS)`, as Julia calls a function declared with `@main`. It returns an integer, or
+    /// `nothing` for 0.
     WithArguments,
 }
 
-/// A text that names no entry point.
+/// The text is not an entry point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{}` is not an entry point: write `julia_main`, `@main`, or a function of a module in the \
@@ -78,7 +78,7 @@ impl fmt::Display for EntryPoint {
     }
 }
 
-/// Whether a text is the plain name of a Julia function or module.
+/// Returns whether a text is the plain name of a Julia function or module.
 fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     let starts = |c: char| c.is_alphabetic() || c == '_';
@@ -87,23 +87,23 @@ fn is_identifier(text: &str) -> bool {
         && text.len() <= 200
 }
 
-/// What the archive of an app holds, and what running it showed.
+/// The contents of an app's archive, and what running the apps showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BundleRecord {
     /// The apps.
     pub apps: Vec<AppRecord>,
-    /// The C library, of which the image is the file.
+    /// The C library whose file is the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<crate::library::LibraryRecord>,
-    /// The files, each with its size and the reason why it is there; links have none.
+    /// The files, each with its size and why it is included; links have none.
     pub files: Vec<BundledFile>,
-    /// Whether the apps were run in a namespace that contains the bundle and the system's C library
-    /// and nothing else. Elsewhere they were run with an empty environment.
+    /// Whether the apps ran in a namespace that contains only the bundle and the system's C
+    /// library. Otherwise they ran with an empty environment.
     pub isolated: bool,
     /// Libraries that the system must provide.
     #[serde(deserialize_with = "text::list::<text::Line, _>")]
     pub system: Vec<String>,
-    /// The oldest system that can load every file, for instance `glibc 2.14`.
+    /// The oldest system that can load every file, for example `glibc 2.14`.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -112,16 +112,16 @@ pub struct BundleRecord {
     pub oldest_system: Option<String>,
 }
 
-/// One app of an archive.
+/// One app in an archive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppRecord {
-    /// The name of the executable, without the ending `.exe`.
+    /// The name of the executable, without `.exe`.
     #[serde(deserialize_with = "text::string::<PlainName, _>")]
     pub name: String,
     /// The function that it calls.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub entry: String,
-    /// How it was run.
+    /// The runs of the app.
     pub runs: Vec<RunRecord>,
 }
 
@@ -134,10 +134,10 @@ pub struct RunRecord {
     pub exit: i32,
     /// Wall time from start to end, in milliseconds.
     pub wall_ms: f64,
-    /// The most memory that it had when Julia ran it on the image, in bytes.
+    /// Peak memory when Julia ran it on the image, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory: Option<u64>,
-    /// Statements that it compiled.
+    /// Statements that the run compiled.
     pub residuals: Vec<String>,
 }
 
@@ -147,9 +147,9 @@ pub struct BundledFile {
     /// The path in the archive, with `/`.
     #[serde(deserialize_with = "text::string::<text::RelativePath, _>")]
     pub path: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Why it is there.
+    /// Why it is included.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub why: String,
 }
@@ -166,11 +166,11 @@ impl BundleRecord {
     }
 }
 
-/// Whether a text can be the name of an executable on every system.
+/// Checks that a text can be the name of an executable on every system.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// Describes what is wrong with the name.
 pub fn check_name(name: &str) -> Result<(), String> {
     PlainName::check(name).map_err(|error| error.to_string())?;
     match name.to_ascii_lowercase().ends_with(".exe") {

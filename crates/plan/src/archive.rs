@@ -1,20 +1,20 @@
-//! The archive formats that Julias and toolchains are published in.
+//! The archive formats in which Julia releases and toolchains are published.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of archive.
+/// An archive format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ArchiveFormat {
-    /// A tar file, compressed with gzip. Comes first: Windows installs measured 12 s with
-    /// tar.gz against 42 s with zip (setup-julia).
+    /// A tar file compressed with gzip. First in the order: on Windows, installing took 12 s from
+    /// tar.gz and 42 s from zip (measured by setup-julia).
     #[serde(rename = "tar.gz")]
     TarGz,
-    /// A tar file, compressed with Zstandard.
+    /// A tar file compressed with Zstandard.
     #[serde(rename = "tar.zst")]
     TarZst,
-    /// A tar file, compressed with xz.
+    /// A tar file compressed with xz.
     #[serde(rename = "tar.xz")]
     TarXz,
     /// A zip file.
@@ -26,8 +26,8 @@ pub enum ArchiveFormat {
 }
 
 impl ArchiveFormat {
-    /// Those that images are packed in, the default first. What packs, looks through, sends and
-    /// installs images asks this list.
+    /// The formats in which images are packed, the default first. Packing, searching, uploading and
+    /// installing all use this list.
     pub const IMAGES: [Self; 3] = [Self::TarGz, Self::TarZst, Self::Zip];
 
     const ALL: [(Self, &'static str); 5] = [
@@ -38,13 +38,13 @@ impl ArchiveFormat {
         (Self::SevenZ, "7z"),
     ];
 
-    /// The format of an image's archive with this name.
+    /// Returns the format of the image archive with this name.
     #[must_use]
     pub fn of_image(name: &str) -> Option<Self> {
         Self::of_name(name).filter(|format| Self::IMAGES.contains(format))
     }
 
-    /// The extension, without the leading dot.
+    /// Returns the extension, without the leading dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         Self::ALL
@@ -53,7 +53,7 @@ impl ArchiveFormat {
             .map_or("tar.gz", |(_, extension)| extension)
     }
 
-    /// The format of an archive with this extension.
+    /// Returns the format of an archive with this extension.
     #[must_use]
     pub fn of_extension(extension: &str) -> Option<Self> {
         match extension {
@@ -66,7 +66,7 @@ impl ArchiveFormat {
         }
     }
 
-    /// The format of a file with this name.
+    /// Returns the format of a file with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -80,11 +80,11 @@ impl ArchiveFormat {
     }
 }
 
-/// Reads the format that a user wants images in.
+/// Deserialises the format in which the user wants images.
 ///
 /// # Errors
 ///
-/// If it is none, or one that Sysforge reads but does not pack images in.
+/// If the text is not a format, or is one that Sysforge only reads.
 pub(crate) fn for_images<'de, D: serde::Deserializer<'de>>(
     from: D,
 ) -> Result<Option<ArchiveFormat>, D::Error> {
@@ -95,7 +95,7 @@ pub(crate) fn for_images<'de, D: serde::Deserializer<'de>>(
         .map(Some)
         .ok_or_else(|| {
             let known = ArchiveFormat::IMAGES.map(|format| format!("`{format}`"));
-            // As serde itself says it of an enumeration.
+            // The same text as serde's own error for an enumeration.
             serde::de::Error::custom(format!(
                 "unknown variant `{text}`, expected one of {}",
                 known.join(", ")

@@ -24,10 +24,10 @@ validated! {
     }
 }
 
-/// The longest identifier: longer ones leave no space for what is appended to make file names.
+/// The longest identifier in bytes: it leaves space for the suffixes of file names.
 const LONGEST: usize = 230;
 
-/// The parts of an identifier: name, version, triplet and tier. `None` if it is none.
+/// Splits an identifier into name, version, triplet and tier. Returns `None` if it is not one.
 fn parts(text: &str) -> Option<(&str, JuliaVersion, Triplet, Option<&str>)> {
     const MARK: &str = "-julia";
     if text.len() > LONGEST {
@@ -47,7 +47,7 @@ fn parts(text: &str) -> Option<(&str, JuliaVersion, Triplet, Option<&str>)> {
                     CpuTier::check(tier).ok()?;
                 }
                 let version: JuliaVersion = version.parse().ok()?;
-                // Read leniently elsewhere, printed in one way only.
+                // Versions are parsed leniently, but only their canonical form is valid here.
                 let printed = version.to_string();
                 (rest[..start] == format!("{printed}-")).then_some((name, version, triplet, tier))
             })
@@ -56,8 +56,8 @@ fn parts(text: &str) -> Option<(&str, JuliaVersion, Triplet, Option<&str>)> {
 }
 
 impl BuildId {
-    /// The identifier of the image `name` for this Julia and platform, and this CPU tier where
-    /// one platform has several images.
+    /// Returns the identifier of the image `name` for this Julia and platform, and for this CPU
+    /// tier if one platform has several images.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl BuildId {
         Self::new(format!("{name}-julia{julia}-{triplet}{tier}"))
     }
 
-    /// Whether the glob `pattern` (`*` and `?`) selects this build.
+    /// Returns whether the glob `pattern` (`*` and `?`) matches this build.
     #[must_use]
     pub fn matches(&self, pattern: &str) -> bool {
         WildMatch::new(pattern).matches(&self.0)

@@ -1,6 +1,5 @@
-//! The catalogue of Julia releases (`versions.json`), and the choice of one release for a
-//! request and a platform. The catalogue is read leniently: fields and platforms that this
-//! program does not know are no reason to fail.
+//! The catalogue of Julia releases (`versions.json`), and how a release is chosen for a request and
+//! a platform. The parser is lenient: unknown fields and platforms are not errors.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +20,14 @@ pub const CATALOGUE_PATH: &str = "bin/versions.json";
 /// The official server; a mirror replaces this part of every address in the catalogue.
 pub const OFFICIAL_SERVER: &str = "https://julialang-s3.julialang.org";
 
-/// The long-term support series, newest first (Julia's own announcement; the catalogue does not
-/// say). The older ones serve platforms that the newer ones left behind.
+/// The long-term support series, newest first. The source is Julia's announcements: the catalogue
+/// does not name them. The older series serve platforms that newer ones no longer support.
 pub const LTS_SERIES: [(u64, u64); 3] = [(1, 10), (1, 6), (1, 0)];
 
 /// One archive of one release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
-    /// Its address on the official server.
+    /// The address on the official server.
     pub url: Url,
     /// The platform.
     pub triplet: Triplet,
@@ -44,7 +43,7 @@ pub struct File {
 }
 
 impl File {
-    /// The last part of the address.
+    /// Returns the last part of the address.
     #[must_use]
     pub fn name(&self) -> &str {
         self.url
@@ -72,7 +71,7 @@ pub struct Catalogue {
     left_out: Vec<String>,
 }
 
-/// The text is no catalogue.
+/// The text is not a catalogue.
 #[derive(Debug, thiserror::Error)]
 #[error("this is not a catalogue of Julia releases")]
 pub struct NotACatalogue(#[from] serde_json::Error);
@@ -89,7 +88,7 @@ impl Explain for NotACatalogue {
     }
 }
 
-/// What was chosen for a request.
+/// The release chosen for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Choice {
     /// The version.
@@ -98,34 +97,34 @@ pub struct Choice {
     pub file: File,
 }
 
-/// No release answers the request.
+/// No release satisfies the request.
 #[derive(Debug, thiserror::Error)]
 pub enum NoJulia {
-    /// There is such a Julia, though not for this platform.
+    /// The Julia exists, but not for this platform.
     #[error("Julia {found} answers `{request}`, but no archive of it is published for {triplet}")]
     NotForPlatform {
         /// What was asked for.
         request: String,
-        /// The newest that answers it on some other platform.
+        /// The newest version on another platform that satisfies the request.
         found: JuliaVersion,
         /// The platform.
         triplet: Triplet,
-        /// The newest of each series that this platform has, newest first.
+        /// The newest version of each series for this platform, newest first.
         available: Vec<JuliaVersion>,
     },
-    /// There is no such Julia.
+    /// No such Julia exists.
     #[error("no Julia in the catalogue answers `{request}`")]
     Unknown {
         /// What was asked for.
         request: String,
         /// The platform.
         triplet: Triplet,
-        /// The newest of each series that this platform has, newest first.
+        /// The newest version of each series for this platform, newest first.
         available: Vec<JuliaVersion>,
-        /// The published version that is nearest to what was typed.
+        /// The published version most similar to the request.
         nearest: Option<JuliaVersion>,
     },
-    /// A development version, of which only nightly builds are published.
+    /// A development version, which exists only as nightly builds.
     #[error("Julia {version} is a development version, and the catalogue has only releases")]
     Development {
         /// The version.
@@ -133,7 +132,7 @@ pub enum NoJulia {
         /// The channel of its nightly builds.
         nightly: Request,
     },
-    /// The request is not one that a catalogue can answer.
+    /// The request is of a kind that a catalogue cannot satisfy.
     #[error("`{request}` is not looked up in the catalogue of releases")]
     NotInCatalogues {
         /// What was asked for.
@@ -255,20 +254,20 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Every release, oldest first.
+    /// Returns all releases, oldest first.
     #[must_use]
     pub fn releases(&self) -> &[Release] {
         &self.releases
     }
 
-    /// What the catalogue holds and this program has no use for: installers, unknown platforms
-    /// and formats, entries without a digest.
+    /// Returns the entries of the catalogue that this program ignores: installers, unknown
+    /// platforms and formats, entries without a digest.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
 
-    /// The versions that a platform has an archive of, newest first.
+    /// Returns the releases that have an archive for a platform, newest first.
     pub fn versions_for(&self, triplet: Triplet) -> impl Iterator<Item = &Release> {
         self.releases
             .iter()
@@ -276,14 +275,14 @@ impl Catalogue {
             .filter(move |release| release.archive_for(triplet).is_some())
     }
 
-    /// The newest release that answers `request` and that `triplet` has an archive of (for
-    /// [`Request::Oldest`], the oldest; for [`Request::OldestMinor`], the newest of the oldest
-    /// minor version).
+    /// Returns the newest release that satisfies `request` and has an archive for `triplet` (the
+    /// oldest for [`Request::Oldest`], the newest of the oldest minor version for
+    /// [`Request::OldestMinor`]).
     ///
     /// # Errors
     ///
-    /// If there is none; the error lists what the platform does have. `manifest` and `min` must
-    /// have been replaced with [`Request::for_project`].
+    /// If no release does; the error lists the versions available for the platform. `manifest` and
+    /// `min` must have been replaced with [`Request::for_project`].
     pub fn choose(&self, request: &Request, triplet: Triplet) -> Result<Choice, NoJulia> {
         let answers = self.answers(request, Some(triplet))?;
         let chosen = answers.and_then(|release| {
@@ -321,8 +320,8 @@ impl Catalogue {
         })
     }
 
-    /// The channel of the nightly builds of a development version: its branch's once a prerelease
-    /// of it was published, else the main branch's.
+    /// Returns the channel of the nightly builds of a development version: the channel of its
+    /// branch once a prerelease of that version exists, otherwise the main branch.
     #[must_use]
     pub fn nightly_of(&self, version: &JuliaVersion) -> Request {
         let (major, minor) = version.minor_pair();
@@ -333,7 +332,7 @@ impl Catalogue {
         }
     }
 
-    /// The release that answers `request`, among those that `triplet` has (or all).
+    /// Returns the release that satisfies `request`, among those for `triplet`, or among all.
     fn answers(
         &self,
         request: &Request,
@@ -351,7 +350,7 @@ impl Catalogue {
             let known = versions
                 .last()
                 .is_some_and(|last| last.minor_pair() == release.version.minor_pair());
-            // A series that has only prereleases yet is shown by its newest prerelease.
+            // A series without a stable release is represented by its newest prerelease.
             if !known {
                 versions.push(release.version.clone());
             }
@@ -359,8 +358,8 @@ impl Catalogue {
         versions
     }
 
-    /// The version that this platform has and that looks most like what was typed: the same
-    /// series first, then the nearest series.
+    /// Returns the version for this platform that is most similar to the request: one of the same
+    /// series if possible, otherwise of the nearest series.
     fn nearest(&self, request: &Request, triplet: Triplet) -> Option<JuliaVersion> {
         let (major, minor, patch) = match request {
             Request::Exact(v) => (v.major(), v.minor(), v.patch()),
@@ -382,7 +381,7 @@ impl Catalogue {
 }
 
 impl Release {
-    /// The best archive for a platform.
+    /// Returns the best archive for a platform.
     #[must_use]
     pub fn archive_for(&self, triplet: Triplet) -> Option<&File> {
         self.files
@@ -392,12 +391,12 @@ impl Release {
     }
 }
 
-/// What a request chooses among: a release of a catalogue, or a Julia that is installed.
+/// A candidate for a request: a release in a catalogue or an installed Julia.
 pub trait VersionCandidate {
-    /// Its version.
+    /// Returns the version.
     fn version(&self) -> &JuliaVersion;
 
-    /// Whether it is a stable release.
+    /// Returns whether it is a stable release.
     fn is_stable(&self) -> bool;
 }
 
@@ -421,11 +420,11 @@ impl VersionCandidate for JuliaVersion {
     }
 }
 
-/// The candidate that answers `request`, among candidates in the order from the newest to the oldest.
+/// Returns the candidate that satisfies `request`; `candidates` are ordered from newest to oldest.
 ///
 /// # Errors
 ///
-/// If the request asks for something that has no place among releases, such as a folder.
+/// If a request of this kind cannot be satisfied by a version, for example a folder.
 pub fn pick<'a, C: VersionCandidate>(
     request: &Request,
     mut candidates: impl DoubleEndedIterator<Item = &'a C> + Clone,
@@ -474,7 +473,7 @@ pub fn pick<'a, C: VersionCandidate>(
     })
 }
 
-/// Versions differ in build metadata only where a distribution added some: `1.10.4+debian`.
+/// Compares versions without build metadata, which only distributions add: `1.10.4+debian`.
 fn same_release(a: &JuliaVersion, b: &JuliaVersion) -> bool {
     a.minor_pair() == b.minor_pair()
         && a.patch() == b.patch()

@@ -1,5 +1,5 @@
-//! `Sysimage.toml`: what a project wants in its image. Every key has a default; an unknown key is
-//! an error that names the nearest known one.
+//! `Sysimage.toml`, the configuration of a project's image. Every key has a default; an unknown key
+//! is an error that names the nearest known one.
 
 mod app;
 mod library;
@@ -25,11 +25,11 @@ pub use library::{Library, MOST_ARGUMENTS};
 pub use workflow::Workflow;
 pub use workload::Workload;
 
-/// How often an image is emitted at most, if nothing else is said. One round leaves nothing to
-/// compile for most packages; a second one cures what can be cured (docs/src/explanation/dry.md).
+/// The default maximum number of emissions. One is enough for most packages; a second one compiles
+/// the rest where possible (docs/src/explanation/dry.md).
 pub const DEFAULT_ROUNDS: u32 = 2;
 
-/// The file's name, beside `Project.toml`.
+/// The file name, in the folder of `Project.toml`.
 pub const FILE_NAME: &str = "Sysimage.toml";
 
 /// A `Sysimage.toml`. Paths are relative to its folder and written with `/` on every system.
@@ -205,7 +205,7 @@ pub enum WorkloadEnvironment {
 }
 
 impl WorkloadEnvironment {
-    /// Whether the project's test dependencies are meant.
+    /// Returns whether this means the project's test dependencies.
     #[must_use]
     pub fn is_test(&self) -> bool {
         matches!(self, Self::Folder(name) if name == "test")
@@ -245,7 +245,7 @@ pub struct Override {
 }
 
 impl Override {
-    /// The name of a variable that no process can be given.
+    /// Returns the name of a variable that cannot be passed to a process, if there is one.
     fn invalid_variable(&self) -> Option<&str> {
         let invalid = |(name, value): &(&String, &String)| {
             let name_is_valid =
@@ -271,7 +271,7 @@ enum Loose {
     Many(Vec<String>),
 }
 
-/// A list in which a single string stands for itself.
+/// Deserialises a list that may be written as a single string.
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     OneOrMany::deserialize(deserializer).map(|many| many.0)
 }
@@ -309,7 +309,7 @@ impl From<OneOrMany> for Vec<String> {
     }
 }
 
-/// The settings of one build, after its overrides.
+/// The settings of one build, with its overrides applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Environment variables for Julia and the linker.
@@ -333,12 +333,12 @@ pub struct Settings {
 }
 
 impl Config {
-    /// Reads a `Sysimage.toml`.
+    /// Parses a `Sysimage.toml`.
     ///
     /// # Errors
     ///
-    /// If it is not TOML, has an unknown key or a value that cannot be; the error points at the
-    /// place.
+    /// If it is not TOML, or has an unknown key or an invalid value; the error contains the
+    /// position.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
         let config: Self =
             toml::from_str(text).map_err(|error| TomlError::new(file, text, &error))?;
@@ -481,7 +481,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The sysimages that images are built on.
+    /// Returns the sysimages configured as bases.
     pub fn bases(&self) -> impl Iterator<Item = &String> {
         let bases = self.overrides.iter().filter_map(|o| o.base.as_ref());
         bases.chain([&self.base]).filter_map(|base| match base {
@@ -490,7 +490,7 @@ impl Config {
         })
     }
 
-    /// A value that cannot have been meant, and the key it belongs to.
+    /// Returns a key with a meaningless value, and the message, if there is one.
     fn meaningless(&self) -> Option<(&'static str, String)> {
         if self.packages.as_ref().is_some_and(Vec::is_empty) {
             let message = "`packages` is empty: name a package, or leave the key out for all direct \
@@ -535,7 +535,7 @@ impl Config {
             })
     }
 
-    /// What is wrong with a name in it, and the key it belongs to.
+    /// Returns a key with an invalid name, and the message, if there is one.
     fn invalid_name(&self) -> Option<(&'static str, String)> {
         let name = self.name.as_deref().map(ImageName::validate);
         if let Some(Err(error)) = name {
@@ -545,7 +545,7 @@ impl Config {
         if let Some(error) = packages.find_map(|name| PackageName::validate(name).err()) {
             return Some(("packages", error.to_string()));
         }
-        // One setting is what Julia is given; several are names of tiers too.
+        // A single setting is passed to Julia; several are also names of tiers.
         let several = self.cpu.0.len() > 1;
         let checked = self.cpu.0.iter().map(|word| match several {
             true => CpuTier::validate(word),
@@ -557,7 +557,7 @@ impl Config {
             .map(|error| ("cpu", error.to_string()))
     }
 
-    /// The settings of the build `id`.
+    /// Returns the settings of the build `id`.
     #[must_use]
     pub fn settings(&self, id: &BuildId) -> Settings {
         let start = Settings {
@@ -587,14 +587,14 @@ impl Config {
         settings
     }
 
-    /// The JSON Schema of the file, with which editors complete and check it.
+    /// Returns the JSON Schema of the file, with which editors complete and check it.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
 }
 
-/// Whether an address contains a password (`https://user:secret@host`).
+/// Returns whether an address contains a password (`https://user:secret@host`).
 fn has_credentials(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else {
         return false;
@@ -604,14 +604,14 @@ fn has_credentials(url: &str) -> bool {
     user.is_some_and(|user| user.contains(':'))
 }
 
-/// Where the table begins that is the `index`th of those with this header.
+/// Returns the offset of the `index`th table with this header.
 fn table_offset(text: &str, header: &str, index: usize) -> Option<usize> {
     text.match_indices(header)
         .map(|(offset, _)| offset)
         .nth(index)
 }
 
-/// Where a key stands, for errors about values that are of the right type but wrong.
+/// Returns the offset of a key, for errors about values of the right type that are invalid.
 fn key_offset(text: &str, key: &str) -> usize {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -783,7 +783,7 @@ mod tests {
             ("repl = false\n", false),
             ("base = \"fresh\"\nrepl = true\n", true),
             (&*format!("repl = true\n{app}"), true),
-            // An override decides which base it is.
+            // The base depends on an override.
             ("[[overrides]]\nselect = \"*\"\nbase = \"fresh\"\n", false),
         ] {
             let config = Config::from_toml("Sysimage.toml", text).unwrap();

@@ -1,22 +1,22 @@
-//! CPU targets: what `cpu = …` in `Sysimage.toml` means for a platform.
+//! CPU targets: the meaning of `cpu = …` in `Sysimage.toml` for a platform.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::{Arch, Os, Triplet};
 
-/// What an image's native code is made for.
+/// The CPUs for which the native code of an image is compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuTarget {
-    /// The tier's name, where one platform gets several images.
+    /// The tier's name, if the platform has several images.
     pub tier: Option<String>,
     /// Julia's `--cpu-target` string.
     pub target: String,
 }
 
-/// The string behind `cpu = "portable"`: runs on every CPU that Julia itself runs on, and uses
-/// what newer ones offer. The same strings that Julia's own distributions are built with
-/// (PackageCompiler's `default_app_cpu_target`; julia-buildkite's for the ARM ones).
+/// Returns the target string for `cpu = "portable"`. It runs on every CPU that Julia supports and
+/// uses features of newer ones. Julia's own distributions are built with the same strings (source:
+/// PackageCompiler's `default_app_cpu_target`, and julia-buildkite for ARM).
 #[must_use]
 pub const fn portable(triplet: Triplet) -> &'static str {
     match (triplet.arch(), triplet.os()) {
@@ -32,10 +32,10 @@ pub const fn portable(triplet: Triplet) -> &'static str {
     }
 }
 
-/// The levels of the x86-64 psABI as Julia target strings, each with what it has more than the one
-/// before. Julia's own table of CPUs does not know these names (LLVM does from 12 on), and an
-/// unknown name makes it drop every feature, so they are spelt out. Feature names:
-/// `src/features_x86.h` of Julia, from 1.5 to 1.13.
+/// The levels of the x86-64 psABI as Julia target strings, each with the features that it adds to
+/// the level before. They are spelt out because Julia's CPU table does not contain these names
+/// (LLVM's does since version 12), and Julia drops all features for an unknown name. Source of the
+/// feature names: Julia's `src/features_x86.h`, versions 1.5 to 1.13.
 const X86_LEVELS: [(&str, &str); 4] = [
     ("x86-64", ""),
     (
@@ -52,25 +52,25 @@ const X86_LEVELS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The words that `cpu = …` knows besides Julia's own names of CPUs.
+/// Returns the values of `cpu = …` that are not CPU names of Julia.
 pub fn words() -> impl Iterator<Item = &'static str> {
     let levels = X86_LEVELS.iter().map(|(level, _)| *level);
     ["portable", "native"].into_iter().chain(levels)
 }
 
-/// A level of the x86-64 psABI as Julia wants it.
+/// Returns the Julia target string for a level of the x86-64 psABI.
 fn level(name: &str) -> Option<String> {
     let last = X86_LEVELS.iter().position(|(level, _)| *level == name)?;
     let features = X86_LEVELS[..=last].iter().map(|(_, features)| *features);
     Some(format!("generic{}", features.collect::<String>()))
 }
 
-/// What Julia says of a target besides names and features (`parse_sysimg_arg` in
-/// `src/processor.cpp`): how the code for it is cloned.
+/// The flags in a target string that control cloning, not CPU names or features (source:
+/// `parse_sysimg_arg` in `src/processor.cpp`).
 const FLAGS: [&str; 4] = ["clone_all", "-clone_all", "opt_size", "min_size"];
 
-/// The CPU names and features in a `--cpu-target` string, one for each target, without what says
-/// how their code is cloned.
+/// Returns the CPU names and features in a `--cpu-target` string, one entry for each target,
+/// without the cloning flags.
 #[must_use]
 pub fn plain_targets(target: &str) -> Vec<String> {
     let is_flag = |word: &str| FLAGS.contains(&word) || word.starts_with("base(");
@@ -84,8 +84,8 @@ pub fn plain_targets(target: &str) -> Vec<String> {
     target.split(';').map(plain).collect()
 }
 
-/// The targets that the `cpu` setting asks for on this platform: one for a single setting, one
-/// per tier for a list.
+/// Returns the targets that the `cpu` setting requests for this platform: one for a single value,
+/// one for each tier in a list.
 #[must_use]
 pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
     let string = |word: &str| match word {
@@ -94,7 +94,7 @@ pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
             .filter(|_| triplet.arch() == Arch::X86_64)
             .unwrap_or_else(|| other.to_owned()),
     };
-    // The levels of x86-64 mean nothing elsewhere; one configuration serves every platform.
+    // x86-64 levels are ignored on other architectures, so one configuration serves all platforms.
     let fits = |word: &&String| triplet.arch() == Arch::X86_64 || !word.starts_with("x86-64");
     let setting: Vec<String> = setting.iter().filter(fits).cloned().collect();
     match setting.as_slice() {

@@ -1,4 +1,4 @@
-//! SHA-256 digests as values: of bytes in memory, parsing, printing, comparing.
+//! SHA-256 digests as values: computing, parsing, printing and comparing them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,25 +19,25 @@ pub struct Sha256([u8; 32]);
 pub struct NotADigest(String);
 
 impl Sha256 {
-    /// Wraps the 32 bytes that a hasher returned.
+    /// Wraps the 32 bytes of a finished hash.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest of bytes in memory.
+    /// Computes the digest of bytes in memory.
     #[must_use]
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// The raw bytes.
+    /// Returns the raw bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first `digits` hexadecimal digits, for names where a full digest is too long.
+    /// Returns the first `digits` hexadecimal digits, for names where a full digest is too long.
     #[must_use]
     pub fn short(&self, digits: usize) -> String {
         let mut text = self.to_string();

@@ -1,5 +1,5 @@
-//! Text files that a user wrote: UTF-8, as Julia reads them. Other encodings are recognized, so that
-//! the error can name them.
+//! Decodes text files written by users: UTF-8, as Julia requires. Other encodings are detected so
+//! that the error can name them.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use crate::explain::{Class, Explain};
 /// The bytes of a file are not UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotUtf8 {
-    /// The file, as the user knows it.
+    /// The file name, as shown to the user.
     pub file: String,
-    /// What they look like.
+    /// The encoding that the bytes look like.
     pub looks_like: Encoding,
 }
 
-/// What a file that is not UTF-8 looks like.
+/// A guess at the encoding of a file that is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-16, as Windows PowerShell 5 writes it with `>`.
     Utf16,
     /// UTF-32.
     Utf32,
-    /// An 8-bit encoding; the first byte that is not UTF-8 is in this line.
+    /// An 8-bit encoding.
     Other {
-        /// Counted from 1.
+        /// The line of the first byte that is not UTF-8, from 1.
         line: usize,
     },
 }
@@ -65,8 +65,8 @@ impl Explain for NotUtf8 {
     }
 }
 
-/// The text of a file, without the byte order mark that some Windows programs put before UTF-8;
-/// Julia ignores it too.
+/// Returns the text of a file without a byte order mark, which some Windows programs write before
+/// UTF-8 and Julia ignores.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ pub fn decode(file: &str, bytes: &[u8]) -> Result<String, NotUtf8> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Err(error(Encoding::Utf32)),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(error(Encoding::Utf16)),
-        // No byte order mark, and every other byte of the first letters is zero.
+        // Without a byte order mark: every other byte of the first letters is zero.
         [0, a, 0, b, ..] | [a, 0, b, 0, ..] if *a != 0 && *b != 0 => {
             return Err(error(Encoding::Utf16));
         }

@@ -1,6 +1,6 @@
-//! The environments that a build makes for itself: what Pkg is given where the project's manifest
-//! does not serve, and the packages that only the workloads need. Pure: from TOML tables to the text
-//! of a project file and lists for Pkg.
+//! The environments that a build creates: the one that Pkg resolves if the project's manifest
+//! cannot be used, and the one with packages needed only by workloads. Pure functions from TOML
+//! tables to project files and lists for Pkg.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,19 @@ use crate::manifest::Manifest;
 use crate::receipt::{PackageRecord, PreferenceRecord};
 use crate::text::shortened;
 
-/// A package in a folder of this machine.
+/// A package in a local folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalPackage {
     /// The name.
     pub name: String,
     /// The UUID.
     pub uuid: String,
-    /// The folder, absolute.
+    /// The absolute path of the folder.
     pub folder: PathBuf,
 }
 
-/// The preferences of packages that an environment has: those of `[preferences]` in its project file, and
-/// over them those of `LocalPreferences.toml` beside it, as Julia merges them. Of other packages than
-/// these nothing is listed.
+/// Returns the preferences of the given packages: `[preferences]` in the project file, overridden
+/// by `LocalPreferences.toml` in the same folder, merged as Julia does.
 #[must_use]
 pub fn preferences(
     project: &Table,
@@ -53,7 +52,8 @@ pub fn preferences(
     found
 }
 
-/// `Base.recursive_prefs_merge`: tables are merged, and `__clear__` lists what is removed before.
+/// Does the same as `Base.recursive_prefs_merge`: tables are merged, and `__clear__` lists keys to
+/// remove first.
 fn merge_preferences(base: &mut Table, over: &Table) {
     const CLEAR: &str = "__clear__";
     let cleared = over.get(CLEAR).and_then(Value::as_array);
@@ -88,7 +88,7 @@ pub struct Repository {
     pub folder: Option<String>,
 }
 
-/// The version of a registered package that an earlier manifest has.
+/// The version of a registered package in an earlier manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
     /// The name.
@@ -99,12 +99,12 @@ pub struct Pin {
     pub version: String,
 }
 
-/// What Pkg resolves versions from.
+/// The input from which Pkg resolves versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resolution {
     /// The text of the environment's `Project.toml`.
     pub project: String,
-    /// Versions that are kept where they can be.
+    /// Versions that Pkg keeps if possible.
     pub pins: Vec<Pin>,
     /// Packages in folders.
     pub local: Vec<LocalPackage>,
@@ -115,14 +115,15 @@ pub struct Resolution {
 /// A project file, and the folder that its paths are relative to.
 #[derive(Debug, Clone, Copy)]
 pub struct Located<'a> {
-    /// What is in the file.
+    /// The content of the file.
     pub table: &'a Table,
-    /// Its folder, absolute.
+    /// The absolute path of its folder.
     pub folder: &'a Path,
 }
 
-/// What Pkg resolves for a project: its dependencies, the project itself if it is a package, the
-/// versions of an earlier `manifest`, and the packages among `local` that the project needs.
+/// Returns what Pkg resolves for a project: its dependencies, the project itself if it is a
+/// package, the versions in an earlier `manifest`, and the packages in `local` that the project
+/// needs.
 #[must_use]
 pub fn resolution(
     project: Located<'_>,
@@ -133,7 +134,7 @@ pub fn resolution(
     let text = |key: &str| project.table.get(key).and_then(Value::as_str);
     let mut deps = strings(project.table, "deps");
     if generation.extensions {
-        // What is listed in both is weak.
+        // A package listed in both sections is a weak dependency.
         for name in strings(project.table, "weakdeps").keys() {
             deps.remove(name);
         }
@@ -220,7 +221,7 @@ impl Resolution {
         }
     }
 
-    /// `[sources]`, for a Pkg that does not read them.
+    /// Adds `[sources]` explicitly, for versions of Pkg that do not read it.
     fn add_sources(&mut self, sources: &Table, deps: &BTreeMap<String, String>) {
         for (name, source) in sources {
             let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -244,17 +245,16 @@ impl Resolution {
     }
 }
 
-/// The packages of a workload environment: their names, with UUIDs where they are known, and the
-/// bounds on their versions.
+/// The packages of a workload environment: their names, with known UUIDs, and version bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkloadPackages {
-    /// Name to UUID.
+    /// Names and UUIDs.
     pub packages: BTreeMap<String, Option<String>>,
-    /// Bounds.
+    /// Version bounds by name.
     pub compat: BTreeMap<String, String>,
 }
 
-/// The test dependencies that a project declares in `[extras]` and `[targets]`.
+/// Returns the test dependencies that a project declares in `[extras]` and `[targets]`.
 #[must_use]
 pub fn test_target(project: &Table) -> WorkloadPackages {
     let extras = strings(project, "extras");
@@ -274,7 +274,7 @@ pub fn test_target(project: &Table) -> WorkloadPackages {
     }
 }
 
-/// The dependencies of the project file of a workload environment.
+/// Returns the dependencies in the project file of a workload environment.
 #[must_use]
 pub fn dependencies(project: &Table) -> WorkloadPackages {
     let packages = strings(project, "deps").into_iter();
@@ -284,15 +284,15 @@ pub fn dependencies(project: &Table) -> WorkloadPackages {
     }
 }
 
-/// The text of the `Project.toml` that a workload environment starts with: the dependencies of the
-/// environment below it, and the bounds for the packages that are added.
+/// Returns the initial `Project.toml` of a workload environment: the dependencies of the
+/// environment below it, and bounds for the packages to be added.
 #[must_use]
 pub fn workload_project(below: &Table, added: &WorkloadPackages) -> String {
     let mut table = Table::new();
     let deps = strings(below, "deps");
     let mut compat = strings(below, "compat");
     compat.retain(|name, _| name == "julia" || deps.contains_key(name));
-    // Pkg refuses a bound for a package that is not there yet unless it is an extra.
+    // Pkg refuses a bound for a package that has not been added, unless it is listed in `[extras]`.
     let mut extras = strings(below, "extras");
     for (name, uuid) in &added.packages {
         if let (Some(uuid), Some(bound)) = (uuid, added.compat.get(name))
@@ -315,7 +315,7 @@ pub fn workload_project(below: &Table, added: &WorkloadPackages) -> String {
     table.to_string()
 }
 
-/// A manifest whose paths mean the same in any folder.
+/// Returns a manifest with absolute paths, so that it can be moved to another folder.
 #[must_use]
 pub fn with_absolute_paths(manifest: Located<'_>) -> String {
     with_paths(manifest, |folder, path| {
@@ -323,8 +323,8 @@ pub fn with_absolute_paths(manifest: Located<'_>) -> String {
     })
 }
 
-/// A manifest whose absolute paths are relative to the folder, with `/` on every system: it says
-/// nothing of the machine that it was made on.
+/// Returns a manifest with paths relative to the folder, with `/` on every system, so that it
+/// contains nothing about the machine that wrote it.
 #[must_use]
 pub fn with_relative_paths(manifest: Located<'_>) -> String {
     with_paths(manifest, |folder, path| {
@@ -360,14 +360,14 @@ fn with_paths(manifest: Located<'_>, change: impl Fn(&Path, &str) -> String) -> 
     table.to_string()
 }
 
-/// What a manifest has in another version than an earlier one, as `Name 1.0.0 → 1.1.0`.
+/// Returns the packages whose versions differ from an earlier manifest, as `Name 1.0.0 → 1.1.0`.
 #[must_use]
 pub fn changed_versions(earlier: &Manifest, now: &Manifest) -> Vec<String> {
     let mut changes = Vec::new();
     for (name, entries) in &now.packages {
         for entry in entries {
             let before = earlier.entry(name, Some(&entry.uuid));
-            // Standard libraries follow Julia.
+            // The versions of standard libraries follow from Julia's.
             let Some(version) = entry.version.as_ref().filter(|_| entry.tree.is_some()) else {
                 continue;
             };
@@ -386,7 +386,7 @@ pub fn changed_versions(earlier: &Manifest, now: &Manifest) -> Vec<String> {
     changes
 }
 
-/// The entries of a manifest of any format, by name.
+/// Returns the entries of a manifest of any format, by name.
 fn manifest_entries(manifest: &Table) -> impl Iterator<Item = (&str, &Table)> {
     let packages = match manifest.get("deps") {
         Some(Value::Table(deps)) if manifest.contains_key("manifest_format") => deps,
@@ -399,7 +399,7 @@ fn manifest_entries(manifest: &Table) -> impl Iterator<Item = (&str, &Table)> {
     })
 }
 
-/// `[sources]` of a project with absolute paths, for its dependencies.
+/// Returns `[sources]` of a project for its dependencies, with absolute paths.
 fn sources(project: Located<'_>, deps: &BTreeMap<String, String>) -> Table {
     let sources = project.table.get("sources").and_then(Value::as_table);
     let mut absolute_sources = Table::new();
@@ -422,7 +422,7 @@ fn sources(project: Located<'_>, deps: &BTreeMap<String, String>) -> Table {
     absolute_sources
 }
 
-/// The dependencies of a project that `[sources]` places in folders.
+/// Returns the dependencies of a project whose `[sources]` entry is a folder.
 #[must_use]
 pub fn local_sources(project: Located<'_>) -> Vec<LocalPackage> {
     let deps = strings(project.table, "deps");
@@ -437,7 +437,7 @@ pub fn local_sources(project: Located<'_>) -> Vec<LocalPackage> {
     local.collect()
 }
 
-/// The texts of a table in a table.
+/// Returns the string values of the table `key` in a table.
 fn strings(table: &Table, key: &str) -> BTreeMap<String, String> {
     let values = table
         .get(key)
@@ -449,7 +449,7 @@ fn strings(table: &Table, key: &str) -> BTreeMap<String, String> {
     values.collect()
 }
 
-/// A path of a file in `folder`, without `.` and `..`.
+/// Joins a path to `folder` and removes `.` and `..`.
 fn absolute(folder: &Path, path: &str) -> PathBuf {
     let mut whole = PathBuf::new();
     for part in folder.join(path).components() {
@@ -464,7 +464,7 @@ fn absolute(folder: &Path, path: &str) -> PathBuf {
     whole
 }
 
-/// A repository's address: one that is a path is relative to the file that names it.
+/// Returns a repository's address. A path is relative to the file that contains it.
 fn repository_address(folder: &Path, url: &str) -> String {
     let is_path = url.starts_with(['.', '/']) && !url.contains("://");
     match is_path {
@@ -564,7 +564,7 @@ mod tests {
     fn sources_are_developed_where_pkg_does_not_read_them() {
         let found = resolved(PACKAGE, None, 6);
         assert!(!found.project.contains("sources"), "{}", found.project);
-        // Extensions came with Julia 1.9: before, B is an ordinary dependency.
+        // Extensions exist since Julia 1.9: before, B is an ordinary dependency.
         assert!(found.project.contains("B = "), "{}", found.project);
         let local: Vec<_> = found
             .local
@@ -590,7 +590,7 @@ mod tests {
             .iter()
             .map(|pin| (&*pin.name, &*pin.version))
             .collect();
-        // Standard libraries belong to Julia.
+        // Standard libraries come with Julia.
         assert_eq!(pins, [("A", "1.2.3")]);
         assert_eq!(found.local[0].folder, Path::new("/L"));
         assert_eq!(found.repositories[0].revision.as_deref(), Some("main"));

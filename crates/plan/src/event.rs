@@ -1,6 +1,6 @@
-//! What the library crates say while they work. They are silent on the terminal: they report
-//! typed [`Event`]s to a [`Reporter`], and the command line renders them (progress bars, plain
-//! lines, GitHub groups, JSON).
+//! Progress reports of the library crates. They never write to the terminal: they report typed
+//! [`Event`]s to a [`Reporter`], and the command line renders them (progress bars, plain lines,
+//! GitHub groups, JSON).
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The steps of the pipeline, as a user knows them.
+/// The steps of the pipeline, as shown to users.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -21,11 +21,11 @@ pub enum Step {
     Download,
     /// Unpacking an archive.
     Unpack,
-    /// Asking a Julia about itself.
+    /// Querying a Julia for its version, paths and CPU.
     Probe,
     /// Installing the packages of the environment.
     Instantiate,
-    /// Making a base of Julia's own.
+    /// Building a base image from Julia's own sources.
     Base,
     /// Recording precompile statements.
     Trace,
@@ -33,15 +33,15 @@ pub enum Step {
     Emit,
     /// Linking the shared library.
     Link,
-    /// Loading and proving the image.
+    /// Loading and checking the image.
     Check,
-    /// Making a folder that runs without Julia, and running it.
+    /// Creating a folder that runs without an installed Julia, and running it.
     Bundle,
     /// Writing the archive.
     Pack,
     /// Measuring latency.
     Measure,
-    /// Sending to a release host.
+    /// Uploading to a release host.
     Publish,
     /// Installing from a release host.
     Install,
@@ -73,15 +73,15 @@ impl fmt::Display for Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was done.
+    /// The work was done.
     Done,
-    /// It was not needed: what it would make was there already.
+    /// Nothing to do: the result existed already.
     Reused,
-    /// It failed or was interrupted; the error tells the rest.
+    /// It failed or was interrupted; the error has the details.
     Aborted,
 }
 
-/// One thing that happened. `task` numbers tell concurrent tasks apart.
+/// Something that happened. `task` numbers distinguish concurrent tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -91,14 +91,14 @@ pub enum Event {
         task: u64,
         /// Its step.
         step: Step,
-        /// What it works on, for instance a file name or a build identifier.
+        /// The subject, for example a file name or a build identifier.
         subject: String,
     },
-    /// A task came further.
+    /// A task made progress.
     Progress {
         /// The task's number.
         task: u64,
-        /// Bytes done so far.
+        /// Total bytes, if known.
         done: u64,
         /// Bytes in all, where known.
         total: Option<u64>,
@@ -116,15 +116,15 @@ pub enum Event {
         task: u64,
         /// How it ended.
         outcome: Outcome,
-        /// The result in a few words.
+        /// A short description of the result.
         summary: String,
     },
-    /// Something a user should know, not tied to a task.
+    /// Information for the user that belongs to no task.
     Note {
         /// The text, one line.
         text: String,
     },
-    /// Something a user should look at, though work goes on.
+    /// A problem that the user should look at; work continues.
     Warning {
         /// The text, one line.
         text: String,
@@ -133,7 +133,7 @@ pub enum Event {
     },
 }
 
-/// Where events go. Cheap to clone.
+/// Receives events. Cheap to clone.
 #[derive(Clone)]
 pub struct Reporter {
     sink: Arc<dyn Fn(Event) + Send + Sync>,
@@ -147,7 +147,7 @@ impl fmt::Debug for Reporter {
 }
 
 impl Reporter {
-    /// A reporter that hands each event to `sink`.
+    /// Creates a reporter that passes each event to `sink`.
     pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self {
             sink: Arc::new(sink),
@@ -155,7 +155,7 @@ impl Reporter {
         }
     }
 
-    /// A reporter that drops every event.
+    /// Creates a reporter that drops every event.
     #[must_use]
     pub fn silent() -> Self {
         Self::new(|_| {})
@@ -178,12 +178,12 @@ impl Reporter {
         }
     }
 
-    /// Says something that a user should know.
+    /// Reports information for the user.
     pub fn note(&self, text: impl Into<String>) {
         (self.sink)(Event::Note { text: text.into() });
     }
 
-    /// Says something that a user should look at.
+    /// Reports a problem that the user should look at.
     pub fn warn(&self, text: impl Into<String>, hint: Option<String>) {
         (self.sink)(Event::Warning {
             text: text.into(),
@@ -192,7 +192,7 @@ impl Reporter {
     }
 }
 
-/// A task under way. Dropping it reports an abort.
+/// A task in progress. Dropping it reports that it was aborted.
 pub struct Task {
     id: u64,
     sink: Arc<dyn Fn(Event) + Send + Sync>,
@@ -200,7 +200,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Reports how many bytes are done, of how many.
+    /// Reports how many bytes of the total are done.
     pub fn progress(&self, done: u64, total: Option<u64>) {
         (self.sink)(Event::Progress {
             task: self.id,
@@ -217,12 +217,12 @@ impl Task {
         });
     }
 
-    /// Ends the task: it was done.
+    /// Ends the task as done.
     pub fn done(mut self, summary: impl Into<String>) {
         self.end(Outcome::Done, summary.into());
     }
 
-    /// Ends the task: its result was there already.
+    /// Ends the task: its result existed already.
     pub fn reused(mut self, summary: impl Into<String>) {
         self.end(Outcome::Reused, summary.into());
     }

@@ -1,12 +1,12 @@
-//! How an error explains itself: its class (which decides the exit code), what to type next, and the
-//! last lines of a child process where one failed.
+//! How errors are explained to users: the class (which decides the exit code), the hints, and the
+//! last lines of a failed child process.
 //!
-//! Each crate has its own typed errors; they implement [`Explain`], and the command line renders
-//! all of them in one way.
+//! Each crate has its own typed errors, which implement [`Explain`]; the command line renders all
+//! of them in the same way.
 
 use std::path::{Path, PathBuf};
 
-/// What kind of failure an error is. Decides the exit code, which is documented and stable.
+/// The kind of failure. It decides the exit code, which is documented and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// A bug in Sysforge: exit code 1.
@@ -19,16 +19,16 @@ pub enum Class {
     Toolchain,
     /// Julia failed: exit code 5.
     Julia,
-    /// The image was made, but it failed its check: exit code 6.
+    /// The image was built, but failed its check: exit code 6.
     Check,
     /// Publishing or installing failed: exit code 7.
     Publish,
-    /// The machine is at fault: out of disk space or permissions. Exit code 8.
+    /// The machine: out of disk space or missing permissions. Exit code 8.
     Machine,
 }
 
 impl Class {
-    /// The process exit code of this class.
+    /// Returns the process exit code of this class.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -44,7 +44,7 @@ impl Class {
     }
 }
 
-/// The last lines of a child process that failed, and where its whole log is.
+/// The last lines of a failed child process, and the path of its log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// The last lines that the child wrote, oldest first.
@@ -53,25 +53,24 @@ pub struct Evidence {
     pub log: Option<PathBuf>,
 }
 
-/// An error that can tell a user what to do about it.
+/// An error that explains to the user what to do about it.
 ///
-/// `Display` says what happened in one lowercase fragment, `source` says why.
+/// `Display` gives the event as one lowercase fragment, `source` the cause.
 pub trait Explain: std::error::Error + Send + Sync + 'static {
-    /// The class, which decides the exit code.
+    /// Returns the class, which decides the exit code.
     fn class(&self) -> Class;
 
-    /// What to type or change next; each becomes a `hint:` line.
+    /// Returns what to type or change next; each entry becomes a `hint:` line.
     fn hints(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The file that is to blame, with line and column (from 1), where it is one that the user
-    /// wrote.
+    /// Returns the file that caused the error, with line and column (from 1), if the user wrote it.
     fn location(&self) -> Option<(String, usize, usize)> {
         None
     }
 
-    /// What the failed child process said, where there was one.
+    /// Returns the output of the failed child process, if there was one.
     fn evidence(&self) -> Option<Evidence> {
         None
     }
@@ -81,17 +80,17 @@ pub trait Explain: std::error::Error + Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} {}", .path.display())]
 pub struct PathError {
-    /// What failed, as a verb.
+    /// The action that failed, as a verb.
     pub action: &'static str,
     /// The file or folder.
     pub path: PathBuf,
-    /// Why not.
+    /// The cause.
     #[source]
     pub source: std::io::Error,
 }
 
 impl PathError {
-    /// Attaches an action and a path to an I/O error, and wraps the result.
+    /// Adds an action and a path to an I/O error and converts the result.
     pub fn wrap<E>(
         action: &'static str,
         path: &Path,
@@ -123,8 +122,8 @@ impl PathError {
     }
 }
 
-/// The class of an I/O error: a full disk or a missing permission is the machine's, wherever it
-/// happens; anything else is of the class `otherwise`.
+/// Returns the class of an I/O error: [`Class::Machine`] for a full disk or a missing permission,
+/// otherwise `otherwise`.
 #[must_use]
 pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -134,7 +133,7 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
     }
 }
 
-/// The hint for an I/O error whose kind tells what to do about it.
+/// Returns the hint for an I/O error, if its kind has one.
 #[must_use]
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
@@ -160,8 +159,7 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
     }
 }
 
-/// Why an error happened, outermost cause first. What an error has repeated of its cause in its own
-/// words is left out.
+/// Returns the causes of an error, outermost first. Skips a cause whose text the error repeats.
 #[must_use]
 pub fn causes(error: &dyn Explain) -> Vec<String> {
     let mut all = Vec::new();
@@ -178,7 +176,7 @@ pub fn causes(error: &dyn Explain) -> Vec<String> {
     all
 }
 
-/// The candidate that is nearest to what was typed, if any is near enough to be meant.
+/// Returns the candidate nearest to the typed text, if any is similar enough.
 #[must_use]
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
@@ -189,7 +187,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// Hints about a name that there is not: what was probably meant, and where the names are.
+/// Returns hints for an unknown name: the name probably meant, and where to find the valid ones.
 #[must_use]
 pub fn did_you_mean(nearest: Option<&str>, otherwise: &str) -> Vec<String> {
     let nearest = nearest.map(|name| format!("did you mean `{name}`?"));

@@ -1,49 +1,49 @@
-//! What differs between Julia versions, as far as making a sysimage goes. This is the ONE place
-//! for such differences: a new Julia that behaves differently is a new row.
+//! The differences between Julia versions that matter for building a sysimage. All such differences
+//! belong in this file: a new Julia that behaves differently is a new row.
 
 use crate::version::JuliaVersion;
 
-/// How one generation of Julia wants to be driven and linked.
+/// How to run Julia and link its images, for one range of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// The first `(major, minor)` that this row holds for; it holds up to the next row.
+    /// The first `(major, minor)` of this row; it applies up to the next row.
     pub since: (u64, u64),
-    /// Libraries that a sysimage is linked against, without `lib` and extension. From 1.6 on
+    /// Libraries that a sysimage is linked against, without `lib` and extension. Since 1.6
     /// `libjulia` is a thin loader of `libjulia-internal`.
     pub libraries: &'static [&'static str],
-    /// Packages of an interactive session that are not in the sysimage that Julia ships: it has them as
-    /// compiled packages, which do not fit another image (since 1.11).
+    /// Packages of an interactive session that Julia's own sysimage does not contain (since 1.11).
+    /// Julia ships them as precompiled packages, which another image cannot load.
     pub interactive: &'static [InteractivePackage],
     /// Whether packages have `[weakdeps]` and extensions (since 1.9).
     pub extensions: bool,
     /// Whether Pkg reads `[sources]` of project files (since 1.11).
     pub sources: bool,
-    /// Whether native code may live in package images, which hide it from `--trace-compile`, so
-    /// that tracing and emitting need `--pkgimages=no` (since 1.9).
+    /// Whether package images exist (since 1.9). They hide native code from `--trace-compile`, so
+    /// tracing and emitting need `--pkgimages=no`.
     pub package_images: bool,
     /// Whether Julia ships an `lld` (since 1.9).
     pub ships_lld: bool,
     /// Whether code generation runs in `JULIA_IMAGE_THREADS` threads (since 1.9).
     pub image_threads: bool,
-    /// The flag that makes `--trace-compile` say how long each statement took (since 1.12).
+    /// The flag that makes `--trace-compile` print the time of each statement (since 1.12).
     pub trace_timing: Option<&'static str>,
-    /// Whether the names of the libjulias carry the minor version (`libjulia.so.1.10`, since
-    /// 1.10) or the major version only (`libjulia.so.1`).
+    /// Whether the names of the libjulias contain the minor version (`libjulia.so.1.10`, since
+    /// 1.10) or only the major version (`libjulia.so.1`).
     pub minor_in_names: bool,
-    /// Whether Julia brings the sources of its sysimage in the arrangement from which a fresh base is
-    /// made (`compiler/compiler.jl` beside `sysimg.jl`, up to 1.11).
+    /// Whether Julia ships the sources of its sysimage in the layout that a fresh base needs
+    /// (`compiler/compiler.jl` in the folder of `sysimg.jl`, up to 1.11).
     pub fresh_base: bool,
     /// Whether Julia has `--strip-metadata` and `--strip-ir` (since 1.8).
     pub strips_images: bool,
     /// Whether Julia has `--compress-sysimage` (since 1.13).
     pub compresses_images: bool,
-    /// Whether an image keeps all its CPU targets when the base is a shared library (since 1.12;
+    /// Whether an image keeps all its CPU targets if the base is a shared library (since 1.12;
     /// before, all but the first are dropped, julia#50792).
     pub keeps_targets: bool,
-    /// What emitting an image takes.
+    /// The memory that emitting an image needs.
     pub memory: EmissionMemory,
-    /// The symbols without which an image cannot be loaded, in the C spelling
-    /// (`jl_image_pointers` is the root of all code symbols since 1.10).
+    /// The symbols that an image must define to be loadable, in C spelling (`jl_image_pointers` is
+    /// the root of all code symbols since 1.10).
     pub image_symbols: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ pub struct InteractivePackage {
     pub uuid: &'static str,
 }
 
-/// Those that left Julia's own sysimage with 1.11.
+/// The packages that Julia 1.11 removed from its own sysimage.
 pub const INTERACTIVE: &[InteractivePackage] = &[
     InteractivePackage {
         name: "REPL",
@@ -68,11 +68,11 @@ pub const INTERACTIVE: &[InteractivePackage] = &[
     },
 ];
 
-/// The memory that emitting an image takes, in bytes, as it was measured for projects with few
-/// packages. Large packages take more: CSV.jl 0.5 GB, CSV.jl with DataFrames.jl 1.8 GB (on 1.10.8).
+/// The memory that emitting an image needs, in bytes, measured for projects with few packages.
+/// Large packages need more: CSV.jl 0.5 GB, CSV.jl with DataFrames.jl 1.8 GB (on 1.10.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmissionMemory {
-    /// Whatever the threads.
+    /// Independent of the number of threads.
     pub base: u64,
     /// For each thread that generates code.
     pub per_thread: u64,
@@ -188,11 +188,11 @@ const V1_13: Generation = Generation {
 const TABLE: &[Generation] = &[V1_5, V1_6, V1_8, V1_9, V1_10, V1_11, V1_12, V1_13];
 
 impl Generation {
-    /// The oldest Julia that Sysforge builds for.
+    /// The oldest Julia for which Sysforge builds.
     pub const OLDEST: (u64, u64) = TABLE[0].since;
 
-    /// The row for `version`, or `None` if it is older than [`Self::OLDEST`]. A version newer
-    /// than the last row is taken to behave like the last.
+    /// Returns the row for `version`, or `None` if it is older than [`Self::OLDEST`]. Versions
+    /// newer than the last row are assumed to behave like it.
     #[must_use]
     pub fn of(version: &JuliaVersion) -> Option<&'static Self> {
         TABLE
@@ -201,7 +201,7 @@ impl Generation {
             .find(|row| version.minor_pair() >= row.since)
     }
 
-    /// Every row, oldest first.
+    /// Returns all rows, oldest first.
     #[must_use]
     pub fn all() -> &'static [Self] {
         TABLE

@@ -1,8 +1,8 @@
-//! The environment that comes with an image: the project file that makes the names of its packages
-//! known to Julia, the script that tells of a project with other versions, and the comparison itself.
+//! The environment shipped with an image: the project file that makes its packages loadable by
+//! name, the script that warns of other versions in a project, and the comparison of versions.
 //!
-//! A package in an image is found by its name only if some project on `LOAD_PATH` lists it. The
-//! environment goes to the end of that path, so that it never hides what the user has.
+//! Julia finds a package in an image by name only if a project on `LOAD_PATH` lists it. The
+//! environment is appended to that path, so that it never hides the user's packages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,10 +18,10 @@ pub const PROJECT: &str = "Project.toml";
 /// The file name of the script that Julia loads at start-up.
 pub const START_SCRIPT: &str = "start.jl";
 
-/// How the second line of a launcher ends that `sysforge install` writes.
+/// The end of the second line of a launcher that `sysforge install` wrote.
 pub const LAUNCHER_MARK: &str = "; written by `sysforge install`.";
 
-/// A package that an image and a project have in different versions.
+/// A package whose version differs between an image and a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The package.
@@ -32,8 +32,8 @@ pub struct Conflict {
     pub project: String,
 }
 
-/// The text of the project file: every package of the image is a dependency. Where two packages
-/// share a name, the one that was asked for has it.
+/// Returns the text of the project file, with every package of the image as a dependency. Where two
+/// packages share a name, the requested one is listed.
 #[must_use]
 pub fn project(packages: &[PackageRecord]) -> String {
     let mut deps: BTreeMap<&str, &PackageRecord> = BTreeMap::new();
@@ -50,8 +50,8 @@ pub fn project(packages: &[PackageRecord]) -> String {
          [deps]\n",
     );
     for (name, package) in deps {
-        // A key without quotes may have ASCII letters only; the line-based reader of old Julias
-        // knows no others either.
+        // An unquoted key may contain only ASCII letters; the line-based reader of old Julias
+        // requires the same.
         let key = match name.is_ascii() {
             true => name.to_owned(),
             false => format!("\"{name}\""),
@@ -61,8 +61,8 @@ pub fn project(packages: &[PackageRecord]) -> String {
     text
 }
 
-/// The packages whose versions a project can disagree with: those with a source of their own. A
-/// standard library belongs to its Julia.
+/// Returns the packages whose versions can differ from a project's: those with their own source.
+/// The versions of standard libraries follow from Julia's.
 fn frozen(packages: &[PackageRecord]) -> impl Iterator<Item = (&PackageRecord, &str)> {
     packages.iter().filter_map(|package| {
         let version = package.version.as_deref()?;
@@ -74,7 +74,7 @@ fn frozen(packages: &[PackageRecord]) -> impl Iterator<Item = (&PackageRecord, &
     })
 }
 
-/// The packages that the image and a project have in different versions.
+/// Returns the packages whose versions differ between the image and a project.
 #[must_use]
 pub fn conflicts(
     packages: &[PackageRecord],
@@ -98,12 +98,12 @@ pub fn conflicts(
     frozen(packages).filter_map(conflict).collect()
 }
 
-/// The script that Julia loads at start-up (`--load`). It adds the environment, which is the folder
-/// of the script, to the end of `LOAD_PATH` if it is not there, and prints a warning if the active
-/// project has another version of a package of the image.
+/// Returns the script that Julia loads at start-up (`--load`). It appends its own folder, which is
+/// the environment, to `LOAD_PATH` if it is not there, and prints a warning if the active project
+/// has another version of a package in the image.
 ///
-/// As long as nothing differs, the script has only calls of functions that Julia has compiled, and
-/// no loop, so that Julia interprets it: it takes a few milliseconds.
+/// If nothing differs, the script runs only calls of functions that Julia has compiled, and no
+/// loop, so that Julia interprets it: it takes a few milliseconds.
 #[must_use]
 pub fn start_script(packages: &[PackageRecord]) -> String {
     let mut text = String::from(
@@ -198,7 +198,7 @@ mod tests {
             conflicts(&packages, &project, Some(&manifest)),
             std::slice::from_ref(&expected)
         );
-        // The project itself is not in its manifest.
+        // A project does not appear in its own manifest.
         let itself = format!(
             "name = \"Tides\"\nuuid = \"{}\"\nversion = \"1.1.0\"\n",
             packages[0].uuid

@@ -1,5 +1,5 @@
-//! What a Julia says about itself: the facts that the later steps need, as values. The `build`
-//! room asks for them; nobody assumes a layout (official, Debian and Windows ones differ).
+//! What a Julia reports about itself, as values for the later steps. The `build` crate queries
+//! Julia for them; no code assumes a layout (official, Debian and Windows layouts differ).
 
 use std::path::PathBuf;
 
@@ -10,28 +10,28 @@ use crate::platform::Triplet;
 use crate::text;
 use crate::version::JuliaVersion;
 
-/// A Julia at hand, in its own words.
+/// An available Julia, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JuliaFacts {
     /// The executable.
     pub executable: PathBuf,
     /// `VERSION`.
     pub version: JuliaVersion,
-    /// `Base.GIT_VERSION_INFO.commit`; empty where a distribution left it out.
+    /// `Base.GIT_VERSION_INFO.commit`; empty if a distribution removed it.
     pub commit: String,
-    /// `Sys.MACHINE`, read as a platform.
+    /// `Sys.MACHINE`, parsed as a platform.
     pub triplet: Triplet,
     /// `Sys.BINDIR`.
     pub bindir: PathBuf,
-    /// Where `libjulia` lies (`Base.LIBDIR`, resolved against `Sys.BINDIR`).
+    /// The folder of `libjulia` (`Base.LIBDIR`, resolved against `Sys.BINDIR`).
     pub libdir: PathBuf,
-    /// Where the private libraries lie (`Base.PRIVATE_LIBDIR`, resolved).
+    /// The folder of the private libraries (`Base.PRIVATE_LIBDIR`, resolved).
     pub private_libdir: PathBuf,
-    /// Where helper programs such as `lld` lie, where this Julia says so (since 1.9).
+    /// The folder of helper programs such as `lld`, if Julia reports it (since 1.9).
     pub private_libexecdir: Option<PathBuf>,
     /// `Sys.STDLIB`.
     pub stdlib: PathBuf,
-    /// The sysimage that this Julia starts with.
+    /// The sysimage that this Julia starts with by default.
     pub base_image: PathBuf,
     /// `Sys.CPU_NAME`, the LLVM name of this machine's CPU.
     pub cpu_name: String,
@@ -39,12 +39,12 @@ pub struct JuliaFacts {
     pub cpu_threads: u32,
 }
 
-/// The build of a Julia: what an image must agree with to be loaded by it.
+/// The build of a Julia. Only the same build can load an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JuliaBuild {
     /// The version.
     pub version: JuliaVersion,
-    /// The commit that it was built from; empty where a distribution left it out.
+    /// The commit that it was built from; empty if a distribution removed it.
     #[serde(deserialize_with = "text::string::<text::Commit, _>")]
     pub commit: String,
     /// The platform.
@@ -52,7 +52,7 @@ pub struct JuliaBuild {
 }
 
 impl JuliaFacts {
-    /// The part of the facts that identifies the build.
+    /// Returns the part of the facts that identifies the build.
     #[must_use]
     pub fn build(&self) -> JuliaBuild {
         JuliaBuild {

@@ -17,16 +17,16 @@ use crate::version::JuliaVersion;
 #[schemars(with = "String")]
 pub struct JuliaOption(String);
 
-/// This is not an option that changes the code in an image.
+/// The text is not an option that changes the code in an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an option that changes the code in an image; these are: {}", .0, spellings())]
 pub struct NotAJuliaOption(String);
 
-/// A generation must have this for the option to work.
+/// Tells whether a generation of Julia has an option.
 type Available = fn(&Generation) -> bool;
 
-/// How the options are written, and where they work. Levels of `-O` and `-g` follow without a space, as
-/// Julia reads them.
+/// The options, their values and their availability. Levels of `-O` and `-g` follow without a
+/// space, as Julia requires.
 const OPTIONS: &[(&str, &[&str], Available)] = &[
     ("-O", &["0", "1", "2", "3"], |_| true),
     ("-g", &["0", "1", "2"], |_| true),
@@ -54,11 +54,11 @@ fn spellings() -> String {
 }
 
 impl JuliaOption {
-    /// Reads an option.
+    /// Parses an option.
     ///
     /// # Errors
     ///
-    /// If Julia has no such option, it has no such value, or it does not change the code.
+    /// If Julia does not have this option or value, or if it does not change the code.
     pub fn new(text: &str) -> Result<Self, NotAJuliaOption> {
         match row(text) {
             Some(_) => Ok(Self(text.to_owned())),
@@ -66,18 +66,18 @@ impl JuliaOption {
         }
     }
 
-    /// The option as Julia reads it.
+    /// Returns the option as passed to Julia.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What it sets, without the value.
+    /// Returns the option without its value.
     pub(crate) fn name(&self) -> &str {
         row(&self.0).map_or(&self.0, |(name, ..)| name)
     }
 
-    /// The first Julia that has the option, if `julia` does not.
+    /// Returns the first Julia that has the option, if `julia` does not have it.
     pub(crate) fn missing_from(&self, julia: &JuliaVersion) -> Option<(u64, u64)> {
         let (_, _, available) = row(&self.0)?;
         let generation = Generation::of(julia)?;

@@ -1,9 +1,8 @@
-//! The vocabulary of Sysforge and every decision it takes.
+//! The vocabulary of Sysforge and all its decisions.
 //!
-//! Architecture invariant: this crate touches nothing. No file, no network, no clock, no
-//! environment, no process: pure functions over values, so that every decision can be tested
-//! without a machine that fits it. It depends on no other crate of the workspace; all others
-//! depend on it.
+//! Architecture invariant: this crate performs no input or output. It contains only pure functions
+//! over values (no files, network, clock, environment or processes), so every decision can be
+//! tested on any machine. It depends on no other crate of the workspace; all others depend on it.
 
 pub mod app;
 pub mod archive;

@@ -1,5 +1,5 @@
-//! The vocabulary of C libraries: names of files, versions, and what a receipt says of a library. The
-//! texts that travel with one are in `header.rs` and `develop.rs`.
+//! The vocabulary of C libraries: file names, versions, and the part of a receipt that describes a
+//! library. The header files are in `header.rs`, the files for build systems in `develop.rs`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,13 +20,13 @@ pub use develop::{cmake_config, cmake_version, pkg_config};
 pub use header::{header, init_header};
 pub use interface::{Function, Interface, InterfaceError, Parameter, Type};
 
-/// What a library's archive and build identifier have after the project's name.
+/// The suffix of the project's name in a library's archive name and build identifier.
 pub const SUFFIX: &str = "-lib";
 
-/// The folders at the top of a library's archive.
+/// The top-level folders of a library's archive.
 pub const FOLDERS: [&str; 4] = ["bin", "lib", "include", "share"];
 
-/// The header that declares the functions which start and end Julia.
+/// The header that declares the functions that start and end Julia.
 pub const INIT_HEADER: &str = "julia_init.h";
 
 /// The function that starts Julia.
@@ -46,7 +46,7 @@ pub struct LibraryVersion {
     pub patch: u8,
 }
 
-/// A text that is no version of a library.
+/// The text is not the version of a library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{}` is not the version of a library: write three numbers, such as `1.2.3`, of which macOS stores \
@@ -96,7 +96,7 @@ pub enum CompatLevel {
 }
 
 impl CompatLevel {
-    /// The part of a version that counts.
+    /// Returns the part of a version that counts.
     #[must_use]
     pub fn of(self, version: LibraryVersion) -> String {
         let LibraryVersion { major, minor, .. } = version;
@@ -107,7 +107,7 @@ impl CompatLevel {
         }
     }
 
-    /// The oldest version that a program which was linked against `version` accepts.
+    /// Returns the oldest version that a program linked against `version` accepts.
     #[must_use]
     pub fn oldest(self, version: LibraryVersion) -> LibraryVersion {
         match self {
@@ -125,23 +125,23 @@ impl CompatLevel {
     }
 }
 
-/// The names that a library has on one system.
+/// The names of a library on one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LibraryNames {
     /// The folder of the library, relative to the root.
     pub folder: &'static str,
     /// Its file.
     pub file: String,
-    /// The name that programs look for at run time.
+    /// The name that programs look up at run time.
     pub soname: String,
-    /// Further names of the file, which are links.
+    /// Further names of the file, as links.
     pub links: Vec<String>,
     /// The import library, in `lib`.
     pub import_library: Option<String>,
 }
 
 impl LibraryNames {
-    /// The names of the library `name`.
+    /// Returns the names of the library `name`.
     #[must_use]
     pub fn of(os: Os, name: &str, version: LibraryVersion, level: CompatLevel) -> Self {
         let compatible = level.of(version);
@@ -185,27 +185,28 @@ impl LibraryNames {
         }
     }
 
-    /// The path of the library, relative to the root.
+    /// Returns the path of the library, relative to the root.
     #[must_use]
     pub fn path(&self) -> String {
         format!("{}/{}", self.folder, self.file)
     }
 }
 
-/// What linking a library takes beyond an image.
+/// The settings for linking a library, in addition to those of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LibraryLink {
-    /// Its version, which macOS stores.
+    /// Its version, stored on macOS.
     pub version: LibraryVersion,
-    /// The oldest version that is compatible, which macOS stores.
+    /// The oldest compatible version, stored on macOS.
     pub compatible: LibraryVersion,
-    /// Where the import library is written on Windows.
+    /// The path of the import library to write on Windows.
     pub import_library: std::path::PathBuf,
-    /// Where Julia's libraries are in the bundle, relative to the library's folder, which itself is empty.
+    /// The folders of Julia's libraries in the bundle, relative to the library's folder (an empty
+    /// string is that folder).
     pub library_dirs: Vec<String>,
 }
 
-/// What a receipt says of a library.
+/// The part of a receipt that describes a library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LibraryRecord {
     /// The name, as in `-lNAME`.
@@ -214,16 +215,16 @@ pub struct LibraryRecord {
     /// The version.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub version: String,
-    /// The name that programs look for at run time.
+    /// The name that programs look up at run time.
     #[serde(deserialize_with = "text::string::<PlainName, _>")]
     pub soname: String,
     /// The functions, in the order of the header.
     pub functions: Vec<FunctionRecord>,
-    /// The calls that were made from C with the unpacked archive.
+    /// The calls made from C with the unpacked archive.
     pub calls: Vec<CallRecord>,
-    /// Milliseconds from opening the library until Julia runs.
+    /// Milliseconds from opening the library until Julia is running.
     pub init_ms: f64,
-    /// Statements that starting, the calls and ending compiled.
+    /// Statements compiled by starting Julia, the calls and ending Julia.
     pub residuals: Vec<String>,
 }
 
@@ -242,24 +243,24 @@ pub struct FunctionRecord {
     pub undeclared: Option<String>,
 }
 
-/// A call from C.
+/// A call made from C.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallRecord {
     /// The function and its arguments, as in C.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub call: String,
-    /// What it returned.
+    /// The returned value.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub result: String,
     /// Wall time in milliseconds.
     pub wall_ms: f64,
 }
 
-/// Whether a text can be the name of a library on every system.
+/// Checks that a text can be the name of a library on every system.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// Describes what is wrong with the name.
 pub fn check_name(name: &str) -> Result<(), String> {
     PlainName::check(name).map_err(|error| error.to_string())?;
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
@@ -286,7 +287,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text is an identifier in C.
+/// Returns whether a text is an identifier in C.
 #[must_use]
 pub fn is_c_identifier(text: &str) -> bool {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '_';

@@ -1,7 +1,7 @@
-//! What linking a sysimage takes: the table of operating systems and Julia generations, the
-//! order in which linkers are tried, their argument vectors, and what a finished image must
-//! look like. Pure functions over values: who runs a linker, opens a library or writes an
-//! export list is the `build` room's business, and nothing here must know about it.
+//! How to link a sysimage: the table of operating systems and Julia generations, the order in which
+//! linkers are tried, their argument vectors, and the checks of a finished image. Pure functions
+//! over values: the `build` crate runs linkers, opens libraries and writes export lists, and
+//! nothing here may depend on how.
 
 pub mod arguments;
 pub mod choice;

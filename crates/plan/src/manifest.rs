@@ -1,5 +1,5 @@
-//! `Manifest.toml`, formats 1 and 2: every package of a project with its exact version. What Pkg
-//! refuses to read is refused here too, with its place.
+//! `Manifest.toml`, formats 1 and 2: every package of a project with its exact version. A file that
+//! Pkg refuses is refused here too, with the position of the error.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,11 +15,11 @@ use crate::version::JuliaVersion;
 /// A `Manifest.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// The Julia that resolved it (format 2 only).
+    /// The Julia version that resolved it (format 2 only).
     pub julia_version: Option<JuliaVersion>,
     /// The major number of the format; 2 for an empty file.
     pub format: u64,
-    /// Entries by name; more than one where packages share a name.
+    /// Entries by name; several if packages share a name.
     pub packages: BTreeMap<String, Vec<ManifestEntry>>,
 }
 
@@ -32,21 +32,22 @@ pub struct ManifestEntry {
     pub version: Option<String>,
     /// The digest of the package's source tree.
     pub tree: Option<String>,
-    /// The folder of its source, for packages under development; relative to the manifest's.
+    /// The folder of its source, for packages under development, relative to the manifest's folder.
     pub path: Option<String>,
-    /// The address of the git repository that it comes from, if it is not registered.
+    /// The address of its git repository, if it is not registered.
     pub repo: Option<String>,
-    /// What it depends on: name to UUID.
+    /// Its dependencies: name to UUID.
     pub deps: BTreeMap<String, String>,
 }
 
-/// Dependencies as they are written: names alone where they are unambiguous, else names and UUIDs.
+/// Dependencies as written in the file: names only if they are unambiguous, otherwise names and
+/// UUIDs.
 enum WrittenDeps {
     Names(Vec<Spanned<String>>),
     Uuids(Vec<(Spanned<String>, String)>),
 }
 
-/// An entry before its dependencies were looked up.
+/// An entry whose dependencies are not looked up yet.
 struct Written {
     entry: ManifestEntry,
     deps: WrittenDeps,
@@ -55,7 +56,7 @@ struct Written {
 
 type Entries = BTreeMap<String, Vec<Written>>;
 
-/// The hint where a manifest does not agree with itself.
+/// The hint for a manifest that contradicts itself.
 pub(crate) const RESOLVE: &str =
     "bring the manifest up to date with `julia --project -e 'using Pkg; Pkg.resolve()'`";
 
@@ -65,7 +66,7 @@ impl Manifest {
     /// # Errors
     ///
     /// If Pkg would refuse it: it is not TOML, a field has a wrong type or value, or a package
-    /// depends on one that is not listed. The error points at the place.
+    /// depends on one that is not listed. The error contains the position.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
         let (reader, document) = Reader::parse(file, text)?;
         let table = document.get_ref();
@@ -75,7 +76,7 @@ impl Manifest {
             packages: BTreeMap::new(),
         };
         let packages = match table.get("manifest_format") {
-            // A package of that name, in the old format.
+            // In format 1 this is the entry of a package with that name.
             Some(value) if value.get_ref().as_table().is_none() && !value.get_ref().is_array() => {
                 let version = reader.version("manifest_format", value)?;
                 manifest.format = JuliaVersion::from_number(&version).map_or(2, |v| v.major());
@@ -107,7 +108,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The entry of a package, by UUID where one is known.
+    /// Returns the entry of a package, by UUID if one is given.
     #[must_use]
     pub fn entry(&self, name: &str, uuid: Option<&str>) -> Option<&ManifestEntry> {
         let entries = self.packages.get(name)?;
@@ -117,8 +118,8 @@ impl Manifest {
         }
     }
 
-    /// The packages `requested` and everything that they depend on in Julia `julia`, by name, each
-    /// once.
+    /// Returns the packages `requested` and all their dependencies in Julia `julia`, by name,
+    /// without duplicates.
     #[must_use]
     pub fn closure(
         &self,
@@ -158,7 +159,7 @@ impl Manifest {
     }
 }
 
-/// The registries that packages came from (format 2.1): each has a UUID.
+/// Checks the registries of the packages (format 2.1): each must have a UUID.
 fn registries(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
     let Some(registries) = table.get("registries") else {
         return Ok(());
@@ -247,7 +248,7 @@ fn written_deps<'t>(
     }
 }
 
-/// Looks up the dependencies: each must be listed, once and under its own name.
+/// Looks up the dependencies: each must be listed once, under its own name.
 fn resolved(
     reader: Reader<'_>,
     entries: Entries,
@@ -283,7 +284,7 @@ fn resolved(
     Ok(packages)
 }
 
-/// Names and UUIDs of dependencies of the package `name`.
+/// Returns names and UUIDs of the dependencies of the package `name`.
 fn lookup(
     reader: Reader<'_>,
     name: &str,

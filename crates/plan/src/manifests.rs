@@ -1,6 +1,6 @@
-//! Which manifest a Julia uses: Julia's own rules (`Base.project_file_manifest_path`) for the key
-//! `manifest`, for manifests named after a Julia version, and for workspaces. The caller has read
-//! the files; nothing here touches the disk.
+//! Which manifest a Julia uses. Implements Julia's rules (`Base.project_file_manifest_path`) for
+//! the key `manifest`, for manifests named after a Julia version, and for workspaces. The caller
+//! reads the files; nothing here accesses the disk.
 
 use std::path::PathBuf;
 
@@ -16,20 +16,20 @@ const VERSIONED_SINCE: JuliaVersion = JuliaVersion::new(1, 10, 8);
 /// The first Julia in which a workspace's members use the manifest of its root.
 const WORKSPACES_SINCE: JuliaVersion = JuliaVersion::new(1, 12, 0);
 
-/// Where in a project a manifest was found.
+/// How the manifest of a project was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Named by the key `manifest` of the project file.
+    /// Named in the key `manifest` of the project file.
     Named,
-    /// A file name with a version: `Manifest-v1.12.toml`.
+    /// By a file name with a version: `Manifest-v1.12.toml`.
     Versioned(u64, u64),
     /// `Manifest.toml` or `JuliaManifest.toml`.
     Plain,
 }
 
 impl Origin {
-    /// What the name of a file beside a project file says: whether it is a manifest, and for which
-    /// Julia. The number is the file's rank: of several that fit, Julia takes the lowest.
+    /// Interprets the name of a file in the folder of a project file: returns which kind of
+    /// manifest it is, and its rank. Julia takes the matching file with the lowest rank.
     #[must_use]
     pub fn of_file_name(name: &str) -> Option<(Self, u8)> {
         let (plain, rank) = match name.strip_prefix("Julia") {
@@ -47,7 +47,7 @@ impl Origin {
             text.parse::<u64>().ok().filter(|_| canonical && digits)
         };
         let version = (number(major)?, number(minor)?);
-        // No Julia looks for the names of older versions.
+        // No Julia before this version looks for versioned names.
         let used = version >= VERSIONED_SINCE.minor_pair();
         used.then_some((Self::Versioned(version.0, version.1), rank))
     }
@@ -56,17 +56,17 @@ impl Origin {
 /// A manifest of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
-    /// The file, as the user would type it.
+    /// The file name, as the user would type it.
     pub name: String,
     /// Its path.
     pub path: PathBuf,
-    /// Its folder, to which the paths in it are relative.
+    /// Its folder; paths in the manifest are relative to it.
     pub folder: PathBuf,
-    /// Where it was found.
+    /// How it was found.
     pub origin: Origin,
-    /// Whether it is that of a workspace which the project is a member of.
+    /// Whether it belongs to a workspace of which the project is a member.
     pub of_workspace: bool,
-    /// What it says. An error counts only where a Julia uses the file.
+    /// Its content. An error matters only if a Julia uses the file.
     pub content: Result<Manifest, TomlError>,
 }
 
@@ -78,11 +78,11 @@ impl ManifestFile {
             }
             Origin::Named | Origin::Plain => true,
         };
-        // `1.12.0-rc1` is before `1.12.0`, and knows workspaces.
+        // `1.12.0-rc1` is less than `1.12.0`, but supports workspaces.
         named && (!self.of_workspace || julia.minor_pair() >= WORKSPACES_SINCE.minor_pair())
     }
 
-    /// The Julia that the manifest is for, if it says so.
+    /// Returns the Julia for which the manifest was made, if it is recorded.
     fn julia(&self) -> Option<Request> {
         let version = self.content.as_ref().ok()?.julia_version.as_ref();
         match self.origin {
@@ -98,20 +98,20 @@ impl ManifestFile {
     }
 }
 
-/// All manifests of a project, in the order in which Julia looks for them.
+/// All manifests of a project, in Julia's lookup order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifests(pub Vec<ManifestFile>);
 
 impl Manifests {
-    /// The manifest that this Julia uses.
+    /// Returns the manifest that this Julia uses.
     #[must_use]
     pub fn of(&self, julia: &JuliaVersion) -> Option<&ManifestFile> {
         self.0.iter().find(|file| file.is_used_by(julia))
     }
 
-    /// The Julia that the project was resolved for: that of its newest versioned manifest, else
-    /// that of its plain one. A plain manifest does not count beside a versioned one, which the
-    /// newest Julia prefers.
+    /// Returns the Julia for which the project was resolved: that of its newest versioned manifest,
+    /// otherwise that of its plain one. A plain manifest is ignored if a versioned one exists,
+    /// because the newest Julia prefers the latter.
     #[must_use]
     pub fn request(&self) -> Option<Request> {
         let workspace = self.0.iter().filter(|file| file.of_workspace);
@@ -129,7 +129,7 @@ impl Manifests {
     }
 }
 
-/// The Julia of the manifests of one project file.
+/// Returns the Julia of the manifests of one project file.
 fn julia_of<'m>(files: impl Iterator<Item = &'m ManifestFile> + Clone) -> Option<Request> {
     let mut named = files.clone().filter(|file| file.origin == Origin::Named);
     if let Some(named) = named.next() {

@@ -1,5 +1,5 @@
-//! The matrix: which runner makes which builds. Computed by one job, read by many, so it has to
-//! stay within what GitHub takes: 256 legs, and 1 MB of outputs.
+//! The matrix: which runner makes which builds. One job computes it and many read it, so it must
+//! stay within GitHub's limits: 256 jobs, and 1 MB of outputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use crate::plan::{Build, Plan, PlannedJulia};
 use crate::platform::Triplet;
 use crate::runner::{Day, Dying, Runner};
 
-/// The most jobs that one matrix may have.
+/// The maximum number of jobs in a matrix.
 pub const LEGS: usize = 256;
 
-/// The most that a job's outputs may hold, in bytes of UTF-16.
+/// The maximum size of a job's outputs, in bytes of UTF-16.
 pub const OUTPUT: usize = 1 << 20;
 
-/// The longest that GitHub lets a job run, in minutes.
+/// The maximum run time of a job on GitHub, in minutes.
 pub const LONGEST: u32 = 360;
 
-/// One job of the matrix. Every value is text or a number, as `fromJSON` hands it to the job.
+/// One job of the matrix. Every value is a string or a number, as `fromJSON` passes it to the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leg {
-    /// What the job is called, and its artifact: the build identifier, or that of the first of
-    /// several builds and their number.
+    /// The name of the job and of its artifact: the build identifier, or for several builds the
+    /// first identifier and their number.
     pub name: String,
     /// The runner's label.
     pub runner: String,
@@ -34,67 +34,67 @@ pub struct Leg {
     pub triplet: Triplet,
     /// The exact Julia version.
     pub julia: String,
-    /// Build identifiers, with spaces between.
+    /// Build identifiers, separated by spaces.
     pub builds: String,
-    /// After this many minutes the job is stopped.
+    /// The job's time limit in minutes.
     pub timeout: u32,
-    /// Names what the store will hold, for the cache.
+    /// The cache key for the store.
     pub store: String,
-    /// Names the packages that the depot will hold, for the cache.
+    /// The cache key for the packages in the depot.
     pub packages: String,
 }
 
-/// One platform, on which the release is verified.
+/// A platform on which the release is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// The platform.
     pub triplet: Triplet,
     /// The runner's label.
     pub runner: String,
-    /// After this many minutes the job is stopped.
+    /// The job's time limit in minutes.
     pub timeout: u32,
 }
 
 /// The whole matrix.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Matrix {
-    /// The jobs that build.
+    /// The build jobs.
     pub legs: Vec<Leg>,
-    /// The jobs that verify, for all platforms of the plan.
+    /// The verification jobs, for all platforms of the plan.
     pub verify: Vec<Verification>,
-    /// Builds that a release has already, made from the same inputs.
+    /// Builds that the release already contains, made from the same inputs.
     pub existing: Vec<BuildId>,
-    /// What a user should know about the runners.
+    /// Runners that will be removed soon.
     #[serde(skip)]
     pub dying: Vec<Dying>,
 }
 
-/// One plan of the project: for one platform and one Julia.
+/// A plan of the project for one platform and one Julia.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// The plan.
     pub plan: Plan,
-    /// For each of its builds, the digest of what decides it.
+    /// For each of its builds, the digest of all inputs.
     pub digests: Vec<Sha256>,
-    /// The digest of the packages that its builds need: those that the manifest names, or without
-    /// a manifest what the project asks for.
+    /// The digest of the packages that its builds need: those in the manifest, or without a
+    /// manifest those that the project requests.
     pub packages: Sha256,
 }
 
-/// No matrix can be made.
+/// The matrix cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MatrixError {
-    /// No hosted runner, and none was named.
+    /// The platform has no hosted runner, and none is configured.
     #[error("there is no hosted runner for {0}")]
     NoRunner(Triplet),
-    /// The runner is of another platform.
+    /// The runner has another platform.
     #[error("the runner `{runner}` runs {its}, and was named for {triplet}")]
     OtherPlatform {
         /// The label.
         runner: &'static str,
-        /// Its platform.
+        /// The runner's platform.
         its: &'static str,
-        /// The one it was named for.
+        /// The platform for which it is configured.
         triplet: Triplet,
     },
     /// Too many builds.
@@ -103,25 +103,25 @@ pub enum MatrixError {
         LONGEST / 60
     )]
     TooMany {
-        /// How many.
+        /// The number of builds.
         builds: usize,
     },
-    /// Too many Julias, each of which has jobs of its own.
+    /// Too many pairs of platform and Julia, each of which needs its own job.
     #[error(
         "{pairs} pairs of a platform and a Julia do not fit into {LEGS} jobs, which is what GitHub \
          takes: a job has one of each"
     )]
     TooManyJulias {
-        /// How many pairs.
+        /// The number of pairs.
         pairs: usize,
     },
-    /// Too long names.
+    /// The outputs are too large.
     #[error("the matrix has {size} bytes, and GitHub takes {OUTPUT}")]
     TooLarge {
-        /// How many, in UTF-16.
+        /// Their size in bytes of UTF-16.
         size: usize,
     },
-    /// A Julia of this machine cannot be had on others.
+    /// A Julia of this machine is not available on others.
     #[error("`{0}` is a Julia of this machine, which other runners do not have")]
     LocalJulia(String),
 }
@@ -153,15 +153,15 @@ impl Explain for MatrixError {
     }
 }
 
-/// Builds that a release has, each with the digest of what decided it.
+/// Builds in a release, each with the digest of its inputs.
 pub type Existing = BTreeSet<(BuildId, Sha256)>;
 
 impl Matrix {
-    /// The matrix of these plans, without what exists.
+    /// Returns the matrix of these plans, without existing builds.
     ///
     /// # Errors
     ///
-    /// If a platform has no runner, or there are more builds than GitHub runs.
+    /// If a platform has no runner, or there are more builds than GitHub allows.
     pub fn new(
         parts: &[Part],
         config: &Config,
@@ -195,7 +195,7 @@ impl Matrix {
                 .map(|group| group.len().div_ceil(share))
                 .sum::<usize>()
         };
-        // As many builds share a job as must.
+        // The smallest number of builds per job that fits into the limit.
         let share = (1..=builds.max(1))
             .find(|share| legs(*share) <= LEGS)
             .ok_or(MatrixError::TooManyJulias {
@@ -243,19 +243,19 @@ impl Matrix {
         }
     }
 
-    /// The matrix of the jobs that build, as `fromJSON` wants it.
+    /// Returns the matrix of the build jobs, for `fromJSON`.
     #[must_use]
     pub fn legs_json(&self) -> String {
         serde_json::json!({ "include": self.legs }).to_string()
     }
 
-    /// The matrix of the jobs that verify, as `fromJSON` wants it.
+    /// Returns the matrix of the verification jobs, for `fromJSON`.
     #[must_use]
     pub fn verify_json(&self) -> String {
         serde_json::json!({ "include": self.verify }).to_string()
     }
 
-    /// What the outputs take, in bytes of UTF-16.
+    /// Returns the size of the outputs, in bytes of UTF-16.
     fn size(&self) -> usize {
         let units = |text: String| text.encode_utf16().count() * 2;
         units(self.legs_json()) + units(self.verify_json())
@@ -278,7 +278,7 @@ fn label(triplet: Triplet, config: &Config) -> Result<String, MatrixError> {
     }
 }
 
-/// One build of a leg.
+/// A build of a job.
 struct Member<'a> {
     build: &'a Build,
     timeout: u32,
@@ -306,20 +306,21 @@ fn leg(builds: &[Member<'_>], runner: &str, julia: &str, minutes: u32) -> Leg {
         builds: ids.join(" "),
         timeout: minutes.min(LONGEST),
         store: format!("{}-{julia}-{}", first.triplet, short(&archive)),
-        // The builds of one leg are of one project, platform and Julia, so their packages agree.
+        // The builds of one job have the same project, platform and Julia, and so the same
+        // packages.
         packages: short(&builds[0].packages.to_string()),
     }
 }
 
-/// How long a build may take, in minutes: what is configured, else three times what one of its
-/// size is expected to take on a hosted runner. Emission grows with the code of the packages and
-/// with the number of CPU targets that it is compiled for.
+/// Returns the time limit of a build, in minutes: the configured one, otherwise three times the
+/// expected time on a hosted runner. Emission time grows with the code of the packages and with the
+/// number of CPU targets.
 fn timeout(build: &Build, config: &Config) -> u32 {
     let platform = config.platforms.get(&build.triplet);
     if let Some(minutes) = platform.and_then(|platform| platform.timeout) {
         return minutes.clamp(1, LONGEST);
     }
-    // Standard libraries have no tree in the manifest, and are in the base image.
+    // Standard libraries have no tree in the manifest; they are in the base image.
     let closure = build.closure.iter();
     let packages = closure.filter(|package| package.tree.is_some());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

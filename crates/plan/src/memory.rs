@@ -1,11 +1,11 @@
-//! How much memory emitting an image takes, and how many code-generation threads it may have. The
-//! figures are in the table of generations.
+//! How much memory emitting an image needs, and how many code-generation threads fit into the
+//! available memory. The figures are in the table of generations.
 
 use crate::config::Base;
 use crate::cpu::CpuTarget;
 use crate::generation::Generation;
 
-/// How many CPU targets an image will hold: Julia may drop all but the first.
+/// Returns how many CPU targets an image will contain: Julia may drop all but the first.
 #[must_use]
 pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> u64 {
     let asked = cpu.target.split(';').filter(|one| !one.trim().is_empty());
@@ -15,16 +15,16 @@ pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> u6
     }
 }
 
-/// What is emitted, as far as it decides how much memory that takes.
+/// The properties of an emission that decide how much memory it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Emission {
     /// How many CPU targets the image will hold.
     pub targets: u64,
-    /// Whether the packages of an interactive session are in it.
+    /// Whether it includes the packages of an interactive session.
     pub repl: bool,
 }
 
-/// What emitting takes with this many threads, in bytes.
+/// Returns the memory that emitting needs with this many threads, in bytes.
 #[must_use]
 pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u64 {
     let memory = &generation.memory;
@@ -36,9 +36,9 @@ pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u
     memory.base + further + interactive + u64::from(threads) * memory.per_thread
 }
 
-/// Code-generation threads for a machine with so many CPUs and so much free memory, in bytes. One
-/// per CPU where there is enough memory: Julia's own default is half of the CPUs, which took 161 s
-/// where all of them took 108 s.
+/// Returns the number of code-generation threads for this many CPUs and this much free memory in
+/// bytes: one per CPU if memory allows. Julia's default, half of the CPUs, took 161 s where all
+/// CPUs took 108 s.
 #[must_use]
 pub fn image_threads(
     generation: &Generation,
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(image_threads(of(1, 10), emission(1), 8, Some(7 * gb)), 3);
         assert_eq!(image_threads(of(1, 10), emission(1), 8, Some(gb)), 1);
         assert_eq!(image_threads(of(1, 10), emission(1), 0, Some(64 * gb)), 1);
-        // The REPL and Pkg take more where they are not in the base.
+        // The REPL and Pkg need more memory where the base does not contain them.
         let with_repl = Emission {
             repl: true,
             ..emission(1)
@@ -86,10 +86,10 @@ mod tests {
         let measured = predicted(of(1, 12), with_repl, 2) as f64 / 8.11e9;
         assert!((0.9..1.1).contains(&measured), "{measured}");
         assert_eq!(image_threads(of(1, 10), with_repl, 8, Some(7 * gb)), 3);
-        // Three targets leave less on 1.12.
+        // Three targets leave memory for fewer threads on 1.12.
         assert_eq!(image_threads(of(1, 12), emission(1), 8, Some(10 * gb)), 5);
         assert_eq!(image_threads(of(1, 12), emission(3), 8, Some(10 * gb)), 2);
-        // Before 1.9 one thread generates code, whatever the setting.
+        // Before 1.9, one thread generates code whatever the setting.
         assert_eq!(image_threads(of(1, 5), emission(1), 8, Some(gb)), 8);
     }
 

@@ -1,5 +1,5 @@
-//! The addresses of Julia's nightly builds. They have no catalogue that can be trusted with a digest:
-//! a nightly is pinned by the entity tag that its server answers with.
+//! The addresses of Julia's nightly builds. There is no catalogue with trustworthy digests for
+//! them, so a nightly is identified by the entity tag in the server's response.
 
 use url::Url;
 
@@ -23,7 +23,8 @@ pub struct Nightly {
 }
 
 impl Nightly {
-    /// The newest nightly of a branch for a platform, or `None` if there are no nightlies for it.
+    /// Returns the newest nightly of a branch for a platform, or `None` if the platform has no
+    /// nightlies.
     #[must_use]
     pub fn locate(branch: Option<(u64, u64)>, triplet: Triplet) -> Option<Self> {
         let (folder, suffix) = triplet.nightly()?;

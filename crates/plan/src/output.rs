@@ -1,4 +1,4 @@
-//! What a program's standard output may be.
+//! The kinds of standard output of a program.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl OutputKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Pipe, Self::Terminal, Self::File];
 
-    /// One word, for the names of files.
+    /// Returns the kind as one word, for file names.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl OutputKind {
     }
 }
 
-/// As it follows "with output to".
+/// Formats the kind to follow "with output to".
 impl fmt::Display for OutputKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a {}", self.word())

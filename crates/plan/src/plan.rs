@@ -1,5 +1,5 @@
-//! The plan: from a project's files and a catalogue to the builds that are to be made, each with
-//! everything that the later steps need.
+//! The plan: from a project's files and a catalogue to the list of builds, each with everything
+//! that the later steps need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,16 +26,16 @@ use crate::text::{ImageName, InvalidText, PackageName, PlainVersion, Rule, TreeH
 use crate::toml_error::TomlError;
 use crate::version::JuliaVersion;
 
-/// What a plan is made from. All of it has been read by the caller.
+/// The input of a plan. The caller has read the files.
 #[derive(Debug, Clone)]
 pub struct Inputs {
     /// The project file.
     pub project: Project,
-    /// The manifests; which one counts depends on the Julia.
+    /// The manifests; the Julia version decides which one is used.
     pub manifests: Manifests,
     /// The configuration; the default one if there is no `Sysimage.toml`.
     pub config: Config,
-    /// The folder's name, for a project and configuration without a name.
+    /// The folder's name, used if neither project nor configuration has a name.
     pub folder: String,
     /// Requests from the command line, which replace the configured ones.
     pub requests: Vec<String>,
@@ -43,35 +43,35 @@ pub struct Inputs {
     pub triplet: Triplet,
 }
 
-/// The builds to be made.
+/// The planned builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The image's name.
     pub name: ImageName,
     /// The project's version, if it has one.
     pub project_version: Option<String>,
-    /// The packages that the images are for: name and UUID, in the configured order. Those of all
-    /// builds, where they differ.
+    /// The packages requested for the images: name and UUID, in the configured order. The union
+    /// over all builds.
     pub packages: Vec<RequestedPackage>,
-    /// Those and all that they depend on, by name; of all builds.
+    /// The requested packages and all their dependencies, by name. The union over all builds.
     pub closure: Vec<PackageRecord>,
     /// The builds.
     pub builds: Vec<Build>,
-    /// What is likely to go wrong, though it can be built.
+    /// Problems that are likely but do not prevent the build.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
 
-/// Something that a user should know before the build.
+/// Information for the user before the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// What it is.
+    /// The problem.
     pub message: String,
     /// What to do about it.
     pub hint: String,
 }
 
-/// A package that the image is for.
+/// A package requested for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RequestedPackage {
     /// The name.
@@ -80,7 +80,7 @@ pub struct RequestedPackage {
     pub uuid: String,
 }
 
-/// One image to be built.
+/// One image to build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Build {
     /// Its identifier.
@@ -89,24 +89,24 @@ pub struct Build {
     pub triplet: Triplet,
     /// The Julia.
     pub julia: PlannedJulia,
-    /// The manifest that this Julia uses, as the user would type it.
+    /// The manifest that this Julia uses, as the user would type its path.
     pub manifest: Option<String>,
-    /// The packages that the image is for.
+    /// The packages requested for the image.
     pub packages: Vec<RequestedPackage>,
-    /// Those and all that they depend on, by name.
+    /// The requested packages and all their dependencies, by name.
     pub closure: Vec<PackageRecord>,
     /// The CPU target.
     pub cpu: CpuTarget,
     /// The archive's format.
     pub archive: ArchiveFormat,
-    /// The settings, after overrides.
+    /// The settings, with overrides applied.
     pub settings: Settings,
-    /// Where the versions of its packages come from.
+    /// The source of the package versions.
     pub versions: Versions,
-    /// The apps that are made from the image.
+    /// The apps made from the image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<PlannedApp>,
-    /// The C library that is made from the image.
+    /// The C library made from the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library: Option<PlannedLibrary>,
 }
@@ -116,7 +116,7 @@ pub struct Build {
 pub struct PlannedApp {
     /// The name of the executable.
     pub name: String,
-    /// The package with the entry point.
+    /// The package's UUID.
     pub package: String,
     /// Its UUID.
     pub uuid: String,
@@ -127,33 +127,33 @@ pub struct PlannedApp {
 pub struct PlannedLibrary {
     /// The name, as in `-lNAME`.
     pub name: String,
-    /// The package with the functions.
+    /// The package that defines the functions.
     pub package: String,
-    /// Its UUID.
+    /// The package's UUID.
     pub uuid: String,
     /// The version.
     pub version: String,
     /// The path of the library in its archive.
     pub path: String,
-    /// The name that programs look for at run time.
+    /// The name that programs look up at run time.
     pub soname: String,
 }
 
 impl Build {
-    /// The identifier of the archive with the C library.
+    /// Returns the identifier of the archive with the C library.
     ///
     /// # Errors
     ///
-    /// If it would be too long for file names.
+    /// If it is too long for file names.
     pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::library::SUFFIX)
     }
 
-    /// The identifier of the archive with the apps.
+    /// Returns the identifier of the archive with the apps.
     ///
     /// # Errors
     ///
-    /// If it would be too long for file names.
+    /// If it is too long for file names.
     pub fn app_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::app::SUFFIX)
     }
@@ -169,29 +169,29 @@ impl Build {
     }
 }
 
-/// Where the versions of a build's packages come from.
+/// The source of the package versions of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum Versions {
-    /// The project's manifest, which was made for this minor version of Julia.
+    /// The project's manifest, made for this minor version of Julia.
     Manifest,
-    /// Pkg resolves them in the build's own folder before the first trace. Until then only the
-    /// packages that the project names are known.
+    /// Pkg resolves them in the build's folder before the first trace. Until then only the packages
+    /// named by the project are known.
     Resolved {
-        /// Why the project's manifest does not serve.
+        /// Why the project's manifest cannot be used.
         #[serde(flatten)]
         because: NoManifest,
     },
 }
 
-/// Why a build has no manifest of the project's that it can use as it is.
+/// Why a build cannot use a manifest of the project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "kebab-case")]
 pub enum NoManifest {
     /// The project has dependencies and no manifest.
     Absent,
-    /// Another minor version of Julia made the manifest: standard libraries belong to a minor
-    /// version, so a manifest does too.
+    /// Another minor version of Julia made the manifest. Manifests contain standard libraries,
+    /// whose versions depend on the minor version.
     OtherJulia {
         /// The manifest.
         manifest: String,
@@ -201,7 +201,7 @@ pub enum NoManifest {
 }
 
 impl NoManifest {
-    /// What is the matter, as a sentence about a build for `wanted`.
+    /// Describes the problem, as a sentence about a build for `wanted`.
     #[must_use]
     pub fn explain(&self, wanted: &JuliaVersion) -> String {
         match self {
@@ -215,39 +215,39 @@ impl NoManifest {
     }
 }
 
-/// How much of a build's packages is known.
+/// How much is known about the packages of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// The versions are still to be resolved.
+    /// The versions are not resolved yet.
     BeforeResolving,
-    /// The manifest is the one that the build uses.
+    /// The manifest is the one used by the build.
     Known,
 }
 
-/// Where the Julia of a build comes from.
+/// The source of the Julia of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum PlannedJulia {
-    /// To be fetched from the catalogue, or already in the store.
+    /// From the catalogue; it may be in the store already.
     Catalogue {
-        /// What was asked for.
+        /// The request.
         request: String,
-        /// What answers it.
+        /// The release that satisfies it.
         #[serde(flatten)]
         choice: Choice,
     },
-    /// Installed already, given by the user.
+    /// An installed Julia, given by the user.
     Given {
         /// The executable.
         executable: PathBuf,
-        /// What it is.
+        /// Its version, commit and platform.
         #[serde(flatten)]
         build: JuliaBuild,
     },
 }
 
 impl PlannedJulia {
-    /// The version.
+    /// Returns the version.
     #[must_use]
     pub fn version(&self) -> &JuliaVersion {
         match self {
@@ -260,14 +260,14 @@ impl PlannedJulia {
 /// No plan can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// A configured package is not one of the project's.
+    /// A configured package is not in the project.
     #[error("the project has no package `{name}`")]
     UnknownPackage {
-        /// What was configured.
+        /// The configured name.
         name: String,
-        /// The nearest that the project has.
+        /// The nearest name in the project.
         suggestion: Option<String>,
-        /// All that it has.
+        /// All names in the project.
         known: Vec<String>,
     },
     /// There is nothing to put into the image.
@@ -275,7 +275,7 @@ pub enum PlanError {
         "there is nothing to put into the image: the project has no dependencies and is no package"
     )]
     NothingToBuild,
-    /// An app names no package, and the project itself is none.
+    /// An app or library names no package, and the project is not one.
     #[error("it is not known which package {what} is made from: the project itself is no package")]
     NoAppPackage {
         /// The app or library.
@@ -287,10 +287,10 @@ pub enum PlanError {
         /// The library.
         library: String,
     },
-    /// The project's version is none of a library.
+    /// The project's version cannot be the version of a library.
     #[error(transparent)]
     LibraryVersion(#[from] crate::library::NotALibraryVersion),
-    /// An app or library is made from a package that is not in the image.
+    /// An app or library needs a package that is not in the image.
     #[error("{what} is made from the package `{package}`, which is not in the image")]
     AppPackage {
         /// The app or library.
@@ -300,10 +300,10 @@ pub enum PlanError {
         /// The package in the image with the nearest name.
         suggestion: Option<String>,
     },
-    /// The versions would have to be resolved, and `locked` forbids that.
+    /// The versions would have to be resolved, which `locked` forbids.
     #[error("{}, and `locked` forbids resolving the versions of its packages", .because.explain(wanted))]
     Locked {
-        /// Why the project's manifest does not serve.
+        /// Why the project's manifest cannot be used.
         because: NoManifest,
         /// The Julia of the build.
         wanted: JuliaVersion,
@@ -318,11 +318,11 @@ pub enum PlanError {
         /// The Julia that prefers this manifest to the plain one.
         preferred_by: Option<JuliaVersion>,
     },
-    /// The Julia is older than any that Sysforge knows how to build for.
+    /// The Julia is older than any that Sysforge supports.
     #[error("images for Julia {version} cannot be built; the oldest Julia that works is {}.{}",
         Generation::OLDEST.0, Generation::OLDEST.1)]
     TooOld {
-        /// What was chosen.
+        /// The chosen version.
         version: JuliaVersion,
     },
     /// A fresh base cannot be made for this Julia.
@@ -343,40 +343,40 @@ pub enum PlanError {
         /// The first Julia that has it.
         since: (u64, u64),
     },
-    /// The default name cannot be used.
+    /// The default name is invalid.
     #[error(
         "the image has no usable name: `{name}`, taken from the {from}, cannot be part of file names"
     )]
     Name {
         /// The name.
         name: String,
-        /// Where it was taken from.
+        /// The source of the name.
         from: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: InvalidText,
     },
-    /// No build identifier is matched by what was typed.
+    /// A pattern matches no build identifier.
     #[error("no build is selected by `{pattern}`")]
     NothingSelected {
         /// The pattern.
         pattern: String,
-        /// What there is.
+        /// The known identifiers.
         known: Vec<String>,
     },
-    /// A name, version or identifier in the project's files is none.
+    /// A name, version or identifier in the project's files is invalid.
     #[error("the project or its manifest cannot be used")]
     Invalid(#[from] InvalidText),
     /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] TomlError),
-    /// A request is not one.
+    /// A request is invalid.
     #[error(transparent)]
     Request(#[from] NotARequest),
-    /// The project does not answer a request about itself.
+    /// The project does not contain the requested information.
     #[error(transparent)]
     Silent(#[from] ProjectIsSilent),
-    /// The catalogue has no such Julia.
+    /// The catalogue does not contain the requested Julia.
     #[error(transparent)]
     NoJulia(#[from] NoJulia),
 }
@@ -512,7 +512,7 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// Refuses a fresh base for a Julia that none can be made for.
+/// Refuses a fresh base for a Julia that does not support it.
 fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanError> {
     let possible = Generation::of(julia).is_none_or(|generation| generation.fresh_base);
     match &settings.base {
@@ -537,12 +537,12 @@ fn require_options(options: &[JuliaOption], julia: &JuliaVersion) -> Result<(), 
 }
 
 impl Inputs {
-    /// The requests that count: the command line's, else the configured ones, else the manifest's
-    /// own version, else `release`.
+    /// Returns the effective requests: those of the command line, otherwise the configured ones,
+    /// otherwise the manifest's version, otherwise `release`.
     ///
     /// # Errors
     ///
-    /// If one is not a request, or asks the project for what it does not say.
+    /// If one is invalid, or needs information that the project does not contain.
     pub fn requests(&self) -> Result<Vec<Request>, PlanError> {
         let manifest = self.manifests.request();
         let texts = match (self.requests.is_empty(), self.config.julia.0.is_empty()) {
@@ -564,8 +564,8 @@ impl Inputs {
         Ok(requests)
     }
 
-    /// Plans builds for these Julias, which answer the requests in their order. Two requests that
-    /// the same version answers (`lts` and `1.10`) make one image.
+    /// Plans builds for these Julias, which are in the order of the requests. Two requests
+    /// satisfied by the same version (`lts` and `1.10`) make one image.
     ///
     /// # Errors
     ///
@@ -636,8 +636,8 @@ impl Inputs {
         Ok(plan)
     }
 
-    /// The patterns of overrides that select no build on any platform. Other Julias than the
-    /// configured ones may be asked for on the command line: then nothing is known.
+    /// Returns the patterns of overrides that match no build on any platform. Returns none if the
+    /// command line requests Julias, because those may differ from the configured ones.
     fn ineffective_overrides(&self, name: &ImageName, julias: &[PlannedJulia]) -> Vec<&str> {
         if !self.requests.is_empty() || julias.is_empty() {
             return Vec::new();
@@ -656,7 +656,7 @@ impl Inputs {
         patterns.filter(|pattern| !selects(pattern)).collect()
     }
 
-    /// What is in the project's environment for this Julia.
+    /// Returns the packages in the project's environment for this Julia.
     fn environment(&self, julia: &JuliaVersion) -> Result<Environment, PlanError> {
         if Generation::of(julia).is_none() {
             return Err(PlanError::TooOld {
@@ -689,8 +689,9 @@ impl Inputs {
         })
     }
 
-    /// The packages that the image is for, and those with all that they depend on, as `manifest`
-    /// has them. Before the versions are resolved, a name that is not known yet is left out.
+    /// Returns the packages requested for the image, and the same packages with all their
+    /// dependencies, according to `manifest`. Before versions are resolved, unknown names are left
+    /// out.
     ///
     /// # Errors
     ///
@@ -711,7 +712,7 @@ impl Inputs {
         Ok((packages, closure))
     }
 
-    /// Where the versions for this Julia come from.
+    /// Returns the source of the versions for this Julia.
     fn versions(
         &self,
         julia: &JuliaVersion,
@@ -737,7 +738,7 @@ impl Inputs {
         }
     }
 
-    /// The apps, each with the package that its entry point is in.
+    /// Returns the apps, each with the package that contains its entry point.
     fn apps(
         &self,
         packages: &[RequestedPackage],
@@ -756,7 +757,7 @@ impl Inputs {
         planned.collect()
     }
 
-    /// The C library with the package that its functions are in.
+    /// Returns the C library with the package that defines its functions.
     fn library(
         &self,
         packages: &[RequestedPackage],
@@ -774,7 +775,7 @@ impl Inputs {
                 library: library.name.clone(),
             });
         };
-        // A project's version may be followed by `-DEV`, which no file name of a library has.
+        // A project's version may have a suffix `-DEV`, which no version of a library has.
         let version = version.split(['-', '+']).next().unwrap_or(version);
         let version: LibraryVersion = version.parse()?;
         let names = LibraryNames::of(
@@ -793,7 +794,8 @@ impl Inputs {
         }))
     }
 
-    /// The package of an app or library, with its UUID: the one that is named, or the project itself.
+    /// Returns the package of an app or library, with its UUID: the configured one, or the project
+    /// itself.
     fn package_of(
         &self,
         what: &str,
@@ -916,7 +918,7 @@ impl Inputs {
     }
 }
 
-/// What is in a project's environment for one Julia.
+/// The packages in a project's environment for one Julia.
 struct Environment {
     manifest: Option<String>,
     packages: Vec<RequestedPackage>,
@@ -925,7 +927,7 @@ struct Environment {
     warnings: Vec<Warning>,
 }
 
-/// Whether all of a package's record can be part of a receipt.
+/// Checks that a package's record is valid in a receipt.
 fn valid(package: &PackageRecord) -> Result<(), InvalidText> {
     PackageName::validate(&package.name)?;
     Uuid::validate(&package.uuid)?;
@@ -938,7 +940,7 @@ fn valid(package: &PackageRecord) -> Result<(), InvalidText> {
     }
 }
 
-/// Why a manifest may not fit this Julia, though it does not say so. Pkg warns of the same.
+/// Returns a warning if a manifest may not fit this Julia, as Pkg does.
 fn doubt(name: &str, manifest: &Manifest, julia: &JuliaVersion) -> Option<Warning> {
     let resolve = format!(
         "ask for the Julia that made it (`--julia X.Y`), or make it with Julia {julia}: `julia \
@@ -953,7 +955,7 @@ fn doubt(name: &str, manifest: &Manifest, julia: &JuliaVersion) -> Option<Warnin
             hint: "upgrade Sysforge".to_owned(),
         });
     }
-    // Every manifest of an older Julia is of the old format.
+    // Manifests of older Julias are all in the old format.
     let silent = manifest.julia_version.is_none() && !manifest.packages.is_empty();
     if !silent || julia.minor_pair() < (1, 7) {
         return None;
@@ -974,7 +976,7 @@ fn doubt(name: &str, manifest: &Manifest, julia: &JuliaVersion) -> Option<Warnin
 }
 
 impl Plan {
-    /// Adds a warning, once.
+    /// Adds a warning unless it is there already.
     fn warn(&mut self, message: String, hint: String) {
         let warning = Warning { message, hint };
         if !self.warnings.contains(&warning) {
@@ -982,7 +984,7 @@ impl Plan {
         }
     }
 
-    /// Adds the packages of a further Julia.
+    /// Adds the packages of another Julia.
     fn add(&mut self, packages: Vec<RequestedPackage>, closure: Vec<PackageRecord>) {
         for package in packages {
             if self.packages.iter().all(|known| known.uuid != package.uuid) {
@@ -998,11 +1000,11 @@ impl Plan {
             .sort_by(|a, b| (&a.name, &a.uuid).cmp(&(&b.name, &b.uuid)));
     }
 
-    /// Keeps the builds that one of the glob `patterns` selects; all of them without a pattern.
+    /// Keeps the builds that match a glob in `patterns`; all of them if there is no pattern.
     ///
     /// # Errors
     ///
-    /// If a pattern selects nothing.
+    /// If a pattern matches nothing.
     pub fn select(mut self, patterns: &[String]) -> Result<Self, PlanError> {
         for pattern in patterns {
             if !self.builds.iter().any(|build| build.id.matches(pattern)) {

@@ -1,5 +1,5 @@
-//! What differs between operating systems, and the platforms (triplets) that Julia is published
-//! for. This is the ONE place for such differences: a new platform is a new row.
+//! The differences between operating systems, and the platforms (triplets) for which Julia is
+//! published. All such differences belong in this file: a new platform is a new row.
 
 use std::fmt;
 use std::str::FromStr;
@@ -63,28 +63,28 @@ impl fmt::Display for Arch {
     }
 }
 
-/// What an operating system calls and keeps its files. See `docs/` for the printed table.
+/// The file names and paths of an operating system. See `docs/` for the printed table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conventions {
     /// Extension of a shared library, without the dot.
     pub library_extension: &'static str,
-    /// What an executable's name ends in.
+    /// The suffix of an executable's name.
     pub exe_suffix: &'static str,
-    /// Separates the entries of a path list such as `JULIA_LOAD_PATH`.
+    /// The separator in path lists such as `JULIA_LOAD_PATH`.
     pub path_list_separator: char,
-    /// Where an official Julia keeps `libjulia`, below its prefix.
+    /// The folder of `libjulia` in an official Julia, relative to its prefix.
     pub libjulia_dir: &'static str,
-    /// Where an official Julia keeps its private libraries, below its prefix.
+    /// The folder of the private libraries in an official Julia, relative to its prefix.
     pub private_dir: &'static str,
-    /// Variables that make a process faster that takes gigabytes of memory in small pieces, as code
-    /// generation does. On Linux huge pages for malloc: of two emissions at the same time, the one
-    /// with them took 119 s, the one without 132 s (glibc 2.36; the glibc manual, "Memory Allocation
-    /// Tunables"; other C libraries pass it over).
+    /// Environment variables that speed up a process that allocates gigabytes in small pieces, as
+    /// code generation does. On Linux they enable huge pages for malloc: of two concurrent
+    /// emissions, the one with them took 119 s, the one without 132 s (glibc 2.36; the glibc
+    /// manual, "Memory Allocation Tunables"; other C libraries ignore them).
     pub heavy_environment: &'static [(&'static str, &'static str)],
 }
 
 impl Os {
-    /// This system's row of the table.
+    /// Returns the row of this system.
     #[must_use]
     pub const fn conventions(self) -> Conventions {
         match self {
@@ -127,13 +127,13 @@ impl fmt::Display for Os {
     }
 }
 
-/// One platform that Julia is published for, in Julia's own spelling without the version of the
-/// operating system (`aarch64-apple-darwin`, where the catalogue says `aarch64-apple-darwin14`).
+/// A platform for which Julia is published, in Julia's spelling but without the version of the
+/// operating system (`aarch64-apple-darwin`; the catalogue has `aarch64-apple-darwin14`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Triplet(usize);
 
-/// All that is particular about one platform.
+/// The facts about one platform.
 struct Row {
     name: &'static str,
     arch: Arch,
@@ -141,15 +141,15 @@ struct Row {
     /// Folder below `bin/` and archive suffix on the official server, for instance
     /// `bin/linux/x64/1.12/julia-1.12.7-linux-x86_64.tar.gz`.
     release: (&'static str, &'static str),
-    /// The same on the server of nightly builds, which names its folders by architecture; `None`
-    /// where there are no nightlies.
+    /// The same for the server of nightly builds, which names its folders by architecture; `None`
+    /// if there are no nightlies.
     nightly: Option<(&'static str, &'static str)>,
-    /// What Rust calls machines that run its Julia: `std::env::consts::OS` and `ARCH`, and whether
-    /// the C library is musl's (`None`: either).
+    /// The hosts that run its Julia, in Rust's terms: `std::env::consts::OS` and `ARCH`, and
+    /// whether the C library is musl (`None`: either).
     hosts: &'static [(&'static str, &'static str, Option<bool>)],
 }
 
-/// Every platform in Julia's catalogue (state: November 2026).
+/// The platforms in Julia's catalogue (as of November 2026).
 const TABLE: &[Row] = &[
     Row {
         name: "x86_64-linux-gnu",
@@ -221,7 +221,7 @@ const TABLE: &[Row] = &[
         os: Os::Windows,
         release: ("winnt/x64", "win64"),
         nightly: Some(("winnt/x64", "win64")),
-        // Windows on ARM has no Julia of its own and emulates x86_64.
+        // There is no Julia for Windows on ARM; it emulates x86_64.
         hosts: &[("windows", "x86_64", None), ("windows", "aarch64", None)],
     },
     Row {
@@ -242,7 +242,7 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// The text names no platform that Julia is published for.
+/// The text is not a platform for which Julia is published.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not a platform that Julia is published for{}", 
     .suggestion.map_or_else(|| format!("; there is {}", names()), |s| format!(" (did you mean `{s}`?)")))]
@@ -253,7 +253,7 @@ pub struct NotATriplet {
     pub suggestion: Option<&'static str>,
 }
 
-/// Every platform, for messages.
+/// Returns the names of all platforms, for messages.
 fn names() -> String {
     let names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
     names.join(", ")
@@ -272,7 +272,7 @@ impl Triplet {
         (0..TABLE.len()).map(Self)
     }
 
-    /// The name, for instance `x86_64-linux-gnu`.
+    /// Returns the name, for example `x86_64-linux-gnu`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         TABLE[self.0].name
@@ -290,27 +290,27 @@ impl Triplet {
         TABLE[self.0].arch
     }
 
-    /// Folder on the official server, below `bin/`.
+    /// Returns the folder on the official server, relative to `bin/`.
     #[must_use]
     pub const fn server_folder(self) -> &'static str {
         TABLE[self.0].release.0
     }
 
-    /// What an official archive's name carries for this platform.
+    /// Returns the suffix of an official archive's name for this platform.
     #[must_use]
     pub const fn server_suffix(self) -> &'static str {
         TABLE[self.0].release.1
     }
 
-    /// Folder below `bin/` and archive suffix on the server of nightly builds, if it has any for
-    /// this platform.
+    /// Returns the folder relative to `bin/` and the archive suffix on the server of nightly
+    /// builds, if there are nightlies for this platform.
     #[must_use]
     pub const fn nightly(self) -> Option<(&'static str, &'static str)> {
         TABLE[self.0].nightly
     }
 
-    /// The platform that a Rust program of this `arch` and `os` (`std::env::consts`) with this C
-    /// library runs on.
+    /// Returns the platform on which a Rust program of this `arch` and `os` (`std::env::consts`)
+    /// with this C library runs.
     #[must_use]
     pub fn of_host(arch: &str, os: &str, musl: bool) -> Option<Self> {
         let runs = |row: &Row| {
@@ -337,9 +337,9 @@ impl fmt::Debug for Triplet {
 impl FromStr for Triplet {
     type Err = NotATriplet;
 
-    /// Reads a triplet as Julia prints it: `x86_64-linux-gnu`, but also with an operating system
-    /// version (`aarch64-apple-darwin14`, `x86_64-unknown-freebsd11.1`), with the vendor spelled
-    /// out (`x86_64-pc-linux-gnu`, as Debian's Julia says), or with the ABI tags of BinaryBuilder
+    /// Parses a triplet as Julia prints it: `x86_64-linux-gnu`, but also with an operating system
+    /// version (`aarch64-apple-darwin14`, `x86_64-unknown-freebsd11.1`), with a vendor
+    /// (`x86_64-pc-linux-gnu`, as in Debian's Julia), or with the ABI tags of BinaryBuilder
     /// (`x86_64-linux-gnu-libgfortran5-cxx11`).
     fn from_str(text: &str) -> Result<Self, NotATriplet> {
         let plain = text

@@ -1,50 +1,50 @@
-//! What an image needs of a machine besides its Julia: a C library, artifacts, and paths that were
-//! compiled into it.
+//! What an image needs of a machine besides its Julia: a C library, artifacts, and the paths that
+//! were compiled into it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::text::{self, TreeHash};
 
-/// What was found in a finished image.
+/// The requirements found in a finished image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Portability {
-    /// The oldest system that can load the image, for instance `glibc 2.14` or `macOS 11.0`; `None`
-    /// if it names none.
+    /// The oldest system that can load the image, for example `glibc 2.14` or `macOS 11.0`; `None`
+    /// if the image does not say.
     #[serde(default, deserialize_with = "text::optional::<text::Line, _>")]
     pub oldest_system: Option<String>,
-    /// Paths of the machine that built it, those that may be needed first.
+    /// Paths of the build machine, first those that may be needed.
     pub paths: Vec<FoundPath>,
-    /// The artifacts that its packages use; they travel in the archive.
+    /// The artifacts used by its packages; the archive contains them.
     pub artifacts: Vec<Artifact>,
 }
 
-/// A path that stands in an image.
+/// A path found in an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FoundPath {
-    /// What it is for.
+    /// Its purpose.
     pub kind: PathKind,
     /// The path.
     pub path: String,
-    /// How often it is there.
+    /// The number of occurrences.
     pub times: usize,
-    /// Whether the workloads fail where it does not exist; absent if that was not tried.
+    /// Whether the workloads fail if the path does not exist; absent if this was not tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed: Option<bool>,
 }
 
-/// What a path in an image is for, as far as it can be told.
+/// The purpose of a path in an image, as far as it can be determined.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum PathKind {
-    /// It may be opened when the image runs, where it will not exist.
+    /// It may be opened when the image runs, on a machine where it does not exist.
     MaybeNeeded,
-    /// Below an artifact of a depot: packages look artifacts up anew in every process, so one that
-    /// is remembered as a path is a mistake of the package.
+    /// In an artifact of a depot. Packages must look up artifacts in every process: storing the
+    /// path is a mistake of the package.
     Artifact,
-    /// Where a function's source stands, shown in backtraces: harmless.
+    /// A function's source file, shown in backtraces: harmless.
     Source,
 }
 
@@ -62,13 +62,13 @@ pub struct Artifact {
 }
 
 impl PathKind {
-    /// What the path is for, by its looks.
+    /// Classifies a path by its text.
     #[must_use]
     pub fn of(path: &str) -> Self {
         let path = path.replace('\\', "/");
         let file = path.rsplit('/').next().unwrap_or_default();
         let source = file.rsplit_once('.').is_some_and(|(_, ext)| {
-            // C sources stand in the debug sections of what a C compiler made.
+            // C source paths come from the debug sections of C compilers.
             ["jl", "c", "h", "cpp"].contains(&ext)
         });
         if source {
@@ -82,8 +82,8 @@ impl PathKind {
 }
 
 impl Portability {
-    /// The paths that the image may need where it runs: those of which it is not known that the workloads
-    /// run without them.
+    /// Returns the paths that the image may need at run time: all except those without which the
+    /// workloads were shown to run.
     pub fn needed(&self) -> impl Iterator<Item = &FoundPath> {
         let needed =
             |found: &&FoundPath| found.kind != PathKind::Source && found.needed != Some(false);

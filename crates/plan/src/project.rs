@@ -1,5 +1,5 @@
-//! `Project.toml`: what a Julia project says about itself. What Pkg refuses to read is refused
-//! here too, with its place.
+//! `Project.toml`, the project file. A file that Pkg refuses is refused here too, with the position
+//! of the error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::toml_error::TomlError;
 use crate::toml_reader::{Reader, Value};
 use crate::version::JuliaVersion;
 
-/// File names of a project, in the order in which Julia looks for them.
+/// File names of a project, in Julia's lookup order.
 pub const PROJECT_NAMES: [&str; 2] = ["JuliaProject.toml", "Project.toml"];
 
-/// The first Julia that knows weak dependencies; for older ones they are ordinary ones.
+/// The first Julia with weak dependencies; older ones treat them as ordinary dependencies.
 const WEAKDEPS_SINCE: (u64, u64) = (1, 9);
 
 /// A `Project.toml`.
@@ -26,7 +26,7 @@ pub struct Project {
     pub uuid: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// The manifest, if the project names one: relative to the project file.
+    /// The manifest's path relative to the project file, if the project names one.
     pub manifest: Option<String>,
     /// Direct dependencies: name to UUID. Some may be weak; see [`Project::deps_in`].
     pub deps: BTreeMap<String, String>,
@@ -42,7 +42,7 @@ impl Project {
     /// # Errors
     ///
     /// If Pkg would refuse it: it is not TOML, a value has a wrong type or form, or sections
-    /// contradict each other. The error points at the place.
+    /// contradict each other. The error contains the position.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, TomlError> {
         let (reader, document) = Reader::parse(file, text)?;
         let table = document.get_ref();
@@ -73,7 +73,7 @@ impl Project {
         Ok(project)
     }
 
-    /// Sections name only packages that the project lists.
+    /// Checks that sections name only packages listed in the project.
     fn check_names(
         &self,
         reader: Reader<'_>,
@@ -116,14 +116,14 @@ impl Project {
         Ok(())
     }
 
-    /// Whether the project is a package that can be loaded by name.
+    /// Returns whether the project is a package that can be loaded by name.
     #[must_use]
     pub fn is_package(&self) -> bool {
         self.name.is_some() && self.uuid.is_some()
     }
 
-    /// The direct dependencies in this Julia: since 1.9 a package that is also in `[weakdeps]` is
-    /// none of them.
+    /// Returns the direct dependencies in this Julia: since 1.9, packages that are also in
+    /// `[weakdeps]` are excluded.
     pub fn deps_in(&self, julia: &JuliaVersion) -> impl Iterator<Item = (&str, &str)> {
         let weak = julia.minor_pair() >= WEAKDEPS_SINCE;
         self.deps
@@ -132,7 +132,7 @@ impl Project {
             .map(|(name, uuid)| (name.as_str(), uuid.as_str()))
     }
 
-    /// Whether the project has anything that must be listed in a manifest.
+    /// Returns whether the project has dependencies that a manifest must list.
     #[must_use]
     pub fn needs_manifest(&self) -> bool {
         let mut deps = self.deps.iter();
@@ -140,8 +140,8 @@ impl Project {
     }
 }
 
-/// The members of the workspace whose root this project file is. Nothing else in it is checked: it
-/// need not have to do with the project that is built.
+/// Returns the members of the workspace whose root is this project file. The rest of the file is
+/// not checked, because it may be unrelated to the project being built.
 #[must_use]
 pub fn workspace_members(text: &str) -> Vec<String> {
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
@@ -154,7 +154,7 @@ pub fn workspace_members(text: &str) -> Vec<String> {
     members.map(str::to_owned).collect()
 }
 
-/// A section of names and UUIDs, no two of which may be the same.
+/// Reads a section of names and UUIDs; the UUIDs must be distinct.
 fn uuids(
     reader: Reader<'_>,
     table: &DeTable<'_>,
@@ -212,7 +212,7 @@ fn compat(reader: Reader<'_>, table: &DeTable<'_>) -> Result<BTreeMap<String, St
     Ok(compat)
 }
 
-/// Where packages come from that no registry has: each by path or by URL.
+/// Checks the sources of unregistered packages: each must be a path or a URL.
 fn sources(
     reader: Reader<'_>,
     table: &DeTable<'_>,
@@ -252,7 +252,7 @@ fn sources(
     Ok(())
 }
 
-/// A workspace lists its members and nothing else.
+/// Checks that a workspace contains only the list of its members.
 fn workspace(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
     for (key, value) in table_at(reader, table, "workspace")? {
         if key.get_ref() != "projects" {

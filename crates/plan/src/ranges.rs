@@ -1,10 +1,10 @@
-//! Sets of Julia versions as people write them: npm's ranges (`>=1.6 <1.11`, `1.6 || 1.10`) and
-//! the `[compat]` entries of Julia's `Project.toml` (`^1.6`, `~1.10`, `1.6 - 1.11`, `^1.6, ^2`).
+//! Sets of Julia versions as users write them: npm's ranges (`>=1.6 <1.11`, `1.6 || 1.10`) and the
+//! `[compat]` entries of Julia's `Project.toml` (`^1.6`, `~1.10`, `1.6 - 1.11`, `^1.6, ^2`).
 //!
-//! [`Ranges::from_compat`] accepts what Pkg accepts and nothing else. Parsing with [`FromStr`]
-//! accepts both notations, for `--julia` and `Sysimage.toml`; where the two differ, the reference
-//! page "Getting Julia and compilers" says which rule holds. Sources: Pkg's manual, "Compatibility";
-//! node-semver's "Ranges".
+//! [`Ranges::from_compat`] accepts exactly what Pkg accepts. Parsing with [`FromStr`] accepts both
+//! notations, for `--julia` and `Sysimage.toml`; where the two differ, the reference page "Getting
+//! Julia and compilers" gives the rule. Sources: Pkg's manual, "Compatibility"; node-semver's
+//! "Ranges".
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -37,12 +37,12 @@ enum Operator {
     Below,
 }
 
-/// What a version without an operator means.
+/// The meaning of a version without an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Notation {
     /// Pkg's: `1.6` is `^1.6`.
     Compat,
-    /// npm's: `1.6` is `1.6.x`, and `1.6.2` that version alone.
+    /// npm's: `1.6` is `1.6.x`, and `1.6.2` is exactly that version.
     Npm,
 }
 
@@ -54,7 +54,7 @@ pub struct NotARange {
 }
 
 impl Ranges {
-    /// Reads an entry of `[compat]`, by Pkg's rules.
+    /// Parses an entry of `[compat]` by Pkg's rules.
     ///
     /// # Errors
     ///
@@ -74,8 +74,8 @@ impl Ranges {
         })
     }
 
-    /// Whether the range contains `version`. It contains a prerelease only if one of its bounds is
-    /// a prerelease of the same `X.Y.Z`: `^1.6` must not select `1.14.0-alpha1`.
+    /// Returns whether the range contains `version`. It contains a prerelease only if a bound is a
+    /// prerelease of the same `X.Y.Z`: `^1.6` must not select `1.14.0-alpha1`.
     #[must_use]
     pub fn contains(&self, version: &JuliaVersion) -> bool {
         let version = version.as_semver();
@@ -84,8 +84,8 @@ impl Ranges {
             .any(|alternative| alternative.contains(version))
     }
 
-    /// Whether this is a union that contains every version, such as `>=1.10, <1.12`: its author
-    /// took the comma for "and".
+    /// Returns whether this is a union that contains every version, such as `>=1.10, <1.12`, whose
+    /// author probably used the comma for "and".
     #[must_use]
     pub fn is_open_union(&self) -> bool {
         let only = |wanted: [Operator; 2]| {
@@ -133,7 +133,7 @@ impl Alternative {
         Self(vec![Comparator::new(operator, bound)])
     }
 
-    /// No version at all.
+    /// Returns the empty range.
     fn nothing() -> Self {
         Self::one(Operator::Below, semver::Version::new(0, 0, 0))
     }
@@ -145,7 +145,7 @@ impl Comparator {
     }
 
     fn holds(&self, version: &semver::Version) -> bool {
-        // Build metadata does not count.
+        // Build metadata is ignored.
         let order = version.cmp_precedence(&self.bound);
         match self.operator {
             Operator::AtLeast => order != Ordering::Less,
@@ -179,7 +179,7 @@ impl FromStr for Ranges {
     }
 }
 
-/// One alternative: a hyphen range, or comparators that must all hold.
+/// Parses one alternative: a hyphen range, or comparators that must all hold.
 fn alternative(text: &str, notation: Notation) -> Option<Alternative> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if let [low, "-", high] = words.as_slice() {
@@ -190,7 +190,7 @@ fn alternative(text: &str, notation: Notation) -> Option<Alternative> {
     let mut any = false;
     while let Some(word) = words.next() {
         let (operator, rest) = operator(word);
-        // `>= 1.6`, with a space, is how many Project.toml files have it.
+        // Many Project.toml files contain `>= 1.6`, with a space.
         let version = if rest.is_empty() { words.next()? } else { rest };
         all.extend(comparators(operator, &Partial::parse(version)?, notation).0);
         any = true;
@@ -198,7 +198,7 @@ fn alternative(text: &str, notation: Notation) -> Option<Alternative> {
     any.then_some(Alternative(all))
 }
 
-/// One alternative of a `[compat]` entry, of which Pkg knows three forms.
+/// Parses one alternative of a `[compat]` entry, which has one of three forms.
 fn compat_piece(text: &str) -> Option<Alternative> {
     let text = text.trim();
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -250,7 +250,7 @@ fn comparators(operator: &str, version: &Partial, notation: Notation) -> Alterna
         "<=" | "≤" if complete => Alternative::one(Operator::AtMost, low),
         "<=" | "≤" => Alternative::between(None, version.above()),
         "<" => Alternative::one(Operator::Below, low),
-        // Pkg's `=1.2` is 1.2.0; with an `x` the rest is open.
+        // In Pkg, `=1.2` is 1.2.0; with an `x` the rest is open.
         "=" if complete || !version.wild => Alternative::exactly(&low),
         "=" => Alternative::between(Some(low), version.above()),
         "~" | "~>" => Alternative::between(Some(low), version.tilde()),
@@ -263,7 +263,8 @@ fn comparators(operator: &str, version: &Partial, notation: Notation) -> Alterna
     }
 }
 
-/// `1`, `1.12`, `1.12.7`, `1.12.7-rc1`; `x` and `*` stand for what is left open.
+/// A possibly incomplete version: `1`, `1.12`, `1.12.7`, `1.12.7-rc1`; `x` and `*` stand for
+/// omitted numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partial {
     pub(crate) major: Option<u64>,
@@ -272,7 +273,7 @@ pub(crate) struct Partial {
     pre: semver::Prerelease,
     /// Whether an `x` or `*` was written.
     wild: bool,
-    /// Whether build metadata was written, which no comparison regards.
+    /// Whether build metadata was written, which comparisons ignore.
     build: bool,
 }
 
@@ -317,7 +318,7 @@ impl Partial {
         })
     }
 
-    /// Whether this is numbers alone, which is all that `[compat]` knows.
+    /// Returns whether this consists of numbers only, the only form in `[compat]`.
     fn is_plain(&self) -> bool {
         self.pre.is_empty() && !self.wild && !self.build
     }
@@ -338,7 +339,7 @@ impl Partial {
         version
     }
 
-    /// The first version above everything that this stands for.
+    /// Returns the first version above all versions that this matches.
     fn above(&self) -> Option<semver::Version> {
         let next = match (self.major, self.minor, self.patch) {
             (None, ..) => return None,
@@ -361,7 +362,7 @@ impl Partial {
         .above()
     }
 
-    /// The leftmost number that is not zero must stay.
+    /// Returns the upper bound that keeps the leftmost nonzero number.
     fn caret(&self) -> Option<semver::Version> {
         match (self.major, self.minor, self.patch) {
             (Some(0), Some(0), Some(_)) | (Some(0), Some(0), None) | (Some(0), None, _) => {

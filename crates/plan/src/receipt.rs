@@ -1,6 +1,6 @@
-//! The receipt: one JSON document that explains a result. It travels inside the archive and
-//! beside it; plan (what exists), publish (merge), install (choose) and report (tables) all read
-//! this schema.
+//! The receipt: one JSON document that describes a result. A copy is in the archive and another
+//! next to it. Planning (what exists), publishing (merging), installing (choosing) and reporting
+//! (tables) read this schema.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::text::{self, FileName, ImageName};
 /// The schema that this Sysforge writes. A reader refuses a higher major number.
 pub const SCHEMA: &str = "sysforge-receipt/1";
 
-/// What was built, from what, how, and what was proven of it.
+/// What was built, from which inputs, how, and what was verified.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Sysforge receipt")]
 pub struct Receipt {
@@ -34,29 +34,30 @@ pub struct Receipt {
     /// The version of the project that the image was built from, if it has one.
     #[serde(default, deserialize_with = "text::optional::<text::PlainVersion, _>")]
     pub project_version: Option<String>,
-    /// The Julia build that the image belongs to; no other may load it.
+    /// The Julia build of the image; no other build may load it.
     pub julia: JuliaBuild,
-    /// Where that Julia came from.
+    /// The origin of that Julia.
     pub julia_origin: JuliaOrigin,
     /// The image file.
     pub image: FileRecord,
     /// The CPU targets.
     pub targets: Targets,
-    /// Options that the emitting Julia was given, which change the code in the image.
+    /// Options passed to the emitting Julia that change the code in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub julia_options: Vec<JuliaOption>,
-    /// The packages in the image: all that the emitting Julia had loaded, its own libraries included.
+    /// The packages in the image: all that the emitting Julia had loaded, its own libraries
+    /// included.
     pub packages: Vec<PackageRecord>,
     /// The extensions of packages in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<ExtensionRecord>,
-    /// The preferences that the environment has for packages in the image (Julia 1.6 and later).
+    /// The preferences for packages in the image, as set in the environment (Julia 1.6 and later).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preferences: Vec<PreferenceRecord>,
-    /// The manifest that the versions of the packages come from; it travels in the archive.
+    /// The manifest with the versions of the packages; the archive contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestRecord>,
-    /// What became of the precompile statements.
+    /// The results of replaying the precompile statements.
     pub statements: StatementCounts,
     /// What the check of the finished image found.
     pub check: CheckRecord,
@@ -64,32 +65,34 @@ pub struct Receipt {
     pub link: LinkRecord,
     /// How long each step took.
     pub timings: Vec<Timing>,
-    /// What the archive of apps holds and how they ran; absent in the receipt of an image.
+    /// The content of an archive of apps and the results of running them; absent in the receipt of
+    /// an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<crate::app::BundleRecord>,
-    /// What made it.
+    /// The tool that built it.
     pub tool: ToolRecord,
-    /// The digest over everything that decides the result: Julia build, packages, workloads,
+    /// The digest of everything that decides the result: Julia build, packages, workloads,
     /// configuration, recipe. Equal digests mean that no second build is needed.
     pub inputs_digest: Sha256,
 }
 
-/// Where a Julia came from.
+/// The origin of a Julia.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum JuliaOrigin {
-    /// From the catalogue, by digest.
+    /// From the catalogue, verified by digest.
     Catalogue {
         /// The archive's address in the catalogue.
         #[serde(deserialize_with = "text::string::<text::WebAddress, _>")]
         url: String,
-        /// The archive's digest, which was checked.
+        /// The archive's digest, which was verified.
         sha256: Sha256,
-        /// What was found out about its signature.
+        /// The result of checking its signature.
         #[serde(flatten)]
         signature: SignatureCheck,
     },
-    /// A nightly build. Nobody vouches for one with a digest: this is the digest of what came.
+    /// A nightly build. No published digest exists for one: this is the digest of the downloaded
+    /// file.
     Nightly {
         /// The archive's address, without credentials.
         #[serde(deserialize_with = "text::string::<text::WebAddress, _>")]
@@ -97,7 +100,7 @@ pub enum JuliaOrigin {
         /// The archive's digest.
         sha256: Sha256,
     },
-    /// Given by the user, taken as it was.
+    /// Given by the user, not verified.
     Given,
 }
 
@@ -106,19 +109,19 @@ pub enum JuliaOrigin {
 pub struct FileRecord {
     /// The file name, without folders.
     pub name: FileName,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Digest of the bytes.
     pub sha256: Sha256,
 }
 
-/// CPU targets: what was asked for, and what the image holds.
+/// CPU targets: the requested ones and those in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Targets {
     /// The tier of this image, if the platform has several, for instance `x86-64-v3`.
     #[serde(default, deserialize_with = "text::optional::<text::CpuTier, _>")]
     pub tier: Option<String>,
-    /// The `--cpu-target` string that Julia was given.
+    /// The `--cpu-target` string passed to Julia.
     #[serde(deserialize_with = "text::string::<text::CpuTargets, _>")]
     pub requested: String,
     /// The targets read from the finished image; `None` where they could not be read.
@@ -144,11 +147,11 @@ pub struct PackageRecord {
     /// `git-tree-sha1` from the Manifest, for packages that come from a registry or repository.
     #[serde(default, deserialize_with = "text::optional::<text::TreeHash, _>")]
     pub tree: Option<String>,
-    /// Whether it was asked for, as opposed to depended on.
+    /// Whether it was requested explicitly, not only as a dependency.
     pub requested: bool,
 }
 
-/// An extension of a package: code that Julia loads when all packages are there that it is for.
+/// An extension of a package: code that Julia loads once all packages that trigger it are loaded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ExtensionRecord {
     /// The name.
@@ -168,7 +171,7 @@ pub struct PreferenceRecord {
     /// The name of the preference.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub name: String,
-    /// Its value, as TOML; cut after 500 characters.
+    /// Its value, as TOML; truncated to 500 characters.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub value: String,
 }
@@ -179,32 +182,33 @@ pub struct ManifestRecord {
     /// Its name in the archive.
     #[serde(deserialize_with = "text::string::<text::FileName, _>")]
     pub name: String,
-    /// Digest of its bytes.
+    /// Digest of the file.
     pub sha256: Sha256,
-    /// Whether its versions were resolved for this build, as no manifest of the project fitted.
+    /// Whether its versions were resolved for this build, because no manifest of the project could
+    /// be used.
     pub resolved: bool,
 }
 
-/// What became of the precompile statements: `recorded` is the sum of `replayed`, `failed` and
-/// `skipped`.
+/// The results of replaying the precompile statements: `recorded` is the sum of `replayed`,
+/// `failed` and `skipped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementCounts {
-    /// Different statements that tracing recorded or the configuration gave.
+    /// Distinct statements from tracing and from the configuration.
     pub recorded: usize,
     /// Statements that Julia compiled into the image.
     pub replayed: usize,
-    /// Of those, the ones whose printed form had to be mended before it could be read back.
+    /// The replayed statements whose printed form had to be repaired before Julia could parse it.
     pub mended: usize,
     /// Statements that could not be replayed, each with its reason.
     pub failed: Vec<Unreplayed>,
-    /// Statements that were left out on purpose, each with its reason.
+    /// Statements that were skipped on purpose, each with its reason.
     pub skipped: Vec<Unreplayed>,
-    /// What else stands in the configured files of statements: no statements, and not counted as such.
+    /// Other text in the configured files of statements, not counted as statements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Ignored>,
 }
 
-/// The fates of the statements do not add up.
+/// The counts of the statements do not add up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{recorded} statements were recorded, but {replayed} replayed, {failed} failed and {skipped} \
@@ -222,11 +226,11 @@ pub struct Unaccounted {
 }
 
 impl StatementCounts {
-    /// Whether every statement has a fate.
+    /// Checks that every statement is counted as replayed, failed or skipped.
     ///
     /// # Errors
     ///
-    /// If they do not add up.
+    /// If the counts do not add up.
     pub fn check(&self) -> Result<(), Unaccounted> {
         let (failed, skipped) = (self.failed.len(), self.skipped.len());
         if self.recorded == self.replayed + failed + skipped {
@@ -241,53 +245,52 @@ impl StatementCounts {
     }
 }
 
-/// A statement that did not make it into the image.
+/// A statement that is not in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unreplayed {
     /// The statement, as recorded.
     pub statement: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What the check of the finished image found.
+/// The results of checking the finished image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckRecord {
     /// The requested packages that `Base.loaded_modules` held right after the start.
     #[serde(deserialize_with = "text::list::<text::PackageName, _>")]
     pub loaded: Vec<String>,
-    /// Statements that running the workloads on the image still compiled, though their code could
-    /// be in it.
+    /// Statements that running the workloads on the image still compiled, although the image could
+    /// contain their code.
     pub residuals: Vec<String>,
-    /// Statements that it compiled for functions and types that the workloads define themselves:
-    /// no image of the packages can hold their code.
+    /// Statements compiled for functions and types that the workloads define: no image of the
+    /// packages can contain their code.
     #[serde(default)]
     pub own: Vec<String>,
-    /// How many residual statements each round of tracing and emitting left, the last one's being
-    /// those of this image.
+    /// The number of residual statements after each round of tracing and emitting; the last one is
+    /// this image's.
     #[serde(default)]
     pub rounds: Vec<usize>,
     /// The kinds of standard output that the workloads were run with, and the residuals of each.
     #[serde(default)]
     pub outputs: Vec<OutputRecord>,
-    /// How many milliseconds compiling each residual and each of `own` took, where Julia says so (1.12
-    /// and later).
+    /// How many milliseconds compiling each residual and each statement in `own` took, if Julia
+    /// reports it (1.12 and later).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub costs_ms: BTreeMap<String, f64>,
     /// Latency with the image, in seconds; absent without a workload.
     pub latency: Option<Latency>,
-    /// Loading the packages in a fresh process without the image, in seconds; absent where it was
-    /// not measured.
+    /// Loading the packages in a new process without the image, in seconds; absent if not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_without_image_s: Option<f64>,
-    /// The first run of the workloads in a fresh process without the image, in seconds; absent
-    /// where it was not measured.
+    /// The first run of the workloads in a new process without the image, in seconds; absent if not
+    /// measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_call_without_image_s: Option<f64>,
-    /// What an interactive session waits for; absent where it was not measured.
+    /// Waiting times of an interactive session; absent if not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interactive: Option<Interactive>,
-    /// What could not be measured, and why.
+    /// Measurements that failed, with reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmeasured: Vec<String>,
     /// What the image needs of a machine besides its Julia.
@@ -295,18 +298,19 @@ pub struct CheckRecord {
     pub portability: Option<Portability>,
 }
 
-/// The check with one kind of standard output.
+/// The check results for one kind of standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputRecord {
     /// The kind.
     pub output: OutputKind,
-    /// Statements that running the workloads so still compiled, though their code could be in the
-    /// image.
+    /// Statements that running the workloads with this output still compiled, although the image
+    /// could contain their code.
     pub residuals: Vec<String>,
 }
 
-/// How long an interactive session takes to its first prompt and to the end of a first `using Pkg`, in
-/// seconds, in an empty home and with an empty depot: each from the start of Julia to its end.
+/// The time that an interactive session needs until its first prompt and until the end of a first
+/// `using Pkg`, in seconds, with an empty home folder and an empty depot. Each is measured from
+/// starting Julia until it exits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interactive {
     /// The first prompt.
@@ -324,9 +328,9 @@ pub struct Interactive {
 pub struct Latency {
     /// Loading the packages (`using`).
     pub load_s: f64,
-    /// The first run of the workloads in a fresh process.
+    /// The first run of the workloads in a new process.
     pub first_call_s: f64,
-    /// The second run in the same process; absent where the workloads cannot run twice.
+    /// The second run in the same process; absent if the workloads cannot run twice.
     pub second_call_s: Option<f64>,
 }
 
@@ -336,7 +340,7 @@ pub struct LinkRecord {
     /// The strategy, for instance `driver` or `julia-lld`.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub strategy: String,
-    /// The linker that really ran, as it calls itself.
+    /// The version text of the linker that ran.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
     pub linker: String,
 }
@@ -348,7 +352,7 @@ pub struct Timing {
     pub step: Step,
     /// Seconds of wall time.
     pub seconds: f64,
-    /// The most memory that the step's child was seen to have, in bytes, where it was watched.
+    /// The observed peak memory of the step's child process, in bytes, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory: Option<u64>,
 }
@@ -362,31 +366,31 @@ pub struct ToolRecord {
     /// Its version.
     #[serde(deserialize_with = "text::string::<text::PlainVersion, _>")]
     pub version: String,
-    /// The version of its recipe: raised whenever the same inputs would give another image.
+    /// The version of its recipe, raised whenever the same inputs would give another image.
     pub recipe: u32,
 }
 
 /// A receipt cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    /// It is not a receipt at all.
+    /// The text is not a receipt.
     #[error("not a Sysforge receipt")]
     Malformed(#[source] serde_json::Error),
     /// It was written by a newer Sysforge.
     #[error("the receipt has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    /// Its identifier is not made of its name, Julia, platform and tier.
+    /// Its identifier does not match its name, Julia, platform and tier.
     #[error("the receipt is called {found}, and its parts make {expected}")]
     Identifier {
-        /// What it says.
+        /// The identifier in the receipt.
         found: BuildId,
-        /// What its parts make.
+        /// The expected identifier.
         expected: String,
     },
 }
 
 impl Receipt {
-    /// The receipt as it is written: indented JSON with a final line end.
+    /// Returns the receipt as indented JSON with a final newline.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
@@ -394,11 +398,12 @@ impl Receipt {
         text
     }
 
-    /// Reads a receipt. Unknown fields are passed over, so that a later Sysforge may add some.
+    /// Parses a receipt. Unknown fields are ignored, so that later versions of Sysforge can add
+    /// some.
     ///
     /// # Errors
     ///
-    /// If the text is no receipt, or one of another schema.
+    /// If the text is not a receipt, or has another schema.
     pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
         #[derive(Deserialize)]
         struct Head {
@@ -418,7 +423,8 @@ impl Receipt {
         }
     }
 
-    /// The build identifier that name, Julia, platform and tier make, if it is not the receipt's.
+    /// Returns the build identifier for the name, Julia, platform and tier, if the receipt's
+    /// differs.
     #[must_use]
     pub fn other_build_id(&self) -> Option<String> {
         let (julia, tier) = (&self.julia, self.targets.tier.as_deref());
@@ -428,7 +434,7 @@ impl Receipt {
         }
     }
 
-    /// The path of the image in the archive.
+    /// Returns the path of the image in the archive.
     #[must_use]
     pub fn image_path(&self) -> String {
         match &self.bundle {
@@ -440,7 +446,7 @@ impl Receipt {
         }
     }
 
-    /// The JSON Schema of receipts, for those who read them with other tools.
+    /// Returns the JSON Schema of receipts, for other tools that read them.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
@@ -448,7 +454,7 @@ impl Receipt {
 }
 
 impl Latency {
-    /// Loading and the first call, in seconds.
+    /// Returns the time for loading and the first call, in seconds.
     #[must_use]
     pub fn first_result_s(&self) -> f64 {
         self.load_s + self.first_call_s
@@ -456,28 +462,31 @@ impl Latency {
 }
 
 impl CheckRecord {
-    /// First call over second call: 1.0 means that nothing was left to compile.
+    /// Returns the first call's time divided by the second's: 1.0 means that nothing was left to
+    /// compile.
     #[must_use]
     pub fn first_over_second(&self) -> Option<f64> {
         let latency = self.latency?;
         Some(latency.first_call_s / latency.second_call_s?.max(1e-9))
     }
 
-    /// How many milliseconds compiling the workloads' own functions took, as far as Julia says so.
+    /// Returns how many milliseconds compiling the workloads' own functions took, as far as Julia
+    /// reports it.
     #[must_use]
     pub fn own_cost_ms(&self) -> f64 {
         let costs = self.own.iter().filter_map(|text| self.costs_ms.get(text));
         costs.sum()
     }
 
-    /// Loading and the first call without the image, in seconds; `None` where one was not measured.
+    /// Returns the time for loading and the first call without the image, in seconds; `None` if one
+    /// was not measured.
     #[must_use]
     pub fn first_result_without_image_s(&self) -> Option<f64> {
         Some(self.load_without_image_s? + self.first_call_without_image_s?)
     }
 
-    /// How many times faster loading and the first call are with the image; `None` where either was
-    /// not measured.
+    /// Returns how many times faster loading and the first call are with the image; `None` if
+    /// either was not measured.
     #[must_use]
     pub fn first_result_speedup(&self) -> Option<f64> {
         let with = self.latency?.first_result_s();

@@ -1,8 +1,8 @@
-//! The release index: one JSON document beside the images of a release, merged from the receipts
-//! of all builds. Whoever installs reads this and nothing else before deciding what to download.
+//! The release index: one JSON document in a release, merged from the receipts of all builds.
+//! `sysforge install` reads only this file before it decides what to download.
 //!
-//! It says what lies where, how large it is and what its digest is; choosing an image is decided
-//! in [`choose`], how hosts rename files in [`asset_name`].
+//! It contains name, size and digest of every file. [`choose`] selects an image; [`asset_name`]
+//! predicts how hosts rename files.
 
 pub mod asset_name;
 pub mod choose;
@@ -21,19 +21,19 @@ use crate::text::{FileName, Rule as _, Tag};
 /// The schema that this Sysforge writes. A reader refuses any other.
 pub const SCHEMA: &str = "sysforge-release/1";
 
-/// The name of the index at every host.
+/// The file name of the index on every host.
 pub const INDEX_NAME: &str = "sysforge-release.json";
 
-/// The name of the checksum list at every host.
+/// The file name of the checksum list on every host.
 pub const SUMS_NAME: &str = "SHA256SUMS";
 
-/// The name of the list of releases that a plain host keeps beside its release folders.
+/// The file name of the list of releases on a plain host, in the parent of the release folders.
 pub const SITE_NAME: &str = "sysforge-site.json";
 
 /// The schema of that list.
 pub const SITE_SCHEMA: &str = "sysforge-site/1";
 
-/// What an installed image and an unpacked archive have beside the image, under these names.
+/// The names of the files next to the image in an installed image and an unpacked archive.
 const BESIDE_IMAGES: [&str; 4] = [
     "receipt.json",
     "installed.json",
@@ -41,11 +41,11 @@ const BESIDE_IMAGES: [&str; 4] = [
     "manifest.toml",
 ];
 
-/// The maximum number of parts of one archive. A release of GitHub has at most 1000 files.
+/// The maximum number of parts of an archive. A GitHub release has at most 1000 files.
 const MAX_PARTS: usize = 1000;
 
-/// The largest archive, in bytes. None unpacks to more, and a larger one could fill the disk before that
-/// is noticed.
+/// The maximum size of an archive, in bytes. Unpacked archives have the same limit, and a larger
+/// download could fill the disk before the limit is noticed.
 const MAX_ARCHIVE_BYTES: u64 = 16 << 30;
 
 /// All images of one release.
@@ -65,24 +65,24 @@ pub struct ReleaseIndex {
 pub struct ReleaseImage {
     /// The archive that holds the image and its receipt.
     pub archive: FileRecord,
-    /// The pieces that the archive is kept in, in order, where the host takes no file as large
-    /// as the whole. Empty where the archive lies there in one piece.
+    /// The parts of the archive, in order, if the host does not accept a file of its size. Empty if
+    /// the archive is one file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FileRecord>,
-    /// The bill of materials (CycloneDX), where there is one.
+    /// The bill of materials (CycloneDX), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<FileRecord>,
-    /// Everything about the image.
+    /// The image's receipt.
     pub receipt: Receipt,
 }
 
-/// The releases that a plain host keeps, newest last.
+/// The releases on a plain host, newest last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Sysforge site")]
 pub struct Site {
     /// Always `sysforge-site/1`.
     pub schema: String,
-    /// The tags, each the name of a folder; what is installed when nobody names one is the last.
+    /// The tags, each the name of a folder; by default the last one is installed.
     #[serde(deserialize_with = "valid_tags")]
     pub tags: Vec<Tag>,
 }
@@ -90,16 +90,16 @@ pub struct Site {
 /// An index cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// It is not an index at all.
+    /// The text is not an index.
     #[error("not a Sysforge release index")]
     Malformed(#[source] serde_json::Error),
     /// It was written by another Sysforge.
     #[error("the release index has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    /// An image has the name of a file that is kept beside it.
+    /// An image has the name of a file stored next to it.
     #[error("the release index names an image `{0}`, which is the name of another file beside it")]
     Name(FileName),
-    /// The parts of an archive do not make the archive.
+    /// The parts of an archive do not match the archive.
     #[error("the release index names parts of `{archive}` that cannot make it: {why}")]
     Parts {
         /// The archive.
@@ -107,7 +107,7 @@ pub enum IndexError {
         /// What is wrong with them.
         why: String,
     },
-    /// An archive is larger than any that can be installed.
+    /// An archive is too large to be installed.
     #[error(
         "the release index gives `{archive}` {size} bytes, and an archive has at most {MAX_ARCHIVE_BYTES}"
     )]
@@ -120,18 +120,18 @@ pub enum IndexError {
     /// Two images have the same identifier.
     #[error("the release index contains {0} twice")]
     Twice(BuildId),
-    /// An image's identifier is not made of its name, Julia, platform and tier.
+    /// An image's identifier does not match its name, Julia, platform and tier.
     #[error("the release index calls an image {found}, and its parts make {expected}")]
     Identifier {
-        /// What it says.
+        /// The identifier in the receipt.
         found: BuildId,
-        /// What its parts make.
+        /// The expected identifier.
         expected: String,
     },
 }
 
-/// Reads the tags of a list, without those that can be none: what one of them says is no reason
-/// to forget the others.
+/// Deserialises a list of tags. Invalid tags are dropped, so that they do not make the others
+/// unusable.
 fn valid_tags<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Tag>, D::Error> {
     let tags = Vec::<String>::deserialize(from)?;
     Ok(tags
@@ -141,13 +141,14 @@ fn valid_tags<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Tag>, D::
 }
 
 impl ReleaseImage {
-    /// The build identifier.
+    /// Returns the build identifier.
     #[must_use]
     pub fn build_id(&self) -> &BuildId {
         &self.receipt.build_id
     }
 
-    /// Checks that the parts can make the archive: every part costs a request, whatever its size.
+    /// Checks that the parts can make up the archive: every part costs a request, whatever its
+    /// size.
     fn check_parts(&self) -> Result<(), IndexError> {
         let refuse = |why: String| {
             let archive = self.archive.name.clone();
@@ -178,7 +179,7 @@ impl ReleaseImage {
         }
     }
 
-    /// What has to be fetched for this image, in order: the archive, or its pieces.
+    /// Returns the files to download for this image, in order: the archive or its parts.
     #[must_use]
     pub fn pieces(&self) -> &[FileRecord] {
         if self.parts.is_empty() {
@@ -190,8 +191,8 @@ impl ReleaseImage {
 }
 
 impl ReleaseIndex {
-    /// The index of these images, in the order of their build identifiers, so that the same
-    /// images always give the same bytes.
+    /// Creates the index of these images, sorted by build identifier, so that the same images
+    /// always give the same bytes.
     #[must_use]
     pub fn new(tag: &Tag, mut images: Vec<ReleaseImage>) -> Self {
         images.sort_by(|a, b| a.build_id().cmp(b.build_id()));
@@ -202,7 +203,7 @@ impl ReleaseIndex {
         }
     }
 
-    /// The index as it is written: indented JSON with a final line end.
+    /// Returns the index as indented JSON with a final newline.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
@@ -210,7 +211,8 @@ impl ReleaseIndex {
         text
     }
 
-    /// Reads an index. Unknown fields are passed over, so that a later Sysforge may add some.
+    /// Parses an index. Unknown fields are ignored, so that later versions of Sysforge can add
+    /// some.
     ///
     /// # Errors
     ///
@@ -251,14 +253,14 @@ impl ReleaseIndex {
         Ok(index)
     }
 
-    /// The JSON Schema of indexes, for those who read them with other tools.
+    /// Returns the JSON Schema of indexes, for other tools that read them.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
 }
 
-/// Whether `tag` can name a release on every host.
+/// Returns whether `tag` can name a release on every host.
 #[must_use]
 pub fn is_good_tag(tag: &str) -> bool {
     Tag::check(tag).is_ok()
@@ -275,7 +277,7 @@ pub(crate) mod tests {
     };
     use crate::version::JuliaVersion;
 
-    /// An image as the tests of this room need it.
+    /// Creates an image for the tests of this crate.
     pub(crate) fn image(
         triplet: &str,
         julia: &str,
@@ -363,7 +365,7 @@ pub(crate) mod tests {
         for taken in ["installed.json", "Receipt.JSON", "Manifest.toml"] {
             assert!(matches!(read(image, taken), Err(IndexError::Name(_))));
         }
-        // Valid, but of another image.
+        // Valid, but the identifier of another image.
         let id = r#""build_id": "demo-julia1.12.7-x86_64-linux-gnu""#;
         let other = r#""build_id": "demo-julia1.12.7-x86_64-linux-musl""#;
         assert!(matches!(

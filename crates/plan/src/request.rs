@@ -1,5 +1,5 @@
-//! What a user may ask for when they name a Julia: `1.12`, `lts`, `^1.6`, `manifest`, a
-//! directory. [`crate::catalogue::Catalogue::choose`] finds the release that answers a [`Request`].
+//! Requests for a Julia: `1.12`, `lts`, `^1.6`, `manifest`, a directory.
+//! [`crate::catalogue::Catalogue::choose`] finds the release that satisfies a [`Request`].
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ pub enum Request {
     Lts,
     /// `rc`: the newest release candidate, or the newest stable version if that is newer.
     Rc,
-    /// `beta`: the newest beta, or what `rc` is if that is newer.
+    /// `beta`: the newest beta, or the result of `rc` if that is newer.
     Beta,
-    /// `pre`, or `alpha` as juliaup says: the newest of all, alphas and betas too.
+    /// `pre`, or `alpha` as in juliaup: the newest version of all, including alphas and betas.
     Pre,
     /// `nightly`: the newest build of Julia's main branch.
     Nightly,
@@ -32,22 +32,22 @@ pub enum Request {
     /// `min-patch`: the oldest version that the project's `[compat] julia` allows.
     /// [`Request::for_project`] turns it into [`Request::Oldest`].
     MinPatch,
-    /// `manifest`: the Julia that the project's manifest was made with.
-    /// [`Request::for_project`] turns it into [`Request::Exact`] or [`Request::Series`].
+    /// `manifest`: the Julia that made the project's manifest. [`Request::for_project`] turns it
+    /// into [`Request::Exact`] or [`Request::Series`].
     Manifest,
-    /// `1` or `1.12`: the newest stable version that begins so.
+    /// `1` or `1.12`: the newest stable version with these numbers.
     Series(u64, Option<u64>),
     /// `1.12.7`, `1.12.7-rc1`.
     Exact(JuliaVersion),
     /// A semantic version or compat range: the newest stable version within it.
     Within(Ranges),
-    /// The newest patch release of the oldest minor version within a range; what `min` becomes.
+    /// The newest patch release of the oldest minor version within a range; replaces `min`.
     OldestMinor(Ranges),
-    /// The oldest stable version within a range; what `min-patch` becomes.
+    /// The oldest stable version within a range; replaces `min-patch`.
     Oldest(Ranges),
     /// `system`: the `julia` on the search path.
     System,
-    /// A directory that holds a Julia.
+    /// A directory that contains a Julia.
     Directory(PathBuf),
 }
 
@@ -60,12 +60,12 @@ pub struct ProjectJulia {
     pub compat: Option<String>,
 }
 
-/// The text asks for no Julia.
+/// The text is not a request for a Julia.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not a Julia version, range or channel{}",
     .suggestion.map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
 pub struct NotARequest {
-    /// What was given.
+    /// The text.
     pub text: String,
     /// The nearest channel.
     pub suggestion: Option<&'static str>,
@@ -101,21 +101,21 @@ impl Explain for NotARequest {
     }
 }
 
-/// What juliaup's channels may end in after a `~`.
+/// The suffixes after a `~` in juliaup's channels.
 const PROCESSORS: [&str; 4] = ["x64", "x86", "aarch64", "arm64"];
 
-/// A request about the project that the project does not answer.
+/// A request that needs information which the project does not contain.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectIsSilent {
-    /// `manifest`, and no manifest says which Julia made it.
+    /// `manifest`, but no manifest names the Julia that made it.
     #[error("the Julia version `manifest` was asked for, but no manifest of the project names one")]
     NoManifestVersion,
-    /// `min` or `min-patch`, and `[compat]` does not mention julia.
+    /// `min` or `min-patch`, but `[compat]` does not contain julia.
     #[error(
         "the Julia version `{0}` was asked for, but the project's [compat] does not name julia"
     )]
     NoCompat(Request),
-    /// `min` or `min-patch`, and the entry cannot be read.
+    /// `min` or `min-patch`, but the entry is invalid.
     #[error("the [compat] entry of julia cannot be read")]
     BadCompat(#[from] crate::ranges::NotARange),
 }
@@ -139,7 +139,7 @@ impl Explain for ProjectIsSilent {
     }
 }
 
-/// The words among the requests. The first of several for one request is printed.
+/// The requests that are words. If several words mean the same request, the first is printed.
 const WORDS: [(&str, Request); 13] = [
     ("release", Request::Release),
     ("lts", Request::Lts),
@@ -157,8 +157,8 @@ const WORDS: [(&str, Request); 13] = [
 ];
 
 impl Request {
-    /// Reads one request or several with commas between them: `1.10,release` asks for two Julias.
-    /// Where a part is a range with an operator, the whole is one range in which a comma is "or",
+    /// Parses one request, or several separated by commas: `1.10,release` requests two Julias. If a
+    /// part is a range with an operator, the whole text is one range in which a comma means "or",
     /// as in `[compat]`: `^1.6, ^2`.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl Request {
         Self::split(text).into_iter().map(str::parse).collect()
     }
 
-    /// The texts of the single requests in such a list.
+    /// Splits such a list into the texts of its requests.
     #[must_use]
     pub fn split(text: &str) -> Vec<&str> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -180,11 +180,11 @@ impl Request {
         }
     }
 
-    /// Replaces what only the project can answer (`manifest`, `min`) by what it answers.
+    /// Replaces a request that depends on the project (`manifest`, `min`) by the resulting one.
     ///
     /// # Errors
     ///
-    /// If the project says nothing about it.
+    /// If the project does not contain the information.
     pub fn for_project(self, project: &ProjectJulia) -> Result<Self, ProjectIsSilent> {
         match self {
             Self::Manifest => project
@@ -204,8 +204,7 @@ impl Request {
         }
     }
 
-    /// The branch whose nightly builds are asked for, if nightly builds are: `Some(None)` is the
-    /// main branch.
+    /// Returns the branch if this requests a nightly build: `Some(None)` is the main branch.
     #[must_use]
     pub const fn nightly(&self) -> Option<Option<(u64, u64)>> {
         match self {
@@ -215,7 +214,7 @@ impl Request {
         }
     }
 
-    /// Whether the request is answered from a catalogue, and not by the machine or a nightly
+    /// Returns whether the request is satisfied from a catalogue, not from the machine or a nightly
     /// server.
     #[must_use]
     pub const fn needs_catalogue(&self) -> bool {
@@ -255,7 +254,7 @@ impl FromStr for Request {
         if let Some((_, request)) = WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(request.clone());
         }
-        // Before ranges: no range has a separator, and `.` is none.
+        // Checked before ranges: no range contains a separator or is only dots.
         if matches!(text, "." | "..") || text.contains(['/', '\\']) {
             return Ok(Self::Directory(PathBuf::from(text)));
         }
@@ -323,7 +322,7 @@ mod tests {
         }
     }
 
-    /// The channels that the README of juliaup names, and what they are here.
+    /// The channels in juliaup's README and the corresponding requests.
     #[test]
     fn the_channels_of_juliaup_are_understood_or_explained() {
         for (channel, request) in [
@@ -424,7 +423,7 @@ mod tests {
         assert_eq!(list("^1.6, ^2"), ["^1.6, ^2"]);
         assert_eq!(list(">=1.10,<1.12"), [">=1.10,<1.12"]);
         assert_eq!(list("1.6, 1.8 - 1.9"), ["1.6, 1.8 - 1.9"]);
-        // A word is in no range.
+        // A list with a word is never a range.
         assert_eq!(list("lts, ^1.6"), ["lts", "^1.6"]);
         for text in ["lts,", "", "lst, 1.10", "^1.6, one"] {
             assert!(Request::parse_list(text).is_err(), "{text:?}");

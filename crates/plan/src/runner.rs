@@ -1,15 +1,15 @@
-//! The machines that GitHub lends: a dated table of runner labels. A label that dies is a build
-//! that no longer starts, so the table knows when, and what comes after.
+//! GitHub's hosted runners: a dated table of runner labels. Builds with a removed label never
+//! start, so the table contains the date of removal and the successor.
 //!
-//! State of the table: 22 November 2026, public repositories (private ones get 2 cores and 8 GB).
-//! Sources: GitHub's reference of hosted runners, the images' own lists of software, and the
-//! announcements of their ends.
+//! As of 22 November 2026, for public repositories (private ones get 2 cores and 8 GB). Sources:
+//! GitHub's reference of hosted runners, the software lists of the images, and the announcements of
+//! removals.
 
 use std::fmt;
 
 use crate::platform::{Arch, Triplet};
 
-/// A day of the calendar.
+/// A calendar day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day {
     /// The year, for instance 2026.
@@ -21,13 +21,13 @@ pub struct Day {
 }
 
 impl Day {
-    /// A day.
+    /// Creates a day.
     #[must_use]
     pub const fn new(year: i16, month: u8, day: u8) -> Self {
         Self { year, month, day }
     }
 
-    /// Days since the beginning of year 0, in years of 372 days: good for distances of months.
+    /// Returns days since year 0, in years of 372 days: accurate enough for differences in months.
     const fn number(self) -> i32 {
         self.year as i32 * 372 + self.month as i32 * 31 + self.day as i32
     }
@@ -39,27 +39,27 @@ impl fmt::Display for Day {
     }
 }
 
-/// One label.
+/// A runner label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runner {
-    /// What `runs-on` says.
+    /// The value of `runs-on`.
     pub label: &'static str,
     /// The processor.
     pub arch: Arch,
-    /// The platform whose Julia runs there.
+    /// The platform of the Julia that runs on it.
     pub platform: &'static str,
-    /// Cores.
+    /// The number of CPU cores.
     pub cores: u8,
     /// Memory, in GB.
     pub memory: u8,
     /// The C toolchains that are installed.
     pub toolchains: &'static str,
-    /// The C runtime that these link with. Julia on Windows is made with msvcrt, so `ucrt` means
-    /// that Sysforge fetches a toolchain of its own there.
+    /// The C runtime against which these link. Julia on Windows uses msvcrt, so with `ucrt`
+    /// Sysforge downloads its own toolchain.
     pub runtime: &'static str,
-    /// The day from which the label does not work, where it is known.
+    /// The day from which the label does not work, if known.
     pub end: Option<Day>,
-    /// What to use instead of one that ends.
+    /// The label to use instead of one that ends.
     pub successor: Option<&'static str>,
 }
 
@@ -98,8 +98,8 @@ const MAC: &str = "x86_64-apple-darwin";
 const MAC_ARM: &str = "aarch64-apple-darwin";
 const WINDOWS: &str = "x86_64-w64-mingw32";
 
-/// Every known label. The first living one of a platform is its default: the oldest system that
-/// is not about to end, because what is linked there runs on newer ones.
+/// All known labels. The default for a platform is its first label that has not ended: the oldest
+/// system that will not end soon, because what is linked there also runs on newer ones.
 #[rustfmt::skip]
 pub const TABLE: &[Runner] = &[
     row("ubuntu-24.04", Arch::X86_64, LINUX, (4, 16), "gcc 12-14, clang 16-18", "glibc 2.39"),
@@ -127,25 +127,25 @@ pub const TABLE: &[Runner] = &[
     row("windows-2025", Arch::X86_64, WINDOWS, (4, 16), "gcc 15.2, LLVM 20", "ucrt"),
     row("windows-2022", Arch::X86_64, WINDOWS, (4, 16), "gcc 14.2, LLVM 20", "ucrt"),
     row("windows-latest", Arch::X86_64, WINDOWS, (4, 16), "those of windows-2025", "ucrt"),
-    // No Julia of its own; the one for x86_64 is emulated.
+    // There is no Julia for this platform; the one for x86_64 is emulated.
     row("windows-11-arm", Arch::Aarch64, WINDOWS, (4, 16), "LLVM 20", "ucrt"),
     ending(row("windows-2019", Arch::X86_64, WINDOWS, (4, 16), "gcc 8.1", "msvcrt"),
         Day::new(2025, 6, 30), Some("windows-2022")),
 ];
 
-/// A warning comes this long before a label dies, in months of 31 days.
+/// How long before a label's end a warning appears, in months of 31 days.
 const NOTICE_MONTHS: i32 = 9;
 
-/// A label that is about to die, or dead.
+/// A label that has ended or will end soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dying {
     /// The label.
     pub label: &'static str,
     /// Its last day.
     pub end: Day,
-    /// Whether that has come.
+    /// Whether that day has passed.
     pub dead: bool,
-    /// What to use instead.
+    /// The label to use instead.
     pub successor: Option<&'static str>,
 }
 
@@ -160,7 +160,7 @@ impl fmt::Display for Dying {
 }
 
 impl Dying {
-    /// What to do about it.
+    /// Returns what to do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self.successor {
@@ -175,13 +175,13 @@ impl Dying {
 }
 
 impl Runner {
-    /// The runner of a label; `None` for labels of people's own machines.
+    /// Returns the runner with a label; `None` for self-hosted runners.
     #[must_use]
     pub fn named(label: &str) -> Option<&'static Self> {
         TABLE.iter().find(|runner| runner.label == label)
     }
 
-    /// The runner that a platform is built on if nobody says otherwise.
+    /// Returns the default runner for a platform.
     #[must_use]
     pub fn of(triplet: Triplet) -> Option<&'static Self> {
         TABLE
@@ -189,7 +189,7 @@ impl Runner {
             .find(|runner| runner.platform == triplet.name())
     }
 
-    /// The platforms that have a hosted runner.
+    /// Returns the platforms that have a hosted runner.
     #[must_use]
     pub fn platforms() -> Vec<Triplet> {
         Triplet::all()
@@ -197,7 +197,7 @@ impl Runner {
             .collect()
     }
 
-    /// Whether the label is dead, or will be soon.
+    /// Returns a warning if the label has ended or will end soon.
     #[must_use]
     pub fn dying(&self, today: Day) -> Option<Dying> {
         let end = self.end?;

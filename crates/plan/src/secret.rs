@@ -1,4 +1,4 @@
-//! A credential that cannot be printed by mistake: in an error, a log or a trace.
+//! Credentials that cannot be printed accidentally in an error, a log or a trace.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a credential, without the white space that files and variables often end in.
+    /// Wraps a credential, without surrounding white space, in which files and variables often end.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
 
-    /// The credential itself, for where it is sent and nothing else.
+    /// Returns the credential, only for sending it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the token of an installed GitHub app, such as Actions, by its prefix.
+    /// Returns whether this is the token of a GitHub app, such as Actions, judging by its prefix.
     #[must_use]
     pub fn is_of_app(&self) -> bool {
         self.0.starts_with("ghs_")
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the credential is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

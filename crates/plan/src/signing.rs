@@ -1,9 +1,9 @@
-//! Whose signature makes which release of Julia trustworthy. One table: a new key, or a key that
-//! is no longer to be trusted, is a new row.
+//! Which key makes which release of Julia trustworthy. One table: a new key, or a key that becomes
+//! untrusted, is a new row.
 //!
-//! Source: Julia's announcement of 2026 that its first signing key is compromised; releases are
-//! signed with a new key from 1.13.0-rc2, 1.12.7 and 1.10.12 on, and older ones keep signatures
-//! that no longer prove anything. For those the digest in the catalogue is all there is.
+//! Source: Julia's announcement of 2026 that its first signing key is compromised. Releases are
+//! signed with a new key from 1.13.0-rc2, 1.12.7 and 1.10.12 on; older ones keep signatures that
+//! prove nothing, and only the digest in the catalogue protects them.
 
 use std::fmt;
 
@@ -13,31 +13,31 @@ use serde::{Deserialize, Serialize};
 use crate::text;
 use crate::version::JuliaVersion;
 
-/// The key that Julia's releases are signed with since 2026.
+/// The key that has signed Julia's releases since 2026.
 pub const JULIA_KEY_2026: &str = "64B779A570972FFF7BFC2B54EAD471E1A1F2C10A";
 
-/// The key that they were signed with before. It is compromised: whoever has it can sign
-/// anything, so its signatures are neither good nor bad.
+/// The key used before 2026. It is compromised: whoever has it can sign anything, so its signatures
+/// are neither good nor bad.
 pub const JULIA_KEY_2015: &str = "3673DF529D9049477F76B37566E3C7DC03D6E495";
 
-/// What a signature must be to count.
+/// The requirement on a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
     /// Made with the key of this fingerprint.
     Key(&'static str),
-    /// Nothing can be proven by a signature; the digest must do.
+    /// Signatures prove nothing; only the digest is checked.
     DigestOnly,
 }
 
 struct Row {
-    /// Applies to this series, or to all.
+    /// The series to which the row applies, or `None` for all.
     series: Option<(u64, u64)>,
-    /// Applies from this version on.
+    /// The first version to which the row applies.
     since: &'static str,
     trust: Trust,
 }
 
-/// The first row that fits decides.
+/// The first row that matches decides.
 const TABLE: &[Row] = &[
     Row {
         series: Some((1, 10)),
@@ -67,7 +67,7 @@ const TABLE: &[Row] = &[
 ];
 
 impl Trust {
-    /// What the table says of a version.
+    /// Returns the requirement for a version.
     #[must_use]
     pub fn of(version: &JuliaVersion) -> Self {
         TABLE
@@ -89,7 +89,7 @@ impl Trust {
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);
 
-/// The text is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the fingerprint of an OpenPGP key (40 or 64 hexadecimal digits)")]
 pub struct NotAFingerprint(String);
@@ -132,16 +132,16 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// What was found out about a signature; part of the receipt.
+/// The result of checking a signature; part of the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "signature", rename_all = "kebab-case")]
 pub enum SignatureCheck {
-    /// It is good, and made with this pinned key.
+    /// The signature is good, and made with this pinned key.
     Good {
         /// The key's fingerprint.
         key: Fingerprint,
     },
-    /// There was nothing to prove, or nothing to prove it with.
+    /// There was no signature to check, or no key to check it with.
     NotChecked {
         /// Why.
         #[serde(deserialize_with = "text::string::<text::Line, _>")]

@@ -1,5 +1,5 @@
-//! Precompile statements, as text: reading them from files, and sorting out what a workload defines
-//! itself. What a statement means only Julia can tell.
+//! Precompile statements as text: reading them from files, and finding those that belong to a
+//! workload itself. Only Julia knows the meaning of a statement.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,18 +11,18 @@ mod lexer;
 
 use lexer::{Kind, Lexer, Symbols, Token};
 
-/// What stands in a file of statements.
+/// The content of a file of statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// The statements: each once, in the order of their first appearance. A plain call begins with
-    /// `precompile(`; anything else is an expression to be evaluated that calls `precompile`, such as
+    /// The statements, without duplicates, in order of first appearance. A plain call begins with
+    /// `precompile(`; anything else is an expression to evaluate that calls `precompile`, such as
     /// `isdefined(A, :f) && precompile(A.f, (Int,))`.
     pub statements: Vec<String>,
-    /// What is no statement.
+    /// Text that is not a statement.
     pub ignored: Vec<Ignored>,
 }
 
-/// Text in a file of statements that is no statement.
+/// Text in a file of statements that is not a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ignored {
     /// The file, relative to the project.
@@ -30,15 +30,15 @@ pub struct Ignored {
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
-    /// How it begins.
+    /// The beginning of the text.
     pub text: String,
-    /// Why it is no statement.
+    /// Why it is not a statement.
     pub reason: String,
 }
 
-/// Reads a file of statements that `--trace-compile` or SnoopCompile wrote, or a person. Comments are
-/// dropped, such as the times and the `# recompile` marks of Julia 1.12; blocks are followed, so that
-/// `if c; precompile(f, (Int,)); end` becomes `(c) && precompile(f, (Int,))`.
+/// Reads a file of statements written by `--trace-compile`, SnoopCompile or a person. Drops
+/// comments, such as the times and the `# recompile` marks of Julia 1.12, and follows blocks: `if
+/// c; precompile(f, (Int,)); end` becomes `(c) && precompile(f, (Int,))`.
 #[must_use]
 pub fn read(text: &str) -> Recording {
     let mut found = file::read(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -49,19 +49,19 @@ pub fn read(text: &str) -> Recording {
     found
 }
 
-/// The statements in a file; see [`read`].
+/// Returns the statements in a file; see [`read`].
 #[must_use]
 pub fn parse(text: &str) -> Vec<String> {
     read(text).statements
 }
 
-/// Whether a statement is a call of `precompile` and nothing else.
+/// Returns whether a statement is only a call of `precompile`.
 #[must_use]
 pub fn is_plain(statement: &str) -> bool {
     statement.starts_with("precompile(")
 }
 
-/// The outermost module names in a statement: `Dates` and `Main` in
+/// Returns the outermost module names in a statement: `Dates` and `Main` in
 /// `precompile(Tuple{typeof(Dates.day), Main.T})`.
 fn roots(statement: &str) -> BTreeSet<&str> {
     let read = |symbols| {
@@ -82,7 +82,7 @@ fn roots(statement: &str) -> BTreeSet<&str> {
     };
     let mut roots = BTreeSet::new();
     for (index, token) in tokens.iter().enumerate() {
-        // A name with a dot behind it, which is not itself behind a dot. `f(x...)` has two.
+        // A name followed by a dot and not preceded by one. `f(x...)` has two dots.
         let first = index == 0 || !dot(index - 1, token.start);
         let followed = dot(index + 1, token.end) && !dot(index + 2, token.end + 1);
         if token.kind == Kind::Name && first && followed {
@@ -92,12 +92,12 @@ fn roots(statement: &str) -> BTreeSet<&str> {
     roots
 }
 
-/// Whether a statement is for something that a workload defines itself: in `Main`, or in a module
-/// that is neither Julia's nor one of the packages in `known`. No image of the packages can hold
+/// Returns whether a statement is for something that a workload defines: in `Main`, or in a module
+/// that is neither Julia's nor one of the packages in `known`. No image of the packages can contain
 /// its code.
 ///
-/// What Julia 1.12 and later ask of `Main` after a script belongs to it: a script that defines `main`
-/// makes that code invalid.
+/// This includes Julia's lookup of an entry point in `Main` after a script (1.12 and later): a
+/// script that defines `main` invalidates that code.
 #[must_use]
 pub fn is_own(statement: &str, known: &BTreeSet<String>) -> bool {
     let asks_for_main = statement.contains("typeof(Base.should_use_main_entrypoint)");

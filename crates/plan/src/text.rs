@@ -1,11 +1,11 @@
-//! Text from outside: which characters and lengths each kind of name may have, and how text of
-//! unknown origin is shown.
+//! Rules for text from untrusted sources: the characters and lengths allowed in each kind of name,
+//! and how to display such text safely.
 //!
-//! A [`Rule`] says what one kind of text may be. Types whose values become paths, scripts or
-//! identifiers ([`FileName`], [`ImageName`], [`Tag`], [`TreeHash`], [`Repository`],
-//! [`crate::BuildId`]) cannot be built without their rule, and are checked again whenever they are
-//! deserialised. Fields that are only compared or shown are plain strings, and are deserialised
-//! with [`string`], [`optional`] or [`list`].
+//! A [`Rule`] defines what is allowed in one kind of text. Types whose values become paths, scripts
+//! or identifiers ([`FileName`], [`ImageName`], [`Tag`], [`TreeHash`], [`Repository`],
+//! [`crate::BuildId`]) cannot be created without checking their rule, and are checked again when
+//! they are deserialised. Fields that are only compared or shown are plain strings, and are
+//! deserialised with [`string`], [`optional`] or [`list`].
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -15,13 +15,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The most characters of a refused text that its error shows.
+/// The maximum number of characters of a refused text in its error.
 const SHOWN: usize = 60;
 
-/// The longest name of a file on every file system, in bytes.
+/// The maximum length of a file name, in bytes, on any supported file system.
 const LONGEST_NAME: usize = 255;
 
-/// A text is not of the kind that it should be.
+/// A text violates the rule of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {what}: {why}")]
 pub struct InvalidText {
@@ -31,30 +31,30 @@ pub struct InvalidText {
 }
 
 impl InvalidText {
-    /// The reason alone.
+    /// Returns only the reason.
     #[must_use]
     pub const fn why(&self) -> &'static str {
         self.why
     }
 }
 
-/// What one kind of text may be.
+/// The rule for one kind of text.
 pub trait Rule {
-    /// The kind, with its article, for messages.
+    /// The kind with its article, for messages.
     const WHAT: &'static str;
 
     /// Checks a text.
     ///
     /// # Errors
     ///
-    /// The reason why it is not of this kind.
+    /// Returns the reason if the text is not of this kind.
     fn check(text: &str) -> Result<(), &'static str>;
 
-    /// Checks a text, with an error that says all.
+    /// Checks a text and returns a complete error.
     ///
     /// # Errors
     ///
-    /// If it is not of this kind.
+    /// If the text is not of this kind.
     fn validate(text: &str) -> Result<(), InvalidText> {
         Self::check(text).map_err(|why| InvalidText {
             what: Self::WHAT,
@@ -64,8 +64,8 @@ pub trait Rule {
     }
 }
 
-/// Whether a character is invisible, changes the direction of text, or controls a terminal. Such
-/// characters make text look like something that it is not.
+/// Returns whether a character is invisible, changes the direction of text, or controls a terminal.
+/// Such characters can disguise a text.
 #[must_use]
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
@@ -85,13 +85,13 @@ pub fn is_deceptive(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Replaces every deceptive character by its escape (`\u{1b}`), line ends too.
+/// Replaces every deceptive character, including line ends, by its escape (`\u{1b}`).
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     escaped_but(text, |_| false)
 }
 
-/// As [`escaped`], for text that may have several lines.
+/// Does the same as [`escaped`], but keeps line ends.
 #[must_use]
 pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     escaped_but(text, |c| c == '\n')
@@ -112,15 +112,15 @@ fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A text on one line of Markdown, or in a cell of a table, that shows as it is: no markup, HTML,
-/// formula or mention of a user, and no beginning of a list, quotation or heading.
+/// Escapes a text for one line of Markdown or a table cell, so that it is shown literally: no
+/// markup, HTML, formula or mention of a user, and no start of a list, quotation or heading.
 #[must_use]
 pub fn markdown(text: &str) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let text = escaped(text.trim());
     let mut out = String::with_capacity(text.len() + 16);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    // `1. ` begins a list, and `1.2` does not.
+    // `1. ` begins a list, but `1.2` does not.
     let is_item = text
         .get(digits + 1..)
         .is_some_and(|rest| digits > 0 && (rest.is_empty() || rest.starts_with(' ')));
@@ -139,7 +139,7 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// At most `width` characters of a text on one line, escaped.
+/// Returns at most `width` characters of a text, escaped and on one line.
 #[must_use]
 pub fn shortened(text: &str, width: usize) -> String {
     let mut kept: String = text.chars().take(width + 1).collect();
@@ -154,7 +154,7 @@ pub fn shortened(text: &str, width: usize) -> String {
     kept
 }
 
-/// Whether a file of this name, whatever its case and extension, is a device on Windows.
+/// Returns whether a file of this name, whatever its case and extension, is a device on Windows.
 #[must_use]
 pub fn is_windows_device(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
@@ -170,7 +170,7 @@ pub fn is_windows_device(name: &str) -> bool {
     numbered || DEVICES.contains(&&*stem)
 }
 
-/// What every name of a file or folder must satisfy to mean the same on every system.
+/// Checks that the name of a file or folder means the same on every system.
 fn portable(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("it is empty");
@@ -199,7 +199,7 @@ fn portable(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Letters and digits of ASCII, and those of `more`.
+/// Returns whether a text contains only ASCII letters and digits and characters of `more`.
 fn only(text: &str, more: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
@@ -220,7 +220,7 @@ fn no_shell(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A type of text that cannot be built without its rule.
+/// Defines a type of text that cannot be created without checking its rule.
 macro_rules! validated {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
         $(#[$doc])*
@@ -238,18 +238,18 @@ macro_rules! validated {
         }
 
         impl $name {
-            /// Checks a text and keeps it.
+            /// Checks and wraps a text.
             ///
             /// # Errors
             ///
-            /// If it is not of this kind.
+            /// If the text is not of this kind.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
                 let text = text.into();
                 <Self as Rule>::validate(&text)?;
                 Ok(Self(text))
             }
 
-            /// The text.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -363,8 +363,8 @@ macro_rules! validated {
 pub(crate) use validated;
 
 validated! {
-    /// The name of a file, without folders, that means the same on every system. In quotes, a shell
-    /// takes it literally.
+    /// A file name without folders that means the same on every system. In quotes, a shell takes it
+    /// literally.
     FileName,
     "a portable file name",
     |text| {
@@ -378,7 +378,7 @@ validated! {
 }
 
 validated! {
-    /// The name of an image: it becomes part of file names, identifiers and release assets.
+    /// The name of an image, which becomes part of file names, identifiers and release assets.
     ImageName,
     "the name of an image",
     |text| {
@@ -394,7 +394,7 @@ validated! {
 }
 
 validated! {
-    /// A CPU tier: the part of a build identifier that tells the images of one platform apart.
+    /// A CPU tier: the part of a build identifier that distinguishes the images of one platform.
     CpuTier,
     "the name of a CPU tier",
     |text| {
@@ -410,7 +410,8 @@ validated! {
 }
 
 validated! {
-    /// The tag of a release: it can name a git tag and, part by part, a folder on every system.
+    /// The tag of a release, valid as a git tag and, part by part, as a folder name on every
+    /// system.
     Tag,
     "the tag of a release",
     |text| {
@@ -434,7 +435,7 @@ validated! {
 }
 
 impl Tag {
-    /// The name of the tag in what was typed: `refs/tags/v1`, as `${{ github.ref }}` gives it, is the
+    /// Returns the tag name in user input: `refs/tags/v1`, the form of `${{ github.ref }}`, is the
     /// tag `v1`.
     #[must_use]
     pub fn name_in(typed: &str) -> &str {
@@ -473,7 +474,7 @@ validated! {
     }
 }
 
-/// A rule for text that is only compared or shown.
+/// Defines a rule for text that is only compared or shown.
 macro_rules! rule {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
         $(#[$doc])*
@@ -492,8 +493,8 @@ macro_rules! rule {
 }
 
 rule! {
-    /// The name of a file in an archive, without folders: as [`FileName`], but it may hold quotes
-    /// and dollar signs.
+    /// The name of a file in an archive, without folders: like [`FileName`], but quotes and dollar
+    /// signs are allowed.
     PlainName,
     "a portable file name",
     portable
@@ -519,7 +520,7 @@ rule! {
 }
 
 rule! {
-    /// One line of text for people.
+    /// One line of text for display.
     Line,
     "a line of text",
     |text| {
@@ -596,7 +597,7 @@ rule! {
 }
 
 rule! {
-    /// A commit of git; empty where it is not known.
+    /// A git commit; empty if unknown.
     Commit,
     "a commit",
     |text| match text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -635,18 +636,18 @@ rule! {
     }
 }
 
-/// Deserialises a string by its rule.
+/// Deserialises a string and checks its rule.
 ///
 /// # Errors
 ///
-/// If it is not a string, or not of this kind.
+/// If it is not a string of this kind.
 pub fn string<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     R::validate(&text).map_err(serde::de::Error::custom)?;
     Ok(text)
 }
 
-/// Deserialises an optional string by its rule.
+/// Deserialises an optional string and checks its rule.
 ///
 /// # Errors
 ///
@@ -659,7 +660,7 @@ pub fn optional<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Option<St
     Ok(text)
 }
 
-/// Deserialises a list of strings by the rule for each.
+/// Deserialises a list of strings and checks the rule for each.
 ///
 /// # Errors
 ///
@@ -672,7 +673,7 @@ pub fn list<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, 
     Ok(texts)
 }
 
-/// Deserialises an optional list of strings by the rule for each.
+/// Deserialises an optional list of strings and checks the rule for each.
 ///
 /// # Errors
 ///
@@ -687,7 +688,7 @@ pub fn optional_list<'de, R: Rule, D: Deserializer<'de>>(
     Ok(texts)
 }
 
-/// `1 statement`, `2 statements`.
+/// Formats a count with a noun: `1 statement`, `2 statements`.
 #[must_use]
 pub fn counted(count: usize, what: &str) -> String {
     match count {

@@ -1,29 +1,29 @@
-//! Errors in TOML files that a user wrote, with the place and, for a mistyped key, the nearest
-//! known one.
+//! Errors in TOML files written by users, with the position and, for a mistyped key, the nearest
+//! known key.
 
 use std::fmt;
 
 use crate::explain::{Class, Explain, nearest};
 
-/// A TOML file cannot be read as what it should be.
+/// A TOML file is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TomlError {
-    /// The file, as the user knows it.
+    /// The file name, as shown to the user.
     pub file: String,
     /// Line, counted from 1.
     pub line: usize,
     /// Column in characters, counted from 1.
     pub column: usize,
-    /// The line itself.
+    /// The text of the line.
     pub excerpt: String,
     /// What is wrong.
     pub message: String,
-    /// What to do about it, where the message does not say so.
+    /// What to do about it, if the message does not say so.
     pub hints: Vec<String>,
 }
 
 impl TomlError {
-    /// Locates `error` in `text`.
+    /// Creates an error with the position of `error` in `text`.
     #[must_use]
     pub fn new(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
@@ -38,7 +38,7 @@ impl TomlError {
         }
     }
 
-    /// An error of the reader's own at byte `offset`.
+    /// Creates an error of our own at byte `offset`.
     #[must_use]
     pub fn at(file: &str, text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
@@ -67,14 +67,14 @@ impl TomlError {
         }
     }
 
-    /// With a further hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: &str) -> Self {
         self.hints.push(hint.to_owned());
         self
     }
 
-    /// The same error, at byte `offset` of the file that is to blame for it.
+    /// Converts `error` to an error at byte `offset` of the file that caused it.
     #[must_use]
     pub fn locating(error: &impl Explain, file: &str, text: &str, offset: usize) -> Self {
         Self {
@@ -84,8 +84,8 @@ impl TomlError {
     }
 }
 
-/// Mistakes of TOML's syntax that people make most, in the words of someone who does not know the grammar:
-/// what is wrong with the line, and what to do about it.
+/// Returns message and remedy for the most common syntax errors of TOML, worded for users who do
+/// not know the grammar.
 fn syntax(line: &str, message: &str) -> Option<(String, String)> {
     let is_marker = |marker: &&str| line.starts_with(*marker);
     if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(is_marker) {
@@ -117,8 +117,9 @@ fn syntax(line: &str, message: &str) -> Option<(String, String)> {
     })
 }
 
-/// serde says "unknown field `workload`, expected one of `name`, `packages`", and likewise of a
-/// "variant": the first quoted word is what was typed, the others are what is known.
+/// Extracts what was typed and the known words from a message of serde, "unknown field `workload`,
+/// expected one of `name`, `packages`" or the same with "variant": the first quoted word is what
+/// was typed, the others are known.
 fn unknown_word(message: &str) -> Option<(String, Option<String>)> {
     let (kind, rest) = [("field", "key"), ("variant", "value")]
         .into_iter()
@@ -218,7 +219,7 @@ mod tests {
             assert_eq!(message, format!("`{word}` is not a value"));
             assert!(hint.ends_with(&format!("`name = \"{word}\"`")), "{hint}");
         }
-        // Anything else keeps the reader's own words.
+        // All other errors keep the parser's message.
         let (message, ..) = said("name = [1, 2\n");
         assert!(message.contains("array"), "{message}");
     }

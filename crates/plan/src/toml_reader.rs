@@ -1,5 +1,5 @@
-//! Reading a TOML document value by value: each error points at the value that caused it. For
-//! files whose rules go beyond their types: Julia's projects and manifests.
+//! Reads a TOML document value by value: each error contains the position of the value that caused
+//! it. Used for files whose rules go beyond types: Julia's projects and manifests.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::toml_error::TomlError;
 use crate::version::JuliaVersion;
 
-/// A value with its place.
+/// A value with its position.
 pub(crate) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// A document that is being read.
@@ -30,7 +30,7 @@ impl<'t> Reader<'t> {
         Ok((Self { file, text }, table))
     }
 
-    /// An error about what is at `span`.
+    /// Creates an error at `span`.
     pub(crate) fn error(&self, span: Range<usize>, message: impl Display) -> TomlError {
         TomlError::at(self.file, self.text, span.start, &message.to_string())
     }
@@ -50,7 +50,7 @@ impl<'t> Reader<'t> {
         table.ok_or_else(|| self.expected(what, "a table", value))
     }
 
-    /// The table at `key`, if there is one.
+    /// Returns the table at `key`, if there is one.
     pub(crate) fn table_at<'v>(
         &self,
         table: &'v DeTable<'t>,
@@ -98,7 +98,7 @@ impl<'t> Reader<'t> {
         boolean.ok_or_else(|| self.expected(key, "true or false", value))
     }
 
-    /// A list of strings, each with its place.
+    /// Returns a list of strings, each with its position.
     pub(crate) fn strings(
         &self,
         what: &str,
@@ -113,7 +113,7 @@ impl<'t> Reader<'t> {
             .collect()
     }
 
-    /// A UUID, in lower case.
+    /// Returns a UUID in lower case.
     pub(crate) fn uuid(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
         let text = self.string(what, value)?;
         match is_uuid(&text) {
@@ -125,7 +125,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A version number, as it is written.
+    /// Returns a version number as written.
     pub(crate) fn version(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
         let text = self.string(what, value)?;
         match JuliaVersion::from_number(&text) {
@@ -137,7 +137,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The digest of a tree.
+    /// Returns the digest of a tree.
     pub(crate) fn sha1(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
         let text = self.string(what, value)?;
         match text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -149,7 +149,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The `julia_version` of the table `syntax`, which must be a version where it is given.
+    /// Checks that `julia_version` in the table `syntax` is a version, if present.
     pub(crate) fn syntax(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
         let syntax = self.table_at(table, "syntax")?;
         let version = syntax.and_then(|syntax| syntax.get("julia_version"));
@@ -158,7 +158,7 @@ impl<'t> Reader<'t> {
             .unwrap_or(Ok(()))
     }
 
-    /// Extensions: each has the name of one weak dependency or a list of them.
+    /// Checks the extensions: each must have the name of one weak dependency or a list of them.
     pub(crate) fn extensions(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
         for (name, value) in self.table_at(table, "extensions")?.into_iter().flatten() {
             if !value.get_ref().is_str() {
@@ -169,7 +169,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Whether Julia's `UUID` reads the text: 8-4-4-4-12 hexadecimal digits.
+/// Returns whether Julia's `UUID` accepts the text: 8-4-4-4-12 hexadecimal digits.
 fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())

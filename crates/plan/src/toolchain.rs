@@ -1,10 +1,10 @@
-//! C toolchains: what sets them apart, which of them suits a Julia, and the published ones that
-//! Sysforge can fetch.
+//! C toolchains: their properties, which of them are suitable for a Julia, and the published ones
+//! that Sysforge can download.
 //!
-//! What matters most is the C runtime on Windows. Official Julia for Windows uses `msvcrt.dll`;
-//! a compiler for the universal runtime (UCRT), which is what the gcc on every hosted Windows
-//! runner is, makes images whose files, locales and allocations belong to another library than
-//! Julia's. That is an error here, never an accident.
+//! The most important property is the C runtime on Windows. Official Julia for Windows uses
+//! `msvcrt.dll`. A compiler for the universal runtime (UCRT), such as the gcc on all hosted Windows
+//! runners, makes images that use another library than Julia's for files, locales and allocations.
+//! Here that is always an error.
 
 mod published;
 
@@ -17,11 +17,11 @@ use crate::platform::{Os, Triplet};
 
 pub use published::{Published, by_name, for_target, recommended};
 
-/// The C library that a toolchain's programs run on.
+/// The C library used by the programs of a toolchain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Runtime {
-    /// `msvcrt.dll`, Windows' old one, and Julia's.
+    /// `msvcrt.dll`, the old runtime of Windows, used by Julia.
     Msvcrt,
     /// The universal C runtime, `ucrtbase.dll`.
     Ucrt,
@@ -31,12 +31,12 @@ pub enum Runtime {
     Musl,
     /// Apple's `libSystem`.
     LibSystem,
-    /// FreeBSD's.
+    /// FreeBSD's C library.
     FreeBsd,
 }
 
 impl Runtime {
-    /// The C library that Julia for a platform is built on.
+    /// Returns the C library used by Julia for a platform.
     #[must_use]
     pub fn of_julia(triplet: Triplet) -> Self {
         match triplet.os() {
@@ -62,13 +62,13 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// Which threads the C++ library is built on.
+/// The thread library used by the C++ library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Threads {
     /// POSIX threads; on Windows, winpthreads.
     Posix,
-    /// Windows' own.
+    /// Windows threads.
     Win32,
     /// The mcfgthread library.
     Mcf,
@@ -88,16 +88,16 @@ impl fmt::Display for Threads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exceptions {
-    /// Windows' structured exception handling: what 64-bit Julia has.
+    /// Windows' structured exception handling, used by 64-bit Julia.
     Seh,
-    /// DWARF tables: everywhere else.
+    /// DWARF tables, used everywhere else.
     Dwarf,
     /// Set-jump/long-jump.
     Sjlj,
 }
 
 impl Exceptions {
-    /// What Julia for a platform unwinds with.
+    /// Returns how Julia for a platform unwinds.
     #[must_use]
     pub fn of_julia(triplet: Triplet) -> Self {
         if triplet == Triplet::X86_64_W64_MINGW32 {
@@ -118,7 +118,7 @@ impl fmt::Display for Exceptions {
     }
 }
 
-/// Who makes a compiler.
+/// The maker of a compiler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {
@@ -128,7 +128,7 @@ pub enum Maker {
     Clang,
     /// Apple's clang, of Xcode or the Command Line Tools.
     AppleClang,
-    /// `zig cc`, which is a clang with C libraries of its own.
+    /// `zig cc`, a clang with its own C libraries.
     Zig,
 }
 
@@ -143,24 +143,24 @@ impl fmt::Display for Maker {
     }
 }
 
-/// What is to be known of a toolchain to say whether it suits a Julia.
+/// The properties of a toolchain that decide whether it is suitable for a Julia.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Traits {
-    /// Who makes it.
+    /// The compiler's maker.
     pub maker: Maker,
     /// Its version.
     pub version: String,
-    /// The platform that it compiles for, if Julia is published for that.
+    /// The target platform, if Julia is published for it.
     pub target: Option<Triplet>,
-    /// Its C library, as far as it can be told.
+    /// Its C library, if known.
     pub runtime: Option<Runtime>,
-    /// Its threads.
+    /// Its thread library, if known.
     pub threads: Option<Threads>,
-    /// Its exceptions.
+    /// Its exception model, if known.
     pub exceptions: Option<Exceptions>,
 }
 
-/// A toolchain that does not suit a Julia.
+/// A toolchain is not suitable for a Julia.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsuitable {
     /// It compiles for another platform.
@@ -168,9 +168,9 @@ pub enum Unsuitable {
     Target {
         /// Its name.
         toolchain: String,
-        /// What it compiles for.
+        /// The platform for which it compiles.
         found: String,
-        /// What Julia is for.
+        /// Julia's platform.
         wanted: Triplet,
     },
     /// It uses another C library.
@@ -182,40 +182,40 @@ pub enum Unsuitable {
         toolchain: String,
         /// Its C library.
         found: Runtime,
-        /// What Julia is for.
+        /// Julia's platform.
         wanted: Triplet,
         /// Julia's C library.
         julia: Runtime,
     },
-    /// It unwinds otherwise.
+    /// It uses another exception model.
     #[error("`{toolchain}` unwinds exceptions with {found}, while Julia for {wanted} uses {julia}")]
     Exceptions {
         /// Its name.
         toolchain: String,
         /// Its model.
         found: Exceptions,
-        /// What Julia is for.
+        /// Julia's platform.
         wanted: Triplet,
         /// Julia's model.
         julia: Exceptions,
     },
-    /// There is none of this name.
+    /// No toolchain has this name.
     #[error("there is no toolchain `{name}`")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The nearest name.
         suggestion: Option<&'static str>,
     },
-    /// It only runs on another system.
+    /// It runs only on another system.
     #[error("`{toolchain}` runs on {runs_on}, not on this machine")]
     Host {
         /// Its name.
         toolchain: String,
-        /// Where it runs.
+        /// The system that it runs on.
         runs_on: Os,
     },
-    /// None is published for the platform.
+    /// No toolchain is published for the platform.
     #[error("no toolchain for {target} can be fetched")]
     None {
         /// The platform.
@@ -260,7 +260,7 @@ impl Explain for Unsuitable {
     }
 }
 
-/// What installs a system compiler for a platform.
+/// Returns how to install a system compiler for a platform.
 #[must_use]
 pub fn system_hint(target: Triplet) -> String {
     match target.os() {
@@ -276,12 +276,12 @@ pub fn system_hint(target: Triplet) -> String {
 }
 
 impl Traits {
-    /// Whether this toolchain suits Julia for `triplet`. What cannot be told counts as fine: the
-    /// image is inspected after linking anyway.
+    /// Checks that this toolchain is suitable for Julia for `triplet`. Unknown properties count as
+    /// suitable, because the image is inspected after linking.
     ///
     /// # Errors
     ///
-    /// If it does not; the error explains why not.
+    /// If it is not; the error explains why.
     pub fn check(&self, toolchain: &str, triplet: Triplet) -> Result<(), Unsuitable> {
         if let Some(target) = self.target
             && target != triplet
@@ -318,7 +318,7 @@ impl Traits {
         Ok(())
     }
 
-    /// Reads what a compiler says about itself: the output of `CC -v` and, for Windows, its
+    /// Parses what a compiler reports about itself: the output of `CC -v` and, for Windows, its
     /// predefined macros after including a header of its C library (`CC -dM -E`).
     #[must_use]
     pub fn read(verbose: &str, macros: &str) -> Option<Self> {
@@ -386,9 +386,9 @@ impl Traits {
     }
 }
 
-/// A compiler's spelling of a platform, as Julia would spell it.
+/// Converts a compiler's spelling of a platform to Julia's.
 fn plain(machine: &str) -> String {
-    // The `x86` is zig's, as is the macOS of an unknown vendor.
+    // `x86` is zig's spelling, like a macOS triplet with an unknown vendor.
     let zig = machine.strip_prefix("x86-");
     zig.map_or_else(|| machine.to_owned(), |rest| format!("i686-{rest}"))
         .replace("-windows-gnu", "-w64-mingw32")

@@ -1,8 +1,8 @@
-//! Formats numbers for people.
+//! Formats numbers for display.
 
 use std::time::Duration;
 
-/// How long something took: tenths of a second where they matter.
+/// Formats an elapsed time, with tenths of a second for short ones.
 #[must_use]
 pub fn elapsed(time: Duration) -> String {
     match time.as_secs() {
@@ -11,7 +11,7 @@ pub fn elapsed(time: Duration) -> String {
     }
 }
 
-/// A measured duration in seconds, in the most readable unit.
+/// Formats a measured duration in seconds, in the most readable unit.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     match seconds {
@@ -22,7 +22,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A size in decimal units, as disks and downloads are measured.
+/// Formats a size in decimal units, as usual for disks and downloads.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     match bytes {
@@ -33,7 +33,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A ratio with the significant digits.
+/// Formats a ratio with its significant digits.
 #[must_use]
 pub fn ratio(ratio: f64) -> String {
     match ratio {
@@ -42,7 +42,7 @@ pub fn ratio(ratio: f64) -> String {
     }
 }
 
-/// A number with the singular or plural of a noun.
+/// Formats a number with the singular or plural of a noun.
 #[must_use]
 pub fn count(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

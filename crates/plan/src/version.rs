@@ -1,5 +1,4 @@
-//! Julia version numbers. They are semantic versions: `1.12.7`, `1.13.0-rc2`,
-//! `1.15.0-DEV.123`.
+//! Julia version numbers, which are semantic versions: `1.12.7`, `1.13.0-rc2`, `1.15.0-DEV.123`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,22 +17,22 @@ pub struct JuliaVersion(semver::Version);
 #[error("`{text}` is not a Julia version such as 1.12.7")]
 pub struct NotAVersion {
     text: String,
-    /// Why; `None` if it is too long.
+    /// The cause; `None` if the text is too long.
     #[source]
     source: Option<semver::Error>,
 }
 
-/// The longest version, in bytes: it becomes part of file names.
+/// The maximum length of a version, in bytes: it becomes part of file names.
 const LONGEST: usize = 64;
 
 impl JuliaVersion {
-    /// A released version.
+    /// Creates a released version.
     #[must_use]
     pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
         Self(semver::Version::new(major, minor, patch))
     }
 
-    /// `(major, minor)`, which selects layouts and flags.
+    /// Returns `(major, minor)`, which selects layouts and flags.
     #[must_use]
     pub const fn minor_pair(&self) -> (u64, u64) {
         (self.0.major, self.0.minor)
@@ -57,22 +56,22 @@ impl JuliaVersion {
         self.0.patch
     }
 
-    /// Whether this is an alpha, beta, release candidate or development version.
+    /// Returns whether this is an alpha, beta, release candidate or development version.
     #[must_use]
     pub fn is_prerelease(&self) -> bool {
         !self.0.pre.is_empty()
     }
 
-    /// Whether this is a development version (`1.15.0-DEV.123`), which is published as nightly
-    /// builds only.
+    /// Returns whether this is a development version (`1.15.0-DEV.123`). Only nightly builds of
+    /// those are published.
     #[must_use]
     pub fn is_development(&self) -> bool {
         let first = self.0.pre.as_str().split('.').next();
         first.is_some_and(|first| first.eq_ignore_ascii_case("DEV"))
     }
 
-    /// Reads what Julia's `VersionNumber` reads: minor and patch may be left out, and a prerelease
-    /// may follow without a `-`. `None` for anything else.
+    /// Parses what Julia's `VersionNumber` accepts: minor and patch are optional, and a prerelease
+    /// may follow without a `-`. Returns `None` for anything else.
     #[must_use]
     pub fn from_number(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -99,7 +98,7 @@ impl JuliaVersion {
             return None;
         }
         let mut version = semver::Version::new(parts[0], parts[1], parts[2]);
-        // Julia allows leading zeros in numeric identifiers, which semantic versions do not.
+        // Julia allows leading zeros in numeric identifiers; semantic versions do not.
         let without_zeros: Vec<&str> = pre
             .split('.')
             .map(|word| match word.bytes().all(|b| b.is_ascii_digit()) {
@@ -115,7 +114,7 @@ impl JuliaVersion {
         Some(Self(version))
     }
 
-    /// The underlying semantic version.
+    /// Returns the underlying semantic version.
     #[must_use]
     pub const fn as_semver(&self) -> &semver::Version {
         &self.0
@@ -139,7 +138,7 @@ impl FromStr for JuliaVersion {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let bare = text.trim().trim_start_matches('v');
-        // Parsed before the length is checked: the error carries the reason of the parser.
+        // Parsed before the length is checked, so that the error contains the parser's reason.
         let parsed = semver::Version::parse(bare).map_err(Some);
         parsed
             .and_then(|version| match bare.len() {
@@ -235,7 +234,7 @@ mod tests {
     fn refuses_what_is_incomplete() {
         for text in ["1", "1.12", "latest", "", "1.12.7\n", "1.2.3-\u{202e}"] {
             let parsed = text.parse::<JuliaVersion>();
-            // White space around it is no part of it.
+            // Surrounding white space is ignored.
             assert!(parsed.is_err() || text.trim() != text, "{text}");
         }
         let long = format!("1.2.3-{}", "x".repeat(10_000));

@@ -1,5 +1,5 @@
-//! What ARCHITECTURE.md says of adding things to the tables of this room, shown: a row is enough, and
-//! what follows from rows follows for every one of them.
+//! Demonstrates what ARCHITECTURE.md says about extending the tables of this crate: adding a row is
+//! enough, and derived facts hold for every row.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -10,7 +10,7 @@ use sysforge_plan::nightly::Nightly;
 use sysforge_plan::toolchain::Published;
 use sysforge_plan::{BuildId, JuliaVersion, Os, Triplet};
 
-/// A Julia that behaves as no Julia does yet. Nothing but this row knows of it.
+/// A Julia that behaves like no existing one. Only this row knows it.
 fn future() -> &'static Generation {
     let newest = Generation::all().last().unwrap();
     Box::leak(Box::new(Generation {
@@ -37,7 +37,7 @@ fn a_julia_that_behaves_differently_is_a_row() {
             "libjulia-future.so.1.99"
         ]
     );
-    // No linker of its own: the order follows.
+    // It ships no linker: the order reflects that.
     assert!(!Strategy::order(Os::Linux, future()).contains(&Strategy::JuliaLld));
     let newest = Generation::all().last().unwrap();
     assert!(Strategy::order(Os::Linux, newest).contains(&Strategy::JuliaLld));
@@ -67,7 +67,7 @@ fn a_platform_is_a_row_from_which_everything_follows() {
 fn a_toolchain_is_a_row() {
     let page = include_str!("../../../docs/src/reference/acquire.md");
     for row in Published::all() {
-        // It is told of, and either suits or is refused with a reason.
+        // Each toolchain is documented, and is either suitable or refused with a reason.
         assert!(page.contains(&format!("`{}`", row.name)), "{}", row.name);
         if let Err(reason) = row.traits().check(row.name, row.target()) {
             assert!(reason.to_string().contains(row.name), "{reason}");

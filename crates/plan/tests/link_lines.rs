@@ -1,4 +1,4 @@
-//! One link, said in the language of each linker: the words themselves, as they are started.
+//! One link in the syntax of each linker: the complete arguments.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -89,7 +89,7 @@ fn what_a_link_lacks_is_not_mentioned() {
             for word in [
                 "-rpath ", "exports", "discard", "shims", "-B", " -s", "-Wl,-S",
             ] {
-                // GNU ld's `-Bdynamic` is another word.
+                // GNU ld's `-Bdynamic` is a different option.
                 let line = line.replace("-Bdynamic", "").replace(" -shared", "");
                 let line = line.replace(" -soname", "").replace(" -static", "");
                 assert!(!line.contains(word), "{word} in {line}");
@@ -109,7 +109,7 @@ fn a_library_has_what_programs_need_that_link_against_it() {
         }),
         ..spec(triplet)
     };
-    // The run path holds for libjulia's own libraries, too.
+    // The run path must also apply to libjulia's own libraries.
     assert!(line(&library(LINUX), GCC).contains("-Xlinker --disable-new-dtags"));
     assert!(line(&library(LINUX), Flavour::Gnu).contains(" --disable-new-dtags"));
     for flavour in [GCC, ZIG, Flavour::Darwin] {
@@ -134,12 +134,12 @@ fn a_dll_has_one_entry_point() {
         has_entry: true,
         ..spec(WINDOWS)
     };
-    // The objects bring it: the toolchain's must stay away.
+    // The objects define the entry point: the toolchain's must not be linked.
     let link = line(&with_entry, Flavour::Link);
     assert!(link.contains("/entry:_DllMainCRTStartup") && !link.contains("dllcrt2.o"));
     assert!(!line(&with_entry, Flavour::Gnu).contains("dllcrt2.o"));
     assert!(line(&with_entry, GCC).contains("--allow-multiple-definition"));
-    // Nobody brings one.
+    // Nothing defines an entry point.
     let without = LinkSpec {
         start_object: None,
         ..spec(WINDOWS)

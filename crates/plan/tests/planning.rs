@@ -1,4 +1,4 @@
-//! From a project's files to the builds that are to be made, and every reason why there are none.
+//! From a project's files to the planned builds, and every reason why planning fails.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -69,7 +69,7 @@ fn plan(inputs: &Inputs) -> Plan {
     inputs.plan(vec![given("1.10.2")]).unwrap()
 }
 
-/// The error in one text, as a terminal shows it. Nothing here is anybody's fault but the user's.
+/// Returns the error as one text, as a terminal shows it. All these errors are the user's.
 fn refusal(result: Result<Plan, PlanError>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.class(), Class::Usage);
@@ -101,7 +101,7 @@ fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
 #[test]
 fn a_project_becomes_one_build_for_each_julia_and_cpu() {
     let inputs = app("name = \"app\"\ncpu = [\"portable\", \"native\"]\narchive = \"tar.zst\"\n");
-    // The same version twice, by two requests, is one Julia.
+    // The same version, chosen for two requests, is planned once.
     let julias = vec![given("1.10.2"), given("1.10.2"), given("1.10.9")];
     let plan = inputs.plan(julias).unwrap();
     let ids = ids(&plan);
@@ -116,7 +116,7 @@ fn a_project_becomes_one_build_for_each_julia_and_cpu() {
             .into_iter()
             .all(|extension| extension == "tar.zst")
     );
-    // What is asked for, and what that brings along.
+    // The requested package and its dependencies.
     let packages: Vec<_> = plan.packages.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(packages, ["Alpha"]);
     let closure: Vec<_> = plan.closure.iter().map(|p| p.name.as_str()).collect();
@@ -137,7 +137,7 @@ fn a_package_is_in_its_own_image() {
 
 #[test]
 fn packages_may_be_named() {
-    // Beta is no dependency of the project's, but one of its dependencies'.
+    // Beta is only an indirect dependency of the project.
     let plan = plan(&app("packages = [\"Beta\", \"Alpha\"]\n"));
     let packages: Vec<_> = plan.packages.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(packages, ["Beta", "Alpha"]);
@@ -177,7 +177,7 @@ fn builds_are_selected_by_patterns() {
     let some = all.clone().select(&["*1.10.9*".to_owned()]).unwrap();
     assert_eq!(some.builds.len(), 2);
     assert!(ids(&some).iter().all(|id| id.contains("1.10.9")));
-    // One pattern that selects nothing is a mistake, whatever the others select.
+    // A pattern that matches nothing is an error, whatever the others match.
     let patterns = ["*1.10.9*".to_owned(), "*1.11*".to_owned()];
     assert!(refusal(all.select(&patterns)).contains("`*1.11*`"));
 }
@@ -186,7 +186,7 @@ fn builds_are_selected_by_patterns() {
 fn the_nearest_request_counts() {
     let asked = |inputs: &Inputs| inputs.requests().unwrap();
     let exact = |version: &str| vec![Request::Exact(version.parse::<JuliaVersion>().unwrap())];
-    // The manifest's own version, else the configured one, else the command line's.
+    // The command line's version, otherwise the configured one, otherwise the manifest's.
     assert_eq!(asked(&app("")), exact("1.10.2"));
     assert_eq!(asked(&app("julia = \"1.11.3\"\n")), exact("1.11.3"));
     let typed = Inputs {
@@ -195,7 +195,7 @@ fn the_nearest_request_counts() {
     };
     assert_eq!(asked(&typed), [Request::Lts]);
     assert_eq!(asked(&inputs("", None, "")), [Request::Release]);
-    // `min` is the project's own word.
+    // `min` is resolved from the project.
     let oldest = Inputs {
         requests: vec!["min".to_owned()],
         ..app("")
@@ -234,7 +234,7 @@ fn each_build_has_the_manifest_of_its_julia() {
         manifests: Manifests(vec![
             file("Manifest-v1.11.toml", &with("1.11.9", "2.1.0")),
             file("Manifest-v1.12.toml", &with("1.12.7", "2.2.0")),
-            // Of no Julia that is built for, and so of no importance.
+            // No planned Julia uses this manifest, so its error is ignored.
             file("Manifest.toml", "= not TOML"),
         ]),
         ..app("name = \"app\"\n")

@@ -1,8 +1,7 @@
 use super::*;
 use crate::ranges::Ranges;
 
-/// A catalogue of the shape of the real one: its platforms begin and end with the versions that
-/// they really begin and end with.
+/// Returns a catalogue shaped like the real one: each platform has the same first and last version.
 pub(crate) fn real_shaped() -> Vec<u8> {
     let versions: &[(&str, bool)] = &[
         ("1.0.5", true),
@@ -95,7 +94,7 @@ fn each_request_gets_the_newest_that_the_platform_has() {
         ("^1.6", "x86_64-linux-gnu", "1.13.2"),
         ("~1.10", "x86_64-linux-gnu", "1.10.12"),
         ("1.6 - 1.11", "x86_64-linux-gnu", "1.11.9"),
-        // juliaup takes the newest over all platforms and then fails.
+        // juliaup chooses the newest over all platforms and then fails.
         ("release", "x86_64-linux-musl", "1.10.12"),
         ("1", "armv7l-linux-gnueabihf", "1.7.3"),
         ("lts", "armv7l-linux-gnueabihf", "1.6.7"),
@@ -107,7 +106,7 @@ fn each_request_gets_the_newest_that_the_platform_has() {
     }
 }
 
-/// A catalogue of these versions, each with one archive for one platform.
+/// Returns a catalogue of these versions, each with one archive for one platform.
 fn of_versions(versions: &[&str]) -> Catalogue {
     let file = serde_json::json!({
         "url": "https://julialang-s3.julialang.org/bin/julia.tar.gz", "size": 1,
@@ -145,7 +144,7 @@ fn min_and_min_patch_agree_with_setup_julia() {
         let found = chosen_of(&catalogue, &Request::Oldest(range()));
         assert_eq!(found, min_patch, "min-patch of {compat}");
     }
-    // Here [compat] counts for the patch as well.
+    // In [compat], the patch number counts too.
     let catalogue = of_versions(&first);
     let exactly = Ranges::from_compat("=1.7.1").unwrap();
     assert_eq!(
@@ -181,7 +180,7 @@ fn requests_agree_with_setup_julia() {
         ("^1.2.0-rc1", "1.11.0"),
         ("^1.10.0-rc1", "1.11.0"),
         ("^1.2.0-0", "1.11.0"),
-        // And where npm picks a series, beside a space or `||`.
+        // Also where npm reads a series, next to a space or `||`.
         ("1.0 || 1.2", "1.2.0"),
         (">=1.0 <1.2", "1.0.5"),
         ("<=1.3.0-rc2 >=1.2", "1.3.0-rc2"),
@@ -205,7 +204,7 @@ fn a_development_version_is_answered_with_its_nightly_channel() {
             other => other.to_string(),
         }
     };
-    // As juliaup chooses.
+    // The same as juliaup's choice.
     assert_eq!(development("1.12.1-DEV"), "1.12-nightly");
     assert_eq!(development("1.13.0-DEV"), "1.13-nightly");
     assert_eq!(development("1.14.0-DEV.55"), "nightly");
@@ -295,7 +294,7 @@ mod properties {
 
     use super::*;
 
-    /// Requests as people type them, over versions around those that there are.
+    /// Generates requests as users write them, for versions near the published ones.
     fn requests() -> impl Strategy<Value = String> {
         let version = (0..2_u64, 0..16_u64, 0..14_u64);
         prop_oneof![
@@ -319,7 +318,7 @@ mod properties {
         ]
     }
 
-    /// Whether a release answers a request, said in the plainest way.
+    /// A simple reference implementation of whether a release satisfies a request.
     fn answers(release: &Release, request: &Request) -> bool {
         let version = &release.version;
         match request {
@@ -362,7 +361,7 @@ mod properties {
                 }
                 Err(error) => {
                     prop_assert!(expected.is_none(), "{}", error);
-                    // What it lists is there.
+                    // The versions that it lists exist.
                     let (NoJulia::NotForPlatform { available, .. }
                     | NoJulia::Unknown { available, .. }) = error
                     else {

@@ -1,4 +1,4 @@
-//! `[[app]]`: the executables that are made from an image, and how they are run to trace and check them.
+//! `[[app]]`: the executables made from an image, and how they are run for tracing and checking.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +74,8 @@ fn one_run() -> Vec<Run> {
     vec![Run::default()]
 }
 
-/// What is wrong with the tables: which of them, the key that it belongs to, and the message.
+/// Returns what is wrong with the tables, if anything: the index of the table, the key and the
+/// message.
 pub(super) fn complaint(apps: &[App]) -> Option<(usize, &'static str, String)> {
     let mut names = BTreeSet::new();
     apps.iter().enumerate().find_map(|(index, app)| {
@@ -83,7 +84,7 @@ pub(super) fn complaint(apps: &[App]) -> Option<(usize, &'static str, String)> {
     })
 }
 
-/// What is wrong with one table. `names` are those of the tables before it.
+/// Returns what is wrong with one table. `names` are those of the tables before it.
 fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'static str, String)> {
     let name = shortened(&app.name, 60);
     if let Err(problem) = check_name(&app.name) {
@@ -92,7 +93,7 @@ fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'sta
             format!("`{name}` cannot be the name of an app: {problem}"),
         ));
     }
-    // File systems of macOS and Windows do not tell capitals apart.
+    // The file systems of macOS and Windows ignore case.
     if !names.insert(app.name.to_lowercase()) {
         return Some(("name", format!("two apps are called `{name}`")));
     }
@@ -112,7 +113,7 @@ fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'sta
     app.runs.iter().find_map(complaint_about)
 }
 
-/// Options that an app cannot have: they decide what Julia runs, or where it finds things.
+/// Options that are not allowed for apps: they decide what Julia runs or where it finds files.
 const NOT_OF_APPS: &[&str] = &[
     "--sysimage",
     "-J",
@@ -136,7 +137,7 @@ const NOT_OF_APPS: &[&str] = &[
     "--worker",
 ];
 
-/// Why a text is no option for an app's Julia.
+/// Returns why a text cannot be an option of an app's Julia.
 pub(super) fn bad_option(text: &str) -> Option<String> {
     let shown = shortened(text, 60);
     let is_option = text.starts_with('-')
@@ -175,7 +176,7 @@ fn complaint_about(run: &Run) -> Option<(&'static str, String)> {
     Some(("files", message))
 }
 
-/// Whether a path is none of a file below the project, written with `/`.
+/// Returns whether a path is not that of a file in the project, written with `/`.
 pub(super) fn leaves_project(path: &str) -> bool {
     path.is_empty()
         || path.starts_with('/')
@@ -264,7 +265,7 @@ mod tests {
     fn two_apps_of_one_name_are_refused_also_where_only_capitals_differ() {
         let error = fails("[[app]]\nname = \"tally\"\n[[app]]\nname = \"Tally\"\n");
         assert!(error.contains("two apps are called `Tally`"), "{error}");
-        // At the second one.
+        // The error is at the second table.
         assert!(error.contains("Sysimage.toml:4:1"), "{error}");
     }
 

@@ -1,4 +1,4 @@
-//! `[library]`: the C library that is made from an image.
+//! `[library]`: the C library made from an image.
 
 use std::collections::BTreeSet;
 
@@ -52,11 +52,11 @@ pub struct Library {
     pub calls: Vec<LibraryCall>,
 }
 
-/// The most arguments that a call can have: the calls are made from a program that was compiled without
+/// The maximum number of arguments of a call: the program that makes the calls is compiled without
 /// knowing the functions.
 pub const MOST_ARGUMENTS: usize = 4;
 
-/// What is wrong with the table: the key that it belongs to, and the message.
+/// Returns what is wrong with the table, if anything: the key and the message.
 pub(super) fn complaint(library: &Library) -> Option<(&'static str, String)> {
     let name = shortened(&library.name, 60);
     if let Err(problem) = check_name(&library.name) {
@@ -137,7 +137,7 @@ fn bad_headers(library: &Library) -> Option<String> {
                 "`{shown}` has the name of a header that Sysforge writes: give it another one"
             ));
         }
-        // File systems of macOS and Windows do not tell capitals apart.
+        // The file systems of macOS and Windows ignore case.
         match names.insert(name) {
             true => None,
             false => Some(format!(

@@ -1,5 +1,5 @@
-//! `[workflow]` in `Sysimage.toml`: what the generated GitHub workflow does. Everything has a
-//! default; nothing of it decides what an image becomes.
+//! `[workflow]` in `Sysimage.toml`: the settings of the generated GitHub workflow. All have
+//! defaults, and none changes the contents of an image.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,12 +72,13 @@ pub struct Tool {
 }
 
 impl Workflow {
-    /// What is wrong with a value, and the key it belongs to.
+    /// Returns what is wrong with a value, if anything: the key and the message.
     #[must_use]
     pub fn complaint(&self) -> Option<(&'static str, String)> {
-        // What GitHub would evaluate when the workflow runs.
+        // Expressions that GitHub would evaluate when the workflow runs.
         let expression = |text: &str| text.contains("${{");
-        // What git takes in no name of a tag (git-check-ref-format), but for GitHub's globs.
+        // Characters that git does not allow in tag names (git-check-ref-format), except GitHub's
+        // globs.
         let never = |c: char| c.is_control() || " ~^:\\".contains(c);
         if let Some(tag) = self
             .tags

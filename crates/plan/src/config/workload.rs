@@ -1,4 +1,4 @@
-//! Workloads: the scripts that are traced, checked and measured, each with its arguments.
+//! Workloads: the scripts that are traced, checked and measured, with their arguments.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ struct Table {
 }
 
 impl Workload {
-    /// This script without arguments.
+    /// Creates a workload for this script without arguments.
     pub fn new(path: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -54,7 +54,7 @@ impl Workload {
         }
     }
 
-    /// Why the arguments or the prefix cannot be used.
+    /// Returns why the arguments or the prefix cannot be used, if so.
     pub(super) fn complaint(&self) -> Option<String> {
         let words = self.args.iter().chain(&self.prefix);
         let mut words = words.filter(|word| word.contains(char::is_control));
@@ -101,12 +101,12 @@ impl<'de> Deserialize<'de> for Workload {
     }
 }
 
-/// A list of workloads, or a single one in its place.
+/// Deserialises a list of workloads or a single one.
 pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Workload>, D::Error> {
     deserializer.deserialize_any(Many)
 }
 
-// Not `#[serde(untagged)]`: its errors neither name an unknown key nor point at it.
+// Not `#[serde(untagged)]`, whose errors neither name an unknown key nor contain its position.
 struct One;
 
 impl<'de> Visitor<'de> for One {

@@ -1,5 +1,5 @@
-//! Calls of a library's functions, as the program that makes them from C reads them: one word for each
-//! value, with a letter for how C passes it.
+//! Calls of a library's functions, in the format of the C program that makes them: one word for
+//! each value, with a letter for how C passes it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// A call with values of the function's types.
+/// A call whose values have the types of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypedCall {
     /// The function.
@@ -67,33 +67,34 @@ pub struct TypedCall {
     pub result: &'static str,
     /// The arguments.
     pub args: Vec<Word>,
-    /// What it has to return, as the program prints it.
+    /// The expected result, as the program prints it.
     pub expected: Option<String>,
 }
 
 /// One argument: a letter for how it is passed, a colon, and the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// As the program reads it.
+    /// The argument in the program's format.
     pub text: String,
     /// The same value in Julia.
     pub julia: String,
-    /// What Julia passes to the function, where `@` stands for a variable with that value.
+    /// The expression that Julia passes to the function, where `@` stands for a variable with that
+    /// value.
     pub pass: String,
 }
 
-/// Why a call cannot be made.
+/// A call cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// Too few or too many arguments.
     #[error("it has {wanted} parameters, and the call has {found} arguments")]
     Count {
-        /// How many it has.
+        /// The number of parameters.
         wanted: usize,
-        /// How many there are.
+        /// The number of arguments.
         found: usize,
     },
-    /// A value does not fit.
+    /// A value does not have the type of the parameter.
     #[error("`{value}` is not a value of the type {of}")]
     Value {
         /// The value.
@@ -110,11 +111,11 @@ pub enum CallError {
 }
 
 impl TypedCall {
-    /// The call of `function` with the values that the configuration has.
+    /// Returns the call of `function` with the configured values.
     ///
     /// # Errors
     ///
-    /// If they do not fit the function's types.
+    /// If the values do not have the function's types.
     pub fn new(function: &Function, call: &LibraryCall) -> Result<Self, CallError> {
         if function.parameters.len() != call.args.len() {
             return Err(CallError::Count {
@@ -136,7 +137,7 @@ impl TypedCall {
         })
     }
 
-    /// The words that the program reads: function, result, count, arguments.
+    /// Returns the words for the program: function, result, count, arguments.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let head = [
@@ -148,7 +149,7 @@ impl TypedCall {
         head.into_iter().chain(args).collect()
     }
 
-    /// As it would be written in C.
+    /// Returns the call as C source.
     #[must_use]
     pub fn shown(&self) -> String {
         let args = self.args.iter().map(|word| {
@@ -163,7 +164,7 @@ impl TypedCall {
     }
 }
 
-/// The letters for a type.
+/// Returns the letter for a type.
 fn letter(of: &Type) -> Result<&'static str, CallError> {
     match of {
         Type::Plain { name } => Ok(match name.as_str() {
@@ -191,7 +192,7 @@ fn letter(of: &Type) -> Result<&'static str, CallError> {
     }
 }
 
-/// The name of a type in Julia, for those that [`letter`] knows.
+/// Returns the Julia name of a type that [`letter`] supports.
 fn in_julia(of: &Type) -> String {
     match of {
         Type::Plain { name } => name.clone(),
@@ -227,7 +228,7 @@ fn word(of: &Type, value: &Argument) -> Result<Word, CallError> {
                 pass: "pointer(@)".to_owned(),
             })
         }
-        // A text for `char *`, `uint8_t *` and `const char *`.
+        // A string argument for `char *`, `uint8_t *` and `const char *`.
         (_, Argument::One(scalar)) if letter_of == "s" || is_text(of) => Ok(Word {
             text: format!("s:{}", scalar.0),
             julia: julia_string(&scalar.0),
@@ -260,7 +261,7 @@ fn is_text(of: &Type) -> bool {
     matches!(&**to, Type::Plain { name } if name == "Int8" || name == "UInt8")
 }
 
-/// Whether a value is one of the type.
+/// Checks that a value is a number of the type.
 fn number(letter: &str, scalar: &Scalar) -> Option<()> {
     let text = scalar.0.as_str();
     let within = |low: i128, high: i128| {
@@ -285,7 +286,7 @@ fn number(letter: &str, scalar: &Scalar) -> Option<()> {
     }
 }
 
-/// What the program prints for an expected result.
+/// Returns what the program prints for an expected result.
 fn expected_text(letter: &str, scalar: &Scalar) -> Result<String, CallError> {
     let misfit = || CallError::Value {
         value: shortened(&scalar.0, 60),
@@ -309,7 +310,7 @@ fn expected_text(letter: &str, scalar: &Scalar) -> Result<String, CallError> {
     }
 }
 
-/// A text as a Julia string.
+/// Returns a text as a Julia string literal.
 #[must_use]
 pub fn julia_string(text: &str) -> String {
     let mut quoted = String::from("\"");

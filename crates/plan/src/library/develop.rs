@@ -1,13 +1,13 @@
-//! The files through which build systems find a library: for pkg-config and for CMake. Each finds the
-//! library from its own place, so that the folder can be anywhere.
+//! The files with which pkg-config and CMake find a library. Each locates the library relative to
+//! itself, so that the folder can be anywhere.
 
 use super::{LibraryNames, LibraryVersion};
 use crate::platform::Os;
 
-/// `lib/pkgconfig/NAME.pc`.
+/// Returns the text of `lib/pkgconfig/NAME.pc`.
 #[must_use]
 pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str) -> String {
-    // pkg-config itself escapes the spaces of `pcfiledir`: quotes would do so a second time.
+    // pkg-config escapes the spaces in `pcfiledir`; quotes would escape them twice.
     let run_path = match os {
         Os::Windows => "",
         _ => " -Wl,-rpath,${libdir}",
@@ -24,7 +24,8 @@ pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str
     )
 }
 
-/// `lib/cmake/NAME/NAMEConfig.cmake`: the imported target `NAME::NAME`.
+/// Returns the text of `lib/cmake/NAME/NAMEConfig.cmake`, which defines the imported target
+/// `NAME::NAME`.
 #[must_use]
 pub fn cmake_config(name: &str, names: &LibraryNames) -> String {
     let root = "${_sysforge_root}";
@@ -32,7 +33,7 @@ pub fn cmake_config(name: &str, names: &LibraryNames) -> String {
         Some(import) => format!("\n    IMPORTED_IMPLIB \"{root}/lib/{import}\""),
         None => format!("\n    IMPORTED_SONAME \"{}\"", names.soname),
     };
-    // Linkers of ELF look for the libraries of a library, too.
+    // ELF linkers also look for the libraries that a library needs.
     format!(
         "get_filename_component(_sysforge_root \"${{CMAKE_CURRENT_LIST_DIR}}/../../..\" ABSOLUTE)\n\
          if(NOT TARGET {name}::{name})\n\
@@ -46,7 +47,8 @@ pub fn cmake_config(name: &str, names: &LibraryNames) -> String {
     )
 }
 
-/// `lib/cmake/NAME/NAMEConfigVersion.cmake`: a newer version of the same major version is compatible.
+/// Returns the text of `lib/cmake/NAME/NAMEConfigVersion.cmake`: a newer version of the same major
+/// version is compatible.
 #[must_use]
 pub fn cmake_version(version: LibraryVersion) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! The header files of a library, written from the functions of the package.
+//! The header files of a library, generated from the functions of the package.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::interface::{Function, Interface, Parameter, Type};
 use super::{FunctionRecord, INIT, INIT_HEADER, SHUTDOWN, is_c_identifier};
 
-/// Words that no function or parameter can be called in C or C++, as far as a Julia function could be.
+/// Reserved words of C and C++ that are also valid names in Julia.
 const KEYWORDS: &[&str] = &[
     "alignas",
     "alignof",
@@ -84,7 +84,8 @@ fn is_usable(name: &str) -> bool {
     is_c_identifier(name) && !KEYWORDS.contains(&name)
 }
 
-/// The header with the functions that start and end Julia, as PackageCompiler declares them.
+/// Returns the header with the functions that start and end Julia, as PackageCompiler declares
+/// them.
 #[must_use]
 pub fn init_header() -> String {
     format!(
@@ -102,7 +103,7 @@ pub fn init_header() -> String {
     )
 }
 
-/// The header of the library `name`, and which functions it declares.
+/// Returns the header of the library `name`, and which functions it declares.
 #[must_use]
 pub fn header(name: &str, interface: &Interface) -> (String, Vec<FunctionRecord>) {
     let mut writer = Writer {
@@ -153,7 +154,7 @@ pub fn header(name: &str, interface: &Interface) -> (String, Vec<FunctionRecord>
     (text, records)
 }
 
-/// A text that cannot end the comment that it is in.
+/// Returns a text in a form that cannot end the surrounding comment.
 fn in_comment(text: &str) -> String {
     let shown: String = text
         .chars()
@@ -171,14 +172,14 @@ fn in_comment(text: &str) -> String {
 struct Writer<'a> {
     character: &'a str,
     structures: Vec<String>,
-    /// The names of the structures that were written.
+    /// The names of the structures already written.
     defined: BTreeSet<String>,
     /// The names of functions.
     taken: BTreeSet<String>,
 }
 
 impl Writer<'_> {
-    /// The declaration of a function, or why there can be none.
+    /// Returns the declaration of a function, or why it cannot be declared.
     fn declare(&mut self, function: &Function) -> Result<String, String> {
         if !is_usable(&function.name) {
             return Err(format!("`{}` is no name of a function in C", function.name));
@@ -205,13 +206,13 @@ impl Writer<'_> {
             .map_err(|name| format!("the type `{name}` of {what} cannot be written in C"))
     }
 
-    /// The type in C, or the name of the one that cannot be written.
+    /// Returns the type in C, or the name of the type that has no C equivalent.
     fn c_type(&mut self, of: &Type) -> Result<String, String> {
         match of {
             Type::Plain { name } => plain(name).map(str::to_owned).ok_or_else(|| name.clone()),
             Type::Pointer { to } => Ok(match &**to {
                 Type::Plain { name } if name == self.character => "char *".to_owned(),
-                // What cannot be written can still be pointed to.
+                // A type without a C equivalent can still be pointed to.
                 other => match self.c_type(other) {
                     Ok(to) => pointer_to(&to),
                     Err(_) => "void *".to_owned(),
@@ -223,7 +224,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a structure, once, and returns its name.
+    /// Writes a structure if it is not defined yet, and returns its name.
     fn structure(&mut self, name: &str, fields: &[Parameter]) -> Result<String, String> {
         if self.defined.contains(name) {
             return Ok(name.to_owned());
@@ -259,7 +260,7 @@ fn shown(of: &Type) -> &str {
     }
 }
 
-/// The name in C of a plain type.
+/// Returns the C name of a plain type.
 fn plain(name: &str) -> Option<&'static str> {
     Some(match name {
         "Nothing" => "void",
@@ -288,7 +289,7 @@ fn pointer_to(of: &str) -> String {
     }
 }
 
-/// `double x`, and `double *x` without a space before the name.
+/// Joins a type and a name: `double x`, but `double *x` without a space before the name.
 fn joined(of: &str, name: &str) -> String {
     match of.ends_with('*') {
         true => format!("{of}{name}"),
@@ -296,7 +297,7 @@ fn joined(of: &str, name: &str) -> String {
     }
 }
 
-/// Names that C takes for parameters or fields: those of Julia where they are any.
+/// Returns names that C accepts for parameters or fields: Julia's where possible.
 fn unique_names(parameters: &[Parameter]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let names = parameters.iter().enumerate().map(|(index, parameter)| {
@@ -380,7 +381,7 @@ mod tests {
         );
         assert_eq!(records.iter().filter(|r| r.undeclared.is_some()).count(), 4);
         assert!(!text.contains("*/ int x"), "{text}");
-        // Nothing but comments.
+        // Only comments.
         assert!(!text.contains("int32_t"), "{text}");
     }
 

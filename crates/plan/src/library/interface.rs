@@ -8,15 +8,15 @@ use super::{INIT, SHUTDOWN};
 use crate::explain::{Class, Explain, nearest};
 use crate::text::shortened;
 
-/// What Julia says of a package (`crates/bundle/src/julia/interface.jl`).
+/// What Julia reports about a package (from `crates/bundle/src/julia/interface.jl`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The `@ccallable` functions.
     pub functions: Vec<Function>,
-    /// Of the init functions those that do not exist.
+    /// The init functions that do not exist.
     #[serde(default)]
     pub missing_init: Vec<String>,
-    /// The types of `Cchar`: `Int8` or `UInt8`.
+    /// The Julia type of `Cchar`: `Int8` or `UInt8`.
     #[serde(default)]
     pub character: String,
 }
@@ -26,12 +26,12 @@ pub struct Interface {
 pub struct Function {
     /// Its name in C.
     pub name: String,
-    /// Its name in Julia, if it is another one.
+    /// Its name in Julia, if different.
     #[serde(default)]
     pub julia: Option<String>,
-    /// The module that it is in.
+    /// The module that defines it.
     pub module: String,
-    /// What it returns.
+    /// The return type.
     pub result: Type,
     /// Its parameters.
     pub parameters: Vec<Parameter>,
@@ -51,28 +51,28 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Type {
-    /// A primitive type, or one that C has a name for: `Int32`, `Nothing`, `Cstring`.
+    /// A primitive type, or one that has a name in C: `Int32`, `Nothing`, `Cstring`.
     Plain {
         /// The name.
         name: String,
     },
     /// A pointer.
     Pointer {
-        /// To what.
+        /// The type that it points to.
         to: Box<Type>,
     },
     /// A structure without references to Julia's objects.
     Struct {
         /// The name.
         name: String,
-        /// The fields, in their order.
+        /// The fields, in order.
         fields: Vec<Parameter>,
     },
     /// An array inside a structure: `NTuple`.
     Array {
-        /// Of what.
+        /// The element type.
         of: Box<Type>,
-        /// How many.
+        /// The number of elements.
         length: u64,
     },
     /// Anything else.
@@ -82,10 +82,10 @@ pub enum Type {
     },
 }
 
-/// A library cannot be made from a package.
+/// A package cannot be made into a library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InterfaceError {
-    /// There is nothing to call.
+    /// The package has no function that is callable from C.
     #[error(
         "the package `{package}` has no `@ccallable` function, so a library would have nothing to call"
     )]
@@ -93,7 +93,7 @@ pub enum InterfaceError {
         /// The package.
         package: String,
     },
-    /// Two functions have one name in C.
+    /// Two functions have the same name in C.
     #[error("two functions are called `{name}` in C: one in {}, one in {}", .modules.0, .modules.1)]
     Twice {
         /// The name.
@@ -101,7 +101,7 @@ pub enum InterfaceError {
         /// The modules.
         modules: (String, String),
     },
-    /// A function has the name of one that every library has.
+    /// A function has a name that every library defines.
     #[error("the function `{name}` of {module} has the name of a function that every library has")]
     Reserved {
         /// The name.
@@ -117,7 +117,7 @@ pub enum InterfaceError {
         /// The function.
         function: String,
     },
-    /// A call names no function.
+    /// A configured call names an unknown function.
     #[error(
         "the calls of the library name `{function}`, which is not a `@ccallable` function of `{package}`"
     )]
@@ -126,15 +126,15 @@ pub enum InterfaceError {
         package: String,
         /// The function.
         function: String,
-        /// The nearest one.
+        /// The nearest name.
         suggestion: Option<String>,
     },
-    /// A call cannot be made.
+    /// A configured call cannot be made.
     #[error("`{call}` cannot be called")]
     Call {
         /// The call.
         call: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: super::CallError,
     },
@@ -172,11 +172,11 @@ impl Explain for InterfaceError {
 }
 
 impl Interface {
-    /// Whether a library can be made of it.
+    /// Checks that the package can be made into a library.
     ///
     /// # Errors
     ///
-    /// If there is no function, a name is taken, or an init function does not exist.
+    /// If there is no function, a name is reserved, or an init function does not exist.
     pub fn check(&self, package: &str) -> Result<(), InterfaceError> {
         if let Some(function) = self.missing_init.first() {
             return Err(InterfaceError::NoInit {
@@ -210,7 +210,7 @@ impl Interface {
         Ok(())
     }
 
-    /// The function of this name.
+    /// Returns the function with this name.
     ///
     /// # Errors
     ///
@@ -225,7 +225,7 @@ impl Interface {
         })
     }
 
-    /// The names in C of all functions.
+    /// Returns the C names of all functions.
     #[must_use]
     pub fn names(&self) -> BTreeSet<&str> {
         self.functions.iter().map(|f| f.name.as_str()).collect()

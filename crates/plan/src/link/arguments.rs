@@ -1,4 +1,4 @@
-//! Argument vectors: one link, said in the language of each linker.
+//! The argument vectors of a link, in the syntax of each linker.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::library::LibraryLink;
 use crate::platform::{Arch, Os, Triplet};
 
-/// The language in which a program takes its arguments.
+/// The syntax of a program's arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flavour {
     /// A compiler driver: gcc, clang, `zig cc`.
     Driver {
-        /// Whether it is zig, which understands less.
+        /// Whether it is zig, which supports fewer options.
         zig: bool,
     },
     /// A linker that takes GNU ld's arguments, for ELF and for PE (`-m i386pep`).
@@ -22,68 +22,67 @@ pub enum Flavour {
     Link,
 }
 
-/// A file to be linked in whole.
+/// A file that is linked in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// The file.
     pub path: PathBuf,
-    /// Whether it is an archive, of which a linker takes only what it is asked for unless told
-    /// otherwise.
+    /// Whether it is an archive. By default, a linker takes only the referenced members of one.
     pub archive: bool,
 }
 
-/// Everything that a link is made of.
+/// All inputs and settings of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkSpec {
-    /// The platform linked for.
+    /// The target platform.
     pub triplet: Triplet,
-    /// What is linked in whole.
+    /// The files that are linked in whole.
     pub inputs: Vec<Input>,
-    /// The file to be written.
+    /// The file to write.
     pub output: PathBuf,
-    /// The image's own name: SONAME or install name.
+    /// The image's name: SONAME or install name.
     pub name: String,
-    /// The libraries of Julia, as files.
+    /// The paths of Julia's libraries.
     pub libraries: Vec<PathBuf>,
-    /// Further libraries, as files, where a linker is used without a compiler driver.
+    /// The paths of further libraries, for linkers used without a compiler driver.
     pub further_libraries: Vec<PathBuf>,
-    /// Where the libraries of the libraries are looked for.
+    /// The folders in which the dependencies of the libraries are looked up.
     pub library_dirs: Vec<PathBuf>,
     /// The image's run paths.
     pub run_paths: Vec<String>,
-    /// The list of what the image exports, in the format of the system (see
-    /// [`crate::link::exports`]).
+    /// The export list, in the format of the system (see [`crate::link::exports`]).
     pub exports: Option<PathBuf>,
-    /// Whether the objects bring the entry point of a DLL themselves (Julia ≥1.9 on Windows).
+    /// Whether the objects define the entry point of a DLL (Julia ≥1.9 on Windows).
     pub has_entry: bool,
-    /// The toolchain's object that brings one otherwise (`dllcrt2.o`), which a compiler driver
-    /// adds by itself.
+    /// The toolchain's object that otherwise defines it (`dllcrt2.o`); a compiler driver adds it
+    /// automatically.
     pub start_object: Option<PathBuf>,
-    /// Whether symbols and debug sections are left out.
+    /// Whether symbols and debug sections are stripped.
     pub strip: bool,
-    /// Oldest macOS that the image is for, for instance `11.0`.
+    /// The oldest macOS that the image supports, for example `11.0`.
     pub minimum_macos: String,
-    /// A script for GNU ld that leaves out [`NOT_FOR_GNU_PE`].
+    /// The path of a script for GNU ld with the text [`NOT_FOR_GNU_PE`].
     pub discard: Option<PathBuf>,
-    /// A folder in which the driver is to look for linkers first.
+    /// A folder in which the driver looks for linkers first.
     pub shims: Option<PathBuf>,
-    /// What a C library takes beyond an image.
+    /// The settings of a C library, in addition to those of an image.
     pub library: Option<LibraryLink>,
 }
 
-/// A linker script that leaves out two debug sections of LLVM's. GNU ld's own script for PE does not
-/// know them and puts them below the image's base ("section below image base"), and Windows does not
-/// load such a DLL (error 193). Only debuggers that search by name use them. `INSERT` adds this to
-/// the linker's own script instead of replacing it (the GNU ld manual, "INSERT").
+/// A linker script that discards two debug sections of LLVM's. GNU ld's default script for PE does
+/// not know them and places them below the image base ("section below image base"); Windows cannot
+/// load such a DLL (error 193). Only debuggers that search by name use these sections. `INSERT`
+/// adds the script to the linker's default instead of replacing it (the GNU ld manual, "INSERT").
 pub const NOT_FOR_GNU_PE: &str = "SECTIONS { /DISCARD/ : \
     { *(.debug_gnu_pubnames) *(.debug_gnu_pubtypes) } }\nINSERT AFTER .debug_info;\n";
 
-/// Makes the run path one of the old kind, which holds for the libraries of the libraries, too. A C library is
-/// opened by a program that has none of Julia's libraries yet, and libjulia may have no run path of its own.
+/// Writes `DT_RPATH`, which also applies to dependencies of the libraries, instead of `DT_RUNPATH`.
+/// The program that opens a C library has not loaded Julia's libraries, and libjulia may have no
+/// run path.
 const TRANSITIVE: &str = "--disable-new-dtags";
 
 impl LinkSpec {
-    /// The arguments after the command's own words.
+    /// Returns the arguments that follow the command.
     #[must_use]
     pub fn arguments(&self, flavour: Flavour) -> Vec<OsString> {
         let mut words = Words(Vec::new());
@@ -118,10 +117,10 @@ impl LinkSpec {
         words.all(&self.libraries);
         if self.triplet.os() == Os::Windows {
             if self.has_entry {
-                // The toolchain's start-up object brings the same symbol.
+                // The toolchain's start-up object defines the same symbol.
                 words.linker("--allow-multiple-definition");
             }
-            // A DLL that is to be found without the toolchain's folder in PATH.
+            // So that the DLL loads without the toolchain's folder in PATH.
             words.add("-static-libgcc");
             words.all(self.exports.as_ref());
             if let Some(library) = &self.library {
@@ -131,7 +130,7 @@ impl LinkSpec {
                 words.add("-T").add(script);
             }
         } else {
-            // zig does not know it, and needs it as little as lld does.
+            // zig does not support this option, and like lld does not need it.
             for dir in self.library_dirs.iter().filter(|_| !zig) {
                 words.linker("-rpath-link").linker(dir);
             }
@@ -146,12 +145,12 @@ impl LinkSpec {
                 words.linker(joined("--version-script=", exports));
             }
             if zig {
-                // It links against the oldest glibc that its target names.
+                // zig links against the oldest glibc that its target names.
                 words.add("-lm");
             } else {
-                // No C library: linked against this machine's, the image would ask for the newest
-                // version of `pow` or `fmod` (glibc 2.29, 2.38) and load on no older system. The
-                // process that loads the image has them all, in whichever version.
+                // No C library: linked against this machine's, the image would need the newest
+                // version of `pow` or `fmod` (glibc 2.29, 2.38) and would not load on older
+                // systems. The process that loads the image provides them all, in any version.
                 words.add("-nostdlib").add("-lgcc");
             }
         }
@@ -171,7 +170,7 @@ impl LinkSpec {
             if !input.archive {
                 words.add(&input.path);
             } else if zig {
-                // zig reads `-Wl,` words only.
+                // zig accepts only the `-Wl,` form.
                 words.add(joined("-Wl,-force_load,", &input.path));
             } else {
                 words.linker("-force_load").linker(&input.path);
@@ -187,15 +186,15 @@ impl LinkSpec {
             words.linker("-exported_symbols_list").linker(exports);
         }
         if self.strip {
-            // Debug information, then local symbols.
+            // Strips debug information, then local symbols.
             words.add("-Wl,-S").add("-Wl,-x");
         }
     }
 
     fn gnu_elf(&self, words: &mut Words) {
         words.add("-shared").add("-o").add(&self.output);
-        // A compiler driver asks for these two; without the first, an exception or a backtrace
-        // does not find its way through the image's frames.
+        // A compiler driver passes these two. Without the first, exceptions and backtraces cannot
+        // unwind the image's frames.
         words.add("--eh-frame-hdr").add("-z").add("noexecstack");
         self.whole(words);
         words.all(&self.libraries);
@@ -218,7 +217,7 @@ impl LinkSpec {
         }
     }
 
-    /// Julia's own recipe for package images (`base/linking.jl`).
+    /// Follows Julia's recipe for package images (`base/linking.jl`).
     fn gnu_pe(&self, words: &mut Words) {
         words.add("-m").add(match self.triplet.arch() {
             Arch::I686 => "i386pe",
@@ -230,7 +229,7 @@ impl LinkSpec {
             .add("--allow-multiple-definition");
         words.add("-shared").add("-o").add(&self.output);
         match &self.start_object {
-            // lld's own default for a DLL is the name that Julia gives it.
+            // lld's default entry point of a DLL has the same name as Julia's.
             _ if self.has_entry => {}
             Some(object) => {
                 words.add(object).add("-e").add(TOOLCHAIN_ENTRY);
@@ -251,7 +250,8 @@ impl LinkSpec {
         }
     }
 
-    /// The versions that a library for macOS stores; clang and both linkers take the same words.
+    /// Adds the versions that a library for macOS stores; clang and both linkers accept the same
+    /// arguments.
     fn apple_versions(&self, words: &mut Words) {
         if let Some(library) = &self.library {
             words
@@ -292,7 +292,7 @@ impl LinkSpec {
         if self.strip {
             words.add("-S").add("-x");
         }
-        // macOS refuses to load unsigned code on ARM; lld signs only there unless told.
+        // macOS on ARM refuses unsigned code; by default lld signs only for that platform.
         words.add("-adhoc_codesign");
     }
 
@@ -383,7 +383,7 @@ impl Words {
         self.add(joined(prefix, path))
     }
 
-    /// A word for the linker behind the driver. `-Wl,` would split it at commas.
+    /// Adds an argument for the linker behind the driver. `-Wl,` would split it at commas.
     fn linker(&mut self, word: impl AsRef<OsStr>) -> &mut Self {
         self.add("-Xlinker").add(word)
     }

@@ -1,28 +1,28 @@
-//! Which linker the user asked for: the words of `--cc` and `JULIA_CC`.
+//! The linker requested by the user with `--cc` or `JULIA_CC`.
 
 use crate::link::strategy::Strategy;
 use crate::platform::Os;
 
-/// Which linker the user asked for.
+/// The linker requested by the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LinkerChoice {
     /// None: try them in order.
     #[default]
     Auto,
-    /// This program with these leading arguments, and no other.
+    /// Only this program, with these leading arguments.
     Words(Vec<String>),
-    /// These strategies only, in the order of the table.
+    /// Only these strategies, in the order of the table.
     Only(Vec<Strategy>),
 }
 
-/// A compiler or linker setting that cannot be read as words.
+/// A compiler or linker setting that cannot be split into words.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a compiler command: a quote is not closed")]
 pub struct NotWords(String);
 
 impl LinkerChoice {
-    /// Reads `JULIA_CC` or `--cc` as Julia's tools do: split like a shell does, so that it may
-    /// carry arguments. On Windows a backslash separates folders and escapes nothing.
+    /// Parses `JULIA_CC` or `--cc` as Julia's tools do: it is split like a shell command, so it may
+    /// contain arguments. On Windows a backslash separates folders and does not escape.
     ///
     /// # Errors
     ///

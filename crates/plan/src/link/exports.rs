@@ -1,12 +1,12 @@
-//! What an image exports: the symbols that Julia looks up when it loads one, and the functions
-//! that the user made callable from C. Everything else stays inside: tens of thousands of
-//! exported functions overflow the 65,535 ordinals of a DLL and slow every loader down.
+//! The exports of an image: the symbols that Julia looks up when it loads one, and the functions
+//! that the user made callable from C. All other symbols stay local: tens of thousands of exported
+//! functions exceed the 65,535 ordinals of a DLL and slow down every loader.
 
 use std::collections::BTreeMap;
 
 use crate::platform::Os;
 
-/// What Julia looks up by name, as patterns in the C spelling.
+/// The names that Julia looks up, as patterns in C spelling.
 pub const PATTERNS: &[&str] = &[
     "jl_sysimg_*",
     "jl_system_image_*",
@@ -21,7 +21,7 @@ pub const PATTERNS: &[&str] = &[
     "__julia_personality",
 ];
 
-/// Whether Julia looks this symbol up in an image.
+/// Returns whether Julia looks up this symbol in an image.
 #[must_use]
 pub fn is_wanted(symbol: &str) -> bool {
     PATTERNS
@@ -32,11 +32,11 @@ pub fn is_wanted(symbol: &str) -> bool {
         })
 }
 
-/// The export list in the format of the system's linkers: a version script (ELF), an exported
-/// symbols list (Mach-O), or a module definition file (PE). `defined` are the symbols that the
-/// objects define, as (name, is data): each exported one is named, since module definition files
-/// know no patterns and newer linkers refuse names that nothing defines. `further` are the
-/// functions callable from C.
+/// Returns the export list in the format of the system's linkers: a version script (ELF), an
+/// exported symbols list (Mach-O) or a module definition file (PE). `defined` contains the symbols
+/// that the objects define, as (name, is data). Every export is listed by name, because module
+/// definition files do not support patterns and newer linkers refuse undefined names. `further`
+/// contains the functions callable from C.
 #[must_use]
 pub fn render<'a>(
     os: Os,
@@ -74,7 +74,7 @@ pub fn render<'a>(
     }
 }
 
-/// The name of the export list's file.
+/// Returns the file name of the export list.
 #[must_use]
 pub const fn file_name(os: Os) -> &'static str {
     match os {

@@ -1,5 +1,5 @@
-//! What a finished image looks like from outside, and what it must look like. The `build` room
-//! reads the file; whether it is right is decided here.
+//! The properties of a finished image and the checks on them. The `build` crate reads the file;
+//! this module decides whether it is correct.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a system uses.
+    /// Returns the format that a system uses.
     #[must_use]
     pub const fn of(os: Os) -> Self {
         match os {
@@ -46,145 +46,144 @@ impl fmt::Display for Format {
     }
 }
 
-/// An image as it was found.
+/// The properties of an image, as read from the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspection {
     /// The file format.
     pub format: Format,
-    /// The architecture; `None` if it is one that Julia does not run on.
+    /// The architecture; `None` if Julia does not run on it.
     pub arch: Option<Arch>,
     /// Size of the file, in bytes.
     pub bytes: u64,
     /// SONAME, install name, or the name in a DLL's export directory.
     pub name: Option<String>,
-    /// The libraries that it needs, as it names them.
+    /// The libraries that it needs, by the names in the file.
     pub needed: Vec<String>,
     /// Its run paths.
     pub run_paths: Vec<String>,
-    /// What it exports, in the C spelling; at most [`Self::EXPORTS_KEPT`] names.
+    /// The exported symbols, in C spelling; at most [`Self::EXPORTS_KEPT`] names.
     pub exports: Vec<String>,
-    /// How many symbols it exports.
+    /// The number of exported symbols.
     pub export_count: u64,
-    /// What it imports, in the C spelling and without what is weak.
+    /// The imported symbols, in C spelling, without weak ones.
     pub imports: Vec<String>,
-    /// Size of Julia's serialized data in bytes, as the image itself says
-    /// (`jl_system_image_size`).
+    /// Size of Julia's serialized data in bytes, as stored in the image (`jl_system_image_size`).
     pub data_bytes: Option<u64>,
-    /// Whether symbols that no loader needs and debug sections are gone.
+    /// Whether debug sections and symbols that loaders do not need are stripped.
     pub stripped: bool,
-    /// Sections that lie outside the image, as no loader takes them (PE only).
+    /// Sections outside the address range of the image, which Windows does not load (PE only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
-    /// The linker that made it, as far as the image tells.
+    /// The linker that wrote it, if it can be detected.
     pub linker: Option<Family>,
-    /// Whether it carries a code signature (Mach-O only).
+    /// Whether it has a code signature (Mach-O only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<bool>,
-    /// The oldest system that can load it, for instance `glibc 2.14` or `macOS 11.0`.
+    /// The oldest system that can load it, for example `glibc 2.14` or `macOS 11.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_system: Option<String>,
 }
 
-/// What an image must look like.
+/// The required properties of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     /// The operating system.
     pub os: Os,
     /// The architecture.
     pub arch: Arch,
-    /// The image's own name; `None` if any will do.
+    /// The image's name; `None` if any is accepted.
     pub name: Option<String>,
-    /// The libjulias of the Julia at hand, as libraries name them. The image must need one of
-    /// them at least, and no other libjulia.
+    /// The names of this Julia's libjulias. The image must need at least one of them, and no other
+    /// libjulia.
     pub libjulias: Vec<String>,
-    /// Run paths that must be there.
+    /// Required run paths.
     pub run_paths: Vec<String>,
-    /// Symbols that must be exported, in the C spelling.
+    /// Symbols that must be exported, in C spelling.
     pub symbols: Vec<String>,
-    /// Whether the exports were restricted to what Julia needs.
+    /// Whether only the symbols that Julia needs may be exported.
     pub restricted: bool,
     /// Whether the image must be stripped.
     pub stripped: bool,
 }
 
-/// One thing that is wrong with an image.
+/// A defect of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    /// Another system's file.
+    /// The file is for another system.
     #[error("it is a {found} file, not {wanted}")]
     Format {
-        /// What it is.
+        /// The actual format.
         found: Format,
-        /// What it must be.
+        /// The required format.
         wanted: Format,
     },
-    /// Another architecture's code.
+    /// The code is for another architecture.
     #[error("it is for {}, not for {wanted}", .found.map_or("an unknown processor".to_owned(), |a| a.to_string()))]
     Arch {
-        /// What it is.
+        /// The actual architecture.
         found: Option<Arch>,
-        /// What it must be.
+        /// The required architecture.
         wanted: Arch,
     },
-    /// Another name.
+    /// The name is wrong.
     #[error("it calls itself {}, not `{wanted}`", .found.as_ref().map_or("nothing".to_owned(), |n| format!("`{n}`")))]
     Name {
-        /// What it is.
+        /// The actual name.
         found: Option<String>,
-        /// What it must be.
+        /// The required name.
         wanted: String,
     },
-    /// No libjulia, so its symbols would be sought anywhere.
+    /// It needs no libjulia, so its symbols would be looked up in all libraries.
     #[error("it needs none of {}", .wanted.join(", "))]
     NoLibjulia {
-        /// What it should need one of.
+        /// The libjulias of which it should need one.
         wanted: Vec<String>,
     },
-    /// The libjulia of another Julia.
+    /// It needs the libjulia of another Julia.
     #[error("it needs `{found}`, which this Julia does not have (it has {})", .wanted.join(", "))]
     ForeignLibjulia {
-        /// What it needs.
+        /// The needed library.
         found: String,
-        /// What there is.
+        /// The libjulias of this Julia.
         wanted: Vec<String>,
     },
-    /// A C runtime that Julia does not use.
+    /// It uses a C runtime that Julia does not use.
     #[error("it needs the universal C runtime (`{found}`), while Julia for Windows uses msvcrt")]
     Ucrt {
-        /// The library that gives it away.
+        /// The library that shows it.
         found: String,
     },
     /// A run path is missing.
     #[error("its run path lacks `{0}`")]
     RunPath(String),
-    /// Julia could not find what it looks up.
+    /// A symbol that Julia looks up is missing.
     #[error("it does not export `{0}`")]
     Symbol(String),
-    /// The image holds no data.
+    /// The image contains no data.
     #[error("its `jl_system_image_data` is empty")]
     Empty,
-    /// More is exported than asked for.
+    /// It exports more than it should.
     #[error("it exports {count} symbols, among them `{example}`, beyond what Julia looks up")]
     TooManyExports {
-        /// How many.
+        /// The number of exports.
         count: u64,
-        /// One of those that should not be.
+        /// An example of an unwanted export.
         example: String,
     },
-    /// Sections are where Windows does not load them.
+    /// Windows cannot load sections at these addresses.
     #[error("its sections {} lie outside the image: Windows does not load it", .0.join(", "))]
     Outside(Vec<String>),
-    /// Symbols or debug sections are left.
+    /// Symbols or debug sections remain.
     #[error("it still holds symbols or debug sections")]
     NotStripped,
-    /// macOS on ARM kills a process that loads unsigned code.
+    /// The image is unsigned; macOS on ARM kills a process that loads unsigned code.
     #[error("it carries no code signature, without which macOS on ARM does not load it")]
     Unsigned,
 }
 
 impl Expectation {
-    /// What an image called `file` for `julia` must look like. `libjulias` are the names that the
-    /// libraries at hand carry.
+    /// Returns the requirements for an image called `file` for `julia`. `libjulias` are the names
+    /// of its libraries.
     #[must_use]
     pub fn new(
         julia: &JuliaFacts,
@@ -217,14 +216,14 @@ impl Expectation {
 }
 
 impl Inspection {
-    /// How many export names are kept: enough to see what went wrong, few enough for a receipt.
+    /// How many export names are kept: enough to see an error, few enough for a receipt.
     pub const EXPORTS_KEPT: usize = 64;
 
-    /// Compares the image with what it must look like.
+    /// Compares the image with the requirements.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All defects found.
     pub fn verify(&self, wanted: &Expectation) -> Result<(), Vec<Finding>> {
         let format = Format::of(wanted.os);
         if self.format != format {
@@ -320,14 +319,14 @@ impl Inspection {
     }
 }
 
-/// Whether a library belongs to the universal C runtime of Windows.
+/// Returns whether a library belongs to the universal C runtime of Windows.
 #[must_use]
 pub fn is_ucrt(library: &str) -> bool {
     let library = library.to_ascii_lowercase();
     library.starts_with("api-ms-win-crt-") || library == "ucrtbase.dll"
 }
 
-/// Whether a name is one that Julia's code generator gives to functions that stay inside.
+/// Returns whether a name is one that Julia's code generator gives to local functions.
 #[must_use]
 pub fn is_inner(symbol: &str) -> bool {
     const PREFIXES: &[&str] = &[

@@ -1,6 +1,6 @@
-//! The table: per operating system and Julia generation, what a sysimage is linked against, where
-//! that is found, and which names and run paths the image carries. `docs/` prints it
-//! ([`markdown`]), the code reads it; neither has another source.
+//! The table of operating systems and Julia generations: the libraries that a sysimage is linked
+//! against, the folders that contain them, and the names and run paths of the image. It is the only
+//! source of these facts: the code reads it, and `docs/` prints it ([`markdown`]).
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use crate::julia::JuliaFacts;
 use crate::link::strategy::Strategy;
 use crate::platform::{Os, Triplet};
 
-/// A directory of a Julia, by the name that Julia itself gives it. Its path is asked from the
-/// Julia at hand, never assumed: official, Debian and Windows layouts differ.
+/// A directory of a Julia, by Julia's own name for it. The path is always queried from the Julia in
+/// use: official, Debian and Windows layouts differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dir {
-    /// Where `libjulia` lies (`Base.LIBDIR`; `bin` on Windows).
+    /// The folder of `libjulia` (`Base.LIBDIR`; `bin` on Windows).
     Lib,
-    /// Where the private libraries lie (`Base.PRIVATE_LIBDIR`).
+    /// The folder of the private libraries (`Base.PRIVATE_LIBDIR`).
     PrivateLib,
-    /// Where Windows keeps import libraries (`lib` beside `bin`).
+    /// The folder of import libraries on Windows (`lib`, a sibling of `bin`).
     ImportLib,
 }
 
@@ -28,25 +28,25 @@ pub struct Layout {
     pub os: Os,
     /// The Julia generation.
     pub generation: &'static Generation,
-    /// Where the libraries are looked for, in this order.
+    /// The folders in which the libraries are looked up, in order.
     pub library_dirs: &'static [Dir],
-    /// Run paths of the image. A sysimage is opened by a process that holds `libjulia` already,
-    /// so these matter only to programs that link against the image itself.
+    /// Run paths of the image. The process that opens a sysimage has already loaded `libjulia`, so
+    /// these matter only to programs that link against the image itself.
     pub run_paths: &'static [&'static str],
-    /// Libraries of the C toolchain that a linker without a compiler driver is given, as far as
-    /// they can be found.
+    /// Libraries of the C toolchain for a linker without a compiler driver. Missing ones are
+    /// skipped.
     pub toolchain_libraries: &'static [&'static str],
 }
 
-/// Julia's own recipe for package images on Windows (`base/linking.jl`), with `openlibm`, which
-/// it had up to 1.11, and `mingw32` and `mingwex`, where a toolchain keeps what msvcrt lacks. The static `gcc`
-/// comes before `gcc_s`, so that the image needs no further DLL.
+/// Julia's recipe for package images on Windows (`base/linking.jl`), with `openlibm`, which it
+/// contained up to 1.11, and `mingw32` and `mingwex`, which provide functions missing in msvcrt.
+/// The static `gcc` comes before `gcc_s`, so that the image needs no further DLL.
 const WINDOWS_TOOLCHAIN: &[&str] = &[
     "openlibm", "ssp", "gcc", "gcc_s", "mingw32", "mingwex", "msvcrt", "kernel32",
 ];
 
 impl Layout {
-    /// The row for this operating system and generation.
+    /// Returns the row for this operating system and generation.
     #[must_use]
     pub const fn of(os: Os, generation: &'static Generation) -> Self {
         match os {
@@ -74,7 +74,7 @@ impl Layout {
         }
     }
 
-    /// The directories of `julia` in which its libraries are looked for, without repetition.
+    /// Returns the directories of `julia` in which its libraries are looked up, without duplicates.
     #[must_use]
     pub fn directories(&self, julia: &JuliaFacts) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -94,7 +94,8 @@ impl Layout {
         found
     }
 
-    /// The file names under which library `name` (without `lib`) may lie there, best first.
+    /// Returns the possible file names of library `name` (without `lib`) in these directories, best
+    /// first.
     #[must_use]
     pub fn file_names(&self, name: &str, version: (u64, u64)) -> Vec<String> {
         let (major, minor) = version;
@@ -114,7 +115,8 @@ impl Layout {
         }
     }
 
-    /// What the image calls the library `name` at run time, in a Julia of this version.
+    /// Returns the name by which the image refers to the library `name` at run time, for this
+    /// version of Julia.
     #[must_use]
     pub fn needed_name(&self, name: &str, version: (u64, u64)) -> String {
         let (major, minor) = version;
@@ -130,7 +132,7 @@ impl Layout {
         }
     }
 
-    /// The name that the image itself carries, for an image whose file is called `file`.
+    /// Returns the name stored in the image, for an image file called `file`.
     #[must_use]
     pub fn image_name(&self, file: &str) -> String {
         match self.os {
@@ -139,7 +141,8 @@ impl Layout {
         }
     }
 
-    /// The flags of a compiler driver that the row stands for, in the words of the documentation.
+    /// Returns the compiler driver flags that correspond to the row, as printed in the
+    /// documentation.
     const fn flags(&self) -> &'static str {
         match self.os {
             Os::Linux | Os::FreeBsd => {
@@ -154,13 +157,14 @@ impl Layout {
 /// The operating systems, in the order of the documentation.
 const SYSTEMS: [Os; 4] = [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd];
 
-/// The tables as Markdown: what depends on the operating system, then what depends on the Julia, too.
+/// Returns the tables as Markdown: first what depends on the operating system only, then what also
+/// depends on the Julia version.
 #[must_use]
 pub fn markdown() -> String {
     systems() + &libraries()
 }
 
-/// A list for each system: a table of it would be too wide to be read.
+/// Returns a list for each system: a table would be too wide to read.
 fn systems() -> String {
     let mut text = String::new();
     let ships = Generation::all().iter().find(|row| row.ships_lld);
@@ -224,7 +228,7 @@ fn libraries() -> String {
         };
         let cells: Vec<_> = rows.iter().map(cells).collect();
         let mut first = 0;
-        // Generations that need the same are one line.
+        // Generations with the same requirements share a line.
         for same in cells.chunk_by(|a, b| a == b) {
             let (major, minor) = rows[first].since;
             first += same.len();
@@ -239,7 +243,8 @@ fn libraries() -> String {
     text
 }
 
-/// The layout for a Julia of this platform and version, or `None` if the version is too old.
+/// Returns the layout for a Julia of this platform and version, or `None` if the version is too
+/// old.
 #[must_use]
 pub fn layout_of(triplet: Triplet, julia: &crate::JuliaVersion) -> Option<Layout> {
     Generation::of(julia).map(|generation| Layout::of(triplet.os(), generation))

@@ -1,5 +1,5 @@
-//! Which linkers are tried, and in which order. The `build` room finds out what there is (an
-//! [`Inventory`]); the order is decided here.
+//! Which linkers are tried, and in which order. The `build` crate finds the available programs (an
+//! [`Inventory`]); this module decides the order.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::link::choice::LinkerChoice;
 use crate::link::strategy::Strategy;
 use crate::platform::{Arch, Os, Triplet};
 
-/// The family of a linker, told from what it says of itself.
+/// The family of a linker, detected from its version text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -32,7 +32,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family that a version text (`--version`, `-v`) speaks of.
+    /// Returns the family that a version text (`--version`, `-v`) names.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         // mold says "mold 1.10.1 (compatible with GNU ld)", lld "LLD 19.1.7 (compatible with GNU
@@ -67,19 +67,19 @@ impl fmt::Display for Family {
 /// The linkers and compiler drivers that were found, as absolute paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The lld that the Julia at hand ships, if this machine can run it.
+    /// The lld shipped with the Julia in use, if this machine can run it.
     pub julia_lld: Option<PathBuf>,
-    /// An lld of this machine that links for the target, under the name that selects the flavour
+    /// An installed lld that links for the target, under the name that selects the flavour
     /// (`ld.lld`, `ld64.lld`).
     pub lld: Option<PathBuf>,
-    /// A mold of this machine.
+    /// An installed mold.
     pub mold: Option<PathBuf>,
     /// Compiler drivers for the target: a program and its leading arguments.
     pub drivers: Vec<Vec<String>>,
 }
 
 impl Inventory {
-    /// What each of these strategies needs and this machine lacks, in words.
+    /// Describes what each of these strategies needs that this machine lacks.
     #[must_use]
     pub fn lacking(
         &self,
@@ -120,24 +120,24 @@ impl Inventory {
     }
 }
 
-/// One way to link: what is started, in which language it takes its arguments, and who is
-/// expected to do the work.
+/// One way to link: the program to start, the syntax of its arguments, and the linker expected to
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// How it was come by.
+    /// The strategy that produced it.
     pub strategy: Strategy,
     /// The program and its leading arguments.
     pub command: Vec<String>,
-    /// The language of the arguments.
+    /// The syntax of the arguments.
     pub flavour: Flavour,
-    /// The linker that must turn out to have run; `None` where any will do.
+    /// The linker that must have run; `None` if any is accepted.
     pub expects: Option<Family>,
-    /// A linker that the driver must be shown, since it looks in places of its own: the name that
-    /// it looks for, and the program.
+    /// A linker for the driver, which looks only in its own folders: the name that it looks for,
+    /// and the program.
     pub shim: Option<(&'static str, PathBuf)>,
 }
 
-/// What will be tried, in order.
+/// Returns the candidates, in the order in which they are tried.
 #[must_use]
 pub fn candidates(
     triplet: Triplet,
@@ -235,7 +235,7 @@ fn bare_lld(triplet: Triplet, lld: &Path) -> Candidate {
     }
 }
 
-/// `None` for zig, which has its own linker and knows no other.
+/// Returns `None` for zig, which supports only its own linker.
 fn through_driver(
     strategy: Strategy,
     words: &[String],
@@ -260,12 +260,12 @@ fn through_driver(
     })
 }
 
-/// The language that a command takes its arguments in, told from its words.
+/// Returns the argument syntax of a command, detected from its words.
 #[must_use]
 pub fn flavour_of(words: &[String]) -> Flavour {
     let is_zig = |word: &&String| file_stem(word) == "zig" || *word == "ziglang";
     if words.iter().take(3).any(|word| is_zig(&word)) {
-        // zig is the linkers, too, if it is called so.
+        // zig is also a linker if called with a linker's name.
         let command = words.iter().skip_while(|word| !is_zig(word)).nth(1);
         return match command.map(String::as_str) {
             Some("lld-link") => Flavour::Link,
@@ -292,14 +292,14 @@ pub fn flavour_of(words: &[String]) -> Flavour {
     }
 }
 
-/// A program's file name without folder and `.exe`, whichever system wrote the path.
+/// Returns a program's file name without folder and `.exe`, for paths of any system.
 fn file_stem(word: &str) -> &str {
     let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
     name.strip_suffix(".exe").unwrap_or(name)
 }
 
-/// Adds the target to a zig command that names none: zig links for the machine that it runs on
-/// otherwise, whatever the object is.
+/// Adds the target to a zig command that has none: by default zig links for the host, whatever the
+/// object's platform is.
 fn with_target(triplet: Triplet, words: &[String]) -> Vec<String> {
     let mut command = words.to_vec();
     let named = words
@@ -311,7 +311,8 @@ fn with_target(triplet: Triplet, words: &[String]) -> Vec<String> {
     command
 }
 
-/// The platform in zig's spelling, with the oldest glibc and macOS that Julia itself is built for.
+/// Returns the platform in zig's spelling, with the oldest glibc and macOS that Julia itself
+/// supports.
 #[must_use]
 pub fn zig_target(triplet: Triplet) -> String {
     let arch = match triplet.arch() {
@@ -332,8 +333,7 @@ pub fn zig_target(triplet: Triplet) -> String {
     }
 }
 
-/// The names under which compiler drivers for `triplet` are looked for on a machine that is
-/// `host` itself, best first.
+/// Returns the names of compiler drivers for `triplet` on a machine of platform `host`, best first.
 #[must_use]
 pub fn driver_names(triplet: Triplet, host: Option<Triplet>) -> Vec<String> {
     let mut names = Vec::new();
@@ -345,7 +345,7 @@ pub fn driver_names(triplet: Triplet, host: Option<Triplet>) -> Vec<String> {
     }
     let mut names: Vec<String> = names.into_iter().map(String::from).collect();
     match triplet.os() {
-        // Debian's spellings: the plain one is an alternative of the two thread models.
+        // Debian's names: the plain one is an alternative that selects one of two thread models.
         Os::Windows => names
             .extend(["gcc", "gcc-posix", "clang"].map(|tool| format!("{}-{tool}", triplet.name()))),
         Os::Linux => names.push(format!("{}-gcc", gnu_name(triplet))),
@@ -354,7 +354,7 @@ pub fn driver_names(triplet: Triplet, host: Option<Triplet>) -> Vec<String> {
     names
 }
 
-/// The prefix of GNU cross tools for a Linux platform.
+/// Returns the prefix of GNU cross tools for a Linux platform.
 fn gnu_name(triplet: Triplet) -> &'static str {
     match triplet.arch() {
         Arch::Armv7l => "arm-linux-gnueabihf",

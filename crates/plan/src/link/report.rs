@@ -1,5 +1,5 @@
-//! What is said of a link that was done: which linker really ran, which were passed over and why,
-//! and what the image looks like. Part of the receipt.
+//! The report of a link: the linker that ran, the linkers that were passed over and why, and the
+//! properties of the image. Part of the receipt.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,16 +10,16 @@ use crate::link::strategy::Strategy;
 /// A linked image, for the receipt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Linked {
-    /// How the linker was come by.
+    /// The strategy that found the linker.
     pub strategy: Strategy,
     /// The program that was started: a linker or a compiler driver.
     pub program: String,
-    /// The linker that really ran, in its own words.
+    /// The version text of the linker that ran.
     pub linker_version: String,
     /// The linkers that were tried before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
-    /// The finished image.
+    /// The properties of the finished image.
     pub inspection: Inspection,
     /// Wall time of the linker itself, in seconds.
     pub wall_seconds: f64,
@@ -28,7 +28,7 @@ pub struct Linked {
 /// A linker that was not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PassedOver {
-    /// How it was come by.
+    /// The strategy that found it.
     pub strategy: Strategy,
     /// The program.
     pub program: String,

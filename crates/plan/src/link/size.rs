@@ -1,15 +1,16 @@
-//! The size beyond which an image cannot work, told before anything is linked.
+//! The maximum size of a working image, checked before linking.
 
-/// What one image can hold, in bytes: code and data reach each other by signed 32-bit distances
-/// (the small code model, which Julia emits for), and Windows loads no larger file.
-/// PackageCompiler #500, #1019, #1114 are what happens beyond.
+/// The maximum size of an image, in bytes: code and data refer to each other by signed 32-bit
+/// offsets (the small code model, for which Julia emits code), and Windows does not load larger
+/// files. PackageCompiler #500, #1019 and #1114 show what happens above it.
 pub const LIMIT: u64 = (1 << 31) - MARGIN;
 
-/// What a linker adds between the sections of the objects: procedure linkage and offset tables,
+/// The size that a linker adds to the sections of the objects: procedure linkage and offset tables,
 /// unwind tables, padding.
 const MARGIN: u64 = 16 << 20;
 
-/// Whether objects whose sections take `bytes` in memory make an image that is too large.
+/// Returns whether objects whose sections need `bytes` in memory would make an image that is too
+/// large.
 #[must_use]
 pub const fn is_too_large(bytes: u64) -> bool {
     bytes > LIMIT

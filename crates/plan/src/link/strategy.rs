@@ -1,4 +1,4 @@
-//! The ways to come by a linker, and the order in which they are tried.
+//! Linker strategies, and the order in which they are tried.
 
 use std::fmt;
 
@@ -37,12 +37,12 @@ impl Strategy {
         Self::Lld,
     ];
 
-    /// The strategies for this system and generation, in the order in which they are tried.
+    /// Returns the strategies for this system and generation, in the order in which they are tried.
     ///
-    /// Julia's own lld comes first. Of the others lld or mold: GNU ld takes time quadratic in the
-    /// number of sections of a Windows object (211 s against 0.46 s for one image with a section for
-    /// each function). mold before lld, where both are: an image of 158 MB takes it 0.23 s and 24 MB
-    /// of memory, lld 14 takes 0.39 s and 411 MB (`ci/link-lab`).
+    /// Julia's own lld comes first. lld and mold come before GNU ld, which takes time quadratic in
+    /// the number of sections of a Windows object (211 s against 0.46 s for one image with a
+    /// section for each function). mold comes before lld: for an image of 158 MB it takes 0.23 s
+    /// and 24 MB of memory, lld 14 takes 0.39 s and 411 MB (`ci/link-lab`).
     #[must_use]
     pub fn order(os: Os, generation: &Generation) -> Vec<Self> {
         let shipped = generation.ships_lld.then_some(Self::JuliaLld);
@@ -50,9 +50,9 @@ impl Strategy {
             Os::Linux | Os::FreeBsd => {
                 &[Self::DriverMold, Self::DriverLld, Self::Driver, Self::Lld]
             }
-            // Apple's clang knows the SDK and signs; it needs no help from another linker.
+            // Apple's clang finds the SDK and signs; it needs no other linker.
             Os::MacOs => &[Self::Driver, Self::Lld],
-            // mold makes no PE files.
+            // mold does not support PE.
             Os::Windows => &[Self::DriverLld, Self::Lld, Self::Driver],
         };
         std::iter::once(Self::Chosen)
@@ -61,7 +61,7 @@ impl Strategy {
             .collect()
     }
 
-    /// The strategy in a few words, as documentation and `sysforge plan` print it.
+    /// Returns a short description, as printed by the documentation and `sysforge plan`.
     #[must_use]
     pub const fn title(self, os: Os) -> &'static str {
         match (self, os) {
@@ -91,7 +91,7 @@ impl fmt::Display for Strategy {
     }
 }
 
-/// The text names no strategy.
+/// The text is not the name of a strategy.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not a way to come by a linker ({})", Strategy::ALL.map(|s| s.to_string()).join(", "))]
 pub struct NotAStrategy {

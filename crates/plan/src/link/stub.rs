@@ -1,16 +1,16 @@
-//! A stub of macOS's system library, for linkers that are used without Apple's SDK.
+//! A stub of macOS's system library, for linkers used without Apple's SDK.
 
 use std::collections::BTreeSet;
 
 use crate::link::symbols::{Home, home};
 
-/// Names that a linker itself needs from the system library.
+/// Names in the system library that the linker itself needs.
 const ALWAYS: &[&str] = &["dyld_stub_binder"];
 
-/// A text-based stub (TBD version 4) of `libSystem` with those of `undefined` (in the C spelling)
-/// that the system library has: the C library, the mathematical library and the compiler's
-/// support functions are all part of it. What is in none of them stays undefined, so that the
-/// linker names it.
+/// Returns a text-based stub (TBD version 4) of `libSystem` with those symbols of `undefined` (in C
+/// spelling) that the system library defines: it includes the C library, the mathematical library
+/// and the compiler's support functions. Other symbols stay undefined, so that the linker reports
+/// them.
 #[must_use]
 pub fn libsystem(undefined: &BTreeSet<String>) -> String {
     let is_there = |name: &&str| {
@@ -21,7 +21,7 @@ pub fn libsystem(undefined: &BTreeSet<String>) -> String {
     symbols.sort_unstable();
     symbols.dedup();
     let symbols: Vec<_> = symbols.iter().map(|name| format!("'_{name}'")).collect();
-    // The binder alone is no C function, and carries no underscore of C.
+    // Only the binder is not a C function and has no leading underscore.
     let symbols = symbols
         .join(", ")
         .replace("'_dyld_stub_binder'", "dyld_stub_binder");

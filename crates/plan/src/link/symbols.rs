@@ -1,9 +1,9 @@
-//! Symbols that nobody defined: reading their names out of a linker's complaints, and telling
-//! which library each should have come from.
+//! Undefined symbols: parsing their names from a linker's messages, and finding the library that
+//! should define each.
 
 use std::collections::BTreeSet;
 
-/// The undefined symbols that a linker complains of, in the C spelling, whichever linker it is.
+/// Returns the undefined symbols in the messages of any linker, in C spelling.
 #[must_use]
 pub fn undefined_in(messages: &str) -> BTreeSet<String> {
     messages.lines().filter_map(undefined_in_line).collect()
@@ -26,8 +26,8 @@ fn undefined_in_line(line: &str) -> Option<String> {
     Some(in_c(&name).to_owned()).filter(|name| !name.is_empty())
 }
 
-/// The C spelling of a name as a linker prints it: without the import prefix of Windows and the
-/// leading underscore that Mach-O puts before it.
+/// Returns the C spelling of a name that a linker printed: without the import prefix of Windows and
+/// the leading underscore of Mach-O.
 #[must_use]
 pub fn in_c(name: &str) -> &str {
     let name = name.strip_prefix("__imp_").unwrap_or(name);
@@ -37,10 +37,10 @@ pub fn in_c(name: &str) -> &str {
     }
 }
 
-/// A library that a symbol of an image may come from.
+/// A library that may define a symbol of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Home {
-    /// `libjulia`, or from 1.6 on `libjulia-internal`.
+    /// `libjulia`, or since 1.6 `libjulia-internal`.
     Julia,
     /// The compiler's support library: libgcc, compiler-rt.
     Compiler,
@@ -51,7 +51,7 @@ pub enum Home {
 }
 
 impl Home {
-    /// The library's name, as a user knows it.
+    /// Returns the library's common name.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -63,10 +63,10 @@ impl Home {
     }
 }
 
-/// The library that `symbol` (in the C spelling) should come from, as far as its name tells.
+/// Returns the library that should define `symbol` (in C spelling), judging by its name.
 ///
-/// Julia resolves the C functions that a package calls when they are first called; what is left
-/// for the linker is Julia's own runtime and what LLVM calls for things that the CPU cannot do
+/// Julia resolves the C functions of a package at their first call. The linker resolves only
+/// Julia's runtime and functions that LLVM calls for operations that the CPU does not support
 /// (`RuntimeLibcalls.def`).
 #[must_use]
 pub fn home(symbol: &str) -> Option<Home> {
@@ -89,8 +89,8 @@ pub fn home(symbol: &str) -> Option<Home> {
     (MATH.contains(&symbol) || plain("f") || plain("l")).then_some(Home::Math)
 }
 
-/// Names of compiler support functions: `__divti3`, `__truncdfhf2`, `__extendhfsf2`,
-/// `__gnu_h2f_ieee`, `__aeabi_…`, `__atomic_…`, `__emutls_…`, stack probes.
+/// Returns whether this is the name of a compiler support function: `__divti3`, `__truncdfhf2`,
+/// `__extendhfsf2`, `__gnu_h2f_ieee`, `__aeabi_…`, `__atomic_…`, `__emutls_…`, stack probes.
 fn is_builtin(symbol: &str) -> bool {
     if ["_Unwind_Resume", "___chkstk_ms", "_alloca"].contains(&symbol) {
         return true;
@@ -187,7 +187,7 @@ const C: &[&str] = &[
     "_tls_index",
     "_fltused",
     "__memcpy_chk",
-    // Of the init code of C libraries (crates/bundle/src/c/init.c).
+    // Used by the init code of C libraries (crates/bundle/src/c/init.c).
     "close",
     "dladdr",
     "dlerror",

@@ -8,7 +8,7 @@ fn read(text: &str) -> Result<Manifest, TomlError> {
     Manifest::from_toml("Manifest.toml", text)
 }
 
-/// A manifest of the new format with the packages A and B, in which A has these further lines.
+/// Returns a manifest of format 2 with the packages A and B, in which A has these further lines.
 fn with(lines: &str) -> String {
     format!(
         "julia_version = \"1.12.7\"\nmanifest_format = \"2.0\"\n[[deps.B]]\nuuid = \"{B}\"\n\
@@ -166,7 +166,7 @@ fn an_ambiguous_name_is_refused() {
         "{error}"
     );
     assert_eq!(error.line, 6);
-    // Where the UUID says which is meant, two packages of one name are in order.
+    // Two packages may share a name if the UUID says which is meant.
     let text = text.replace("deps = [\"A\"]", &format!("deps = {{ A = \"{B}\" }}"));
     assert!(read(&text).is_ok());
 }

@@ -109,13 +109,13 @@ fn the_manifest_that_is_used_says_which_julia() {
         Some("1.12.6")
     );
     assert_eq!(request(vec![plain(None)]), None);
-    // Beside a versioned manifest, the plain one does not count.
+    // A plain manifest is ignored if there is a versioned one.
     let versioned = file("Manifest-v1.12.toml", Some("1.12.7"));
     let both = vec![versioned.clone(), plain(Some("1.12.6"))];
     assert_eq!(request(both).as_deref(), Some("1.12.7"));
     let older = file("Manifest-v1.10.toml", Some("1.10.12"));
     assert_eq!(request(vec![older, versioned]).as_deref(), Some("1.12.7"));
-    // An empty one is still for its Julia, and so is one that another Julia made.
+    // An empty manifest, or one made by another Julia, still applies to its version.
     for julia in [None, Some("1.11.9")] {
         let files = vec![file("Manifest-v1.12.toml", julia), plain(Some("1.10.12"))];
         assert_eq!(request(files).as_deref(), Some("1.12"));
@@ -124,7 +124,7 @@ fn the_manifest_that_is_used_says_which_julia() {
     let named = file("other.toml", Some("1.11.9"));
     let files = vec![named, file("Manifest-v1.12.toml", Some("1.12.7"))];
     assert_eq!(request(files).as_deref(), Some("1.11.9"));
-    // A workspace's manifest of a Julia without workspaces is used by none.
+    // No Julia uses a workspace's manifest made by a Julia without workspaces.
     let files = vec![
         of_workspace("../Manifest.toml", Some("1.11.9")),
         plain(Some("1.10.12")),

@@ -11,7 +11,7 @@ fn digest(number: usize) -> Sha256 {
     Sha256::new([u8::try_from(number % 256).unwrap(); 32])
 }
 
-/// `tiers` builds for each platform and each of `patches` Julias.
+/// Returns `tiers` builds for each platform and each of `patches` Julias.
 fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
     let mut parts = Vec::new();
     for triplet in platforms {
@@ -122,7 +122,7 @@ fn each_leg_says_where_what_and_how_long() {
 fn what_exists_from_the_same_inputs_is_left_out_but_verified() {
     let parts = parts(&["x86_64-linux-gnu"], 1, 2);
     let [first, second] = [0, 1].map(|at| parts[0].plan.builds[at].id.clone());
-    // The second one exists, too, though from other inputs.
+    // The second one exists too, but was made from other inputs.
     let existing = Existing::from([(first.clone(), digest(0)), (second.clone(), digest(9))]);
     let matrix = Matrix::new(&parts, &Config::default(), &existing, TODAY).unwrap();
     assert_eq!(matrix.existing, [first]);
@@ -155,7 +155,7 @@ fn up_to_256_builds_have_a_job_each_and_more_share() {
             .iter()
             .any(|leg| leg.name.ends_with("-and-1-more") && leg.timeout == 60)
     );
-    // Jobs never share across Julias: each has one.
+    // A job has builds of one Julia only.
     for leg in &shared.legs {
         let marker = format!("julia{}-", leg.julia);
         assert!(leg.builds.split(' ').all(|build| build.contains(&marker)));
@@ -167,7 +167,7 @@ fn the_outputs_stay_below_a_megabyte_and_more_is_refused_in_words() {
     let all = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
     let large = matrix(&parts(&all, 32, 40), &Config::default()).unwrap();
     assert!(large.size() <= OUTPUT);
-    // 256 jobs of 12 builds of half an hour each are the most that fit into six hours.
+    // The maximum within six hours: 256 jobs of 12 builds of half an hour each.
     let error = matrix(&parts(&all, 128, 13), &Config::default()).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -1,5 +1,5 @@
-//! The tables of Pkg (`test/pkg.jl`), node-semver (`test/fixtures/range-*.js`) and setup-julia
-//! (`__tests__/installer.test.ts`): their values, checked against this module.
+//! The test tables of Pkg (`test/pkg.jl`), node-semver (`test/fixtures/range-*.js`) and setup-julia
+//! (`__tests__/installer.test.ts`), checked against this module.
 
 use super::*;
 
@@ -15,7 +15,8 @@ fn holds(range: &str, text: &str) -> bool {
     range.parse::<Ranges>().unwrap().contains(&version(text))
 }
 
-/// Pkg's own notation of a range, `1.2.3-1`: each bound is compared as far as it is written.
+/// Checks Pkg's own notation of a range, `1.2.3-1`: each bound is compared to its written
+/// precision.
 fn in_pkg_range(range: &str, numbers: [u64; 3]) -> bool {
     let bound = |text: &str| -> Vec<u64> {
         let text = text.trim();
@@ -427,9 +428,9 @@ fn where_pkg_and_npm_differ_the_documented_rule_holds() {
     assert!(holds("=1.2", "1.2.0") && !holds("=1.2", "1.2.1"));
     // A comma is "or", and a version beside one is a caret; npm has no comma.
     assert!(holds("1.2, 3 - 4", "1.9.0") && holds("1.2, 3 - 4", "4.1.0"));
-    // Beside `||` or a space it is a series; Pkg has neither.
+    // Next to `||` or a space it is a series; Pkg has neither.
     assert!(!holds("1.6 || 1.8", "1.7.0") && holds("1.6 || 1.8", "1.8.5"));
-    // Nothing is no range; npm: everything.
+    // An empty text is not a range; for npm it means every version.
     for text in ["", "||", ","] {
         assert!(text.parse::<Ranges>().is_err(), "{text:?}");
     }
@@ -437,7 +438,7 @@ fn where_pkg_and_npm_differ_the_documented_rule_holds() {
 
 #[test]
 fn setup_julia_reads_the_same_out_of_compat() {
-    // `validJuliaCompatRange` of setup-julia; what it refuses is among the refused ones above.
+    // Cases of setup-julia's `validJuliaCompatRange`; the refused ones are in the table above.
     for (text, same) in [
         ("1, 2, 3", "^1 || ^2 || ^3"),
         ("1, 2 - 3, ≥ 4", "^1 || >=2.0.0 <4.0.0 || >=4"),

@@ -1,24 +1,24 @@
-//! How GitHub renames the files of a release, known before anything is sent, so that two files
-//! which would end up under one name are refused instead of overwriting each other.
+//! Predicts how GitHub renames the files of a release, so that two files which would get the same
+//! name are refused before the upload instead of overwriting each other.
 
 use std::collections::BTreeMap;
 
-/// Two files that a host would keep under one name.
+/// Two files to which a host would give the same name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{first}` and `{second}` would both be called `{kept_as}` at the host")]
 pub struct Collision {
-    /// The one file.
+    /// One file.
     pub first: String,
-    /// The other.
+    /// The other file.
     pub second: String,
-    /// What both would be called.
+    /// The name that both would get.
     pub kept_as: String,
 }
 
-/// The name that GitHub keeps a file under: every run of characters other than letters, digits
-/// and `- _ . + @` becomes one `.`, and periods at either end go ("GitHub renames asset filenames
-/// that have special characters, non-alphanumeric characters, and leading or trailing periods",
-/// REST API, "Upload a release asset").
+/// Returns the name that GitHub gives to a file: every run of characters other than letters, digits
+/// and `- _ . + @` becomes one `.`, and leading and trailing periods are removed ("GitHub renames
+/// asset filenames that have special characters, non-alphanumeric characters, and leading or
+/// trailing periods", REST API, "Upload a release asset").
 #[must_use]
 pub fn kept_name(name: &str) -> String {
     let mut kept = String::with_capacity(name.len());
@@ -34,7 +34,7 @@ pub fn kept_name(name: &str) -> String {
     }
     let trimmed = kept.trim_matches('.');
     if trimmed.is_empty() || kept.starts_with('.') {
-        // A name that would begin with a period gets one in front of it.
+        // A name that would begin with a period gets the prefix `default`.
         return format!("default.{trimmed}")
             .trim_end_matches('.')
             .to_owned();
@@ -42,8 +42,8 @@ pub fn kept_name(name: &str) -> String {
     trimmed.to_owned()
 }
 
-/// Checks that every file keeps a name of its own, comparing without regard to case because the
-/// same files go to hosts whose file systems do.
+/// Checks that the names of all files stay distinct. Ignores case, because the same files are
+/// copied to hosts with case-insensitive file systems.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Choosing the image that fits a machine, and saying why each other one does not.
+//! Chooses the image that fits a machine, and explains why each other one does not.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -9,23 +9,23 @@ use crate::julia::JuliaBuild;
 use crate::platform::Triplet;
 use crate::version::JuliaVersion;
 
-/// The machine that an image is chosen for.
+/// The machine for which an image is chosen.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// Its own platform.
+    /// Its platform.
     pub triplet: Triplet,
     /// Its CPU.
     pub cpu: Cpu,
-    /// The Julia that is to run the image. `None` if there is none: the newest Julia that an
-    /// image is there for is chosen, and has to be got.
+    /// The Julia that will run the image. `None` if there is none: then the newest Julia with an
+    /// image is chosen and must be installed.
     pub julia: Option<JuliaBuild>,
-    /// The image's name, if the release has images of several and one was asked for.
+    /// The image's name, if one was requested from a release with several.
     pub name: Option<String>,
-    /// What is wanted.
+    /// The kind of archive requested.
     pub kind: Kind,
 }
 
-/// What an archive of a release is for.
+/// The kind of content of an archive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
     /// An image, which a Julia loads.
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What an archive is for.
+    /// Returns the kind of content of an archive.
     #[must_use]
     pub fn of(image: &ReleaseImage) -> Self {
         match &image.receipt.bundle {
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// What a release offers for a platform, of all names or of one.
+/// Returns the kinds that a release contains for a platform, of all names or of one.
 #[must_use]
 pub fn kinds(index: &ReleaseIndex, triplet: Triplet, name: Option<&str>) -> Vec<Kind> {
     let offered = index.images.iter().filter(|image| {
@@ -59,36 +59,36 @@ pub fn kinds(index: &ReleaseIndex, triplet: Triplet, name: Option<&str>) -> Vec<
     offered.map(Kind::of).collect()
 }
 
-/// Why an image is not the one.
+/// Why an image was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
-    /// It is another image than the one asked for.
+    /// It has another name than the requested one.
     Name(String),
     /// It is for another platform.
     Platform(Triplet),
     /// It is for another version of Julia.
     Version(JuliaVersion),
-    /// It is for the same version of Julia, but another build of it.
+    /// It is for another build of the same version of Julia.
     Commit(String),
-    /// It is an app, which needs no Julia, and an image was asked for; or the other way round.
+    /// It is of another kind than the requested one.
     Kind(Kind),
-    /// It needs another CPU.
+    /// It needs a CPU with more features.
     Cpu(Need),
-    /// It would run, but another suits this machine better.
+    /// It would run, but another is better for this machine.
     Worse,
 }
 
-/// What was chosen.
+/// The result of choosing an image.
 #[derive(Debug)]
 pub struct ImageChoice<'a> {
-    /// The image that fits, if one does.
+    /// The chosen image, if one fits.
     pub image: Option<&'a ReleaseImage>,
-    /// All others, with the reason of each.
+    /// All others, with reasons.
     pub others: Vec<(&'a ReleaseImage, Misfit)>,
 }
 
-/// Chooses the best image of `index` for `machine`: of those that run on it, the newest Julia
-/// (where there is a choice), then the highest CPU tier.
+/// Chooses the best image of `index` for `machine`: among those that run on it, the newest Julia
+/// (if the machine allows several), then the highest CPU tier.
 #[must_use]
 pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> ImageChoice<'a> {
     let mut fitting = Vec::new();
@@ -107,8 +107,8 @@ pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> ImageChoice<'a>
     ImageChoice { image, others }
 }
 
-/// The Julias with which an image of `index` would run on `machine`, whatever Julia is there now:
-/// each once, the best choice last.
+/// Returns the Julia versions with which an image of `index` would run on `machine`, whatever Julia
+/// is installed: without duplicates, the best last.
 #[must_use]
 pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
     let anybody = Machine {
@@ -120,13 +120,13 @@ pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
     let mut versions: Vec<_> = versions
         .map(|image| image.receipt.julia.version.clone())
         .collect();
-    // As the images themselves are ranked: a release before any that only leads up to one.
+    // The same order as for images: releases come after all prereleases.
     versions.sort_by_key(|version| (!version.is_prerelease(), version.clone()));
     versions.dedup();
     versions
 }
 
-/// Why `image` cannot be used on `machine`, if it cannot.
+/// Returns why `image` cannot be used on `machine`, or `None` if it can.
 #[must_use]
 pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
     let receipt = &image.receipt;
@@ -142,14 +142,14 @@ pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
         return Some(Misfit::Kind(Kind::of(image)));
     }
     if machine.kind != Kind::Image {
-        // It brings its Julia along.
+        // An app or library includes its Julia.
         return match receipt.julia.triplet == machine.triplet {
             false => Some(Misfit::Platform(receipt.julia.triplet)),
             true => (!machine.cpu.has(&need)).then_some(Misfit::Cpu(need)),
         };
     }
-    // What counts is the platform of the Julia: an x86_64 Julia runs on Apple silicon and on
-    // Windows on ARM too.
+    // The platform of the Julia decides: an x86_64 Julia also runs on Apple silicon and on Windows
+    // on ARM.
     let triplet = machine
         .julia
         .as_ref()
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn the_julias_that_would_do_are_ranked_as_their_images_are() {
         let mut index = index();
-        // In the order of identifiers, 1.9 is the last.
+        // 1.9 sorts last in the order of identifiers.
         let older = image("x86_64-linux-gnu", "1.9.4", None, "generic");
         let never = image("x86_64-linux-gnu", "1.14.0", None, "x86-64-v4");
         index.images.extend([older, never]);

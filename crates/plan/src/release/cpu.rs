@@ -1,29 +1,30 @@
-//! Whether a CPU can run an image: what its CPU targets ask for at least, and what a machine has.
+//! Decides whether a CPU can run an image: the minimum of the image's CPU targets, and the features
+//! of a machine.
 
 use crate::receipt::Targets;
 
-/// What a machine's CPU is able to do, as far as choosing an image goes.
+/// The features of a machine's CPU that matter for choosing an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cpu {
-    /// The LLVM name, as Julia's `Sys.CPU_NAME` says it, where it is known.
+    /// The LLVM name, as in Julia's `Sys.CPU_NAME`, if known.
     pub name: Option<String>,
-    /// The level of the x86-64 psABI, 1 to 4, where it is known.
+    /// The level of the x86-64 psABI, 1 to 4, if known.
     pub level: Option<u8>,
 }
 
-/// The least that an image asks of a CPU.
+/// The minimum CPU that an image needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// Every CPU of the architecture will do.
+    /// Any CPU of the architecture.
     Any,
     /// This level of the x86-64 psABI.
     Level(u8),
-    /// A CPU of this LLVM name, or one that has all it has.
+    /// The CPU with this LLVM name, or one with all its features.
     Named(String),
 }
 
-/// Names of CPUs and the psABI level that each has. Rows are what Julia's own builds and CPU
-/// tiers use (`x86-64-v2` and so on are LLVM names too).
+/// Names of CPUs with their psABI levels. The rows are the names used by Julia's own builds and by
+/// CPU tiers (`x86-64-v2` and so on are LLVM names too).
 const LEVELS: &[(&str, u8)] = &[
     ("x86-64", 1),
     ("x86_64", 1),
@@ -51,14 +52,14 @@ const LEVELS: &[(&str, u8)] = &[
     ("x86-64-v4", 4),
 ];
 
-/// What an image with these targets needs. Of several targets the first is the one that has to run
-/// everywhere the image does.
+/// Returns the minimum CPU for an image with these targets. It is decided by the first target,
+/// which must run on every CPU that the image supports.
 #[must_use]
 pub fn need(targets: &Targets) -> Need {
     let tier = targets.tier.as_deref();
     let base = base_of(&targets.requested);
     if base == NATIVE {
-        // Its features are those of one CPU, whatever level that has.
+        // The image uses the features of one CPU, whatever its level.
         let held = targets.held.iter().flatten().next();
         return Need::Named(base_of(held.map_or(NATIVE, String::as_str)).to_owned());
     }
@@ -77,13 +78,13 @@ pub fn need(targets: &Targets) -> Need {
 /// The CPU of the machine that built the image.
 const NATIVE: &str = "native";
 
-/// The CPU of the first of several targets.
+/// Returns the CPU of the first of several targets.
 fn base_of(targets: &str) -> &str {
     let first = targets.split([';', ',']).next();
     first.map_or("", str::trim)
 }
 
-/// The level of the psABI that a CPU of this name has.
+/// Returns the psABI level of the CPU with this name.
 #[must_use]
 pub fn level(name: &str) -> Option<u8> {
     LEVELS
@@ -93,7 +94,7 @@ pub fn level(name: &str) -> Option<u8> {
 }
 
 impl Cpu {
-    /// Whether this CPU has what is needed. A CPU that nothing is known of is given what every
+    /// Returns whether this CPU meets the requirement. An unknown CPU gets only images that every
     /// CPU of its architecture can run.
     #[must_use]
     pub fn has(&self, need: &Need) -> bool {

@@ -1,4 +1,4 @@
-//! `SHA256SUMS`, in the form that `sha256sum --check` and `actions/attest` read.
+//! The file `SHA256SUMS`, in the format of `sha256sum --check` and `actions/attest`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::text::FileName;
 /// The name of the file.
 pub use super::SUMS_NAME as NAME;
 
-/// The list of these files, in the order of their names.
+/// Returns the text of the list, sorted by file name.
 #[must_use]
 pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
     let files: BTreeMap<_, _> = files.into_iter().collect();
@@ -18,7 +18,7 @@ pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
         .collect()
 }
 
-/// Reads such a list; ignores lines of another form, or with a name that is not portable.
+/// Parses a list; ignores lines of another form and names that are not portable.
 #[must_use]
 pub fn read(text: &str) -> BTreeMap<FileName, Sha256> {
     text.lines()
@@ -30,12 +30,12 @@ pub fn read(text: &str) -> BTreeMap<FileName, Sha256> {
         .collect()
 }
 
-/// Reads a list that has to be whole: each line names a file with its digest, no file twice, and
-/// there is at least one.
+/// Parses a list that must be complete: each line has a digest and a file name, no file appears
+/// twice, and there is at least one.
 ///
 /// # Errors
 ///
-/// Why it is not, in words that go on after its name.
+/// Describes the problem, as a phrase that follows the file's name.
 pub fn read_strictly(text: &str) -> Result<BTreeMap<String, Sha256>, String> {
     let mut listed = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {

@@ -1,12 +1,12 @@
-//! Taking a file of statements apart, whoever wrote it: Julia's `--trace-compile`, SnoopCompile, or a
-//! person. Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
-//! each statement stands for itself; what is no statement is listed with its reason.
+//! Parses a file of statements written by Julia's `--trace-compile`, SnoopCompile or a person.
+//! Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
+//! each statement is self-contained; anything else is listed with its reason.
 
 use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
 use super::{Ignored, Recording};
 
-/// The longest plain statement that is looked for, in bytes: where a bracket is missing, the rest
-/// of the file is not searched for it again and again.
+/// The maximum length of a plain statement, in bytes. It limits the search for a missing closing
+/// bracket, which would otherwise be repeated over the rest of the file.
 const LONGEST: usize = 1 << 16;
 
 /// Words that open a block, which `end` closes.
@@ -25,7 +25,7 @@ const OPENERS: [&str; 13] = [
     "quote",
     "do",
 ];
-/// Words that end the part of a block that stands before them.
+/// Words that end the preceding part of a block.
 const CLOSERS: [&str; 5] = ["end", "else", "elseif", "catch", "finally"];
 
 pub(super) fn read(text: &str) -> Recording {
@@ -35,7 +35,8 @@ pub(super) fn read(text: &str) -> Recording {
         found: Recording::default(),
     };
     while reader.block(&[]) == Ended::Closer {
-        // A file is no block: Julia would not take it, but the statements behind it still count.
+        // Julia would refuse this word outside of a block, but the following statements still
+        // count.
         let word = reader.word(reader.at);
         reader.ignore(reader.at, reader.at + word.len(), "no block is open here");
         reader.at += word.len();
@@ -52,10 +53,10 @@ enum Ended {
     File,
 }
 
-/// An expression, up to the end of its line or to `;`.
+/// An expression, up to the end of its line or `;`.
 struct Item {
     end: usize,
-    /// Whether it calls `precompile` somewhere.
+    /// Whether it contains a call of `precompile`.
     calls: bool,
     /// Whether it defines a function, `f(x) = …`.
     defines: bool,
@@ -68,7 +69,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads what stands in a block. `guards` are the conditions under which it is evaluated.
+    /// Reads the contents of a block. `guards` are the conditions under which it is evaluated.
     fn block(&mut self, guards: &[String]) -> Ended {
         loop {
             self.skip_empty();
@@ -107,7 +108,7 @@ impl<'a> Reader<'a> {
                         item.end,
                         "it defines a function that is not called here",
                     ),
-                    // A block may hold what an operator cannot join.
+                    // The text may contain several expressions, which an operator cannot join.
                     false if guards.is_empty() => self.keep(guards, whole.to_owned()),
                     false => self.keep(guards, format!("(begin\n{whole}\nend)")),
                 }
@@ -115,7 +116,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the block that begins at `start`, if its statements stand for themselves.
+    /// Reads the block that begins at `start`, if its statements can be evaluated separately.
     fn inside(&mut self, start: usize, guards: &[String]) -> bool {
         let word = self.word(start);
         let behind = start + word.len();
@@ -145,7 +146,7 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// Reads a block from `body` to its `end`; it begins at `start`.
+    /// Reads a block that begins at `start`, from `body` to its `end`.
     fn enter(&mut self, start: usize, body: usize, guards: &[String]) {
         self.at = body;
         loop {
@@ -194,8 +195,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a condition ends: at the end of its line, or where the next value begins
-    /// (`if isdefined(A, :f) precompile(…) end`).
+    /// Returns the end of a condition: the end of its line, or the start of the next value (`if
+    /// isdefined(A, :f) precompile(…) end`).
     fn condition_end(&self, start: usize) -> usize {
         let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
         let mut brackets = Brackets::default();
@@ -219,7 +220,8 @@ impl<'a> Reader<'a> {
         self.line_end(start)
     }
 
-    /// Where the body of a function without arguments begins; `behind` is behind `function`.
+    /// Returns the start of the body of a function without arguments; `behind` is the offset after
+    /// `function`.
     fn function_body(&self, behind: usize) -> Option<usize> {
         let mut lexer = Lexer::new(self.text, behind, Symbols::Escaped);
         loop {
@@ -234,8 +236,8 @@ impl<'a> Reader<'a> {
         (close.kind == Kind::Close).then_some(close.end)
     }
 
-    /// A plain call of `precompile` that stands alone on the rest of its line or is asserted
-    /// (`@assert precompile(…)`), and the place behind it.
+    /// Returns a plain call of `precompile` and the offset after it. It must be alone on the rest
+    /// of its line or be asserted (`@assert precompile(…)`).
     fn plain(&self, start: usize) -> Option<(String, usize)> {
         let asserted = self.asserted(start);
         let call = asserted.unwrap_or(start);
@@ -246,19 +248,20 @@ impl<'a> Reader<'a> {
         let name = call + qualified.map_or(0, |name| name.len());
         let arguments = self.text[name..].strip_prefix("precompile(")?;
         let open = self.text.len() - arguments.len() - 1;
-        // Of two ways to read a symbol the one that ends the statement first is meant.
+        // A symbol may be read in two ways: the one that ends the statement first is correct.
         let ends = [Symbols::Escaped, Symbols::Raw].map(|symbols| {
             let end = self.call_end(open, symbols)?;
             (asserted.is_some() || self.ends_statement(end)).then_some(end)
         });
         let end = ends.into_iter().flatten().min()?;
         let statement = self.text[name..end].to_owned();
-        // A message may follow what is asserted.
+        // A message may follow the asserted expression.
         let behind = asserted.and_then(|_| Some(self.item(start).ok()?.end));
         Some((statement, behind.unwrap_or(end)))
     }
 
-    /// Where the argument begins of the macro call at `start`, if the macro only looks at the result.
+    /// Returns the offset of the argument of the macro call at `start`, if the macro only checks
+    /// its result.
     fn asserted(&self, start: usize) -> Option<usize> {
         let line = &self.text[start..self.line_end(start)];
         let (name, argument) = line.split_once([' ', '\t'])?;
@@ -267,7 +270,7 @@ impl<'a> Reader<'a> {
         known.then(|| start + line.len() - argument.trim_start().len())
     }
 
-    /// Where the bracket that opens at `open` is closed.
+    /// Returns the offset after the bracket that closes `open`.
     fn call_end(&self, open: usize, symbols: Symbols) -> Option<usize> {
         let mut lexer = Lexer::new(self.text, open, symbols);
         let mut brackets = Brackets::default();
@@ -283,13 +286,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether at most a comment follows on the line, or the end of a block.
+    /// Returns whether only a comment or the end of a block follows on the line.
     fn ends_statement(&self, at: usize) -> bool {
         let next = skip_blanks(self.text, at);
         self.is_line_end(at) || next.is_ok_and(|next| CLOSERS.contains(&self.word(next)))
     }
 
-    /// The expression that begins at `start`.
+    /// Returns the expression that begins at `start`.
     fn item(&self, start: usize) -> Result<Item, &'static str> {
         let mut lexer = Lexer::new(self.text, start, Symbols::Escaped);
         let mut brackets = Brackets::default();
@@ -347,7 +350,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether an operator stands last, so that the expression goes on behind a line end.
+    /// Returns whether the last token is an operator, so that the expression continues on the next
+    /// line.
     fn awaits_operand(&self, last: Option<Token>) -> bool {
         last.is_some_and(|last| {
             last.kind == Kind::Operator && !["'", "."].contains(&self.spell(last))
@@ -358,7 +362,7 @@ impl<'a> Reader<'a> {
         &self.text[token.start..token.end]
     }
 
-    /// The name that begins at a place, or nothing.
+    /// Returns the name at an offset, or an empty string.
     fn word(&self, at: usize) -> &'a str {
         let rest = &self.text[at..];
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '!');

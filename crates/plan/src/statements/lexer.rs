@@ -1,17 +1,17 @@
-//! Julia's tokens, as far as finding the end of an expression needs them: strings, characters,
-//! comments, brackets and names. It knows nothing of precedence or of what a name means.
+//! Julia's tokens, as far as they are needed to find the end of an expression: strings, characters,
+//! comments, brackets and names. The lexer ignores precedence and the meaning of names.
 
 /// How the text of `Symbol("…")` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Symbols {
     /// With escapes, as in every string of Julia.
     Escaped,
-    /// Without: older Julias print a recorded statement in this way, so that `Symbol("a"b")` and
+    /// Without escapes. Older Julias print recorded statements in this way, so `Symbol("a"b")` and
     /// `Symbol("a\")` are complete.
     Raw,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A name or a keyword.
@@ -38,7 +38,7 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// Reads tokens from a place in a text on.
+/// Reads tokens from an offset in a text.
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
@@ -57,11 +57,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next token, without the blanks and comments before it; `None` at the end of the text.
+    /// Returns the next token, skipping blanks and comments; `None` at the end of the text.
     ///
     /// # Errors
     ///
-    /// What has no end: a string, a comment or a command.
+    /// If a string, a comment or a command is not closed.
     pub(super) fn next(&mut self) -> Result<Option<Token>, &'static str> {
         self.at = skip_blanks(self.text, self.at)?;
         let Some(first) = self.byte(self.at) else {
@@ -92,8 +92,8 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(at).copied()
     }
 
-    /// Whether a value ends directly before this place: then `'` is an adjoint and a string has
-    /// the name before it as its macro.
+    /// Returns whether a value ends directly before this offset. Then `'` is an adjoint, and a name
+    /// before a string is its macro.
     fn follows_value(&self) -> bool {
         self.last.is_some_and(|last| {
             last.end == self.at
@@ -102,7 +102,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Where the string or command that begins at `start` ends.
+    /// Returns the end of the string or command that begins at `start`.
     fn string(&self, start: usize) -> Result<usize, &'static str> {
         let bytes = self.text.as_bytes();
         let quote = bytes[start];
@@ -113,7 +113,7 @@ impl<'a> Lexer<'a> {
                 .map(|length| start + 1 + length + 1)
                 .ok_or("a string has no end");
         }
-        // `raw"…"`, `r"…"`, `var"…"`: no interpolation.
+        // `raw"…"`, `r"…"`, `var"…"` have no interpolation.
         let plain = self.follows_value();
         let triple = bytes[start..].starts_with(&[quote; 3]);
         let length = if triple { 3 } else { 1 };
@@ -131,7 +131,7 @@ impl<'a> Lexer<'a> {
         Err("a string has no end")
     }
 
-    /// Where the bracket that opens at `start` is closed.
+    /// Returns the end of the bracketed group that begins at `start`.
     fn group(&self, start: usize) -> Result<usize, &'static str> {
         let mut inside = Self::new(self.text, start, Symbols::Escaped);
         let mut brackets = Brackets::default();
@@ -145,12 +145,12 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The brackets that are open at a place.
+/// The brackets that are open at an offset.
 #[derive(Debug, Default)]
 pub(super) struct Brackets(Vec<u8>);
 
 impl Brackets {
-    /// Takes a token into account.
+    /// Updates the brackets with a token.
     ///
     /// # Errors
     ///
@@ -179,8 +179,8 @@ impl Brackets {
     }
 }
 
-/// The first place from `at` on that holds neither a blank, a comment nor a terminal's colour. Line
-/// ends are no blanks.
+/// Returns the first offset from `at` on that is not a blank, a comment or a terminal colour. Line
+/// ends are not skipped.
 pub(super) fn skip_blanks(text: &str, mut at: usize) -> Result<usize, &'static str> {
     let bytes = text.as_bytes();
     loop {
@@ -191,7 +191,7 @@ pub(super) fn skip_blanks(text: &str, mut at: usize) -> Result<usize, &'static s
                 let rest = bytes[at..].iter().position(|byte| *byte == b'\n');
                 at = rest.map_or(bytes.len(), |length| at + length);
             }
-            // `\e[33m`: Julia 1.12 colours what it compiles a second time.
+            // `\e[33m`: Julia 1.12 colours statements that it compiles a second time.
             Some(b'\x1b') => {
                 let rest = bytes[at..].iter().position(u8::is_ascii_alphabetic);
                 at = rest.map_or(bytes.len(), |length| at + length + 1);
@@ -201,7 +201,7 @@ pub(super) fn skip_blanks(text: &str, mut at: usize) -> Result<usize, &'static s
     }
 }
 
-/// Where the `#= … =#` that begins at `start` ends; such comments nest.
+/// Returns the end of the `#= … =#` that begins at `start`; such comments nest.
 fn comment(bytes: &[u8], start: usize) -> Result<usize, &'static str> {
     let (mut at, mut depth) = (start, 0);
     while at < bytes.len() {
@@ -219,7 +219,7 @@ fn comment(bytes: &[u8], start: usize) -> Result<usize, &'static str> {
     Err("a comment has no end")
 }
 
-/// The length of a character literal at the start of `text`, if there is one.
+/// Returns the length of a character literal at the start of `text`, if there is one.
 fn character(text: &str) -> Option<usize> {
     let inner = text.get(1..)?;
     let length = match inner.strip_prefix('\\') {
@@ -306,7 +306,7 @@ mod tests {
             tokens("\"a $(g(\"b\")) c\"").unwrap(),
             ["\"a $(g(\"b\")) c\""]
         );
-        // No interpolation in a string that a macro reads.
+        // Strings of macros have no interpolation.
         assert_eq!(tokens("r\"$(\"").unwrap(), ["r", "\"$(\""]);
         assert_eq!(tokens("x!=y; push!(a)").unwrap().len(), 9);
         assert!(tokens("\"open").is_err());

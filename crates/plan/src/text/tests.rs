@@ -55,7 +55,7 @@ fn nothing_hostile_is_a_name() {
         assert!(CpuTier::new(&*text).is_err(), "{text:?} as a tier");
         assert!(TreeHash::new(&*text).is_err(), "{text:?} as a tree");
         assert!(Repository::new(&*text).is_err(), "{text:?} as a repository");
-        // These are identifiers of Julia, and packages become no files.
+        // These are valid Julia identifiers, and package names do not become file names.
         let identifier = ["CON", "LPT9", "com\u{b9}"].contains(&&*text);
         assert_eq!(PackageName::check(&text).is_ok(), identifier, "{text:?}");
         assert!(Uuid::check(&text).is_err(), "{text:?} as a UUID");
@@ -96,7 +96,7 @@ fn a_path_in_an_archive_stays_in_it() {
         RelativePath::check(path).unwrap();
     }
     let refused = hostile().into_iter().filter(|text| {
-        // A part of a path may have any other name that some system allows.
+        // Any other name allowed by some system may be a part of a path.
         text.contains(['/', '\\', ':', '\n', '\0', '\u{1b}', '\u{202e}']) || text.is_empty()
     });
     for path in refused.chain(["a//b", "a/", "./a", "a/..", "a/./b"].map(str::to_owned)) {

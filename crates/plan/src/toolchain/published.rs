@@ -1,10 +1,9 @@
-//! The toolchains that can be fetched, each pinned by its digest. A new one is a new row.
+//! The toolchains that can be downloaded, each pinned by its digest. A new one is a new row.
 //!
-//! Digests come from PackageCompiler's `Artifacts.toml` (its MinGW archives) and, for the others,
-//! from the manifests of the Scoop and winget package collections and the build script of
-//! WireGuard for Windows, which pin these release assets; niXman's 14.1.0 is the archive that
-//! Rust's own CI builds with, and its digest is that under which others pin Rust's copy. A wrong
-//! digest can only lead to a refusal.
+//! Sources of the digests: PackageCompiler's `Artifacts.toml` for its MinGW archives; for the
+//! others the Scoop and winget package collections and the build script of WireGuard for Windows,
+//! which pin the same release assets. Rust's CI builds with niXman's 14.1.0, and its digest is the
+//! one under which others pin Rust's copy. A wrong digest can only cause a refusal.
 
 use crate::archive::ArchiveFormat;
 use crate::digest::Sha256;
@@ -12,14 +11,14 @@ use crate::explain::nearest;
 use crate::platform::{Os, Triplet};
 use crate::toolchain::{Exceptions, Maker, Runtime, Threads, Traits, Unsuitable};
 
-/// One toolchain that can be fetched.
+/// A toolchain that can be downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// What it is called here.
+    /// Its name in Sysforge.
     pub name: &'static str,
-    /// Who packs it.
+    /// Who packages it.
     pub packer: &'static str,
-    /// Who makes its compiler.
+    /// The compiler's maker.
     pub maker: Maker,
     /// The compiler's version.
     pub version: &'static str,
@@ -30,25 +29,25 @@ pub struct Published {
     pub host: Os,
     /// Its C library.
     pub runtime: Runtime,
-    /// Its threads.
+    /// Its thread library.
     pub threads: Threads,
-    /// Its exceptions.
+    /// Its exception model.
     pub exceptions: Exceptions,
     /// Its address.
     pub url: &'static str,
-    /// How it is packed.
+    /// The archive's format.
     pub format: ArchiveFormat,
     sha256: &'static str,
-    /// How many leading folders of the archive are left out.
+    /// How many leading folders of the archive are removed.
     pub strip: usize,
-    /// The C compiler, in the unpacked tree.
+    /// The path of the C compiler in the unpacked tree.
     pub compiler: &'static str,
 }
 
 const X64: &str = "x86_64-w64-mingw32";
 const X86: &str = "i686-w64-mingw32";
 
-/// The defaults of the rows below: PackageCompiler's archive for 64 bits.
+/// The defaults of the rows below: PackageCompiler's 64-bit archive.
 const BASE: Published = Published {
     name: "packagecompiler-14.2.0-x86_64",
     packer: "PackageCompiler",
@@ -68,7 +67,7 @@ const BASE: Published = Published {
     compiler: "bin/gcc.exe",
 };
 
-/// The best comes first, for each target.
+/// For each target, the best comes first.
 const TABLE: &[Published] = &[
     BASE,
     Published {
@@ -130,7 +129,7 @@ const TABLE: &[Published] = &[
         sha256: "fe3f401bc936fbe6af940b26c5e0f266f762a3416f979c706e599b24082dc5c7",
         ..BASE
     },
-    // For a Julia that someone built against the universal C runtime; no official one is.
+    // For custom Julia builds with the universal C runtime; no official one uses it.
     Published {
         name: "winlibs-ucrt-15.2.0-x86_64",
         packer: "winlibs",
@@ -158,32 +157,32 @@ const TABLE: &[Published] = &[
 ];
 
 impl Published {
-    /// Every one of them.
+    /// Returns all toolchains.
     #[must_use]
     pub fn all() -> &'static [Self] {
         TABLE
     }
 
-    /// The platform that it compiles for.
+    /// Returns the platform for which it compiles.
     #[must_use]
     pub fn target(&self) -> Triplet {
         self.target.parse().unwrap_or(Triplet::X86_64_W64_MINGW32)
     }
 
-    /// The archive's digest.
+    /// Returns the archive's digest.
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
-        // A test reads every digest of the table.
+        // A test parses every digest of the table.
         self.sha256.parse().unwrap_or(Sha256::new([0; 32]))
     }
 
-    /// The archive's name.
+    /// Returns the archive's name.
     #[must_use]
     pub fn file_name(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.name)
     }
 
-    /// What is to be known of it.
+    /// Returns the properties that decide whether it is suitable.
     #[must_use]
     pub fn traits(&self) -> Traits {
         Traits {
@@ -197,12 +196,12 @@ impl Published {
     }
 }
 
-/// Those that compile for a platform, the best first.
+/// Returns the toolchains for a target platform, best first.
 pub fn for_target(triplet: Triplet) -> impl Iterator<Item = &'static Published> {
     TABLE.iter().filter(move |row| row.target() == triplet)
 }
 
-/// The best one for Julia for a platform.
+/// Returns the best toolchain for Julia for a platform.
 ///
 /// # Errors
 ///
@@ -213,7 +212,7 @@ pub fn recommended(triplet: Triplet) -> Result<&'static Published, Unsuitable> {
         .ok_or(Unsuitable::None { target: triplet })
 }
 
-/// The one of this name.
+/// Returns the toolchain with this name.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Compilers, as they describe themselves, and which Julia they suit.
+//! Compilers' descriptions of themselves, and the Julias for which they are suitable.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn what_does_not_suit_is_told_from_what_does() {
             "`cc` compiles for x86_64-w64-mingw32, not for x86_64-linux-gnu",
         ),
         (
-            // 32-bit Julia unwinds by tables.
+            // 32-bit Julia unwinds with DWARF tables.
             of_windows(i686),
             i686,
             "`cc` unwinds exceptions with seh, while Julia for i686-w64-mingw32 uses dwarf",
