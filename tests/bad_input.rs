@@ -409,7 +409,7 @@ fn with_app(app: &str, code: &str) -> Scratch {
 fn an_app_in_a_package_that_the_image_does_not_have() {
     let scratch = with_app("name = \"tiny\"\npackage = \"Tinny\"", "");
     insta::assert_snapshot!(scratch.sysforge(&["plan"]).fails(2), @r"
-    error: the app `tiny` begins in the package `Tinny`, which is not in the image
+    error: the app `tiny` is made from the package `Tinny`, which is not in the image
 
     hint: did you mean `Tiny`?
     hint: add `Tinny` to the dependencies of the project, or to `packages`

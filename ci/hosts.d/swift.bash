@@ -6,7 +6,7 @@ readonly swift_access_key=test:tester swift_secret_key=testing
 
 # Starts Swift. Sets `swift_url`, and adds the processes to `swift_pids`. Usage: start_swift FOLDER
 start_swift() {
-    local folder=$1 port kind
+    local folder=$1 kind
     apt_need swift-account swift-container swift-object swift-proxy
     mkdir -p "$folder"/{etc,node/d1,log}
     local base
@@ -17,7 +17,7 @@ start_swift() {
     printf '[storage-policy:0]\nname = one\ndefault = yes\n' >>"$folder/etc/swift.conf"
     for kind in account container object; do
         (
-            cd "$folder/etc"
+            cd "$folder/etc" || exit
             swift-ring-builder "$kind.builder" create 4 1 0
             swift-ring-builder "$kind.builder" add "r1z1-127.0.0.1:${ports[$kind]}/d1" 1
             swift-ring-builder "$kind.builder" rebalance
@@ -48,6 +48,7 @@ PROXY
     printf '[filter:cache]\nuse = egg:swift#memcache\n' >>"$folder/etc/proxy-server.conf"
     for kind in account container object proxy; do
         # Swift reads swift.conf from one place; a namespace puts this one there.
+        # shellcheck disable=SC2016 # the inner shell expands them
         unshare --mount --propagation private bash -euc '
             mkdir -p /etc/swift
             mount --bind "$1/etc" /etc/swift
