@@ -1,12 +1,12 @@
-//! Publishes again and again while everything goes wrong, and counts what is lost.
+//! Publishes repeatedly while faults are injected, and counts lost releases.
 //!
-//! `faults RUNS SEED` makes that many runs from seeds of its own: faults at the host, SIGKILL at
-//! random moments, two publishers at once, lists that lag, replacements, files that somebody changes
-//! at the moment of publication, drafts that are made public by a call of their own, and signed
-//! releases in the place of others. A run is lost if at any moment something incomplete is public
-//! without the lock that marks it as unchecked, an original is gone, a substitute is accepted, or
-//! if in the end there is not exactly one public release with every byte. The last two lines are
-//! figures.
+//! `faults RUNS SEED` performs that many runs, each with its own seed. Each injects some of: faults
+//! at the host, SIGKILL at random moments, two concurrent publishers, lists that lag, replacements,
+//! files that somebody changes during publication, drafts that a separate call makes public, and
+//! signed releases offered in place of others. A run is lost if at any moment something incomplete
+//! is public without the lock that marks it as unchecked, if an original is gone, if a substitute
+//! is accepted, or if in the end there is not exactly one public release with every byte. The last
+//! two lines are figures.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 const TAG: &str = "v1.0.0";
 const ORIGINAL: &[u8] = b"the original";
 
-/// Attempts until a run has to have come to its end.
+/// Maximum number of attempts of a run.
 const ATTEMPTS: usize = 40;
 
 fn main() -> ExitCode {
@@ -98,7 +98,7 @@ struct Tally {
     killed: u32,
 }
 
-/// Short times, in the proportions of the real ones.
+/// Short times, in the proportions of the defaults.
 fn timing() -> Timing {
     Timing {
         stall: Duration::from_millis(300),
@@ -142,7 +142,7 @@ enum Way {
     Once,
     /// In one call that may replace what is public.
     Replacing,
-    /// By one call that fills a draft, and another that makes it public.
+    /// By one call that fills a draft and another that makes it public.
     ByDraft,
 }
 
@@ -171,8 +171,8 @@ async fn attempt(api: &str, dist: &Path, state: &Path, way: Way, insists: bool) 
     Ok(())
 }
 
-/// Signed releases of two repositories by one key, each offered in the place of any: only the
-/// right one is accepted.
+/// Signed releases of two repositories with one key, each offered in place of every other: only the
+/// right one must be accepted.
 async fn substitution(seed: u64) -> Outcome<Tally> {
     let mut random = Random(seed);
     let folder = tempfile::tempdir()?;
@@ -307,7 +307,7 @@ async fn one(seed: u64) -> Outcome<Tally> {
         if finished {
             tally.struck += scene.github.struck();
             scene.github.calm();
-            // Who comes last finds everything done, and cleans what another left.
+            // The last publisher finds everything done, and cleans up what another left.
             scene.publish("state").await?;
             scene.look(true)?;
             scene.look_at_the_end()?;
@@ -325,7 +325,7 @@ struct Scene {
     way: Way,
     /// Whether somebody changes a file when the release becomes public.
     tampered: bool,
-    /// Whether a user does by now what the error says: replaces what somebody changed.
+    /// Whether the user now follows the error's advice and replaces what somebody changed.
     insists: bool,
 }
 
@@ -342,7 +342,8 @@ impl Scene {
         .await
     }
 
-    /// A publisher in a process of its own, killed at a random moment; whether it was done before.
+    /// A publisher in a separate process, killed at a random moment. Returns whether it finished
+    /// before.
     async fn killed(&self, random: &mut Random) -> Outcome<bool> {
         let mut child = tokio::process::Command::new(std::env::current_exe()?)
             .arg("child")
@@ -362,7 +363,7 @@ impl Scene {
         }
     }
 
-    /// Two publishers on two machines; whether one was done.
+    /// Two publishers on two machines. Returns whether one finished.
     async fn two_at_once(&self) -> Outcome<bool> {
         let (one, two) = tokio::join!(self.publish("state"), self.publish("elsewhere"));
         for outcome in [&one, &two] {
@@ -378,7 +379,8 @@ impl Scene {
         Ok(one.is_ok() || two.is_ok())
     }
 
-    /// What must be true at every moment; `finished`: after a run that said that all is well.
+    /// Checks the invariants that must hold at every moment. `finished`: after a run that reported
+    /// success.
     fn look(&self, finished: bool) -> Outcome<()> {
         let releases = self.github.releases();
         let public: Vec<_> = releases.iter().filter(|release| !release.draft).collect();
@@ -405,8 +407,8 @@ impl Scene {
         Ok(())
     }
 
-    /// The original is there, or what replaces it is, under its name or the one that it is sent
-    /// under.
+    /// The original exists, or its replacement does, under its name or the name used during the
+    /// upload.
     fn look_for_the_original(&self, release: &KeptRelease) -> Outcome<()> {
         let asset = &self.bundle.assets[0];
         let original = release.assets.iter().any(|kept| {
@@ -435,7 +437,7 @@ impl Scene {
         }))
     }
 
-    /// What must be true in the end.
+    /// Checks the invariants that must hold in the end.
     fn look_at_the_end(&self) -> Outcome<()> {
         let releases = self.github.releases();
         let [release] = releases.as_slice() else {

@@ -1,5 +1,5 @@
-//! Looking through an archive in one pass without unpacking it: the digest of its bytes, the
-//! files in it, and the git tree that Pkg knows its content by.
+//! Inspecting an archive in one pass without unpacking it: the digest of its bytes, the files in
+//! it, and the git tree hash that Pkg knows its content by.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -19,7 +19,7 @@ use crate::local::{CHUNK, at};
 /// A file in an archive, or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Bytes; of a link, those of its target.
+    /// Size in bytes; for a link, that of its target path.
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
@@ -27,7 +27,7 @@ pub struct Entry {
     kind: Kind,
 }
 
-/// What git tells apart of what is in a tree.
+/// The kinds of entries that a git tree distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
@@ -45,10 +45,11 @@ impl Kind {
     }
 }
 
-/// The folder for artifacts that the image needs, beside it, as in a depot of Julia's.
+/// The folder next to the image for artifacts that it needs, with the same name as in Julia's
+/// depots.
 pub const ARTIFACTS: &str = "artifacts";
 
-/// What an archive holds.
+/// The content of an archive.
 #[derive(Debug)]
 pub struct Inspected {
     /// The digest of the archive itself.
@@ -59,12 +60,12 @@ pub struct Inspected {
     pub entries: BTreeMap<String, Entry>,
     /// The bytes of `receipt.json`.
     pub receipt: Vec<u8>,
-    /// `git-tree-sha1` of the content, as Pkg computes it.
+    /// `git-tree-sha1` of the content, computed as Pkg does.
     pub tree: String,
 }
 
 impl Inspected {
-    /// A file of an app in an archive whose receipt is that of an image.
+    /// Returns a file of an app in an archive whose receipt is that of an image, if there is one.
     #[must_use]
     pub fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
         let top = |name: &&String| name.split('/').next().unwrap_or_default().to_owned();
@@ -80,24 +81,24 @@ impl Inspected {
 /// The name of the receipt inside every archive.
 pub const RECEIPT: &str = "receipt.json";
 
-/// A receipt is some kilobytes; more than this is none.
+/// Maximum size of a receipt, in bytes; a real one has some kilobytes.
 const RECEIPT_LIMIT: u64 = 64 << 20;
 
-/// Looks through an archive.
+/// Inspects an archive.
 ///
 /// # Errors
 ///
-/// If it cannot be read, or holds anything but plain files at its top.
+/// If it cannot be read, or contains anything but plain files at its top level.
 pub fn inspect(path: &Path) -> Result<Inspected, PublishError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     inspect_as(path, &name)
 }
 
-/// Looks through an archive that is called `name`, whatever its file is called here.
+/// Inspects an archive that is called `name`, whatever its file is called on this machine.
 ///
 /// # Errors
 ///
-/// As [`inspect`].
+/// Those of [`inspect`].
 pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     let (format, file, limits) = open(path, name)?;
     let size = limits.packed.unwrap_or_default();
@@ -122,11 +123,12 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     })
 }
 
-/// Unpacks an archive that is called `name` into `folder`, which is empty.
+/// Unpacks an archive that is called `name` into the empty folder `folder`.
 ///
 /// # Errors
 ///
-/// If the archive cannot be read or tries to leave the folder, or a file cannot be written.
+/// If the archive cannot be read or contains a path outside of the folder, or a file cannot be
+/// written.
 pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishError> {
     let (format, file, limits) = open(path, name)?;
     let links = Links::default();
@@ -136,7 +138,7 @@ pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishEr
     Ok(())
 }
 
-/// Opens an archive, with the limits for one of its size.
+/// Opens an archive, with the reader's limits for an archive of its size.
 fn open(path: &Path, name: &str) -> Result<(ArchiveFormat, std::fs::File, Limits), PublishError> {
     let format = format_of(path, name)?;
     let file = std::fs::File::open(path).map_err(at(path))?;
@@ -148,12 +150,12 @@ fn open(path: &Path, name: &str) -> Result<(ArchiveFormat, std::fs::File, Limits
     Ok((format, file, limits))
 }
 
-/// What an error of the reader means for an archive of a release.
+/// Converts an error of the reader, for an archive of a release.
 fn refused(path: &Path) -> impl Fn(Error) -> PublishError + use<> {
     let path = path.to_owned();
     move |error| match error {
         Error::Write { path, source } => PublishError::Io { path, source },
-        // The machine's error, not the archive's.
+        // An error of the machine, not of the archive.
         Error::Broken(source) if source.raw_os_error().is_some() => PublishError::Io {
             path: path.clone(),
             source,
@@ -163,16 +165,17 @@ fn refused(path: &Path) -> impl Fn(Error) -> PublishError + use<> {
     }
 }
 
-/// What an archive of an image may not hold.
+/// The reason for refusing an entry that is not a plain file.
 const NOT_PLAIN: &str = "not a plain file";
 
-/// How an image's archive of this name is packed.
+/// Returns the format of an image's archive of this name.
 fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
     ArchiveFormat::of_image(name)
         .ok_or_else(|| altered(path, "it is no archive that Sysforge makes".to_owned()))
 }
 
-/// The files of an image are at the top, but for those of artifacts; those of apps in their folders.
+/// Whether a path is allowed: the files of an image are at the top level, except those of
+/// artifacts; the files of apps are in their folders.
 fn belongs(name: &str) -> bool {
     let mut parts = name.split('/');
     match parts.next() {
@@ -198,11 +201,11 @@ fn altered(path: &Path, what: String) -> PublishError {
     }
 }
 
-/// Takes the digests of all that an archive holds.
+/// Computes the digests of everything in an archive.
 struct Inspector {
     entries: BTreeMap<String, Entry>,
-    /// The names at the top by their lower case: on some systems, two that differ only in case are
-    /// the same file.
+    /// The names at the top level by their lower case: on some systems, two names that differ only
+    /// in case are the same file.
     tops: BTreeMap<String, String>,
     receipt: Vec<u8>,
     chunk: Vec<u8>,
@@ -305,14 +308,14 @@ impl Inspector {
     }
 }
 
-/// The git tree over all entries, as hexadecimal digits.
+/// Returns the hash of the git tree over all entries, as hexadecimal digits.
 fn tree_of(entries: &BTreeMap<String, Entry>) -> String {
     let all: Vec<_> = entries.iter().map(|(name, e)| (name.as_str(), e)).collect();
     hex::encode(subtree(&all))
 }
 
-/// One tree object: `{mode} {name}\0{object}` for each, in git's order, in which a folder's name
-/// ends with a slash.
+/// Returns the hash of one tree object: `{mode} {name}\0{object}` for each entry, in git's order,
+/// in which a folder's name ends with a slash.
 fn subtree(entries: &[(&str, &Entry)]) -> [u8; 20] {
     let mut folders: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
     let mut objects = BTreeMap::new();
@@ -343,7 +346,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::local;
 
-    /// Packs `files` as the `pack` room does: flat, plain files.
+    /// Packs `files` as the `pack` crate does: plain files without folders.
     pub(crate) fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
         use sysforge_testkit::archives::Tar;
         let tar = files.iter().fold(Tar::new(), |tar, (name, bytes)| {
@@ -450,7 +453,7 @@ pub(crate) mod tests {
         tar_gz(&path, &[("artifacts/a/x", b"1"), ("Artifacts", b"2")]);
         let error = inspect(&path).unwrap_err().to_string();
         assert!(error.contains("`Artifacts` twice"), "{error}");
-        // The files of an artifact are those of its maker, who may have made it for Linux alone.
+        // An artifact contains the files of its author, who may have made it only for Linux.
         tar_gz(&path, &[("artifacts/a/N", b"1"), ("artifacts/a/n", b"2")]);
         assert_eq!(inspect(&path).unwrap().entries.len(), 2);
     }

@@ -1,12 +1,12 @@
-//! Attestations: Sigstore bundles that GitHub keeps for what a workflow of a repository built
+//! Attestations: Sigstore bundles that GitHub stores for the results of a repository's workflows
 //! (`actions/attest`), and for the files of immutable releases. Verified offline: the roots of
 //! trust are pinned in the program.
 //!
-//! What is verified of a workflow's: the certificate's chain to Sigstore's authority, its entry
-//! in the certificate log, the entry of the signature in Rekor, the signature over the statement,
-//! that the statement names these very bytes, and that the certificate was issued to a workflow
-//! run of this repository. GitHub's own authority, which signs for private repositories and
-//! immutable releases, keeps no public log: a signed time stamp takes its place.
+//! For a workflow's attestation, this verifies the certificate's chain to Sigstore's authority, its
+//! entry in the certificate log, the entry of the signature in Rekor, the signature over the
+//! statement, that the statement names exactly these bytes, and that the certificate was issued to
+//! a workflow run of this repository. GitHub's own authority, which signs for private repositories
+//! and immutable releases, has no public log: it is replaced by a signed time stamp.
 
 mod crypto;
 
@@ -17,13 +17,13 @@ use sigstore_verify::types::{ArtifactDigest, Sha256Hash};
 use sigstore_verify::{SubjectAltName, VerificationPolicy, VerificationResult, Verifier};
 use sysforge_plan::Sha256;
 
-/// Who issues the identities of workflow runs.
+/// The issuer of the identities of workflow runs.
 const ACTIONS: &str = "https://token.actions.githubusercontent.com";
 
-/// Who signs for immutable releases.
+/// The signer for immutable releases.
 const RELEASES: &str = "https://dotcom.releases.github.com";
 
-/// The part of a release's statement that says whose it is.
+/// The part of a release's statement that names its repository and tag.
 #[derive(Deserialize)]
 struct Statement {
     subject: Vec<Subject>,
@@ -35,27 +35,27 @@ struct Subject {
     uri: Option<String>,
 }
 
-/// Who attests something, and for which release.
+/// The attester of a file, and the release it attests the file for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attester {
     /// The workflow or the release that signed.
     pub(crate) name: String,
-    /// The tag that the run was started by, or that the immutable release has. A run that a push
-    /// to a branch started names none.
+    /// The tag that started the run, or that of the immutable release. `None` for a run that was
+    /// started by a push to a branch.
     pub(crate) tag: Option<String>,
 }
 
-/// Verifies that a bundle attests bytes with this digest to a repository of github.com, and says
-/// who does.
+/// Verifies that a bundle attests bytes with this digest to a repository of github.com, and returns
+/// the attester.
 ///
 /// # Errors
 ///
-/// Why not, in a few words.
+/// The reason, in a few words.
 pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<Attester, String> {
     crypto::provide();
     let bundle = Bundle::from_json(bundle).map_err(words)?;
-    // GitHub's own authority has no log; whoever strips a public entry of its log arrives at a
-    // root that never signed it.
+    // GitHub's own authority has no log. Removing the log from a public entry does not help an
+    // attacker: its signature then does not chain to the root of that authority.
     let (instance, policy) = match bundle.verification_material.tlog_entries.is_empty() {
         true => (
             SigstoreInstance::GitHub,
@@ -75,7 +75,7 @@ pub(crate) fn verify(bundle: &str, sha256: Sha256, repository: &str) -> Result<A
     signer(&result, &bundle, repository)
 }
 
-/// The workflow or the release that signed, if it is one of the repository.
+/// Returns the workflow or the release that signed, if it is one of the repository.
 fn signer(
     result: &VerificationResult,
     bundle: &Bundle,
@@ -91,7 +91,7 @@ fn signer(
         let source = source.unwrap_or_default();
         let git_ref = claims.and_then(|claims| claims.source_repository_ref.as_deref());
         let tag = git_ref.and_then(|git_ref| git_ref.strip_prefix("refs/tags/"));
-        // Names of repositories do not differ in case.
+        // Names of repositories are case-insensitive.
         return match source.eq_ignore_ascii_case(&format!("https://github.com/{repository}")) {
             true => Ok(Attester {
                 name: identity,
@@ -111,7 +111,7 @@ fn signer(
     Err(format!("it was signed by {identity}"))
 }
 
-/// The tag of the release of this repository that a bundle is about.
+/// Returns the tag of the release of this repository that a bundle is about.
 fn release_of(bundle: &Bundle, repository: &str) -> Option<String> {
     let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
         return None;
@@ -137,7 +137,7 @@ fn words(error: impl std::fmt::Display) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    /// What GitHub keeps for `gh_2.96.0_linux_amd64.tar.gz`, recorded: its workflow's and its
+    /// Recorded from GitHub for `gh_2.96.0_linux_amd64.tar.gz`: the workflow's attestation and the
     /// release's.
     pub(crate) const BY_WORKFLOW: &str = include_str!("attestation/recorded/by-workflow.json");
     const BY_RELEASE: &str = include_str!("attestation/recorded/by-release.json");
@@ -202,7 +202,8 @@ pub(crate) mod tests {
             let outcome = verify(&changed.to_string(), digest(), "cli/cli");
             assert!(outcome.is_err(), "{pointer}: {outcome:?}");
         }
-        // Without its log entries it would be GitHub's own authority's, which never signed it.
+        // Without its log entries, it would have to be signed by GitHub's own authority, which it
+        // is not.
         let mut stripped = value;
         stripped["verificationMaterial"]["tlogEntries"] = serde_json::json!([]);
         verify(&stripped.to_string(), digest(), "cli/cli").unwrap_err();

@@ -1,5 +1,5 @@
-//! Bringing a dist directory and a release together: images that the release has and the folder
-//! lacks are fetched, so that the documents of the next publication tell of all of them.
+//! Completing a dist directory from a release: downloads the images that the release has and the
+//! folder lacks, so that the documents of the next publication describe all of them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,22 +11,22 @@ use crate::archive;
 use crate::install::{InstallError, OpenRelease};
 use crate::local::{self, at};
 
-/// The folder below the dist directory that fetched images are put into.
+/// The folder in the dist directory for downloaded images.
 const FOLDER: &str = "of-the-release";
 
-/// Fetches the images of the release at `place` that are not among `present`, and returns their
+/// Downloads the images of the release at `place` that are not among `present`, and returns their
 /// identifiers. A release that does not exist has none.
 ///
 /// # Errors
 ///
-/// If the release cannot be read, or a file is not what its index says.
+/// If the release cannot be read, or a file does not agree with the index.
 pub async fn complete(
     release: &OpenRelease,
     present: &BTreeSet<BuildId>,
     dist: &Path,
     reporter: &Reporter,
 ) -> Result<Vec<BuildId>, InstallError> {
-    // The own release, read with the own token: digests are enough.
+    // This is the publisher's own release, read with the publisher's token: digests are enough.
     let index = match release.index(&[]).await {
         Ok((index, _)) => index,
         Err(InstallError::NoRelease(_)) => return Ok(Vec::new()),
@@ -44,7 +44,7 @@ pub async fn complete(
     Ok(fetched)
 }
 
-/// Fetches one image: its archive, and the receipt in it.
+/// Downloads one image: its archive, and the receipt in it.
 async fn fetch(
     release: &OpenRelease,
     image: &ReleaseImage,

@@ -1,5 +1,5 @@
-//! Reading a dist directory: every build in it, checked against its receipt and its checksum, so
-//! that what is published is what was built and proven.
+//! Reading a dist directory: checks every build in it against its receipt and its checksum, so that
+//! exactly what was built and tested is published.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,20 @@ use crate::archive::{self, Inspected};
 use crate::error::PublishError;
 use crate::local::{self, at};
 
-/// A file on this machine, by name, size and digest.
+/// A file on this machine, with its name, size and digest.
 #[derive(Debug, Clone)]
 pub struct LocalFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its name.
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
 }
 
-/// One build that is ready to be published.
+/// A build that is ready to be published.
 #[derive(Debug, Clone)]
 pub struct Build {
     /// Its receipt.
@@ -34,33 +34,34 @@ pub struct Build {
     pub receipt_file: LocalFile,
     /// The archive.
     pub archive: LocalFile,
-    /// How that is packed.
+    /// The archive's format.
     pub packing: ArchiveFormat,
-    /// `git-tree-sha1` of its content.
+    /// `git-tree-sha1` of the archive's content.
     pub tree: String,
 }
 
-/// A dist directory, or what many runners brought together in one.
+/// A dist directory, or the merged results of several runners.
 #[derive(Debug, Clone)]
 pub struct Dist {
     /// The builds, in the order of their identifiers.
     pub builds: Vec<Build>,
-    /// Files that are published beside the images.
+    /// Files that are published in addition to the images.
     pub extra: Vec<LocalFile>,
 }
 
-/// Receipts and lists of checksums have some kilobytes; nothing larger is read into memory.
+/// Maximum size of receipts and lists of checksums, which are read into memory. They have some
+/// kilobytes.
 const DOCUMENT_LIMIT: u64 = 64 << 20;
 
-/// The end of a receipt's file name.
+/// The suffix of a receipt's file name.
 const RECEIPT_END: &str = ".receipt.json";
 
 impl Dist {
-    /// The same, with further files.
+    /// Adds further files.
     ///
     /// # Errors
     ///
-    /// If one cannot be read, or its name is not one that every host takes.
+    /// If one cannot be read, or its name is not accepted by every host.
     pub async fn with_files(mut self, files: &[PathBuf]) -> Result<Self, PublishError> {
         let files = files.to_vec();
         let read = local::blocking(move || {
@@ -84,11 +85,11 @@ impl Dist {
         Ok(self)
     }
 
-    /// Reads `folder` and the folders in it (one per runner, as artifacts are downloaded).
+    /// Reads `folder` and its subfolders (one per runner, as artifacts are downloaded).
     ///
     /// # Errors
     ///
-    /// If there is no build in it, or one is not what its receipt says.
+    /// If there is no build in it, or one does not agree with its receipt.
     pub async fn read(folder: &Path) -> Result<Self, PublishError> {
         let folder = folder.to_owned();
         local::blocking(move || Self::read_now(&folder)).await
@@ -105,7 +106,7 @@ impl Dist {
                 .collect();
             receipts.append(&mut here);
         }
-        // Looking through an archive is work for a processor: as many at once as there are.
+        // Inspecting an archive is CPU-bound: inspect as many at once as there are processors.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let mut builds: BTreeMap<String, Build> = BTreeMap::new();
         for batch in receipts.chunks(workers) {
@@ -177,8 +178,9 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
     Ok(all)
 }
 
-/// `SHA256SUMS` of a folder. Where artifacts of many runners were merged into one folder, the
-/// list of one of them remains; what it does not name is checked against its receipt alone.
+/// Reads `SHA256SUMS` of a folder. If artifacts of several runners were merged into one folder,
+/// only the list of one of them remains; archives that it does not name are checked against their
+/// receipts only.
 fn read_sums(folder: &Path) -> Result<BTreeMap<FileName, Sha256>, PublishError> {
     let path = folder.join(sysforge_plan::release::SUMS_NAME);
     match read_regular(&path, DOCUMENT_LIMIT) {
@@ -247,7 +249,8 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// The receipt inside is the one beside, and the image is the one that the receipt describes.
+/// Checks that the receipt in the archive equals the separate one, and that the image is the one
+/// that it describes.
 fn agree(
     archive: &Path,
     receipt: &Receipt,
@@ -349,7 +352,7 @@ mod tests {
 
     const NAME: &str = "demo-julia1.12.7-x86_64-linux-gnu";
 
-    /// A dist directory with one build, and the receipt of that.
+    /// A dist directory with one build, and its receipt.
     fn one_build() -> (tempfile::TempDir, Receipt) {
         let dir = tempfile::tempdir().unwrap();
         let receipt = make_build(dir.path(), "x86_64-linux-gnu", b"linux");
@@ -453,7 +456,7 @@ mod tests {
         let expected = format!("could not access {}", path.display());
         assert_eq!(error.to_string(), expected);
         assert!(error.hints()[0].contains("name a folder"));
-        // A list that cannot be read is not taken for none.
+        // A list that cannot be read is an error, not a missing list.
         make_build(dir.path(), "x86_64-linux-gnu", b"linux");
         std::fs::create_dir(dir.path().join("SHA256SUMS")).unwrap();
         let text = refused(dir.path()).await;

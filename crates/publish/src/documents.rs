@@ -1,5 +1,5 @@
-//! The documents that travel with the images of a release. Each is made from the receipts alone,
-//! the same bytes for the same images, so that a second run has nothing to send.
+//! The documents that are published with the images of a release. Each is derived from the receipts
+//! only and has the same bytes for the same images, so that a second run has nothing to send.
 
 pub mod artifacts_toml;
 pub mod notes;

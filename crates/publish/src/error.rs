@@ -1,4 +1,4 @@
-//! What goes wrong between a dist directory and a release host, and what to do about each.
+//! Errors of publishing, each with a hint.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use sysforge_plan::{Class, Explain, Sha256, explain};
 use crate::signing::SigningError;
 use crate::storage_error::StorageError;
 
-/// Publishing failed. Unless a message says otherwise nothing has become public, and running the
-/// same command again goes on where this run stopped.
+/// Publishing failed. Unless a message says otherwise, nothing has become public, and running the
+/// same command again continues where this run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file could not be read or written.
@@ -19,14 +19,14 @@ pub enum PublishError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
     /// There is nothing to publish.
     #[error("no image in {}", .0.display())]
     NothingToPublish(PathBuf),
-    /// A receipt without its archive.
+    /// A receipt has no archive.
     #[error("the receipt {} has no archive beside it", .0.display())]
     NoArchive(PathBuf),
     /// A receipt cannot be read.
@@ -34,11 +34,11 @@ pub enum PublishError {
     Receipt {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: ReceiptError,
     },
-    /// An archive is not what its receipt or checksum says.
+    /// An archive does not agree with its receipt or checksum.
     #[error("{} is not what was built: {what}", .path.display())]
     Altered {
         /// The archive.
@@ -46,60 +46,60 @@ pub enum PublishError {
         /// The difference.
         what: String,
     },
-    /// Two runners brought different images of one identifier.
+    /// Two runners built different images with the same identifier.
     #[error("two different builds of {0} are in the dist directory")]
     Twice(String),
-    /// The tag is none.
+    /// The tag is not valid.
     #[error("`{0}` cannot be the tag of a release")]
     BadTag(String),
-    /// A file's name cannot be one everywhere.
+    /// A file's name is not valid on every system.
     #[error(transparent)]
     FileName(#[from] sysforge_plan::text::InvalidText),
     /// Two files would overwrite each other at the host.
     #[error(transparent)]
     Collision(#[from] Collision),
-    /// More files than the host takes.
+    /// There are more files than the host accepts.
     #[error("the release would have {count} files, and the host takes {limit}")]
     TooMany {
-        /// How many.
+        /// The number of files.
         count: usize,
         /// The host's limit.
         limit: usize,
     },
-    /// An extra file that is larger than the host takes.
+    /// A file is larger than the host accepts.
     #[error("{name} is larger than the {limit} bytes that the host takes")]
     TooLarge {
         /// The file.
         name: String,
-        /// The host's limit.
+        /// The host's limit, in bytes.
         limit: u64,
     },
-    /// Notes that are longer than the host takes.
+    /// The notes are longer than the host accepts.
     #[error("the notes have {length} characters, and the host takes {limit}")]
     LongNotes {
-        /// How many.
+        /// The number of characters.
         length: usize,
         /// The host's limit.
         limit: usize,
     },
-    /// No token.
+    /// There is no token.
     #[error("publishing to {0} needs a token, and none is set")]
     NoToken(String),
-    /// The token cannot be one.
+    /// The token has characters that no token has.
     #[error("the token holds characters that no token has, such as a line end")]
     MalformedToken,
-    /// The host does not know the token.
+    /// The host does not accept the token.
     #[error("{0} does not accept the token")]
     BadToken(String),
-    /// The token may not do this.
+    /// The token lacks permissions.
     #[error("the token may not write releases of {repository}: {message}")]
     NoRights {
         /// The repository.
         repository: String,
-        /// What the host says.
+        /// The host's message.
         message: String,
     },
-    /// There is no such repository, or the token may not see it.
+    /// The repository does not exist, or the token may not read it.
     #[error("{0} does not exist, or the token may not see it")]
     NoRepository(String),
     /// The repository is archived.
@@ -110,63 +110,63 @@ pub enum PublishError {
     Tag {
         /// The tag.
         tag: String,
-        /// What the host says.
+        /// The host's message.
         message: String,
     },
-    /// The host refused.
+    /// The host refused a request.
     #[error("the host refused to {what}: {message} (status {status})")]
     Refused {
-        /// What was tried, as an infinitive.
+        /// What was attempted, as an infinitive.
         what: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What the host says.
+        /// The host's message.
         message: String,
     },
-    /// The host could not be reached, or failed again and again.
+    /// The host could not be reached, or failed repeatedly.
     #[error("could not {what} in {}: {last}", times(*attempts))]
     GaveUp {
-        /// What was tried, as an infinitive.
+        /// What was attempted, as an infinitive.
         what: String,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         last: String,
     },
-    /// The host asked to wait for too long.
+    /// The host asked to wait for longer than the limit.
     #[error("the host limits the rate of requests, and asks to wait for {seconds} s")]
     RateLimited {
-        /// How long.
+        /// The requested wait, in seconds.
         seconds: u64,
     },
-    /// A file of that name is there already, with other bytes.
+    /// The host has a file of that name with different content.
     #[error("the release has a file `{name}` already, with other bytes")]
     Different {
         /// The file.
         name: String,
     },
-    /// The release is public and may not be changed any more.
+    /// The release is public and immutable.
     #[error("the release {0} is public and immutable, and `{1}` is not in it as built")]
     Immutable(String, String),
-    /// Somebody else publishes the same release at this moment.
+    /// Somebody else is publishing the same release.
     #[error("another publisher is at work on {tag}: {who}")]
     Another {
         /// The tag.
         tag: String,
-        /// What is known of it.
+        /// What is known about the other publisher.
         who: String,
     },
-    /// The host holds other bytes than were sent.
+    /// The host has other bytes than were sent.
     #[error("the host keeps `{name}` as {found}, and what was sent is {expected}")]
     HostDigest {
         /// The file.
         name: String,
         /// The digest of what was sent.
         expected: Sha256,
-        /// What the host says.
+        /// The digest that the host reports.
         found: String,
     },
-    /// Files of a release that was just made public are not what was verified before.
+    /// Files of a release that was just made public differ from what was verified before.
     #[error(
         "{} of {tag} changed while it was made public:\n{}\n{then}",
         count(files),
@@ -175,12 +175,12 @@ pub enum PublishError {
     Recheck {
         /// The tag.
         tag: String,
-        /// The files, each with what is wrong.
+        /// The files, each with the difference.
         files: Vec<Difference>,
-        /// What became of the release.
+        /// The state of the release afterwards.
         then: Then,
     },
-    /// A public release is not what its own list of checksums says.
+    /// A public release does not agree with its own list of checksums.
     #[error("the public release {tag} is not whole: {what}")]
     PublicIncomplete {
         /// The tag.
@@ -188,27 +188,27 @@ pub enum PublishError {
         /// What is missing or wrong.
         what: String,
     },
-    /// The address that the host names for uploads cannot be used.
+    /// The URL that the host names for uploads cannot be used.
     #[error("the address `{address}`, which the host names, cannot be used for uploads: {why}")]
     UploadAddress {
-        /// The address, fit to be shown.
+        /// The URL, without secrets.
         address: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// An index cannot be used.
     #[error("could not use the release index of {place}")]
     Index {
-        /// Where it is.
+        /// Its location.
         place: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: IndexError,
     },
     /// There is no draft to make public.
     #[error("there is no draft of {0}")]
     NoDraft(String),
-    /// A draft is not whole.
+    /// A draft is not complete.
     #[error("the draft of {tag} is not complete: {what}")]
     Incomplete {
         /// The tag.
@@ -216,18 +216,18 @@ pub enum PublishError {
         /// What is missing or wrong.
         what: String,
     },
-    /// A text names no repository.
+    /// A text does not name a repository.
     #[error("`{0}` is not the name of a repository")]
     Repository(String),
-    /// A text is not a web address.
+    /// A text is not a URL.
     #[error("`{text}` is not a web address")]
     Url {
-        /// What was given.
+        /// The text.
         text: String,
-        /// The option or variable that has it.
+        /// The option or variable that it comes from.
         from: &'static str,
     },
-    /// The address of the host is none.
+    /// The host's URL is not valid.
     #[error("`{0}` is not a release host")]
     Address(String),
     /// A key cannot be used.
@@ -236,49 +236,49 @@ pub enum PublishError {
     /// A storage service cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The network cannot be used, or may not.
+    /// The network cannot be used, or must not be.
     #[error(transparent)]
     Net(sysforge_net::Error),
-    /// The host cannot be reached, for a reason that does not pass by itself.
+    /// The host cannot be reached, and trying again would not help.
     #[error("could not {what}: {words}")]
     Unreachable {
-        /// What was to be done.
+        /// What was attempted.
         what: String,
         /// The failure.
         words: String,
-        /// What helps.
+        /// The remedy.
         hint: &'static str,
     },
-    /// The certificates that are to be trusted besides the system's cannot be.
+    /// The additional certificates cannot be used.
     #[error("the extra certificates cannot be used: {0}")]
     Certificates(String),
-    /// A document could not be made.
+    /// A document could not be created.
     #[error("could not write {document}: {why}")]
     Document {
-        /// Which.
+        /// The name of the document.
         document: &'static str,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// A file that is not what it should be.
+/// A file that differs from what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The file.
     pub name: String,
-    /// What is wrong with it.
+    /// The difference.
     pub what: String,
 }
 
-/// What became of a release whose files changed while it was made public.
+/// The state of a release whose files changed while it was made public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// It is a draft again.
     Draft,
-    /// It was public before, and stays so.
+    /// It was public before, and still is.
     WasPublic,
-    /// The host keeps it public, and says why.
+    /// The host keeps it public, for this reason.
     StaysPublic(String),
 }
 

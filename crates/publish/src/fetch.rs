@@ -1,5 +1,5 @@
-//! Getting the bytes of a release's file: streamed, taken up again where an attempt stopped, and
-//! hashed on the way. Used to check what was published and to install it.
+//! Downloading a release's file: streamed, resumed where an attempt stopped, and hashed meanwhile.
+//! Used to check what was published and to install it.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::host::github::failure::{Failure, of_net, transport};
 use crate::host::github::{Attempts, Timing};
 use crate::local::{CHUNK, at};
 
-/// Where bytes go.
+/// The target of downloaded bytes.
 #[derive(Debug)]
 pub(crate) struct Sink {
     target: Target,
@@ -25,7 +25,7 @@ pub(crate) struct Sink {
 
 #[derive(Debug)]
 enum Target {
-    /// Nowhere: only the digest counts.
+    /// Bytes are discarded: only the digest is needed.
     Nothing,
     /// Into memory, up to a limit.
     Memory { bytes: Vec<u8>, limit: usize },
@@ -34,7 +34,7 @@ enum Target {
 }
 
 impl Sink {
-    /// Keeps nothing but the digest.
+    /// Keeps only the digest.
     pub(crate) fn nothing() -> Self {
         Self::new(Target::Nothing)
     }
@@ -45,7 +45,7 @@ impl Sink {
         Self::new(Target::Memory { bytes, limit })
     }
 
-    /// Goes on with a file that an earlier attempt left, or begins one.
+    /// Continues a file that an earlier attempt left, or creates it.
     pub(crate) fn file(path: &Path) -> Result<Self, PublishError> {
         let mut file = std::fs::OpenOptions::new()
             .create(true)
@@ -84,7 +84,7 @@ impl Sink {
         }
     }
 
-    /// Forgets everything.
+    /// Discards everything received so far.
     pub(crate) fn restart(&mut self) -> std::io::Result<()> {
         self.digest = sha2::Sha256::new();
         self.position = 0;
@@ -115,7 +115,7 @@ impl Sink {
         Ok(())
     }
 
-    /// The file that bytes go into, if they do.
+    /// Returns the path of the file, if bytes are written to one.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.target {
             Target::File { path, .. } => Some(path),
@@ -123,17 +123,17 @@ impl Sink {
         }
     }
 
-    /// How many bytes are here.
+    /// Returns the number of bytes received.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The digest so far.
+    /// Returns the digest so far.
     pub(crate) fn sha256(&self) -> Sha256 {
         Sha256::new(self.digest.clone().finalize().into())
     }
 
-    /// The bytes, if they were kept in memory.
+    /// Returns the bytes, if they were kept in memory.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         match self.target {
             Target::Memory { bytes, .. } => bytes,
@@ -141,7 +141,7 @@ impl Sink {
         }
     }
 
-    /// Writes a file to disk.
+    /// Syncs a file to disk.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         match &self.target {
             Target::File { file, .. } => file.sync_all(),
@@ -150,14 +150,15 @@ impl Sink {
     }
 }
 
-/// What an attempt must have brought before it stalled to count as progress.
+/// Number of bytes that an attempt must receive before it stalls to count as progress.
 const PROGRESS: u64 = 1 << 20;
 
-/// How many attempts there may be in all, however much each of them brings.
+/// Maximum number of attempts in total, whatever the progress of each.
 const MOST_ATTEMPTS: u32 = 100;
 
-/// Reads a file until it is whole: as many attempts as `timing` allows, of which one that brought
-/// bytes does not count, unless they came too slowly. `total` is how long the file is, where that is
+/// Reads a file completely, in as many attempts as `timing` allows. An attempt that received bytes
+/// does not count, unless they came too slowly. `total` is the file's length, if it is known from
+/// elsewhere than this host's answer: not one byte more is accepted.
 /// known from another place than this host's answer: not one byte more is taken.
 pub(crate) async fn read(
     request: impl Fn() -> RequestBuilder,
@@ -169,8 +170,8 @@ pub(crate) async fn read(
     read_until(request, sink, total, timing, task, |_| false).await
 }
 
-/// As [`read`], from a host that has no API: a page that says 401, 403 or 404 is its final answer.
-/// Whether there is such a file.
+/// Reads as [`read`], from a host without an API: the statuses 401, 403 and 404 are final. Returns
+/// whether there is such a file.
 pub(crate) async fn read_plain(
     request: impl Fn() -> RequestBuilder,
     sink: &mut Sink,
@@ -187,7 +188,7 @@ pub(crate) async fn read_plain(
     }
 }
 
-/// As [`read`]; a failure for which `is_final` holds ends it.
+/// Reads as [`read`]; a failure for which `is_final` returns `true` ends it.
 pub(crate) async fn read_until(
     request: impl Fn() -> RequestBuilder,
     sink: &mut Sink,
@@ -221,10 +222,10 @@ pub(crate) async fn read_until(
     Err(Failure::Stalled(timing.stall))
 }
 
-/// An error page is some kilobytes.
+/// Maximum size of an error page, in bytes; real ones have some kilobytes.
 const LONGEST_ERROR: usize = 1 << 20;
 
-/// What an error answer means. Of a body that is too long nothing is believed.
+/// Converts an error answer to a failure. A body that is too long is ignored.
 pub(crate) async fn refusal(answer: Response, stall: std::time::Duration) -> Failure {
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     match read_body(answer, LONGEST_ERROR, Limits::over(stall)).await {
@@ -234,7 +235,7 @@ pub(crate) async fn refusal(answer: Response, stall: std::time::Duration) -> Fai
     }
 }
 
-/// More bytes than a file has. Sending it again would not change that.
+/// The failure for a file with more bytes than expected. Trying again would not help.
 fn too_long(total: u64) -> Failure {
     Failure::Lasting {
         words: format!("the host sends more than the {total} bytes of the file"),
@@ -243,7 +244,7 @@ fn too_long(total: u64) -> Failure {
     }
 }
 
-/// One attempt, from where the last one stopped.
+/// One attempt, which continues where the last one stopped.
 async fn read_on(
     request: RequestBuilder,
     sink: &mut Sink,
@@ -345,7 +346,7 @@ mod tests {
         sink.restart().unwrap();
         sink.write(b"anew").unwrap();
         assert_eq!(sink.sha256(), crate::local::sha256(b"anew"));
-        // The file is in the file, and nowhere else.
+        // The bytes are only in the file.
         assert!(sink.into_bytes().is_empty());
         assert_eq!(std::fs::read(&path).unwrap(), b"anew");
     }

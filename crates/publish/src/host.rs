@@ -9,15 +9,16 @@ pub mod dir;
 pub mod github;
 pub mod s3;
 
-/// The hosts, as `--to` names them. A new one starts here, with a file beside this one; whoever
-/// publishes or installs matches all variants, so that the compiler names every other spot.
+/// The hosts, as `--to` names them. A new host needs a variant here and a module in `host/`; the
+/// code that publishes or installs matches all variants, so the compiler reports every other place
+/// to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     /// `github`: a release of a repository.
     GitHub,
     /// `dir:PATH`: a folder, which a web server may serve.
     Dir(PathBuf),
-    /// `s3://BUCKET/PREFIX`: storage with the interface of Amazon S3.
+    /// `s3://BUCKET/PREFIX`: storage with the S3 API.
     S3(s3::S3Location),
 }
 
@@ -43,7 +44,7 @@ mod tests {
     #[test]
     fn hosts_are_named() {
         assert_eq!("github".parse::<Host>().unwrap(), Host::GitHub);
-        // A drive of Windows has a colon, too.
+        // A drive letter of Windows is followed by a colon, too.
         for path in ["site", r"C:\site", "a:b"] {
             let host: Host = format!("dir:{path}").parse().unwrap();
             assert_eq!(host, Host::Dir(path.into()));

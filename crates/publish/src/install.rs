@@ -1,5 +1,5 @@
-//! Installing from a release host: read the index, choose the image that fits, download and
-//! verify it, load it once, keep it, and make it easy to use.
+//! Installing from a release host: reads the index, chooses the image that fits, downloads and
+//! verifies it, loads it once, puts it into the store, and activates it.
 
 pub mod activate;
 pub mod app;
@@ -37,16 +37,16 @@ use crate::documents::notes::size;
 use crate::local::{self, at};
 use crate::signing::PublicKey;
 
-/// What an installation works with.
+/// The environment of an installation.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
     /// The environment that a Julia is started in.
     pub environment: &'a Environment,
-    /// Starts it.
+    /// Starts child processes.
     pub children: &'a Children,
     /// Where events go.
     pub reporter: &'a Reporter,
-    /// Keys of the maker; with any, what is signed must be signed by one of them.
+    /// Keys of the publisher; if there are any, signatures must be by one of them.
     pub keys: &'a [PublicKey],
 }
 
@@ -54,8 +54,8 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 ///
-/// [`InstallError::NoFit`], with the reason of every image, if none fits;
-/// [`InstallError::NoSuchImage`] if none has the name that was asked for.
+/// [`InstallError::NoFit`], with a reason for every image, if none fits;
+/// [`InstallError::NoSuchImage`] if none has the requested name.
 pub fn choose_image<'a>(
     index: &'a ReleaseIndex,
     machine: &Machine,
@@ -92,12 +92,12 @@ pub fn choose_image<'a>(
     }
 }
 
-/// Installs an image: downloads it (or goes on with a download), verifies it, loads it once with
-/// its Julia, and puts it into its place.
+/// Installs an image: downloads it (or continues a download), verifies it, loads it once with its
+/// Julia, and puts it into the store.
 ///
 /// # Errors
 ///
-/// If any of this fails; nothing is installed then.
+/// If any of this fails; then nothing is installed.
 pub async fn install(
     release: &OpenRelease,
     index: &ReleaseIndex,
@@ -106,8 +106,8 @@ pub async fn install(
     images: &Images,
     surroundings: &Surroundings<'_>,
 ) -> Result<Installed, InstallError> {
-    // Decided by the chooser already; looked at again here, because nothing else stands between
-    // an image and a Julia that it would crash.
+    // The chooser has checked this already. It is checked again because nothing else prevents
+    // loading an image with a Julia that it would crash.
     let build = &image.receipt.julia;
     if *build != julia.build() {
         return Err(InstallError::OtherJulia {
@@ -133,7 +133,7 @@ pub async fn install(
     Ok(installed)
 }
 
-/// Downloads an archive, verifies it and unpacks it beside its place.
+/// Downloads an archive, verifies it and unpacks it next to its final folder.
 async fn fetch(
     release: &OpenRelease,
     image: &ReleaseImage,
@@ -145,13 +145,13 @@ async fn fetch(
     download(release, image, archive, surroundings.reporter).await?;
     let unpacked = images.unpack(image, archive, note).await;
     if let Err(InstallError::NotTheImage { .. }) = unpacked {
-        // To download the same bytes again would change nothing.
+        // Downloading the same bytes again would not help.
         remove(archive)?;
     }
     unpacked
 }
 
-/// The image, if it is installed already.
+/// Returns the image, if it is installed already.
 fn reuse(
     release: &OpenRelease,
     tag: &Tag,
@@ -168,7 +168,7 @@ fn reuse(
         .start(Step::Install, image.build_id().as_str());
     let installed = before.clone().with(release, tag, julia, surroundings.keys);
     images.complete(&installed, image);
-    // Somebody else's store can be used, though not written to.
+    // A store of another user can be used, though not written to.
     if installed != before {
         images.note(&installed)?;
     }
@@ -176,7 +176,7 @@ fn reuse(
     Ok(Some(installed))
 }
 
-/// Downloads the archive to `path`, in one piece or several, and verifies every digest.
+/// Downloads the archive to `path`, in one file or in parts, and verifies every digest.
 async fn download(
     release: &OpenRelease,
     image: &ReleaseImage,
@@ -186,7 +186,7 @@ async fn download(
     let task = reporter.start(Step::Download, &image.archive.name);
     let mut parts = Vec::new();
     for piece in image.pieces() {
-        // An interrupted download has the digest of the complete file in its name.
+        // The file name of an interrupted download contains the digest of the complete file.
         let part = if image.parts.is_empty() {
             path.to_owned()
         } else {
@@ -215,8 +215,8 @@ async fn download(
     Ok(())
 }
 
-/// Where a part of an archive is downloaded to: as for the whole, bytes are only ever gone on with
-/// for the same digest.
+/// Returns the path that a part of an archive is downloaded to. As for the whole, a download is
+/// only continued for the same digest.
 fn part_of(archive: &Path, piece: &FileRecord) -> std::path::PathBuf {
     archive.with_extension(format!("{}.part", piece.sha256.short(12)))
 }
@@ -234,7 +234,7 @@ fn remove(path: &Path) -> Result<(), InstallError> {
     Ok(unless_gone(std::fs::remove_file(path)).map_err(at(path))?)
 }
 
-/// An archive that the reader refuses is its maker's fault.
+/// Converts an error of the archive reader: the publisher is responsible for it.
 fn refused(error: crate::PublishError, image: &ReleaseImage) -> InstallError {
     match error {
         crate::PublishError::Altered { what, .. } => InstallError::NotTheImage {
@@ -245,7 +245,7 @@ fn refused(error: crate::PublishError, image: &ReleaseImage) -> InstallError {
     }
 }
 
-/// Checks that a downloaded archive holds the image of the index and nothing else that matters.
+/// Checks that a downloaded archive contains the image of the index and nothing else of relevance.
 fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
     let inspected =
         archive::inspect_as(archive, &image.archive.name).map_err(|error| refused(error, image))?;

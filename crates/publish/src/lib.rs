@@ -1,10 +1,10 @@
-//! Sending images to a release host, and installing from one.
+//! Publishing images to a release host, and installing from one.
 //!
-//! Architecture invariants: this room talks to a host's API, reads the dist directory and writes
-//! what it installs, and nowhere else. It reads no environment variable and prints nothing: the
-//! token, the addresses and the repository come in as values, what happens goes out as events.
-//! Nothing is public before every byte of it is verified at the host, and nothing is lost when
-//! Sysforge is killed: the next run finishes.
+//! Architecture invariants: this crate talks to a host's API, reads the dist directory and writes
+//! what it installs, and accesses nothing else. It reads no environment variable and prints
+//! nothing: the token, the URLs and the repository are passed in as values; progress and warnings
+//! go out as events. Nothing becomes public before every byte of it is verified at the host, and
+//! nothing is lost when Sysforge is killed: the next run finishes.
 
 pub mod archive;
 mod attestation;

@@ -1,4 +1,4 @@
-//! Files on this machine: digests of them, and writing them so that they are whole or absent.
+//! Local files: their digests, and writing them completely or not at all.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,16 +9,17 @@ use sysforge_plan::Sha256;
 
 use crate::error::PublishError;
 
-/// How much is read at once: large enough to be fast, small enough not to matter in memory.
+/// Size of a read, in bytes: large enough to be fast, and small enough not to matter in memory.
 pub(crate) const CHUNK: usize = 256 << 10;
 
-/// Wraps an I/O error with the path that it happened at.
+/// Adds a path to an I/O error.
 pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> PublishError + use<> {
     let path = path.to_owned();
     move |source| PublishError::Io { path, source }
 }
 
-/// The digest of `length` bytes of a file from `offset` on; fewer if the file is shorter.
+/// Returns the digest of `length` bytes of a file from `offset` on, or fewer if the file is
+/// shorter.
 pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256, PublishError> {
     let mut file = std::fs::File::open(path).map_err(at(path))?;
     file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
@@ -34,12 +35,12 @@ pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256,
     Ok(Sha256::new(digest.finalize().into()))
 }
 
-/// The digest of bytes in memory.
+/// Returns the digest of bytes in memory.
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::of(bytes)
 }
 
-/// Runs something that blocks (files, digests, compression) off the async threads.
+/// Runs a blocking function (files, digests, compression) off the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
 ) -> Result<T, PublishError> {
@@ -49,14 +50,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Writes a file whole or not at all, and to the disk, for everybody to read.
+/// Writes a file completely or not at all, syncs it to disk, and makes it readable for everybody.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
     let written = write_whole_with(path, |file| {
         file.write_all(bytes)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // Whatever the umask: what is published is not for its publisher alone.
+            // Independent of the umask: published files are not only for their publisher.
             file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
         file.sync_all()
@@ -64,7 +65,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PublishError>
     written.map_err(at(path))
 }
 
-/// Tries to lock a file, below folders that are made.
+/// Tries to lock a file, and creates its parent folders.
 pub(crate) fn try_lock(path: &Path) -> Result<LockAttempt, PublishError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(at(folder))?;

@@ -1,5 +1,5 @@
-//! What is sent to a host: the files of a release, made from a dist directory, before anything
-//! is sent. The same for every host.
+//! The files of a release, prepared from a dist directory before anything is sent. They are the
+//! same for every host.
 
 use std::path::PathBuf;
 
@@ -17,42 +17,42 @@ use crate::error::PublishError;
 use crate::local;
 use crate::signing::{self, Identity, SIGNATURE_END, Signer};
 
-/// How a release will be found.
+/// The location of a release, and the limits of its host.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// The tag.
     pub tag: String,
-    /// What its files' addresses begin with, with a final `/`.
+    /// The common prefix of its files' URLs, with a trailing `/`.
     pub base: String,
-    /// What a user types after `sysforge install`.
+    /// The text that a user types after `sysforge install`.
     pub source: String,
-    /// The largest file that the host takes, in bytes.
+    /// The host's maximum size of a file, in bytes.
     pub file_limit: u64,
-    /// The most files that it takes.
+    /// The host's maximum number of files.
     pub count_limit: usize,
 }
 
-/// What a file of a release is.
+/// The kind of a file in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// An archive or a part of one. Sent first: these are large.
+    /// An archive or a part of one. Sent first, because it is large.
     Archive,
     /// A document that is the same for the same images.
     Document,
-    /// The provenance: it tells of the run too, so another run would write another.
+    /// The provenance. It describes the run too, so another run would write another.
     Statement,
-    /// The release index: sent last, for it is what makes a release usable.
+    /// The release index. Sent last, because it makes a release usable.
     Index,
 }
 
-/// Where the bytes of a file come from.
+/// The bytes of a file.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A part of a file on this machine.
     File {
         /// The file.
         path: PathBuf,
-        /// The first byte.
+        /// The offset of the first byte.
         offset: u64,
     },
     /// These bytes.
@@ -64,11 +64,11 @@ pub enum Content {
 pub struct Asset {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Where its bytes come from.
+    /// Its bytes.
     pub content: Content,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
@@ -83,9 +83,9 @@ pub struct ReleaseBundle {
     pub notes: String,
     /// The files.
     pub assets: Vec<Asset>,
-    /// What the notes are cut to.
+    /// The URL of the release index, to which notes that are cut link.
     pub index_address: String,
-    /// Whose release it is.
+    /// The repository or site that the release belongs to.
     pub identity: Identity,
 }
 
@@ -94,7 +94,7 @@ impl ReleaseBundle {
     ///
     /// # Errors
     ///
-    /// If the tag is none, files would collide or be too many, or a file cannot be read.
+    /// If the tag is not valid, files would collide or be too many, or a file cannot be read.
     pub async fn prepare(
         dist: &Dist,
         destination: &Destination,
@@ -179,19 +179,19 @@ impl ReleaseBundle {
         })
     }
 
-    /// Names whose release it is; a signature says so too.
+    /// Sets the repository or site that the release belongs to; a signature names it too.
     #[must_use]
     pub fn of(mut self, identity: Identity) -> Self {
         self.identity = identity;
         self
     }
 
-    /// Puts a maintainer's own text before what the notes say of the images. It belongs to the section
-    /// of Sysforge, so publishing again replaces it.
+    /// Inserts a maintainer's text before the description of the images. It is in Sysforge's
+    /// section of the notes, so publishing again replaces it.
     ///
     /// # Errors
     ///
-    /// If the notes become longer than GitHub takes.
+    /// If the notes become longer than GitHub accepts.
     pub fn with_text(mut self, text: &str) -> Result<Self, PublishError> {
         self.notes = notes::with_text(&self.notes, text);
         match self.notes.chars().count() {
@@ -207,7 +207,7 @@ impl ReleaseBundle {
     ///
     /// # Errors
     ///
-    /// If the host takes no more files.
+    /// If the host accepts no more files.
     pub fn sign(&mut self, signer: &Signer, count_limit: usize) -> Result<(), PublishError> {
         let made = |name: &str| {
             let asset = self.assets.iter().find(|asset| asset.name == name);
@@ -230,8 +230,8 @@ impl ReleaseBundle {
         few_enough(&self.assets, count_limit)
     }
 
-    /// For a host that has no place of its own for notes: they become a file. It is no part of what
-    /// is listed and signed.
+    /// Adds the notes as a file, for a host without release notes. The file is not listed in the
+    /// index or the checksums, and not signed.
     #[must_use]
     pub fn with_notes_as_file(mut self) -> Self {
         let (name, text) = (notes::NAME.to_owned(), self.notes.clone());
@@ -240,7 +240,7 @@ impl ReleaseBundle {
         self
     }
 
-    /// All bytes of it.
+    /// Returns the total size, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.assets.iter().map(|asset| asset.size).sum()
@@ -248,7 +248,7 @@ impl ReleaseBundle {
 }
 
 impl Asset {
-    /// Its name, size and digest.
+    /// Returns its name, size and digest.
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ fn in_order(assets: &mut [Asset]) {
 }
 
 fn few_enough(assets: &[Asset], limit: usize) -> Result<(), PublishError> {
-    // One more for the lock that a publisher holds while it works.
+    // One more for the lock that a publisher holds meanwhile.
     if assets.len() < limit {
         return Ok(());
     }
@@ -308,7 +308,7 @@ fn whole(file: &LocalFile, kind: Kind) -> Asset {
     }
 }
 
-/// An archive as the host takes it: in one piece, or in as few equal ones as will do.
+/// Splits an archive for the host: into one piece, or as few pieces of equal size as possible.
 fn pieces(archive: &LocalFile, limit: u64) -> Result<Vec<Asset>, PublishError> {
     if archive.size <= limit {
         return Ok(vec![whole(archive, Kind::Archive)]);

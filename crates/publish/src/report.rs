@@ -1,4 +1,4 @@
-//! What a publication came to: the answer of `sysforge publish`, also as JSON.
+//! The result of a publication, which is the output of `sysforge publish`, also as JSON.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::documents::notes::size;
 
-/// What became of the release.
+/// The outcome for the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -16,21 +16,21 @@ pub enum Outcome {
     Drafted,
     /// It was public already, with the same bytes.
     Unchanged,
-    /// Nothing was done; this is what would be.
+    /// Nothing was done; the report lists what would be.
     WouldPublish,
     /// Nothing was sent; everything is ready for it.
     Ready,
 }
 
-/// What became of a file.
+/// The outcome for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AssetOutcome {
     /// It was sent.
     Sent,
-    /// It was there already, with the same bytes.
+    /// It existed already, with the same bytes.
     Kept,
-    /// Another file of this name was there and was replaced.
+    /// Another file of this name existed and was replaced.
     Replaced,
 }
 
@@ -39,35 +39,35 @@ pub enum AssetOutcome {
 pub struct AssetReport {
     /// Its name at the host.
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// What became of it, or would.
+    /// The outcome, or what it would be.
     pub outcome: AssetOutcome,
 }
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Published {
-    /// What became of the release.
+    /// The outcome for the release.
     pub outcome: Outcome,
     /// The tag.
     pub tag: String,
-    /// Where it is.
+    /// Its URL or folder.
     pub place: String,
-    /// What else was or would be done, in order.
+    /// Other actions, in order, performed or planned.
     pub actions: Vec<String>,
     /// Its files.
     pub assets: Vec<AssetReport>,
-    /// Requests that were made of the host.
+    /// Number of requests to the host.
     pub requests: u64,
-    /// Bytes that were sent to it.
+    /// Number of bytes sent to the host.
     pub bytes_sent: u64,
-    /// Files that were downloaded again and found to be what was sent.
+    /// Number of files that were downloaded again and found to be what was sent.
     pub rechecked: usize,
 }
 
 impl Published {
-    /// The builds whose images are in the release.
+    /// Returns the builds whose images are in the release.
     #[must_use]
     pub fn builds(&self) -> Vec<String> {
         let images = self.assets.iter();

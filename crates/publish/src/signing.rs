@@ -1,9 +1,9 @@
-//! Signatures of releases: the maker signs what a release is with a key of theirs, and whoever
-//! knows its public half can tell. Keys and signatures have minisign's form, so that its own
-//! program verifies what Sysforge signs.
+//! Signatures of releases: a publisher signs with a secret key, and everybody who has the public
+//! key can verify. Keys and signatures have minisign's format, so that minisign itself verifies
+//! what Sysforge signs.
 //!
-//! Signed are the release index, which names every archive and receipt by digest, and the
-//! provenance, as a DSSE envelope. Ed25519 is deterministic and no time is signed, so the same
+//! Two files are signed: the release index, which names every archive and receipt by digest, and
+//! the provenance, as a DSSE envelope. Ed25519 is deterministic and no time is signed, so the same
 //! release gets the same signature again, and a second run finds nothing to do.
 
 use std::fmt;
@@ -22,13 +22,13 @@ use url::Url;
 
 use crate::Secret;
 
-/// What the name of a signature ends with.
+/// The suffix of a signature's file name.
 pub const SIGNATURE_END: &str = ".minisig";
 
 /// The media type of an in-toto statement in an envelope.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// A key or a signature cannot be used.
+/// An error of a key or a signature.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// The key's file cannot be read.
@@ -36,43 +36,43 @@ pub enum SigningError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The file holds no secret key, or the password is not its.
+    /// The file contains no secret key, or the password is wrong.
     #[error("could not use the secret key {}: {why}", .path.display())]
     SecretKey {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// The text is no public key.
+    /// The text is not a public key.
     #[error("`{0}` is not a minisign public key")]
     PublicKey(String),
     /// There is no signature.
     #[error("`{0}` is not signed")]
     Missing(String),
-    /// The signature says too little about what it is for.
+    /// The signature does not name what it is for.
     #[error("the signature of `{0}` does not say which repository it is for")]
     Unnamed(String),
-    /// The signature is good, and for something else than what was asked for.
+    /// The signature is valid, but for something other than what was requested.
     #[error("`{name}` is signed for {found}, and not for {expected}")]
     Elsewhere {
-        /// What was signed.
+        /// The signed file.
         name: String,
-        /// What it is signed for.
+        /// What the signature is for.
         found: String,
-        /// What was asked for.
+        /// What was requested.
         expected: String,
     },
-    /// The signature is that of another key, or of other bytes.
+    /// The signature was made with another key, or for other bytes.
     #[error("the signature of `{name}` is not good: {why}")]
     Bad {
-        /// What was signed.
+        /// The signed file.
         name: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -90,12 +90,12 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Reads a secret key that `minisign -G` made. `password` opens it; keys made with `-W` have
+    /// Reads a secret key that `minisign -G` made. `password` decrypts it; keys made with `-W` have
     /// none.
     ///
     /// # Errors
     ///
-    /// If the file is no such key, or the password is wrong.
+    /// If the file is not such a key, or the password is wrong.
     pub fn read(path: &Path, password: Option<&Secret>) -> Result<Self, SigningError> {
         let unusable = |why: minisign::PError| SigningError::SecretKey {
             path: path.to_owned(),
@@ -107,15 +107,15 @@ impl Signer {
         })?;
         let line = text.trim().lines().last().unwrap_or_default().trim();
         let bytes = match BASE64.decode(line) {
-            // Open already. Its check sum is empty if `minisign` made it, which the library does
-            // not take; that both halves fit is checked below in any case.
+            // Not encrypted. Its checksum is empty if `minisign` made it, which the library does
+            // not accept; that both halves match is checked below in any case.
             Ok(bytes) if bytes.get(2..4) == Some(&[0, 0]) => bytes,
             _ => {
                 let password = password.map(|password| password.reveal().to_owned());
                 minisign::SecretKeyBox::from_string(&text)
                     .and_then(|sealed| match password {
                         Some(password) => sealed.into_secret_key(Some(password)),
-                        // Without one the library would ask for it on the terminal.
+                        // Without a password, the library would ask for it on the terminal.
                         None => sealed.into_unencrypted_secret_key(),
                     })
                     .map_err(unusable)?
@@ -128,8 +128,8 @@ impl Signer {
         })
     }
 
-    /// Algorithms (3 × 2 bytes), salt (32), limits of the key derivation (2 × 8), identifier (8),
-    /// seed (32), and what follows from it.
+    /// Parses a decrypted key: algorithms (3 × 2 bytes), salt (32), limits of the key derivation (2
+    /// × 8), identifier (8), seed (32), and values derived from the seed.
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
         let id = bytes.get(54..62)?.try_into().ok()?;
         let seed: [u8; 32] = bytes.get(62..94)?.try_into().ok()?;
@@ -138,7 +138,7 @@ impl Signer {
         (key.verifying_key().as_bytes() == public).then_some(Self { key, id })
     }
 
-    /// The public half.
+    /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey {
@@ -147,7 +147,7 @@ impl Signer {
         }
     }
 
-    /// A detached signature in minisign's form (hashed, `ED`).
+    /// Returns a detached signature in minisign's format (hashed, `ED`).
     pub(crate) fn sign(&self, bytes: &[u8], comment: &str) -> String {
         let signature = self.key.sign(&Blake2b512::digest(bytes)).to_bytes();
         let whole = self
@@ -164,7 +164,7 @@ impl Signer {
         )
     }
 
-    /// An in-toto statement in a signed envelope (DSSE 1.0), on one line.
+    /// Returns an in-toto statement in a signed envelope (DSSE 1.0), on one line.
     pub(crate) fn envelope(&self, statement: &str) -> String {
         let signature = self.key.sign(&to_be_signed(IN_TOTO, statement.as_bytes()));
         let envelope = json!({
@@ -179,7 +179,7 @@ impl Signer {
     }
 }
 
-/// What an envelope's signature is over (DSSE's "pre-authentication encoding").
+/// Returns the bytes that an envelope's signature covers (DSSE's "pre-authentication encoding").
 pub(crate) fn to_be_signed(kind: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
     [head.as_bytes(), payload].concat()
@@ -195,7 +195,7 @@ pub struct PublicKey {
 impl FromStr for PublicKey {
     type Err = SigningError;
 
-    /// Reads a key, or the text of a file that holds one.
+    /// Parses a key, or the text of a file that contains one.
     fn from_str(text: &str) -> Result<Self, SigningError> {
         let line = text.trim().lines().last().unwrap_or_default().trim();
         let read = || {
@@ -217,14 +217,14 @@ impl fmt::Display for PublicKey {
 }
 
 impl PublicKey {
-    /// The key's identifier, as minisign prints it.
+    /// Returns the key's identifier, as minisign prints it.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{:016X}", u64::from_le_bytes(self.id))
     }
 
-    /// Verifies the detached signature of a file of the release `tag`, and returns whose release
-    /// it was signed for.
+    /// Verifies the detached signature of a file of the release `tag`, and returns the identity it
+    /// was signed for.
     pub(crate) fn verify(
         &self,
         name: &str,
@@ -240,7 +240,7 @@ impl PublicKey {
         let key = minisign_verify::PublicKey::from_base64(&self.to_string()).map_err(wrong)?;
         let signature = minisign_verify::Signature::decode(signature).map_err(wrong)?;
         key.verify(bytes, &signature, false).map_err(wrong)?;
-        // An index of another release, signed by the same maker, must not stand in for this one.
+        // An index of another release by the same publisher must not replace this one.
         let comment = signature.trusted_comment();
         if comment.starts_with(OLD_STATEMENT) {
             return Err(SigningError::Unnamed(name.to_owned()));
@@ -286,20 +286,21 @@ impl PublicKey {
     }
 }
 
-/// Whose release something is: what a signature names beside the tag and the digest, so that a
-/// release of one repository cannot stand in for that of another with the same key.
+/// The repository or site that a release belongs to. A signature names it in addition to the tag
+/// and the digest, so that a release of one repository cannot replace that of another with the same
+/// key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<Repository>,
-    /// The address of the site that has the release, with a final `/`.
+    /// The URL of the site that has the release, with a trailing `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Url>,
 }
 
 impl Identity {
-    /// Whether both name the same repository. Names of repositories do not differ in case.
+    /// Whether both name the same repository. Names of repositories are case-insensitive.
     #[must_use]
     pub fn same_repository(&self, other: &Self) -> bool {
         match (&self.repository, &other.repository) {
@@ -321,13 +322,14 @@ impl fmt::Display for Identity {
     }
 }
 
-/// How what a signature is for begins, since it names the repository and the digest.
+/// The prefix of the signed statement, since it names the repository and the digest.
 const STATEMENT: &str = "sysforge-release/2";
 
-/// How it began before.
+/// The prefix of older statements.
 const OLD_STATEMENT: &str = "sysforge release:";
 
-/// What a signature is for, as one line; minisign calls it the trusted comment, and signs it too.
+/// Returns the statement of a signature, as one line; minisign calls it the trusted comment, and
+/// signs it too.
 pub(crate) fn statement(identity: &Identity, tag: &str, name: &str, bytes: &[u8]) -> String {
     let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
     let repository = or_none(identity.repository.as_deref());
@@ -338,7 +340,7 @@ pub(crate) fn statement(identity: &Identity, tag: &str, name: &str, bytes: &[u8]
     )
 }
 
-/// What a signature is for.
+/// The statement of a signature.
 struct Statement<'a> {
     identity: Identity,
     tag: &'a str,
@@ -347,7 +349,7 @@ struct Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    /// Reads the line that [`statement`] writes; no part of it contains a space.
+    /// Parses the line that [`statement`] writes; no part of it contains a space.
     fn read(comment: &'a str) -> Option<Self> {
         let parts: Vec<&str> = comment.split(' ').collect();
         let [STATEMENT, repository, site, tag, sha256, file] = parts[..] else {
@@ -378,7 +380,7 @@ impl<'a> Statement<'a> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A key of the tests' own, from a seed.
+    /// A test key, derived from a seed.
     pub(crate) fn signer(seed: u8) -> Signer {
         Signer {
             key: SigningKey::from_bytes(&[seed; 32]),
@@ -490,7 +492,7 @@ pub(crate) mod tests {
             let error = Signer::read(&path, wrong).unwrap_err();
             assert!(matches!(error, SigningError::SecretKey { .. }), "{error}");
         }
-        // As `minisign -G -W` writes it: without a check sum.
+        // As `minisign -G -W` writes it: without a checksum.
         let other = self::signer(4);
         let bytes = [
             &b"Ed\0\0B2"[..],

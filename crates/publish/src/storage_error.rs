@@ -1,4 +1,4 @@
-//! What goes wrong at a storage service, and what to do about each.
+//! Errors of storage services, each with a hint.
 
 use sysforge_plan::{Class, Explain};
 
@@ -8,10 +8,10 @@ pub enum StorageError {
     /// A text is not a bucket and a prefix.
     #[error("`{0}` is not a bucket and a prefix in it")]
     Location(String),
-    /// The address of the service cannot be used.
+    /// The URL of the service cannot be used.
     #[error("AWS_ENDPOINT_URL: `{0}` is not the address of a storage service")]
     Endpoint(String),
-    /// The region cannot be one.
+    /// The region is not valid.
     #[error("AWS_REGION: `{0}` is not the name of a region")]
     Region(String),
     /// There are no credentials.
@@ -20,7 +20,7 @@ pub enum StorageError {
     /// One half of the credentials is missing.
     #[error("{0} is not set, and the other half of the credentials is")]
     Half(&'static str),
-    /// A credential has characters that none has.
+    /// A credential contains characters that no credential has.
     #[error("{0} contains characters that no credential has, such as a line end")]
     Malformed(&'static str),
     /// There is no such bucket.
@@ -36,7 +36,7 @@ pub enum StorageError {
     Keys {
         /// The service.
         endpoint: String,
-        /// What it says.
+        /// The service's message.
         said: String,
     },
     /// The service refuses without credentials, or the credentials do not allow this.
@@ -44,17 +44,17 @@ pub enum StorageError {
     Denied {
         /// The service.
         endpoint: String,
-        /// What was tried, as an infinitive.
+        /// What was attempted, as an infinitive.
         what: String,
-        /// What it says.
+        /// The service's message.
         said: String,
     },
-    /// The clocks differ.
+    /// The clocks of this machine and the service differ.
     #[error("the clock of this machine and that of {endpoint} differ by too much: {said}")]
     Clock {
         /// The service.
         endpoint: String,
-        /// What it says.
+        /// The service's message.
         said: String,
     },
     /// The bucket is in another region.
@@ -62,15 +62,15 @@ pub enum StorageError {
     OtherRegion {
         /// The bucket.
         bucket: String,
-        /// What the service says.
+        /// The service's message.
         said: String,
     },
-    /// What answers is not a storage service.
+    /// The server is not a storage service.
     #[error("{endpoint} does not answer as an S3 service does (status {status})")]
     NotStorage {
-        /// The address.
+        /// The URL.
         endpoint: String,
-        /// The status of its answer.
+        /// The HTTP status of its answer.
         status: u16,
     },
     /// The service refused for another reason.
@@ -78,9 +78,9 @@ pub enum StorageError {
     Refused {
         /// The service.
         endpoint: String,
-        /// What was tried, as an infinitive.
+        /// What was attempted, as an infinitive.
         what: String,
-        /// What it says.
+        /// The service's message.
         said: String,
     },
 }

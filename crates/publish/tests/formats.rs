@@ -1,5 +1,5 @@
-//! Every format that images are packed in, from packing to the release and back: a format that
-//! `ArchiveFormat::IMAGES` lists and some room does not know fails here.
+//! Every format that images are packed in, from packing to the release and back. A format in
+//! `ArchiveFormat::IMAGES` that some crate does not support fails here.
 
 use sysforge_pack::Packing;
 use sysforge_plan::{ArchiveFormat, Reporter};

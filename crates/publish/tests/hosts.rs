@@ -1,5 +1,5 @@
-//! What a release host has to do, shown by one that is as small as can be: keep the bytes that a
-//! `ReleaseBundle` names, in its order. What a release consists of is no host's business.
+//! The requirements on a release host, shown by a minimal one: it stores the bytes that a
+//! `ReleaseBundle` names, in its order. It does not need to know what a release consists of.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -49,14 +49,14 @@ async fn a_host_keeps_what_a_shipment_names() {
         tag: "v1.0.0".to_owned(),
         base: "https://example.org/v1.0.0/".to_owned(),
         source: "https://example.org".to_owned(),
-        // So small that the archive goes in parts.
+        // So small that the archive is split into parts.
         file_limit: 300,
         count_limit: 100,
     };
     let bundle = ReleaseBundle::prepare(&dist, &destination, &Origin::default())
         .await
         .unwrap();
-    // What makes a release usable comes last.
+    // The file that makes a release usable comes last.
     assert_eq!(bundle.assets.last().unwrap().kind, Kind::Index);
 
     let mut shelf = Shelf::default();

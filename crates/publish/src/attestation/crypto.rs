@@ -1,16 +1,16 @@
-//! The cryptography that attestations are verified with: that of the TLS in this program, so that
-//! there is one implementation of each algorithm to look after.
+//! The cryptography for verifying attestations. It is that of this program's TLS, so that there is
+//! one implementation of each algorithm to maintain.
 
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use sha2::Digest;
 use sigstore_verify::crypto::{CryptoProvider, Error, HashContext, Result, SigningScheme};
 use sigstore_verify::types::HashAlgorithm;
 
-/// Verifies, and does nothing else.
+/// A provider that only verifies.
 #[derive(Debug)]
 struct Ring;
 
-/// Makes sure that there is a provider. A second call changes nothing.
+/// Installs the provider. A second call does nothing.
 pub(super) fn provide() {
     let _ = sigstore_verify::crypto::install_default_provider(&Ring);
 }
@@ -50,7 +50,7 @@ impl CryptoProvider for Ring {
     }
 
     fn verify_prehashed(&self, scheme: SigningScheme, _: &[u8], _: &[u8], _: &[u8]) -> Result<()> {
-        // Statements are signed as they are; only bare files are signed by their digest.
+        // Statements are signed directly; only bare files are signed by their digest.
         Err(unsupported(scheme))
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// What is signed, and hashed (`printf abc | sha256sum` says the same).
+    /// The signed and hashed data (`printf abc | sha256sum` prints the same digest).
     const DATA: &[u8] = b"abc";
 
     /// A key and its signature over `DATA`.
@@ -140,7 +140,7 @@ mod tests {
         let error = Ring.verify_raw(SigningScheme::MlDsa44, &[], DATA, &[]);
         let text = error.unwrap_err().to_string();
         assert!(text.contains("MlDsa44"), "{text}");
-        // Only bare files are signed by their digest, and those are not verified here.
+        // Only bare files are signed by their digest, and those are not verified in this program.
         let error = Ring.verify_prehashed(SigningScheme::EcdsaP256Sha256, &[], &[], &[]);
         let text = error.unwrap_err().to_string();
         assert!(text.contains("EcdsaP256Sha256"), "{text}");
@@ -154,7 +154,7 @@ mod tests {
             (HashAlgorithm::Sha2512, "ddaf35a193617aba"),
         ] {
             let mut hash = Ring.hash(algorithm).unwrap();
-            // In two pieces, as files come.
+            // In two pieces, as when a file is streamed.
             hash.update(&DATA[..1]);
             hash.update(&DATA[1..]);
             assert_eq!(hex::encode(&hash.finalize()[..8]), begins);

@@ -1,9 +1,9 @@
 //! `Artifacts.toml`: the images as artifacts of Julia's package manager, so that a package can
-//! depend on one the native way (`artifact"insurance"`).
+//! depend on one in Julia's usual way (`artifact"insurance"`).
 //!
 //! Pkg chooses by `arch`, `os`, `libc` and, since 1.6, by `julia_version`, which has to be equal.
-//! It knows CPU tiers as `march` in names of its own; where a tier has none, Pkg has no way to
-//! tell the images apart, and the tier is left to `sysforge install`.
+//! It has its own names for CPU tiers (`march`). For a tier without such a name, Pkg cannot
+//! distinguish the images, and only `sysforge install` offers that tier.
 
 use std::fmt::Write as _;
 
@@ -24,8 +24,8 @@ const MARCH: &[(&str, &str)] = &[
     ("apple-m1", "apple_m1"),
 ];
 
-/// The document, or `None` if Pkg can use none of the images. `address` tells where the archive
-/// of a name will be.
+/// Returns the document, or `None` if Pkg can use none of the images. `address` returns the URL of
+/// the archive with a given name.
 #[must_use]
 pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<String> {
     let mut text = String::from(
@@ -34,7 +34,8 @@ pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<Strin
     );
     let mut any = false;
     for build in builds {
-        // Pkg unpacks gzip alone on every version, and knows one image per platform and tier.
+        // Only gzip is supported by every version of Pkg, and Pkg knows one image per platform and
+        // tier.
         let is_image = build.packing == ArchiveFormat::TarGz && build.receipt.bundle.is_none();
         let Some(tags) = tags(&build.receipt).filter(|_| is_image) else {
             continue;
@@ -74,7 +75,7 @@ fn tags(receipt: &Receipt) -> Option<Vec<(&'static str, String)>> {
     Some(tags)
 }
 
-/// A key of TOML: in quotes unless it is a bare one.
+/// Returns a TOML key, quoted unless it can be bare.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     match !name.is_empty() && name.chars().all(bare) {
@@ -83,12 +84,12 @@ fn key(name: &str) -> String {
     }
 }
 
-/// A string of TOML, in quotes.
+/// Returns a quoted TOML string.
 fn string(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Pkg's names of architectures.
+/// Returns Pkg's name of an architecture.
 fn arch(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "x86_64",
@@ -99,7 +100,7 @@ fn arch(arch: Arch) -> &'static str {
     }
 }
 
-/// Pkg's names of operating systems.
+/// Returns Pkg's name of an operating system.
 fn os(os: Os) -> &'static str {
     match os {
         Os::Linux => "linux",

@@ -1,5 +1,5 @@
-//! Release notes: a table of the images, and the one line that installs the right one. They are
-//! one section of the notes; what a maintainer wrote around it stays.
+//! Release notes: a table of the images, and the command that installs the right one. They are one
+//! section of the notes; text that a maintainer wrote around it is kept.
 
 use std::fmt::Write as _;
 
@@ -8,20 +8,20 @@ use sysforge_plan::text::markdown;
 
 use crate::dist::Build;
 
-/// The name of the file that holds the notes where a host has no other place for them.
+/// The name of the file with the notes, for hosts without release notes.
 pub const NAME: &str = "NOTES.md";
 
-/// The most characters that GitHub takes as notes.
+/// Maximum number of characters in GitHub's release notes.
 pub const LIMIT: usize = 125_000;
 
 const BEGIN: &str = "<!-- sysforge:begin -->";
 const END: &str = "<!-- sysforge:end -->";
 
-/// What a key adds to the notes, at most.
+/// Maximum number of characters that a key adds to the notes.
 const KEY_ROOM: usize = 300;
 
-/// The section about these images. `source` is what a user types after `sysforge install`,
-/// `index` the address of the release index, for what does not fit.
+/// Returns the section about these images. `source` is what a user types after `sysforge install`;
+/// `index` is the URL of the release index, which is linked if not all rows fit.
 #[must_use]
 pub fn write(builds: &[Build], source: &str, index: &str) -> String {
     let rows: Vec<String> = builds.iter().map(row).collect();
@@ -52,19 +52,20 @@ fn head(source: &str) -> String {
     )
 }
 
-/// Puts a text at the beginning of the section.
+/// Inserts a text at the beginning of the section.
 #[must_use]
 pub fn with_text(section: &str, text: &str) -> String {
-    // Within the text, the marks would end the section early.
+    // Within the text, the markers would end the section early.
     let text = text.replace(BEGIN, "").replace(END, "");
     let begun = format!("{BEGIN}\n{}\n\n", text.trim());
     section.replacen(&format!("{BEGIN}\n"), &begun, 1)
 }
 
-/// How many commits notes list at most.
+/// Maximum number of commits in the notes.
 const MOST_COMMITS: usize = 200;
 
-/// A list of commits, as a text for the beginning of the section. `since` is the tag before them.
+/// Returns a list of commits, as a text for the beginning of the section. `since` is the previous
+/// tag.
 #[must_use]
 pub fn changes(subjects: &[String], since: Option<&str>) -> String {
     let mut text = match since {
@@ -83,7 +84,7 @@ pub fn changes(subjects: &[String], since: Option<&str>) -> String {
     text
 }
 
-/// Names the key that the release is signed with, below the command that installs it.
+/// Adds the key that the release is signed with, below the command that installs it.
 #[must_use]
 pub fn with_key(section: &str, key: &str) -> String {
     let line = format!(
@@ -120,7 +121,7 @@ fn cpu(receipt: &Receipt) -> String {
     })
 }
 
-/// What a user waits for who loads the packages and runs the workloads once.
+/// Formats the time for loading the packages and running the workloads once.
 fn first_result(receipt: &Receipt) -> String {
     let Some(latency) = receipt.check.latency else {
         return "not measured".to_owned();
@@ -140,7 +141,7 @@ fn first_result(receipt: &Receipt) -> String {
     }
 }
 
-/// A size as people read it, in decimal megabytes as release pages show them.
+/// Formats a size in decimal megabytes, as release pages do.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
@@ -150,8 +151,8 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Puts our section into notes that are there already: in place of an older one, or at the end.
-/// Notes that would be too long are cut, and end with a link to the whole.
+/// Inserts our section into existing notes: it replaces an older one, or is appended. Notes that
+/// would be too long are cut, and end with a link to the full text.
 #[must_use]
 pub fn merge(existing: &str, section: &str, whole: &str) -> String {
     let (before, after) = match (existing.find(BEGIN), existing.find(END)) {
@@ -166,7 +167,7 @@ pub fn merge(existing: &str, section: &str, whole: &str) -> String {
     if merged.chars().count() <= LIMIT {
         return merged;
     }
-    // Our section stays whole; what is cut is the end of what stands around it.
+    // Our section is kept whole; the text around it is cut at its end.
     let cut = format!("\n\n… cut here: [read on]({whole})\n\n");
     let room = LIMIT.saturating_sub(section.chars().count() + cut.chars().count());
     let around = format!("{before}{after}");
@@ -174,7 +175,7 @@ pub fn merge(existing: &str, section: &str, whole: &str) -> String {
     format!("{kept}{cut}{section}")
 }
 
-/// Whether these notes carry our section.
+/// Whether these notes contain our section.
 #[must_use]
 pub fn is_ours(notes: &str) -> bool {
     notes.contains(BEGIN)
@@ -221,7 +222,7 @@ mod tests {
         );
         assert!(merged.contains("… cut here: [read on](https://example.org/index)"));
         assert!(merged.ends_with(&new) && !merged.contains("old"));
-        // The same again is the same.
+        // Merging the same section again changes nothing.
         assert_eq!(merge(&merged, &new, "https://example.org/index"), merged);
     }
 }

@@ -1,5 +1,5 @@
-//! Where the images come from, as an in-toto statement with a SLSA provenance predicate. It is
-//! signed where the maker has a key (see `signing`); `actions/attest` signs the same subjects from
+//! The origin of the images, as an in-toto statement with a SLSA provenance predicate. It is signed
+//! if the publisher has a key (see `signing`); `actions/attest` signs the same subjects from
 //! `SHA256SUMS`.
 
 use serde_json::{Value, json};
@@ -9,21 +9,22 @@ use sysforge_plan::{Receipt, Sha256};
 
 use crate::dist::Build;
 
-/// Where the images come from, as far as it is known: it goes into the provenance.
+/// The origin of the images, as far as it is known, for the provenance.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
-    /// The address of the source repository.
+    /// The URL of the source repository.
     pub source: Option<String>,
     /// The commit.
     pub commit: Option<String>,
     /// The builder, for instance the workflow file at its commit.
     pub builder: Option<String>,
-    /// The run that built it.
+    /// The CI run that built the images.
     pub run: Option<String>,
 }
 
 impl Origin {
-    /// What GitHub Actions says in these environment variables about a run for `repository`.
+    /// Reads the origin from the environment variables that GitHub Actions sets for a run of
+    /// `repository`.
     #[must_use]
     pub fn from_actions(
         variable: impl Fn(&str) -> Option<String>,
@@ -45,10 +46,10 @@ impl Origin {
 /// The name of the file.
 pub const NAME: &str = "provenance.intoto.json";
 
-/// The name of the same statement in an envelope that the maker's key signed.
+/// The name of the same statement in an envelope signed with the publisher's key.
 pub const SIGNED_NAME: &str = "provenance.intoto.jsonl";
 
-/// The statement about these archives, which an index with this digest names.
+/// Returns the statement about these archives, which an index with the digest `index` names.
 #[must_use]
 pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> String {
     let subjects: Vec<_> = builds
@@ -94,8 +95,8 @@ pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> Str
     text
 }
 
-/// Whether a statement names this archive with this digest. It says nothing about who made the
-/// statement; that is what attestations are for.
+/// Whether a statement names this archive with this digest. This does not verify who made the
+/// statement; attestations do.
 #[must_use]
 pub fn names(statement: &[u8], archive: &str, sha256: Sha256) -> bool {
     let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
@@ -107,8 +108,8 @@ pub fn names(statement: &[u8], archive: &str, sha256: Sha256) -> bool {
     })
 }
 
-/// Whether a statement is of the release with this tag and this index. Statements of older releases
-/// name the tag alone.
+/// Whether a statement is about the release with this tag and this index. Statements of older
+/// releases name only the tag.
 #[must_use]
 pub fn is_of(statement: &[u8], tag: &str, index: Sha256) -> bool {
     let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
@@ -137,7 +138,7 @@ fn inputs(build: &Build) -> Value {
     })
 }
 
-/// The source commit and every Julia, each once.
+/// Returns the source commit and every Julia, without duplicates.
 fn dependencies(builds: &[Build], origin: &Origin) -> Vec<Value> {
     let mut all = Vec::new();
     if let (Some(source), Some(commit)) = (&origin.source, &origin.commit) {

@@ -1,5 +1,5 @@
-//! A bill of materials per image, as CycloneDX 1.6: the packages in it, as the Manifest fixed
-//! them, the Julia that it belongs to, and the tool that made it.
+//! A bill of materials per image, as CycloneDX 1.6: its packages in the versions of the manifest,
+//! the Julia that it belongs to, and the tool that made it.
 
 use serde_cyclonedx::cyclonedx::v_1_6 as cdx;
 use serde_json::json;
@@ -8,13 +8,13 @@ use sysforge_plan::receipt::JuliaOrigin;
 
 use crate::error::PublishError;
 
-/// The name of the bill of an image.
+/// Returns the name of an image's bill of materials.
 #[must_use]
 pub fn name(receipt: &Receipt) -> String {
     format!("{}.cdx.json", receipt.build_id)
 }
 
-/// The bill of materials of the image with this receipt.
+/// Returns the bill of materials of the image with this receipt.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub fn write(receipt: &Receipt) -> Result<String, PublishError> {
         "components": components,
         "dependencies": [{"ref": root, "dependsOn": references}],
     });
-    // Through the types of the standard, so that what they do not know cannot be written.
+    // Use the types of the standard, which only serialize to valid documents.
     let invalid = |error: serde_json::Error| PublishError::Document {
         document: "the bill of materials",
         why: error.to_string(),
@@ -105,7 +105,8 @@ fn package(package: &sysforge_plan::receipt::PackageRecord) -> serde_json::Value
     component
 }
 
-/// A UUID (version 8, RFC 9562) out of the image's digest: the same for the same image.
+/// Returns a UUID (version 8, RFC 9562) derived from the image's digest: the same image has the
+/// same UUID.
 fn serial(receipt: &Receipt) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&receipt.image.sha256.as_bytes()[..16]);

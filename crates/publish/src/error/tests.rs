@@ -1,4 +1,4 @@
-//! What a user and a script are told of each error: its exit code, and what to do next.
+//! The exit code and the hint of each error.
 
 use std::io::ErrorKind;
 
@@ -52,7 +52,7 @@ fn refused(status: u16) -> PublishError {
     }
 }
 
-/// Compares the exit code of each, and looks for these words in its one hint.
+/// Compares the exit code of each error, and searches its only hint for these words.
 pub(crate) fn assert_all<E: Explain>(expected: impl IntoIterator<Item = (E, u8, &'static str)>) {
     for (error, exit_code, words) in expected {
         assert_eq!(error.class().exit_code(), exit_code, "{error}");
@@ -298,7 +298,7 @@ fn a_full_disk_or_a_missing_permission_is_the_machines() {
         (io(ErrorKind::PermissionDenied), 8, "may write to"),
         (io(ErrorKind::NotFound), 7, "is the path right?"),
     ]);
-    // Nothing helps that could be said of every other kind.
+    // No hint applies to every other kind.
     assert!(io(ErrorKind::UnexpectedEof).hints().is_empty());
     assert_eq!(io(ErrorKind::UnexpectedEof).class().exit_code(), 7);
 }

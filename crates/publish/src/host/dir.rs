@@ -1,5 +1,5 @@
-//! A plain directory as a release host: a static site, a shared file system. One folder per tag,
-//! which appears whole or not at all, and a list of the tags beside them.
+//! A plain directory as a release host: a static site or a shared file system. It contains one
+//! folder per tag, which appears completely or not at all, and a list of the tags.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,12 +15,12 @@ use crate::local::{self, CHUNK, at};
 use crate::release_bundle::{Asset, Content, Kind, ReleaseBundle};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
-/// What to do beyond sending what is missing.
+/// Options for publishing to a folder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FolderPolicy {
-    /// Whether a release that is there with other bytes is replaced.
+    /// Whether an existing release with other bytes is replaced.
     pub replace: bool,
-    /// Whether nothing is to be written.
+    /// Whether to write nothing.
     pub dry_run: bool,
 }
 
@@ -28,8 +28,8 @@ pub struct FolderPolicy {
 ///
 /// # Errors
 ///
-/// If another publisher is at work there, the release is there with other bytes and is not to be
-/// replaced, or a file cannot be written.
+/// If another publisher is running, the release exists with other bytes and must not be replaced,
+/// or a file cannot be written.
 pub async fn publish(
     root: &Path,
     bundle: &ReleaseBundle,
@@ -65,7 +65,7 @@ fn publish_now(
         bytes_sent: 0,
         rechecked: 0,
     };
-    // Looked at under the lock: what another publisher is about to put there counts.
+    // Check under the lock, after any other publisher has finished.
     let _lock = match policy.dry_run {
         true => None,
         false => {
@@ -109,12 +109,12 @@ fn publish_now(
     })
 }
 
-/// Cleans up after a run that was killed while it replaced the folder: between its two renames,
-/// what was there comes back.
+/// Cleans up after a run that was killed while it replaced the folder: if that was between its two
+/// renames, restores the old folder.
 fn recover(folder: &Path) -> Result<(), PublishError> {
     let old = beside(folder, "old");
     match folder.exists() {
-        // It was killed after the second one.
+        // It was killed after the second rename.
         true => remove_folder(&old),
         false if old.exists() => rename(&old, folder).map_err(at(&old)),
         false => Ok(()),
@@ -124,8 +124,8 @@ fn recover(folder: &Path) -> Result<(), PublishError> {
 /// The name of the lock file.
 const LOCK_NAME: &str = ".sysforge-lock";
 
-/// Removes files that runs which were killed had begun to write: the list of releases, before it was
-/// renamed. Under the lock nobody else writes one.
+/// Removes temporary files of runs that were killed before they renamed the list of releases. Under
+/// the lock, no other process writes one.
 fn remove_temporary_files(root: &Path) -> Result<(), PublishError> {
     for entry in std::fs::read_dir(root).map_err(at(root))? {
         let entry = entry.map_err(at(root))?;
@@ -155,11 +155,11 @@ fn lock(root: &Path, bundle: &ReleaseBundle) -> Result<FileLock, PublishError> {
     Ok(lock)
 }
 
-/// The name of a file that is not there as it should be, or `None` if all are.
+/// Returns the name of a file that is missing or differs, or `None` if there is none.
 fn first_difference(folder: &Path, bundle: &ReleaseBundle) -> Result<Option<String>, PublishError> {
     for asset in &bundle.assets {
         let path = folder.join(&asset.name);
-        // Another run would make another statement about the same images.
+        // Another run would write another statement about the same images.
         let same = path.is_file() && (asset.kind == Kind::Statement || is_whole(&path, asset)?);
         if !same {
             return Ok(Some(asset.name.clone()));
@@ -177,8 +177,8 @@ fn is_whole(path: &Path, asset: &Asset) -> Result<bool, PublishError> {
     Ok(size == asset.size && local::sha256_of(path, 0, u64::MAX)? == asset.sha256)
 }
 
-/// Where a release is made before it is renamed into place: beside its place, hidden, and the
-/// same on every run, so that an interrupted run is finished by the next.
+/// Returns the folder in which a release is assembled before it is renamed: a hidden folder next to
+/// the final one, the same in every run, so that the next run finishes an interrupted one.
 fn beside(folder: &Path, end: &str) -> PathBuf {
     let name = folder
         .file_name()
@@ -235,7 +235,7 @@ fn remove_folder(folder: &Path) -> Result<(), PublishError> {
     }
 }
 
-/// Removes what an earlier, different run left in the folder that this one fills.
+/// Removes files of an earlier, different run from the folder that this run fills.
 fn remove_strangers(partial: &Path, bundle: &ReleaseBundle) -> Result<(), PublishError> {
     for entry in std::fs::read_dir(partial).map_err(at(partial))? {
         let path = entry.map_err(at(partial))?.path();
@@ -292,7 +292,7 @@ fn read_site(path: &Path) -> Result<Site, PublishError> {
         tags: Vec::new(),
     };
     match std::fs::read_to_string(path) {
-        // A list that cannot be read is made anew: it says nothing that the folders do not say.
+        // A list that cannot be read is created again: it only repeats what the folders show.
         Ok(text) => Ok(serde_json::from_str(&text).unwrap_or(empty)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(empty),
         Err(error) => Err(at(path)(error)),

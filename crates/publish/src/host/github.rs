@@ -1,9 +1,8 @@
 //! GitHub as a release host, github.com or Enterprise.
 //!
-//! Metadata goes through octocrab, without retries of its own: it would replay a `POST /releases`
-//! whose answer was lost, and make a second draft. Bytes go through the same client as streams of a
-//! stated length. Which failure means what is decided in `failure`, the order of things in
-//! `steps`.
+//! Metadata goes through octocrab with its retries turned off: they would repeat a `POST /releases`
+//! whose answer was lost, and create a second draft. Bytes go through the same client as streams of
+//! a stated length. `failure` decides the meaning of failures, `steps` the order of the steps.
 
 mod api;
 mod attestations;
@@ -48,10 +47,10 @@ use pacer::Pacer;
 /// The largest file of a release, in bytes ("under 2 GiB", documented and measured).
 pub const FILE_LIMIT: u64 = 2_147_483_647;
 
-/// The most files of a release (422 `file_count` beyond).
+/// The maximum number of files in a release (422 `file_count` beyond it).
 pub const COUNT_LIMIT: usize = 1000;
 
-/// How to reach a repository.
+/// How to access a repository.
 #[derive(Debug, Clone)]
 pub struct Access {
     /// The REST API, `https://api.github.com` or `https://HOST/api/v3`.
@@ -67,12 +66,12 @@ pub struct Access {
 }
 
 impl Access {
-    /// The access that GitHub Actions and `gh` describe in these environment variables: to github.com,
+    /// Reads the access from the environment variables of GitHub Actions and `gh`: to github.com,
     /// or to an Enterprise server.
     ///
     /// # Errors
     ///
-    /// If an address in them is none.
+    /// If a URL in them is not valid.
     pub fn from_variables(
         variable: impl Fn(&str) -> Option<String>,
         repository: &str,
@@ -89,7 +88,7 @@ impl Access {
             None if api.as_str().trim_end_matches('/') == API => {
                 parsed(WEB.to_owned(), "GITHUB_SERVER_URL")?
             }
-            // Enterprise serves its pages where it serves its API.
+            // Enterprise serves its web pages and its API from the same host.
             None => api
                 .join("/")
                 .map_err(|_| invalid(api.to_string(), "GITHUB_API_URL"))?,
@@ -105,35 +104,35 @@ impl Access {
     }
 }
 
-/// How long things may take. The tests shorten them; nobody else has a reason to.
+/// Time limits. Only tests shorten them.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// How long an upload or download may go without any progress.
+    /// Maximum time that an upload or download may make no progress.
     pub stall: Duration,
-    /// How long a request for metadata may take.
+    /// Maximum time of a request for metadata.
     pub request: Duration,
-    /// The pause after a first failure; it doubles with each further one.
+    /// The pause after the first failure; it doubles with each further one.
     pub backoff: Duration,
     /// The longest such pause.
     pub backoff_limit: Duration,
-    /// How often anything is tried.
+    /// Maximum number of attempts at a request.
     pub attempts: u32,
-    /// How many attempts at one thing may end without any progress. Each takes as long as `stall` or
-    /// `request`, so there are fewer of them.
+    /// Maximum number of attempts at a request that end without any progress. Each takes as long as
+    /// `stall` or `request`, so this is less than `attempts`.
     pub stalls: u32,
-    /// The longest that the host may ask to wait for.
+    /// Maximum time to wait if the host asks for it.
     pub wait_limit: Duration,
-    /// The pause after a secondary rate limit that names none.
+    /// The pause after a secondary rate limit, if the host does not state one.
     pub limited: Duration,
-    /// How often a publisher shows that it is alive.
+    /// The interval between a publisher's signs of life.
     pub beat: Duration,
-    /// After this long without such a sign a publisher counts as dead.
+    /// The time without a sign of life after which a publisher counts as dead.
     pub dead: Duration,
-    /// How long a list of releases may lag behind.
+    /// Maximum time that a list of releases may lag.
     pub lag: Duration,
     /// Writes per minute; GitHub stops content creation at about 80.
     pub writes_per_minute: usize,
-    /// Who is told of pauses that can be felt.
+    /// Receives notes about noticeable pauses.
     pub reporter: Reporter,
 }
 
@@ -171,21 +170,21 @@ pub struct GitHub {
     standing: Standing,
 }
 
-/// How a release stands among the others when it is made public. What is not said is left to the host.
+/// The status of a release among the others when it is made public. The host decides about `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it is marked as one that leads up to a release.
+    /// Whether it is marked as a prerelease.
     pub prerelease: bool,
     /// Whether it becomes the latest release.
     pub latest: Option<bool>,
 }
 
 impl GitHub {
-    /// Prepares to talk to a repository; nothing is sent yet. Needs a tokio runtime.
+    /// Creates a client for a repository; nothing is sent yet. Needs a tokio runtime.
     ///
     /// # Errors
     ///
-    /// If the address or the token cannot be used at all.
+    /// If the URL or the token is not valid.
     pub fn new(access: Access, timing: Timing) -> Result<Self, PublishError> {
         let address = || PublishError::Url {
             text: access.api.to_string(),
@@ -200,7 +199,7 @@ impl GitHub {
             .base_uri(access.api.as_str().trim_end_matches('/'))
             .map_err(|_| address())?;
         if let Some(token) = &access.token {
-            // octocrab panics on what cannot stand in a header.
+            // octocrab panics on characters that are not allowed in a header.
             if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(PublishError::MalformedToken);
             }
@@ -222,21 +221,21 @@ impl GitHub {
         })
     }
 
-    /// Has a run that is dropped, as Ctrl-C does, leave its last requests to `cleanup`.
+    /// Makes a run that is dropped, as by Ctrl-C, pass its last requests to `cleanup`.
     #[must_use]
     pub fn with_cleanup(mut self, cleanup: &Cleanup) -> Self {
         self.cleanup = Some(cleanup.clone());
         self
     }
 
-    /// The same, for releases that stand so among the others.
+    /// Sets the status of releases that are made public.
     #[must_use]
     pub fn with_standing(mut self, standing: Standing) -> Self {
         self.standing = standing;
         self
     }
 
-    /// How the files of the release `tag` will be found.
+    /// Returns where the files of the release `tag` will be found.
     #[must_use]
     pub fn destination(&self, tag: &str) -> Destination {
         let web = self.access.web.as_str().trim_end_matches('/');
@@ -251,23 +250,23 @@ impl GitHub {
         }
     }
 
-    /// Whose releases these are.
+    /// Returns the identity of this repository's releases.
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity {
-            // Checked when this was made.
+            // Checked by the constructor.
             repository: Repository::new(self.access.repository.as_str()).ok(),
             site: None,
         }
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Bytes sent so far, those of failed attempts included.
+    /// Returns the number of bytes sent so far, including those of failed attempts.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -277,7 +276,7 @@ impl GitHub {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The `Authorization` header, marked so that it is never shown.
+    /// Returns the `Authorization` header, marked so that it is never shown.
     fn authorization(&self) -> Option<HeaderValue> {
         let token = self.access.token.as_ref()?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
@@ -292,7 +291,7 @@ impl GitHub {
         }
     }
 
-    /// Where the notes of the next run of the same publication are kept.
+    /// Returns the path of the journal that the next run of the same publication reads.
     fn memo_in(&self, folder: &std::path::Path, tag: &str) -> PathBuf {
         let key = format!("{} {} {tag}", self.access.api, self.access.repository);
         folder.join(format!(
@@ -302,8 +301,8 @@ impl GitHub {
     }
 }
 
-/// Percent-encodes a part of a path or the value of a query: all but what RFC 3986 leaves
-/// unreserved. `+`, which Julia versions contain, would read as a space otherwise.
+/// Percent-encodes a path segment or a query value: everything except the unreserved characters of
+/// RFC 3986. `+`, which Julia versions contain, would otherwise be read as a space.
 pub(crate) fn encode(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const SET: &AsciiSet = &NON_ALPHANUMERIC

@@ -1,10 +1,10 @@
-//! S3-compatible storage as a release host: one prefix of a bucket, with the files of a release below its
-//! tag and a list of the tags beside them, as in a folder. A web server that serves the bucket serves
-//! releases that are installed by their address.
+//! S3-compatible storage as a release host: a prefix of a bucket. The files of a release are below
+//! its tag, and a list of the tags is next to them, as in a folder. If a web server serves the
+//! bucket, releases can also be installed by URL.
 //!
-//! Objects cannot be renamed, so the release index decides what is public: it is written last, in one
-//! request, after every other file was downloaded and compared. A release that is replaced stays as it is
-//! until its new files are complete beside it.
+//! Objects cannot be renamed, so the release index decides what is public: it is written last, in
+//! one request, after every other file was downloaded and compared. A release that is being
+//! replaced stays unchanged until the new files are completely uploaded to a second prefix.
 
 mod access;
 mod failure;
@@ -50,34 +50,34 @@ use crate::release_bundle::{Asset, Content, Destination, Kind, ReleaseBundle};
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 use crate::storage_error::StorageError;
 
-/// Where an object notes the digest of its bytes.
+/// The attribute of an object with the digest of its bytes.
 const DIGEST: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("sysforge-sha256"));
 
 /// The largest object that a service copies in one request, in bytes.
 const FILE_LIMIT: u64 = 5 << 30;
 
-/// How many objects are sent, compared or read at once.
+/// Number of objects that are sent, compared or read concurrently.
 const AT_ONCE: usize = 4;
 
-/// How long a signed address is good: longer than any download takes.
+/// Validity of a signed URL: longer than any download takes.
 const SIGNED_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// No index or list of releases is larger.
+/// Maximum size of an index or a list of releases, in bytes.
 const DOCUMENT_LIMIT: usize = 64 << 20;
 
-/// How often the list of releases is changed anew because somebody else changed it meanwhile.
+/// Maximum number of attempts to change the list of releases; others may change it meanwhile.
 const LIST_ATTEMPTS: usize = 10;
 
-/// What to do beyond sending what is missing.
+/// Options for publishing to storage.
 #[derive(Debug, Clone, Copy)]
 pub struct S3Policy {
     /// Whether the release is not made public.
     pub draft: bool,
     /// Whether a public release with other bytes is replaced.
     pub replace: bool,
-    /// Whether nothing is to be written.
+    /// Whether to write nothing.
     pub dry_run: bool,
-    /// Whether everything is downloaded and compared before it becomes public.
+    /// Whether to download and compare everything before it becomes public.
     pub recheck: bool,
 }
 
@@ -96,18 +96,18 @@ pub struct S3 {
     cleanup: Option<Cleanup>,
 }
 
-/// The outcome of a write on a condition.
+/// The outcome of a conditional write.
 #[derive(Debug)]
 enum Conditional {
     /// It was written.
     Done,
-    /// The object exists, or is no longer what it was.
+    /// The object exists, or has changed.
     Taken,
-    /// The service knows no conditions.
+    /// The service does not support conditional requests.
     Unsupported,
 }
 
-/// What there is of a file.
+/// The state of a file at the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Absent,
@@ -116,12 +116,12 @@ enum State {
 }
 
 impl S3 {
-    /// Prepares to talk to a service; nothing is sent yet. `endpoint` is the one that a release was
-    /// installed from before; otherwise the variables name it.
+    /// Creates a client for a service; nothing is sent yet. `endpoint` is the service that a
+    /// release was installed from before; if `None`, the variables name it.
     ///
     /// # Errors
     ///
-    /// If the variables cannot be used, or the network may not be.
+    /// If the variables are not valid, or the network must not be used.
     pub fn new(
         access: &S3Access,
         location: S3Location,
@@ -148,9 +148,9 @@ impl S3 {
             .with_endpoint(endpoint.as_str().trim_end_matches('/'))
             .with_allow_http(endpoint.scheme() == "http")
             .with_bucket_name(location.bucket())
-            // Not every service knows requests that delete several objects.
+            // Not every service supports requests that delete several objects.
             .with_disable_bulk_delete(true)
-            // The service retries, as for every other host.
+            // `Service` retries, as for every other host.
             .with_retry(RetryConfig {
                 max_retries: 0,
                 ..RetryConfig::default()
@@ -186,20 +186,20 @@ impl S3 {
         })
     }
 
-    /// The last requests of a run that is interrupted go to `cleanup`.
+    /// Makes a run that is interrupted pass its last requests to `cleanup`.
     #[must_use]
     pub fn with_cleanup(mut self, cleanup: &Cleanup) -> Self {
         self.cleanup = Some(cleanup.clone());
         self
     }
 
-    /// The address of the service.
+    /// Returns the URL of the service.
     #[must_use]
     pub fn endpoint(&self) -> &Url {
         &self.endpoint
     }
 
-    /// How the release `tag` will be found; with `base_url`, the address that the prefix has.
+    /// Returns where the release `tag` will be found. `base_url` is the public URL of the prefix.
     #[must_use]
     pub fn destination(&self, tag: &str, base_url: Option<&str>) -> Destination {
         let encoded = encoded(tag);
@@ -219,11 +219,11 @@ impl S3 {
         }
     }
 
-    /// Checks that the credentials may write and delete below the prefix.
+    /// Checks that the credentials allow writing and deleting below the prefix.
     ///
     /// # Errors
     ///
-    /// If they may not.
+    /// If they do not.
     pub async fn preflight(&self, tag: &str) -> Result<Published, PublishError> {
         self.require_keys()?;
         let lease = self.take_lease(tag, &Reporter::silent()).await?;
@@ -262,7 +262,7 @@ impl S3 {
         }
     }
 
-    /// What would be done.
+    /// Returns the actions that publishing would perform.
     async fn dry_run(
         &self,
         bundle: &ReleaseBundle,
@@ -310,7 +310,7 @@ impl S3 {
         {
             return Err(PublishError::Different { name });
         }
-        // Readers of a public release see nothing of the new one before that is complete.
+        // Readers of a public release do not see the new one before it is complete.
         let staging = staging(tag);
         let folder = match public {
             true => staging.as_str(),
@@ -353,7 +353,7 @@ impl S3 {
                 async move { self.recheck(&path, asset).await }
             });
             let checks = futures_util::stream::iter(checks).buffer_unordered(AT_ONCE);
-            // Every file is compared: the next run sends all that differ.
+            // Compare every file, so that the next run sends all that differ.
             let results: Vec<_> = checks.collect().await;
             results.into_iter().collect::<Result<(), _>>()?;
             rechecked = sent.len();
@@ -367,7 +367,7 @@ impl S3 {
                 ..report
             });
         }
-        // Somebody may have taken this publisher for dead.
+        // Another publisher may have taken this one for dead.
         self.check_lease(lease, tag).await?;
         if public {
             self.replace(bundle, &needed, folder).await?;
@@ -382,8 +382,8 @@ impl S3 {
         })
     }
 
-    /// Moves the new files of a release into its place. Meanwhile there is no release: with its old index
-    /// and new files, it would be refused as one that was tampered with.
+    /// Moves the new files of a release to its prefix. Meanwhile the release has no index: with its
+    /// old index and new files, it would be refused as tampered with.
     async fn replace(
         &self,
         bundle: &ReleaseBundle,
@@ -434,7 +434,7 @@ impl S3 {
             let put = self.put_if(&path, bytes.clone(), PutMode::Overwrite).await;
             put.map_err(fail)?;
         }
-        // Written by this run, or by one that was faster and does not know of the lock.
+        // Written by this run, or by a faster one that does not use the lock.
         let mut sink = Sink::memory(DOCUMENT_LIMIT);
         let read = self.read(&path, &mut sink, None, None).await;
         read.map_err(|failure| self.error("read the index of the release", failure))?;
@@ -448,8 +448,8 @@ impl S3 {
         Ok(())
     }
 
-    /// Removes what is no part of the release: files of the one that was replaced, and what an
-    /// interrupted run left beside it. The release is public by now, so a failure is not one of it.
+    /// Removes objects that do not belong to the release: files of the replaced one, and those of
+    /// an interrupted run. The release is public already, so a failure is not an error.
     async fn tidy(&self, bundle: &ReleaseBundle, replaced: bool) {
         let names: BTreeSet<Path> = bundle
             .assets
@@ -465,7 +465,7 @@ impl S3 {
             let objects = listed.into_iter().filter_map(Result::ok);
             let depth = folder.parts().count() + 1;
             for object in objects {
-                // Not those of another release whose tag begins with this one and a slash.
+                // Not objects of another release whose tag begins with this one and a slash.
                 let direct = object.location.parts().count() == depth;
                 if direct && !names.contains(&object.location) {
                     let _ = self.delete(&object.location).await;
@@ -493,8 +493,8 @@ impl S3 {
                         }),
                         None => PutMode::Overwrite,
                     };
-                    // A list that cannot be read is made anew: it says nothing that the releases do
-                    // not say.
+                    // A list that cannot be read is created again: it only repeats what the
+                    // releases show.
                     (
                         serde_json::from_slice(&bytes).unwrap_or_else(|_| empty_site()),
                         mode,
@@ -537,7 +537,7 @@ impl S3 {
         if sink.sha256() == asset.sha256 {
             return Ok(());
         }
-        // It claims to be what it is not; the next run sends it again.
+        // Its digest attribute is wrong; the next run sends it again.
         let _ = self.delete(path).await;
         Err(PublishError::HostDigest {
             name: asset.name.clone(),
@@ -546,7 +546,7 @@ impl S3 {
         })
     }
 
-    /// The error about a copy that is not what was copied.
+    /// Returns the error for a copy that differs from its source.
     async fn altered(&self, path: &Path, asset: &Asset) -> PublishError {
         let mut sink = Sink::nothing();
         let read = self.read(path, &mut sink, None, None).await;
@@ -572,7 +572,7 @@ impl S3 {
         }
     }
 
-    /// What there is of each file of a release, in the order of the bundle.
+    /// Returns the state of each file of a release, in the order of the bundle.
     async fn states(&self, tag: &str, bundle: &ReleaseBundle) -> Result<Vec<State>, PublishError> {
         futures_util::stream::iter(bundle.assets.iter().map(|asset| {
             let path = self.path(&format!("{tag}/{}", asset.name));
@@ -659,7 +659,7 @@ impl S3 {
         }
     }
 
-    /// Reads an object into `sink`, from where that stands.
+    /// Reads an object into `sink`, from the sink's position on.
     async fn read(
         &self,
         path: &Path,
@@ -680,8 +680,8 @@ impl S3 {
         fetch::read_until(get, sink, size, &self.timing, task, is_final).await
     }
 
-    /// Reads a file of a release into `sink`; whether there is such a file. `folder` is a tag, or empty
-    /// for the prefix itself.
+    /// Reads a file of a release into `sink`, and returns whether the file exists. `folder` is a
+    /// tag, or empty for the prefix itself.
     pub(crate) async fn read_file(
         &self,
         folder: &str,
@@ -697,8 +697,8 @@ impl S3 {
         match self.read(&path, sink, size, task).await {
             Ok(()) => Ok(true),
             Err(failure) if is_missing(&failure) => Ok(false),
-            // For a missing object, services say this to whoever may not list the others. Without an
-            // index, it is not known which of the two is meant.
+            // For a missing object, services answer with this if the client may not list objects.
+            // For an index, the file may as well exist and be forbidden.
             Err(failure) if is_denied(&failure) && name != INDEX_NAME && name != SITE_NAME => {
                 Ok(false)
             }
@@ -713,13 +713,14 @@ impl S3 {
         failure::error(&self.endpoint, bucket, what, failure, &self.timing)
     }
 
-    /// The path of an object below the prefix. Tags, names of files and prefixes are valid in it.
+    /// Returns the path of an object below the prefix. Tags, file names and prefixes are valid in
+    /// it.
     fn path(&self, name: &str) -> Path {
         let key = self.location.key(name);
         Path::parse(&key).unwrap_or_else(|_| Path::from(key))
     }
 
-    /// How a file below the prefix is shown.
+    /// Formats the location of a file below the prefix for messages.
     fn shown(&self, name: &str) -> String {
         let key = self.location.key("");
         format!(
@@ -729,7 +730,7 @@ impl S3 {
         )
     }
 
-    /// The address of what is below the prefix, unsigned.
+    /// Returns the unsigned URL of an object below the prefix.
     fn plain_address(&self, name: &str) -> String {
         let endpoint = self.endpoint.as_str().trim_end_matches('/');
         let key = encoded(&self.location.key(name));
@@ -766,15 +767,15 @@ impl S3 {
     }
 }
 
-/// A key as a part of an address.
+/// Percent-encodes a key for a URL.
 fn encoded(key: &str) -> String {
     let parts: Vec<String> = key.split('/').map(encode).collect();
     parts.join("/")
 }
 
-/// Where the new files of a public release wait until they are complete.
+/// Returns the folder for the new files of a public release until they are complete.
 fn staging(tag: &str) -> String {
-    // No tag begins with a dot, so this is no release.
+    // No tag begins with a dot, so it is not the folder of a release.
     format!(".{tag}.partial")
 }
 
@@ -803,8 +804,8 @@ fn assets(bundle: &ReleaseBundle, outcome: impl Fn(usize) -> AssetOutcome) -> Ve
     numbered.map(report).collect()
 }
 
-/// The name of a file that is not there as it should be. Another run makes another statement about the same
-/// images, so any will do where everything else is the same.
+/// Returns the name of a file that is missing or differs. Another run writes another statement
+/// about the same images, so any statement is accepted if everything else is the same.
 fn first_difference(bundle: &ReleaseBundle, states: &[State]) -> Option<String> {
     let is_wrong = |(asset, state): &(&Asset, &State)| match state {
         State::Same => false,

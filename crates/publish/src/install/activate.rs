@@ -1,5 +1,5 @@
-//! Making an installed image easy to use. Whatever way is chosen, the image only ever runs with
-//! the Julia that it was built for.
+//! Activating an installed image. However it is started, it only runs with the Julia that it was
+//! built for.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use super::load::environment as environment_of;
 use crate::archive::ARTIFACTS;
 use crate::local::at;
 
-/// What the user has set of the lists of folders that an image adds to.
+/// The user's values of the path lists that an image extends.
 #[derive(Debug, Clone, Default)]
 pub struct UserLists {
     /// `JULIA_LOAD_PATH`, if it is set.
@@ -26,7 +26,7 @@ pub struct UserLists {
 }
 
 impl UserLists {
-    /// As they are in this environment.
+    /// Reads the lists from this environment.
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let list = |name| {
@@ -43,8 +43,8 @@ impl UserLists {
 /// The separator of Julia's lists of folders.
 const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
-/// A list with `folder` at its end: what the user has comes first. An empty element, as the whole
-/// list begins with if nothing is set, stands for what Julia takes by default.
+/// Appends `folder` to a list, so that the user's entries come first. If nothing is set, the list
+/// begins with an empty element, which means Julia's default entries.
 fn extended(list: Option<&str>, folder: &str) -> String {
     let list = list.unwrap_or_default();
     match list.split(SEPARATOR).any(|element| element == folder) {
@@ -53,11 +53,11 @@ fn extended(list: Option<&str>, folder: &str) -> String {
     }
 }
 
-/// How Julia is started with an image: the program, its arguments, and the variables that make the
-/// packages and artifacts of the image known.
+/// How Julia is started with an image: the program, its arguments, and the variables that let Julia
+/// find the image's packages and artifacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// The Julia.
+    /// The path of Julia.
     pub julia: String,
     /// Its arguments.
     pub arguments: Vec<String>,
@@ -66,7 +66,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// For an image file, with the environment in the folder `environment`, and with the
+    /// How to start an image file, with the environment in the folder `environment` and the
     /// artifacts in the folder `artifacts`.
     #[must_use]
     pub fn new(
@@ -99,7 +99,7 @@ impl Start {
         }
     }
 
-    /// For an installed image.
+    /// How to start an installed image.
     #[must_use]
     pub fn of(image: &Installed, lists: &UserLists) -> Self {
         let folder = image.folder();
@@ -108,7 +108,7 @@ impl Start {
         Self::new(&image.julia, &image.image, environment, artifacts, lists)
     }
 
-    /// As a line for a shell: a POSIX shell, or PowerShell on Windows.
+    /// Returns a command line for a POSIX shell, or for PowerShell on Windows.
     #[must_use]
     pub fn line(&self) -> String {
         match cfg!(windows) {
@@ -139,17 +139,17 @@ impl Start {
     }
 }
 
-/// The command that starts Julia with the image.
+/// Returns the command that starts Julia with the image.
 #[must_use]
 pub fn command(image: &Installed, lists: &UserLists) -> String {
     Start::of(image, lists).line()
 }
 
-/// Lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
+/// Returns lines `NAME=VALUE` for a CI step's environment file or a Dockerfile's `ENV`.
 ///
 /// # Errors
 ///
-/// If a path has a line end in it, with which it would set further variables, or is not Unicode.
+/// If a path contains a line break, which would set further variables, or is not Unicode.
 pub fn environment(image: &Installed, lists: &UserLists) -> Result<String, InstallError> {
     const FORMAT: &str = "an environment file";
     let (julia, path) = (
@@ -164,7 +164,7 @@ pub fn environment(image: &Installed, lists: &UserLists) -> Result<String, Insta
     Ok(lines)
 }
 
-/// A path as text that can stand in a file of this format.
+/// Returns a path as text that is valid in a file of this format.
 fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a str, InstallError> {
     let refuse = |why| InstallError::Unrepresentable {
         path: path.to_owned(),
@@ -178,7 +178,8 @@ fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a str, InstallE
     }
 }
 
-/// Writes a launcher: a script that starts Julia with the image, if it still is that Julia.
+/// Writes a launcher: a script that starts Julia with the image, if the Julia's version is still
+/// the right one.
 ///
 /// # Errors
 ///
@@ -228,7 +229,7 @@ fn sh_launcher(image: &Installed) -> String {
         path = quoted(&image.image.to_string_lossy()),
         lists = lists_of(image)
             .map(|(name, folder)| {
-                // What the user has set comes first.
+                // The user's entries come first.
                 let folder = quoted(&folder);
                 format!("export {name}=\"${{{name}-}}:\"{folder}\n")
             })
@@ -240,7 +241,7 @@ fn sh_launcher(image: &Installed) -> String {
     )
 }
 
-/// The variables that a launcher extends, each with the folder that it adds.
+/// Returns the variables that a launcher extends, each with the folder that it adds.
 fn lists_of(image: &Installed) -> impl Iterator<Item = (&'static str, String)> {
     let folder = image.folder();
     let shown = folder.display().to_string();
@@ -250,16 +251,18 @@ fn lists_of(image: &Installed) -> impl Iterator<Item = (&'static str, String)> {
     load_path.into_iter().chain(depot_path)
 }
 
-/// The script that Julia loads at start-up, if the image came with one.
+/// Returns the script that Julia loads at start-up, if the image came with one.
 fn start_script_of(image: &Installed) -> Option<String> {
     let script = environment_of(image.folder())?.join(image_environment::START_SCRIPT);
     script.is_file().then(|| script.display().to_string())
 }
 
-// Julia ends its lines as on Unix, where `findstr /x` finds no end; hence the loop. Without `call`
-// the quotes around the path would go, and the parenthesis of `Program Files (x86)` end the loop.
+// Julia ends its lines as on Unix, where `findstr /x` finds no line end; hence the loop. Without
+// `call`, `cmd` would remove the quotes around the path, and the parenthesis of `Program Files
+// (x86)` would end the loop.
 fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
-    // The command inside `for /f` is read once more, by a `cmd` that knows no escape for a percent sign.
+    // The command inside `for /f` is parsed again by another `cmd`, where a percent sign cannot be
+    // escaped.
     if image.julia.to_string_lossy().matches('%').count() > 1 {
         return Err(InstallError::Unrepresentable {
             path: image.julia.clone(),
@@ -293,11 +296,11 @@ fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
     ))
 }
 
-/// The launcher in an image's own folder, which juliaup channels and other tools start.
+/// The name of the launcher in an image's own folder, which juliaup channels and other tools start.
 const OWN_LAUNCHER: &str = "julia";
 
-/// The program that starts Julia with the image and everything that came with it: a launcher in the
-/// image's folder.
+/// Writes the launcher in the image's folder, and returns its path. It starts Julia with the image
+/// and everything that came with it.
 ///
 /// # Errors
 ///
@@ -310,9 +313,8 @@ pub(super) fn own_launcher(image: &Installed) -> Result<PathBuf, InstallError> {
     Ok(path)
 }
 
-/// Links a juliaup channel: `julia +CHANNEL` starts Julia with the image from then on. A channel
-/// that one of `images` was linked to is linked anew; any other that is there stays, and is an
-/// error.
+/// Links a juliaup channel: from then on, `julia +CHANNEL` starts Julia with the image. An existing
+/// channel of one of `images` is linked again; any other existing channel is kept, and is an error.
 ///
 /// # Errors
 ///
@@ -324,7 +326,7 @@ pub async fn link_channel(
     images: &Images,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), InstallError> {
-    // What could not be read from the note again is refused before anything is linked.
+    // Refuse names that could not be read from the note again, before anything is linked.
     ChannelName::validate(channel).map_err(InstallError::Channel)?;
     let noted = |other: &Installed| other.channels.iter().any(|known| known == channel);
     let ours = images.list()?.iter().any(noted);
@@ -332,8 +334,9 @@ pub async fn link_channel(
         .reporter
         .start(Step::Install, format!("juliaup channel {channel}"));
     let mut link = program(image, juliaup, surroundings).args(["link", channel]);
-    // A channel has no variables. Where scripts are programs, it starts a launcher, which sets them;
-    // on Windows the script that is loaded adds the environment, and artifacts are not found.
+    // A channel cannot set variables. If scripts are programs, it starts a launcher, which sets
+    // them; on Windows the loaded start-up script adds the environment, and artifacts are not
+    // found.
     link = match cfg!(windows) || environment_of(image.folder()).is_none() {
         true => link.arg(&image.julia),
         false => link.arg(own_launcher(image)?),
@@ -344,7 +347,7 @@ pub async fn link_channel(
     }
     let mut linked = surroundings.children.run(&link, &task).await;
     if ours && linked.is_err() {
-        // juliaup links no channel twice.
+        // juliaup does not link an existing channel.
         unlink_channel(image, channel, juliaup, surroundings).await?;
         linked = surroundings.children.run(&link, &task).await;
     }
@@ -360,7 +363,7 @@ pub async fn link_channel(
 ///
 /// # Errors
 ///
-/// If `juliaup` cannot be run or refuses, as it does for a channel that is the default.
+/// If `juliaup` cannot be run or refuses, as it does for the default channel.
 pub async fn unlink_channel(
     image: &Installed,
     channel: &str,
@@ -385,12 +388,12 @@ fn program(image: &Installed, juliaup: &Path, surroundings: &Surroundings<'_>) -
     Program::new(juliaup, surroundings.environment.clone(), log)
 }
 
-/// A path for a batch file, where a percent sign begins a variable, even between quotes.
+/// Escapes a path for a batch file, where a percent sign begins a variable, even between quotes.
 fn literal(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%%")
 }
 
-/// An argument for a POSIX shell: of an option, only the value is quoted.
+/// Quotes an argument for a POSIX shell: for an option, only the value.
 fn quoted_argument(word: &str) -> String {
     match word.split_once('=') {
         Some((option, value)) if option.starts_with("--") => {
@@ -400,7 +403,7 @@ fn quoted_argument(word: &str) -> String {
     }
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);

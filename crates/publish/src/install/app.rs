@@ -13,14 +13,16 @@ use super::links::{self, executable_in};
 use super::open_release::OpenRelease;
 use super::{Surroundings, fetch, remove};
 
-/// Starting takes less than a second; a slow disk may take longer over hundreds of megabytes.
+/// Maximum time for a start. It takes less than a second, but longer if a slow disk reads hundreds
+/// of megabytes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Installs apps: downloads the archive, verifies it, starts each app once and puts them into their place.
+/// Installs apps: downloads the archive, verifies it, starts each app once, and puts them into the
+/// store.
 ///
 /// # Errors
 ///
-/// If any of this fails; nothing is installed then.
+/// If any of this fails; then nothing is installed.
 pub async fn install_app(
     release: &OpenRelease,
     index: &ReleaseIndex,
@@ -56,14 +58,15 @@ pub async fn install_app(
     Ok(installed)
 }
 
-/// Starts the Julia of each app, which prints its version: the libraries are whole and fit this system.
+/// Starts the Julia of each app, which prints its version. This shows that the libraries are
+/// complete and fit this system.
 async fn start_once(
     folder: &Path,
     image: &ReleaseImage,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), InstallError> {
     let bundle = image.receipt.bundle.as_ref();
-    // A C library is no program; who installs it starts it from one.
+    // A C library is not a program; the caller starts it from a program.
     if bundle.is_some_and(|bundle| bundle.apps.is_empty()) {
         return Ok(());
     }
@@ -85,11 +88,11 @@ async fn start_once(
     Ok(())
 }
 
-/// Makes the installed apps available in `bin`, and notes that. Returns the paths of the links.
+/// Links the installed apps into `bin`, and records that. Returns the paths of the links.
 ///
 /// # Errors
 ///
-/// If something else has one of the names, or a link cannot be made.
+/// If something else has one of the names, or a link cannot be created.
 pub fn link_apps(
     installed: &mut Installed,
     bin: &Path,
@@ -124,7 +127,7 @@ mod tests {
                 .unwrap()
                 .starts_with(new.folder())
         );
-        // The link is no longer the old one's.
+        // The link no longer leads to the old one.
         links::unlink(&old.launchers, old.folder()).unwrap();
         assert!(links[0].is_symlink());
         links::unlink(&new.launchers, new.folder()).unwrap();

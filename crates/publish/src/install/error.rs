@@ -1,4 +1,4 @@
-//! What goes wrong while installing, and what to do about each.
+//! Errors of installing, each with a hint.
 
 use std::path::PathBuf;
 
@@ -11,57 +11,57 @@ use crate::signing::SigningError;
 /// Installing failed; nothing is installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// A file that would be written is somebody else's.
+    /// A file that would be overwritten was not written by Sysforge.
     #[error("{} was not written by Sysforge", .0.display())]
     NotOurs(PathBuf),
-    /// A place that does not answer.
+    /// A host does not answer.
     #[error("{source_text} did not answer within {} s", .limit.as_secs())]
     Silent {
-        /// The place.
+        /// The source.
         source_text: String,
-        /// How long it was waited for.
+        /// How long was waited.
         limit: std::time::Duration,
     },
-    /// Something that publishing knows, too.
+    /// An error that publishing has, too.
     #[error(transparent)]
     Host(#[from] PublishError),
-    /// The source is none.
+    /// The source is not valid.
     #[error("`{0}` is not a source of images")]
     Source(String),
-    /// There is no release index there.
+    /// There is no release index.
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
     /// The index is that of another release.
     #[error("{asked} was asked for, and its index is that of {found}")]
     OtherRelease {
-        /// The tag that was asked for.
+        /// The requested tag.
         asked: String,
-        /// The tag that the index names.
+        /// The tag in the index.
         found: String,
     },
-    /// The release is older than one that is installed.
+    /// The release is older than the installed one.
     #[error("{offered} is older than {installed}, which is installed")]
     Downgrade {
         /// The tag of the release.
         offered: String,
-        /// The tag of the one that is installed.
+        /// The tag of the installed release.
         installed: String,
     },
-    /// Nothing tells which of two signed releases is the newer one.
+    /// The tags do not tell which of two signed releases is the newer one.
     #[error("nothing tells whether {offered} is newer than {installed}, which is installed")]
     UnknownOrder {
         /// The tag of the release.
         offered: String,
-        /// The tag of the one that is installed.
+        /// The tag of the installed release.
         installed: String,
     },
-    /// A plain host that does not let everybody in.
+    /// A plain host requires a login.
     #[error("{0} asks for a user and a password, and was given none that it accepts")]
     Closed(String),
-    /// A file of the release is not there.
+    /// A file of the release is missing.
     #[error("{place} lacks `{name}`, which its index names")]
     Incomplete {
-        /// Where.
+        /// Its location.
         place: String,
         /// The file.
         name: String,
@@ -74,41 +74,40 @@ pub enum InstallError {
     NoFit {
         /// The tag.
         tag: String,
-        /// The reason of each image.
+        /// The reason for each image.
         reasons: Vec<String>,
-        /// The versions of Julia that there are images for that would run on this machine, the
-        /// best choice last.
+        /// The versions of Julia whose images would run on this machine, the best choice last.
         versions: Vec<String>,
     },
-    /// No image has the name that was asked for.
+    /// No image has the requested name.
     #[error("{tag} has no image `{name}`")]
     NoSuchImage {
         /// The name.
         name: String,
         /// The tag.
         tag: String,
-        /// The names that it has.
+        /// The names that the release has.
         names: Vec<String>,
     },
-    /// The Julia is another one.
+    /// The Julia is not the one that the image is for.
     #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
     OtherJulia {
-        /// What the image is for.
+        /// The Julia that the image is for.
         built: String,
-        /// What is there.
+        /// The Julia that was found.
         found: String,
     },
     /// There is no Julia to use the image with.
     #[error("there is no Julia {0} on this machine to run the image with")]
     NoJulia(String),
-    /// Something was changed on the way.
+    /// A file was changed on the way.
     #[error("`{name}` is not what the index says: its digest is {found}, and not {expected}")]
     Digest {
         /// The file.
         name: String,
-        /// What the index says.
+        /// The digest in the index.
         expected: Sha256,
-        /// What it is.
+        /// The actual digest.
         found: Sha256,
     },
     /// A file has another size.
@@ -116,9 +115,9 @@ pub enum InstallError {
     Size {
         /// The file.
         name: String,
-        /// What the index says.
+        /// The size in the index, in bytes.
         expected: u64,
-        /// What it has.
+        /// The actual size, in bytes.
         found: u64,
     },
     /// An app does not start.
@@ -126,14 +125,14 @@ pub enum InstallError {
     DoesNotStart {
         /// Its name.
         app: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: sysforge_process::ProcessError,
     },
     /// Another file has the name of an app.
     #[error("{} exists already, and `sysforge install` did not make it", .0.display())]
     NameTaken(PathBuf),
-    /// An option is for images, and an app is installed.
+    /// An option applies only to images, but an app is installed.
     #[error("`{0}` is for images, and this is an app")]
     ForImages(&'static str),
     /// A path cannot be written into a file of this kind.
@@ -143,10 +142,10 @@ pub enum InstallError {
         path: PathBuf,
         /// The kind of file.
         format: &'static str,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// The archive holds something else.
+    /// The archive contains something other than the image.
     #[error("`{name}` is not the image of the index: {what}")]
     NotTheImage {
         /// The file.
@@ -154,15 +153,15 @@ pub enum InstallError {
         /// The difference.
         what: String,
     },
-    /// The provenance does not speak of this archive.
+    /// The provenance does not name this archive.
     #[error("the provenance of the release does not name `{0}` with its digest")]
     Provenance(String),
-    /// An attestation is missing, or is not good.
+    /// An attestation is missing or not valid.
     #[error("no attestation of `{name}` is good: {why}")]
     NotAttested {
         /// The file.
         name: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// The image does not load.
@@ -170,7 +169,7 @@ pub enum InstallError {
     DoesNotLoad {
         /// The Julia.
         julia: PathBuf,
-        /// How it ended.
+        /// The failure of the process.
         #[source]
         source: ProcessError,
     },
@@ -180,24 +179,24 @@ pub enum InstallError {
     /// No such image is installed.
     #[error("no installed image is called `{name}`")]
     NotInstalled {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// The installed one that is nearest to it.
+        /// The most similar installed name.
         nearest: Option<String>,
     },
-    /// An installed image cannot be taken out of its place.
+    /// An installed image cannot be moved.
     #[error("could not remove {}", .folder.display())]
     Held {
         /// The image's folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// No channel can have the name.
+    /// The name of a channel is not valid.
     #[error(transparent)]
     Channel(sysforge_plan::text::InvalidText),
-    /// `juliaup` does not do what is asked.
+    /// `juliaup` failed.
     #[error("juliaup does not take the channel")]
     Juliaup(#[source] ProcessError),
 }
@@ -208,7 +207,7 @@ impl From<SigningError> for InstallError {
     }
 }
 
-/// Whether a place is a folder of this machine.
+/// Whether a source is a folder on this machine.
 fn is_path(place: &str) -> bool {
     place.starts_with(['.', '/', '~']) || std::path::Path::new(place).is_absolute()
 }

@@ -1,5 +1,5 @@
-//! The images on this machine: one folder each, which appears whole or not at all, with a note of
-//! where it came from and which Julia it belongs to.
+//! The images on this machine: one folder each, which appears completely or not at all, with a note
+//! about its origin and its Julia.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -33,22 +33,23 @@ const NOTE: &str = "installed.json";
 /// The schema of notes.
 const SCHEMA: &str = "sysforge-installed/1";
 
-/// A note has some hundred bytes, a launcher too.
+/// Maximum size of a note or a launcher, in bytes; both have some hundred bytes.
 pub(super) const NOTE_LIMIT: u64 = 1 << 20;
 
-/// A receipt has some kilobytes; with many statements, some megabytes.
+/// Maximum size of a receipt, in bytes. It has some kilobytes, or some megabytes with many
+/// statements.
 const RECEIPT_LIMIT: u64 = 64 << 20;
 
-/// Where downloads lie.
+/// The folder of downloads.
 const PARTIAL: &str = ".partial";
 
-/// What the folder of an image that is on its way in begins with.
+/// The prefix of folders of images that are being installed.
 const STAGING_PREFIX: &str = ".new-";
 
-/// And one that is on its way out.
+/// The prefix of folders of images that are being removed.
 const TRASH_PREFIX: &str = ".old-";
 
-/// A program that an image is made known to.
+/// A program that can start Julia with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Integration {
@@ -69,7 +70,7 @@ pub enum Integration {
 /// A file that was written for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntegrationFile {
-    /// What it is for.
+    /// The program that it is for.
     pub integration: Integration,
     /// The file.
     pub path: PathBuf,
@@ -82,9 +83,9 @@ pub struct Installed {
     pub schema: String,
     /// The build identifier.
     pub build_id: BuildId,
-    /// The image's name, as configured by its maker.
+    /// The image's name, as configured by its author.
     pub name: ImageName,
-    /// Where it came from.
+    /// The source that it was installed from.
     pub source: Source,
     /// The tag of the release.
     pub tag: Tag,
@@ -94,9 +95,9 @@ pub struct Installed {
     pub sha256: Sha256,
     /// The Julia that it was built for.
     pub built_for: JuliaBuild,
-    /// The executable of that Julia on this machine; empty for apps, which need none.
+    /// The executable of that Julia on this machine; empty for apps, which do not need one.
     pub julia: PathBuf,
-    /// The names of the apps; none for an image.
+    /// The names of the apps; empty for an image.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -119,19 +120,19 @@ pub struct Installed {
     /// Files that make other programs start Julia with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<IntegrationFile>,
-    /// Keys of its maker that it was verified with; its upgrades must be signed by one of them.
+    /// Keys of its publisher that it was verified with; its upgrades must be signed by one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// Whose release it is, as its signature says; its upgrades must be of the same.
+    /// The repository or site that its signature names; its upgrades must have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_for: Option<Identity>,
-    /// Whether its upgrades must be attested, as it had to be.
+    /// Whether its upgrades must be attested, because it had to be.
     #[serde(default)]
     pub attested: bool,
 }
 
 impl Installed {
-    /// The note of an image that is about to be installed; its file's place is not known yet.
+    /// The note of an image that is about to be installed; the path of its file is not known yet.
     pub(super) fn of(
         release: &OpenRelease,
         index: &ReleaseIndex,
@@ -176,8 +177,8 @@ impl Installed {
         }
     }
 
-    /// The same image, to be run with another copy of its Julia, and verified once more. Where it was
-    /// offered now is where its upgrades are looked for.
+    /// Returns the note of the same image for another copy of its Julia, verified once more.
+    /// Upgrades are looked for where it was offered now.
     pub(super) fn with(
         mut self,
         release: &OpenRelease,
@@ -200,7 +201,7 @@ impl Installed {
         self.name == *name || self.build_id == *name
     }
 
-    /// The packages in it, as its receipt lists them; none if the receipt cannot be read.
+    /// Returns the packages in it, as its receipt lists them; empty if the receipt cannot be read.
     #[must_use]
     pub fn packages(&self) -> Vec<PackageRecord> {
         let bytes = read_regular(&self.folder().join(archive::RECEIPT), RECEIPT_LIMIT);
@@ -210,7 +211,7 @@ impl Installed {
         receipt.map_or_else(Vec::new, |receipt| receipt.packages)
     }
 
-    /// What it is.
+    /// Returns whether it is an image, apps or a library.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match (&self.library, self.apps.is_empty()) {
@@ -220,7 +221,7 @@ impl Installed {
         }
     }
 
-    /// The folder of the image, relative to the one that the archive was unpacked in.
+    /// Returns the folder of the image, relative to the folder of the unpacked archive.
     fn image_folder(&self) -> &'static Path {
         Path::new(match self.kind() {
             Kind::Image => "",
@@ -230,7 +231,7 @@ impl Installed {
         })
     }
 
-    /// The folder that it lies in.
+    /// Returns the folder that contains it.
     #[must_use]
     pub fn folder(&self) -> &Path {
         let depth = 1 + self.image_folder().iter().count();
@@ -238,13 +239,13 @@ impl Installed {
     }
 }
 
-/// The right to install one image: whoever else wants the same waits, and finds it installed.
+/// The exclusive right to install one image: other processes wait, and then find it installed.
 #[derive(Debug)]
 pub(super) struct InstallLock {
     lock: FileLock,
 }
 
-/// An image that is unpacked and verified, but not in its place yet.
+/// An image that is unpacked and verified, but not in its final folder yet.
 #[derive(Debug)]
 pub(super) struct StagedImage {
     folder: tempfile::TempDir,
@@ -271,7 +272,7 @@ impl Images {
         Self { root: root.into() }
     }
 
-    /// Every installed image, in the order of their names.
+    /// Returns all installed images, sorted by name.
     ///
     /// # Errors
     ///
@@ -290,11 +291,11 @@ impl Images {
         Ok(all)
     }
 
-    /// The installed images that `name` means: by name or build identifier.
+    /// Returns the installed images that `name` matches, by name or build identifier.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If there are none.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
         let all = self.list()?;
         let names = all
@@ -310,13 +311,14 @@ impl Images {
         Ok(all)
     }
 
-    /// Checks that a release is not older than what is installed of the same image from the same
-    /// place: whoever can choose what is offered could bring back a release with known faults.
+    /// Checks that a release is not older than the installed one of the same image from the same
+    /// source: otherwise, someone who controls the source could bring back a release with known
+    /// faults.
     ///
     /// # Errors
     ///
-    /// If it is older; or if it is `signed`, so that more care was asked for, and the tags do not
-    /// tell which is the newer one.
+    /// If it is older; or if it is `signed`, which calls for more care, and the tags do not tell
+    /// which is the newer one.
     pub fn refuse_older(
         &self,
         source: &Source,
@@ -341,13 +343,14 @@ impl Images {
         Ok(())
     }
 
-    /// Takes a folder out of its place at once; it is removed with what is returned.
+    /// Renames a folder, so that it disappears at once; it is deleted when the returned value is
+    /// dropped.
     pub(super) fn move_to_trash(&self, folder: &Path) -> Result<tempfile::TempDir, InstallError> {
         let trash = tempfile::Builder::new()
             .prefix(TRASH_PREFIX)
             .tempdir_in(&self.root)
             .map_err(at(&self.root))?;
-        // Under its own name, by which a later run knows what it was.
+        // Keep its name, by which a later run recognizes it.
         let name = folder.file_name().unwrap_or("image".as_ref());
         match rename(folder, &trash.path().join(name)) {
             Ok(()) => Ok(trash),
@@ -358,8 +361,8 @@ impl Images {
         }
     }
 
-    /// What removals have taken out of its place and not removed yet, with what it was; its image as it was
-    /// called in its place.
+    /// Returns the folders that removals have renamed but not deleted yet, each with its note, in
+    /// which the image has its original path.
     pub(super) fn taken_away(&self) -> Vec<(PathBuf, Option<Installed>)> {
         let entries = std::fs::read_dir(&self.root).into_iter().flatten();
         let entries = entries.flatten();
@@ -382,9 +385,8 @@ impl Images {
         going.map(|entry| with_note(entry.path())).collect()
     }
 
-    /// Removes what killed runs left, once it is old: downloads that nobody went on with, and
-    /// images that never came into their place, or were on their way out. `now` is the caller's
-    /// clock.
+    /// Removes old remains of killed runs: downloads that were not continued, and images that were
+    /// never completely installed or removed. `now` is the caller's clock.
     pub fn prune_leftovers(&self, now: SystemTime) {
         remove_leftovers(&self.root.join(PARTIAL), now, |_| true);
         remove_leftovers(&self.root, now, |name| {
@@ -392,8 +394,8 @@ impl Images {
         });
     }
 
-    /// Writes the environment of an image that an earlier Sysforge installed without one. Somebody
-    /// else's store may not be written to: the image is used from there as it is.
+    /// Writes the environment of an image that an earlier Sysforge installed without one. If the
+    /// store of another user cannot be written to, the image is used unchanged.
     pub(super) fn complete(&self, installed: &Installed, image: &ReleaseImage) {
         let script = installed.folder().join(image_environment::START_SCRIPT);
         if !script.is_file() {
@@ -401,7 +403,7 @@ impl Images {
         }
     }
 
-    /// Writes the note of an installed image anew.
+    /// Rewrites the note of an installed image.
     ///
     /// # Errors
     ///
@@ -415,7 +417,7 @@ impl Images {
         self.root.join(name)
     }
 
-    /// The image of the index, if it is installed and still as it was.
+    /// Returns the image of the index, if it is installed and unchanged.
     pub(super) fn find(&self, image: &ReleaseImage) -> Result<Option<Installed>, InstallError> {
         let note = read_note(&self.folder_of(image));
         let expected = image.receipt.image.sha256;
@@ -424,7 +426,7 @@ impl Images {
         }))
     }
 
-    /// Waits until nobody else installs this image, and removes what a killed run left of it.
+    /// Waits until no other process installs this image, and removes remains of a killed run.
     pub(super) async fn turn(
         &self,
         image: &ReleaseImage,
@@ -439,7 +441,7 @@ impl Images {
         Ok(InstallLock { lock })
     }
 
-    /// Removes the folders with this prefix: they belong to nobody.
+    /// Removes the folders with this prefix, which no process uses.
     fn sweep(&self, prefix: &str) -> Result<(), InstallError> {
         for entry in std::fs::read_dir(&self.root).map_err(at(&self.root))? {
             let entry = entry.map_err(at(&self.root))?;
@@ -451,8 +453,8 @@ impl Images {
         Ok(())
     }
 
-    /// Where the archive is downloaded to. The digest is part of the name, so that a download is
-    /// only ever gone on with for the same bytes.
+    /// Returns the path that the archive is downloaded to. The digest is part of the name, so that
+    /// a download is only continued for the same bytes.
     pub(super) fn partial(
         &self,
         image: &ReleaseImage,
@@ -463,12 +465,12 @@ impl Images {
         let digest = image.archive.sha256;
         Ok(folder.join(match turn.lock.is_real() {
             true => format!("{digest}.archive"),
-            // Nothing keeps other processes from downloading the same: each has a file of its own.
+            // Other processes may download the same file: each uses its own path.
             false => format!("{digest}-{}.archive", std::process::id()),
         }))
     }
 
-    /// Verifies an archive and unpacks it beside its place.
+    /// Verifies an archive and unpacks it next to its final folder.
     pub(super) async fn unpack(
         &self,
         image: &ReleaseImage,
@@ -501,56 +503,56 @@ impl Images {
         })
     }
 
-    /// Puts an unpacked image into its place.
+    /// Moves an unpacked image to its final folder.
     pub(super) fn keep(
         &self,
         image: &ReleaseImage,
         fresh: StagedImage,
         turn: &InstallLock,
     ) -> Result<Installed, InstallError> {
-        // Without locks another process may have been faster, and somebody may use what it made.
+        // If locks do not work, another process may have been faster, and its result may be in use.
         if !turn.lock.is_real()
             && let Some(installed) = self.find(image)?
         {
             return Ok(installed);
         }
         if fresh.destination.exists() {
-            // A damaged one, or one without a note.
+            // It is damaged, or has no note.
             let gone = self.move_to_trash(&fresh.destination)?;
             gone.close().map_err(at(&fresh.destination))?;
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // A temporary folder is its owner's alone; a shared store is for everybody.
+            // A temporary folder is private; a shared store is readable by everybody.
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(fresh.folder(), mode).map_err(at(&fresh.destination))?;
         }
         rename(fresh.folder(), &fresh.destination).map_err(at(&fresh.destination))?;
-        // It is no longer there to be removed.
+        // It was renamed and must not be removed.
         let _ = fresh.folder.keep();
         Ok(fresh.note)
     }
 }
 
-/// What the folder begins with that an image is unpacked in. Short, because Windows paths are:
-/// artifacts nest deep.
+/// Returns the prefix of the folder that an image is unpacked in. It is short because Windows
+/// limits the length of paths, and artifacts are deeply nested.
 fn coming(image: &ReleaseImage) -> String {
     format!("{STAGING_PREFIX}{}-", image.receipt.image.sha256.short(12))
 }
 
-/// The name of the folder of an installed image.
+/// Returns the name of an installed image's folder.
 fn folder_name(build_id: &BuildId, sha256: Sha256) -> String {
     format!("{build_id}-{}", sha256.short(12))
 }
 
-/// The note of the image in `folder`; `None` if no whole image is there. Where the image lies is
-/// where its note was found, whatever that says: a note that was put there by somebody else must
-/// not make `remove` and `upgrade` touch another folder.
+/// Reads the note of the image in `folder`; `None` if there is no complete image. The image's folder
+/// is that of its note, whatever the note contains: a foreign note must not make `remove` and
+/// `upgrade` touch another folder.
 fn read_note(folder: &Path) -> Option<Installed> {
     let bytes = read_regular(&folder.join(NOTE), NOTE_LIMIT).ok()?;
     let mut note: Installed = serde_json::from_slice(&bytes).ok()?;
-    // An image that is on its way in or out has a note, but another name of its folder.
+    // An image that is being installed or removed has a note, but its folder has another name.
     let name = folder_name(&note.build_id, note.sha256);
     if note.schema != SCHEMA || folder.file_name()? != name.as_str() {
         return None;

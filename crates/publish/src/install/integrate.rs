@@ -1,6 +1,6 @@
-//! Files that make other programs start Julia with an installed image: Jupyter, VS Code, Pluto, Python,
-//! environment modules, and containers. Each is a text made from how the image is started; the image's
-//! note lists the file, and removing the image removes it.
+//! Files that make other programs start Julia with an installed image: Jupyter, VS Code, Pluto,
+//! Python, environment modules, and containers. The text of each is derived from how the image is
+//! started. The image's note lists the files, and removing the image removes them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,16 @@ use super::images::Installed;
 pub use super::images::{Integration, IntegrationFile};
 use crate::local::at;
 
-/// What every file says of itself, so that it is recognised.
+/// A text in every file, by which Sysforge recognizes it.
 const MARK: &str = "written by `sysforge install`";
 
-/// Runs the kernel of IJulia, which has had a function for it since 1.26.
+/// Runs the kernel of IJulia, which has a function for it since 1.26.
 const KERNEL: &str = "import IJulia; isdefined(IJulia, :run_kernel) ? IJulia.run_kernel() : \
      include(joinpath(dirname(pathof(IJulia)), \"kernel.jl\"))";
 
 impl Integration {
-    /// The text of its file. `start` is how the image is started, `program` the launcher beside it.
+    /// Returns the text of an integration's file. `start` is how the image is started, `program`
+    /// the launcher in its folder.
     #[must_use]
     pub fn text(self, image: &Installed, start: &Start, program: &Path) -> String {
         let id = &image.build_id;
@@ -57,8 +58,8 @@ impl Integration {
                 for (name, value) in &start.variables {
                     export(name, value);
                 }
-                // Where an executable is named, juliacall requires a project, too. With this one, packages of
-                // the image and of the user's default environment are found.
+                // If an executable is named, juliacall requires a project, too. With this one,
+                // packages of the image and of the user's default environment are found.
                 text.push_str(&format!(
                     "[ -n \"${{PYTHON_JULIACALL_PROJECT:-}}\" ] || PYTHON_JULIACALL_PROJECT={}\n\
                      export PYTHON_JULIACALL_PROJECT\n",
@@ -109,8 +110,8 @@ fn kernel(image: &Installed, start: &Start) -> String {
     }))
 }
 
-/// Writes the file of an integration, and notes it. A file that Sysforge did not write stays, and is an
-/// error.
+/// Writes the file of an integration, and records it in the note. A file that Sysforge did not
+/// write is kept, and is an error.
 ///
 /// # Errors
 ///
@@ -125,7 +126,8 @@ pub fn write(
         return Err(InstallError::NotOurs(path));
     }
     let program = own_launcher(image)?;
-    // What the user has set is extended by the launcher; a file that others read names the image alone.
+    // A launcher extends the user's values; a file for other programs names only the image's
+    // folders.
     let start = Start::of(image, &UserLists::default());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(at(folder))?;
@@ -142,8 +144,8 @@ pub fn write(
     Ok(path)
 }
 
-/// Removes a file that was written for the image, if it still is that file; a kernel of Jupyter with its
-/// folder.
+/// Removes a file that was written for the image, if it has not been replaced; for a Jupyter
+/// kernel, also its folder.
 pub(super) fn remove(file: &IntegrationFile, image: &Installed) -> Result<(), InstallError> {
     let text = read_regular(&file.path, LIMIT).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -152,13 +154,13 @@ pub(super) fn remove(file: &IntegrationFile, image: &Installed) -> Result<(), In
     }
     std::fs::remove_file(&file.path).map_err(at(&file.path))?;
     if let (Integration::Jupyter, Some(folder)) = (file.integration, file.path.parent()) {
-        // Only if nothing else is in it.
+        // This fails if the folder contains anything else.
         let _ = std::fs::remove_dir(folder);
     }
     Ok(())
 }
 
-/// The files are short.
+/// Maximum size of such a file, in bytes.
 const LIMIT: u64 = 1 << 20;
 
 fn is_ours(path: &Path) -> bool {
@@ -172,13 +174,13 @@ fn pretty(value: &Value) -> String {
     text
 }
 
-/// A string of Julia.
+/// Returns a Julia string literal.
 fn julia_text(text: &str) -> String {
     let text = text.replace('\\', r"\\").replace('"', "\\\"");
     format!("\"{}\"", text.replace('$', "\\$"))
 }
 
-/// A string of Lua.
+/// Returns a Lua string literal.
 fn lua_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }

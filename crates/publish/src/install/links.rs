@@ -1,22 +1,23 @@
-//! The links in a folder of the search path through which installed apps are started.
+//! Links to installed apps in a folder of the search path.
 
 use std::path::{Path, PathBuf};
 
 use super::error::InstallError;
 use crate::local::at;
 
-/// The executable of an app in the folder that its archive was unpacked in.
+/// Returns the executable of an app in the folder of its unpacked archive.
 pub(super) fn executable_in(folder: &Path, name: &str) -> PathBuf {
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     folder.join("bin").join(name)
 }
 
-/// Makes the apps `names` in `folder` available in `bin`: a symbolic link for each, or a script on Windows.
-/// Returns their paths. Links of this program may be replaced; anything else is the user's.
+/// Makes the apps `names` in `folder` available in `bin`: with a symbolic link for each, or a
+/// script on Windows. Returns their paths. Links to the same store may be replaced; anything else
+/// belongs to the user.
 ///
 /// # Errors
 ///
-/// If something else has one of the names, or a link cannot be made.
+/// If something else has one of the names, or a link cannot be created.
 pub(super) fn link(
     folder: &Path,
     names: &[String],
@@ -24,7 +25,7 @@ pub(super) fn link(
 ) -> Result<Vec<PathBuf>, InstallError> {
     std::fs::create_dir_all(bin).map_err(at(bin))?;
     let bin = std::path::absolute(bin).map_err(at(bin))?;
-    // Another release of the same app is in the same store.
+    // Other releases of the same app are in the same store.
     let store = folder.parent().unwrap_or(folder);
     let mut links = Vec::new();
     for name in names {
@@ -68,7 +69,7 @@ fn make_link(target: &Path, link: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(target, link)
 }
 
-// A link needs a privilege there.
+// On Windows, a symbolic link needs a privilege.
 #[cfg(not(unix))]
 fn make_link(target: &Path, link: &Path) -> std::io::Result<()> {
     let target = target.to_string_lossy().replace('%', "%%");

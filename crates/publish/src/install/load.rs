@@ -1,5 +1,5 @@
-//! Loading an image once before it is put into its place: with the Julia that it was built for,
-//! in a clean environment, as little as shows that it starts and holds what it should.
+//! Loading an image once before it is installed: with the Julia that it was built for, in a clean
+//! environment. This shows that it starts and contains what it should.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::error::InstallError;
 use super::images::StagedImage;
 use crate::archive::ARTIFACTS;
 
-/// Prints what is loaded at the start; the standard library's own way to name modules differs
-/// between versions, `loaded_modules` is there since 0.7.
+/// Prints the modules that are loaded at start-up. `loaded_modules` exists since 0.7; the standard
+/// library's own functions for this differ between versions.
 const SCRIPT: &str = "for id in keys(Base.loaded_modules) println(id.name) end";
 
-/// A start takes less than a second; a slow disk may take longer over 170 MB.
+/// Maximum time for a start. It takes less than a second, but longer if a slow disk reads 170 MB.
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) async fn load_once(
@@ -49,8 +49,8 @@ pub(super) async fn load_once(
     Ok(())
 }
 
-/// What `JULIA_DEPOT_PATH` has to be for an image in this folder, if artifacts came with it: the
-/// depots that Julia has anyway, which the empty element stands for, and the folder.
+/// Returns `JULIA_DEPOT_PATH` for an image in this folder, if artifacts came with it: Julia's
+/// default depots, written as an empty element, and the folder.
 pub(super) fn depot(folder: &Path) -> Option<String> {
     let separator = if cfg!(windows) { ';' } else { ':' };
     folder
@@ -59,7 +59,7 @@ pub(super) fn depot(folder: &Path) -> Option<String> {
         .then(|| format!("{separator}{}", folder.display()))
 }
 
-/// The folder itself, if it holds the environment that comes with the image.
+/// Returns the folder, if it contains the environment of the image.
 pub(super) fn environment(folder: &Path) -> Option<&Path> {
     folder
         .join(image_environment::PROJECT)

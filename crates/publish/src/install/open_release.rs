@@ -1,4 +1,4 @@
-//! Reading the files of one release, wherever it is.
+//! Reading the files of one release, from any source.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -23,44 +23,44 @@ use crate::host::s3::{S3, S3Access};
 use crate::local::{CHUNK, at};
 use crate::signing::Identity;
 
-/// An index is some kilobytes per image; nothing larger is read into memory.
+/// Maximum size of an index, which is read into memory, in bytes. It has some kilobytes per image.
 const INDEX_LIMIT: usize = 64 << 20;
 
-/// How to reach places that are not folders.
+/// How to access sources that are not folders.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
-    /// GitHub's addresses and the token, if there is one; its repository is the source's.
+    /// GitHub's URLs and the token, if there is one; the repository is that of the source.
     pub github: Access,
-    /// What the environment says of storage services.
+    /// The environment's settings for storage services.
     pub s3: S3Access,
-    /// How long things may take.
+    /// Time limits.
     pub timing: Timing,
-    /// Whether GitHub is asked for attestations. They are verified for github.com alone:
-    /// Enterprise servers keep none, or have authorities of their own.
+    /// Whether GitHub is asked for attestations. They are verified only for github.com: Enterprise
+    /// servers store none, or have their own authorities.
     pub attestations: bool,
-    /// Whether a release that is still a draft will do. GitHub shows drafts to those who may write.
+    /// Whether a draft is accepted. GitHub shows drafts only to users with write permission.
     pub drafts: bool,
 }
 
-/// Whose release the signature must name.
+/// The identity that the signature must name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SignedFor {
     /// That of the source itself.
     #[default]
     Asked,
-    /// This one: the source is a copy.
+    /// This one: the source is a copy of it.
     Named(Identity),
-    /// The one that was installed before.
+    /// That of the image that was installed before.
     Before(Identity),
 }
 
-/// What the index of a release was when it was read.
+/// The index of a release, as it was read.
 #[derive(Debug)]
 pub(super) struct IndexRead {
     pub(super) tag: Tag,
     /// Its digest.
     pub(super) sha256: Sha256,
-    /// Whose release it is signed for, if that was verified.
+    /// The identity it is signed for, if that was verified.
     pub(super) identity: Option<Identity>,
 }
 
@@ -68,12 +68,12 @@ pub(super) struct IndexRead {
 #[derive(Debug)]
 pub struct OpenRelease {
     source: Source,
-    /// The release that was asked for, or that the place's own list calls the newest.
+    /// The tag of the requested release, or of the newest in the source's own list.
     tag: Option<Tag>,
     signed_for: SignedFor,
     read: OnceLock<IndexRead>,
     files: Files,
-    /// Who can be asked for attestations.
+    /// The client to ask for attestations.
     witness: Option<Box<GitHub>>,
 }
 
@@ -87,10 +87,10 @@ enum Files {
     },
     S3 {
         host: Box<S3>,
-        /// The tag, or empty: below the prefix itself.
+        /// The tag, or empty for files below the prefix itself.
         folder: String,
     },
-    /// Through the API, for those who have a token: private repositories have no other way.
+    /// Through the API, with a token: the only way to read private repositories.
     Api {
         host: Box<GitHub>,
         numbers: BTreeMap<String, u64>,
@@ -99,7 +99,7 @@ enum Files {
 }
 
 impl OpenRelease {
-    /// Finds the release that `source` means.
+    /// Finds the release of `source`.
     ///
     /// # Errors
     ///
@@ -125,7 +125,8 @@ impl OpenRelease {
                 let (network, timing) = (&options.github.network, options.timing.clone());
                 let location = location.clone();
                 let host = S3::new(&options.s3, location, endpoint.as_ref(), network, timing)?;
-                // An upgrade asks the same service, whatever the environment names then.
+                // An upgrade asks the same service as before, whichever one the environment names
+                // now.
                 if let Source::S3 { endpoint, .. } = &mut found {
                     *endpoint = Some(host.endpoint().clone());
                 }
@@ -158,7 +159,7 @@ impl OpenRelease {
         })
     }
 
-    /// The same place, whose signature must name something else than the source itself.
+    /// Sets the identity that the signature must name.
     #[must_use]
     pub fn with_signed_for(mut self, signed_for: SignedFor) -> Self {
         self.signed_for = signed_for;
@@ -169,28 +170,28 @@ impl OpenRelease {
         &self.signed_for
     }
 
-    /// The release that this is, as far as it is known without its index.
+    /// Returns the tag of the release, if it is known without the index.
     pub(super) fn tag(&self) -> Option<&Tag> {
         self.tag.as_ref()
     }
 
-    /// Remembers what was read of the index: what is installed must agree with it.
+    /// Stores what was read of the index: the installed files must agree with it.
     pub(super) fn note_read(&self, read: IndexRead) {
         let _ = self.read.set(read);
     }
 
-    /// What was read of the index, if it was.
+    /// Returns what was read of the index, if it was read.
     pub(super) fn was_read(&self) -> Option<&IndexRead> {
         self.read.get()
     }
 
-    /// Where this is.
+    /// Returns the source.
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Who can be asked for attestations, and the repository's name.
+    /// Returns the client to ask for attestations, and the repository's name.
     pub(super) fn witness(&self) -> Option<(&GitHub, &str)> {
         match (&self.witness, &self.source) {
             (Some(host), Source::GitHub { repository, .. }) => Some((host, repository)),
@@ -198,14 +199,14 @@ impl OpenRelease {
         }
     }
 
-    /// A small file, whole; `None` if there is none of this name.
+    /// Reads a small file completely; `None` if there is no file of this name.
     pub(super) async fn small(&self, name: &str) -> Result<Option<Vec<u8>>, InstallError> {
         let mut sink = Sink::memory(INDEX_LIMIT);
         let read = self.read_file(name, None, &mut sink, None).await?;
         Ok(read.then(|| sink.into_bytes()))
     }
 
-    /// Reads a file of the release into `sink`, from where that stands.
+    /// Reads a file of the release into `sink`, from the sink's position on.
     async fn read(
         &self,
         file: &FileRecord,
@@ -233,7 +234,8 @@ impl OpenRelease {
     ) -> Result<(), InstallError> {
         let mut sink = Sink::file(path)?;
         let (mut found, mut length) = (file.sha256, file.size);
-        // What an earlier run left may be spoilt; what is then fetched anew should not be.
+        // The file of an earlier run may be damaged; a second download from the start should not
+        // be.
         for _ in 0..2 {
             self.read(file, &mut sink, task).await?;
             if sink.sha256() == file.sha256 && sink.position() == file.size {
@@ -305,7 +307,7 @@ fn copy(path: &Path, sink: &mut Sink) -> Result<bool, InstallError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(at(path)(error).into()),
     };
-    // A full disk is that of the copy.
+    // If a disk is full, it is that of the copy.
     let target = sink.path().unwrap_or(path).to_owned();
     sink.restart().map_err(at(&target))?;
     let mut chunk = vec![0; CHUNK];
@@ -317,7 +319,7 @@ fn copy(path: &Path, sink: &mut Sink) -> Result<bool, InstallError> {
     }
 }
 
-/// As [`error`], from a host that has no token.
+/// Does the same as [`error`], for a host without a token.
 fn web_error(what: &str, base: &Url, failure: Failure, timing: &Timing) -> InstallError {
     match failure.status() {
         Some(401) => InstallError::Closed(shown(base)),
@@ -366,7 +368,7 @@ fn last_tag(bytes: &[u8]) -> Option<Tag> {
     site.tags.into_iter().next_back()
 }
 
-/// The folder of a release, and the tag of the newest if none was asked for.
+/// Returns the folder of a release, and the tag of the newest if none was requested.
 fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), InstallError> {
     if let Some(tag) = tag {
         return Ok((path.join(tag), None));
@@ -382,20 +384,22 @@ fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), Inst
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }
 
-/// The client that reads from an address, unless the network is not to be used.
+/// Returns the client for a URL, unless the network must not be used.
 fn client(network: &Network, base: &Url) -> Result<Client, PublishError> {
     network.check_online(base)?;
     Ok(network.client()?)
 }
 
-/// The address of `path` below another one. Keeps a query, which some servers use as a password.
+/// Returns the URL of `path` below another URL. Keeps the query, which some servers use as a
+/// password.
 fn below(base: &Url, path: &str) -> Url {
     let mut below = base.clone();
     below.set_path(&format!("{}{path}", base.path()));
     below
 }
 
-/// A release on a plain host, and the tag of the newest if none was asked for and there is a list.
+/// Opens a release on a plain host. The tag is that of the newest if none was requested and there
+/// is a list.
 async fn web(
     client: Client,
     base: Url,
@@ -412,7 +416,7 @@ async fn web(
         };
         return Ok((files, None));
     }
-    // The address of a site, which has a list, or that of one release, which has none.
+    // The URL is that of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
     let address = below(&base, SITE_NAME);
     let get = || client.get(address.clone());
@@ -434,14 +438,15 @@ async fn web(
     Ok((files, newest))
 }
 
-/// A release in a storage service, and the tag of the newest if none was asked for and there is a list.
+/// Opens a release in a storage service. The tag is that of the newest if none was requested and
+/// there is a list.
 async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), InstallError> {
     let host = Box::new(host);
     if let Some(tag) = tag {
         let folder = tag.to_owned();
         return Ok((Files::S3 { host, folder }, None));
     }
-    // The prefix of a site, which has a list, or that of one release, which has none.
+    // The prefix is that of a site, which has a list, or that of one release, which has none.
     let mut sink = Sink::memory(INDEX_LIMIT);
     let (folder, newest) = match host.read_file("", SITE_NAME, &mut sink, None, None).await? {
         true => {
@@ -453,8 +458,8 @@ async fn storage(host: S3, tag: Option<&str>) -> Result<(Files, Option<Tag>), In
     Ok((Files::S3 { host, folder }, newest))
 }
 
-/// With a token through the API; without one through the web addresses, which are not counted
-/// against the sixty requests that an address may make of the API in an hour.
+/// Reads with a token through the API. Without one, reads through the web URLs, which do not count
+/// towards the sixty API requests an hour that are allowed per IP address.
 async fn github_files(
     source: &Source,
     access: Access,
@@ -490,6 +495,6 @@ async fn github_files(
         numbers,
         timing: timing.clone(),
     };
-    // One that cannot be a tag is no release of ours; its index will say so.
+    // If this is not a valid tag, it is not one of our releases; reading its index will show that.
     Ok((files, Tag::new(tag).ok()))
 }

@@ -1,10 +1,10 @@
-//! Which of two tags is the newer release, as far as tags tell.
+//! The order of two tags.
 
 use std::cmp::Ordering;
 
-/// Compares two tags by the versions or dates in them: numbers as numbers, and as in semantic
-/// versioning what follows a first `-` comes before the version without it. `None` if the tags have
-/// no numbers, or differ in what comes before these, so that they cannot be compared.
+/// Compares two tags by the versions or dates in them. Numbers are compared by value. As in
+/// semantic versioning, a version with a suffix after a first `-` comes before the one without it.
+/// `None` if the tags have no numbers or different prefixes, so that they cannot be compared.
 pub(super) fn order(one: &str, two: &str) -> Option<Ordering> {
     if one == two {
         return Some(Ordering::Equal);
@@ -58,7 +58,7 @@ impl<'a> Version<'a> {
     }
 }
 
-/// Part by part; a missing part counts as 0, so that `1.2` is `1.2.0`.
+/// Compares part by part; a missing part counts as 0, so that `1.2` equals `1.2.0`.
 fn cmp_parts(one: &[&str], two: &[&str]) -> Ordering {
     let length = one.len().max(two.len());
     let part = |parts: &[&str], index: usize| -> String {
@@ -70,8 +70,8 @@ fn cmp_parts(one: &[&str], two: &[&str]) -> Ordering {
         .unwrap_or(Ordering::Equal)
 }
 
-/// Numbers by value, whatever their length, and before words; words by letters, and the number at
-/// the end of equal words by value (`rc2` before `rc10`).
+/// Compares numbers by value, whatever their length, and before words. Words are compared by
+/// letters, then by the number at the end (`rc2` before `rc10`).
 fn cmp_part(one: &str, two: &str) -> Ordering {
     let split = |text: &str| -> (String, String) {
         let word = text.trim_end_matches(|c: char| c.is_ascii_digit());

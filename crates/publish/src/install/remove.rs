@@ -10,13 +10,13 @@ use super::links;
 use crate::local::at;
 
 impl Images {
-    /// Removes an image or apps, and the launchers or links that were written for it. Channels of juliaup are
-    /// [`super::activate::unlink_channel`]'s.
+    /// Removes an image or apps, and the launchers or links that were written for it. Channels of
+    /// juliaup are removed by [`super::activate::unlink_channel`].
     ///
     /// # Errors
     ///
-    /// If a file cannot be removed. On Windows that is so while a Julia runs with the image, which
-    /// is installed then as before.
+    /// If a file cannot be removed. On Windows, this is so while a Julia runs with the image, which
+    /// then stays installed.
     pub fn remove(&self, image: &Installed) -> Result<(), InstallError> {
         if !image.apps.is_empty() {
             links::unlink(&image.launchers, image.folder())?;
@@ -26,8 +26,8 @@ impl Images {
         Ok(unless_gone(gone.close()).map_err(at(image.folder()))?)
     }
 
-    /// Finishes the removals that were killed, and returns those of the images that `name` means. What
-    /// cannot be removed now stays for the next time.
+    /// Finishes removals that were killed, and returns the images among them that `name` matches.
+    /// What cannot be removed now is left for the next time.
     pub fn finish_removals(&self, name: &str) -> Vec<Installed> {
         let mut finished = Vec::new();
         for (folder, image) in self.taken_away() {
@@ -35,7 +35,7 @@ impl Images {
                 let _ = std::fs::remove_dir_all(folder);
                 continue;
             };
-            // Where the image is installed again, its launchers are those of the new one.
+            // If the image was installed again, the launchers are those of the new one.
             let is_installed = image.folder().exists();
             if !is_installed && remove_starters(&image).is_err() {
                 continue;
@@ -52,7 +52,7 @@ impl Images {
 /// Removes the launchers and other files that start Julia with the image.
 fn remove_starters(image: &Installed) -> Result<(), InstallError> {
     for launcher in &image.launchers {
-        // Only one that still is for this image: the user may have written another since.
+        // Only if it still starts this image: the user may have written another file since.
         let text = read_regular(launcher, NOTE_LIMIT).ok();
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
         if text.is_some_and(|text| starts(&text, image)) {

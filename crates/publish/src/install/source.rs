@@ -1,4 +1,4 @@
-//! Where to install from, as a user writes it.
+//! The source to install from, as a user writes it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,52 +15,52 @@ use crate::error::PublishError;
 use crate::host::github::encode;
 use crate::host::s3::{S3Location, SCHEME, is_endpoint};
 
-/// A place that has releases.
+/// A location that has releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// A repository on GitHub, and a tag of it or the latest release.
+    /// A repository on GitHub, with a tag or the latest release.
     GitHub {
         /// `OWNER/NAME`.
         repository: Repository,
-        /// The tag; `None`: the latest release.
+        /// The tag; `None` for the latest release.
         tag: Option<Tag>,
     },
     /// A plain host.
     Web {
-        /// The folder's address, its path with a final `/`. It may carry a user and a password, or
-        /// a query that a server takes for a password: neither is shown or noted.
+        /// The folder's URL, whose path has a trailing `/`. It may contain a user and a password,
+        /// or a query that a server uses as a password; neither is shown or stored.
         #[serde(serialize_with = "without_secrets", deserialize_with = "web_address")]
         base: Url,
-        /// The tag; `None`: the last of its list.
+        /// The tag; `None` for the last one in its list.
         tag: Option<Tag>,
     },
-    /// Storage with the interface of Amazon S3.
+    /// Storage with the S3 API.
     S3 {
         /// The bucket and the prefix.
         location: S3Location,
-        /// The address of the service; `None`: the one that the environment names.
+        /// The URL of the service; `None` for the one that the environment names.
         #[serde(default, deserialize_with = "endpoint")]
         endpoint: Option<Url>,
-        /// The tag; `None`: the last of its list.
+        /// The tag; `None` for the last one in its list.
         tag: Option<Tag>,
     },
     /// A folder.
     Folder {
         /// The folder.
         path: PathBuf,
-        /// The tag; `None`: the last of its list.
+        /// The tag; `None` for the last one in its list.
         tag: Option<Tag>,
     },
 }
 
 impl Source {
-    /// Reads what was typed. `looks_like_site` tells whether a folder holds releases: it decides
-    /// for names such as `a/b`, which could be both.
+    /// Parses a source. `looks_like_site` returns whether a folder contains releases: it decides
+    /// for names such as `a/b`, which could be a repository or a folder.
     ///
     /// # Errors
     ///
-    /// If it is no source.
+    /// If it is not a source.
     pub fn parse(
         text: &str,
         looks_like_site: impl Fn(&Path) -> bool,
@@ -93,7 +93,7 @@ impl Source {
         if let Some(folder) = Self::of_site(text, looks_like_site) {
             return Ok(folder);
         }
-        // A repository has no `@` in its name.
+        // The name of a repository contains no `@`.
         let (place, tag) = match text.split_once('@') {
             Some((place, tag)) => (place, Some(typed_tag(tag).ok_or_else(wrong)?)),
             None => (text, None),
@@ -104,8 +104,8 @@ impl Source {
         }
     }
 
-    /// A folder that holds releases, and perhaps a tag after an `@`. Both may have an `@` in their
-    /// names: the longest folder counts.
+    /// Parses a folder that contains releases, optionally followed by `@` and a tag. Both may
+    /// contain an `@`: the longest matching folder counts.
     fn of_site(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
         if looks_like_site(Path::new(text)) {
             let (path, tag) = (text.into(), None);
@@ -121,8 +121,8 @@ impl Source {
         })
     }
 
-    /// A folder, whether it holds releases or not. If it does not, the tag begins at the first `@` of
-    /// the last name. `None`: what follows there cannot be a tag.
+    /// Parses a folder, whether it contains releases or not. If it does not, the tag begins at the
+    /// first `@` of the last path component. `None` if the text after it is not a valid tag.
     fn of_folder(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
         if text.is_empty() {
             return None;
@@ -144,7 +144,7 @@ impl Source {
         })
     }
 
-    /// `https://…` or `file://…`, where an `@` in the path begins the tag.
+    /// Parses `https://…` or `file://…`, where an `@` in the path begins the tag.
     fn of_address(text: &str, looks_like_site: impl Fn(&Path) -> bool) -> Option<Self> {
         let mut base: Url = text.parse().ok()?;
         match base.scheme() {
@@ -173,7 +173,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// If it is no repository, or the tag cannot be one.
+    /// If it is not a repository, or the tag is not valid.
     pub fn github(repository: &str, tag: Option<&str>) -> Result<Self, InstallError> {
         let wrong = |_| InstallError::Source(repository.to_owned());
         Ok(Self::GitHub {
@@ -182,11 +182,11 @@ impl Source {
         })
     }
 
-    /// Storage with the interface of Amazon S3.
+    /// Storage with the S3 API.
     ///
     /// # Errors
     ///
-    /// If the tag cannot be one.
+    /// If the tag is not valid.
     pub fn s3(location: S3Location, tag: Option<&str>) -> Result<Self, InstallError> {
         let tag = checked_tag(tag)?;
         Ok(Self::S3 {
@@ -200,13 +200,13 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// If the tag cannot be one.
+    /// If the tag is not valid.
     pub fn folder(path: PathBuf, tag: Option<&str>) -> Result<Self, InstallError> {
         let tag = checked_tag(tag)?;
         Ok(Self::Folder { path, tag })
     }
 
-    /// The same place, for its newest release.
+    /// Returns the same source, for its newest release.
     #[must_use]
     pub fn latest(&self) -> Self {
         let mut source = self.clone();
@@ -222,8 +222,8 @@ impl Source {
     }
 }
 
-/// Where the tag begins in the path of an address: at its first `@`. An `@` that begins the name of a
-/// folder (`/@scope/site@v1`) belongs to the folder; any other is written `%40`.
+/// Returns the position of the tag in the path of a URL: its first `@`. An `@` at the beginning of
+/// a folder's name (`/@scope/site@v1`) belongs to the folder; any other is written as `%40`.
 fn tag_start(path: &str) -> Option<usize> {
     let last_name = path.rfind('/').map_or(0, |at| at + 1);
     let begins_tag = |at: &usize| {
@@ -243,14 +243,14 @@ fn checked_tag(tag: Option<&str>) -> Result<Option<Tag>, InstallError> {
     Ok(tag.map(check).transpose()?)
 }
 
-/// An address as it may be seen by everybody.
+/// Formats a URL without secrets.
 pub(super) fn shown(base: &Url) -> String {
     let mut base = base.clone();
     base.set_query(None);
     redacted(&base)
 }
 
-/// What was typed instead of one, likewise.
+/// Formats a text that is not a valid URL, likewise.
 fn shown_text(text: &str) -> String {
     match text.parse() {
         Ok(url) => shown(&url),
@@ -285,7 +285,7 @@ fn without_secrets<S: Serializer>(base: &Url, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(&shown(base))
 }
 
-/// Whether a folder holds releases, or one.
+/// Whether a folder contains releases, or is one.
 #[must_use]
 pub fn is_site(path: &Path) -> bool {
     path.join(SITE_NAME).is_file() || path.join(INDEX_NAME).is_file()
@@ -321,7 +321,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A tag as a part of the path of an address.
+/// Percent-encodes a tag for the path of a URL.
 #[must_use]
 pub fn encoded_tag(tag: &str) -> String {
     let parts: Vec<String> = tag.split('/').map(encode).collect();
@@ -516,7 +516,7 @@ mod tests {
             "ftp://me:secret@example.org/s?sig=secret",
             "https://me:secret@/s",
             "https://me:secret@exa mple/s?sig=secret",
-            // Here the password's own question mark ends the address.
+            // The question mark in the password ends the URL's authority.
             "https://me:secret?more@example.org/s",
         ] {
             let error = Source::parse(wrong, |_| false).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The files in an image's folder that make `using` work where it is installed.
+//! The files in an image's folder that make `using` find its packages.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use sysforge_plan::receipt::PackageRecord;
 
 use crate::local::write_whole;
 
-/// Writes the environment into an image's folder, where the archive did not bring it, and the
-/// script that Julia loads at start-up.
+/// Writes the environment into an image's folder, unless the archive contained it, and the script
+/// that Julia loads at start-up.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Installing from both hosts. The images are stand-in bytes, and so is the Julia that "loads"
-//! them; the end-to-end tests load real ones.
+//! Installing from both hosts. The images are arbitrary bytes, and a script replaces the Julia that
+//! loads them; the end-to-end tests load real ones.
 
 #![cfg(unix)]
 
@@ -34,7 +34,7 @@ struct Scene {
     bundle: ReleaseBundle,
 }
 
-/// What a Julia is started in: nothing special, and nobody listens.
+/// The environment of a Julia, without variables or observers.
 struct Quiet(Environment, Children, Reporter);
 
 impl Quiet {
@@ -415,7 +415,7 @@ async fn what_was_changed_after_it_was_signed_is_refused() {
         let path = scene.folder.path().join("site/v1.0.0").join(name);
         let mut bytes = std::fs::read(&path).unwrap();
         let release = bytes.len() / 2;
-        // Another letter, so that it stays JSON and base64.
+        // Another letter, so that it remains valid JSON and base64.
         bytes[release] = if bytes[release] == b'a' { b'b' } else { b'a' };
         std::fs::write(&path, bytes).unwrap();
         let error = scene
@@ -456,7 +456,8 @@ async fn an_index_of_another_release_of_the_same_maker_is_refused() {
     assert!(error.to_string().contains("is not good"), "{error}");
 }
 
-/// What a release says of the attestation of an archive with the digest that is really attested.
+/// Returns the result of checking the attestation of an archive with the digest that is really
+/// attested.
 async fn attested(
     bundles: &[&str],
     repository: &str,
@@ -486,9 +487,9 @@ async fn attested(
 #[tokio::test]
 async fn an_attestation_is_verified_where_there_is_one() {
     use crate::attestation::tests::BY_WORKFLOW;
-    // The recorded one was made by a run on a branch, which names no release.
+    // The recorded one is from a run on a branch, which names no release.
     for bundles in [&[BY_WORKFLOW][..], &["{}", BY_WORKFLOW]] {
-        // The second one comes from the storage service, packed.
+        // The second one comes from the storage service, compressed.
         let by = attested(bundles, "cli/cli", false).await.unwrap();
         let Attested::Unknown(why) = by else {
             panic!("nothing attests the index: {by:?}");

@@ -1,6 +1,6 @@
-//! Whom an installation trusts: with a key of the maker, the index and the provenance must carry
-//! that key's signature. What GitHub has an attestation of must be what it attests. Without either,
-//! digests alone decide, as far as the place is trusted.
+//! The trust of an installation: with a key of the publisher, the index and the provenance must
+//! have that key's signature. A file for which GitHub has attestations must match one. Without
+//! either, only digests are checked, so the host is trusted.
 
 use sysforge_plan::Sha256;
 use sysforge_plan::release::{INDEX_NAME, ReleaseImage, ReleaseIndex};
@@ -14,24 +14,24 @@ use crate::error::PublishError;
 use crate::local;
 use crate::signing::{Identity, PublicKey, SIGNATURE_END, SigningError};
 
-/// What became of the index's signature.
+/// The result of checking the index's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Signed {
-    /// It is this key's, for the release of this repository or site.
+    /// It was made by this key, for the release of this repository or site.
     By(PublicKey, Identity),
-    /// There is one, and no key was given to verify it with.
+    /// There is a signature, but no key to verify it with.
     Unverified,
-    /// There is none, and none was asked for.
+    /// There is no signature, and none was required.
     No,
 }
 
 impl OpenRelease {
-    /// The release index, whose signature must be that of one of `keys` if there are any.
+    /// Returns the release index, whose signature must be by one of `keys`, unless `keys` is empty.
     ///
     /// # Errors
     ///
-    /// If there is no index, it cannot be used, or it is not signed as it must be.
+    /// If there is no index, it is not valid, or it lacks a required signature.
     pub async fn index(&self, keys: &[PublicKey]) -> Result<(ReleaseIndex, Signed), InstallError> {
         let bytes = self
             .small(INDEX_NAME)
@@ -60,7 +60,7 @@ impl OpenRelease {
                 Signed::By(key, identity)
             }
         };
-        // An index that names another release than what was asked for is not that release.
+        // An index with another tag is not that of the requested release.
         if let Some(asked) = self.tag()
             && *asked != index.tag
         {
@@ -81,7 +81,7 @@ impl OpenRelease {
         Ok((index, signed))
     }
 
-    /// Whether a release that is signed for `found` is the one that was asked for.
+    /// Checks that a release that is signed for `found` is the requested one.
     fn expect(&self, found: &Identity) -> Result<(), InstallError> {
         let (good, expected) = match (self.signed_for(), self.source()) {
             (SignedFor::Named(named), _) => {
@@ -89,7 +89,7 @@ impl OpenRelease {
                 let site = named.site.is_none() || named.site == found.site;
                 (repository && site, named.to_string())
             }
-            // A folder has no name that its maker could know.
+            // The publisher does not know the name of a folder.
             (SignedFor::Before(before), Source::Folder { .. }) => {
                 (before.same_repository(found), before.to_string())
             }
@@ -107,9 +107,9 @@ impl OpenRelease {
             (SignedFor::Asked, Source::Web { base, .. }) => {
                 let asked = shown(base);
                 let good = match (&found.site, &found.repository) {
-                    // The address of the site, or of one release of it.
+                    // The URL is that of the site, or of one release of it.
                     (Some(site), _) => asked.starts_with(site.as_str()),
-                    // A copy of what is on GitHub has to be said to be one.
+                    // The user must declare that this is a copy of a release on GitHub.
                     (None, Some(_)) => false,
                     (None, None) => true,
                 };
@@ -118,7 +118,7 @@ impl OpenRelease {
             (SignedFor::Asked, Source::S3 { location, .. }) => {
                 let asked = location.url().map_err(PublishError::from)?.to_string();
                 let good = match (&found.site, &found.repository) {
-                    // The prefix of the releases, or of one of them.
+                    // The prefix is that of the releases, or of one of them.
                     (Some(site), _) => asked.starts_with(site.as_str()),
                     (None, Some(_)) => false,
                     (None, None) => true,
@@ -138,8 +138,8 @@ impl OpenRelease {
         }
     }
 
-    /// Checks that the provenance, where there is one, speaks of this archive; and that it is
-    /// signed by one of `keys`, where there are any and it is signed at all.
+    /// Checks that the provenance, if there is one, names this archive; and, if there are `keys`
+    /// and it is signed at all, that it is signed by one of them.
     pub(super) async fn check_provenance(
         &self,
         image: &ReleaseImage,
@@ -165,7 +165,7 @@ impl OpenRelease {
                 key.open(name, &envelope).map(|opened| statement = opened)
             })?;
             speaks(&statement)?;
-            // A good statement about another release is none about this one.
+            // A valid statement about another release is not one about this release.
             if let Some(read) = self.was_read()
                 && !provenance::is_of(&statement, &read.tag, read.sha256)
             {
@@ -176,24 +176,24 @@ impl OpenRelease {
     }
 }
 
-/// What became of the attestation of an archive.
+/// The result of checking the attestation of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attested {
     /// It is attested, by this workflow or release.
     By(String),
-    /// The host keeps none.
+    /// The host has none.
     No,
-    /// The host could not be asked, or what it keeps does not say for which release it is.
+    /// The host could not be asked, or the attestations do not name the release.
     Unknown(String),
 }
 
 impl OpenRelease {
-    /// Asks the host for attestations of the archive, and verifies them: of those that there are,
-    /// one must be good.
+    /// Asks the host for attestations of the archive, and verifies them. If there are any, one must
+    /// be valid.
     ///
     /// # Errors
     ///
-    /// If there are attestations and none is good; or if one is `required`, and there is none.
+    /// If there are attestations and none is valid; or if one is `required`, and there is none.
     pub async fn attested(
         &self,
         image: &ReleaseImage,
@@ -211,7 +211,7 @@ impl OpenRelease {
             };
         };
         let mut by = None;
-        // The archive as it was built; or where the host has it in parts, each of them.
+        // The archive as it was built, or, if the host has it in parts, each part.
         let whole = std::iter::once(archive).chain(&image.parts);
         for (number, file) in whole.enumerate() {
             let bundles = match host.attestations(file.sha256).await {
@@ -234,8 +234,9 @@ impl OpenRelease {
         }
         match by {
             Some(signer) => {
-                // A run that no tag started says nothing of the release. What does is the index, which
-                // names the tag and the archive's digest, if the repository attests that as well.
+                // A run that was not started by a tag does not name the release. The index does: it
+                // names the tag and the archive's digest, if the repository attests the index as
+                // well.
                 let index = match self.was_read() {
                     _ if signer.tag.is_some() => Ok(None),
                     None => Ok(None),
@@ -257,7 +258,7 @@ impl OpenRelease {
         }
     }
 
-    /// Who attests the file for this release; `None`: there are no attestations.
+    /// Returns the attester of the file for this release; `None` if there are no attestations.
     fn one_is_good(
         &self,
         bundles: &[String],
@@ -288,8 +289,9 @@ impl OpenRelease {
     }
 }
 
-/// Who attests the archive for this very release: the run that made it, if it names one; otherwise the
-/// index must be attested too. `index` is who attests that, or why nobody could be asked.
+/// Returns the attester of the archive for this very release: the run that made it, if it names a
+/// tag; otherwise the index must be attested too. `index` is its attester, or why the host could
+/// not be asked.
 fn for_a_release(
     archive: attestation::Attester,
     index: Result<Option<attestation::Attester>, String>,
@@ -304,7 +306,7 @@ fn for_a_release(
     }
 }
 
-/// The first key that verifies, or why the last does not.
+/// Returns the first key that verifies, or the most informative error.
 fn by_one_of(
     keys: &[PublicKey],
     mut verify: impl FnMut(&PublicKey) -> Result<(), SigningError>,
@@ -313,7 +315,7 @@ fn by_one_of(
     for key in keys {
         match verify(key) {
             Ok(()) => return Ok(key.clone()),
-            // What says most: a key that signed it, though for something else.
+            // The most informative error: a key did sign it, but the signature names no release.
             Err(error) => {
                 if !matches!(last, SigningError::Unnamed(_)) {
                     last = error;

@@ -82,7 +82,7 @@ async fn a_file_over_the_limit_is_sent_in_parts_that_the_index_names() {
 #[tokio::test]
 async fn the_documents_are_as_reviewed() {
     let bundle = prepare(u64::MAX).await;
-    // Archives differ with the version of the compressor, and their digests with them.
+    // Archives, and so their digests, differ between versions of the compressor.
     let archive: Vec<_> = bundle
         .assets
         .iter()
@@ -95,7 +95,7 @@ async fn the_documents_are_as_reviewed() {
         }
         text
     };
-    // Trees differ with what a receipt holds; other tests compare them with git's.
+    // Tree hashes differ with the content of a receipt; other tests compare them with git's.
     let artifacts = scrub(text(&bundle, "Artifacts.toml"));
     let artifacts: Vec<_> = artifacts
         .lines()
@@ -149,7 +149,7 @@ async fn a_release_that_the_host_would_not_take_is_refused_before_anything_is_se
     let mut bundle = prepare(|_| {}).await.unwrap();
     let count = bundle.assets.len();
     assert_eq!(count, 7);
-    // One place is for the lock of whoever publishes.
+    // One file is reserved for the publisher's lock.
     prepare(|to| to.count_limit = 8).await.unwrap();
     let error = prepare(|to| to.count_limit = 7).await.unwrap_err();
     assert_eq!(
@@ -173,6 +173,6 @@ async fn notes_become_a_file_that_nothing_else_tells_of() {
     assert_eq!(text(&bundle, "NOTES.md"), bundle.notes);
     assert_eq!(bundle.size(), size + bundle.notes.len() as u64);
     assert_eq!(text(&bundle, "SHA256SUMS"), sums);
-    // What makes a release usable still comes last.
+    // The file that makes a release usable still comes last.
     assert_eq!(bundle.assets.last().unwrap().kind, Kind::Index);
 }

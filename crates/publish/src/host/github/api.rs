@@ -1,6 +1,6 @@
-//! The requests that are made of GitHub, each with the few fields that matter of its answer. The
-//! library's own models want every field of every nested object, so that a host which leaves one
-//! out (Enterprise versions do) could not be published to.
+//! The requests to GitHub, each with the few fields that are used from its answer. The models of
+//! octocrab require every field of every nested object, so a host that leaves one out (Enterprise
+//! versions do) could not be published to.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(super) struct Release {
     pub(super) html_url: String,
     #[serde(default)]
     pub(super) body: Option<String>,
-    /// Its files when it was asked for. A list of them says more surely what is missing.
+    /// Its files at the time of the request. A list of files is more reliable about missing ones.
     #[serde(default)]
     pub(super) assets: Vec<Asset>,
 }
@@ -63,7 +63,7 @@ impl Asset {
         self.state == "uploaded"
     }
 
-    /// Its digest, where the host tells one (Enterprise before 3.18 does not).
+    /// Returns its digest, if the host reports one (Enterprise before 3.18 does not).
     pub(super) fn sha256(&self) -> Option<Sha256> {
         self.digest
             .as_deref()?
@@ -72,7 +72,7 @@ impl Asset {
             .ok()
     }
 
-    /// Whether the host holds these very bytes, as far as it tells.
+    /// Whether the host has exactly these bytes, as far as it reports.
     pub(super) fn holds(&self, size: u64, sha256: Sha256) -> bool {
         self.is_uploaded()
             && self.size == size
@@ -80,7 +80,7 @@ impl Asset {
     }
 }
 
-/// Pages are read to their end; this many are more than any repository has.
+/// Maximum number of pages to read, more than any repository has.
 const PAGES: usize = 100;
 
 impl GitHub {
@@ -93,7 +93,7 @@ impl GitHub {
         self.asked(&request).await
     }
 
-    /// The public release of a tag; drafts are not found by tag.
+    /// Returns the public release of a tag; drafts are not found by tag.
     pub(super) async fn public_release(&self, tag: &str) -> Result<Option<Release>, Failure> {
         let path = self.repo(&format!("/releases/tags/{}", encode(tag)));
         let request = Request::new(Method::GET, path);
@@ -106,7 +106,7 @@ impl GitHub {
         found(self.asked(&request).await)
     }
 
-    /// Every draft of a tag, oldest first.
+    /// Returns all drafts of a tag, oldest first.
     pub(super) async fn drafts(&self, tag: &str) -> Result<Vec<Release>, Failure> {
         let path = self.repo("/releases");
         let wanted = |release: &Release| release.draft && release.tag_name == tag;
@@ -116,13 +116,13 @@ impl GitHub {
         Ok(all)
     }
 
-    /// Every file of a release.
+    /// Returns all files of a release.
     pub(super) async fn assets(&self, release: u64) -> Result<Vec<Asset>, Failure> {
         let path = self.repo(&format!("/releases/{release}/assets"));
         self.pages(&path, |_| true).await
     }
 
-    /// The entries of a list that are wanted.
+    /// Returns the entries of a list that `wanted` selects.
     async fn pages<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -131,7 +131,7 @@ impl GitHub {
         self.pages_within(path, ANSWER_LIMIT, wanted).await
     }
 
-    /// The same, if all pages together have at most `left` bytes.
+    /// Does the same, and fails if all pages together have more than `left` bytes.
     pub(super) async fn pages_within<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -155,7 +155,8 @@ impl GitHub {
         Ok(all)
     }
 
-    /// Makes a draft. Made once: whoever gets no answer looks for the draft before trying again.
+    /// Creates a draft, in one attempt: a caller that gets no answer looks for the draft before
+    /// trying again.
     pub(super) async fn create_draft(
         &self,
         tag: &str,
@@ -171,7 +172,7 @@ impl GitHub {
         self.once(&request).await
     }
 
-    /// Makes a draft public. May be repeated: a release that is public stays so.
+    /// Makes a draft public. May be repeated: a public release stays public.
     pub(super) async fn make_public(&self, id: u64, notes: &str) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
         let mut body = json!({"draft": false, "body": notes});
@@ -179,22 +180,22 @@ impl GitHub {
             body["prerelease"] = true.into();
         }
         if let Some(latest) = self.standing.latest {
-            // A text, of which the third is `legacy`.
+            // The field is a string: `true`, `false` or `legacy`.
             body["make_latest"] = latest.to_string().into();
         }
         let request = Request::new(Method::PATCH, path).body(body);
         self.asked(&request).await
     }
 
-    /// Makes a public release a draft again.
+    /// Makes a public release a draft.
     pub(super) async fn withdraw(&self, id: u64) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
         let request = Request::new(Method::PATCH, path).body(json!({"draft": true}));
         self.asked(&request).await
     }
 
-    /// Whether a release becomes immutable when it is made public: `None` if the host does not
-    /// say. The setting is shown to administrators alone; for others the newest release tells.
+    /// Whether a release becomes immutable when it is made public; `None` if that is not known.
+    /// Only administrators can read the setting; for others, the newest release tells.
     pub(super) async fn makes_immutable(&self) -> Option<bool> {
         #[derive(Deserialize)]
         struct Setting {
@@ -211,7 +212,7 @@ impl GitHub {
         latest.immutable
     }
 
-    /// Writes the notes of a draft.
+    /// Sets the notes of a draft.
     pub(super) async fn describe(&self, id: u64, notes: &str) -> Result<Release, Failure> {
         let path = self.repo(&format!("/releases/{id}"));
         let request = Request::new(Method::PATCH, path).body(json!({"body": notes}));
@@ -239,8 +240,8 @@ impl GitHub {
         self.asked(&request).await
     }
 
-    /// Deletes a file; tells whether it was still there. A file that a lost answer already
-    /// deleted is gone, which is what was wanted.
+    /// Deletes a file, and returns whether it still existed. If an earlier attempt whose answer was
+    /// lost deleted it, that is a success.
     pub(super) async fn delete_asset(&self, id: u64) -> Result<bool, Failure> {
         let path = self.repo(&format!("/releases/assets/{id}"));
         self.gone(Request::new(Method::DELETE, path)).await
@@ -263,7 +264,7 @@ impl GitHub {
 }
 
 impl GitHub {
-    /// The newest public release.
+    /// Returns the newest public release.
     pub(super) async fn latest(&self) -> Result<Option<Release>, Failure> {
         let path = self.repo("/releases/latest");
         found(self.asked(&Request::new(Method::GET, path)).await)

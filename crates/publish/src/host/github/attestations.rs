@@ -1,4 +1,4 @@
-//! Asking GitHub for the attestations that it keeps of a file.
+//! Requesting the attestations that GitHub stores for a file.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::call::Request;
 use super::failure::Failure;
 use crate::fetch::{self, Sink};
 
-/// A bundle is some tens of kilobytes.
+/// Maximum size of a bundle, in bytes; real ones have some tens of kilobytes.
 const BUNDLE_LIMIT: usize = 16 << 20;
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Answer {
     attestations: Vec<Listed>,
 }
 
-/// One attestation: its bundle, or where that lies, packed with Snappy.
+/// One attestation: its bundle, or the URL of the bundle, which is compressed with Snappy.
 #[derive(Deserialize)]
 struct Listed {
     #[serde(default)]
@@ -28,8 +28,9 @@ struct Listed {
 }
 
 impl GitHub {
-    /// The attestations of bytes with this digest, as Sigstore bundles. Asked once: who may only
-    /// ask sixty times an hour shall not wait for the next hour.
+    /// Returns the attestations of bytes with this digest, as Sigstore bundles. In one attempt:
+    /// without a token, sixty requests an hour are allowed, and nobody should wait for the next
+    /// hour.
     pub(crate) async fn attestations(&self, sha256: Sha256) -> Result<Vec<String>, Failure> {
         let path = self.repo(&format!("/attestations/sha256:{sha256}?per_page=100"));
         let request = Request::new(sysforge_net::Method::GET, path);
@@ -48,12 +49,12 @@ impl GitHub {
         Ok(bundles)
     }
 
-    /// A bundle from the storage service. The address itself carries the right to read it, and
-    /// the token stays here.
+    /// Downloads a bundle from the storage service. The URL itself grants access, so the token is
+    /// not sent.
     async fn bundle(&self, url: &str) -> Result<String, Failure> {
         let mut sink = Sink::memory(BUNDLE_LIMIT);
         self.count();
-        // As with redirects: what was asked for with encryption does not come without.
+        // As with redirects: a request over HTTPS must not continue without encryption.
         if self.access.api.scheme() == "https" && !url.starts_with("https://") {
             return Err(Failure::Lasting {
                 words: "the host names an address without encryption".to_owned(),

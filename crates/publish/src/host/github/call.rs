@@ -1,4 +1,4 @@
-//! One request for metadata, and the same request until it is answered.
+//! A single request for metadata, and its repetition until it is answered.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::failure::{Failure, HOST_AT_FAULT, of_error};
 use super::{GitHub, Timing};
 use crate::error::PublishError;
 
-/// No answer of the API is larger: a page of 100 releases with 1000 assets each stays below. All pages
-/// of a list together are not larger either.
+/// Maximum size of an answer of the API, in bytes: a page of 100 releases with 1000 assets each is
+/// smaller. All pages of a list together are not larger either.
 pub(super) const ANSWER_LIMIT: usize = 256 << 20;
 
-/// An error page is some kilobytes.
+/// Maximum size of an error page, in bytes; real ones have some kilobytes.
 const ERROR_LIMIT: usize = 1 << 20;
 
-/// Something that is asked of the API.
+/// A request to the API.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
@@ -43,35 +43,36 @@ impl Request {
     }
 }
 
-/// A pause that is shorter is not worth a word.
+/// Shorter pauses are not reported.
 const FELT: Duration = Duration::from_secs(1);
 
-/// The attempts at one thing that failed.
+/// The failed attempts at a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Attempts {
     made: u32,
     stalled: u32,
-    /// How many in a row found no server.
+    /// The number of consecutive attempts that reached no server.
     without_server: u32,
 }
 
 impl Attempts {
-    /// Counts an attempt that failed for a reason that is no [`Failure`].
+    /// Counts an attempt that failed for a reason that is not a [`Failure`].
     pub(crate) fn count(&mut self) {
         self.made += 1;
     }
 
-    /// How many have failed.
+    /// Returns the number of failed attempts.
     pub(crate) fn made(self) -> u32 {
         self.made
     }
 
-    /// An attempt made progress before it failed, so that others may follow.
+    /// Notes that an attempt made progress before it failed, so that more attempts are allowed.
     pub(crate) fn progressed(&mut self) {
         *self = Self::default();
     }
 
-    /// Counts a failure. Whether it was the last: no further attempt makes sense, or there were enough.
+    /// Counts a failure. Returns whether it was the last: another attempt would not help, or the
+    /// limit is reached.
     pub(crate) fn is_last(&mut self, failure: &Failure, timing: &Timing) -> bool {
         self.made += 1;
         match failure {
@@ -87,7 +88,7 @@ impl Attempts {
 }
 
 impl Timing {
-    /// How many attempts were made when this failure is the last.
+    /// Returns the number of attempts in total if this failure is the last.
     pub(crate) fn attempts_until(&self, last: &Failure) -> u32 {
         match last {
             Failure::Stalled(_) => self.attempts.min(self.stalls),
@@ -96,11 +97,12 @@ impl Timing {
         }
     }
 
-    /// The pause after these attempts: what the host asks for, or twice the last one.
+    /// Pauses after a failed attempt: for the time that the host asks for, or twice as long as the
+    /// last time.
     ///
     /// # Errors
     ///
-    /// The failure itself, if the host asks to wait for longer than anybody should.
+    /// The failure itself, if the host asks to wait for longer than the limit.
     pub(crate) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
         let doublings = attempts.made().saturating_sub(1);
         let growing = self.backoff * 2_u32.saturating_pow(doublings).min(1 << 10);
@@ -108,7 +110,7 @@ impl Timing {
             Failure::Limited(Some(wait)) if *wait > self.wait_limit => {
                 return Err(failure.clone());
             }
-            // A host that asks for no wait at all has not thought of one.
+            // A wait of zero is not meant seriously.
             Failure::Limited(Some(wait)) => (*wait).max(growing.min(self.backoff_limit)),
             Failure::Limited(None) => self.limited.max(growing),
             _ => growing.min(self.backoff_limit),
@@ -126,12 +128,13 @@ impl Timing {
 }
 
 impl GitHub {
-    /// Makes a request once.
+    /// Sends a request once.
     pub(super) async fn once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
         self.once_within(request, &mut ANSWER_LIMIT.clone()).await
     }
 
-    /// The same, for an answer of at most `left` bytes, of which those that came are subtracted.
+    /// Does the same, for an answer of at most `left` bytes, from which the size of the answer is
+    /// subtracted.
     async fn once_within<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -144,7 +147,7 @@ impl GitHub {
         let started = std::time::Instant::now();
         let answered =
             tokio::time::timeout(self.timing.request, self.exchange(request, *left)).await;
-        // A path may have a query; the token is in a header.
+        // A path may contain a query; the token is in a header.
         let path = request.path.split('?').next().unwrap_or_default();
         let status = answered
             .as_ref()
@@ -161,8 +164,8 @@ impl GitHub {
             return Err(Failure::of_answer(status, &headers, &body));
         }
         *left = left.saturating_sub(body.len());
-        // Front ends cut bodies, and answer with pages of their own. JSON of another form is the
-        // host's own, and would be the same the next time.
+        // Front ends cut bodies, and answer with their own pages. JSON of another form comes from
+        // the host itself, and would be the same the next time.
         serde_json::from_slice(match body.as_slice() {
             [] => b"null",
             body => body,
@@ -208,12 +211,13 @@ impl GitHub {
         ))
     }
 
-    /// Makes a request until it is answered, for requests that may be made twice.
+    /// Sends a request until it is answered, for requests that may be repeated.
     pub(super) async fn asked<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
         self.asked_within(request, &mut ANSWER_LIMIT.clone()).await
     }
 
-    /// The same, with a limit for answers to several requests: see [`GitHub::once_within`].
+    /// Does the same, with a limit for the answers to several requests: see
+    /// [`GitHub::once_within`].
     pub(super) async fn asked_within<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -234,7 +238,7 @@ impl GitHub {
         self.timing.pause(attempts, failure).await
     }
 
-    /// A failure as an error, for a user.
+    /// Converts a failure to an error for the user.
     pub(super) fn error(&self, what: &str, failure: Failure) -> PublishError {
         let repository = self.access.repository.clone();
         match failure {
@@ -292,14 +296,15 @@ impl GitHub {
     }
 }
 
-/// A number from 0 to 255 that differs between publishers, so that they do not march in step.
+/// A number from 0 to 255 that differs between publishers, so that they do not retry at the same
+/// moments.
 fn fastrand() -> u8 {
     use std::hash::{BuildHasher, Hasher};
     let hasher = std::hash::RandomState::new().build_hasher();
     hasher.finish().to_le_bytes()[0]
 }
 
-/// Waits for `limit` to pass, in short steps, until `done` says so.
+/// Waits in short steps until `done` returns `true` or `limit` has passed.
 pub(super) async fn until(
     limit: Duration,
     step: Duration,

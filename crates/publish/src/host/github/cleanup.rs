@@ -1,5 +1,5 @@
-//! What is left to do at the host when a run is interrupted: a lock that nobody gives back would
-//! keep the next publisher waiting until it counts as dead.
+//! The last requests of an interrupted run: a lock that is not released would keep the next
+//! publisher waiting until its owner counts as dead.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-/// Collects the last requests of a run that is being dropped. Whoever owns the runtime waits for
+/// Collects the last requests of a run that is being dropped. The owner of the runtime waits for
 /// them before it ends the process.
 #[derive(Debug, Clone, Default)]
 pub struct Cleanup {
@@ -22,11 +22,11 @@ impl Cleanup {
             running.drain(..).collect()
         };
         let all = futures_util::future::join_all(running);
-        // What takes longer is left to the next run, which waits for the lock's time to pass.
+        // The rest is left to the next run, which waits for the lock to expire.
         let _ = tokio::time::timeout(limit, all).await;
     }
 
-    /// Runs `work` beside whatever comes next. Outside a runtime nothing can be done.
+    /// Runs `work` in the background. Does nothing outside of a runtime.
     pub(in crate::host) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;

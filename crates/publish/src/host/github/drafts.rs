@@ -1,6 +1,6 @@
-//! THE draft of a tag: found, or made, and the only one in the end. Lists of releases lag behind
-//! and answers get lost, so two runs can make two; of several the oldest counts, and whoever made
-//! a younger one deletes it again.
+//! Finding or creating the draft of a tag, and making sure that there is only one in the end. Lists
+//! of releases lag and answers get lost, so two runs can create two drafts. The oldest counts, and
+//! the run that created a younger one deletes it.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +18,14 @@ use crate::error::PublishError;
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) release: Release,
-    /// Whether this run made it, so that an older one may still come to light.
+    /// Whether this run created it, so that an older one may still appear.
     pub(super) made: bool,
-    /// Younger drafts of the same tag, made by Sysforge.
+    /// Younger drafts of the same tag, created by Sysforge.
     pub(super) younger: Vec<u64>,
 }
 
 impl Draft {
-    /// A release that is there already, with no other beside it.
+    /// An existing release without younger drafts.
     pub(super) fn found(release: Release) -> Self {
         Self {
             release,
@@ -36,8 +36,8 @@ impl Draft {
 }
 
 impl GitHub {
-    /// Finds the draft of a tag among `listed` (oldest first) or in the notes of an earlier run,
-    /// or makes one.
+    /// Finds the draft of a tag among `listed` (oldest first) or in the journal of an earlier run,
+    /// or creates one.
     pub(super) async fn draft(
         &self,
         tag: &str,
@@ -50,7 +50,7 @@ impl GitHub {
         if let Some(noted) = journal.notes().draft()
             && !drafts.iter().any(|draft| draft.id == noted)
         {
-            // The list lags; the number does not.
+            // The list lags; a request by number does not.
             let noted = self
                 .release(noted)
                 .await
@@ -84,8 +84,8 @@ impl GitHub {
             self.pause(attempts, &failure)
                 .await
                 .map_err(|failure| self.error("create the draft", failure))?;
-            // It may have been made all the same. If the list does not show it yet, the one that
-            // is made now loses against it later.
+            // It may have been created nevertheless. If the list does not show it yet, the draft
+            // that is created now is the younger one and is deleted later.
             let drafts = self
                 .drafts(tag)
                 .await
@@ -98,8 +98,8 @@ impl GitHub {
         }
     }
 
-    /// The rights are enough, as far as the host tells; so a refusal here is most likely about the
-    /// tag or its commit.
+    /// Converts a refusal to create a draft. The permissions are sufficient, as far as the host
+    /// reports, so it is most likely about the tag or its commit.
     pub(super) fn creation_error(&self, tag: &str, failure: Failure) -> PublishError {
         match &failure {
             Failure::Status {
@@ -113,7 +113,7 @@ impl GitHub {
         }
     }
 
-    /// Waits until the list shows the draft that this run made, and returns an older draft of
+    /// Waits until the list shows the draft that this run created, and returns an older draft of
     /// the tag if there is one.
     pub(super) async fn older(&self, own: &Release) -> Result<Option<Release>, Failure> {
         let mut older = None;
@@ -129,14 +129,14 @@ impl GitHub {
         Ok(older)
     }
 
-    /// Deletes younger drafts of the same tag, once it is clear that nobody works on them.
+    /// Deletes younger drafts of the same tag, once it is certain that no publisher uses them.
     pub(super) async fn clear(&self, younger: &[u64]) -> Result<(), Failure> {
         for id in younger {
             let before = self.signs(*id).await?;
             let gone = until(self.timing.dead, self.timing.beat, async || {
                 Ok(self.release(*id).await?.is_none_or(|draft| !draft.draft))
             });
-            // Without a lock nobody works on it: its maker deletes it, or is dead.
+            // Without a lock, no publisher uses it: its creator deletes it, or is dead.
             let gone = before.is_some() && gone.await?;
             if !gone && self.signs(*id).await? == before {
                 self.delete_release(*id).await?;
@@ -145,7 +145,7 @@ impl GitHub {
         Ok(())
     }
 
-    /// The label of a draft's lock, which changes as long as somebody works on it.
+    /// Returns the label of a draft's lock, which changes while a publisher is alive.
     async fn signs(&self, release: u64) -> Result<Option<String>, Failure> {
         let assets = match self.assets(release).await {
             Err(failure) if failure.is_not_found() => return Ok(None),
@@ -157,8 +157,8 @@ impl GitHub {
 }
 
 impl GitHub {
-    /// The tag and the files of a release, by name: that of `tag`, or the latest. With `drafts` a draft of the
-    /// tag will do if nothing is public.
+    /// Returns the tag and the files of a release, by name: that of `tag`, or the latest. With
+    /// `drafts`, a draft of the tag is accepted if there is no public release.
     pub(crate) async fn release_files(
         &self,
         tag: Option<&str>,
@@ -188,7 +188,7 @@ impl GitHub {
     }
 }
 
-/// Of several drafts the oldest that Sysforge made; else the oldest.
+/// Chooses the oldest draft that Sysforge created, or else the oldest.
 pub(super) fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
     let first = drafts.iter().position(is_marked).unwrap_or(0);
     if drafts.is_empty() {
@@ -207,7 +207,7 @@ pub(super) fn choose(mut drafts: Vec<Release>) -> Option<Draft> {
     })
 }
 
-/// Whether Sysforge made a draft: only those it deletes.
+/// Whether Sysforge created a draft. It never deletes others.
 pub(super) fn is_marked(draft: &Release) -> bool {
     draft.body.as_deref().is_some_and(notes::is_ours)
 }

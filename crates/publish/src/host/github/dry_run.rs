@@ -1,4 +1,4 @@
-//! What publishing would do, for `--dry-run`.
+//! The actions that publishing would perform, for `--dry-run`.
 
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
@@ -12,7 +12,7 @@ use crate::error::PublishError;
 use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
-/// What would happen, in the order in which it would.
+/// Returns the actions in the order in which they would be performed.
 pub(super) async fn dry_run(
     host: &GitHub,
     bundle: &ReleaseBundle,

@@ -1,4 +1,4 @@
-//! What a failed request means: whether to try again, how long to wait first, and how to say it.
+//! Failures of requests: whether to try again, how long to wait first, and their messages.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,17 +25,17 @@ pub(crate) enum Failure {
         code: String,
         message: String,
     },
-    /// The answer was no answer of the API: HTML, or cut short.
+    /// The answer is not one of the API: HTML, or cut off.
     Garbled { status: u16 },
-    /// No answer: not connected, reset, timed out.
+    /// There was no answer: connection failed, reset or timed out.
     Transport(String),
-    /// There is no server to talk to.
+    /// No server is reachable.
     NoServer(String),
-    /// No answer, for a reason that does not pass by itself, and what helps.
+    /// There was no answer, and trying again would not help; with a hint.
     Lasting { words: String, hint: &'static str },
-    /// No progress for too long.
+    /// There was no progress for this long.
     Stalled(Duration),
-    /// What was sent cannot be read.
+    /// The file to send cannot be read.
     Local(std::sync::Arc<PublishError>),
 }
 
@@ -60,7 +60,7 @@ impl ApiError {
     }
 }
 
-/// What a host says, on one line and of a reasonable length.
+/// Returns a host's message on one line and with a limited length.
 fn said_by_host(text: &str) -> String {
     shortened(text, 1000)
 }
@@ -73,7 +73,7 @@ struct ErrorBody {
 }
 
 impl Failure {
-    /// Reads an error answer.
+    /// Parses an error answer.
     pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         if status == 407 {
             return Self::Lasting {
@@ -92,7 +92,7 @@ impl Failure {
         Self::Status {
             status,
             message,
-            // Entries are objects, or bare text in some places.
+            // Entries are objects, or plain strings in some cases.
             errors: parsed
                 .errors
                 .into_iter()
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// An answer that is larger than any valid one. It would be as large the next time.
+    /// The failure for an answer that is larger than any valid one. Trying again would not help.
     pub(crate) fn too_long(limit: u64) -> Self {
         Self::Lasting {
             words: format!("the host sends an answer of more than {limit} bytes"),
@@ -117,13 +117,13 @@ impl Failure {
         }
     }
 
-    /// Whether trying again may help. 400 is among these: the front end answers with it, in plain
-    /// text, when an upload was cut on the way.
+    /// Whether trying again may help. This includes status 400: the front end answers with it, in
+    /// plain text, if an upload was cut off.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 400 | 408 | 409 | 429 | 500..=599),
-            // Front ends answer with pages of their own, and bodies are cut. A redirect that leads
-            // nowhere and a wanted login stay.
+            // Front ends answer with their own pages, and bodies are cut off: these failures pass.
+            // A redirect without a valid target and a required login do not.
             Self::Garbled { status } | Self::Storage { status, .. } => {
                 matches!(status, 200..=299 | 400 | 403 | 404 | 408 | 409 | 425 | 429 | 500..=599)
             }
@@ -145,24 +145,24 @@ impl Failure {
         matches!(self, Self::Status { status: 404, .. })
     }
 
-    /// Whether a file is not there, whatever the body: plain hosts answer with a page.
+    /// Whether a file does not exist, whatever the body: plain hosts answer with a page.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self.status(), Some(404 | 410))
     }
 
-    /// Whether a plain host has no such file for us: for a missing one, S3 says 403 to who may not list
-    /// the others (its reference of `GetObject`).
+    /// Whether a plain host has no such file or hides it: for a missing file, S3 answers 403 if the
+    /// client may not list files (reference of `GetObject`).
     pub(crate) fn is_missing_or_hidden(&self) -> bool {
         self.is_missing() || self.status() == Some(403)
     }
 
-    /// Whether a 422 says that the name or tag is taken.
+    /// Whether the failure is a 422 for a name or tag that exists already.
     pub(crate) fn is_taken(&self) -> bool {
         matches!(self, Self::Status { status: 422, errors, .. }
             if errors.iter().any(|error| error.code == "already_exists"))
     }
 
-    /// The failure in a few words, with the status of an answer.
+    /// Describes the failure in a few words, with the status of an answer.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Status { status, .. } | Self::Garbled { status } => {
@@ -178,7 +178,7 @@ impl Failure {
         }
     }
 
-    /// What the host said, or what is known of why it said nothing.
+    /// Returns the host's message, or the known reason why there is none.
     pub(crate) fn said(&self) -> String {
         match self {
             Self::Status {
@@ -215,7 +215,7 @@ impl Failure {
     }
 }
 
-/// The error of a storage service, `<Error><Code>…</Code><Message>…</Message></Error>`.
+/// Parses the error of a storage service, `<Error><Code>…</Code><Message>…</Message></Error>`.
 fn storage_error(status: u16, body: &[u8]) -> Option<Failure> {
     let text = String::from_utf8_lossy(body);
     let (_, error) = text.split_once("<Error>")?;
@@ -231,7 +231,7 @@ fn storage_error(status: u16, body: &[u8]) -> Option<Failure> {
     })
 }
 
-/// The text of an XML element.
+/// Returns the text of an XML element.
 fn unescaped(text: &str) -> String {
     let pairs = [
         ("&lt;", "<"),
@@ -247,7 +247,7 @@ fn unescaped(text: &str) -> String {
     text
 }
 
-/// Rate limits: 429, or 403 that says so in a header or in words.
+/// Detects rate limits: 429, or 403 with a header or message that says so.
 fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
     if !matches!(status, 403 | 429) {
         return None;
@@ -259,7 +259,7 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
             .map_or(0, |since| since.as_secs())
     };
     let date = |name: &str| httpdate::parse_http_date(text(name)?).ok().map(since_epoch);
-    // Times in answers are by the host's clock, which need not agree with the one here.
+    // Times in answers are those of the host's clock, which may differ from the local one.
     let now = || date("date").unwrap_or_else(|| since_epoch(SystemTime::now()));
     if let Some(seconds) = number("retry-after") {
         return Some(Failure::Limited(Some(Duration::from_secs(seconds))));
@@ -278,10 +278,10 @@ fn limited(status: u16, headers: &HeaderMap, message: &str) -> Option<Failure> {
         .then_some(Failure::Limited(None))
 }
 
-/// A transport error, without its address: storage addresses carry signatures.
+/// Converts a transport error without its URL: URLs of storage services contain signatures.
 pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
     if let Some(why) = sysforge_net::no_server(&error) {
-        // The host alone: the rest may contain a signature.
+        // Only the host name: the rest of the URL may contain a signature.
         let host = error
             .url()
             .and_then(|url| Some((url.host_str()?, url.port())));
@@ -294,7 +294,7 @@ pub(crate) fn transport(error: sysforge_net::TransportError) -> Failure {
     of_error(&error.without_url())
 }
 
-/// What a failure to connect, or to read an answer, means.
+/// Converts an error of connecting or of reading an answer.
 pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
     if let Some(why) = sysforge_net::no_server(error) {
         return Failure::NoServer(why.to_owned());
@@ -303,8 +303,8 @@ pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
     if let Some(hint) = sysforge_net::remedy(error) {
         return Failure::Lasting { words, hint };
     }
-    // The library wraps the client's errors. A redirect to an address that is not one of HTTP is an
-    // error of the builder.
+    // octocrab wraps the client's errors. A redirect to a URL that is not HTTP is an error of the
+    // builder.
     let is_permanent = std::iter::successors(Some(error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<sysforge_net::TransportError>())
         .any(|error| error.is_redirect() || error.is_builder());
@@ -319,7 +319,7 @@ pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Failure {
 
 pub(crate) const HOST_AT_FAULT: &str = "the host is at fault: tell its maintainer";
 
-/// An error and its causes, in one line.
+/// Returns an error and its causes, on one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = String::new();
     for error in std::iter::successors(Some(error), |error| error.source()) {
@@ -330,18 +330,18 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
             words = format!("{words}: {inner}");
         }
     }
-    // An address may have been redirected to, and carry a signature.
+    // A URL may come from a redirect and contain a signature.
     for error in std::iter::successors(Some(error), |error| error.source()) {
         let transport = error.downcast_ref::<sysforge_net::TransportError>();
         if let Some(url) = transport.and_then(sysforge_net::TransportError::url) {
             words = words.replace(&format!(" for url ({url})"), "");
         }
     }
-    // Backtraces of the API library's errors have many lines.
+    // Backtraces in octocrab's errors have many lines.
     words.lines().next().unwrap_or_default().to_owned()
 }
 
-/// A failure of reading an answer's body.
+/// Converts a failure to read an answer's body.
 pub(crate) fn of_net(error: sysforge_net::Error, stall: Duration) -> Failure {
     match error {
         sysforge_net::Error::Connection { source, .. } => transport(source),
@@ -390,14 +390,14 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        // 784111777 is 08:49:37; long ago by any clock here, and 30 s ahead by the host's.
+        // 784111777 is 08:49:37: in the past by the local clock, and 30 s ahead by the host's.
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let spent = ("x-ratelimit-remaining", "0");
         let reset = ("x-ratelimit-reset", "784111807");
         assert_eq!(wait(&[date, spent, reset]), 31);
         let retry = ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT");
         assert_eq!(wait(&[date, retry]), 30);
-        // Without a date of the host the clock here has to do.
+        // Without a date from the host, the local clock is used.
         assert_eq!(wait(&[spent, reset]), 1);
         let epoch = ("date", "Thu, 01 Jan 1970 00:00:00 GMT");
         let never = ("x-ratelimit-reset", "18446744073709551615");

@@ -1,7 +1,6 @@
-//! Making a draft public that an earlier call filled: without the images at hand, from what the
-//! draft says of itself. Its checksum list and its index must agree with each other and with the
-//! bytes that the host keeps, before it is public and after. And finding the newest release, for
-//! those who add to it.
+//! Making a draft public that an earlier call filled, without local images. Its checksum list and
+//! its index must agree with each other and with the bytes at the host, before and after it is made
+//! public. Also finds the newest release, for callers that add to it.
 
 use std::collections::BTreeMap;
 
@@ -21,19 +20,20 @@ use crate::fetch::{self, Sink};
 use crate::local;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
-/// A list of checksums has some hundred bytes per file, and a release at most a thousand files.
+/// Maximum size of a list of checksums, in bytes; it has some hundred bytes per file, and a release
+/// at most a thousand files.
 const SUMS_LIMIT: usize = 1 << 20;
 
-/// An index has some kilobytes per image.
+/// Maximum size of an index, in bytes; it has some kilobytes per image.
 const INDEX_LIMIT: usize = 64 << 20;
 
-/// Makes the draft of `tag` public, once every file that its `SHA256SUMS` and its index name is
-/// there whole.
+/// Makes the draft of `tag` public, if every file that its `SHA256SUMS` and its index name is
+/// complete.
 ///
 /// # Errors
 ///
-/// If there is no draft, somebody works on it, it is not complete, the host refuses, or a file
-/// changed meanwhile; or if the release is public already and not whole.
+/// If there is no draft, another publisher uses it, it is not complete, the host refuses, or a file
+/// changed meanwhile; or if the release is public already and not complete.
 pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     require_token(host)?;
     let look = |failure| host.error("look for the release", failure);
@@ -69,7 +69,7 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
     let public = match host.make_public(release.id, body).await {
         Ok(public) => public,
         Err(failure) => match host.release(release.id).await {
-            // The answer may be lost, and the release public all the same.
+            // The answer may have been lost although the release is public.
             Ok(Some(now)) if !now.draft => now,
             _ => {
                 if let Some(lease) = lease {
@@ -96,7 +96,7 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
                 (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
                     let _ = host.give_back(lease, tag).await;
                 }
-                // A public release with a lock is one that was not checked.
+                // A public release with a lock is marked as unchecked.
                 (_, lease) => lease.into_iter().for_each(Lease::leave),
             }
             Err(error)
@@ -108,7 +108,7 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
     }
 }
 
-/// A release that is public before this call: there is nothing to do if it is whole.
+/// Handles a release that is public before this call: there is nothing to do if it is complete.
 async fn public_already(host: &GitHub, public: &Release) -> Result<Published, PublishError> {
     let of_public = |error| match error {
         PublishError::Incomplete { tag, what } => PublishError::PublicIncomplete { tag, what },
@@ -120,7 +120,8 @@ async fn public_already(host: &GitHub, public: &Release) -> Result<Published, Pu
         && public.immutable != Some(true)
         && let Some(lease) = take(host, public).await?
     {
-        // Whoever made it public did not finish; what was checked above may have changed since.
+        // The run that made it public did not finish; the files checked above may have changed
+        // since.
         let checked = check(host, public).await.map_err(of_public);
         let given = host.give_back(lease, &public.tag_name).await;
         checked?;
@@ -129,7 +130,7 @@ async fn public_already(host: &GitHub, public: &Release) -> Result<Published, Pu
     Ok(report(host, public, &[], Outcome::Unchanged))
 }
 
-/// The lock of a release, from whoever died with it; `None` if the release is gone.
+/// Takes the lock of a release, also from a dead owner; `None` if the release no longer exists.
 async fn take(host: &GitHub, release: &Release) -> Result<Option<Lease>, PublishError> {
     let reporter = &host.timing.reporter;
     match host
@@ -142,18 +143,18 @@ async fn take(host: &GitHub, release: &Release) -> Result<Option<Lease>, Publish
     }
 }
 
-/// The tag of the newest public release, if there is one.
+/// Returns the tag of the newest public release, if there is one.
 ///
 /// # Errors
 ///
-/// If the host cannot be asked.
+/// If the request to the host fails.
 pub async fn newest(host: &GitHub) -> Result<Option<String>, PublishError> {
     let latest = host.latest().await;
     let latest = latest.map_err(|failure| host.error("look for the newest release", failure))?;
     Ok(latest.map(|release| release.tag_name))
 }
 
-/// Whether a release holds what its own list and its own index say. Returns all its files, and
+/// Checks that a release agrees with its own list and its own index. Returns all its files, and
 /// those of them that have a digest.
 async fn check(
     host: &GitHub,
@@ -193,7 +194,7 @@ async fn check(
     })?;
     agree(tag, &index, &listed).map_err(incomplete)?;
     let files = assets.iter().filter_map(|asset| {
-        // What is not whole is named by no list, and was not looked at.
+        // Incomplete files are in no list, and were not checked.
         let sha256 = asset.sha256().filter(|_| asset.name != LOCK_NAME)?;
         Some(Verified {
             id: asset.id,
@@ -206,7 +207,7 @@ async fn check(
     Ok((assets, files))
 }
 
-/// Whether the list names the index and everything that the index names, with the same digests.
+/// Checks that the list names the index and everything that the index names, with the same digests.
 fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> Result<(), String> {
     if index.tag != tag {
         return Err(format!("its index is that of {}", index.tag));
@@ -236,7 +237,7 @@ fn agree(tag: &str, index: &ReleaseIndex, listed: &BTreeMap<String, Sha256>) -> 
     Ok(())
 }
 
-/// A document of the release, which must have the digest that it is listed with.
+/// Downloads a document of the release, which must have the digest in the list.
 async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, PublishError> {
     let mut sink = Sink::memory(limit);
     fetch::read(

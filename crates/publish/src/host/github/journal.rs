@@ -1,6 +1,6 @@
-//! What a publisher notes on its own disk, so that the next run, after this one was killed, knows
-//! its own lock and its own draft again, without waiting for either to look abandoned, and its own
-//! files, if the host spoilt them.
+//! The journal of a publisher on the local disk. If the run is killed, the next run recognizes its
+//! own lock, its own draft, and its own files that the host damaged, without waiting until the lock
+//! or the draft looks abandoned.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use sysforge_plan::Sha256;
 use crate::error::PublishError;
 use crate::local;
 
-/// The notes of one publication, and the right to be its only publisher on this machine.
+/// The journal of one publication, and the lock that makes this its only publisher on this machine.
 #[derive(Debug)]
 pub(super) struct PublishJournal {
-    /// `None` for a run that leaves no notes.
+    /// `None` for a run that saves no journal.
     path: Option<PathBuf>,
     notes: Notes,
     nonce: String,
     _lock: Option<FileLock>,
 }
 
-/// What the last run noted.
+/// The entries of the last run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Notes {
     draft: Option<u64>,
@@ -37,31 +37,31 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// The draft that an earlier run worked on.
+    /// Returns the draft that an earlier run used.
     pub(super) fn draft(&self) -> Option<u64> {
         self.draft
     }
 
-    /// The release that a run made public, if that run did not finish its check.
+    /// Returns the release that a run made public without finishing its check.
     pub(super) fn unchecked(&self) -> Option<u64> {
         self.unchecked
     }
 
-    /// What was sent to the release under this name, as far as a run noted it.
+    /// Returns the digest of what was sent to the release under this name, if a run noted it.
     pub(super) fn sent(&self, release: u64, name: &str) -> Option<Sha256> {
         let begun = self.begun.get(name).copied();
         begun.filter(|_| self.draft == Some(release))
     }
 
-    /// Whether we began to send these bytes under this name to the draft. If others are there, the
-    /// host spoilt them, and the run that would have seen it was killed.
+    /// Whether a run began to send these bytes under this name to the draft. If the host has
+    /// others, it damaged them, and the run that would have noticed was killed.
     pub(super) fn has_begun(&self, draft: u64, name: &str, digest: Sha256) -> bool {
         self.draft == Some(draft) && self.begun.get(name) == Some(&digest)
     }
 }
 
 impl PublishJournal {
-    /// Opens the notes at `path`. Blocks for a moment only.
+    /// Opens the journal at `path`. Blocks only for a moment.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl PublishJournal {
         Ok(journal)
     }
 
-    /// Notes that are kept in memory alone, for a call that has no dist directory.
+    /// A journal in memory only, for a call without a dist directory.
     pub(super) fn unsaved() -> Self {
         Self {
             path: None,
@@ -99,7 +99,7 @@ impl PublishJournal {
         }
     }
 
-    /// What the last run noted, whether or not somebody is at work.
+    /// Reads the entries of the last run, even if a publisher is running.
     pub(super) fn peek(path: &std::path::Path) -> Notes {
         std::fs::read_to_string(path)
             .ok()
@@ -107,12 +107,12 @@ impl PublishJournal {
             .unwrap_or_default()
     }
 
-    /// What this run calls itself.
+    /// Returns the name of this run.
     pub(super) fn nonce(&self) -> &str {
         &self.nonce
     }
 
-    /// Whether a run that called itself so was one of ours; it is over, since we hold the lock.
+    /// Whether the run with this name was one of ours; it has ended, since we hold the lock.
     pub(super) fn is_ours(&self, nonce: &str) -> bool {
         self.notes.nonces.iter().any(|known| known == nonce)
     }
@@ -124,12 +124,12 @@ impl PublishJournal {
         self.write()
     }
 
-    /// What this run and those before it noted.
+    /// Returns the entries of this run and those before it.
     pub(super) fn notes(&self) -> &Notes {
         &self.notes
     }
 
-    /// Notes what is about to be sent to the draft.
+    /// Records what is about to be sent to the draft.
     pub(super) fn begin<'a>(
         &mut self,
         files: impl Iterator<Item = (&'a str, Sha256)>,
@@ -144,7 +144,7 @@ impl PublishJournal {
         }
     }
 
-    /// Notes which release is public but not checked yet; `None` once it is checked.
+    /// Records which release is public but not checked yet; `None` once it is checked.
     pub(super) fn set_unchecked(&mut self, release: Option<u64>) -> Result<(), PublishError> {
         if self.notes.unchecked == release {
             return Ok(());
@@ -162,7 +162,7 @@ impl PublishJournal {
     }
 }
 
-/// A name that no other run has: 64 random bits.
+/// Returns a name that no other run has: 64 random bits.
 fn nonce() -> String {
     use std::hash::{BuildHasher, Hasher};
     let mut hasher = std::hash::RandomState::new().build_hasher();

@@ -1,7 +1,7 @@
-//! The right to be the one who changes a release. GitHub has no locks, but it takes every file
-//! name only once per release: whoever uploads the lock file holds the release, shows that it is
-//! alive by changing the file's label, and deletes it at the end. The end comes after the release
-//! was made public and checked, so a public release with a lock was not checked yet.
+//! The exclusive right to change a release. GitHub has no locks, but it accepts every file name
+//! only once per release: the publisher that uploads the lock file holds the release, shows that it
+//! is alive by changing the file's label, and deletes the file at the end. This is after the
+//! release was made public and checked, so a public release with a lock has not been checked yet.
 
 use bytes::Bytes;
 use sysforge_plan::Reporter;
@@ -15,15 +15,15 @@ use super::upload::Upload;
 use crate::error::PublishError;
 use crate::release_bundle::Content;
 
-/// The name of the lock file.
-/// How often the lock is tried for: each turn follows an answer that was lost, or the end of another
+/// Maximum number of attempts to take the lock: each follows a lost answer, or the end of another
 /// holder.
 const TURNS: u32 = 10;
 
+/// The name of the lock file.
 pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
 
-/// The lock, held. Dropping it stops the signs of life. The file stays, as after a crash, unless
-/// the host has a [`Cleanup`](super::Cleanup), which then deletes it.
+/// The held lock. Dropping it stops the signs of life. The file stays, as after a crash, unless the
+/// host has a [`Cleanup`](super::Cleanup), which then deletes it.
 #[derive(Debug)]
 pub(super) struct Lease {
     asset: u64,
@@ -43,15 +43,15 @@ impl Lease {
         remote.iter().any(|asset| asset.id == self.asset)
     }
 
-    /// Leaves the lock file at the host: what it protects is not finished, or is about to be
-    /// deleted together with it.
+    /// Leaves the lock file at the host: the protected work is not finished, or the file is about
+    /// to be deleted together with the release.
     pub(super) fn leave(mut self) {
         self.guard.armed = false;
     }
 }
 
-/// Deletes the lock of a run that is dropped before it gave the lock back, even if the answer to
-/// the upload of the lock never came.
+/// Deletes the lock of a run that is dropped before it released the lock, even if the answer to the
+/// upload of the lock never arrived.
 #[derive(Debug)]
 struct Guard {
     host: GitHub,
@@ -76,10 +76,10 @@ impl Drop for Guard {
     }
 }
 
-/// Why the lock could not be had.
+/// The reason why the lock could not be taken.
 #[derive(Debug)]
 pub(super) enum NoLease {
-    /// The release is gone: its maker found an older draft, or somebody deleted it.
+    /// The release no longer exists: its creator found an older draft, or somebody deleted it.
     Gone,
     /// Anything else.
     Error(PublishError),
@@ -102,7 +102,7 @@ impl GitHub {
         match self.lock(release, journal, reporter).await {
             Ok(asset) => Ok(self.hold(asset, journal, guard)),
             Err(error) => {
-                // There is no lock of ours.
+                // This run has no lock.
                 let mut guard = guard;
                 guard.armed = false;
                 Err(error)
@@ -110,7 +110,7 @@ impl GitHub {
         }
     }
 
-    /// Makes the lock file, and returns its number.
+    /// Uploads the lock file, and returns its number.
     async fn lock(
         &self,
         release: &Release,
@@ -134,7 +134,7 @@ impl GitHub {
                 Err(failure) => failure,
             };
             if failure.is_not_found() {
-                // Only an upload address that leads nowhere says this of a release that exists.
+                // For an existing release, only a wrong upload URL has this answer.
                 return Err(match self.release(release.id).await.map_err(fail)? {
                     None => NoLease::Gone,
                     Some(_) => NoLease::Error(PublishError::UploadAddress {
@@ -149,7 +149,7 @@ impl GitHub {
                 }
                 self.pause(attempts, &failure).await.map_err(fail)?;
             }
-            // It may have landed all the same; or somebody else holds it.
+            // The upload may have succeeded nevertheless, or somebody else holds the lock.
             let Some(lock) = self.lock_of(release.id).await.map_err(fail)? else {
                 continue;
             };
@@ -181,7 +181,7 @@ impl GitHub {
         Ok(assets.into_iter().find(|asset| asset.name == LOCK_NAME))
     }
 
-    /// Watches the lock of somebody else until it is clear that its holder is dead or done.
+    /// Watches the lock of another publisher until it is certain that its holder is dead or done.
     async fn outlive(
         &self,
         release: &Release,
@@ -220,8 +220,8 @@ impl GitHub {
         let beating = tokio::spawn(async move {
             for beat in 1_u64.. {
                 tokio::time::sleep(host.timing.beat).await;
-                // A beat that fails is made up for by the next; a lock that is gone is noticed
-                // when the files are listed, and when it is given back.
+                // The next beat makes up for a failed one. A lost lock is noticed when the files
+                // are listed, and when it is released.
                 let _ = host.label_asset(asset, &format!("{nonce} {beat}")).await;
             }
         });
@@ -232,15 +232,15 @@ impl GitHub {
         }
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
     /// # Errors
     ///
-    /// If it was no longer there: somebody took us for dead, and is at work now.
+    /// If it no longer existed: another publisher took this one for dead, and is running now.
     pub(super) async fn give_back(&self, lease: Lease, tag: &str) -> Result<(), PublishError> {
         lease.beating.abort();
         let what = "give the lock of the release back";
-        // Deleted by an attempt whose answer was lost also counts as there: look first.
+        // A lock that was deleted by an attempt whose answer was lost counts as held: look first.
         let mut attempts = Attempts::default();
         loop {
             match self.delete_asset_once(lease.asset).await {
@@ -265,7 +265,7 @@ impl GitHub {
     }
 }
 
-/// The error of a publisher whose lock somebody else took.
+/// Returns the error of a publisher whose lock was taken by another.
 pub(super) fn lost(tag: &str) -> PublishError {
     PublishError::Another {
         tag: tag.to_owned(),
@@ -277,7 +277,7 @@ const LOCK_TEXT: &[u8] =
     b"Sysforge is publishing to this release. If it is not (its lock has not changed for \
 minutes), the next `sysforge publish` removes this file.\n";
 
-/// Who holds a lock: the first word of its label.
+/// Returns the holder of a lock: the first word of its label.
 fn holder(lock: &Asset) -> &str {
     lock.label
         .as_deref()

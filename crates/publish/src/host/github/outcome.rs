@@ -1,11 +1,11 @@
-//! What a publication came to, or would.
+//! The result of a publication, or of a dry run.
 
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
-/// The first file that is not there as it was built.
+/// Returns the first file that is missing or differs from the built one.
 pub(super) fn missing(bundle: &ReleaseBundle, remote: &[RemoteAsset]) -> String {
     bundle
         .assets

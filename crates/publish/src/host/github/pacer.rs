@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Lets at most so many writes through per minute.
+/// Allows at most this many writes per minute.
 #[derive(Debug)]
 pub(super) struct Pacer {
     limit: usize,
@@ -23,7 +23,7 @@ impl Pacer {
         }
     }
 
-    /// Waits for one's turn.
+    /// Waits until a write is allowed.
     pub(super) async fn turn(&self) {
         let mut recent = self.recent.lock().await;
         while recent
@@ -35,7 +35,7 @@ impl Pacer {
         if recent.len() >= self.limit
             && let Some(first) = recent.pop_front()
         {
-            // Those who wait behind wait for the lock, and so in turn.
+            // Others wait for the lock, and so keep their order.
             tokio::time::sleep_until(first + WINDOW).await;
         }
         recent.push_back(Instant::now());

@@ -1,6 +1,6 @@
-//! What the host really holds: digests of files whose host lists none, and the comparison of a
-//! public release with what was verified before it became public. Also the request for the bytes
-//! of a file, which is how those of private repositories are read.
+//! Verifying the files at the host: computes digests of files for which the host lists none, and
+//! compares a public release with what was verified before it became public. Also the request for
+//! the bytes of a file, which is also used to read files of private repositories.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::documents::notes::size;
 use crate::error::{Difference, PublishError, Then};
 use crate::fetch::{self, Sink};
 
-/// How many downloads run at once.
+/// Number of concurrent downloads.
 const DOWNLOADS: usize = 4;
 
 /// A file of a release whose digest is known: from the host's list, or from a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verified {
-    /// Its number at the host. A file that is replaced gets another.
+    /// Its number at the host. A replaced file gets another.
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) size: u64,
@@ -35,13 +35,13 @@ pub(super) type Computed = BTreeMap<u64, Sha256>;
 /// How thoroughly a public release is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// By the list of its files; a file is downloaded only where the list leaves doubt.
+    /// By the list of its files; a file is downloaded only if the list is not sufficient.
     List,
     /// Every file is downloaded.
     Download,
 }
 
-/// What a release was before it was made public, or changed.
+/// The state of a release before it was made public, or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Was {
     /// A draft, which nobody could install from.
@@ -51,8 +51,8 @@ pub(super) enum Was {
 }
 
 impl GitHub {
-    /// Makes a public release that is not what was verified a draft again, where that is what it
-    /// was and the host lets it, and returns the error that says so.
+    /// Makes a public release that differs from what was verified a draft again, if it was one and
+    /// the host allows it, and returns the error about it.
     pub(super) async fn take_back(
         &self,
         public: &Release,
@@ -64,7 +64,7 @@ impl GitHub {
             Was::Draft => match self.withdraw(public.id).await {
                 Ok(now) if now.draft => Then::Draft,
                 Ok(_) => Then::StaysPublic("it takes the request, and changes nothing".to_owned()),
-                // The answer may be lost.
+                // The answer may have been lost.
                 Err(failure) => match self.release(public.id).await {
                     Ok(Some(now)) if now.draft => Then::Draft,
                     _ => Then::StaysPublic(failure.words()),
@@ -78,8 +78,8 @@ impl GitHub {
         }
     }
 
-    /// Fills in digests that the host does not list, from downloads. `wanted` names the files
-    /// whose digests matter; what is in `computed` is not downloaded again.
+    /// Adds digests that the host does not list, from downloads. `wanted` names the files whose
+    /// digests are needed; files in `computed` are not downloaded again.
     pub(super) async fn fill_digests(
         &self,
         remote: &mut [RemoteAsset],
@@ -105,8 +105,8 @@ impl GitHub {
         Ok(())
     }
 
-    /// Compares the files of a public release with what was verified before, and names each that
-    /// is missing or differs. How many were compared is the length of `verified`.
+    /// Compares the files of a public release with what was verified before, and returns each that
+    /// is missing or differs. The number of compared files is the length of `verified`.
     pub(super) async fn differences(
         &self,
         release: u64,
@@ -179,7 +179,7 @@ impl GitHub {
         }
     }
 
-    /// The digest of what the host sends for the file with this number.
+    /// Returns the digest of what the host sends for the file with this number.
     pub(super) async fn downloaded(&self, id: u64, size: u64) -> Result<Sha256, Failure> {
         if size > FILE_LIMIT {
             return Err(Failure::too_long(FILE_LIMIT));
@@ -196,8 +196,8 @@ impl GitHub {
         Ok(sink.sha256())
     }
 
-    /// The request for the bytes of a file. The host redirects to a storage service, which is
-    /// another host, so that the token does not go there.
+    /// Returns the request for the bytes of a file. The host redirects to a storage service; since
+    /// that is another host, the token is not sent to it.
     pub(crate) fn download(&self, id: u64) -> RequestBuilder {
         self.count();
         let address = format!(

@@ -1,4 +1,4 @@
-//! Step 1: what can be found wrong before anything is sent.
+//! Step 1: checks before anything is sent.
 
 use sysforge_plan::release::is_good_tag;
 
@@ -9,12 +9,12 @@ use crate::Secret;
 use crate::error::PublishError;
 use crate::report::{Outcome, Published};
 
-/// Checks that the token could publish to the repository, as far as the host tells: step 1 alone,
-/// before any build. `tag` may be empty, if it is not known yet.
+/// Checks that the token could publish to the repository, as far as the host reports: only step 1,
+/// before any build. `tag` may be empty if it is not known yet.
 ///
 /// # Errors
 ///
-/// If it could not.
+/// If the token could not publish.
 pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     if !tag.is_empty() && !is_good_tag(tag) {
         return Err(PublishError::BadTag(tag.to_owned()));
@@ -48,7 +48,7 @@ pub(super) fn repository_error(host: &GitHub, failure: Failure) -> PublishError 
     host.error("look at the repository", failure)
 }
 
-/// Asks whether the token may publish, as far as the host tells.
+/// Checks whether the token may publish, as far as the host reports.
 pub(super) async fn require_rights(host: &GitHub) -> Result<(), PublishError> {
     let answer = host.repository().await;
     let repository = answer.map_err(|failure| repository_error(host, failure))?;
@@ -60,9 +60,9 @@ fn check_rights(host: &GitHub, repository: &Repository) -> Result<(), PublishErr
     if repository.archived {
         return Err(PublishError::Archived(name));
     }
-    // Tokens of apps, such as the automatic one of Actions, are told no permissions here, or that
-    // they have none, not even that to read what they just read. They learn theirs from the first
-    // write.
+    // For tokens of apps, such as the automatic one of Actions, the host reports no permissions, or
+    // that there are none, not even for the read just made. A missing permission shows only at the
+    // first write.
     let app = host.access.token.as_ref().is_some_and(Secret::is_of_app);
     let told = repository.permissions.as_ref();
     match told.filter(|told| told.pull && !app) {

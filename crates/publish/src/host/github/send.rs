@@ -1,5 +1,5 @@
-//! Getting every file of a bundle to the host: what is there already stays, what is half there
-//! is sent anew, and what is in doubt is looked at before anything is decided.
+//! Sending every file of a bundle to the host: files that exist are kept, incomplete ones are sent
+//! again, and uncertain ones are looked up before anything is decided.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -20,36 +20,36 @@ use crate::error::PublishError;
 use crate::release_bundle::{Asset, Kind, ReleaseBundle};
 use crate::report::AssetOutcome;
 
-/// Uploads at once: more make GitHub's secondary limits strike.
+/// Number of concurrent uploads: more trigger GitHub's secondary rate limits.
 const LANES: usize = 4;
 
-/// A replacement is sent under the name with this end, and renamed once it is whole.
+/// The suffix under which a replacement is sent before it is renamed.
 const NEW: &str = ".sysforge-new";
 
-/// How often all files are gone through until the list shows what it should.
+/// Maximum number of passes over all files until the list shows the expected state.
 const ROUNDS: usize = 5;
 
-/// What a file needs.
+/// The action that a file needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// To be sent.
+    /// Send it.
     Send,
-    /// To be sent after this half-sent or spoilt one is deleted.
+    /// Delete this incomplete or damaged file, then send it.
     Resend(u64),
-    /// To be sent beside this one, which it replaces when it is whole.
+    /// Send it under another name, then replace this file by it.
     Replace(u64),
-    /// To be given its name: it is there whole, as a replacement.
+    /// Rename this file, which is a complete replacement.
     Rename(u64),
 }
 
 /// When files with other bytes may be replaced.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// The user says so.
+    /// The user allows it.
     pub(super) replace: bool,
-    /// The release is a draft, so that documents, which tell of all images, may be made anew.
+    /// The release is a draft, so documents, which describe all images, may be replaced.
     pub(super) draft: bool,
-    /// This call completes what earlier ones began, so that documents tell of more images now.
+    /// This call completes what earlier ones began, so documents describe more images now.
     pub(super) renew: bool,
 }
 
@@ -60,18 +60,19 @@ impl Rules {
     }
 }
 
-/// Who sent what the host has under a file's name, if its bytes are others.
+/// The sender of a file at the host that has other bytes than expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UploadState {
-    /// Nobody knows.
+    /// The sender is not known.
     No,
-    /// An earlier run began to, and was killed: the host most likely spoilt it.
+    /// An earlier run began to send it, and was killed: the host most likely damaged it.
     Begun,
-    /// This run did, and the host spoilt it.
+    /// This run sent it, and the host damaged it.
     Sent,
 }
 
-/// Who sent `asset` before this run. Once it is public, others may have replaced it since.
+/// Returns who sent `asset` before this run. If the release is public, others may have replaced it
+/// since.
 pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> UploadState {
     match release.draft && notes.has_begun(release.id, &asset.name, asset.sha256) {
         true => UploadState::Begun,
@@ -79,11 +80,11 @@ pub(super) fn ours(asset: &Asset, release: &Release, notes: &Notes) -> UploadSta
     }
 }
 
-/// What `asset` needs, given the files at the host; `None`: nothing.
+/// Returns the action that `asset` needs, given the files at the host; `None` for no action.
 ///
 /// # Errors
 ///
-/// If there is another file of that name, and it may not be replaced.
+/// If another file has that name, and must not be replaced.
 pub(super) fn need(
     asset: &Asset,
     remote: &[RemoteAsset],
@@ -95,7 +96,7 @@ pub(super) fn need(
     let replacement = named(&format!("{}{NEW}", asset.name)).filter(|remote| whole(remote));
     match named(&asset.name) {
         Some(there) if whole(there) => Ok(None),
-        // Another run writes another statement about the same images; a public one stays.
+        // Another run writes another statement about the same images; a public one is kept.
         Some(there)
             if asset.kind == Kind::Statement
                 && there.is_uploaded()
@@ -119,29 +120,29 @@ pub(super) fn need(
     }
 }
 
-/// What a release holds after everything was sent.
+/// The content of a release after everything was sent.
 #[derive(Debug)]
 pub(super) struct Sent {
-    /// What was done about each file that needed something.
+    /// The outcome of each file that needed an action.
     pub(super) outcomes: Vec<(String, AssetOutcome)>,
-    /// Every file of the bundle, as the host has it.
+    /// All files of the bundle, as the host has them.
     pub(super) files: Vec<Verified>,
 }
 
-/// Whether a file of the host matters to a bundle.
+/// Whether a file at the host concerns a bundle.
 pub(super) fn concerns(bundle: &ReleaseBundle, remote: &RemoteAsset) -> bool {
     let name = remote.name.strip_suffix(NEW).unwrap_or(&remote.name);
     bundle.assets.iter().any(|asset| {
-        // One of another size has other bytes, whatever they are.
+        // A file of another size has other bytes in any case.
         asset.name == name && (asset.size == remote.size || asset.kind == Kind::Statement)
     })
 }
 
-/// The files of a bundle as the host has them.
+/// Returns the files of a bundle as the host has them.
 ///
 /// # Errors
 ///
-/// If `kept` lacks one of them, or its digest: no file may be left out of the check.
+/// If `kept` lacks one of them, or its digest: the check must cover every file.
 pub(super) fn verified(
     bundle: &ReleaseBundle,
     remote: &[RemoteAsset],
@@ -164,8 +165,8 @@ pub(super) fn verified(
 }
 
 impl GitHub {
-    /// Sends until a list of the release shows every file whole, and the lock still held. `known`
-    /// is a list that was made already; a release that was just made has none.
+    /// Sends files until a list of the release shows every file complete, and the lock still held.
+    /// `known` is a list that was requested before; a newly created release has none.
     #[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
     pub(super) async fn send_all(
         &self,
@@ -206,8 +207,8 @@ impl GitHub {
             }
             if needs.is_empty() {
                 if was_known {
-                    // A list from before the lock was taken shows neither the lock nor what
-                    // changed meanwhile.
+                    // A list from before the lock was taken shows neither the lock nor changes
+                    // since.
                     continue;
                 }
                 if !lease.is_listed(&remote) {
@@ -218,7 +219,7 @@ impl GitHub {
                 return Ok(Sent { outcomes, files });
             }
             if rules.draft {
-                // Half a file is nobody's work: what takes its place is ours.
+                // A file that replaces an incomplete one counts as ours.
                 let own = needs
                     .iter()
                     .filter(|(_, need)| matches!(need, Need::Send | Need::Resend(_)));
@@ -233,9 +234,9 @@ impl GitHub {
                     outcomes.push((asset.name.clone(), outcome));
                 }
             }
-            // The longest first, so that none of them is left over at the end.
+            // The largest first, so that none of them remains alone at the end.
             needs.sort_by_key(|(asset, _)| std::cmp::Reverse(asset.size));
-            // In a public release the index goes last: it is what makes the images usable.
+            // In a public release, the index goes last: it makes the images usable.
             let (first, last): (Vec<_>, Vec<_>) = needs
                 .into_iter()
                 .partition(|(asset, _)| rules.draft || asset.kind != Kind::Index);
@@ -256,7 +257,7 @@ impl GitHub {
         })
     }
 
-    /// Does what one file needs.
+    /// Performs the action that one file needs.
     async fn deliver(
         &self,
         release: &Release,
@@ -288,7 +289,7 @@ impl GitHub {
                         self.send(release, asset, &name, sent, &task).await?
                     }
                 };
-                // Only now, when the new one is whole at the host, does the old one go.
+                // Delete the old one only now that the new one is complete at the host.
                 self.delete_asset(old).await.map_err(fail)?;
                 self.rename(new, &asset.name).await.map_err(fail)?;
             }
@@ -298,8 +299,8 @@ impl GitHub {
         Ok(())
     }
 
-    /// Renames, and takes a refusal because the name is taken for what it is if an attempt whose
-    /// answer was lost took it; the next list tells.
+    /// Renames a file. If the name is taken, an attempt whose answer was lost may have taken it;
+    /// the next list tells.
     async fn rename(&self, id: u64, name: &str) -> Result<(), Failure> {
         match self.rename_asset(id, name).await {
             Err(failure) if failure.is_taken() => Ok(()),
@@ -307,7 +308,7 @@ impl GitHub {
         }
     }
 
-    /// Sends one file under `name` until it is there whole; returns its number at the host.
+    /// Sends one file under `name` until it is complete; returns its number at the host.
     async fn send(
         &self,
         release: &Release,
@@ -357,7 +358,7 @@ impl GitHub {
             self.pause(attempts, &failure)
                 .await
                 .map_err(|failure| self.error(&what, failure))?;
-            // The upload may have landed, or have left half a file that blocks the name.
+            // The upload may have succeeded, or have left an incomplete file that blocks the name.
             let remote = self
                 .assets(release.id)
                 .await
@@ -374,7 +375,7 @@ impl GitHub {
         }
     }
 
-    /// Removes replacements that an interrupted run left and nobody needs.
+    /// Removes replacements that an interrupted run left.
     async fn sweep(&self, remote: &[RemoteAsset]) -> Result<(), PublishError> {
         for left in remote.iter().filter(|remote| remote.name.ends_with(NEW)) {
             self.delete_asset(left.id)
@@ -385,7 +386,7 @@ impl GitHub {
     }
 }
 
-/// Whether a public release holds all of it, so that nothing is left to do.
+/// Whether a public release has all files, so that nothing is left to do.
 pub(super) fn is_complete(
     bundle: &ReleaseBundle,
     remote: &[RemoteAsset],

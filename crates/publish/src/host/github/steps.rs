@@ -1,14 +1,14 @@
 //! Publishing to GitHub, in eight steps:
 //!
-//! 1. preflight: files, names and sizes (when the bundle was made), then the token's rights
-//!    (asked for where the first write is refused, or where a public release is to be changed);
-//! 2. THE draft, found or made, by number; and its lock, so that there is one writer;
-//! 3. what is there already, by digest;
+//! 1. preflight: files, names and sizes (when the bundle is made), then the token's permissions
+//!    (checked if the first write is refused, or if a public release is to be changed);
+//! 2. the draft is found or created, and locked, so that there is one writer;
+//! 3. existing files are compared by digest;
 //! 4. uploads, few at once, each with a stall deadline;
-//! 5. after any failure, another look before deciding;
-//! 6. rate limits honoured, writes paced;
-//! 7. every digest verified at the host; only then public;
-//! 8. everything downloaded again and compared, still under the lock; a release that changed
+//! 5. after any failure, the state at the host is read before deciding;
+//! 6. rate limits are honoured and writes are paced;
+//! 7. every digest is verified at the host, and only then the release becomes public;
+//! 8. everything is downloaded again and compared, still under the lock; a release that changed
 //!    becomes a draft again.
 
 use futures_util::future::Either;
@@ -31,12 +31,12 @@ use crate::error::{PublishError, Then};
 use crate::release_bundle::{Kind, ReleaseBundle};
 use crate::report::{Outcome, Published};
 
-/// How often another draft may turn out to be the right one.
+/// How often another draft may turn out to be the one to use.
 const TURNS: usize = 5;
 
 enum Worked {
     Done(Box<Published>),
-    /// An older draft came to light, or the draft is gone.
+    /// An older draft appeared, or the draft no longer exists.
     Otherwise,
 }
 
@@ -44,8 +44,8 @@ enum Worked {
 ///
 /// # Errors
 ///
-/// Any [`PublishError`]. Unless it says otherwise nothing has become public, and the same call
-/// goes on where this one stopped.
+/// Any [`PublishError`]. Unless it says otherwise, nothing has become public, and the same call
+/// continues where this one stopped.
 pub async fn publish(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -56,11 +56,11 @@ pub async fn publish(
     publish_seen(host, bundle, policy, seen, reporter).await
 }
 
-/// Publishes a bundle to a host that was looked at before, with the bundle's tag.
+/// Publishes a bundle to a host whose state was read before, for the bundle's tag.
 ///
 /// # Errors
 ///
-/// As [`publish`].
+/// Those of [`publish`].
 pub async fn publish_seen(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -111,27 +111,27 @@ pub async fn publish_seen(
     })
 }
 
-/// What a host has of a release.
+/// The state of a release at the host.
 #[derive(Debug)]
 pub struct Seen {
     public: Option<Release>,
-    /// Where nothing is public.
+    /// The drafts, if no release is public.
     drafts: Vec<Release>,
 }
 
-/// Asks for all that can be asked before it is known what is to be sent, so that the files can be
-/// read meanwhile: for the public release, and at the same time for drafts. A release that is
-/// public and complete takes these two requests and no more.
+/// Requests everything that does not depend on the files, so that they can be read meanwhile: the
+/// public release, and at the same time drafts. A release that is public and complete takes only
+/// these two requests.
 ///
 /// # Errors
 ///
-/// If the host cannot be asked, or there is no token.
+/// If a request fails, or there is no token.
 pub async fn look_ahead(host: &GitHub, tag: &str) -> Result<Seen, PublishError> {
     require_token(host)?;
     let public = std::pin::pin!(host.public_release(tag));
     let drafts = std::pin::pin!(host.drafts(tag));
     let (public, drafts) = match futures_util::future::select(public, drafts).await {
-        // There may be many pages of releases, and none of them matters then.
+        // There may be many pages of releases, which are not needed then.
         Either::Left((Ok(Some(public)), _)) => (Ok(Some(public)), Ok(Vec::new())),
         Either::Left((public, drafts)) => (public, drafts.await),
         Either::Right((drafts, public)) => (public.await, drafts),
@@ -148,9 +148,9 @@ pub async fn look_ahead(host: &GitHub, tag: &str) -> Result<Seen, PublishError> 
     Ok(Seen { public, drafts })
 }
 
-/// What is there of a release.
+/// The state of a release compared with a bundle.
 enum Look {
-    /// All of it, in public.
+    /// It is public and complete.
     Done(Box<Published>),
     /// It is public, and lacks something.
     Public(Release, Vec<RemoteAsset>),
@@ -158,7 +158,8 @@ enum Look {
     Drafts(Vec<Release>),
 }
 
-/// Looks at what is there already. A release that is public and complete needs nothing more.
+/// Compares the state at the host with the bundle. A release that is public and complete needs
+/// nothing more.
 async fn look(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -168,8 +169,8 @@ async fn look(
 ) -> Result<Look, PublishError> {
     let tag = &bundle.tag;
     let Some(release) = seen.public else {
-        // Drafts are shown to those alone who may write. Without any, the first write shows whether
-        // the token has the right to; a dry run makes none.
+        // Drafts are visible only with write permission. If there are none, the first write shows
+        // whether the token has that permission; a dry run makes no write.
         if seen.drafts.is_empty() && policy.dry_run {
             require_rights(host).await?;
         }
@@ -190,7 +191,7 @@ async fn look(
     }
     let immutable = release.immutable == Some(true);
     if immutable {
-        // Its files never change again, not even the lock of a run that was killed.
+        // Its files never change again; the lock of a run that was killed stays too.
         remote.retain(|remote| remote.name != LOCK_NAME);
     }
     let path = host.memo_in(&policy.state, tag);
@@ -200,7 +201,7 @@ async fn look(
         true => changed_statement(bundle, &remote, release.id, &notes),
         false => None,
     };
-    // An earlier run made it public, and was stopped before it saw that it had changed.
+    // An earlier run made it public, and was stopped before it noticed that it had changed.
     if unchecked
         && !immutable
         && (statement.is_some() || is_complete(bundle, &remote).is_err())
@@ -244,8 +245,8 @@ async fn look(
     Ok(Look::Public(release, remote))
 }
 
-/// A statement that is not the one which the run sent that made the release public. Of such a
-/// release it is no statement of another run, which may stay.
+/// Returns a statement that differs from the one sent by the run that made the release public.
+/// Usually a different statement is from another run and may stay; this one was changed.
 fn changed_statement(
     bundle: &ReleaseBundle,
     remote: &[RemoteAsset],
@@ -262,8 +263,8 @@ fn changed_statement(
     changed.cloned()
 }
 
-/// An earlier run may have been killed between losing against another publisher and deleting its
-/// own draft.
+/// Deletes the draft of an earlier run that lost against another publisher, and was killed before
+/// it deleted its own draft.
 async fn forget_draft(
     host: &GitHub,
     policy: &Policy,
@@ -284,7 +285,7 @@ async fn forget_draft(
     Ok(())
 }
 
-/// Steps 2 to 8 on one release.
+/// Performs steps 2 to 8 on one release.
 async fn work(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -310,13 +311,13 @@ async fn work(
     let sent = match sent {
         Ok(Some(sent)) => sent,
         Ok(None) => {
-            // Ours is the younger one: it goes, with its lock.
+            // Ours is the younger one: it is deleted, with its lock.
             lease.leave();
             delete_own(host, release).await?;
             return Ok(Worked::Otherwise);
         }
         Err(error) => {
-            // Whoever comes next should not have to wait for us to look dead.
+            // The next publisher should not have to wait until this one looks dead.
             let _ = host.give_back(lease, tag).await;
             return Err(error);
         }
@@ -333,8 +334,8 @@ async fn work(
         let report = report(host, &draft, bundle, &sent.outcomes, Outcome::Drafted);
         return Ok(Worked::Done(Box::new(report)));
     }
-    // Files of an immutable release cannot be deleted, the lock included; nor can anybody else
-    // change them while they are checked.
+    // Files of an immutable release, including the lock, cannot be deleted; nor can anybody change
+    // them while they are checked.
     let lease = match makes_immutable {
         Some(Some(true) | None) => {
             host.give_back(lease, tag).await?;
@@ -342,7 +343,7 @@ async fn work(
         }
         Some(Some(false)) | None => Some(lease),
     };
-    // A release that an earlier run of ours made public, and did not check, counts as its draft.
+    // A release that an earlier run of ours made public but did not check counts as its draft.
     let was = match release.draft || journal.notes().unchecked() == Some(release.id) {
         true => Was::Draft,
         false => Was::Public,
@@ -356,12 +357,12 @@ async fn work(
             false => Ok(Some(release.clone())),
         }
     };
-    // Not cut short by each other: a request that was sent may have been obeyed.
+    // Neither may cancel the other: a request that was sent may have been executed.
     let (public, left) = tokio::join!(publish, left_drafts(host, release));
     let public = match public {
         Ok(Some(public)) => public,
         Ok(None) => {
-            // Another publisher of the same tag was faster; its release is looked at next.
+            // Another publisher of the same tag was faster; its release is checked next.
             if draft.made {
                 lease.into_iter().for_each(Lease::leave);
                 delete_own(host, release).await?;
@@ -386,7 +387,7 @@ async fn work(
             (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
                 let _ = host.give_back(lease, tag).await;
             }
-            // A public release with a lock is one that was not checked, for whoever comes next.
+            // The lock on a public release tells the next publisher that it was not checked.
             (_, lease) => lease.into_iter().for_each(Lease::leave),
         }
         return Err(error);
@@ -395,7 +396,7 @@ async fn work(
     tokio::try_join!(
         async {
             match lease.map(|lease| host.give_back(lease, tag)) {
-                // Whoever took the lock found the same files as we did.
+                // The publisher that took the lock found the same files.
                 Some(given) => match given.await {
                     Err(PublishError::Another { .. }) => Ok(()),
                     given => given,
@@ -418,7 +419,7 @@ async fn work(
     })))
 }
 
-/// Step 8: whether the public release still holds what was verified. One that does not becomes a
+/// Step 8: checks that the public release still has what was verified. If it does not, it becomes a
 /// draft again, if it was one.
 async fn check(
     host: &GitHub,
@@ -435,8 +436,8 @@ async fn check(
     Err(host.take_back(public, was, differences).await)
 }
 
-/// Sends everything, and at the same time makes sure that a draft which this run made is the
-/// oldest one. `None`: it is not.
+/// Sends everything, and meanwhile makes sure that a draft which this run created is the oldest
+/// one. `None` if it is not.
 #[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
 async fn under_lease(
     host: &GitHub,
@@ -486,7 +487,7 @@ async fn under_lease(
     Ok(Some(sent))
 }
 
-/// Other drafts of the tag, which publishers that are dead by now may have left behind.
+/// Returns other drafts of the tag, which dead publishers may have left.
 async fn left_drafts(host: &GitHub, own: &Release) -> Result<Vec<u64>, PublishError> {
     let drafts = host
         .drafts(&own.tag_name)
@@ -504,7 +505,7 @@ async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError
         .map_err(|failure| host.error("delete a second draft", failure))
 }
 
-/// Leaves the release a draft, with notes about all that is in it now.
+/// Keeps the release a draft, with notes about everything that is in it now.
 async fn stay_draft(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -517,8 +518,8 @@ async fn stay_draft(
         .map_err(|failure| host.error("write the notes of the draft", failure))
 }
 
-/// Step 7: the one request that makes everything public. `None`: another release of the tag is
-/// public since.
+/// Step 7: the one request that makes everything public. `None` if another release of the tag has
+/// become public.
 async fn make_public(
     host: &GitHub,
     bundle: &ReleaseBundle,
@@ -530,7 +531,7 @@ async fn make_public(
         Ok(public) => return Ok(Some(public)),
         Err(failure) => failure,
     };
-    // The answer may be lost, and the release public all the same.
+    // The answer may have been lost although the release is public.
     if let Ok(Some(now)) = host.release(release.id).await
         && !now.draft
     {

@@ -1,4 +1,4 @@
-//! The eight steps against the fake GitHub: faults, other publishers, and what must never happen.
+//! The eight steps against the fake GitHub: faults, other publishers, and invariants.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ mod interrupted;
 mod recheck;
 mod refusals;
 
-/// A fake GitHub, a dist directory with two builds, and a place for notes.
+/// A fake GitHub, a dist directory with two builds, and a folder for journals.
 pub(crate) struct Scene {
     pub(crate) github: FakeGitHub,
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// Times short enough for tests, in the proportions of the real ones.
+/// Times short enough for tests, in the proportions of the defaults.
 pub(crate) fn quick() -> Timing {
     Timing {
         stall: Duration::from_millis(400),
@@ -100,7 +100,8 @@ impl Scene {
         self.publish_with("writer", &self.policy()).await
     }
 
-    /// Exactly one release, public, with every file whole and nothing of ours left over.
+    /// Asserts that there is exactly one release, which is public with every file complete and no
+    /// remains of ours.
     async fn assert_public(&self) {
         let releases = self.github.releases();
         assert_eq!(releases.len(), 1, "{releases:#?}");
@@ -112,7 +113,7 @@ impl Scene {
     async fn assert_whole(&self, release: &KeptRelease) {
         let bundle = self.bundle().await;
         let mut expected: Vec<&str> = bundle.assets.iter().map(|a| &*a.name).collect();
-        // What tests put there by hand stays; nothing else is left, no lock and no half replacement.
+        // Files that tests added stay; nothing else is left, no lock and no incomplete replacement.
         expected.extend(
             release
                 .assets
@@ -197,7 +198,7 @@ async fn every_fault_in_every_step_is_survived_or_leaves_nothing_public() {
             let outcome = scene.publish().await;
             if let Err(error) = outcome {
                 let public = scene.github.releases().iter().any(|release| !release.draft);
-                // A spoilt download is found out after everything is public, and said.
+                // A damaged download is noticed after everything is public, and reported.
                 let said = matches!(error, PublishError::Recheck { .. });
                 assert!(said || !public, "{op:?} {fault:?}: {error}");
                 scene.github.calm();
@@ -245,7 +246,7 @@ async fn a_run_that_is_cut_off_anywhere_is_finished_by_the_next() {
         let limit = Duration::from_millis(milliseconds);
         let cut = tokio::time::timeout(limit, scene.publish()).await;
         for release in scene.github.releases().iter().filter(|r| !r.draft) {
-            // Its check may not be over.
+            // Its check may not have finished.
             let mut release = release.clone();
             release
                 .assets
@@ -433,7 +434,7 @@ async fn tokens_without_the_right_are_told_before_anything_is_sent() {
     }
     let error = preflight(&scene.host(""), "v1.0.0").await.unwrap_err();
     assert!(matches!(error, PublishError::NoToken(_)), "{error}");
-    // Nothing was tried but to make the draft.
+    // Nothing was attempted except creating the draft.
     let requests = scene.github.requests();
     let writes = requests.iter().filter(|request| request.method != "GET");
     assert!(writes.clone().count() <= 1, "{requests:?}");

@@ -1,5 +1,5 @@
-//! One attempt to send one file: streamed from disk with its exact length, opened anew each time,
-//! given up when nothing moves.
+//! One attempt to send one file: streamed from disk with its exact length, opened again for each
+//! attempt, and aborted when it makes no progress.
 
 use std::io::SeekFrom;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::fetch::refusal;
 use crate::local::{CHUNK, at};
 use crate::release_bundle::Content;
 
-/// What the host says of one file is some kilobytes.
+/// Maximum size of the host's answer about one file, in bytes; real ones have some kilobytes.
 const ANSWER_LIMIT: usize = 1 << 20;
 
-/// What is sent.
+/// The file to send.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Upload<'a> {
     /// The name to send it under.
@@ -84,7 +84,7 @@ impl GitHub {
             Content::Memory(bytes) => {
                 sent.fetch_add(parcel.size, Ordering::Relaxed);
                 let bytes = bytes.clone();
-                // A stream as well, so that `moved` lives until the bytes are handed over.
+                // A stream as well, so that `moved` lives until the bytes are passed on.
                 let stream = futures_util::stream::once(async move {
                     moved.send_replace(bytes.len() as u64);
                     Ok::<_, std::io::Error>(bytes)
@@ -109,10 +109,10 @@ impl GitHub {
     }
 }
 
-/// The address that files of a release are sent to, from the `upload_url` that the API answers
-/// with: a URI template, `…/assets{?name,label}`. The token goes there, so the address has to be
-/// the API's own, or its upload service: `https://uploads.HOST` for `https://api.HOST` (github.com
-/// and ghe.com) or for `https://HOST`.
+/// Returns the URL for uploads, from the `upload_url` in an answer of the API, which is a URI
+/// template, `…/assets{?name,label}`. The token is sent there, so the URL must be that of the API,
+/// or of its upload service: `https://uploads.HOST` for `https://api.HOST` (github.com and ghe.com)
+/// or for `https://HOST`.
 ///
 /// # Errors
 ///
@@ -147,7 +147,7 @@ fn upload_address(api: &Url, upload_url: &str) -> Result<Url, PublishError> {
     ))
 }
 
-/// An address from outside as it may be shown: without credentials and query, escaped.
+/// Formats an untrusted URL for messages: without credentials and query, escaped.
 pub(super) fn shown(address: &str) -> String {
     let base = address.split(['{', '?', '#']).next().unwrap_or_default();
     let shown = match base.parse::<Url>() {
@@ -165,7 +165,7 @@ pub(super) fn shown(address: &str) -> String {
         .collect()
 }
 
-/// Returns when next to nothing has moved for `limit`; reports progress meanwhile.
+/// Returns when almost nothing was sent for `limit`; reports progress meanwhile.
 async fn stall(
     mut progress: watch::Receiver<u64>,
     limit: Duration,
@@ -183,7 +183,8 @@ async fn stall(
                     task.progress(done.min(total), Some(total));
                 }
             }
-            // All is sent (the sender is gone): what remains is the answer, within one more limit.
+            // Everything is sent (the sender is gone): the answer must arrive within one more
+            // limit.
             Ok(Err(_)) => {
                 tokio::time::sleep(limit).await;
                 return Failure::Stalled(limit);
@@ -199,7 +200,7 @@ async fn stall(
     }
 }
 
-/// The type that browsers are told.
+/// Returns the media type for browsers.
 pub(crate) fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("json") => "application/json",

@@ -1,12 +1,13 @@
-//! The address of a storage service and the credentials for it, as the standard variables name them.
+//! The URL of a storage service and the credentials for it, from the standard variables.
 
 use sysforge_plan::Secret;
 use url::Url;
 
 use crate::storage_error::StorageError;
 
-/// What the `AWS_*` variables say. Nothing is checked before it is used: other hosts do not need it.
-/// Even the address is kept as a secret until then, because it may contain a password.
+/// The values of the `AWS_*` variables. They are only checked when they are used, since other hosts
+/// do not need them. Even the URL is kept as a secret until then, because it may contain a
+/// password.
 #[derive(Debug, Clone, Default)]
 pub struct S3Access {
     endpoint: Option<Secret>,
@@ -24,7 +25,7 @@ pub(super) struct Keys {
     pub(super) session: Option<Secret>,
 }
 
-/// The region of a service that has none, and of Amazon's if no variable names one.
+/// The region of a service without regions, and of Amazon's if no variable names one.
 const DEFAULT_REGION: &str = "us-east-1";
 
 impl S3Access {
@@ -43,7 +44,7 @@ impl S3Access {
         }
     }
 
-    /// The region; `endpoint` is the service that was used before, if that is known.
+    /// Returns the region; `endpoint` is the service that was used before, if it is known.
     pub(super) fn region(&self, endpoint: Option<&Url>) -> Result<String, StorageError> {
         let Some(region) = &self.region else {
             let host = endpoint.and_then(Url::host_str);
@@ -58,7 +59,7 @@ impl S3Access {
         }
     }
 
-    /// The address of the service, without a slash at its end.
+    /// Returns the URL of the service, without a trailing slash.
     pub(super) fn endpoint(&self, region: &str) -> Result<Url, StorageError> {
         let text = match &self.endpoint {
             Some(endpoint) => endpoint.reveal().to_owned(),
@@ -70,7 +71,7 @@ impl S3Access {
             .ok_or_else(|| StorageError::Endpoint(sysforge_net::redacted_text(&text)))
     }
 
-    /// The credentials, if there are any.
+    /// Returns the credentials, if there are any.
     pub(super) fn keys(&self) -> Result<Option<Keys>, StorageError> {
         let (key, secret) = match (&self.key, &self.secret) {
             (None, None) => return Ok(None),
@@ -97,7 +98,8 @@ impl S3Access {
     }
 }
 
-/// Whether an address is one of a service: nothing in it is a secret, so that it may be shown and kept.
+/// Whether a URL can be that of a service: it contains no secret, so that it may be shown and
+/// stored.
 pub(crate) fn is_endpoint(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.has_host()
@@ -107,7 +109,7 @@ pub(crate) fn is_endpoint(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
-/// The region in the name of a host of Amazon's: `s3.REGION.amazonaws.com`.
+/// Returns the region in a host name of Amazon's: `s3.REGION.amazonaws.com`.
 fn amazon_region(host: &str) -> Option<&str> {
     host.strip_prefix("s3.")?.strip_suffix(".amazonaws.com")
 }

@@ -1,4 +1,4 @@
-//! What a failed request to a storage service means.
+//! Failures of requests to a storage service.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::host::github::Timing;
 use crate::host::github::failure::Failure;
 use crate::storage_error::StorageError;
 
-/// Whether the same request may succeed a little later.
+/// Whether the same request may succeed later.
 pub(super) fn may_pass(failure: &Failure) -> bool {
     const PASSING: &[&str] = &[
         "ConditionalRequestConflict",
@@ -33,7 +33,7 @@ pub(super) fn is_missing(failure: &Failure) -> bool {
     }
 }
 
-/// Whether the service refuses this request, and not the credentials.
+/// Whether the service refuses this request, although it accepts the credentials.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
     match failure {
         Failure::Storage { code, .. } => {
@@ -44,13 +44,13 @@ pub(crate) fn is_denied(failure: &Failure) -> bool {
     }
 }
 
-/// Whether the service does not know conditional requests.
+/// Whether the service does not support conditional requests.
 pub(super) fn is_unsupported(failure: &Failure) -> bool {
     let named = matches!(failure, Failure::Storage { code, .. } if code == "NotImplemented");
     named || failure.status() == Some(501)
 }
 
-/// A failure as an error, for a user. `what` was tried, as an infinitive.
+/// Converts a failure to an error for the user. `what` was attempted, as an infinitive.
 pub(super) fn error(
     endpoint: &Url,
     bucket: &str,

@@ -1,7 +1,7 @@
-//! The right to be the one who publishes below a prefix: an object that is created on the condition that
-//! it does not exist. Its owner changes it again and again as a sign of life, and deletes it at the end.
-//! On a service without conditional requests, the object is read back after it was written: of two
-//! publishers that begin at the same moment, one may notice the other only before it publishes.
+//! The exclusive right to publish below a prefix: an object that is created on the condition that
+//! it does not exist. Its owner changes it regularly as a sign of life, and deletes it at the end.
+//! On a service without conditional requests, the object is read back after it was written: if two
+//! publishers begin at the same moment, one may notice the other only before it publishes.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -18,17 +18,17 @@ use crate::host::github::failure::Failure;
 /// The name of the lock.
 pub(super) const LOCK_NAME: &str = ".sysforge-lock";
 
-/// No lock is larger.
+/// Maximum size of a lock, in bytes.
 const LOCK_LIMIT: usize = 64 << 10;
 
-/// What a lock says.
+/// The content of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Lock {
-    /// For whoever finds it.
+    /// An explanation for people who find it.
     about: String,
     /// Its owner.
     nonce: String,
-    /// How often the owner has shown that it is alive.
+    /// The number of the owner's signs of life.
     beat: u64,
 }
 
@@ -48,8 +48,8 @@ impl Lock {
     }
 }
 
-/// The lock, held. Dropping it stops the signs of life; the object stays, as after a crash, unless the
-/// host has a `Cleanup`, which then deletes it.
+/// The held lock. Dropping it stops the signs of life; the object stays, as after a crash, unless
+/// the host has a `Cleanup`, which then deletes it.
 #[derive(Debug)]
 pub(super) struct Lease {
     nonce: String,
@@ -86,16 +86,16 @@ impl Drop for Guard {
     }
 }
 
-/// What becomes of somebody else's lock.
+/// The fate of another publisher's lock.
 enum Watched {
-    /// It is gone.
+    /// It no longer exists.
     Gone,
-    /// It did not change for so long that its owner counts as dead.
+    /// It has not changed for so long that its owner counts as dead.
     Dead,
 }
 
 impl S3 {
-    /// The path of the lock.
+    /// Returns the path of the lock.
     pub(super) fn lock_path(&self) -> Path {
         self.path(LOCK_NAME)
     }
@@ -133,7 +133,7 @@ impl S3 {
             let supported = match put.map_err(fail)? {
                 Conditional::Done => true,
                 Conditional::Taken => {
-                    // By an attempt whose answer was lost, or by somebody else.
+                    // It was created by an attempt whose answer was lost, or by another publisher.
                     match self.read_lock().await.map_err(fail)? {
                         Some(lock) if lock.nonce == nonce => return Ok(()),
                         Some(lock) => {
@@ -160,7 +160,7 @@ impl S3 {
         }
     }
 
-    /// The condition under which a dead owner's lock is replaced: it is still the same.
+    /// Returns the condition for replacing a dead owner's lock: that it has not changed.
     async fn version_of_lock(&self) -> Result<PutMode, Failure> {
         match self.head(&self.lock_path()).await {
             Ok(meta) => Ok(match meta.meta.e_tag {
@@ -178,7 +178,7 @@ impl S3 {
     async fn read_lock(&self) -> Result<Option<Lock>, Failure> {
         let mut sink = Sink::memory(LOCK_LIMIT);
         match self.read(&self.lock_path(), &mut sink, None, None).await {
-            // One that cannot be read has an owner whose signs of life cannot be seen.
+            // A lock that cannot be read is that of an owner whose signs of life cannot be seen.
             Ok(()) => Ok(Some(
                 serde_json::from_slice(&sink.into_bytes()).unwrap_or_else(|_| Lock::new("", 0)),
             )),
@@ -187,7 +187,7 @@ impl S3 {
         }
     }
 
-    /// Watches somebody else's lock until it is gone, or its owner counts as dead.
+    /// Watches another publisher's lock until it no longer exists, or its owner counts as dead.
     async fn watch(
         &self,
         lock: Lock,
@@ -222,8 +222,8 @@ impl S3 {
         tokio::spawn(async move {
             for beat in 1_u64.. {
                 tokio::time::sleep(host.timing.beat).await;
-                // A lock that somebody else took is not taken back; the publisher notices before it
-                // makes anything public.
+                // Do not take back a lock that another publisher took; this publisher notices
+                // before it makes anything public.
                 match host.read_lock().await {
                     Ok(Some(lock)) if lock.nonce == nonce => {
                         let text = Lock::new(&nonce, beat).to_bytes();
@@ -232,7 +232,7 @@ impl S3 {
                             .await;
                     }
                     Ok(_) => return,
-                    // The next one makes up for it.
+                    // The next sign of life makes up for it.
                     Err(_) => {}
                 }
             }
@@ -256,7 +256,7 @@ impl S3 {
         self.check_lock(&lease.nonce, tag).await
     }
 
-    /// Gives the lock back, if it is still held.
+    /// Releases the lock, if it is still held.
     pub(super) async fn give_back(&self, mut lease: Lease) -> Result<(), PublishError> {
         lease.beating.abort();
         lease.guard.armed = false;
@@ -271,7 +271,7 @@ impl S3 {
     }
 }
 
-/// A text that no other publisher has.
+/// Returns a text that no other publisher has.
 fn nonce() -> String {
     use std::hash::{BuildHasher, Hasher};
     let random = || std::hash::RandomState::new().build_hasher().finish();

@@ -1,4 +1,4 @@
-//! Where in a storage service releases are: a bucket and a prefix of its keys.
+//! The location of releases in a storage service: a bucket and a prefix of its keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,21 +13,21 @@ use crate::storage_error::StorageError;
 #[serde(into = "String", try_from = "String")]
 pub struct S3Location {
     bucket: String,
-    /// Without slashes at its ends; may be empty.
+    /// Without leading and trailing slashes; may be empty.
     prefix: String,
 }
 
-/// What an address of a bucket begins with.
+/// The scheme of a bucket's URL.
 pub(crate) const SCHEME: &str = "s3://";
 
 impl S3Location {
-    /// The bucket.
+    /// Returns the bucket.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// The key of `name` below the prefix.
+    /// Returns the key of `name` below the prefix.
     pub(super) fn key(&self, name: &str) -> String {
         match self.prefix.is_empty() {
             true => name.to_owned(),
@@ -35,11 +35,11 @@ impl S3Location {
         }
     }
 
-    /// The location as an address that ends in a slash: what a signature names.
+    /// Returns the location as a URL with a trailing slash, as signatures name it.
     ///
     /// # Errors
     ///
-    /// If it has characters that no address has.
+    /// If it contains characters that are not allowed in a URL.
     pub fn url(&self) -> Result<Url, StorageError> {
         let text = format!("{self}/");
         let url: Result<Url, _> = text.parse();
@@ -55,7 +55,7 @@ impl FromStr for S3Location {
         let rest = text.strip_prefix(SCHEME).ok_or_else(wrong)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-        // A tag follows an `@`. A key with `.` or empty segments cannot be named by an address.
+        // A tag follows an `@`. A key with `.` or empty segments cannot be written as a URL.
         let is_segment = |segment: &str| {
             !matches!(segment, "" | "." | "..")
                 && !segment
@@ -73,8 +73,8 @@ impl FromStr for S3Location {
     }
 }
 
-/// Whether a service may have a bucket of this name. Services other than Amazon's allow capital letters
-/// and underscores.
+/// Whether this can be the name of a bucket. Services other than Amazon's allow capital letters and
+/// underscores.
 fn is_bucket(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     (3..=63).contains(&name.len())

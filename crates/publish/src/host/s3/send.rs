@@ -1,4 +1,4 @@
-//! Sending one file: in one request, or in parts of which few are in memory at a time.
+//! Sending one file: in one request, or in parts, of which only a few are in memory at a time.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::Ordering;
@@ -17,16 +17,16 @@ use crate::host::github::upload::content_type;
 use crate::local::{at, blocking};
 use crate::release_bundle::{Asset, Content};
 
-/// A part; what is smaller is sent in one request.
+/// Size of a part, in bytes; smaller files are sent in one request.
 const PART: u64 = 16 << 20;
 
-/// The most parts of an object.
+/// Maximum number of parts of an object.
 const MOST_PARTS: u64 = 10_000;
 
-/// How many parts of one file are sent at once.
+/// Number of parts of a file that are sent concurrently.
 const PARTS_AT_ONCE: usize = 2;
 
-/// Which bytes of a file one part has.
+/// Returns the offset and length of each part of a file.
 fn parts(size: u64) -> impl Iterator<Item = (u64, u64)> {
     let length = PART.max(size.div_ceil(MOST_PARTS));
     (0..size.div_ceil(length)).map(move |number| {
@@ -35,7 +35,7 @@ fn parts(size: u64) -> impl Iterator<Item = (u64, u64)> {
     })
 }
 
-/// Bytes of an asset.
+/// Reads bytes of an asset.
 async fn slice(asset: &Asset, start: u64, length: u64) -> Result<Bytes, PublishError> {
     match &asset.content {
         Content::Memory(bytes) => {
@@ -65,7 +65,7 @@ async fn slice(asset: &Asset, start: u64, length: u64) -> Result<Bytes, PublishE
     }
 }
 
-/// What the service notes of an object.
+/// Returns the attributes that the service stores with an object.
 fn attributes(asset: &Asset) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.insert(Attribute::ContentType, content_type(&asset.name).into());
@@ -146,7 +146,7 @@ impl S3 {
         };
         let sent = sent.await;
         if sent.is_err() {
-            // Parts of an upload that nobody finishes cost storage.
+            // Parts of an unfinished upload cost storage.
             let _ = upload.abort().await;
         }
         sent

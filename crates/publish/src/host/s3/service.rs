@@ -1,5 +1,5 @@
-//! The requests that `object_store` signs, sent with the client of `crates/net`: the same proxies,
-//! certificates, time limits and retries as for every other host.
+//! Sends the requests that `object_store` signs with the client of `crates/net`, so that they have
+//! the same proxies, certificates, time limits and retries as requests to every other host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,10 +23,11 @@ use crate::host::github::failure::{Failure, of_net, transport};
 use crate::host::github::{Attempts, Timing};
 use crate::local::CHUNK;
 
-/// No answer is larger: a list of a thousand objects stays below. Large objects are not read here.
+/// Maximum size of an answer, in bytes: a list of a thousand objects is smaller. Large objects are
+/// not read here.
 const ANSWER_LIMIT: usize = 64 << 20;
 
-/// Sends requests, each as often as [`Timing`] allows.
+/// Sends requests, each in as many attempts as [`Timing`] allows.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
     pub(super) client: Client,
@@ -34,12 +35,12 @@ pub(super) struct Service {
     pub(super) requests: Arc<AtomicU64>,
 }
 
-/// A [`Failure`] on its way through `object_store`.
+/// A [`Failure`] that is passed through `object_store`.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.words())]
 struct Failed(Failure);
 
-/// The failure that an error of `object_store` is about.
+/// Returns the failure in an error of `object_store`.
 pub(super) fn failure_of(error: &object_store::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -48,7 +49,7 @@ pub(super) fn failure_of(error: &object_store::Error) -> Failure {
         }
         cause = error.source();
     }
-    // An answer that cannot be read, for one.
+    // For example, an answer that cannot be read.
     Failure::Lasting {
         words: error
             .to_string()
@@ -123,7 +124,7 @@ impl Service {
     }
 }
 
-/// The body of a request, and how many of its chunks were taken.
+/// Returns the body of a request, and a counter of the chunks that were read from it.
 fn body(body: &HttpRequestBody) -> (Body, watch::Receiver<usize>) {
     let (taken, progress) = watch::channel(0);
     if body.content_length() == 0 {
@@ -136,14 +137,14 @@ fn body(body: &HttpRequestBody) -> (Body, watch::Receiver<usize>) {
     (Body::wrap_stream(chunks), progress)
 }
 
-/// Bytes in the chunks in which they are sent.
+/// Splits bytes into the chunks in which they are sent.
 pub(super) fn payload(bytes: &Bytes) -> PutPayload {
     let starts = (0..bytes.len()).step_by(CHUNK);
     let chunks = starts.map(|start| bytes.slice(start..bytes.len().min(start + CHUNK)));
     chunks.collect()
 }
 
-/// Returns when nothing was sent for `limit`; after the last chunk, the answer has as long.
+/// Returns when nothing was sent for `limit`; after the last chunk, the answer may take as long.
 async fn stalled(mut progress: watch::Receiver<usize>, limit: Duration) {
     while let Ok(Ok(())) = tokio::time::timeout(limit, progress.changed()).await {}
     if progress.has_changed().is_err() {
@@ -151,7 +152,7 @@ async fn stalled(mut progress: watch::Receiver<usize>, limit: Duration) {
     }
 }
 
-/// Hands the service to `object_store`, whose own settings of a client do not count.
+/// Passes the service to `object_store`, whose own client settings are not used.
 #[derive(Debug)]
 pub(super) struct Connector(pub(super) Service);
 

@@ -1,5 +1,5 @@
-//! Publishing to a small storage service in this process, whose answers the tests choose. A real one is
-//! used by `ci/hosts`.
+//! Publishing to a small storage service in this process, whose answers the tests choose.
+//! `ci/hosts` uses a real one.
 
 mod storage;
 
@@ -94,7 +94,7 @@ async fn publish(
     host.publish(bundle, policy, &Reporter::silent()).await
 }
 
-/// The keys of everything but the lists and documents of one release.
+/// Returns the keys of all objects except the lists and documents of one release.
 fn keys(storage: &Storage) -> Vec<String> {
     storage.keys()
 }
@@ -115,7 +115,7 @@ async fn a_release_is_published_read_back_and_installed_as_the_newest() {
     expected.push(format!("demo/{SITE_NAME}"));
     expected.sort();
     assert_eq!(keys(&storage), expected);
-    // The index came after every other file of the release.
+    // The index was written after every other file of the release.
     let written = storage.written();
     let index = format!("demo/v1.0.0/{INDEX_NAME}");
     let at = written.iter().position(|key| *key == index).unwrap();
@@ -136,7 +136,7 @@ async fn a_release_is_published_read_back_and_installed_as_the_newest() {
             .unwrap();
         let (index, _) = release.index(&[]).await.unwrap();
         assert_eq!(&*index.tag, "v1.0.0");
-        // An upgrade asks the service that was used, whatever the environment names then.
+        // An upgrade asks the same service as before, whichever one the environment names now.
         let Source::S3 { endpoint, .. } = release.source() else {
             panic!("{:?}", release.source());
         };
@@ -187,7 +187,7 @@ async fn a_dry_run_and_a_draft_make_nothing_public() {
     let error = release.index(&[]).await.unwrap_err();
     assert!(matches!(error, InstallError::NoRelease(_)), "{error}");
     assert!(error.hints()[0].contains("AWS_ENDPOINT_URL"));
-    // What the draft has is not sent again.
+    // Files in the draft are not sent again.
     let published = publish(&storage, &bundle, POLICY).await.unwrap();
     assert_eq!(published.outcome, Outcome::Published);
     assert_eq!(published.bytes_sent, 0);
@@ -217,7 +217,7 @@ async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
     let (_two, two) = bundle(b"two").await;
     publish(&storage, &one, POLICY).await.unwrap();
     let before = storage.objects("demo/v1.0.0/");
-    // What is sent for the new release comes out of the storage as something else.
+    // The storage returns other bytes than were sent for the new release.
     storage.spoil("demo/.v1.0.0.partial/");
     let error = publish(&storage, &two, REPLACE).await.unwrap_err();
     assert!(matches!(error, PublishError::HostDigest { .. }), "{error}");
@@ -231,7 +231,7 @@ async fn a_public_release_stays_as_it_is_until_the_new_one_is_complete() {
 async fn an_interrupted_run_is_finished_by_the_next() {
     let storage = Storage::start();
     let (_dir, bundle) = bundle(b"one").await;
-    // The service fails at the index, again and again.
+    // The service repeatedly fails at the index.
     storage.fail(INDEX_NAME, 503, "SlowDown");
     let error = publish(&storage, &bundle, POLICY).await.unwrap_err();
     assert!(matches!(error, PublishError::GaveUp { .. }), "{error}");

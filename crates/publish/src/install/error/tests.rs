@@ -1,4 +1,4 @@
-//! What a user and a script are told of each error of an installation.
+//! The exit code and the hint of each error of an installation.
 
 use std::io::ErrorKind;
 
@@ -12,7 +12,7 @@ fn process() -> ProcessError {
     }
 }
 
-/// A process that failed with these last words.
+/// A process that failed with this last output.
 fn failed(words: &str) -> ProcessError {
     ProcessError::TimedOut {
         program: "julia".to_owned(),
@@ -62,7 +62,7 @@ fn a_place_that_is_wrong_is_told_how_to_write_one() {
             7,
             "tell its maintainer",
         ),
-        // What publishing knows, too, keeps its class and its hint.
+        // An error that publishing has, too, keeps its class and its hint.
         (
             PublishError::BadTag("a b".to_owned()).into(),
             2,
@@ -156,7 +156,7 @@ fn the_last_words_of_a_child_are_shown() {
     assert_eq!(evidence.tail, ["wrong build"]);
     let error = InstallError::Juliaup(failed("channel exists"));
     assert_eq!(error.evidence().unwrap().tail, ["channel exists"]);
-    // What never started said nothing.
+    // A program that did not start has no output.
     let error = InstallError::Juliaup(process());
     assert!(error.evidence().is_none());
     assert_all([

@@ -1,4 +1,4 @@
-//! Launchers and channels of juliaup; the juliaup here is a script that keeps its channels as files.
+//! Launchers and channels of juliaup. This juliaup is a script that stores its channels as files.
 
 use sysforge_plan::Explain;
 
@@ -37,7 +37,7 @@ impl Desk {
         }
     }
 
-    /// What juliaup was asked to link a channel to.
+    /// Returns the command that a channel was linked to.
     fn channel(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.scene.folder.path().join("channels").join(name)).ok()
     }
@@ -61,7 +61,7 @@ impl Desk {
 async fn a_channel_starts_the_julia_of_the_image_with_the_image() {
     let mut desk = Desk::new().await;
     desk.link("mine").await.unwrap();
-    // A channel has no variables, so it starts a launcher, which sets them.
+    // A channel cannot set variables, so it starts a launcher, which sets them.
     let (folder, image) = (desk.installed.folder(), &desk.installed.image);
     let expected = format!(
         "link mine {} -- --sysimage={}\n",
@@ -122,7 +122,7 @@ async fn a_default_channel_is_not_removed() {
     desk.scene.images().note(&desk.installed).unwrap();
     let error = desk.unlink("main").await.unwrap_err();
     assert!(error.hints()[0].contains("`juliaup default release`"));
-    // To link it anew it would have to be removed, too.
+    // To link it again, it would have to be removed, too.
     let error = desk.link("main").await.unwrap_err();
     let tail = error.evidence().unwrap().tail;
     assert!(tail.iter().any(|line| line == "it is the default"));
@@ -153,7 +153,7 @@ async fn a_launcher_goes_with_its_image_and_is_noted_once() {
     assert_eq!(installed.launchers, [ours.clone(), theirs.clone()]);
     let mode = std::fs::metadata(&ours).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
-    // The user has put something else there since.
+    // The user has replaced the file since.
     std::fs::write(&theirs, "#!/bin/sh\nexec julia\n").unwrap();
     scene.images().remove(&installed).unwrap();
     assert!(!ours.exists());

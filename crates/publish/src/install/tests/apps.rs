@@ -1,4 +1,5 @@
-//! Apps, which need no Julia: published, installed, upgraded and removed. Their executable is a script.
+//! Apps, which do not need Julia: published, installed, upgraded and removed. Their executable is a
+//! script.
 
 use sysforge_plan::release::choose::kinds;
 use sysforge_testkit::github::{make_app, make_library};
@@ -6,7 +7,7 @@ use sysforge_testkit::github::{make_app, make_library};
 use super::*;
 use crate::install::app::{install_app, link_apps};
 
-/// Answers as the Julia of an app that is only asked for its version.
+/// Acts as the Julia of an app that is only asked for its version.
 const STARTS: &str = "#!/bin/sh\necho \"$0\" \"$@\"\n";
 
 /// A published release of an app `tally`, and of an image if there are bytes for one.

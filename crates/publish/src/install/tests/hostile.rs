@@ -11,7 +11,7 @@ use sysforge_testkit::hostile::{first_deceptive, variants};
 
 use super::*;
 
-/// A receipt in which every field that may have a text has one.
+/// Returns a receipt in which every optional text is set.
 fn full_receipt(image: &[u8]) -> Receipt {
     let folder = tempfile::tempdir().unwrap();
     let receipt = make_build(folder.path(), "x86_64-linux-gnu", image);
@@ -58,8 +58,8 @@ fn full_receipt(image: &[u8]) -> Receipt {
     serde_json::from_value(value).unwrap()
 }
 
-/// The fields of a schema that `value` lacks or that are empty in it. Of alternatives, only those with
-/// null count.
+/// Returns the fields of a schema that are missing or empty in `value`. Of alternatives, only those
+/// with null count.
 fn absent(schema: &Value, root: &Value, value: &Value, pointer: &str, found: &mut Vec<String>) {
     let reference = schema["$ref"].as_str().and_then(|at| at.strip_prefix('#'));
     if let Some(at) = reference {
@@ -85,20 +85,20 @@ fn the_receipt_of_these_tests_has_every_field() {
     let schema = Receipt::json_schema();
     let mut found = Vec::new();
     absent(&schema, &schema, &receipt, "", &mut found);
-    // A tier would be part of the identifier. `variants` replaces a null with texts, too.
-    // The receipt of an image has no apps; options of Julia are a type of their own.
+    // A tier would be part of the identifier. `variants` replaces a null with texts, too. The
+    // receipt of an image has no apps; options of Julia are a separate type.
     found.retain(|pointer| !pointer.starts_with("/bundle"));
     assert_eq!(found, ["/targets/tier", "/julia_options"]);
 }
 
-/// A folder with one release of one image, whose index and receipt are these.
+/// Creates a folder with one release of one image, with this index and archive.
 fn release(folder: &Path, index: &Value, archive: &[u8], name: &str) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join(name), archive).unwrap();
     std::fs::write(folder.join(INDEX_NAME), index.to_string()).unwrap();
 }
 
-/// Every file below a folder, but for that of installed images.
+/// Collects every file below a folder, except those of installed images.
 fn files(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
@@ -118,7 +118,7 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// An index of one image with this receipt, and the archive that it names.
+/// Returns an index of one image with this receipt, and the archive that it names.
 fn index_and_archive(receipt: &Value, image: &[u8]) -> (Value, Vec<u8>) {
     let name = "demo-julia1.12.7-x86_64-linux-gnu";
     let text = format!("{}\n", serde_json::to_string_pretty(receipt).unwrap());
@@ -145,8 +145,9 @@ fn index_and_archive(receipt: &Value, image: &[u8]) -> (Value, Vec<u8>) {
     (index, archive)
 }
 
-/// Installs a release with everything that can be made of the image. The outputs hold nothing that
-/// was not there without the hostile text, and no file outside of the images changes.
+/// Installs a release and writes everything that can be generated for the image. The outputs
+/// contain nothing that was not there without the hostile text, and no file outside of the images
+/// changes.
 async fn is_harmless(scene: &Scene, index: &Value, archive: &[u8], what: &str) -> bool {
     let folder = scene.folder.path();
     let name = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
@@ -162,7 +163,7 @@ async fn is_harmless(scene: &Scene, index: &Value, archive: &[u8], what: &str) -
     let mut installed = match outcome {
         Ok(installed) => installed,
         Err(error) => {
-            // What a terminal shows of it is its own business; what it may do is nothing.
+            // How a terminal shows the message does not matter; it must have no other effect.
             assert!(!error.to_string().is_empty());
             return false;
         }
@@ -220,7 +221,7 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
             accepted.insert(pointer);
         }
     }
-    // Only text that no file, script or path is made of.
+    // Only texts that are not used in any file, script or path.
     for pointer in &accepted {
         let free = [
             "/check/residuals/0",
@@ -290,7 +291,7 @@ fn what_is_accepted_of_a_hostile_document_is_written_and_read_back_the_same() {
         let again = ReleaseIndex::from_json(&index.to_json()).unwrap();
         assert_eq!(again, index, "{pointer} is {text:?}");
     }
-    // Statements are code: whatever they are, they are kept.
+    // Statements are code: any text is accepted.
     assert!(accepted > 100, "{accepted}");
 }
 
@@ -399,7 +400,7 @@ async fn a_hostile_text_in_any_field_of_a_note_is_refused_or_harmless() {
             assert_eq!(listed.build_id, installed.build_id);
             assert!(listed.channels == ["mine"] || listed.channels[0] == text);
         }
-        // The folder is the image's own, whatever the note says.
+        // The folder is the image's own, whatever the note contains.
         scene.images().note(&installed).unwrap();
         assert_eq!(snapshot(folder), before, "{pointer} is {text:?}");
     }
@@ -430,7 +431,7 @@ async fn an_image_that_a_kill_left_half_placed_is_not_listed() {
         );
         std::fs::rename(&half, installed.folder()).unwrap();
     }
-    // The folder without its image, as a kill in the middle of its removal leaves it.
+    // The folder without its image, as after a kill in the middle of a removal.
     std::fs::remove_file(&installed.image).unwrap();
     assert_eq!(scene.images().list().unwrap(), []);
     let again = scene.install(&source, &options(None, None)).await.unwrap();

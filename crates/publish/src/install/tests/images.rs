@@ -1,10 +1,10 @@
-//! The folder of installed images: what killed runs leave there, and what cannot be changed.
+//! The folder of installed images: remains of killed runs, and images that cannot be changed.
 
 use std::time::SystemTime;
 
 use super::*;
 
-/// What a run that was killed left in the folder of images: an image half unpacked.
+/// Creates what a killed run leaves in the folder of images: a half unpacked image.
 fn half_unpacked(scene: &Scene, installed: &Installed) -> PathBuf {
     let digest = installed.sha256.short(12);
     let left = scene
@@ -28,7 +28,7 @@ async fn what_a_killed_run_left_of_an_image_goes_with_its_next_installation() {
     let again = scene.install(&source, &options(None, None)).await.unwrap();
     assert_eq!(std::fs::read(&again.image).unwrap(), b"linux");
     assert!(!left.exists());
-    // Somebody may be at work on that one.
+    // Another process may be using that one.
     assert!(others.exists());
 }
 
@@ -63,13 +63,13 @@ async fn a_removal_that_was_killed_is_finished() {
     let images = scene.images();
     images.note(&installed).unwrap();
     let name = installed.name.to_string();
-    // Killed between taking the image away and removing its launcher.
+    // Killed between renaming the image and removing its launcher.
     let gone = images.move_to_trash(installed.folder()).unwrap();
     let trash = gone.keep();
     assert_eq!(images.finish_removals("another"), []);
     assert!(!trash.exists() && !launcher.exists());
 
-    // What is installed again keeps its launcher.
+    // An image that is installed again keeps its launcher.
     let mut installed = scene.install(&source, &options(None, None)).await.unwrap();
     activate::write_launcher(&mut installed, &launcher).unwrap();
     images.note(&installed).unwrap();

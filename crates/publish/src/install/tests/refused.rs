@@ -1,4 +1,4 @@
-//! What is not installed, and what is left on disk then.
+//! Installations that are refused, and what they leave on disk.
 
 use sysforge_plan::Explain;
 use sysforge_plan::release::INDEX_NAME;
@@ -22,7 +22,7 @@ fn write_index(scene: &Scene, index: &ReleaseIndex) {
     std::fs::write(folder_of(scene).join(INDEX_NAME), text).unwrap();
 }
 
-/// Puts another archive into the release, and its digest into the index, as only its maker can.
+/// Replaces the archive of the release, and its digest in the index, as only its publisher can.
 fn put_archive(scene: &Scene, bytes: &[u8]) {
     let folder = folder_of(scene);
     std::fs::write(folder.join(ARCHIVE), bytes).unwrap();
@@ -40,7 +40,7 @@ fn put_archive(scene: &Scene, bytes: &[u8]) {
     write_index(scene, &index);
 }
 
-/// Why an image is not installed.
+/// Returns why an image is not installed.
 async fn refusal(scene: &Scene, source: &Source) -> InstallError {
     let installed = scene.install(source, &options(None, None)).await;
     installed.unwrap_err()
@@ -90,7 +90,7 @@ async fn an_archive_that_is_not_the_image_of_the_index_is_not_installed() {
     }
 }
 
-/// How many downloads are kept to be continued.
+/// Returns the number of downloads that are kept to be continued.
 fn downloads(scene: &Scene) -> usize {
     let folder = scene.folder.path().join("images/.partial");
     std::fs::read_dir(folder).unwrap().count()
@@ -136,7 +136,7 @@ async fn a_provenance_that_speaks_of_another_archive_stops_the_installation() {
         error.to_string(),
         format!("the provenance of the release does not name `{ARCHIVE}` with its digest")
     );
-    // It is found out before anything is downloaded.
+    // It is noticed before anything is downloaded.
     assert!(!scene.folder.path().join("images").exists());
 }
 
@@ -228,7 +228,7 @@ async fn an_image_that_lacks_a_package_is_not_installed() {
     let mut index = index_of(&scene);
     let image = index.images.iter_mut().find(|i| i.archive.name == ARCHIVE);
     let receipt = &mut image.unwrap().receipt;
-    // The stand-in Julia prints `Base` alone.
+    // This Julia prints only `Base`.
     receipt.check.loaded = vec!["Base".to_owned(), "Example".to_owned()];
     let (name, text) = (receipt.image.name.clone(), receipt.to_json());
     write_index(&scene, &index);
@@ -269,7 +269,7 @@ async fn an_installed_image_is_found_by_its_name_and_by_its_identifier() {
     let error = images.named("demp").unwrap_err();
     assert_eq!(error.to_string(), "no installed image is called `demp`");
     assert!(error.hints()[0].contains("`demo`"), "{:?}", error.hints());
-    // Folders without a note, or with one of something else, are no images.
+    // Folders without a note, or with that of something else, are not images.
     let root = scene.folder.path().join("images");
     std::fs::create_dir(root.join("stray")).unwrap();
     std::fs::write(root.join("stray/installed.json"), "{}").unwrap();
@@ -303,7 +303,7 @@ fn a_store_that_is_a_file_is_named() {
     assert!(error.hints()[0].contains("name a folder"));
 }
 
-/// What is said of an image whose archive nobody attests, of which these parts are attested.
+/// Returns the result for an image whose archive has no attestation, but whose parts have these.
 async fn attested_in_parts(attested: &[bool], required: bool) -> Result<Attested, InstallError> {
     use crate::attestation::tests::{BY_WORKFLOW, digest};
     let scene = Scene::new(b"linux", u64::MAX).await;
@@ -332,7 +332,7 @@ async fn attested_in_parts(attested: &[bool], required: bool) -> Result<Attested
 
 #[tokio::test]
 async fn an_archive_in_parts_is_attested_if_every_part_is() {
-    // Whole, but by a run that names no release.
+    // The whole archive is attested, but by a run that names no release.
     let by = attested_in_parts(&[true, true], false).await.unwrap();
     assert!(matches!(by, Attested::Unknown(_)), "{by:?}");
     let by = attested_in_parts(&[true, false], false).await.unwrap();
@@ -352,7 +352,7 @@ async fn a_host_that_cannot_be_asked_for_attestations_stops_those_alone_who_insi
     scene.site().await;
     let index = index_of(&scene);
     let image = &index.images[0];
-    // Nobody listens there.
+    // No server listens there.
     let release = OpenRelease::open(&repository(), &options(None, None)).await;
     let release = release.unwrap();
     let Attested::Unknown(why) = release.attested(image, false).await.unwrap() else {

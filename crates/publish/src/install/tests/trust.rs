@@ -1,4 +1,4 @@
-//! Releases that are signed, and are not what was asked for: older ones, and those of others.
+//! Signed releases that are not the requested ones: older ones, and those of others.
 
 use sysforge_plan::text::{Repository, Tag};
 
@@ -78,7 +78,7 @@ async fn a_signed_release_does_not_stand_in_for_one_with_another_tag() {
         said,
         "v2.0.0 was asked for, and its index is that of v1.0.0"
     );
-    // With the tag changed the signature no longer fits.
+    // With another tag, the signature is no longer valid.
     let mut changed = old.clone();
     for (name, bytes) in &mut changed {
         if name == INDEX_NAME {
@@ -118,7 +118,7 @@ async fn a_key_of_two_repositories_does_not_let_one_stand_in_for_the_other() {
         let said = refusal(&github, "octo/images@v1.0.0").await;
         let expected = format!("is signed for {other}, and not for octo/images");
         assert!(said.contains(&expected), "{said}");
-        // Said to be a copy, it may be one.
+        // If the user declares it as a copy, it is accepted.
         let release =
             OpenRelease::open(&source("octo/images@v1.0.0"), &options(Some(&github), None)).await;
         let release = release
@@ -263,7 +263,7 @@ async fn an_older_release_than_the_installed_one_is_refused() {
         matches!(error, InstallError::UnknownOrder { .. }),
         "{error}"
     );
-    // Another repository's image of the same name has nothing to do with it.
+    // Another repository's image of the same name is unrelated.
     let elsewhere = self::source("octo/elsewhere");
     let tag = Tag::new("v1.0.0").unwrap();
     images

@@ -1,4 +1,4 @@
-//! A plain web host: whatever serves the folder that `publish --to dir:PATH` fills.
+//! A plain web host: a server for the folder that `publish --to dir:PATH` fills.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::*;
 
 const ARCHIVE: &str = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
 
-/// A site behind a web server, and its address.
+/// A site behind a web server, and its URL.
 async fn served(image: &[u8]) -> (Scene, Server, String) {
     let scene = Scene::new(image, u64::MAX).await;
     scene.site().await;
@@ -21,7 +21,7 @@ async fn served(image: &[u8]) -> (Scene, Server, String) {
     (scene, server, address)
 }
 
-/// No fault here is one of time, so that a busy machine makes none.
+/// Time limits that no busy machine exceeds; no fault here is a timeout.
 fn patient() -> SourceOptions {
     let mut options = options(None, None);
     options.timing.stall = Duration::from_secs(60);
@@ -58,7 +58,7 @@ async fn a_file_that_a_web_host_lacks_is_asked_for_once() {
     let (scene, server, address) = served(b"linux").await;
     let source = source(&format!("{address}/v1.0.0"));
     scene.install(&source, &patient()).await.unwrap();
-    // There is no list of releases below the address of one, and nothing is signed here.
+    // There is no list of releases below the URL of one, and nothing is signed here.
     assert_eq!(server.seen(SITE_NAME).len(), 1);
     assert_eq!(server.seen(".minisig").len(), 1);
 }
@@ -72,7 +72,7 @@ async fn a_store_that_says_403_for_what_it_lacks_is_a_plain_host_too() {
     let source = source(&format!("{address}/v1.0.0"));
     scene.install(&source, &patient()).await.unwrap();
     assert_eq!(server.seen(SITE_NAME).len(), 1);
-    // What asks for a password is closed, not empty; nobody asks again.
+    // A host that asks for a password is closed, not empty; the request is not repeated.
     server.always(INDEX_NAME, WebFault::Status(401, Vec::new()));
     let release = open(&format!("{address}/v1.0.0")).await.unwrap();
     let error = release.index(&[]).await.unwrap_err();
@@ -107,7 +107,7 @@ async fn a_web_host_without_a_release_says_where_it_was_looked_for() {
         server.url()
     );
     assert_eq!(error.to_string(), expected);
-    // A list that names no release, or is none.
+    // A list that names no release, or a page that is not a list.
     for text in [r#"{"schema": "sysforge-site/1", "tags": []}"#, "<html>"] {
         std::fs::write(folder.path().join(SITE_NAME), text).unwrap();
         let error = open(&server.url()).await.unwrap_err();
@@ -251,7 +251,7 @@ async fn a_spoilt_file_is_not_kept_where_a_release_is_brought_together() {
         matches!(&error, InstallError::Digest { name, .. } if name == ARCHIVE),
         "{error}"
     );
-    // The same command again fetches it anew; one wrong answer is asked for again at once.
+    // The same command downloads it again; after one wrong answer, the request is repeated at once.
     server.script(ARCHIVE, [WebFault::WrongByte(20)]);
     let fetched = crate::complete::complete(&release, &none, &dist, &silent)
         .await
@@ -285,7 +285,7 @@ async fn an_index_that_cannot_be_read_is_named_with_its_place() {
             format!("could not use the release index of {address}/")
         );
         assert!(error.hints()[0].contains("no newer one than this Sysforge"));
-        // It is no empty release either: what is there would be lost.
+        // It does not count as an empty release either: its images would be lost.
         let release = open(&address).await.unwrap();
         let dist = scene.folder.path().join("elsewhere");
         crate::complete::complete(&release, &BTreeSet::new(), &dist, &Reporter::silent())
@@ -294,7 +294,7 @@ async fn an_index_that_cannot_be_read_is_named_with_its_place() {
     }
 }
 
-/// Everything that an installation left of an archive, in bytes.
+/// Returns the size of everything that an installation left of an archive, in bytes.
 fn kept_bytes(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -315,10 +315,10 @@ async fn no_byte_more_than_the_index_names_is_kept() {
     assert!(error.to_string().contains("sends more than"), "{error}");
     assert_eq!(error.class().exit_code(), 7);
     assert_eq!(server.seen(ARCHIVE).len(), 1);
-    // What the sockets hold is sent, and no more.
+    // What fits into the sockets' buffers is sent, and no more.
     assert!(server.endless_bytes() < 50 << 20);
 
-    // The same where the length is announced.
+    // The same if the length is announced.
     server.behave();
     let site = scene.folder.path().join("site/v1.0.0").join(ARCHIVE);
     let mut longer = std::fs::read(&site).unwrap();
@@ -401,7 +401,7 @@ async fn an_untrusted_certificate_is_told_at_once() {
     );
 }
 
-/// A server that answers every request with these bytes, and its address. The connection stays open.
+/// A server that answers every request with these bytes, and its URL. The connection stays open.
 fn raw_answers(answer: Vec<u8>) -> String {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -513,7 +513,7 @@ async fn offline_asks_nobody() {
     assert!(error.to_string().contains("--offline"), "{error}");
     assert!(server.seen("").is_empty());
     scene.install(&repository(), &options).await.unwrap_err();
-    // A folder is no network.
+    // A folder does not need the network.
     let site = scene.site().await;
     scene.install(&site, &options).await.unwrap();
 }

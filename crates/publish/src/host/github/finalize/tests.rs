@@ -26,7 +26,7 @@ async fn a_draft_is_filled_by_several_calls_and_then_made_public() {
     assert_eq!(report.outcome, Outcome::Drafted);
     assert!(scene.github.releases()[0].draft);
 
-    // Another call brings another image; what tells of all images is made anew.
+    // Another call adds another image; documents that describe all images are written again.
     make_build(
         &scene.folder.path().join("dist"),
         "x86_64-w64-mingw32",

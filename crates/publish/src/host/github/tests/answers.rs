@@ -1,5 +1,5 @@
-//! Answers of a host that no host that works would give: how often they are asked for, how much of them is
-//! read, and what is said of them.
+//! Answers that no working host gives: how often they are requested, how much of them is read, and
+//! the resulting messages.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -50,7 +50,7 @@ impl Server {
         Self { address, asked }
     }
 
-    /// A server that answers everything with these bytes.
+    /// A server that answers every request with these bytes.
     fn of(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         Self::start(move |_, stream| stream.write_all(&answer))
@@ -72,7 +72,7 @@ impl Server {
     }
 }
 
-/// An answer that ends its connection.
+/// An answer after which the connection is closed.
 fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -80,7 +80,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-/// Times that do not end a request on a slow machine.
+/// Time limits that do not end a request on a slow machine.
 fn patient() -> Timing {
     Timing {
         request: Duration::from_secs(60),

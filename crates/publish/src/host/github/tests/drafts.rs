@@ -1,4 +1,4 @@
-//! Drafts and locks that other publishers left, or hold; and what a dry run says of them.
+//! Drafts and locks that other publishers left or hold, and what a dry run reports about them.
 
 use super::super::journal::PublishJournal;
 use super::super::lease::{LOCK_NAME, NoLease};
@@ -26,13 +26,13 @@ impl Scene {
         report
     }
 
-    /// The notes of a publisher on another machine.
+    /// The journal of a publisher on another machine.
     fn other_memo(&self) -> PublishJournal {
         let path = self.folder.path().join("elsewhere/journal.json");
         PublishJournal::open(path, "v1.0.0").unwrap()
     }
 
-    /// Leaves a draft of another machine, with half of the archive in it.
+    /// Creates a draft of another machine, with half of the archive in it.
     async fn half_send(&self) {
         let host = self.host("writer");
         let draft = host.create_draft("v1.0.0", None, MARK).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_lock_that_shows_signs_of_life_is_left_to_its_holder() {
     assert!(kept.draft);
     let names: Vec<_> = kept.assets.iter().map(|asset| &*asset.name).collect();
     assert_eq!(names, [LOCK_NAME]);
-    // Once the other is done, the same command goes on.
+    // After the other publisher is done, the same command continues.
     host.give_back(lease, "v1.0.0").await.unwrap();
     scene.publish().await.unwrap();
     scene.assert_public().await;
@@ -209,7 +209,7 @@ async fn an_own_lock_of_an_earlier_run_is_held_again_at_once() {
     let lock = scene.github.releases()[0].assets[0].id;
     drop(journal);
     let again = host.take_lease(&draft, &scene.other_memo(), &silent).await;
-    // The same file: nobody was waited for, and nothing was deleted.
+    // The same file: nobody waited, and nothing was deleted.
     assert_eq!(scene.github.releases()[0].assets[0].id, lock);
     host.give_back(again.unwrap(), "v1.0.0").await.unwrap();
     assert!(scene.github.releases()[0].assets.is_empty());
@@ -222,7 +222,7 @@ async fn younger_drafts_of_dead_publishers_are_deleted_and_those_of_people_stay(
     let oldest = host.create_draft("v1.0.0", None, MARK).await.unwrap();
     let dead = host.create_draft("v1.0.0", None, MARK).await.unwrap();
     let by_hand = scene.github.put_release("v1.0.0", true, &[]).unwrap();
-    // It died with its lock in place.
+    // It died while it held the lock.
     let journal = scene.other_memo();
     let lease = host.take_lease(&dead, &journal, &Reporter::silent()).await;
     drop(lease.unwrap());
@@ -317,14 +317,14 @@ async fn a_draft_is_made_public_though_the_answer_is_lost() {
     assert!(!scene.github.releases()[0].draft);
 }
 
-/// What an archive is in the draft before a run begins.
+/// The state of an archive in the draft before a run begins.
 #[derive(Clone, Copy)]
 enum Before {
     Absent,
     HalfSent,
 }
 
-/// A scene where a run was killed right after the host kept other bytes than it was sent.
+/// A scene where a run was killed right after the host stored other bytes than it was sent.
 async fn killed_over_spoilt_bytes(before: Before) -> Scene {
     for milliseconds in (0..2000).step_by(5) {
         let scene = Scene::new(Options {
@@ -340,7 +340,7 @@ async fn killed_over_spoilt_bytes(before: Before) -> Scene {
         let limit = Duration::from_millis(milliseconds);
         let cut = tokio::time::timeout(limit, scene.publish()).await;
         assert!(cut.is_err(), "the run ended before it was killed: {cut:?}");
-        // What was under way arrives.
+        // Requests that were under way arrive.
         tokio::time::sleep(Duration::from_millis(50)).await;
         scene.github.calm();
         let releases = scene.github.releases();
@@ -363,7 +363,7 @@ async fn what_the_host_spoilt_in_a_run_that_was_killed_is_sent_again() {
         scene.assert_public().await;
     }
 
-    // A file with other bytes that no run of ours began to send is somebody's work.
+    // A file with other bytes that no run of ours began to send belongs to somebody else.
     let scene = killed_over_spoilt_bytes(Before::Absent).await;
     std::fs::remove_dir_all(scene.policy().state).unwrap();
     let before = scene.github.releases();

@@ -1,5 +1,5 @@
-//! A host that lists no digests, as Enterprise before 3.18; one whose clock differs; and one that
-//! names strange addresses for uploads.
+//! A host that lists no digests, as Enterprise before 3.18; one with a different clock; and one
+//! that names unusual URLs for uploads.
 
 use super::super::finalize::finalize;
 use super::*;
@@ -14,7 +14,7 @@ async fn without_digests() -> Scene {
     .await
 }
 
-/// Other bytes, as many as the archive of this name has.
+/// Returns other bytes of the same length as the archive of this name.
 async fn other_bytes(scene: &Scene) -> Vec<u8> {
     let bundle = scene.bundle().await;
     let asset = bundle.assets.iter().find(|asset| asset.name == LINUX);
@@ -86,7 +86,7 @@ async fn a_draft_without_digests_is_made_public_only_if_its_bytes_are_right() {
         );
         assert!(scene.github.releases()[0].draft);
     }
-    // Completing the draft from where the images are is the way out.
+    // Completing the draft from the machine that has the images solves it.
     scene.publish_with("writer", &draft).await.unwrap();
     finalize(&host, "v1.0.0").await.unwrap();
     scene.assert_public().await;
@@ -118,7 +118,7 @@ async fn a_rate_limit_is_waited_for_by_the_clock_of_the_host() {
         scene.github.script([Rule::once(Op::UpdateRelease, fault)]);
         let started = std::time::Instant::now();
         scene.publish().await.unwrap();
-        // The limit ends with the host's next second.
+        // The rate limit ends with the host's next second.
         assert!(started.elapsed() >= Duration::from_secs(1), "{clock_ahead}");
         scene.assert_public().await;
     }

@@ -1,4 +1,4 @@
-//! A run that is dropped, as Ctrl-C does, and what it leaves at the host.
+//! A run that is dropped, as by Ctrl-C, and what it leaves at the host.
 
 use super::super::lease::LOCK_NAME;
 use super::*;

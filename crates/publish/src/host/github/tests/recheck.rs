@@ -1,4 +1,4 @@
-//! Files that change at the moment when a release becomes public, and afterwards.
+//! Files that change when a release becomes public, and afterwards.
 
 use sysforge_testkit::github::Tamper;
 
@@ -60,7 +60,7 @@ async fn a_file_that_changes_on_publication_takes_the_release_back_to_a_draft() 
             assert_eq!(then, Then::Draft, "{tamper:?}");
             assert!(scene.github.releases()[0].draft, "{tamper:?}");
             assert!(!scene.lock_is_there(), "{tamper:?}");
-            // The same command sends what is wrong again.
+            // The same command sends the changed files again.
             let report = scene.publish().await.unwrap();
             assert_eq!(report.outcome, Outcome::Published, "{tamper:?}");
             scene.assert_public().await;
@@ -165,7 +165,7 @@ async fn a_check_that_could_not_be_finished_is_finished_by_the_same_command() {
         scene.github.script([Rule::always(Op::Download, fault)]);
         let error = scene.publish().await.unwrap_err();
         assert!(matches!(error, PublishError::GaveUp { .. }), "{error}");
-        // Public, and not checked: as long as that is so, nothing calls it done.
+        // It is public but not checked: until it is, no run reports success.
         assert!(!scene.github.releases()[0].draft);
         let error = scene.publish().await.unwrap_err();
         assert!(matches!(error, PublishError::GaveUp { .. }), "{error}");
@@ -243,7 +243,7 @@ async fn a_public_release_whose_replacement_changed_stays_public() {
     let (_, then) = recheck_of(error);
     assert_eq!(then, Then::WasPublic);
     assert!(!scene.github.releases()[0].draft);
-    // The lock says that the check is not over.
+    // The lock shows that the check has not finished.
     scene.publish().await.unwrap();
     scene.assert_public().await;
 }
@@ -312,7 +312,7 @@ async fn a_dead_lock_does_not_keep_a_draft_from_becoming_public() {
     let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
     assert_eq!(report.outcome, Outcome::Published);
     scene.assert_public().await;
-    // Nor a public release from being called so.
+    // Nor a public release from being reported as complete.
     scene.github.put_asset(release, LOCK_NAME, b"dead");
     let report = finalize(&scene.host("writer"), "v1.0.0").await.unwrap();
     assert_eq!(report.outcome, Outcome::Unchanged);

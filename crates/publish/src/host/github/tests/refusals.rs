@@ -1,4 +1,4 @@
-//! What a user is told of a host that refuses, fails or asks to wait.
+//! The messages about a host that refuses, fails or asks to wait.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ async fn each_refusal_says_whose_fault_it_is_and_what_helps() {
             "could not access dist/a.tar.gz",
             "is the path right?",
         ),
-        // Somebody else still looks at the same failure.
+        // Another reference to the same failure exists.
         (
             Failure::Local(Arc::clone(&shared)),
             "could not send a.tar.gz in 1 attempt: could not access dist/a.tar.gz",
@@ -79,7 +79,7 @@ async fn each_refusal_says_whose_fault_it_is_and_what_helps() {
         let hints = error.hints();
         assert!(hints[0].contains(hint), "{error}: {hints:?}");
     }
-    // Without a token it is no bad one.
+    // Without a token, the error is not about a wrong token.
     let error = host(None).error("send a.tar.gz", status(401));
     assert!(matches!(error, PublishError::NoRights { .. }), "{error}");
 }
@@ -209,7 +209,7 @@ async fn an_upload_that_arrives_changed_every_time_is_told_by_both_digests() {
     };
     assert_eq!(*expected, sent);
     assert!(found.starts_with("sha256:") && !found.contains(&sent.to_string()));
-    // What is not good does not stay, and the same command sends it anew.
+    // A damaged file is removed, and the same command sends it again.
     let release = &scene.github.releases()[0];
     assert!(release.draft && release.assets.is_empty(), "{release:?}");
     scene.github.calm();

@@ -1,4 +1,4 @@
-//! The part of the interface of Amazon S3 that Sysforge uses, in memory. Signatures are not checked.
+//! The part of the S3 API that Sysforge uses, in memory. Signatures are not checked.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,9 +27,9 @@ struct Inner {
     written: Vec<String>,
     requests: usize,
     ignores_conditions: bool,
-    /// Requests whose path contains this fail so.
+    /// Requests whose path contains this text fail with this status and code.
     failing: Option<(String, u16, String)>,
-    /// Objects below this are spoilt when they are written.
+    /// Objects below this prefix are damaged when they are written.
     spoilt: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl Storage {
         self.inner.lock().unwrap().requests
     }
 
-    /// The objects whose keys begin with `prefix`.
+    /// Returns the objects whose keys begin with `prefix`.
     pub(super) fn objects(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
         let inner = self.inner.lock().unwrap();
         let objects = inner
