@@ -1,6 +1,6 @@
-//! The artifacts that the packages of an image use, and their folders. An image finds them as every
-//! Julia does: by their tree hash, below `artifacts/` of a depot. So they travel in the archive under
-//! that name, and the folder that it is unpacked in becomes a depot.
+//! The artifacts used by the packages of an image. Julia finds an artifact by its tree hash in
+//! `artifacts/` of a depot. The archive contains them under that path, and the unpacked folder
+//! becomes a depot.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,29 @@ use sysforge_plan::text::{TreeHash, shortened};
 
 use crate::overrides::{Override, Overrides};
 
-/// An artifact, and the folder that holds it on this machine.
+/// An artifact and its folder on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledArtifact {
-    /// Which one.
+    /// The artifact.
     pub artifact: Artifact,
     /// Its folder.
     pub folder: PathBuf,
 }
 
-/// What the staging process said of its surroundings.
+/// The report of the staging process about its packages and depots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// The depots.
     pub depots: Vec<PathBuf>,
     /// The loaded packages, by name, each with its folder.
     pub packages: Vec<(String, PathBuf)>,
-    /// The loaded packages with a UUID, extensions apart.
+    /// The loaded packages that have a UUID, without extensions.
     pub loaded: Vec<LoadedPackage>,
     /// The loaded extensions of packages.
     pub extensions: Vec<ExtensionRecord>,
-    /// The files that Julia read while it loaded the packages.
+    /// The files that Julia read while loading the packages.
     pub read: Vec<PathBuf>,
-    /// Whether the staging script came to its end.
+    /// Whether the staging script finished.
     pub complete: bool,
 }
 
@@ -47,13 +47,13 @@ pub struct LoadedPackage {
     pub uuid: String,
 }
 
-/// The file of the two names that Julia looks for first (Artifacts.jl, `artifact_names`).
+/// The file names in Julia's lookup order (Artifacts.jl, `artifact_names`).
 const FILES: [&str; 2] = ["JuliaArtifacts.toml", "Artifacts.toml"];
 
 impl Surroundings {
-    /// Reads what the staging script wrote: `depot<TAB>path`, `package<TAB>name<TAB>file`,
-    /// `loaded<TAB>name<TAB>uuid`, `extension<TAB>name<TAB>package` and `read<TAB>file` lines, and
-    /// `end`.
+    /// Parses the file written by the staging script: lines `depot<TAB>path`,
+    /// `package<TAB>name<TAB>file`, `loaded<TAB>name<TAB>uuid`, `extension<TAB>name<TAB>package`
+    /// and `read<TAB>file`, and a final `end`.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let mut found = Self::default();
@@ -70,7 +70,7 @@ impl Surroundings {
                     package: package.to_owned(),
                 }),
                 ["depot", path] => found.depots.push(path.into()),
-                // `src/Name.jl` in the package's folder.
+                // The file is `src/Name.jl` in the package's folder.
                 ["package", name, file] => {
                     let folder = Path::new(file).parent().and_then(Path::parent);
                     let folder = folder.map(|folder| (name.to_owned(), folder.to_owned()));
@@ -82,9 +82,8 @@ impl Surroundings {
         found
     }
 
-    /// The artifacts that these packages name and that are installed. What is not installed was
-    /// not used: Julia installs the ones of this platform with the package, and lazy ones when they
-    /// are first asked for.
+    /// Returns the installed artifacts that these packages name. Others were not used: Julia
+    /// installs artifacts of this platform with the package, and lazy ones on first use.
     #[must_use]
     pub fn artifacts(&self) -> Vec<InstalledArtifact> {
         let overrides = Overrides::read(&self.depots);
@@ -101,8 +100,8 @@ impl Surroundings {
         found.into_values().collect()
     }
 
-    /// What to say of artifacts that an `Overrides.toml` takes from elsewhere on this machine: they
-    /// do not travel.
+    /// Returns messages about artifacts that an `Overrides.toml` replaces by others on this
+    /// machine; the archive does not contain those.
     #[must_use]
     pub fn redirected(&self) -> Vec<String> {
         let overrides = Overrides::read(&self.depots);
@@ -133,7 +132,7 @@ impl Surroundings {
             .or_else(|| all.of(None, &artifact.name, &artifact.tree))
     }
 
-    /// Every artifact that the packages name, for all platforms.
+    /// Returns all artifacts that the packages name, for all platforms.
     fn named(&self) -> Vec<Artifact> {
         let mut found = Vec::new();
         for (package, folder) in &self.packages {
@@ -141,7 +140,7 @@ impl Surroundings {
             let Some(text) = file.iter().find_map(|f| std::fs::read_to_string(f).ok()) else {
                 continue;
             };
-            // A file that Julia itself could not read would have failed the workload.
+            // If Julia could not parse the file, the workload would have failed.
             let table: toml::Table = toml::from_str(&text).unwrap_or_default();
             for (name, entry) in table {
                 found.extend(trees(&entry).into_iter().map(|tree| Artifact {
@@ -161,8 +160,9 @@ impl Surroundings {
     }
 }
 
-/// Whether this is an `Artifacts.toml` that has one of these tree hashes. Such a file was read when its
-/// package was compiled: the image has its content and names it in messages alone.
+/// Returns whether this is an `Artifacts.toml` with one of these tree hashes. Julia read such a
+/// file when it compiled the package: the image contains its content, and uses its path only in
+/// messages.
 #[must_use]
 pub fn is_file_of(path: &Path, artifacts: &[InstalledArtifact]) -> bool {
     let is_named = path
@@ -179,7 +179,7 @@ pub fn is_file_of(path: &Path, artifacts: &[InstalledArtifact]) -> bool {
     named.any(|tree| artifacts.iter().any(|found| found.artifact.tree == tree))
 }
 
-/// The tree hashes of an entry: one, or one for each platform.
+/// Returns the tree hashes of an entry: one, or one for each platform.
 fn trees(entry: &toml::Value) -> Vec<TreeHash> {
     let tables: Vec<&toml::Value> = match entry {
         toml::Value::Array(tables) => tables.iter().collect(),
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].folder, artifact);
         assert_eq!(found[0].artifact.package, "P");
-        // The file that names it is in the image only to be named in messages.
+        // The image contains the path of this file only for messages.
         let file = dir.path().join("P/Artifacts.toml");
         assert!(is_file_of(&file, &found));
         assert!(!is_file_of(&file, &[]), "nothing of it travels");

@@ -1,9 +1,9 @@
-//! Fresh bases: a sysimage of Julia's own, made from its sources with only some of its standard
-//! libraries. An image that is emitted on top of it is smaller, and holds every CPU target that was
-//! asked for: Julia drops all but the first only when the base is a shared library (julia#50792).
+//! Fresh bases: sysimages made from Julia's own sources with a subset of the standard libraries. An
+//! image emitted on such a base is smaller, and contains all requested CPU targets: Julia drops all
+//! but the first only if the base is a shared library (julia#50792).
 //!
-//! Two steps, as Julia's own Makefile does them (sysimage.mk): the compiler, then Base and standard
-//! libraries on top of it. Both without native code, which the emission makes.
+//! There are two steps, as in Julia's Makefile (sysimage.mk): the compiler, then Base and the
+//! standard libraries on top of it. Both contain no native code; the emission generates it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::context::Context;
 use crate::fingerprint::digest_of;
 use sysforge_process::ProcessError;
 
-/// A base could not be made.
+/// A base could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
-    /// This Julia comes without the sources, or they are arranged in another way.
+    /// This Julia does not contain its sources, or they have another layout.
     #[error("Julia {version} has no sources that a fresh base could be made from: {lacks}")]
     NoSources {
         /// The Julia.
@@ -30,7 +30,7 @@ pub enum BaseError {
     Julia {
         /// The step.
         step: &'static str,
-        /// How.
+        /// The cause.
         #[source]
         source: ProcessError,
     },
@@ -68,25 +68,25 @@ impl Explain for BaseError {
     }
 }
 
-/// What a base is made of.
+/// The inputs of a base.
 #[derive(Debug)]
 pub struct Recipe {
     sources: PathBuf,
-    /// `sysimg.jl` with the standard libraries that are wanted.
+    /// `sysimg.jl` with the selected standard libraries.
     script: String,
-    /// A running Julia has one target; the emission gives the code its own.
+    /// A running Julia has one target; the emission compiles for its own targets.
     target: String,
-    /// The standard libraries in it, for people.
+    /// The included standard libraries, for display.
     libraries: String,
     digest: Sha256,
 }
 
-/// The file that [`Recipe::make`] leaves.
+/// The file that [`Recipe::make`] writes.
 pub const FILE: &str = "sys.ji";
 
 impl Recipe {
-    /// How to make the base of `context`'s Julia with only the standard libraries in `used` (all,
-    /// if `None`).
+    /// Returns the recipe for a base of `context`'s Julia with only the standard libraries in
+    /// `used` (all if `None`).
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Recipe {
             &*julia.version.to_string(),
             &julia.commit,
             &julia.triplet.to_string(),
-            // Two Julias of one version may be built differently.
+            // Two Julias of the same version may be different builds.
             &julia.base_image.display().to_string(),
             &script,
             &target,
@@ -122,20 +122,20 @@ impl Recipe {
         })
     }
 
-    /// Equal for equal sources, standard libraries and targets.
+    /// Returns a digest that depends on sources, standard libraries and targets.
     #[must_use]
     pub fn digest(&self) -> &Sha256 {
         &self.digest
     }
 
-    /// What it is, for people.
+    /// Returns a description for display.
     #[must_use]
     pub fn title(&self) -> String {
         format!("a base with {}", self.libraries)
     }
 
-    /// Makes it: `folder` then holds [`FILE`]. The folder's path stays in the image, as the place
-    /// of a source.
+    /// Builds the base as [`FILE`] in `folder`. The image contains that folder's path as a source
+    /// location.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Recipe {
             |step: &'static str, log: &str, base: Option<&Path>, out: &Path, script: &Path| {
                 let mut program = context
                     .julia(context.environment.for_julia(), log)
-                    // Its path would stay in the base.
+                    // The base would contain the path of the project.
                     .env("JULIA_PROJECT", "")
                     .option("--cpu-target", &self.target)
                     .option("--output-ji", out)
@@ -163,7 +163,7 @@ impl Recipe {
                 if let Some(base) = base {
                     program = program.option("--sysimage", base);
                 }
-                // Relative includes are looked up in the working directory.
+                // Julia resolves relative includes against the working directory.
                 let program = program.arg(script).directory(&self.sources);
                 async move {
                     let ran = context.children.run(&program, task).await;
@@ -182,10 +182,10 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BaseError {
     PathError::wrap("write", path, BaseError::Path)
 }
 
-/// What the first step compiles, below the sources.
+/// The file compiled by the first step, relative to the sources.
 const COMPILER: &str = "compiler/compiler.jl";
 
-/// Whether a fresh base can be made with this Julia, as far as its files tell.
+/// Checks that this Julia has the files needed for a fresh base.
 ///
 /// # Errors
 ///
@@ -194,8 +194,8 @@ pub fn require_sources(julia: &JuliaFacts) -> Result<(), BaseError> {
     sources(julia).map(drop)
 }
 
-/// The folder of Base's sources: official Julias have them beside the standard libraries,
-/// `share/julia/base` beside `share/julia/stdlib/v1.x`.
+/// Returns the folder of Base's sources. Official Julias have it as `share/julia/base`, and the
+/// standard libraries as `share/julia/stdlib/v1.x`.
 fn sources(julia: &JuliaFacts) -> Result<PathBuf, BaseError> {
     let lacks = |lacks: String| BaseError::NoSources {
         version: julia.version.to_string(),
@@ -206,7 +206,7 @@ fn sources(julia: &JuliaFacts) -> Result<PathBuf, BaseError> {
     for file in ["sysimg.jl", COMPILER] {
         let path = sources.join(file);
         if !path.is_file() {
-            // From 1.12 on the compiler is a package of its own and is made in another way.
+            // Since 1.12 the compiler is a separate package and is built in another way.
             return Err(lacks(format!("there is no {}", path.display())));
         }
     }
@@ -217,7 +217,7 @@ fn read(path: &Path) -> Result<String, BaseError> {
     std::fs::read_to_string(path).map_err(io(path))
 }
 
-/// The standard libraries of a base in a few words.
+/// Returns a short description of a base's standard libraries.
 fn libraries(names: &[String]) -> String {
     match names {
         [] => "no standard libraries".to_owned(),
@@ -226,12 +226,12 @@ fn libraries(names: &[String]) -> String {
     }
 }
 
-/// `sysimg.jl` with a list of only those standard libraries that are used, and their names. `None` if it
-/// has no such list.
+/// Returns `sysimg.jl` with only the used standard libraries in its list, and their names. Returns
+/// `None` if the script has no such list.
 fn with_stdlibs(script: &str, used: Option<&[String]>) -> Option<(String, Vec<String>)> {
     let start = script.find("stdlibs = [")? + "stdlibs = [".len();
     let length = script[start..].find(']')?;
-    // In the script's order: a library comes behind those that it needs.
+    // Keeps the script's order: a library follows its dependencies.
     let listed = script[start..start + length]
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
@@ -266,7 +266,7 @@ mod tests {
     fn only_used_libraries_stay_in_their_order() {
         let used = ["Printf", "Base64", "Pricing"].map(str::to_owned);
         let (script, kept) = with_stdlibs(SCRIPT, Some(&used)).unwrap();
-        // Of the project's packages only standard libraries are in a base.
+        // A base contains standard libraries only, no other packages of the project.
         assert_eq!(libraries(&kept), "Base64, Printf");
         assert!(
             script.contains("stdlibs = Symbol[:Base64, :Printf]\n    maxlen"),

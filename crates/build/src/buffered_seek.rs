@@ -1,19 +1,19 @@
-//! Reading small pieces of large files. The names of an image's symbols lie side by side; to seek
-//! and read for each of some 20,000 takes as long as linking them.
+//! Reads small pieces of large files. The names of an image's symbols are adjacent: seeking and
+//! reading for each of some 20,000 takes as long as linking.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use object::read::ReadCache;
 
-/// A file whose buffer outlives a seek to a place within it.
+/// A file that keeps its buffer when seeking within it.
 pub(crate) struct BufferedSeek {
     file: BufReader<File>,
     position: u64,
 }
 
 impl BufferedSeek {
-    /// A cache over a file, from its beginning, for the parsers of `object`.
+    /// Returns a cache over a file, from its start, for the parsers of `object`.
     pub(crate) fn cache(file: File) -> ReadCache<Self> {
         ReadCache::new(Self {
             file: BufReader::with_capacity(64 << 10, file),

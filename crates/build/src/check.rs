@@ -1,5 +1,5 @@
-//! Checking a finished image: it must load in a clean environment, bring its packages along, run
-//! the workloads, and leave nothing to compile.
+//! Checks a finished image: it must load in a clean environment, contain its packages, run the
+//! workloads, and leave nothing to compile.
 
 pub(crate) mod error;
 
@@ -20,10 +20,10 @@ use sysforge_process::Environment;
 use sysforge_process::ProcessError;
 
 impl CheckError {
-    /// Why Julia does not start with an image, as far as it says.
+    /// Classifies why Julia does not start with an image.
     pub(crate) fn refused(image: &Path, source: ProcessError) -> Self {
-        // `jl_load_sysimg` in src/processor*.cpp; the second is what 1.5 to 1.12 say where the first
-        // feature that is missing is one that Julia itself asks for.
+        // Messages of `jl_load_sysimg` in src/processor*.cpp. Julia 1.5 to 1.12 print the second if
+        // the first missing feature is one that Julia itself requires.
         let words = ["Unable to find compatible target", "CX16 instruction"];
         let said = source.evidence().unwrap_or_default().tail;
         if said
@@ -38,13 +38,13 @@ impl CheckError {
 }
 
 impl Context {
-    /// The environment of a check: as little as possible, with the packages' depot.
+    /// Returns the environment of a check: minimal, with the packages' depot.
     #[must_use]
     pub fn clean_environment(&self) -> Environment {
         self.with_depot(self.environment.clean())
     }
 
-    /// The same for a workload, which another command may start.
+    /// Returns the same for a workload, which may have a command that starts Julia.
     #[must_use]
     pub fn clean_environment_of(&self, workload: &Script) -> Environment {
         match workload.prefix.is_empty() {
@@ -61,8 +61,8 @@ impl Context {
     }
 }
 
-/// Loads the image, runs the workloads, makes sure that the packages are in it, and counts what is
-/// still compiled. `known` are the names of the modules that an image of the project may hold.
+/// Loads the image, runs the workloads, verifies that the packages are in it, and collects what is
+/// still compiled. `known` are the names of the modules that an image of the project may contain.
 ///
 /// # Errors
 ///
@@ -101,16 +101,16 @@ pub async fn check(
     Ok((record, measured.unmeasured))
 }
 
-/// What running the workloads on an image still compiles.
+/// The statements that running the workloads on an image still compiles.
 #[derive(Debug, Clone, Default)]
 pub struct LeftOver {
-    /// For what the workloads define themselves.
+    /// Statements for functions and types that the workloads define.
     pub own: Vec<String>,
-    /// What could be in the image.
+    /// Statements whose code the image could contain.
     pub residuals: Vec<String>,
-    /// The residuals by the kind of output that the workloads had.
+    /// The residuals by kind of output.
     pub outputs: Vec<OutputRecord>,
-    /// How long each of both kinds takes to compile, in milliseconds, where Julia says so.
+    /// The compilation time of each statement of both kinds, in milliseconds, if Julia reports it.
     pub costs_ms: BTreeMap<String, f64>,
 }
 

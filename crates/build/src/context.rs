@@ -1,5 +1,5 @@
-//! What every step of a build needs: the Julia, the project, the environment, and where to work
-//! and report.
+//! The data needed by every step of a build: the Julia, the project, the environment, the build
+//! directory and the reporter.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,44 +13,44 @@ use crate::workdir::WorkDir;
 use sysforge_process::Environment;
 use sysforge_process::{Children, Program};
 
-/// The surroundings of a build's steps.
+/// The context of a build's steps.
 #[derive(Debug)]
 pub struct Context {
     /// The Julia that the image is for.
     pub julia: JuliaFacts,
     /// Its generation.
     pub generation: &'static Generation,
-    /// The sysimage that is traced on and emitted from, if it is not Julia's own.
+    /// The sysimage for tracing and emitting, if it is not Julia's own.
     pub base: Option<PathBuf>,
     /// The project's folder.
     pub project: PathBuf,
-    /// Where Julia finds the packages.
+    /// The environment with the packages.
     pub packages: PackageEnvironment,
-    /// The environment that Sysforge was started with, and what the configuration adds.
+    /// Sysforge's own environment and the variables added by the configuration.
     pub environment: Environment,
     /// Starts the children.
     pub children: Children,
-    /// Where events go.
+    /// Receives events.
     pub reporter: Reporter,
     /// The build's folder.
     pub work: WorkDir,
-    /// How long one child may take.
+    /// Time limit of a child process.
     pub timeout: Option<Duration>,
-    /// How long a Julia may neither say nor compute anything.
+    /// How long a Julia may produce no output and use no CPU.
     pub idle: Option<Duration>,
 }
 
-/// Where Julia finds the packages of a build.
+/// The environments with the packages of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageEnvironment {
-    /// The folder of the environment: the project's, or one of the build.
+    /// The folder of the environment: the project's or one of the build.
     pub project: PathBuf,
     /// The folder of an environment with packages that only the workloads need.
     pub workload: Option<PathBuf>,
 }
 
 impl PackageEnvironment {
-    /// The project's own environment.
+    /// Returns the project's own environment.
     #[must_use]
     pub fn of_project(folder: &Path) -> Self {
         Self {
@@ -60,22 +60,22 @@ impl PackageEnvironment {
     }
 }
 
-/// The one flag that every Julia of a build has and a user does not give: the startup file of whoever
-/// builds must not matter. It changes nothing else: where there is no startup file, Julia records the
-/// same statements with and without it (tests/outputs.rs). `--color` would change the type of standard
-/// output, so it is never given.
+/// The only option that every Julia of a build has and that users do not set: the startup file of
+/// the user who builds must not affect the result. It has no other effect: without a startup file,
+/// Julia records the same statements with and without it (tests/outputs.rs). `--color` would change
+/// the type of standard output, so it is never passed.
 const PLAIN: [&str; 1] = ["--startup-file=no"];
 
 impl Context {
-    /// This Julia with plain settings, seeing the project and the standard libraries and nothing
-    /// else. The project is set by environment variables, as `--project` does not reach the
-    /// workers of Distributed.
+    /// Returns this Julia with default settings and a load path of the project and the standard
+    /// libraries only. Environment variables set the project, because the workers of Distributed do
+    /// not inherit `--project`.
     #[must_use]
     pub fn julia(&self, environment: Environment, log: &str) -> Program {
         self.julia_in(&self.packages, environment, log)
     }
 
-    /// The same with the packages of another environment.
+    /// Does the same with the packages of another environment.
     #[must_use]
     pub fn julia_in(
         &self,
@@ -91,8 +91,8 @@ impl Context {
             .idle(self.idle)
     }
 
-    /// The flag that keeps native code out of package images, where it would be hidden from
-    /// tracing and missing in the image.
+    /// Returns the flag that keeps native code out of package images, where tracing would not see
+    /// it and the image would lack it.
     #[must_use]
     pub fn without_package_images(&self) -> Option<&'static str> {
         self.generation.package_images.then_some("--pkgimages=no")
@@ -110,7 +110,7 @@ impl Context {
     }
 }
 
-/// A path for a person: relative to the project if it is inside.
+/// Returns a path for display: relative to the project if it is inside.
 #[must_use]
 pub fn shown(path: &Path, project: &Path) -> String {
     path.strip_prefix(project)

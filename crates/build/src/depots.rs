@@ -1,5 +1,5 @@
-//! Where packages are: the depots, by Julia's own rules, and which packages of a manifest none of
-//! them holds. Everything here works without starting a Julia.
+//! The depots, by Julia's own rules, and which packages of a manifest are in none of them. Nothing
+//! here starts a Julia.
 
 mod prune;
 
@@ -14,36 +14,36 @@ use crate::secrets;
 
 pub use prune::{Pruned, prune};
 
-/// The file in a depot that one installation at a time locks.
+/// The file in a depot that an installation locks.
 pub(crate) const LOCK: &str = "logs/sysforge.lock";
 
-/// The depots of a build, the first of which is written to.
+/// The depots of a build; the first is the one that is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depots {
-    /// In Julia's order, without those that come with Julia.
+    /// In Julia's order, without the depots shipped with Julia.
     folders: Vec<PathBuf>,
-    /// Whether they are what a Julia would find by itself.
+    /// Whether Julia would use the same depots by default.
     default: bool,
 }
 
 impl Depots {
-    /// The depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`, else
-    /// `.julia` in the home directory. A `given` one comes first. This is the only place that knows
-    /// the rules; paths are made absolute, as children may start in other folders.
+    /// Returns the depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`,
+    /// otherwise `.julia` in the home directory. A `given` one comes first. These rules are
+    /// implemented only here. Paths are made absolute, because children may start in other folders.
     #[must_use]
     pub fn of(environment: &Environment, given: Option<&Path>) -> Self {
-        // As Julia's `homedir`.
+        // Same as Julia's `homedir`.
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
         let home = environment.get(home).filter(|home| !home.is_empty());
         let home = home.map(PathBuf::from);
         let user = home.as_ref().map(|home| home.join(".julia"));
         let mut folders: Vec<PathBuf> = given.map(Path::to_owned).into_iter().collect();
         match environment.get("JULIA_DEPOT_PATH") {
-            // An empty variable means that there is no depot at all.
+            // An empty variable means no depot.
             Some(path) if path.is_empty() => {}
             Some(path) => {
                 for entry in std::env::split_paths(path) {
-                    // An empty entry stands for the default depots.
+                    // An empty entry means the default depots.
                     let entry = match (entry.as_os_str().is_empty(), &home) {
                         (true, _) => user.clone(),
                         (false, Some(home)) => match entry.strip_prefix("~") {
@@ -71,7 +71,7 @@ impl Depots {
         depots
     }
 
-    /// The same with another depot in front, which is written to instead.
+    /// Puts another depot first, which becomes the one that is written to.
     #[must_use]
     pub fn with_first(mut self, first: &Path) -> Self {
         self.folders.retain(|folder| folder != first);
@@ -80,21 +80,21 @@ impl Depots {
         self
     }
 
-    /// The one that is written to.
+    /// Returns the depot that is written to.
     #[must_use]
     pub fn first(&self) -> Option<&Path> {
         self.folders.first().map(PathBuf::as_path)
     }
 
-    /// All of them, without those that come with Julia.
+    /// Returns all depots, without those shipped with Julia.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
-    /// The value of `JULIA_DEPOT_PATH` for children of this Julia; `None` where Julia finds the
-    /// same depots by itself. What comes with Julia is named as well: an explicit path would leave it
-    /// out before Julia 1.12.
+    /// Returns `JULIA_DEPOT_PATH` for children of this Julia, or `None` if Julia uses the same
+    /// depots by default. Depots shipped with Julia are included, because before Julia 1.12 an
+    /// explicit path would exclude them.
     #[must_use]
     pub fn variable(&self, julia: &JuliaFacts) -> Option<String> {
         if self.default {
@@ -109,10 +109,10 @@ impl Depots {
         Some(all.join(&separator.to_string()))
     }
 
-    /// The folder that holds a package, if a depot has it.
+    /// Returns the folder of a package, if a depot contains it.
     #[must_use]
     pub fn package(&self, name: &str, uuid: &str, tree: &str) -> Option<PathBuf> {
-        // Julia looks for the shorter form as well (`Base.explicit_manifest_entry_path`).
+        // Julia also looks for the shorter form (`Base.explicit_manifest_entry_path`).
         let slugs = [5, 4].map(|length| version_slug(uuid, tree, length));
         let slugs: Vec<String> = slugs.into_iter().flatten().collect();
         let folders = self.folders.iter().flat_map(|depot| {
@@ -122,7 +122,7 @@ impl Depots {
         folders.into_iter().find(|folder| folder.is_dir())
     }
 
-    /// The packages of a manifest that come from elsewhere and that no depot holds.
+    /// Returns the packages of a manifest that must be downloaded: no depot contains them.
     #[must_use]
     pub fn missing(&self, manifest: &Manifest) -> Vec<MissingPackage> {
         let entries = manifest.packages.iter();
@@ -141,7 +141,7 @@ impl Depots {
     }
 }
 
-/// A package, or an artifact, that no depot holds.
+/// A package or artifact that is in no depot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPackage {
     /// The name.
@@ -150,12 +150,12 @@ pub struct MissingPackage {
     pub version: String,
     /// The digest of its tree.
     pub tree: String,
-    /// The git repository that it comes from, if it is not registered.
+    /// The git repository of the package, if it is not registered.
     pub repo: Option<String>,
 }
 
-/// Where missing packages come from, in words, each with its packages: from the package server, if there
-/// is one, or from git repositories.
+/// Groups missing packages by source, described in words: the package server, if there is one, or
+/// git repositories.
 #[must_use]
 pub fn sources(missing: &[MissingPackage], server: Option<&str>) -> Vec<(String, Vec<String>)> {
     let mut sources: Vec<(String, Vec<String>)> = Vec::new();
@@ -182,19 +182,19 @@ impl std::fmt::Display for MissingPackage {
     }
 }
 
-/// Whether files can be created in a folder, or in the nearest existing one above it.
+/// Checks that files can be created in a folder, or in its nearest existing ancestor.
 ///
 /// # Errors
 ///
-/// Why not.
+/// If they cannot.
 pub fn check_writable(folder: &Path) -> std::io::Result<()> {
     let mut above = folder.ancestors();
     let existing = above.find(|path| path.exists()).unwrap_or(folder);
     tempfile::tempfile_in(existing).map(drop)
 }
 
-/// The name of the folder below `packages/NAME/` that holds the tree of a package:
-/// `Base.version_slug` of loading.jl, the CRC-32C of UUID and tree hash in 62 letters and digits.
+/// Returns the name of the folder in `packages/NAME/` with the tree of a package. Implements
+/// `Base.version_slug` of loading.jl: the CRC-32C of UUID and tree hash in 62 letters and digits.
 #[must_use]
 pub fn version_slug(uuid: &str, tree: &str, length: usize) -> Option<String> {
     const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -212,7 +212,8 @@ pub fn version_slug(uuid: &str, tree: &str, length: usize) -> Option<String> {
     Some(slug)
 }
 
-/// The CRC-32C (Castagnoli) of `bytes`, continued from `crc`. It is taken of some dozen bytes.
+/// Computes the CRC-32C (Castagnoli) of `bytes`, continued from `crc`. Inputs are only a few dozen
+/// bytes.
 fn crc32c(bytes: &[u8], crc: u32) -> u32 {
     let mut crc = !crc;
     for byte in bytes {
@@ -234,7 +235,7 @@ mod tests {
         Environment::new(variables.map(|(name, value)| ((*name).into(), (*value).into())))
     }
 
-    /// What Julia 1.5.3 and 1.6.7 answer to `Base.version_slug`.
+    /// Results of `Base.version_slug` in Julia 1.5.3 and 1.6.7.
     #[test]
     fn slugs_are_julias() {
         assert_eq!(crc32c(b"123456789", 0), 0xE306_9283);
@@ -272,7 +273,7 @@ mod tests {
             let relative = Depots::of(&environment(&[home, path]), None);
             assert!(!relative.default, "a child may start in another folder");
         }
-        // An empty path means no depot, which only a given one changes.
+        // An empty path means no depot, unless one is given.
         assert!(of(&[home, ("JULIA_DEPOT_PATH", "")], None).is_empty());
         assert_eq!(of(&[home, ("JULIA_DEPOT_PATH", "")], Some("/d")), ["/d"]);
     }

@@ -1,6 +1,7 @@
-//! Running the workloads on an image where paths of this machine do not exist, to know whether the image
-//! needs them. That takes a mount namespace of Linux (`unshare` of util-linux). On other systems, and where
-//! namespaces are not allowed, nothing is known of a path that exists.
+//! Runs the workloads on an image while paths of this machine are hidden, to find out whether the
+//! image needs them. That needs a Linux mount namespace (`unshare` of util-linux). On other
+//! systems, and where namespaces are not allowed, it stays unknown whether an existing path is
+//! needed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ use sysforge_plan::{Step, Task};
 use crate::context::Context;
 use crate::script::Script;
 
-/// Hides paths, then starts a command. Arguments: an empty folder, the number of paths, the paths, the
-/// command. A path is hidden by an empty folder over its parent, in which everything else is mounted again.
+/// Hides paths, then starts a command. Arguments: an empty folder, the number of paths, the paths,
+/// the command. A path is hidden by mounting an empty folder over its parent and mounting all its
+/// siblings there again.
 const HIDE: &str = r#"
 mounts=$1; count=$2; shift 2
 mount -t tmpfs tmpfs "$mounts" || exit 126
@@ -39,13 +41,13 @@ cd "$PWD" || exit 126
 exec "$@"
 "#;
 
-/// The most entries of a folder in which a path is hidden: each of them takes a mount.
+/// The maximum number of entries of a folder in which a path is hidden: each needs a mount.
 const MOST_SIBLINGS: usize = 500;
 
-/// The most paths of which each is tried alone if the workloads need some of them.
+/// The maximum number of paths that are tried one by one if the workloads need some of them.
 const MOST_ALONE: usize = 8;
 
-/// Notes in `found` which paths the workloads need, as far as that can be tried. `used` are paths that
+/// Records in `found` which paths the workloads need, if that can be tested. `used` are paths that
 /// a run itself needs, such as depots.
 pub async fn try_without(
     context: &Context,
@@ -64,7 +66,7 @@ pub async fn try_without(
             continue;
         }
         match Path::new(&found.path).try_exists() {
-            // The workloads have just run without it.
+            // The workloads have already run without it.
             Ok(false) => found.needed = Some(false),
             _ if can_be_hidden(Path::new(&found.path), used) => hidden.push(found),
             _ => {}
@@ -101,7 +103,7 @@ pub async fn try_without(
         task.done("not needed");
         return;
     }
-    // Whether the paths are the reason, and not the namespace.
+    // Checks that the paths are the cause, not the namespace.
     if !run.succeeds_without(&[]).await {
         task.done("cannot be tried on this machine");
         return;
@@ -115,7 +117,7 @@ pub async fn try_without(
         }
     }
     if !some {
-        // Any of them is enough, or there are too many to tell which.
+        // Either each path alone can be missing, or there are too many to find the needed one.
         hidden
             .iter_mut()
             .for_each(|found| found.needed = Some(true));
@@ -123,7 +125,7 @@ pub async fn try_without(
     task.done("needed");
 }
 
-/// Whether a path can be hidden from a run which needs the paths `used`.
+/// Returns whether a path can be hidden from a run that needs the paths `used`.
 fn can_be_hidden(path: &Path, used: &[PathBuf]) -> bool {
     let Some(parent) = path.parent().filter(|parent| parent.parent().is_some()) else {
         return false;
@@ -137,7 +139,7 @@ fn can_be_hidden(path: &Path, used: &[PathBuf]) -> bool {
     is_plain && siblings <= MOST_SIBLINGS && !used.iter().any(|used| used.starts_with(path))
 }
 
-/// How the workloads are run.
+/// The settings for running the workloads.
 struct Run<'a> {
     context: &'a Context,
     image: &'a Path,
@@ -148,7 +150,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Whether every workload ends well where these paths do not exist.
+    /// Returns whether every workload succeeds while these paths are hidden.
     async fn succeeds_without(&self, hidden: &[PathBuf]) -> bool {
         let (context, packages) = (self.context, self.packages);
         for workload in self.workloads {
@@ -171,7 +173,7 @@ impl Run<'_> {
     }
 }
 
-/// The command that starts another where these paths do not exist.
+/// Returns the command that starts another one while these paths are hidden.
 fn prefix(mounts: &Path, hidden: &[PathBuf]) -> Vec<OsString> {
     let enter = ["unshare", "--user", "--map-root-user", "--mount", "--"];
     let script = ["sh", "-c", HIDE, "sh"];
@@ -230,7 +232,7 @@ mod tests {
         std::os::unix::fs::symlink("kept", root.join("link")).unwrap();
         let hidden = ["table $(id).csv", "data", "other/y"].map(|name| root.join(name));
         let Some((_, listed)) = run(&hidden, &root, &["find", ".", "-mindepth", "1"]) else {
-            // Not allowed on this machine, or no `unshare`: then nothing is tried.
+            // Namespaces are not allowed or `unshare` is missing: skip the test.
             return;
         };
         let mut listed: Vec<_> = listed.lines().collect();
@@ -239,7 +241,7 @@ mod tests {
         let (_, read) = run(&hidden, &root, &["cat", "link", ".hidden"]).unwrap();
         assert_eq!(read, "kept.hidden");
         assert!(!run(&hidden, &root, &["cat", "other/y"]).unwrap().0);
-        // Outside of the namespace nothing has changed.
+        // Nothing has changed outside of the namespace.
         assert!(root.join("data/deep/x").is_file());
     }
 

@@ -1,6 +1,6 @@
-//! Emitting: one Julia process loads the packages, replays the statements and writes everything
-//! as an object file. Every statement is accounted for. A statement on which Julia crashes is found
-//! and left out; a Julia that takes too much memory is started again with less to do.
+//! Emitting: one Julia process loads the packages, replays the statements and writes an object
+//! file. Every statement is accounted for. A statement that crashes Julia is identified and
+//! skipped; if Julia uses too much memory, it is restarted with settings that need less.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -35,91 +35,91 @@ use report::At;
 const LAUNCHER: &str = include_str!("julia/launch.jl");
 /// The staging script.
 const SCRIPT: &str = include_str!("julia/stage.jl");
-/// What it includes.
+/// The scripts that it includes.
 const REPLAY: &str = include_str!("julia/replay.jl");
 const INITS: &str = include_str!("julia/inits.jl");
-/// All that decides how statements are replayed.
+/// All scripts that affect how statements are replayed.
 pub(crate) const SCRIPTS: [&str; 4] = [LAUNCHER, SCRIPT, REPLAY, INITS];
 
-/// The object's name in the build directory. macOS' linker wants the `.a` (from Julia 1.9 on it
-/// really is an archive).
+/// The object's name in the build directory. macOS' linker requires the extension `.a` (since Julia
+/// 1.9 it really is an archive).
 pub const OBJECT: &str = "image-o.a";
 
-/// Its name while Julia writes it: `partial-NUMBER-o.a`, the run's own, so that a Julia which a
-/// killed run left behind cannot write into it. The ending matters as it does for [`OBJECT`].
+/// Its name while Julia writes it: `partial-NUMBER-o.a`. Each run has its own, so that a Julia left
+/// behind by a killed run cannot write into it. The extension matters as for [`OBJECT`].
 const PARTIAL: (&str, &str) = ("partial", "-o.a");
 
-/// The file that holds the path of the workload or script that the staging process is running.
+/// The file with the path of the workload or script that the staging process is running.
 const RUNNING: &str = "running.txt";
 
-/// The file in which the staging script lists the paths of packages and depots.
+/// The file in which the staging script lists paths of packages and depots.
 const SURROUNDINGS: &str = "surroundings.tsv";
 
-/// What is to be emitted.
+/// The inputs of an emission.
 #[derive(Debug, Clone)]
 pub struct Emission<'a> {
     /// The packages.
     pub packages: &'a [RequestedPackage],
     /// The packages of an interactive session, which are not bound in `Main`.
     pub interactive: &'a [InteractivePackage],
-    /// The precompile statements, each once.
+    /// The precompile statements, without duplicates.
     pub statements: &'a [String],
-    /// Those of them that the user gave and no workload was seen to compile.
+    /// The statements that the user gave and that no workload compiled.
     pub given: &'a HashSet<String>,
-    /// Names of the packages that the project has, in the image or not.
+    /// Names of the project's packages, whether in the image or not.
     pub known: &'a BTreeSet<String>,
-    /// Statements that were replayed for an earlier image and did not help: what else they may
-    /// mean is tried, too.
+    /// Statements that were replayed for an earlier image without effect: their other possible
+    /// meanings are tried as well.
     pub ineffective: &'a [String],
-    /// Workloads to be run in the emitting process.
+    /// Workloads to run in the emitting process.
     pub execute: &'a [Script],
-    /// A script to be evaluated last.
+    /// A script to evaluate last.
     pub script: Option<&'a Path>,
     /// Julia's `--cpu-target`.
     pub cpu_target: &'a str,
-    /// Options for Julia, which change the code.
+    /// Options for Julia that change the code.
     pub julia_options: &'a [JuliaOption],
-    /// Code-generation threads; `None` leaves them to Julia.
+    /// Code-generation threads; `None` for Julia's default.
     pub image_threads: Option<u32>,
-    /// How long a workload or the script may run; `None` is without end. They may compute without
-    /// saying anything, so that only the time tells one that will never end.
+    /// Time limit of a workload or the script; `None` for no limit. They may compute without
+    /// output, so only a time limit detects an endless one.
     pub script_limit: Option<Duration>,
     /// Whether a statement that cannot be replayed is an error.
     pub strict: bool,
 }
 
-/// What was emitted.
+/// The result of an emission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emitted {
     /// The object or archive of objects.
     pub object: PathBuf,
-    /// The fates of the statements.
+    /// The results of replaying the statements.
     pub statements: StatementCounts,
-    /// The most memory that Julia was seen to have, in bytes.
+    /// The observed peak memory of Julia, in bytes.
     pub peak_memory: u64,
-    /// How long it took, in milliseconds; 0 where an earlier Sysforge emitted it.
+    /// How long it took, in milliseconds; 0 if an earlier Sysforge emitted it.
     #[serde(default)]
     pub wall_ms: u64,
-    /// The depots that the packages came from.
+    /// The depots of the packages.
     pub depots: Vec<PathBuf>,
-    /// The artifacts that they use.
+    /// The artifacts used by the packages.
     pub artifacts: Vec<InstalledArtifact>,
-    /// The packages that were loaded, Julia's own libraries included: what is in the image.
+    /// The loaded packages, Julia's own libraries included; the image contains them.
     #[serde(default)]
     pub loaded: Vec<LoadedPackage>,
-    /// The extensions that were loaded.
+    /// The loaded extensions.
     #[serde(default)]
     pub extensions: Vec<ExtensionRecord>,
-    /// The files that Julia read while it loaded the packages, and that belong neither to the project
+    /// The files that Julia read while loading the packages and that belong neither to the project
     /// nor to an installed package nor to Julia.
     #[serde(default)]
     pub outside: Vec<OutsideFile>,
 }
 
-/// A file outside of the project and the packages, as it was when Julia read it.
+/// A file outside of the project and the packages, with its content when Julia read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutsideFile {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
     /// The digest of its content.
     pub sha256: Sha256,
@@ -133,18 +133,17 @@ impl OutsideFile {
         Some(Self { path, sha256 })
     }
 
-    /// Whether it is another file now, or none.
+    /// Returns whether the file was changed or removed.
     fn has_changed(&self) -> bool {
         Self::of(self.path.clone()).as_ref() != Some(self)
     }
 }
 
-/// The files that Julia read for the last image of the build in the folder `root`, outside of the project
-/// and the packages, and that have changed since. Which files those are is known only after an
-/// emission.
+/// Returns the changed files among those that Julia read for the last image in the build folder
+/// `root`, outside of the project and the packages. They are known only after an emission.
 #[must_use]
 pub fn changed_outside(root: &Path) -> BTreeSet<PathBuf> {
-    // An emission that was begun and not finished says nothing; the one before it does.
+    // An unfinished emission has no list; the previous one does.
     let records = ["emit", "emit.previous"].into_iter();
     let emissions = records.filter_map(|record| WorkDir::peek::<Emitted>(root, record));
     let files = emissions.flat_map(|(_, emitted)| emitted.outside);
@@ -152,10 +151,10 @@ pub fn changed_outside(root: &Path) -> BTreeSet<PathBuf> {
     changed.map(|file| file.path).collect()
 }
 
-/// The files that no other part of the fingerprint covers.
+/// Returns the files that no other part of the fingerprint covers.
 fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
     let julia = &context.julia;
-    // Installed packages have a digest of their own, and Julia's sources belong to Julia's.
+    // Other digests cover installed packages and Julia's sources.
     let installed = surroundings
         .depots
         .iter()
@@ -165,7 +164,7 @@ fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
     covered.extend([julia.stdlib.clone(), context.project.clone()]);
     covered.push(context.work.root().to_owned());
     let files = surroundings.read.iter();
-    // Of documents, the fingerprint has those that a source mentions.
+    // The fingerprint contains only those documents that a source mentions.
     let is_covered = |path: &PathBuf| {
         document(path).is_none() && covered.iter().any(|folder| path.starts_with(folder))
     };
@@ -173,12 +172,12 @@ fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
     files.cloned().filter_map(OutsideFile::of).collect()
 }
 
-/// Which of the two kinds of staging process.
+/// The kind of a staging process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// It writes the object.
+    /// Writes the object.
     Emit,
-    /// It only compiles the statements, in seconds instead of minutes, to see which one crashes.
+    /// Only compiles the statements, in seconds instead of minutes, to find the one that crashes.
     Trial,
 }
 
@@ -190,7 +189,7 @@ enum Kind {
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
     let emitted = emit_anew(context, emission).await;
     if let Err(EmitError::Strict { .. }) = &emitted {
-        // No code was generated, so the earlier object and its record still belong together.
+        // No code was generated, so the earlier object and its record are still consistent.
         context.work.put_back("emit")?;
     }
     emitted
@@ -210,7 +209,7 @@ async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted
             Staged::Done(finished, counts) => return finish(context, emission, &finished, counts),
             Staged::Failed(source, at, counts) => (source, at, counts),
         };
-        // The staging script ends Julia by itself then, before it generates code.
+        // In this case the staging script exits before it generates code.
         if emission.strict && at == At::Behind && !counts.failed.is_empty() {
             return Err(strict(counts));
         }
@@ -237,7 +236,7 @@ async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted
         let Some(how) = crashed else {
             return Err(error);
         };
-        // Where the packages alone crash it, no statement is to blame.
+        // If the packages alone crash Julia, no statement is the cause.
         let Some((index, how)) = culprit::find(context, emission, &attempt, at, how).await? else {
             return Err(error);
         };
@@ -260,12 +259,12 @@ async fn emit_anew(context: &Context, emission: &Emission<'_>) -> Result<Emitted
 }
 
 impl Emission<'_> {
-    /// How many statements the staging script is given.
+    /// Returns the number of statements passed to the staging script.
     fn count(&self) -> usize {
         self.statements.len()
     }
 
-    /// What Julia is given beside what every emission has.
+    /// Returns the options of Julia specific to this emission.
     fn options(&self) -> impl Iterator<Item = &str> {
         self.julia_options.iter().map(JuliaOption::as_str)
     }
@@ -275,7 +274,7 @@ impl Emission<'_> {
     }
 }
 
-/// How a staging process ended.
+/// The outcome of a staging process.
 enum Staged {
     Done(Finished, StatementCounts),
     Failed(crate::ProcessError, At, StatementCounts),
@@ -288,7 +287,7 @@ fn strict(counts: StatementCounts) -> EmitError {
     }
 }
 
-/// Writes the staging script and everything that it includes. Returns the launcher and the script.
+/// Writes the staging script and all included scripts. Returns the launcher and the script.
 fn write_scripts(work: &WorkDir) -> Result<(PathBuf, PathBuf), WorkDirError> {
     work.write("script.jl", RUN_SCRIPT)?;
     work.write("replay.jl", REPLAY)?;
@@ -305,7 +304,7 @@ async fn stage(
     kind: Kind,
 ) -> Result<Staged, EmitError> {
     let work = &context.work;
-    // The last object stays until the new one is whole: see `WorkDir::set_aside`.
+    // The previous object stays until the new one is complete: see `WorkDir::set_aside`.
     if kind == Kind::Emit {
         work.set_aside("emit")?;
     }
@@ -318,7 +317,7 @@ async fn stage(
 
     let environment = context.environment.for_julia();
     let heavy = context.julia.triplet.os().conventions().heavy_environment;
-    // What the user set is left as it is.
+    // Variables set by the user are not changed.
     let missing = heavy
         .iter()
         .filter(|(name, _)| environment.get(name).is_none());
@@ -368,7 +367,8 @@ async fn stage(
         task.line(format!("the last emission here took {}", rounded(wall)));
     }
     let ran = context.children.run(&program, &task).await;
-    // A statement is reported before the next one begins: on a crash the report tells where.
+    // Each statement is reported before the next one begins, so after a crash the report shows
+    // where.
     let fates = report::read(&report)?;
     let at = report::at(emission.count(), fates.as_deref(), &attempt.left_out);
     let fates = fates.unwrap_or_default();
@@ -393,14 +393,14 @@ async fn stage(
     })
 }
 
-/// How long the last emission of this image took on this machine.
+/// Returns how long the last emission of this image took on this machine.
 fn last_wall(root: &Path) -> Option<Duration> {
-    // The record was set aside before the next emission began.
+    // The record was set aside before this emission began.
     let (_, last) = WorkDir::peek::<Emitted>(root, "emit.previous")?;
     (last.wall_ms > 0).then(|| Duration::from_millis(last.wall_ms))
 }
 
-/// Minutes, or seconds where there are few.
+/// Formats a duration in minutes, or in seconds if it is short.
 fn rounded(time: Duration) -> String {
     match time.as_secs() {
         seconds if seconds < 100 => format!("{seconds} s"),
@@ -408,14 +408,14 @@ fn rounded(time: Duration) -> String {
     }
 }
 
-/// The object while Julia writes it.
+/// Returns the path of the object while Julia writes it.
 fn partial(context: &Context) -> PathBuf {
     context
         .work
         .path(context.work.own_name(PARTIAL.0, PARTIAL.1))
 }
 
-/// Takes over what a staging process wrote.
+/// Collects the results of a staging process.
 fn finish(
     context: &Context,
     emission: &Emission<'_>,
@@ -424,7 +424,7 @@ fn finish(
 ) -> Result<Emitted, EmitError> {
     let work = &context.work;
     let partial = partial(context);
-    // Julia writes the object when it is told to end, whoever tells it to.
+    // Julia also writes the object if a workload or script calls `exit`.
     if let Ok(path) = std::fs::read_to_string(work.path(RUNNING)) {
         let _ = std::fs::remove_file(&partial);
         return Err(EmitError::EndedByScript {
@@ -440,7 +440,7 @@ fn finish(
         let _ = std::fs::remove_file(&partial);
         return Err(strict(counts));
     }
-    // The last that the staging script writes before it ends.
+    // The staging script writes this file last.
     let surroundings = std::fs::read_to_string(work.path(SURROUNDINGS)).unwrap_or_default();
     let surroundings = Surroundings::read(&surroundings);
     if !surroundings.complete {
@@ -469,7 +469,7 @@ fn finish(
     })
 }
 
-/// What a process that failed was at, in words.
+/// Describes what a failed process was doing.
 fn during(emission: &Emission<'_>, at: At) -> Option<String> {
     Some(match at {
         At::Loading => "while it loaded the packages".to_owned(),
@@ -478,8 +478,9 @@ fn during(emission: &Emission<'_>, at: At) -> Option<String> {
     })
 }
 
-/// The statements, each behind a letter that tells where it comes from and with a zero at its end, as
-/// a statement may go over several lines. One that is left out is empty, so that the numbers stay.
+/// Returns the statements as records: a letter for the origin, the statement, and a terminating
+/// zero byte, because a statement may have several lines. Skipped ones are empty, so that the
+/// indices stay the same.
 fn records(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
     let mut records = String::new();
     for (index, statement) in emission.statements.iter().enumerate() {
@@ -495,7 +496,7 @@ fn records(emission: &Emission<'_>, left_out: &report::LeftOut) -> String {
     records
 }
 
-/// The job file of the staging script: one `key<TAB>value…` a line.
+/// Returns the job file of the staging script, with lines `key<TAB>value…`.
 fn job(
     context: &Context,
     emission: &Emission<'_>,
@@ -536,7 +537,7 @@ fn job(
             line("ineffective", &[&(index + 1)]);
         }
     }
-    // A trial is to come to the statement that crashes Julia.
+    // A trial must reach the statement that crashes Julia.
     let strict = emission.strict && kind == Kind::Emit;
     line("strict", &[&strict]);
     if kind == Kind::Trial {
@@ -559,7 +560,7 @@ fn job(
     job
 }
 
-/// A character of a value in the job file.
+/// Escapes a character of a value in the job file.
 fn escape(c: char) -> impl Iterator<Item = char> {
     let (first, second) = match c {
         '\\' => ('\\', Some('\\')),

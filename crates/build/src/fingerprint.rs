@@ -1,5 +1,5 @@
-//! Fingerprints of steps: the parts that decide a result, each with the first step that it matters to.
-//! A step whose parts are unchanged is not repeated, and a part that changed can be named.
+//! Fingerprints of steps: the inputs that decide a result, each with the first step that it
+//! affects. A step is not repeated if its inputs are unchanged, and changed inputs can be named.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use sysforge_plan::Sha256;
 
-/// The first step that a part matters to; it matters to all later ones as well.
+/// The first step that an input affects; it affects all later steps too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -19,27 +19,27 @@ pub enum Stage {
     Link,
 }
 
-/// The parts that decide a result, each by its name and digest.
+/// The inputs that decide a result, by name, with digests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub(crate) BTreeMap<String, (Stage, Sha256)>);
 
 impl Fingerprint {
-    /// Adds a part.
+    /// Adds an input.
     pub fn add(&mut self, stage: Stage, name: impl Into<String>, value: impl AsRef<[u8]>) {
         let digest = Sha256::of(value);
         self.0.insert(name.into(), (stage, digest));
     }
 
-    /// What matters up to `stage`.
+    /// Returns the inputs that affect steps up to `stage`.
     #[must_use]
     pub fn up_to(&self, stage: Stage) -> Self {
         let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
         Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
     }
 
-    /// What decides the result of a step that reads the project again: these parts, up to its
-    /// stage. Where an earlier step found the project otherwise, the result is of neither state, and
-    /// must never be taken for current: so the earlier state becomes a part.
+    /// Returns the fingerprint of a step that reads the project again: the inputs up to its stage.
+    /// If the project has changed since the earlier step, the result matches neither state and must
+    /// never be considered current, so the earlier state is added as an input.
     #[must_use]
     pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
         let mut fingerprint = self.up_to(stage);
@@ -51,8 +51,8 @@ impl Fingerprint {
         fingerprint
     }
 
-    /// What decides the result of a step that reads only the result of the step before: what
-    /// decided that, and these parts of its own stage.
+    /// Returns the fingerprint of a step that reads only the result of the previous step: the
+    /// inputs of that step, and the inputs of its own stage.
     #[must_use]
     pub fn after(&self, earlier: &Self, stage: Stage) -> Self {
         let own = self.0.iter().filter(|(_, (first, _))| *first == stage);
@@ -62,14 +62,14 @@ impl Fingerprint {
         Self(parts)
     }
 
-    /// Without a part.
+    /// Removes an input.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.0.remove(name);
         self
     }
 
-    /// The digest over all parts.
+    /// Returns the digest of all inputs.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
         let parts = self.0.iter();
@@ -80,7 +80,7 @@ impl Fingerprint {
         digest_of(texts.flat_map(|(name, digest)| [name.as_str(), digest]))
     }
 
-    /// What is different from an earlier fingerprint, in words.
+    /// Describes the differences from an earlier fingerprint.
     #[must_use]
     pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
         let of =
@@ -101,8 +101,8 @@ impl Fingerprint {
     }
 }
 
-/// The digest over a list of texts. Lengths go in as well, so that no two different lists are the
-/// same bytes.
+/// Returns the digest of a list of texts. Lengths are included, so that different lists give
+/// different bytes.
 pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 {
     let mut hasher = sha2::Sha256::new();
     for part in parts {
@@ -147,7 +147,7 @@ mod tests {
         assert_ne!(emitted, now);
         assert_ne!(emitted, before);
         assert_eq!(now.reading(&now, Stage::Emit), now);
-        // A step that reads only the result before it inherits that.
+        // A step that reads only the previous result inherits its inputs.
         let mut linking = now.clone();
         linking.add(Stage::Link, "the setting `strip`", "true");
         let linked = linking.after(&emitted, Stage::Link);

@@ -1,5 +1,5 @@
-//! What decides an image: the options of each step, and every file that Julia may read. The digest over
-//! all parts stands for what the image becomes.
+//! The inputs of an image: the options of each step, and every file that Julia may read. Their
+//! digest identifies the result.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,88 +22,88 @@ use crate::tree::Walk;
 use crate::workdir::{self, WorkDirError};
 use crate::{RECIPE, overrides};
 
-/// What decides the content of recorded statements, beside the project.
+/// The options that affect recorded statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TraceOptions {
     /// Environment variables for Julia and the linker.
     pub env: BTreeMap<String, String>,
-    /// What the image is built on, and which standard libraries that has.
+    /// The base of the image and its standard libraries.
     pub base: (Base, Stdlibs),
     /// The packages that only the workloads need.
     pub workload_environment: Option<WorkloadEnvironment>,
     /// The apps, whose runs are traced.
     pub apps: Vec<App>,
-    /// Whether an interactive session is traced, and its packages are in the image.
+    /// Whether an interactive session is traced and its packages are in the image.
     pub repl: bool,
     /// The C library, whose calls are traced.
     pub library: Option<Library>,
 }
 
-/// What decides the object, beside the statements.
+/// The options that affect the object, in addition to the statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EmitOptions {
     /// Whether the workloads are run in the emitting process.
     pub execute: bool,
-    /// The script that is evaluated there.
+    /// The script evaluated in the emitting process.
     pub script: Option<String>,
-    /// How often it is emitted at most.
+    /// The maximum number of emissions.
     pub rounds: u32,
     /// Whether a statement that cannot be replayed is an error.
     pub strict: bool,
-    /// How many threads generate code; by the machine where it is not given.
+    /// The number of code-generation threads; chosen for the machine if absent.
     pub image_threads: Option<u32>,
     /// The CPU target.
     pub cpu: CpuTarget,
     /// Options for the emitting Julia.
     pub julia_options: Vec<JuliaOption>,
-    /// Which lazy artifacts travel with the image.
+    /// Which lazy artifacts the archive contains.
     pub lazy_artifacts: LazyArtifacts,
 }
 
-/// What decides the image, beside the object.
+/// The options that affect the image, in addition to the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LinkOptions {
     /// Whether symbols and debug sections are removed.
     pub strip: bool,
-    /// The compiler or linker that was named.
+    /// The requested compiler or linker.
     pub cc: Option<String>,
-    /// The strategies that may be used.
+    /// The allowed strategies.
     pub linker: Vec<Strategy>,
     /// What the archive of the apps contains.
     pub bundle: Bundle,
 }
 
-/// The options of a build that can change its result. Each step is given its own, and they go into
-/// the fingerprint whole: an option that is added to one of the types is a part of it.
+/// The options of a build that affect its result. Each step receives its own type, and all of them
+/// are part of the fingerprint, so an option added to one of the types is included automatically.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Of the first step.
+    /// The options for tracing.
     pub trace: TraceOptions,
-    /// Of the second.
+    /// The options for emitting.
     pub emit: EmitOptions,
-    /// Of the third.
+    /// The options for linking.
     pub link: LinkOptions,
 }
 
-/// What the caller asks for instead of the configuration.
+/// Options from the caller that override the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageOptions {
-    /// Also where the configuration does not ask for it.
+    /// Enables `strict` even if the configuration does not.
     pub strict: bool,
-    /// Also where the configuration does not ask for it.
+    /// Enables `strip` even if the configuration does not.
     pub strip: bool,
-    /// Instead of the configured number.
+    /// Replaces the configured number.
     pub rounds: Option<u32>,
-    /// How many threads generate code.
+    /// The number of code-generation threads.
     pub image_threads: Option<u32>,
     /// The compiler or linker.
     pub cc: Option<String>,
-    /// The strategies that may be used; all if there is none.
+    /// The allowed strategies; empty means all.
     pub linker: Vec<Strategy>,
 }
 
 impl Options {
-    /// The options of a build.
+    /// Returns the options of a build.
     #[must_use]
     pub fn new(build: &Build, config: &Config, given: &ImageOptions) -> Self {
         let Settings {
@@ -154,14 +154,14 @@ impl Options {
     }
 }
 
-/// What goes into the fingerprint.
+/// The inputs of a fingerprint.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     /// The build.
     pub build: &'a Build,
-    /// The text of what traces and makes the bundles, apart from this crate: of each step.
+    /// The text of the code outside of this crate that traces and makes bundles, for each step.
     pub recipe: &'a [(Stage, String)],
-    /// Its options.
+    /// The build's options.
     pub options: &'a Options,
     /// The project's folder.
     pub project: &'a Path,
@@ -169,16 +169,16 @@ pub struct Inputs<'a> {
     pub config: &'a Config,
     /// The manifest that the build's Julia uses.
     pub manifest: Option<&'a ManifestFile>,
-    /// Folders of further packages under development, which no manifest lists yet.
+    /// Folders of further packages under development that no manifest lists yet.
     pub local: &'a [PathBuf],
     /// Julia's depots, which may redirect artifacts.
     pub depots: &'a [PathBuf],
-    /// Where results go: no inputs, though they may be in the project.
+    /// Folders of results, which are not inputs even if they are in the project.
     pub results: &'a [PathBuf],
 }
 
-/// A text that differs wherever two Julias do. Not the request: `lts` and `1.10` may be the same
-/// Julia.
+/// Returns a text that identifies a Julia. It does not contain the request: `lts` and `1.10` may be
+/// the same Julia.
 #[must_use]
 pub fn julia_identity(julia: &PlannedJulia) -> String {
     match julia {
@@ -190,9 +190,9 @@ pub fn julia_identity(julia: &PlannedJulia) -> String {
     }
 }
 
-/// Notes the files that workloads wrote into the project while they were traced: a build that finds
-/// them there the next time has the same inputs. `before` and `after` are the parts before the trace and
-/// after it. A source, project file or manifest that appeared meanwhile is the user's.
+/// Records the files that workloads wrote into the project while they were traced, so that they are
+/// not inputs of the next build. `before` and `after` are the inputs before and after the trace. A
+/// source, project file or manifest that appeared in the meantime is attributed to the user.
 pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut FileDigests) {
     let is_source = |name: &str| {
         let extension = Path::new(name).extension();
@@ -203,7 +203,7 @@ pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut F
     digests.add_generated(new.map(|(name, (_, digest))| (name.clone(), *digest)));
 }
 
-/// Notes files that Sysforge itself wrote, such as a report: they are no inputs of a later build.
+/// Records files that Sysforge wrote, such as a report: they are not inputs of a later build.
 ///
 /// # Errors
 ///
@@ -222,7 +222,7 @@ pub fn note_results(
     Ok(())
 }
 
-/// The parts that decide what a build becomes.
+/// Returns the inputs that decide the result of a build.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ pub fn fingerprint(
     } = inputs;
     let mut fingerprint = Fingerprint::default();
     let json = |value| serde_json::to_string(&value).unwrap_or_default();
-    // The script is part of the recipe: a change of it cannot be forgotten.
+    // The script is part of the recipe, so changing it cannot be forgotten.
     let recipe = format!(
         "{RECIPE}\n{}\n{}",
         crate::emit::SCRIPTS.concat(),
@@ -264,7 +264,7 @@ pub fn fingerprint(
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
     fingerprint.add(Stage::Trace, "the list of packages", packages);
     add_options(&mut fingerprint, options);
-    // Which files are run, apart from what is in them.
+    // Which files are run; their contents are separate inputs.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     fingerprint.add(Stage::Trace, "the list of workloads and statements", lists);
 
@@ -290,7 +290,8 @@ pub fn fingerprint(
         fingerprint.0.insert(name, (Stage::Trace, digest));
     }
     if let Some(script) = &config.script {
-        // It is in the project, whose other files decide more; outside, only emission reads it.
+        // The script is in the project, and other files there matter too; outside, only emission
+        // reads it.
         let path = project.join(script);
         walk.add(&path).map_err(workdir::io("read", &path))?;
         walk.add_documents().map_err(workdir::io("read", project))?;
@@ -301,7 +302,7 @@ pub fn fingerprint(
     Ok(fingerprint)
 }
 
-/// Adds the options of all steps, each under its own name.
+/// Adds the options of all steps, each with its name.
 fn add_options(fingerprint: &mut Fingerprint, options: &Options) {
     let Options { trace, emit, link } = options;
     let steps = [
@@ -317,8 +318,8 @@ fn add_options(fingerprint: &mut Fingerprint, options: &Options) {
     }
 }
 
-/// What Julia reads of a project's environment: the manifest, the packages under development, and
-/// the preferences of a workspace's root, which hold for its members.
+/// Returns the files of a project's environment that Julia reads: the manifest, the packages under
+/// development, and the preferences of a workspace's root, which apply to its members.
 fn environment(manifest: &ManifestFile) -> Vec<PathBuf> {
     let packages = manifest.content.iter().flat_map(|m| m.packages.values());
     let paths = packages.flatten().filter_map(|entry| entry.path.as_ref());
@@ -373,7 +374,7 @@ mod tests {
         }
     }
 
-    /// The fingerprint of an empty project that is built with these options.
+    /// Returns the fingerprint of an empty project built with these options.
     fn of_options(options: &Options) -> Fingerprint {
         let folder = tempfile::tempdir().unwrap();
         let inputs = Inputs {
@@ -418,7 +419,7 @@ mod tests {
             let options = |given| Options::new(&build(), &Config::default(), given);
             let (a, b) = (options(&a), options(&b));
             prop_assert_eq!(a == b, of_options(&a).digest() == of_options(&b).digest());
-            // A step's own fingerprint does not depend on the options of later steps.
+            // The fingerprint of a step does not depend on options of later steps.
             let (one, other) = (of_options(&a), of_options(&b));
             prop_assert_eq!(one.up_to(Stage::Trace), other.up_to(Stage::Trace));
             prop_assert_eq!(
@@ -449,7 +450,7 @@ mod tests {
         write("new.jl", "2");
         let after = read(&mut digests);
         note_generated(&before, &after, &mut digests);
-        // A source is the user's, even if it appeared in that minute.
+        // A source is attributed to the user, even if it appeared during the trace.
         assert_eq!(read(&mut digests).changes_since(&before), ["new.jl is new"]);
         write("data.csv", "a,b,c");
         let changes = read(&mut digests).changes_since(&before);

@@ -1,6 +1,6 @@
-//! Looking at a shared library without loading it: ELF, Mach-O and PE, read through bounded reads
-//! (an image has hundreds of megabytes, of which its tables are a few hundred kilobytes). What is
-//! read is an [`Inspection`]; whether it is right is decided in the `plan` room.
+//! Inspects a shared library (ELF, Mach-O or PE) without loading it. Reads are bounded: an image
+//! has hundreds of megabytes, of which its tables are a few hundred kilobytes. The result is an
+//! [`Inspection`]; the `plan` crate decides whether it is correct.
 
 mod elf;
 mod macho;
@@ -16,7 +16,7 @@ use sysforge_plan::{Arch, Class, Explain, explain};
 
 use crate::buffered_seek::BufferedSeek;
 
-/// A file could not be looked at.
+/// A file could not be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It could not be opened or read.
@@ -24,7 +24,7 @@ pub enum InspectError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -33,7 +33,7 @@ pub enum InspectError {
     NotALibrary {
         /// The file.
         path: PathBuf,
-        /// What it is instead, or what is broken in it.
+        /// What it is instead, or which part is damaged.
         reason: String,
     },
 }
@@ -57,7 +57,7 @@ impl Explain for InspectError {
     }
 }
 
-/// Looks at a shared library.
+/// Inspects a shared library.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     .map_err(broken)
 }
 
-/// The architecture, if Julia runs on it.
+/// Returns the architecture, if Julia runs on it.
 pub(crate) fn arch_of(architecture: Architecture) -> Option<Arch> {
     Some(match architecture {
         Architecture::X86_64 => Arch::X86_64,
@@ -109,8 +109,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Names for a receipt: sorted, and no more of them than are kept; what Julia looks up is never
-/// among those left out.
+/// Returns export names for a receipt: sorted and limited in number. Names that Julia looks up are
+/// always kept.
 fn keep_exports(mut names: Vec<String>) -> (Vec<String>, u64) {
     let count = names.len() as u64;
     names.sort_by_key(|name| (!sysforge_plan::link::exports::is_wanted(name), name.clone()));
@@ -119,7 +119,7 @@ fn keep_exports(mut names: Vec<String>) -> (Vec<String>, u64) {
     (names, count)
 }
 
-/// The little-endian number of `size` bytes (4 or 8) at `offset`.
+/// Reads the little-endian number of `size` bytes (4 or 8) at `offset`.
 fn number_at<'data>(data: impl ReadRef<'data>, offset: u64, size: u64) -> Option<u64> {
     let bytes = data.read_bytes_at(offset, size).ok()?;
     let mut number = [0; 8];

@@ -1,9 +1,9 @@
-//! Installing the packages of a build's environment, before the first trace. Julia's own Pkg does it,
-//! driven by `julia/instantiate.jl`; this module decides what Pkg is asked for, and whether it has to
-//! be asked at all: what an earlier run recorded is looked up without starting Julia.
+//! Installs the packages of a build's environment before the first trace. Julia's own Pkg does it,
+//! controlled by `julia/instantiate.jl`. This module decides what Pkg must do, and whether it must
+//! run at all: results of an earlier run are looked up without starting Julia.
 //!
-//! Nothing is written to the project: versions that have to be resolved are resolved in a folder of
-//! the build.
+//! Nothing is written to the project: if versions must be resolved, that happens in a folder of the
+//! build.
 
 mod auth;
 mod error;
@@ -39,22 +39,22 @@ pub use folder::require_environment;
 pub use limits::shown_server;
 use report::Report;
 
-/// The script that drives Pkg.
+/// The script that runs Pkg.
 pub(crate) const SCRIPT: &str = include_str!("julia/instantiate.jl");
 
 /// The name under which [`Instantiated`] is recorded.
 const RECORD: &str = "instantiate";
 
-/// What is to be installed.
+/// A request to install packages.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// The project file.
     pub project: &'a Path,
     /// The project's manifest, if there is one.
     pub manifest: Option<PathBuf>,
-    /// Whether that manifest is used as it is.
+    /// The source of the versions: that manifest, or resolving.
     pub versions: &'a Versions,
-    /// The Julia, as a text that differs wherever two Julias do.
+    /// A text that identifies the Julia.
     pub julia: String,
     /// Addresses of registries besides General.
     pub registries: &'a [String],
@@ -64,49 +64,50 @@ pub struct Request<'a> {
     pub workload_environment: Option<&'a WorkloadEnvironment>,
     /// The depots.
     pub depots: Depots,
-    /// The depot that is written to where the first one cannot be.
+    /// The depot to write to if the first one is not writable.
     pub spare_depot: Option<PathBuf>,
-    /// The environment of the child that installs packages, credentials included.
+    /// The environment of the child that installs packages, including credentials.
     pub environment: Environment,
-    /// The text of an `auth.toml` for the package server, which is there while packages are installed.
+    /// The text of an `auth.toml` for the package server, which exists only while packages are
+    /// installed.
     pub auth: Option<String>,
-    /// Whether nothing may be fetched.
+    /// Whether downloads are forbidden.
     pub offline: bool,
 }
 
-/// An environment whose packages are installed.
+/// An environment with installed packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instantiated {
-    /// Where Julia finds the packages.
+    /// The environment with the packages.
     pub packages: PackageEnvironment,
     /// The manifest that was used, if the environment needs one.
     pub manifest: Option<PathBuf>,
     /// Whether the versions in it were resolved for this build.
     pub resolved: bool,
-    /// `JULIA_DEPOT_PATH` for later children, where Julia would not find the depots by itself.
+    /// `JULIA_DEPOT_PATH` for later children, if Julia would not use these depots by default.
     pub depot_path: Option<String>,
-    /// Folders of packages and artifacts that have to be there.
+    /// Folders of packages and artifacts that must exist.
     folders: Vec<PathBuf>,
-    /// Files of packages in folders of the user's, whose contents decided what was installed.
+    /// Files of packages in the user's folders, whose contents affect what is installed.
     files: Vec<(PathBuf, Option<Sha256>)>,
     /// The tree hashes of the lazy artifacts.
     pub lazy: Vec<String>,
-    /// The packages whose caches a trace needs: name and UUID.
+    /// The packages whose precompile caches a trace needs: name and UUID.
     direct: Vec<(String, String)>,
 }
 
-/// How much of an earlier installation has to be as it was.
+/// How much of an earlier installation must be unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// What was asked for: enough to know which versions a build uses.
+    /// The request: sufficient to know which versions a build uses.
     Versions,
-    /// The installed packages, too.
+    /// The installed packages as well.
     Packages,
 }
 
 impl Instantiated {
-    /// What an earlier run installed for this request, if nothing that decides it has changed. No
-    /// lock is needed for that, and no Julia.
+    /// Returns what an earlier run installed for this request, if its inputs are unchanged. Needs
+    /// no lock and no Julia.
     #[must_use]
     pub fn recorded(build_folder: &Path, request: &Request<'_>, need: Need) -> Option<Self> {
         let (fingerprint, found): (Fingerprint, Self) = WorkDir::peek(build_folder, RECORD)?;
@@ -120,8 +121,8 @@ impl Instantiated {
         files.all(|(path, digest)| digest_of_file(path) == *digest)
     }
 
-    /// The text of the manifest for other machines: as it was used, but paths are relative to the
-    /// project, and addresses have no logins.
+    /// Returns the text of the manifest for other machines: paths are relative to the project, and
+    /// addresses contain no logins.
     ///
     /// # Errors
     ///
@@ -142,20 +143,20 @@ impl Instantiated {
         Ok(Some(secrets::without_logins(&with_relative_paths(located))))
     }
 
-    /// The packages whose caches a trace needs: name and UUID. With them, what they depend on is
-    /// precompiled.
+    /// Returns the packages whose precompile caches a trace needs: name and UUID. Precompiling them
+    /// also precompiles their dependencies.
     #[must_use]
     pub fn direct(&self) -> &[(String, String)] {
         &self.direct
     }
 
-    /// The folders of packages and artifacts in depots that the environment needs.
+    /// Returns the folders of packages and artifacts in depots that the environment needs.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
-    /// How many packages and artifacts of depots the environment has.
+    /// Returns the number of packages and artifacts in depots that the environment has.
     #[must_use]
     pub fn installed(&self) -> usize {
         self.folders.len()
@@ -163,7 +164,7 @@ impl Instantiated {
 }
 
 impl Request<'_> {
-    /// What decides the result.
+    /// Returns the inputs that decide the result.
     fn fingerprint(&self) -> Result<Fingerprint, WorkDirError> {
         let mut fingerprint = Fingerprint::default();
         let mut add = |name: &str, value: String| fingerprint.add(Stage::Trace, name, value);
@@ -196,7 +197,7 @@ impl Request<'_> {
         Ok(fingerprint)
     }
 
-    /// The folder with the project file of the workload environment, if one is named.
+    /// Returns the folder with the project file of the workload environment, if one is configured.
     fn workload_folder(&self) -> Option<PathBuf> {
         let folder = self.project.parent()?;
         match self.workload_environment? {
@@ -205,7 +206,7 @@ impl Request<'_> {
         }
     }
 
-    /// The values that must appear in no log and no message.
+    /// Returns the values that must not appear in logs and messages.
     fn secrets(&self) -> Vec<String> {
         let servers = self.depots.folders().iter().map(|d| d.join("servers"));
         let hosts = servers.filter_map(|servers| std::fs::read_dir(servers).ok());
@@ -219,7 +220,7 @@ impl Request<'_> {
     }
 }
 
-/// The files that may hold preferences of packages, beside a project file.
+/// Returns the files that may contain preferences of packages, in the folder of a project file.
 fn preference_files(folder: &Path) -> [PathBuf; 2] {
     ["LocalPreferences.toml", "JuliaLocalPreferences.toml"].map(|name| folder.join(name))
 }
@@ -229,7 +230,7 @@ fn digest_of_file(path: &Path) -> Option<Sha256> {
     Some(digest_of([&*String::from_utf8_lossy(&text)]))
 }
 
-/// Installs what the environment lacks and precompiles its packages.
+/// Installs missing packages of the environment and precompiles all.
 ///
 /// # Errors
 ///
@@ -300,8 +301,8 @@ fn subject(request: &Request<'_>) -> String {
     }
 }
 
-/// Precompiles packages whose caches no longer fit: the code of one in a folder of the user's may have
-/// changed, or the caches are gone. What Julia compiles while it precompiles must not be traced.
+/// Precompiles packages whose caches are stale or missing, for example because the user changed a
+/// package in a local folder. What Julia compiles while it precompiles must not be traced.
 ///
 /// # Errors
 ///
@@ -324,8 +325,8 @@ pub async fn precompile(
     Ok(())
 }
 
-/// Runs the script with this job and reads what it reports, in which these secrets are replaced. The
-/// job and the report are removed afterwards: an address in them may have a login in it.
+/// Runs the script with this job and reads its report, replacing these secrets. Afterwards removes
+/// the job and the report, which may contain addresses with logins.
 async fn run(
     context: &Context,
     program: Program,
@@ -351,7 +352,7 @@ async fn run(
     }
 }
 
-/// The depots, the first of which can be written to.
+/// Returns the depots; the first is writable.
 fn writable_depots(
     context: &Context,
     request: &Request<'_>,
@@ -394,7 +395,7 @@ fn writable_depots(
     }
 }
 
-/// Without Julia it is known which packages of a manifest are missing.
+/// Fails if packages of a manifest are missing, which is known without starting Julia.
 fn refuse_offline(
     request: &Request<'_>,
     folder: &Folder,
@@ -410,7 +411,7 @@ fn refuse_offline(
     }
 }
 
-/// What of the project's manifest has another version in this build.
+/// Reports which packages have other versions in this build than in the project's manifest.
 fn note_changes(context: &Context, request: &Request<'_>, done: &Instantiated) {
     let Versions::Resolved { because } = request.versions else {
         return;
@@ -438,7 +439,7 @@ fn note_changes(context: &Context, request: &Request<'_>, done: &Instantiated) {
     }
 }
 
-/// One run of the script that installs.
+/// A run of the script that installs packages.
 struct Script<'a> {
     context: &'a Context,
     request: &'a Request<'a>,
@@ -446,11 +447,11 @@ struct Script<'a> {
     depots: &'a Depots,
 }
 
-/// Temporary files of an installation go here, below the depot: what Pkg moves from there into its
-/// place is then renamed, not copied, and so is there whole or not at all.
+/// The folder of an installation's temporary files, in the depot: Pkg moves files from there to
+/// their destination by renaming instead of copying, so they appear complete or not at all.
 const TEMPORARY: &str = "sysforge-tmp";
 
-/// A build script may be silent for this long, and wait for something elsewhere.
+/// How long a build script may produce no output, for example while it waits for something.
 const BUILD_SCRIPT_IDLE: Duration = Duration::from_secs(1800);
 
 impl Script<'_> {
@@ -463,7 +464,7 @@ impl Script<'_> {
         } = self;
         let depot = depots.first().ok_or(InstantiateError::NoDepot)?;
         let temporary = depot.join(TEMPORARY);
-        // What a killed installation left there.
+        // Files left by a killed installation.
         let _ = std::fs::remove_dir_all(&temporary);
         std::fs::create_dir_all(&temporary).map_err(|source| InstantiateError::Unwritable {
             depot: depot.to_owned(),
@@ -509,7 +510,7 @@ impl Script<'_> {
     }
 }
 
-/// A file or folder that is removed with this value.
+/// A file or folder that is removed when this value is dropped.
 struct RemoveOnDrop(PathBuf);
 
 impl Drop for RemoveOnDrop {
@@ -521,11 +522,11 @@ impl Drop for RemoveOnDrop {
     }
 }
 
-/// The preferences that the environment in a folder has for these packages. A file that cannot be read has
-/// none: Julia has refused it before.
+/// Returns the preferences for these packages in the environment of a folder. An unreadable file
+/// counts as empty: Julia has already refused it.
 #[must_use]
 pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<PreferenceRecord> {
-    // Julia reads the first one that is there.
+    // Julia reads the first one that exists.
     let first = |files: [PathBuf; 2]| {
         let file = files.iter().find(|file| file.is_file());
         file.and_then(|file| folder::table(file).ok())
@@ -537,7 +538,8 @@ pub fn preferences(environment: &Path, packages: &[PackageRecord]) -> Vec<Prefer
     sysforge_plan::environment::preferences(&project, &first(local), packages)
 }
 
-/// The folders of packages that a project without a manifest places with `[sources]` or a workspace.
+/// Returns the folders of packages that a project without a manifest refers to with `[sources]` or
+/// a workspace.
 #[must_use]
 pub fn local_folders(project: &Path) -> Vec<PathBuf> {
     let packages = folder::local_packages(project, folder::Sources::All);
@@ -545,7 +547,7 @@ pub fn local_folders(project: &Path) -> Vec<PathBuf> {
     packages.map(|package| package.folder).collect()
 }
 
-/// The packages of a manifest that no depot holds, for plans and the doctor.
+/// Returns the packages of a manifest that are in no depot, for plans and `sysforge doctor`.
 #[must_use]
 pub fn missing_packages(depots: &Depots, manifest: &Manifest) -> Vec<MissingPackage> {
     depots.missing(manifest)

@@ -1,8 +1,8 @@
-//! Making an image: ask Julia about itself, trace, emit, link, check, measure.
+//! Builds an image: queries Julia, traces, emits, links, checks and measures.
 //!
-//! Architecture invariants: this room runs child processes and writes below the build directory,
-//! and nowhere else. It reads no environment variable and prints nothing: the environment comes in
-//! as an [`Environment`], what happens goes out as events.
+//! Architecture invariants: this crate runs child processes and writes only in the build directory.
+//! It reads no environment variables and prints nothing: the environment is passed as an
+//! [`Environment`], progress is reported as events.
 
 pub mod artifacts;
 pub mod base;
@@ -40,5 +40,5 @@ pub use sysforge_process::{Children, Ended, Environment, ProcessError, Program};
 pub use workdir::WorkDir;
 
 /// The version of the recipe: raised whenever the same inputs would give another image, so that
-/// results of an older recipe are not taken for current ones.
+/// results of an older recipe are rebuilt.
 pub const RECIPE: u32 = 2;

@@ -1,7 +1,6 @@
-//! Linking the image: from the objects that Julia emitted to a shared library that Julia can
-//! load. What is linked and in which order linkers are tried is decided in the `plan` room; here
-//! they are found, asked who they are, run, and what they made is inspected before it is moved
-//! to its place.
+//! Links the image: from the objects that Julia emitted to a shared library that Julia can load.
+//! The `plan` crate decides what is linked and the order of linkers; this module finds the linkers,
+//! identifies and runs them, and inspects the result before it is moved to its destination.
 
 mod attempt;
 mod command;
@@ -35,41 +34,41 @@ use self::prepare::{
 use self::probe::Prober;
 use crate::{Children, Environment};
 
-/// One image to be linked.
+/// The settings of one link.
 #[derive(Debug, Clone)]
 pub struct LinkJob {
-    /// What Julia emitted: objects, or archives of objects.
+    /// The emitted objects, or archives of objects.
     pub objects: Vec<PathBuf>,
-    /// The image to be written.
+    /// The path of the image to write.
     pub output: PathBuf,
-    /// The image's file name, from which its SONAME or install name is made.
+    /// The image's file name, from which its SONAME or install name is derived.
     pub name: String,
     /// The Julia that will load it.
     pub julia: JuliaFacts,
-    /// Which linker the user asked for.
+    /// The linker requested by the user.
     pub linker: LinkerChoice,
-    /// Whether symbols and debug sections are left out.
+    /// Whether symbols and debug sections are stripped.
     pub strip: bool,
-    /// Functions to be exported beside those that Julia looks up. Functions that a package made
-    /// callable from C (`@ccallable`) are found by themselves.
+    /// Functions to export in addition to those that Julia looks up. Functions that a package made
+    /// callable from C (`@ccallable`) are detected automatically.
     pub exports: Vec<String>,
-    /// What a C library takes beyond an image.
+    /// The settings of a C library, in addition to those of an image.
     pub library: Option<LibraryLink>,
-    /// The environment that linkers are started with.
+    /// The environment of the linkers.
     pub environment: Environment,
-    /// Where lists and logs of the link are kept.
+    /// The folder for lists and logs of the link.
     pub work_dir: PathBuf,
-    /// The log of the linker that is tried first; further ones number theirs.
+    /// The log of the first linker tried; later ones add a number.
     pub log: PathBuf,
-    /// How long a linker may take.
+    /// Time limit of a linker.
     pub timeout: Option<Duration>,
 }
 
-/// Links an image, and moves it into place when it is whole and right.
+/// Links an image, and moves it to its destination once it has passed inspection.
 ///
 /// # Errors
 ///
-/// [`LinkError`], with nothing left at the output.
+/// Returns [`LinkError`] and leaves nothing at the output path.
 pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Linked, LinkError> {
     let triplet = job.julia.triplet;
     let generation = Generation::of(&job.julia.version)
@@ -121,12 +120,12 @@ pub async fn link(job: &LinkJob, children: &Children, task: &Task) -> Result<Lin
         .await
 }
 
-/// Compares an image that was linked elsewhere with what one for `julia` must look like. Its name
-/// may be any, and it may export more than Julia needs.
+/// Checks that an image linked by another tool meets the requirements for `julia`. It may have any
+/// name, and export more than Julia needs.
 ///
 /// # Errors
 ///
-/// [`LinkError::Rejected`] with all that is wrong.
+/// [`LinkError::Rejected`] with all defects.
 pub fn verify(
     image: &Inspection,
     path: &Path,

@@ -1,7 +1,8 @@
-//! What this machine has.
+//! The resources of this machine.
 
-/// Memory that a process may still take, in bytes: what the machine has available, or what the
-/// control group that this process runs in (a container, a CI service) leaves it, whichever is less.
+/// Returns the memory that a process may still allocate, in bytes: the machine's available memory,
+/// or what remains of the limit of this process's control group (a container, a CI service),
+/// whichever is less.
 #[must_use]
 pub fn free_memory() -> Option<u64> {
     let mut system = sysinfo::System::new();
@@ -14,14 +15,14 @@ pub fn free_memory() -> Option<u64> {
     available.into_iter().chain(group).min()
 }
 
-/// The CPUs that this process may use.
+/// Returns the number of CPUs that this process may use.
 #[must_use]
 pub fn cpus() -> u32 {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
-/// Free bytes of the disk that a folder is on, where the system says so.
+/// Returns the free bytes of the disk with a folder, if the system reports it.
 #[cfg(unix)]
 #[must_use]
 pub fn free_space(folder: &std::path::Path) -> Option<u64> {
@@ -29,7 +30,7 @@ pub fn free_space(folder: &std::path::Path) -> Option<u64> {
     Some(status.f_bavail * status.f_frsize)
 }
 
-/// Free bytes of the disk that a folder is on, where the system says so.
+/// Returns the free bytes of the disk with a folder, if the system reports it.
 #[cfg(not(unix))]
 #[must_use]
 pub fn free_space(_: &std::path::Path) -> Option<u64> {

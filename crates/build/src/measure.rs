@@ -1,6 +1,6 @@
-//! Measuring what a user waits for: loading the packages, the first and the second run of the
-//! workloads, and the memory that it takes; with an image or without one. Nothing else of a build may
-//! run at the same time.
+//! Measures what a user waits for: loading the packages, and the first and second run of the
+//! workloads; also memory. Works with or without an image. No other work of a build may run at the
+//! same time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,26 +18,26 @@ use crate::script::Script;
 use sysforge_process::ProcessError;
 
 const MEASURE: &str = include_str!("julia/measure.jl");
-/// The file that a measuring process writes.
+/// The file written by a measuring process.
 const RESULT: &str = "measured.tsv";
 
-/// What fresh processes saw, one for each workload.
+/// The results of new processes, one for each workload.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Names of the modules that were loaded at the start.
+    /// Names of the modules loaded at the start.
     pub loaded: Vec<String>,
-    /// Loading the packages, in seconds: the median of the processes.
+    /// Loading the packages, in seconds: the median over the processes.
     pub load_s: f64,
-    /// The first runs of the workloads, in seconds, each in a process of its own; `None` if there is
-    /// no workload or one could not be measured.
+    /// The first runs of the workloads, in seconds, each in its own process; `None` if there is no
+    /// workload or one could not be measured.
     pub first_call_s: Option<f64>,
     /// The second runs, each in the same process as the first.
     pub second_call_s: Option<f64>,
-    /// Resident memory right after the start, in bytes.
+    /// Resident memory directly after the start, in bytes.
     pub start_bytes: u64,
-    /// The most resident memory at any time until the second run was over, in bytes.
+    /// Peak resident memory until the end of the second run, in bytes.
     pub peak_bytes: u64,
-    /// What could not be measured.
+    /// The runs that could not be measured.
     pub unmeasured: BTreeSet<Unmeasured>,
 }
 
@@ -46,14 +46,14 @@ pub struct Measured {
 pub struct Unmeasured {
     /// The workload, relative to the project.
     pub workload: String,
-    /// Why.
+    /// The reason.
     pub why: WhyNot,
 }
 
-/// Why a run could not be measured.
+/// The reason why a run could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum WhyNot {
-    /// The process ended in the middle of the first run, without an error and without Julia's exit
+    /// The process ended during the first run, without an error and without running Julia's exit
     /// hooks.
     EndedJulia,
     /// It cannot run a second time in the same process.
@@ -79,7 +79,7 @@ impl fmt::Display for Unmeasured {
 }
 
 impl Unmeasured {
-    /// What to do about it.
+    /// Returns what to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.why {
@@ -94,7 +94,7 @@ impl Unmeasured {
 }
 
 impl Measured {
-    /// The latency, if there is a workload whose calls could be measured.
+    /// Returns the latency, if the calls of a workload could be measured.
     #[must_use]
     pub fn latency(&self) -> Option<Latency> {
         Some(Latency {
@@ -105,8 +105,8 @@ impl Measured {
     }
 }
 
-/// Runs each workload twice in a fresh process of its own, one after the other, with `image` or
-/// without one. Without a workload the packages are loaded all the same.
+/// Runs each workload twice in its own new process, sequentially, with `image` or without one.
+/// Without a workload, only the packages are loaded.
 ///
 /// # Errors
 ///
@@ -144,7 +144,7 @@ pub async fn measure(
     Ok(measured)
 }
 
-/// One process, with one workload at most.
+/// Runs one process, with at most one workload.
 async fn process(
     context: &Context,
     image: Option<&Path>,
@@ -183,7 +183,7 @@ async fn process(
         };
     };
     let why = match ran {
-        // The first run ended well; what ended the second may be anything, a signal included.
+        // The first run succeeded; the second may have ended in any way, including by a signal.
         Err(source) if measured.first_call_s.is_some() => {
             measured.second_call_s = None;
             Some(WhyNot::SecondRun(source.to_string()))
@@ -211,7 +211,7 @@ fn failed(image: Option<&Path>, source: ProcessError) -> CheckError {
     }
 }
 
-/// The figures of all processes as one: what a user waits for who runs each workload once.
+/// Combines the results of all processes: the waiting time of a user who runs each workload once.
 fn together(all: Vec<Measured>) -> Measured {
     let mut loads: Vec<f64> = all.iter().map(|one| one.load_s).collect();
     loads.sort_by(f64::total_cmp);
@@ -228,7 +228,7 @@ fn together(all: Vec<Measured>) -> Measured {
     }
 }
 
-/// The last value of a key in what the measuring script wrote.
+/// Returns the last value of a key in the file written by the measuring script.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut lines = text.lines().rev().filter_map(|line| line.split_once('\t'));
     lines.find(|(k, _)| *k == key).map(|(_, value)| value)

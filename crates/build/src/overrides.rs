@@ -1,6 +1,6 @@
-//! `Overrides.toml` of a depot: artifacts that Julia takes from elsewhere on this machine (Pkg's
-//! manual, "Overriding artifact locations"). They are not what the package's `Artifacts.toml` names,
-//! so they do not travel with an image.
+//! `Overrides.toml` of a depot: artifacts that Julia takes from another location on this machine
+//! (Pkg's manual, "Overriding artifact locations"). They differ from those in the package's
+//! `Artifacts.toml`, so the archive does not contain them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 /// The redirections of all depots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
-    /// By tree hash: a folder, or another tree hash.
+    /// Folder or other tree hash, by tree hash.
     by_tree: BTreeMap<String, Override>,
-    /// By the UUID of the package and the artifact's name.
+    /// The same, by the UUID of the package and the artifact's name.
     by_name: BTreeMap<(String, String), Override>,
 }
 
 /// One redirection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Override {
-    /// A folder, or another tree hash; nothing takes an earlier redirection back.
+    /// A folder or another tree hash; empty to undo an earlier redirection.
     pub(crate) to: String,
-    /// The file that says so.
+    /// The file with the redirection.
     pub(crate) file: PathBuf,
 }
 
@@ -27,7 +27,7 @@ fn file(depot: &Path) -> PathBuf {
     depot.join("artifacts/Overrides.toml")
 }
 
-/// The files that redirect artifacts, and the folders that they lead to: inputs of a build.
+/// Returns the files that redirect artifacts and the target folders: inputs of a build.
 pub(crate) fn files(depots: &[PathBuf]) -> Vec<PathBuf> {
     let overrides = Overrides::read(depots);
     let targets = overrides.by_tree.values().chain(overrides.by_name.values());
@@ -40,13 +40,13 @@ pub(crate) fn files(depots: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 impl Overrides {
-    /// Reads the files of these depots. What an earlier depot says counts.
+    /// Reads the files of these depots. Earlier depots take precedence.
     pub(crate) fn read(depots: &[PathBuf]) -> Self {
         let mut overrides = Self::default();
         for depot in depots.iter().rev() {
             let file = file(depot);
             let text = std::fs::read_to_string(&file).unwrap_or_default();
-            // Julia itself warns of a file that it cannot read, and goes on without.
+            // Julia warns about an unreadable file and ignores it.
             let table: toml::Table = toml::from_str(&text).unwrap_or_default();
             for (key, value) in table {
                 let to = |to: &str| Override {
@@ -72,7 +72,7 @@ impl Overrides {
         overrides
     }
 
-    /// Where an artifact is taken from instead.
+    /// Returns the redirection of an artifact, if there is one.
     pub(crate) fn of(&self, package: Option<&str>, name: &str, tree: &str) -> Option<&Override> {
         let by_name = package.and_then(|uuid| {
             let key = (uuid.to_ascii_lowercase(), name.to_owned());

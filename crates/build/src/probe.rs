@@ -1,5 +1,5 @@
-//! Asking a Julia about itself: version, platform, layout. Nothing about a layout is assumed,
-//! since official, Debian's and Windows' Julias all differ.
+//! Queries a Julia for its version, platform and layout. Nothing about a layout is assumed:
+//! official, Debian and Windows layouts differ.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use sysforge_process::{Children, ProcessError, Program};
 
 const SCRIPT: &str = include_str!("julia/probe.jl");
 
-/// Marks the probe's own lines; anything else that is printed is passed over.
+/// Marks the probe's own lines; other output is ignored.
 const PREFIX: &str = "sysforge-probe:";
 
-/// A Julia that says nothing within this time is broken.
+/// A Julia that does not respond within this time is broken.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The Julia cannot be asked.
+/// The Julia cannot be queried.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// There is no Julia at this path.
     #[error("there is no Julia at {}", .path.display())]
     NotThere {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
     /// It does not run.
@@ -32,39 +32,39 @@ pub enum ProbeError {
     DoesNotRun {
         /// The executable.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// It answered something that is not understood.
+    /// Its output could not be parsed.
     #[error("the Julia at {} gave no usable answer about `{about}`", .path.display())]
     Unclear {
         /// The executable.
         path: PathBuf,
-        /// What was asked.
+        /// The requested fact.
         about: &'static str,
-        /// Why the answer is of no use, if it gave one.
+        /// Why the output is invalid, if there was any.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// It does not start on a sysimage that an image is to be built on.
+    /// It does not start with a sysimage configured as a base.
     #[error("Julia {version} does not start with {} as its sysimage", .image.display())]
     Base {
         /// The sysimage.
         image: PathBuf,
         /// The Julia's version.
         version: String,
-        /// What it said.
+        /// Julia's output.
         said: Vec<String>,
     },
-    /// It does not know a CPU target.
+    /// It does not support a CPU target.
     #[error("Julia {version} does not know the CPU target `{target}`")]
     CpuTarget {
         /// The target.
         target: String,
         /// The Julia's version.
         version: String,
-        /// What it said.
+        /// Julia's output.
         said: Vec<String>,
     },
 }
@@ -117,7 +117,7 @@ impl Explain for ProbeError {
     }
 }
 
-/// The executable of the Julia at `path`: itself, or `bin/julia` below it.
+/// Returns the executable of the Julia at `path`: the path itself, or `bin/julia` in it.
 ///
 /// # Errors
 ///
@@ -137,11 +137,11 @@ pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
         })
 }
 
-/// Asks the Julia `executable` about itself.
+/// Queries the Julia `executable`.
 ///
 /// # Errors
 ///
-/// If it does not run, or answers nothing usable.
+/// If it does not run, or its output is invalid.
 pub async fn probe(
     executable: &Path,
     environment: &Environment,
@@ -171,9 +171,9 @@ pub async fn probe(
     Ok(facts)
 }
 
-/// Makes sure that a Julia knows a CPU target: a name with features, for instance
-/// `haswell,-rdrnd`. Julia takes an unknown name for a CPU without any features, and passes over an
-/// unknown feature, so it is asked beforehand.
+/// Checks that a Julia supports a CPU target: a name with features, for example `haswell,-rdrnd`.
+/// Julia treats an unknown name as a CPU without features and ignores unknown features, so this is
+/// checked beforehand.
 ///
 /// # Errors
 ///
@@ -196,7 +196,7 @@ pub async fn cpu_target(
         said,
     };
     match children.run(&program, &task).await {
-        // `'+x' is not a recognized feature for this target (ignoring feature)`, LLVM says.
+        // LLVM's message: `'+x' is not a recognized feature for this target (ignoring feature)`.
         Ok(finished) if finished.stderr.contains("not a recognized") => {
             let mut said: Vec<_> = finished.stderr.lines().map(str::to_owned).collect();
             said.dedup();
@@ -206,8 +206,8 @@ pub async fn cpu_target(
             task.done("known");
             Ok(())
         }
-        // An unknown name is a CPU without features to Julia, which then complains of the first
-        // that is missing: that would lead astray.
+        // For an unknown name, Julia assumes a CPU without features and then complains about the
+        // first missing one, which would be misleading.
         Err(error) => {
             let mut said = error.evidence().unwrap_or_default().tail;
             said.retain(|line| !line.contains("Your CPU does not support"));
@@ -216,7 +216,7 @@ pub async fn cpu_target(
     }
 }
 
-/// Makes sure that a Julia starts on a sysimage, which an image is to be built on.
+/// Checks that a Julia starts with a sysimage that is configured as a base.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ pub async fn base_image(
     }
 }
 
-/// A plain Julia that is asked something quick, and the folder of its log.
+/// Returns a plain Julia for a quick query, and the folder of its log.
 fn question(
     executable: &Path,
     environment: &Environment,
@@ -263,7 +263,8 @@ fn question(
     Ok((scratch, program))
 }
 
-/// The log is in a temporary folder, which no longer exists when the error is shown.
+/// Removes the log from an error: it is in a temporary folder, which no longer exists when the
+/// error is shown.
 fn forget_log(error: &mut ProcessError) {
     if let ProcessError::Failed { evidence, .. } | ProcessError::TimedOut { evidence, .. } = error {
         evidence.log = None;

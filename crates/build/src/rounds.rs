@@ -1,36 +1,37 @@
-//! Rounds: what running the workloads on an image still compiles is fed back into the next one.
+//! Rounds: the statements that running the workloads on an image still compiles are added to the
+//! next image.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use sysforge_plan::statements::Ignored;
 
-/// The statements that an image is made from.
+/// The statements for an image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traced {
-    /// All of them.
+    /// All statements.
     pub statements: Vec<String>,
-    /// Those of them that were replayed for an image that lacked their code all the same.
+    /// Statements that were replayed for an image that still lacked their code.
     pub ineffective: Vec<String>,
-    /// How long the longest run of a workload took when it was traced, in seconds.
+    /// The longest run of a workload while tracing, in seconds.
     #[serde(default)]
     pub longest_run_s: f64,
-    /// Those of them that the user gave and no workload was seen to compile.
+    /// Statements that the user gave and that no workload compiled.
     #[serde(default)]
     pub given: Vec<String>,
-    /// Those of them that only an interactive session was seen to compile.
+    /// Statements that only an interactive session compiled.
     #[serde(default)]
     pub session: Vec<String>,
-    /// What else stands in the user's files of statements.
+    /// Other text in the user's files of statements.
     #[serde(default)]
     pub ignored: Vec<Ignored>,
 }
 
-/// What compiling the residuals must take in all, in milliseconds, to be worth another emission, which
-/// takes minutes. Nobody notices less: starting Julia takes 150 ms and more.
+/// The minimum total compilation time of the residuals, in milliseconds, for another emission,
+/// which takes minutes. Less is not noticeable: starting Julia takes 150 ms or more.
 const WORTH_MS: f64 = 50.0;
 
-/// Whether residuals are worth another emission, as far as their costs are known.
+/// Returns whether residuals justify another emission, as far as their costs are known.
 #[must_use]
 pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> bool {
     let costs: Option<Vec<f64>> = residuals
@@ -41,9 +42,9 @@ pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> 
 }
 
 impl Traced {
-    /// What the next image is to be made from, or `None` if another round would change nothing or
-    /// did not help the last time. `rounds` are the numbers of residual statements so far, the last
-    /// being that of `residuals`.
+    /// Returns the statements for the next image, or `None` if another round would change nothing
+    /// or the last one did not help. `rounds` are the numbers of residual statements so far; the
+    /// last is that of `residuals`.
     #[must_use]
     pub fn next(&self, residuals: &[String], rounds: &[usize]) -> Option<Self> {
         if let [.., before, now] = rounds
@@ -67,7 +68,7 @@ impl Traced {
         (next != *self).then_some(next)
     }
 
-    /// The statements that matter to the workloads.
+    /// Returns the statements that matter to the workloads.
     #[must_use]
     pub fn of_workloads(&self) -> Vec<String> {
         let session: HashSet<&String> = self.session.iter().collect();
@@ -76,9 +77,9 @@ impl Traced {
         ours.cloned().collect()
     }
 
-    /// Marks the statements that a rehearsal without an image still compiled, though it replayed them:
-    /// what else they may mean is tried when the image is emitted. What else it compiled belongs to the
-    /// rehearsal itself.
+    /// Marks the statements that a rehearsal without an image still compiled although it replayed
+    /// them: their other possible meanings are tried when the image is emitted. Other statements
+    /// that it compiled belong to the rehearsal itself.
     pub fn mark_ineffective(&mut self, still_compiled: &[String]) {
         let replayed: HashSet<&String> = self.statements.iter().collect();
         let ineffective = still_compiled.iter().filter(|text| replayed.contains(text));
@@ -103,7 +104,7 @@ mod tests {
         let next = traced.next(&texts(&["b", "c"]), &[2]).unwrap();
         assert_eq!(next.statements, ["a", "b", "c"]);
         assert_eq!(next.ineffective, ["b"]);
-        // Both were tried by now.
+        // Both have been tried.
         assert_eq!(next.next(&texts(&["b"]), &[2, 1]), None);
     }
 

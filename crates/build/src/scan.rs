@@ -1,4 +1,4 @@
-//! Looking through a finished image for what ties it to the machine that built it.
+//! Searches a finished image for references to the build machine.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,15 +12,15 @@ use sysforge_plan::portability::{FoundPath, PathKind, Portability};
 use crate::buffered_seek::BufferedSeek;
 use crate::inspect::inspect;
 
-/// Bytes that are looked at together.
+/// The number of bytes searched at once.
 const CHUNK: usize = 1 << 20;
 
-/// The longest path that is read whole.
+/// The maximum length of a path that is read completely.
 const LONGEST: usize = 4096;
 
-/// Looks through an image: for paths below any of `roots` (the project, the depots, the home
-/// folder, the build directory) but not below `julia`, where every Julia finds its own things anew,
-/// and for the system that it needs. The artifacts are not its business.
+/// Searches an image for paths in any of `roots` (the project, the depots, the home folder, the
+/// build directory) but not in `julia`, which Julia locates at every start, and determines the
+/// oldest system that can load it. Does not look for artifacts.
 ///
 /// # Errors
 ///
@@ -36,8 +36,8 @@ pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portabi
     })
 }
 
-/// Whether a path may matter where the image runs. Nothing that runs on an image reads the caches of
-/// packages, whose places Julia notes.
+/// Returns whether a path may matter at run time. The paths of package caches, which Julia records,
+/// are never read when an image runs.
 fn may_matter(found: &FoundPath) -> bool {
     let path = Path::new(&found.path);
     let cache = path.extension().is_some_and(|extension| extension == "ji")
@@ -45,8 +45,8 @@ fn may_matter(found: &FoundPath) -> bool {
     found.kind == PathKind::Source || !cache
 }
 
-/// What of an image is there at run time: debug sections name many folders, for debuggers only.
-/// Of a file that is no library, all of it.
+/// Returns the parts of an image that are loaded at run time, because debug sections name many
+/// folders, which only debuggers use. Returns all of a file that is not a library.
 fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
     let cache = BufferedSeek::cache(File::open(image)?);
     let Ok(file) = object::File::parse(&cache) else {
@@ -55,7 +55,7 @@ fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
     let mut all: Box<dyn Read> = Box::new(io::empty());
     for section in file.sections() {
         let name = section.name().unwrap_or_default();
-        // `.debug_str`, `__debug_str`; also compressed ones, `.zdebug_str`.
+        // `.debug_str`, `__debug_str`, or compressed, `.zdebug_str`.
         let debug = name
             .trim_start_matches(['.', '_', 'z'])
             .starts_with("debug");
@@ -69,7 +69,7 @@ fn loaded(image: &Path) -> io::Result<Box<dyn Read>> {
     Ok(all)
 }
 
-/// One row for each root of source files, instead of one for each file.
+/// Merges source files into one row for each root.
 fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPath> {
     let mut rows: BTreeMap<(PathKind, String), usize> = BTreeMap::new();
     for FoundPath {
@@ -96,18 +96,18 @@ fn summed(paths: Vec<FoundPath>, roots: &[PathBuf], julia: &Path) -> Vec<FoundPa
         .collect()
 }
 
-/// The paths below `roots` that stand in `reader`, each once.
+/// Returns the paths in `roots` that occur in `reader`, without duplicates.
 fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPath>> {
-    // Julia writes `/` on Windows too in many places.
+    // Julia often writes `/` on Windows too.
     let spellings = roots.iter().flat_map(|root| {
         let text = root.to_string_lossy().into_owned();
         [text.replace('\\', "/"), text]
     });
-    // A root of the file system is in every path.
+    // The root of a file system is a prefix of every path.
     let mut needles: Vec<String> = spellings.filter(|text| text.len() > 3).collect();
     needles.sort();
     needles.dedup();
-    // The longest root that fits, so that a path is not found twice.
+    // Matches the longest root, so that a path is not found twice.
     let searcher = AhoCorasick::builder()
         .match_kind(aho_corasick::MatchKind::LeftmostLongest)
         .build(&needles)
@@ -118,7 +118,7 @@ fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPat
     let mut ended = false;
     while !ended {
         ended = (&mut reader).take(CHUNK as u64).read_to_end(&mut buffer)? == 0;
-        // What begins too near to the end to be whole is left for the next round.
+        // A path that may continue past the end of the buffer is left for the next iteration.
         let limit = match ended {
             true => buffer.len(),
             false => buffer.len().saturating_sub(LONGEST),
@@ -130,7 +130,7 @@ fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPat
             }
             let length = path_length(&buffer[hit.start()..]);
             let path = &buffer[hit.start()..hit.start() + length];
-            // `/home/me` is not in `/home/meyer`.
+            // `/home/me` does not contain `/home/meyer`.
             let separated = [None, Some(&b'/'), Some(&b'\\')].contains(&path.get(hit.len()));
             if separated && let Ok(path) = std::str::from_utf8(path) {
                 *found.entry(path.to_owned()).or_default() += 1;
@@ -152,8 +152,8 @@ fn paths_in(mut reader: impl Read, roots: &[PathBuf]) -> io::Result<Vec<FoundPat
     Ok(paths)
 }
 
-/// How long the path at the start of `bytes` is: to the first byte that ends one in a binary or in
-/// a message.
+/// Returns the length of the path at the start of `bytes`, up to the first byte that ends one in a
+/// binary or a message.
 fn path_length(bytes: &[u8]) -> usize {
     let ends = |byte: &u8| byte.is_ascii_control() || b"\"'`*?<>|\x7f".contains(byte);
     let bytes = &bytes[..bytes.len().min(LONGEST)];

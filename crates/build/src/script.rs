@@ -1,32 +1,32 @@
-//! Scripts that a Julia is given to run: workloads with their arguments.
+//! Scripts that a Julia runs: workloads with their arguments.
 
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::Workload;
 
-/// How a script is run; staging uses it, too.
+/// The code that runs a script; staging uses it too.
 pub(crate) const RUN_SCRIPT: &str = include_str!("julia/script.jl");
 
-/// A Julia script at its full path, and the arguments that it is run with.
+/// A Julia script with its full path and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// The script.
     pub path: PathBuf,
-    /// What Julia's `ARGS` will be.
+    /// The value of Julia's `ARGS`.
     pub args: Vec<String>,
-    /// Options for the Julia that runs it while it is traced: with several threads, for instance, Julia
-    /// compiles more at its start.
+    /// Options of the Julia that runs it while it is traced: for example, with several threads
+    /// Julia compiles more at its start.
     pub options: Vec<String>,
-    /// The command that starts the Julia, with its arguments; empty for none.
+    /// The command that starts the Julia, with its arguments; may be empty.
     pub prefix: Vec<String>,
 }
 
 impl Script {
-    /// A workload of the project in the folder `project`.
+    /// Returns a workload of the project in the folder `project`.
     #[must_use]
     pub fn of(workload: &Workload, project: &Path) -> Self {
         let mut prefix = workload.prefix.clone();
-        // As the path of the workload: whichever folder it is started in.
+        // Made absolute like the workload's path, so that it works in any working directory.
         if let Some(command) = prefix.first_mut().filter(|word| word.contains('/')) {
             *command = project.join(&*command).to_string_lossy().into_owned();
         }

@@ -1,20 +1,20 @@
-//! Secrets in what a child prints. The step that installs packages is the only one that is given
-//! credentials; what Pkg, git and curl print of them is replaced before it is kept or shown.
+//! Secrets in the output of a child. Only the step that installs packages receives credentials;
+//! they are replaced in the output of Pkg, git and curl before it is stored or shown.
 
 use sysforge_process::Environment;
 
-/// Shorter values are not replaced: they would be found everywhere.
+/// Shorter values are not replaced, because they would match everywhere.
 const SHORTEST: usize = 6;
 
-/// The values that must not appear in any output: of variables that hold secrets, the passwords in
-/// addresses, and the tokens of package servers in these texts of `auth.toml` files.
+/// Returns the values that must not appear in any output: of variables with secrets, passwords in
+/// addresses, and tokens of package servers in these texts of `auth.toml` files.
 pub(crate) fn values(environment: &Environment, auth_files: &[String]) -> Vec<String> {
     let plain = Environment::new(environment.iter().map(|(n, v)| (n.into(), v.into())));
     let mut values = Vec::new();
     for (name, value) in environment.iter() {
         let Some(text) = value.to_str() else { continue };
         let inner = passwords(text);
-        // A path leads to a secret, and is none itself.
+        // A path refers to a secret, but is not secret itself.
         let is_path = text.starts_with(['/', '~', '.']) || text.contains(":\\");
         let is_secret = plain.get(&name.to_string_lossy()).is_none();
         if is_secret && inner.is_empty() && !is_path && !text.contains("://") {
@@ -36,8 +36,8 @@ pub(crate) fn values(environment: &Environment, auth_files: &[String]) -> Vec<St
     values
 }
 
-/// The text without the logins in its addresses: of `https://USER:PASSWORD@HOST` and of a token that
-/// stands where the user would. Names of accounts that everybody has, as in `ssh://git@host`, stay.
+/// Returns the text without logins in addresses: `https://USER:PASSWORD@HOST` or a token in place
+/// of the user. Names of generic accounts stay, as in `ssh://git@host`.
 #[must_use]
 pub fn without_logins(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -56,8 +56,8 @@ pub fn without_logins(text: &str) -> String {
     shown
 }
 
-/// The passwords of the addresses in a text: of `https://user:password@host`, and a token that stands
-/// where the user would.
+/// Returns the passwords of addresses in a text, as in `https://user:password@host`, or tokens in
+/// place of the user.
 fn passwords(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -71,7 +71,7 @@ fn passwords(text: &str) -> Vec<String> {
                     // `TOKEN:x-oauth-basic@host`.
                     found.extend((name.len() >= 20).then(|| name.to_owned()));
                 }
-                // `ssh://git@host` names an account that everybody has.
+                // In `ssh://git@host`, `git` is a generic account.
                 None if user.len() >= 20 => found.push(user.to_owned()),
                 None => {}
             }

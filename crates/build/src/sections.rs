@@ -1,4 +1,4 @@
-//! What an image file is made of: its sections and their sizes.
+//! The sections of an image file and their sizes.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,12 +8,12 @@ use object::{Object, ObjectSection};
 use crate::buffered_seek::BufferedSeek;
 use crate::inspect::InspectError;
 
-/// The sections of a shared library that take space in the file, by name and bytes, in the
-/// file's order.
+/// Returns the sections of a shared library that take space in the file: names and sizes in bytes,
+/// in file order.
 ///
 /// # Errors
 ///
-/// [`InspectError`] if the file cannot be read or is no shared library.
+/// [`InspectError`] if the file cannot be read or is not a shared library.
 pub fn sections(path: &Path) -> Result<Vec<(String, u64)>, InspectError> {
     let file = File::open(path).map_err(|source| InspectError::Read {
         path: path.to_owned(),

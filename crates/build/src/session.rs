@@ -1,8 +1,8 @@
-//! Interactive sessions: what one compiles, and how long a user waits for the first prompt.
+//! Interactive sessions: what they compile, and how long a user waits for the first prompt.
 //!
-//! From Julia 1.11 on, the REPL and Pkg are packages, and the caches of them that Julia ships do not fit
-//! another image. Therefore an image contains both, and the code that a session runs, which is recorded
-//! at a pseudo-terminal like that of a workload.
+//! Since Julia 1.11 the REPL and Pkg are packages, and another image cannot use the precompile
+//! caches shipped with Julia. Therefore an image contains both packages and the code that a session
+//! runs, which is recorded at a pseudo-terminal, like a workload.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use sysforge_process::{ProcessError, Program, available_outputs};
 use crate::context::Context;
 use crate::workdir::WorkDirError;
 
-/// A session could not be run.
+/// A session failed.
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
     #[error(transparent)]
@@ -29,34 +29,34 @@ enum SessionError {
     WorkDir(#[from] WorkDirError),
 }
 
-/// What is typed in the session that is recorded: results of several kinds, an error, completion, help,
-/// Pkg's mode, and what ends all that. Ctrl-U empties a line, a backspace leaves the mode.
+/// The input of the recorded session: results of several kinds, an error, completion, help, Pkg's
+/// mode, and exit. Ctrl-U clears a line, a backspace leaves the mode.
 const SESSION: &str = "1 + 1\r\"text\"\r[1.0 2.0; 3.0 4.0]\r:a => (b = 1, c = nothing)\r\
                        no_such_name\rBase.sq\t\t\u{15}?sin\r;\u{8}using Pkg\r]status\r\u{8}exit()\r";
 
-/// What is typed to measure the first prompt.
+/// The input for measuring the first prompt.
 const PROMPT: &str = "exit()\r";
 
-/// What is typed to measure the first `using Pkg`.
+/// The input for measuring the first `using Pkg`.
 const USING_PKG: &str = "using Pkg; exit()\r";
 
-/// How long a session may take. The first one on a new image may have to compile everything.
+/// Time limit of a session. The first one with a new image may have to compile everything.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// The packages of an interactive session that an image with these settings is to contain, beside those
-/// of its base.
+/// Returns the packages of an interactive session that an image with these settings must contain in
+/// addition to those in its base.
 #[must_use]
 pub fn packages(generation: &Generation, settings: &Settings) -> &'static [InteractivePackage] {
     match (settings.repl, &settings.base) {
         (false, _) => &[],
-        // It has only the standard libraries that the project needs.
+        // A fresh base contains only standard libraries that the project needs.
         (true, Base::Fresh) => INTERACTIVE,
         (true, Base::Shipped | Base::Image(_)) => generation.interactive,
     }
 }
 
-/// Records what an interactive session compiles. `None` if that cannot be done here, which the reporter
-/// is told: the image is right without it, and only slower to use at a terminal.
+/// Records what an interactive session compiles. If that is not possible here, returns `None` and
+/// warns: the image works without it, and is only slower in interactive use.
 pub async fn trace(context: &Context, packages: &[InteractivePackage]) -> Option<Vec<String>> {
     if packages.is_empty() || !available_outputs().contains(&OutputKind::Terminal) {
         return None;
@@ -86,7 +86,7 @@ async fn record(
             .optional("--sysimage", context.base.as_ref())
             .directory(&context.project)
     };
-    // The caches are made here: the recording would contain what makes them.
+    // Creates the caches first, because the recording would otherwise contain their compilation.
     let names: Vec<_> = packages.iter().map(|package| package.name).collect();
     let import = format!("import {}\n", names.join(", "));
     let script = context.work.write("session-load.jl", &import)?;
@@ -99,7 +99,7 @@ async fn record(
     let task = reporter.start(Step::Trace, "an interactive session");
     let program = julia("session")
         .option("--trace-compile", &recording)
-        // Not into the history of whoever builds.
+        // Keeps the session out of the user's history.
         .env("JULIA_HISTORY", context.work.path("session-history.jl"))
         .env("JULIA_PKG_OFFLINE", "true")
         .typed(SESSION)
@@ -121,7 +121,8 @@ async fn record(
     Ok(statements)
 }
 
-/// Measures an interactive session with the image and without it. `None` if that is not possible here.
+/// Measures an interactive session with and without the image. Returns `None` if that is not
+/// possible here.
 pub async fn measure(context: &Context, image: &Path) -> Option<Interactive> {
     if !available_outputs().contains(&OutputKind::Terminal) {
         return None;
@@ -154,7 +155,7 @@ pub async fn measure(context: &Context, image: &Path) -> Option<Interactive> {
     })
 }
 
-/// One session in an empty home, from the start of Julia to its end.
+/// Runs one session with an empty home folder, from starting Julia until it exits.
 async fn session(
     context: &Context,
     image: Option<&Path>,

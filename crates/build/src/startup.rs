@@ -1,5 +1,5 @@
-//! How long Julia takes to start and to end again, with and without an image: what every use of an
-//! image pays, whatever it does.
+//! Measures how long Julia takes to start and exit, with and without an image: the minimum cost of
+//! every use of an image.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sysforge_plan::units::{duration, elapsed};
 use crate::check::CheckError;
 use crate::context::Context;
 
-/// Starts Julia with `image`, or without one, does nothing, and ends. Wall time.
+/// Starts Julia with `image`, or without one, and exits immediately. Returns the wall time.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
     Ok(finished.wall)
 }
 
-/// Loads the packages once in a plain Julia, which compiles what of them is not compiled yet.
+/// Loads the packages once in a plain Julia, which compiles missing caches.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The files of precompile statements that the configuration names.
+//! The files of precompile statements named in the configuration.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -44,12 +44,12 @@ impl Explain for StatementsError {
     }
 }
 
-/// What the files hold.
+/// The contents of the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenStatements {
-    /// The statements, each once.
+    /// The statements, without duplicates.
     pub statements: Vec<String>,
-    /// What is no statement.
+    /// Text that is not a statement.
     pub ignored: Vec<Ignored>,
 }
 

@@ -1,6 +1,6 @@
-//! Which CPU targets an image really holds. Julia may drop all but the first of several without a
-//! word (julia#50792: with a shared library as base; seen on 1.5.3 and 1.10.8), so what was asked
-//! for proves nothing.
+//! Reads which CPU targets an image contains. Julia may silently drop all but the first of several
+//! (julia#50792: if the base is a shared library; observed with 1.5.3 and 1.10.8), so the requested
+//! targets prove nothing.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,24 +13,24 @@ use crate::buffered_seek::BufferedSeek;
 /// src/processor.h): how many there are, then each with its flags, features and name.
 const TABLE: &str = "jl_dispatch_target_ids";
 
-/// As much of the table as is read: some thirty targets.
+/// The maximum size of the table that is read: about thirty targets.
 const MOST: u64 = 4096;
 
-/// What an image says of its targets.
+/// The targets in an image.
 #[derive(Debug, PartialEq, Eq)]
 struct Table {
     count: usize,
-    /// Their names, where the table has the form that is known here.
+    /// Their names, if the table has the known format.
     names: Option<Vec<String>>,
 }
 
-/// Reads the table, if the image has one that can be found: a stripped image may not.
+/// Reads the table, if it can be found: a stripped image may not have one.
 fn table(image: &Path) -> Option<Table> {
     let cache = BufferedSeek::cache(File::open(image).ok()?);
     let file = object::File::parse(&cache).ok()?;
-    // Mach-O puts an underscore before C names.
+    // Mach-O adds an underscore before C names.
     let is_table = |name: &str| name.strip_prefix('_').unwrap_or(name) == TABLE;
-    // What is exported are a few; a search among all costs two reads for each.
+    // There are few exported symbols; searching all symbols costs two reads for each.
     let symbol = file
         .dynamic_symbols()
         .chain(file.symbols())
@@ -52,11 +52,11 @@ fn read(bytes: &[u8], little_endian: bool) -> Option<Table> {
     if !(1..=64).contains(&count) {
         return None;
     }
-    // `serialize_target_data` in src/processor.cpp, 1.5 to 1.12.
+    // The format of `serialize_target_data` in src/processor.cpp, 1.5 to 1.12.
     let name = |words: &mut Words<'_>| {
         let _flags = words.number()?;
         let features = words.number().filter(|n| *n <= 64)?;
-        // Those that are enabled, then those that are disabled.
+        // Enabled features, then disabled ones.
         words.skip(2 * 4 * features)?;
         let length = words.number()?;
         let name = std::str::from_utf8(words.skip(length)?).ok()?.to_owned();
@@ -94,8 +94,8 @@ impl<'a> Words<'a> {
     }
 }
 
-/// The targets that the image holds, each as `requested` (a `--cpu-target` string) has it or, where
-/// the image names another CPU, by that name; `None` if the image does not tell.
+/// Returns the targets in the image, each as spelt in `requested` (a `--cpu-target` string) or, if
+/// the image names another CPU, by that name; `None` if the image does not contain the information.
 #[must_use]
 pub fn held(image: &Path, requested: &str) -> Option<Vec<String>> {
     let Table { count, names } = table(image)?;
@@ -104,7 +104,7 @@ pub fn held(image: &Path, requested: &str) -> Option<Vec<String>> {
         let asked = requested.get(index).copied().unwrap_or_default();
         let named = names.as_ref().and_then(|names| names.get(index));
         match named {
-            // What `native` became.
+            // The CPU that `native` stood for.
             Some(name) if asked.split(',').next() != Some(name) => name.clone(),
             _ => asked.to_owned(),
         }

@@ -1,5 +1,5 @@
-//! Tracing: running each workload in a clean process of its own under `--trace-compile`, which
-//! records what Julia compiles as precompile statements.
+//! Tracing: runs each workload in its own clean process under `--trace-compile`, which records what
+//! Julia compiles as precompile statements.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,14 +18,14 @@ use sysforge_process::{ProcessError, available_outputs};
 /// Tracing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// A configured file is not there.
+    /// A configured file does not exist.
     #[error("the {kind} `{path}` does not exist")]
     NoSuchFile {
         /// `workload`, `statement file` or `script`.
         kind: &'static str,
         /// The path, relative to the project.
         path: String,
-        /// The file there is that is nearest to it.
+        /// The most similar file name in the folder.
         nearest: Option<String>,
     },
     /// A configured file is a folder.
@@ -41,7 +41,7 @@ pub enum TraceError {
     Workload {
         /// The workload, relative to the project.
         workload: String,
-        /// How.
+        /// The cause.
         #[source]
         source: ProcessError,
     },
@@ -96,12 +96,12 @@ impl Explain for TraceError {
     }
 }
 
-/// What mends a workload that failed, as far as what Julia said tells the cause: a package is missing, a
-/// folder cannot be written to, or the workload itself is at fault.
+/// Returns a hint for a failed workload, depending on Julia's message: a package is missing, a
+/// folder is not writable, or the workload has an error.
 fn workload_hint(workload: &str, source: &ProcessError) -> String {
     let said = source.evidence().unwrap_or_default().tail.join("\n");
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // Base's loading.jl, the same words from 1.5 to 1.12.
+    // The message of Base's loading.jl, unchanged from 1.5 to 1.12.
     if let Some((_, rest)) = said.split_once("Package ")
         && let Some((name, _)) = rest.split_once(" not found in current path")
     {
@@ -127,11 +127,11 @@ fn workload_hint(workload: &str, source: &ProcessError) -> String {
     format!("a workload must run by itself: try `julia --project {workload}`")
 }
 
-/// Makes sure that every configured file is there, before anything long begins.
+/// Checks that every configured file exists, before any long step starts.
 ///
 /// # Errors
 ///
-/// [`TraceError::NoSuchFile`] for the first that is not.
+/// [`TraceError::NoSuchFile`] for the first that does not.
 pub fn require_files<'a>(
     project: &Path,
     files: impl IntoIterator<Item = (&'static str, &'a str)>,
@@ -155,7 +155,7 @@ pub fn require_files<'a>(
     Ok(())
 }
 
-/// The file in the folder of `path` whose name is nearest to it, as it would be written there.
+/// Returns the file in the folder of `path` whose name is most similar, relative to the project.
 fn nearest_file(project: &Path, path: &str) -> Option<String> {
     let (folder, typed) = match path.rsplit_once('/') {
         Some((folder, name)) => (Some(folder), name),
@@ -166,7 +166,7 @@ fn nearest_file(project: &Path, path: &str) -> Option<String> {
     let mut names: Vec<_> = files
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
-    // Folders have no order; a hint has.
+    // Sorted, because the order of a folder's entries is undefined.
     names.sort();
     let name = explain::nearest(typed, names.iter().map(String::as_str))?;
     Some(match folder {
@@ -178,9 +178,9 @@ fn nearest_file(project: &Path, path: &str) -> Option<String> {
 /// How a workload is traced.
 #[derive(Debug, Clone, Copy)]
 pub enum On<'a> {
-    /// In the Julia as it is.
+    /// With Julia's own sysimage or base.
     Base,
-    /// On a finished image, in a clean environment: what is recorded is what the image lacks.
+    /// With a finished image, in a clean environment: records what the image lacks.
     Image(&'a Path),
 }
 
@@ -192,7 +192,8 @@ impl On<'_> {
         }
     }
 
-    /// The folder of the recordings in the build directory, and the beginning of the logs' names.
+    /// Returns the name of the recordings' folder in the build directory, which is also the prefix
+    /// of the logs.
     fn name(self) -> &'static str {
         match self {
             Self::Base => "trace",
@@ -201,27 +202,27 @@ impl On<'_> {
     }
 }
 
-/// What running the workloads recorded.
+/// The recordings of running the workloads.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// The statements, each once.
+    /// The statements, without duplicates.
     pub statements: Vec<String>,
-    /// What Julia recorded that is no whole statement.
+    /// Recorded lines that are not complete statements.
     pub ignored: Vec<Ignored>,
-    /// The same by the kind of output that the workloads had.
+    /// The statements by kind of output.
     pub by_output: Vec<(OutputKind, Vec<String>)>,
-    /// How long Julia took to compile each, in milliseconds, where it says so.
+    /// The compilation time of each statement, in milliseconds, if Julia reports it.
     pub costs_ms: BTreeMap<String, f64>,
     /// The longest run of any workload.
     pub longest_run: Duration,
 }
 
-/// Runs each workload under `--trace-compile` as `julia WORKLOAD ARGS…` would, once for each kind of
-/// output that this machine has: on a terminal, into a pipe and into a file Julia compiles different
-/// code.
+/// Runs each workload under `--trace-compile` like `julia WORKLOAD ARGS…`, once for each kind of
+/// output available on this machine, because Julia compiles different code for a terminal, a pipe
+/// and a file.
 ///
-/// As many run at once as there are CPUs. One that fails beside the others, which may have wanted
-/// the same file or port, runs again alone before that is an error.
+/// Runs as many at once as there are CPUs. If one fails, which may be due to a file or port used by
+/// another, it runs again alone before it counts as failed.
 ///
 /// # Errors
 ///
@@ -285,14 +286,14 @@ pub async fn trace(
     Ok(recorded)
 }
 
-/// One run of a workload.
+/// A run of a workload.
 struct Run<'a> {
     workload: &'a Script,
     index: usize,
     output: OutputKind,
 }
 
-/// What one run recorded, as Julia wrote it.
+/// The recording of one run, as Julia wrote it.
 struct Recording {
     output: OutputKind,
     text: String,
@@ -313,8 +314,8 @@ impl Run<'_> {
         } = self;
         let name = shown(&workload.path, &context.project);
         let recording = folder.join(format!("{index}-{}.jl", output.word()));
-        // Julia creates the file with the first statement: without one, that of an earlier run would
-        // be read.
+        // Julia creates the file with the first statement. Without any, the file of an earlier run
+        // would be read.
         let unreadable = |source| {
             TraceError::Path(PathError {
                 action: "read",
@@ -368,8 +369,8 @@ impl Run<'_> {
     }
 }
 
-/// The milliseconds in front of each statement, `#=   12.3 ms =# precompile(…)`, which Julia writes
-/// with `--trace-compile-timing`. Of several times the longest counts.
+/// Returns the milliseconds before each statement, `#=   12.3 ms =# precompile(…)`, which Julia
+/// writes with `--trace-compile-timing`. If there are several, the longest counts.
 fn costs_ms(text: &str) -> BTreeMap<String, f64> {
     let mut costs = BTreeMap::new();
     for line in text.lines() {

@@ -1,9 +1,9 @@
-//! The content of a package's folder, file by file: whatever Julia may read while it loads or
-//! precompiles the package. Which files those are is known only to Julia, and only afterwards; so
-//! all count, but for what version control and Sysforge itself keep there, and for documents such as a
-//! README that no other file mentions.
+//! The content of a package's folder: all files that Julia may read while it loads or precompiles
+//! the package. Only Julia knows which they are, and only afterwards, so all files count, except
+//! those of version control and Sysforge, and documents such as a README that no other file
+//! mentions.
 //!
-//! A file that has not been touched since it was last read is not read again: see [`FileDigests`].
+//! A file that has not changed since it was last read is not read again: see [`FileDigests`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Read};
@@ -19,8 +19,8 @@ use sysforge_plan::manifests::Origin;
 use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME};
 
-/// Folders and files that no package reads: those of version control, of editors, of other package
-/// managers, and Sysforge's own.
+/// Folders and files that no package reads: those of version control, editors, other package
+/// managers, and Sysforge.
 const IGNORED: [&str; 16] = [
     ".git",
     ".hg",
@@ -40,11 +40,11 @@ const IGNORED: [&str; 16] = [
     ".DS_Store",
 ];
 
-/// What Pkg and Documenter write into a package's folder: results, and no input.
+/// Files that Pkg and Documenter write into a package's folder: results, not inputs.
 const WRITTEN: [&str; 2] = ["deps/build.log", "docs/build"];
 
-/// Files in the project's own folder whose content counts in another way, or not at all: the
-/// configuration, of which every setting is a part of its own, and what the workflow leaves.
+/// Files in the project folder whose contents are covered in another way or do not matter: the
+/// configuration, whose settings are separate inputs, and results of the workflow.
 const IGNORED_IN_PROJECT: [&str; 5] = [
     "Sysimage.toml",
     "sysforge-plan.json",
@@ -53,12 +53,13 @@ const IGNORED_IN_PROJECT: [&str; 5] = [
     SITE_NAME,
 ];
 
-/// What a folder holds that Sysforge or Pkg filled: the index of a release, the list of a folder of
-/// releases, and the lock of a depot in which Sysforge installed packages, which the manifest names.
+/// Files that mark a folder filled by Sysforge or Pkg: the index of a release, the list of a folder
+/// of releases, and the lock of a depot in which Sysforge installed packages, which the manifest
+/// names.
 const OF_RESULTS: [&str; 3] = [INDEX_NAME, SITE_NAME, crate::depots::LOCK];
 
-/// Documents beside a project file, without their extensions. Julia reads one only if a package does, so
-/// each counts if another file mentions it (`include_dependency("../README.md")`) or lists folders.
+/// Names of documents without extensions. Julia reads one only if a package does, so each counts
+/// only if another file mentions it (`include_dependency("../README.md")`) or lists folders.
 const DOCUMENTS: [&str; 14] = [
     "authors",
     "changelog",
@@ -76,35 +77,35 @@ const DOCUMENTS: [&str; 14] = [
     "security",
 ];
 
-/// The extensions of documents.
+/// The file extensions of documents.
 const DOCUMENT_EXTENSIONS: [&str; 7] = ["md", "markdown", "txt", "rst", "adoc", "org", "bib"];
 
-/// How a source lists the files of a folder, whatever their names are.
+/// Functions with which a source lists the files of a folder, whatever their names.
 const LISTINGS: [&str; 3] = ["readdir", "walkdir", "glob"];
 
-/// A file's change time may be as coarse as this: one that was changed so shortly before it was
-/// read may have been changed again since.
+/// The resolution of change times may be this coarse: a file changed so shortly before it was read
+/// may have been changed again since.
 const CLOCK: Duration = Duration::from_secs(2);
 
-/// What is known of a file that was read.
+/// The stored facts about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     stamp: Stamp,
     digest: Sha256,
-    /// The files that a Julia source names by a path relative to itself.
+    /// The files that a Julia source refers to by relative paths.
     references: Vec<String>,
-    /// Which of [`DOCUMENTS`] and [`LISTINGS`] are mentioned.
+    /// Which of [`DOCUMENTS`] and [`LISTINGS`] it mentions.
     mentions: Vec<String>,
-    /// Whether `sysforge install` wrote it.
+    /// Whether it is a launcher written by `sysforge install`.
     is_launcher: bool,
 }
 
-/// By what a file is recognized as unchanged.
+/// The properties that show whether a file is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     size: u64,
     modified: SystemTime,
-    /// When the file's metadata changed, which no program can set, and its inode.
+    /// The change time of the file's metadata, which no program can set, and its inode.
     #[serde(skip_serializing_if = "Option::is_none")]
     unix: Option<(i64, i64, u64)>,
 }
@@ -125,7 +126,7 @@ impl Stamp {
         })
     }
 
-    /// Whether a change after `now` cannot leave the same stamp.
+    /// Returns whether any change after `now` gives another stamp.
     fn is_settled(&self, now: SystemTime) -> bool {
         let changed = match self.unix {
             Some((seconds, ..)) => u64::try_from(seconds)
@@ -138,18 +139,19 @@ impl Stamp {
     }
 }
 
-/// Digests of files, kept from one run to the next.
+/// Digests of files, stored between runs.
 #[derive(Debug, Default)]
 pub struct FileDigests {
     path: Option<PathBuf>,
     known: BTreeMap<PathBuf, Known>,
     used: BTreeMap<PathBuf, Known>,
-    /// Files that workloads wrote into the project, by name: no inputs, while they are as they were.
+    /// Files that workloads wrote into the project, by name. They are not inputs as long as they
+    /// are unchanged.
     generated: BTreeMap<String, Sha256>,
     is_changed: bool,
 }
 
-/// The form in which digests are kept.
+/// The format in which digests are stored.
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
     files: Vec<(PathBuf, Known)>,
@@ -157,7 +159,7 @@ struct Kept {
 }
 
 impl FileDigests {
-    /// Those that [`FileDigests::save`] wrote to this file; none if it cannot be read.
+    /// Reads the digests that [`FileDigests::save`] wrote to this file; none if it cannot be read.
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let text = std::fs::read(&path).unwrap_or_default();
@@ -170,15 +172,15 @@ impl FileDigests {
         }
     }
 
-    /// From now on, these files of the project (names as in [`Walk::found`]) are no inputs, while their
-    /// contents stay the same.
+    /// Excludes these files of the project (names as in [`Walk::found`]) from the inputs as long as
+    /// their contents stay the same.
     pub(crate) fn add_generated(&mut self, files: impl IntoIterator<Item = (String, Sha256)>) {
         for (name, digest) in files {
             self.is_changed |= self.generated.insert(name, digest) != Some(digest);
         }
     }
 
-    /// Keeps what was read. Where it cannot be written, everything is read again next time.
+    /// Saves the digests. If that fails, everything is read again next time.
     pub fn save(&self) {
         let unchanged = self.used == self.known && !self.is_changed;
         if let Some(path) = self.path.as_ref().filter(|_| !unchanged)
@@ -227,13 +229,13 @@ impl FileDigests {
 pub(crate) struct Walk<'a> {
     digests: &'a mut FileDigests,
     project: &'a Path,
-    /// Where Sysforge puts results: no input.
+    /// Folders of Sysforge's results, which are not inputs.
     excluded: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
-    /// Documents of packages, which count only if something mentions them.
+    /// Documents of packages, which count only if a file mentions them.
     documents: Vec<PathBuf>,
     mentioned: BTreeSet<String>,
-    /// Digests by name: relative to the project if the file is below it.
+    /// Digests by name, which is relative to the project if the file is in it.
     pub(crate) found: BTreeMap<String, Sha256>,
 }
 
@@ -243,7 +245,7 @@ impl<'a> Walk<'a> {
         project: &'a Path,
         excluded: &[PathBuf],
     ) -> Self {
-        // A depot may be named by a link, and the project is not.
+        // The path of a depot may contain a link; the project's does not.
         let real = excluded.iter().filter_map(|path| path.canonicalize().ok());
         let excluded = excluded.iter().map(|path| normal(path)).chain(real);
         Self {
@@ -257,7 +259,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Adds the documents that a file which was read mentions. To be called after everything was added.
+    /// Adds the documents mentioned in the files read so far. Call this after everything else was
+    /// added.
     pub(crate) fn add_documents(&mut self) -> std::io::Result<()> {
         let lists = LISTINGS.iter().any(|word| self.mentioned.contains(*word));
         for path in std::mem::take(&mut self.documents) {
@@ -270,12 +273,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Adds a file, or a folder with all below it; nothing if it is not there.
+    /// Adds a file, or a folder with all its contents; ignores a path that does not exist.
     pub(crate) fn add(&mut self, path: &Path) -> std::io::Result<()> {
         let path = normal(path);
         let file = match std::fs::metadata(&path) {
             Ok(file) => file,
-            // A link to nothing is still a part of the folder.
+            // A dangling link is also a part of the folder.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if let Ok(target) = std::fs::read_link(&path) {
                     let target = target.to_string_lossy().into_owned();
@@ -304,7 +307,7 @@ impl<'a> Walk<'a> {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         for reference in content.references {
             let named = normal(&folder.join(reference));
-            // Folders are added whole only where they are packages.
+            // Whole folders are added only if they are packages.
             if named.is_file() {
                 self.add(&named)?;
             }
@@ -313,7 +316,7 @@ impl<'a> Walk<'a> {
     }
 
     fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
-        // A link to a folder above would not end.
+        // A link to an ancestor would cause endless recursion.
         let real = folder.canonicalize()?;
         if real != *folder && !self.seen.insert(real) {
             return Ok(());
@@ -352,7 +355,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// With `/` on every system.
+    /// Returns the name of a path, with `/` on every system.
     fn name(&self, path: &Path) -> String {
         let mut up = String::new();
         let mut base = self.project;
@@ -370,13 +373,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether Sysforge or Pkg filled this folder.
+/// Returns whether Sysforge or Pkg filled this folder.
 fn is_of_results(folder: &Path) -> bool {
     OF_RESULTS.iter().any(|name| folder.join(name).is_file())
 }
 
-/// Whether this is a half of a key that releases are signed with, or such a signature: minisign's files
-/// say so in their first line.
+/// Returns whether this is a key or a signature of releases: the first line of minisign's files
+/// says so.
 fn is_signing_key(path: &Path) -> bool {
     const FIRST: &[u8] = b"untrusted comment: ";
     const MADE_BY: &[u8] = b"minisign";
@@ -393,7 +396,7 @@ fn is_signing_key(path: &Path) -> bool {
     matches!(read, Ok(Ok(_))) && comment.is_some_and(|text| is_signature || is_key(text))
 }
 
-/// Which of [`DOCUMENTS`] this is, by its name.
+/// Returns which of [`DOCUMENTS`] this is, by its name.
 pub(crate) fn document(path: &Path) -> Option<&'static str> {
     let extension = path.extension().map(|end| end.to_string_lossy());
     let extension = extension.map(|end| end.to_ascii_lowercase());
@@ -403,7 +406,7 @@ pub(crate) fn document(path: &Path) -> Option<&'static str> {
     name.filter(|_| extension.as_ref().is_none_or(fits))
 }
 
-/// Which of [`DOCUMENTS`] and [`LISTINGS`] stand in a file, whatever its language is.
+/// Returns which of [`DOCUMENTS`] and [`LISTINGS`] occur in a file of any language.
 fn mentions(content: &[u8]) -> Vec<String> {
     static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         let words = DOCUMENTS.iter().chain(&LISTINGS);
@@ -424,7 +427,7 @@ fn mentions(content: &[u8]) -> Vec<String> {
     words.map(|(_, word)| (*word).to_owned()).collect()
 }
 
-/// Whether this is a launcher that `sysforge install` wrote.
+/// Returns whether this is a launcher written by `sysforge install`.
 fn is_launcher(content: &[u8]) -> bool {
     let beginning = &content[..content.len().min(1000)];
     let beginning = String::from_utf8_lossy(beginning);
@@ -433,7 +436,7 @@ fn is_launcher(content: &[u8]) -> bool {
     is_script.contains(&true) && lines.any(|line| line.trim_end().ends_with(LAUNCHER_MARK))
 }
 
-/// How the results of a build are called that left this receipt, wherever they were put.
+/// Returns the prefix of the names of a build's results if `name` is that of its receipt.
 fn built(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".receipt.json")?;
     (!stem.is_empty()).then(|| format!("{stem}."))
@@ -443,7 +446,7 @@ fn digest_of_text(text: &str) -> Sha256 {
     Sha256::of(text)
 }
 
-/// Without `.` and `..`.
+/// Removes `.` and `..` from a path.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -458,9 +461,9 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// The files that a Julia source names by a path relative to itself: `include("…")`,
-/// `include_dependency("…")`, and `joinpath(@__DIR__, "…", …)`. They may be outside of the package's
-/// folder. Names that are computed in other ways are not found.
+/// Returns the files that a Julia source refers to by relative paths: `include("…")`,
+/// `include_dependency("…")`, and `joinpath(@__DIR__, "…", …)`. They may be outside of the
+/// package's folder. Names computed in other ways are not found.
 fn references(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for call in ["include(", "include_dependency("] {
@@ -507,7 +510,7 @@ fn references(source: &str) -> Vec<String> {
     found
 }
 
-/// A string without interpolation or escapes at the beginning of the text, and what follows it.
+/// Parses a string without interpolation or escapes at the start of the text, and returns the rest.
 fn string(text: &str) -> Option<(String, &str)> {
     let text = text.strip_prefix('"')?;
     let (inner, after) = text.split_once('"')?;

@@ -1,5 +1,5 @@
-//! The build directory: it contains a build's statements, object, image, records and logs. One
-//! folder for each build identifier, locked while a build runs in it.
+//! The build directory, which contains a build's statements, object, image, records and logs. It
+//! has one folder for each build identifier, which is locked while a build runs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,10 +12,10 @@ use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter};
 
 use crate::fingerprint::Fingerprint;
 
-/// How long to wait before looking again whether another process has ended.
+/// The interval of checking whether another process has ended.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Locks the folders of all builds below `base`, so that nothing builds there while it is removed.
+/// Locks the folders of all builds in `base`, so that no build runs there while it is removed.
 ///
 /// # Errors
 ///
@@ -40,11 +40,11 @@ pub fn lock_all(base: &Path) -> Result<Vec<FileLock>, WorkDirError> {
 #[derive(Debug)]
 pub struct WorkDir {
     root: PathBuf,
-    // Held as long as this value lives; the system releases it however the process ends.
+    // Held as long as this value exists; the system releases it however the process ends.
     _lock: FileLock,
 }
 
-/// What a step leaves for the next one, and for the next time.
+/// What a step stores for the next step and the next run.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record<T> {
     #[serde(alias = "basis")]
@@ -57,13 +57,13 @@ fn record_name(step: &str) -> String {
     format!("{step}.json")
 }
 
-/// The name of a record that was set aside: see [`WorkDir::set_aside`].
+/// Returns the name of a record that was set aside: see [`WorkDir::set_aside`].
 fn previous_name(step: &str) -> String {
     format!("{step}.previous.json")
 }
 
-/// A file as it was: by size and time, as its hundreds of megabytes are not read again to find out
-/// whether anybody changed them.
+/// The path, size and time of a file. Its hundreds of megabytes are not read again to find out
+/// whether it changed.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     path: PathBuf,
@@ -88,13 +88,13 @@ pub enum WorkDirError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// Another Sysforge builds the same thing at this moment.
+    /// Another Sysforge is running the same build.
     #[error("another Sysforge is building in {}", .path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
     },
-    /// An earlier step has not been done.
+    /// An earlier step has not run.
     #[error("the step `{step}` has not been done for this build")]
     Missing {
         /// The step.
@@ -105,7 +105,7 @@ pub enum WorkDirError {
     Damaged {
         /// The record.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
@@ -141,21 +141,21 @@ impl Explain for WorkDirError {
     }
 }
 
-/// Attaches what was tried to an I/O error.
+/// Adds the attempted action to an I/O error.
 pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WorkDirError {
     PathError::wrap(action, path, WorkDirError::Io)
 }
 
 impl WorkDir {
-    /// Opens the folder of the build `id` below `base`, making it if need be, and locks it.
+    /// Opens and locks the folder of the build `id` in `base`, creating it if needed.
     ///
     /// # Errors
     ///
-    /// If it cannot be made, or another process has it.
+    /// If it cannot be created, or another process holds the lock.
     pub fn open(base: &Path, id: &BuildId) -> Result<Self, WorkDirError> {
         let root = base.join(id.as_str());
         std::fs::create_dir_all(root.join("logs")).map_err(io("create", &root))?;
-        // The build directory is in the project: keep it out of version control.
+        // The build directory is in the project, and must not be committed.
         let ignore = base.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n").map_err(io("write", &ignore))?;
@@ -171,11 +171,12 @@ impl WorkDir {
         }
     }
 
-    /// The same; where another process builds in it, waits until that has ended, and says so.
+    /// Does the same, but if another process builds in the folder, reports this and waits until it
+    /// ends.
     ///
     /// # Errors
     ///
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub async fn open_when_free(
         base: &Path,
         id: &BuildId,
@@ -197,25 +198,25 @@ impl WorkDir {
         }
     }
 
-    /// The folder.
+    /// Returns the folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A file or folder in it.
+    /// Returns the path of a file or folder in it.
     #[must_use]
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.join(name)
     }
 
-    /// The log of a step.
+    /// Returns the path of a step's log.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
         self.root.join("logs").join(format!("{name}.log"))
     }
 
-    /// Writes a file so that it is there whole or not at all.
+    /// Writes a file atomically.
     ///
     /// # Errors
     ///
@@ -226,7 +227,7 @@ impl WorkDir {
         Ok(path)
     }
 
-    /// Writes the record of a step: its result, what it was made from, and which files it left.
+    /// Writes the record of a step: its result, its fingerprint, and the files that it wrote.
     ///
     /// # Errors
     ///
@@ -249,39 +250,39 @@ impl WorkDir {
         self.forget(&[&previous_name(step)])
     }
 
-    /// Sets the record of a step aside, as the step begins again. No later step takes it for the
-    /// result of the new run; but if that run does not end, [`WorkDir::fresh`] still knows the
-    /// earlier result, as long as the files that it left are untouched.
+    /// Sets the record of a step aside when the step starts again. Later steps then cannot use it
+    /// as the result of the new run. If that run does not finish, [`WorkDir::fresh`] still finds
+    /// the earlier result, as long as its files are unchanged.
     ///
     /// # Errors
     ///
-    /// If the record is there and cannot be renamed.
+    /// If the record exists and cannot be renamed.
     pub fn set_aside(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(record_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(previous_name(step)));
         unless_gone(renamed).map_err(io("rename", &path))
     }
 
-    /// Puts a record back that was set aside, where the step ended without a result and changed none
-    /// of its files.
+    /// Restores a record that was set aside, if the step ended without a result and changed none of
+    /// its files.
     ///
     /// # Errors
     ///
-    /// If the record is there and cannot be renamed.
+    /// If the record exists and cannot be renamed.
     pub fn put_back(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(previous_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(record_name(step)));
         unless_gone(renamed).map_err(io("rename", &path))
     }
 
-    /// A name for a file that only this run writes, and no other run, even one that was killed and
-    /// has a child left: the system's number of this process is part of it.
+    /// Returns a name for a file that only this run writes, not even a child of another run that
+    /// was killed: it contains the process ID.
     #[must_use]
     pub fn own_name(&self, stem: &str, rest: &str) -> String {
         format!("{stem}-{}{rest}", std::process::id())
     }
 
-    /// Removes the files that runs which were killed left under [`WorkDir::own_name`].
+    /// Removes the files with a name of [`WorkDir::own_name`] that killed runs left behind.
     ///
     /// # Errors
     ///
@@ -300,18 +301,18 @@ impl WorkDir {
         Ok(())
     }
 
-    /// Reads the result of a step, whatever it was made from.
+    /// Reads the result of a step, whatever its inputs were.
     ///
     /// # Errors
     ///
-    /// If the step has not been done, or its record cannot be read.
+    /// If the step has not run, or its record cannot be read.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
         self.read_record(&record_name(step), step)
             .map(|record| record.result)
     }
 
-    /// Reads what a step left in a build's folder, and what it was made from, without locking it:
-    /// records appear whole. `None` if there is none that can be read.
+    /// Reads the result of a step and its fingerprint from a build's folder without locking it,
+    /// because records are written atomically. Returns `None` if there is none that can be read.
     #[must_use]
     pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Fingerprint, T)> {
         let text = std::fs::read_to_string(root.join(record_name(step))).ok()?;
@@ -319,29 +320,28 @@ impl WorkDir {
         Some((record.fingerprint, record.result))
     }
 
-    /// Reads what decided the result of a step.
+    /// Reads the fingerprint of a step's result.
     ///
     /// # Errors
     ///
-    /// If the step has not been done, or its record cannot be read.
+    /// If the step has not run, or its record cannot be read.
     pub fn recorded_fingerprint(&self, step: &'static str) -> Result<Fingerprint, WorkDirError> {
         self.read_record::<serde::de::IgnoredAny>(&record_name(step), step)
             .map(|record| record.fingerprint)
     }
 
-    /// Reads the result of a step that was made from `fingerprint` and whose files are still as it left
-    /// them.
+    /// Reads the result of a step if it was made from `fingerprint` and its files are unchanged.
     ///
     /// # Errors
     ///
-    /// Why it has to be done again, in words; nothing if there is no trace of an earlier time.
+    /// The reasons for running the step again; none if there is no trace of an earlier run.
     pub fn fresh<T: DeserializeOwned>(
         &self,
         step: &'static str,
         fingerprint: &Fingerprint,
     ) -> Result<T, Vec<String>> {
         match self.fresh_in(&record_name(step), step, fingerprint) {
-            // The step has not ended since it was begun again.
+            // The step was started again and has not finished.
             Err(reasons) if reasons.is_empty() => {
                 let previous = previous_name(step);
                 let result = self.fresh_in(&previous, step, fingerprint)?;
@@ -396,12 +396,12 @@ impl WorkDir {
         serde_json::from_str(&text).map_err(|source| WorkDirError::Damaged { path, source })
     }
 
-    /// Forgets what an earlier run of these steps left, records first, so that nothing half-made
-    /// can be taken for whole.
+    /// Removes what an earlier run of these steps left, records first, so that partial results are
+    /// never used.
     ///
     /// # Errors
     ///
-    /// If something is there and cannot be removed.
+    /// If something cannot be removed.
     pub fn forget(&self, names: &[&str]) -> Result<(), WorkDirError> {
         for name in names {
             let path = self.path(name);
@@ -482,7 +482,7 @@ mod tests {
     fn a_step_that_changed_nothing_keeps_its_previous_record() {
         let base = tempfile::tempdir().unwrap();
         let work = WorkDir::open(base.path(), &id()).unwrap();
-        // Nothing to put back.
+        // There is nothing to restore.
         work.put_back("emit").unwrap();
         work.record("emit", &Fingerprint::default(), &[], &7)
             .unwrap();
@@ -508,7 +508,7 @@ mod tests {
         let why = work.fresh::<u32>("emit", &other).unwrap_err();
         assert_eq!(why, ["workload.jl changed"]);
 
-        // Begun again, and interrupted.
+        // Started again, and interrupted.
         work.set_aside("emit").unwrap();
         assert!(work.recorded::<u32>("emit").is_err());
         assert!(work.fresh::<u32>("emit", &other).is_err());

@@ -286,7 +286,7 @@ fn a_manifest_that_does_not_name_its_julia_is_a_warning() {
     assert!(said(&old, "1.12.7").contains("Manifest.toml is of the old format"));
     assert!(said(&new, "1.12.7").contains("does not say which Julia made it"));
     assert!(said(&next, "1.12.7").contains("is of format 3"));
-    // Julia 1.6 writes no other.
+    // Julia 1.6 writes only this format.
     assert_eq!(said(&old, "1.6.7"), "");
     assert_eq!(said(&manifest("1.10.2"), "1.10.9"), "");
 }
@@ -323,7 +323,7 @@ fn an_empty_versioned_manifest_is_named() {
         "{error}"
     );
     assert!(error.contains("instead of Manifest.toml"), "{error}");
-    // The plain one was made by 1.12.
+    // The plain one was made by 1.12, so it does not apply.
     let other = inputs.plan(vec![given("1.11.9")]).unwrap();
     assert_ne!(other.builds[0].versions, Versions::Manifest);
 }
@@ -346,7 +346,7 @@ fn without_a_fitting_manifest_the_versions_are_resolved() {
     let none = plan(&inputs(&needs_alpha, None, ""));
     let because = NoManifest::Absent;
     assert_eq!(none.builds[0].versions, Versions::Resolved { because });
-    // What Alpha depends on is not known yet.
+    // The dependencies of Alpha are not known yet.
     let closure: Vec<_> = none.closure.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(closure, ["Alpha"]);
 
@@ -392,6 +392,6 @@ fn an_override_that_selects_nothing_is_a_warning() {
     };
     assert!(with("*-apple-drawin").contains("`*-apple-drawin` in Sysimage.toml selects no build"));
     assert!(with("*-julia1.9*").contains("selects no build"));
-    // Of another platform than this one.
+    // The pattern is for another platform.
     assert_eq!(with("*-apple-darwin"), "");
 }

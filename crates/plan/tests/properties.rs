@@ -1,5 +1,5 @@
-//! What must hold of any input: nothing that a user or a server writes makes the decisions of this
-//! room crash, and where there is a plainer description of a decision, the two agree.
+//! Properties that hold for any input: user input and server responses cannot make this crate's
+//! decisions panic, and decisions agree with simpler reference implementations.
 
 use proptest::prelude::*;
 use sysforge_plan::cpu::plain_targets;
@@ -8,7 +8,7 @@ use sysforge_plan::release::asset_name::kept_name;
 use sysforge_plan::toml_error::TomlError;
 use sysforge_plan::{BuildId, Config, Explain, JuliaVersion, Triplet, statements};
 
-/// Lines that look like those of a `Sysimage.toml`, right and wrong.
+/// Generates lines like those of a `Sysimage.toml`, valid and invalid.
 fn toml_lines() -> impl Strategy<Value = String> {
     let key = "name|packages|workloads|julia|cpu|archive|base|rounds|strict|wrkloads|é";
     let value = "\"\\PC{0,8}\"|[0-9]{1,3}|true|\\[\"a\", \"b\\.jl\"\\]|\\{|tar\\.gz";
@@ -21,7 +21,7 @@ fn toml_lines() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
 }
 
-/// A release, with small numbers so that bounds are hit.
+/// Generates a release with small numbers, so that bounds are hit.
 fn version() -> impl Strategy<Value = (u64, u64, u64)> {
     (0..3_u64, 0..4_u64, 0..4_u64)
 }

@@ -1,4 +1,4 @@
-//! Why an image does not pass its check.
+//! Errors of the image check.
 
 use sysforge_plan::{Class, Evidence, Explain, explain};
 use sysforge_process::ProcessError;
@@ -10,13 +10,13 @@ use crate::workdir::WorkDirError;
 /// The image failed its check.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It is no library, or a broken one.
+    /// It is not a library, or is damaged.
     #[error("the image does not pass: {0}")]
     Broken(InspectError),
     /// Julia does not start with it, or the workloads fail on it.
     #[error("the image does not pass: Julia cannot start with it or run the workloads on it")]
     DoesNotRun {
-        /// How.
+        /// The cause.
         #[source]
         source: ProcessError,
     },
@@ -25,23 +25,23 @@ pub enum CheckError {
     OtherCpu {
         /// The targets in the image.
         holds: Vec<String>,
-        /// How Julia refused it.
+        /// Julia's error.
         #[source]
         source: ProcessError,
     },
-    /// It lacks packages.
+    /// Packages are missing from it.
     #[error("the image starts, but these packages are not in it: {}", .missing.join(", "))]
     NotLoaded {
         /// The packages.
         missing: Vec<String>,
     },
-    /// A workload fails when it is traced on the image.
+    /// A workload failed when it was traced on the image.
     #[error("the workload fails on the image")]
     Residual(#[source] TraceError),
-    /// Measuring failed without an image: it is not the image's fault.
+    /// Measuring without the image failed, so the image is not the cause.
     #[error("the workloads fail without the image, too")]
     Baseline {
-        /// How.
+        /// The cause.
         #[source]
         source: ProcessError,
     },
@@ -103,7 +103,7 @@ impl Explain for CheckError {
     }
 }
 
-/// These hints, or this one if there are none.
+/// Returns these hints, or `otherwise` if there are none.
 fn or(hints: Vec<String>, otherwise: &str) -> Vec<String> {
     match hints.is_empty() {
         true => vec![otherwise.to_owned()],

@@ -1,5 +1,5 @@
-//! Removing from a depot what no environment needs. It is for depots that serve one project, such as
-//! the cache of a CI run; Pkg's own `Pkg.gc` keeps what any manifest of the user's names.
+//! Removes from a depot what no environment needs. For depots that serve one project, such as the
+//! cache of a CI run; `Pkg.gc` keeps what any manifest of the user names.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,15 +8,15 @@ use sysforge_files::unless_gone;
 
 use serde::Serialize;
 
-/// What was removed.
+/// The result of pruning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pruned {
-    /// The folders of packages and artifacts, in the order of their paths.
+    /// The removed folders of packages and artifacts, sorted by path.
     pub removed: Vec<PathBuf>,
 }
 
-/// Removes packages and artifacts whose folders are not in `keep`, and the precompiled code of
-/// packages of which no version is left. Registries, logs and scratch spaces stay.
+/// Removes packages and artifacts whose folders are not in `keep`, and precompiled code of packages
+/// of which no version remains. Registries, logs and scratch spaces stay.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ fn remove_unless_kept(
     Ok(())
 }
 
-/// The folders in a folder, without links to folders; none if it does not exist.
+/// Returns the folders in a folder, without links to folders; none if it does not exist.
 fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -110,7 +110,7 @@ mod tests {
         let compiled = ["compiled/v1.5/Dates", "compiled/v1.5/Kept"];
         assert_eq!(left("compiled/v1.5"), compiled.map(at));
         assert_eq!(left("registries"), [at("registries/General")]);
-        // The same again finds nothing.
+        // Pruning again finds nothing.
         assert_eq!(prune(depot.path(), &keep).unwrap(), Pruned::default());
     }
 

@@ -1,25 +1,25 @@
-//! Trying again with less: what a Julia that was killed for its memory, or that crashed on a
-//! statement, is given the next time.
+//! Retries with reduced settings, after Julia was killed for its memory use or crashed on a
+//! statement.
 
 use sysforge_plan::Evidence;
 
 use super::report::LeftOut;
 use sysforge_process::{Ended, ProcessError};
 
-/// What one attempt is made with.
+/// The settings of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attempt {
-    /// `JULIA_IMAGE_THREADS`, where this Julia knows it.
+    /// `JULIA_IMAGE_THREADS`, if this Julia supports it.
     pub(super) threads: Option<u32>,
     /// `--cpu-target`.
     pub(super) target: String,
-    /// Statements that it is not given.
+    /// Statements that are skipped.
     pub(super) left_out: LeftOut,
 }
 
 impl Attempt {
-    /// The next one after a process that took too much memory: fewer threads, each of which keeps
-    /// a share of the code in memory, then only the first CPU target.
+    /// Returns the settings after a process that used too much memory: fewer threads, each of which
+    /// keeps a share of the code in memory, then only the first CPU target.
     pub(super) fn smaller(&self) -> Option<Self> {
         if let Some(threads @ 2..) = self.threads {
             return Some(Self {
@@ -47,22 +47,22 @@ impl Attempt {
     }
 }
 
-/// How Julia crashed, if it did: by a signal of a broken program, or on LLVM's own word.
+/// Describes how Julia crashed, if it did: by a fatal signal or an LLVM error.
 pub(super) fn crash(error: &ProcessError) -> Option<String> {
     let llvm = |evidence: &Evidence| {
         let mut lines = evidence.tail.iter();
         lines.find(|line| line.starts_with("LLVM ERROR")).cloned()
     };
-    // A full disk makes LLVM abort, too ("LLVM ERROR: IO failure on output stream: No space left on
-    // device"), and no statement is to blame for it.
+    // LLVM also aborts on a full disk ("LLVM ERROR: IO failure on output stream: No space left on
+    // device"), which no statement causes.
     if error.is_full_disk() {
         return None;
     }
     let said = error.evidence().as_ref().and_then(llvm);
     let ended = error.ended()?;
     // SIGILL, SIGTRAP, SIGABRT, SIGBUS (7 on Linux, 10 on macOS), SIGFPE, SIGSEGV. On Windows a
-    // crash is an exit code from 0xC0000000 on, as a number below zero (NTSTATUS), or the 3 that
-    // abort() of the C runtime gives.
+    // crash has an exit code of 0xC0000000 or above, which is negative as an i32 (NTSTATUS), or 3
+    // from abort() of the C runtime.
     let crashed = match ended {
         Ended::Signal(signal) => matches!(signal, 4 | 5 | 6 | 7 | 8 | 10 | 11),
         Ended::Code(code) => code < -0x3000_0000 || said.is_some(),

@@ -1,10 +1,10 @@
-//! Finding the statement on which Julia crashes.
+//! Finds the statement that crashes Julia.
 //!
-//! Three ways, the cheapest first. The report of the process that crashed may end before the last
-//! statement: then it is the next one. Else the crash came when the code of all statements was
-//! generated at once; a trial process, which compiles each statement when it comes to it, mostly
-//! crashes as well, and its report tells. If it does not, halving the list finds the statement, with
-//! a whole emission for each step.
+//! There are three methods, the cheapest first. If the report of the crashed process ends before
+//! the last statement, the next one is the cause. Otherwise Julia crashed while generating the code
+//! of all statements. A trial process compiles each statement immediately, so it usually crashes
+//! too, and its report identifies the statement. If it does not crash, a binary search over the
+//! list finds it, with a complete emission for each step.
 
 use super::attempt::{Attempt, crash};
 use super::error::EmitError;
@@ -12,8 +12,8 @@ use super::report::At;
 use super::{Emission, Kind, Staged, stage};
 use crate::context::Context;
 
-/// The index of the statement that crashes Julia, which crashed at `at`, and how; `None` if none is
-/// to blame.
+/// Returns the index of the statement that crashes Julia, and how; `None` if no statement is the
+/// cause. Julia crashed at `at`.
 pub(super) async fn find(
     context: &Context,
     emission: &Emission<'_>,
@@ -35,7 +35,7 @@ pub(super) async fn find(
     halve(context, emission, attempt, how).await
 }
 
-/// Finds it by whole emissions, each with the first so many statements.
+/// Finds it by complete emissions with the first statements of the list.
 async fn halve(
     context: &Context,
     emission: &Emission<'_>,
@@ -45,11 +45,12 @@ async fn halve(
     let given: Vec<usize> = (0..emission.count())
         .filter(|index| !attempt.left_out.contains_key(index))
         .collect();
-    // First with none at all: the packages alone may crash it.
+    // First without statements: the packages alone may crash Julia.
     if crashes(context, emission, attempt, &given).await?.is_some() {
         return Ok(None);
     }
-    // With the first `well` of them Julia does not crash, with the first `badly` it does.
+    // Invariant: Julia does not crash with the first `well` statements, and crashes with the first
+    // `badly`.
     let (mut well, mut badly) = (0, given.len());
     while badly - well > 1 {
         let middle = well.midpoint(badly);
@@ -61,7 +62,7 @@ async fn halve(
     Ok(given.get(well).map(|index| (*index, how)))
 }
 
-/// How Julia crashes without these statements, if it still does.
+/// Describes how Julia crashes without these statements, if it still does.
 async fn crashes(
     context: &Context,
     emission: &Emission<'_>,
@@ -75,7 +76,7 @@ async fn crashes(
         Staged::Done(..) => Ok(None),
         Staged::Failed(source, ..) => match crash(&source) {
             Some(how) => Ok(Some(how)),
-            // Something else is wrong as well: that is what the user must hear.
+            // Another error occurred, which the user must see.
             None => Err(EmitError::Julia {
                 during: None,
                 retries: 0,

@@ -1,4 +1,4 @@
-//! How emitting can fail, in words.
+//! Errors of emitting.
 
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ pub enum EmitError {
     /// The staging process failed.
     #[error("Julia failed to emit the image{}", .during.as_ref().map(|d| format!(", {d}")).unwrap_or_default())]
     Julia {
-        /// What it was at, as far as known.
+        /// What it was doing, if known.
         during: Option<String>,
-        /// How often it was tried with less, so that it takes less memory.
+        /// How often it was retried with less memory.
         retries: usize,
-        /// How.
+        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
-    /// It ended well but left no object.
+    /// It succeeded but wrote no object.
     #[error("Julia ended well but wrote no object file")]
     NoObject {
         /// Its log.
@@ -34,7 +34,7 @@ pub enum EmitError {
         /// The workload or script, relative to the project.
         script: String,
     },
-    /// It ended well and wrote an object file, but the staging script did not come to its end.
+    /// It succeeded and wrote an object file, but the staging script did not finish.
     #[error("Julia ended before the image was complete")]
     Incomplete {
         /// Its log.
@@ -43,7 +43,7 @@ pub enum EmitError {
     /// `strict` is set, and statements could not be replayed.
     #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
     Strict {
-        /// How many there were.
+        /// How many were recorded.
         recorded: usize,
         /// Those that failed.
         failed: Vec<Unreplayed>,
@@ -56,7 +56,7 @@ pub enum EmitError {
     Report {
         /// The report.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },

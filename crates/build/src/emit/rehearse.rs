@@ -1,6 +1,6 @@
-//! Rehearsing an emission. In a running Julia, in seconds instead of minutes, statements are replayed and
-//! then the workloads run under `--trace-compile`. What they still compile, an image with these statements
-//! would lack as well; what they no longer compile, it would have.
+//! Rehearses an emission: in a running Julia, in seconds instead of minutes, statements are
+//! replayed and then the workloads run under `--trace-compile`. An image with these statements
+//! would lack the code that is still compiled and contain the rest.
 
 use std::path::Path;
 
@@ -12,12 +12,13 @@ use crate::context::{Context, shown};
 use crate::script::Script;
 use crate::trace::On;
 
-/// What the staging script calls between the statements and the workload, so that the recording shows
-/// where the workload begins: replaying records statements as well.
+/// The function that the staging script calls between the statements and the workload. It marks the
+/// start of the workload in the recording, because replaying also records statements.
 const MARK: &str = "sysforge_workload_begins";
 
-/// Replays the statements of `emission` and runs each workload with each kind of output, in processes of
-/// their own. Returns what is still compiled, or `None` if a process fails: then nothing is known.
+/// Replays the statements of `emission` and runs each workload with each kind of output, each in
+/// its own process. Returns what is still compiled, or `None` if a process fails and nothing is
+/// known.
 pub async fn rehearse(
     context: &Context,
     emission: &Emission<'_>,
@@ -47,7 +48,7 @@ pub async fn rehearse(
     Some(statements::parse(&recordings?.concat()))
 }
 
-/// One process: what it compiled from the beginning of the workload on.
+/// Runs one process and returns what it compiled since the workload began.
 async fn one(
     context: &Context,
     emission: &Emission<'_>,
@@ -114,7 +115,7 @@ async fn one(
     Some(workload)
 }
 
-/// The lines behind the mark; `None` if it was not reached.
+/// Returns the lines after the mark, or `None` if it was not reached.
 fn behind_mark(text: &str) -> Option<String> {
     let mut lines = text.lines().skip_while(|line| !line.contains(MARK));
     lines.next()?;

@@ -1,4 +1,4 @@
-//! What the staging script reports: the fate of every statement.
+//! The report of the staging script: the result of every statement.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,10 +17,10 @@ pub(super) struct Fate {
     reason: String,
 }
 
-/// Statements that are left out, by index, and why.
+/// Skipped statements, by index, with reasons.
 pub(super) type LeftOut = BTreeMap<usize, String>;
 
-/// Reads the report; `None` if the process ended before it came to the statements.
+/// Reads the report; returns `None` if the process ended before it reached the statements.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<Fate>>, EmitError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.lines().filter_map(read_fate).collect())),
@@ -45,8 +45,8 @@ fn read_fate(line: &str) -> Option<Fate> {
     })
 }
 
-/// Counts the fates. A statement without one (the script always reports; a cut-off report does
-/// not) counts as failed, so that nothing is ever unaccounted for.
+/// Counts the results. The script reports every statement, but a report may be cut off: a statement
+/// without a result counts as failed, so that all are accounted for.
 pub(super) fn account(
     statements: &[String],
     fates: &[Fate],
@@ -78,14 +78,14 @@ pub(super) fn account(
     counts
 }
 
-/// Where a process was that reported these fates, of `count` statements, and then crashed.
+/// Where a process crashed that reported these results for `count` statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
-    /// It loaded the packages.
+    /// While loading the packages.
     Loading,
     /// At the statement of this index.
     Statement(usize),
-    /// Behind all statements.
+    /// After all statements.
     Behind,
 }
 

@@ -1,6 +1,6 @@
-//! Emitting when Julia crashes or takes too much memory. The real one cannot be made to at will, so
-//! a script stands in for it here, which keeps to what the staging script promises: a line in the
-//! report for each statement, before the next one begins. (tests/portable.rs has the real one.)
+//! Tests of emitting when Julia crashes or uses too much memory. A real Julia does not do so on
+//! demand, so a script replaces it. It follows the staging script's protocol: a line in the report
+//! for each statement, before the next one begins. (tests/portable.rs uses a real Julia.)
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -14,9 +14,9 @@ use crate::context::PackageEnvironment;
 use crate::inputs::Fingerprint;
 use crate::{Children, Environment, WorkDir};
 
-/// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code is
-/// generated (but in a trial at once), `crash-late-only` never in a trial. `hungry` needs more memory
-/// than two threads leave.
+/// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code
+/// is generated (in a trial immediately), `crash-late-only` never in a trial. `hungry` needs more
+/// memory than is available with two threads.
 const MOCK_JULIA: &str = r#"#!/bin/sh
 for word; do
     case $word in
@@ -240,7 +240,7 @@ async fn where_less_does_not_help_the_error_names_the_peak() {
     let EmitError::Julia { retries, .. } = &error else {
         panic!("{error}");
     };
-    // 4, 2 and 1 threads, then one target.
+    // Attempts: 4, 2 and 1 threads, then one target.
     assert_eq!(*retries, 3);
     assert!(error.hints()[0].contains("MB"), "{:?}", error.hints());
 }

@@ -1,4 +1,4 @@
-//! Shared libraries of Linux and FreeBSD.
+//! Inspects shared libraries of Linux and FreeBSD.
 
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader, Sym};
 use object::{Object, ReadRef, elf};
@@ -75,7 +75,7 @@ where
     })
 }
 
-/// The offset of an address in the file.
+/// Converts an address to an offset in the file.
 fn offset_of<'data, Elf, R>(file: &ElfFile<'data, Elf, R>, address: u64) -> Option<u64>
 where
     Elf: FileHeader,
@@ -92,7 +92,8 @@ where
     })
 }
 
-/// lld and mold leave their names in `.comment`, gold a note; GNU ld leaves nothing.
+/// Detects the linker: lld and mold write their names to `.comment`, gold writes a note; GNU ld
+/// writes nothing.
 fn linker<'data, Elf, R>(file: &ElfFile<'data, Elf, R>) -> Option<Family>
 where
     Elf: FileHeader,
@@ -103,7 +104,7 @@ where
         return Some(Family::Gold);
     }
     let comment = file.section_by_name(".comment")?;
-    // A few compilers' names; 64 KiB is far more than there ever is.
+    // The section contains a few compiler names; 64 KiB is ample.
     let marks = text(
         comment
             .data_range(comment.address(), comment.size().min(1 << 16))
@@ -115,7 +116,8 @@ where
     })
 }
 
-/// The newest glibc version that a symbol asks for: the oldest glibc that has them all.
+/// Returns the newest glibc version that a symbol requires, which is the oldest glibc that has them
+/// all.
 fn oldest_glibc<'data, Elf, R>(file: &ElfFile<'data, Elf, R>) -> object::Result<Option<String>>
 where
     Elf: FileHeader,

@@ -1,4 +1,4 @@
-//! Shared libraries of macOS.
+//! Inspects shared libraries of macOS.
 
 use object::macho::{self, MachHeader64};
 use object::read::macho::{LoadCommandVariant, MachOFile, Nlist};
@@ -61,7 +61,7 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: R, bytes: u64) -> object::Res
                         continue;
                     }
                     if !is_external(symbol.n_type()) {
-                        // Linkers keep a handful of their own even when stripping.
+                        // Linkers keep a few of their own symbols even when stripping.
                         let name = symbol.name(endian, symbols.strings())?;
                         image.stripped &= !name.starts_with(b"_julia_");
                         continue;
@@ -88,12 +88,13 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: R, bytes: u64) -> object::Res
     Ok(image)
 }
 
-/// External and not private: `N_EXT` set, `N_PEXT` clear (`<mach-o/nlist.h>`).
+/// Returns whether a symbol is external and not private: `N_EXT` set, `N_PEXT` clear
+/// (`<mach-o/nlist.h>`).
 fn is_external(n_type: macho::SymbolFlags) -> bool {
     n_type.0 & 0x01 != 0 && n_type.0 & 0x10 == 0
 }
 
-/// The tool numbers of `LC_BUILD_VERSION` (`<mach-o/loader.h>`).
+/// Maps the tool numbers of `LC_BUILD_VERSION` (`<mach-o/loader.h>`).
 fn family(tool: u32) -> Option<Family> {
     match tool {
         3 => Some(Family::Apple),
@@ -102,7 +103,7 @@ fn family(tool: u32) -> Option<Family> {
     }
 }
 
-/// The offset of an address in the file.
+/// Converts an address to an offset in the file.
 fn offset_of<'data, R: ReadRef<'data>>(
     file: &MachOFile<'data, MachHeader64<Endianness>, R>,
     address: u64,

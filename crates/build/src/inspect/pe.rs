@@ -1,5 +1,5 @@
-//! Shared libraries of Windows. Their tables may be in one section with a hundred megabytes of
-//! data, so they are read piece by piece through their addresses.
+//! Inspects shared libraries of Windows. A section may contain their tables and a hundred megabytes
+//! of data, so tables are read piece by piece through their addresses.
 
 use object::pe::{
     IMAGE_DIRECTORY_ENTRY_EXPORT, IMAGE_DIRECTORY_ENTRY_IMPORT, ImageExportDirectory,
@@ -46,8 +46,8 @@ where
     })
 }
 
-/// Sections at addresses beyond the image's end. GNU ld puts what it does not know below the base,
-/// which as an unsigned number is far above.
+/// Returns the sections beyond the end of the image. GNU ld places unknown sections below the base;
+/// as an unsigned number, such an address is far above the end.
 fn outside<'data, Pe, R>(file: &PeFile<'data, Pe, R>, size: u32) -> Vec<String>
 where
     Pe: ImageNtHeaders,
@@ -63,7 +63,7 @@ where
         .collect()
 }
 
-/// lld writes 14.0, GNU ld its own version (2.x).
+/// Detects the linker: lld writes version 14.0, GNU ld its own version (2.x).
 fn linker(major: u8, minor: u8) -> Option<Family> {
     match (major, minor) {
         (14, 0) => Some(Family::Lld),
@@ -78,7 +78,7 @@ struct View<'file, 'data, Pe: ImageNtHeaders, R: ReadRef<'data>> {
 }
 
 impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
-    /// The offset of an address (relative to the image) in the file.
+    /// Converts an address (relative to the image) to an offset in the file.
     fn offset(&self, address: u32) -> Option<u64> {
         let (offset, _) = self.file.section_table().pe_file_range_at(address)?;
         Some(offset.into())
@@ -86,7 +86,7 @@ impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
 
     fn string(&self, address: u32) -> Option<String> {
         let start = self.offset(address)?;
-        // Names in these tables are symbols and file names.
+        // Names in these tables are symbols or file names, which are short.
         let end = (start + 4096).min(self.data.len().ok()?);
         self.data.read_bytes_at_until(start..end, 0).ok().map(text)
     }
@@ -102,7 +102,7 @@ impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
             .ok()
     }
 
-    /// The DLL's own name, what it exports, and the address of `jl_system_image_size`.
+    /// Returns the DLL's name, its exports, and the address of `jl_system_image_size`.
     fn exports(&self) -> Option<(Option<String>, Vec<String>, Option<u32>)> {
         let start = self.offset(self.directory(IMAGE_DIRECTORY_ENTRY_EXPORT)?)?;
         let directory: &ImageExportDirectory = self.data.read_at(start).ok()?;
@@ -127,7 +127,7 @@ impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
         Some((self.string(directory.name.get(LE)), exports, size_at))
     }
 
-    /// The libraries that are needed, and what is imported from them by name.
+    /// Returns the needed libraries and the names imported from them.
     fn imports(&self) -> Option<(Vec<String>, Vec<String>)> {
         let mut at = self.offset(self.directory(IMAGE_DIRECTORY_ENTRY_IMPORT)?)?;
         let mut libraries = Vec::new();
@@ -157,7 +157,7 @@ impl<'data, Pe: ImageNtHeaders, R: ReadRef<'data>> View<'_, 'data, Pe, R> {
                 return Some(());
             }
             if thunk & by_ordinal == 0 {
-                // Two bytes of hint stand before the name.
+                // A two-byte hint precedes the name.
                 names.push(self.string(u32::try_from(thunk).ok()? + 2)?);
             }
             at += size;

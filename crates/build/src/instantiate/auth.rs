@@ -1,22 +1,23 @@
-//! The login for a package server, for as long as packages are installed. Pkg reads it from
-//! `servers/HOST/auth.toml` in the first depot (`Pkg.PlatformEngines.get_server_dir`).
+//! The login for a package server, which exists only while packages are installed. Pkg reads it
+//! from `servers/HOST/auth.toml` in the first depot (`Pkg.PlatformEngines.get_server_dir`).
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::InstantiateError;
 
-/// What Pkg takes if `JULIA_PKG_SERVER` is not set.
+/// Pkg's default if `JULIA_PKG_SERVER` is not set.
 pub(super) const DEFAULT_SERVER: &str = "https://pkg.julialang.org";
 
-/// An `auth.toml` that is removed, or put back as it was, when this value is dropped.
+/// An `auth.toml` that is removed or restored when this value is dropped.
 pub(super) struct AuthFile {
     path: PathBuf,
     earlier: Option<Vec<u8>>,
 }
 
 impl AuthFile {
-    /// Writes `text` where Pkg looks for the login to `server`, readable by nobody else.
+    /// Writes `text` to the file where Pkg looks for the login to `server`, readable only by the
+    /// user.
     pub(super) fn write(
         depot: &Path,
         server: Option<&str>,
@@ -35,7 +36,7 @@ impl AuthFile {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        // The value exists before the file does, so that no way out leaves the file behind.
+        // The value is created before the file, so that every exit removes the file.
         let file = Self { path, earlier };
         write_private(&file.path, text.as_bytes()).map_err(failed)?;
         Ok(file)
@@ -51,7 +52,8 @@ impl Drop for AuthFile {
     }
 }
 
-/// The part of the address between `://` and the next `/`, as Pkg takes it for the folder's name.
+/// Returns the part of the address between `://` and the next `/`, which is Pkg's name for the
+/// folder.
 fn host(server: &str) -> Option<&str> {
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
@@ -60,7 +62,7 @@ fn host(server: &str) -> Option<&str> {
     is_name.then_some(host)
 }
 
-/// Writes a file that nobody else may read.
+/// Writes a file that only the user can read.
 pub(super) fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

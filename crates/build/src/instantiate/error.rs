@@ -1,5 +1,5 @@
-//! How installing packages can fail, in words. What Pkg itself says is kept; this module tells which
-//! kind of failure it is, and with that the exit code and what to do.
+//! Errors of installing packages. Pkg's own messages are kept; this module classifies the failure,
+//! which decides the exit code and the hints.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,10 +18,10 @@ pub enum InstantiateError {
     /// `--offline` is set, and packages are missing.
     #[error("`--offline` is set, and no depot holds {}", list(.missing))]
     Offline {
-        /// What is missing.
+        /// The missing packages.
         missing: Vec<MissingPackage>,
     },
-    /// `--offline` is set, and there is nothing that versions could be resolved from.
+    /// `--offline` is set, and versions must be resolved but no registry is available.
     #[error(
         "`--offline` is set, and the versions of the packages have to be resolved without a registry"
     )]
@@ -36,17 +36,17 @@ pub enum InstantiateError {
     Unwritable {
         /// The depot.
         depot: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// There is a login, and no package server that it could be for.
+    /// A login is configured, but no package server.
     #[error("SYSFORGE_PKG_AUTH has a login, but `{server}` is no package server")]
     AuthWithoutServer {
         /// The value of `JULIA_PKG_SERVER`.
         server: String,
     },
-    /// The workload environment is not there.
+    /// The workload environment does not exist.
     #[error("the workload environment `{name}` does not exist: {lacks}")]
     NoWorkloadEnvironment {
         /// The configured value.
@@ -57,14 +57,14 @@ pub enum InstantiateError {
     /// Pkg failed.
     #[error("{}", .failure.title())]
     Pkg {
-        /// What kind of failure it is.
+        /// The kind of failure.
         failure: PkgFailure,
-        /// What Pkg said.
+        /// Pkg's message.
         said: Vec<String>,
         /// The log.
         log: Option<PathBuf>,
     },
-    /// Nothing arrived any more.
+    /// A download stalled.
     #[error(
         "{} stalled: for {} s nothing arrived",
         download(.wanted, .server.as_deref()),
@@ -73,14 +73,14 @@ pub enum InstantiateError {
     Stalled {
         /// The package server; `None` if packages come from git repositories.
         server: Option<String>,
-        /// What was being installed, if that is known.
+        /// The packages being installed, if known.
         wanted: Vec<String>,
-        /// How long nothing arrived.
+        /// The time without data.
         limit: Duration,
-        /// The last lines, and the log.
+        /// The last lines of output, and the log.
         evidence: Evidence,
     },
-    /// The Julia that installs packages failed before Pkg could say anything.
+    /// The Julia that installs packages failed before Pkg reported anything.
     #[error("the Julia that installs packages failed")]
     Julia(#[source] Box<ProcessError>),
     /// A project or manifest file cannot be read.
@@ -94,7 +94,7 @@ pub enum InstantiateError {
     WorkDir(#[from] WorkDirError),
 }
 
-/// What Pkg failed at.
+/// The kind of a Pkg failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PkgFailure {
     /// A package is in no registry.
@@ -103,11 +103,11 @@ pub enum PkgFailure {
     Unsatisfiable,
     /// A server refused access.
     Unauthorized,
-    /// A proxy wants a login.
+    /// A proxy requires a login.
     ProxyLogin,
-    /// What was downloaded is not what was asked for.
+    /// A download has the wrong content.
     Damaged,
-    /// A server cannot be reached, or does not have what it should.
+    /// A server cannot be reached, or lacks a file.
     Server,
     /// The disk is full.
     FullDisk,
@@ -130,7 +130,7 @@ fn list(missing: &[impl ToString]) -> String {
     }
 }
 
-/// The download of these packages, in words.
+/// Describes the download of these packages.
 fn download(wanted: &[String], server: Option<&str>) -> String {
     let what = match wanted {
         [] => "registries or packages".to_owned(),
@@ -142,12 +142,12 @@ fn download(wanted: &[String], server: Option<&str>) -> String {
     }
 }
 
-/// How many lines of what Pkg said are shown.
+/// The maximum number of lines of Pkg's message that are shown.
 const SHOWN: usize = 20;
 
 impl PkgFailure {
-    /// Recognises a failure by the words of Pkg 1.5 to 1.12, LibGit2, curl and libcurl. `kind` is what
-    /// the script reports.
+    /// Classifies a failure by the messages of Pkg 1.5 to 1.12, LibGit2, curl and libcurl. `kind`
+    /// is the script's report.
     #[must_use]
     pub fn recognise(kind: &str, said: &str, output: &str) -> Self {
         let all = format!("{said}\n{output}").to_lowercase();
@@ -201,7 +201,7 @@ impl PkgFailure {
             "unauthorized",
             "forbidden",
             "authentication required",
-            // Pkg itself, of a token in `auth.toml`.
+            // Messages of Pkg about a token in `auth.toml`.
             "expired auth",
             "no authentication",
             "authentication replays",
@@ -258,7 +258,7 @@ impl PkgFailure {
             "requesterror",
             "failed to get tarball",
             "unable to automatically install",
-            // julia/instantiate.jl.
+            // Messages of julia/instantiate.jl.
             "no server sent",
             "unable to automatically download",
             "no package server",
@@ -269,7 +269,7 @@ impl PkgFailure {
         Self::Other
     }
 
-    /// The failure in the light of what the package server answered afterwards.
+    /// Refines the failure by the responses of the package server after it.
     fn with_answers(self, answers: &[Answer]) -> Self {
         let is_of_server = matches!(
             self,
@@ -359,7 +359,7 @@ impl PkgFailure {
 }
 
 impl InstantiateError {
-    /// The failure of a process that may have reported why.
+    /// Returns the error for a failed process, which may have reported the cause.
     pub(super) fn of(report: Report, source: ProcessError) -> Self {
         let Some((kind, said)) = report.error else {
             return Self::without_words(report, source);
@@ -377,7 +377,7 @@ impl InstantiateError {
         let failure = failure.with_answers(&report.answers);
         let answers = report.answers.iter().filter_map(Answer::failure);
         let message = message(&said);
-        // The package is part of the title; why it failed, Julia printed while it compiled.
+        // The title contains the package; Julia printed the cause while compiling.
         let said = match failure {
             PkgFailure::Precompile(_) => {
                 let lines = evidence.tail.into_iter();
@@ -399,7 +399,7 @@ impl InstantiateError {
         }
     }
 
-    /// The failure of a process that reported no error.
+    /// Returns the error for a process that reported none.
     fn without_words(report: Report, source: ProcessError) -> Self {
         let ProcessError::Hung {
             limit, evidence, ..
@@ -429,8 +429,7 @@ impl InstantiateError {
         }
     }
 
-    /// The same, with the package server that was used: `None` if packages come from git
-    /// repositories.
+    /// Sets the package server that was used: `None` if packages come from git repositories.
     pub(super) fn of_server(mut self, used: Option<String>) -> Self {
         match &mut self {
             Self::Stalled { server, .. } => *server = used,
@@ -451,7 +450,7 @@ impl InstantiateError {
         self
     }
 
-    /// A process that ended well but did not report so.
+    /// Returns the error for a process that succeeded without reporting it.
     pub(super) fn no_report(work: &WorkDir, output: &str) -> Self {
         Self::Pkg {
             failure: PkgFailure::Other,
@@ -462,7 +461,7 @@ impl InstantiateError {
 }
 
 impl Answer {
-    /// What to say of it, unless it was a good answer.
+    /// Describes the response, unless it was a success.
     fn failure(&self) -> Option<String> {
         let what = &self.what;
         let Some(status) = self.status else {
@@ -487,7 +486,7 @@ impl Answer {
     }
 }
 
-/// An error's own words, without the frames of a stack.
+/// Returns an error's message without the stack trace.
 fn message(said: &str) -> Vec<String> {
     let lines = said.lines().take_while(|line| line.trim() != "Stacktrace:");
     lines.map(|line| line.trim_end().to_owned()).collect()
@@ -497,13 +496,13 @@ fn ending(mut lines: Vec<String>) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(SHOWN))
 }
 
-/// The name in backquotes in the line with `words`.
+/// Returns the name in backquotes in the line with `words`.
 fn quoted_after(text: &str, words: &str) -> Option<String> {
     let (_, rest) = text.split_once(words)?;
     backquoted(rest)
 }
 
-/// The first name in backquotes, without what follows it there.
+/// Returns the first name in backquotes, without its suffix.
 fn backquoted(text: &str) -> Option<String> {
     let quoted = text.split('`').nth(1)?;
     quoted.split_whitespace().next().map(str::to_owned)
@@ -582,7 +581,7 @@ impl Explain for InstantiateError {
 mod tests {
     use super::*;
 
-    /// Messages as Pkg 1.5.3 and 1.6.7 print them.
+    /// Messages of Pkg 1.5.3 and 1.6.7.
     #[test]
     fn failures_are_recognised_by_pkgs_own_words() {
         use PkgFailure as F;
@@ -674,7 +673,7 @@ mod tests {
         assert_eq!(after("what?", "407").to_string(), "a proxy wants a login");
         let silent = after("failed to clone from https://x/X.git", "");
         assert!(lines(&silent).contains("does not answer: operation timed out"));
-        // What is no matter of the server stays what it is.
+        // Failures not caused by the server stay the same.
         let bound = after("Unsatisfiable requirements detected", "503");
         assert!(bound.to_string().contains("[compat]"), "{bound}");
     }

@@ -1,5 +1,5 @@
-//! The folders of an environment: the project's own where its manifest serves, one of the build where
-//! versions are resolved, and one for the packages that only the workloads need.
+//! The folders of environments: the project's own if its manifest can be used, one of the build if
+//! versions are resolved, and one for packages that only the workloads need.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use toml::{Table, Value};
 use super::{InstantiateError, Instantiated, Need, Request, preference_files};
 use crate::context::{Context, PackageEnvironment};
 
-/// The folder of a resolved environment, in the build's folder.
+/// The folder of a resolved environment, relative to the build folder.
 const RESOLVED: &str = "environment";
-/// The folder of the workload environment.
+/// The folder of the workload environment, relative to the build folder.
 const WORKLOAD: &str = "workload-environment";
 
 /// The environment of a build, before its packages are installed.
@@ -29,11 +29,11 @@ pub(super) struct Folder {
     packages: PackageEnvironment,
     itself: Option<(String, String)>,
     direct: Vec<(String, String)>,
-    /// What has to be resolved.
+    /// What Pkg must resolve.
     resolution: Option<Resolution>,
-    /// Whether the environment is one of the build.
+    /// Whether the environment belongs to the build.
     resolved: bool,
-    /// The manifest that is used, where it is known before Pkg runs.
+    /// The manifest, if it is known before Pkg runs.
     manifest: Option<Manifest>,
     manifest_file: Option<PathBuf>,
     workload: Option<Workload>,
@@ -42,16 +42,16 @@ pub(super) struct Folder {
 /// The environment of the workloads.
 #[derive(Debug)]
 pub(super) struct Workload {
-    /// The manifest that it starts with.
+    /// The initial manifest.
     pub(super) manifest: PathBuf,
     /// Packages in folders.
     pub(super) local: Vec<LocalPackage>,
-    /// The packages to be added.
+    /// The packages to add.
     pub(super) packages: BTreeMap<String, Option<String>>,
 }
 
 impl Folder {
-    /// Reads the project and writes the folders of the build that Pkg is to fill.
+    /// Reads the project and writes the folders for Pkg.
     pub(super) fn new(context: &Context, request: &Request<'_>) -> Result<Self, InstantiateError> {
         let project_folder = request.project.parent().unwrap_or(Path::new("."));
         let project = table(request.project)?;
@@ -86,7 +86,7 @@ impl Folder {
             folder.packages.project.clone_from(&destination);
             folder.manifest_file = Some(destination.join("Manifest.toml"));
             match earlier {
-                // Only packages are missing: their versions stay.
+                // Only packages are missing, so the resolved versions are kept.
                 Some(earlier) if earlier.resolved => {
                     folder.manifest = earlier.manifest.as_deref().map(manifest).transpose()?;
                 }
@@ -116,8 +116,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether there is anything that Pkg could install or Julia precompile. Standard libraries are
-    /// always there.
+    /// Returns whether there is anything for Pkg to install or Julia to precompile. Standard
+    /// libraries are always installed.
     pub(super) fn needs_julia(&self) -> bool {
         let entries = self.manifest.iter().flat_map(|m| m.packages.values());
         let mut entries = entries.flatten();
@@ -258,13 +258,13 @@ fn extras(project: &Table) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Writes the folder of an environment that is to be resolved.
+/// Writes the folder of an environment to be resolved.
 fn write_resolved(
     destination: &Path,
     resolution: &Resolution,
     project: &Path,
 ) -> Result<(), InstantiateError> {
-    // Nothing of an earlier resolution counts.
+    // An earlier resolution has no influence.
     unless_gone(std::fs::remove_dir_all(destination)).map_err(io("remove", destination))?;
     for name in ["Project.toml", "Project.final.toml"] {
         write(&destination.join(name), &resolution.project)?;
@@ -272,7 +272,7 @@ fn write_resolved(
     copy_preferences(project, destination)
 }
 
-/// Preferences are looked up beside the project file of the environment.
+/// Copies the preferences, which Julia looks up in the folder of the environment's project file.
 fn copy_preferences(from: &Path, to: &Path) -> Result<(), InstantiateError> {
     for (from, to) in preference_files(from).into_iter().zip(preference_files(to)) {
         if from.is_file() {
@@ -282,17 +282,17 @@ fn copy_preferences(from: &Path, to: &Path) -> Result<(), InstantiateError> {
     Ok(())
 }
 
-/// Which packages in folders are looked for.
+/// Which local packages are searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sources {
-    /// Those of `[sources]`, too.
+    /// Including those in `[sources]`.
     All,
-    /// Pkg reads `[sources]` itself.
+    /// Without those, because Pkg reads `[sources]`.
     LeftToPkg,
 }
 
-/// The packages in folders that a project needs and that its manifest may not name: members of its
-/// workspace, and what the packages among them name in `[sources]`.
+/// Returns the local packages that a project needs but its manifest may not name: members of its
+/// workspace, and packages in their `[sources]`.
 pub(super) fn local_packages(
     file: &Path,
     wanted: Sources,
@@ -315,7 +315,7 @@ pub(super) fn local_packages(
             let uuid = deps.get(&member.name).and_then(Option::as_ref);
             uuid == Some(&member.uuid)
         });
-        // A Pkg that reads `[sources]` finds those by itself.
+        // If Pkg reads `[sources]`, it finds those packages.
         let sources = sources.iter().filter(|_| wanted == Sources::All);
         for package in members.chain(sources) {
             let is_known = found.iter().any(|known| known.name == package.name);
@@ -331,7 +331,7 @@ pub(super) fn local_packages(
     Ok(found)
 }
 
-/// The packages of the workspace that a project belongs to.
+/// Returns the packages of the workspace that contains a project.
 fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
     let root = project.ancestors().find_map(|folder| {
         let table = table(&project_file(folder)?).ok()?;
@@ -384,7 +384,7 @@ fn write(path: &Path, text: &str) -> Result<(), InstantiateError> {
     sysforge_files::write_whole(path, text.as_bytes()).map_err(io("write", path))
 }
 
-/// Attaches what was tried to an I/O error.
+/// Adds the attempted action to an I/O error.
 pub(super) fn io(
     action: &'static str,
     path: &Path,
@@ -392,7 +392,7 @@ pub(super) fn io(
     PathError::wrap(action, path, InstantiateError::Io)
 }
 
-/// Makes sure that the folder of a workload environment has a project file.
+/// Checks that the folder of a workload environment has a project file.
 ///
 /// # Errors
 ///
@@ -418,7 +418,7 @@ mod tests {
     const LIB: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0001";
     const TOOLS: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0002";
 
-    /// A folder with project files, each by its folder.
+    /// Creates a folder with these project files, each with its folder.
     fn workspace(projects: &[(&str, String)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (folder, text) in projects {
@@ -459,12 +459,12 @@ mod tests {
             ("app", app),
             ("lib", lib),
             ("tools", package("Tools", TOOLS, "")),
-            // A member that the project does not depend on.
+            // A member that is not a dependency of the project.
             (
                 "other",
                 package("Other", "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0003", ""),
             ),
-            // A folder that is no member.
+            // A folder that is not a member.
             ("else", package("Lib", LIB, "")),
         ]);
         let expected = ["Lib in lib", "Tools in tools"];

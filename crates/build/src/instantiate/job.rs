@@ -1,4 +1,4 @@
-//! The job file of the script: one `key<TAB>value…` a line.
+//! The job file of the script, with lines `key<TAB>value…`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use sysforge_plan::config::LazyArtifacts;
 use super::Request;
 use super::folder::Folder;
 
-/// A line; a value that would break it cannot be in a name, path or address that Pkg takes.
+/// Appends a line. Names, paths and addresses that Pkg accepts cannot contain tabs or newlines.
 fn line(job: &mut String, key: &str, values: &[&str]) {
     job.push_str(key);
     for value in values {
@@ -18,7 +18,7 @@ fn line(job: &mut String, key: &str, values: &[&str]) {
     job.push('\n');
 }
 
-/// Precompiling alone.
+/// Returns the job for precompiling only.
 pub(super) fn precompile(packages: &[(String, String)]) -> String {
     let mut job = String::new();
     for (name, uuid) in packages {
@@ -27,7 +27,7 @@ pub(super) fn precompile(packages: &[(String, String)]) -> String {
     job
 }
 
-/// Installing, and precompiling afterwards.
+/// Returns the job for installing and precompiling.
 pub(super) fn install(request: &Request<'_>, folder: &Folder, journal: &Path) -> String {
     let mut job = String::new();
     let shown = |path: &Path| path.display().to_string();
@@ -66,7 +66,7 @@ pub(super) fn install(request: &Request<'_>, folder: &Folder, journal: &Path) ->
             line(&mut job, "repository", &values);
         }
     }
-    // In a resolved environment the project is one of the packages.
+    // In a resolved environment, the project is an ordinary package.
     if let (Some((name, _)), None) = (folder.itself(), folder.resolution()) {
         let place = shown(request.project.parent().unwrap_or(Path::new(".")));
         line(&mut job, "itself", &[name, &place]);

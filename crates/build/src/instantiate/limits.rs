@@ -1,6 +1,5 @@
-//! Limits for downloads that stall. Pkg of Julia 1.5 downloads with the program curl, and may clone with
-//! git; by default both wait without limit. Julia 1.6 and later give up by themselves after 20 s
-//! (Downloads.jl).
+//! Limits for stalled downloads. Pkg of Julia 1.5 downloads with the program curl and may clone
+//! with git; by default both wait forever. Julia 1.6 and later give up after 20 s (Downloads.jl).
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +13,9 @@ use crate::secrets::without_logins;
 /// A server that sends nothing for this long has stalled.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// The environment in which curl and git give up when nothing arrives: before the whole child counts
-/// as idle, so that Pkg can name what it wanted. `folder` is where curl's settings are written.
+/// Returns an environment in which curl and git give up if no data arrives. They do so before the
+/// whole child counts as idle, so that Pkg can name what it requested. curl's settings are written
+/// to `folder`.
 pub(super) fn stalled_downloads(
     environment: Environment,
     folder: &Path,
@@ -37,8 +37,8 @@ pub(super) fn stalled_downloads(
     Ok(environment)
 }
 
-/// The package server for a message, without a login in its address; `None` if there is none, and
-/// packages come from git repositories.
+/// Returns the package server for a message, without a login in its address; `None` if there is
+/// none and packages come from git repositories.
 #[must_use]
 pub fn shown_server(server: Option<&str>) -> Option<String> {
     let server = server.unwrap_or(super::auth::DEFAULT_SERVER);
@@ -47,7 +47,8 @@ pub fn shown_server(server: Option<&str>) -> Option<String> {
     (!rest.is_empty()).then_some(shown)
 }
 
-/// The text of a `.curlrc` with the limits; what the user's own says comes later, and so wins.
+/// Returns the text of a `.curlrc` with the limits. The user's own settings follow, so they take
+/// precedence.
 fn curl_settings(seconds: u64, own: &[u8]) -> Vec<u8> {
     let mut text = String::new();
     let _ = writeln!(text, "connect-timeout = {seconds}");
@@ -55,7 +56,7 @@ fn curl_settings(seconds: u64, own: &[u8]) -> Vec<u8> {
     [text.as_bytes(), own].concat()
 }
 
-/// What the user's own `.curlrc` says. `CURL_HOME` names the folder of the only one that curl reads.
+/// Returns the user's own `.curlrc`. If `CURL_HOME` is set, curl reads only the one in that folder.
 fn users_settings(environment: &Environment) -> Vec<u8> {
     let folder = |name| environment.get(name).map(PathBuf::from);
     let files = [

@@ -1,4 +1,4 @@
-//! One installation at a time in a depot: Pkg itself does not keep two processes apart everywhere.
+//! Allows one installation at a time in a depot: Pkg does not always separate concurrent processes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::depots::LOCK;
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Waits until no other Sysforge installs packages in this depot. Where the file system has no locks,
-/// it goes on without.
+/// Waits until no other Sysforge installs packages in this depot. Continues without a lock if the
+/// file system does not support locks.
 pub(super) async fn depot(depot: &Path, reporter: &Reporter) -> Result<FileLock, InstantiateError> {
     let unwritable = |source| InstantiateError::Unwritable {
         depot: depot.to_owned(),

@@ -1,4 +1,4 @@
-//! What the script reports: one `kind value…` a line, values separated by tabs and escaped.
+//! The report of the script: lines `kind value…`, with values separated by tabs and escaped.
 
 use std::path::{Path, PathBuf};
 
@@ -13,25 +13,25 @@ pub(super) struct Report {
     pub(super) is_done: bool,
     pub(super) error: Option<(String, String)>,
     pub(super) missing: Vec<MissingPackage>,
-    /// What was being installed when the script ended, name and version.
+    /// The packages being installed when the script ended: name and version.
     pub(super) absent: Vec<String>,
-    /// The packages whose versions were being resolved; what they need is not known then.
+    /// The packages whose versions were being resolved; their dependencies are not known then.
     pub(super) resolving: Vec<String>,
-    /// What the package server answered after a failure.
+    /// The responses of the package server after a failure.
     pub(super) answers: Vec<Answer>,
     packages: Vec<Package>,
     artifacts: Vec<PathBuf>,
     pub(super) lazy: Vec<String>,
 }
 
-/// An answer of the package server.
+/// A response of the package server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     /// What was requested.
     pub(super) what: String,
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     pub(super) status: Option<u16>,
-    /// What went wrong otherwise.
+    /// The error, if there was none.
     pub(super) problem: String,
 }
 
@@ -98,7 +98,7 @@ impl Report {
         report
     }
 
-    /// The folders in depots that the environment needs.
+    /// Returns the folders in depots that the environment needs.
     pub(super) fn folders(&self, depots: &Depots) -> Vec<PathBuf> {
         let packages = self
             .packages
@@ -106,7 +106,7 @@ impl Report {
             .filter(|package| !package.tree.is_empty());
         let packages = packages.map(|package| package.folder.clone());
         let artifacts = self.artifacts.iter().cloned();
-        // An artifact that an override names is elsewhere, and not ours to miss.
+        // An overridden artifact is outside of the depots and not checked.
         let in_depot = |folder: &PathBuf| {
             let mut depots = depots.folders().iter();
             depots.any(|depot| folder.starts_with(depot))
@@ -117,7 +117,7 @@ impl Report {
         folders
     }
 
-    /// Files of packages in folders of the user's that decide what is installed.
+    /// Returns files of packages in the user's folders that affect what is installed.
     pub(super) fn files(&self) -> Vec<(PathBuf, Option<Sha256>)> {
         let local = self
             .packages
@@ -140,14 +140,14 @@ impl Report {
             .collect()
     }
 
-    /// The packages that only the workloads need: name and UUID.
+    /// Returns the packages that only the workloads need: name and UUID.
     pub(super) fn workload(&self) -> Vec<(String, String)> {
         let only = self.packages.iter().filter(|package| package.of_workload);
         only.map(|package| (package.name.clone(), package.uuid.clone()))
             .collect()
     }
 
-    /// What is there now, in a few words.
+    /// Returns a short description of the installed packages.
     pub(super) fn summary(&self, with_project: bool) -> String {
         let packages = match self.packages.len() + usize::from(with_project) {
             1 => "1 package".to_owned(),

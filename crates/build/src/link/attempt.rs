@@ -1,5 +1,5 @@
-//! Trying linkers, one after the other: each is asked who it is, given the image to link, and
-//! what it made is inspected before it is moved into place.
+//! Tries linkers in order: each is identified and run, and its result is inspected before it is
+//! moved to its destination.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,22 +23,22 @@ use super::scan::Scan;
 use crate::inspect::inspect;
 use crate::{Children, Environment, ProcessError, Program};
 
-/// A link under way.
+/// A link in progress.
 pub(super) struct Link<'a> {
     pub(super) job: &'a LinkJob,
     pub(super) layout: Layout,
     pub(super) scan: Scan,
     pub(super) libraries: Vec<Library>,
-    /// Symbols that neither a library of Julia nor the C library has: the compiler's own support
-    /// functions, and what nobody has.
+    /// Symbols defined neither by Julia's libraries nor by the C library: the compiler's support
+    /// functions, and undefined ones.
     pub(super) missing: BTreeSet<String>,
-    /// The compiler's support library that Julia brings, if the objects need it.
+    /// The compiler's support library shipped with Julia, if the objects need it.
     pub(super) support: Option<PathBuf>,
     pub(super) exports: PathBuf,
     pub(super) shims: PathBuf,
     /// The stub of macOS's system library.
     pub(super) libsystem: Option<PathBuf>,
-    /// Compiler drivers for Windows whose C runtime is Julia's.
+    /// Compiler drivers for Windows with the same C runtime as Julia.
     pub(super) toolchains: Vec<Vec<String>>,
     pub(super) environment: Environment,
     pub(super) work_dir: PathBuf,
@@ -46,15 +46,15 @@ pub(super) struct Link<'a> {
     pub(super) task: &'a Task,
 }
 
-/// How a candidate fared.
+/// Why a candidate was not successful.
 pub(super) enum Failure {
-    /// It is not used, for this reason; the next may do better.
+    /// It is not used for this reason; the next one may work.
     PassedOver(String),
-    /// It is for the universal C runtime.
+    /// It uses the universal C runtime.
     Ucrt,
-    /// It ran and failed in a way that the next may not.
+    /// It ran and failed in a way that the next one may not.
     Failed(LinkError),
-    /// No linker would do better.
+    /// No other linker would succeed.
     Final(LinkError),
 }
 
@@ -224,9 +224,9 @@ impl Link<'_> {
         })
     }
 
-    /// Signs an image for macOS with no identity (ad hoc), the last change that is made to it: a
-    /// later one would break the signature. Away from macOS there is no `codesign`; there the
-    /// linker itself has signed.
+    /// Signs an image for macOS without an identity (ad hoc). This is the last change, because a
+    /// later one would invalidate the signature. Only macOS has `codesign`; elsewhere the linker
+    /// has signed the image.
     async fn sign(&self, image: &Path) -> Result<(), LinkError> {
         let host = find::host().map(Triplet::os);
         if self.job.julia.triplet.os() != Os::MacOs || host != Some(Os::MacOs) {
@@ -243,7 +243,7 @@ impl Link<'_> {
         }
     }
 
-    /// An ELF linker lets an undefined symbol pass; the image would fail to load.
+    /// Checks for undefined symbols: ELF linkers accept them, but the image would fail to load.
     fn nothing_missing(&self, image: &Inspection) -> Result<(), Failure> {
         let left = image
             .imports
@@ -265,7 +265,8 @@ impl Link<'_> {
         })
     }
 
-    /// Reads the linker's complaints: a symbol that nobody has is no linker's fault.
+    /// Classifies a failure by the linker's messages: for a symbol that nothing defines, no other
+    /// linker is tried.
     fn failure(&self, answer: &Answer, source: ProcessError) -> Failure {
         let evidence = source.evidence();
         let log = evidence.as_ref().and_then(|evidence| evidence.log.clone());
@@ -298,7 +299,7 @@ impl Link<'_> {
     }
 }
 
-/// A candidate's program and its leading arguments.
+/// Returns a candidate's program and its leading arguments.
 pub(super) fn words(candidate: &Candidate) -> Result<(&String, &[String]), Failure> {
     let words = candidate.command.split_first();
     words.ok_or_else(|| Failure::PassedOver("the command is empty".to_owned()))

@@ -1,5 +1,5 @@
-//! What a linker is given: the files and names of the link, the libraries that a compiler driver
-//! would add by itself, the environment, and a place where a driver finds another linker.
+//! The input of a linker: files and names, the libraries that a compiler driver would add
+//! automatically, the environment, and a folder where a driver finds another linker.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,8 +45,8 @@ impl Link<'_> {
         }
     }
 
-    /// Where the loader looks for Julia's libraries. Those of macOS are relative to the executable that
-    /// opened an image; a library is opened by any.
+    /// Returns the run paths to Julia's libraries. On macOS an image's are relative to the
+    /// executable that opens it, but a library may be opened by any executable.
     fn run_paths(&self) -> Vec<String> {
         let Some(library) = &self.job.library else {
             let paths = self.layout.run_paths.iter();
@@ -66,9 +66,9 @@ impl Link<'_> {
             .collect()
     }
 
-    /// The libraries that a compiler driver would add by itself, for a linker that is used
-    /// without one: those of a toolchain of this machine before those that Julia brings, whose
-    /// `libmsvcrt.a` is not always complete (julia#56840).
+    /// Returns the libraries that a compiler driver would add automatically, for a linker used
+    /// without one. Those of an installed toolchain come before Julia's, whose `libmsvcrt.a` is not
+    /// always complete (julia#56840).
     pub(super) async fn toolchain_libraries(&self, candidate: &Candidate) -> Vec<PathBuf> {
         let mut found: Vec<_> = self
             .libsystem
@@ -96,7 +96,7 @@ impl Link<'_> {
         found
     }
 
-    /// A file of a toolchain of this machine, for a linker for Windows without a driver.
+    /// Returns a file of an installed toolchain, for a Windows linker without a driver.
     pub(super) async fn toolchain_file(
         &self,
         candidate: &Candidate,
@@ -112,7 +112,7 @@ impl Link<'_> {
                 .args(leading)
                 .arg(format!("-print-file-name={file}"))
                 .timeout(Some(probe::PATIENCE));
-            // The name alone is the answer if the file is not there.
+            // If the file does not exist, the driver prints only its name.
             if let Ok(done) = self.children.run(&program, self.task).await
                 && let path = PathBuf::from(done.stdout.trim())
                 && path.is_absolute()
@@ -139,14 +139,14 @@ impl Link<'_> {
             self.job.strip,
         );
         wanted.run_paths = self.run_paths();
-        // zig's linker for macOS takes no export list.
+        // zig's linker for macOS does not support export lists.
         wanted.restricted = !(candidate.flavour == Flavour::Driver { zig: true }
             && self.job.julia.triplet.os() == Os::MacOs);
         wanted
     }
 
-    /// The environment for a candidate. The lld of a Julia finds its libraries as Julia itself
-    /// lets it (`base/linking.jl`).
+    /// Returns the environment for a candidate. Julia's lld finds its libraries in the same way as
+    /// when Julia runs it (`base/linking.jl`).
     pub(super) fn environment_of(&self, candidate: &Candidate) -> Environment {
         if candidate.strategy != Strategy::JuliaLld {
             return self.environment.clone();
@@ -169,9 +169,9 @@ impl Link<'_> {
         }
     }
 
-    /// Shows a driver the linker that it would not find by itself (gcc looks for `ld.lld` in
-    /// places of its own, and a cross gcc for one with the platform's prefix): a folder with a
-    /// link of the right name.
+    /// Creates a folder with a link to the linker, under the name that the driver looks for.
+    /// Otherwise the driver might not find it: gcc looks for `ld.lld` in its own folders, and a
+    /// cross gcc for a name with the platform's prefix.
     pub(super) fn show(&self, candidate: &Candidate) -> Result<Option<PathBuf>, LinkError> {
         let Some((name, target)) = &candidate.shim else {
             return Ok(None);
@@ -181,12 +181,12 @@ impl Link<'_> {
         let _ = std::fs::remove_file(&shim);
         #[cfg(unix)]
         let made = std::os::unix::fs::symlink(target, &shim);
-        // Windows gives no right to make links to everybody.
+        // On Windows, creating symbolic links needs a privilege.
         #[cfg(not(unix))]
         let made = std::fs::hard_link(target, shim.with_extension("lld.exe"));
         match made {
             Ok(()) => Ok(Some(self.shims.clone())),
-            // It may find the linker all the same; the probe will tell.
+            // It may still find the linker; the probe shows whether it does.
             Err(_) if cfg!(windows) => Ok(None),
             Err(source) => Err(LinkError::Path(PathError {
                 action: "link",

@@ -1,4 +1,4 @@
-//! What can go wrong in a link, in words for someone who has never linked anything.
+//! Link errors, worded for users who have never linked anything.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ use crate::inspect::InspectError;
 /// An image could not be linked.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// There is no generation for this Julia.
+    /// This Julia is older than any supported generation.
     #[error("Julia {0} is older than any that Sysforge links for")]
     TooOld(JuliaVersion),
     /// No object was given.
     #[error("there is nothing to link")]
     NoObject,
-    /// A file is no object and no archive of objects.
+    /// A file is neither an object nor an archive of objects.
     #[error("{} is not an object file or an archive of object files: {reason}", .path.display())]
     NotAnObject {
         /// The file.
@@ -33,12 +33,12 @@ pub enum LinkError {
     WrongMachine {
         /// The object.
         path: PathBuf,
-        /// What it is for.
+        /// The machine that it is for.
         found: String,
-        /// What is linked for.
+        /// The target platform.
         wanted: Triplet,
     },
-    /// The image would not work for its size.
+    /// The image would be too large to work.
     #[error(
         "the image would take {} MB in memory, more than the {} MB that one can have",
         .bytes / 1_000_000,
@@ -50,15 +50,15 @@ pub enum LinkError {
         /// The limit.
         limit: u64,
     },
-    /// The objects hold no image.
+    /// The objects contain no image.
     #[error("the objects hold no sysimage of Julia {version}: they do not define {}", .symbols.join(", "))]
     NotAnImage {
         /// The Julia.
         version: JuliaVersion,
-        /// The symbols that are missing.
+        /// The missing symbols.
         symbols: Vec<String>,
     },
-    /// A function that is to be exported is not there.
+    /// A function to export does not exist.
     #[error("`{name}` cannot be exported, as the objects do not define it")]
     NoSuchExport {
         /// Its name.
@@ -67,7 +67,7 @@ pub enum LinkError {
     /// A library of Julia is missing.
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
-        /// What is linked for.
+        /// The target platform.
         triplet: Triplet,
         /// Its name, without `lib`.
         name: String,
@@ -79,9 +79,9 @@ pub enum LinkError {
     ForeignLibrary {
         /// The library.
         path: PathBuf,
-        /// What it is for.
+        /// The machine that it is for.
         found: String,
-        /// What is linked for.
+        /// The target platform.
         wanted: Triplet,
     },
     /// A library of Julia belongs to another version.
@@ -89,44 +89,44 @@ pub enum LinkError {
     LibraryVersion {
         /// The library.
         path: PathBuf,
-        /// What it calls itself.
+        /// The name in the file.
         found: String,
-        /// The Julia that is linked for.
+        /// The version of the target Julia.
         version: JuliaVersion,
     },
-    /// The compiler setting is no command.
+    /// The compiler setting is not a command.
     #[error(transparent)]
     Choice(#[from] NotWords),
-    /// The compiler that the user asked for is not there.
+    /// The requested compiler does not exist.
     #[error("the compiler or linker `{program}` was not found")]
     NoProgram {
-        /// What was asked for.
+        /// The requested program.
         program: String,
     },
-    /// The compiler that the user asked for is there, but is of no use.
+    /// The requested compiler exists, but cannot be used.
     #[error("`{program}`, which `--cc` or `JULIA_CC` names, cannot link for {triplet}: {reason}")]
     Unusable {
-        /// What was asked for.
+        /// The requested program.
         program: String,
-        /// What was linked for.
+        /// The target platform.
         triplet: Triplet,
-        /// What happened when it was tried.
+        /// The reason.
         reason: String,
     },
-    /// No linker is there that could do it.
+    /// No usable linker was found.
     #[error("no linker for {triplet} was found{}", reasons(.passed_over))]
     NoLinker {
-        /// What was linked for.
+        /// The target platform.
         triplet: Triplet,
-        /// What was tried.
+        /// The linkers that were tried.
         passed_over: Vec<PassedOver>,
     },
-    /// None of the strategies that the user allows has its programs.
+    /// The programs of all allowed strategies are missing.
     #[error("none of the linkers that `--linker` allows can be used for {triplet}: {}", needs(.lacking))]
     NoneOfThese {
-        /// What is linked for.
+        /// The target platform.
         triplet: Triplet,
-        /// The strategies, and what each lacks.
+        /// The strategies, and what each of them lacks.
         lacking: Vec<(Strategy, Vec<&'static str>)>,
     },
     /// The only compilers for Windows use another C runtime than Julia.
@@ -137,12 +137,12 @@ pub enum LinkError {
         /// The compiler.
         program: String,
     },
-    /// Symbols that nothing defines.
+    /// Some symbols are not defined anywhere.
     #[error("undefined symbols: {}", in_words(.symbols))]
     Undefined {
-        /// Their names in the C spelling, and where they should come from.
+        /// Their names in C spelling, and the libraries that should define them.
         symbols: Vec<(String, Option<Home>)>,
-        /// What the linker said, if it was asked.
+        /// The linker's output, if it was run.
         evidence: Option<Evidence>,
     },
     /// The linker failed.
@@ -150,10 +150,10 @@ pub enum LinkError {
     Failed {
         /// The linker.
         linker: String,
-        /// How it failed.
+        /// The cause.
         #[source]
         source: Box<ProcessError>,
-        /// What else was tried.
+        /// The other linkers that were tried.
         passed_over: Vec<PassedOver>,
     },
     /// The linker wrote nothing.
@@ -165,26 +165,26 @@ pub enum LinkError {
     /// The image could not be signed.
     #[error("the image could not be signed")]
     Unsigned(#[source] Box<ProcessError>),
-    /// The linker made something that is no good.
+    /// The linker produced an invalid image.
     #[error("{linker} made an image that is no good: {}", together(.findings))]
     Rejected {
         /// The linker.
         linker: String,
-        /// What is wrong with it.
+        /// The defects.
         findings: Vec<Finding>,
     },
-    /// An image that was linked elsewhere is no good.
+    /// An image linked by another tool is invalid.
     #[error("{} is not a good image: {}", .path.display(), together(.findings))]
     NoGood {
         /// The image.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defects.
         findings: Vec<Finding>,
     },
-    /// A file could not be looked at.
+    /// A file could not be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// The directory given as a Julia is not one.
+    /// The directory does not contain a Julia.
     #[error("{} is not a Julia for {triplet}: {reason}", .path.display())]
     NotAJulia {
         /// The directory.
@@ -362,7 +362,7 @@ impl Explain for LinkError {
     }
 }
 
-/// The command that brings a linker for this platform.
+/// Returns the command that installs a linker for this platform.
 fn install(triplet: Triplet) -> String {
     use sysforge_plan::Os;
     match triplet.os() {

@@ -1,5 +1,5 @@
-//! Finding the linkers and compiler drivers of this machine. C compilers are found by the `cc`
-//! crate, as every Rust build finds them, and by the names that cross tools go by.
+//! Finds the linkers and compiler drivers of this machine. C compilers are found by the `cc` crate,
+//! as in every Rust build, and by the usual names of cross tools.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use sysforge_plan::{Arch, JuliaFacts, Os, Triplet};
 
 use crate::Environment;
 
-/// Versions of LLVM whose linkers are looked for under their own names (`ld.lld-19`).
+/// Versions of LLVM whose versioned linker names (`ld.lld-19`) are tried.
 const LLVM_VERSIONS: std::ops::RangeInclusive<u32> = 14..=24;
 
-/// The platform that this Sysforge runs on.
+/// Returns the platform of this Sysforge.
 #[must_use]
 pub fn host() -> Option<Triplet> {
     let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
     Triplet::of_host(arch, os, cfg!(target_env = "musl"))
 }
 
-/// Everything that could link for `julia`'s platform.
+/// Returns all programs that could link for `julia`'s platform.
 pub(super) fn inventory(
     julia: &JuliaFacts,
     environment: &Environment,
@@ -38,7 +38,7 @@ pub(super) fn inventory(
             .find_map(|name| which(&name, environment))
     };
     Inventory {
-        // A foreign Julia's lld runs on that platform only.
+        // The lld of a foreign Julia runs only on its own platform.
         julia_lld: (host == Some(triplet)).then(|| julia_lld(julia)).flatten(),
         lld: which(plain, environment).or_else(newest),
         mold: which("mold", environment).filter(|_| triplet.os() == Os::Linux),
@@ -46,7 +46,7 @@ pub(super) fn inventory(
     }
 }
 
-/// The lld of a Julia, where Julia itself looks for it (`base/linking.jl`).
+/// Returns a Julia's lld, from the path where Julia looks for it (`base/linking.jl`).
 fn julia_lld(julia: &JuliaFacts) -> Option<PathBuf> {
     let name = format!("lld{}", julia.triplet.os().conventions().exe_suffix);
     let tools = julia.bindir.parent().map(|prefix| prefix.join("tools"));
@@ -66,7 +66,7 @@ fn drivers(
 ) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     let mut add = |words: Vec<String>| {
-        // `cc` is mostly a link to one of the others: the same program is not tried twice.
+        // `cc` is usually a link to one of the others: the same program is not tried twice.
         let real = |words: &[String]| std::fs::canonicalize(&words[0]).ok();
         if !found
             .iter()
@@ -83,7 +83,7 @@ fn drivers(
             add(vec![path.display().to_string()]);
         }
     }
-    // zig's own C runtime for Windows is the universal one, Julia's is msvcrt.
+    // On Windows zig uses the universal C runtime, Julia uses msvcrt.
     if triplet.os() != Os::Windows
         && let Some(zig) = which("zig", environment)
     {
@@ -92,15 +92,15 @@ fn drivers(
     found
 }
 
-/// The compiler that the `cc` crate would use: `CC_<target>`, `CC`, or the name that is usual for
-/// the platform.
+/// Returns the compiler that the `cc` crate would use: `CC_<target>`, `CC`, or the platform's usual
+/// name.
 fn by_cc_crate(
     triplet: Triplet,
     host: Option<Triplet>,
     environment: &Environment,
     work_dir: &Path,
 ) -> Option<Vec<String>> {
-    // On any other system, the compiler for macOS would be asked from Apple's `xcrun`.
+    // On other systems, the crate would call Apple's `xcrun` to find a compiler for macOS.
     if triplet.os() == Os::MacOs && host.map(Triplet::os) != Some(Os::MacOs) {
         return None;
     }
@@ -126,19 +126,19 @@ fn by_cc_crate(
     let words: Vec<_> = std::iter::once(program.display().to_string())
         .chain(arguments)
         .collect();
-    // Without a cross compiler the crate falls back on the machine's own.
+    // Without a cross compiler, the crate falls back to the native one.
     let is_foreign = host != Some(triplet) && !words[0].contains(triplet.name());
     let is_cc = matches!(flavour_of(&words), Flavour::Driver { .. });
     (is_cc && !(is_foreign && environment.get("CC").is_none())).then_some(words)
 }
 
-/// The environment variable that names a C compiler for a platform, and for no other.
+/// Returns the environment variable that names a C compiler for this platform only.
 #[must_use]
 pub fn compiler_variable(triplet: Triplet) -> String {
     format!("CC_{}", rust_target(triplet).replace('-', "_"))
 }
 
-/// A platform in Rust's spelling, which the `cc` crate speaks.
+/// Returns Rust's name of a platform, as used by the `cc` crate.
 const fn rust_target(triplet: Triplet) -> &'static str {
     match (triplet.os(), triplet.arch()) {
         (Os::Linux, Arch::X86_64) => "x86_64-unknown-linux-gnu",
@@ -154,7 +154,7 @@ const fn rust_target(triplet: Triplet) -> &'static str {
     }
 }
 
-/// Finds a program: a path as it is, a name in the directories of `PATH`.
+/// Finds a program: a path is used directly, a name is looked up in `PATH`.
 #[must_use]
 pub fn which(program: &str, environment: &Environment) -> Option<PathBuf> {
     let suffixes: &[&str] = if cfg!(windows) {

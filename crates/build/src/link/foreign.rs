@@ -1,5 +1,5 @@
-//! The facts of a Julia that this machine cannot run: for cross-linking they are read from its
-//! directory instead of asked from itself.
+//! The facts of a Julia that this machine cannot run. For cross-linking they are read from its
+//! directory instead of by running it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,12 @@ use sysforge_plan::{JuliaFacts, JuliaVersion, Os, Triplet};
 
 use super::error::LinkError;
 
-/// Reads the facts of the Julia for `triplet` in `dir`. Its version is `version`, or what the
-/// directory says.
+/// Reads the facts of the Julia for `triplet` in `dir`. Its version is `version`, or is read from
+/// the directory.
 ///
 /// # Errors
 ///
-/// [`LinkError::NotAJulia`] if the directory holds none, or does not tell its version.
+/// [`LinkError::NotAJulia`] if the directory does not contain a Julia, or its version is unknown.
 pub fn facts(
     dir: &Path,
     triplet: Triplet,
@@ -27,7 +27,7 @@ pub fn facts(
         reason: reason.to_owned(),
     };
     let dir = std::path::absolute(dir).map_err(PathError::wrap("find", dir, LinkError::Path))?;
-    // A macOS application keeps its Julia inside.
+    // A macOS application contains its Julia in a subfolder.
     let inside = dir.join("Contents/Resources/julia");
     let dir = if inside.is_dir() { inside } else { dir };
     if !dir.is_dir() {
@@ -68,7 +68,7 @@ pub fn facts(
     })
 }
 
-/// The folder of `libjulia`: `lib` or, with a distribution's layout, a folder below it.
+/// Returns the folder of `libjulia`: `lib` or, in a distribution's layout, a folder in it.
 fn libdir(
     dir: &Path,
     triplet: Triplet,
@@ -93,7 +93,7 @@ fn libdir(
     below.into_iter().next().unwrap_or(usual)
 }
 
-/// `#define JULIA_VERSION_STRING "1.10.8"` in Julia's own headers.
+/// Reads `#define JULIA_VERSION_STRING "1.10.8"` from Julia's headers.
 fn version_in_header(dir: &Path) -> Option<JuliaVersion> {
     let header = std::fs::read_to_string(dir.join("include/julia/julia_version.h")).ok()?;
     let line = header
@@ -102,7 +102,7 @@ fn version_in_header(dir: &Path) -> Option<JuliaVersion> {
     line.split('"').nth(1)?.parse().ok()
 }
 
-/// The version in an official directory's name: `julia-1.10.8`, `Julia-1.10`.
+/// Returns the version in an official directory's name: `julia-1.10.8`, `Julia-1.10`.
 fn version_in_name(dir: &Path) -> Option<JuliaVersion> {
     dir.file_name()?
         .to_str()?

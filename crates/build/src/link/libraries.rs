@@ -1,5 +1,5 @@
-//! Julia's own libraries: finding them in the Julia at hand, and refusing those of another
-//! machine or another version before a linker takes them for what they are not.
+//! Finds Julia's libraries, and refuses those for another machine or version before a linker uses
+//! them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,16 +17,16 @@ use super::scan::machine;
 use crate::buffered_seek::BufferedSeek;
 use crate::inspect::{arch_of, inspect};
 
-/// A library of Julia that is linked against.
+/// A library of Julia that the image is linked against.
 #[derive(Debug)]
 pub(super) struct Library {
     /// The file.
     pub path: PathBuf,
-    /// What an image calls it at run time.
+    /// The name by which an image refers to it at run time.
     pub name: String,
 }
 
-/// Finds every library that the table names for this Julia.
+/// Finds every library that the table lists for this Julia.
 pub(super) fn find(layout: &Layout, julia: &JuliaFacts) -> Result<Vec<Library>, LinkError> {
     let searched = layout.directories(julia);
     let mut found = Vec::new();
@@ -111,14 +111,14 @@ fn extension(path: &Path) -> &str {
         .unwrap_or("")
 }
 
-/// The version numbers in `libjulia.so.1.10` or `@rpath/libjulia.1.10.dylib`.
+/// Parses the version numbers in `libjulia.so.1.10` or `@rpath/libjulia.1.10.dylib`.
 fn numbers(name: &str) -> Option<(u64, Option<u64>)> {
     let file = name.rsplit('/').next()?;
     let mut parts = file.split('.').filter_map(|part| part.parse().ok());
     Some((parts.next()?, parts.next()))
 }
 
-/// The architecture of an import library: that of its first member.
+/// Returns the architecture of an import library, which is that of its first member.
 fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
     let not = |reason: String| LinkError::NotAnObject {
         path: path.to_owned(),
@@ -139,7 +139,7 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
     }))
 }
 
-/// The install name in a text-based stub library, after a look at its targets.
+/// Returns the install name in a text-based stub library, after checking its targets.
 fn tbd(path: &Path, wanted: Triplet) -> Result<Option<String>, LinkError> {
     let text =
         std::fs::read_to_string(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
@@ -164,7 +164,7 @@ fn tbd(path: &Path, wanted: Triplet) -> Result<Option<String>, LinkError> {
     Ok(name.map(|name| name.trim().trim_matches(['\'', '"']).to_owned()))
 }
 
-/// Those of `symbols` (in the C spelling) that a shared library exports.
+/// Returns those of `symbols` (in C spelling) that a shared library exports.
 pub(super) fn exported(
     path: &Path,
     symbols: &BTreeSet<String>,

@@ -1,5 +1,5 @@
-//! Links on Windows itself with a linker of Windows. `ci/windows` makes objects and a stub of
-//! libjulia, fetches the linker, and says where they are.
+//! Links on Windows with a Windows linker. `ci/windows` creates objects and a stub of libjulia,
+//! downloads the linker, and passes their paths.
 
 #![cfg(windows)]
 
@@ -10,7 +10,7 @@ use sysforge_plan::{JuliaVersion, Os, Reporter, Step, Triplet};
 
 use super::*;
 
-/// The folder that `ci/windows` makes: `image.o`, `undefined.o`, `load.exe`, and a `julia`.
+/// Returns the folder created by `ci/windows`: `image.o`, `undefined.o`, `load.exe`, and a `julia`.
 fn lab() -> Option<(PathBuf, LinkerChoice)> {
     let variable = |name| std::env::var(name).ok();
     let (Some(lab), Some(linker)) = (
@@ -61,7 +61,7 @@ async fn an_image_is_linked_where_paths_have_spaces_and_letters_and_it_loads() {
     let exports = &linked.inspection.exports;
     assert!(exports.contains(&"answer".to_owned()), "{exports:?}");
     assert!(!exports.contains(&"julia_f_1".to_owned()), "{exports:?}");
-    // libjulia lies where Windows looks for what a DLL needs.
+    // Copies libjulia to a folder where Windows looks for dependencies of a DLL.
     std::fs::copy(
         lab.join("julia/bin/libjulia.dll"),
         scratch.path().join("dist/libjulia.dll"),

@@ -1,12 +1,12 @@
-//! Files of a link: a directory beside the output for what is not whole yet, and the move into
-//! place.
+//! Files of a link: a temporary directory next to the output, from which the finished image is
+//! moved.
 
 use std::path::{Path, PathBuf};
 
 use super::error::LinkError;
 use sysforge_plan::explain::PathError;
 
-/// A directory beside the output that goes away by itself.
+/// Creates a temporary directory next to the output, which is removed automatically.
 pub(super) fn sibling(output: &Path) -> Result<tempfile::TempDir, LinkError> {
     let parent = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,5 +1,5 @@
-//! What is made ready before any linker runs: the objects are held against the Julia that is to
-//! load them, and the lists that linkers read are written.
+//! Preparation before any linker runs: checks that the objects fit the Julia that will load them,
+//! and writes the lists that linkers read.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::libraries::{self, Library};
 use super::scan::Scan;
 use crate::Environment;
 
-/// Refuses objects that hold no image, or one of another generation, before anything is linked.
+/// Refuses objects that contain no image, or one of another generation, before linking.
 pub(super) fn require_image(
     scan: &Scan,
     generation: &Generation,
@@ -39,22 +39,22 @@ pub(super) fn require_image(
     })
 }
 
-/// What the objects need and none of the libraries linked against has.
+/// Symbols that the objects need but no library of the link defines.
 #[derive(Default)]
 pub(super) struct Unresolved {
-    /// Names that no library of Julia has, and that are none of the C library's.
+    /// Names defined by neither Julia's libraries nor the C library.
     pub(super) missing: BTreeSet<String>,
-    /// The support library, if it has some of them.
+    /// The support library, if it defines some of them.
     pub(super) support: Option<PathBuf>,
 }
 
-/// What is left open; an error if it is Julia's own.
+/// Returns the unresolved symbols; fails if one of them should be in Julia's libraries.
 pub(super) fn unresolved(
     scan: &Scan,
     libraries: &[Library],
     julia: &JuliaFacts,
 ) -> Result<Unresolved, LinkError> {
-    // Elsewhere every linker refuses an undefined symbol by itself.
+    // On other systems, linkers refuse undefined symbols themselves.
     if !matches!(julia.triplet.os(), Os::Linux | Os::FreeBsd) {
         return Ok(Unresolved::default());
     }
@@ -90,12 +90,12 @@ pub(super) fn unresolved(
     })
 }
 
-/// Whether the compiler or linker that the user chose, if any, can be found. `folder` is where the
-/// compilers that are asked may write.
+/// Checks that the compiler or linker requested by the user, if any, can be found. The compilers
+/// that are queried may write to `folder`.
 ///
 /// # Errors
 ///
-/// [`LinkError::NoProgram`] or [`LinkError::NoneOfThese`] if not.
+/// [`LinkError::NoProgram`] or [`LinkError::NoneOfThese`] if it cannot.
 pub fn is_there(
     choice: &LinkerChoice,
     julia: &JuliaFacts,
@@ -111,7 +111,7 @@ pub fn is_there(
     Ok(())
 }
 
-/// Refuses a choice of strategies none of which has its programs.
+/// Fails if the programs of all allowed strategies are missing.
 pub(super) fn require_one(
     triplet: Triplet,
     generation: &Generation,
@@ -131,7 +131,7 @@ pub(super) fn require_one(
     }
 }
 
-/// Finds the program that the user chose.
+/// Finds the program requested by the user.
 pub(super) fn resolve(
     choice: &LinkerChoice,
     environment: &Environment,
@@ -139,7 +139,7 @@ pub(super) fn resolve(
     let LinkerChoice::Words(words) = choice else {
         return Ok(choice.clone());
     };
-    // A path with spaces that is one program, however it was split.
+    // A path of one program that contains spaces and was therefore split.
     let whole = words.join(" ");
     let (program, rest) = match (which(&words[0], environment), which(&whole, environment)) {
         (Some(program), _) => (program, &words[1..]),
@@ -198,8 +198,8 @@ pub(super) fn write_libsystem(
     Ok(Some(path))
 }
 
-/// Without what would load other libraries into a linker, and with messages in English, which are
-/// read for the names of undefined symbols.
+/// Returns an environment without variables that load other libraries into a linker, and with
+/// English messages, which are parsed for names of undefined symbols.
 pub(super) fn quiet(environment: &Environment) -> Environment {
     environment.for_julia().with("LC_ALL", "C")
 }

@@ -1,6 +1,5 @@
-//! Asking a linker who it is before it is given the image: gcc silently runs GNU ld when the
-//! linker that it was asked for is not where it looks, and a gcc for Windows may be made for a C
-//! runtime that Julia does not use.
+//! Identifies a linker before it links the image: gcc silently runs GNU ld if it does not find the
+//! requested linker, and a gcc for Windows may use another C runtime than Julia.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +12,10 @@ use crate::{Children, Environment, Program};
 /// A probe takes a fraction of a second; a program that hangs is passed over.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A linker that answered.
+/// An identified linker.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The line in which it names itself.
+    /// The line with its version.
     pub version: String,
     /// Its family.
     pub family: Option<Family>,
@@ -25,13 +24,13 @@ pub(super) struct Answer {
 /// Why a linker is not used.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// It compiles for the universal C runtime.
+    /// It uses the universal C runtime.
     Ucrt,
-    /// Another reason, in words.
+    /// Another reason, for display.
     Other(String),
 }
 
-/// Everything that a probe needs.
+/// The data needed for probing.
 pub(super) struct Prober<'a> {
     pub triplet: Triplet,
     pub environment: Environment,
@@ -41,7 +40,7 @@ pub(super) struct Prober<'a> {
 }
 
 impl Prober<'_> {
-    /// Asks `candidate` which linker runs, and refuses one that is not what was asked for.
+    /// Finds out which linker `candidate` runs, and refuses one that is not the requested one.
     pub(super) async fn ask(
         &self,
         candidate: &Candidate,
@@ -92,7 +91,7 @@ impl Prober<'_> {
                     word.push(dir);
                     program = program.arg(word);
                 }
-                // Apple's linker knows no `--version`; its `-v` answers on standard error.
+                // Apple's linker does not support `--version`; its `-v` prints to standard error.
                 let ask = if self.triplet.os() == Os::MacOs {
                     "-Wl,-v"
                 } else {
@@ -115,7 +114,7 @@ impl Prober<'_> {
             Ok(done) if zig => Ok(format!("zig {}", done.stdout.trim())),
             Ok(done) => Ok(done.stdout + &done.stderr),
             Err(error) => {
-                // A linker that is asked for its version only may still miss its input.
+                // A linker may print its version and still fail because there is no input.
                 let said = error
                     .evidence()
                     .map(|e| e.tail.join("\n"))
@@ -129,7 +128,7 @@ impl Prober<'_> {
         }
     }
 
-    /// Whether a compiler's headers are those of the universal C runtime.
+    /// Returns whether a compiler's headers are those of the universal C runtime.
     pub(super) async fn is_ucrt(&self, driver: &[String]) -> bool {
         let source = self.work_dir.join("probe.c");
         if tokio::fs::write(&source, "#include <_mingw.h>\n")
@@ -168,7 +167,7 @@ impl Prober<'_> {
     }
 }
 
-/// `zig version` for `zig cc …`.
+/// Returns `zig version` for `zig cc …`.
 fn program_version(candidate: &Candidate) -> Vec<String> {
     let words = candidate.command.iter().take_while(|word| *word != "cc");
     words.cloned().chain(["version".to_owned()]).collect()

@@ -1,6 +1,6 @@
-//! A tiny object that shows and needs what the real one does: linking it takes milliseconds and
-//! tells whether a linker works on this machine and finds everything, before it is given hundreds
-//! of megabytes.
+//! A tiny object with the same exports and imports as the real one. Linking it takes milliseconds
+//! and shows whether a linker works on this machine and finds everything, before it processes
+//! hundreds of megabytes.
 
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolSection};
 use object::{
@@ -20,7 +20,8 @@ use super::scan::Scan;
 use crate::Program;
 use crate::inspect::inspect;
 
-/// The object, for an image that must export `symbols` and needs what `scan` found.
+/// Returns the object for an image that must export `symbols` and needs the symbols found by
+/// `scan`.
 pub(super) fn object(
     triplet: Triplet,
     symbols: &[&str],
@@ -43,7 +44,7 @@ pub(super) fn object(
     };
     let data = object.add_section(segment, name.into(), SectionKind::Data);
     for symbol in symbols {
-        // Sixteen bytes that are not zero: the size of the data must not be.
+        // Sixteen nonzero bytes, because the size of the data must not be zero.
         let offset = object.append_section_data(data, &[1; 16], 16);
         object.add_symbol(defined(symbol, data, offset, SymbolKind::Data));
     }
@@ -76,7 +77,7 @@ pub(super) fn object(
         ));
     }
     if format == BinaryFormat::Elf {
-        // An object that does not say otherwise makes the stack executable.
+        // Without this section, an object makes the stack executable.
         object.add_section(Vec::new(), b".note.GNU-stack".to_vec(), SectionKind::Other);
     }
     object.write()
@@ -108,7 +109,7 @@ fn undefined(name: &str) -> Symbol {
     }
 }
 
-/// The architecture, and the size of a pointer in bytes.
+/// Returns the architecture and the size of a pointer in bytes.
 const fn architecture(arch: Arch) -> (Architecture, usize) {
     match arch {
         Arch::X86_64 => (Architecture::X86_64, 8),
@@ -120,8 +121,8 @@ const fn architecture(arch: Arch) -> (Architecture, usize) {
 }
 
 impl Link<'_> {
-    /// Links a sample before the image: Julia ships neither the compiler's support library nor a
-    /// C library for its lld (julia#61631), and an lld that was moved may not start at all.
+    /// Links a sample before the image: Julia's lld comes without the compiler's support library
+    /// and a C library (julia#61631), and an lld that was moved may not start.
     pub(super) async fn try_sample(&self, candidate: &Candidate) -> Result<(), Failure> {
         let over = |reason: String| Failure::PassedOver(format!("a sample: {reason}"));
         let symbols = self.layout.generation.image_symbols;
@@ -163,7 +164,7 @@ impl Link<'_> {
             let undefined: Vec<_> = undefined_in(&said).into_iter().collect();
             let hopeless = undefined.iter().any(|name| home(name) == Some(Home::Julia));
             return match undefined.as_slice() {
-                // The real link fails in the same way, and with a better message.
+                // The real link will fail for the same reason, with a better message.
                 _ if hopeless => Ok(()),
                 [] => Err(over(error.to_string())),
                 names => Err(over(format!("{} would stay undefined", names.join(", ")))),

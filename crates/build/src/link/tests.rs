@@ -1,4 +1,4 @@
-//! Links of small real objects with the real linkers of this machine.
+//! Links small real objects with the linkers of this machine.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -10,7 +10,7 @@ use sysforge_plan::{Class, Explain, JuliaFacts, JuliaVersion, Os, Reporter, Step
 
 use super::*;
 
-/// What the object of an image looks like from outside, in C.
+/// C source with the same exports as an image's object.
 const IMAGE: &str = "
 extern void jl_throw(void *);
 char jl_system_image_data[] = \"data\";
@@ -26,7 +26,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// A directory whose name has what paths may have.
+    /// Creates a directory with special characters in its name.
     fn new() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("link lab ü,")
@@ -59,7 +59,7 @@ impl Lab {
         assert!(done.success());
     }
 
-    /// An archive, as Julia emits it.
+    /// Returns an archive, like those that Julia emits.
     fn object(&self, source: &str) -> PathBuf {
         self.compile(source, &["-c"], "image.o");
         let archive = self.path("image-o.a");
@@ -160,7 +160,7 @@ async fn every_strategy_of_this_machine_is_the_one_that_ran() {
                     assert_eq!(linked.inspection.linker, family, "{strategy}");
                     assert_eq!(linked.inspection.stripped, strip, "{strategy}");
                 }
-                // The linker is not on this machine.
+                // The linker is not installed.
                 Err(LinkError::NoLinker { .. }) => {}
                 Err(error) => panic!("{strategy}: {error}"),
             }
@@ -307,8 +307,8 @@ async fn an_image_asks_for_no_version_of_the_c_library() {
     assert!(linked.inspection.imports.contains(&"pow".to_owned()));
 }
 
-/// A program in place of a linker, for what no real linker does on demand: it names itself like
-/// lld when asked for its version, and then does what `script` says.
+/// Creates a script that replaces a linker, for behaviour that real linkers do not show on demand:
+/// it prints lld's version text on request, and otherwise runs `script`.
 fn pretended_linker(lab: &Lab, name: &str, script: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = lab.path(name);
@@ -407,7 +407,7 @@ async fn a_linker_that_hangs_is_killed() {
 #[tokio::test]
 async fn an_image_that_would_be_too_large_is_refused_before_linking() {
     let lab = Lab::new();
-    // Zeroes take no room in the object, but 2.2 GB in memory.
+    // The zeroes take no space in the object, but 2.2 GB in memory.
     let source = format!("{IMAGE} char zeroes[2200000000u];");
     let error = run(&lab.job(&source)).await.unwrap_err();
     assert!(

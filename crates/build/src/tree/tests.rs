@@ -70,7 +70,7 @@ fn results_and_version_control_do_not_count() {
         write(&folder, name, "1");
         assert_eq!(before, read(&folder), "{name}");
     }
-    // Below the project's own folder, these names are files like others.
+    // In a subfolder, files with these names are ordinary files.
     write(&folder, "data/Sysimage.toml", "1");
     assert_ne!(before, read(&folder));
 }
@@ -94,7 +94,7 @@ fn a_document_counts_only_if_something_may_read_it() {
         let before = read(&folder);
         write(&folder, name, "1");
         assert_eq!(before, read(&folder), "{name}");
-        // The mention may be anywhere.
+        // The file that mentions it may be anywhere.
         write(&folder, "lib/reader.jl", source);
         let mentioned = read(&folder);
         assert!(mentioned.contains_key(name), "{source}");
@@ -143,7 +143,7 @@ fn depots_releases_and_signing_keys_in_the_project_do_not_count() {
         write(&folder, marker, "");
         assert_eq!(before, read(&folder), "{marker}");
     }
-    // The folder of releases may be the project's own.
+    // The folder of releases may be the project folder.
     write(&folder, "sysforge-site.json", "{}");
     assert_eq!(before, read(&folder));
     let key = "untrusted comment: minisign public key 0123456789ABCDEF\nRWQ\n";
@@ -159,7 +159,7 @@ fn depots_releases_and_signing_keys_in_the_project_do_not_count() {
         "untrusted comment: signature from x\nRWS\n",
     );
     assert_eq!(before, read(&folder));
-    // Other files with such names are files like others.
+    // Other files with such names are ordinary files.
     write(&folder, "data/mine.pub", "untrusted comment: none\n");
     assert_ne!(before, read(&folder));
 }
@@ -187,7 +187,7 @@ fn files_outside_of_the_package_that_its_sources_name_count() {
         write(&folder, name, "2");
         assert_ne!(before, read(&folder), "{source}");
     }
-    // And what those include in turn.
+    // Includes of included files count too.
     let (_root, folder) = package();
     write(&folder, "src/Package.jl", "include(\"../../x.jl\")");
     write(&folder, "../x.jl", "include(\"y.jl\")");
@@ -234,7 +234,7 @@ fn a_file_is_read_again_only_if_it_was_touched() {
         digests.save();
         found
     };
-    // Proof that the file is used: a wrong digest in it is believed.
+    // Proof that the file is used: a wrong digest in it is accepted.
     let text = std::fs::read_to_string(&cache).unwrap();
     let right = first["src/Package.jl"].to_string();
     std::fs::write(&cache, text.replace(&right, &"0".repeat(64))).unwrap();
@@ -248,7 +248,8 @@ fn a_file_is_read_again_only_if_it_was_touched() {
     let mut digests = FileDigests::open(cache.clone());
     let changed = content(&folder, &mut digests);
     assert_eq!(changed, read(&folder));
-    // What was touched only now is not kept: it may be touched again within the clock's step.
+    // A file that was just changed is not stored: it may change again within the clock's
+    // resolution.
     digests.save();
     assert!(
         !std::fs::read_to_string(&cache)
@@ -257,7 +258,7 @@ fn a_file_is_read_again_only_if_it_was_touched() {
     );
 }
 
-/// One change of a package's folder.
+/// One change to a package's folder.
 #[derive(Debug, Clone)]
 enum Edit {
     Write(String, String),
@@ -290,7 +291,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(edit, 1..6)
 }
 
-/// The folder as Julia sees it.
+/// Returns the contents of the folder as Julia reads them.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
