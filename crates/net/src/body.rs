@@ -21,7 +21,7 @@ pub struct Limits {
 const MIN_BYTES_PER_SECOND: u64 = 1 << 10;
 
 impl Limits {
-    /// One kilobyte per second, measured over this time.
+    /// Returns limits of one kilobyte per second, measured over this time.
     #[must_use]
     pub fn over(time: Duration) -> Self {
         Self {
@@ -40,7 +40,7 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// A reader for a body of which nothing was read yet.
+    /// Creates a reader for a body of which nothing has been read.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -50,8 +50,8 @@ impl BodyReader {
         }
     }
 
-    /// The next chunk of a body; `None` at its end. Time during which the caller does not read does
-    /// not count against the server.
+    /// Returns the next chunk of a body, or `None` at its end. Time during which the caller does
+    /// not read does not count against the server.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// There is no server: nobody listens at the address, or there is no such host.
+    /// There is no server: the host does not exist, or nothing listens at the address.
     #[error("cannot fetch {url}: {why}")]
     NoServer {
         /// The address, redacted.
@@ -65,7 +65,7 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
-    /// The server answered, but not with the file.
+    /// The server responded, but not with the file.
     #[error("{url} answers {status}")]
     Status {
         /// The address, redacted.
@@ -73,7 +73,7 @@ pub enum Error {
         /// The HTTP status.
         status: reqwest::StatusCode,
     },
-    /// The server asks to retry much later.
+    /// The server asks for a retry much later.
     #[error("{url} is busy ({status}) and asks to retry in {seconds} seconds")]
     Busy {
         /// The address, redacted.
@@ -93,13 +93,13 @@ pub enum Error {
         /// The time in seconds.
         seconds: u64,
     },
-    /// The server ended its answer before the end of the file, without an error.
+    /// The server ended its response before the end of the file, without an error.
     #[error("{url} ended before the end of the file")]
     EndedEarly {
         /// The address, redacted.
         url: String,
     },
-    /// The body is larger than any valid answer.
+    /// The body is larger than any valid response.
     #[error("{url} sends {actual} bytes or more; the limit is {longest}")]
     TooLong {
         /// The address, redacted.
@@ -138,7 +138,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the server was not reachable, as opposed to refusing the request.
+    /// Returns whether the server was unreachable, as opposed to refusing the request.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -149,7 +149,7 @@ impl Error {
         }
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Returns whether the same request may succeed a little later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -163,15 +163,15 @@ impl Error {
     }
 }
 
-/// Whether a request that failed in this way may succeed a little later. Errors because of a
-/// certificate, a proxy's login, a refused redirect or an answer that is not HTTP are permanent.
+/// Returns whether a request that failed in this way may succeed a little later. Errors due to a
+/// certificate, a proxy's login, a refused redirect or a response that is not HTTP are permanent.
 #[must_use]
 pub fn is_transient(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
 }
 
-/// Why there is no server to talk to: nobody listens at the address, or there is no such host. It may start
-/// in a moment, so a few attempts make sense, and many do not.
+/// Returns why there is no server: the host does not exist, or nothing listens at the address. The
+/// server may be starting, so a few attempts are useful, but not many.
 #[must_use]
 pub fn no_server(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     causes(error).find_map(|cause| {
@@ -184,14 +184,14 @@ pub fn no_server(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     })
 }
 
-/// How often a server that is not there is asked, all attempts together.
+/// The maximum number of attempts at a server that does not exist, in total.
 pub const ATTEMPTS_WITHOUT_SERVER: u32 = 3;
 
 /// The hint for [`no_server`].
 pub const NO_SERVER: &str = "is the address right, does the server run, and can this machine reach it? Behind a \
      proxy, set HTTPS_PROXY or http_proxy";
 
-/// A hint for a permanent failure.
+/// Returns a hint for a permanent failure.
 #[must_use]
 pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     if is_certificate_error(error) {
@@ -212,11 +212,11 @@ pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     None
 }
 
-/// The hint for a proxy that answers with status 407.
+/// The hint for a proxy that responds with status 407.
 pub const PROXY_LOGIN: &str = "the proxy asks for a user name and a password: set \
      HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
 
-/// An error and all its causes.
+/// Returns an error and all its causes.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
@@ -232,8 +232,8 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 
     }
 }
 
-/// Whether a connection failed because the server's certificate was refused. The server would
-/// present the same one the next time.
+/// Returns whether a connection failed because the server's certificate was refused. A retry would
+/// get the same certificate.
 fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         matches!(
@@ -243,8 +243,8 @@ fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether an answer is not HTTP, or not TLS of a kind that this client has in common with the
-/// server, or its head, chunks or trailers are larger than any that are meant to be read.
+/// Returns whether the response is not HTTP, uses no TLS version or cipher that this client
+/// supports, or has a larger header, chunk or trailer than this client accepts.
 fn is_other_protocol(error: &(dyn StdError + 'static)) -> bool {
     use rustls::{AlertDescription as Alert, Error as Tls};
     causes(error).any(|cause| {
@@ -264,7 +264,7 @@ fn is_other_protocol(error: &(dyn StdError + 'static)) -> bool {
             );
         }
         if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-            // What wraps another error is judged by that.
+            // An error that wraps another is classified by the inner one.
             let invalid = matches!(
                 error.kind(),
                 std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput
@@ -276,8 +276,8 @@ fn is_other_protocol(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether a proxy requires a login. The HTTP library's error type is private, so this checks the
-/// message.
+/// Returns whether a proxy requires a login. The HTTP library's error type is private, so this
+/// checks the message.
 fn requires_proxy_login(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| cause.to_string().contains("proxy authorization required"))
 }

@@ -3,8 +3,8 @@
 //!
 //! Architecture invariants: this is the only crate that depends on an HTTP client, so every request
 //! of Sysforge is made with [`Network::client`]. Settings are passed as values; the crate does not
-//! read the environment and does not write to disk. Every answer has a limit on its size and on the
-//! time to wait for it. Errors and messages contain addresses only as [`redacted`].
+//! read the environment and does not write to disk. Every response has a limit on its size and on
+//! the time to wait for it. Errors and messages contain addresses only as [`redacted`].
 
 mod body;
 mod error;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use url::Url;
 
-/// The address without user, password, query and fragment, all of which may contain a secret.
+/// Returns the address without user, password, query and fragment, all of which may contain a
+/// secret.
 #[must_use]
 pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
@@ -16,8 +17,8 @@ pub fn redacted(url: &Url) -> String {
     url.to_string()
 }
 
-/// An address as it may be printed: its only text form is [`redacted`], so that a trace or a message that
-/// takes this type cannot contain a secret.
+/// An address for display. Its only text form is [`redacted`], so a trace or message that uses this
+/// type cannot contain a secret.
 #[derive(Clone, Copy)]
 pub struct Address<'a>(pub &'a Url);
 
@@ -33,8 +34,8 @@ impl fmt::Debug for Address<'_> {
     }
 }
 
-/// Like [`redacted`], for a text that is not a valid address: anything before an `@` or after a `?`
-/// may be a secret.
+/// Does the same as [`redacted`] for a text that is not a valid address: anything before an `@` or
+/// after a `?` may be a secret.
 #[must_use]
 pub fn redacted_text(text: &str) -> String {
     if let Ok(url) = text.parse::<Url>() {

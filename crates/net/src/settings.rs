@@ -107,8 +107,8 @@ impl Default for Network {
 }
 
 impl Network {
-    /// The settings of environment variables: proxies and additional certificates. `variable` looks up
-    /// one of them.
+    /// Creates settings from environment variables: proxies and additional certificates. `variable`
+    /// looks up a variable.
     #[must_use]
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>, offline: bool) -> Self {
         let first = |names: &[&str]| {
@@ -116,7 +116,7 @@ impl Network {
             values.find(|value| !value.is_empty())
         };
         let all = first(&["ALL_PROXY", "all_proxy"]);
-        // As in curl, HTTP_PROXY in capitals is not read: CGI servers set it from a header.
+        // As in curl, HTTP_PROXY in capitals is ignored: CGI servers set it from a header.
         let http = first(&["http_proxy"]).or_else(|| all.clone());
         let https = first(&["HTTPS_PROXY", "https_proxy"]).or(all);
         let proxies = match (&http, &https) {
@@ -135,7 +135,7 @@ impl Network {
         }
     }
 
-    /// Refuses to use the network with `--offline`.
+    /// Fails if `--offline` forbids using the network.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Network {
         }
     }
 
-    /// The minimum speed of a body.
+    /// Returns the minimum speed of a body.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {

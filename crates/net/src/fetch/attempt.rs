@@ -45,7 +45,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Attempts that follow these rules. Each retry is reported to `reporter`.
+    /// Creates attempts that follow these rules. Each retry is reported to `reporter`.
     #[must_use]
     pub fn new(rules: &Retries, reporter: Option<Reporter>) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Attempts {
     ///
     /// # Errors
     ///
-    /// The failure, if another attempt makes no sense.
+    /// The failure, if another attempt would not help.
     pub async fn wait_after(&mut self, failure: Failure) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
         self.made += 1;
@@ -112,7 +112,7 @@ impl Attempts {
             }
             (Some(_), error) => return Err(error),
         };
-        // Do not report shorter delays: they are over before anybody reads the message.
+        // Shorter delays are not reported: they end before anyone reads the message.
         if let Some(reporter) = &self.reporter
             && delay >= Duration::from_secs(1)
         {
@@ -204,14 +204,14 @@ impl Fetcher {
     }
 }
 
-/// The server's clock, from the `Date` header.
+/// Returns the server's clock, from the `Date` header.
 #[must_use]
 pub fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// `Retry-After`, in either of its forms. A date is compared with the server's own clock, because
-/// this machine's may be wrong.
+/// Returns the delay of `Retry-After`, in either of its forms. A date is compared with the server's
+/// own clock, because this machine's may be wrong.
 #[must_use]
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let headers = response.headers();
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(until_given_up(&mut attempts, stalled).await, 4);
     }
 
-    /// The failure of a request to a port that nobody listens at.
+    /// Returns the failure of a request to a port on which nothing listens.
     async fn refused() -> Failure {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").map(|one| one.local_addr());
         let Ok(Ok(address)) = listener else {

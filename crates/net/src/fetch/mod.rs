@@ -42,7 +42,7 @@ pub struct Fetcher {
     pub client: Client,
     /// Its settings.
     pub network: Arc<Network>,
-    /// Where retries are reported.
+    /// Receives reports of retries.
     pub reporter: Reporter,
 }
 
@@ -230,7 +230,7 @@ impl Drop for SpanTask {
     }
 }
 
-/// The error for an unexpected status.
+/// Returns the error for an unexpected status.
 #[must_use]
 pub fn status_error(url: &Url, status: StatusCode) -> Error {
     Error::Status {

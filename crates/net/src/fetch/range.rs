@@ -42,8 +42,8 @@ impl ContentRange {
     }
 }
 
-/// The server's validator for the file, in a form that `If-Range` accepts: a strong entity tag, or
-/// the time of the last change (RFC 9110, section 13.1.5).
+/// Returns the server's validator for the file, in a form that `If-Range` accepts: a strong entity
+/// tag, or the time of the last change (RFC 9110, section 13.1.5).
 pub(super) fn validator(response: &Response) -> Option<String> {
     let text = |name| response.headers().get(name)?.to_str().ok();
     let strong = text(ETAG).filter(|tag| tag.starts_with('"'));

@@ -16,7 +16,7 @@ use crate::redact::redacted;
 pub(super) struct Span {
     pub(super) fetcher: Fetcher,
     pub(super) url: Url,
-    /// The validator that all bytes must belong to.
+    /// The validator that all bytes must match.
     pub(super) validator: Option<String>,
     pub(super) next: u64,
     pub(super) end: Option<u64>,
