@@ -1,5 +1,5 @@
 //! Small archives that demand large resources. A child process with little memory reads each of
-//! them, so a reader that trusts an archive's claims dies.
+//! them, so that a reader which trusts an archive's claims is killed.
 
 use std::io::{self, Cursor, Read, Write};
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::*;
 #[cfg(unix)]
 const MEMORY: u64 = 512 << 20;
 
-/// Keeps all names, as every real sink does.
+/// Keeps all names, like every real sink.
 #[derive(Default)]
 struct Names(Vec<String>);
 
@@ -50,12 +50,12 @@ fn header(kind: EntryType, name: &str, size: u64) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// A header that announces a terabyte, followed by endless bytes.
+/// Returns a header that announces a terabyte, followed by endless bytes.
 fn endless(kind: EntryType) -> Box<dyn Read + Send> {
     Box::new(Cursor::new(header(kind, "t/x", 1 << 40)).chain(io::repeat(b'a')))
 }
 
-/// Endless entries.
+/// Returns endless entries.
 fn entries(make: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Box<dyn Read + Send> {
     struct Made<I>(I, Cursor<Vec<u8>>);
     impl<I: Iterator<Item = Vec<u8>>> Read for Made<I> {
@@ -71,7 +71,7 @@ fn entries(make: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Box<dyn Read + 
     Box::new(Made((0..).map(make), Cursor::default()))
 }
 
-/// An entry with an extension header for its name.
+/// Returns an entry with an extension header for its name.
 fn with_long_name(name: &str) -> Vec<u8> {
     let mut bytes = header(EntryType::GNULongName, "././@LongLink", name.len() as u64);
     bytes.extend_from_slice(name.as_bytes());
@@ -80,7 +80,7 @@ fn with_long_name(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// A directory of this many empty files, all with the same data.
+/// Returns a directory of this many empty files that share their data.
 fn zip_of_many(count: u64) -> Vec<u8> {
     let mut zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0!\0".to_vec();
     zip.extend([0; 12]);
@@ -107,7 +107,7 @@ fn zip_of_many(count: u64) -> Vec<u8> {
     zip
 }
 
-/// A zip file whose directory contains false numbers.
+/// Returns a zip file whose directory contains false numbers.
 fn zip_with_false_counts() -> Vec<u8> {
     let mut zip = zip_of_many(1);
     // The numbers of entries, in the record of 56 bytes before the locator (20) and the end record
@@ -122,7 +122,7 @@ fn zip_with_false_counts() -> Vec<u8> {
 /// A Zstandard frame with a window of 2 GiB.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
 
-/// An xz stream with a dictionary of 3 GiB.
+/// Returns an xz stream with a dictionary of 3 GiB.
 fn xz() -> Vec<u8> {
     let mut bytes = b"\xfd7zXZ\0".to_vec();
     let mut sealed = |part: &[u8]| {
@@ -135,7 +135,7 @@ fn xz() -> Vec<u8> {
     bytes
 }
 
-/// Bytes that decompress to `count` zeros.
+/// Returns bytes that decompress to `count` zeros.
 fn zeros(count: u64) -> Vec<u8> {
     let mut tar = header(EntryType::Regular, "t/x", count);
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -10,7 +10,7 @@ use super::limits::Tally;
 use super::listing::{Kind, Listing, resolve, time};
 use super::names::displayed_name;
 
-/// Makes copies in one tree, and adds them to its listing.
+/// Copies files and folders within one tree, and adds the copies to its listing.
 pub(super) struct LinkCopier<'a> {
     pub(super) root: &'a Path,
     pub(super) listing: &'a mut Listing,
@@ -46,12 +46,12 @@ impl LinkCopier<'_> {
         };
         let full = self.root.join(to);
         match item.kind {
-            // The same link would lead elsewhere from here.
+            // A copy of the link would resolve differently at the new path.
             Kind::Link { .. } => return self.copy_end_of(from, to),
             Kind::File { size, .. } => {
                 self.tally.bytes(size)?;
                 fs::copy(self.root.join(from), &full).map_err(Error::write(&full))?;
-                // A copy that is newer than its original would be detected as a change.
+                // A copy newer than its original would be reported as a change.
                 File::options()
                     .write(true)
                     .open(&full)
@@ -70,7 +70,7 @@ impl LinkCopier<'_> {
     }
 }
 
-/// The names directly in a folder.
+/// Returns the names directly in a folder.
 fn children(listing: &Listing, folder: &str) -> Vec<String> {
     let inside = join(folder, "");
     listing

@@ -1,4 +1,4 @@
-//! Why an archive was not unpacked.
+//! The reasons why an archive is not unpacked.
 
 use std::path::PathBuf;
 

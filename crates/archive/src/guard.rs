@@ -1,5 +1,5 @@
-//! Decides what an archive may do. The readers of the formats pass raw entries; allowed entries are
-//! forwarded to a [`Sink`] with clean names.
+//! Decides which entries of an archive are allowed. The readers of the formats pass raw entries;
+//! allowed entries are forwarded to a [`Sink`] with clean names.
 
 use std::io::{self, Read};
 
@@ -62,7 +62,7 @@ pub struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    /// Guards `sink`. The first `strip` components of each name are removed.
+    /// Creates a guard for `sink`. The first `strip` components of each name are removed.
     #[must_use]
     pub fn guard(sink: S, strip: usize, limits: Limits, cancel: Cancel) -> Self {
         Self {
@@ -72,13 +72,13 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// The sink.
+    /// Returns the sink.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.sink
     }
 
-    /// The limits that apply.
+    /// Returns the limits that apply.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.tally.limits
@@ -164,7 +164,7 @@ impl<S: Sink> Guarded<S> {
         self.sink.symlink(&path, target, modified)
     }
 
-    /// A symbolic link whose target is the content of its entry.
+    /// Passes on a symbolic link whose target is the content of its entry.
     pub(crate) fn symlink_from(
         &mut self,
         name: &[u8],
@@ -184,7 +184,7 @@ impl<S: Sink> Guarded<S> {
     }
 }
 
-/// The content of a file, which counts against the limits.
+/// Wraps the content of a file and counts it against the limits.
 struct Counted<'a> {
     content: &'a mut dyn Read,
     tally: &'a mut Tally,

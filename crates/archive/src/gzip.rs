@@ -83,7 +83,7 @@ fn begin<R: BufRead>(mut reader: R, first: bool) -> io::Result<State<R>> {
     }
     let mut header = GzDecoder::new(&mut reader);
     if header.header().is_none() {
-        // The decoder reports this error when it is read.
+        // The decoder reports this error when it is read from.
         let kept = header.read(&mut [0]).err();
         return Err(kept.unwrap_or_else(|| ErrorKind::UnexpectedEof.into()));
     }

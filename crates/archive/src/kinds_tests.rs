@@ -41,7 +41,7 @@ fn unpacked(format: ArchiveFormat, bytes: &[u8]) -> Result<(tempfile::TempDir, L
     Ok((folder, listing))
 }
 
-/// A tar file of one entry, preceded by PAX records.
+/// Returns a tar file of one entry, preceded by PAX records.
 fn with_pax(records: &[(&str, &[u8])], kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     let records = records.iter().copied();
@@ -238,7 +238,7 @@ fn a_folder_neither_replaces_nor_is_replaced() {
     assert_eq!(listing["a"].modified, MTIME);
 }
 
-// What is there already simulates a file system that does not distinguish `A` and `a`.
+// An existing file simulates a file system that does not distinguish `A` and `a`.
 #[test]
 fn names_that_are_the_same_for_the_file_system_are_refused() {
     for (tar, name) in [
@@ -286,7 +286,7 @@ fn a_hard_link_that_cannot_be_created_becomes_a_copy() {
     assert_eq!(std::fs::read(other.join("copy")).unwrap(), b"library");
 }
 
-/// A 7-Zip file of one entry.
+/// Returns a 7-Zip file of one entry.
 fn seven_z(entry: ArchiveEntry, content: &[u8]) -> Vec<u8> {
     let mut writer = ArchiveWriter::new(Cursor::new(Vec::new())).unwrap();
     let content = entry.has_stream.then_some(content);
@@ -365,7 +365,7 @@ fn folders_and_dos_times_of_a_zip_file_are_kept() {
     assert_eq!(listing["empty"].kind, Kind::Folder);
     assert!(folder.path().join("empty").is_dir());
 
-    // Without the Unix field, the DOS time counts.
+    // Without the Unix field, the DOS time is used.
     let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
     let time = ::zip::DateTime::from_date_and_time(2024, 5, 6, 7, 8, 8).unwrap();
     let options = ::zip::write::SimpleFileOptions::default().last_modified_time(time);

@@ -41,8 +41,8 @@ pub use stream::unpack_stream;
 pub use tree::{Tree, TreeWriter};
 pub use writer::Writer;
 
-/// Whether an archive of this format can be unpacked while it is downloaded. The other formats have
-/// their directory at the end.
+/// Returns whether an archive of this format can be unpacked while it is downloaded. The other
+/// formats have their directory at the end.
 #[must_use]
 pub fn streams(format: ArchiveFormat) -> bool {
     match format {
@@ -100,8 +100,8 @@ pub fn unpack_file(
     }
 }
 
-/// Reads an archive from a file, and returns the digest of the file. Every byte is read once for both;
-/// only those of 7-Zip files, and the directory of zip files, are read twice.
+/// Reads an archive from a file, and returns the digest of the file. Bytes are read once for both
+/// purposes, except 7-Zip files and the directory of zip files, which are read twice.
 ///
 /// # Errors
 ///

@@ -44,7 +44,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The maximum unpacked size in bytes.
+    /// Returns the maximum unpacked size in bytes.
     #[must_use]
     pub fn most_bytes(&self) -> u64 {
         let by_ratio = self
@@ -105,7 +105,7 @@ impl Cancel {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether to stop.
+    /// Returns whether to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! What is in a tree of files, and where its links lead.
+//! The contents of a tree of files, and the resolution of its links.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -28,14 +28,14 @@ pub enum Kind {
 /// An entry in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is.
+    /// Its type.
     pub kind: Kind,
     /// Modification time in seconds since 1970. Julia compares the times of files with those in its
     /// package images, so they are preserved.
     pub modified: u64,
 }
 
-/// Everything that was written, by path relative to the tree's folder.
+/// All written entries, by path relative to the tree's folder.
 pub type Listing = BTreeMap<String, Item>;
 
 /// Maximum number of links that are followed for one path.
@@ -100,8 +100,8 @@ pub(super) fn resolve(listing: &Listing, link: &str, lookups: &mut usize) -> Res
     Ok(at.join("/"))
 }
 
-/// A modification time as file systems take it.
+/// Converts a modification time for the file system.
 pub(super) fn time(seconds: u64) -> SystemTime {
-    // At most four centuries from 1970, the latest time that file systems support.
+    // At most four centuries after 1970, the latest time that all file systems support.
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(12_622_780_800))
 }

@@ -4,8 +4,8 @@ use sysforge_plan::text::is_windows_device;
 
 use super::Error;
 
-/// Returns a clean path relative to the archive's folder: plain names joined by `/`. `None` for the
-/// folder itself. Removes the first `strip` components.
+/// Returns a clean path relative to the archive's folder: plain names joined by `/`. Returns `None`
+/// for the folder itself. Removes the first `strip` components.
 pub(crate) fn clean(raw: &[u8], strip: usize) -> Result<Option<String>, Error> {
     let Ok(text) = std::str::from_utf8(raw) else {
         return Err(invalid_name(raw, "is not UTF-8"));
@@ -49,7 +49,8 @@ fn check_component(name: &str, whole: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Windows treats colons (streams, drives), device names and trailing dots specially.
+/// Returns whether a name is safe on Windows, which treats colons (streams, drives), device names
+/// and trailing dots specially.
 fn fits_windows(name: &str) -> bool {
     !name.contains([':', '<', '>', '"', '|', '?', '*'])
         && !name.ends_with(['.', ' '])
@@ -89,7 +90,7 @@ fn invalid_name(name: &[u8], why: &'static str) -> Error {
     }
 }
 
-/// A name for a message: escaped and shortened.
+/// Escapes and shortens a name for a message.
 pub(crate) fn displayed_name(name: &[u8]) -> String {
     let escaped: String = String::from_utf8_lossy(name).escape_debug().collect();
     match escaped.char_indices().nth(200) {

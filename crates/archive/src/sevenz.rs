@@ -58,7 +58,7 @@ fn read_entry(
     let modified = seconds(entry.last_modified_date());
     let attributes = entry.windows_attributes();
     let mode = if attributes & UNIX_EXTENSION == 0 {
-        // On files from Windows no mode says which are executable, so all become executable.
+        // Archives made on Windows do not say which files are executable, so all become executable.
         0o755
     } else {
         attributes >> 16

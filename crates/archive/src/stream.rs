@@ -93,7 +93,7 @@ fn decompress(
     }
 }
 
-/// The decompressed bytes, as a reader with a limit.
+/// Reads the decompressed bytes, with a limit.
 struct PlainReader {
     chunks: Receiver<io::Result<Vec<u8>>>,
     spent: SyncSender<Vec<u8>>,

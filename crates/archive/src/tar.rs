@@ -112,7 +112,7 @@ fn read_extension(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
     bounded(entry, MAX_EXTENSION_BYTES, "bytes in a name")
 }
 
-/// A GNU long name ends with a zero byte.
+/// Reads a GNU long name, which ends with a zero byte.
 fn long(entry: &mut impl Read) -> Result<Vec<u8>, Error> {
     let mut name = read_extension(entry)?;
     while name.last() == Some(&0) {
@@ -145,7 +145,7 @@ fn pax(records: &[u8], extensions: &mut Extensions) -> Result<(), Error> {
     Ok(())
 }
 
-/// The whole seconds of a time such as `1700000000.123`.
+/// Returns the whole seconds of a time such as `1700000000.123`.
 fn seconds(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     text.split('.').next()?.parse().ok()

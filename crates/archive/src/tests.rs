@@ -1,4 +1,4 @@
-//! Every format, and everything that an archive must not do, in each format that can do it.
+//! All formats, and everything that archives must not do, in each format in which it is possible.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn error_of(tar: Tar) -> Error {
     let root = outer.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let error = untar_into(&root, &tar.plain(), limits()).unwrap_err();
-    // In no case is there anything outside of the folder.
+    // Nothing may exist outside of the folder in any case.
     let names: Vec<_> = std::fs::read_dir(outer.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "{names:?}");
     error
@@ -229,7 +229,8 @@ fn devices_and_the_like_are_refused() {
         .rposition(|bytes| bytes == file.to_le_bytes())
         .unwrap();
     zip[at..at + 4].copy_from_slice(&device.to_le_bytes());
-    // Created on Unix (APPNOTE 4.4.2.2), wherever this test runs: other systems have no such modes.
+    // Marks the entry as created on Unix (APPNOTE 4.4.2.2), because other systems have no such
+    // modes.
     zip[at - 38 + 5] = 3;
     let error = unpack_bytes(ArchiveFormat::Zip, &zip).unwrap_err();
     assert!(matches!(error, Error::Forbidden { .. }), "{error:?}");
@@ -352,7 +353,7 @@ fn copies_replace_links_where_links_are_not_allowed() {
     assert!(matches!(listing["lib64"].kind, Kind::Folder));
 }
 
-/// Unpacks like a machine that does not allow links.
+/// Unpacks as on a machine that does not allow links.
 fn without_links(tar: Tar, limits: Limits) -> Result<Listing, Error> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_owned();
@@ -380,7 +381,7 @@ fn copies_of_links_inside_a_copied_folder_are_complete() {
 
 #[test]
 fn copies_do_not_grow_without_limit() {
-    // A folder that contains itself, directly or by a detour.
+    // Folders that contain themselves, directly or indirectly.
     for tar in [
         Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", "."),
         Tar::new().file("t/a/x", 0o644, b"x").symlink("t/a/l", ".."),
@@ -389,7 +390,7 @@ fn copies_do_not_grow_without_limit() {
         let error = without_links(tar, limits()).unwrap_err();
         assert!(matches!(error, Error::Link { .. }), "{error:?}");
     }
-    // Each folder holds the one before it twice: 40 of them would be a trillion files.
+    // Each folder contains the previous one twice: 40 of them would be a trillion files.
     let tar = (1..=40).fold(
         Tar::new().file("t/d00/x", 0o644, b"0123456789"),
         |tar, n| {
@@ -466,7 +467,7 @@ fn the_limits_of_archives_are_those_of_the_documentation() {
     assert!(page.contains("more than 250,000 entries, 100 nested folders"));
 }
 
-/// A pipe yields each byte once, so whoever reads one twice does not get to its end with the digest.
+/// A pipe yields each byte once, so reading a byte twice would fail or give another digest.
 #[cfg(unix)]
 #[test]
 fn streaming_formats_are_hashed_while_they_are_read() {

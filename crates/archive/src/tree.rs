@@ -31,8 +31,8 @@ pub struct Tree {
 pub type TreeWriter = Guarded<Tree>;
 
 impl TreeWriter {
-    /// Starts a tree in `root`, an existing empty folder. The first `strip` components of each name
-    /// are removed.
+    /// Creates a tree in `root`, an existing empty folder. The first `strip` components of each
+    /// name are removed.
     #[must_use]
     pub fn new(root: PathBuf, strip: usize, limits: Limits, links: Links, cancel: Cancel) -> Self {
         let tree = Tree {
@@ -230,8 +230,8 @@ impl Tree {
     }
 }
 
-/// The error of creating an entry. The tree is new, so what exists already came from the archive:
-/// the file system takes two of its names for the same one, for instance if they differ only in
+/// Converts an error from creating an entry. The tree is new, so an existing file came from the
+/// archive: the file system considers two of its names equal, for example if they differ only in
 /// case.
 fn creating<'a>(path: &'a str, full: &'a Path) -> impl Fn(std::io::Error) -> Error + 'a {
     move |error| match error.kind() {

@@ -23,9 +23,9 @@ pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), 
     read_with(archive, None, sink)
 }
 
-/// Reads an archive, and returns the digest of the file. The files in it are usually in the order of
-/// the directory: their bytes are hashed while they are read. The second value is the number of bytes
-/// that had to be read again: the directory, and files in another order.
+/// Reads an archive, and returns the digest of the file. Files are usually in the order of the
+/// directory, so their bytes are hashed while they are read. The second value is the number of
+/// bytes that had to be read again: the directory, and files in another order.
 pub(super) fn read_hashed(
     archive: &File,
     sink: &mut Guarded<impl Sink>,
@@ -87,7 +87,7 @@ fn read_with(
     Ok(())
 }
 
-/// The digest of the first `length` bytes of a file.
+/// The digest of the first `length` bytes of a file, computed incrementally.
 #[derive(Default)]
 struct HashedInOrder {
     digest: sha2::Sha256,
@@ -95,7 +95,7 @@ struct HashedInOrder {
 }
 
 impl HashedInOrder {
-    /// Takes bytes that were read at a position. Those that follow the hashed ones are hashed.
+    /// Receives bytes read at a position, and hashes those that follow the bytes hashed so far.
     fn take(&mut self, at: u64, bytes: &[u8]) {
         let known = self.length.checked_sub(at);
         let known = known.and_then(|known| usize::try_from(known).ok());
@@ -158,8 +158,8 @@ fn broken(error: ZipError) -> Error {
     }
 }
 
-/// The modification time: the Unix time if there is one, otherwise the DOS time, which has no time
-/// zone and is interpreted as UTC.
+/// Returns the modification time: the Unix time if there is one, otherwise the DOS time, which has
+/// no time zone and is interpreted as UTC.
 fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
     let unix = file.extra_data_fields().find_map(|field| match field {
         ExtraField::ExtendedTimestamp(time) => time.mod_time(),
@@ -171,7 +171,7 @@ fn modified<R: Read>(file: &zip::read::ZipFile<'_, R>) -> u64 {
     file.last_modified().map_or(0, unix_time)
 }
 
-/// In seconds; 0 for an invalid date.
+/// Converts a DOS time to seconds; 0 for an invalid date.
 fn unix_time(dos: zip::DateTime) -> u64 {
     let time = DateTime::try_from(dos).and_then(|time| time.to_zoned(TimeZone::UTC));
     time.map_or(0, |time| time.timestamp().as_second().unsigned_abs())
