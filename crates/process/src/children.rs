@@ -1,4 +1,4 @@
-//! Runs child processes, keeps their output, and ends them with all their descendants.
+//! Runs child processes, records their output, and ends them with all their descendants.
 //!
 //! A child runs in its own [`Group`]. Its output goes to a log file and, line by line, to the
 //! task's events; its last lines become part of the error if it fails. Dropping the future that
@@ -58,15 +58,14 @@ pub struct Program {
     secrets: Secrets,
 }
 
-/// After which of its lines a child may be idle for longer.
+/// The line after which a child may be idle for longer.
 #[derive(Debug, Clone)]
 struct Patience {
     word: &'static str,
     limit: Duration,
 }
 
-/// The command line, without the secrets that the program was told to redact. The environment is not
-/// shown.
+/// Formats the command line without the secrets to redact. The environment is not shown.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&redact(self.command_line(), &self.secrets.0))
@@ -83,7 +82,7 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-/// The text with `***` instead of each of these secrets. Longer ones come first.
+/// Replaces each of these secrets in the text by `***`, longer ones first.
 #[must_use]
 pub fn redact(text: String, secrets: &[String]) -> String {
     let found = secrets.iter().filter(|secret| text.contains(&***secret));
@@ -148,14 +147,14 @@ impl Drop for Counted {
 }
 
 impl Children {
-    /// The total time during which at least one child ran.
+    /// Returns the total time during which at least one child ran.
     #[must_use]
     pub fn time(&self) -> Duration {
         let now = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         now.total + now.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Runs `program` to its end, and reports its lines to `task`.
+    /// Runs `program` until it exits, and reports its lines to `task`.
     ///
     /// # Errors
     ///
@@ -273,7 +272,7 @@ impl Children {
     }
 }
 
-/// Traces the end of a child, however it comes about.
+/// Writes a trace of the end of a child, whatever its cause.
 struct TraceEnd {
     program: String,
     started: Instant,
@@ -325,7 +324,8 @@ impl Record<'_> {
 }
 
 impl Program {
-    /// A `program` that runs with exactly this `environment`; its output is written to `log`.
+    /// Creates a `program` that runs with exactly this `environment`; its output is written to
+    /// `log`.
     pub fn new(
         program: impl Into<PathBuf>,
         environment: Environment,
@@ -373,8 +373,8 @@ impl Program {
         }
     }
 
-    /// Starts the program by another command, as in `srun -n1 PROGRAM ARGUMENTS…`. Nothing changes if
-    /// the prefix is empty.
+    /// Starts the program through another command, as in `srun -n1 PROGRAM ARGUMENTS…`. An empty
+    /// prefix changes nothing.
     #[must_use]
     pub fn prefixed(mut self, prefix: &[impl AsRef<OsStr>]) -> Self {
         if let Some((command, words)) = prefix.split_first() {
@@ -419,8 +419,8 @@ impl Program {
         self
     }
 
-    /// Starts it at a terminal at which these keys were already typed, followed by Ctrl-D. The key
-    /// Enter is `\r`.
+    /// Runs it in a terminal in which these keys have been typed, followed by Ctrl-D. The Enter key
+    /// is `\r`.
     #[must_use]
     pub fn typed(mut self, keys: &str) -> Self {
         keys.clone_into(&mut self.typed);
@@ -441,22 +441,22 @@ impl Program {
         self
     }
 
-    /// While its last line begins with `word`, it may be idle for at least this long.
+    /// Allows it to be idle for at least `limit` while its last line begins with `word`.
     #[must_use]
     pub fn idle_after_line(mut self, word: &'static str, limit: Duration) -> Self {
         self.patience = Some(Patience { word, limit });
         self
     }
 
-    /// A change of the size of one of these folders is a sign that it is not idle: a download takes
-    /// hardly any CPU time.
+    /// Treats a change in the size of one of these folders as activity: a download uses hardly any
+    /// CPU time.
     #[must_use]
     pub fn growing(mut self, folders: Vec<PathBuf>) -> Self {
         self.growing = folders;
         self
     }
 
-    /// For how long it may be idle after this line.
+    /// Returns how long it may be idle after this line.
     fn idle_after(&self, line: &str) -> Option<Duration> {
         let patience = self.patience.as_ref();
         let patience = patience.filter(|patience| line.trim_start().starts_with(patience.word));
@@ -479,7 +479,7 @@ impl Program {
         self
     }
 
-    /// The file name of the program.
+    /// Returns the file name of the program.
     #[must_use]
     pub fn name(&self) -> String {
         self.program.file_name().map_or_else(
@@ -488,7 +488,7 @@ impl Program {
         )
     }
 
-    /// The command line as a user would type it, for logs.
+    /// Returns the command line as a user would type it, for logs.
     #[must_use]
     pub fn command_line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str())

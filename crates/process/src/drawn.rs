@@ -1,7 +1,7 @@
-//! Lines over which a program has drawn a progress bar, in words.
+//! Extracts the text of lines on which a program has drawn a progress bar.
 
-/// What a line of a child shows in the end, if that says anything: a program may have drawn a progress
-/// bar over it, which is left out, and a bar that has not begun says nothing.
+/// Returns the final text of a child's line, if it is meaningful. A progress bar is removed, and a
+/// bar that has not started is not meaningful.
 #[must_use]
 pub fn meaningful(line: &str) -> Option<String> {
     let mut shown = String::new();
@@ -12,7 +12,8 @@ pub fn meaningful(line: &str) -> Option<String> {
                 Some(end) => (&text[end..=end], &text[end + 1..]),
                 None => ("", text),
             };
-            // Carriage returns, and sequences that move the cursor or erase, begin anew; colours do not.
+            // Carriage returns, and sequences that move the cursor or erase, start a new text;
+            // colours do not.
             if command != "m" {
                 shown.push('\n');
             }
@@ -23,7 +24,7 @@ pub fn meaningful(line: &str) -> Option<String> {
     texts.flatten().find(|text| !text.is_empty())
 }
 
-/// A text without the drawn bar in it; nothing for a bar at 0 %.
+/// Returns a text without its progress bar; `None` for a bar at 0 %.
 fn without_bar(text: &str) -> Option<String> {
     let Some((before, rest)) = text.split_once('[') else {
         return Some(text.to_owned());

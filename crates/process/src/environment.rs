@@ -1,5 +1,5 @@
 //! The environment of child processes, as a value. The command line creates it once, and each kind
-//! of child receives the part that cannot change what is built.
+//! of child receives only the variables that cannot change the result of a build.
 //!
 //! Secrets are removed when the value is created, so no later step can pass one on: Sysforge cannot
 //! control what a child does with its environment or prints.
@@ -99,8 +99,8 @@ const SECRET_NAMES: &[&str] = &[
     "GITHUB_STEP_SUMMARY",
 ];
 
-/// What the package manager, and the git and ssh that it starts, need to log in. See
-/// [`Environment::for_package_manager`].
+/// The variables that the package manager and the git and ssh processes that it starts need to log
+/// in. See [`Environment::for_package_manager`].
 const PACKAGE_MANAGER_LOGIN: &[&str] = &[
     "SSH_AUTH_SOCK",
     "SSH_AGENT_PID",
@@ -144,7 +144,7 @@ impl Environment {
         }
     }
 
-    /// The value of a variable. On Windows, names are compared without regard to case.
+    /// Returns the value of a variable. On Windows, names are case-insensitive.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables
@@ -168,16 +168,16 @@ impl Environment {
         self
     }
 
-    /// The environment of a Julia that traces or emits: without the `JULIA_*` variables that change
-    /// what Julia does, and without the variables that make the dynamic loader load other
-    /// libraries.
+    /// Returns the environment of a Julia that traces or emits: without the `JULIA_*` variables
+    /// that change what Julia does, and without the variables that make the dynamic loader load
+    /// other libraries.
     #[must_use]
     pub fn for_julia(&self) -> Self {
         self.only(|name| is_for_julia(name, |name| KEPT_JULIA_VARIABLES.contains(&name)))
     }
 
-    /// The environment of a Julia that installs packages: like [`Environment::for_julia`], with all
-    /// settings that Pkg and its downloads read.
+    /// Returns the environment of a Julia that installs packages: like [`Environment::for_julia`],
+    /// with all settings that Pkg and its downloads read.
     #[must_use]
     pub fn for_pkg(&self) -> Self {
         let is_kept = |name: &str| {
@@ -187,14 +187,14 @@ impl Environment {
         self.only(|name| is_for_julia(name, is_kept))
     }
 
-    /// The minimal environment in which an image is checked.
+    /// Returns the minimal environment in which an image is checked.
     #[must_use]
     pub fn clean(&self) -> Self {
         self.only(|name| CLEAN.contains(&name))
     }
 
-    /// The same for a program that a launcher of parallel jobs starts (`srun`, `mpirun`): with the
-    /// variables that tell the launcher which job it is in.
+    /// Returns the same for a program started by a launcher of parallel jobs (`srun`, `mpirun`),
+    /// with the variables that identify the job to the launcher.
     #[must_use]
     pub fn clean_in_job(&self) -> Self {
         self.only(|name| {
@@ -202,7 +202,7 @@ impl Environment {
         })
     }
 
-    /// The variables whose upper-case names `keep` accepts.
+    /// Returns the variables whose upper-case names `keep` accepts.
     fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
         let variables = self.variables.iter();
         let kept = variables.filter(|(name, _)| keep(&upper(name)));
@@ -211,7 +211,7 @@ impl Environment {
         }
     }
 
-    /// The variables, in no particular order.
+    /// Returns the variables, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables
             .iter()
@@ -227,14 +227,14 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Whether a Julia receives a variable: of the `JULIA_*` variables only those that `is_kept`
+/// Returns whether a Julia receives a variable: only those `JULIA_*` variables that `is_kept`
 /// accepts, and none that makes the dynamic loader load other libraries.
 fn is_for_julia(name: &str, is_kept: impl Fn(&str) -> bool) -> bool {
     let is_foreign = name.starts_with("JULIA_") && !is_kept(name);
     !is_foreign && !name.starts_with("LD_") && !name.starts_with("DYLD_")
 }
 
-/// The name in upper case: Windows ignores case, and a secret is a secret in any spelling.
+/// Returns the name in upper case: Windows ignores case, and a secret is secret in any spelling.
 fn upper(name: &OsStr) -> String {
     name.to_string_lossy().to_uppercase()
 }
@@ -248,8 +248,8 @@ fn is_secret(name: &OsStr, value: &OsStr) -> bool {
         || holds_login(&value.to_string_lossy())
 }
 
-/// Whether a text contains an address with credentials (`scheme://USER:PASSWORD@HOST`, or a token
-/// alone), or an address whose query contains a signature.
+/// Returns whether a text contains an address with credentials (`scheme://USER:PASSWORD@HOST`, or
+/// only a token), or an address whose query contains a signature.
 fn holds_login(text: &str) -> bool {
     let mut rest = text;
     while let Some((_, address)) = rest.split_once("://") {
@@ -272,7 +272,7 @@ fn holds_login(text: &str) -> bool {
     false
 }
 
-/// Query parameters that authorize whoever has the address.
+/// Query parameters that grant access to anyone who has the address.
 const SIGNATURE_PARAMETERS: &[&str] = &[
     "sig",
     "token",

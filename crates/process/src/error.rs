@@ -87,7 +87,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// How the child failed, if it ran.
+    /// Returns how the child failed, if it ran.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
         match self {
@@ -96,8 +96,8 @@ impl ProcessError {
         }
     }
 
-    /// Peak memory of the child in bytes, if it was killed with SIGKILL, which is what the system
-    /// does when memory runs out.
+    /// Returns the peak memory of the child in bytes if it was killed with SIGKILL, which is how
+    /// the system kills processes when memory runs out.
     #[must_use]
     pub fn killed_for_memory(&self) -> Option<u64> {
         match self {
@@ -110,7 +110,7 @@ impl ProcessError {
         }
     }
 
-    /// Whether the child's last lines report a full disk.
+    /// Returns whether the child's last lines report a full disk.
     #[must_use]
     pub fn is_full_disk(&self) -> bool {
         // The messages of the C libraries on Unix, and of Windows.
@@ -120,7 +120,7 @@ impl ProcessError {
         lines.any(|line| words.iter().any(|word| line.contains(word)))
     }
 
-    /// The class of this error; `default` is the class of a failure of the child itself.
+    /// Returns the class of this error; `default` is the class of a failure of the child itself.
     #[must_use]
     pub fn class_or(&self, default: Class) -> Class {
         match self {
@@ -135,7 +135,7 @@ impl ProcessError {
         }
     }
 
-    /// The child's last lines and the path of its log.
+    /// Returns the child's last lines and the path of its log.
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self {
@@ -147,7 +147,7 @@ impl ProcessError {
         }
     }
 
-    /// Hints that apply to any child.
+    /// Returns hints that apply to any child.
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -210,8 +210,8 @@ impl fmt::Display for Ended {
     }
 }
 
-/// Names of the signals that kill compilers and Julias. These numbers are the same on Linux and
-/// macOS (signal(7)); SIGBUS differs between the two.
+/// Returns the name of a signal that kills compilers and Julias. These numbers are the same on Linux
+/// and macOS (signal(7)); SIGBUS differs between the two.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",

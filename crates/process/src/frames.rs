@@ -1,19 +1,19 @@
-//! The last lines of a child, as an error shows them: where a Julia ends with a long stack, what it
-//! says went wrong comes first, and the frames of Julia's own code are left out.
+//! The last lines of a child, as an error shows them. If a Julia exits with a long stack trace, its
+//! message comes first, and frames in Julia's own code are omitted.
 
 use std::collections::VecDeque;
 
-/// How many lines an error shows.
+/// The maximum number of lines in an error.
 pub(crate) const TAIL: usize = 20;
 
 /// Collects the last lines while a child writes them.
 #[derive(Debug, Default)]
 pub(crate) struct LastLines {
-    /// The last lines as they are.
+    /// The last lines, unchanged.
     plain: VecDeque<String>,
     /// The last lines without the frames of Julia's own code.
     essential: VecDeque<String>,
-    /// A frame whose place is on the next line, as Julia 1.6 and later print it.
+    /// A frame whose location is on the next line, as in Julia 1.6 and later.
     frame: Option<String>,
     in_stack: bool,
     count: usize,
@@ -47,8 +47,8 @@ impl LastLines {
         push(&mut self.essential, line);
     }
 
-    /// The lines that an error shows. As they are, if they are few; else from Julia's own message on,
-    /// if there is one.
+    /// Returns the lines for an error: all lines if they are few, otherwise the lines from Julia's
+    /// own message on, if there is one.
     pub(crate) fn shown(mut self) -> Vec<String> {
         if let Some(frame) = self.frame.take() {
             push(&mut self.essential, frame);
@@ -71,12 +71,13 @@ fn push(lines: &mut VecDeque<String>, line: String) {
     lines.push_back(line);
 }
 
-/// A line without its indentation, and without the border that Julia's logging draws.
+/// Removes the indentation of a line, and the border that Julia's logging draws.
 fn without_border(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '│' | '┌' | '└'))
 }
 
-/// `[3] f(::Int64) at ./file.jl:3`, or the first line of a frame of two lines.
+/// Returns whether a line is a frame, `[3] f(::Int64) at ./file.jl:3`, or the first line of a frame
+/// of two lines.
 fn is_frame(text: &str) -> bool {
     let number = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     number.is_some_and(|(number, _)| {
@@ -84,8 +85,8 @@ fn is_frame(text: &str) -> bool {
     })
 }
 
-/// Whether a place is in Julia's own code: Base (`./loading.jl:1278`, and from 1.6 on the module comes
-/// first, `Base ./loading.jl:1278`), or a standard library.
+/// Returns whether a location is in Julia's own code: Base (`./loading.jl:1278`; since 1.6 after
+/// the module, `Base ./loading.jl:1278`) or a standard library.
 fn is_julias_own(location: &str) -> bool {
     let location = location.replace('\\', "/");
     let path = location

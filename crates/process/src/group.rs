@@ -1,4 +1,4 @@
-//! A child and all its descendants as one group, which ends when this value is dropped and when
+//! A child and all its descendants as one group, which is killed when this value is dropped or
 //! Sysforge dies, even by `SIGKILL`.
 //!
 //! On Unix a watcher, a small shell, leads the process group and waits for the end of a pipe whose
@@ -33,7 +33,7 @@ mod unix {
     pub(crate) struct Group {
         child: Child,
         id: Option<Pid>,
-        // Dropped after the group was killed.
+        // Dropped after the group has been killed.
         _watcher: Option<Watcher>,
     }
 
@@ -167,7 +167,7 @@ mod windows {
         }
     }
 
-    /// Tokio's own child is its own inner child.
+    /// Returns whether this is Tokio's child, which is its own inner child.
     fn is_innermost(child: &dyn ChildWrapper) -> bool {
         std::ptr::addr_eq(child, child.inner())
     }

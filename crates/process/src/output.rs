@@ -1,5 +1,5 @@
-//! The destination of a child's output: a pipe, a pseudo-terminal or a file. This file contains the
-//! differences between operating systems in this respect.
+//! The destination of a child's output: a pipe, a pseudo-terminal or a file. All differences
+//! between operating systems in this are in this file.
 
 use std::fs::File;
 use std::io;
@@ -28,7 +28,7 @@ pub(crate) enum Stream {
 pub(crate) type Line = (Stream, String);
 
 /// The three standard streams of a child, and the reader of its output. Standard input is empty, or
-/// the terminal if the output is one, as for a user.
+/// the same terminal as the output, as for an interactive user.
 pub(crate) struct Output {
     pub(crate) stdin: Stdio,
     pub(crate) stdout: Stdio,
@@ -53,7 +53,7 @@ pub(crate) struct Files {
     size: u64,
 }
 
-/// The kinds of output that are available on this machine. A sandbox may have no pseudo-terminals.
+/// Returns the kinds of output available on this machine. A sandbox may have no pseudo-terminals.
 #[must_use]
 pub fn available_outputs() -> Vec<OutputKind> {
     let all = OutputKind::ALL.into_iter();
@@ -66,15 +66,15 @@ fn has_terminals() -> bool {
     terminal::open("").is_ok()
 }
 
-/// Windows has ConPTY, which Sysforge does not use.
+/// Windows has ConPTY, but Sysforge does not use it.
 #[cfg(not(unix))]
 fn has_terminals() -> bool {
     false
 }
 
 impl Output {
-    /// Opens an output of this kind. Names files after the log. At a terminal, `typed` is there before
-    /// the child starts.
+    /// Opens an output of this kind. Files are named after the log. In a terminal, `typed` is
+    /// available as input before the child starts.
     pub(crate) fn open(kind: OutputKind, log: &Path, typed: &str) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
@@ -114,8 +114,7 @@ impl Output {
 }
 
 impl Reader {
-    /// Starts to send the child's lines. The lines in files are returned by [`Files::lines`] at the
-    /// end.
+    /// Starts sending the child's lines. With files, [`Files::lines`] returns them at the end.
     pub(crate) fn start(
         self,
         child: &mut Group,
@@ -139,7 +138,7 @@ impl Reader {
 }
 
 impl Files {
-    /// Whether the files have grown since the last call.
+    /// Returns whether the files have grown since the last call.
     pub(crate) fn grew(&mut self) -> bool {
         let sizes = self.paths.iter();
         let sizes = sizes.map(|(_, path)| std::fs::metadata(path).map_or(0, |file| file.len()));
@@ -147,7 +146,7 @@ impl Files {
         std::mem::replace(&mut self.size, size) != size
     }
 
-    /// The content of both files.
+    /// Returns the content of both files.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (stream, path) in &self.paths {

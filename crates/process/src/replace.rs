@@ -1,14 +1,15 @@
-//! Replacing Sysforge by another program, which keeps Sysforge's own environment: it is what the user
-//! started, and no child of a build.
+//! Replaces Sysforge by another program, which keeps Sysforge's environment: it is the program that
+//! the user wanted to start, not a child of a build.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// Replaces this process, so that signals and the exit code are the program's own. Windows cannot do
-/// that: there the program runs, gets Ctrl-C as well, and its exit code becomes Sysforge's. Returns only if
-/// the program cannot be started.
+/// Replaces this process, so that the program receives signals directly and its exit code is
+/// returned. On Windows, which cannot replace a process, the program runs as a child that also
+/// receives Ctrl-C, and its exit code becomes Sysforge's. Returns only if the program cannot be
+/// started.
 pub fn replace<N: AsRef<OsStr>, V: AsRef<OsStr>>(
     program: &Path,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,

@@ -172,7 +172,7 @@ async fn runs_a_child_until_it_is_killed() {
     run(&program).await.unwrap();
 }
 
-/// Waits until the process whose number is in `dir/grandchild` is gone (or a zombie).
+/// Waits until the process whose ID is in `dir/grandchild` has ended (or is a zombie).
 async fn assert_dead(dir: &Path) {
     let number = std::fs::read_to_string(dir.join("grandchild")).unwrap();
     let alive = || {
@@ -290,7 +290,7 @@ async fn keys_that_were_typed_reach_the_program_as_they_are() {
     let script = "head -c 5 | od -An -tx1; head -c 1 | od -An -tx1";
     let finished = run(&shell(dir.path(), script).typed("a\u{7f}\u{3}\t\r")).await;
     let lines = finished.unwrap().stdout;
-    // Ctrl-D follows what was typed.
+    // Ctrl-D follows the typed keys.
     let lines: Vec<_> = lines.lines().map(str::trim).collect();
     assert_eq!(lines, ["61 7f 03 09 0d", "04"]);
 }

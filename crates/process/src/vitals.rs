@@ -21,16 +21,16 @@ pub(crate) struct Vitals<'a> {
     pid: Option<Pid>,
     peak: u64,
     active: Instant,
-    // CPU times, in ms, when it was last seen active.
+    // CPU times in ms, when the child was last seen active.
     own_ms: u64,
     family_ms: Option<u64>,
     growing: &'a [PathBuf],
-    // The size of those folders when it was last looked at.
+    // The size of those folders when it was last checked.
     bytes: Option<u64>,
 }
 
 impl<'a> Vitals<'a> {
-    /// Of the process `pid`, which may write into the folders `growing`.
+    /// Creates measurements of the process `pid`, which may write into the folders `growing`.
     pub(crate) fn new(pid: Option<u32>, growing: &'a [PathBuf]) -> Self {
         Self {
             system: System::new(),
@@ -44,7 +44,7 @@ impl<'a> Vitals<'a> {
         }
     }
 
-    /// Peak resident memory in bytes, as sampled; 0 if the child ended too early.
+    /// Returns the sampled peak resident memory in bytes; 0 if the child ended too early.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
     }
@@ -99,7 +99,7 @@ impl<'a> Vitals<'a> {
         self.system.refresh_processes_specifics(which, true, what);
     }
 
-    /// CPU time of the child and its descendants in milliseconds.
+    /// Returns the CPU time of the child and its descendants in milliseconds.
     fn family_ms(&self, root: Pid) -> u64 {
         let processes = self.system.processes();
         let belongs = |pid: &Pid| {
@@ -115,15 +115,15 @@ impl<'a> Vitals<'a> {
             .sum()
     }
 
-    /// Whether this much CPU time since the last activity counts as work. Julia's signal listener
-    /// and timers use a little even when everything else waits.
+    /// Returns whether this much CPU time since the last activity counts as work. Julia's signal
+    /// listener and timers use a little even when everything else waits.
     fn is_work(&self, before_ms: u64, now_ms: u64) -> bool {
         let idle_ms = u64::try_from(self.active.elapsed().as_millis()).unwrap_or(u64::MAX);
         now_ms.abs_diff(before_ms) > 20 + idle_ms / 200
     }
 }
 
-/// The size of all files in a folder; 0 if it cannot be read.
+/// Returns the total size of the files in a folder; 0 if it cannot be read.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
@@ -147,7 +147,7 @@ impl<'a> ScriptTimer<'a> {
         Self { running, since }
     }
 
-    /// The script that exceeded the limit, and the limit.
+    /// Returns the script that exceeded the limit, and the limit.
     pub(crate) fn overdue(&mut self) -> Option<(String, Duration)> {
         let Running { marker, limit } = self.running?;
         let Ok(script) = std::fs::read_to_string(marker) else {

@@ -19,8 +19,8 @@ const SIZE: Winsize = Winsize {
     ws_ypixel: 0,
 };
 
-/// The character that ends the input (Ctrl-D), and how many times it is sent: nobody types at this
-/// terminal, and a program may read several times.
+/// The character that ends the input (Ctrl-D), and how many times it is sent: a program may read
+/// several times, and there is no other input.
 const CTRL_D: u8 = 4;
 const CTRL_D_COUNT: usize = 256;
 
@@ -29,8 +29,9 @@ const CTRL_D_COUNT: usize = 256;
 /// nothing (macOS).
 pub(super) type Controller = Receiver;
 
-/// Opens a terminal at which `typed` was typed: the controlling side, and the user's side for a child.
-/// With typed keys it is in raw mode, so that the child receives each of them, control characters included.
+/// Opens a terminal in which `typed` has been typed, and returns the controlling side and the
+/// user's side for a child. With typed keys it is in raw mode, so that the child receives all of
+/// them, including control characters.
 pub(super) fn open(typed: &str) -> io::Result<(Controller, OwnedFd)> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     // `openpt` on macOS does not support this flag.
@@ -52,8 +53,8 @@ pub(super) fn open(typed: &str) -> io::Result<(Controller, OwnedFd)> {
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }
 
-/// A line as it finally appears on the screen: without colours, and without text overwritten after
-/// a carriage return.
+/// Returns a line as finally shown on the screen: without colours, and without text overwritten
+/// after a carriage return.
 pub(super) fn plain(line: &str) -> String {
     let text = anstream::adapter::strip_str(line).to_string();
     let last = text.rsplit('\r').find(|part| !part.is_empty());
