@@ -10,7 +10,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// The exclusive right to create or remove something, held while this value lives.
+/// The exclusive right to create or remove something, held while this value exists.
 #[derive(Debug)]
 pub struct FileLock {
     /// `None` if the file system does not support locks.
@@ -24,13 +24,13 @@ impl FileLock {
         Self { file: None }
     }
 
-    /// Takes over the lock that an open file already has.
+    /// Takes over the lock held by an open file.
     #[must_use]
     pub const fn of(file: File) -> Self {
         Self { file: Some(file) }
     }
 
-    /// Whether the lock really excludes other processes.
+    /// Returns whether the lock really excludes other processes.
     #[must_use]
     pub fn is_real(&self) -> bool {
         self.file.is_some()
@@ -94,7 +94,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.create(true).truncate(false).write(true).open(path)
 }
 
-/// Whether the file system has no locks, or the server of a network file system none left.
+/// Returns whether the file system does not support locks, or the server of a network file system
+/// has no locks left.
 fn unsupported(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Unsupported
         || error
@@ -131,7 +132,7 @@ mod tests {
         ] {
             assert!(!unsupported(&kind.into()), "{kind}");
         }
-        // `EACCES` and `ERROR_INVALID_DATA`, whichever system this is.
+        // `EACCES` and `ERROR_INVALID_DATA`: the value is an error on every system.
         assert!(!unsupported(&io::Error::from_raw_os_error(13)));
         assert!(!FileLock::unsupported_by_file_system().is_real());
     }
@@ -165,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = held(&path);
-        // As in a child between its `fork` and its `execve`.
+        // Simulates the copy in a child between its `fork` and its `execve`.
         let copy = held.file.as_ref().unwrap().try_clone().unwrap();
         assert!(matches!(try_exclusive(&path).unwrap(), LockAttempt::Busy));
         drop(held);

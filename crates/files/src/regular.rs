@@ -1,5 +1,5 @@
-//! Reads files whose paths come from outside. A named pipe would block forever, and a device may
-//! never end.
+//! Reads files whose paths come from untrusted sources. Reading a named pipe could block forever,
+//! and a device may be endless.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -11,18 +11,18 @@ use tempfile::TempPath;
 const MAX_ATTEMPTS: u32 = 40;
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// Whether another program has the file open without sharing it (`ERROR_SHARING_VIOLATION` on
-/// Windows), as virus scanners do with new files. Always false on other systems.
+/// Returns whether another program has the file open without sharing it (`ERROR_SHARING_VIOLATION`
+/// on Windows), as virus scanners do with new files. Always false on other systems.
 #[must_use]
 pub fn is_sharing_violation(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }
 
-/// The result of removing or moving something that need not be there.
+/// Ignores an error because the file to remove or move does not exist.
 ///
 /// # Errors
 ///
-/// If it failed for another reason than that nothing is there.
+/// Any other error.
 pub fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -43,12 +43,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Like [`write_whole`], for an executable: whoever may read it may execute it, and only the owner
-/// may write it.
+/// Does the same as [`write_whole`] for an executable: everyone who may read it may execute it, and
+/// only the owner may write it.
 ///
 /// # Errors
 ///
-/// As [`write_whole`].
+/// The same as for [`write_whole`].
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with_mode(path, 0o755, |file| {
         file.write_all(bytes)?;
@@ -56,7 +56,8 @@ pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Like [`write_whole`], but `fill` writes the new file, flushes it to the disk and sets its mode.
+/// Does the same as [`write_whole`], but `fill` writes the new file, flushes it to the disk and
+/// sets its mode.
 ///
 /// # Errors
 ///
@@ -68,7 +69,7 @@ pub fn write_whole_with(
     write_whole_with_mode(path, 0o666, fill)
 }
 
-/// Like [`write_whole_with`], with the mode that the umask is applied to.
+/// Does the same as [`write_whole_with`], with a mode to which the umask is applied.
 #[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
 fn write_whole_with_mode(
     path: &Path,
