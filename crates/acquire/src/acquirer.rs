@@ -153,7 +153,7 @@ impl Acquirer {
         self
     }
 
-    /// The store.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -227,9 +227,9 @@ impl Acquirer {
         Ok(self.in_tool_cache(choice, &wanted))
     }
 
-    /// The Julia that answers `request` among those that are here: in the stores, or for an exact
-    /// version in the tool cache. No catalogue is asked and nothing is fetched, so this needs no
-    /// network. `None` also where the request names no release.
+    /// Returns an installed Julia that satisfies `request`: from the stores or, for an exact
+    /// version, from the tool cache. Uses neither a catalogue nor the network. Returns `None` also
+    /// if the request does not name a release.
     ///
     /// # Errors
     ///
@@ -244,7 +244,8 @@ impl Acquirer {
             known.extend(store.julias(triplet));
         }
         known.sort_by(|a, b| b.0.cmp(&a.0));
-        // One that is damaged, or whose signature does not do, makes way for the next best.
+        // A Julia that is damaged, or whose signature is not accepted, is skipped for the next
+        // best.
         while let Ok(Some(version)) = pick(request, known.iter().map(|(version, _)| version)) {
             let version = version.clone();
             let (same, others): (Vec<_>, Vec<_>) =
@@ -415,8 +416,8 @@ impl Acquirer {
         }
     }
 
-    /// Looks in the runner's tool cache. The origin of what it contains is unknown, so it is not
-    /// used when a signature is required.
+    /// Looks in the runner's tool cache. The origin of its contents is unknown, so it is not used
+    /// when a signature is required.
     fn in_tool_cache(&self, choice: &Choice, wanted: &Wanted) -> Option<InstalledJulia> {
         if self.signatures.required || self.store.has(&wanted.id) {
             return None;

@@ -36,7 +36,7 @@ struct Validators {
     last_modified: Option<String>,
 }
 
-/// A server's answer to a conditional request.
+/// A server's response to a conditional request.
 enum Answer {
     New(Vec<u8>, Validators),
     NotModified,
@@ -200,7 +200,7 @@ impl CachedCatalogue {
         }
     }
 
-    /// The cached catalogue, if it is readable, and its HTTP headers.
+    /// Returns the cached catalogue, if it is readable, and its HTTP headers.
     fn read(&self) -> Option<(Vec<u8>, Validators)> {
         let json = fs::read(&self.json).ok()?;
         Catalogue::parse(&json).ok()?;

@@ -116,8 +116,7 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
-    /// The operation was cancelled because the program is ending.
-    /// The directory that is to be a mirror does not exist, or has no catalogue.
+    /// The mirror directory does not exist, or has no catalogue.
     #[error("`{mirror}` is not a mirror: {} does not exist", .missing.display())]
     NoMirror {
         /// The directory, or its catalogue.
@@ -125,7 +124,7 @@ pub enum Error {
         /// The directory.
         mirror: String,
     },
-    /// Sysforge is ending.
+    /// The operation was cancelled because Sysforge is ending.
     #[error("interrupted")]
     Interrupted,
 }
@@ -143,12 +142,12 @@ impl Error {
         }
     }
 
-    /// Whether the server was not reachable, as opposed to refusing the request.
+    /// Returns whether the server was unreachable, as opposed to refusing the request.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Net(error) if error.is_unreachable())
     }
 
-    /// Whether the server's file changed between two requests.
+    /// Returns whether the server's file changed between two requests.
     pub(crate) fn is_file_changed(&self) -> bool {
         matches!(self, Self::Net(sysforge_net::Error::Changed { .. }))
     }

@@ -1,4 +1,5 @@
-//! Installs one archive into the store: find_entry, lock, find_entry again, fetch, verify, rename into place.
+//! Installs one archive into the store: look it up, lock, look it up again, fetch, verify, and
+//! rename it to its final path.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// An entry that was already there.
+    /// Creates the result for an entry that already existed.
     pub(crate) fn found(entry: Entry) -> Self {
         Self {
             entry,
@@ -158,7 +159,7 @@ async fn find_entry(
 }
 
 impl Wanted {
-    /// The signature to verify, or the reason why none is verified.
+    /// Returns the signature to verify, or the reason why none is verified.
     fn pending_signature(&self) -> Result<(Option<Pending>, SignatureCheck), Error> {
         let not_checked = |reason: &str| SignatureCheck::NotChecked {
             reason: reason.to_owned(),
@@ -385,7 +386,7 @@ fn seal(
     crate::store::seal(tree, &record, &listing).map_err(Error::io("write to", tree))
 }
 
-/// The name of a partial download: the digest that the complete file must have.
+/// Returns the name of a partial download: the digest of the complete file.
 fn partial_key(wanted: &Wanted) -> String {
     match &wanted.expected {
         Some(expected) => expected.sha256.to_string(),

@@ -28,7 +28,7 @@ pub enum Location {
     File(PathBuf),
 }
 
-/// What a mirror is.
+/// The description of a valid mirror.
 pub(crate) const HINT: &str = "a mirror is a base address (`https://…`, `http://…`, `file:///…`) or a directory, \
      that contains `bin/versions.json`";
 
@@ -57,14 +57,14 @@ impl Default for Mirror {
 }
 
 impl Mirror {
-    /// The location of the catalogue.
+    /// Returns the location of the catalogue.
     #[must_use]
     pub fn catalogue(&self) -> Location {
         self.below(CATALOGUE_PATH)
     }
 
-    /// The location of the file with this address in the catalogue. Addresses on Julia's own
-    /// servers are looked up on the mirror; other addresses are used unchanged.
+    /// Returns the location of the file with this address in the catalogue. Addresses on Julia's
+    /// own servers are looked up on the mirror; other addresses are used unchanged.
     #[must_use]
     pub fn locate(&self, url: &Url) -> Location {
         let text = url.as_str();

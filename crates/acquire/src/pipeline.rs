@@ -43,7 +43,7 @@ pub(crate) struct Job<'a> {
     pub(crate) task: &'a Task,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 pub(crate) enum ByteSource {
     /// A file of this machine.
     File(PathBuf),

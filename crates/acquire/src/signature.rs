@@ -19,7 +19,7 @@ use sysforge_plan::signing::{Fingerprint, JULIA_KEY_2015, SignatureCheck, Trust}
 /// The certificate of the key that has signed Julia's releases since 2026.
 const JULIA_2026: &[u8] = include_bytes!("../keys/julia-releases-2026.asc");
 
-/// Which keys are trusted in addition to the table's, and whether a signature is required.
+/// The keys trusted in addition to the table's, and whether a signature is required.
 #[derive(Debug, Clone, Default)]
 pub struct Signatures {
     /// Whether to refuse a release without a valid signature.
@@ -120,7 +120,7 @@ pub(crate) struct Pending {
     key: Fingerprint,
 }
 
-/// What to do about a release's signature.
+/// The decision about a release's signature.
 pub(crate) enum Plan {
     /// Verify it.
     Check(Box<Pending>),
@@ -231,7 +231,8 @@ impl Signatures {
     }
 }
 
-/// The issuers named by a signature: upper-case fingerprints, or their last digits (key IDs).
+/// Returns the issuers named by a signature: upper-case fingerprints, or their last digits (key
+/// IDs).
 fn issuers(signature: &DetachedSignature) -> Vec<String> {
     let signature = &signature.signature;
     let fingerprints = signature.issuer_fingerprint().into_iter();
@@ -376,8 +377,8 @@ fn seconds_now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// The newest self-signature of a key; ignores those dated in the future. Revocations do not count,
-/// because they do not state the key's lifetime.
+/// Returns the newest self-signature of a key; ignores those dated in the future. Revocations do
+/// not count, because they do not state the key's lifetime.
 fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>, now: u64) -> Option<&'a Signature> {
     let made = |signature: &Signature| signature.created().map(|at| u64::from(at.as_secs()));
     signatures

@@ -1,5 +1,5 @@
-//! The tool cache of CI runners, in the layout that setup-julia and `@actions/tool-cache` use:
-//! `ROOT/julia/VERSION/ARCH/`, and beside it the empty file `ARCH.complete`.
+//! The tool cache of CI runners, in the layout of setup-julia and `@actions/tool-cache`:
+//! `ROOT/julia/VERSION/ARCH/`, and the empty file `ROOT/julia/VERSION/ARCH.complete`.
 
 use std::fs;
 use std::io;
@@ -15,13 +15,13 @@ pub struct ToolCache {
 }
 
 impl ToolCache {
-    /// The tool cache in `root`.
+    /// Returns the tool cache in `root`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The path of a Julia of this version, if it is present and marked complete.
+    /// Returns the path of a Julia of this version, if it is present and marked complete.
     ///
     /// setup-julia writes the mark before it unpacks, so the executable must exist as well.
     #[must_use]
@@ -76,7 +76,7 @@ impl ToolCache {
     }
 }
 
-/// The names that runners use for an architecture, the usual one first.
+/// Returns the names that runners use for an architecture, the usual one first.
 const fn arch_names(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::X86_64 => &["x64"],
@@ -122,7 +122,7 @@ fn copy_link(source: &Path, target: &Path) -> io::Result<()> {
     fs::copy(source, target).map(drop)
 }
 
-/// The path of the executable below a Julia's prefix.
+/// Returns the path of the executable, relative to a Julia's prefix.
 pub(crate) fn executable(triplet: Triplet) -> String {
     format!("bin/julia{}", triplet.os().conventions().exe_suffix)
 }

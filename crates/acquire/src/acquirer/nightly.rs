@@ -14,7 +14,7 @@ use crate::store::EntryId;
 use crate::tool_cache::executable;
 use sysforge_archive::Links;
 
-/// The request, as the user would type it.
+/// Returns the request as the user would type it.
 fn request_text(branch: Option<(u64, u64)>) -> String {
     branch.map_or_else(
         || "nightly".to_owned(),
@@ -71,7 +71,8 @@ impl Acquirer {
         Ok(InstalledJulia::of(self.install(&wanted).await?, triplet))
     }
 
-    /// The most recently installed nightly build of a branch, if any. Does not use the network.
+    /// Returns the most recently installed nightly build of a branch, if any. Does not use the
+    /// network.
     ///
     /// # Errors
     ///
@@ -91,7 +92,7 @@ impl Acquirer {
         Ok(None)
     }
 
-    /// A string that changes with every nightly build.
+    /// Returns a string that changes with every nightly build.
     async fn state_of(
         &self,
         location: &Location,

@@ -25,7 +25,7 @@ impl Bench {
         }
     }
 
-    /// An acquirer without a network.
+    /// Creates an acquirer without a network.
     fn acquirer(&self) -> Acquirer {
         let network = Network {
             offline: true,
@@ -82,13 +82,13 @@ impl Bench {
     }
 }
 
-/// A published toolchain in this format.
+/// Returns a published toolchain with this format.
 fn published(format: ArchiveFormat) -> Published {
     let mut all = Published::all().iter();
     *all.find(|row| row.format == format).unwrap()
 }
 
-/// A compiler in the folder structure of a published toolchain's archive.
+/// Creates a compiler in the folder structure of a published toolchain's archive.
 fn tiny_toolchain(published: &Published, content: &[u8]) -> Vec<u8> {
     let folders = "folder/".repeat(published.strip);
     let name = format!("{folders}{}", published.compiler);
@@ -208,14 +208,14 @@ async fn a_broken_toolchain_archive_leaves_nothing_behind() {
 async fn the_error_for_a_missing_toolchain_names_the_places_searched() {
     let bench = Bench::new();
     let published = toolchain::recommended(Triplet::X86_64_W64_MINGW32).unwrap();
-    // Neither network nor archives.
+    // There is neither a network nor an archive.
     let error = bench.acquirer().toolchain(published).await.unwrap_err();
     assert!(matches!(error, Error::Offline { .. }), "{error:?}");
     assert!(
         error.to_string().starts_with(published.file_name()),
         "{error}"
     );
-    // Archives, but not this one.
+    // There are archives, but not this one.
     let error = bench
         .with_archives()
         .toolchain(published)

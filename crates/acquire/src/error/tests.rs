@@ -38,7 +38,7 @@ fn busy() -> Error {
     })
 }
 
-/// A request that could not be built.
+/// Returns an error for a request that could not be built.
 fn invalid_request() -> Error {
     let client = Network::default().client().unwrap();
     Error::Net(Net::Connection {
@@ -264,7 +264,7 @@ fn only_transient_errors_are_retried() {
         assert!(!is_transient(&status(code)), "{code}");
     }
     assert!(is_transient(&stalled()));
-    // The server asks to wait for longer than we do; an invalid address stays invalid.
+    // The server asks for a longer wait than allowed; an invalid address stays invalid.
     for error in [busy(), invalid_request(), changed()] {
         assert!(!is_transient(&error), "{error:?}");
     }

@@ -1,6 +1,6 @@
-//! Which keys and subkeys are accepted, with keys that GnuPG made (`tests/keys/`): one that signs
-//! with a subkey, the same after that subkey was revoked, and one that is revoked itself. All of
-//! their signatures are of [`ARCHIVE`].
+//! Tests which keys and subkeys are accepted, with keys that GnuPG made (`tests/keys/`): one that
+//! signs with a subkey, the same after that subkey was revoked, and one that is revoked itself. All
+//! signatures are of [`ARCHIVE`].
 
 use pgp::composed::ArmorOptions;
 use pgp::ser::Serialize;
@@ -23,7 +23,7 @@ const REVOKED: &str = include_str!("../../tests/keys/revoked.asc");
 const REVOKED_SIGNATURE: &str = include_str!("../../tests/keys/revoked.sig.asc");
 const REVOKED_PRIMARY: &str = "5516F49319B67807790525062DC9DA2350F58C20";
 
-/// A release that no pinned key signed, so that only trusted keys count.
+/// Returns a release without a pinned key, so that only trusted keys count.
 fn old_release() -> JuliaVersion {
     JuliaVersion::new(1, 5, 3)
 }
@@ -53,7 +53,7 @@ fn checked(
     }
 }
 
-/// Why a signature of the archive is refused.
+/// Returns why a signature of the archive is refused.
 fn why_wrong(fingerprint: &str, certificate: &str, asc: &str) -> String {
     match checked(fingerprint, certificate, asc).unwrap_err() {
         SignatureError::Wrong { what, source } => {
@@ -64,7 +64,7 @@ fn why_wrong(fingerprint: &str, certificate: &str, asc: &str) -> String {
     }
 }
 
-/// The same signature with some bytes replaced.
+/// Returns the same signature with some bytes replaced.
 fn forged(asc: &str, from: &[u8], to: &[u8]) -> String {
     let (signature, _) = DetachedSignature::from_string(asc).unwrap();
     let mut bytes = signature.to_bytes().unwrap();
@@ -237,7 +237,7 @@ fn every_refusal_has_a_hint() {
 
 const YEAR: u32 = 365 * 24 * 60 * 60;
 
-/// The first moment of this year, by the simplified calendar of these tests: seconds since 1970.
+/// Returns the start of this year in the simplified calendar of these tests, in seconds since 1970.
 const fn year(year: u32) -> u32 {
     (year - 1970) * YEAR
 }

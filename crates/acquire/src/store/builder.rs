@@ -49,8 +49,8 @@ impl Store {
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(EntrySlot::Whole(entry));
         }
-        // A deterministic name, because the path may be recorded in the result, as the path of a
-        // source file.
+        // The name is deterministic, because the result may contain the path, for example as that
+        // of a source file.
         let mut name = id.name().to_owned();
         if !lock.is_real() {
             name = format!("{name}-{}", std::process::id());
@@ -68,14 +68,14 @@ impl Store {
 }
 
 impl EntryBuilder {
-    /// The folder to build in: empty, and on the store's file system.
+    /// Returns the folder to build in, which is empty and on the store's file system.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Stores one of the folder's files as the only file of the entry. `source` describes what it
-    /// was built from.
+    /// Stores one of the folder's files as the only file of the entry. `source` describes its
+    /// inputs.
     ///
     /// # Errors
     ///
@@ -209,7 +209,7 @@ mod tests {
         assert!(!folder.exists());
         assert!(matches!(slot(&store).await, EntrySlot::Whole(_)));
         assert_eq!(store.list(true).unwrap().len(), 1);
-        // In use first, then unused.
+        // First in use, then unused.
         let all = PruneRules {
             unused_for: Some(std::time::Duration::ZERO),
             keep_bytes: None,

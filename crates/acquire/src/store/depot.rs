@@ -1,6 +1,6 @@
-//! The depot in the store: Julia's package manager fills it where the user's own depot cannot be
-//! written to. It is no entry: it has no digest, and grows with every build. So it is listed and removed
-//! as a whole; what is missing afterwards is downloaded again.
+//! The depot in the store, which Julia's package manager uses if the user's own depot is not
+//! writable. It is not an entry: it has no digest, and grows with every build. So it is listed and
+//! removed as a whole; missing packages are downloaded again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,10 +15,11 @@ use crate::error::Error;
 /// The depot's folder in the store.
 pub(super) const FOLDER: &str = "depot";
 
-/// How long it must not have been used where no lock can tell that it is in use.
+/// Minimum time since the last use before removal, on file systems without locks, where it is
+/// unknown whether it is in use.
 const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// The depot, for a list.
+/// The depot in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedDepot {
     /// Its folder.
@@ -30,19 +31,19 @@ pub struct ListedDepot {
 }
 
 impl Store {
-    /// Where the depot is, if there is one.
+    /// Returns the path of the depot, whether it exists or not.
     #[must_use]
     pub fn depot(&self) -> PathBuf {
         self.root().join(FOLDER)
     }
 
-    /// Keeps the depot from being pruned. `None` if it is being removed at this moment.
+    /// Protects the depot from `prune`. Returns `None` if it is being removed at this moment.
     #[must_use]
     pub fn hold_depot(&self) -> Option<Lease> {
         lease::lease(&self.depot_use())
     }
 
-    /// The depot, if there is one.
+    /// Returns the depot, if it exists.
     #[must_use]
     pub fn listed_depot(&self) -> Option<ListedDepot> {
         let path = self.depot();
@@ -55,7 +56,7 @@ impl Store {
         })
     }
 
-    /// Locks the depot unless a build uses it.
+    /// Locks the depot unless a build is using it.
     pub(super) fn lock_unused_depot(&self) -> Result<Option<FileLock>, Error> {
         let lock = self.depot_use();
         let used = modified(&lock).and_then(|at| at.elapsed().ok());
@@ -68,7 +69,7 @@ impl Store {
         Ok((held.is_real() || !recent).then_some(held))
     }
 
-    /// Removes the depot unless a build uses it. Returns whether it is gone.
+    /// Removes the depot unless a build is using it. Returns whether it was removed.
     pub(super) fn remove_depot(&self) -> Result<bool, Error> {
         let Some(_held) = self.lock_unused_depot()? else {
             return Ok(false);
@@ -81,7 +82,7 @@ impl Store {
             .map_err(Error::io("write to", &tmp))?;
         let moved = folder.path().join("old");
         rename(&self.depot(), &moved).map_err(Error::io("remove", self.depot()))?;
-        // The files of packages are read-only, which no folder is.
+        // The files of packages are read-only, but no folder is, so they can be removed.
         folder.close().map_err(Error::io("remove", &moved))?;
         Ok(true)
     }
@@ -143,7 +144,7 @@ mod tests {
         assert_eq!(pruned.bytes, 11);
         assert!(!store.depot().exists());
         assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
-        // A build may use one again.
+        // A build can use a depot again.
         assert!(store.hold_depot().is_some());
     }
 }

@@ -29,7 +29,7 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// A Julia from the archive with this digest.
+    /// Creates the identifier of a Julia from the archive with this digest.
     #[must_use]
     pub fn julia(version: &JuliaVersion, triplet: Triplet, sha256: &Sha256) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl EntryId {
         }
     }
 
-    /// A nightly Julia, identified by a digest of its entity tag.
+    /// Creates the identifier of a nightly Julia, which is a digest of its entity tag.
     #[must_use]
     pub fn nightly(triplet: Triplet, pin: &Sha256) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl EntryId {
         }
     }
 
-    /// A toolchain from the archive with this digest.
+    /// Creates the identifier of a toolchain from the archive with this digest.
     #[must_use]
     pub fn toolchain(name: &str, sha256: &Sha256) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl EntryId {
         }
     }
 
-    /// A base image, identified by the digest of its inputs.
+    /// Creates the identifier of a base image from the digest of its inputs.
     #[must_use]
     pub fn base(version: &JuliaVersion, triplet: Triplet, parts: &Sha256) -> Self {
         Self {
@@ -69,13 +69,13 @@ impl EntryId {
         Self { kind, name }
     }
 
-    /// The kind of the entry, which is also the name of its parent folder.
+    /// Returns the kind of the entry, which is also the name of its parent folder.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// The name of the entry's folder.
+    /// Returns the name of the entry's folder.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -86,7 +86,7 @@ impl EntryId {
     }
 
     pub(crate) fn temporary_prefix(&self) -> String {
-        // The digest distinguishes entries well enough, and paths must stay short.
+        // The digest is enough to distinguish entries, and paths must stay short.
         let short = self.name.rsplit('-').next().unwrap_or(&self.name);
         format!("{short}.")
     }
@@ -103,7 +103,7 @@ impl fmt::Display for EntryId {
 pub struct Record {
     /// The format of this record.
     pub schema: u32,
-    /// The archive's address, without credentials; for a base, what it was built from.
+    /// The archive's address, without credentials; for a base, a description of its inputs.
     pub source: String,
     /// The archive's digest; for a base, the file's.
     pub sha256: Sha256,
@@ -136,25 +136,25 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Its identifier.
+    /// Returns the identifier.
     #[must_use]
     pub fn id(&self) -> &EntryId {
         &self.id
     }
 
-    /// Its folder.
+    /// Returns the folder.
     #[must_use]
     pub fn prefix(&self) -> &Path {
         &self.prefix
     }
 
-    /// Its record.
+    /// Returns the record.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// Returns the lease alone, for callers that need the folder for longer than this value.
+    /// Returns only the lease, for callers that need the folder for longer than this value.
     #[must_use]
     pub fn into_lease(self) -> Lease {
         self.lease
@@ -208,7 +208,7 @@ pub(crate) fn read_listing(text: &str) -> Option<Listing> {
 }
 
 /// Writes the record and the list of files into an unpacked tree. This is the last step before the
-/// tree is moved into its place.
+/// tree is renamed to its final path.
 pub(crate) fn seal(prefix: &Path, record: &Record, listing: &str) -> std::io::Result<()> {
     fs::write(prefix.join(LISTING), listing)?;
     let json = serde_json::to_vec_pretty(record).map_err(std::io::Error::other)?;

@@ -14,7 +14,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease on something that `prune` never removes.
+    /// Creates a lease on something that `prune` never removes.
     pub(crate) const fn none() -> Self {
         Self {
             _lock: FileLock::unsupported_by_file_system(),
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_pruned_needs_no_lease() {
         let folder = tempfile::tempdir().unwrap();
-        // As in a store that is not writable.
+        // Simulates a store that is not writable.
         fs::write(folder.path().join("file"), "").unwrap();
         let held = lease(&folder.path().join("file/use")).unwrap();
         assert!(!held._lock.is_real());

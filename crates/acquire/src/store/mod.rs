@@ -1,4 +1,4 @@
-//! The store: a folder of everything that was acquired. The name of an entry says what it is and
+//! The store: a folder of all downloaded and built files. The name of an entry describes it and
 //! contains the digest of the archive that it came from.
 //!
 //! ```text
@@ -79,7 +79,7 @@ impl Store {
         Self { root: root.into() }
     }
 
-    /// The store's folder.
+    /// Returns the store's folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -147,13 +147,13 @@ impl Store {
         Ok(())
     }
 
-    /// The path of an entry.
+    /// Returns the path of an entry.
     #[must_use]
     pub fn entry_dir(&self, id: &EntryId) -> PathBuf {
         self.root.join(id.kind()).join(id.name())
     }
 
-    /// A partial download.
+    /// Returns a partial download.
     pub(crate) fn partial(&self, key: &str) -> Partial {
         Partial::new(self.root.join("partial").join(key))
     }
@@ -171,7 +171,7 @@ impl Store {
         Ok(attempt)
     }
 
-    /// Waits for that right. Tells the user if another process that is `doing` it holds the lock.
+    /// Waits for that right. Reports it if another process that is `doing` this holds the lock.
     pub(crate) async fn wait_for_lock(
         &self,
         id: &EntryId,
@@ -193,7 +193,7 @@ impl Store {
             .map_err(Error::io("write to", &tmp))
     }
 
-    /// Moves a finished tree into its place, and removes a damaged entry that was there.
+    /// Moves a finished tree to its final path, and removes a damaged entry that was there.
     pub(crate) fn commit(
         &self,
         id: &EntryId,
@@ -219,7 +219,7 @@ impl Store {
         Ok(entry_dir)
     }
 
-    /// Removes an entry: first renames it away, then deletes it.
+    /// Removes an entry: first renames it, then deletes it.
     pub(crate) fn remove_entry(&self, id: &EntryId) -> Result<(), Error> {
         let entry_dir = self.entry_dir(id);
         let trash = self.temporary(id)?;
@@ -229,7 +229,7 @@ impl Store {
     }
 
     /// Removes leftovers of killed processes for this entry. Only the holder of its lock may call
-    /// this: nobody else can be using them then.
+    /// this, because no other process can be using them then.
     fn remove_temporary_folders(&self, id: &EntryId) -> Result<(), Error> {
         let tmp = self.root.join("tmp");
         let Ok(entries) = fs::read_dir(&tmp) else {
@@ -260,8 +260,8 @@ impl Store {
         lease::lease(&self.use_file(&EntryId::existing(kind, name)))
     }
 
-    /// The Julias for a platform, newest first, as the names of their folders say. Whether they are
-    /// whole, [`Self::lookup`] finds out.
+    /// Returns the Julias for a platform, newest first, according to the names of their folders.
+    /// Use [`Self::lookup`] to check whether they are complete.
     pub(crate) fn julias(&self, triplet: Triplet) -> Vec<(JuliaVersion, EntryId)> {
         let entries = fs::read_dir(self.root.join("julia"));
         let names = entries.into_iter().flatten().flatten();
@@ -278,8 +278,8 @@ impl Store {
         all
     }
 
-    /// The newest complete entry from this address, for entries whose digest is not known in
-    /// advance.
+    /// Returns the newest complete entry from this address, for entries whose digest is not known
+    /// in advance.
     pub(crate) fn newest_from(&self, source: &str) -> Result<Option<Entry>, Error> {
         let mut newest = None;
         for listed in self.list(false)? {
@@ -306,8 +306,8 @@ impl Store {
     }
 }
 
-/// Tries to lock until that succeeds. Tells the user if another process that is `doing` it holds
-/// the lock.
+/// Tries to lock until that succeeds. Reports it if another process that is `doing` this holds the
+/// lock.
 ///
 /// # Errors
 ///

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The bytes received so far, and a note beside them. Only the holder of the entry's lock may
-/// access them.
+/// The bytes received so far, with a note in a separate file. Only the holder of the entry's lock
+/// may access them.
 #[derive(Debug, Clone)]
 pub(crate) struct Partial {
     bytes: PathBuf,
@@ -29,12 +29,12 @@ impl Partial {
         Self { bytes, note }
     }
 
-    /// The path of the file with the bytes.
+    /// Returns the path of the file with the bytes.
     pub(crate) fn path(&self) -> &Path {
         &self.bytes
     }
 
-    /// The number of bytes saved for this address, and the server's validator for them.
+    /// Returns the number of bytes saved for this address, and the server's validator for them.
     pub(crate) fn resume(&self, url: &str) -> (u64, Option<String>) {
         let note = fs::read(&self.note)
             .ok()

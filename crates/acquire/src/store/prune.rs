@@ -9,7 +9,7 @@ use sysforge_files::{FileLock, LockAttempt, try_exclusive};
 use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage};
 use crate::error::Error;
 
-/// What to remove.
+/// The rules for what to remove.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneRules {
     /// Remove entries that were not used for this long.
@@ -29,7 +29,7 @@ pub struct Pruned {
     pub bytes: u64,
     /// Whether the depot was removed.
     pub depot: bool,
-    /// Whether the depot was to go, but is in use.
+    /// Whether the depot matched the rules but is in use.
     pub depot_in_use: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Listed {
     pub bytes: u64,
 }
 
-/// Maximum age of an interrupted download, or of a temporary folder that no lock protects.
+/// The maximum age of an interrupted download, or of a temporary folder not protected by a lock.
 const LEFTOVER_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Minimum time since the last use on file systems without locks, where it is unknown whether an
@@ -110,7 +110,7 @@ impl Store {
         Ok(pruned)
     }
 
-    /// What [`Self::prune`] would remove. Nothing is changed.
+    /// Returns what [`Self::prune`] would remove, without changing anything.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl Store {
         })
     }
 
-    /// Goes through the entries and the depot, which has no identifier, by age and size; `remove` says
-    /// whether one is gone.
+    /// Selects entries and the depot, which has no identifier, by age and size, and calls `remove`
+    /// for each, which returns whether it was or could be removed.
     fn sort_out(
         &self,
         rules: PruneRules,
@@ -132,7 +132,7 @@ impl Store {
     ) -> Result<Pruned, Error> {
         let entries = self.list(false)?;
         let depot = self.listed_depot();
-        // The depot takes its turn among the entries.
+        // The depot is ordered among the entries.
         let entries = entries
             .into_iter()
             .map(|entry| (entry.used, entry.bytes, Some(entry.id)));
@@ -178,7 +178,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The locks of an entry that nobody is using or making; `None` if somebody is.
+    /// Returns the locks of an entry that is not being used or created, or `None` if it is.
     fn lock_unused(&self, id: &EntryId) -> Result<Option<(FileLock, FileLock)>, Error> {
         let LockAttempt::Got(making) = self.try_lock(id)? else {
             return Ok(None);
@@ -197,7 +197,7 @@ impl Store {
         )
     }
 
-    /// Whether a complete entry exists.
+    /// Returns whether a complete entry exists.
     #[must_use]
     pub fn has(&self, id: &EntryId) -> bool {
         matches!(self.lookup(id), Ok(Lookup::Whole(_)))

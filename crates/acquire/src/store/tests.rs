@@ -50,7 +50,7 @@ fn toolchain() -> EntryId {
     EntryId::toolchain("gcc-14", &Sha256::new([7; 32]))
 }
 
-/// A store with one toolchain of one file.
+/// Returns a store with one toolchain of one file.
 fn store_with_one() -> (tempfile::TempDir, Store, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());
@@ -60,7 +60,7 @@ fn store_with_one() -> (tempfile::TempDir, Store, PathBuf) {
     (folder, store, entry_dir)
 }
 
-/// The damage found by a quick and by a deep check; empty if there is none.
+/// Returns the damage found by a quick and by a deep check; empty if there is none.
 fn damage_of(store: &Store) -> (String, String) {
     let says = |deeply| {
         let listed = store.list(deeply).unwrap().remove(0);
@@ -222,7 +222,7 @@ fn a_damaged_entry_counts_with_its_size_on_disk() {
         .len();
     let files = 5000 + "a compiler".len() as u64 + listing;
     assert_eq!(store.list(false).unwrap()[0].bytes, files);
-    // A file in the place of an entry counts as damaged, with size 0.
+    // A file where an entry's folder should be counts as damaged, with size 0.
     fs::write(store.root().join("toolchain/file"), "").unwrap();
     let listed = store.list(false).unwrap();
     let file = listed.iter().find(|one| one.id.name() == "file").unwrap();
@@ -292,7 +292,7 @@ fn a_store_that_cannot_be_read_says_which_part_of_it() {
     let error = store.list(false).unwrap_err();
     assert!(error.to_string().starts_with("cannot read `"), "{error}");
     assert!(error.to_string().ends_with("julia`"), "{error}");
-    // A lookup by name just finds nothing.
+    // A lookup by name returns nothing.
     let id = EntryId::existing("julia", "1.5.3".to_owned());
     assert!(matches!(store.lookup(&id).unwrap(), Lookup::Absent));
     #[cfg(unix)]

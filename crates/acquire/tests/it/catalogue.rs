@@ -39,13 +39,13 @@ impl Fixture {
         self
     }
 
-    /// The number of releases in the catalogue, fetched by a new acquirer each time.
+    /// Returns the number of releases in the catalogue, fetched by a new acquirer each time.
     async fn count_releases(&self) -> Result<usize, Error> {
         let catalogue = self.bench.acquirer(&self.server.url()).catalogue().await?;
         Ok(catalogue.releases().len())
     }
 
-    /// The cached file with this extension.
+    /// Returns the cached file with this extension.
     fn cached(&self, extension: &str) -> PathBuf {
         let names = self.bench.names_in("catalogue");
         let name = names.iter().find(|name| name.ends_with(extension)).unwrap();
@@ -191,7 +191,7 @@ async fn a_corrupt_cached_catalogue_is_ignored() {
     let mut fixture = Fixture::new();
     fixture.count_releases().await.unwrap();
     fs::write(fixture.cached(".json"), "{").unwrap();
-    // Without this, the server would answer that nothing changed.
+    // Otherwise the server would respond that nothing changed.
     assert_eq!(fixture.count_releases().await.unwrap(), 1);
     let last = fixture.server.seen(CATALOGUE).pop().unwrap();
     assert_eq!(last.header("if-none-match"), None);

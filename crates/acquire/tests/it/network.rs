@@ -63,7 +63,7 @@ impl Fixture {
         self.install().await.unwrap_err();
     }
 
-    /// The archive on the server.
+    /// Returns the path of the archive on the server.
     fn archive(&self) -> PathBuf {
         let path = MirrorDir::archive_path("1.5.3", LINUX);
         self.mirror.path().join(path)
@@ -154,7 +154,7 @@ async fn every_transient_fault_is_retried() {
             fixture.bench.network.connections = connections;
             fixture.server.script(ARCHIVE, faults.clone());
             if let Err(error) = fixture.install().await {
-                // A wrong length in the first answer cannot be distinguished from a wrong file.
+                // A wrong length in the first response cannot be distinguished from a wrong file.
                 panic!("{connections} connections, {faults:?}: {error:?}");
             }
             assert_eq!(fixture.bench.names_in("tmp"), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! Checks before anything is fetched, the runner's tool cache, and nightly builds.
+//! Checks before a download, the runner's tool cache, and nightly builds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ async fn choice(mirror: &MirrorDir) -> Choice {
     catalogue.unwrap().choose(&request, LINUX).unwrap()
 }
 
-/// A store that nobody can write to, not even root: a part of its path is a file.
+/// Returns a store to which nobody can write, not even root: a component of its path is a file.
 fn blocked(folder: &Path) -> Store {
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
@@ -49,7 +49,7 @@ async fn may_fetch_refuses_when_offline() {
         .unwrap_err();
     assert!(matches!(error, Error::Offline { .. }), "{error:?}");
     assert!(error.to_string().starts_with("julia-1.5.3-"), "{error}");
-    // A folder is not a network.
+    // Reading from a folder does not need the network.
     bench.acquirer(path(&mirror)).may_fetch(&choice).unwrap();
     assert!(server.seen(".tar.gz").is_empty());
     bench.assert_empty();
@@ -124,7 +124,7 @@ async fn the_tool_cache_is_not_used_if_a_signature_is_required() {
     );
 }
 
-/// A folder with an executable at the path of Julia's own.
+/// Creates a folder with an executable at the path of Julia's own.
 fn unpacked_julia(folder: &Path, text: &str) -> PathBuf {
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("bin/julia"), text).unwrap();
@@ -137,7 +137,7 @@ fn an_incomplete_entry_of_the_tool_cache_is_replaced() {
     let cache = ToolCache::new(folder.path().join("cache"));
     let version = JuliaVersion::new(1, 5, 3);
     let place = folder.path().join("cache/julia/1.5.3/x64");
-    // What setup-julia leaves when it is killed: a mark without an executable.
+    // The state that a killed setup-julia leaves: a mark without an executable.
     fs::create_dir_all(place.join("lib")).unwrap();
     fs::write(place.with_extension("complete"), "").unwrap();
     assert_eq!(cache.find(&version, LINUX), None);

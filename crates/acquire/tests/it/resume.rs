@@ -1,5 +1,5 @@
-//! Resumed downloads and invalid answers: a partial download is used if it is valid and dropped
-//! otherwise.
+//! Resumed downloads and invalid responses: a partial download is used if it is valid, and
+//! otherwise discarded.
 
 use std::fs;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl Fixture {
         self.bench.install(&self.server.url(), "1").await.map(drop)
     }
 
-    /// The path of the interrupted download.
+    /// Returns the path of the interrupted download.
     fn partial(&self) -> PathBuf {
         let digest = Sha256::digest(&self.archive);
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -69,7 +69,7 @@ impl Fixture {
         fs::write(partial, bytes).unwrap();
     }
 
-    /// The ranges that were requested.
+    /// Returns the requested ranges.
     fn ranges(&self) -> Vec<Option<String>> {
         let seen = self.server.seen(ARCHIVE);
         let ranges = seen.iter().map(|request| request.header("range"));

@@ -8,7 +8,7 @@ use sysforge_testkit::mirror_dir::MirrorDir;
 
 use crate::support::{Bench, LINUX};
 
-/// A mirror with one release and this signature of it.
+/// Creates a mirror with one release and this signature of it.
 fn mirror(version: &str, archive: &[u8], asc: Option<&str>) -> MirrorDir {
     let mut mirror = MirrorDir::new();
     mirror.publish_with(version, LINUX, archive, |entry| {
@@ -19,7 +19,7 @@ fn mirror(version: &str, archive: &[u8], asc: Option<&str>) -> MirrorDir {
     mirror
 }
 
-/// Trusts a key for all versions, and has its certificate.
+/// Creates a bench that trusts a key for all versions, and has its certificate.
 fn trusting(key: &SigningKey) -> Bench {
     let mut bench = Bench::new();
     bench.signatures.trusted = vec![key.fingerprint().parse().unwrap()];
@@ -52,7 +52,7 @@ async fn a_good_signature_is_recorded_and_survives_reuse() {
 async fn a_signature_of_different_bytes_is_refused() {
     let key = SigningKey::new();
     let archive = tiny_julia("1.5.3", 200_000).gz();
-    // As if an attacker had replaced the archive and its digest in the catalogue.
+    // Simulates an attacker who replaced the archive and its digest in the catalogue.
     let mirror = mirror("1.5.3", &archive, Some(&key.sign(b"the real archive")));
     let bench = trusting(&key);
     let error = bench.install(path(&mirror), "1").await.unwrap_err();

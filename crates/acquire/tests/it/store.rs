@@ -140,7 +140,7 @@ async fn a_list_shows_damage_and_a_deep_list_reads_every_byte() {
     let julia = bench.install(path(&mirror), "1.5").await.unwrap();
     let library = julia.prefix.join("lib/libjulia.so.1");
     let time = fs::metadata(&library).unwrap().modified().unwrap();
-    // What a failing disk does: a different byte, the same size and time.
+    // Simulates a disk error: a different byte, with the same size and time.
     let mut bytes = fs::read(&library).unwrap();
     bytes[500] ^= 1;
     fs::write(&library, bytes).unwrap();
@@ -164,7 +164,7 @@ async fn a_store_that_is_not_writable_is_an_error_or_the_fallback_is_used() {
     let mirror = mirror();
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
-    // A file in the place of a folder: not even root can write below it.
+    // A file where a folder should be: not even root can create files in it.
     let blocked = folder.path().join("file");
     fs::write(&blocked, "").unwrap();
     let acquirer = bench.acquirer_with(Store::open(blocked.join("store")), path(&mirror));
@@ -185,7 +185,7 @@ async fn a_store_that_is_not_writable_is_an_error_or_the_fallback_is_used() {
 struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
-    /// `None` if this user may not mount.
+    /// Mounts a file system; returns `None` if this user may not mount.
     fn new(place: &'a Path, options: &[&str]) -> Option<Self> {
         let done = Command::new("mount").args(options).arg(place).output();
         done.ok()
@@ -263,7 +263,7 @@ async fn the_tool_cache_is_read_and_filled() {
         Path::new("libjulia.so.1")
     );
 
-    // Another machine image, with an empty store.
+    // Simulates another machine image, with an empty store.
     let other = Bench::new();
     let acquirer = other
         .acquirer("/nowhere")

@@ -72,7 +72,7 @@ impl Bench {
         acquirer.julia(&choice).await
     }
 
-    /// A file with a key's certificate.
+    /// Writes a key's certificate to a file and returns its path.
     pub(crate) fn keyring(&self, name: &str, certificate: &str) -> PathBuf {
         let file = self.folder.path().join(name);
         std::fs::write(&file, certificate).unwrap();
@@ -97,7 +97,7 @@ impl Bench {
             .collect()
     }
 
-    /// The names in a folder of the store.
+    /// Returns the names in a folder of the store.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
         names(&self.store().root().join(folder))
     }
@@ -121,7 +121,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The network error in an error.
+/// Returns the network error in an error.
 #[track_caller]
 pub(crate) fn net(error: &Error) -> &sysforge_net::Error {
     match error {
