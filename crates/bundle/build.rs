@@ -1,6 +1,7 @@
-//! Compiles what travels in Sysforge for the platform that it is built for: the launcher of apps and the
-//! program that checks C libraries (`crates/launcher`), which have no dependencies, so that rustc alone is
-//! enough; and the init code of C libraries (`src/c/init.c`).
+//! Compiles the programs that are embedded in Sysforge, for the platform that it is built for: the
+//! launcher of apps and the program that checks C libraries (`crates/launcher`), which have no
+//! dependencies, so that rustc suffices; and the initialization code of C libraries
+//! (`src/c/init.c`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +24,8 @@ fn variable(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|error| format!("{name}: {error}"))
 }
 
-/// The init code as an object file. It uses nothing that differs between C libraries of one system.
+/// Compiles the initialization code to an object file. It uses nothing that differs between C
+/// libraries of one system.
 fn compile_init(output: &Path) -> Outcome {
     let mut build = cc::Build::new();
     build
@@ -48,7 +50,7 @@ fn compile_init(output: &Path) -> Outcome {
     Ok(())
 }
 
-/// A program of one crate.
+/// Compiles a program from one source file.
 fn compile(source: &Path, output: &Path) -> Outcome {
     let mut rustc = Command::new(variable("RUSTC")?);
     rustc
@@ -73,7 +75,7 @@ fn compile(source: &Path, output: &Path) -> Outcome {
         .args(["-C", "panic=abort", "-C", "strip=symbols"])
         .arg("-o")
         .arg(output);
-    // What Cargo itself would link with.
+    // The linker that Cargo itself would use.
     if let Ok(linker) = std::env::var("RUSTC_LINKER") {
         rustc.args(["-C", &format!("linker={linker}")]);
     }
@@ -83,15 +85,15 @@ fn compile(source: &Path, output: &Path) -> Outcome {
         !flag.is_empty() && !flag.contains("instrument") && !flag.contains("sanitizer")
     };
     rustc.args(flags.split('\u{1f}').filter(kept));
-    // Rust's standard library names libgcc_s, which a machine without a compiler may not have: a linker
-    // script of that name gives the static unwinder instead.
+    // Rust's standard library links libgcc_s, which a machine without a compiler may not have: a
+    // linker script of that name replaces it by the static unwinder.
     if variable("CARGO_CFG_TARGET_OS")? == "linux" && variable("CARGO_CFG_TARGET_ENV")? == "gnu" {
         let folder = PathBuf::from(variable("OUT_DIR")?).join("static-unwinder");
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n")?;
         rustc.arg("-L").arg(format!("native={}", folder.display()));
     }
-    // Julia's own stack size; Windows' default is an eighth of it.
+    // The same stack size as Julia's executable; Windows' default is an eighth of it.
     if variable("CARGO_CFG_TARGET_OS")? == "windows" {
         let stack = match variable("CARGO_CFG_TARGET_ENV")?.as_str() {
             "msvc" => "/STACK:8388608",

@@ -1,4 +1,4 @@
-//! Making the folder of an app.
+//! Creating the folder of an app.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use crate::library::LibraryFiles;
 /// Julia's own folder in a bundle: the depot and the load path of its apps.
 const SHARE: &str = "share/julia";
 
-/// What a bundle is made from.
+/// The inputs of a bundle.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
     /// The Julia that the image belongs to.
     pub julia: &'a JuliaFacts,
     /// The linked image.
     pub image: &'a Path,
-    /// The name of its file in the bundle.
+    /// The name of the image's file in the bundle.
     pub image_name: &'a str,
     /// The apps.
     pub apps: &'a [Described],
@@ -39,11 +39,11 @@ pub struct Sources<'a> {
     pub names: &'a [(String, String)],
     /// The folder of the environment with the preferences, if they are to be bundled.
     pub preferences: Option<&'a Path>,
-    /// The C library that the image is, if it is one.
+    /// The C library that is made from the image, if it is one.
     pub library: Option<LibraryFiles<'a>>,
 }
 
-/// A bundle that was made.
+/// The result of assembling a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assembled {
     /// Its files.
@@ -54,7 +54,7 @@ pub struct Assembled {
     pub oldest_system: Option<String>,
 }
 
-/// Makes the bundle in `folder`, which does not exist yet.
+/// Creates the bundle in `folder`, which must not exist yet.
 ///
 /// # Errors
 ///
@@ -134,8 +134,8 @@ pub fn assemble(sources: &Sources<'_>, folder: &Path) -> Result<Assembled, Bundl
     })
 }
 
-/// Copies the libraries, and makes their links. Returns those that are opened first: what comes from this
-/// system, each after what it needs.
+/// Copies the libraries, and creates their links. Returns those that are opened first: the
+/// libraries of this system, each after its dependencies.
 fn add_libraries(
     target: &mut Target,
     needed: &Needed,
@@ -147,7 +147,7 @@ fn add_libraries(
         (&julia.private_libdir, &layout.private_folder),
     ];
     let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    // The deepest folder that a file is in decides its place.
+    // The deepest folder that contains a file decides its path.
     let mut folders = folders.map(|(from, to)| (real(from), to.clone()));
     folders.sort_by_key(|(from, _)| std::cmp::Reverse(from.components().count()));
     let place_of = |path: &Path| {
@@ -206,7 +206,7 @@ struct Preload {
     needs: Vec<String>,
 }
 
-/// The paths, each after those of the libraries that it needs: the loader would look for them elsewhere.
+/// Returns the paths, each after its dependencies: the loader would look for those elsewhere.
 fn ordered(mut libraries: Vec<Preload>) -> Vec<String> {
     let mut paths = Vec::new();
     while !libraries.is_empty() {
@@ -216,14 +216,14 @@ fn ordered(mut libraries: Vec<Preload>) -> Vec<String> {
                 .into_iter()
                 .all(|other| !library.needs.contains(&other.name))
         };
-        // Of libraries that need each other, any may be the first.
+        // Of libraries that depend on each other, any may be the first.
         let next = libraries.iter().position(is_ready).unwrap_or(0);
         paths.push(libraries.remove(next).path);
     }
     paths
 }
 
-/// The environment that names the packages, with their preferences.
+/// Adds the environment that names the packages, with their preferences.
 fn add_environment(target: &mut Target, sources: &Sources<'_>) -> Result<(), BundleError> {
     let mut project = toml::Table::new();
     let names = sources.names.iter();
@@ -236,7 +236,7 @@ fn add_environment(target: &mut Target, sources: &Sources<'_>) -> Result<(), Bun
         };
         if let Some(path) = read(["JuliaProject.toml", "Project.toml"]) {
             let text = std::fs::read_to_string(&path).map_err(BundleError::io("read", &path))?;
-            // What Julia cannot read would have failed before.
+            // A file that Julia cannot parse would have failed before.
             let all: toml::Table = text.parse().unwrap_or_default();
             let kept = all
                 .into_iter()
@@ -260,7 +260,7 @@ fn add_environment(target: &mut Target, sources: &Sources<'_>) -> Result<(), Bun
     )
 }
 
-/// What Julia's own libraries read at run time.
+/// Adds files that Julia's own libraries read at run time.
 fn add_runtime_files(
     target: &mut Target,
     layout: &Layout,
@@ -279,7 +279,7 @@ fn add_runtime_files(
     if !unpacks {
         return Ok(());
     }
-    // Up to 1.8, Julia does not say where its helper programs are.
+    // Up to 1.8, Julia does not report where its helper programs are.
     let folders = ["libexec/julia", "libexec"].map(|path| layout.prefix.join(path));
     let folders = sources.julia.private_libexecdir.iter().chain(&folders);
     for entry in folders.flat_map(std::fs::read_dir).flatten().flatten() {
@@ -296,7 +296,7 @@ fn add_runtime_files(
     Ok(())
 }
 
-/// The licences of Julia and of the packages.
+/// Adds the licences of Julia and of the packages.
 fn add_licences(
     target: &mut Target,
     layout: &Layout,
@@ -338,7 +338,7 @@ fn add_licences(
     Ok(())
 }
 
-/// The newest of what the files need: `glibc 2.14`, `macOS 11.0`.
+/// Returns the newest system that any of the files needs: `glibc 2.14`, `macOS 11.0`.
 fn oldest_system<'a>(files: impl Iterator<Item = &'a Path>) -> Option<String> {
     let number = |text: &str| -> Vec<u32> {
         let number = text.rsplit(' ').next().unwrap_or_default();
@@ -351,7 +351,7 @@ fn oldest_system<'a>(files: impl Iterator<Item = &'a Path>) -> Option<String> {
     systems.max_by_key(|system| number(system))
 }
 
-/// Whether apps can be made for this system by this Sysforge: its launcher is for the platform that
+/// Whether this Sysforge can make apps for this system: its launcher is for the platform that
 /// Sysforge itself was built for.
 #[must_use]
 pub fn is_supported(os: Os) -> bool {

@@ -1,5 +1,5 @@
-//! The proof that a bundle runs: it is packed, unpacked at another place and run there with an empty
-//! environment; on Linux where nothing else exists.
+//! The check that a bundle runs: it is packed, unpacked in another folder and run there with an
+//! empty environment; on Linux, in a root directory where nothing else exists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,20 +17,20 @@ use crate::library::{CALLER, Called, LibraryFiles};
 use crate::observe::{Planned, failed};
 use crate::sandbox::{BUNDLE, Inside, Sandbox, TOOL};
 
-/// The variable that gives Julia options to an app (`crates/launcher/src/location.rs`).
+/// The variable with Julia options for an app (`crates/launcher/src/location.rs`).
 const JULIA_ARGUMENTS: &str = "SYSFORGE_JULIA_ARGS";
 
-/// How an error says where the app ran.
+/// The location of a run in error messages.
 const UNPACKED: &str = "from its unpacked archive";
 
-/// What is checked, and with what.
+/// The environment of a check.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The system.
     pub os: Os,
     /// The libraries that the system must provide.
     pub system: &'a BTreeSet<String>,
-    /// The project, which the files of runs are relative to.
+    /// The project: the files of runs are relative to it.
     pub project: &'a Path,
     /// An environment in which system tools are found.
     pub environment: &'a Environment,
@@ -40,12 +40,12 @@ pub struct Surroundings<'a> {
     pub logs: &'a Path,
 }
 
-/// What the check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// The apps with their runs.
     pub apps: Vec<AppRecord>,
-    /// Whether they ran where nothing but the bundle and the C library exists.
+    /// Whether they ran where only the bundle and the C library exist.
     pub isolated: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Checked {
 ///
 /// # Errors
 ///
-/// If an app does not end as its runs say, or loads libraries from elsewhere.
+/// If an app ends with another exit code than its run states, or loads libraries from elsewhere.
 pub async fn check(
     folder: &Path,
     apps: &[Planned],
@@ -87,7 +87,8 @@ pub async fn check(
     })
 }
 
-/// Packs the bundle in `folder` and unpacks it in a place of its own, which lasts as long as the first value.
+/// Packs the bundle in `folder` and unpacks it into a temporary folder, which is removed when the
+/// first value is dropped.
 async fn unpacked(
     folder: &Path,
     surroundings: &Surroundings<'_>,
@@ -108,7 +109,7 @@ async fn unpacked(
         .path()
         .canonicalize()
         .map_err(BundleError::io("read", dir.path()))?;
-    // The loader is needed to start any program, whoever names it.
+    // Every program needs the loader, even if no file names it.
     let mut system = system.clone();
     system.extend(loaders());
     let log = logs.join("app-namespace.log");
@@ -117,12 +118,13 @@ async fn unpacked(
     Ok((dir, sandbox))
 }
 
-/// Checks the bundle of a C library in `folder`: a program that knows nothing of Julia opens it where it was
-/// unpacked, starts Julia, makes the calls, and ends Julia; once more with the compiler recorded.
+/// Checks the bundle of a C library in `folder`: a program without Julia opens the unpacked
+/// library, starts Julia, makes the calls, and ends Julia; then again while recording what is
+/// compiled.
 ///
 /// # Errors
 ///
-/// If it cannot be used, or a function returns something else than it should.
+/// If the library cannot be used, or a function returns another result than expected.
 pub async fn check_library(
     folder: &Path,
     files: &LibraryFiles<'_>,
@@ -176,14 +178,14 @@ pub async fn check_library(
     Ok((record, sandbox.is_isolated()))
 }
 
-/// How long a library may take to start Julia, call nothing and end it.
+/// Maximum time for a library to start and end Julia without any calls.
 const START_LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// Starts and ends the Julia of an unpacked library: its file is `library`, its name `name`.
+/// Starts and ends the Julia of an unpacked library with the file `library` and the name `name`.
 ///
 /// # Errors
 ///
-/// If it does not start here.
+/// If it does not start on this machine.
 pub async fn start_library(
     library: &Path,
     name: &str,
@@ -208,7 +210,7 @@ pub async fn start_library(
     })
 }
 
-/// The precompile statements in a recording of Julia's.
+/// Returns the precompile statements that Julia recorded in a file.
 fn recorded_statements(path: &Path) -> Vec<String> {
     let recorded = std::fs::read_to_string(path).unwrap_or_default();
     let statements = recorded
@@ -217,7 +219,7 @@ fn recorded_statements(path: &Path) -> Vec<String> {
     statements.map(str::to_owned).collect()
 }
 
-/// The loaders of Linux, by architecture; those that a system has not are passed over.
+/// Returns the loaders of Linux for all architectures; missing ones are skipped.
 fn loaders() -> impl Iterator<Item = String> {
     [
         "ld-linux-x86-64.so.2",
@@ -229,7 +231,7 @@ fn loaders() -> impl Iterator<Item = String> {
     .map(str::to_owned)
 }
 
-/// Packs `from` and unpacks it to `to`: what is checked is what a user gets.
+/// Packs `from` and unpacks it to `to`, so that the check covers what a user gets.
 async fn pack_and_unpack(from: &Path, to: &Path, scratch: &Path) -> Result<(), BundleError> {
     let (from, to) = (from.to_owned(), to.to_owned());
     let archive = scratch.join("bundle.tar.zst");
@@ -295,7 +297,7 @@ fn mode_of(_: &std::fs::Metadata) -> u32 {
     0o755
 }
 
-/// One run of one app.
+/// A run of an app.
 struct Checker<'a> {
     sandbox: &'a Sandbox,
     planned: &'a Planned,
@@ -319,7 +321,7 @@ impl Checker<'_> {
             variables.push(("LD_DEBUG", "files".to_owned()));
             variables.push(("LD_DEBUG_OUTPUT", format!("{inside}/{loads}")));
         }
-        // A folder with a space cannot be named in a variable that is split at spaces.
+        // The variable is split at white space, so a folder with a space cannot be named in it.
         if inside.contains(char::is_whitespace) {
             variables.remove(0);
         }
@@ -336,7 +338,7 @@ impl Checker<'_> {
         })
     }
 
-    /// Runs the app with fresh copies of its files, and refuses another exit code than the expected one.
+    /// Runs the app with new copies of its files, and refuses an unexpected exit code.
     async fn start(
         &self,
         variables: &[(&str, String)],
@@ -415,7 +417,7 @@ impl Checker<'_> {
         Ok(Some(path))
     }
 
-    /// Refuses libraries that were loaded from elsewhere, as far as the loader wrote them down.
+    /// Refuses libraries that were loaded from elsewhere, as far as the loader logged them.
     fn refuse_outside(&self, folder: &Path, loads: &str) -> Result<(), BundleError> {
         let mut libraries = BTreeSet::new();
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -436,7 +438,8 @@ impl Checker<'_> {
     }
 }
 
-/// The libraries in what glibc's loader wrote that are neither in the bundle nor of the C library.
+/// Returns the libraries in the log of glibc's loader that belong neither to the bundle nor to the
+/// C library.
 fn outside(text: &str, bundle: &Path, os: Os) -> Vec<String> {
     let initialized = text
         .lines()

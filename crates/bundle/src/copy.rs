@@ -1,4 +1,4 @@
-//! Copying files and trees into a bundle, and writing down what they cost.
+//! Copying files and folders into a bundle, and recording their sizes.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// An empty folder, which is created.
+    /// Creates an empty folder.
     pub(crate) fn create(root: &Path) -> Result<Self, BundleError> {
         std::fs::create_dir_all(root).map_err(BundleError::io("create", root))?;
         Ok(Self {
@@ -23,14 +23,14 @@ impl Target {
         })
     }
 
-    /// What was put into it, in the order of the paths.
+    /// Returns the files that were added, sorted by path.
     pub(crate) fn finish(mut self) -> Vec<BundledFile> {
         self.files.sort();
         self.files
     }
 
-    /// Copies a file to `path`, relative to the root, and keeps its mode. A path that is taken already
-    /// stays as it is.
+    /// Copies a file to `path`, relative to the root, and keeps its mode. Does nothing if the path
+    /// exists.
     pub(crate) fn file(&mut self, from: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
         let to = self.destination(path)?;
         if to.symlink_metadata().is_ok() {
@@ -40,14 +40,14 @@ impl Target {
         self.note(&to, path, why)
     }
 
-    /// Writes a text.
+    /// Writes a text file.
     pub(crate) fn text(&mut self, path: &Path, text: &str, why: &str) -> Result<(), BundleError> {
         let to = self.destination(path)?;
         std::fs::write(&to, text).map_err(BundleError::io("write", &to))?;
         self.note(&to, path, why)
     }
 
-    /// Notes a file that was written by other means.
+    /// Records a file that was written by other means.
     pub(crate) fn note(&mut self, to: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
         let size = to.metadata().map_err(BundleError::io("read", to))?.len();
         self.files.push(BundledFile {
@@ -58,7 +58,7 @@ impl Target {
         Ok(())
     }
 
-    /// The full path of `path`, whose folder exists afterwards.
+    /// Returns the full path of `path`, and creates its folder.
     pub(crate) fn destination(&self, path: &Path) -> Result<PathBuf, BundleError> {
         let to = self.root.join(path);
         if let Some(folder) = to.parent() {
@@ -67,8 +67,8 @@ impl Target {
         Ok(to)
     }
 
-    /// Makes a symbolic link at `path` to `target`, both relative to the root. Where there are no links,
-    /// the file is copied.
+    /// Creates a symbolic link at `path` to `target`, both relative to the root. Copies the file if
+    /// links are not supported.
     pub(crate) fn link(&mut self, path: &Path, target: &Path) -> Result<(), BundleError> {
         let to = self.destination(path)?;
         if to.symlink_metadata().is_ok() {
@@ -86,7 +86,7 @@ impl Target {
         }
     }
 
-    /// Copies a folder with all below it; links stay links.
+    /// Copies a folder and everything below it; links remain links.
     pub(crate) fn tree(&mut self, from: &Path, path: &Path, why: &str) -> Result<(), BundleError> {
         for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
             let entry = entry.map_err(|error| BundleError::io("read", from)(error.into()))?;
@@ -119,7 +119,7 @@ fn link_as_is(_: &Path, to: &Path, from: &Path) -> Result<(), BundleError> {
         .map_err(BundleError::io("copy", from))
 }
 
-/// The path to `target` from `folder`, both relative to the same root.
+/// Returns the path from `folder` to `target`, both relative to the same root.
 pub(crate) fn relative(folder: &Path, target: &Path) -> PathBuf {
     let (from, to): (Vec<_>, Vec<_>) = (folder.iter().collect(), target.iter().collect());
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();

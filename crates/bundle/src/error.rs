@@ -1,4 +1,4 @@
-//! What can go wrong while an app is made and checked.
+//! Errors of making and checking an app.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub enum BundleError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// A library needs another one that is nowhere.
+    /// A library needs another one that was not found.
     #[error("{} needs the library {needed}, which is neither in Julia nor on this system", .by.display())]
     NoLibrary {
         /// The library that is missing.
@@ -25,21 +25,21 @@ pub enum BundleError {
     Library {
         /// The library.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: sysforge_build::inspect::InspectError,
     },
     /// An artifact that the packages use is not installed.
     #[error("the artifact {} is not there, and the app needs it", .0.display())]
     NoArtifact(PathBuf),
-    /// The app could not be observed or checked for a reason of the machine.
+    /// The app could not be observed or checked because of a problem of the machine.
     #[error("the app `{app}` could not be run {location}")]
     Process {
         /// Its name.
         app: String,
-        /// On the image, or from the unpacked archive.
+        /// The location: on the image, or from the unpacked archive.
         location: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
@@ -48,24 +48,24 @@ pub enum BundleError {
     Traced {
         /// The app and its arguments.
         command: String,
-        /// How.
+        /// The failure.
         #[source]
         source: Box<ProcessError>,
     },
-    /// An app ended otherwise than its run says.
+    /// An app ended with another exit code than its run states.
     #[error(
         "`{command}` ended with the exit code {found} {location}, and the configuration says {expected}"
     )]
     Exit {
         /// The app and its arguments.
         command: String,
-        /// On the image, or from the unpacked archive.
+        /// The location: on the image, or from the unpacked archive.
         location: &'static str,
         /// How it ended.
         found: String,
-        /// How it should have ended.
+        /// The expected exit code.
         expected: i32,
-        /// Its last lines, and its log.
+        /// Its last lines of output, and its log.
         evidence: Evidence,
     },
     /// A file that a run needs is missing.
@@ -84,24 +84,24 @@ pub enum BundleError {
         /// The libraries.
         libraries: Vec<String>,
     },
-    /// The package of a library cannot be asked for its functions.
+    /// The package of a library cannot be queried for its functions.
     #[error("the functions of the package `{package}` cannot be listed")]
     Interface {
         /// The package.
         package: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
-    /// The package makes no library.
+    /// The package cannot be made into a library.
     #[error(transparent)]
     NoLibraryOf(#[from] InterfaceError),
-    /// The name of the library is taken.
+    /// The name of the library is used by a library of Julia.
     #[error("a library cannot be called `{name}`: Julia has {}", .file.display())]
     NameTaken {
         /// The name.
         name: String,
-        /// The file of Julia.
+        /// The file in Julia.
         file: PathBuf,
     },
     /// The library could not be used from C.
@@ -109,24 +109,24 @@ pub enum BundleError {
     Unusable {
         /// Its name.
         library: String,
-        /// How it failed.
+        /// The failure.
         #[source]
         source: Box<ProcessError>,
     },
-    /// A function returned something else than it should.
+    /// A function returned an unexpected result.
     #[error("`{call}` returned {found}, and the configuration says {expected}")]
     Returned {
         /// The call.
         call: String,
-        /// What it returned.
+        /// The actual result.
         found: String,
-        /// What it should have.
+        /// The expected result.
         expected: String,
     },
     /// The archive could not be written or read back.
     #[error("the bundle could not be packed and unpacked")]
     Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A thread died.
+    /// A thread panicked or was cancelled.
     #[error("the thread that makes the bundle died")]
     Died(#[source] tokio::task::JoinError),
 }
@@ -210,7 +210,7 @@ impl Explain for BundleError {
     }
 }
 
-/// What the last lines of a program that used a library suggest.
+/// Returns a hint for the last lines of a program that used a library.
 fn unusable_hint(evidence: &Evidence) -> &'static str {
     let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
     if says("a function that this library calls") {
@@ -224,7 +224,7 @@ fn unusable_hint(evidence: &Evidence) -> &'static str {
     }
 }
 
-/// What the last lines of an app suggest.
+/// Returns hints for the last lines of an app.
 fn exit_hints(evidence: &Evidence) -> Vec<String> {
     let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
     let hint = if says("unknown option") {

@@ -4,19 +4,19 @@ use std::path::Path;
 
 use sysforge_plan::app::{Call, EntryPoint};
 
-/// The executable for the platform that this Sysforge was built for.
+/// The executable of the launcher, for the platform that this Sysforge was built for.
 pub const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
-/// What the launcher calls of Julia before the entry point. Julia has code for it in its own image, which is not
-/// always kept in one that is built on that.
+/// The Julia functions that the launcher calls before the entry point. Julia's own image contains
+/// code for them, but an image that is built on it does not always keep that code.
 pub const STATEMENTS: &[&str] = &[
     "precompile(Tuple{typeof(Base.empty!), Array{String, 1}})",
     "precompile(Tuple{typeof(Base.popfirst!), Array{String, 1}})",
 ];
 
-/// What Julia's start compiles for each kind of standard input, output and error that an app may have: up to
-/// Julia 1.6, TerminalMenus makes a terminal of the three when it is loaded. Empty if the recorded
-/// statements show that it does not.
+/// Returns the statements that Julia's start compiles for each kind of standard input, output and
+/// error of an app: up to Julia 1.6, TerminalMenus creates a terminal from the three when it is
+/// loaded. Empty if the recorded statements show that it does not.
 #[must_use]
 pub fn variants_of_streams(recorded: &[String]) -> Vec<String> {
     const TERMINAL: &str = "precompile(Tuple{Type{REPL.Terminals.TTYTerminal}, String, ";
@@ -33,7 +33,7 @@ pub fn variants_of_streams(recorded: &[String]) -> Vec<String> {
     combined.collect()
 }
 
-/// An app, as its launcher has to know it.
+/// The facts about an app that its launcher needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
     /// The name of the executable.
@@ -44,13 +44,13 @@ pub struct Described {
     pub uuid: String,
     /// The entry point.
     pub entry: EntryPoint,
-    /// Julia's options that it always has.
+    /// Julia options that are always set for the app.
     pub options: Vec<String>,
 }
 
 impl Described {
-    /// The text of the description (`crates/launcher/src/description.rs` reads it). Both paths are
-    /// relative to the root of the bundle.
+    /// Returns the text of the description, which `crates/launcher/src/description.rs` parses. Both
+    /// paths are relative to the root of the bundle.
     #[must_use]
     pub fn text(&self, library: &str, preload: &[String], image: &str) -> String {
         let call = match self.entry.call {
@@ -72,14 +72,14 @@ impl Described {
         lines.join("\n") + "\n"
     }
 
-    /// The name of the executable file.
+    /// Returns the name of the executable file.
     #[must_use]
     pub fn file_name(&self, exe_suffix: &str) -> String {
         format!("{}{exe_suffix}", self.name)
     }
 }
 
-/// Writes the launcher to `path`, executable.
+/// Writes the launcher to `path` as an executable file.
 ///
 /// # Errors
 ///

@@ -1,26 +1,26 @@
-//! Where things are in a bundle. Libraries keep the places that they have in Julia, so that Julia and
-//! the libraries find each other as they do there.
+//! The layout of a bundle. Libraries keep their paths relative to Julia's folder, so that Julia and
+//! the libraries find each other.
 
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::app::IMAGE_FOLDER;
 use sysforge_plan::{JuliaFacts, Os};
 
-/// The places in the bundle of one Julia.
+/// The folders in the bundle of a Julia.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Julia's folder above `bin`.
     pub prefix: PathBuf,
-    /// Where `libjulia` is, relative to the root.
+    /// The folder of `libjulia`, relative to the root.
     pub library_folder: PathBuf,
-    /// Where the private libraries are, relative to the root.
+    /// The folder of the private libraries, relative to the root.
     pub private_folder: PathBuf,
     /// The path of `libjulia` itself, relative to the root.
     pub libjulia: PathBuf,
 }
 
 impl Layout {
-    /// The places for `julia`.
+    /// The layout for `julia`.
     #[must_use]
     pub fn of(julia: &JuliaFacts) -> Self {
         let prefix = julia.bindir.parent().unwrap_or(&julia.bindir).to_owned();
@@ -48,22 +48,22 @@ impl Layout {
         }
     }
 
-    /// The path of the image `name`, relative to the root.
+    /// Returns the path of the image `name`, relative to the root.
     #[must_use]
     pub fn image(name: &str) -> String {
         format!("{IMAGE_FOLDER}/{name}")
     }
 }
 
-/// A relative path with `/` on every system.
+/// Formats a relative path with `/` on every system.
 #[must_use]
 pub fn slashed(path: &Path) -> String {
     let parts = path.iter().map(|part| part.to_string_lossy());
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// The libraries that belong to the operating system itself. They differ from one machine to another
-/// and must never be bundled: of glibc the loader and the libraries have to be of one build.
+/// Whether a library belongs to the operating system itself. These libraries differ between
+/// machines and must never be bundled: glibc's loader and libraries have to be from the same build.
 #[must_use]
 pub fn is_systems_own(os: Os, library: &str) -> bool {
     let name = library.rsplit(['/', '\\']).next().unwrap_or(library);
@@ -89,7 +89,7 @@ pub fn is_systems_own(os: Os, library: &str) -> bool {
             GLIBC.contains(&stem) || name.starts_with("ld-") || name.starts_with("libnss_")
         }
         Os::MacOs => library.starts_with("/usr/lib/") || library.starts_with("/System/"),
-        // What is not in Julia's own folder comes from Windows.
+        // Libraries outside of Julia's own folder come from Windows.
         Os::Windows => false,
     }
 }

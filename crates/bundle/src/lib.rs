@@ -1,10 +1,10 @@
-//! Apps and C libraries: from a linked image, a Julia and the packages' artifacts to a folder that runs on a machine
-//! without Julia, and the proof that it does.
+//! Apps and C libraries: creates a folder from a linked image, a Julia and the packages' artifacts,
+//! which runs on a machine without Julia, and checks that it does.
 //!
-//! Architecture invariants: this crate writes only into the folders that it is given. What the folder
-//! contains is decided by what the libraries need and by what the app was seen to open, never by a list
-//! of a Julia version. Nothing is compiled: the launcher of apps and the
-//! init code of libraries travel in this crate.
+//! Architecture invariants: this crate writes only into the folders that it is given. The content
+//! of a bundle is decided by the dependencies of its libraries and by the libraries that the app
+//! opened, never by a list for a Julia version. Nothing is compiled at run time: the launcher of
+//! apps and the initialization code of libraries are embedded in this crate.
 
 pub mod assemble;
 pub mod check;

@@ -1,5 +1,5 @@
-//! Which libraries an app needs: what the dynamic sections of libjulia and of the image name, what those
-//! name in turn, and what the app was seen to open.
+//! Finds the libraries that an app needs: the ones named in the dynamic sections of libjulia and of
+//! the image, their dependencies, and the ones that the app opened while it was observed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,39 +13,39 @@ use crate::layout::{Layout, is_systems_own, slashed};
 /// A library that goes into the bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedLibrary {
-    /// The file on this machine, without links.
+    /// The file on this machine, with symbolic links resolved.
     pub source: PathBuf,
     /// Why it is needed.
     pub why: String,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a library comes from.
+/// The origin of a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// From the folders of Julia's libraries: it keeps its place.
+    /// From the folders of Julia's libraries: it keeps its path.
     Julia,
-    /// From this system: it is put beside libjulia under this name.
+    /// From this system: it is put into the folder of libjulia under this name.
     System(String),
 }
 
-/// What an app needs.
+/// The libraries that an app needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needed {
-    /// The libraries of the bundle, each once, in the order in which they were found.
+    /// The libraries for the bundle without duplicates, in the order in which they were found.
     pub libraries: Vec<SharedLibrary>,
     /// The libraries that the system must provide.
     pub system: BTreeSet<String>,
 }
 
-/// A library whose own needs are still unknown.
+/// A library whose own dependencies are not known yet.
 struct Open {
     path: PathBuf,
     why: String,
 }
 
-/// Finds what the libraries need, one after another.
+/// Finds the dependencies of libraries, one after another.
 struct Closure<'a> {
     os: Os,
     folders: Vec<PathBuf>,
@@ -56,12 +56,12 @@ struct Closure<'a> {
     queue: VecDeque<Open>,
 }
 
-/// Finds the libraries for an image. `opened` are the libraries that a process which ran the app had open
-/// at its end, `artifacts` the folders that travel with their own libraries.
+/// Finds the libraries for an image. `opened` are the libraries that a process which ran the app
+/// had open at its end; `artifacts` are folders that are bundled with their own libraries.
 ///
 /// # Errors
 ///
-/// If a library needs another one that is nowhere.
+/// If a library needs another one that is not found.
 pub fn needed(
     julia: &JuliaFacts,
     image: &Path,
@@ -89,12 +89,13 @@ pub fn needed(
         queue: VecDeque::new(),
     };
     closure.add(&layout.prefix.join(&layout.libjulia), "the Julia runtime")?;
-    // From 1.6 on, libjulia opens the others by a list of its own.
+    // Since 1.6, libjulia opens the others from its own list.
     for name in closure.runtime_parts() {
         closure.add(&name, "a part of the Julia runtime")?;
     }
     closure.follow(image, "the image")?;
-    // A library that another one needs is open as well: needing it is the better reason.
+    // A library that another one needs is usually open as well: the dependency is the better
+    // reason.
     closure.follow_all()?;
     for library in opened {
         if is_the_app_itself(library, image, julia) {
@@ -106,7 +107,7 @@ pub fn needed(
     Ok(closure.needed)
 }
 
-/// The image, and the executable and base image of the Julia that ran it.
+/// Whether a library is the image, or the executable or base image of the Julia that ran it.
 fn is_the_app_itself(library: &Path, image: &Path, julia: &JuliaFacts) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let library = real(library);
@@ -116,7 +117,7 @@ fn is_the_app_itself(library: &Path, image: &Path, julia: &JuliaFacts) -> bool {
 }
 
 impl Closure<'_> {
-    /// The libraries of Julia that are called `libjulia…`, debug builds apart.
+    /// Returns the libraries of Julia that are called `libjulia…`, except debug builds.
     fn runtime_parts(&self) -> Vec<PathBuf> {
         let mut parts = Vec::new();
         for folder in &self.folders {
@@ -144,7 +145,7 @@ impl Closure<'_> {
             return Ok(());
         };
         if self.artifacts.iter().any(|folder| real.starts_with(folder)) {
-            // It travels with its artifact; what it needs may not.
+            // It is bundled with its artifact, but its dependencies may not be.
             return self.follow(&real, &file_name(&real));
         }
         let inside = self.folders.iter().any(|folder| real.starts_with(folder));
@@ -154,7 +155,7 @@ impl Closure<'_> {
         self.add(library, "the app opens it")
     }
 
-    /// Adds what the libraries that were found need, and what those need.
+    /// Adds all direct and indirect dependencies of the libraries found so far.
     fn follow_all(&mut self) -> Result<(), BundleError> {
         while let Some(Open { path, why }) = self.queue.pop_front() {
             self.follow(&path, &why)?;
@@ -162,7 +163,7 @@ impl Closure<'_> {
         Ok(())
     }
 
-    /// Adds a library of the bundle.
+    /// Adds a library to the bundle.
     fn add(&mut self, path: &Path, why: &str) -> Result<(), BundleError> {
         let real = path.canonicalize().map_err(BundleError::io("read", path))?;
         if self.found.contains_key(&real) {
@@ -186,11 +187,12 @@ impl Closure<'_> {
         Ok(())
     }
 
-    /// Adds what a library needs.
+    /// Adds the dependencies of a library.
     fn follow(&mut self, library: &Path, name: &str) -> Result<(), BundleError> {
         let inspection = match inspect(library) {
             Ok(inspection) => inspection,
-            // A linker script such as libgcc_s.so of some distributions, or a text file of that name.
+            // A linker script, such as libgcc_s.so of some distributions, or another text file of
+            // that name.
             Err(InspectError::NotALibrary { .. }) => return Ok(()),
             Err(source) => {
                 return Err(BundleError::Library {
@@ -212,7 +214,7 @@ impl Closure<'_> {
                     }
                     self.add(&path, &format!("{name} needs it"))?;
                 }
-                // Windows' own libraries, and on macOS those that exist in the loader's cache only.
+                // Windows' own libraries, and on macOS those that exist only in the loader's cache.
                 None if self.os != Os::Linux => self.note_system(Path::new(needed)),
                 None => {
                     return Err(BundleError::NoLibrary {
@@ -232,8 +234,8 @@ impl Closure<'_> {
         }
     }
 
-    /// Finds a library as the loader does: by the run path of who needs it, in Julia's folders, where
-    /// it was opened on this machine, and in the system's folders.
+    /// Finds a library as the loader does: in the run path of the library that needs it, in Julia's
+    /// folders, where it was opened on this machine, and in the system's folders.
     fn locate(&self, needed: &str, by: &Path, run_paths: &[String]) -> Option<PathBuf> {
         let name = file_name(Path::new(needed));
         let beside = by.parent()?;
@@ -271,7 +273,7 @@ impl Closure<'_> {
     }
 }
 
-/// Where a Linux loader looks without any configuration, on the distributions that there are.
+/// Returns the folders that Linux loaders search without any configuration, for all distributions.
 pub(crate) fn system_folders(os: Os) -> &'static [&'static str] {
     match os {
         Os::Linux => &[
@@ -341,7 +343,7 @@ mod tests {
         let gcc = of("libgcc_s").unwrap();
         assert_eq!(gcc.origin, Origin::System("libgcc_s.so.1".to_owned()));
         assert!(gcc.why.contains("needs it"), "{gcc:?}");
-        // An open library that another one needs keeps the reason that says more.
+        // An open library that another one needs keeps the more specific reason.
         let opened = [gcc.source.clone()];
         let again = needed(&julia, &image, &opened, &[]).unwrap();
         assert_eq!(again.libraries, found.libraries);

@@ -1,5 +1,5 @@
-//! C libraries: what a package has that is callable from C, the files that a library has beyond those of
-//! an app, and calling it from its unpacked archive.
+//! C libraries: the functions of a package that are callable from C, the files of a library in
+//! addition to those of an app, and calling it from its unpacked archive.
 
 use std::path::{Path, PathBuf};
 
@@ -18,18 +18,19 @@ use crate::copy::Target;
 use crate::error::BundleError;
 use crate::layout::{Layout, slashed};
 
-/// The init code (`src/c/init.c`) as an object file for the platform that this Sysforge was built for.
+/// The initialization code (`src/c/init.c`) as an object file, for the platform that this Sysforge
+/// was built for.
 pub const INIT_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init.o"));
 
-/// The program that calls libraries (`crates/launcher/src/caller.rs`), for that platform.
+/// The program that calls libraries (`crates/launcher/src/caller.rs`), for the same platform.
 pub const CALLER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caller"));
 
 pub(crate) const INTERFACE: &str = include_str!("julia/interface.jl");
 
-/// A library that is made.
+/// A C library to make.
 #[derive(Debug, Clone)]
 pub struct Library {
-    /// As the configuration has it.
+    /// Its configuration.
     pub config: config::Library,
     /// The package with the functions.
     pub package: String,
@@ -42,7 +43,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// The library of the plan on `os`.
+    /// Creates the library of the plan for `os`.
     #[must_use]
     pub fn new(
         config: &config::Library,
@@ -60,7 +61,7 @@ impl Library {
         }
     }
 
-    /// Refuses a name that a library of Julia has: one of both would hide the other.
+    /// Refuses a name that a library of Julia has: one of the two would hide the other.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// If the package cannot be loaded, or no library can be made of it.
+    /// If the package cannot be loaded, or cannot be made into a library.
     pub async fn interface(
         &self,
         context: &Context,
@@ -119,11 +120,11 @@ impl Library {
         Ok(interface)
     }
 
-    /// The calls that the library is traced and checked with.
+    /// Returns the calls that the library is traced and checked with.
     ///
     /// # Errors
     ///
-    /// If one names no function, or its arguments do not fit.
+    /// If one does not name a function, or its arguments do not fit.
     pub fn calls(&self, interface: &Interface) -> Result<Vec<TypedCall>, InterfaceError> {
         let mut given = self.config.calls.clone();
         if given.is_empty() {
@@ -143,8 +144,8 @@ impl Library {
         calls.collect()
     }
 
-    /// Writes the script that uses the library as a program in C does, as far as Julia takes part: a
-    /// workload, whose code belongs into the image.
+    /// Writes the script that uses the library as a C program does, as far as this involves Julia.
+    /// It is a workload: the image should contain the code that it compiles.
     ///
     /// # Errors
     ///
@@ -161,7 +162,7 @@ impl Library {
             options: self
                 .options()
                 .into_iter()
-                // What runs the workload needs the handlers.
+                // The process that runs the workload needs the handlers.
                 .filter(|option| !option.starts_with("--handle-signals"))
                 .collect(),
         })
@@ -210,19 +211,19 @@ impl Library {
         Ok(lines.join("\n") + "\n")
     }
 
-    /// Julia's options that the library always has.
+    /// Returns the Julia options that are always set for the library.
     #[must_use]
     pub fn options(&self) -> Vec<String> {
         let own = match self.config.handle_signals {
             true => vec!["--handle-signals=yes"],
-            // Julia stops its threads by a signal.
+            // Julia stops its threads with a signal.
             false => vec!["--handle-signals=no", "--threads=1"],
         };
         let own = own.into_iter().map(str::to_owned);
         own.chain(self.config.julia_args.iter().cloned()).collect()
     }
 
-    /// What linking it takes beyond an image.
+    /// Returns the inputs for linking the library, in addition to those of an image.
     #[must_use]
     pub fn link(&self, julia: &JuliaFacts, folder: &Path) -> LibraryLink {
         let layout = Layout::of(julia);
@@ -240,7 +241,7 @@ impl Library {
         }
     }
 
-    /// What the init code has to know, one `key value` a line (`src/c/init.c`).
+    /// Returns the settings for the initialization code, one `key value` per line (`src/c/init.c`).
     #[must_use]
     pub fn description(&self, library: &str, preload: &[String]) -> String {
         let mut lines = vec!["format 1".to_owned(), format!("library {library}")];
@@ -259,7 +260,8 @@ impl Library {
         lines.join("\n") + "\n"
     }
 
-    /// The code that calls an init function, on one line; its value is an `Int32`, 0 if all is well.
+    /// Returns the code that calls an initialization function, on one line; its value is an
+    /// `Int32`, 0 for success.
     fn init_code(&self, function: &str) -> String {
         let found = function
             .split('.')
@@ -284,20 +286,20 @@ fn of_none(function: &str) -> LibraryCall {
     }
 }
 
-/// A dotted path as a tuple of strings.
+/// Returns a dotted path as a tuple of strings.
 fn path_literal(path: &str) -> String {
     let parts = path.split('.').map(julia_string);
     format!("({},)", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// What the folder of a library is made from, beyond what that of an app is.
+/// The inputs for the folder of a library, in addition to those of an app.
 #[derive(Debug, Clone, Copy)]
 pub struct LibraryFiles<'a> {
     /// The library.
     pub library: &'a Library,
     /// Its functions.
     pub interface: &'a Interface,
-    /// The folder that its own headers are relative to.
+    /// The folder that paths of the library's own headers are relative to.
     pub project: &'a Path,
     /// The import library that the linker wrote, on Windows.
     pub import_library: Option<&'a Path>,
@@ -343,7 +345,7 @@ impl LibraryFiles<'_> {
         target.text(&path, &cmake_version(*version), "for CMake")
     }
 
-    /// What a receipt says of the library, without what is known only once it was called.
+    /// Returns the receipt's record of the library, without the results of calls.
     fn record(&self) -> LibraryRecord {
         let (_, functions): (_, Vec<FunctionRecord>) =
             header(&self.library.config.name, self.interface);
@@ -359,7 +361,7 @@ impl LibraryFiles<'_> {
     }
 }
 
-/// Writes the init code into `folder` for the linker.
+/// Writes the initialization code into `folder` for the linker.
 ///
 /// # Errors
 ///
@@ -371,7 +373,7 @@ pub fn write_init_object(folder: &Path) -> Result<PathBuf, BundleError> {
     Ok(path)
 }
 
-/// What calling a library showed.
+/// The results of calling a library.
 pub(crate) struct Called {
     init_ms: f64,
     /// Name, milliseconds, result.
@@ -379,7 +381,7 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    /// Reads what the program wrote (`crates/launcher/src/caller.rs`).
+    /// Parses the output of the program (`crates/launcher/src/caller.rs`).
     pub(crate) fn parse(text: &str) -> Self {
         let mut called = Self {
             init_ms: 0.0,
@@ -400,7 +402,7 @@ impl Called {
         called
     }
 
-    /// The record of the library; an error if a call returned something else than the configuration says.
+    /// Returns the record of the library, or an error if a call returned an unexpected result.
     pub(crate) fn record(
         self,
         files: &LibraryFiles<'_>,

@@ -1,5 +1,5 @@
-//! Running apps on the image before there is a bundle: as workloads, which are traced like any other, and
-//! to see which libraries they open.
+//! Running apps on the image before there is a bundle: as workloads, which are traced like any
+//! other, and to find the libraries that they open.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +16,14 @@ use crate::launcher::Described;
 
 pub(crate) const OBSERVE: &str = include_str!("julia/observe.jl");
 
-/// What was seen of the apps.
+/// The result of observing the apps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// The libraries that were open at the end of any run.
     pub libraries: Vec<PathBuf>,
     /// The loaded packages by name, each with its folder.
     pub packages: Vec<(String, PathBuf)>,
-    /// The most memory that each run had, in bytes.
+    /// The peak memory of each run, in bytes.
     pub memory: Vec<u64>,
 }
 
@@ -36,8 +36,8 @@ pub struct Planned {
     pub runs: Vec<Run>,
 }
 
-/// Writes a Julia script for each run into `folder`, which runs the app as its launcher does. They are
-/// workloads: what they compile belongs into the image.
+/// Writes a Julia script into `folder` for each run, which runs the app as its launcher does. They
+/// are workloads: the image should contain the code that they compile.
 ///
 /// # Errors
 ///
@@ -67,13 +67,13 @@ pub fn scripts(apps: &[Planned], folder: &Path) -> Result<Vec<Script>, BundleErr
     Ok(scripts)
 }
 
-/// The script of one run, apart from the paths of a build directory.
+/// Returns the script of a run, without paths of a build directory.
 pub(crate) fn text(app: &Described, run: &Run) -> String {
     let input = run.stdin.as_ref().map(|_| Path::new("stdin"));
     script(app, run, input)
 }
 
-/// The script of one run.
+/// Returns the script of a run.
 fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
     let Described {
         name,
@@ -85,7 +85,7 @@ fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
     let shown = format!("{package}.{}", entry.path);
     let mut lines = vec![
         format!("# Runs the app {name} as its launcher does. Written by Sysforge."),
-        // Julia runs its own functions at exit after those that the app registers.
+        // At exit, Julia runs its own functions after those that the app registers.
         match run.exit {
             0 => String::new(),
             _ => "isdefined(Main, :sysforge_observe) || \
@@ -94,7 +94,7 @@ fn script(app: &Described, run: &Run, input: Option<&Path>) -> String {
         },
         match input {
             None => String::new(),
-            // A pipe, which is what most users have, and what the check gives to the app.
+            // A pipe, as for most users and in the check of the app.
             Some(path) => format!(
                 "let writer = redirect_stdin()[2]
     @async (write(writer, read({})); \
@@ -103,7 +103,7 @@ end",
                 julia_string(&path.to_string_lossy())
             ),
         },
-        // The launcher takes the name of the executable off the arguments.
+        // The launcher removes the name of the executable from the arguments.
         "popfirst!([\"program\"])".to_owned(),
         format!(
             "append!(empty!(ARGS), String[{}])",
@@ -144,11 +144,11 @@ end",
     lines.join("\n")
 }
 
-/// Runs every script on `image`, and returns which libraries were open and which packages loaded.
+/// Runs every script on `image`, and returns the open libraries and the loaded packages.
 ///
 /// # Errors
 ///
-/// If a run does not end as it should.
+/// If a run ends with an unexpected exit code.
 pub async fn observe(
     context: &Context,
     image: &Path,
@@ -189,8 +189,8 @@ pub async fn observe(
     Ok(observed)
 }
 
-/// Runs the scripts of a library and of the workloads on `image`, to see which libraries they open. What a
-/// workload does that fails is no concern of a bundle.
+/// Runs the scripts of a library and of the workloads on `image`, to find the libraries that they
+/// open. Failures of a workload are ignored, since they do not matter for a bundle.
 ///
 /// # Errors
 ///
@@ -217,7 +217,7 @@ pub async fn observe_library(
     Ok(observed)
 }
 
-/// Runs one script on `image`, which writes down what is open at its end.
+/// Runs one script on `image`, which writes a list of what is open at its end.
 async fn start(
     context: &Context,
     image: &Path,
@@ -241,13 +241,13 @@ async fn start(
     Ok((output, result))
 }
 
-/// The command line of a run, as errors show it.
+/// Returns the command line of a run for error messages.
 pub fn command(app: &str, run: &Run) -> String {
     let words = std::iter::once(app).chain(run.args.iter().map(String::as_str));
     sysforge_plan::text::shortened(&words.collect::<Vec<_>>().join(" "), 200)
 }
 
-/// The error for a run that ended otherwise than it should.
+/// Returns the error for a run that ended with an unexpected exit code.
 pub(crate) fn failed(
     app: &str,
     run: &Run,
@@ -273,7 +273,7 @@ impl Observed {
             match line.split('\t').collect::<Vec<_>>()[..] {
                 ["library", path] => {
                     let path = PathBuf::from(path);
-                    // The executable itself has no name in the list of some systems.
+                    // On some systems, the list has an empty name for the executable itself.
                     if !path.as_os_str().is_empty() && !self.libraries.contains(&path) {
                         self.libraries.push(path);
                     }

@@ -1,5 +1,5 @@
-//! The text of everything that decides what a bundle becomes and that is no input of the user's. It is a part
-//! of the fingerprints: what an older Sysforge traced or made otherwise is not reused.
+//! The text of everything that decides the content of a bundle and is not an input of the user. It
+//! is part of the fingerprints: results of an older Sysforge that differ are not reused.
 
 use sysforge_plan::config::Run;
 
@@ -7,8 +7,8 @@ use crate::launcher::STATEMENTS;
 use crate::library::INTERFACE;
 use crate::observe::{self, OBSERVE, Planned};
 
-/// The sources of the programs that travel in bundles. Their text, and not what it was compiled to, so that
-/// a plan made on another system has the same fingerprint.
+/// The sources of the programs in bundles. The source text is used instead of the compiled program,
+/// so that a plan made on another system has the same fingerprint.
 const PROGRAMS: &[&str] = &[
     include_str!("c/init.c"),
     include_str!("../../launcher/src/arguments.rs"),
@@ -20,8 +20,8 @@ const PROGRAMS: &[&str] = &[
     include_str!("../../launcher/src/system.rs"),
 ];
 
-/// What decides how these apps are traced: the scripts that run them, and the statements that they all
-/// have.
+/// Returns the text that decides how these apps are traced: the scripts that run them, and the
+/// statements that all apps have.
 #[must_use]
 pub fn of_traces(apps: &[Planned]) -> String {
     let scripts = apps.iter().flat_map(|planned| {
@@ -35,13 +35,14 @@ pub fn of_traces(apps: &[Planned]) -> String {
     parts.join("\n")
 }
 
-/// What decides how the functions of a library are found and called while they are traced.
+/// Returns the text that decides how the functions of a library are found and called during a
+/// trace.
 #[must_use]
 pub fn of_libraries() -> String {
     [INTERFACE, include_str!("library.rs")].concat()
 }
 
-/// What decides how bundles are made.
+/// Returns the text that decides how bundles are made.
 #[must_use]
 pub fn of_bundles() -> String {
     [PROGRAMS.concat().as_str(), OBSERVE].concat()

@@ -1,5 +1,5 @@
-//! A place to run an app where there is nothing but its bundle and the system's C library: a root
-//! directory of its own in new namespaces of Linux (`unshare` of util-linux), without a network.
+//! A sandbox that contains only an app's bundle and the system's C library: a separate root
+//! directory in new Linux namespaces (`unshare` of util-linux), without a network.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,14 +11,14 @@ use sysforge_process::{Children, Environment, Program};
 use crate::error::BundleError;
 use crate::libraries::system_folders;
 
-/// The folder of the bundle in the root: with a space and letters that are not ASCII.
+/// The folder of the bundle, relative to the root: with a space and letters that are not ASCII.
 pub(crate) const BUNDLE: &str = "opt/Ünder a strange päth";
 
-/// The folder that apps are started in.
+/// The folder that apps are started in, relative to the root.
 pub(crate) const WORK: &str = "work";
 
-/// Mounts what every process needs, then starts the rest of the arguments with an empty environment.
-/// Arguments: root, file for standard input, `probe` or what `env -i` gets.
+/// Mounts what every process needs, then runs the remaining arguments with an empty environment.
+/// Arguments: root, file for standard input, and either `probe` or the arguments of `env -i`.
 const ENTER: &str = r#"
 root=$1; input=$2; shift 2
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc" || exit 126
@@ -28,8 +28,8 @@ mount --rbind /dev "$root/dev" || exit 126
 cat "$input" | env -i "$@"
 "#;
 
-/// Starts a program with an empty environment. Arguments: working directory, file for standard input, what
-/// `env -i` gets.
+/// Runs a program with an empty environment. Arguments: working directory, file for standard input,
+/// and the arguments of `env -i`.
 const PLAIN: &str = r#"
 cd "$1" || exit 126
 input=$2
@@ -38,19 +38,19 @@ shift 2
 cat "$input" | env -i "$@"
 "#;
 
-/// Where apps are checked.
+/// The environment that apps are checked in.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     root: PathBuf,
     isolated: bool,
 }
 
-/// Where a program is put that is no part of a bundle, relative to the root.
+/// The path of a program that is not part of a bundle, relative to the root.
 pub(crate) const TOOL: &str = "tool";
 
-/// One program to be run there.
+/// A program to run in the sandbox.
 pub(crate) struct Inside<'a> {
-    /// Relative to the root.
+    /// The path of the program, relative to the root.
     pub(crate) program: &'a str,
     pub(crate) args: &'a [String],
     pub(crate) variables: &'a [(&'a str, String)],
@@ -92,22 +92,22 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Whether nothing but the bundle and the C library is visible.
+    /// Whether only the bundle and the C library are visible.
     pub(crate) fn is_isolated(&self) -> bool {
         self.isolated
     }
 
-    /// The folder of the bundle, as this process sees it.
+    /// Returns the folder of the bundle, as seen by this process.
     pub(crate) fn bundle(&self) -> PathBuf {
         self.root.join(BUNDLE)
     }
 
-    /// The folder that apps are started in, as this process sees it.
+    /// Returns the folder that apps are started in, as seen by this process.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join(WORK)
     }
 
-    /// The path of a file of the bundle, as what runs there sees it.
+    /// Returns the path of a file of the bundle, as seen by a program in the sandbox.
     pub(crate) fn inside(&self, path: &str) -> String {
         match self.isolated {
             true => format!("/{BUNDLE}/{path}"),
@@ -115,12 +115,12 @@ impl Sandbox {
         }
     }
 
-    /// The full path of `path`, relative to the root, as this process sees it.
+    /// Returns the full path of `path`, which is relative to the root, as seen by this process.
     pub(crate) fn root(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// The folder for temporary files, as this process and as the app see it.
+    /// Returns the folder for temporary files, as seen by this process and by the app.
     pub(crate) fn temporary(&self) -> (PathBuf, String) {
         let here = self.root.join("tmp");
         let inside = match self.isolated {
@@ -145,7 +145,7 @@ impl Sandbox {
             .arg(&self.root)
     }
 
-    /// The child process for a run.
+    /// Returns the child process for a run.
     pub(crate) fn program(&self, run: &Inside<'_>) -> Program {
         let null = Path::new("/dev/null");
         let variables = run.variables.iter();
@@ -186,8 +186,8 @@ impl Sandbox {
     }
 }
 
-/// Copies a library of the C library to the same place below `root`, and the loader to where programs
-/// name it.
+/// Copies a library of the C library to the same path below `root`, and the loader to the path that
+/// programs name.
 fn copy_system_library(name: &str, root: &Path) -> Result<(), BundleError> {
     let folders = system_folders(Os::Linux).iter();
     let all = folders.map(|folder| Path::new(folder).join(name));

@@ -1,5 +1,5 @@
-//! Bundles of the real Julia, made from the image that it comes with. `SYSFORGE_TEST_MIRROR` names the
-//! mirror that it is taken from (`ci/julia-mirror`); without it there is nothing to test.
+//! Bundles of the real Julia, made from the image that it ships with. It is taken from the mirror
+//! that `SYSFORGE_TEST_MIRROR` names (`ci/julia-mirror`); without it, the tests are skipped.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -20,7 +20,7 @@ use sysforge_plan::{
 };
 use sysforge_process::{Children, Environment};
 
-/// A Julia and a bundle of it.
+/// A Julia and a bundle made from it.
 struct Scene {
     dir: tempfile::TempDir,
     julia: JuliaFacts,
@@ -91,7 +91,7 @@ fn make_scene() -> Option<Scene> {
         &dir.path().join("bundle"),
     )
     .unwrap();
-    // The Julia that the bundle was made from must not matter.
+    // The bundle must not need the Julia that it was made from.
     std::fs::rename(&prefix, dir.path().join("gone")).unwrap();
     Some(Scene {
         dir,
@@ -121,7 +121,7 @@ fn facts(prefix: &Path) -> JuliaFacts {
     }
 }
 
-/// The libraries that a Julia has open which has done nothing.
+/// Returns the libraries that an idle Julia has open.
 fn opened(julia: &JuliaFacts) -> Vec<PathBuf> {
     let code = "using Libdl; foreach(println, dllist())";
     let output = Command::new(&julia.executable)
@@ -187,7 +187,7 @@ fn another_exit_code_than_the_expected_one_is_an_error_of_the_check() {
     );
 }
 
-/// What a bad entry point says, in its last lines and in the hint.
+/// Returns the messages about a bad entry point: its last lines and the hint.
 fn refused(scene: &Scene, name: &str) -> (String, String) {
     let error = run(scene, name, Run::default()).unwrap_err();
     assert_eq!(error.class().exit_code(), 6, "{error}");

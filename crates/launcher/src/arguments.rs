@@ -1,22 +1,22 @@
-//! Which of the arguments are the app's and which are Julia's.
+//! Separates the arguments of the app from those of Julia.
 
 use std::ffi::{OsStr, OsString};
 
-/// What begins Julia's own options.
+/// The argument that begins Julia's own options.
 const MARK: &str = "--julia-args";
 
-/// The arguments, split.
+/// The separated arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// What the app gets, as typed.
+    /// The app's arguments, as typed.
     pub(crate) app: Vec<OsString>,
-    /// Options for Julia: the app's defaults, those of the variable, then those of the command line, so
-    /// that later ones win.
+    /// Julia's options: the app's defaults, then those of the variable, then those of the command
+    /// line, so that later ones take precedence.
     pub(crate) julia: Vec<OsString>,
 }
 
 impl Arguments {
-    /// Splits what was typed at `--julia-args`, which has no meaning after `--`.
+    /// Splits the command line at `--julia-args`, which has no special meaning after `--`.
     pub(crate) fn split(
         given: &[OsString],
         variable: Option<&OsStr>,

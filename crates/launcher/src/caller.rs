@@ -1,9 +1,11 @@
-//! Checks a C library as its users use it: opens the file, starts Julia, calls functions, ends Julia. Usage:
-//! `caller LIBRARY RESULTS [FUNCTION RESULT COUNT ARGUMENT…]…`. Each value begins with how C passes it
-//! (`i32:5`, `d:2.5`, `s:text`, `ad:1,2`, `p:0`); `crates/plan/src/library/call.rs` writes them. Into the
-//! file RESULTS come lines `init<TAB>milliseconds` and `call<TAB>name<TAB>milliseconds<TAB>result`.
+//! Checks a C library as its users would use it: opens the file, starts Julia, calls functions, and
+//! ends Julia. Usage: `caller LIBRARY RESULTS [FUNCTION RESULT COUNT ARGUMENT…]…`. Each value has a
+//! prefix for the way that C passes it (`i32:5`, `d:2.5`, `s:text`, `ad:1,2`, `p:0`);
+//! `crates/plan/src/library/call.rs` writes them. The output goes into the file RESULTS: lines
+//! `init<TAB>milliseconds` and `call<TAB>name<TAB>milliseconds<TAB>result`.
 //!
-//! Like the launcher, it is compiled when Sysforge is built, and travels in it. It is no part of a library.
+//! Like the launcher, it is compiled when Sysforge is built, and embedded in it. It is not part of
+//! a library.
 
 #![cfg_attr(test, allow(dead_code))]
 
@@ -18,7 +20,7 @@ use std::time::Instant;
 
 use system::Library;
 
-/// A value as C passes it: whole numbers and pointers in one kind of register, floating-point numbers in
+/// A value as C passes it: integers and pointers in one kind of register, floating-point numbers in
 /// another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Value {
@@ -27,7 +29,7 @@ enum Value {
     Float(f32),
 }
 
-/// The arguments of a call, and what their pointers point to.
+/// The arguments of a call, and the data that their pointers refer to.
 #[derive(Debug, Default)]
 struct Arguments {
     values: Vec<Value>,
@@ -44,7 +46,7 @@ impl Arguments {
             "f" => Value::Float(text.parse().map_err(|_| bad())?),
             "s" => {
                 let text = CString::new(text).map_err(|_| bad())?;
-                // The bytes stay where they are when the string is moved.
+                // The bytes do not move when the string is moved.
                 let address = text.as_ptr().expose_provenance();
                 self.texts.push(text);
                 Value::Word(address as u64)
@@ -72,7 +74,8 @@ impl Arguments {
     }
 }
 
-/// A whole number, negative ones in two's complement of 64 bits: each narrower type is its lower part.
+/// Parses an integer. Negative ones are in two's complement of 64 bits: each narrower type is the
+/// lower part.
 fn whole(text: &str) -> Option<u64> {
     let signed = || text.parse::<i64>().ok().map(i64::cast_unsigned);
     text.parse::<u64>().ok().or_else(signed)
@@ -111,13 +114,13 @@ macro_rules! passed {
     };
 }
 
-/// The function at `address` called with up to four values.
+/// Calls the function at `address` with up to four values.
 ///
 /// # Safety
 ///
 /// It must be a C function with parameters of these kinds that returns an `R`.
 unsafe fn call<R>(address: *mut c_void, values: &[Value]) -> Option<R> {
-    // SAFETY: the caller vouches for the types.
+    // SAFETY: the caller guarantees the types.
     unsafe {
         Some(match *values {
             [] => std::mem::transmute::<*mut c_void, extern "C" fn() -> R>(address)(),
@@ -133,7 +136,7 @@ unsafe fn call<R>(address: *mut c_void, values: &[Value]) -> Option<R> {
     }
 }
 
-// SAFETY of all four: as of `call`.
+// SAFETY of all four: as for `call`.
 unsafe fn one<R, A>(address: *mut c_void, a: A) -> R {
     // SAFETY: see above.
     unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(A) -> R>(address)(a) }
@@ -156,13 +159,13 @@ unsafe fn four<R, A, B, C, D>(address: *mut c_void, a: A, b: B, c: C, d: D) -> R
     }
 }
 
-/// Calls a function and returns what it returned as text.
+/// Calls a function and returns its result as text.
 ///
 /// # Safety
 ///
 /// It must be a C function with parameters of these kinds and this result.
 unsafe fn called(address: *mut c_void, result: &str, values: &[Value]) -> Option<String> {
-    // SAFETY: the caller vouches for the types; a result of kind `s` is null or a C string.
+    // SAFETY: the caller guarantees the types; a result of kind `s` is null or a C string.
     unsafe {
         Some(match result {
             "v" => call::<()>(address, values).map(|()| String::new())?,
@@ -213,7 +216,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
         )
     };
     init(0, std::ptr::null_mut());
-    // A second one does nothing.
+    // A second call does nothing.
     init(0, std::ptr::null_mut());
     let milliseconds = |since: Instant| since.elapsed().as_secs_f64() * 1000.0;
     let _ = writeln!(text, "init\t{:.3}", milliseconds(started));
@@ -279,7 +282,7 @@ mod tests {
         for word in words {
             arguments.add(word).unwrap();
         }
-        // SAFETY: the tests pass what the functions take.
+        // SAFETY: the tests pass the types that the functions accept.
         unsafe { called(address, result, &arguments.values) }
     }
 

@@ -1,22 +1,22 @@
-//! The text file that says what an app is: `share/sysforge/NAME.app` in its bundle. One `key value` a
-//! line; `crates/bundle` writes it.
+//! The text file that describes an app: `share/sysforge/NAME.app` in its bundle. It has one `key
+//! value` per line; `crates/bundle` writes it.
 
 use std::path::{Path, PathBuf};
 
-/// The folder of the descriptions, below the root of a bundle.
+/// The folder of the descriptions, relative to the root of a bundle.
 pub(crate) const FOLDER: &str = "share/sysforge";
 
-/// What the launcher has to know of its app.
+/// The facts about an app that the launcher needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Description {
-    /// The app's name, which also names its folder of the user's data.
+    /// The app's name, which is also that of its folder in the user's data folder.
     pub(crate) name: String,
-    /// libjulia, relative to the root of the bundle.
+    /// The path of libjulia, relative to the root of the bundle.
     pub(crate) library: PathBuf,
-    /// Libraries that are opened before libjulia, relative to the root of the bundle: those that the
-    /// system may have, too, in another version.
+    /// Libraries that are opened before libjulia, relative to the root of the bundle: the system
+    /// may have other versions of them.
     pub(crate) preload: Vec<PathBuf>,
-    /// The image, relative to the root of the bundle.
+    /// The path of the image, relative to the root of the bundle.
     pub(crate) image: PathBuf,
     /// The name of the package with the entry point.
     pub(crate) package: String,
@@ -26,7 +26,7 @@ pub(crate) struct Description {
     pub(crate) entry: Vec<String>,
     /// How the entry point is called.
     pub(crate) call: Call,
-    /// Julia's options that the app always has.
+    /// Julia options that are always set for the app.
     pub(crate) options: Vec<String>,
 }
 
@@ -40,8 +40,8 @@ pub(crate) enum Call {
 }
 
 impl Description {
-    /// Reads the description of the app `executable` of the bundle `root`. A renamed executable is found
-    /// where the bundle has one app only.
+    /// Reads the description of the app `executable` in the bundle `root`. If the executable was
+    /// renamed, this only works if the bundle has a single app.
     pub(crate) fn read(root: &Path, executable: &Path) -> Result<Self, String> {
         let folder = root.join(FOLDER);
         let stem = executable.file_stem().unwrap_or_default();

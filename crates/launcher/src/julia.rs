@@ -1,4 +1,4 @@
-//! The functions of libjulia that the launcher calls, looked up by name when it runs.
+//! The functions of libjulia that the launcher calls, looked up by name at run time.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::program;
 use crate::system::{self, Library};
 
-/// A value of Julia's; null if there was an exception.
+/// A Julia value; null if there was an exception.
 type Value = *mut c_void;
 
-/// Names of the function that starts Julia with the folder of its executable and an image, the newest
-/// first: 1.12 and later; 1.7 to 1.11; 1.5 and 1.6, which built it under a name of its own.
+/// Names of the function that starts Julia with the folder of its executable and an image, newest
+/// first: 1.12 and later; 1.7 to 1.11; 1.5 and 1.6, which used a special name.
 const START: [&CStr; 3] = [
     c"jl_init_with_image_file",
     c"jl_init_with_image",
@@ -24,9 +24,9 @@ pub(crate) struct Julia {
 
 /// How an entry point ended.
 pub(crate) enum Outcome {
-    /// It returned, or its exception was shown; this is the exit code.
+    /// It returned, or its exception was shown; with the exit code.
     Returned(i32),
-    /// It wrote to a pipe or socket that nobody reads any more.
+    /// It wrote to a pipe or socket whose reader has closed it.
     BrokenPipe,
     /// The code that calls it could not run.
     Failed(String),
@@ -39,7 +39,7 @@ impl Julia {
         Ok(Self { library })
     }
 
-    /// The function `name`, as the type of a pointer to it.
+    /// Returns the function `name`, as a function pointer.
     ///
     /// # Safety
     ///
@@ -55,11 +55,12 @@ impl Julia {
         let address = self.library.symbol(name).ok_or_else(missing)?;
         const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         // SAFETY: a function pointer has the size of a data pointer on every system that Julia runs
-        // on (asserted above), and the caller vouches for the type.
+        // on (asserted above), and the caller guarantees the type.
         Ok(unsafe { std::mem::transmute_copy::<*mut c_void, F>(&address) })
     }
 
-    /// Has Julia read its options. Julia prints what is wrong with them and ends the process.
+    /// Makes Julia parse its options. If they are invalid, Julia prints an error and ends the
+    /// process.
     pub(crate) fn parse_options(
         &self,
         executable: &Path,
@@ -67,7 +68,7 @@ impl Julia {
     ) -> Result<(), String> {
         let words = std::iter::once(executable.as_os_str());
         let words = words.chain(options.iter().map(OsString::as_os_str));
-        // Julia keeps pointers into these for as long as it runs.
+        // Julia keeps pointers to these strings as long as it runs.
         let mut pointers = words
             .map(|word| Ok(leaked(word)?.cast_mut()))
             .collect::<Result<Vec<*mut c_char>, String>>()?;
@@ -85,7 +86,8 @@ impl Julia {
         if count == 0 || options.is_empty() {
             return Ok(());
         }
-        // SAFETY: Julia moved the words that are no options to the front of the array, and counts them.
+        // SAFETY: Julia moved the words that are not options to the front of the array, and counted
+        // them.
         let rest = unsafe { system::words(count, array.cast_const().cast()) };
         let rest: Vec<_> = rest.iter().filter(|word| **word != executable).collect();
         match rest.first() {
@@ -106,7 +108,7 @@ impl Julia {
         unsafe {
             let start: unsafe extern "C" fn(*const c_char, *const c_char) = self.function(name)?;
             start(bin, image);
-            // As `julia SCRIPT` does: an interrupted program ends.
+            // As in `julia SCRIPT`: an interrupted program exits.
             let exit_on_interrupt: unsafe extern "C" fn(c_int) =
                 self.function(c"jl_exit_on_sigint")?;
             exit_on_interrupt(1);
@@ -114,7 +116,8 @@ impl Julia {
         Ok(())
     }
 
-    /// Sets `ARGS` and `PROGRAM_FILE`. The image may still hold the `ARGS` of the process that wrote it.
+    /// Sets `ARGS` and `PROGRAM_FILE`. The image may still contain the `ARGS` of the process that
+    /// wrote it.
     pub(crate) fn set_arguments(
         &self,
         executable: &Path,
@@ -129,9 +132,9 @@ impl Julia {
         let all = std::iter::once(executable.as_os_str());
         for argument in all.chain(arguments.iter().map(OsString::as_os_str)) {
             let bytes = system::utf8(argument);
-            // SAFETY: the types are those in julia.h. `list` and `push` are held by globals of Base,
-            // and jl_call2 roots its arguments, among them the new string. Julia is running, and this
-            // is the thread that started it.
+            // SAFETY: the types are those in julia.h. `list` and `push` are referenced by globals
+            // of Base, and jl_call2 roots its arguments, including the new string. Julia is
+            // running, and this is the thread that started it.
             let pushed = unsafe {
                 let string: unsafe extern "C" fn(*const c_char, usize) -> Value =
                     self.function(c"jl_pchar_to_string")?;
@@ -176,9 +179,9 @@ impl Julia {
         }
     }
 
-    /// Runs what Julia has to do at exit: `atexit` functions, finalizers, flushing.
+    /// Runs Julia's exit code: `atexit` functions, finalizers, flushing.
     pub(crate) fn finish(&self, code: i32) {
-        // SAFETY: the type is the one in julia.h, and nothing of Julia is called afterwards.
+        // SAFETY: the type is the one in julia.h, and no function of Julia is called afterwards.
         unsafe {
             if let Ok(at_exit) = self.function::<unsafe extern "C" fn(c_int)>(c"jl_atexit_hook") {
                 at_exit(code);
@@ -187,14 +190,14 @@ impl Julia {
     }
 }
 
-/// A C string that is never freed.
+/// Returns a C string that is never freed.
 fn leaked(text: &OsStr) -> Result<*const c_char, String> {
     let string = CString::new(system::utf8(text))
         .map_err(|_| format!("{} contains a zero byte", text.display()))?;
     Ok(string.into_raw().cast_const())
 }
 
-/// Code of this crate as a C string.
+/// Returns code of this crate as a C string.
 fn terminated(code: &str) -> CString {
     let without: Vec<u8> = code.bytes().filter(|byte| *byte != 0).collect();
     CString::new(without).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Where things are: the bundle around the executable, and the folders that Julia is given.
+//! Finds the bundle of the executable, and the folders that are passed to Julia.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 /// The variable with options for Julia, separated by white space.
 pub(crate) const JULIA_ARGUMENTS: &str = "SYSFORGE_JULIA_ARGS";
 
-/// The variable with the folder for what the app writes, instead of the user's data folder.
+/// The variable with the folder for files that the app writes, which replaces the user's data
+/// folder.
 pub(crate) const DATA: &str = "SYSFORGE_APP_DATA";
 
-/// The environment variables that decide where things are.
+/// The environment variables that decide the folders.
 #[derive(Debug, Default)]
 pub(crate) struct Variables {
     /// See [`JULIA_ARGUMENTS`].
@@ -23,7 +24,7 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// Those of this process.
+    /// The variables of this process.
     pub(crate) fn of_process() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let system_data = match std::env::consts::OS {
@@ -39,8 +40,8 @@ impl Variables {
         }
     }
 
-    /// The folder that belongs to the user and this app. It need not exist: Julia creates what it
-    /// writes. `None` for a user without any.
+    /// Returns the folder of the user for this app. It need not exist: Julia creates it when it
+    /// writes. `None` for a user without a data folder.
     fn data_folder(&self, app: &str) -> Option<PathBuf> {
         if let Some(data) = &self.data {
             return Some(data.clone());
@@ -60,7 +61,8 @@ impl Variables {
     }
 }
 
-/// The root of the bundle: the folder above the executable's, whose path has no symbolic links.
+/// Returns the root of the bundle: the folder above that of the executable, whose path has no
+/// symbolic links.
 pub(crate) fn root(executable: &Path) -> Result<PathBuf, String> {
     let root = executable.parent().and_then(Path::parent);
     root.map(Path::to_owned).ok_or_else(|| {
@@ -71,7 +73,7 @@ pub(crate) fn root(executable: &Path) -> Result<PathBuf, String> {
     })
 }
 
-/// Julia's depots: the user's folder, to be written, and the bundle, to be read.
+/// Returns Julia's depots: the user's folder for writing, and the bundle for reading.
 pub(crate) fn depots(
     root: &Path,
     app: &str,
@@ -79,7 +81,7 @@ pub(crate) fn depots(
     separator: &str,
 ) -> Result<OsString, String> {
     let bundle = root.join("share").join("julia");
-    // A folder with a separator in its path cannot be written into; the bundle itself must be found.
+    // A folder whose path contains a separator is left out; the bundle itself must be found.
     let data = variables
         .data_folder(app)
         .filter(|folder| listed(folder, separator).is_ok());
@@ -95,13 +97,13 @@ pub(crate) fn depots(
     })
 }
 
-/// Where Julia finds the names of packages and their preferences: in the bundle only.
+/// Returns the load path, in which Julia finds packages and their preferences: only the bundle.
 pub(crate) fn load_path(root: &Path, separator: &str) -> Result<OsString, String> {
     let folder = root.join("share").join("julia");
     Ok(listed(&folder, separator)?.to_owned())
 }
 
-/// A path as an entry of a list.
+/// Returns a path as an entry of a list.
 fn listed<'p>(path: &'p Path, separator: &str) -> Result<&'p OsStr, String> {
     match path.to_string_lossy().contains(separator) {
         false => Ok(path.as_os_str()),

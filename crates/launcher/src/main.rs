@@ -1,12 +1,13 @@
 //! The executable of an app. It finds its bundle from its own path, opens the bundle's libjulia,
-//! passes on options and arguments, calls the entry point and ends with the exit code that it returned.
+//! passes on options and arguments, calls the entry point and exits with the code that it returned.
 //!
-//! One launcher is compiled per platform, when Sysforge itself is built, and copied into every bundle
-//! under the app's name. What differs between apps is in a small text file (`description.rs`). Every
-//! `unsafe` block of Sysforge is in `julia.rs`, `system.rs` and the `main` function below.
+//! One launcher is compiled per platform, when Sysforge itself is built, and copied into every
+//! bundle under the app's name. The differences between apps are in a small text file
+//! (`description.rs`). All `unsafe` blocks of Sysforge are in `julia.rs`, `system.rs` and the
+//! `main` function below.
 
-// Without Rust's own start-up code, which ignores SIGPIPE and installs handlers for signals that
-// belong to Julia here.
+// Rust's own start-up code is not used: it ignores SIGPIPE and installs handlers for signals that
+// Julia handles here.
 #![cfg_attr(not(test), no_main)]
 // The tests call everything except `main`.
 #![cfg_attr(test, allow(dead_code))]
@@ -67,13 +68,14 @@ fn run(given: &[OsString]) -> Result<i32, String> {
     let depots = location::depots(&root, &description.name, &variables, separator)?;
     let load_path = location::load_path(&root, separator)?;
 
-    // A library that is loaded already is the one that others of the same name find.
+    // If a library is loaded already, other libraries that need one of that name use it.
     for library in &description.preload {
         Library::open(&root.join(library))?;
     }
     let julia = Julia::open(&root.join(&description.library))?;
     julia.parse_options(&executable, &arguments.julia)?;
-    // Julia reads these while it starts. A Julia that the app itself starts has to see what the user set.
+    // Julia reads these while it starts. A Julia that the app itself starts must see the user's
+    // values.
     let before = system::replace_variables(&[
         ("JULIA_DEPOT_PATH", Some(&depots)),
         ("JULIA_LOAD_PATH", Some(&load_path)),

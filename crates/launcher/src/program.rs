@@ -1,12 +1,13 @@
-//! The Julia code that calls the entry point. It is evaluated at top level and has no loops, so Julia
-//! interprets it: nothing of it is compiled.
+//! The Julia code that calls the entry point. It is evaluated at top level and has no loops, so
+//! Julia interprets it and compiles nothing of it.
 
 use crate::description::{Call, Description};
 
-/// The value for a standard output that nobody reads any more.
+/// The value that stands for a standard output whose reader has closed it.
 pub(crate) const BROKEN_PIPE: i32 = i32::MIN;
 
-/// Calls the entry point and returns an `Int32`. An exception is shown as `julia` shows it.
+/// Returns the code that calls the entry point. Its value is an `Int32`. An exception is shown as
+/// `julia` shows it.
 pub(crate) fn entry(description: &Description) -> String {
     let Description {
         package,

@@ -1,4 +1,4 @@
-//! What the operating system is asked for: the launcher's own path, libraries, variables, pipes.
+//! Functions of the operating system: the launcher's own path, libraries, variables, pipes.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
-/// The variables that [`replace_variables`] changed, with what they were before.
+/// The variables that [`replace_variables`] changed, with their previous values.
 pub(crate) type Changed = Vec<(&'static str, Option<OsString>)>;
 
 /// Sets variables, or removes those without a value.
@@ -39,7 +39,7 @@ fn set_variable(name: &str, value: Option<&OsStr>) {
     }
 }
 
-/// The path of this executable without symbolic links.
+/// Returns the path of this executable without symbolic links.
 pub(crate) fn executable(called: Option<&Path>) -> Result<PathBuf, String> {
     let found = std::env::current_exe().ok().or_else(|| started_as(called));
     let found = found.ok_or("the system does not say where this executable is")?;
@@ -89,8 +89,8 @@ mod unix {
     pub(crate) struct Library(*mut c_void);
 
     impl Library {
-        /// Opens a library and lets libraries that are opened later see its symbols: code in images
-        /// calls functions of libjulia by their names alone.
+        /// Opens a library and makes its symbols visible to libraries that are opened later: code
+        /// in images calls functions of libjulia by name only.
         pub(crate) fn open(path: &Path) -> Result<Self, String> {
             let name = [path.as_os_str().as_bytes(), b"\0"].concat();
             // SAFETY: the name ends with a zero byte; dlerror returns null or a string that lives
@@ -109,7 +109,7 @@ mod unix {
             }
         }
 
-        /// The address of a symbol.
+        /// Returns the address of a symbol.
         pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
             // SAFETY: the library is open, and the name ends with a zero byte.
             let address = unsafe { dlsym(self.0, name.as_ptr()) };
@@ -117,17 +117,17 @@ mod unix {
         }
     }
 
-    /// The arguments of `main`.
+    /// Returns the arguments of `main`.
     ///
     /// # Safety
     ///
     /// `argv` must point to `argc` C strings.
     pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
-        // SAFETY: as promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { words(usize::try_from(argc).unwrap_or(0), argv) }
     }
 
-    /// An array of C strings.
+    /// Copies an array of C strings.
     ///
     /// # Safety
     ///
@@ -135,19 +135,19 @@ mod unix {
     pub(crate) unsafe fn words(count: usize, array: *const *const c_char) -> Vec<OsString> {
         (0..count)
             .map(|index| {
-                // SAFETY: as promised by the caller.
+                // SAFETY: guaranteed by the caller.
                 let word = unsafe { CStr::from_ptr(*array.add(index)) };
                 OsString::from_vec(word.to_bytes().to_owned())
             })
             .collect()
     }
 
-    /// A text as Julia gets it: the bytes, which are UTF-8 unless the user typed something else.
+    /// Returns a text as bytes for Julia, which are UTF-8 unless the user typed something else.
     pub(crate) fn utf8(text: &OsStr) -> Vec<u8> {
         text.as_bytes().to_owned()
     }
 
-    /// The path that the system or the caller started this executable with, where `/proc` is missing.
+    /// Returns the path that this executable was started with, for systems without `/proc`.
     pub(super) fn started_as(called: Option<&Path>) -> Option<PathBuf> {
         #[cfg(target_os = "linux")]
         {
@@ -170,18 +170,18 @@ mod unix {
         path
     }
 
-    /// Whether standard output is a pipe or socket that nobody reads any more.
+    /// Whether standard output is a pipe or socket whose reader has closed it.
     pub(crate) fn output_is_broken() -> bool {
         let mut output = PollFd {
             fd: 1,
             events: 4,
             revents: 0,
         };
-        // SAFETY: it points to one structure, and does not wait.
+        // SAFETY: the pointer is to one structure, and the call does not wait.
         unsafe { poll(&raw mut output, 1, 0) > 0 && output.revents & POLLERR != 0 }
     }
 
-    /// Ends as a program does that writes to a closed pipe: by the signal.
+    /// Ends the process by SIGPIPE, like a program that writes to a closed pipe.
     pub(crate) fn die_of_broken_pipe() -> i32 {
         // SAFETY: Julia has finished; the default action of the signal ends the process, and if it is
         // blocked, `_exit` does.
@@ -231,7 +231,7 @@ mod windows {
             Ok(Self(library))
         }
 
-        /// The address of a symbol.
+        /// Returns the address of a symbol.
         pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
             // SAFETY: the library is loaded, and the name ends with a zero byte.
             let address = unsafe { GetProcAddress(self.0, name.as_ptr()) };
@@ -239,7 +239,7 @@ mod windows {
         }
     }
 
-    /// The arguments as the system has them, in UTF-16; those of `main` are in the code page.
+    /// Returns the arguments from the system, in UTF-16; those of `main` are in the code page.
     ///
     /// # Safety
     ///
@@ -248,7 +248,7 @@ mod windows {
         std::env::args_os().collect()
     }
 
-    /// An array of C strings in UTF-8.
+    /// Copies an array of C strings in UTF-8.
     ///
     /// # Safety
     ///
@@ -256,14 +256,14 @@ mod windows {
     pub(crate) unsafe fn words(count: usize, array: *const *const c_char) -> Vec<OsString> {
         (0..count)
             .map(|index| {
-                // SAFETY: as promised by the caller.
+                // SAFETY: guaranteed by the caller.
                 let word = unsafe { CStr::from_ptr(*array.add(index)) };
                 word.to_string_lossy().into_owned().into()
             })
             .collect()
     }
 
-    /// A text in UTF-8; an unpaired surrogate becomes U+FFFD.
+    /// Returns a text in UTF-8; an unpaired surrogate becomes U+FFFD.
     pub(crate) fn utf8(text: &OsStr) -> Vec<u8> {
         text.to_string_lossy().into_owned().into_bytes()
     }
@@ -272,7 +272,7 @@ mod windows {
         called.map(Path::to_owned)
     }
 
-    /// `\\?\C:\x` as `C:\x`: Julia does not understand the prefix.
+    /// Removes the prefix of `\\?\C:\x`, which Julia does not understand.
     pub(super) fn without_prefix(path: PathBuf) -> PathBuf {
         let text = path.to_string_lossy();
         match text.strip_prefix(r"\\?\") {
@@ -285,7 +285,7 @@ mod windows {
         }
     }
 
-    /// Windows has no signal for that.
+    /// Windows has no signal for a closed pipe.
     pub(crate) fn output_is_broken() -> bool {
         false
     }
