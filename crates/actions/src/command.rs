@@ -104,8 +104,8 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("##[", "#\\#["))
 }
 
-/// An output of a step, as lines for the file named by `GITHUB_OUTPUT`. `delimiter` must not occur
-/// in the value.
+/// Returns an output of a step, as lines for the file named by `GITHUB_OUTPUT`. `delimiter` must
+/// not occur in the value.
 #[must_use]
 pub fn output(name: &str, value: &str, delimiter: &str) -> String {
     if value.contains(['\n', '\r']) {

@@ -44,7 +44,7 @@ impl Run {
 
 /// Whether GitHub withholds the repository's secrets from this run. It does so for pull requests
 /// from forks, including deleted ones. `payload` is the JSON document named by `GITHUB_EVENT_PATH`;
-/// an unreadable one counts as false.
+/// for an unreadable one, the result is false.
 #[must_use]
 pub fn is_of_a_fork(payload: &str) -> bool {
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();

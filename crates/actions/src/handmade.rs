@@ -1,4 +1,5 @@
-//! What people add to a generated file, between marks, survives its regeneration:
+//! Custom parts of a generated file, between markers, which are kept when the file is generated
+//! again:
 //!
 //! ```yaml
 //!       # sysforge:keep build-before
@@ -21,14 +22,14 @@ const END: &str = "# sysforge:end ";
 pub struct HandmadeError {
     /// The line of the marker, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The problem.
     pub what: Wrong,
 }
 
-/// What is wrong with a marker.
+/// The problem of a marker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// A marker has no end marker.
+    /// The end marker is missing.
     #[error("the marker `sysforge:keep {0}` has no `sysforge:end {0}` after it")]
     Unclosed(String),
     /// A name occurs twice.
@@ -135,7 +136,7 @@ pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
     }
 }
 
-/// The two markers of an empty part.
+/// Returns the two markers of an empty part.
 #[must_use]
 pub fn markers(indent: usize, name: &str) -> String {
     let space = " ".repeat(indent);

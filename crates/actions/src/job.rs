@@ -1,4 +1,4 @@
-//! A job of a run: what it works on, the images that it built, and its summary.
+//! A job of a run: its current subject, the images that it built, and its summary.
 
 use sysforge_plan::Explain;
 use sysforge_plan::explain::causes;
@@ -6,7 +6,7 @@ use sysforge_plan::explain::causes;
 use crate::command::{self, Level, Location};
 use crate::summary::{self, Failed, Image};
 
-/// What a job has done so far.
+/// The progress of a job.
 #[derive(Debug, Default)]
 pub struct Job {
     subject: String,
@@ -14,7 +14,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Sets what the job works on, such as a build identifier.
+    /// Sets the current subject of the job, such as a build identifier.
     pub fn work_on(&mut self, subject: &str) {
         subject.clone_into(&mut self.subject);
     }
@@ -24,8 +24,8 @@ impl Job {
         self.images.push(image);
     }
 
-    /// The summary of the job, which ended with `error` if there was one. `None`: there is nothing to
-    /// report.
+    /// Returns the summary of the job, which ended with `error` if there is one. `None` if there is
+    /// nothing to report.
     #[must_use]
     pub fn summary(
         &self,
@@ -43,7 +43,7 @@ impl Job {
         (!is_empty).then(|| summary::build(&self.images, failed.as_ref()))
     }
 
-    /// The summary of a job that the signal `by` ended.
+    /// Returns the summary of a job that was ended by the signal `by`.
     #[must_use]
     pub fn interrupted(&self, by: &str) -> String {
         let failed = Failed {
@@ -68,7 +68,7 @@ impl Job {
     }
 }
 
-/// The annotation of an error: the error, its causes and its hints.
+/// Returns the annotation of an error: the error, its causes and its hints.
 #[must_use]
 pub fn annotation(error: &dyn Explain, position: Option<&Location>) -> String {
     let title = format!("sysforge, exit code {}", error.class().exit_code());
@@ -80,7 +80,7 @@ pub fn annotation(error: &dyn Explain, position: Option<&Location>) -> String {
     command::annotation(Level::Error, &title, position, &message)
 }
 
-/// The error and its causes, outermost first.
+/// Returns the error and its causes, outermost first.
 fn chain(error: &dyn Explain) -> Vec<String> {
     let mut chain = vec![error.to_string()];
     chain.extend(causes(error));

@@ -8,12 +8,12 @@ pub struct Pin {
     pub action: &'static str,
     /// The commit.
     pub commit: &'static str,
-    /// The version of that commit.
+    /// The version of the action at that commit.
     pub version: &'static str,
 }
 
 impl Pin {
-    /// The value of `uses`, with the version as a comment.
+    /// Returns the value of `uses`, with the version as a comment.
     #[must_use]
     pub fn uses(&self) -> String {
         let Self {

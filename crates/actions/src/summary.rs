@@ -6,8 +6,7 @@ use sysforge_plan::text::{Rule as _, WebAddress, escaped_lines, markdown};
 use sysforge_plan::units::{bytes, duration};
 use sysforge_plan::{Receipt, Sha256};
 
-/// The maximum size of a summary in bytes: GitHub's limit of 1 MiB, less the space for a final
-/// note.
+/// Maximum size of a summary in bytes: GitHub's limit of 1 MiB, less the space for a final note.
 const LIMIT: usize = (1 << 20) - 4096;
 
 /// Maximum number of residual statements listed for one image.
@@ -41,7 +40,7 @@ pub struct Failed {
     pub hints: Vec<String>,
 }
 
-/// The summary of a build job.
+/// Returns the summary of a build job.
 #[must_use]
 pub fn build(images: &[Image], failed: Option<&Failed>) -> String {
     let mut text = String::new();
@@ -59,7 +58,7 @@ pub fn build(images: &[Image], failed: Option<&Failed>) -> String {
     shorten(text)
 }
 
-/// The summary of a failed job.
+/// Returns the summary of a failed job.
 #[must_use]
 pub fn failure(failed: &Failed) -> String {
     let mut text = format!("## Failed: {}\n\n", inline(&failed.subject));
@@ -83,8 +82,8 @@ pub fn failure(failed: &Failed) -> String {
     shorten(text)
 }
 
-/// The summary of a job that uploads images to a draft, or publishes it. `missing` are the planned
-/// builds that it lacks.
+/// Returns the summary of a job that uploads images to a draft, or publishes it. `missing` are
+/// planned builds that it lacks.
 #[must_use]
 pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
     let linked = WebAddress::check(place).is_ok() && place.starts_with("http");
@@ -109,7 +108,7 @@ pub fn release(heading: &str, place: &str, present: &[String], missing: &[String
     shorten(text)
 }
 
-/// The summary of a plan.
+/// Returns the summary of a plan.
 #[must_use]
 pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[String]) -> String {
     let mut text = match tag {
@@ -169,7 +168,7 @@ fn table(text: &mut String, images: &[Image]) {
     text.push('\n');
 }
 
-/// A chart that GitHub renders: bars for the first call, a line for the second.
+/// Adds a chart that GitHub renders: bars for the first call, a line for the second.
 fn chart(text: &mut String, images: &[Image]) {
     let measured = images
         .iter()
@@ -254,7 +253,7 @@ fn residuals(text: &mut String, receipt: &Receipt) {
     text.push_str("</details>\n\n");
 }
 
-/// Lines in a code block whose fence does not occur in them.
+/// Adds lines in a code block whose fence does not occur in them.
 fn fenced(text: &mut String, lines: &[String]) {
     let longest = lines
         .iter()
@@ -265,12 +264,12 @@ fn fenced(text: &mut String, lines: &[String]) {
     let _ = writeln!(text, "{fence}text\n{}\n{fence}\n", lines.join("\n"));
 }
 
-/// A text in Markdown that shows as it is, except that messages put code in backticks.
+/// Escapes Markdown in a text; text in backticks remains code.
 fn inline(text: &str) -> String {
     markdown(text).replace("\\`", "`")
 }
 
-/// A text as inline code, with a fence longer than any in the text.
+/// Returns a text as inline code, with a fence longer than any in the text.
 fn code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);

@@ -1,9 +1,9 @@
-//! Everything that users and CI runners see: results, messages, errors, progress, traces and questions
-//! on the standard streams, and the outputs and the summary of a job.
+//! Everything that users and CI runners see: results, messages, errors, progress, traces and
+//! questions on the standard streams, and the outputs and the summary of a job.
 //!
 //! Architecture invariants: only this crate and the command line use the standard streams. All text
 //! passes through [`Terminal`], which escapes deceptive characters and the commands of CI runners.
-//! Nothing here knows what a command does, and the environment is passed in as values.
+//! This crate does not know the commands of Sysforge, and the environment is passed in as values.
 
 mod printer;
 mod progress;

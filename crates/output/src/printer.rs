@@ -1,5 +1,5 @@
-//! The printer: results go to standard output; messages, hints and errors go to standard error. No
-//! meaning depends on colour.
+//! The printer: results go to standard output; messages, hints and errors go to standard error.
+//! Colour is never the only carrier of meaning.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -19,17 +19,17 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// What is printed where.
+/// The settings of what is printed.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
-    /// Only errors and data.
+    /// Print only errors and data.
     pub quiet: bool,
     /// Whether a runner of GitHub Actions reads the messages.
     pub actions: bool,
 }
 
-/// The first failure to write to standard output. The process has one standard output; `main` turns
-/// its failure into the exit code.
+/// The first failure to write to standard output. It is global like standard output; `main`
+/// converts it to the exit code.
 static WRITE_FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
 /// Records that results could not be written. A closed pipe (`sysforge plan | head`) is not a failure.
@@ -41,21 +41,21 @@ pub(crate) fn note_write_failure(error: std::io::Error) {
     first.get_or_insert(error);
 }
 
-/// The failure to write results, if there was one.
+/// Returns and clears the failure to write results, if there was one.
 pub fn take_write_failure() -> Option<std::io::Error> {
     let mut first = WRITE_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
     first.take()
 }
 
-// Invariant: text reaches the terminal through `shown`, `child` or `document` only. Styles are
-// added after that, so no control character gets through but those of Sysforge's own styles.
+// Invariant: text reaches the terminal only through `shown`, `child` or `document`. Styles are
+// added after that, so the only control characters are those of Sysforge's own styles.
 impl Terminal {
     /// Prints data on standard output.
     pub fn data(self, text: &str) {
         self.write(&self.shown(text));
     }
 
-    /// Prints a table on standard output. On a terminal that is too narrow for it, each row becomes a
+    /// Prints a table on standard output. If the terminal is too narrow for it, each row becomes a
     /// block with a line for each cell.
     pub fn table(self, rows: &[Vec<String>]) {
         let size = console::Term::stdout().size_checked();
@@ -68,7 +68,7 @@ impl Terminal {
         self.write(&plain_json(&json));
     }
 
-    /// Prints a document that Sysforge itself makes, such as a manual page, byte for byte.
+    /// Prints a document that Sysforge itself generates, such as a manual page, byte for byte.
     pub fn document(self, text: &str) {
         self.write(text);
     }
@@ -88,8 +88,8 @@ impl Terminal {
         }
     }
 
-    /// Text of any origin as it may be shown: deceptive characters are escaped, and a runner
-    /// finds no command in it.
+    /// Makes untrusted text safe to print: escapes deceptive characters and the commands of a
+    /// runner.
     fn shown(self, text: &str) -> String {
         let text = escaped_lines(text);
         match self.actions {
@@ -98,7 +98,7 @@ impl Terminal {
         }
     }
 
-    /// A line that a child wrote, as it may be shown: without the child's own styles.
+    /// Makes a child's line of output safe to print, without the child's own styles.
     fn child(self, line: &str) -> String {
         self.shown(&unstyled(line))
     }
@@ -188,7 +188,8 @@ impl Terminal {
         let _ = err.flush();
     }
 
-    /// Prints an error: what happened, why, what the child said, where the log is, and `hints`.
+    /// Prints an error: the error and its causes, the child's last output, the path of the log, and
+    /// `hints`.
     pub fn failure(self, error: &dyn Explain, hints: &[String]) {
         let shown = |text: &str| self.shown(text);
         let mut all = vec![format!("{RED}error{RED:#}: {}", shown(&error.to_string()))];
@@ -222,12 +223,12 @@ impl Terminal {
     }
 }
 
-/// Text without the sequences that style it on a terminal, as children write them.
+/// Removes the escape sequences for styles, which children write.
 pub(crate) fn unstyled(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// Escapes deceptive characters and the commands of a runner in JSON. Both occur in its strings only.
+/// Escapes deceptive characters and the commands of a runner in JSON. Both occur only in strings.
 fn plain_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -242,7 +243,7 @@ fn plain_json(json: &str) -> String {
     out.replace("##[", "#\\u0023[")
 }
 
-/// A random word, which output of others cannot contain.
+/// Returns a random word, which untrusted output cannot contain.
 pub(crate) fn unguessable() -> String {
     // The standard library keys these hashers with the system's randomness.
     let number = || RandomState::new().build_hasher().finish();

@@ -15,7 +15,7 @@ use sysforge_plan::{Event, Reporter, Step};
 
 use crate::printer::{Terminal, unstyled};
 
-/// Without a terminal, a task that is still running says so this often.
+/// Without a terminal, the interval at which a running task prints a line.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Renders the events of running tasks. Cheap to clone.
@@ -41,10 +41,11 @@ struct Running {
 }
 
 impl Progress {
-    /// Shows bars if standard error is a terminal; `verbose`: every line of child processes, too.
+    /// Shows bars if standard error is a terminal. `verbose`: also prints every line of child
+    /// processes.
     #[must_use]
     pub fn new(terminal: Terminal, verbose: bool) -> Self {
-        // A runner keeps a log, in which nothing can move.
+        // A runner stores a log, in which lines cannot be redrawn.
         let quiet = terminal.quiet || terminal.actions;
         let interactive = std::io::stderr().is_terminal() && !quiet;
         let bars = interactive.then(MultiProgress::new);
@@ -59,14 +60,14 @@ impl Progress {
         }
     }
 
-    /// A reporter that renders here.
+    /// Returns a reporter that renders here.
     #[must_use]
     pub fn reporter(&self) -> Reporter {
         let progress = self.clone();
         Reporter::new(move |event| progress.show(event))
     }
 
-    /// Reports tasks that are still running. The caller repeats this every second or so.
+    /// Reports tasks that are still running. The caller repeats this about every second.
     pub fn beat(&self) {
         if self.bars.is_some() {
             return;
@@ -90,7 +91,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line of detail. It may contain what a server or a child said.
+    /// Prints a line of detail. It may contain output of a server or a child.
     pub fn detail(&self, line: &str) {
         let terminal = self.lock().terminal;
         self.print(terminal, |t| t.untrusted(line));
@@ -197,7 +198,7 @@ impl Progress {
                 let line = match outcome {
                     Outcome::Done => format!("  {step:<9} {subject}: {summary} ({took})"),
                     Outcome::Reused => format!("  {step:<9} {subject}: {summary} (reused)"),
-                    // The error that follows says what happened.
+                    // The error that is printed next explains it.
                     Outcome::Aborted => return,
                 };
                 self.print(terminal, |t| t.say(&line));
@@ -216,13 +217,13 @@ fn spinner() -> ProgressStyle {
         .with_key(
             "clock",
             |state: &ProgressState, out: &mut dyn fmt::Write| {
-                // The line shows less; nothing can be done about that here.
+                // If this fails, the line lacks the clock; the error cannot be handled here.
                 let _ = out.write_str(&clock(state.elapsed()));
             },
         )
 }
 
-/// A time that goes on, with its seconds: `0:07`, `2:05`, `1:02:03`.
+/// Formats an elapsed time with seconds: `0:07`, `2:05`, `1:02:03`.
 fn clock(duration: Duration) -> String {
     let (minutes, seconds) = (duration.as_secs() / 60, duration.as_secs() % 60);
     match minutes {
@@ -231,24 +232,24 @@ fn clock(duration: Duration) -> String {
     }
 }
 
-/// Below this many columns there is no room for a bar.
+/// The number of columns below which no bar is shown.
 const WIDE: usize = 100;
 
-/// Columns of the terminal.
+/// Returns the number of columns of the terminal.
 fn columns() -> usize {
     let size = Term::stderr().size_checked();
     size.map_or(WIDE, |(_, columns)| usize::from(columns))
 }
 
-/// As much of a subject as leaves room for the figures of a download on the same line.
+/// Shortens a subject so that the figures of a download fit on the same line.
 fn fitted(subject: &str, columns: usize) -> String {
-    // Spinner, step and figures take about this much.
+    // The approximate width of spinner, step and figures.
     shortened(subject, columns.saturating_sub(52).max(8))
 }
 
-/// As much of a child's line as fits after the subject and the clock, so that nothing is cut without a mark.
+/// Shortens a child's line to fit after the subject and the clock, so that cuts are marked.
 fn last_line(line: &str, subject: &str, columns: usize) -> String {
-    // Spinner, step, a clock of an hour and the spaces between them.
+    // The width of spinner, step, a clock with hours, and the spaces between them.
     let before = 2 + 10 + subject.chars().count() + 1 + 7 + 1;
     shortened(line, columns.saturating_sub(before + 1).max(8))
 }
@@ -270,8 +271,8 @@ fn bytes(columns: usize) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-/// At most `width` characters of a line, without styles and control characters: what a child prints
-/// must not move our cursor.
+/// Returns at most `width` characters of a line, without styles and control characters: output of a
+/// child must not move our cursor.
 fn shortened(line: &str, width: usize) -> String {
     let plain = unstyled(line).replace('\t', " ");
     sysforge_plan::text::shortened(&plain, width)

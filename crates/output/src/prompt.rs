@@ -1,11 +1,11 @@
-//! Questions to the user of a terminal.
+//! Questions to the user on a terminal.
 
 use std::io::{BufRead, IsTerminal};
 
 use crate::printer::Terminal;
 
-/// Asks for a yes or no; an empty answer means yes. `None`: there is no terminal, as in scripts and
-/// on CI runners.
+/// Asks a yes-or-no question; an empty answer means yes. `None` if there is no terminal, as in
+/// scripts and on CI runners.
 #[must_use]
 pub fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
@@ -14,7 +14,7 @@ pub fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     terminal.ask(question);
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
-    // The end of the input is no answer, and certainly no yes.
+    // The end of the input is not an answer, and must not count as yes.
     let read = read.ok().filter(|bytes| *bytes > 0);
     read.map(|_| is_yes(&answer))
 }

@@ -1,5 +1,5 @@
 //! The runner of GitHub Actions, if this process runs on one: the files that receive outputs and
-//! summaries. Elsewhere all of this does nothing.
+//! summaries. Otherwise, all functions do nothing.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -24,7 +24,7 @@ const SECRETS: [&str; 6] = [
     "AWS_SESSION_TOKEN",
 ];
 
-/// Variables with addresses, which may contain a password.
+/// Variables with URLs, which may contain a password.
 const ADDRESSES: [&str; 5] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -63,7 +63,7 @@ impl Runner {
         }
     }
 
-    /// Whether this run is for a pull request of a fork, which gets no secrets.
+    /// Whether this run is for a pull request from a fork, which gets no secrets.
     #[must_use]
     pub fn is_of_a_fork(&self) -> bool {
         let payload = self.event.as_ref();
@@ -91,7 +91,7 @@ impl Runner {
     /// Sets an output, which later steps can use.
     pub fn output(&self, name: &str, value: &str) {
         if let Some(file) = &self.output {
-            // Later steps would go on without the value.
+            // Later steps would continue without the value.
             if let Err(error) = append(file, &command::output(name, value, &unguessable())) {
                 note_write_failure(error);
             }
@@ -101,12 +101,12 @@ impl Runner {
     /// Adds to the job's summary.
     pub fn summarize(&self, text: &str) {
         if let Some(file) = &self.summary {
-            // A summary that cannot be written is no reason to fail a build.
+            // A summary that cannot be written is not a reason to fail a build.
             let _ = append(file, text);
         }
     }
 
-    /// Sets what the job works on, for the summary of a failure.
+    /// Sets the current subject of the job, for the summary of a failure.
     pub fn working_on(&self, subject: &str) {
         self.job().work_on(subject);
     }
@@ -118,8 +118,8 @@ impl Runner {
         }
     }
 
-    /// Writes the summary of a run that a signal ended: it was cancelled, or exceeded the time limit of
-    /// its job.
+    /// Writes the summary of a run that was ended by a signal: it was cancelled, or exceeded the
+    /// time limit of its job.
     pub fn interrupted(&self, by: &str) {
         if self.on {
             let summary = self.job().interrupted(by);
@@ -127,9 +127,9 @@ impl Runner {
         }
     }
 
-    /// Writes the summary of what was built and of the error, and an annotation at the position of the
-    /// error. Call this once, at the end. `project` is the folder of the project, `workloads` are paths
-    /// relative to it.
+    /// Writes the summary of the built images and of the error, and an annotation at the position
+    /// of the error. Call this once, at the end. `project` is the folder of the project;
+    /// `workloads` are paths relative to it.
     pub fn finish(
         &self,
         error: Option<&dyn Explain>,
@@ -150,7 +150,8 @@ impl Runner {
         }
     }
 
-    /// The position of an error: in a file that could not be read, or in a workload that failed.
+    /// Returns the position of an error: in a file that could not be read, or in a workload that
+    /// failed.
     fn position(
         &self,
         error: &dyn Explain,

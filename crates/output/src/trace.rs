@@ -1,5 +1,5 @@
-//! Traces of the libraries, for `--verbose` and `RUST_LOG`: requests, retries, lookups in the store,
-//! child processes with their arguments and durations. Each is one line on standard error.
+//! Logging for `--verbose` and `RUST_LOG`: requests, retries, lookups in the store, child processes
+//! with their arguments and durations. Each event is one line on standard error.
 
 use std::fmt::{Debug, Write as _};
 
@@ -11,15 +11,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::progress::Progress;
 
-/// Prints traces from now on: those that `rust_log` selects (`TARGET=LEVEL`, separated by commas), or
-/// if `verbose` is set those of Sysforge's own crates.
+/// Starts printing events: those that `rust_log` selects (`TARGET=LEVEL`, separated by commas), or
+/// those of Sysforge's own crates if `verbose` is set.
 pub fn start_tracing(verbose: bool, rust_log: Option<&str>, progress: &Progress) {
     let asked = rust_log.and_then(|text| text.parse::<Targets>().ok());
     let ours = verbose.then(|| Targets::new().with_target("sysforge", Level::DEBUG));
     if let Some(targets) = asked.or(ours) {
         let lines = Lines(progress.clone());
         let registry = tracing_subscriber::registry().with(lines.with_filter(targets));
-        // Fails only if there is a subscriber already.
+        // This fails only if there is a subscriber already.
         let _ = registry.try_init();
     }
 }

@@ -1,6 +1,6 @@
-//! Writes the archive. Compression starts as soon as there is an image, while it is being checked;
-//! the receipt, which contains the result of the check, is added last. Nothing appears in the dist
-//! directory under its own name before [`Packing::finish`].
+//! Writes the archive. Compression starts as soon as there is an image, while the image is being
+//! checked; the receipt, which contains the result of the check, is added last. No file appears in
+//! the dist directory under its final name before [`Packing::finish`].
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -19,7 +19,7 @@ use crate::error::PackError;
 use crate::hashing::Hashing;
 use crate::sums;
 
-/// The mode of the image, which may be loaded and run, and of text files.
+/// The modes of the image, which may be loaded and run, and of text files.
 const IMAGE_MODE: u32 = 0o755;
 const TEXT_MODE: u32 = 0o644;
 
@@ -35,7 +35,7 @@ pub struct Packed {
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
-    /// The path of the receipt beside it.
+    /// The path of the receipt's separate file.
     pub receipt: PathBuf,
 }
 
@@ -63,20 +63,20 @@ impl Drop for Partial {
     }
 }
 
-/// What an archive is made of.
+/// The content of an archive.
 #[derive(Debug, Clone)]
 pub struct Content {
     /// The image.
     pub image: PathBuf,
     /// Its path in the archive.
     pub image_path: String,
-    /// Folders and files that go in as well, each under its name in the archive. The image is left out
-    /// where it is in one of them.
+    /// Folders and files to include, each with its name in the archive. The image is left out if
+    /// one of them contains it.
     pub trees: Vec<(String, PathBuf)>,
 }
 
 impl Content {
-    /// An image at the top of its archive.
+    /// An image at the top level of its archive.
     #[must_use]
     pub fn of_image(image: &Path, trees: Vec<(String, PathBuf)>) -> Self {
         Self {
@@ -93,7 +93,7 @@ fn file_name(path: &Path) -> String {
 }
 
 impl Packing {
-    /// Starts to pack `image` as the build `id` into `dist`, with this many compressing threads.
+    /// Starts to pack `image` as the build `id` into `dist`, with this many compression threads.
     /// `trees` are folders to include, each with its name in the archive.
     ///
     /// # Errors
@@ -112,11 +112,11 @@ impl Packing {
         Self::start_with(content, id, format, dist, threads, reporter)
     }
 
-    /// As [`Packing::start`], with the image where `content` says.
+    /// Does the same as [`Packing::start`], for any `content`.
     ///
     /// # Errors
     ///
-    /// As [`Packing::start`].
+    /// Those of [`Packing::start`].
     pub fn start_with(
         content: Content,
         id: &BuildId,
@@ -165,7 +165,6 @@ impl Packing {
     /// moves the archive, the receipt and the checksums into place.
     ///
     /// # Errors
-    ///
     /// If a file cannot be written, or the receipt does not account for every statement. Then no
     /// new files appear.
     pub async fn finish(
@@ -193,7 +192,7 @@ impl Packing {
                 .and_then(|()| writer.finish())
                 .map_err(PackError::io("write", &archive))?;
             let (file, sha256, size) = sink.finish();
-            // Not flushed to the disk, which would take as long as compressing: after a power
+            // Not synced to disk, which would take as long as the compression: after a power
             // failure, the checksums detect lost data, and every consumer of an archive verifies
             // them.
             drop(file);
@@ -218,7 +217,7 @@ fn ignore(dist: &Path) -> Result<(), PackError> {
     write_whole(&path, b"*\n").map_err(PackError::io("write", &path))
 }
 
-/// Whether nothing is in a folder yet; one that the user filled is not ignored.
+/// Whether a folder is empty; a folder that the user filled is not ignored.
 fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -318,7 +317,7 @@ fn add_tree(
     Ok(())
 }
 
-/// The mode of an archived file, which depends only on whether the file is executable.
+/// Returns the mode of an archived file, which depends only on whether the file is executable.
 #[cfg(unix)]
 fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;

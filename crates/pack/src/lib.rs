@@ -1,8 +1,9 @@
-//! Packing: the archive with the image and its receipt, the receipt beside it, and `SHA256SUMS`.
+//! Packing: writes the archive with the image and its receipt, a separate copy of the receipt, and
+//! `SHA256SUMS`.
 //!
 //! Architecture invariants: this crate writes only into the dist directory; it starts no process
 //! and does not read the environment. The same image and receipt produce the same bytes, on every
-//! system and for any number of threads. A file appears under its own name only when it is
+//! system and for any number of threads. A file appears under its final name only when it is
 //! complete.
 
 pub mod archive;

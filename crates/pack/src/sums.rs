@@ -1,4 +1,4 @@
-//! `SHA256SUMS`: the digests of everything in the dist directory, in the format of `sha256sum`.
+//! `SHA256SUMS`: the digests of all files in the dist directory, in the format of `sha256sum`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +35,8 @@ pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
 /// If the list cannot be written.
 pub fn update(dist: &Path, files: &[(String, Sha256)]) -> Result<(), PackError> {
     let lock_path = dist.join(".lock");
-    // Without locks, the last writer wins; the next update of the other files corrects the list.
+    // Without working locks, the last writer wins; the next update for the other files corrects the
+    // list.
     let _lock = exclusive(&lock_path).map_err(PackError::io("lock", &lock_path))?;
     let mut listed = read(dist)?;
     listed.retain(|name, _| dist.join(name).is_file());

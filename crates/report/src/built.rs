@@ -1,4 +1,4 @@
-//! What a receipt says to the user who built the image: a headline, and warnings.
+//! Output for the user who built an image, from its receipt: a headline, and warnings.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use sysforge_plan::units::elapsed;
 /// Maximum number of statements or paths that are listed.
 const MAX_LISTED: usize = 5;
 
-/// Something that may be wrong with an image, and what to do about it.
+/// A possible problem of an image, with a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// What may be wrong.
+    /// The problem.
     pub text: String,
-    /// What to do.
+    /// The hint.
     pub hint: Option<&'static str>,
 }
 
-/// One line about an archive of `size` bytes that was built in the time `wall`.
+/// Returns one line about an archive of `size` bytes that was built in the time `wall`.
 #[must_use]
 pub fn headline(receipt: &Receipt, size: u64, wall: Duration) -> String {
     let (id, archive) = (&receipt.build_id, size / 1_000_000);
@@ -48,8 +48,8 @@ pub fn headline(receipt: &Receipt, size: u64, wall: Duration) -> String {
     )
 }
 
-/// Warnings about an image: statements that were not replayed, CPU targets that are missing, and paths
-/// that do not exist on other machines. An archive of apps has none.
+/// Returns warnings about an image: statements that were not replayed, missing CPU targets, and
+/// paths that do not exist on other machines. An archive of apps has none.
 #[must_use]
 pub fn warnings(receipt: &Receipt) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -112,7 +112,7 @@ pub fn warnings(receipt: &Receipt) -> Vec<Warning> {
     warnings
 }
 
-/// The number of artifacts in the archive of an image, if there are any.
+/// Formats the number of artifacts in the archive of an image, if there are any.
 #[must_use]
 pub fn artifacts(receipt: &Receipt) -> Option<String> {
     let artifacts = match (&receipt.bundle, &receipt.check.portability) {

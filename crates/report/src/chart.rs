@@ -1,6 +1,5 @@
 //! The chart: the time until the first result, each wait on a logarithmic scale, and memory.
-//! Circles mean without the image and diamonds with it, so that colour is not necessary to
-//! distinguish them.
+//! Circles mean without the image and diamonds with it, so that they differ without colour.
 
 use maud::{Markup, PreEscaped, html};
 use sysforge_plan::text::escaped_lines;
@@ -8,13 +7,13 @@ use sysforge_plan::text::escaped_lines;
 use crate::{Figures, Report};
 use sysforge_plan::units::{bytes, duration, ratio};
 
-/// The width of the chart on a page or as a picture, and on a phone.
+/// The width of the chart on a page or as a picture.
 pub(crate) const WIDE: f64 = 720.0;
 pub(crate) const NARROW: f64 = 360.0;
 
 pub(crate) const STYLE: &str = concat!(include_str!("palette.css"), include_str!("chart.css"));
 
-/// The chart as a separate file.
+/// Returns the chart as a separate file.
 #[must_use]
 pub fn svg(report: &Report) -> String {
     let mut text = escaped_lines(&chart(report, WIDE, true).into_string()).into_owned();
@@ -22,7 +21,7 @@ pub fn svg(report: &Report) -> String {
     text
 }
 
-/// The chart, alone or as part of a page.
+/// Returns the chart, alone or as part of a page.
 pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
     let without = Figures::median(&report.without);
     let with = Figures::median(&report.with);
@@ -66,7 +65,7 @@ pub(crate) fn chart(report: &Report, width: f64, alone: bool) -> Markup {
     }
 }
 
-/// The result in a few words.
+/// Formats the result in a few words.
 fn result(without: &Figures, with: &Figures) -> Option<String> {
     let (slow, fast) = without.first_call_s.zip(with.first_call_s)?;
     Some(faster(slow, fast))
@@ -90,7 +89,7 @@ struct Drawing {
 }
 
 const MARGIN: f64 = 16.0;
-/// Space for a figure beside a mark or bar.
+/// Space for a figure next to a mark or bar.
 const FIGURE: f64 = 74.0;
 
 impl Drawing {
@@ -102,7 +101,7 @@ impl Drawing {
         }
     }
 
-    /// The left edge of rows: beside their names, or below them on a narrow drawing.
+    /// Returns the left edge of rows: right of their names, or on a narrow drawing the left margin.
     fn left(&self) -> f64 {
         if self.width < 600.0 { MARGIN } else { 164.0 }
     }
@@ -117,13 +116,13 @@ impl Drawing {
         });
     }
 
-    /// A median: a circle without the image, a diamond with it.
+    /// Draws a median: a circle without the image, a diamond with it.
     fn mark(&mut self, x: f64, y: f64, series: Series) {
         let class = format!("mark {}", series.class());
         self.shape(x, y, series, &class, 7.0);
     }
 
-    /// A single run, in the shape of its series.
+    /// Draws a single run, in the shape of its series.
     fn run(&mut self, x: f64, y: f64, series: Series) {
         let class = format!("{} one", series.class());
         self.shape(x, y, series, &class, 4.0);
@@ -135,7 +134,7 @@ impl Drawing {
                 html! { circle class=(class) cx=(n(x)) cy=(n(y)) r=(n(radius)) {} }
             }
             Series::With => {
-                // As large as the circle, to the eye.
+                // It looks as large as the circle.
                 let r = radius * 9.0 / 7.0;
                 let points = [(0.0, -r), (r, 0.0), (0.0, r), (-r, 0.0)]
                     .map(|(dx, dy)| format!("{},{}", n(x + dx), n(y + dy)))
@@ -145,7 +144,7 @@ impl Drawing {
         });
     }
 
-    /// What the chart is about, and its result; on a narrow sheet below each other.
+    /// Draws the subject of the chart and its result, below each other on a narrow drawing.
     fn title(&mut self, subject: &str, result: Option<String>) {
         let (first, second) = match result {
             Some(result) if self.names_above() => (result, Some(subject)),
@@ -262,7 +261,7 @@ impl Drawing {
         }
         let bottom = self.y + 4.0;
         let ticks: Vec<_> = scale.decades().collect();
-        // Labels of ticks need some 50 units each; where ticks are closer, every other one has a
+        // Labels of ticks need about 50 units each; if ticks are closer, only every other one has a
         // label.
         let close = ticks.windows(2).any(|pair| pair[1].0 - pair[0].0 < 50.0);
         for (index, (at, name)) in ticks.iter().enumerate() {
@@ -294,13 +293,13 @@ impl Drawing {
     }
 }
 
-/// About how wide a figure is.
+/// Returns the approximate width of a figure.
 fn text_width(text: &str) -> f64 {
     8.0 * text.chars().count() as f64
 }
 
-/// The parts of a vertical line that meet no figure: each figure has the middle of its row, and
-/// reaches from one place to another.
+/// Returns the parts of a vertical line that cross no figure. Each figure is given by the vertical
+/// centre of its row, its left and its right edge.
 fn beside(x: f64, (top, bottom): (f64, f64), figures: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
     const SPACE: f64 = 3.0;
     const HALF: f64 = 10.0;

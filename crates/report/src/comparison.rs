@@ -6,7 +6,7 @@ use crate::table::table;
 use crate::{Figures, Report, Sample};
 use sysforge_plan::units;
 
-/// Figures with and without an image: medians over the samples, and the samples.
+/// Figures with and without an image: the samples, and their medians.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     build_id: String,
@@ -20,7 +20,7 @@ pub struct Comparison {
     runs_with: Vec<Medians>,
 }
 
-/// See [`Figures`].
+/// The medians; see [`Figures`].
 #[derive(Debug, Serialize)]
 struct Medians {
     startup_s: f64,
@@ -45,7 +45,7 @@ impl From<Figures> for Medians {
 }
 
 impl Comparison {
-    /// The comparison that a report contains.
+    /// Creates the comparison from a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let (without, with) = (
@@ -75,7 +75,7 @@ fn speedup(without: &Figures, with: &Figures) -> Option<f64> {
 }
 
 impl Report {
-    /// The medians as a table that is narrow enough for 60 columns.
+    /// Returns the medians as a table of at most 60 columns.
     #[must_use]
     pub fn table(&self) -> String {
         let (without, with) = (Figures::median(&self.without), Figures::median(&self.with));

@@ -1,6 +1,6 @@
 //! Measurements and their medians.
 
-/// The measurements of one round of fresh processes.
+/// The measurements of one round of new processes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Starting and ending Julia, in seconds.
@@ -35,7 +35,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The medians of `samples`; zeros if there are none.
+    /// Returns the medians of `samples`, or zeros if there are none.
     #[must_use]
     pub fn median(samples: &[Sample]) -> Self {
         let of = |figure: &dyn Fn(&Sample) -> Option<f64>| {
@@ -58,13 +58,14 @@ impl Figures {
         }
     }
 
-    /// First call over second call: 1.0 means that nothing was left to compile.
+    /// Returns the ratio of the first to the second call: 1.0 means that nothing was left to
+    /// compile.
     #[must_use]
     pub fn first_over_second(&self) -> Option<f64> {
         Some(self.first_call_s? / self.second_call_s?.max(1e-9))
     }
 
-    /// The time until the first result in seconds: start-up, loading and first call.
+    /// Returns the time until the first result in seconds: start-up, loading and first call.
     #[must_use]
     pub fn first_result_s(&self) -> f64 {
         self.startup_s + self.load_s + self.first_call_s.unwrap_or_default()

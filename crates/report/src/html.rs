@@ -1,5 +1,6 @@
-//! The HTML page: the benefit of the image, its size by section, the files and runs of its apps, the
-//! statements and their outcome, the duration of each step of the build, and the contents. A single file without dependencies.
+//! The HTML page: the benefit of the image, its size by section, the files and runs of its apps,
+//! the statements and their outcome, the duration of each step of the build, and the contents. It
+//! is a single file without dependencies.
 
 mod apps;
 mod receipt;
@@ -14,7 +15,7 @@ use sysforge_plan::units::{bytes, count, duration, ratio};
 /// The page loads nothing and runs no scripts, even if a name in the report contains markup.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// The report as a self-contained page.
+/// Returns the report as a self-contained page.
 #[must_use]
 pub fn html(report: &Report) -> String {
     let style = [chart::STYLE, include_str!("page.css")].concat();
@@ -212,11 +213,11 @@ struct Row {
     name: String,
     value: f64,
     shown: String,
-    /// Whether zero would be better.
+    /// Whether a value above zero is bad.
     bad: bool,
 }
 
-/// A table with bars that start at zero.
+/// Returns a table with bars that start at zero.
 fn bars(rows: &[Row]) -> Markup {
     let most = rows.iter().map(|row| row.value).fold(0.0, f64::max);
     html! {
@@ -242,7 +243,7 @@ fn percent(part: f64, whole: f64) -> String {
     format!("{:.1}", 100.0 * part / whole.max(f64::MIN_POSITIVE))
 }
 
-/// A collapsible list of statements, each with its reason.
+/// Returns a collapsible list of statements, each with its reason.
 fn listed<'a>(title: &str, items: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Markup {
     html! {
         details {

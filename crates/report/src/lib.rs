@@ -1,9 +1,9 @@
-//! Renders the figures of a benchmark and the receipt of an image as a table, as an SVG chart and as a
-//! self-contained HTML page.
+//! Renders the figures of a benchmark and the receipt of an image as a table, as an SVG chart and
+//! as a self-contained HTML page.
 //!
-//! Architecture invariants: pure functions from values to text. No file, network, clock or
-//! environment; the output refers to nothing outside of itself, and is readable in light and dark
-//! mode and without colours.
+//! Architecture invariants: pure functions from values to text, which access no file, network,
+//! clock or environment. The output refers to nothing outside of itself, and is readable in light
+//! and dark mode and without colours.
 
 pub mod built;
 mod chart;
@@ -26,16 +26,16 @@ pub struct Report {
     pub build_id: String,
     /// The Julia version, and the platform in Julia's spelling.
     pub julia: String,
-    /// Measurements of fresh processes without the image.
+    /// Measurements of new processes without the image.
     pub without: Vec<Sample>,
-    /// Measurements of fresh processes with the image.
+    /// Measurements of new processes with the image.
     pub with: Vec<Sample>,
-    /// Statements that running the workloads on the image still compiled.
+    /// Statements that the workloads still compiled when they ran on the image.
     pub residuals: Vec<String>,
     /// The sections of the image file: name and size in bytes.
     pub sections: Vec<(String, u64)>,
     /// The image's receipt, if it has one.
     pub receipt: Option<Receipt>,
-    /// What the archive of its apps holds, if there is one.
+    /// The content of the archive of its apps, if there is one.
     pub bundle: Option<BundleRecord>,
 }

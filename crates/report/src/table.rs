@@ -1,9 +1,10 @@
-//! Tables of text: rows of cells, of which the first row is the heading.
+//! Text tables: rows of cells, of which the first row is the heading.
 
 use console::measure_text_width;
 use sysforge_plan::text::escaped;
 
-/// A table, if it fits into so many columns; else a block for each row, with a line for each cell.
+/// Formats a table if it fits into `columns`, or else a block for each row, with a line for each
+/// cell.
 #[must_use]
 pub fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
     let text = table(rows);
@@ -32,11 +33,11 @@ pub fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
     rows.iter().map(block).collect()
 }
 
-/// Lines up columns: the first to the left, and the last if it has no heading, as it holds remarks; the
-/// others to the right.
+/// Aligns columns: the first to the left, the last too if it has no heading, because it contains
+/// remarks, and the others to the right.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
-    // One row is one line, and what is measured is what will be shown.
+    // Escape first, so that each row is one line and widths are those of the shown text.
     let shown = |row: &Vec<String>| row.iter().map(|cell| escaped(cell).into_owned()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

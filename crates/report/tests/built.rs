@@ -1,4 +1,4 @@
-//! What a user is shown of an image that was just built.
+//! The output about an image that was just built.
 
 use std::time::Duration;
 

@@ -184,7 +184,7 @@ fn archive_corpus() -> Vec<(String, u8, Vec<u8>)> {
         ("twice", Tar::new().file("t/x", 0o644, b"1").folder("t/x/")),
     ] {
         let tar = tar.plain();
-        // Also as on a machine that does not allow links.
+        // Also for a machine that does not allow links.
         corpus.push((format!("{name}-copied"), 0x80, tar.clone()));
         corpus.push((name.to_owned(), 0, tar));
     }

@@ -153,7 +153,7 @@ pub fn tiny_julia(version: &str, filler: usize) -> Tar {
         )
 }
 
-/// The same as a zip file.
+/// Returns the same installation as a zip file.
 #[must_use]
 pub fn tiny_julia_zip(version: &str, filler: usize) -> Vec<u8> {
     let top = format!("julia-{version}");
@@ -198,7 +198,7 @@ pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// The same as a 7-Zip file.
+/// Returns the same installation as a 7-Zip file.
 #[must_use]
 pub fn tiny_julia_7z(version: &str, filler: usize) -> Vec<u8> {
     use sevenz_rust2::{ArchiveEntry, ArchiveWriter, NtTime};

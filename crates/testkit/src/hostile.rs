@@ -1,4 +1,4 @@
-//! Hostile texts in place of names and other strings, and how to insert them into documents.
+//! Hostile texts to insert into documents in place of names and other strings.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! Test support: servers and files that stand in for the outside world. Not part of the program; it
-//! may panic, like tests.
+//! Test support: servers and files that replace external ones. Not part of the program; like tests,
+//! it may panic.
 
 #![allow(
     clippy::unwrap_used,

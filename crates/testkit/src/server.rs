@@ -176,7 +176,7 @@ impl Server {
         }
     }
 
-    /// The base address.
+    /// The base URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
@@ -502,7 +502,7 @@ fn wait_for_shared_line(free: &Mutex<Instant>, cap: Option<u64>, bytes: usize) {
     let takes = Duration::from_secs_f64(bytes as f64 / cap as f64);
     let until = {
         let mut free = free.lock().unwrap();
-        // Time during which the line was idle is not made up for.
+        // Unused time in which the line was idle does not count.
         *free = (*free).max(Instant::now()) + takes;
         *free
     };
@@ -522,7 +522,7 @@ fn read_request(reader: &mut BufReader<impl Read>) -> io::Result<Option<Seen>> {
         path: line.split(' ').nth(1).unwrap_or("/").to_owned(),
         ..Seen::default()
     };
-    // A proxy receives the whole address.
+    // A proxy receives the whole URL.
     if let Some(rest) = seen.path.strip_prefix("http://") {
         seen.path = rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
         seen.headers.insert(":proxied".to_owned(), line.clone());

@@ -1,9 +1,10 @@
-//! Tests that cannot run on a machine say so, where they can be counted: a skipped test looks passed.
+//! Reporting tests that cannot run on a machine, so that they can be counted: a skipped test looks
+//! passed.
 
 use std::io::Write;
 
-/// Notes that the test of this thread is skipped, and why: on standard error, and as a line of the file
-/// that `SYSFORGE_TEST_SKIPPED` names, if it is set.
+/// Reports that the test of this thread is skipped, and why: on standard error, and as a line of
+/// the file that `SYSFORGE_TEST_SKIPPED` names, if it is set.
 pub fn skip(why: &str) {
     let thread = std::thread::current();
     let line = format!("skipped: {}: {why}", thread.name().unwrap_or("a test"));

@@ -19,7 +19,7 @@ impl PrivateTls {
     #[must_use]
     pub fn new() -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
-        // OpenSSL takes a certificate whose issuer has its own name for a self-signed one.
+        // OpenSSL treats a certificate whose issuer has the same name as itself as self-signed.
         let name = &mut authority.distinguished_name;
         name.push(DnType::CommonName, "the tests' authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

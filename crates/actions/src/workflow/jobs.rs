@@ -17,8 +17,8 @@ pub(super) struct Jobs<'a> {
 /// The runner of jobs that do not build.
 const SMALL: &str = "ubuntu-24.04";
 
-/// Jobs with an `if` of their own run even after a failed job, unless the run was cancelled; this
-/// condition says what they require of the build job.
+/// Jobs with their own `if` run even after a failed job, unless the run was cancelled; this
+/// condition states their requirement on the build job.
 const BUILT: &str = "(needs.build.result == 'success' || needs.build.result == 'skipped')";
 
 impl Jobs<'_> {
@@ -250,8 +250,8 @@ impl Jobs<'_> {
         }
     }
 
-    /// Only a Sysforge compiled on the runner needs the source code in jobs that do not need the
-    /// project.
+    /// Jobs that do not need the project need a checkout only if Sysforge is compiled on the
+    /// runner.
     fn checkout_for_source(&self) -> String {
         match self.tool {
             Tool::Release { .. } => String::new(),
@@ -357,9 +357,9 @@ const PLAN_TAG: &str = "      - name: Plan
         run: sysforge plan --matrix --out sysforge-plan.json
 ";
 
-/// Both folders belong to the workflow. The cached part of the depot is the same as that of
-/// `julia-actions/cache`: `servers` may contain a token, and `clones` and `config` addresses with
-/// one.
+/// Both folders belong to the workflow. The cached part of the depot is the same as for
+/// `julia-actions/cache`: `servers` may contain a token, and `clones` and `config` may contain URLs
+/// with a token.
 const CACHED: &str = "        with:
           path: |
             .sysforge-store
@@ -371,12 +371,12 @@ const CACHED: &str = "        with:
           key: sysforge-${{ matrix.store }}-${{ matrix.packages }}
 ";
 
-/// A cache for an earlier manifest saves most of the download.
+/// Even a cache for an earlier manifest avoids most of the download.
 const NEAREST: &str = "          restore-keys: |
             sysforge-${{ matrix.store }}-
 ";
 
-/// A separate step, so that only this step receives the secrets of a private registry.
+/// A separate step, so that only it receives the secrets of a private registry.
 const PACKAGES: &str = r#"      - name: Install the packages
         env:
           BUILDS: ${{ matrix.builds }}
@@ -391,7 +391,7 @@ const INSTANTIATE: &str = r#"        run: |
           sysforge instantiate "${builds[@]}"
 "#;
 
-/// Without pruning, packages that the manifest no longer names would stay in the cache forever.
+/// Without pruning, packages that were removed from the manifest would stay in the cache forever.
 const INSTANTIATE_AND_PRUNE: &str = r#"        run: |
           read -r -a builds <<<"$BUILDS"
           sysforge instantiate --prune "${builds[@]}"

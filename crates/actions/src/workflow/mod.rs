@@ -15,7 +15,7 @@ pub use crate::WORKFLOW_PATH as PATH;
 /// The first words of the file, by which it is recognized.
 const HEAD: &str = "# Written by `sysforge workflow`";
 
-/// The base address of Sysforge's own releases.
+/// The base URL of Sysforge's own releases.
 pub const RELEASES: &str = "https://github.com/sysforge/sysforge/releases/download";
 
 /// The script that installs Sysforge; `action.yml` contains the same one.
@@ -35,18 +35,18 @@ pub struct Inputs<'a> {
 /// The workflow cannot be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowError {
-    /// No checksum says which Sysforge the runners may run.
+    /// The checksums of the Sysforge that the runners may run are missing.
     #[error("the workflow has no checksum of the Sysforge {version} that its runners would fetch")]
     Unpinned {
         /// The version.
         version: String,
-        /// The address of its checksums.
+        /// The URL of its checksums.
         sums: String,
     },
     /// The workflow would never start.
     #[error("the workflow would never start: it has no tags, no schedule and no other trigger")]
     NoTrigger,
-    /// The folder's name would need quoting in several languages.
+    /// The folder's name would have to be quoted in several languages.
     #[error(
         "the project's folder `{0}` contains characters that are not supported in workflow files"
     )]
@@ -73,7 +73,7 @@ impl Explain for WorkflowError {
     }
 }
 
-/// Where the runners get Sysforge.
+/// How the runners get Sysforge.
 #[derive(Debug, Clone)]
 enum Tool {
     Release {
@@ -119,7 +119,7 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with(HEAD)
 }
 
-/// The project's folder in a generated workflow; empty for the repository's root.
+/// Returns the project's folder in a generated workflow; empty for the repository's root.
 #[must_use]
 pub fn project_of(text: &str) -> String {
     let value = text
@@ -189,7 +189,7 @@ fn environment(tool: &Tool, project: &str) -> String {
     text
 }
 
-/// A value as a YAML string: every JSON string is one.
+/// Returns a value as a YAML string: every JSON string is one.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -5,7 +5,7 @@ use sysforge_plan::config::Workflow;
 use super::{WorkflowError, quoted};
 use crate::handmade;
 
-/// The part of the file from `on:` to the settings of all jobs.
+/// Returns the part of the file from `on:` to the settings of all jobs.
 pub(super) fn triggers(options: &Workflow) -> Result<String, WorkflowError> {
     let mut text = String::new();
     if options.publish && !options.tags.is_empty() {

@@ -9,7 +9,7 @@ use sysforge_plan::units::{bytes, count, duration};
 /// Files smaller than this fraction of the bundle are combined.
 const MIN_FRACTION: f64 = 0.002;
 
-/// The runs of the apps, and what each file costs and why it is there.
+/// Returns the runs of the apps, and the size and the reason of each file.
 pub(super) fn apps(bundle: &BundleRecord) -> Markup {
     let whole: u64 = bundle.files.iter().map(|file| file.size).sum();
     let mut files: Vec<&BundledFile> = bundle.files.iter().collect();

@@ -7,7 +7,7 @@ use sysforge_plan::receipt::Unreplayed;
 use super::{Row, bars, listed, percent};
 use sysforge_plan::units::{bytes, count, duration};
 
-/// The outcomes of the precompile statements.
+/// Returns the outcomes of the precompile statements.
 pub(super) fn statements(receipt: &Receipt) -> Markup {
     let counts = &receipt.statements;
     let row = |name: &str, value: usize, bad| Row {
@@ -44,7 +44,7 @@ pub(super) fn statements(receipt: &Receipt) -> Markup {
     }
 }
 
-/// The steps of the build in order.
+/// Returns the steps of the build in order.
 pub(super) fn timeline(receipt: &Receipt) -> Markup {
     let whole: f64 = receipt.timings.iter().map(|timing| timing.seconds).sum();
     let watched = receipt.timings.iter().any(|t| t.peak_memory.is_some());
@@ -89,8 +89,8 @@ pub(super) fn timeline(receipt: &Receipt) -> Markup {
     }
 }
 
-/// The statements that were compiled for the workloads' own functions, and the residuals of each
-/// round.
+/// Returns the statements that were compiled for the workloads' own functions, and the residuals of
+/// each round.
 pub(super) fn rounds(receipt: &Receipt) -> Markup {
     let check = &receipt.check;
     let left: Vec<_> = check.rounds.iter().map(ToString::to_string).collect();
@@ -107,7 +107,7 @@ pub(super) fn rounds(receipt: &Receipt) -> Markup {
     }
 }
 
-/// The requirements of the image on a machine.
+/// Returns the requirements of the image on a machine.
 pub(super) fn portability(receipt: &Receipt) -> Markup {
     let Some(found) = &receipt.check.portability else {
         return html! {};
@@ -143,7 +143,7 @@ pub(super) fn portability(receipt: &Receipt) -> Markup {
     }
 }
 
-/// The packages in the image.
+/// Returns the packages in the image.
 pub(super) fn packages(receipt: &Receipt) -> Markup {
     html! {
         section {
@@ -163,7 +163,7 @@ pub(super) fn packages(receipt: &Receipt) -> Markup {
     }
 }
 
-/// Other facts from the receipt.
+/// Returns other facts from the receipt.
 pub(super) fn facts(receipt: &Receipt) -> Markup {
     let held = receipt.targets.held.as_ref();
     let facts = [

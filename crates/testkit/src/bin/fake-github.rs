@@ -2,8 +2,8 @@
 //!
 //! `fake-github [--port N] [--latency-ms N] [--lag-ms N] [--tls HOST] [--record FILE] [--directory
 //! DIR] [--repository OWNER/NAME] [--one-port true] [--ready FILE]` runs until it is killed.
-//! `--ready` names a file into which it writes one line with the API's address once it listens;
-//! with `--tls` it writes the certificate beside it, with the extension `pem`.
+//! `--ready` names a file into which it writes one line with the API's URL once it listens; with
+//! `--tls` it writes the certificate to the same path with the extension `pem`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! A dist directory for tests of release hosts: an image that no Julia can load, and an app that prints a
-//! text, both for Linux.
+//! Creates a dist directory for tests of release hosts: an image that no Julia can load, and an app
+//! that prints a text, both for Linux.
 //!
 //! `testkit-dist FOLDER TEXT`
 

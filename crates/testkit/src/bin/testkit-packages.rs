@@ -1,8 +1,8 @@
 //! The package server as a program, for scripts: serves the test packages until its standard input
 //! ends.
 //!
-//! `testkit-packages [PORT]` prints the address, for `JULIA_PKG_SERVER`. Then it reads commands from
-//! its standard input, and answers each with lines that end with an empty one:
+//! `testkit-packages [PORT]` prints the URL for `JULIA_PKG_SERVER`. Then it reads commands from its
+//! standard input, and answers each with lines that end with an empty line:
 //!
 //! | command | effect |
 //! |---|---|

@@ -160,7 +160,7 @@ fn receipt(name: &str, triplet: &str, image: &[u8]) -> Receipt {
     }
 }
 
-/// Writes the archive and the receipt beside it.
+/// Writes the archive and a separate copy of the receipt.
 fn write(folder: &Path, receipt: &Receipt, files: &[(&str, &[u8])]) {
     let id = &receipt.build_id;
     std::fs::create_dir_all(folder).unwrap();
@@ -172,7 +172,7 @@ fn digest(bytes: &[u8]) -> Sha256 {
     Sha256::of(bytes)
 }
 
-/// Packs `files` like the `pack` crate. What is in `bin` can be executed.
+/// Packs `files` like the `pack` crate. Files in `bin` are executable.
 fn tar_gz(path: &Path, files: &[(&str, &[u8])]) {
     let file = std::fs::File::create(path).unwrap();
     let gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());

@@ -28,7 +28,7 @@ pub enum Op {
     ListAssets,
     /// `GET …/releases/assets/{id}` as JSON
     GetAsset,
-    /// The content of an asset, at any address
+    /// The content of an asset, at any URL
     Download,
     /// `POST …/releases/{id}/assets`
     Upload,

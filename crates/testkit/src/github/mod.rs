@@ -1,5 +1,5 @@
-//! A fake GitHub with releases: real HTTP on loopback, real bytes on disk, and the real one's
-//! behaviour: drafts that are not found by tag, lists that lag, assets stuck in `starter`, 422
+//! A fake GitHub with releases: real HTTP on loopback, real bytes on disk, and the behaviour of the
+//! real one: drafts that are not found by tag, lists that lag, assets stuck in `starter`, 422
 //! `already_exists`, renamed files, digests, immutable releases, size limits, pagination, rate
 //! limits, and tokens with different permissions. [`Fault`]s make it fail reproducibly.
 //!
@@ -47,7 +47,7 @@ pub struct Options {
     pub stays_public: bool,
     /// Whether lists of files contain digests. Enterprise before 3.18 has none.
     pub digests: bool,
-    /// The beginning of `upload_url`; `{api}` is replaced by the API's own address.
+    /// The prefix of `upload_url`; `{api}` is replaced by the API's own URL.
     pub upload_url: Option<String>,
     /// Number of seconds by which the host's clock is ahead of this machine's.
     pub clock_ahead: i64,
@@ -68,7 +68,7 @@ pub struct Options {
     pub workflow_commits: Vec<String>,
     /// The host name of the TLS certificate; `None` for plain HTTP.
     pub tls: Option<String>,
-    /// Whether file contents are served from the API's own port. PyGithub accepts no other address,
+    /// Whether file contents are served from the API's own port. PyGithub accepts no other host,
     /// except the real storage service.
     pub one_port: bool,
     /// The port; 0 for any.
@@ -128,7 +128,7 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     pub(crate) api: String,
     pub(crate) storage: String,
-    /// The text that every field of this name has in the answers of the API.
+    /// The field, and the text that replaces its value in all answers of the API.
     pub(crate) rewrite: Mutex<Option<(String, String)>>,
     _kept: Option<tempfile::TempDir>,
 }
@@ -153,7 +153,7 @@ impl FakeGitHub {
         server::start(options).await
     }
 
-    /// The address of the REST API, without a final `/`.
+    /// The URL of the REST API, without a trailing `/`.
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.shared.api
@@ -226,19 +226,19 @@ impl FakeGitHub {
     }
 
     /// Adds this Sigstore bundle as an attestation for content with this digest. Like the real API,
-    /// it returns the first bundle of a digest itself, and only the addresses of the others.
+    /// this host returns the first bundle of a digest itself, and only the URLs of the others.
     pub fn put_attestation(&self, sha256: &str, bundle: &str) {
         let mut state = self.shared.state();
         let kept = state.attestations.entry(format!("sha256:{sha256}"));
         kept.or_default().push(bundle.to_owned());
     }
 
-    /// Gives every field of this name this text in all answers of the API from now on, where it has a
-    /// text or is null.
+    /// Replaces the value of every field with this name by this text in all further answers of the
+    /// API, if the value is a text or null.
     ///
     /// # Panics
     ///
-    /// If another thread panicked while it set one.
+    /// If another thread panicked while it called this function.
     pub fn rewrite(&self, field: &str, text: &str) {
         let rewrite = Some((field.to_owned(), text.to_owned()));
         *self.shared.rewrite.lock().unwrap() = rewrite;

@@ -94,8 +94,8 @@ pub(crate) fn asset(shared: &Shared, release: &Release, asset: &Asset) -> Value 
 
 pub(crate) fn repository(shared: &Shared, rights: Option<Rights>) -> Value {
     let (api, repo) = (&shared.api, &shared.options.repository);
-    // The real API reports no permissions for the automatic token of Actions, whatever it may do
-    // (semantic-release/github#182).
+    // The real API reports no permissions for the automatic token of Actions, whatever its
+    // permissions are (semantic-release/github#182).
     let app = rights == Some(Rights::Actions);
     let name = repo.split('/').nth(1).unwrap_or_default();
     json!({
@@ -119,7 +119,7 @@ pub(crate) fn repository(shared: &Shared, rights: Option<Rights>) -> Value {
     })
 }
 
-/// The base address of web pages: the API's, without Enterprise's `/api/v3`.
+/// The base URL of web pages: the API's, without Enterprise's `/api/v3`.
 pub(crate) fn web(shared: &Shared) -> &str {
     shared.api.trim_end_matches("/api/v3")
 }

@@ -147,7 +147,7 @@ async fn serve(
         .await;
 }
 
-/// The answer with the text that `FakeGitHub::rewrite` asks for.
+/// Returns the answer with the text that `FakeGitHub::rewrite` sets.
 async fn rewritten(answer: Answer, shared: &Shared) -> Answer {
     let rewrite = shared.rewrite.lock();
     let rewrite = rewrite.unwrap_or_else(PoisonError::into_inner).clone();

@@ -64,7 +64,8 @@ fn immutable_releases(shared: &Shared, rights: Caller) -> Answer {
     }
 }
 
-/// The attestations of a digest; and the compressed bundles that the API does not return itself.
+/// Returns the attestations of a digest, or a compressed bundle that the API does not return
+/// itself.
 fn attestations(shared: &Shared, path: &str, public: bool) -> Option<Answer> {
     let state = shared.state();
     if let Some(rest) = path.strip_prefix("/attestations/") {

@@ -28,7 +28,7 @@ impl GitHost {
         host
     }
 
-    /// The address of a package's repository, or of the registry's.
+    /// Returns the URL of a package's repository, or of the registry's.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("file://{}", self.repository(name).display())
@@ -81,15 +81,15 @@ impl GitHost {
     }
 }
 
-/// The repositories of a [`GitHost`] over HTTP, for a client with the right login: git's own server
-/// program behind a socket. It ends with the process that started it.
+/// The repositories of a [`GitHost`] over HTTP, for a client with the right login. It runs git's
+/// own server program behind a socket, and ends with the process that started it.
 pub struct GitServer {
     address: std::net::SocketAddr,
     logins: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
 }
 
 impl GitServer {
-    /// Serves the repositories at a port of its own, to this user with this password alone.
+    /// Serves the repositories on a free port, only to this user with this password.
     #[must_use]
     pub fn start(host: &GitHost, user: &str, password: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -107,20 +107,20 @@ impl GitServer {
         Self { address, logins }
     }
 
-    /// The address of a package's repository, or of the registry's.
+    /// Returns the URL of a package's repository, or of the registry's.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}.jl.git", self.address)
     }
 
-    /// The `Authorization` headers that were received.
+    /// Returns the `Authorization` headers that were received.
     #[must_use]
     pub fn logins(&self) -> Vec<String> {
         self.logins.lock().unwrap().clone()
     }
 }
 
-/// Answers one request; what goes wrong is the client's to notice.
+/// Answers one request. Errors are ignored: the client notices them.
 fn answer(
     stream: &std::net::TcpStream,
     folder: &Path,

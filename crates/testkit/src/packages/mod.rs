@@ -104,7 +104,7 @@ impl PackageServer {
         }
     }
 
-    /// The address, for `JULIA_PKG_SERVER`.
+    /// The URL, for `JULIA_PKG_SERVER`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
@@ -155,8 +155,8 @@ impl PackageServer {
         artifact_path(&self.sources.artifacts[name])
     }
 
-    /// Every path on the server, by its content: `registries`, `registry`, `NAME VERSION`,
-    /// `artifact NAME`.
+    /// Returns every path on the server, by the name of its content: `registries`, `registry`,
+    /// `NAME VERSION`, `artifact NAME`.
     #[must_use]
     pub fn paths(&self) -> BTreeMap<String, String> {
         let mut paths = BTreeMap::from([

@@ -131,7 +131,8 @@ impl Sources {
         }
     }
 
-    /// The folder of the registry. `repository` returns the address of a package's git repository.
+    /// Returns the folder of the registry. `repository` returns the URL of a package's git
+    /// repository.
     #[must_use]
     pub fn registry(&self, title: RegistryName, repository: impl Fn(&str) -> String) -> Tree {
         let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
