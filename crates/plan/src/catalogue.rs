@@ -103,7 +103,7 @@ pub enum NoJulia {
     /// The Julia exists, but not for this platform.
     #[error("Julia {found} answers `{request}`, but no archive of it is published for {triplet}")]
     NotForPlatform {
-        /// What was asked for.
+        /// The request.
         request: String,
         /// The newest version on another platform that satisfies the request.
         found: JuliaVersion,
@@ -115,7 +115,7 @@ pub enum NoJulia {
     /// No such Julia exists.
     #[error("no Julia in the catalogue answers `{request}`")]
     Unknown {
-        /// What was asked for.
+        /// The request.
         request: String,
         /// The platform.
         triplet: Triplet,
@@ -135,7 +135,7 @@ pub enum NoJulia {
     /// The request is of a kind that a catalogue cannot satisfy.
     #[error("`{request}` is not looked up in the catalogue of releases")]
     NotInCatalogues {
-        /// What was asked for.
+        /// The request.
         request: String,
     },
 }

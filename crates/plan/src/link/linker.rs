@@ -265,7 +265,7 @@ fn through_driver(
 pub fn flavour_of(words: &[String]) -> Flavour {
     let is_zig = |word: &&String| file_stem(word) == "zig" || *word == "ziglang";
     if words.iter().take(3).any(|word| is_zig(&word)) {
-        // zig is also a linker if called with a linker's name.
+        // `zig ld.lld` and `zig lld-link` are linkers.
         let command = words.iter().skip_while(|word| !is_zig(word)).nth(1);
         return match command.map(String::as_str) {
             Some("lld-link") => Flavour::Link,

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::generation::Generation;
 use crate::platform::Os;
 
-/// How a linker is come by.
+/// How a linker is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// What the user said: `--cc` or `JULIA_CC`.
+    /// The user's choice: `--cc` or `JULIA_CC`.
     Chosen,
     /// The lld that Julia ships (since 1.9), after a probe.
     JuliaLld,
@@ -22,7 +22,7 @@ pub enum Strategy {
     DriverMold,
     /// A compiler driver with its own linker.
     Driver,
-    /// An lld of this machine, without a compiler driver.
+    /// An installed lld, without a compiler driver.
     Lld,
 }
 
