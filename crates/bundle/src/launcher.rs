@@ -1,5 +1,6 @@
 //! The launcher, and the description that it reads.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use sysforge_plan::app::{Call, EntryPoint};
@@ -14,23 +15,57 @@ pub const STATEMENTS: &[&str] = &[
     "precompile(Tuple{typeof(Base.popfirst!), Array{String, 1}})",
 ];
 
-/// Returns the statements that Julia's start compiles for each kind of standard input, output and
-/// error of an app: up to Julia 1.6, TerminalMenus creates a terminal from the three when it is
-/// loaded. Empty if the recorded statements show that it does not.
+/// The types of standard input, output and error: a terminal, a pipe and a file.
+const STREAMS: [&str; 3] = ["Base.TTY", "Base.PipeEndpoint", "IOStream"];
+
+/// Returns further statements, for the kinds of standard streams that the recorded runs did not have.
+///
+/// - A run reads its standard input from one kind of stream. The functions that read it are compiled for
+///   the other kinds, too.
+/// - Up to Julia 1.6, TerminalMenus creates a terminal from the three streams when it is loaded. If the
+///   recorded statements contain that, it is compiled for all combinations.
 #[must_use]
 pub fn variants_of_streams(recorded: &[String]) -> Vec<String> {
     const TERMINAL: &str = "precompile(Tuple{Type{REPL.Terminals.TTYTerminal}, String, ";
-    const STREAMS: [&str; 3] = ["Base.TTY", "Base.PipeEndpoint", "IOStream"];
-    if !recorded.iter().any(|text| text.starts_with(TERMINAL)) {
-        return Vec::new();
+    let mut variants: Vec<String> = recorded.iter().flat_map(|text| readers(text)).collect();
+    if recorded.iter().any(|text| text.starts_with(TERMINAL)) {
+        let combined = STREAMS.iter().flat_map(|input| {
+            STREAMS.iter().flat_map(move |output| {
+                let error = STREAMS.iter();
+                error.map(move |error| format!("{TERMINAL}{input}, {output}, {error}}})"))
+            })
+        });
+        variants.extend(combined);
     }
-    let combined = STREAMS.iter().flat_map(|input| {
-        STREAMS.iter().flat_map(move |output| {
-            let error = STREAMS.iter();
-            error.map(move |error| format!("{TERMINAL}{input}, {output}, {error}}})"))
-        })
-    });
-    combined.collect()
+    let mut known: HashSet<String> = recorded.iter().cloned().collect();
+    variants.retain(|text| known.insert(text.clone()));
+    variants
+}
+
+/// Returns a statement for each kind of stream if it calls one of the functions that read any stream.
+fn readers(statement: &str) -> Vec<String> {
+    const FUNCTIONS: [&str; 9] = [
+        "typeof(Base.eachline), ",
+        "typeof(Base.eof), ",
+        "typeof(Base.iterate), Base.EachLine{",
+        "typeof(Base.read), ",
+        "typeof(Base.readline), ",
+        "typeof(Base.readlines), ",
+        "typeof(Base.readuntil), ",
+        "Type{Base.EachLine{",
+        "Type{Base.EachLine}, ",
+    ];
+    let Some(signature) = statement.strip_prefix("precompile(Tuple{") else {
+        return Vec::new();
+    };
+    let called = FUNCTIONS
+        .iter()
+        .find_map(|name| signature.strip_prefix(name));
+    let stream = called.and_then(|first| STREAMS.iter().find(|name| first.starts_with(**name)));
+    match stream {
+        Some(stream) => STREAMS.map(|other| statement.replace(stream, other)).into(),
+        None => Vec::new(),
+    }
 }
 
 /// The facts about an app that its launcher needs.
@@ -96,6 +131,33 @@ mod tests {
     fn the_launcher_is_well_under_one_megabyte() {
         assert!(EXECUTABLE.len() > 10_000, "{}", EXECUTABLE.len());
         assert!(EXECUTABLE.len() < 700_000, "{}", EXECUTABLE.len());
+    }
+
+    #[test]
+    fn reading_standard_input_is_compiled_for_each_kind_of_stream() {
+        let recorded = [
+            "precompile(Tuple{typeof(Base.read), Base.PipeEndpoint, Type{String}})",
+            "precompile(Tuple{typeof(Base.iterate), Base.EachLine{IOStream}})",
+            "precompile(Tuple{typeof(Base.read), String, Type{String}})",
+            "precompile(Tuple{typeof(Base.uv_status_string), Base.PipeEndpoint})",
+        ];
+        assert_eq!(
+            variants_of_streams(&recorded.map(str::to_owned)),
+            [
+                "precompile(Tuple{typeof(Base.read), Base.TTY, Type{String}})",
+                "precompile(Tuple{typeof(Base.read), IOStream, Type{String}})",
+                "precompile(Tuple{typeof(Base.iterate), Base.EachLine{Base.TTY}})",
+                "precompile(Tuple{typeof(Base.iterate), Base.EachLine{Base.PipeEndpoint}})",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_terminal_of_three_streams_is_compiled_for_all_combinations() {
+        let terminal = "precompile(Tuple{Type{REPL.Terminals.TTYTerminal}, String, Base.TTY, Base.TTY, Base.TTY})";
+        let variants = variants_of_streams(&[terminal.to_owned()]);
+        assert_eq!(variants.len(), 26);
+        assert!(!variants.contains(&terminal.to_owned()));
     }
 
     #[test]

@@ -357,10 +357,7 @@ impl<'a> BuildRunner<'a> {
             statements.extend(launcher);
         }
         if !self.apps.is_empty() || self.library.is_some() {
-            let variants = sysforge_bundle::launcher::variants_of_streams(&statements);
-            let new = variants.into_iter();
-            let new: Vec<_> = new.filter(|text| !statements.contains(text)).collect();
-            statements.extend(new);
+            statements.extend(sysforge_bundle::launcher::variants_of_streams(&statements));
         }
         let session = session::trace(&self.context, self.interactive()).await;
         let known: HashSet<String> = statements.iter().cloned().collect();

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::Os;
-use crate::text::{self, PlainName, Rule as _};
+use crate::text::{self, ProgramName, Rule as _};
 
 /// The suffix of the project's name in an app's archive name and build identifier.
 pub const SUFFIX: &str = "-app";
@@ -116,7 +116,7 @@ pub struct BundleRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppRecord {
     /// The name of the executable, without `.exe`.
-    #[serde(deserialize_with = "text::string::<PlainName, _>")]
+    #[serde(deserialize_with = "text::string::<ProgramName, _>")]
     pub name: String,
     /// The function that it calls.
     #[serde(deserialize_with = "text::string::<text::Line, _>")]
@@ -172,7 +172,7 @@ impl BundleRecord {
 ///
 /// Describes what is wrong with the name.
 pub fn check_name(name: &str) -> Result<(), String> {
-    PlainName::check(name).map_err(|error| error.to_string())?;
+    ProgramName::check(name).map_err(|error| error.to_string())?;
     match name.to_ascii_lowercase().ends_with(".exe") {
         true => Err(format!(
             "`{name}` ends with .exe, which Sysforge adds on Windows"
@@ -224,7 +224,18 @@ mod tests {
     #[test]
     fn names_of_executables_are_valid_on_every_system() {
         assert!(check_name("tally").is_ok());
-        for bad in ["", "a/b", "..", "CON", "tally.exe", "a\nb"] {
+        for bad in [
+            "",
+            "a/b",
+            "..",
+            "CON",
+            "tally.exe",
+            "a\nb",
+            "-a",
+            "a b",
+            "a;b",
+            "##[group]a",
+        ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::Os;
-use crate::text::{self, PlainName, Rule as _};
+use crate::text::{self, ProgramName, Rule as _};
 
 mod call;
 mod develop;
@@ -210,13 +210,13 @@ pub struct LibraryLink {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LibraryRecord {
     /// The name, as in `-lNAME`.
-    #[serde(deserialize_with = "text::string::<PlainName, _>")]
+    #[serde(deserialize_with = "text::string::<ProgramName, _>")]
     pub name: String,
     /// The version.
-    #[serde(deserialize_with = "text::string::<text::Line, _>")]
+    #[serde(deserialize_with = "text::string::<text::PlainVersion, _>")]
     pub version: String,
     /// The name that programs look up at run time.
-    #[serde(deserialize_with = "text::string::<PlainName, _>")]
+    #[serde(deserialize_with = "text::string::<ProgramName, _>")]
     pub soname: String,
     /// The functions, in the order of the header.
     pub functions: Vec<FunctionRecord>,
@@ -262,7 +262,7 @@ pub struct CallRecord {
 ///
 /// Describes what is wrong with the name.
 pub fn check_name(name: &str) -> Result<(), String> {
-    PlainName::check(name).map_err(|error| error.to_string())?;
+    ProgramName::check(name).map_err(|error| error.to_string())?;
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Err("it begins with a letter of ASCII".to_owned());
     }

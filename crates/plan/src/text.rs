@@ -501,6 +501,24 @@ rule! {
 }
 
 rule! {
+    /// The name of an executable or of a shared library, without folders. Programs and shells need no
+    /// quotes for it.
+    ProgramName,
+    "the name of a program",
+    |text| {
+        portable(text)?;
+        length(text, 1, 64)?;
+        if !only(text, "._+-") {
+            return Err("only letters and digits of ASCII, `.`, `_`, `+` and `-` may be in it");
+        }
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return Err("it does not begin with a letter or digit");
+        }
+        Ok(())
+    }
+}
+
+rule! {
     /// The path of a file in an archive, relative to its root, with `/` between the parts.
     RelativePath,
     "a path in an archive",

@@ -42,6 +42,12 @@ fn full_receipt(image: &[u8]) -> Receipt {
     value["check"]["outputs"] = json!([{"output": "pipe", "residuals": ["precompile(Tuple{})"]}]);
     value["check"]["unmeasured"] = json!(["no workload"]);
     value["check"]["latency"] = json!({"load_s": 1, "first_call_s": 1, "second_call_s": 1});
+    value["check"]["interactive"] = json!({
+        "first_prompt_s": 1,
+        "first_prompt_without_image_s": 1,
+        "using_pkg_s": 1,
+        "using_pkg_without_image_s": 1,
+    });
     value["check"]["load_without_image_s"] = json!(1);
     value["check"]["first_call_without_image_s"] = json!(1);
     value["extensions"] = json!([{"name": "ExampleExt", "package": "Example"}]);
@@ -89,6 +95,80 @@ fn the_receipt_of_these_tests_has_every_field() {
     // receipt of an image has no apps; options of Julia are a separate type.
     found.retain(|pointer| !pointer.starts_with("/bundle"));
     assert_eq!(found, ["/targets/tier", "/julia_options"]);
+}
+
+/// Returns the record of apps and of a C library, in which every optional text is set.
+fn full_bundle() -> Value {
+    json!({
+        "apps": [{
+            "name": "tally",
+            "entry": "main(ARGS)",
+            "runs": [{
+                "args": ["--top"],
+                "exit": 0,
+                "wall_ms": 1,
+                "peak_memory": 1,
+                "residuals": ["precompile(Tuple{})"],
+            }],
+        }],
+        "library": {
+            "name": "measure",
+            "version": "1.2.3",
+            "soname": "libmeasure.so.1",
+            "functions": [{"name": "mean", "undeclared": "a type that C does not have"}],
+            "calls": [{"call": "mean(1)", "result": "1", "wall_ms": 1}],
+            "init_ms": 1,
+            "residuals": ["precompile(Tuple{})"],
+        },
+        "files": [{"path": "bin/tally", "size": 1, "why": "the app"}],
+        "isolated": true,
+        "system": ["libc.so.6"],
+        "oldest_system": "glibc 2.14",
+    })
+}
+
+#[test]
+fn a_bundle_of_a_receipt_is_refused_or_harmless_whatever_its_fields_are() {
+    let mut receipt = serde_json::to_value(full_receipt(b"linux")).unwrap();
+    receipt["bundle"] = full_bundle();
+    let schema = Receipt::json_schema();
+    let mut found = Vec::new();
+    absent(&schema, &schema, &receipt, "", &mut found);
+    found.retain(|pointer| pointer.starts_with("/bundle"));
+    assert_eq!(found, [""; 0]);
+    // Statements and arguments, which documents only quote.
+    let free = [
+        "/bundle/apps/0/runs/0/args/0",
+        "/bundle/apps/0/runs/0/residuals/0",
+        "/bundle/library/residuals/0",
+    ];
+    // One line of text.
+    let line = [
+        "/bundle/files/0/path",
+        "/bundle/apps/0/entry",
+        "/bundle/library/version",
+        "/bundle/library/functions/0/name",
+        "/bundle/library/functions/0/undeclared",
+        "/bundle/library/calls/0/call",
+        "/bundle/library/calls/0/result",
+        "/bundle/files/0/why",
+        "/bundle/system/0",
+        "/bundle/oldest_system",
+    ];
+    let mut tried = 0;
+    for (pointer, text, changed) in variants(&receipt) {
+        if !pointer.starts_with("/bundle") {
+            continue;
+        }
+        tried += 1;
+        if Receipt::from_json(&changed.to_string()).is_err() || free.contains(&&*pointer) {
+            continue;
+        }
+        assert!(line.contains(&&*pointer), "{pointer} is {text:?}");
+        assert!(!text.contains('\n'), "{pointer} is {text:?}");
+        assert_eq!(first_deceptive(&text), None, "{pointer} is {text:?}");
+    }
+    assert!(tried > 100, "{tried}");
 }
 
 /// Creates a folder with one release of one image, with this index and archive.
