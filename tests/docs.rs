@@ -315,7 +315,7 @@ const REPLACEMENTS: [(&str, &str); 14] = [
 
 /// Commands in `sh` blocks that are not run here, by their beginning, and the reason. Those of
 /// Sysforge are still parsed (`crates/cli/src/reference.rs`).
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 16] = [
     (
         "ci/",
         "each script of ci/ is run by itself, and some run this test",
@@ -325,6 +325,8 @@ const NOT_RUN: [(&str, &str); 14] = [
     ("cargo install", "this test has the program already"),
     ("cd ", "this test is in the folder already"),
     ("export ", "set by this test for all commands"),
+    ("sysforge publish --to s3:", "ci/hosts has a service"),
+    ("sysforge install s3:", "ci/hosts has a service"),
     ("podman ", "there are no containers here"),
     ("julia --project -e", "needs a registry of packages"),
     ("sysforge toolchain install", "the network"),

@@ -343,7 +343,14 @@ fn an_app_that_is_asked_for_of_a_release_of_images_is_explained() {
     let said = scratch
         .sysforge(&["install", &site, "--bin", "bin"])
         .fails(7);
-    assert!(said.contains("is an image, not an app"), "{said}");
+    assert!(
+        said.contains("no app of v1.0.0 fits this machine:"),
+        "{said}"
+    );
+    assert!(
+        said.contains("demo-julia1.12.7-x86_64-linux-gnu is an image"),
+        "{said}"
+    );
 }
 
 /// The notes of a release in the folder `site`.

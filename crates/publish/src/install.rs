@@ -78,6 +78,7 @@ pub fn choose_image<'a>(
     match choice.image {
         Some(image) => Ok((image, choice)),
         None => Err(InstallError::NoFit {
+            kind: machine.kind,
             tag: index.tag.to_string(),
             reasons: choice
                 .others

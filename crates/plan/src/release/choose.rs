@@ -179,6 +179,16 @@ fn rank(image: &ReleaseImage) -> (bool, JuliaVersion, u8) {
     (released, receipt.julia.version.clone(), level)
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "image",
+            Self::App => "app",
+            Self::Library => "C library",
+        })
+    }
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -192,9 +202,9 @@ impl fmt::Display for Misfit {
                 let short: String = commit.chars().take(10).collect();
                 write!(f, "is for another build of this Julia (commit {short})")
             }
-            Self::Kind(Kind::App) => f.write_str("is an app, not an image"),
-            Self::Kind(Kind::Library) => f.write_str("is a C library, not an image"),
-            Self::Kind(Kind::Image) => f.write_str("is an image, which a Julia loads"),
+            Self::Kind(Kind::App) => f.write_str("is an app"),
+            Self::Kind(Kind::Library) => f.write_str("is a C library"),
+            Self::Kind(Kind::Image) => f.write_str("is an image"),
             Self::Cpu(need) => write!(f, "needs {need}"),
             Self::Worse => f.write_str("would run, but the chosen one suits this machine better"),
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sysforge_plan::release::choose::Kind;
 use sysforge_plan::{Class, Evidence, Explain, Sha256};
 use sysforge_process::ProcessError;
 
@@ -68,10 +69,13 @@ pub enum InstallError {
     },
     /// No image fits.
     #[error(
-        "no image of {tag} fits this machine and this Julia:\n{}",
+        "no {kind} of {tag} fits this machine{}:\n{}",
+        if *kind == Kind::Image { " and this Julia" } else { "" },
         list(reasons)
     )]
     NoFit {
+        /// The kind of archive that was requested.
+        kind: Kind,
         /// The tag.
         tag: String,
         /// The reason for each image.
@@ -258,10 +262,16 @@ impl Explain for InstallError {
             Self::Incomplete { .. } => {
                 "the release is being changed, or was never whole: try again, or tell its maintainer"
             }
-            Self::NoFit { versions, .. } if versions.is_empty() => {
-                "ask its maintainer for an image for this platform, or build one with \
-                 `sysforge build`"
-            }
+            Self::NoFit { versions, kind, .. } if versions.is_empty() => match kind {
+                Kind::Image => {
+                    "ask its maintainer for an image for this platform, or build one with \
+                     `sysforge build`"
+                }
+                Kind::App | Kind::Library => {
+                    "ask its maintainer for one, or install another kind of archive by its name: \
+                     `--name NAME`"
+                }
+            },
             Self::NoFit { versions, .. } => {
                 return vec![format!(
                     "there are images for this machine and Julia {}: `--julia {}` gets that Julia, \

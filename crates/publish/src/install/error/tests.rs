@@ -26,6 +26,7 @@ fn failed(words: &str) -> ProcessError {
 
 fn no_fit(versions: &[&str]) -> InstallError {
     InstallError::NoFit {
+        kind: sysforge_plan::release::choose::Kind::Image,
         tag: "v1.0.0".to_owned(),
         reasons: Vec::new(),
         versions: versions.iter().map(ToString::to_string).collect(),
