@@ -25,6 +25,15 @@ apt_need() {
         "${missing[@]}" >&2
 }
 
+# The Debian mirror that this machine's apt uses, in either format of its sources.
+apt_mirror() {
+    local files=(/etc/apt/sources.list /etc/apt/sources.list.d/*)
+    awk '
+        /^URIs:/ { print $2 }
+        /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; break } }
+    ' "${files[@]}" 2>/dev/null | grep -v security | head -n 1
+}
+
 # Makes a program that cargo can install available.
 # Usage: cargo_need PROGRAM CRATE
 cargo_need() {

@@ -5,15 +5,12 @@
 # and ci/macos-check. Made once, below $root, from the Debian mirror that this machine's apt uses:
 # 2.4 GB, a few minutes, root.
 
-readonly packages=rustc,cargo,rust-src,gcc-mingw-w64-x86-64,ca-certificates
+readonly chroot_packages=rustc,cargo,rust-src,gcc-mingw-w64-x86-64,ca-certificates
 # Debian 12's own Wine is too old for Rust programs (it lacks bcryptprimitives.dll).
 readonly later='libc6-dev gcc make wine wine64 lld python3-venv python3-pip'
 
-say() { printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2; }
-die() {
-    say "error: $*"
-    exit 1
-}
+# shellcheck source=ci/lib.bash
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.bash"
 
 # Takes `--root DIR` from the arguments and sets $root, $chroot and $source_dir.
 choose_root() {
@@ -27,15 +24,6 @@ choose_root() {
     [[ $(uname -m) == x86_64 ]] || die "this is not an x86_64 machine"
 }
 
-# The Debian mirror that this machine's apt uses, in either format of its sources.
-mirror() {
-    local files=(/etc/apt/sources.list /etc/apt/sources.list.d/*)
-    awk '
-        /^URIs:/ { print $2 }
-        /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; break } }
-    ' "${files[@]}" 2>/dev/null | grep -v security | head -n 1
-}
-
 make_chroot() {
     [[ -e $chroot/.ready ]] && return
     if ! command -v debootstrap >/dev/null; then
@@ -45,14 +33,14 @@ make_chroot() {
     say "making a chroot of Debian unstable (some minutes)"
     rm -rf -- "$chroot"
     # The second stage may fail for packages that are being replaced; apt repairs that below.
-    debootstrap --variant=minbase --include="$packages" sid "$chroot" "$(mirror)" \
+    debootstrap --variant=minbase --include="$chroot_packages" sid "$chroot" "$(apt_mirror)" \
         >"$root/debootstrap.log" 2>&1 || say "debootstrap ended early; apt goes on"
     [[ -x $chroot/usr/bin/apt-get ]] || die "debootstrap failed: $root/debootstrap.log"
     {
         in_chroot apt-get -o Acquire::Check-Valid-Until=false update
         in_chroot apt-get -y --fix-broken install
         # shellcheck disable=SC2086 # a list of words
-        in_chroot apt-get -y install --no-install-recommends ${packages//,/ } $later
+        in_chroot apt-get -y install --no-install-recommends ${chroot_packages//,/ } $later
     } >"$root/apt.log" 2>&1 || die "apt failed: $root/apt.log"
     touch "$chroot/.ready"
 }
