@@ -106,12 +106,13 @@ impl Julia {
         // `jl_exit_on_sigint`. Both strings live as long as the process. This is the main thread, and
         // Julia was not started before.
         unsafe {
-            let start: unsafe extern "C" fn(*const c_char, *const c_char) = self.function(name)?;
-            start(bin, image);
-            // As in `julia SCRIPT`: an interrupted program exits.
+            // As in `julia SCRIPT`: an interrupted program exits. Set before the start, which runs the
+            // initializers of packages: an exception in one of them would end with exit code 1.
             let exit_on_interrupt: unsafe extern "C" fn(c_int) =
                 self.function(c"jl_exit_on_sigint")?;
             exit_on_interrupt(1);
+            let start: unsafe extern "C" fn(*const c_char, *const c_char) = self.function(name)?;
+            start(bin, image);
         }
         Ok(())
     }
