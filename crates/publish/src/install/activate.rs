@@ -416,34 +416,21 @@ pub fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sysforge_plan::{JuliaBuild, Sha256, Triplet};
+    use sysforge_plan::{JuliaBuild, Triplet};
 
     use super::*;
-    use crate::install::Source;
+    use crate::install::images::tests::example;
 
     fn installed(julia: &str, image: &str) -> Installed {
         Installed {
-            schema: "sysforge-installed/1".to_owned(),
             build_id: "demo-julia1.12.7-x86_64-w64-mingw32".parse().unwrap(),
-            name: "demo".parse().unwrap(),
-            source: Source::parse("octo/images", |_| false).unwrap(),
-            tag: "v1.0.0".parse().unwrap(),
-            image: image.into(),
-            sha256: Sha256::new([1; 32]),
             built_for: JuliaBuild {
                 version: "1.12.7".parse().unwrap(),
                 commit: "5a8a8e1f0e".to_owned(),
                 triplet: Triplet::X86_64_W64_MINGW32,
             },
             julia: julia.into(),
-            apps: Vec::new(),
-            library: None,
-            launchers: Vec::new(),
-            channels: Vec::new(),
-            files: Vec::new(),
-            keys: Vec::new(),
-            signed_for: None,
-            attested: false,
+            ..example(image.into())
         }
     }
 

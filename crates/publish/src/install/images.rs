@@ -572,6 +572,33 @@ fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError
 pub(super) mod tests {
     use super::*;
 
+    /// The note of an installed image, of which no file exists.
+    pub(in crate::install) fn example(image: PathBuf) -> Installed {
+        Installed {
+            schema: SCHEMA.to_owned(),
+            build_id: "demo-julia1.12.7-x86_64-linux-gnu".parse().unwrap(),
+            name: "demo".parse().unwrap(),
+            source: Source::parse("octo/images", |_| false).unwrap(),
+            tag: "v1.0.0".parse().unwrap(),
+            image,
+            sha256: Sha256::new([1; 32]),
+            built_for: JuliaBuild {
+                version: "1.12.7".parse().unwrap(),
+                commit: String::new(),
+                triplet: sysforge_plan::Triplet::X86_64_LINUX_GNU,
+            },
+            julia: PathBuf::new(),
+            apps: Vec::new(),
+            library: None,
+            launchers: Vec::new(),
+            channels: Vec::new(),
+            files: Vec::new(),
+            keys: Vec::new(),
+            signed_for: None,
+            attested: false,
+        }
+    }
+
     /// An installed app `tally` below `store`, whose image has this digest.
     pub(in crate::install) fn installed_app(store: &Path, digest: u8) -> Installed {
         let build_id: BuildId = "demo-app-julia1.12.7-x86_64-linux-gnu".parse().unwrap();
@@ -583,27 +610,13 @@ pub(super) mod tests {
             std::fs::write(path, "").unwrap();
         }
         let installed = Installed {
-            schema: SCHEMA.to_owned(),
+            build_id,
             name: "demo-app".parse().unwrap(),
             source: Source::parse("./release", |_| false).unwrap(),
             tag: "v1".parse().unwrap(),
-            image,
             sha256,
-            built_for: JuliaBuild {
-                version: "1.12.7".parse().unwrap(),
-                commit: String::new(),
-                triplet: sysforge_plan::Triplet::X86_64_LINUX_GNU,
-            },
-            julia: PathBuf::new(),
             apps: vec!["tally".to_owned()],
-            library: None,
-            launchers: Vec::new(),
-            channels: Vec::new(),
-            files: Vec::new(),
-            keys: Vec::new(),
-            signed_for: None,
-            attested: false,
-            build_id,
+            ..example(image)
         };
         write_note(&folder, &installed).unwrap();
         installed
