@@ -62,6 +62,13 @@ pub(super) fn error(
     let (bucket, what) = (bucket.to_owned(), what.to_owned());
     let said = failure.words();
     let denied = is_denied(&failure);
+    let passes = may_pass(&failure);
+    let attempts = timing.attempts_until(&failure);
+    let gave_up = |what, last| PublishError::GaveUp {
+        what,
+        attempts,
+        last,
+    };
     let storage = match failure {
         Failure::Local(error) => {
             return Arc::try_unwrap(error).unwrap_or_else(|shared| PublishError::GaveUp {
@@ -99,13 +106,7 @@ pub(super) fn error(
             | "IllegalLocationConstraintException"
             | "AuthorizationQueryParametersError" => StorageError::OtherRegion { bucket, said },
             _ if status == 401 => StorageError::Keys { endpoint, said },
-            _ if may_pass(&failure) => {
-                return PublishError::GaveUp {
-                    what,
-                    attempts: timing.attempts_until(&failure),
-                    last: said,
-                };
-            }
+            _ if passes => return gave_up(what, said),
             _ => StorageError::Refused {
                 endpoint,
                 what,
@@ -118,13 +119,7 @@ pub(super) fn error(
             what,
             said,
         },
-        failure if may_pass(&failure) => {
-            return PublishError::GaveUp {
-                what,
-                attempts: timing.attempts_until(&failure),
-                last: said,
-            };
-        }
+        _ if passes => return gave_up(what, said),
         failure => StorageError::NotStorage {
             endpoint,
             status: failure.status().unwrap_or(0),
