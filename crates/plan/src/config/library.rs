@@ -141,7 +141,7 @@ fn bad_headers(library: &Library) -> Option<String> {
         match names.insert(name) {
             true => None,
             false => Some(format!(
-                "two headers have the name of `{shown}`, and `include` has room for one"
+                "two headers have the name of `{shown}`, and `include` can contain only one of them"
             )),
         }
     })
