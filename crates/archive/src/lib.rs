@@ -11,6 +11,7 @@
 
 mod copies;
 mod error;
+mod git;
 mod guard;
 mod gzip;
 mod limits;
@@ -33,6 +34,7 @@ use sysforge_plan::{ArchiveFormat, Sha256};
 use gzip::Gzip;
 
 pub use error::Error;
+pub use git::{Blob, GitTree};
 pub use guard::{FileEntry, Guarded, Sink};
 pub use limits::{Cancel, Limits};
 pub use links::Links;

@@ -3,13 +3,13 @@
 //! the dist directory under its final name before [`Packing::finish`].
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use sysforge_archive::Writer;
+use sysforge_archive::{Blob, GitTree, Writer};
 use sysforge_files::{rename, write_whole};
 use sysforge_plan::archive::ArchiveFormat;
-use sysforge_plan::receipt::FileRecord;
+use sysforge_plan::receipt::{FileRecord, ObjectKind};
 use sysforge_plan::text::FileName;
 use sysforge_plan::{BuildId, Receipt, Reporter, Sha256, Step, Task};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,7 +42,7 @@ pub struct Packed {
 /// An archive that is being written. Dropping it cancels the compression and removes the incomplete
 /// file.
 pub struct Packing {
-    thread: tokio::task::JoinHandle<Result<(ArchiveWriter, FileRecord), PackError>>,
+    thread: tokio::task::JoinHandle<Result<(ArchiveWriter, GitTree, FileRecord), PackError>>,
     partial: Partial,
     archive: PathBuf,
     /// Whether the dist directory was empty.
@@ -143,11 +143,12 @@ impl Packing {
                 image_path,
                 trees,
             } = content;
-            let record = add_image(&mut writer, &image, &image_path, &to, cancelled)?;
+            let mut git = GitTree::default();
+            let record = add_image(&mut writer, &mut git, &image, &image_path, &to, cancelled)?;
             for (name, folder) in trees {
-                add_tree(&mut writer, &name, &folder, &image, &to)?;
+                add_tree(&mut writer, &mut git, &name, &folder, &image, &to)?;
             }
-            Ok((writer, record))
+            Ok((writer, git, record))
         });
         Ok(Self {
             thread,
@@ -181,8 +182,11 @@ impl Packing {
             _cancel_on_drop,
             task,
         } = self;
-        let (mut writer, record) = thread.await.map_err(PackError::Panicked)??;
-        let receipt = describe(record);
+        let (mut writer, git, record) = thread.await.map_err(PackError::Panicked)??;
+        let receipt = Receipt {
+            objects: git.objects(),
+            ..describe(record)
+        };
         receipt.statements.check().map_err(PackError::Unaccounted)?;
         let json = receipt.to_json();
         let packed = tokio::task::spawn_blocking(move || {
@@ -255,9 +259,26 @@ fn move_into_place(
     })
 }
 
+/// Adds a file, also to the tree of git objects.
+fn add_file<R: Read>(
+    writer: &mut ArchiveWriter,
+    git: &mut GitTree,
+    path: &str,
+    mode: u32,
+    size: u64,
+    content: R,
+) -> io::Result<R> {
+    let mut blob = Blob::new(size, content);
+    writer.file(path, mode, size, &mut blob)?;
+    let (content, hash) = blob.finish();
+    git.add(path, ObjectKind::of_mode(mode), hash);
+    Ok(content)
+}
+
 /// Adds the image, and hashes it at the same time.
 fn add_image(
     writer: &mut ArchiveWriter,
+    git: &mut GitTree,
     image: &Path,
     image_path: &str,
     archive: &Path,
@@ -265,13 +286,13 @@ fn add_image(
 ) -> Result<FileRecord, PackError> {
     let file = File::open(image).map_err(PackError::io("open", image))?;
     let size = file.metadata().map_err(PackError::io("read", image))?.len();
-    let mut reader = Hashing::new(BufReader::with_capacity(256 << 10, file), cancelled.clone());
-    writer
-        .file(image_path, IMAGE_MODE, size, &mut reader)
-        .map_err(|source| match cancelled.is_cancelled() {
+    let reader = Hashing::new(BufReader::with_capacity(256 << 10, file), cancelled.clone());
+    let reader = add_file(writer, git, image_path, IMAGE_MODE, size, reader).map_err(|source| {
+        match cancelled.is_cancelled() {
             true => PackError::Interrupted,
             false => PackError::io("write", archive)(source),
-        })?;
+        }
+    })?;
     let (_, sha256, size) = reader.finish();
     let name = FileName::new(file_name(image))
         .map_err(|error| PackError::io("read", image)(io::Error::other(error)))?;
@@ -281,6 +302,7 @@ fn add_image(
 /// Adds a folder and everything below it, in the order of the names.
 fn add_tree(
     writer: &mut ArchiveWriter,
+    git: &mut GitTree,
     name: &str,
     folder: &Path,
     image: &Path,
@@ -304,14 +326,15 @@ fn add_tree(
             let target = std::fs::read_link(path).map_err(read)?;
             // Artifacts made on Windows contain no links; on other systems the separator is `/`.
             writer.symlink(&inside, &target).map_err(write)?;
+            let target = target.to_string_lossy();
+            let mut blob = Blob::new(target.len() as u64, target.as_bytes());
+            io::copy(&mut blob, &mut io::sink()).map_err(read)?;
+            git.add(&inside, ObjectKind::Link, blob.finish().1);
         } else if entry.file_type().is_file() {
             let file = File::open(path).map_err(read)?;
             let metadata = file.metadata().map_err(read)?;
-            let mut reader = BufReader::new(file);
-            let mode = mode_of(&metadata);
-            writer
-                .file(&inside, mode, metadata.len(), &mut reader)
-                .map_err(write)?;
+            let (mode, size) = (mode_of(&metadata), metadata.len());
+            add_file(writer, git, &inside, mode, size, BufReader::new(file)).map_err(write)?;
         }
     }
     Ok(())

@@ -42,6 +42,7 @@ fn receipt(image: FileRecord) -> Receipt {
         link: LinkRecord::default(),
         timings: Vec::new(),
         bundle: None,
+        objects: Vec::new(),
         tool: ToolRecord {
             name: "sysforge".into(),
             version: "0".into(),

@@ -71,6 +71,10 @@ pub struct Receipt {
     pub bundle: Option<crate::app::BundleRecord>,
     /// The tool that built it.
     pub tool: ToolRecord,
+    /// The git objects at the top level of the archive, without the receipt: with them, the tree hash
+    /// of the archive's content is known without unpacking it. Empty in older receipts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectRecord>,
     /// The digest of everything that decides the result: Julia build, packages, workloads,
     /// configuration, recipe. Equal digests mean that no second build is needed.
     pub inputs_digest: Sha256,
@@ -102,6 +106,55 @@ pub enum JuliaOrigin {
     },
     /// Given by the user, not verified.
     Given,
+}
+
+/// A git object at the top level of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectRecord {
+    /// The name of the file, link or folder.
+    #[serde(deserialize_with = "text::string::<text::PlainName, _>")]
+    pub name: String,
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Git's hash of its content.
+    #[serde(deserialize_with = "text::string::<text::TreeHash, _>")]
+    pub sha1: String,
+}
+
+/// The kinds of entries that a git tree distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    /// A file.
+    File,
+    /// An executable file.
+    Program,
+    /// A symbolic link, whose content is the path of its target.
+    Link,
+    /// A folder.
+    Folder,
+}
+
+impl ObjectKind {
+    /// Returns the kind of a file with these permissions.
+    #[must_use]
+    pub fn of_mode(mode: u32) -> Self {
+        match mode & 0o100 {
+            0 => Self::File,
+            _ => Self::Program,
+        }
+    }
+
+    /// Returns the mode in a git tree.
+    #[must_use]
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::File => "100644",
+            Self::Program => "100755",
+            Self::Link => "120000",
+            Self::Folder => "40000",
+        }
+    }
 }
 
 /// A file, by name, size and digest.

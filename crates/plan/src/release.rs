@@ -321,6 +321,7 @@ pub(crate) mod tests {
                 link: LinkRecord::default(),
                 timings: Vec::new(),
                 bundle: None,
+                objects: Vec::new(),
                 tool: ToolRecord {
                     name: "sysforge".to_owned(),
                     version: "0.1.0".to_owned(),

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use sha1::Sha1;
 use sha2::Digest;
 use sysforge_archive::{
-    self as reader, Cancel, Error, FileEntry, Guarded, Limits, Links, Sink, TreeWriter,
+    self as reader, Blob, Cancel, Error, FileEntry, GitTree, Guarded, Limits, Links, Sink,
+    TreeWriter,
 };
+use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::{PlainName, Rule as _};
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256, library};
 
@@ -23,26 +24,6 @@ pub struct Entry {
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
-    blob: [u8; 20],
-    kind: Kind,
-}
-
-/// The kinds of entries that a git tree distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Program,
-    Link,
-}
-
-impl Kind {
-    fn mode(self) -> &'static str {
-        match self {
-            Self::File => "100644",
-            Self::Program => "100755",
-            Self::Link => "120000",
-        }
-    }
 }
 
 /// The folder next to the image for artifacts that it needs, with the same name as in Julia's
@@ -104,22 +85,20 @@ pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
     let size = limits.packed.unwrap_or_default();
     let inspector = Inspector {
         entries: BTreeMap::new(),
+        git: GitTree::default(),
         tops: BTreeMap::new(),
         receipt: Vec::new(),
         chunk: vec![0; CHUNK],
     };
     let mut guarded = Guarded::guard(inspector, 0, limits, Cancel::default());
     let sha256 = reader::unpack_hashed(format, file, &mut guarded).map_err(refused(path))?;
-    let Inspector {
-        entries, receipt, ..
-    } = guarded.into_inner();
-    let tree = tree_of(&entries);
+    let inspector = guarded.into_inner();
     Ok(Inspected {
         sha256,
         size,
-        entries,
-        receipt,
-        tree,
+        entries: inspector.entries,
+        receipt: inspector.receipt,
+        tree: inspector.git.hash(),
     })
 }
 
@@ -204,6 +183,7 @@ fn altered(path: &Path, what: String) -> PublishError {
 /// Computes the digests of everything in an archive.
 struct Inspector {
     entries: BTreeMap<String, Entry>,
+    git: GitTree,
     /// The names at the top level by their lower case: on some systems, two names that differ only
     /// in case are the same file.
     tops: BTreeMap<String, String>,
@@ -220,11 +200,7 @@ impl Sink for Inspector {
     }
 
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
-        let kind = match entry.mode & 0o100 {
-            0 => Kind::File,
-            _ => Kind::Program,
-        };
-        self.add(path, entry.size, kind, content)
+        self.add(path, entry.size, ObjectKind::of_mode(entry.mode), content)
     }
 
     fn symlink(&mut self, path: &str, target: &str, _: u64) -> Result<(), Error> {
@@ -232,7 +208,7 @@ impl Sink for Inspector {
             return Err(not_plain(path));
         }
         let size = target.len() as u64;
-        self.add(path, size, Kind::Link, &mut target.as_bytes())
+        self.add(path, size, ObjectKind::Link, &mut target.as_bytes())
     }
 
     fn hard_link(&mut self, path: &str, _: &str) -> Result<(), Error> {
@@ -252,7 +228,7 @@ impl Inspector {
         &mut self,
         name: &str,
         size: u64,
-        kind: Kind,
+        kind: ObjectKind,
         content: &mut dyn Read,
     ) -> Result<(), Error> {
         if !belongs(name) {
@@ -265,8 +241,7 @@ impl Inspector {
                 name: name.to_owned(),
             });
         }
-        let mut blob = Sha1::new();
-        blob.update(format!("blob {size}\0"));
+        let mut content = Blob::new(size, content);
         let mut digest = sha2::Sha256::new();
         let mut read_so_far = 0;
         loop {
@@ -277,7 +252,6 @@ impl Inspector {
                 Err(error) => return Err(Error::reading(error)),
             };
             let bytes = &self.chunk[..read];
-            blob.update(bytes);
             digest.update(bytes);
             read_so_far += read as u64;
             if name == RECEIPT {
@@ -296,9 +270,8 @@ impl Inspector {
         let entry = Entry {
             size,
             sha256: Sha256::new(digest.finalize().into()),
-            blob: blob.finalize().into(),
-            kind,
         };
+        self.git.add(name, kind, content.finish().1);
         if self.entries.insert(name.to_owned(), entry).is_some() {
             return Err(Error::Conflict {
                 name: name.to_owned(),
@@ -306,37 +279,6 @@ impl Inspector {
         }
         Ok(())
     }
-}
-
-/// Returns the hash of the git tree over all entries, as hexadecimal digits.
-fn tree_of(entries: &BTreeMap<String, Entry>) -> String {
-    let all: Vec<_> = entries.iter().map(|(name, e)| (name.as_str(), e)).collect();
-    hex::encode(subtree(&all))
-}
-
-/// Returns the hash of one tree object: `{mode} {name}\0{object}` for each entry, in git's order,
-/// in which a folder's name ends with a slash.
-fn subtree(entries: &[(&str, &Entry)]) -> [u8; 20] {
-    let mut folders: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
-    let mut objects = BTreeMap::new();
-    for (name, entry) in entries {
-        match name.split_once('/') {
-            Some((folder, rest)) => folders.entry(folder).or_default().push((rest, entry)),
-            None => drop(objects.insert((*name).to_owned(), (entry.kind.mode(), entry.blob))),
-        }
-    }
-    for (folder, below) in folders {
-        objects.insert(format!("{folder}/"), ("40000", subtree(&below)));
-    }
-    let mut listed = Vec::new();
-    for (name, (mode, object)) in objects {
-        listed.extend_from_slice(format!("{mode} {}\0", name.trim_end_matches('/')).as_bytes());
-        listed.extend_from_slice(&object);
-    }
-    let mut tree = Sha1::new();
-    tree.update(format!("tree {}\0", listed.len()));
-    tree.update(&listed);
-    tree.finalize().into()
 }
 
 #[cfg(test)]

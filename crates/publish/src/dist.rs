@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sysforge_archive::{Blob, GitTree};
 use sysforge_files::read_regular;
+use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::FileName;
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256};
 
-use crate::archive::{self, Inspected};
+use crate::archive::{self, Inspected, RECEIPT};
 use crate::error::PublishError;
 use crate::local::{self, at};
 
@@ -210,13 +212,23 @@ fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, P
         .map(|format| (format, PathBuf::from(format!("{stem}.{format}"))))
         .find(|(_, archive)| archive.is_file())
         .ok_or_else(|| PublishError::NoArchive(path.to_owned()))?;
-    let inspected = archive::inspect(&archive)?;
-    agree(&archive, &receipt, &bytes, &inspected)?;
+    let content = match listed(&archive, &receipt, &bytes, path, sums)? {
+        Some(content) => content,
+        None => {
+            let inspected = archive::inspect(&archive)?;
+            agree(&archive, &receipt, &bytes, &inspected)?;
+            Content {
+                size: inspected.size,
+                sha256: inspected.sha256,
+                tree: inspected.tree,
+            }
+        }
+    };
     let archive = LocalFile {
         name: file_name(&archive),
         path: archive,
-        size: inspected.size,
-        sha256: inspected.sha256,
+        size: content.size,
+        sha256: content.sha256,
     };
     let receipt_file = LocalFile {
         path: path.to_owned(),
@@ -239,8 +251,49 @@ fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, P
         receipt_file,
         archive,
         packing,
-        tree: inspected.tree,
+        tree: content.tree,
     })
+}
+
+/// What is known of an archive.
+struct Content {
+    size: u64,
+    sha256: Sha256,
+    tree: String,
+}
+
+/// Hashes the archive without decompressing it, if `SHA256SUMS` lists it and its receipt as they
+/// are: packing writes the list last, so the archive has the content that the receipt describes.
+fn listed(
+    archive: &Path,
+    receipt: &Receipt,
+    bytes: &[u8],
+    receipt_path: &Path,
+    sums: &BTreeMap<FileName, Sha256>,
+) -> Result<Option<Content>, PublishError> {
+    let listed = |path: &Path| sums.get(file_name(path).as_str()).copied();
+    let name = file_name(archive);
+    if receipt.objects.is_empty()
+        || listed(receipt_path) != Some(local::sha256(bytes))
+        || !name.starts_with(receipt.build_id.as_str())
+    {
+        return Ok(None);
+    }
+    let size = archive.metadata().map_err(at(archive))?.len();
+    let sha256 = local::sha256_of(archive, 0, u64::MAX)?;
+    if listed(archive) != Some(sha256) {
+        return Ok(None);
+    }
+    let mut tree = GitTree::default();
+    tree.extend(&receipt.objects);
+    let mut blob = Blob::new(bytes.len() as u64, bytes);
+    std::io::copy(&mut blob, &mut std::io::sink()).map_err(at(receipt_path))?;
+    tree.add(RECEIPT, ObjectKind::File, blob.finish().1);
+    Ok(Some(Content {
+        size,
+        sha256,
+        tree: tree.hash(),
+    }))
 }
 
 fn file_name(path: &Path) -> String {

@@ -25,6 +25,16 @@ async fn every_format_of_images_is_packed_read_and_unpacked() {
         let read = Dist::read(&dist).await.unwrap();
         assert_eq!(read.builds[0].packing, format);
         assert_eq!(read.builds[0].archive.sha256, packed.sha256);
+        // From the receipt and `SHA256SUMS` alone, without decompressing the archive.
+        let inspected = archive::inspect(&packed.archive).unwrap();
+        assert_eq!(read.builds[0].tree, inspected.tree);
+        let bytes = std::fs::read(&packed.archive).unwrap();
+        std::fs::write(&packed.archive, [&bytes[..], b"x"].concat()).unwrap();
+        assert!(Dist::read(&dist).await.is_err(), "{format}");
+        std::fs::write(&packed.archive, bytes).unwrap();
+        std::fs::remove_file(dist.join("SHA256SUMS")).unwrap();
+        let read = Dist::read(&dist).await.unwrap();
+        assert_eq!(read.builds[0].tree, inspected.tree);
 
         let name = format!("{id}.{format}");
         let out = folder.path().join("out");

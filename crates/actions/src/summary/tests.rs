@@ -56,6 +56,7 @@ fn receipt(tier: &str, residuals: usize) -> Receipt {
             peak_memory: Some(812_000_000),
         }],
         bundle: None,
+        objects: Vec::new(),
         tool: ToolRecord {
             name: "sysforge".to_owned(),
             version: "0.1.0".to_owned(),

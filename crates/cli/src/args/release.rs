@@ -98,7 +98,7 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) sums: Option<PathBuf>,
 
-    /// Do not download everything again at the end; for workflows that verify in a job of their own
+    /// Do not download the files again at the end; for workflows that verify in a job of their own
     #[arg(long)]
     pub(crate) no_recheck: bool,
 }

@@ -101,6 +101,7 @@ impl BuildRunner<'_> {
             },
             timings,
             bundle: None,
+            objects: Vec::new(),
             tool: ToolRecord {
                 name: "sysforge".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),

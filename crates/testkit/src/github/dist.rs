@@ -149,6 +149,7 @@ fn receipt(name: &str, triplet: &str, image: &[u8]) -> Receipt {
         link: LinkRecord::default(),
         timings: Vec::new(),
         bundle: None,
+        objects: Vec::new(),
         tool: ToolRecord {
             name: "sysforge".to_owned(),
             version: "0.1.0".to_owned(),

@@ -16,6 +16,10 @@ use crate::documents::notes::size;
 use crate::error::{Difference, PublishError, Then};
 use crate::fetch::{self, Sink};
 
+/// The size in bytes above which a file is not downloaded again if the host lists the digest that it
+/// computed itself: that would take as long as sending it.
+const LARGE: u64 = 100 << 20;
+
 /// Number of concurrent downloads.
 const DOWNLOADS: usize = 4;
 
@@ -37,7 +41,7 @@ pub(super) type Computed = BTreeMap<u64, Sha256>;
 pub(super) enum Depth {
     /// By the list of its files; a file is downloaded only if the list is not sufficient.
     List,
-    /// Every file is downloaded.
+    /// Every file is downloaded, except large ones whose digest the host lists.
     Download,
 }
 
@@ -156,7 +160,7 @@ impl GitHub {
         };
         match there.sha256() {
             Some(listed) if listed != file.sha256 => return Ok(other(listed)),
-            Some(_) if depth == Depth::List => return Ok(None),
+            Some(_) if depth == Depth::List || file.size > LARGE => return Ok(None),
             None if depth == Depth::List && there.id == file.id => return Ok(None),
             _ => {}
         }

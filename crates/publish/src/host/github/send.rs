@@ -20,8 +20,9 @@ use crate::error::PublishError;
 use crate::release_bundle::{Asset, Kind, ReleaseBundle};
 use crate::report::AssetOutcome;
 
-/// Number of concurrent uploads: more trigger GitHub's secondary rate limits.
-const LANES: usize = 4;
+/// Number of concurrent uploads. GitHub allows 100 concurrent requests; the number of uploads per
+/// minute is limited elsewhere ([`super::pacer`]).
+const LANES: usize = 10;
 
 /// The suffix under which a replacement is sent before it is renamed.
 const NEW: &str = ".sysforge-new";

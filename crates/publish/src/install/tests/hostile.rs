@@ -57,6 +57,11 @@ fn full_receipt(image: &[u8]) -> Receipt {
         "sha256": local::sha256(b"").to_string(),
         "resolved": false,
     });
+    value["objects"] = json!([{
+        "name": "image.so",
+        "kind": "program",
+        "sha1": "46e44e869b4d90b96bd8ed1fdcf32244fddfb6cc",
+    }]);
     value["project_version"] = json!("0.1.0");
     value["targets"]["held"] = json!(["generic"]);
     value["timings"] = json!([{"step": "trace", "seconds": 1, "peak_memory": 1}]);
