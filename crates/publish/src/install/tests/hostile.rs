@@ -344,6 +344,7 @@ async fn a_maker_who_is_hostile_in_any_field_of_a_receipt_gets_nowhere() {
             "/targets/requested",
             "/targets/held/0",
             "/image/name",
+            "/objects/0/name",
         ];
         assert!(
             free.contains(&&**pointer) || line.contains(&&**pointer),
