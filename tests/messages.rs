@@ -67,6 +67,92 @@ refused! {
     a_mirror_folder_that_does_not_exist: 2, ["plan", "--mirror", "nowhere"], None, as_it_is;
     a_keyring_that_does_not_exist: 2, ["plan", "--keyring", "nowhere.asc"], OLD, as_it_is;
     a_keyring_that_is_a_folder: 2, ["plan", "--keyring", "src"], OLD, as_it_is;
+    a_number_that_is_none: 2, ["bench", "--samples", "many"], None, as_it_is;
+    an_empty_version_that_is_typed: 2, ["plan", "--julia", ""], None, as_it_is;
+    an_empty_compiler: 2, ["plan", "--cc="], None, as_it_is;
+    a_compiler_whose_quote_is_not_closed: 2, ["plan", "--cc", "gcc 'x"], OLD, as_it_is;
+    a_store_that_is_a_file: 2, ["plan", "--store", "workload.jl"], OLD, as_it_is;
+    a_store_below_a_file: 2, ["julia", "install", "1.5", "--store", "workload.jl/store"], OLD, as_it_is;
+    a_store_to_list_that_is_a_file: 2, ["cache", "list", "--store", "workload.jl"], OLD, as_it_is;
+    a_store_of_images_that_is_a_file: 2, ["install", "list", "--store", "workload.jl"], OLD, as_it_is;
+    a_build_folder_that_is_a_file: 2, ["build", "--build-dir", "workload.jl"], OLD, as_it_is;
+    a_depot_that_is_a_file: 2, ["instantiate", "--depot", "workload.jl"], OLD, as_it_is;
+    a_depot_in_the_configuration_that_is_a_file: 2, ["plan"],
+        Some("julia = \"1.5\"\ndepot = \"workload.jl\"\n"), as_it_is;
+    a_matrix_below_a_file: 2, ["plan", "--matrix", "--out", "workload.jl/matrix.json"], OLD, as_it_is;
+    an_image_to_measure_that_does_not_exist: 2, ["bench", "nowhere.so"], OLD, as_it_is;
+    a_chart_and_a_page_in_one_file: 2, ["bench", "--svg", "x", "--html", "x"], OLD, as_it_is;
+    a_file_without_a_verification_key: 2, ["install", "./src", "--verify-key", "workload.jl"], None, as_it_is;
+}
+
+/// What is printed with these variables set, which name what is wrong.
+#[track_caller]
+fn refuses_variable(name: &str, value: &str, expected: &str) {
+    let scratch = Scratch::new();
+    let mut command = scratch.command(&["plan"]);
+    command.env(name, value);
+    let said = scratch.run(command).fails(2);
+    assert!(said.contains(expected), "{name}={value}: {said}");
+    assert!(said.contains(name), "{name}={value}: {said}");
+}
+
+#[test]
+fn an_error_about_the_value_of_a_variable_names_the_variable() {
+    refuses_variable("SYSFORGE_TRUSTED_KEY", "zz", "is not the fingerprint");
+    refuses_variable("SYSFORGE_OFFLINE", "maybe", "invalid value 'maybe'");
+    refuses_variable("SYSFORGE_LOCKED", "2", "invalid value '2'");
+    refuses_variable("SYSFORGE_REQUIRE_SIGNATURE", "x", "invalid value 'x'");
+    refuses_variable("JULIA_CC", "gcc 'x", "a quote is not closed");
+}
+
+#[test]
+fn what_is_typed_is_not_blamed_on_a_variable() {
+    let scratch = Scratch::new();
+    let mut command = scratch.command(&["plan", "--trusted-key", "yy"]);
+    command.env("SYSFORGE_TRUSTED_KEY", "zz");
+    let said = scratch.run(command).fails(2);
+    assert!(
+        said.contains("'yy'") && !said.contains("variable"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    for name in [
+        "SYSFORGE_PROJECT",
+        "SYSFORGE_JULIA",
+        "SYSFORGE_BUILD_DIR",
+        "SYSFORGE_DEPOT",
+        "SYSFORGE_OFFLINE",
+        "SYSFORGE_LOCKED",
+        "SYSFORGE_REQUIRE_SIGNATURE",
+        "SYSFORGE_KEYRING",
+        "SYSFORGE_TRUSTED_KEY",
+        "SYSFORGE_TAG",
+        "JULIA_CC",
+    ] {
+        let mut command = scratch.command(&["plan"]);
+        command.env(name, "");
+        let ran = scratch.run(command).succeeds();
+        assert!(
+            ran.stdout.contains("1.5.3 (`1.5`)"),
+            "{name}: {}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn sysforge_alone_prints_its_help() {
+    let scratch = Scratch::new();
+    let said = scratch.sysforge(&[]).fails(2);
+    assert!(
+        said.contains("Commands:") && said.contains("Examples:"),
+        "{said}"
+    );
 }
 
 // Which project.

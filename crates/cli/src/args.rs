@@ -6,6 +6,7 @@ mod duration;
 mod help;
 mod release;
 mod store;
+mod variables;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(crate) use actions::{InitArgs, PlanArgs, VerifyArgs, WorkflowArgs};
 pub(crate) use help::command;
 pub(crate) use release::{InstallArgs, InstallCommand, PublishArgs};
 pub(crate) use store::{CacheCommand, JuliaCommand, Platform, ToolchainCommand};
+pub(crate) use variables::{empty_value, name_variable};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -90,7 +92,7 @@ pub(crate) struct Global {
     pub(crate) build_dir: Option<PathBuf>,
 
     /// Use only what is in the store already
-    #[arg(long, global = true, env = "SYSFORGE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    #[arg(long, global = true, env = "SYSFORGE_OFFLINE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) offline: bool,
 
     #[command(flatten)]
@@ -119,7 +121,7 @@ pub(crate) struct Global {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Trust {
     /// Refuse a Julia whose OpenPGP signature cannot be verified
-    #[arg(long, global = true, env = "SYSFORGE_REQUIRE_SIGNATURE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    #[arg(long, global = true, env = "SYSFORGE_REQUIRE_SIGNATURE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) require_signature: bool,
 
     /// A file of OpenPGP certificates beside Julia's own; may be repeated
@@ -228,7 +230,7 @@ pub(crate) struct Selection {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PackageFlags {
     /// Fail unless the project's own manifest can be used as it is
-    #[arg(long, env = "SYSFORGE_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    #[arg(long, env = "SYSFORGE_LOCKED", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) locked: bool,
 
     /// The depot that packages are installed in; the others are still read [default: `depot` in
@@ -267,6 +269,15 @@ const STRATEGIES: [&str; 6] = [
     "lld",
 ];
 
+/// Reads a number from 1 to `most`.
+fn number(text: &str, most: u32) -> Result<u32, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("it must be a number from 1 to {most}"))
+}
+
 fn strategy() -> impl clap::builder::TypedValueParser<Value = Strategy> {
     use clap::builder::TypedValueParser as _;
     let names = clap::builder::PossibleValuesParser::new(STRATEGIES);
@@ -296,12 +307,12 @@ pub(crate) struct ImageFlags {
     pub(crate) linker: Vec<Strategy>,
 
     /// Code-generation threads of Julia 1.9 and later [default: one per CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 1024))]
     pub(crate) image_threads: Option<u32>,
 
     /// Emit at most this often: again while the image still compiles what another round may cure
     /// [default: `rounds` in Sysimage.toml, or 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 10))]
     pub(crate) rounds: Option<u32>,
 }
 
@@ -501,7 +512,7 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
     /// How many fresh processes to measure, with and without the image
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = |text: &str| number(text, 100))]
     pub(crate) samples: u32,
     /// Draw the figures as a chart into this SVG file
     #[arg(long, value_name = "FILE")]

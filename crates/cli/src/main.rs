@@ -30,17 +30,29 @@ const GRACE: Duration = Duration::from_secs(5);
 fn arguments() -> Result<Cli, u8> {
     let mut command = args::command();
     let typed = command.try_get_matches_from_mut(std::env::args_os());
-    let typed = typed.and_then(|typed| Cli::from_arg_matches(&typed));
-    let error = match typed.map_err(|error| error.format(&mut command)) {
+    let typed = typed.and_then(|typed| match args::empty_value(&command, &typed) {
+        Some(error) => Err(error),
+        None => Cli::from_arg_matches(&typed),
+    });
+    let mut error = match typed.map_err(|error| error.format(&mut command)) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
+    let given: Vec<_> = std::env::args_os().collect();
+    if given.len() == 1 {
+        anstream::eprint!("{}", command.render_help().ansi());
+        return Err(2);
+    }
+    args::name_variable(&mut error, &command, &given);
     if error.use_stderr() {
         // clap repeats what was typed, and a script may have typed what others wrote. Its own
         // styles cannot be told from those of an argument, so both go.
         let variables = std::env::vars_os().map(|(_, value)| value);
-        let mut given = std::env::args_os().chain(variables);
-        if given.any(|text| text.to_string_lossy().contains(is_deceptive)) {
+        if given
+            .into_iter()
+            .chain(variables)
+            .any(|text| text.to_string_lossy().contains(is_deceptive))
+        {
             eprint!("{}", escaped_lines(&error.render().to_string()));
         } else {
             let _ = error.print();

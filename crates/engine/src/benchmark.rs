@@ -39,6 +39,11 @@ impl Benchmark {
             let ids = builds.iter().map(|build| build.id.to_string()).collect();
             return Err(EngineError::SeveralReports(ids));
         }
+        if let (Some(svg), Some(html)) = (&self.svg, &self.html)
+            && svg == html
+        {
+            return Err(EngineError::SameReport(svg.clone()));
+        }
         self.files().try_for_each(require_writable_file)
     }
 

@@ -177,7 +177,7 @@ impl Builds {
         planned: &'a Planned,
         engine: &'a Engine,
     ) -> Result<Ready<'a>, Failure> {
-        planned.require_locked(build, &self.options.packages)?;
+        planned.check_options(engine, build, &self.options)?;
         let inputs = planned.fingerprint(engine, build, &self.options)?.digest();
         let apps = match self.purpose {
             Purpose::Archives => Some(&planned.plan.name),

@@ -50,6 +50,7 @@ pub struct PrunedCache {
 ///
 /// If the store cannot be read.
 pub fn list(verify: bool, engine: &Engine) -> Result<Vec<CacheEntry>, Failure> {
+    engine.require_folders()?;
     let store = Store::open(engine.store_path()?);
     let now = SystemTime::now();
     let unused = |used| now.duration_since(used).unwrap_or_default().as_secs();
@@ -110,6 +111,7 @@ pub fn prune(
     dry_run: bool,
     engine: &Engine,
 ) -> Result<PrunedCache, Failure> {
+    engine.require_folders()?;
     let store = Store::open(engine.store_path()?);
     let now = SystemTime::now();
     let rules = PruneRules {

@@ -20,6 +20,7 @@ use sysforge_publish::install::Images;
 
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::require_folder;
 use crate::project::Location;
 
 /// The settings of planning and building. The caller may change every field before the first use.
@@ -45,6 +46,8 @@ pub struct Engine {
     pub signatures: Signatures,
     /// Where Julias, toolchains and bases are kept.
     pub store: Option<PathBuf>,
+    /// Whether the user has named the store.
+    store_is_named: bool,
     /// The store that is used if `store` cannot be written to.
     pub fallback_store: Option<PathBuf>,
     /// The tool cache of a CI runner.
@@ -76,6 +79,7 @@ impl Engine {
             mirror: None,
             signatures: Signatures::default(),
             store,
+            store_is_named: false,
             fallback_store: None,
             tool_cache: None,
             depot: None,
@@ -91,6 +95,7 @@ impl Engine {
     /// after the location and the build directory are set.
     pub fn set_store(&mut self, given: Option<&Path>, default: Option<PathBuf>) {
         let given = given.map(|path| self.absolute(path));
+        self.store_is_named = given.is_some();
         self.fallback_store = match (&default, &given) {
             (Some(default), Some(_)) => Some(default.clone()),
             _ => {
@@ -121,6 +126,19 @@ impl Engine {
         host.ok_or(EngineError::Platform { arch, os })
     }
 
+    /// Makes sure, before anything that takes long, that the store and the build directory that the
+    /// user has named are folders or can become folders. The default ones may be unusable: there
+    /// are others.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot.
+    pub fn require_folders(&self) -> Result<(), EngineError> {
+        let store = self.store.as_deref().filter(|_| self.store_is_named);
+        let mut named = store.into_iter().chain(self.build_folder.as_deref());
+        named.try_for_each(require_folder)
+    }
+
     /// Returns the store's folder.
     ///
     /// # Errors
@@ -136,6 +154,7 @@ impl Engine {
     ///
     /// If no store is known.
     pub fn images(&self) -> Result<Images, EngineError> {
+        self.require_folders()?;
         Ok(Images::open(self.store_path()?.join("images")))
     }
 
@@ -165,6 +184,7 @@ impl Engine {
             Some(text) => text.parse::<Mirror>()?,
             None => Mirror::default(),
         };
+        self.require_folders()?;
         let store = Store::open(self.store_path()?);
         let (network, reporter) = (self.network.clone(), self.reporter.clone());
         let mut acquirer = Acquirer::new(store, mirror, network, reporter)

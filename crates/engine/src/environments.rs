@@ -60,7 +60,7 @@ impl Installation {
         let packages = &self.options.packages;
         let (mut environments, mut all) = (Vec::new(), Vec::new());
         for build in &planned.plan.builds {
-            planned.require_locked(build, packages)?;
+            planned.check_options(engine, build, &self.options)?;
             // This does not start Julia, if nothing is missing.
             let known = match self.repeat {
                 Repeat::IfNeeded => runner::recorded(engine, planned, build, packages),

@@ -132,6 +132,9 @@ pub enum EngineError {
     /// A report is about one build.
     #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
     SeveralReports(Vec<String>),
+    /// The chart and the page have the same file name.
+    #[error("the chart and the page cannot both be {}", .0.display())]
+    SameReport(PathBuf),
     /// The workflow differs from its expected content.
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
@@ -224,6 +227,7 @@ impl Explain for EngineError {
             }
             Self::NoDraftTag => "name it with `--tag`, for instance `--tag v1.0.0`",
             Self::OnlyGitHub(_) => "leave it out, or publish with `--to github`",
+            Self::SameReport(_) => "name two files with `--svg` and `--html`",
             Self::SeveralReports(_) => "choose one with `--build BUILD_ID`",
             Self::NoScript {
                 nearest: Some(name),

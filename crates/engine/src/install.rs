@@ -4,12 +4,13 @@ mod activation;
 mod local_julia;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sysforge_build::link::which;
 use sysforge_bundle::check;
+use sysforge_files::read_regular;
 use sysforge_plan::explain::{PathError, causes};
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
@@ -21,7 +22,7 @@ use sysforge_publish::install::{
     self, Attested, Images, InstallError, Installed, OpenRelease, Signed, SignedFor, Source,
     Surroundings, activate, integrate,
 };
-use sysforge_publish::signing::{Identity, PublicKey};
+use sysforge_publish::signing::{Identity, PublicKey, SigningError};
 
 use crate::cpu::cpu_level;
 use crate::engine::Engine;
@@ -560,12 +561,22 @@ pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
 /// If one is not a key.
 pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
-        let file = std::fs::read_to_string(text);
-        let key = file.as_deref().unwrap_or(text).parse();
+        let path = Path::new(text);
+        let key = match path.exists() {
+            true => {
+                let file = read_regular(path, KEY_LIMIT).unwrap_or_default();
+                let key = String::from_utf8_lossy(&file).parse();
+                key.map_err(|_| SigningError::PublicKeyFile(path.to_owned()))
+            }
+            false => text.parse(),
+        };
         key.map_err(|error| InstallError::from(error).into())
     };
     given.iter().map(read).collect()
 }
+
+/// Maximum size of the file of a key, in bytes.
+const KEY_LIMIT: u64 = 64 << 10;
 
 /// Parses the repository or the site URL that a signature must name.
 ///

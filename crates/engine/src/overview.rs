@@ -66,7 +66,7 @@ impl<'a> Overview<'a> {
     ) -> Result<Self, Failure> {
         let builds = &planned.plan.builds;
         for build in builds {
-            planned.require_locked(build, &options.packages)?;
+            planned.check_options(engine, build, options)?;
         }
         let mut existing = Vec::new();
         for build in builds {

@@ -1,5 +1,6 @@
 //! Where the packages of a project are installed and downloaded from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sysforge_build::depots::Depots;
@@ -18,15 +19,24 @@ pub fn depots(
     build: Option<&Build>,
     options: &PackageOptions,
 ) -> Depots {
-    let configured = files.inputs.config.depot.as_deref();
-    let configured = configured.map(|depot| files.folder.join(depot));
-    let given = options.depot.as_deref().or(engine.depot.as_deref());
-    let given = given.map(|depot| engine.absolute(depot)).or(configured);
+    let given = named_depot(engine, files, options);
     let settings = build.into_iter().flat_map(|build| &build.settings.env);
     let environment = settings.fold(engine.environment.clone(), |env, (name, value)| {
         env.with(name, value)
     });
     Depots::of(&environment, given.as_deref())
+}
+
+/// Returns the depot that the options, the environment or Sysimage.toml name.
+pub(crate) fn named_depot(
+    engine: &Engine,
+    files: &ProjectFiles,
+    options: &PackageOptions,
+) -> Option<PathBuf> {
+    let configured = files.inputs.config.depot.as_deref();
+    let configured = configured.map(|depot| files.folder.join(depot));
+    let given = options.depot.as_deref().or(engine.depot.as_deref());
+    given.map(|depot| engine.absolute(depot)).or(configured)
 }
 
 /// Returns the package server, as text for messages; `None` if packages come from git repositories.

@@ -51,6 +51,23 @@ pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     tried.map_err(PathError::wrap("write", folder, EngineError::Path))
 }
 
+/// Makes sure, before anything that takes long, that this is a folder or can become one: that
+/// neither it nor a part of its path is a file.
+///
+/// # Errors
+///
+/// If it is.
+pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
+    let found = folder.ancestors().find_map(|path| path.metadata().ok());
+    match found.is_none_or(|found| found.is_dir()) {
+        true => Ok(()),
+        false => {
+            let error = std::io::ErrorKind::NotADirectory.into();
+            Err(PathError::wrap("use", folder, EngineError::Path)(error))
+        }
+    }
+}
+
 /// Makes sure, before anything that takes long, that this file can be written.
 ///
 /// # Errors
@@ -94,6 +111,19 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_may_be_missing_but_no_part_of_its_path_may_be_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        require_folder(folder.path()).unwrap();
+        require_folder(&folder.path().join("a/b")).unwrap();
+        for path in [file.clone(), file.join("a")] {
+            let error = require_folder(&path).unwrap_err();
+            assert!(error.hints()[0].starts_with("name a folder"), "{error}");
+        }
+    }
 
     #[test]
     fn paths_have_no_parent_in_them() {

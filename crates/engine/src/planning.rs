@@ -20,8 +20,9 @@ use sysforge_plan::{Config, Plan, Request, memory};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::options::{BuildOptions, ImageOptions, PackageOptions};
+use crate::options::{BuildOptions, ImageOptions, PackageOptions, linker};
 use crate::packages;
+use crate::paths::require_folder;
 use crate::project::ProjectFiles;
 
 /// A plan, and the files that it was made from.
@@ -161,8 +162,23 @@ impl Planned {
         !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
     }
 
+    /// Refuses options that cannot be used, before anything that takes long.
+    pub fn check_options(
+        &self,
+        engine: &Engine,
+        build: &Build,
+        options: &BuildOptions,
+    ) -> Result<(), Failure> {
+        engine.require_folders()?;
+        if let Some(depot) = packages::named_depot(engine, &self.files, &options.packages) {
+            require_folder(&depot)?;
+        }
+        linker(&options.image)?;
+        Ok(self.require_locked(build, &options.packages)?)
+    }
+
     /// Refuses a build whose versions are not resolved yet, if `--locked` is given.
-    pub fn require_locked(&self, build: &Build, options: &PackageOptions) -> Result<(), PlanError> {
+    fn require_locked(&self, build: &Build, options: &PackageOptions) -> Result<(), PlanError> {
         match (&build.versions, options.locked) {
             (Versions::Resolved { because }, true) => Err(PlanError::Locked {
                 because: because.clone(),

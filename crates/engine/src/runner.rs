@@ -120,7 +120,7 @@ impl<'a> BuildRunner<'a> {
         options: &BuildOptions,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        planned.require_locked(build, &options.packages)?;
+        planned.check_options(engine, build, options)?;
         let mut leases = Vec::new();
         let (executable, origin) = match &build.julia {
             PlannedJulia::Given { executable, .. } => {

@@ -80,7 +80,7 @@ fn write_whole_with_mode(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder)?;
+    create_folder(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sysforge-");
     #[cfg(unix)]
@@ -93,6 +93,15 @@ fn write_whole_with_mode(
     let mut temporary = builder.tempfile_in(folder)?;
     fill(temporary.as_file_mut())?;
     persist(temporary.into_temp_path(), path)
+}
+
+/// Creates a folder and its parents.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        // A file has the name of the folder.
+        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+        _ => error,
+    })
 }
 
 fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {

@@ -324,9 +324,12 @@ impl Explain for Error {
                 "try again; if it happens again, the mirror is at fault"
             }
             Self::Certificates { .. } => {
-                "give a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
+                "SSL_CERT_FILE must name a file of PEM certificates (`-----BEGIN CERTIFICATE-----`)"
             }
-            Self::Proxy { .. } => "a proxy looks like `http://HOST:PORT`",
+            Self::Proxy { .. } => {
+                "HTTPS_PROXY, http_proxy or ALL_PROXY must contain an address such as \
+                 `http://HOST:PORT`"
+            }
             Self::Offline { .. } => {
                 "run without `--offline` (SYSFORGE_OFFLINE), or name a folder on this machine"
             }

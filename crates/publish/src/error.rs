@@ -338,6 +338,7 @@ impl Explain for PublishError {
             | Self::Signing(
                 SigningError::SecretKey { .. }
                 | SigningError::PublicKey(_)
+                | SigningError::PublicKeyFile(_)
                 | SigningError::Unreadable { .. },
             ) => Class::Usage,
             Self::Document { .. } => Class::Bug,
@@ -427,7 +428,7 @@ impl Explain for PublishError {
                 SigningError::SecretKey { .. } => {
                     "make one with `minisign -G`; its password goes into SYSFORGE_SIGN_PASSWORD"
                 }
-                SigningError::PublicKey(_) => {
+                SigningError::PublicKey(_) | SigningError::PublicKeyFile(_) => {
                     "a key is 56 characters that begin with RW, or the file that `minisign -G` made"
                 }
                 SigningError::Unreadable { source, .. } => {

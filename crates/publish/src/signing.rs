@@ -51,6 +51,9 @@ pub enum SigningError {
     /// The text is not a public key.
     #[error("`{0}` is not a minisign public key")]
     PublicKey(String),
+    /// The file does not contain a public key.
+    #[error("{} does not contain a minisign public key", .0.display())]
+    PublicKeyFile(PathBuf),
     /// There is no signature.
     #[error("`{0}` is not signed")]
     Missing(String),

@@ -4,6 +4,7 @@
 use clap::{Command, CommandFactory as _};
 
 use super::Cli;
+use super::variables::ignoring_empty;
 
 /// Examples of every command. A line `[COMMAND]` precedes those of a command; each has a comment.
 const EXAMPLES: &str = include_str!("examples.txt");
@@ -35,7 +36,7 @@ pub(crate) fn command() -> Command {
 /// Adds the examples, and leaves the values of variables out of the help.
 fn finished(command: Command, path: &str) -> Command {
     let examples = examples_of(path);
-    let mut command = command.mut_args(|arg| arg.hide_env_values(true));
+    let mut command = command.mut_args(|arg| ignoring_empty(arg).hide_env_values(true));
     if !examples.is_empty() {
         command = command.after_help(section(&examples));
     }

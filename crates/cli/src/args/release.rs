@@ -136,7 +136,7 @@ pub(crate) struct InstallArgs {
     pub(crate) allow_downgrade: bool,
 
     /// Refuse an image whose archive has no attestation (of a workflow of its repository on GitHub)
-    #[arg(long, env = "SYSFORGE_REQUIRE_ATTESTATION", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    #[arg(long, env = "SYSFORGE_REQUIRE_ATTESTATION", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) require_attestation: bool,
 
     /// Get the Julia that an image needs without asking

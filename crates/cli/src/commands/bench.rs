@@ -3,6 +3,7 @@
 
 use sysforge_engine::benchmark::Benchmark;
 use sysforge_engine::paths::absolute;
+use sysforge_engine::steps::require_image;
 use sysforge_report::comparison::Comparison;
 
 use crate::args::BenchArgs;
@@ -17,6 +18,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         svg: args.svg.as_deref().map(absolute),
         html: args.html.as_deref().map(absolute),
     };
+    require_image(args.image.image.as_deref())?;
     benchmark.check(&planned)?;
     let mut runners = Vec::new();
     for build in &planned.plan.builds {
