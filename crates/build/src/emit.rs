@@ -11,7 +11,7 @@ use sha2::Digest as _;
 use sysforge_plan::generation::InteractivePackage;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
-use sysforge_plan::{JuliaOption, Sha256, Step};
+use sysforge_plan::{JuliaOption, Sha256, Step, Task};
 
 use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
@@ -84,6 +84,8 @@ pub struct Emission<'a> {
     /// Time limit of a workload or the script; `None` for no limit. They may compute without
     /// output, so only a time limit detects an endless one.
     pub script_limit: Option<Duration>,
+    /// How long other emissions of this kind took on this machine, if there were any.
+    pub expected: Option<Duration>,
     /// Whether a statement that cannot be replayed is an error.
     pub strict: bool,
 }
@@ -363,10 +365,11 @@ async fn stage(
         Kind::Trial => "looking for the statement on which Julia crashes".to_owned(),
     };
     let task = context.reporter.start(Step::Emit, subject);
-    if let (Kind::Emit, Some(wall)) = (kind, last_wall(work.root())) {
-        task.line(format!("the last emission here took {}", rounded(wall)));
+    if let (Kind::Emit, Some(wall)) = (kind, last_wall(work.root()).or(emission.expected)) {
+        task.expect(wall);
     }
-    let ran = context.children.run(&program, &task).await;
+    let running = context.children.run(&program, &task);
+    let ran = following(running, emission, attempt, &report, &task).await;
     // Each statement is reported before the next one begins, so after a crash the report shows
     // where.
     let fates = report::read(&report)?;
@@ -400,11 +403,44 @@ fn last_wall(root: &Path) -> Option<Duration> {
     (last.wall_ms > 0).then(|| Duration::from_millis(last.wall_ms))
 }
 
-/// Formats a duration in minutes, or in seconds if it is short.
-fn rounded(time: Duration) -> String {
-    match time.as_secs() {
-        seconds if seconds < 100 => format!("{seconds} s"),
-        seconds => format!("{} min", (seconds + 30) / 60),
+/// How often the progress of an emission is read.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// Waits for an emission, and reports the statement at which it is, or that Julia is generating
+/// code, which is the longest part and prints nothing.
+async fn following<T>(
+    running: impl Future<Output = T>,
+    emission: &Emission<'_>,
+    attempt: &Attempt,
+    report: &Path,
+    task: &Task,
+) -> T {
+    let mut running = std::pin::pin!(running);
+    let mut shown = None;
+    loop {
+        if let Ok(ended) = tokio::time::timeout(FOLLOW, running.as_mut()).await {
+            return ended;
+        }
+        let fates = report::read(report).unwrap_or_default();
+        let at = report::at(emission.count(), fates.as_deref(), &attempt.left_out);
+        if shown != Some(at) {
+            shown = Some(at);
+            task.line(progress(at, emission));
+        }
+    }
+}
+
+/// Describes the progress of a running emission.
+fn progress(at: At, emission: &Emission<'_>) -> String {
+    match at {
+        At::Loading => "loading the packages".to_owned(),
+        At::Statement(index) => {
+            format!("replaying statement {} of {}", index + 1, emission.count())
+        }
+        At::Behind if emission.execute.is_empty() && emission.script.is_none() => {
+            "generating code".to_owned()
+        }
+        At::Behind => "running scripts or generating code".to_owned(),
     }
 }
 

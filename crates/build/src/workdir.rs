@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
-use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter};
+use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter, Step, Task};
 
 use crate::fingerprint::Fingerprint;
 
@@ -182,18 +182,20 @@ impl WorkDir {
         id: &BuildId,
         reporter: &Reporter,
     ) -> Result<Self, WorkDirError> {
-        let mut said = false;
+        let mut waiting = None;
         loop {
             match Self::open(base, id) {
-                Err(WorkDirError::Busy { .. }) if !said => {
-                    said = true;
-                    reporter.note(format!(
-                        "another process is building {id}; waiting for it to finish"
-                    ));
-                }
                 Err(WorkDirError::Busy { .. }) => {}
-                opened => return opened,
+                opened => {
+                    if let Some(task) = waiting {
+                        Task::done(task, "it has ended");
+                    }
+                    return opened;
+                }
             }
+            waiting.get_or_insert_with(|| {
+                reporter.start(Step::Wait, format!("another process is building {id}"))
+            });
             tokio::time::sleep(POLL).await;
         }
     }
@@ -440,6 +442,37 @@ mod tests {
         assert!(matches!(second, Err(WorkDirError::Busy { .. })));
         drop(first);
         assert!(WorkDir::open(base.path(), &id()).is_ok());
+    }
+
+    /// The first build ends when the second one has reported that it waits.
+    #[tokio::test]
+    async fn a_second_build_of_the_same_says_that_it_waits_and_continues() {
+        use std::sync::{Arc, Mutex};
+        use sysforge_plan::Event;
+        let base = tempfile::tempdir().unwrap();
+        let first = Mutex::new(Some(WorkDir::open(base.path(), &id()).unwrap()));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&said);
+        let reporter = Reporter::new(move |event| {
+            sink.lock().unwrap().push(match event {
+                Event::Started { step, subject, .. } => {
+                    first.lock().unwrap().take();
+                    format!("{step} {subject}")
+                }
+                Event::Finished { summary, .. } => summary,
+                _ => String::new(),
+            });
+        });
+        WorkDir::open_when_free(base.path(), &id(), &reporter)
+            .await
+            .unwrap();
+        assert_eq!(
+            *said.lock().unwrap(),
+            [
+                format!("wait another process is building {}", id()),
+                "it has ended".to_owned()
+            ]
+        );
     }
 
     #[test]

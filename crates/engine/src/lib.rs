@@ -14,6 +14,7 @@ pub mod committed;
 pub mod compilers;
 pub mod cpu;
 pub mod doctor;
+mod emissions;
 mod engine;
 pub mod environments;
 mod error;

@@ -42,6 +42,7 @@ mod run;
 pub use bundling::existing;
 pub use instantiate::{Repeat, recorded, spare_depot};
 
+use crate::emissions;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
@@ -435,8 +436,15 @@ impl<'a> BuildRunner<'a> {
         let generation = self.context.generation;
         let free = machine::free_memory();
         let repl = self.build.settings.repl;
-        let expected = memory::Emission { targets, repl };
-        let fitting = || memory::image_threads(generation, expected, cpus, free);
+        let needs = memory::Emission { targets, repl };
+        let fitting = || memory::image_threads(generation, needs, cpus, free);
+        let kind = emissions::Kind {
+            julia: self.context.julia.version.minor_pair(),
+            targets,
+            repl,
+        };
+        // Without a store, nothing is known about other emissions.
+        let stores = self.engine.stores().unwrap_or_default();
         let emission = Emission {
             packages: &self.packages,
             interactive: self.interactive(),
@@ -456,9 +464,11 @@ impl<'a> BuildRunner<'a> {
                     10.0 * traced.longest_run_s.max(0.0),
                 ))
             }),
+            expected: emissions::expected(&stores, &kind),
             strict: options.strict,
         };
         let mut emitted = emit::emit(&self.context, &emission).await?;
+        emissions::remember(&stores, kind, Duration::from_millis(emitted.wall_ms));
         emitted.statements.ignored.clone_from(&traced.ignored);
         let earlier = self.context.work.recorded_fingerprint("trace")?;
         let fingerprint = self.fingerprints.emitted(&traced, &earlier);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use sysforge_plan::event::Outcome;
-use sysforge_plan::units::elapsed;
+use sysforge_plan::units::{about, elapsed};
 use sysforge_plan::{Event, Reporter, Step};
 
 use crate::printer::{Terminal, unstyled};
@@ -36,6 +36,7 @@ struct Running {
     subject: String,
     since: Instant,
     said: Instant,
+    expected: Option<Duration>,
     last_line: String,
     bar: Option<ProgressBar>,
 }
@@ -81,8 +82,12 @@ impl Progress {
                     "" => String::new(),
                     line => format!(": {}", shortened(line, 80)),
                 };
+                let expected = match task.expected {
+                    Some(time) => format!(" of {}", about(time)),
+                    None => String::new(),
+                };
                 terminal.untrusted(&format!(
-                    "  {:<9} {}, {} so far{line}",
+                    "  {:<9} {}, {} so far{expected}{line}",
                     task.step,
                     task.subject,
                     elapsed(task.since.elapsed())
@@ -127,11 +132,19 @@ impl Progress {
             } => {
                 let bar = self.bars.as_ref().map(|bars| {
                     let bar = bars.add(ProgressBar::new_spinner());
-                    bar.set_style(spinner());
-                    bar.set_prefix(format!("{step:<9} {}", fitted(&subject, columns())));
+                    bar.set_style(spinner(None));
+                    let shown = match step {
+                        Step::Wait => waited_for(&subject, columns()),
+                        _ => fitted(&subject, columns()),
+                    };
+                    bar.set_prefix(format!("{step:<9} {shown}"));
                     bar.enable_steady_tick(Duration::from_millis(120));
                     bar
                 });
+                // Nothing else would explain why nothing happens.
+                if step == Step::Wait && bar.is_none() {
+                    terminal.say(&format!("  {step:<9} {subject}"));
+                }
                 let now = Instant::now();
                 let (since, said) = (now, now);
                 let running = Running {
@@ -139,6 +152,7 @@ impl Progress {
                     subject,
                     since,
                     said,
+                    expected: None,
                     last_line: String::new(),
                     bar,
                 };
@@ -160,6 +174,14 @@ impl Progress {
                     };
                 }
             }
+            Event::Expected { task, time } => {
+                if let Some(task) = state.tasks.get_mut(&task) {
+                    task.expected = Some(time);
+                    if let Some(bar) = &task.bar {
+                        bar.set_style(spinner(Some(time)));
+                    }
+                }
+            }
             Event::Line { task, line } => {
                 let verbose = state.verbose;
                 if let Some(running) = state.tasks.get_mut(&task) {
@@ -167,7 +189,8 @@ impl Progress {
                         if let Some(bar) = &running.bar {
                             let columns = columns();
                             let subject = fitted(&running.subject, columns);
-                            bar.set_message(last_line(&text, &subject, columns));
+                            let clock = widest_clock(running.expected);
+                            bar.set_message(last_line(&text, &subject, clock, columns));
                         }
                         running.last_line = text;
                     }
@@ -211,14 +234,15 @@ impl Progress {
     }
 }
 
-fn spinner() -> ProgressStyle {
+/// The style of a task without known size; `expected` is how long it may take.
+fn spinner(expected: Option<Duration>) -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {prefix} {clock} {wide_msg:.dim}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
         .with_key(
             "clock",
-            |state: &ProgressState, out: &mut dyn fmt::Write| {
+            move |state: &ProgressState, out: &mut dyn fmt::Write| {
                 // If this fails, the line lacks the clock; the error cannot be handled here.
-                let _ = out.write_str(&clock(state.elapsed()));
+                let _ = out.write_str(&clock_of(state.elapsed(), expected));
             },
         )
 }
@@ -230,6 +254,19 @@ fn clock(duration: Duration) -> String {
         0..60 => format!("{minutes}:{seconds:02}"),
         _ => format!("{}:{:02}:{seconds:02}", minutes / 60, minutes % 60),
     }
+}
+
+/// Formats the elapsed time of a task, and its expected time if there is one.
+fn clock_of(passed: Duration, expected: Option<Duration>) -> String {
+    match expected {
+        Some(expected) => format!("{} of {}", clock(passed), about(expected)),
+        None => clock(passed),
+    }
+}
+
+/// Returns the width of the longest clock of a task: one with hours.
+fn widest_clock(expected: Option<Duration>) -> usize {
+    clock_of(Duration::from_secs(3600), expected).len()
 }
 
 /// The number of columns below which no bar is shown.
@@ -247,10 +284,16 @@ fn fitted(subject: &str, columns: usize) -> String {
     shortened(subject, columns.saturating_sub(52).max(8))
 }
 
-/// Shortens a child's line to fit after the subject and the clock, so that cuts are marked.
-fn last_line(line: &str, subject: &str, columns: usize) -> String {
+/// Shortens the subject of a wait, after which nothing but the clock follows.
+fn waited_for(subject: &str, columns: usize) -> String {
     // The width of spinner, step, a clock with hours, and the spaces between them.
-    let before = 2 + 10 + subject.chars().count() + 1 + 7 + 1;
+    shortened(subject, columns.saturating_sub(2 + 10 + 1 + 7 + 2).max(8))
+}
+
+/// Shortens a child's line to fit after the subject and the clock, so that cuts are marked.
+fn last_line(line: &str, subject: &str, clock: usize, columns: usize) -> String {
+    // The width of spinner, step, subject, clock, and the spaces between them.
+    let before = 2 + 10 + subject.chars().count() + 1 + clock + 1;
     shortened(line, columns.saturating_sub(before + 1).max(8))
 }
 
@@ -308,18 +351,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_is_readable_in_a_narrow_terminal() {
+        let subject = "another process is building demo-julia1.12.7-x86_64-linux-gnu";
+        let shown = waited_for(subject, 60);
+        assert_eq!(shown, "another process is building demo-julia…");
+        let whole = format!(". wait      {shown} 1:02:03 ");
+        assert!(whole.chars().count() <= 60, "{whole}");
+        assert_eq!(waited_for(subject, 100), subject);
+    }
+
+    #[test]
     fn the_last_line_of_a_child_fits_into_a_narrow_terminal() {
         let line = "Precompiling project: 12 of 345 packages are done";
+        let plain = widest_clock(None);
         for columns in [40, 60, 80] {
             let subject = fitted("insurance-julia1.12.7-x86_64-linux-gnu", columns);
-            let shown = last_line(line, &subject, columns);
+            let shown = last_line(line, &subject, plain, columns);
             let whole = format!(". emit      {subject} 1:02:03 {shown}");
             assert!(whole.chars().count() <= columns, "{whole}");
         }
         assert_eq!(
-            last_line(line, "demo", 60),
+            last_line(line, "demo", plain, 60),
             "Precompiling project: 12 of 345 pa…"
         );
-        assert_eq!(last_line(line, "demo", 100), line);
+        assert_eq!(last_line(line, "demo", plain, 100), line);
+    }
+
+    #[test]
+    fn an_expected_time_is_beside_the_clock_and_the_line_still_fits() {
+        let expected = Some(Duration::from_secs(250));
+        let passed = Duration::from_secs(83);
+        assert_eq!(clock_of(passed, expected), "1:23 of about 4 min");
+        let clock = widest_clock(expected);
+        let shown = last_line("generating code for the whole image", "demo", clock, 60);
+        let longest = clock_of(Duration::from_secs(3723), expected);
+        let whole = format!(". emit      demo {longest} {shown}");
+        assert!(whole.chars().count() <= 60, "{whole}");
+        assert!(shown.starts_with("generating code"), "{shown}");
     }
 }

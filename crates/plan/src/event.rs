@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub enum Step {
     Publish,
     /// Installing from a release host.
     Install,
+    /// Waiting for another process that does the same. No receipt contains it.
+    #[schemars(skip)]
+    Wait,
 }
 
 impl fmt::Display for Step {
@@ -65,6 +69,7 @@ impl fmt::Display for Step {
             Self::Measure => "measure",
             Self::Publish => "publish",
             Self::Install => "install",
+            Self::Wait => "wait",
         })
     }
 }
@@ -102,6 +107,13 @@ pub enum Event {
         done: u64,
         /// Bytes in all, where known.
         total: Option<u64>,
+    },
+    /// A task is expected to take about this long.
+    Expected {
+        /// The task's number.
+        task: u64,
+        /// The whole time of the task.
+        time: Duration,
     },
     /// A child process of the task wrote a line.
     Line {
@@ -206,6 +218,14 @@ impl Task {
             task: self.id,
             done,
             total,
+        });
+    }
+
+    /// Reports how long the whole task is expected to take.
+    pub fn expect(&self, time: Duration) {
+        (self.sink)(Event::Expected {
+            task: self.id,
+            time,
         });
     }
 

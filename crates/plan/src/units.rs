@@ -11,6 +11,15 @@ pub fn elapsed(time: Duration) -> String {
     }
 }
 
+/// Formats an estimated time: in whole minutes, or in seconds if it is short.
+#[must_use]
+pub fn about(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..100 => format!("about {} s", seconds.max(1)),
+        seconds => format!("about {} min", (seconds + 30) / 60),
+    }
+}
+
 /// Formats a measured duration in seconds, in the most readable unit.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
@@ -56,6 +65,9 @@ mod tests {
     fn each_magnitude_has_its_unit() {
         assert_eq!(elapsed(Duration::from_millis(1234)), "1.2 s");
         assert_eq!(elapsed(Duration::from_secs(300)), "5:00 min");
+        assert_eq!(about(Duration::from_millis(20)), "about 1 s");
+        assert_eq!(about(Duration::from_secs(99)), "about 99 s");
+        assert_eq!(about(Duration::from_secs(131)), "about 2 min");
         assert_eq!(duration(0.0005), "0.50 ms");
         assert_eq!(duration(0.39), "390.0 ms");
         assert_eq!(duration(6.5), "6.50 s");

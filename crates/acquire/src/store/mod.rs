@@ -46,7 +46,7 @@ pub(crate) use entry::{SCHEMA, seal, write_listing};
 pub(crate) use partial::Partial;
 
 use sysforge_files::{FileLock, LockAttempt, rename, try_exclusive};
-use sysforge_plan::{JuliaVersion, Reporter, Triplet};
+use sysforge_plan::{JuliaVersion, Reporter, Step, Task, Triplet};
 
 use crate::error::Error;
 
@@ -317,18 +317,17 @@ pub async fn wait_for<E>(
     doing: &str,
     reporter: &Reporter,
 ) -> Result<FileLock, E> {
-    let mut said = false;
+    let mut waiting = None;
     loop {
-        match attempt()? {
-            LockAttempt::Got(lock) => return Ok(lock),
-            LockAttempt::Busy if !said => {
-                said = true;
-                reporter.note(format!(
-                    "another process is {doing}; waiting for it to finish"
-                ));
+        if let LockAttempt::Got(lock) = attempt()? {
+            if let Some(task) = waiting {
+                Task::done(task, "it has ended");
             }
-            LockAttempt::Busy => {}
+            return Ok(lock);
         }
+        waiting.get_or_insert_with(|| {
+            reporter.start(Step::Wait, format!("another process is {doing}"))
+        });
         tokio::time::sleep(LOCK_POLL).await;
     }
 }

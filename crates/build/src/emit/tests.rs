@@ -105,6 +105,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
         julia_options: &[],
         image_threads: Some(4),
         script_limit: None,
+        expected: Some(std::time::Duration::from_secs(240)),
         strict,
     };
     emit(&bench.context, &emission).await
@@ -184,27 +185,82 @@ fn values_in_the_job_file_are_escaped() {
     assert_eq!(text, r"C:\\a\tb\nc");
 }
 
+/// Makes the bench collect the expected times that its emissions report.
+fn collect_expected(bench: &mut Bench) -> std::sync::Arc<std::sync::Mutex<Vec<u64>>> {
+    let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&times);
+    bench.context.reporter = Reporter::new(move |event| {
+        if let sysforge_plan::Event::Expected { time, .. } = event {
+            sink.lock().unwrap().push(time.as_secs());
+        }
+    });
+    times
+}
+
 #[tokio::test]
-async fn an_emission_says_how_long_the_last_one_took() {
+async fn an_emission_is_expected_to_take_as_long_as_the_last_one_of_the_same_image() {
     let mut bench = bench((1, 5));
+    let times = collect_expected(&mut bench);
     let mut emitted = run(&bench, &["a"], false).await.unwrap();
+    // The first one is expected to take as long as those of other images.
+    assert_eq!(*times.lock().unwrap(), [240]);
     assert!(emitted.wall_ms > 0);
     emitted.wall_ms = 131_000;
     let files = [emitted.object.clone()];
     let work = &bench.context.work;
     work.record("emit", &Fingerprint::default(), &files, &emitted)
         .unwrap();
+    run(&bench, &["a"], false).await.unwrap();
+    assert_eq!(*times.lock().unwrap(), [240, 131]);
+}
+
+/// This Julia replays its statements when the test allows it, so each state is seen.
+#[tokio::test]
+async fn a_running_emission_reports_its_progress() {
+    const PATIENT: &str = r#"#!/bin/sh
+for word; do
+    case $word in
+        --output-o=*) out=${word#--output-o=} ;;
+        *.job) job=$word ;;
+    esac
+done
+value() { sed -n "s/^$1	//p" "$job"; }
+await() { while [ ! -e "${0%/*}/$1" ]; do sleep 0.02; done; }
+printf 'end\n' >"$(value surroundings)"
+await load
+report=$(value report)
+printf '1\treplayed\tfalse\t\n' >"$report.new"
+mv "$report.new" "$report"
+await replay
+printf '1\treplayed\tfalse\t\n2\treplayed\tfalse\t\n' >"$report.new"
+mv "$report.new" "$report"
+await generate
+echo object >"$out"
+"#;
+    let mut bench = bench((1, 5));
+    std::fs::write(&bench.context.julia.executable, PATIENT).unwrap();
     let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = std::sync::Arc::clone(&lines);
+    let folder = bench.context.project.clone();
     bench.context.reporter = Reporter::new(move |event| {
         if let sysforge_plan::Event::Line { line, .. } = event {
+            let next = match line.as_str() {
+                "loading the packages" => "load",
+                "replaying statement 2 of 2" => "replay",
+                _ => "generate",
+            };
+            std::fs::write(folder.join(next), "").unwrap();
             sink.lock().unwrap().push(line);
         }
     });
-    run(&bench, &["a"], false).await.unwrap();
+    run(&bench, &["a", "b"], false).await.unwrap();
     assert_eq!(
         *lines.lock().unwrap(),
-        ["the last emission here took 2 min"]
+        [
+            "loading the packages",
+            "replaying statement 2 of 2",
+            "generating code"
+        ]
     );
 }
 

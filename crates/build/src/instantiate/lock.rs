@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sysforge_files::{FileLock, LockAttempt, try_exclusive};
-use sysforge_plan::Reporter;
+use sysforge_plan::{Reporter, Step, Task};
 
 use super::InstantiateError;
 use crate::depots::LOCK;
@@ -22,19 +22,21 @@ pub(super) async fn depot(depot: &Path, reporter: &Reporter) -> Result<FileLock,
     if let Some(logs) = path.parent() {
         std::fs::create_dir_all(logs).map_err(unwritable)?;
     }
-    let mut waiting = false;
+    let mut waiting = None;
     loop {
-        match try_exclusive(&path).map_err(unwritable)? {
-            LockAttempt::Got(lock) => return Ok(lock),
-            LockAttempt::Busy => {}
+        if let LockAttempt::Got(lock) = try_exclusive(&path).map_err(unwritable)? {
+            if let Some(task) = waiting {
+                Task::done(task, "it has ended");
+            }
+            return Ok(lock);
         }
-        if !waiting {
-            waiting = true;
-            reporter.note(format!(
-                "another Sysforge is installing packages in {}: waiting for it",
+        waiting.get_or_insert_with(|| {
+            let subject = format!(
+                "another process is installing packages in {}",
                 depot.display()
-            ));
-        }
+            );
+            reporter.start(Step::Wait, subject)
+        });
         tokio::time::sleep(POLL).await;
     }
 }

@@ -129,6 +129,7 @@ impl BuildRunner<'_> {
             julia_options: &self.options.emit.julia_options,
             image_threads: None,
             script_limit: None,
+            expected: None,
             strict: false,
         };
         emit::rehearse(&self.context, &emission, on, &workloads, outputs).await
