@@ -202,6 +202,8 @@ fn install(user: &str, more: &[&str]) -> String {
 fn in_home(command: &mut Command, user: &str) {
     let home = desk().scratch.path("..").join(user);
     std::fs::create_dir_all(&home).unwrap();
+    // Without `..`, and so without the space in the project's name: VS Code cannot use such a path.
+    let home = home.canonicalize().unwrap();
     let path = std::env::var("PATH").unwrap();
     let juliaup = desk().scratch.path("juliaup-bin");
     command
@@ -481,7 +483,15 @@ fn files_for_other_programs_start_the_image_and_go_with_it() {
     );
     // What each of them starts has the packages of the image.
     let program = read(&settings)["julia.executablePath"].clone();
-    greets(&format!("'{}'", program.as_str().unwrap()));
+    let program = program.as_str().unwrap();
+    greets(&format!("'{program}'"));
+    // The Julia extension asks for the version first, and uses the program if the answer begins so.
+    let version = typed(&format!("'{program}'"), "--version");
+    assert!(
+        version.stdout.starts_with(b"julia version 1."),
+        "{version:?}"
+    );
+    runs_pluto(program, &pluto, &files.join("Pluto"));
     // juliacall refuses an executable without a project.
     greets(&format!(
         ". '{python}'; test -d \"$PYTHON_JULIACALL_PROJECT\" && \"$PYTHON_JULIACALL_EXE\" --sysimage=\"$PYTHON_JULIACALL_SYSIMAGE\""
@@ -497,6 +507,37 @@ fn files_for_other_programs_start_the_image_and_go_with_it() {
     ] {
         assert!(!file.exists(), "{}", file.display());
     }
+}
+
+/// Runs the script with a stand-in of Pluto, whose `run` has the keyword argument of the real one.
+fn runs_pluto(program: &str, script: &str, stand_in: &Path) {
+    std::fs::create_dir_all(stand_in.join("src")).unwrap();
+    let code = "module Pluto\nrun(; sysimage::Union{Nothing,String} = nothing) =\n    \
+                print(sysimage == unsafe_string(Base.JLOptions().image_file))\nend\n";
+    std::fs::write(stand_in.join("src/Pluto.jl"), code).unwrap();
+    let name = "name = \"Pluto\"\nuuid = \"c3e4b0f8-55cb-11ea-2926-15256bba5781\"\n";
+    std::fs::write(stand_in.join("Project.toml"), name).unwrap();
+    let project = format!("--project='{}' '{script}'", stand_in.display());
+    let ran = typed(&format!("'{program}'"), &project);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "true", "{ran:?}");
+}
+
+/// Most workspaces have settings already.
+#[test]
+fn settings_of_a_workspace_are_not_replaced_and_the_message_has_the_lines() {
+    let folder = desk().scratch.path("../settled");
+    let file = folder.join(".vscode/settings.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "{ \"editor.tabSize\": 4 }\n").unwrap();
+    let mut command = desk().scratch.command(&["install", &desk().site]);
+    in_home(&mut command, "settled-home");
+    command.args(["--julia", julia().to_str().unwrap()]);
+    command.arg("--vscode").arg(&folder);
+    let said = desk().scratch.run(command).fails(7);
+    let line = "hint: add to it: \"julia.executablePath\": \"/";
+    assert!(said.contains(line), "{said}");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(kept, "{ \"editor.tabSize\": 4 }\n");
 }
 
 #[test]

@@ -15,6 +15,14 @@ pub enum InstallError {
     /// A file that would be overwritten was not written by Sysforge.
     #[error("{} was not written by Sysforge", .0.display())]
     NotOurs(PathBuf),
+    /// The workspace has settings that Sysforge did not write.
+    #[error("{} was not written by Sysforge", .path.display())]
+    OtherSettings {
+        /// The file.
+        path: PathBuf,
+        /// The settings that it lacks.
+        settings: String,
+    },
     /// A host does not answer.
     #[error("{source_text} did not answer within {} s", .limit.as_secs())]
     Silent {
@@ -241,6 +249,9 @@ impl Explain for InstallError {
                  a folder such as ./site or dir:site"
             }
             Self::NotOurs(_) => "name another file, or move this one away",
+            Self::OtherSettings { settings, .. } => {
+                return vec![format!("add to it: {settings}")];
+            }
             Self::Silent { .. } => {
                 "try again later; `sysforge install SOURCE` installs from another place, where \
                  upgrades are then looked for"

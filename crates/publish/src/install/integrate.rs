@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sysforge_files::{read_regular, write_whole};
 
 use super::activate::{Start, UserLists, own_launcher, quoted};
@@ -29,10 +29,11 @@ impl Integration {
         let program = program.display().to_string();
         match self {
             Self::Jupyter => kernel(image, start),
-            Self::VsCode => pretty(&json!({
-                "//": format!("{id}; {MARK}"),
-                "julia.executablePath": program,
-            })),
+            Self::VsCode => {
+                let mut settings = editor_settings(image, start, &program);
+                settings.insert("//".to_owned(), format!("{id}; {MARK}").into());
+                pretty(&settings.into())
+            }
             Self::Pluto => {
                 let arguments = start.arguments.iter().filter_map(|argument| {
                     let path = argument.strip_prefix("--sysimage=")?;
@@ -91,13 +92,37 @@ impl Integration {
     }
 }
 
+/// Returns the settings of the Julia extension. The launcher sets the variables of the image; on
+/// Windows it is not a program, so the extension passes arguments to Julia instead.
+///
+/// The extension's language server needs its own versions of packages that an image may contain, so
+/// it must run without the image. If no program is named for it, older extensions start it with the
+/// one for the REPL, and newer ones with a Julia of juliaup. It requires Julia 1.11.
+fn editor_settings(image: &Installed, start: &Start, launcher: &str) -> Map<String, Value> {
+    let mut settings = Map::new();
+    if cfg!(windows) {
+        settings.insert(EXECUTABLE.to_owned(), start.julia.clone().into());
+        settings.insert(ARGUMENTS.to_owned(), start.arguments.clone().into());
+    } else {
+        settings.insert(EXECUTABLE.to_owned(), launcher.into());
+    }
+    if image.built_for.version.minor_pair() >= (1, 11) {
+        settings.insert(SERVER.to_owned(), start.julia.clone().into());
+    }
+    settings
+}
+
+const EXECUTABLE: &str = "julia.executablePath";
+const ARGUMENTS: &str = "julia.additionalArgs";
+const SERVER: &str = "julia.languageServerExecutablePath";
+
 fn kernel(image: &Installed, start: &Start) -> String {
     let mut argv = vec![start.julia.clone()];
     argv.extend(start.arguments.iter().cloned());
     argv.extend(["-i", "--color=yes", "--project=@.", "-e", KERNEL].map(str::to_owned));
     argv.push("{connection_file}".to_owned());
     let variables = start.variables.iter();
-    let env: serde_json::Map<String, Value> = variables
+    let env: Map<String, Value> = variables
         .map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())))
         .collect();
     pretty(&json!({
@@ -108,6 +133,34 @@ fn kernel(image: &Installed, start: &Start) -> String {
         "env": env,
         "metadata": { "sysforge": format!("{}; {MARK}", image.build_id) },
     }))
+}
+
+/// Refuses a program that the extension cannot start: it passes the path to a shell without quotes
+/// to ask for the version, and then looks for another Julia.
+fn check_editor_settings(
+    image: &Installed,
+    start: &Start,
+    launcher: &Path,
+) -> Result<(), InstallError> {
+    let settings = editor_settings(image, start, &launcher.display().to_string());
+    for name in [EXECUTABLE, SERVER] {
+        let path = settings.get(name).and_then(Value::as_str);
+        if let Some(path) = path.filter(|path| path.contains(char::is_whitespace)) {
+            return Err(InstallError::Unrepresentable {
+                path: path.into(),
+                format: "settings of VS Code",
+                why: "its Julia extension cannot start a program whose path contains a space",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Returns settings as lines to be added to a file.
+fn lines(settings: Map<String, Value>) -> String {
+    let lines = settings.iter();
+    let lines = lines.map(|(name, value)| format!("{}: {value}", Value::from(name.as_str())));
+    lines.collect::<Vec<_>>().join(", ")
 }
 
 /// Writes the file of an integration, and records it in the note. A file that Sysforge did not
@@ -122,13 +175,26 @@ pub fn write(
     path: &Path,
 ) -> Result<PathBuf, InstallError> {
     let path = std::path::absolute(path).map_err(at(path))?;
-    if path.exists() && !is_ours(&path) {
-        return Err(InstallError::NotOurs(path));
-    }
     let program = own_launcher(image)?;
     // A launcher extends the user's values; a file for other programs names only the image's
     // folders.
     let start = Start::of(image, &UserLists::default());
+    if path.exists() && !is_ours(&path) {
+        return Err(match integration {
+            Integration::VsCode => InstallError::OtherSettings {
+                path,
+                settings: lines(editor_settings(
+                    image,
+                    &start,
+                    &program.display().to_string(),
+                )),
+            },
+            _ => InstallError::NotOurs(path),
+        });
+    }
+    if integration == Integration::VsCode {
+        check_editor_settings(image, &start, &program)?;
+    }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(at(folder))?;
     }
@@ -188,10 +254,80 @@ fn lua_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::images::tests::example;
 
     #[test]
     fn strings_of_other_languages_end_where_they_should() {
         assert_eq!(julia_text(r#"a"b\$c"#), r#""a\"b\\\$c""#);
         assert_eq!(lua_text(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+
+    /// An image in this folder for a version of Julia, and how it is started.
+    fn installed(version: &str) -> (Installed, Start) {
+        let mut image = example("/store/images/demo/demo.so".into());
+        image.built_for.version = version.parse().unwrap();
+        image.julia = "/store/julia/bin/julia".into();
+        let start = Start::of(&image, &UserLists::default());
+        (image, start)
+    }
+
+    /// The settings of the Julia extension 1.157 (`package.json`), with their types.
+    const SETTINGS: [(&str, &str); 3] = [
+        (EXECUTABLE, "string"),
+        (ARGUMENTS, "array"),
+        (SERVER, "string"),
+    ];
+
+    #[test]
+    fn the_extension_of_vs_code_has_the_settings_with_these_types() {
+        for version in ["1.5.3", "1.10.4", "1.12.7"] {
+            let (image, start) = installed(version);
+            let settings = editor_settings(&image, &start, "/store/images/demo/julia");
+            assert!(settings.contains_key(EXECUTABLE));
+            for (name, value) in settings {
+                let known = SETTINGS.iter().find(|(known, _)| *known == name);
+                let (_, expected) = known.unwrap_or_else(|| panic!("{name} is not a setting"));
+                let found = match value {
+                    Value::String(_) => "string",
+                    Value::Array(_) => "array",
+                    _ => "another type",
+                };
+                assert_eq!(found, *expected, "{name}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_language_server_runs_without_the_image() {
+        let (image, start) = installed("1.12.7");
+        let settings = editor_settings(&image, &start, "/store/images/demo/julia");
+        assert_eq!(settings[EXECUTABLE], "/store/images/demo/julia");
+        assert_eq!(settings[SERVER], "/store/julia/bin/julia");
+        // It does not run with an older Julia.
+        let (image, start) = installed("1.10.4");
+        assert!(!editor_settings(&image, &start, "/x").contains_key(SERVER));
+    }
+
+    #[test]
+    fn a_program_that_vs_code_cannot_start_is_refused() {
+        let (image, start) = installed("1.10.4");
+        let refused = check_editor_settings(&image, &start, Path::new("/my store/julia"));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("/my store/julia"), "{refused}");
+        check_editor_settings(&image, &start, Path::new("/store/julia")).unwrap();
+    }
+
+    /// A keyword argument of `Pluto.run`, which becomes `CompilerOptions.sysimage`: a `String` or
+    /// `nothing`.
+    #[test]
+    fn pluto_is_run_with_the_keyword_that_it_has() {
+        let (image, start) = installed("1.10.4");
+        let text = Integration::Pluto.text(&image, &start, Path::new("/x"));
+        let call = text.lines().last().unwrap();
+        assert_eq!(
+            call,
+            "Pluto.run(; sysimage = \"/store/images/demo/demo.so\")"
+        );
     }
 }
