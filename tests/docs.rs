@@ -592,8 +592,12 @@ fn type_tutorial(columns: u16) -> (Vec<String>, usize) {
 #[test]
 #[ignore = "ci/first-hour runs it in a clean root"]
 fn the_first_hour() {
-    let (mut stumbles, mut commands) = type_readme(60);
-    let (more, count) = type_tutorial(100);
+    // At the same time: they share nothing, and each makes its image with one thread.
+    let ((mut stumbles, mut commands), (more, count)) = std::thread::scope(|scope| {
+        let readme = scope.spawn(|| type_readme(60));
+        let tutorial = type_tutorial(100);
+        (readme.join().unwrap(), tutorial)
+    });
     stumbles.extend(more);
     commands += count;
     println!("figure first_hour_commands {commands} count");
