@@ -110,6 +110,8 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
+    use sysforge_plan::Explain as _;
+
     use super::*;
 
     #[test]
