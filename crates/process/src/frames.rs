@@ -16,6 +16,8 @@ pub(crate) struct LastLines {
     /// A frame whose location is on the next line, as in Julia 1.6 and later.
     frame: Option<String>,
     in_stack: bool,
+    /// Whether Julia ended itself, and native frames follow.
+    in_fatal: bool,
     count: usize,
 }
 
@@ -24,6 +26,10 @@ impl LastLines {
         self.count += 1;
         push(&mut self.plain, line.clone());
         let text = without_border(&line);
+        if self.in_fatal && is_native_frame(text) {
+            return;
+        }
+        self.in_fatal |= text.starts_with(FATAL);
         if text == "Stacktrace:" {
             self.in_stack = true;
             return;
@@ -56,12 +62,31 @@ impl LastLines {
         if self.count <= TAIL {
             return self.plain.into();
         }
-        let is_message = |line: &String| without_border(line).starts_with("ERROR: ");
+        let is_message = |line: &String| {
+            let text = without_border(line);
+            text.starts_with("ERROR: ") || text.starts_with(FATAL)
+        };
         match self.essential.iter().position(is_message) {
             Some(start) => self.essential.into_iter().skip(start).collect(),
             None => self.plain.into(),
         }
     }
+}
+
+/// What Julia writes when it ends itself because of an exception that nothing catches, for example in
+/// an initialization function of an image.
+const FATAL: &str = "fatal: error thrown and no exception handler available";
+
+/// Returns whether a line is a frame as Julia's runtime prints it: `compile at ./pcre.jl:124`, `jl_init
+/// at /lib/libjulia.so.1 (unknown line)` or `unknown function (ip: 0x7f301caecc49)`.
+fn is_native_frame(text: &str) -> bool {
+    let is_line = |location: &str| {
+        let number = location.trim_end_matches(" [inlined]").rsplit_once(':');
+        number.is_some_and(|(_, digits)| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let location = text.rsplit_once(" at ").map(|(_, location)| location);
+    text.starts_with("unknown function (ip: ")
+        || location.is_some_and(|at| at.ends_with("(unknown line)") || is_line(at))
 }
 
 fn push(lines: &mut VecDeque<String>, line: String) {
@@ -157,6 +182,22 @@ mod tests {
                 "   @ Tiny ~/p/src/Tiny.jl:3",
                 "in expression starting at /p/src/Tiny.jl:4",
             ]
+        );
+    }
+
+    #[test]
+    fn native_frames_do_not_hide_the_exception_that_ended_julia() {
+        let stack = frames(25, |n| match n % 3 {
+            0 => "jl_init at /a b/libjulia.so.1.5 (unknown line)".to_owned(),
+            1 => format!("compile at ./pcre.jl:{n} [inlined]"),
+            _ => format!("unknown function (ip: 0x7f30{n})"),
+        });
+        let message = "fatal: error thrown and no exception handler available.\n\
+                       ErrorException(\"could not load library \"libpcre2-8\"\nlibpcre2-8.so: cannot open \
+                       shared object file: No such file or directory\")";
+        assert_eq!(
+            shown(&format!("some progress\n{message}\n{stack}")),
+            message
         );
     }
 
