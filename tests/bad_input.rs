@@ -379,7 +379,7 @@ fn a_missing_linker_is_reported_before_long_steps() {
     ");
     let error = scratch.sysforge(&["build", "--cc", "gcc 'x"]).fails(2);
     insta::assert_snapshot!(from_error(&error), @"
-    error: `gcc 'x` is not a compiler command: a quote is not closed
+    error: `gcc 'x` is not a command: a quote is not closed
 
     hint: it comes from `--cc` or JULIA_CC
     ");
@@ -417,6 +417,39 @@ fn an_app_in_a_package_that_the_image_does_not_have() {
 }
 
 #[test]
+fn names_of_apps_that_are_none_or_the_same() {
+    let scratch = with_app("name = \"tiny\"\n\n[[app]]\nname = \"Tiny\"", "");
+    insta::assert_snapshot!(
+        "app_two_apps_of_one_name",
+        scratch.sysforge(&["plan"]).fails(2)
+    );
+    let scratch = with_app("name = \"bin/tiny\"", "");
+    insta::assert_snapshot!(
+        "app_not_a_name_of_an_app",
+        scratch.sysforge(&["plan"]).fails(2)
+    );
+}
+
+#[test]
+fn bundles_that_cannot_be_made() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n\n[bundle]\nimage = false\n");
+    insta::assert_snapshot!("app_nothing_to_build", scratch.sysforge(&["plan"]).fails(2));
+    let scratch = with_app("name = \"tiny\"\n\n[bundle]\nwithout-compiler = true", "");
+    insta::assert_snapshot!("app_no_compiler", scratch.sysforge(&["plan"]).fails(2));
+}
+
+#[test]
+fn commands_that_cannot_sign() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\n");
+    let error = scratch.sysforge(&["pack", "--sign", "sign 'x"]).fails(2);
+    insta::assert_snapshot!("sign_with_an_open_quote", from_error(&error));
+    let error = scratch.sysforge(&["pack", "--sign", ""]).fails(2);
+    insta::assert_snapshot!("sign_with_nothing", from_error(&error));
+}
+
+#[test]
 fn an_app_of_a_project_that_is_no_package() {
     let scratch = with_app("name = \"tiny\"", "");
     let dates = "[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n";
@@ -429,49 +462,21 @@ fn an_app_of_a_project_that_is_no_package() {
 /// What is wrong with these entry points is found before an image is made.
 #[test]
 fn entry_points_that_fail_while_they_are_traced() {
-    for (app, code, wanted, hint) in [
-        (
-            "name = \"tiny\"",
-            "",
-            "Tiny.julia_main is not defined",
-            "define the entry point",
-        ),
-        (
-            "name = \"tiny\"\nentry = \"Cli.julia_main\"",
-            "julia_main() = 0",
-            "Tiny.Cli.julia_main is not defined",
-            "entry = \"Module.function\"",
-        ),
-        (
-            "name = \"tiny\"",
-            "julia_main() = \"done\"",
-            "returned a value of type String instead of an integer",
-            "`julia_main()::Cint`",
-        ),
-        (
-            "name = \"tiny\"",
-            "julia_main() = error(\"no coffee\")",
-            "no coffee",
-            "`runs` in the table of the app",
-        ),
-        (
-            "name = \"tiny\"\nruns = [{ args = \"-x\" }]",
-            "julia_main() = 3",
-            "Tiny.julia_main returned 3 instead of 0",
-            "`runs` in the table of the app",
-        ),
-        (
-            "name = \"tiny\"\njulia-args = \"--threadz=2\"",
-            "julia_main() = 0",
-            "unknown option `--threadz=2`",
-            "`julia-args` in the table of the app",
-        ),
-    ] {
-        let ran = with_app(app, code).sysforge(&["build"]);
-        let error = ran.fails(5);
-        let text = from_error(&error);
-        assert!(text.starts_with("error: `tiny"), "{text}");
-        assert!(text.contains(wanted), "{text}");
-        assert!(text.contains(hint), "{text}");
-    }
+    let refused = |app: &str, code: &str| -> String {
+        let error = with_app(app, code).sysforge(&["build"]).fails(5);
+        from_error(&error).to_owned()
+    };
+    let plain = "name = \"tiny\"";
+    insta::assert_snapshot!("app_no_julia_main", refused(plain, ""));
+    let other = "name = \"tiny\"\nentry = \"Cli.julia_main\"";
+    insta::assert_snapshot!("app_in_another_module", refused(other, "julia_main() = 0"));
+    insta::assert_snapshot!("app_no_integer", refused(plain, "julia_main() = \"done\""));
+    insta::assert_snapshot!(
+        "app_throws",
+        refused(plain, "julia_main() = error(\"no coffee\")")
+    );
+    let run = "name = \"tiny\"\nruns = [{ args = \"-x\" }]";
+    insta::assert_snapshot!("app_another_exit_code", refused(run, "julia_main() = 3"));
+    let option = "name = \"tiny\"\njulia-args = \"--threadz=2\"";
+    insta::assert_snapshot!("app_unknown_option", refused(option, "julia_main() = 0"));
 }

@@ -47,6 +47,7 @@ fn write_all(folder: &std::path::Path) -> Result<usize, Box<dyn std::error::Erro
             attest: on(6),
             cache: on(7),
             environment: text(8, "release: \"public\""),
+            sign: on(8).then(|| "bash 'sign it.sh' \"$HOME\"".to_owned()),
             retention_days: 7,
             tool: match on(9) {
                 true => Tool {

@@ -367,6 +367,7 @@ mod tests {
             versions: sysforge_plan::plan::Versions::Manifest,
             apps: Vec::new(),
             library: None,
+            image: true,
             packages: Vec::new(),
             closure: Vec::new(),
             cpu: sysforge_plan::cpu::targets(&[], triplet).remove(0),

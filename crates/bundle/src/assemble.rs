@@ -12,7 +12,7 @@ use crate::copy::Target;
 use crate::error::BundleError;
 use crate::launcher::{self, Described};
 use crate::layout::{Layout, slashed};
-use crate::libraries::{self, Needed, Origin, SharedLibrary};
+use crate::libraries::{self, Compiler, Needed, Origin, SharedLibrary};
 use crate::library::LibraryFiles;
 
 /// Julia's own folder in a bundle: the depot and the load path of its apps.
@@ -41,6 +41,8 @@ pub struct Sources<'a> {
     pub preferences: Option<&'a Path>,
     /// The C library that is made from the image, if it is one.
     pub library: Option<LibraryFiles<'a>>,
+    /// Whether the bundle contains Julia's compiler.
+    pub compiler: Compiler,
 }
 
 /// The result of assembling a bundle.
@@ -71,7 +73,7 @@ pub fn assemble(sources: &Sources<'_>, folder: &Path) -> Result<Assembled, Bundl
     } = *sources;
     let layout = Layout::of(julia);
     let folders: Vec<PathBuf> = artifacts.iter().map(|(_, folder)| folder.clone()).collect();
-    let needed = libraries::needed(julia, image, opened, &folders)?;
+    let needed = libraries::needed(julia, image, opened, &folders, sources.compiler)?;
     let mut target = Target::create(folder)?;
 
     let (image_path, why) = match &sources.library {
@@ -181,7 +183,15 @@ fn add_libraries(
                 destination
             }
         };
-        target.file(source, &destination, why)?;
+        // Where links were not kept, Julia's folder has a copy for each name of a library.
+        let mut others = places.iter();
+        let twin = others.find(|(other, _)| is_same(other, source));
+        if let Some(twin) = twin.map(|(_, path)| path.clone()) {
+            target.link(&destination, &twin)?;
+            places.insert(source.clone(), twin);
+            continue;
+        }
+        target.library(source, &destination, why)?;
         places.insert(source.clone(), destination);
     }
     for (folder, to) in &folders {
@@ -197,6 +207,13 @@ fn add_libraries(
         }
     }
     Ok(ordered(preload))
+}
+
+/// Whether two files have the same content. A file that cannot be read is reported when it is copied.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let size = |path: &Path| path.metadata().ok().map(|file| file.len());
+    let content = |path: &Path| std::fs::read(path).ok();
+    size(one).is_some() && size(one) == size(other) && content(one) == content(other)
 }
 
 /// A library of this system that the launcher opens before libjulia.

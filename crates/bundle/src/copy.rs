@@ -6,6 +6,7 @@ use sysforge_plan::app::BundledFile;
 
 use crate::error::BundleError;
 use crate::layout::slashed;
+use crate::strip;
 
 /// A bundle that is being filled.
 pub(crate) struct Target {
@@ -37,6 +38,25 @@ impl Target {
             return Ok(());
         }
         std::fs::copy(from, &to).map_err(BundleError::io("copy", from))?;
+        self.note(&to, path, why)
+    }
+
+    /// Copies a shared library like [`Target::file`], without its debug information.
+    pub(crate) fn library(
+        &mut self,
+        from: &Path,
+        path: &Path,
+        why: &str,
+    ) -> Result<(), BundleError> {
+        let data = std::fs::read(from).map_err(BundleError::io("read", from))?;
+        let Some(stripped) = strip::stripped(&data) else {
+            return self.file(from, path, why);
+        };
+        let to = self.destination(path)?;
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        sysforge_files::write_program(&to, &stripped).map_err(BundleError::io("write", &to))?;
         self.note(&to, path, why)
     }
 

@@ -123,6 +123,32 @@ pub enum BundleError {
         /// The expected result.
         expected: String,
     },
+    /// A signature could not be made.
+    #[error("the bundle cannot be signed with `{command}`")]
+    Signing {
+        /// The command.
+        command: String,
+        /// The failure.
+        #[source]
+        source: Box<ProcessError>,
+    },
+    /// There is no command that signs.
+    #[error("there is no command that signs the bundle")]
+    NoSigning,
+    /// The command that signs removed a file.
+    #[error("the command that signs the bundle removed {0}")]
+    SignedAway(String),
+    /// The compiler is to be left out, but something is left to compile.
+    #[error(
+        "the compiler cannot be left out: the runs still compile {}, such as {first}",
+        sysforge_plan::text::counted(*count, "statement")
+    )]
+    LeftToCompile {
+        /// The number of statements.
+        count: usize,
+        /// One of them.
+        first: String,
+    },
     /// The archive could not be written or read back.
     #[error("the bundle could not be packed and unpacked")]
     Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -142,7 +168,12 @@ impl Explain for BundleError {
         match self {
             Self::Io(error) => error.class(Class::Machine),
             Self::NoLibrary { .. } | Self::Library { .. } => Class::Toolchain,
-            Self::NoFile { .. } | Self::NameTaken { .. } => Class::Usage,
+            Self::NoFile { .. }
+            | Self::NameTaken { .. }
+            | Self::NoSigning
+            | Self::SignedAway(_) => Class::Usage,
+            Self::Signing { source, .. } => source.class_or(Class::Toolchain),
+            Self::LeftToCompile { .. } => Class::Check,
             Self::NoLibraryOf(error) => error.class(),
             Self::Interface { source, .. } => source.class_or(Class::Julia),
             Self::Unusable { source, .. } => source.class_or(Class::Check),
@@ -167,6 +198,21 @@ impl Explain for BundleError {
                 hint("`sysforge instantiate --force` installs the artifacts of the packages again")
             }
             Self::NoFile { .. } => hint("paths in Sysimage.toml are relative to its folder"),
+            Self::NoSigning => hint("`--sign` names it, for instance `--sign \"bash sign.sh\"`"),
+            Self::SignedAway(_) => {
+                hint("it may change the files of the bundle and add others, but remove none")
+            }
+            Self::Signing { source, .. } => match **source {
+                ProcessError::Failed { .. } => hint(
+                    "the command gets the folder of the bundle as its last argument, and of the \
+                     secret variables only those whose names begin with SYSFORGE_CODESIGN_",
+                ),
+                _ => source.hints(),
+            },
+            Self::LeftToCompile { .. } => hint(
+                "the receipt of a build without `without-compiler` lists all statements; without a \
+                 compiler, Julia interprets such code, which is slow, or fails",
+            ),
             Self::Process { source, .. } => source.hints(),
             Self::Interface { source, .. } => match **source {
                 ProcessError::Failed { .. } => hint(
@@ -204,7 +250,8 @@ impl Explain for BundleError {
             Self::Process { source, .. }
             | Self::Traced { source, .. }
             | Self::Interface { source, .. }
-            | Self::Unusable { source, .. } => source.evidence(),
+            | Self::Unusable { source, .. }
+            | Self::Signing { source, .. } => source.evidence(),
             _ => None,
         }
     }

@@ -15,11 +15,14 @@ pub mod libraries;
 pub mod library;
 pub mod observe;
 pub mod recipe;
+pub mod sign;
 
 mod copy;
 mod sandbox;
+mod strip;
 
 pub use assemble::{Sources, assemble};
 pub use check::{Checked, check};
 pub use error::BundleError;
 pub use library::{Library, LibraryFiles};
+pub use sign::Signing;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use sysforge_build::inspect::{InspectError, inspect};
+use sysforge_plan::generation::COMPILER;
 use sysforge_plan::{JuliaFacts, Os};
 
 use crate::error::BundleError;
@@ -30,6 +31,15 @@ pub enum Origin {
     System(String),
 }
 
+/// Whether a bundle contains Julia's compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compiler {
+    /// It does.
+    Included,
+    /// It does not. Julia must be able to start without it.
+    LeftOut,
+}
+
 /// The libraries that an app needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needed {
@@ -51,13 +61,15 @@ struct Closure<'a> {
     folders: Vec<PathBuf>,
     opened: &'a [PathBuf],
     artifacts: &'a [PathBuf],
+    compiler: Compiler,
     found: BTreeMap<PathBuf, usize>,
     needed: Needed,
     queue: VecDeque<Open>,
 }
 
 /// Finds the libraries for an image. `opened` are the libraries that a process which ran the app
-/// had open at its end; `artifacts` are folders that are bundled with their own libraries.
+/// had open at its end; `artifacts` are folders that are bundled with their own libraries. Those of a
+/// `compiler` that is left out are skipped, whatever needs them.
 ///
 /// # Errors
 ///
@@ -67,6 +79,7 @@ pub fn needed(
     image: &Path,
     opened: &[PathBuf],
     artifacts: &[PathBuf],
+    compiler: Compiler,
 ) -> Result<Needed, BundleError> {
     let layout = Layout::of(julia);
     let mut folders = vec![julia.libdir.clone(), julia.private_libdir.clone()];
@@ -84,6 +97,7 @@ pub fn needed(
         folders,
         opened,
         artifacts: &artifacts,
+        compiler,
         found: BTreeMap::new(),
         needed: Needed::default(),
         queue: VecDeque::new(),
@@ -166,7 +180,7 @@ impl Closure<'_> {
     /// Adds a library to the bundle.
     fn add(&mut self, path: &Path, why: &str) -> Result<(), BundleError> {
         let real = path.canonicalize().map_err(BundleError::io("read", path))?;
-        if self.found.contains_key(&real) {
+        if self.found.contains_key(&real) || self.leaves_out(&real) {
             return Ok(());
         }
         let inside = self.folders.iter().any(|folder| real.starts_with(folder));
@@ -185,6 +199,13 @@ impl Closure<'_> {
             path: real,
         });
         Ok(())
+    }
+
+    /// Whether a library is a part of the compiler, and the compiler is left out. A library of an
+    /// artifact is not: a package needs it.
+    fn leaves_out(&self, real: &Path) -> bool {
+        let name = file_name(real);
+        self.compiler == Compiler::LeftOut && COMPILER.iter().any(|part| name.starts_with(part))
     }
 
     /// Adds the dependencies of a library.
@@ -332,7 +353,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let julia = julia(dir.path());
         let image = dir.path().join("lib/libjulia.so.1.5");
-        let found = needed(&julia, &image, &[], &[]).unwrap();
+        let found = needed(&julia, &image, &[], &[], Compiler::Included).unwrap();
         let of = |name: &str| {
             found
                 .libraries
@@ -345,7 +366,7 @@ mod tests {
         assert!(gcc.why.contains("needs it"), "{gcc:?}");
         // An open library that another one needs keeps the more specific reason.
         let opened = [gcc.source.clone()];
-        let again = needed(&julia, &image, &opened, &[]).unwrap();
+        let again = needed(&julia, &image, &opened, &[], Compiler::Included).unwrap();
         assert_eq!(again.libraries, found.libraries);
         assert!(found.system.contains("libc.so.6"), "{:?}", found.system);
         assert!(of("libc.").is_none());
@@ -361,7 +382,7 @@ mod tests {
         std::os::unix::fs::symlink("../libz.so.1.2", &link).unwrap();
         let image = dir.path().join("lib/libjulia.so.1.5");
         let opened = [link, real, PathBuf::from("linux-vdso.so.1")];
-        let found = needed(&julia, &image, &opened, &[]).unwrap();
+        let found = needed(&julia, &image, &opened, &[], Compiler::Included).unwrap();
         let same = found
             .libraries
             .iter()
@@ -370,6 +391,31 @@ mod tests {
         assert_eq!(same.len(), 1, "{:?}", found.libraries);
         assert_eq!(same[0].why, "the app opens it");
         assert!(!found.system.iter().any(|name| name.starts_with("linux-")));
+    }
+
+    #[test]
+    fn the_compiler_is_left_out_wherever_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let julia = julia(dir.path());
+        let image = dir.path().join("lib/libjulia.so.1.5");
+        for name in ["libjulia-codegen.so.1.12.5", "libLLVM-18jl.so", "libz.so.1"] {
+            std::fs::copy(&image, dir.path().join("lib/julia").join(name)).unwrap();
+        }
+        let private = |name: &str| dir.path().join("lib/julia").join(name);
+        let link = private("libjulia-codegen.so");
+        std::os::unix::fs::symlink("libjulia-codegen.so.1.12.5", link).unwrap();
+        let opened = ["libjulia-codegen.so.1.12.5", "libLLVM-18jl.so", "libz.so.1"].map(private);
+        let names = |compiler| -> BTreeSet<String> {
+            let found = needed(&julia, &image, &opened, &[], compiler).unwrap();
+            let libraries = found.libraries.iter();
+            libraries
+                .map(|library| file_name(&library.source))
+                .collect()
+        };
+        let (with, without) = (names(Compiler::Included), names(Compiler::LeftOut));
+        let left_out: Vec<_> = with.difference(&without).collect();
+        assert_eq!(left_out, ["libLLVM-18jl.so", "libjulia-codegen.so.1.12.5"]);
+        assert!(without.contains("libz.so.1"), "{without:?}");
     }
 
     #[test]
@@ -386,7 +432,7 @@ mod tests {
         let mut changed = bytes;
         changed[at..at + 6].copy_from_slice(b"libzzz");
         std::fs::write(&library, changed).unwrap();
-        let error = needed(&julia, &library, &[], &[]).unwrap_err();
+        let error = needed(&julia, &library, &[], &[], Compiler::Included).unwrap_err();
         assert!(error.to_string().contains("libzzz_s.so.1"), "{error}");
     }
 }

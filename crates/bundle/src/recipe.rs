@@ -42,10 +42,18 @@ pub fn of_libraries() -> String {
     [INTERFACE, include_str!("library.rs")].concat()
 }
 
+/// The code that selects the files of a bundle and changes them.
+const FILES: &[&str] = &[
+    include_str!("assemble.rs"),
+    include_str!("copy.rs"),
+    include_str!("libraries.rs"),
+    include_str!("strip.rs"),
+];
+
 /// Returns the text that decides how bundles are made.
 #[must_use]
 pub fn of_bundles() -> String {
-    [PROGRAMS.concat().as_str(), OBSERVE].concat()
+    [PROGRAMS.concat(), OBSERVE.to_owned(), FILES.concat()].concat()
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[path = "../../../tests/support/small_disk.rs"]
+mod small_disk;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,9 +15,11 @@ use sysforge_archive::{Cancel, Limits, Links, TreeWriter, unpack_file};
 use sysforge_bundle::assemble::Assembled;
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
+use sysforge_bundle::libraries::Compiler;
 use sysforge_bundle::observe::Planned;
 use sysforge_bundle::{BundleError, Checked, Sources, assemble, check};
 use sysforge_plan::config::Run;
+use sysforge_plan::text::TreeHash;
 use sysforge_plan::{
     ArchiveFormat, Explain, JuliaFacts, JuliaVersion, Os, Reporter, Step, Triplet,
 };
@@ -75,22 +80,7 @@ fn make_scene() -> Option<Scene> {
     tree.finish().unwrap();
     let julia = facts(&prefix);
     let opened = opened(&julia);
-    let assembled = assemble(
-        &Sources {
-            julia: &julia,
-            image: &julia.base_image,
-            image_name: "sys-app.so",
-            apps: &apps(),
-            artifacts: &[],
-            opened: &opened,
-            packages: &[],
-            names: &[(TEST.0.to_owned(), TEST.1.to_owned())],
-            preferences: None,
-            library: None,
-        },
-        &dir.path().join("bundle"),
-    )
-    .unwrap();
+    let assembled = make(&julia, &opened, &[], &dir.path().join("bundle")).unwrap();
     // The bundle must not need the Julia that it was made from.
     std::fs::rename(&prefix, dir.path().join("gone")).unwrap();
     Some(Scene {
@@ -98,6 +88,29 @@ fn make_scene() -> Option<Scene> {
         julia,
         assembled,
     })
+}
+
+/// Creates a bundle of the apps from the image that this Julia ships with.
+fn make(
+    julia: &JuliaFacts,
+    opened: &[PathBuf],
+    artifacts: &[(TreeHash, PathBuf)],
+    folder: &Path,
+) -> Result<Assembled, BundleError> {
+    let sources = Sources {
+        julia,
+        image: &julia.base_image,
+        image_name: "sys-app.so",
+        apps: &apps(),
+        artifacts,
+        opened,
+        packages: &[],
+        names: &[(TEST.0.to_owned(), TEST.1.to_owned())],
+        preferences: None,
+        library: None,
+        compiler: Compiler::Included,
+    };
+    assemble(&sources, folder)
 }
 
 fn facts(prefix: &Path) -> JuliaFacts {
@@ -135,6 +148,11 @@ fn opened(julia: &JuliaFacts) -> Vec<PathBuf> {
 
 /// Checks one app of the bundle with one run.
 fn run(scene: &Scene, name: &str, run: Run) -> Result<Checked, BundleError> {
+    run_from(scene, &scene.dir.path().join("bundle"), name, run)
+}
+
+/// Checks one app of a bundle with one run.
+fn run_from(scene: &Scene, bundle: &Path, name: &str, run: Run) -> Result<Checked, BundleError> {
     let app = apps().into_iter().find(|app| app.name == name).unwrap();
     let planned = [Planned {
         app,
@@ -152,9 +170,8 @@ fn run(scene: &Scene, name: &str, run: Run) -> Result<Checked, BundleError> {
         logs: &logs,
     };
     let task = Reporter::silent().start(Step::Check, name);
-    let bundle = scene.dir.path().join("bundle");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(check(&bundle, &planned, &surroundings, &task))
+    runtime.block_on(check(bundle, &planned, &surroundings, &task))
 }
 
 #[test]
@@ -246,4 +263,131 @@ fn the_bundle_has_each_library_once_and_nothing_of_the_c_library() {
         );
     }
     assert!(!scene.julia.executable.exists());
+}
+
+#[test]
+fn a_library_that_no_run_opened_and_that_is_not_bundled_is_named_with_a_hint() {
+    let Some(scene) = scene() else { return };
+    let julia = facts(&scene.dir.path().join("gone"));
+    let bundle = scene.dir.path().join("without-opened");
+    // Julia opens PCRE by its name, which no dynamic section contains.
+    make(&julia, &[], &[], &bundle).unwrap();
+    let error = run_from(scene, &bundle, "depth", Run::default()).unwrap_err();
+    assert_eq!(error.class().exit_code(), 6, "{error}");
+    let tail = error.evidence().unwrap().tail.join("\n");
+    assert!(tail.contains("libpcre2-8"), "{tail}");
+    let hint = error.hints().join("\n");
+    assert!(
+        hint.contains("let a run of the app open this library"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn a_missing_artifact_is_named() {
+    let Some(scene) = scene() else { return };
+    let julia = facts(&scene.dir.path().join("gone"));
+    let tree = TreeHash::new("2ea2bdcdfd98ea4c9ceb0b2d9b9b6dcc4e7eb4f7").unwrap();
+    let artifacts = [(tree, PathBuf::from("/depot/artifacts/2ea2bdcd"))];
+    let error = make(&julia, &[], &artifacts, &scene.dir.path().join("x")).unwrap_err();
+    assert_eq!(error.class().exit_code(), 6, "{error}");
+    let shown = format!("{error}\n{}", error.hints().join("\n"));
+    assert_eq!(
+        shown,
+        "the artifact /depot/artifacts/2ea2bdcd is not there, and the app needs it\n\
+         `sysforge instantiate --force` installs the artifacts of the packages again"
+    );
+}
+
+#[test]
+fn a_full_disk_is_an_error_of_the_machine_that_names_the_file() {
+    let Some(scene) = scene() else { return };
+    let julia = facts(&scene.dir.path().join("gone"));
+    let folder = scene.dir.path().join("small");
+    let Some(disk) = small_disk::SmallDisk::new(&folder, "1m") else {
+        return;
+    };
+    let error = make(&julia, &[], &[], &disk.0.join("bundle")).unwrap_err();
+    assert_eq!(error.class().exit_code(), 8, "{error}");
+    assert!(error.to_string().contains("sys.so"), "{error}");
+    assert!(!error.hints().is_empty(), "{error}");
+}
+
+/// `SYSFORGE_TEST_NEWER_JULIA` names the folder of a Julia from 1.8 on.
+#[test]
+fn a_bundle_without_the_compiler_runs_what_is_compiled() {
+    let Some(prefix) = std::env::var_os("SYSFORGE_TEST_NEWER_JULIA") else {
+        sysforge_testkit::skip("SYSFORGE_TEST_NEWER_JULIA is not set");
+        return;
+    };
+    let julia = newer(Path::new(&prefix));
+    let opened = opened(&julia);
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("bundle");
+    let uuid = "37e2e46d-f89d-539d-b4ee-838fcccc9c8e";
+    let app = app("threads", ("LinearAlgebra", uuid), "BLAS.get_num_threads");
+    let names = [("LinearAlgebra".to_owned(), uuid.to_owned())];
+    let sources = |compiler| Sources {
+        julia: &julia,
+        image: &julia.base_image,
+        image_name: "sys-app.so",
+        apps: std::slice::from_ref(&app),
+        artifacts: &[],
+        opened: &opened,
+        packages: &[],
+        names: &names,
+        preferences: None,
+        library: None,
+        compiler,
+    };
+    let with = assemble(&sources(Compiler::Included), &dir.path().join("with")).unwrap();
+    let without = assemble(&sources(Compiler::LeftOut), &bundle).unwrap();
+    let size = |made: &Assembled| made.files.iter().map(|file| file.size).sum::<u64>();
+    println!(
+        "{} MB with, {} MB without the compiler",
+        size(&with) >> 20,
+        size(&without) >> 20
+    );
+    assert!(size(&without) < size(&with));
+    let is_compiler = |path: &str| path.contains("LLVM") || path.contains("codegen");
+    assert!(with.files.iter().any(|file| is_compiler(&file.path)));
+    assert!(!without.files.iter().any(|file| is_compiler(&file.path)));
+    // The number of threads of BLAS is the exit code.
+    let output = Command::new(bundle.join("bin/threads"))
+        .env_clear()
+        .env("OPENBLAS_NUM_THREADS", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+/// Asks a Julia for its folders.
+fn newer(prefix: &Path) -> JuliaFacts {
+    let code = "using Libdl; println(VERSION); println(abspath(Sys.BINDIR, Base.LIBDIR)); \
+                println(abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR)); println(Sys.STDLIB); \
+                println(unsafe_string(Base.JLOptions().image_file))";
+    let output = Command::new(prefix.join("bin/julia"))
+        .args(["--startup-file=no", "-e", code])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let [version, libdir, private, stdlib, image] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    JuliaFacts {
+        executable: prefix.join("bin/julia"),
+        version: version.parse().unwrap(),
+        commit: String::new(),
+        triplet: Triplet::X86_64_LINUX_GNU,
+        bindir: prefix.join("bin"),
+        libdir: libdir.into(),
+        private_libdir: private.into(),
+        private_libexecdir: None,
+        stdlib: stdlib.into(),
+        base_image: image.into(),
+        cpu_name: "generic".to_owned(),
+        cpu_threads: 2,
+    }
 }

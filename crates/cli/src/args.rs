@@ -502,6 +502,11 @@ pub(crate) struct ImageArgs {
 pub(crate) struct PackArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Sign the programs and libraries of apps and C libraries with this command before they are
+    /// checked and packed. Its last argument is the folder of the files, and it alone gets the
+    /// variables whose names begin with `SYSFORGE_CODESIGN_`
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) sign: Option<String>,
     #[command(flatten)]
     pub(crate) out: Out,
 }

@@ -106,7 +106,7 @@ pub async fn compare(
         residuals: runner.residuals(image).await?,
         sections: sections::sections(image)?,
         receipt: receipt(runner, planned, image),
-        bundle: bundle(runner, planned, image),
+        bundles: bundles(runner, planned, image),
     })
 }
 
@@ -126,13 +126,24 @@ async fn sample(runner: &mut BuildRunner<'_>, image: Option<&Path>) -> Result<Sa
     })
 }
 
-/// Returns the record of the app archive in `dist` that was made from exactly this image.
-fn bundle(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<BundleRecord> {
-    let id = runner.build.app_id(&planned.plan.name).ok()?;
-    let path = planned.dist().join(format!("{id}.receipt.json"));
-    let receipt = Receipt::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
-    let (digest, _) = sysforge_pack::sha256_of(image).ok()?;
-    receipt.bundle.filter(|_| receipt.image.sha256 == digest)
+/// Returns the records of the archives in `dist` with the apps and the library that were made from
+/// exactly this image. The library is linked once more, so only its inputs can be compared.
+fn bundles(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Vec<BundleRecord> {
+    let digest = sysforge_pack::sha256_of(image).ok();
+    let is_own = image == runner.image();
+    let inputs = is_own.then(|| runner.inputs_digest()).flatten();
+    let ids = runner.build.archives(&planned.plan.name);
+    let ids = ids.unwrap_or_default().into_iter();
+    ids.filter_map(|id| {
+        let path = planned.dist().join(format!("{id}.receipt.json"));
+        let receipt = Receipt::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
+        let same_image = digest
+            .as_ref()
+            .is_some_and(|(d, _)| *d == receipt.image.sha256);
+        let is_of_image = same_image || inputs == Some(receipt.inputs_digest);
+        receipt.bundle.filter(|_| is_of_image)
+    })
+    .collect()
 }
 
 /// Returns the receipt of exactly this image: in the image's folder, as in an archive, or in

@@ -130,13 +130,13 @@ impl Builds {
                     observe(Stage::Started(&build.id));
                     runner.explain = self.explain;
                     runner.instantiate(Repeat::IfNeeded).await?;
-                    let image = runner.run(&self.dist, self.force).await?;
-                    let bundles = match self.purpose {
-                        Purpose::Archives => runner.bundles(&self.dist, &image.1).await?,
-                        Purpose::Use => Vec::new(),
+                    runner.make_image(self.force).await?;
+                    let dist = self.dist_of(build, planned, engine);
+                    let archives = match self.purpose {
+                        Purpose::Archives => runner.archives(&dist).await?,
+                        Purpose::Use => vec![runner.pack(&dist).await?],
                     };
                     observe(Stage::Done(&build.id));
-                    let archives: Vec<_> = std::iter::once(image).chain(bundles).collect();
                     for (packed, receipt) in &archives {
                         report_receipt(receipt, &engine.reporter);
                         let wall = opening + started.elapsed();
@@ -170,6 +170,18 @@ impl Builds {
         Ok(results)
     }
 
+    /// Returns the folder of a build's archives. An image that is used here and not published is
+    /// packed in the build directory.
+    fn dist_of(&self, build: &Build, planned: &Planned, engine: &Engine) -> PathBuf {
+        match self.purpose == Purpose::Use && !build.image {
+            true => {
+                let folder = engine.build_folder_of(&planned.files.folder);
+                folder.join(build.id.as_str()).join("dist")
+            }
+            false => self.dist.clone(),
+        }
+    }
+
     /// Returns whether a build is up to date; if not, locks its folder.
     async fn open<'a>(
         &self,
@@ -179,12 +191,13 @@ impl Builds {
     ) -> Result<Ready<'a>, Failure> {
         planned.check_options(engine, build, &self.options)?;
         let inputs = planned.fingerprint(engine, build, &self.options)?.digest();
-        let apps = match self.purpose {
+        let name = match self.purpose {
             Purpose::Archives => Some(&planned.plan.name),
             Purpose::Use => None,
         };
         let force = self.force || planned.outside_changed(engine, build);
-        let known = existing(&self.dist, apps, build, inputs).filter(|known| {
+        let dist = self.dist_of(build, planned, engine);
+        let known = existing(&dist, name, build, inputs).filter(|known| {
             let image = start::image_file(engine, planned, build);
             let size = || std::fs::metadata(image).map(|image| image.len());
             let is_here = self.purpose == Purpose::Archives

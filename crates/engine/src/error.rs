@@ -111,6 +111,12 @@ pub enum EngineError {
     /// Apps cannot be made for this platform.
     #[error("apps and libraries for {0} cannot be made by a Sysforge for another system")]
     AppPlatform(sysforge_plan::Triplet),
+    /// The command that signs cannot be split into words.
+    #[error(transparent)]
+    SigningCommand(sysforge_plan::link::NotWords),
+    /// There is no bundle whose files could be signed.
+    #[error("there is nothing to sign: the project has neither an [[app]] nor a [library]")]
+    NothingToSign,
     /// Linking objects requires a Julia.
     #[error("the Julia to link for is not named")]
     NoJuliaFolder,
@@ -206,6 +212,10 @@ impl Explain for EngineError {
             Self::Entry(_) => "`entry` in the table of the app names the function",
             Self::Name(_) => "choose a shorter `name` in Sysimage.toml",
             Self::AppPlatform(_) => "build them on that system",
+            Self::SigningCommand(_) => "it comes from `--sign`",
+            Self::NothingToSign => {
+                "leave out `--sign`: images are signed ad hoc where the system needs it"
+            }
             Self::Compiler(_) => "it comes from `--cc` or JULIA_CC",
             Self::OtherJulia { .. } => {
                 "the catalogue or the folder names it wrongly: ask for another version, or name a \

@@ -161,7 +161,7 @@ impl Release {
 pub struct Jobs {
     /// The tag that is released.
     pub tag: Option<String>,
-    /// All builds.
+    /// The identifiers of all archives: of images, apps and libraries.
     pub builds: Vec<BuildId>,
     /// The jobs.
     pub matrix: Matrix,
@@ -204,10 +204,14 @@ impl Jobs {
         for note in &notes {
             engine.reporter.note(note);
         }
-        let builds = parts.into_iter().flat_map(|part| part.plan.builds);
+        let archives = parts.iter().flat_map(|part| {
+            let builds = part.plan.builds.iter();
+            builds.flat_map(|build| build.archives(&part.plan.name).unwrap_or_default())
+        });
+        let builds = archives.collect();
         Ok(Self {
             tag: release.tag,
-            builds: builds.map(|build| build.id).collect(),
+            builds,
             matrix,
             notes,
         })

@@ -1,14 +1,17 @@
 //! The options of a build: the caller's decisions, in addition to the project's own files.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use sysforge_build::inputs::ImageOptions;
+use sysforge_bundle::{BundleError, Signing};
 use sysforge_plan::Os;
 use sysforge_plan::link::LinkerChoice;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::failure::Failure;
 
 /// The time after which a Julia that prints nothing and uses no CPU is stopped.
 pub const IDLE: Duration = Duration::from_secs(600);
@@ -44,6 +47,25 @@ pub struct PackageOptions {
     pub locked: bool,
     /// The depot that packages are installed in; the other depots are still read.
     pub depot: Option<PathBuf>,
+}
+
+impl Engine {
+    /// Returns the command that signs bundles, which gets the `variables` that are meant for it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be split into words, or is empty.
+    pub fn signing(
+        &self,
+        command: &str,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Signing, Failure> {
+        let host = Self::host().map_or(Os::Linux, sysforge_plan::Triplet::os);
+        let words = sysforge_plan::link::words(command, host);
+        let words = words.map_err(EngineError::SigningCommand)?;
+        let signing = Signing::new(words, &self.environment, variables);
+        Ok(signing.ok_or(BundleError::NoSigning)?)
+    }
 }
 
 /// Returns the linker that the options ask for.

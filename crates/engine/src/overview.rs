@@ -72,9 +72,12 @@ impl<'a> Overview<'a> {
         for build in builds {
             // The digest requires the workloads, which a plan does not read: compute it only for
             // builds that the release has.
-            if released.iter().any(|(id, _)| *id == build.id) {
+            let archives = build.archives(&planned.plan.name).unwrap_or_default();
+            let is_released = |id| released.iter().any(|(released, _)| released == id);
+            if !archives.is_empty() && archives.iter().all(is_released) {
                 let digest = planned.fingerprint(engine, build, options)?.digest();
-                if released.contains(&(build.id.clone(), digest)) {
+                let mut archives = archives.into_iter();
+                if archives.all(|id| released.contains(&(id, digest))) {
                     existing.push(&build.id);
                 }
             }
@@ -147,7 +150,9 @@ impl fmt::Display for Overview<'_> {
                 writeln!(f, "  memory    {}", expected(emission))?;
             }
             writeln!(f, "  linkers   {}", linkers(build))?;
-            writeln!(f, "  archive   {}.{}", build.id, build.archive.extension())?;
+            if build.image {
+                writeln!(f, "  archive   {}.{}", build.id, build.archive.extension())?;
+            }
             for app in &build.apps {
                 writeln!(f, "  app       {} (in {})", app.name, app.package)?;
             }

@@ -22,7 +22,7 @@ use sysforge_build::trace::{self, On};
 use sysforge_build::{
     Context, Script, WorkDir, check, elsewhere, machine, probe, scan, session, startup,
 };
-use sysforge_bundle::Library;
+use sysforge_bundle::{Library, Signing};
 use sysforge_plan::config::Base;
 use sysforge_plan::generation::{Generation, InteractivePackage};
 use sysforge_plan::library::Interface;
@@ -82,6 +82,8 @@ pub struct BuildRunner<'a> {
     precompiled: bool,
     /// Whether a note explains why each step runs again.
     pub explain: bool,
+    /// The command that signs bundles, if the caller named one.
+    pub signing: Option<Signing>,
     // The warnings that were given, as pairs of a workload and the kind of warning.
     warned: Vec<(String, std::mem::Discriminant<WhyNot>)>,
     // Keep the Julia, the base and the compiler from being pruned while they are used.
@@ -258,6 +260,7 @@ impl<'a> BuildRunner<'a> {
             fingerprints,
             given: options.clone(),
             explain: false,
+            signing: None,
             warned: Vec::new(),
             leases: lease.into_iter().collect(),
         })

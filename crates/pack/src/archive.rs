@@ -299,6 +299,18 @@ fn add_image(
     Ok(FileRecord { name, size, sha256 })
 }
 
+/// Returns the record of an image that is not packed.
+///
+/// # Errors
+///
+/// If the image cannot be read.
+pub fn record_of(image: &Path) -> Result<FileRecord, PackError> {
+    let (sha256, size) = crate::sha256_of(image)?;
+    let name = FileName::new(file_name(image))
+        .map_err(|error| PackError::io("read", image)(io::Error::other(error)))?;
+    Ok(FileRecord { name, size, sha256 })
+}
+
 /// Adds a folder and everything below it, in the order of the names.
 fn add_tree(
     writer: &mut ArchiveWriter,

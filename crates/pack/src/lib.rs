@@ -13,7 +13,7 @@ pub mod sums;
 
 mod hashing;
 
-pub use archive::{Content, Packed, Packing};
+pub use archive::{Content, Packed, Packing, record_of};
 pub use error::PackError;
 pub use existing::existing;
 pub use hashing::sha256_of;

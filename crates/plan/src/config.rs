@@ -451,6 +451,13 @@ impl Config {
             let offset = table + key_offset(&text[table..], key);
             return Err(TomlError::at(file, text, offset, &message));
         }
+        let has_bundle = !config.apps.is_empty() || config.library.is_some();
+        let bundle = (!has_bundle).then_some(&config.bundle);
+        if let Some((key, message)) = bundle.and_then(app::complaint_about_bundle) {
+            let table = table_offset(text, "[bundle]", 0).unwrap_or(0);
+            let offset = table + key_offset(&text[table..], key);
+            return Err(TomlError::at(file, text, offset, &message));
+        }
         if let Some((key, message)) = config.workflow.complaint() {
             return complain(key, message);
         }

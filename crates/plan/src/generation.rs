@@ -35,6 +35,11 @@ pub struct Generation {
     pub fresh_base: bool,
     /// Whether Julia has `--strip-metadata` and `--strip-ir` (since 1.8).
     pub strips_images: bool,
+    /// Whether Julia starts without its compiler (since 1.8). Before, the dynamic section of
+    /// `libjulia` (1.5) or `libjulia-internal` (1.6, 1.7) names LLVM. Now only `libjulia-codegen`
+    /// needs it, which `libjulia` loads by name; if it is missing, `libjulia-internal` has
+    /// substitutes that compile nothing (`cli/loader_lib.c`).
+    pub optional_compiler: bool,
     /// Whether Julia has `--compress-sysimage` (since 1.13).
     pub compresses_images: bool,
     /// Whether an image keeps all its CPU targets if the base is a shared library (since 1.12;
@@ -95,6 +100,7 @@ const V1_5: Generation = Generation {
     minor_in_names: false,
     fresh_base: true,
     strips_images: false,
+    optional_compiler: false,
     compresses_images: false,
     keeps_targets: false,
     // 1.5.3: 2.0 to 2.1 GB.
@@ -126,6 +132,7 @@ const V1_6: Generation = Generation {
 const V1_8: Generation = Generation {
     since: (1, 8),
     strips_images: true,
+    optional_compiler: true,
     ..V1_6
 };
 const V1_9: Generation = Generation {
@@ -186,6 +193,9 @@ const V1_13: Generation = Generation {
 
 /// Oldest first.
 const TABLE: &[Generation] = &[V1_5, V1_6, V1_8, V1_9, V1_10, V1_11, V1_12, V1_13];
+
+/// The beginnings of the names of the libraries that make up Julia's compiler, where it is optional.
+pub const COMPILER: &[&str] = &["libjulia-codegen", "libLLVM"];
 
 impl Generation {
     /// The oldest Julia for which Sysforge builds.

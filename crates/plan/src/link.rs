@@ -16,7 +16,7 @@ pub mod stub;
 pub mod symbols;
 
 pub use arguments::{Flavour, Input, LinkSpec, NOT_FOR_GNU_PE};
-pub use choice::{LinkerChoice, NotWords};
+pub use choice::{LinkerChoice, NotWords, words};
 pub use inspection::{Expectation, Finding, Format, Inspection};
 pub use layout::Layout;
 pub use linker::{Candidate, Family, Inventory};

@@ -175,7 +175,10 @@ impl Matrix {
                 let runner = matrix.runner(build.triplet, config, today)?;
                 let timeout = timeout(build, config);
                 matrix.verifies(build.triplet, runner);
-                if existing.contains(&(build.id.clone(), *digest)) {
+                // A build exists if all of its archives do.
+                let archives = build.archives(&part.plan.name).unwrap_or_default();
+                let mut archives = archives.into_iter().map(|id| (id, *digest));
+                if archives.len() > 0 && archives.all(|archive| existing.contains(&archive)) {
                     matrix.existing.push(build.id.clone());
                 } else {
                     let key = (build.triplet, build.julia.version().to_string());

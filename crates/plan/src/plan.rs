@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::ArchiveFormat;
 use crate::build_id::BuildId;
 use crate::catalogue::{Choice, NoJulia};
-use crate::config::{Base, Config, Settings};
+use crate::config::{Base, Bundle, Config, Settings};
 use crate::cpu::{self, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
@@ -109,6 +109,13 @@ pub struct Build {
     /// The C library made from the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library: Option<PlannedLibrary>,
+    /// Whether there is an archive of the image itself.
+    #[serde(skip_serializing_if = "is_true")]
+    pub image: bool,
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// An app of a build.
@@ -147,6 +154,19 @@ impl Build {
     /// If it is too long for file names.
     pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::library::SUFFIX)
+    }
+
+    /// Returns the identifiers of all archives of the build: of the image, of the apps and of the
+    /// library, as far as there are any.
+    ///
+    /// # Errors
+    ///
+    /// If one is too long for file names.
+    pub fn archives(&self, name: &ImageName) -> Result<Vec<BuildId>, crate::text::InvalidText> {
+        let image = self.image.then(|| Ok(self.id.clone()));
+        let apps = (!self.apps.is_empty()).then(|| self.app_id(name));
+        let library = self.library.is_some().then(|| self.library_id(name));
+        image.into_iter().chain(apps).chain(library).collect()
     }
 
     /// Returns the identifier of the archive with the apps.
@@ -333,6 +353,14 @@ pub enum PlanError {
         /// The Julia.
         version: JuliaVersion,
     },
+    /// The compiler cannot be left out of a bundle for this Julia.
+    #[error("Julia {version} does not start without its compiler: LLVM is linked into {library}")]
+    NeedsCompiler {
+        /// The Julia.
+        version: JuliaVersion,
+        /// The library of Julia that needs LLVM.
+        library: &'static str,
+    },
     /// This Julia does not have a configured option.
     #[error("Julia {version} has no option `{option}`: it came with Julia {}.{}", .since.0, .since.1)]
     NoSuchOption {
@@ -406,6 +434,14 @@ impl Explain for PlanError {
                  Julia ships; `base` may differ for some builds under [[overrides]]"
                     .to_owned(),
             ],
+            Self::NeedsCompiler { .. } => {
+                let since = Generation::all().iter().find(|row| row.optional_compiler);
+                let (major, minor) = since.map_or(Generation::OLDEST, |row| row.since);
+                vec![format!(
+                    "remove `without-compiler` from [bundle] in Sysimage.toml, or build for Julia \
+                     {major}.{minor} or later: `--julia {major}.{minor}`"
+                )]
+            }
             Self::NoSuchOption { since, .. } => vec![format!(
                 "leave it out of `julia-options`, or build for a newer Julia: `--julia {}.{}`",
                 since.0, since.1
@@ -523,6 +559,22 @@ fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanErr
     }
 }
 
+/// Refuses to leave out the compiler of a Julia that does not start without it.
+fn require_compiler(bundle: &Bundle, julia: &JuliaVersion) -> Result<(), PlanError> {
+    let generation = Generation::of(julia);
+    if !bundle.without_compiler || generation.is_none_or(|row| row.optional_compiler) {
+        return Ok(());
+    }
+    let is_apart = generation.is_some_and(|row| row.libraries.contains(&"julia-internal"));
+    Err(PlanError::NeedsCompiler {
+        version: julia.clone(),
+        library: match is_apart {
+            true => "libjulia-internal",
+            false => "libjulia",
+        },
+    })
+}
+
 /// Refuses options that a Julia does not have.
 fn require_options(options: &[JuliaOption], julia: &JuliaVersion) -> Result<(), PlanError> {
     let missing = |option: &JuliaOption| Some((option.clone(), option.missing_from(julia)?));
@@ -616,6 +668,7 @@ impl Inputs {
                 let settings = self.config.settings(&id);
                 require_base(&settings, julia.version())?;
                 require_options(&settings.julia_options, julia.version())?;
+                require_compiler(&self.config.bundle, julia.version())?;
                 plan.builds.push(Build {
                     settings,
                     id,
@@ -629,6 +682,7 @@ impl Inputs {
                     versions: environment.versions.clone(),
                     apps: apps.clone(),
                     library: library.clone(),
+                    image: self.config.bundle.image,
                 });
             }
             plan.add(environment.packages, environment.closure);

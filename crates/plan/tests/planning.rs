@@ -99,6 +99,48 @@ fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
 }
 
 #[test]
+fn a_bundle_without_compiler_is_refused_for_a_julia_that_does_not_start_without_it() {
+    let config =
+        "[bundle]\nwithout-compiler = true\n[[app]]\nname = \"tally\"\npackage = \"Alpha\"\n";
+    for (julia, library) in [
+        ("1.5.3", "libjulia"),
+        ("1.6.7", "libjulia-internal"),
+        ("1.7.3", "libjulia-internal"),
+    ] {
+        let refused = refusal(app(config).plan(vec![given(julia)]));
+        let expected = format!(
+            "Julia {julia} does not start without its compiler: LLVM is linked into {library}\n"
+        );
+        assert!(refused.starts_with(&expected), "{refused}");
+        assert!(refused.contains("Julia 1.8 or later"), "{refused}");
+        assert!(app("").plan(vec![given(julia)]).is_ok());
+    }
+    for julia in ["1.8.0", "1.10.2", "1.12.7"] {
+        app(config).plan(vec![given(julia)]).unwrap();
+    }
+}
+
+#[test]
+fn a_build_has_an_archive_of_its_image_unless_only_bundles_are_wanted() {
+    let archives = |bundle: &str| -> Vec<String> {
+        let tables = "[[app]]\nname = \"tally\"\npackage = \"Alpha\"\n\
+                      [library]\nname = \"measure\"\npackage = \"Alpha\"\nversion = \"1.0.0\"\n";
+        let plan = plan(&app(&format!("name = \"x\"\n{bundle}{tables}")));
+        let ids = plan.builds[0].archives(&plan.name).unwrap();
+        ids.iter().map(ToString::to_string).collect()
+    };
+    let bundles = [
+        "x-app-julia1.10.2-x86_64-linux-gnu",
+        "x-lib-julia1.10.2-x86_64-linux-gnu",
+    ];
+    assert_eq!(archives("[bundle]\nimage = false\n"), bundles);
+    assert_eq!(
+        archives(""),
+        [&["x-julia1.10.2-x86_64-linux-gnu"][..], &bundles].concat()
+    );
+}
+
+#[test]
 fn a_project_becomes_one_build_for_each_julia_and_cpu() {
     let inputs = app("name = \"app\"\ncpu = [\"portable\", \"native\"]\narchive = \"tar.zst\"\n");
     // The same version, chosen for two requests, is planned once.

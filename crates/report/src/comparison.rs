@@ -122,7 +122,7 @@ mod tests {
             residuals: Vec::new(),
             sections: Vec::new(),
             receipt: None,
-            bundle: None,
+            bundles: Vec::new(),
         }
     }
 

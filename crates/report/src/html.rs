@@ -2,7 +2,7 @@
 //! the statements and their outcome, the duration of each step of the build, and the contents. It
 //! is a single file without dependencies.
 
-mod apps;
+mod bundle;
 mod receipt;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -62,7 +62,7 @@ fn body(report: &Report) -> Markup {
                     (figures(&without, &with))
                 }
                 (sections(report))
-                @if let Some(bundle) = &report.bundle { (apps::apps(bundle)) }
+                @for made in &report.bundles { (bundle::bundle(made)) }
                 @if let Some(receipt) = &report.receipt { (receipt::statements(receipt)) }
                 (residuals(report))
                 @if let Some(receipt) = &report.receipt {

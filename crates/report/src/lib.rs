@@ -36,6 +36,6 @@ pub struct Report {
     pub sections: Vec<(String, u64)>,
     /// The image's receipt, if it has one.
     pub receipt: Option<Receipt>,
-    /// The content of the archive of its apps, if there is one.
-    pub bundle: Option<BundleRecord>,
+    /// The contents of the archives of its apps and of its C library, as far as there are any.
+    pub bundles: Vec<BundleRecord>,
 }

@@ -2,6 +2,7 @@
 
 use sysforge_plan::Receipt;
 use sysforge_plan::app::{AppRecord, BundleRecord, BundledFile, RunRecord};
+use sysforge_plan::library::{CallRecord, FunctionRecord, LibraryRecord};
 use sysforge_plan::receipt::Unreplayed;
 use sysforge_report::{Report, Sample, html, svg};
 
@@ -40,7 +41,7 @@ fn report() -> Report {
             (".hash".to_owned(), 84),
         ],
         receipt: Some(Receipt::from_json(include_str!("receipt.json")).expect("a receipt")),
-        bundle: None,
+        bundles: Vec::new(),
     }
 }
 
@@ -91,7 +92,7 @@ fn bundle() -> BundleRecord {
 #[test]
 fn the_page_lists_the_files_of_apps_by_size_and_says_why_each_is_there() {
     let page = html(&Report {
-        bundle: Some(bundle()),
+        bundles: vec![bundle()],
         ..report()
     });
     let at = |text: &str| {
@@ -104,7 +105,56 @@ fn the_page_lists_the_files_of_apps_by_size_and_says_why_each_is_there() {
     at("<code>tally --top 3</code>");
     at("171.0 MB");
     at("1 statement compiled");
-    at("The apps need glibc 2.36 or newer.");
+    at("It needs glibc 2.36 or newer.");
+}
+
+/// The archive of a C library.
+fn library() -> BundleRecord {
+    let function = |name: &str, undeclared: Option<&str>| FunctionRecord {
+        name: name.to_owned(),
+        undeclared: undeclared.map(str::to_owned),
+    };
+    BundleRecord {
+        apps: Vec::new(),
+        library: Some(LibraryRecord {
+            name: "measure".to_owned(),
+            version: "1.2.0".to_owned(),
+            soname: "libmeasure.so.1".to_owned(),
+            functions: vec![
+                function("measure_mean", None),
+                function("measure_any", Some("its result is Any")),
+            ],
+            calls: vec![CallRecord {
+                call: "measure_mean({1, 2, 6}, 3)".to_owned(),
+                result: "3.0".to_owned(),
+                wall_ms: 0.02,
+            }],
+            init_ms: 99.0,
+            residuals: Vec::new(),
+        }),
+        ..bundle()
+    }
+}
+
+#[test]
+fn the_page_shows_the_calls_of_a_library_and_why_each_of_its_files_is_there() {
+    let page = html(&Report {
+        bundles: vec![bundle(), library()],
+        ..report()
+    });
+    let (apps, library) = page.split_once("C library measure").expect("a library");
+    assert!(apps.contains("Size of the apps, by file"));
+    for text in [
+        "Version 1.2.0, found as <code>libmeasure.so.1</code>: 2 functions. Julia was running after 99.0 ms, \
+         and the calls compiled 0 statements.",
+        "<code>measure_mean({1, 2, 6}, 3)</code>",
+        "returned <code>3.0</code>",
+        "not in the header: its result is Any",
+        "Size of the library, by file",
+        "libjulia.so.1 needs it",
+    ] {
+        assert!(library.contains(text), "{text} is missing in {library}");
+    }
 }
 
 #[test]
@@ -117,7 +167,14 @@ fn hostile_names_and_statements_are_shown_as_text() {
     let mut bundle = bundle();
     bundle.files[1].why = hostile.to_owned();
     bundle.apps[0].runs[0].args = vec![hostile.to_owned()];
-    report.bundle = Some(bundle);
+    let mut library = library();
+    library.files[0].why = hostile.to_owned();
+    if let Some(record) = &mut library.library {
+        record.name = hostile.to_owned();
+        record.calls[0].result = hostile.to_owned();
+        record.functions[1].undeclared = Some(hostile.to_owned());
+    }
+    report.bundles = vec![bundle, library];
     if let Some(receipt) = &mut report.receipt {
         receipt.packages[0].name = hostile.to_owned();
         receipt.statements.failed.push(Unreplayed {

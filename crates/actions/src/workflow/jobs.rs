@@ -116,6 +116,14 @@ impl Jobs<'_> {
         });
         text.push_str(&handmade::markers(6, "build-before"));
         text.push_str(BUILD);
+        if let Some(command) = self.options.sign.as_ref().filter(|_| self.options.publish) {
+            // Pull requests and runs that publish nothing need no signatures, and get no keys.
+            text.push_str(SIGN);
+            text.push_str(&format!("          SIGN: {}\n", quoted(command)));
+            text.push_str(KEYS);
+            text.push_str(&handmade::markers(10, "sign-env"));
+            text.push_str(SIGN_AND_PACK);
+        }
         text.push_str(&handmade::markers(6, "build-after"));
         if self.options.cache {
             text.push_str(&format!(
@@ -405,6 +413,21 @@ const BUILD: &str = r#"      - name: Build, check and pack
         run: |
           read -r -a builds <<<"$BUILDS"
           sysforge build --out dist "${builds[@]}"
+"#;
+
+/// A separate step, so that only it receives the keys.
+const SIGN: &str = r#"      - name: Sign the apps and libraries
+        if: needs.plan.outputs.tag != ''
+        env:
+          BUILDS: ${{ matrix.builds }}
+          SYSFORGE_JULIA: ${{ matrix.julia }}
+"#;
+
+const KEYS: &str = "          # The keys, as variables SYSFORGE_CODESIGN_…, which only this step needs, go here:\n";
+
+const SIGN_AND_PACK: &str = r#"        run: |
+          read -r -a builds <<<"$BUILDS"
+          sysforge pack --out dist --sign "$SIGN" "${builds[@]}"
 "#;
 
 const PUBLISH: &str = r#"      - name: Upload the images to a draft

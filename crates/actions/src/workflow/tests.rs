@@ -139,3 +139,33 @@ fn custom_parts_survive_regeneration() {
     let carried = handmade::carry(&edited, &written(&options, "")).unwrap();
     assert!(carried.contains(&format!("{mark}{step}")));
 }
+
+#[test]
+fn only_the_step_that_signs_has_a_place_for_its_keys() {
+    let mut options = pinned();
+    assert!(!written(&options, "").contains("sign-env"));
+    options.sign = Some("bash \"sign it.sh\"".to_owned());
+    let text = written(&options, "");
+    let (_, after) = text
+        .split_once("      - name: Sign the apps and libraries\n")
+        .unwrap();
+    let (step, rest) = after
+        .split_once("      # sysforge:keep build-after")
+        .unwrap();
+    let expected = r#"        if: needs.plan.outputs.tag != ''
+        env:
+          BUILDS: ${{ matrix.builds }}
+          SYSFORGE_JULIA: ${{ matrix.julia }}
+          SIGN: "bash \"sign it.sh\""
+          # The keys, as variables SYSFORGE_CODESIGN_…, which only this step needs, go here:
+          # sysforge:keep sign-env
+          # sysforge:end sign-env
+        run: |
+          read -r -a builds <<<"$BUILDS"
+          sysforge pack --out dist --sign "$SIGN" "${builds[@]}"
+"#;
+    assert_eq!(step, expected);
+    assert!(!rest.contains("SIGN"), "{rest}");
+    options.publish = false;
+    assert!(!written(&options, "").contains("sign-env"));
+}

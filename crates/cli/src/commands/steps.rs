@@ -56,13 +56,15 @@ pub(crate) async fn check(args: &ImageArgs, session: &Session) -> Outcome {
 }
 
 pub(crate) async fn pack(args: &PackArgs, session: &Session) -> Outcome {
+    let sign = args.sign.as_deref();
+    let sign = sign.map(|command| session.engine.signing(command, session.variables.iter()));
+    let signing = sign.transpose()?;
     let planned = session.plan(&args.selection.select).await?;
     for build in &planned.plan.builds {
         let mut runner = BuildRunner::to_pack(&session.engine, &planned, build).await?;
+        runner.signing.clone_from(&signing);
         let dist = args.out.folder(&planned);
-        let image = runner.pack(&dist).await?;
-        let bundles = runner.bundles(&dist, &image.1).await?;
-        for (packed, receipt) in std::iter::once(image).chain(bundles) {
+        for (packed, receipt) in runner.archives(&dist).await? {
             session.print(&receipt, || packed.archive.display().to_string());
         }
     }

@@ -11,7 +11,9 @@ use sysforge_bundle::assemble::{Assembled, is_supported};
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
 use sysforge_bundle::layout::Layout;
+use sysforge_bundle::libraries::Compiler;
 use sysforge_bundle::observe::{self, Planned as PlannedApp};
+use sysforge_bundle::sign::{CODESIGN, sign_ad_hoc};
 use sysforge_bundle::{BundleError, Sources, assemble, check};
 use sysforge_files::unless_gone;
 use sysforge_pack::{Content, Packed, Packing};
@@ -19,8 +21,8 @@ use sysforge_plan::app::{BundleRecord, SUFFIX};
 use sysforge_plan::library::FOLDERS;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{FileRecord, Timing};
-use sysforge_plan::text::{ImageName, TreeHash, counted};
-use sysforge_plan::{BuildId, PathError, Receipt, Step};
+use sysforge_plan::text::{ImageName, TreeHash, counted, shortened};
+use sysforge_plan::{BuildId, Os, PathError, Receipt, Step};
 
 use super::BuildRunner;
 use crate::error::EngineError;
@@ -69,29 +71,12 @@ impl BuildRunner<'_> {
         Ok(Some((name, id)))
     }
 
-    /// Creates the archives of the apps and of the C library, if there are any, from the image with
-    /// this receipt.
-    ///
-    /// # Errors
-    ///
-    /// If something that they need is missing, or one of them does not run.
-    pub async fn bundles(
-        &mut self,
-        dist: &Path,
-        image: &Receipt,
-    ) -> Result<Vec<(Packed, Receipt)>, Failure> {
-        let mut made = Vec::new();
-        made.extend(self.bundle(dist, image).await?);
-        made.extend(self.library(dist, image).await?);
-        Ok(made)
-    }
-
     /// Creates the archive of the apps, if there are any, from the image with this receipt.
     ///
     /// # Errors
     ///
     /// If something that an app needs is missing, or an app does not run.
-    async fn bundle(
+    pub(super) async fn bundle(
         &self,
         dist: &Path,
         image: &Receipt,
@@ -104,6 +89,7 @@ impl BuildRunner<'_> {
             return Err(EngineError::AppPlatform(triplet).into());
         }
         let started = Instant::now();
+        let compiler = self.compiler(image)?;
         let task = self.engine.reporter.start(Step::Bundle, id.to_string());
         let image_name = format!("{id}.{}", triplet.os().conventions().library_extension);
         let linked = self.image();
@@ -121,7 +107,7 @@ impl BuildRunner<'_> {
         let folder = self.context.work.path("bundle");
         let coming = self.context.work.path("bundle.new");
         remove(&coming)?;
-        let assembled = assemble(
+        let mut assembled = assemble(
             &Sources {
                 julia: &self.context.julia,
                 image: &linked,
@@ -133,9 +119,11 @@ impl BuildRunner<'_> {
                 names: &names,
                 preferences: bundle.preferences.then_some(self.context.project.as_path()),
                 library: None,
+                compiler,
             },
             &coming,
         )?;
+        self.sign(&coming, &mut assembled, &task).await?;
         remove(&folder)?;
         sysforge_files::rename(&coming, &folder).map_err(io("rename", &coming))?;
         let mut record = self.checked(&folder, assembled, &task).await?;
@@ -171,6 +159,47 @@ impl BuildRunner<'_> {
         .map(Some)
     }
 
+    /// Returns whether bundles contain the compiler. It is only left out of bundles that do not
+    /// need it: nothing was left to compile when the image with this receipt was checked.
+    pub(super) fn compiler(&self, image: &Receipt) -> Result<Compiler, BundleError> {
+        if !self.options.link.bundle.without_compiler {
+            return Ok(Compiler::Included);
+        }
+        let residuals = &image.check.residuals;
+        match residuals.first() {
+            None => Ok(Compiler::LeftOut),
+            Some(first) => Err(BundleError::LeftToCompile {
+                count: residuals.len(),
+                first: shortened(first, 200),
+            }),
+        }
+    }
+
+    /// Signs the programs and libraries of a bundle: on macOS always, and with the command that the
+    /// caller named, if any. Nothing changes the files afterwards; the check runs the signed files.
+    pub(super) async fn sign(
+        &self,
+        folder: &Path,
+        assembled: &mut Assembled,
+        task: &sysforge_plan::Task,
+    ) -> Result<(), BundleError> {
+        let (children, environment) = (&self.context.children, &self.context.environment);
+        let files = &mut assembled.files;
+        if self.build.triplet.os() == Os::MacOs {
+            let log = self.context.work.log("codesign");
+            let codesign = Path::new(CODESIGN);
+            sign_ad_hoc(codesign, folder, files, environment, log, children, task).await?;
+        }
+        if let Some(signing) = &self.signing {
+            let log = self.context.work.log("sign");
+            let project = &self.context.project;
+            signing
+                .run(folder, files, project, log, children, task)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Returns the artifacts that bundles include, each with its folder.
     pub(super) fn artifacts(&self) -> Result<Vec<(TreeHash, PathBuf)>, Failure> {
         let emitted: Emitted = self.context.work.recorded("emit")?;
@@ -203,7 +232,7 @@ impl BuildRunner<'_> {
             logs: &logs,
         };
         let checked = check(folder, &self.apps, &surroundings, task).await?;
-        if !checked.isolated && self.build.triplet.os() == sysforge_plan::Os::Linux {
+        if !checked.isolated && self.build.triplet.os() == Os::Linux {
             self.engine.reporter.warn(
                 "the apps were run with an empty environment, but not without the rest of this \
                  system: it does not let `unshare` create namespaces",
@@ -273,9 +302,8 @@ impl BuildRunner<'_> {
     }
 }
 
-/// Returns the result of an earlier build in `dist`: the image and, with the project's `name`, the
-/// apps and the library if there are any. `None` if one of them is missing or was made from other
-/// inputs.
+/// Returns the result of an earlier build in `dist`: all of its archives or, without the project's
+/// `name`, that of the image. `None` if one of them is missing or was made from other inputs.
 #[must_use]
 pub fn existing(
     dist: &Path,
@@ -283,15 +311,13 @@ pub fn existing(
     build: &Build,
     inputs: sysforge_plan::Sha256,
 ) -> Option<Vec<(Packed, Receipt)>> {
-    let find = |id: &BuildId| sysforge_pack::existing(dist, id, build.archive, inputs);
-    let mut found = vec![find(&build.id)?];
-    if let Some(name) = name.filter(|_| !build.apps.is_empty()) {
-        found.push(find(&build.app_id(name).ok()?)?);
-    }
-    if let Some(name) = name.filter(|_| build.library.is_some()) {
-        found.push(find(&build.library_id(name).ok()?)?);
-    }
-    Some(found)
+    let ids = match name {
+        Some(name) => build.archives(name).ok()?,
+        None => vec![build.id.clone()],
+    };
+    ids.iter()
+        .map(|id| sysforge_pack::existing(dist, id, build.archive, inputs))
+        .collect()
 }
 
 pub(super) fn remove(folder: &Path) -> Result<(), BundleError> {

@@ -95,6 +95,7 @@ impl BuildRunner<'_> {
         let id = self.build.library_id(name).map_err(EngineError::Name)?;
         let name = ImageName::new(format!("{name}{SUFFIX}")).map_err(EngineError::Name)?;
         let started = Instant::now();
+        let compiler = self.compiler(image)?;
         let (interface, script) = self.recorded_interface(library)?;
         let work = &self.context.work;
         let linking = work.path("library");
@@ -121,7 +122,7 @@ impl BuildRunner<'_> {
         let folder = work.path("library-bundle");
         let coming = work.path("library-bundle.new");
         remove(&coming)?;
-        let assembled = assemble(
+        let mut assembled = assemble(
             &Sources {
                 julia: &self.context.julia,
                 image: &linked,
@@ -133,9 +134,11 @@ impl BuildRunner<'_> {
                 names: &names,
                 preferences: preferences.then_some(self.context.project.as_path()),
                 library: Some(files),
+                compiler,
             },
             &coming,
         )?;
+        self.sign(&coming, &mut assembled, &task).await?;
         remove(&folder)?;
         std::fs::rename(&coming, &folder).map_err(io("rename", &coming))?;
         let record = self

@@ -14,9 +14,10 @@ use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, PreferenceRecord, SCHEMA, Targets, Timing,
     ToolRecord,
 };
-use sysforge_plan::{JuliaVersion, Receipt, image_environment};
+use sysforge_plan::{JuliaVersion, Receipt, Sha256, image_environment};
 
 use super::{BuildRunner, MANIFEST_NAME};
+use crate::error::EngineError;
 use crate::failure::Failure;
 use crate::fingerprints::Fingerprints;
 
@@ -43,17 +44,50 @@ impl BuildRunner<'_> {
             .record("check", &fingerprint, &files, &record)?)
     }
 
+    /// Creates all archives of the build in `dist`, each with its receipt: of the image, unless
+    /// only bundles are wanted, of the apps and of the C library.
+    ///
+    /// # Errors
+    ///
+    /// If an archive cannot be written, or an app or the library does not run.
+    pub async fn archives(&mut self, dist: &Path) -> Result<Vec<(Packed, Receipt)>, Failure> {
+        let has_bundle = !self.build.apps.is_empty() || self.build.library.is_some();
+        if self.signing.is_some() && !has_bundle {
+            return Err(EngineError::NothingToSign.into());
+        }
+        let mut made = Vec::new();
+        let image = match self.build.image {
+            true => {
+                let (packed, receipt) = self.pack(dist).await?;
+                made.push((packed, receipt.clone()));
+                receipt
+            }
+            false => {
+                let record = sysforge_pack::record_of(&self.image())?;
+                self.description()?(record)
+            }
+        };
+        made.extend(self.bundle(dist, &image).await?);
+        made.extend(self.library(dist, &image).await?);
+        Ok(made)
+    }
+
+    /// Returns the digest of the inputs that the checked image was made from, which may differ from
+    /// the current ones; `None` if no image was checked.
+    pub(crate) fn inputs_digest(&self) -> Option<Sha256> {
+        let checked = self.context.work.recorded_fingerprint("check").ok()?;
+        Some(Fingerprints::inputs_digest(checked))
+    }
+
     /// Packs the image with the receipt of what was recorded.
     pub async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
         let Build { id, archive, .. } = self.build;
         let work = &self.context.work;
         let emitted: Emitted = work.recorded("emit")?;
-        let linked: Linked = work.recorded("link")?;
-        let Checked { check, timings } = work.recorded("check")?;
         let trees = emitted.artifacts.into_iter();
         let trees = trees.filter(|found| self.travels(&found.artifact.tree));
         let trees = trees.map(|found| (format!("artifacts/{}", found.artifact.tree), found.folder));
-        let (manifest, manifest_file) = self.packed_manifest()?.unzip();
+        let (_, manifest_file) = self.packed_manifest()?.unzip();
         let trees = trees.chain(manifest_file.map(|file| (MANIFEST_NAME.to_owned(), file)));
         let packages = packages_in(&emitted.loaded, &self.closure);
         let project = image_environment::project(&packages);
@@ -69,13 +103,24 @@ impl BuildRunner<'_> {
             threads,
             &self.engine.reporter,
         )?;
+        Ok(packing.finish(self.description()?).await?)
+    }
+
+    /// Returns the function that creates the receipt of the image from the record of its file.
+    fn description(&self) -> Result<impl FnOnce(FileRecord) -> Receipt + '_, Failure> {
+        let work = &self.context.work;
+        let emitted: Emitted = work.recorded("emit")?;
+        let linked: Linked = work.recorded("link")?;
+        let Checked { check, timings } = work.recorded("check")?;
+        let (manifest, _) = self.packed_manifest()?.unzip();
+        let packages = packages_in(&emitted.loaded, &self.closure);
         let plan = &self.planned.plan;
         // The digest covers the inputs that the image was made from, which may differ from the
         // current ones.
         let inputs_digest = Fingerprints::inputs_digest(work.recorded_fingerprint("check")?);
         let targets = targets::held(&self.image(), &self.build.cpu.target);
         let preferences = self.preferences(&packages);
-        let describe = move |image: FileRecord| Receipt {
+        Ok(move |image: FileRecord| Receipt {
             schema: SCHEMA.to_owned(),
             build_id: self.build.id.clone(),
             name: plan.name.clone(),
@@ -108,8 +153,7 @@ impl BuildRunner<'_> {
                 recipe: sysforge_build::RECIPE,
             },
             inputs_digest,
-        };
-        Ok(packing.finish(describe).await?)
+        })
     }
 }
 

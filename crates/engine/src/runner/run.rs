@@ -19,13 +19,23 @@ use super::{BuildRunner, WITHOUT};
 use crate::failure::Failure;
 
 impl BuildRunner<'_> {
-    /// Runs every step in order. Reuses the results of an earlier run that are up to date, unless
-    /// `force` is set.
+    /// Runs every step in order, and packs the image.
     ///
     /// # Errors
     ///
     /// Those of the steps.
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
+        self.make_image(force).await?;
+        self.pack(dist).await
+    }
+
+    /// Runs every step up to the check in order. Reuses the results of an earlier run that are up
+    /// to date, unless `force` is set.
+    ///
+    /// # Errors
+    ///
+    /// Those of the steps.
+    pub async fn make_image(&mut self, force: bool) -> Result<(), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed();
         self.ask_for_interface().await?;
@@ -71,11 +81,10 @@ impl BuildRunner<'_> {
                     self.record_trace(&traced)?;
                     continue;
                 }
-                self.record_check(&record)?;
-                return self.pack(dist).await;
+                return self.record_check(&record);
             };
             self.timings = checked.timings;
-            return self.pack(dist).await;
+            return Ok(());
         }
     }
 

@@ -52,18 +52,41 @@ pub struct Run {
     pub exit: i32,
 }
 
-/// The `[bundle]` table: what the archives of apps have in common.
+/// The `[bundle]` table: what is made of the image of apps or of a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Bundle {
     /// Whether the preferences of the packages are in the bundle. Default: true.
     pub preferences: bool,
+    /// Whether there is also an archive of the image itself, for users who have Julia. Default: true.
+    pub image: bool,
+    /// Whether Julia's compiler (LLVM and code generation) is left out of the bundle. This needs Julia
+    /// 1.8 or later, and runs and calls that compile nothing. Default: false.
+    pub without_compiler: bool,
 }
 
 impl Default for Bundle {
     fn default() -> Self {
-        Self { preferences: true }
+        Self {
+            preferences: true,
+            image: true,
+            without_compiler: false,
+        }
     }
+}
+
+/// Returns what is wrong with `[bundle]` in a configuration without apps and without a library, if
+/// anything: the key and the message.
+pub(super) fn complaint_about_bundle(bundle: &Bundle) -> Option<(&'static str, String)> {
+    let nothing_to_bundle = "there is neither an [[app]] nor a [library]";
+    if !bundle.image {
+        let message = format!("`image = false` leaves nothing to build: {nothing_to_bundle}");
+        return Some(("image", message));
+    }
+    bundle.without_compiler.then(|| {
+        let message = format!("`without-compiler` has no effect: {nothing_to_bundle}");
+        ("without-compiler", message)
+    })
 }
 
 fn julia_main() -> String {
@@ -267,6 +290,25 @@ mod tests {
         assert!(error.contains("two apps are called `Tally`"), "{error}");
         // The error is at the second table.
         assert!(error.contains("Sysimage.toml:4:1"), "{error}");
+    }
+
+    #[test]
+    fn settings_of_bundles_without_a_bundle_are_refused() {
+        for (line, message) in [
+            ("image = false", "`image = false` leaves nothing to build"),
+            (
+                "without-compiler = true",
+                "`without-compiler` has no effect",
+            ),
+        ] {
+            let error = fails(&format!("name = \"x\"\n[bundle]\n{line}\n"));
+            assert!(error.contains(message), "{error}");
+            assert!(error.contains("Sysimage.toml:3:1"), "{error}");
+            let app = format!("[bundle]\n{line}\n[[app]]\nname = \"tally\"\n");
+            Config::from_toml(FILE_NAME, &app).unwrap();
+            let library = format!("[bundle]\n{line}\n[library]\nname = \"measure\"\n");
+            Config::from_toml(FILE_NAME, &library).unwrap();
+        }
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub struct Workflow {
     pub cache: bool,
     /// The environment in which a release becomes public; its protection rules apply. Empty: none.
     pub environment: String,
+    /// The command that signs the programs and libraries of apps and C libraries before they are
+    /// published, for instance `bash sign.sh`. Its keys are written between the marks `sign-env` of
+    /// the workflow. Default: none.
+    pub sign: Option<String>,
     /// How long the runners' results are kept, in days (1 to 90).
     pub retention_days: u8,
     /// Where the runners get Sysforge from.
@@ -48,6 +52,7 @@ impl Default for Workflow {
             attest: true,
             cache: true,
             environment: "release".to_owned(),
+            sign: None,
             retention_days: 7,
             tool: Tool::default(),
         }
@@ -116,6 +121,17 @@ impl Workflow {
                 format!(
                     "`{}` is no name of an environment",
                     shortened(environment, 60)
+                ),
+            ));
+        }
+        let sign = self.sign.as_deref().unwrap_or("x");
+        if sign.trim().is_empty() || sign.contains(is_deceptive) || expression(sign) {
+            return Some((
+                "sign",
+                format!(
+                    "`{}` is not a command that signs: write a program and its arguments, such as \
+                     `bash sign.sh`",
+                    shortened(sign, 60)
                 ),
             ));
         }
@@ -197,6 +213,12 @@ mod tests {
                 "tool = { source = \"../x\" }",
                 "no folder of this repository",
             ),
+            ("sign = \" \"", "is not a command that signs"),
+            (
+                "sign = \"sign ${{ secrets.A }}\"",
+                "is not a command that signs",
+            ),
+            ("sign = \"sign\\nit\"", "is not a command that signs"),
             ("verfy = true", "did you mean `verify`?"),
         ] {
             let error = fails(&format!("[workflow]\n{text}\n"));

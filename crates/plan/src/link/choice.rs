@@ -15,9 +15,9 @@ pub enum LinkerChoice {
     Only(Vec<Strategy>),
 }
 
-/// A compiler or linker setting that cannot be split into words.
+/// A command that cannot be split into words.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a compiler command: a quote is not closed")]
+#[error("`{0}` is not a command: a quote is not closed")]
 pub struct NotWords(String);
 
 impl LinkerChoice {
@@ -28,13 +28,23 @@ impl LinkerChoice {
     ///
     /// [`NotWords`] if a quote is not closed.
     pub fn parse(text: &str, host: Os) -> Result<Self, NotWords> {
-        let words = split_words(text, host != Os::Windows).ok_or_else(|| NotWords(text.into()))?;
+        let words = words(text, host)?;
         Ok(if words.is_empty() {
             Self::Auto
         } else {
             Self::Words(words)
         })
     }
+}
+
+/// Splits a command into words as a shell does. On Windows a backslash separates folders and does
+/// not escape.
+///
+/// # Errors
+///
+/// [`NotWords`] if a quote is not closed.
+pub fn words(text: &str, host: Os) -> Result<Vec<String>, NotWords> {
+    split_words(text, host != Os::Windows).ok_or_else(|| NotWords(text.to_owned()))
 }
 
 fn split_words(text: &str, backslash_escapes: bool) -> Option<Vec<String>> {
@@ -62,7 +72,7 @@ fn split_words(text: &str, backslash_escapes: bool) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{LinkerChoice, Os};
 
     fn words(text: &str, host: Os) -> Vec<String> {
         match LinkerChoice::parse(text, host).unwrap() {

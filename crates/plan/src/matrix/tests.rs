@@ -48,6 +48,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                     versions: crate::plan::Versions::Manifest,
                     apps: Vec::new(),
                     library: None,
+                    image: true,
                 })
                 .collect();
             let digests = (0..builds.len()).map(digest).collect();
