@@ -345,20 +345,48 @@ fn an_archive_with_a_path_outside_of_its_folder() {
 }
 
 #[test]
-fn a_cpu_target_that_julia_does_not_know() {
+fn a_cpu_that_no_julia_knows_is_found_while_planning() {
     let scratch = Scratch::new();
-    scratch.config("julia = \"1.5\"\ncpu = \"pentium9\"\n");
-    let error = scratch.sysforge(&["emit"]).fails(2);
-    assert!(
-        error.contains("error: Julia 1.5.3 does not know the CPU target `pentium9`"),
-        "{error}"
-    );
-    scratch.config("julia = \"1.5\"\ncpu = \"generic;haswell,+telepathy,clone_all\"\n");
+    for (setting, command, expected) in [
+        (
+            "[\"portable\", \"avx9\"]",
+            &["plan"][..],
+            "Julia knows no CPU `avx9` on x86_64",
+        ),
+        (
+            "\"generic;haswell,+telepathy,clone_all\"",
+            &["build"],
+            "Julia knows no CPU feature `telepathy` on x86_64",
+        ),
+        // The matrix is for other platforms, too.
+        (
+            "[\"portable\", \"x86-64-v5\"]",
+            &["plan", "--matrix"],
+            "`x86-64-v5` is no level of x86-64",
+        ),
+        (
+            "\"generic;\"",
+            &["plan"],
+            "the CPU targets `generic;` are not valid: a target has no CPU",
+        ),
+    ] {
+        scratch.config(&format!("julia = \"1.5\"\ncpu = {setting}\n"));
+        let error = scratch.sysforge(command).fails(2);
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains("Sysimage.toml:2"), "{error}");
+        assert!(error.contains("hint: "), "{error}");
+    }
+}
+
+#[test]
+fn a_cpu_feature_that_only_newer_julias_know() {
+    let scratch = Scratch::new();
+    scratch.config("julia = \"1.5\"\ncpu = \"generic;haswell,+usermsr,clone_all\"\n");
     let error = scratch.sysforge(&["emit"]).fails(2);
     insta::assert_snapshot!(from_error(&error), @"
-    error: Julia 1.5.3 does not know the CPU target `haswell,+telepathy`
+    error: Julia 1.5.3 does not know the CPU target `haswell,+usermsr`
       its last lines:
-      | '+telepathy' is not a recognized feature for this target (ignoring feature)
+      | '+usermsr' is not a recognized feature for this target (ignoring feature)
 
     hint: `cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or what `[JULIA]/bin/julia -C help` lists, with features behind it such as `haswell,-rdrnd`
     ");

@@ -193,7 +193,7 @@ fn project(
     const CHECK: &str = "project";
     let plan = || {
         let files = engine.location.read(asked, Engine::host()?)?;
-        let plan = files.inputs.plan(julias)?;
+        let plan = files.plan(julias)?;
         Ok::<_, Failure>((files, plan))
     };
     match plan() {

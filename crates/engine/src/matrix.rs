@@ -257,7 +257,7 @@ fn part(
     options: &BuildOptions,
 ) -> Result<Part, Failure> {
     let files = engine.location.read(asked, triplet)?;
-    let plan = files.inputs.plan(vec![julia])?;
+    let plan = files.plan(vec![julia])?;
     let planned = Planned::without_nightlies(files, plan);
     let builds = planned.plan.builds.iter();
     let digests = builds

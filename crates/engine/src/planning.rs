@@ -222,11 +222,7 @@ pub async fn plan(
     for request in files.inputs.requests()? {
         julias.push(answer(engine, &request, &mut catalogue, &mut nightlies).await?);
     }
-    let plan = files.inputs.plan(julias).map_err(|error| match &error {
-        PlanError::UnknownPackage { name, .. } => files.located(&name.clone(), error),
-        _ => error.into(),
-    })?;
-    let plan = plan.select(select)?;
+    let plan = files.plan(julias)?.select(select)?;
     require_bases(engine, &plan).await?;
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());

@@ -7,7 +7,7 @@ use sysforge_plan::encoding;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
-use sysforge_plan::plan::Inputs;
+use sysforge_plan::plan::{Inputs, Plan, PlanError, PlannedJulia};
 use sysforge_plan::project::{PROJECT_NAMES, Project, workspace_members};
 use sysforge_plan::request::ProjectJulia;
 use sysforge_plan::toml_error::TomlError;
@@ -48,6 +48,20 @@ impl ProjectFiles {
             .map(|stem| self.folder.join(format!("{stem}-v{major}.{minor}.toml")))
             .into_iter();
         files.find(|file| file.is_file())
+    }
+
+    /// Plans the builds with these Julias.
+    ///
+    /// # Errors
+    ///
+    /// If no plan can be made. An error about a word of `Sysimage.toml` has its position.
+    pub fn plan(&self, julias: Vec<PlannedJulia>) -> Result<Plan, Failure> {
+        self.inputs.plan(julias).map_err(|error| match &error {
+            PlanError::UnknownPackage { name: word, .. } | PlanError::Cpu { word, .. } => {
+                self.located(&word.clone(), error)
+            }
+            _ => error.into(),
+        })
     }
 
     /// Adds the position of a word in `Sysimage.toml` to an error about it.

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::{Arch, Os, Triplet};
 
+mod check;
+
+pub use check::{BadTarget, check};
+
 /// The CPUs for which the native code of an image is compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuTarget {
@@ -69,19 +73,31 @@ fn level(name: &str) -> Option<String> {
 /// `parse_sysimg_arg` in `src/processor.cpp`).
 const FLAGS: [&str; 4] = ["clone_all", "-clone_all", "opt_size", "min_size"];
 
+fn is_flag(word: &str) -> bool {
+    FLAGS.contains(&word) || word.starts_with("base(")
+}
+
 /// Returns the CPU names and features in a `--cpu-target` string, one entry for each target,
 /// without the cloning flags.
 #[must_use]
 pub fn plain_targets(target: &str) -> Vec<String> {
-    let is_flag = |word: &str| FLAGS.contains(&word) || word.starts_with("base(");
     let plain = |one: &str| {
         let words = one.split(',').map(str::trim);
         words
-            .filter(|word| !is_flag(word))
+            .filter(|word| !is_flag(word.strip_prefix('+').unwrap_or(word)))
             .collect::<Vec<_>>()
             .join(",")
     };
     target.split(';').map(plain).collect()
+}
+
+/// Removes spaces around the separators of a target string, which Julia would take for parts of names.
+fn without_spaces(target: &str) -> String {
+    let trimmed = |text: &str, separator: &str| {
+        let words = text.split(separator).map(str::trim);
+        words.collect::<Vec<_>>().join(separator)
+    };
+    trimmed(&trimmed(target, ","), ";")
 }
 
 /// Returns the targets that the `cpu` setting requests for this platform: one for a single value,
@@ -92,7 +108,7 @@ pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
         "portable" => portable(triplet).to_owned(),
         other => level(other)
             .filter(|_| triplet.arch() == Arch::X86_64)
-            .unwrap_or_else(|| other.to_owned()),
+            .unwrap_or_else(|| without_spaces(other)),
     };
     // x86-64 levels are ignored on other architectures, so one configuration serves all platforms.
     let fits = |word: &&String| triplet.arch() == Arch::X86_64 || !word.starts_with("x86-64");
@@ -129,6 +145,13 @@ mod tests {
         assert_eq!(tiers[1].tier.as_deref(), Some("x86-64-v3"));
         assert!(tiers[1].target.starts_with("generic,+cx16"));
         assert!(tiers[1].target.contains(",+sse4.2,+avx,+avx2,"));
+    }
+
+    #[test]
+    fn spaces_between_targets_and_features_do_not_count() {
+        let setting = ["generic; haswell, -rdrnd ,clone_all".to_owned()];
+        let found = targets(&setting, Triplet::X86_64_LINUX_GNU);
+        assert_eq!(found[0].target, "generic;haswell,-rdrnd,clone_all");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::archive::ArchiveFormat;
 use crate::build_id::BuildId;
 use crate::catalogue::{Choice, NoJulia};
 use crate::config::{Base, Bundle, Config, Settings};
-use crate::cpu::{self, CpuTarget};
+use crate::cpu::{self, BadTarget, CpuTarget};
 use crate::explain::{Class, Explain, nearest};
 use crate::generation::Generation;
 use crate::julia::JuliaBuild;
@@ -345,6 +345,14 @@ pub enum PlanError {
         /// The chosen version.
         version: JuliaVersion,
     },
+    /// The `cpu` setting is not valid for this platform and Julia.
+    #[error("{bad}")]
+    Cpu {
+        /// The value in `Sysimage.toml`.
+        word: String,
+        /// What is wrong.
+        bad: BadTarget,
+    },
     /// A fresh base cannot be made for this Julia.
     #[error(
         "a fresh base cannot be made for Julia {version}: since 1.12 the compiler is a package of its own"
@@ -429,6 +437,7 @@ impl Explain for PlanError {
                 format!("it has {}", list(known)),
                 "add a package with `julia --project -e 'using Pkg; Pkg.add(\"…\")'`".to_owned(),
             ],
+            Self::Cpu { bad, .. } => bad.hints(),
             Self::NoFreshBase { .. } => vec![
                 "leave `base` out, or write `base = \"shipped\"`, to build on the sysimage that this \
                  Julia ships; `base` may differ for some builds under [[overrides]]"
@@ -656,6 +665,7 @@ impl Inputs {
             );
         }
         for julia in &julias {
+            self.check_cpus(julia.version())?;
             let environment = self.environment(julia.version())?;
             for warning in environment.warnings {
                 plan.warn(warning.message, warning.hint);
@@ -708,6 +718,16 @@ impl Inputs {
         };
         let patterns = self.config.overrides.iter().map(|o| o.select.as_str());
         patterns.filter(|pattern| !selects(pattern)).collect()
+    }
+
+    fn check_cpus(&self, julia: &JuliaVersion) -> Result<(), PlanError> {
+        for word in &self.config.cpu.0 {
+            cpu::check(word, self.triplet, julia).map_err(|bad| PlanError::Cpu {
+                word: word.clone(),
+                bad,
+            })?;
+        }
+        Ok(())
     }
 
     /// Returns the packages in the project's environment for this Julia.

@@ -86,6 +86,24 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn a_cpu_that_julia_does_not_know_is_refused_for_each_platform() {
+    let tiers = app("cpu = [\"portable\", \"avx9\"]\n");
+    let refused = refusal(tiers.plan(vec![given("1.10.2")]));
+    assert!(
+        refused.starts_with("Julia knows no CPU `avx9` on x86_64\n"),
+        "{refused}"
+    );
+    let mut haswell = app("cpu = \"haswell\"\n");
+    assert!(haswell.plan(vec![given("1.10.2")]).is_ok());
+    haswell.triplet = Triplet::AARCH64_APPLE_DARWIN;
+    let refused = refusal(haswell.plan(vec![given("1.10.2")]));
+    assert!(
+        refused.starts_with("`haswell` is a CPU of x86_64"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
     let fresh = app("base = \"fresh\"\n");
     let refused = refusal(fresh.plan(vec![given("1.12.7")]));
