@@ -35,7 +35,7 @@ use crate::workdir::{WorkDir, WorkDirError};
 use auth::AuthFile;
 pub use error::InstantiateError;
 use folder::Folder;
-pub use folder::require_environment;
+pub use folder::{require_environment, require_sources};
 pub use limits::shown_server;
 use report::Report;
 

@@ -223,6 +223,10 @@ pub async fn plan(
         julias.push(answer(engine, &request, &mut catalogue, &mut nightlies).await?);
     }
     let plan = files.plan(julias)?.select(select)?;
+    let resolves = |build: &Build| matches!(build.versions, Versions::Resolved { .. });
+    if plan.builds.iter().any(resolves) {
+        instantiate::require_sources(&files.file)?;
+    }
     require_bases(engine, &plan).await?;
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());

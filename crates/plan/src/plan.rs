@@ -752,7 +752,8 @@ impl Inputs {
         let (packages, closure) = self.contents(julia, manifest, certainty)?;
         let warnings = match (file, certainty) {
             (Some(file), Certainty::Known) => doubt(&file.name, manifest, julia),
-            _ => None,
+            (_, Certainty::BeforeResolving) => self.unread_sources(julia),
+            (None, Certainty::Known) => None,
         };
         Ok(Environment {
             manifest: file.map(|file| file.name.clone()),
@@ -760,6 +761,24 @@ impl Inputs {
             packages,
             versions,
             warnings: warnings.into_iter().collect(),
+        })
+    }
+
+    /// Returns a warning if packages are taken from `[sources]` although this Julia does not read it.
+    fn unread_sources(&self, julia: &JuliaVersion) -> Option<Warning> {
+        let reads = Generation::of(julia).is_some_and(|generation| generation.sources);
+        let from_sources = self.project.deps_in(julia).map(|(name, _)| name);
+        let from_sources = from_sources.filter(|name| self.project.sources.contains(*name));
+        let names: Vec<String> = from_sources.map(|name| format!("`{name}`")).collect();
+        (!reads && !names.is_empty()).then(|| Warning {
+            message: format!(
+                "Julia {julia} ignores [sources] of the project file; this build installs {} from \
+                 there nevertheless",
+                names.join(", ")
+            ),
+            hint: "Julia 1.11 and later read it; for an older one, commit a manifest made with \
+                   `Pkg.develop` or `Pkg.add(url = …)`"
+                .to_owned(),
         })
     }
 

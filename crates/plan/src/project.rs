@@ -34,6 +34,8 @@ pub struct Project {
     pub weakdeps: BTreeMap<String, String>,
     /// Version bounds, among them that of `julia`.
     pub compat: BTreeMap<String, String>,
+    /// The packages in `[sources]`.
+    pub sources: BTreeSet<String>,
 }
 
 impl Project {
@@ -49,7 +51,7 @@ impl Project {
         let uuid = table.get("uuid").map(|value| reader.uuid("uuid", value));
         let version = table.get("version");
         let version = version.map(|value| reader.version("version", value));
-        let project = Self {
+        let mut project = Self {
             name: reader.string_at(table, "name")?,
             uuid: uuid.transpose()?,
             version: version.transpose()?,
@@ -57,6 +59,7 @@ impl Project {
             deps: uuids(reader, table, "deps")?,
             weakdeps: uuids(reader, table, "weakdeps")?,
             compat: compat(reader, table)?,
+            sources: BTreeSet::new(),
         };
         workspace(reader, table)?;
         for key in ["path", "entryfile"] {
@@ -69,17 +72,18 @@ impl Project {
             reader.table(name.get_ref(), app)?;
         }
         let extras = uuids(reader, table, "extras")?;
-        project.check_names(reader, table, &extras)?;
+        project.sources = project.check_names(reader, table, &extras)?;
         Ok(project)
     }
 
-    /// Checks that sections name only packages listed in the project.
+    /// Checks that sections name only packages listed in the project, and returns those in
+    /// `[sources]`.
     fn check_names(
         &self,
         reader: Reader<'_>,
         table: &DeTable<'_>,
         extras: &BTreeMap<String, String>,
-    ) -> Result<(), TomlError> {
+    ) -> Result<BTreeSet<String>, TomlError> {
         let in_deps = |name: &str| self.deps.contains_key(name) || extras.contains_key(name);
         let listed = |name: &str| in_deps(name) || self.weakdeps.contains_key(name);
         for (name, _) in reader.table_at(table, "compat")?.into_iter().flatten() {
@@ -91,7 +95,7 @@ impl Project {
                 return Err(reader.error(name.span(), message));
             }
         }
-        sources(reader, table, |name| {
+        let sources = sources(reader, table, |name| {
             in_deps(name) && (extras.contains_key(name) || !self.weakdeps.contains_key(name))
         })?;
         for (target, value) in reader.table_at(table, "targets")?.into_iter().flatten() {
@@ -113,7 +117,7 @@ impl Project {
                 return Err(reader.error(dep.span(), message));
             }
         }
-        Ok(())
+        Ok(sources)
     }
 
     /// Returns whether the project is a package that can be loaded by name.
@@ -212,12 +216,13 @@ fn compat(reader: Reader<'_>, table: &DeTable<'_>) -> Result<BTreeMap<String, St
     Ok(compat)
 }
 
-/// Checks the sources of unregistered packages: each must be a path or a URL.
+/// Checks the sources of unregistered packages: each must be a path or a URL. Returns the packages.
 fn sources(
     reader: Reader<'_>,
     table: &DeTable<'_>,
     listed: impl Fn(&str) -> bool,
-) -> Result<(), TomlError> {
+) -> Result<BTreeSet<String>, TomlError> {
+    let mut found = BTreeSet::new();
     for (name, value) in table_at(reader, table, "sources")? {
         let Some(source) = value.get_ref().as_table() else {
             let message = format!("the source of `{}` must be a table", name.get_ref());
@@ -248,8 +253,9 @@ fn sources(
             );
             return Err(reader.error(name.span(), message));
         }
+        found.insert(name.get_ref().to_string());
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Checks that a workspace contains only the list of its members.

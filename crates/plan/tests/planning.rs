@@ -86,6 +86,30 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn sources_that_this_julia_does_not_read_are_a_warning() {
+    let project =
+        format!("[deps]\nAlpha = \"{A}\"\n[sources]\nAlpha = {{ path = \"../Alpha\" }}\n");
+    let warnings = |project: &str, with: Option<&str>, julia: &str| {
+        let plan = inputs(project, with, "").plan(vec![given(julia)]).unwrap();
+        let messages = plan.warnings.into_iter().map(|warning| warning.message);
+        messages.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings(&project, None, "1.10.2"),
+        [
+            "Julia 1.10.2 ignores [sources] of the project file; this build installs `Alpha` from \
+             there nevertheless"
+        ]
+    );
+    assert!(warnings(&project, None, "1.11.0").is_empty());
+    // A manifest says where the packages are.
+    let manifest = manifest("1.10.2");
+    assert!(warnings(&project, Some(&manifest), "1.10.2").is_empty());
+    let without = format!("[deps]\nAlpha = \"{A}\"\n");
+    assert!(warnings(&without, None, "1.10.2").is_empty());
+}
+
+#[test]
 fn a_cpu_that_julia_does_not_know_is_refused_for_each_platform() {
     let tiers = app("cpu = [\"portable\", \"avx9\"]\n");
     let refused = refusal(tiers.plan(vec![given("1.10.2")]));

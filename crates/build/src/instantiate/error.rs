@@ -46,6 +46,16 @@ pub enum InstantiateError {
         /// The value of `JULIA_PKG_SERVER`.
         server: String,
     },
+    /// A package of `[sources]` is not where it should be.
+    #[error("the source of `{name}` is {}, which {found}", .folder.display())]
+    Source {
+        /// The package.
+        name: String,
+        /// The folder.
+        folder: PathBuf,
+        /// What is there instead.
+        found: String,
+    },
     /// The workload environment does not exist.
     #[error("the workload environment `{name}` does not exist: {lacks}")]
     NoWorkloadEnvironment {
@@ -518,9 +528,10 @@ impl Explain for InstantiateError {
         match self {
             Self::Offline { .. } | Self::OfflineRegistry | Self::Stalled { .. } => Class::Acquire,
             Self::NoDepot | Self::Unwritable { .. } => Class::Machine,
-            Self::AuthWithoutServer { .. } | Self::NoWorkloadEnvironment { .. } | Self::Toml(_) => {
-                Class::Usage
-            }
+            Self::AuthWithoutServer { .. }
+            | Self::Source { .. }
+            | Self::NoWorkloadEnvironment { .. }
+            | Self::Toml(_) => Class::Usage,
             Self::Pkg { failure, .. } => failure.class(),
             Self::Julia(source) => source.class_or(Class::Julia),
             Self::Io(error) => error.class(Class::Usage),
@@ -544,6 +555,10 @@ impl Explain for InstantiateError {
             Self::AuthWithoutServer { .. } => {
                 vec!["set JULIA_PKG_SERVER to the address of the package server".to_owned()]
             }
+            Self::Source { .. } => vec![
+                "a `path` in [sources] is the folder of the package, relative to the project file"
+                    .to_owned(),
+            ],
             Self::NoWorkloadEnvironment { .. } => vec![
                 "`workload-environment` is `test`, a folder with a Project.toml, or a list of \
                  packages"

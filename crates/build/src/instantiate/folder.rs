@@ -322,13 +322,39 @@ pub(super) fn local_packages(
             if is_known || package.folder == project.folder {
                 continue;
             }
-            if let Some(file) = project_file(&package.folder) {
-                tables.push((self::table(&file)?, package.folder.clone()));
-            }
+            tables.push((package_at(package)?, package.folder.clone()));
             found.push(package.clone());
         }
     }
     Ok(found)
+}
+
+/// Reads the project file of a package in a folder, which must be that of this package.
+fn package_at(package: &LocalPackage) -> Result<Table, InstantiateError> {
+    let refused = |found: String| InstantiateError::Source {
+        name: package.name.clone(),
+        folder: package.folder.clone(),
+        found,
+    };
+    let Some(file) = project_file(&package.folder) else {
+        let found = match package.folder.is_dir() {
+            true => "has no Project.toml",
+            false => "does not exist",
+        };
+        return Err(refused(found.to_owned()));
+    };
+    let table = table(&file)?;
+    let text = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_default();
+    if text("name") != package.name || !text("uuid").eq_ignore_ascii_case(&package.uuid) {
+        let found = match (text("name"), text("uuid")) {
+            ("", _) | (_, "") => {
+                "is no package: its project file lacks `name` or `uuid`".to_owned()
+            }
+            (name, uuid) => format!("has the package `{name}` with UUID {uuid}"),
+        };
+        return Err(refused(found));
+    }
+    Ok(table)
 }
 
 /// Returns the packages of the workspace that contains a project.
@@ -390,6 +416,16 @@ pub(super) fn io(
     path: &Path,
 ) -> impl FnOnce(std::io::Error) -> InstantiateError {
     PathError::wrap(action, path, InstantiateError::Io)
+}
+
+/// Checks that the packages in `[sources]` of a project, and in those of such packages, are where
+/// they should be.
+///
+/// # Errors
+///
+/// If one is not.
+pub fn require_sources(project: &Path) -> Result<(), InstantiateError> {
+    local_packages(project, Sources::All).map(|_| ())
 }
 
 /// Checks that the folder of a workload environment has a project file.
@@ -484,6 +520,29 @@ mod tests {
             ("lib", package("Lib", LIB, "")),
         ]);
         assert_eq!(names(&root, "app", Sources::All), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_source_that_is_not_the_package_is_refused() {
+        let app = format!("[deps]\nLib = {LIB:?}\n[sources]\nLib = {{ path = \"lib\" }}\n");
+        let refused = |project: Option<String>| {
+            let root = workspace(&[(".", app.clone())]);
+            if let Some(text) = project {
+                std::fs::create_dir(root.path().join("lib")).unwrap();
+                std::fs::write(root.path().join("lib/Project.toml"), text).unwrap();
+            }
+            let file = root.path().join("Project.toml");
+            let error = local_packages(&file, Sources::All).unwrap_err().to_string();
+            let (_, found) = error.split_once("lib, which ").unwrap();
+            found.to_owned()
+        };
+        assert_eq!(refused(None), "does not exist");
+        let lacks = "is no package: its project file lacks `name` or `uuid`";
+        assert_eq!(refused(Some(String::new())), lacks);
+        let other = refused(Some(package("Other", LIB, "")));
+        assert_eq!(other, format!("has the package `Other` with UUID {LIB}"));
+        let other = refused(Some(package("Lib", TOOLS, "")));
+        assert_eq!(other, format!("has the package `Lib` with UUID {TOOLS}"));
     }
 
     #[test]
