@@ -194,6 +194,71 @@ fn a_package_in_the_depot_is_not_downloaded_for_another_project() {
     assert_eq!(harbour.downloads(), Vec::<String>::new());
 }
 
+/// A package of its own that needs standard libraries and a package in a folder.
+fn without_registered_packages() -> Harbour {
+    const BOLLARD: &str = "0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0011";
+    let harbour = Harbour::in_folder(Scratch::empty());
+    harbour
+        .scratch
+        .file(
+            "Project.toml",
+            &format!(
+                "name = \"Pier\"\nuuid = \"0e0c2a52-8f0f-4a7b-9a2b-6b1f3f6f0010\"\nversion = \"0.1.0\"\n\
+                 [deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\nBollard = \"{BOLLARD}\"\n\
+                 [sources]\nBollard = {{ path = \"lib/Bollard\" }}\n"
+            ),
+        )
+        .file("src/Pier.jl", "module Pier\nusing Bollard, Dates\nend\n")
+        .file(
+            "lib/Bollard/Project.toml",
+            &format!(
+                "name = \"Bollard\"\nuuid = \"{BOLLARD}\"\nversion = \"0.1.0\"\n\
+                 [deps]\nPrintf = \"de0858da-6303-5e67-8744-51eddeeeb8d7\"\n"
+            ),
+        )
+        .file("lib/Bollard/src/Bollard.jl", "module Bollard\nusing Printf\nend\n")
+        .file(
+            "lib/Bollard/deps/build.jl",
+            "write(joinpath(@__DIR__, \"is_built\"), \"\")\n",
+        )
+        .file("workload.jl", "");
+    harbour.configure("workload-environment = [\"Test\"]\n");
+    harbour
+}
+
+#[test]
+fn standard_libraries_and_packages_in_folders_need_no_registry_and_no_network() {
+    let harbour = without_registered_packages();
+    for options in [&["instantiate"][..], &["--offline", "instantiate"]] {
+        harbour.run(options).succeeds();
+        assert!(harbour.scratch.path("lib/Bollard/deps/is_built").is_file());
+        assert_eq!(
+            entries(&harbour.depot().join("registries")),
+            Vec::<PathBuf>::new()
+        );
+        std::fs::remove_dir_all(harbour.scratch.path(".sysforge")).unwrap();
+        std::fs::remove_file(harbour.scratch.path("lib/Bollard/deps/is_built")).unwrap();
+        std::fs::remove_file(harbour.scratch.path("lib/Bollard/deps/build.log")).unwrap();
+    }
+    let counts = harbour.packages.server().counts();
+    assert!(counts.is_empty(), "{counts:?}");
+}
+
+#[test]
+fn the_doctor_does_not_miss_a_registry_that_is_not_needed() {
+    let harbour = without_registered_packages();
+    let said = harbour.run(&["--offline", "doctor"]).printed();
+    assert!(said.contains("which needs no registry"), "{said}");
+    // Bollard needs a registered package now.
+    let project =
+        std::fs::read_to_string(harbour.scratch.path("lib/Bollard/Project.toml")).unwrap();
+    let units = harbour.uuid("HarbourUnits");
+    let project = format!("{project}HarbourUnits = {units:?}\n");
+    harbour.scratch.file("lib/Bollard/Project.toml", &project);
+    let said = harbour.run(&["--offline", "doctor"]).printed();
+    assert!(!said.contains("which needs no registry"), "{said}");
+}
+
 #[test]
 fn a_package_that_the_server_does_not_have() {
     let harbour = Harbour::needs(&["HarbourUnits"]).with_registry();

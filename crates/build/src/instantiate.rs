@@ -547,6 +547,12 @@ pub fn local_folders(project: &Path) -> Vec<PathBuf> {
     packages.map(|package| package.folder).collect()
 }
 
+/// Returns whether resolving the versions of a project may need a registry.
+#[must_use]
+pub fn may_need_registry(project: &Path) -> bool {
+    folder::may_need_registry(project)
+}
+
 /// Returns the packages of a manifest that are in no depot, for plans and `sysforge doctor`.
 #[must_use]
 pub fn missing_packages(depots: &Depots, manifest: &Manifest) -> Vec<MissingPackage> {

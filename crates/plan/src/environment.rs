@@ -75,6 +75,44 @@ fn merge_preferences(base: &mut Table, over: &Table) {
     }
 }
 
+/// The UUIDs of the standard libraries that come with every Julia since 1.5 and that Pkg never takes
+/// from a registry.
+const STANDARD_LIBRARIES: &[&str] = &[
+    "2a0f44e3-6c83-55bd-87e4-b1978d98bd5f", // Base64
+    "8bf52ea8-c179-5cab-976a-9e18b702a9bc", // CRC32c
+    "ade2ca70-3891-5945-98fb-dc099432e06a", // Dates
+    "8ba89e20-285c-5b6f-9357-94700520ee1b", // Distributed
+    "7b1f6079-737a-58dc-b8bc-7a2ca5c1b5ee", // FileWatching
+    "9fa8497b-333b-5362-9e8d-4d0656e87820", // Future
+    "b77e0a4c-d291-57a0-90e8-8db25a27a240", // InteractiveUtils
+    "76f85450-5226-5b5a-8eaa-529ad045b433", // LibGit2
+    "8f399da3-3557-5675-b5ff-fb832c97cbdb", // Libdl
+    "37e2e46d-f89d-539d-b4ee-838fcccc9c8e", // LinearAlgebra
+    "56ddb016-857b-54e1-b83d-db4d58db5568", // Logging
+    "d6f4376e-aef5-505a-96c1-9c027394607a", // Markdown
+    "a63ad114-7e13-5084-954f-fe012c677804", // Mmap
+    "44cfe95a-1eb2-52ea-b672-e2afdf69b78f", // Pkg
+    "de0858da-6303-5e67-8744-51eddeeeb8d7", // Printf
+    "9abbd945-dff8-562f-b5e8-e1ebf5ef1b79", // Profile
+    "3fa0cd96-eef1-5676-8a61-b3b8758bbffb", // REPL
+    "9a3f8284-a2c9-5f02-9a11-845980a1fd5c", // Random
+    "ea8e919c-243c-51af-8825-aaa63cd721ce", // SHA
+    "9e88b42a-f829-5b0c-bbe9-9e923198166b", // Serialization
+    "1a1011a3-84de-559e-8e89-a11a2f7dc383", // SharedArrays
+    "6462fe0b-24de-5631-8697-dd941f90decc", // Sockets
+    "2f01184e-e22b-5df5-ae63-d93ebab69eaf", // SparseArrays
+    "4607b0f0-06f3-5cda-b6b1-a6196a1729e9", // SuiteSparse
+    "8dfed614-e22c-5e08-85e1-65c5234f0b40", // Test
+    "cf7118a7-6976-5b1a-9a39-7adc72f591a4", // UUIDs
+    "4ec0a83e-493e-50e2-b9ac-8f72acf5a8f5", // Unicode
+];
+
+/// Returns whether every Julia has this standard library, so that no registry has to list it.
+#[must_use]
+pub fn is_standard_library(uuid: &str) -> bool {
+    STANDARD_LIBRARIES.contains(&uuid)
+}
+
 /// A package in a git repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Repository {

@@ -357,6 +357,26 @@ fn package_at(package: &LocalPackage) -> Result<Table, InstantiateError> {
     Ok(table)
 }
 
+/// Returns whether resolving the versions of a project may need a registry. It does not if every
+/// package is a standard library or in a folder.
+pub(super) fn may_need_registry(file: &Path) -> bool {
+    let Ok(local) = local_packages(file, Sources::All) else {
+        return true;
+    };
+    let files = local.iter().map(|package| project_file(&package.folder));
+    let tables = files
+        .chain([Some(file.to_owned())])
+        .map(|file| table(&file?).ok());
+    let mut tables = tables.map(|table| table.map(|table| environment::dependencies(&table)));
+    let is_at_hand = |uuid: &String| {
+        environment::is_standard_library(uuid) || local.iter().any(|package| package.uuid == *uuid)
+    };
+    tables.any(|found| {
+        let Some(found) = found else { return true };
+        !found.packages.values().flatten().all(is_at_hand)
+    })
+}
+
 /// Returns the packages of the workspace that contains a project.
 fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
     let root = project.ancestors().find_map(|folder| {
@@ -507,6 +527,28 @@ mod tests {
         for wanted in [Sources::All, Sources::LeftToPkg] {
             assert_eq!(names(&root, "app", wanted), expected);
         }
+    }
+
+    #[test]
+    fn standard_libraries_and_packages_in_folders_need_no_registry() {
+        const DATES: &str = "ade2ca70-3891-5945-98fb-dc099432e06a";
+        let lib = package("Lib", LIB, &format!("[deps]\nDates = {DATES:?}\n"));
+        let needs = |deps: &str, lib: &str| {
+            let app = format!("[deps]\nDates = {DATES:?}\n{deps}");
+            let root = workspace(&[(".", app), ("lib", lib.to_owned())]);
+            may_need_registry(&root.path().join("Project.toml"))
+        };
+        let local = format!("Lib = {LIB:?}\n[sources]\nLib = {{ path = \"lib\" }}\n");
+        assert!(!needs("", &lib));
+        assert!(!needs(&local, &lib));
+        assert!(needs(&format!("Lib = {LIB:?}\n"), &lib));
+        let registered = format!("{lib}Tools = {TOOLS:?}\n");
+        assert!(needs(&local, &registered));
+        let url = format!("Lib = {LIB:?}\n[sources]\nLib = {{ url = \"https://x/Lib.jl\" }}\n");
+        assert!(needs(&url, &lib));
+        // What is not usable is an error of its own.
+        let broken = "[deps\n";
+        assert!(needs(&local, broken));
     }
 
     #[test]

@@ -118,6 +118,26 @@ function add_registries()
     end
 end
 
+# Gives Pkg an empty registry if there is none: without one it downloads the default registries
+# before it does anything else.
+function add_empty_registry()
+    registries()[1] == 0 || return
+    depot = mktempdir()
+    folder = joinpath(depot, "registries", "Empty")
+    mkpath(folder)
+    write(
+        joinpath(folder, "Registry.toml"),
+        """
+        name = "Empty"
+        uuid = "5c1e6f0a-7d8b-4f3e-9a52-0d4b8e6c7f10"
+        repo = ""
+
+        [packages]
+        """,
+    )
+    push!(DEPOT_PATH, depot)
+end
+
 function update_registries()
     offline && return
     try
@@ -249,6 +269,42 @@ activate(folder) = late(Pkg.activate, folder)
 is_stdlib(uuid) = isdefined(Pkg.Types, :is_stdlib) ? Pkg.Types.is_stdlib(Base.UUID(uuid)) :
     haskey(Pkg.Types.stdlibs(), Base.UUID(uuid))
 
+# Standard libraries may be named without their UUID.
+is_standard(name, uuid) = isempty(uuid) ? isdir(joinpath(Sys.STDLIB, name)) : is_stdlib(uuid)
+
+function project_file(folder)
+    files = [joinpath(folder, name) for name in ("JuliaProject.toml", "Project.toml")]
+    index = findfirst(isfile, files)
+    return index === nothing ? nothing : files[index]
+end
+
+# Whether resolving the environment needs a registry. It does not if every package is a standard
+# library or in a folder.
+function needs_registry()
+    isempty(values_of("repository")) || return true
+    folders = Dict(fields[2] => fields[3] for fields in values_of("path"))
+    return needs_registry(joinpath(environment, "Project.final.toml"), folders, Set{String}())
+end
+
+# The same for a project file: `folders` has the packages in folders by UUID, `seen` the packages that
+# were looked at.
+function needs_registry(file, folders, seen)
+    project = Pkg.TOML.parsefile(file)
+    table(key) = get(project, key, Dict{String,Any}())
+    for (name, uuid) in table("deps")
+        (uuid in seen || is_stdlib(uuid)) && continue
+        # Since Julia 1.9, a package that is a weak dependency, too, is no other.
+        VERSION >= v"1.9" && haskey(table("weakdeps"), name) && continue
+        push!(seen, uuid)
+        source = get(table("sources"), name, Dict{String,Any}())
+        folder = get(folders, uuid, get(source, "path", nothing))
+        folder === nothing && return true
+        needed = project_file(joinpath(dirname(file), folder))
+        (needed === nothing || needs_registry(needed, folders, seen)) && return true
+    end
+    return false
+end
+
 # What the environment's Project.toml says, with further packages and bounds on their versions.
 function write_project(path, text, deps, compat)
     parsed = Pkg.TOML.parse(text)
@@ -317,6 +373,10 @@ end
 function resolve()
     pins = Dict(fields[1] => (fields[2], fields[3]) for fields in values_of("pin") if !is_stdlib(fields[2]))
     foreach(((name, uuid),) -> is_stdlib(uuid) || tell("resolving", name), named("precompile"))
+    if !late(needs_registry)
+        add_empty_registry()
+        return resolve_with(Dict{String,Tuple{String,String}}())
+    end
     add_registries()
     isempty(pins) && update_registries()
     updated = isempty(pins)
@@ -614,7 +674,7 @@ function download(absent, artifacts)
     foreach(p -> tell("absent", p.name, p.version), absent)
     append!(wanted, [(p.name, p.version, "package/$(p.uuid)/$(p.tree)") for p in absent])
     append!(wanted, [("the artifact $name", "", "artifact/$tree") for (name, tree) in artifacts])
-    late(add_registries)
+    isempty(absent) ? add_empty_registry() : late(add_registries)
     late(watched, () -> native(Pkg.instantiate))
 end
 
@@ -636,6 +696,8 @@ function build(found, rebuild)
     own = filter(p -> isempty(p.tree) && !isempty(p.folder) && !is_built(p.folder), found)
     names = [p.name for p in [again; own]]
     isempty(names) || say("Building $(join(names, ", "))")
+    # Pkg resolves an environment for the scripts.
+    all(p -> isempty(p.tree), found) && add_empty_registry()
     for name in names
         late(watched, () -> native(Pkg.build, name))
     end
@@ -662,8 +724,8 @@ function make_workload_environment(folder)
     manifest = value_of("workload-manifest", joinpath(environment, "Manifest.toml"))
     isfile(manifest) && cp(manifest, joinpath(folder, "Manifest.toml"); force = true)
     activate(folder)
-    add_registries()
     developed = values_of("workload-path")
+    late(workload_needs_registry, developed) ? add_registries() : add_empty_registry()
     isempty(developed) || native(Pkg.develop, [PackageSpec(path = fields[3]) for fields in developed])
     specs = map(values_of("workload-package")) do fields
         length(fields) > 1 && !isempty(fields[2]) ? PackageSpec(name = fields[1], uuid = fields[2]) :
@@ -672,12 +734,21 @@ function make_workload_environment(folder)
     isempty(specs) || watched(() -> native(Pkg.add, specs; preserve = Pkg.PRESERVE_ALL))
 end
 
+function workload_needs_registry(developed)
+    any(package -> !isempty(package.tree), packages()) && return true
+    added = values_of("workload-package")
+    all(fields -> is_standard(fields[1], length(fields) > 1 ? fields[2] : ""), added) || return true
+    folders = Dict(fields[2] => fields[3] for fields in developed)
+    files = [project_file(fields[3]) for fields in developed]
+    return any(file -> file === nothing || needs_registry(file, folders, Set{String}()), files)
+end
+
 # What is precompiled: the packages that are named, in this order.
 named(key) = [(fields[1], fields[2]) for fields in values_of(key)]
 
 # Resolves the versions, and adds what an interrupted resolution left to `rebuild`.
 function resolve_after(listed, rebuild)
-    if offline && registries()[1] == 0
+    if offline && registries()[1] == 0 && late(needs_registry)
         stop("offline", "the versions have to be resolved, and there is no registry in a depot")
     end
     # Which packages are added is only known in the end.

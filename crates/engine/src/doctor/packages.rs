@@ -1,6 +1,7 @@
 //! Checks whether the packages of the project are installed, or can be.
 
 use sysforge_build::depots::{self, MissingPackage, check_writable};
+use sysforge_build::instantiate;
 use sysforge_plan::plan::Versions;
 use sysforge_plan::text::counted;
 
@@ -75,6 +76,11 @@ pub(super) async fn missing(planned: &Planned, engine: &Engine) -> Option<Findin
             format!("no depot holds {count}: {}", sources.join("; "))
         }
     };
+    let resolves_here = missing.is_empty() && !instantiate::may_need_registry(&files.file);
+    if resolves_here {
+        let found = format!("{what}, which needs no registry");
+        return Some(Finding::good(CHECK, found));
+    }
     if engine.network.offline {
         let remedy = "run `sysforge instantiate` once while online";
         return Some(Finding::bad(CHECK, State::Missing, what, remedy));
