@@ -257,6 +257,48 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_takes_along_the_assignments_that_it_uses() {
+        let text = "const T = Int\nU = Vector{T}\nunused = 1\n\
+                    precompile(f, (U,))\nprecompile(g, (Float64,))\n\
+                    let\n    V = String\n    precompile(h, (V,))\nend\nprecompile(k, (A.V,))\n\
+                    function p()\n    x = Bool\n    precompile(l, (x, T))\nend\nprecompile(m, (x,))\n";
+        let found = read(text);
+        assert_eq!(
+            found.statements,
+            [
+                "let\nT = Int\nU = Vector{T}\nprecompile(f, (U,))\nend",
+                "precompile(g, (Float64,))",
+                "let\nV = String\nprecompile(h, (V,))\nend",
+                "precompile(k, (A.V,))",
+                "let\nT = Int\nx = Bool\nprecompile(l, (x, T))\nend",
+                "precompile(m, (x,))",
+            ]
+        );
+        let ignored: Vec<_> = found.ignored.iter().map(|i| &*i.text).collect();
+        assert_eq!(ignored, ["unused = 1"]);
+    }
+
+    #[test]
+    fn a_file_that_is_included_is_named_as_such() {
+        let found = read("include(\"more.jl\")\n");
+        let [ignored] = &found.ignored[..] else {
+            panic!("{found:?}")
+        };
+        assert!(ignored.reason.contains("list that file in `statements`"));
+    }
+
+    #[test]
+    fn deep_nesting_needs_no_stack_and_many_lines_no_time() {
+        let deep = "begin\n".repeat(100_000) + "precompile(f, ())\n" + &"end\n".repeat(100_000);
+        let _ = read(&deep);
+        let _ = read(&"\"$(".repeat(100_000));
+        let _ = read(&"(".repeat(100_000));
+        let _ = read(&"#=".repeat(100_000));
+        let many = "nothing\n".repeat(200_000);
+        assert_eq!(read(&many).ignored.last().unwrap().line, 200_000);
+    }
+
+    #[test]
     fn what_is_broken_is_listed_and_the_rest_is_read() {
         let text = "precompile(f, (Int,)\nprecompile(g, ())\n\"open\nprecompile(h, ())\nend\n\
                     if x\nprecompile(k, ())\n";

@@ -2,12 +2,18 @@
 //! Blocks are followed (`if`, `begin`, `let`, `module`, and functions without arguments), so that
 //! each statement is self-contained; anything else is listed with its reason.
 
+use std::collections::HashSet;
+
 use super::lexer::{Brackets, Kind, Lexer, Symbols, Token, skip_blanks};
 use super::{Ignored, Recording};
 
 /// The maximum length of a plain statement, in bytes. It limits the search for a missing closing
 /// bracket, which would otherwise be repeated over the rest of the file.
 const LONGEST: usize = 1 << 16;
+
+/// The maximum depth of blocks that are followed. Deeper ones are not read: following a block needs a
+/// part of the stack.
+const DEEPEST: usize = 64;
 
 /// Words that open a block, which `end` closes.
 const OPENERS: [&str; 13] = [
@@ -33,6 +39,9 @@ pub(super) fn read(text: &str) -> Recording {
         text,
         at: 0,
         found: Recording::default(),
+        bindings: Vec::new(),
+        depth: 0,
+        counted: (0, 1),
     };
     while reader.block(&[]) == Ended::Closer {
         // Julia would refuse this word outside of a block, but the following statements still
@@ -62,10 +71,25 @@ struct Item {
     defines: bool,
 }
 
+/// An assignment to a name, which later statements may use.
+struct Binding<'a> {
+    name: &'a str,
+    /// The whole assignment.
+    text: &'a str,
+    /// Its line.
+    line: usize,
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     found: Recording,
+    /// The assignments in the blocks that are open.
+    bindings: Vec<Binding<'a>>,
+    /// How many blocks are open.
+    depth: usize,
+    /// An offset and its line, from which the next line is counted.
+    counted: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
@@ -95,7 +119,7 @@ impl<'a> Reader<'a> {
                 }
             };
             if !item.calls {
-                self.ignore(start, item.end, "it is not a call of precompile");
+                self.other(start, item.end);
                 self.at = item.end;
                 continue;
             }
@@ -116,8 +140,67 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes note of an expression that is no statement.
+    fn other(&mut self, start: usize, end: usize) {
+        if let Some(name) = self.assigned(start, end) {
+            let binding = Binding {
+                name,
+                text: &self.text[start..end],
+                line: self.line(start),
+            };
+            self.bindings.push(binding);
+        }
+        let reason = match self.word(start) {
+            "include" => "it includes another file: list that file in `statements`",
+            _ => "it is not a call of precompile",
+        };
+        self.ignore(start, end, reason);
+    }
+
+    /// Returns the name that an expression assigns to, as in `T = Int` and `const T = Int`.
+    fn assigned(&self, start: usize, end: usize) -> Option<&'a str> {
+        let mut lexer = Lexer::new(&self.text[..end], start, Symbols::Escaped);
+        let mut name = lexer.next().ok()??;
+        if ["const", "local", "global"].contains(&self.spell(name)) {
+            name = lexer.next().ok()??;
+        }
+        let assign = lexer.next().ok()??;
+        let is_name = name.kind == Kind::Name;
+        let assigns = self.spell(assign) == "=" && !self.text[assign.end..].starts_with('=');
+        (is_name && assigns).then(|| self.spell(name))
+    }
+
+    /// Returns the assignments that an expression needs, in their order.
+    fn needed(&self, expression: &str) -> Vec<&Binding<'a>> {
+        if self.bindings.is_empty() {
+            return Vec::new();
+        }
+        let mut names = names_in(expression);
+        let mut needed = Vec::new();
+        for binding in self.bindings.iter().rev() {
+            if names.remove(binding.name) {
+                names.extend(names_in(binding.text));
+                needed.push(binding);
+            }
+        }
+        needed.reverse();
+        needed
+    }
+
     /// Reads the block that begins at `start`, if its statements can be evaluated separately.
     fn inside(&mut self, start: usize, guards: &[String]) -> bool {
+        if self.depth == DEEPEST {
+            return false;
+        }
+        let open = self.bindings.len();
+        self.depth += 1;
+        let entered = self.inside_here(start, guards);
+        self.depth -= 1;
+        self.bindings.truncate(open);
+        entered
+    }
+
+    fn inside_here(&mut self, start: usize, guards: &[String]) -> bool {
         let word = self.word(start);
         let behind = start + word.len();
         match word {
@@ -398,8 +481,32 @@ impl<'a> Reader<'a> {
 
     fn keep(&mut self, guards: &[String], statement: String) {
         let parts = guards.iter().cloned().chain([statement]);
-        let statement = parts.collect::<Vec<_>>().join(" && ");
+        let mut statement = parts.collect::<Vec<_>>().join(" && ");
+        let needed = self.needed(&statement);
+        if !needed.is_empty() {
+            let texts: Vec<_> = needed.iter().map(|binding| binding.text).collect();
+            let texts = texts
+                .iter()
+                .map(|text| text.trim_start_matches("const ").trim());
+            let lines: Vec<usize> = needed.iter().map(|binding| binding.line).collect();
+            let before = texts.collect::<Vec<_>>().join("\n");
+            statement = format!("let\n{before}\n{statement}\nend");
+            // They are part of a statement now.
+            let ignored = &mut self.found.ignored;
+            ignored.retain(|ignored| !lines.contains(&ignored.line));
+        }
         self.found.statements.push(statement);
+    }
+
+    /// Returns the line of an offset.
+    fn line(&mut self, at: usize) -> usize {
+        let (from, line) = self.counted;
+        let line = match at >= from {
+            true => line + self.text[from..at].matches('\n').count(),
+            false => 1 + self.text[..at].matches('\n').count(),
+        };
+        self.counted = (at, line);
+        line
     }
 
     fn ignore(&mut self, start: usize, end: usize, reason: &str) {
@@ -409,11 +516,27 @@ impl<'a> Reader<'a> {
         if shown.len() < text.len() {
             shown.push('…');
         }
+        let line = self.line(start);
         self.found.ignored.push(Ignored {
             file: String::new(),
-            line: self.text[..start].matches('\n').count() + 1,
+            line,
             text: shown,
             reason: reason.to_owned(),
         });
     }
+}
+
+/// Returns the names that an expression uses, without those behind a dot.
+fn names_in(expression: &str) -> HashSet<&str> {
+    let mut lexer = Lexer::new(expression, 0, Symbols::Escaped);
+    let mut names = HashSet::new();
+    let mut last = "";
+    while let Ok(Some(token)) = lexer.next() {
+        let text = &expression[token.start..token.end];
+        if token.kind == Kind::Name && ![".", ":"].contains(&last) {
+            names.insert(text);
+        }
+        last = text;
+    }
+    names
 }

@@ -1,6 +1,9 @@
 //! Julia's tokens, as far as they are needed to find the end of an expression: strings, characters,
 //! comments, brackets and names. The lexer ignores precedence and the meaning of names.
 
+/// The maximum depth of strings with interpolated expressions with strings.
+const DEEPEST: usize = 32;
+
 /// How the text of `Symbol("…")` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Symbols {
@@ -45,6 +48,8 @@ pub(super) struct Lexer<'a> {
     at: usize,
     symbols: Symbols,
     last: Option<Token>,
+    /// In how many strings this expression is interpolated.
+    depth: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -54,6 +59,7 @@ impl<'a> Lexer<'a> {
             at,
             symbols,
             last: None,
+            depth: 0,
         }
     }
 
@@ -133,7 +139,11 @@ impl<'a> Lexer<'a> {
 
     /// Returns the end of the bracketed group that begins at `start`.
     fn group(&self, start: usize) -> Result<usize, &'static str> {
+        if self.depth == DEEPEST {
+            return Err("strings are nested too deeply");
+        }
         let mut inside = Self::new(self.text, start, Symbols::Escaped);
+        inside.depth = self.depth + 1;
         let mut brackets = Brackets::default();
         while let Some(token) = inside.next()? {
             brackets.take(self.text, token)?;
