@@ -17,7 +17,7 @@ use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::script::RUN_SCRIPT;
 use crate::script::Script;
-use crate::tree::document;
+use crate::tree::{document, is_ignored};
 use crate::workdir::{self, WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};
 
@@ -163,12 +163,15 @@ fn outside(context: &Context, surroundings: &Surroundings) -> Vec<OutsideFile> {
         .map(|depot| depot.join("packages"));
     let mut covered: Vec<PathBuf> = installed.collect();
     covered.extend(julia.bindir.parent().map(Path::to_owned));
-    covered.extend([julia.stdlib.clone(), context.project.clone()]);
-    covered.push(context.work.root().to_owned());
+    covered.extend([julia.stdlib.clone(), context.work.root().to_owned()]);
     let files = surroundings.read.iter();
+    let project = &context.project;
+    let in_project = |path: &PathBuf| path.starts_with(project) && !is_ignored(project, path);
     // The fingerprint contains only those documents that a source mentions.
     let is_covered = |path: &PathBuf| {
-        document(path).is_none() && covered.iter().any(|folder| path.starts_with(folder))
+        let mut covered = covered.iter();
+        document(path).is_none()
+            && (in_project(path) || covered.any(|folder| path.starts_with(folder)))
     };
     let files = files.filter(|path| !is_covered(path));
     files.cloned().filter_map(OutsideFile::of).collect()

@@ -373,6 +373,20 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Returns whether a file of the project is no input because of its name or folder, unless Julia is
+/// known to have read it.
+pub(crate) fn is_ignored(project: &Path, path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix(project) else {
+        return false;
+    };
+    let mut names = below.iter().map(|name| name.to_string_lossy());
+    let mut folders = below.ancestors();
+    let of_project = below.to_str().unwrap_or_default();
+    names.any(|name| IGNORED.contains(&&*name))
+        || folders.any(|folder| WRITTEN.iter().any(|written| folder.ends_with(written)))
+        || IGNORED_IN_PROJECT.contains(&of_project)
+}
+
 /// Returns whether Sysforge or Pkg filled this folder.
 fn is_of_results(folder: &Path) -> bool {
     OF_RESULTS.iter().any(|name| folder.join(name).is_file())

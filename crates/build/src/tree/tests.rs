@@ -76,6 +76,29 @@ fn results_and_version_control_do_not_count() {
 }
 
 #[test]
+fn an_ignored_file_that_julia_read_is_known_as_one() {
+    let project = Path::new("/work/app");
+    for name in [
+        ".git/HEAD",
+        "lib/node_modules/d3.js",
+        "Sysimage.toml",
+        "docs/build/index.html",
+        "lib/deps/build.log",
+    ] {
+        assert!(is_ignored(project, &project.join(name)), "{name}");
+    }
+    for name in [
+        "src/App.jl",
+        "data/Sysimage.toml",
+        "docs/src/index.md",
+        ".gitignore",
+    ] {
+        assert!(!is_ignored(project, &project.join(name)), "{name}");
+    }
+    assert!(!is_ignored(project, Path::new("/elsewhere/.git/HEAD")));
+}
+
+#[test]
 fn a_document_counts_only_if_something_may_read_it() {
     for (name, source) in [
         ("README.md", "include_dependency(\"../README.md\")"),
