@@ -428,15 +428,26 @@ fn case_15_text_in_utf_16_is_refused_by_name() {
 }
 
 #[test]
-fn a_utf_8_byte_order_mark_is_ignored() {
+fn a_utf_8_byte_order_mark_is_ignored_where_only_sysforge_reads() {
     let case = Case::of("14-project-named-by-file");
-    for name in ["Project.toml", "Manifest.toml"] {
-        let text = std::fs::read_to_string(case.path(name)).unwrap();
-        case.file(name, format!("\u{feff}{text}"));
-    }
     case.file("Sysimage.toml", "\u{feff}name = \"marked\"\r\n");
     let (plan, _) = case.plan(&[]);
     assert_eq!(plan["name"], "marked");
+}
+
+/// Pkg of 1.5.3, 1.6.7 and 1.12.5 cannot read such a file.
+#[test]
+fn a_utf_8_byte_order_mark_is_refused_where_julia_refuses_it() {
+    for name in ["Project.toml", "Manifest.toml"] {
+        let case = Case::of("14-project-named-by-file");
+        let text = std::fs::read_to_string(case.path(name)).unwrap();
+        case.file(name, format!("\u{feff}{text}"));
+        let error = case.refuses(&["plan"]);
+        assert!(
+            error.contains(&format!("{name} begins with a byte order mark")),
+            "{error}"
+        );
+    }
 }
 
 #[test]

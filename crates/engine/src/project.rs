@@ -116,7 +116,7 @@ impl Location {
     /// If there is none, or one of its files cannot be read.
     pub fn read(&self, requests: &[String], triplet: Triplet) -> Result<ProjectFiles, Failure> {
         let Found { folder, file } = self.find()?;
-        let project = Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?;
+        let project = Project::from_toml(&self.shown(&file), &self.read_toml(&file)?)?;
         let manifests = self.manifests(&file, project.manifest.as_deref())?;
         let path = folder.join(config::FILE_NAME);
         // A folder or a dangling link of this name is an error, not a missing file.
@@ -161,7 +161,7 @@ impl Location {
     /// If there is no project, or its file cannot be read.
     pub fn name(&self) -> Result<Option<String>, Failure> {
         let file = self.find()?.file;
-        Ok(Project::from_toml(&self.shown(&file), &self.read_text(&file)?)?.name)
+        Ok(Project::from_toml(&self.shown(&file), &self.read_toml(&file)?)?.name)
     }
 
     /// Returns the project's requirements on Julia.
@@ -234,7 +234,7 @@ impl Location {
         let folder = project.parent().unwrap_or(Path::new("."));
         let mut files = Vec::new();
         if let Some(root) = self.workspace_root(project) {
-            let text = self.read_text(&root)?;
+            let text = self.read_toml(&root)?;
             let named = Project::from_toml(&self.shown(&root), &text)?.manifest;
             files = self.manifests(&root, named.as_deref())?.0;
             for file in &mut files {
@@ -265,7 +265,7 @@ impl Location {
 
     fn manifest(&self, path: &Path, origin: Origin) -> Result<ManifestFile, Failure> {
         let name = self.shown(path);
-        let text = self.read_text(path)?;
+        let text = self.read_toml(path)?;
         Ok(ManifestFile {
             content: Manifest::from_toml(&name, &text),
             path: path.to_owned(),
@@ -292,6 +292,13 @@ impl Location {
             let is_member = members.any(|member| member == folder || member == project);
             is_member.then_some(root)
         })
+    }
+
+    /// Reads a project file or a manifest, which Julia reads, too.
+    fn read_toml(&self, path: &Path) -> Result<String, Failure> {
+        let bytes = std::fs::read(path);
+        let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
+        Ok(encoding::decode_toml(&self.shown(path), &bytes)?)
     }
 
     /// Reads the text of a file that a user wrote.

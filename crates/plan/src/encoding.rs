@@ -21,6 +21,8 @@ pub enum Encoding {
     Utf16,
     /// UTF-32.
     Utf32,
+    /// UTF-8 with a byte order mark, in a file that Julia reads as TOML.
+    Marked,
     /// An 8-bit encoding.
     Other {
         /// The line of the first byte that is not UTF-8, from 1.
@@ -34,6 +36,12 @@ impl fmt::Display for NotUtf8 {
         match self.looks_like {
             Encoding::Utf16 => write!(f, "{file} is UTF-16 text, and must be UTF-8"),
             Encoding::Utf32 => write!(f, "{file} is UTF-32 text, and must be UTF-8"),
+            Encoding::Marked => {
+                write!(
+                    f,
+                    "{file} begins with a byte order mark, which Julia refuses"
+                )
+            }
             Encoding::Other { line } => write!(f, "{file} is not UTF-8 text: see line {line}"),
         }
     }
@@ -60,13 +68,43 @@ impl Explain for NotUtf8 {
                                 `Out-File -Encoding utf8` there"
                     .to_owned()
             }
+            Encoding::Marked => {
+                "save it as UTF-8 without a byte order mark: `UTF-8`, not `UTF-8 with BOM`"
+                    .to_owned()
+            }
             Encoding::Utf32 | Encoding::Other { .. } => "save it as UTF-8".to_owned(),
         }]
     }
 }
 
+/// Returns the text of a project file or a manifest, as Julia reads it.
+///
+/// # Errors
+///
+/// If the bytes are UTF-16 or UTF-32 text, or begin with a byte order mark: Julia's TOML parser
+/// refuses it.
+pub fn decode_toml(file: &str, bytes: &[u8]) -> Result<String, NotUtf8> {
+    if bytes.starts_with(MARK) {
+        return Err(NotUtf8 {
+            file: file.to_owned(),
+            looks_like: Encoding::Marked,
+        });
+    }
+    match decode(file, bytes) {
+        // Julia keeps such bytes, for example in the name of an author or in a comment.
+        Err(NotUtf8 {
+            looks_like: Encoding::Other { .. },
+            ..
+        }) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        decoded => decoded,
+    }
+}
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Returns the text of a file without a byte order mark, which some Windows programs write before
-/// UTF-8 and Julia ignores.
+/// UTF-8 and Julia ignores in its sources.
 ///
 /// # Errors
 ///
@@ -85,7 +123,7 @@ pub fn decode(file: &str, bytes: &[u8]) -> Result<String, NotUtf8> {
         }
         _ => {}
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(problem) => {
@@ -102,6 +140,22 @@ mod tests {
 
     fn utf16(text: &str, to: fn(u16) -> [u8; 2]) -> Vec<u8> {
         text.encode_utf16().flat_map(to).collect()
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_toml_is_refused_as_julia_does() {
+        let error = decode_toml("Project.toml", b"\xef\xbb\xbfname = 1").unwrap_err();
+        let expected = "Project.toml begins with a byte order mark, which Julia refuses";
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hints()[0].contains("without a byte order mark"));
+        assert_eq!(
+            decode_toml("Project.toml", b"name = 1").unwrap(),
+            "name = 1"
+        );
+        // In an 8-bit encoding.
+        let text = decode_toml("Project.toml", b"authors = [\"Jos\xe9\"]").unwrap();
+        assert_eq!(text, "authors = [\"Jos\u{fffd}\"]");
+        assert!(decode_toml("Project.toml", b"\xff\xfen\0").is_err());
     }
 
     #[test]

@@ -233,7 +233,7 @@ fn written_deps<'t>(
         return Ok(WrittenDeps::Names(Vec::new()));
     };
     match value.get_ref() {
-        DeValue::Array(_) => Ok(WrittenDeps::Names(reader.strings(key, value)?)),
+        DeValue::Array(_) => Ok(WrittenDeps::Names(reader.names(key, value)?)),
         DeValue::Table(table) => {
             let deps = table.iter().map(|(name, value)| {
                 let uuid = reader.uuid(name.get_ref(), value)?;

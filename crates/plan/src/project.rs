@@ -100,7 +100,7 @@ impl Project {
         })?;
         for (target, value) in reader.table_at(table, "targets")?.into_iter().flatten() {
             let mut seen = BTreeSet::new();
-            for dep in reader.strings(target.get_ref(), value)? {
+            for dep in reader.names(target.get_ref(), value)? {
                 let name = dep.get_ref();
                 let problem = if !listed(name) {
                     "names `{}`, which is not in [deps], [weakdeps] or [extras]"

@@ -27,7 +27,14 @@ impl<'t> Reader<'t> {
         text: &'t str,
     ) -> Result<(Self, Spanned<DeTable<'t>>), TomlError> {
         let table = DeTable::parse(text).map_err(|error| TomlError::new(file, text, &error))?;
-        Ok((Self { file, text }, table))
+        let reader = Self { file, text };
+        match newer_syntax(text) {
+            Some((at, what)) => {
+                let message = format!("Julia cannot read {what}: it came with TOML 1.1");
+                Err(reader.error(at..at, message))
+            }
+            None => Ok((reader, table)),
+        }
     }
 
     /// Creates an error at `span`.
@@ -113,6 +120,22 @@ impl<'t> Reader<'t> {
             .collect()
     }
 
+    /// Returns a list of names, each with its position. Pkg refuses an empty one.
+    pub(crate) fn names(
+        &self,
+        what: &str,
+        value: &Value<'t>,
+    ) -> Result<Vec<Spanned<String>>, TomlError> {
+        let names = self.strings(what, value)?;
+        match names.is_empty() {
+            true => {
+                let message = format!("`{what}` is an empty list, which Pkg refuses: leave it out");
+                Err(self.error(value.span(), message))
+            }
+            false => Ok(names),
+        }
+    }
+
     /// Returns a UUID in lower case.
     pub(crate) fn uuid(&self, what: &str, value: &Value<'_>) -> Result<String, TomlError> {
         let text = self.string(what, value)?;
@@ -162,15 +185,118 @@ impl<'t> Reader<'t> {
     pub(crate) fn extensions(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
         for (name, value) in self.table_at(table, "extensions")?.into_iter().flatten() {
             if !value.get_ref().is_str() {
-                self.strings(name.get_ref(), value)?;
+                self.names(name.get_ref(), value)?;
             }
         }
         Ok(())
     }
 }
 
+/// Returns the first use of syntax that TOML 1.1 added and Julia's parser refuses, in a document that
+/// has been parsed.
+fn newer_syntax(text: &str) -> Option<(usize, &'static str)> {
+    let bytes = text.as_bytes();
+    let mut open = Vec::new();
+    let mut last = b' ';
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let in_table = open.last() == Some(&b'{');
+        match byte {
+            b'#' => {
+                at += text[at..].find('\n').unwrap_or(text.len() - at);
+                continue;
+            }
+            b'"' | b'\'' => {
+                let end = string_end(bytes, at);
+                if let Some(escape) = newer_escape(&bytes[at..end]).filter(|_| byte == b'"') {
+                    return Some((at + escape, "the escapes `\\e` and `\\x`"));
+                }
+                at = end;
+                last = byte;
+                continue;
+            }
+            b'{' | b'[' => open.push(byte),
+            b'}' if last == b',' => return Some((at, "a comma at the end of an inline table")),
+            b'}' | b']' => {
+                open.pop();
+            }
+            b'\n' if in_table => return Some((at, "a line break in an inline table")),
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            last = byte;
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Returns the offset after the string that begins at `start`.
+fn string_end(bytes: &[u8], start: usize) -> usize {
+    let quote = bytes[start];
+    let long = bytes[start..].starts_with(&[quote; 3]);
+    let mut at = start + if long { 3 } else { 1 };
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quote == b'"' => at += 2,
+            byte if byte == quote && (!long || bytes[at..].starts_with(&[quote; 3])) => {
+                // Up to two quotes may stand before the three that close a long string.
+                let quotes = bytes[at..].iter().take_while(|byte| **byte == quote);
+                return at + if long { quotes.count() } else { 1 };
+            }
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Returns the offset of an escape that TOML 1.1 added.
+fn newer_escape(string: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at + 1 < string.len() {
+        match (string[at], string[at + 1]) {
+            (b'\\', b'e' | b'x') => return Some(at),
+            (b'\\', _) => at += 2,
+            _ => at += 1,
+        }
+    }
+    None
+}
+
 /// Returns whether Julia's `UUID` accepts the text: 8-4-4-4-12 hexadecimal digits.
 fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syntax_of_toml_1_1_is_refused_as_julia_does() {
+        for (text, line, what) in [
+            ("a = {\n  b = 1\n}\n", 1, "a line break in an inline table"),
+            (
+                "x = 1\na = { b = 1, }\n",
+                2,
+                "a comma at the end of an inline table",
+            ),
+            ("a = \"\\e[0m\"\n", 1, "the escapes"),
+            ("a = \"\"\"\n\\x41\"\"\"\n", 2, "the escapes"),
+        ] {
+            let error = Reader::parse("x.toml", text).err().unwrap();
+            assert!(error.to_string().contains(what), "{error}");
+            let (_, found, _) = crate::Explain::location(&error).unwrap();
+            assert_eq!(found, line, "{text}");
+        }
+        for text in [
+            "a = { b = [\n1,\n2,\n] } # {\n",
+            "a = \"{\"\nb = '\\e'\nc = \"\\\\e\"\n",
+            "a = \"\"\"\n{\n\"\"\"\"\"\nb = '''{,}\n'''\n",
+            "[[a]]\n[a.b]\nc = {}\nd = []\n",
+        ] {
+            assert!(Reader::parse("x.toml", text).is_ok(), "{text}");
+        }
+    }
 }

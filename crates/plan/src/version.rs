@@ -74,7 +74,6 @@ impl JuliaVersion {
     /// may follow without a `-`. Returns `None` for anything else.
     #[must_use]
     pub fn from_number(text: &str) -> Option<Self> {
-        let text = text.trim();
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let (text, build) = match text.split_once('+') {
             Some((text, build)) => (text, build),

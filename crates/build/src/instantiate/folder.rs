@@ -412,14 +412,19 @@ fn project_file(folder: &Path) -> Option<PathBuf> {
 }
 
 pub(super) fn table(file: &Path) -> Result<Table, InstantiateError> {
-    let text = std::fs::read_to_string(file).map_err(io("read", file))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let located = |error| TomlError::new(&file.display().to_string(), text, &error);
-    Ok(toml::from_str(text).map_err(located)?)
+    let text = read(file)?;
+    let located = |error| TomlError::new(&file.display().to_string(), &text, &error);
+    Ok(toml::from_str(&text).map_err(located)?)
+}
+
+/// Reads a file in which bytes may be in an 8-bit encoding, which Julia accepts.
+fn read(file: &Path) -> Result<String, InstantiateError> {
+    let bytes = std::fs::read(file).map_err(io("read", file))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn manifest(file: &Path) -> Result<Manifest, InstantiateError> {
-    let text = std::fs::read_to_string(file).map_err(io("read", file))?;
+    let text = read(file)?;
     Ok(Manifest::from_toml(&file.display().to_string(), &text)?)
 }
 

@@ -117,6 +117,8 @@ fn what_pkg_refuses_is_refused_with_its_place() {
         ),
         ("deps = { B = \"b\" }", "is not a UUID"),
         ("deps = { B = 3 }", "`B` is a TOML integer"),
+        ("deps = []", "`deps` is an empty list"),
+        ("weakdeps = []", "`weakdeps` is an empty list"),
         ("weakdeps = [\"C\"]", "`A` depends on `C`"),
         ("weakdeps = { C = \"c\" }", "is not a UUID"),
         ("git-tree-sha1 = true", "`git-tree-sha1` is a TOML boolean"),

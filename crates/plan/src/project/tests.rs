@@ -155,6 +155,13 @@ fn what_pkg_refuses_is_refused_with_its_place() {
             "is not a version number",
         ),
         ("uuid = \"6997\\q\"".to_owned(), "escape"),
+        ("version = \" 1.2\"".to_owned(), "is not a version number"),
+        ("[targets]\ntest = []".to_owned(), "`test` is an empty list"),
+        ("[extensions]\nE = []".to_owned(), "`E` is an empty list"),
+        (
+            with_a("[sources]\nA = {\n path = \"a\"\n}"),
+            "Julia cannot read a line break in an inline table",
+        ),
     ] {
         let error = read(&text).unwrap_err();
         assert!(error.to_string().contains(wanted), "{text}: {error}");
