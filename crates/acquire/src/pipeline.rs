@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -110,14 +111,8 @@ pub(crate) fn run(
         if received.is_err() {
             job.cancel.cancel();
         }
-        let unpacked =
-            unpacker.map(|thread| thread.join().unwrap_or(Err(unpack::Error::Interrupted)));
-        let verified = verifier.map(|thread| {
-            thread
-                .join()
-                .map_err(|_| Error::Interrupted)
-                .and_then(|check| Ok(check?))
-        });
+        let unpacked = unpacker.map(joined);
+        let verified = verifier.map(|thread| Ok::<_, Error>(joined(thread)?));
         (received, verified, unpacked)
     });
     // Report a failed write first, because it is why the intake was cancelled. Report a wrong
@@ -137,6 +132,13 @@ pub(crate) fn run(
         listing: listing.map_err(|source| unpack_error(job, source))?,
         signature,
     })
+}
+
+/// Returns the result of a thread. Its panic is a panic of this one.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Unpacks formats whose directory is at the end of the file, after the digest has matched.

@@ -119,6 +119,42 @@ fn zip_with_false_counts() -> Vec<u8> {
     zip
 }
 
+/// Returns a 7-Zip file of one entry that this many LZMA2 decoders unpack, each with a dictionary of
+/// 256 MiB. All numbers below 128 are one byte.
+fn seven_z_of_decoders(count: u8) -> Vec<u8> {
+    let packed = [0; 8];
+    // Main streams; packed streams: at 0, one, their size.
+    let mut header = vec![0x01, 0x04, 0x06, 0, 1, 0x09, packed.len() as u8, 0];
+    // Unpacking: one block in this file, its decoders, each with an identifier and one property.
+    header.extend([0x07, 0x0b, 1, 0, count]);
+    for _ in 0..count {
+        header.extend([0x21, 0x21, 1, 32]);
+    }
+    // The input of each is the output of the next.
+    for decoder in 1..count {
+        header.extend([decoder - 1, decoder]);
+    }
+    header.push(0x0c);
+    header.extend(vec![1; count.into()]);
+    // The end; no details about the files in the block; the end.
+    header.extend([0, 0x08, 0, 0]);
+    // Files: one, with a name.
+    let name = [0, b'x', 0, 0, 0];
+    header.extend([0x05, 1, 0x11, name.len() as u8]);
+    header.extend(name);
+    header.extend([0, 0]);
+
+    let mut start = (packed.len() as u64).to_le_bytes().to_vec();
+    start.extend((header.len() as u64).to_le_bytes());
+    start.extend(crc32fast::hash(&header).to_le_bytes());
+    let mut bytes = b"7z\xbc\xaf\x27\x1c\0\x04".to_vec();
+    bytes.extend(crc32fast::hash(&start).to_le_bytes());
+    bytes.extend(start);
+    bytes.extend(packed);
+    bytes.extend(header);
+    bytes
+}
+
 /// A Zstandard frame with a window of 2 GiB.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
 
@@ -191,7 +227,7 @@ fn bombs() -> Vec<Named> {
         ),
         (
             "extensions",
-            || Plain(entries(|_| header(EntryType::GNULongName, "t", 0))),
+            || Plain(entries(|_| header(EntryType::XGlobalHeader, "t", 0))),
             "entries",
         ),
         (
@@ -232,6 +268,11 @@ fn bombs() -> Vec<Named> {
         (
             "xz-dictionary",
             || Packed(ArchiveFormat::TarXz, xz()),
+            "damaged",
+        ),
+        (
+            "7z-dictionaries",
+            || Packed(ArchiveFormat::SevenZ, seven_z_of_decoders(32)),
             "damaged",
         ),
         (
@@ -316,6 +357,34 @@ fn reads_one_bomb() {
         setrlimit(Resource::As, limit).unwrap();
     }
     println!("refused: {}", read_bomb(bomb));
+}
+
+#[test]
+fn the_dictionaries_of_one_7z_block_count_together() {
+    let said = |count| {
+        let bytes = seven_z_of_decoders(count);
+        read_bomb(Bomb::Packed(ArchiveFormat::SevenZ, bytes)).to_string()
+    };
+    let memory = "the archive is damaged: unpacking it takes more than 300 MiB of memory";
+    assert_eq!(said(2), memory);
+    // The content of this one is not valid, either.
+    assert_ne!(said(1), memory);
+}
+
+#[test]
+fn zip_entries_that_share_their_data_are_refused() {
+    let read = |count| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&zip_of_many(count)).unwrap();
+        let (limits, cancel) = (Limits::default(), Cancel::default());
+        let mut sink = Guarded::guard(Names::default(), 0, limits, cancel);
+        unpack_file(ArchiveFormat::Zip, file, &mut sink)
+    };
+    read(1).unwrap();
+    for count in [2, 10_000] {
+        let error = read(count).unwrap_err().to_string();
+        assert!(error.contains("share their data"), "{count}: {error}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::Error;
 use super::limits::Tally;
 use super::listing::{Kind, Listing, resolve, time};
 use super::names::displayed_name;
+use super::permissions::create_folder;
 
 /// Copies files and folders within one tree, and adds the copies to its listing.
 pub(super) struct LinkCopier<'a> {
@@ -59,7 +60,7 @@ impl LinkCopier<'_> {
                     .map_err(Error::write(&full))?;
             }
             Kind::Folder => {
-                fs::create_dir(&full).map_err(Error::write(&full))?;
+                create_folder(&full).map_err(Error::write(&full))?;
                 for name in children(self.listing, from) {
                     self.copy(&join(from, &name), &join(to, &name))?;
                 }

@@ -118,7 +118,7 @@ impl<S: Sink> Guarded<S> {
     pub(crate) fn folder(&mut self, name: &[u8], modified: u64) -> Result<(), Error> {
         self.tally.entry()?;
         match self.name(name)? {
-            Some(path) => self.sink.folder(&path, modified),
+            Some(path) => self.sink.folder(&path, representable(modified)),
             None => Ok(()),
         }
     }
@@ -140,7 +140,7 @@ impl<S: Sink> Guarded<S> {
         };
         let entry = FileEntry {
             mode,
-            modified,
+            modified: representable(modified),
             size,
         };
         self.sink.file(&path, &entry, &mut counted)
@@ -161,7 +161,7 @@ impl<S: Sink> Guarded<S> {
         })?;
         names::link_target(&path, target)?;
         self.tally.name(target)?;
-        self.sink.symlink(&path, target, modified)
+        self.sink.symlink(&path, target, representable(modified))
     }
 
     /// Passes on a symbolic link whose target is the content of its entry.
@@ -175,6 +175,23 @@ impl<S: Sink> Guarded<S> {
         self.symlink(name, &target, modified)
     }
 
+    /// Refuses content of an entry that has none by its kind. Some readers skip such content, others
+    /// take it for the next entries.
+    pub(crate) fn refuse_content(
+        &self,
+        name: &[u8],
+        size: u64,
+        kind: &'static str,
+    ) -> Result<(), Error> {
+        match size {
+            0 => Ok(()),
+            _ => Err(Error::Forbidden {
+                name: displayed_name(name),
+                kind,
+            }),
+        }
+    }
+
     pub(crate) fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
         self.tally.entry()?;
         let why = "links to the archive's root folder";
@@ -182,6 +199,12 @@ impl<S: Sink> Guarded<S> {
         let original = self.inner_name(target, why)?;
         self.sink.hard_link(&path, &original)
     }
+}
+
+/// Limits a time to what every file system can store: four centuries after 1970. A listing with a later
+/// time would not agree with the files.
+fn representable(modified: u64) -> u64 {
+    modified.min(12_622_780_800)
 }
 
 /// Wraps the content of a file and counts it against the limits.

@@ -76,6 +76,20 @@ fn pax_records_override_the_header() {
     assert!(!listing.contains_key("short"));
 }
 
+#[test]
+fn a_time_that_no_file_system_stores_is_listed_as_it_is_stored() {
+    for mtime in [&b"9223372036854775808"[..], b"18446744073709551615"] {
+        let tar = with_pax(&[("mtime", mtime)], EntryType::Regular, b"x");
+        let (folder, listing) = untarred(&tar).unwrap();
+        let file = std::fs::metadata(folder.path().join("short")).unwrap();
+        let since = file
+            .modified()
+            .unwrap()
+            .duration_since(std::time::UNIX_EPOCH);
+        assert_eq!(since.unwrap().as_secs(), listing["short"].modified);
+    }
+}
+
 // On other systems a dangling link may be skipped.
 #[cfg(unix)]
 #[test]
@@ -160,6 +174,92 @@ fn extensions_apply_only_to_the_next_entry() {
     assert_eq!(listing["first"].kind, Kind::Link { target: long });
     let target = "cut".to_owned();
     assert_eq!(listing["second"].kind, Kind::Link { target });
+}
+
+#[test]
+fn headers_that_readers_interpret_differently_are_refused() {
+    let pax = |records: &str| {
+        // A record is `LENGTH KEY=VALUE\n`. The length counts all of it, also its own two digits.
+        let lines = records.lines();
+        let lines = lines.map(|line| format!("{:02} {line}\n", line.len() + 4));
+        lines.collect::<String>()
+    };
+    let long =
+        |tar: Tar, name: &str| tar.raw(EntryType::GNULongName, "@", "", 0o644, name.as_bytes());
+    let extended = |tar: Tar, records: &str| {
+        let records = pax(records);
+        tar.raw(EntryType::XHeader, "pax", "", 0o644, records.as_bytes())
+    };
+    let global = |records: &str| {
+        let records = pax(records);
+        Tar::new()
+            .raw(
+                EntryType::XGlobalHeader,
+                "pax",
+                "",
+                0o644,
+                records.as_bytes(),
+            )
+            .file("t/x", 0o644, b"x")
+    };
+    let content = |kind, target| {
+        Tar::new()
+            .file("t/y", 0o644, b"y")
+            .raw(kind, "t/x", target, 0o644, b"z")
+    };
+    for (tar, expected) in [
+        (
+            long(long(Tar::new(), "t/first"), "t/second").file("t/x", 0o644, b"x"),
+            "two names; the first is `t/first`",
+        ),
+        (
+            extended(long(Tar::new(), "t/first"), "path=t/second").file("t/x", 0o644, b"x"),
+            "two names; the first is `t/first`",
+        ),
+        (
+            extended(Tar::new(), "path=t/first\npath=t/second").file("t/x", 0o644, b"x"),
+            "two names; the first is `t/first`",
+        ),
+        (
+            extended(Tar::new(), "linkpath=first-one\nlinkpath=second").symlink("t/x", "y"),
+            "two link targets; the first is `first-one`",
+        ),
+        (long(Tar::new(), "t/none"), "an entry that does not follow"),
+        (
+            extended(Tar::new(), "path=t/none-follows"),
+            "an entry that does not follow",
+        ),
+        (
+            global("path=t/of-all-entries"),
+            "it sets `path` for all entries",
+        ),
+        (global("size=1234567"), "it sets `size` for all entries"),
+        (
+            global("GNU.sparse.major=1"),
+            "it sets `GNU.sparse.major` for all",
+        ),
+        (
+            extended(Tar::new(), "SCHILY.realsize=1000000").file("t/x", 0o644, b"x"),
+            "a sparse file",
+        ),
+        (
+            content(EntryType::Directory, ""),
+            "`t/x`, which is a folder with content",
+        ),
+        (
+            content(EntryType::Symlink, "y"),
+            "`t/x`, which is a link with content",
+        ),
+        (
+            content(EntryType::Link, "t/y"),
+            "`t/x`, which is a link with content",
+        ),
+    ] {
+        let said = untarred(&tar.plain()).unwrap_err().to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    // Comments for all entries, as git writes them, are allowed.
+    untarred(&global("comment=1234567890abcdef").plain()).unwrap();
 }
 
 #[test]
@@ -330,6 +430,47 @@ fn folders_of_a_7z_file_are_recognized_by_flag_or_mode() {
         let (folder, listing) = unpacked(ArchiveFormat::SevenZ, &bytes).unwrap();
         assert_eq!(listing["folder"].kind, Kind::Folder);
         assert!(folder.path().join("folder").is_dir());
+    }
+}
+
+#[test]
+fn folders_with_content_are_refused_in_every_format() {
+    let by_mode = with_attributes(
+        ArchiveEntry::new_file("t/folder"),
+        (0o040_755 << 16) | 0x8000,
+    );
+    let error = unpacked(ArchiveFormat::SevenZ, &seven_z(by_mode, b"x")).unwrap_err();
+    let said = "the archive contains `t/folder`, which is a folder with content";
+    assert_eq!(error.to_string(), said);
+    let zip = archives::zip_of(&[("t/folder/", 0o040_755, b"x")]);
+    let error = unpacked(ArchiveFormat::Zip, &zip).unwrap_err();
+    let said = "the archive contains `t/folder/`, which is a folder with content";
+    assert_eq!(error.to_string(), said);
+}
+
+#[test]
+fn a_zip_file_whose_headers_differ_is_refused() {
+    let zip = archives::zip_of(&[("t/first", 0o100_644, b"one"), ("t/x", 0o100_644, b"x")]);
+    unpacked(ArchiveFormat::Zip, &zip).unwrap();
+    let local = |name: &[u8]| {
+        let mut at = zip.windows(name.len()).enumerate();
+        at.find(|(_, bytes)| *bytes == name).unwrap().0
+    };
+    // The name in the header before the content, the method and the checksum.
+    let header = local(b"t/x") - 30;
+    for (at, bytes) in [
+        (header + 30, &b"t/y"[..]),
+        (header + 8, &[0, 0]),
+        (header + 14, &[1; 4]),
+    ] {
+        let mut changed = zip.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        let error = unpacked(ArchiveFormat::Zip, &changed).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("the archive is damaged: entry 2: "),
+            "{said}"
+        );
     }
 }
 

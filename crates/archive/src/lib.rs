@@ -18,6 +18,7 @@ mod limits;
 mod links;
 mod listing;
 mod names;
+mod permissions;
 mod sevenz;
 mod stream;
 mod tar;

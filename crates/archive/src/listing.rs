@@ -102,6 +102,6 @@ pub(super) fn resolve(listing: &Listing, link: &str, lookups: &mut usize) -> Res
 
 /// Converts a modification time for the file system.
 pub(super) fn time(seconds: u64) -> SystemTime {
-    // At most four centuries after 1970, the latest time that all file systems support.
-    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(12_622_780_800))
+    // The guard has limited it, so that this does not overflow.
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }

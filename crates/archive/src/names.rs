@@ -75,6 +75,13 @@ pub(crate) fn link_target(link: &str, target: &str) -> Result<(), Error> {
     if target.chars().any(char::is_control) {
         return refuse("contains control characters");
     }
+    // The folders above a link are folders, so up to the first name the text alone decides. After
+    // it, another link may be followed; `listing::resolve` knows all links.
+    let depth = link.matches('/').count();
+    let parts = target.split('/').filter(|part| !matches!(*part, "" | "."));
+    if parts.take_while(|part| *part == "..").count() > depth {
+        return refuse("leads out of the archive's folder");
+    }
     Ok(())
 }
 

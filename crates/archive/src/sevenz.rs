@@ -2,12 +2,15 @@
 
 use std::io::{Read, Seek};
 
-use sevenz_rust2::{Archive, ArchiveReader, EntryDecision, NtTime, Password};
+use sevenz_rust2::{
+    Archive, ArchiveReader, Block, Coder, EncoderMethod, EntryDecision, NtTime, Password,
+};
 
 use super::guard::{Guarded, Sink};
 use super::{Error, names};
 
-/// Maximum size of a decoder's dictionary in KiB. The largest in 7-Zip's own presets is 256 MiB.
+/// Maximum total size in KiB of the dictionaries that are needed at the same time. The largest in
+/// 7-Zip's own presets is 256 MiB, beside small ones for jumps and calls.
 const DICTIONARY_KIB: usize = 300 << 10;
 
 /// Maximum memory for reading the directory in KiB. It is read first with this limit, to count the
@@ -26,6 +29,13 @@ pub(super) fn read(
     let contents = Archive::read_with_memory_limit(&mut archive, &Password::empty(), CONTENTS_KIB)
         .map_err(broken)?;
     sink.limits().check_entries(contents.files.len() as u64)?;
+    // The library's limit is one for each decoder, and a block may be packed by 64 of them.
+    if contents.blocks.iter().map(dictionaries).max() > Some(DICTIONARY_KIB as u64 * 1024) {
+        return Err(Error::Malformed(format!(
+            "unpacking it takes more than {} MiB of memory",
+            DICTIONARY_KIB >> 10
+        )));
+    }
     drop(contents);
     archive.rewind().map_err(Error::Broken)?;
     let mut archive =
@@ -47,6 +57,28 @@ pub(super) fn read(
         Some(error) => Err(error),
         None => outcome.map_err(broken),
     }
+}
+
+/// Returns the total size in bytes of the dictionaries of a block's decoders, which its coders
+/// announce in their properties.
+fn dictionaries(block: &Block) -> u64 {
+    let size = |coder: &Coder| -> u64 {
+        let properties = coder.properties();
+        match coder.encoder_method_id() {
+            EncoderMethod::ID_LZMA => {
+                let size = properties.get(1..5).and_then(|size| size.try_into().ok());
+                size.map_or(0, u32::from_le_bytes).into()
+            }
+            EncoderMethod::ID_LZMA2 => match properties.first().copied() {
+                // The sizes are 2^n and 3 * 2^n.
+                Some(bits @ 0..40) => u64::from(2 | (bits & 1)) << (bits / 2 + 11),
+                Some(_) => u64::from(u32::MAX),
+                None => 0,
+            },
+            _ => 0,
+        }
+    };
+    block.coders.iter().map(size).sum()
 }
 
 fn read_entry(
@@ -72,9 +104,12 @@ fn read_entry(
         _ if attributes & REPARSE_POINT != 0 && attributes & UNIX_EXTENSION == 0 => {
             Err(forbidden("a Windows link"))
         }
-        _ if entry.is_directory() => sink.folder(name, modified),
+        // A mode may call a folder what the archive calls a file.
+        kind if entry.is_directory() || kind == 0o040_000 => {
+            sink.refuse_content(name, entry.size(), "a folder with content")?;
+            sink.folder(name, modified)
+        }
         0 | 0o100_000 => sink.file(name, mode, modified, entry.size(), content),
-        0o040_000 => sink.folder(name, modified),
         0o120_000 => sink.symlink_from(name, content, modified),
         _ => Err(forbidden("a device")),
     }

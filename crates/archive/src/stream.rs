@@ -51,7 +51,11 @@ pub fn unpack_stream(
         });
         // The other thread ends when its chunks are no longer received.
         drop(reader);
-        decompressing.join().unwrap_or(Ok(())).and(result)
+        match decompressing.join() {
+            Ok(decompressed) => decompressed.and(result),
+            // Without this, the bytes before the panic would look like the whole archive.
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

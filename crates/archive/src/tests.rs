@@ -45,7 +45,7 @@ fn unpack_bytes(
     let folder = tempfile::tempdir().unwrap();
     let mut tree = writer(folder.path(), limits());
     if streams(format) {
-        untar(decompressor(format, bytes)?, &mut tree)?;
+        unpack_stream(format, bytes, &mut tree)?;
     } else {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
@@ -108,13 +108,30 @@ fn a_truncated_archive_is_an_error_in_every_format() {
             archives::tiny_julia_7z("1.5.3", 100_000),
         ),
     ] {
-        for length in [0, 1, bytes.len() / 2] {
+        let last = bytes.len() - 1;
+        for length in (0..last).step_by(1000).chain([1, last]) {
+            let error = unpack_bytes(format, &bytes[..length]).unwrap_err();
             assert!(
-                unpack_bytes(format, &bytes[..length]).is_err() || length == 0,
-                "{format} cut at {length}"
+                matches!(error, Error::Broken(_) | Error::Malformed(_)),
+                "{format} cut at {length}: {error:?}"
             );
         }
     }
+}
+
+#[test]
+fn a_tar_file_that_is_cut_between_two_entries_is_an_error() {
+    let tar = archives::tiny_julia("1.5.3", 2000).plain();
+    let end = tar.len() - 1024;
+    for length in (0..=end).step_by(512) {
+        let folder = tempfile::tempdir().unwrap();
+        let error = untar_into(folder.path(), &tar[..length], limits()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("the archive is damaged"), "{length}: {said}");
+    }
+    // One of the two blocks that mark the end is enough, as for other readers.
+    let folder = tempfile::tempdir().unwrap();
+    untar_into(folder.path(), &tar[..end + 512], limits()).unwrap();
 }
 
 #[test]
@@ -134,6 +151,7 @@ fn links_that_leave_the_folder_are_refused() {
         ("a/l", "../../x"),
         ("a/l", ".."),
         ("a/b/l", "../../.."),
+        ("a/b/l", "./..//.././../x"),
         ("a/l", r"..\..\x"),
         ("a/l", r"C:\x"),
         ("a/l", ""),
@@ -457,6 +475,42 @@ fn only_the_owner_may_write_unpacked_files() {
     };
     assert_eq!(mode("program"), 0o755);
     assert_eq!(mode("file") & 0o022, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_write_to_unpacked_folders_whatever_the_umask_is() {
+    let unpack = "umask 0; exec \"$0\" --exact tests::unpacks_without_a_umask --ignored";
+    let child = std::process::Command::new("sh")
+        .args(["-c", unpack])
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "a part of only_the_owner_may_write_to_unpacked_folders_whatever_the_umask_is"]
+fn unpacks_without_a_umask() {
+    let tar = || {
+        Tar::new()
+            .folder("t/listed/")
+            .file("t/implied/program", 0o777, b"x")
+            .symlink("t/copy", "implied")
+            .plain()
+    };
+    for links in [Links::LinkOrCopy, Links::Copy] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let mut tree = TreeWriter::new(root.clone(), 1, limits(), links, Cancel::default());
+        untar(tar().as_slice(), &mut tree).unwrap();
+        for name in tree.finish().unwrap().keys() {
+            assert_eq!(mode(&root.join(name)) & 0o022, 0, "{name}");
+        }
+    }
 }
 
 #[test]

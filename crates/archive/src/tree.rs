@@ -14,6 +14,7 @@ use super::limits::{Cancel, Limits, Tally};
 use super::links::{self, Links};
 use super::listing::{Item, Kind, Listing, resolve, time};
 use super::names::displayed_name;
+use super::permissions::{create_file, create_folder};
 use super::{BUFFER, Error};
 
 /// Writes a tree of files.
@@ -62,7 +63,7 @@ impl Sink for Tree {
 
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
         let full = self.prepare_path(path)?;
-        let mut file = create(&full, entry.mode).map_err(creating(path, &full))?;
+        let mut file = create_file(&full, entry.mode).map_err(creating(path, &full))?;
         let mut hasher = crc32fast::Hasher::new();
         let mut size = 0;
         loop {
@@ -194,7 +195,7 @@ impl Tree {
             self.implied.name(path)?;
         }
         let full = self.root.join(path);
-        fs::create_dir(&full).map_err(creating(path, &full))?;
+        create_folder(&full).map_err(creating(path, &full))?;
         let item = Item {
             kind: Kind::Folder,
             modified: modified.unwrap_or(0),
@@ -240,29 +241,6 @@ fn creating<'a>(path: &'a str, full: &'a Path) -> impl Fn(std::io::Error) -> Err
         },
         _ => Error::write(full)(error),
     }
-}
-
-#[cfg(unix)]
-fn create(path: &Path, mode: u32) -> std::io::Result<File> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // The owner may always write, or the entry could be neither pruned nor repaired. Others may
-    // never write, and set-user-id bits are removed, whatever the archive and the umask say.
-    let mode = (mode & 0o755) | 0o600;
-    let file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    // Keep execute bits despite a strict umask: users must be able to run Julia.
-    if mode & 0o111 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-    }
-    Ok(file)
-}
-
-#[cfg(not(unix))]
-fn create(path: &Path, _: u32) -> std::io::Result<File> {
-    File::options().write(true).create_new(true).open(path)
 }
 
 /// Sets the time of a folder. Errors are ignored, because some systems cannot open a folder for

@@ -1,5 +1,5 @@
-//! Zip files. The directory at the end is authoritative, not the header before each file. It is
-//! read entry by entry, so that its length does not determine the memory use.
+//! Zip files. The directory at the end is authoritative; the header before each file must agree with
+//! it. The directory is read entry by entry, so that its length does not determine the memory use.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -47,17 +47,27 @@ fn read_with(
     hashed: Option<&RefCell<HashedInOrder>>,
     sink: &mut Guarded<impl Sink>,
 ) -> Result<(), Error> {
-    // The directory and the files are read through separate readers with their own buffer and
+    // The headers and the files are read through separate readers with their own buffer and
     // position; each seeks before it reads.
-    let contents = BufReader::new(Positioned::new(archive, None)?);
+    let contents = BufReader::new(Positioned::new(archive, hashed)?);
     let bodies = BufReader::with_capacity(BUFFER, Positioned::new(archive, hashed)?);
-    let mut archive = ZipIterable::try_new(contents, Config::default()).map_err(broken)?;
+    let length = bodies.get_ref().length;
+    let mut archive = ZipIterable::try_new(contents, Config::default())
+        .map_err(broken)?
+        .enforce_header_consistency(true);
     sink.limits().check_entries(archive.len() as u64)?;
+    let mut space = Space::new(length);
     let mut files = archive
         .files_with_reader(bodies, ZipReadOptions::default())
         .map_err(broken)?;
+    let mut number = 0_u64;
     while let Some(file) = files.next() {
-        let mut file = file.map_err(broken)?;
+        number += 1;
+        // These errors come before the name of the entry is known.
+        let mut file = file.map_err(|error| match broken(error) {
+            Error::Malformed(what) => Error::Malformed(format!("entry {number}: {what}")),
+            other => other,
+        })?;
         let name = file.name_raw().to_vec();
         let forbidden = |kind| Error::Forbidden {
             name: names::displayed_name(&name),
@@ -75,7 +85,9 @@ fn read_with(
         if !ALLOWED_TYPES.contains(&(mode & TYPE_MASK)) {
             return Err(forbidden("a device"));
         }
-        if file.is_dir() {
+        space.take(&file)?;
+        if file.is_dir() || mode & TYPE_MASK == 0o040_000 {
+            sink.refuse_content(&name, file.size(), "a folder with content")?;
             sink.folder(&name, modified)?;
         } else if file.is_symlink() {
             sink.symlink_from(&name, &mut file, modified)?;
@@ -84,7 +96,51 @@ fn read_with(
             sink.file(&name, mode, modified, size, &mut file)?;
         }
     }
-    Ok(())
+    space.refuse_overlaps()
+}
+
+/// The parts of the file that entries occupy. Entries that share their data make a small file unpack
+/// to a large tree, and take long to read even if they are skipped.
+struct Space {
+    length: u64,
+    taken: u64,
+    /// The start and the end of each entry.
+    parts: Vec<(u64, u64)>,
+}
+
+impl Space {
+    fn new(length: u64) -> Self {
+        Self {
+            length,
+            taken: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    fn take<R: Read>(&mut self, file: &zip::read::ZipFile<'_, R>) -> Result<(), Error> {
+        let start = file.header_start();
+        let end = file.data_start().unwrap_or(start);
+        let end = end.saturating_add(file.compressed_size());
+        self.taken = self.taken.saturating_add(end.saturating_sub(start));
+        self.parts.push((start, end));
+        // Without this, the time until the overlap is found would not be limited.
+        match self.taken > self.length || end > self.length {
+            true => Err(overlap()),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse_overlaps(mut self) -> Result<(), Error> {
+        self.parts.sort_unstable();
+        match self.parts.windows(2).any(|pair| pair[0].1 > pair[1].0) {
+            true => Err(overlap()),
+            false => Ok(()),
+        }
+    }
+}
+
+fn overlap() -> Error {
+    Error::Malformed("its entries share their data or exceed the file".to_owned())
 }
 
 /// The digest of the first `length` bytes of a file, computed incrementally.

@@ -120,7 +120,7 @@ pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishEr
 /// Opens an archive, with the reader's limits for an archive of its size.
 fn open(path: &Path, name: &str) -> Result<(ArchiveFormat, std::fs::File, Limits), PublishError> {
     let format = format_of(path, name)?;
-    let file = std::fs::File::open(path).map_err(at(path))?;
+    let file = sysforge_files::open_regular(path).map_err(at(path))?;
     let packed = file.metadata().map_err(at(path))?.len();
     let limits = Limits {
         packed: Some(packed),
@@ -272,12 +272,23 @@ impl Inspector {
             sha256: Sha256::new(digest.finalize().into()),
         };
         self.git.add(name, kind, content.finish().1);
-        if self.entries.insert(name.to_owned(), entry).is_some() {
+        if self.is_also_a_folder(name) || self.entries.insert(name.to_owned(), entry).is_some() {
             return Err(Error::Conflict {
                 name: name.to_owned(),
             });
         }
         Ok(())
+    }
+
+    /// Returns whether another entry is inside `name`, or a folder of `name` is a file.
+    fn is_also_a_folder(&self, name: &str) -> bool {
+        let inside = format!("{name}/");
+        let mut following = self.entries.range(inside.clone()..);
+        let mut parents = name.match_indices('/').map(|(at, _)| &name[..at]);
+        following
+            .next()
+            .is_some_and(|(other, _)| other.starts_with(&inside))
+            || parents.any(|parent| self.entries.contains_key(parent))
     }
 }
 
@@ -398,6 +409,34 @@ pub(crate) mod tests {
         // An artifact contains the files of its author, who may have made it only for Linux.
         tar_gz(&path, &[("artifacts/a/N", b"1"), ("artifacts/a/n", b"2")]);
         assert_eq!(inspect(&path).unwrap().entries.len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_is_a_file_and_a_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar.gz");
+        let names = ["artifacts/a", "artifacts/a-b", "artifacts/a/b/c"];
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let files = order.map(|index| (names[index], &b"x"[..]));
+            tar_gz(&path, &files);
+            let error = inspect(&path).unwrap_err().to_string();
+            assert!(error.contains("twice"), "{error}");
+        }
+        tar_gz(&path, &[("artifacts/a/b", b"x"), ("artifacts/a-b", b"x")]);
+        inspect(&path).unwrap();
+    }
+
+    #[test]
+    fn links_out_of_an_image_are_refused_before_it_is_published() {
+        use sysforge_testkit::archives::Tar;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tar.gz");
+        for (target, is_inside) in [("../x", true), ("../../x", true), ("../../../x", false)] {
+            let tar = Tar::new().symlink("artifacts/a/link", target);
+            std::fs::write(&path, tar.gz()).unwrap();
+            let inspected = inspect(&path);
+            assert_eq!(inspected.is_ok(), is_inside, "{target}: {inspected:?}");
+        }
     }
 
     #[test]
