@@ -1,19 +1,7 @@
-//! Receipts: reading, writing and reading again gives the same value, and the identifier is made of
-//! the receipt's own parts.
+//! See `checks/receipt.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use sysforge_plan::{BuildId, Receipt};
+#[path = "../checks/receipt.rs"]
+mod receipt;
 
-fuzz_target!(|input: &[u8]| {
-    let Ok(text) = std::str::from_utf8(input) else {
-        return;
-    };
-    let Ok(receipt) = Receipt::from_json(text) else {
-        return;
-    };
-    let (julia, tier) = (&receipt.julia, receipt.targets.tier.as_deref());
-    let id = BuildId::of(&receipt.name, &julia.version, julia.triplet, tier).unwrap();
-    assert_eq!(id, receipt.build_id);
-    assert_eq!(Receipt::from_json(&receipt.to_json()).unwrap(), receipt);
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| receipt::check(input));

@@ -1,21 +1,7 @@
-//! Lists of checksums: reading, writing and reading again gives the same value, by both readers.
+//! See `checks/sums.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use sysforge_plan::text::FileName;
-use sysforge_publish::documents::sums;
+#[path = "../checks/sums.rs"]
+mod sums;
 
-fuzz_target!(|input: &[u8]| {
-    let Ok(text) = std::str::from_utf8(input) else {
-        return;
-    };
-    let listed = sums::read(text);
-    for name in listed.keys() {
-        FileName::new(name.as_str()).unwrap();
-    }
-    let written = sums::write(listed.iter().map(|(name, digest)| (name.as_str(), *digest)));
-    assert_eq!(sums::read(&written), listed);
-    if let Ok(strict) = sums::read_strictly(text) {
-        assert_eq!(strict.len(), listed.len());
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| sums::check(input));

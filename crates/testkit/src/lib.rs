@@ -8,6 +8,7 @@
 )]
 
 pub mod archives;
+pub mod fuzz_corpus;
 pub mod github;
 pub mod hostile;
 pub mod keys;
