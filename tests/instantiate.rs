@@ -243,9 +243,14 @@ fn a_killed_installation_is_completed_by_the_same_command() {
     child.kill().unwrap();
     child.wait().unwrap();
     project.server.server().behave();
+    // What a Pkg leaves that is killed while it unpacks an artifact.
+    let unpacking = project.depot().join("artifacts/jl_A1b2C3");
+    std::fs::create_dir_all(&unpacking).unwrap();
+    std::fs::write(unpacking.join("half"), "").unwrap();
     project.run(&["instantiate"]).succeeds();
     project.run(&["trace"]).succeeds();
     assert!(!project.depot().join("sysforge-tmp").exists());
+    assert!(!unpacking.exists());
 }
 
 #[test]

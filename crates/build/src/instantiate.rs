@@ -11,6 +11,7 @@ mod folder;
 mod job;
 mod limits;
 mod lock;
+mod remains;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use error::InstantiateError;
 use folder::Folder;
 pub use folder::{require_environment, require_sources};
 pub use limits::shown_server;
+use remains::Remains;
 use report::Report;
 
 /// The script that runs Pkg.
@@ -132,7 +134,7 @@ impl Instantiated {
             return Ok(None);
         };
         if !self.resolved {
-            let text = std::fs::read_to_string(file).map_err(folder::io("read", file))?;
+            let text = sysforge_files::read_text(file).map_err(folder::io("read", file))?;
             return Ok(Some(secrets::without_logins(&text)));
         }
         let table = folder::table(file)?;
@@ -191,7 +193,7 @@ impl Request<'_> {
             files.push(folder.join("Project.toml"));
         }
         for file in files {
-            let content = std::fs::read(&file).unwrap_or_default();
+            let content = sysforge_files::read_bytes(&file).unwrap_or_default();
             fingerprint.add(Stage::Trace, file.display().to_string(), content);
         }
         Ok(fingerprint)
@@ -214,7 +216,7 @@ impl Request<'_> {
             .flatten()
             .flatten()
             .map(|host| host.path().join("auth.toml"));
-        let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        let texts = files.filter_map(|file| sysforge_files::read_text(file).ok());
         let texts: Vec<String> = texts.chain(self.auth.clone()).collect();
         secrets::values(&self.environment, &texts)
     }
@@ -226,7 +228,7 @@ fn preference_files(folder: &Path) -> [PathBuf; 2] {
 }
 
 fn digest_of_file(path: &Path) -> Option<Sha256> {
-    let text = std::fs::read(path).ok()?;
+    let text = sysforge_files::read_bytes(path).ok()?;
     Some(digest_of([&*String::from_utf8_lossy(&text)]))
 }
 
@@ -340,7 +342,7 @@ async fn run(
     context.work.forget(&["instantiate.tsv"])?;
     let program = program.arg(&script).arg(&job.0).arg(&path.0);
     let ran = context.children.run(&program, task).await;
-    let text = std::fs::read_to_string(&path.0).unwrap_or_default();
+    let text = sysforge_files::read_text(&path.0).unwrap_or_default();
     let report = Report::read(&sysforge_process::redact(text, secrets));
     match ran {
         Ok(_) if report.is_done => Ok(report),
@@ -418,7 +420,7 @@ fn note_changes(context: &Context, request: &Request<'_>, done: &Instantiated) {
     };
     let why = because.explain(&context.julia.version);
     let read = |path: &Path| {
-        let text = std::fs::read_to_string(path).ok()?;
+        let text = sysforge_files::read_text(path).ok()?;
         Manifest::from_toml("Manifest.toml", &text).ok()
     };
     let now = done.manifest.as_deref().and_then(read);
@@ -494,6 +496,7 @@ impl Script<'_> {
             .map(|text| AuthFile::write(depot, server.as_deref(), text))
             .transpose()?;
         let journal = depot.join("logs").join("sysforge-unfinished.tsv");
+        let remains = Remains::find(depot, &journal);
         let job = job::install(request, folder, &journal);
         let packages = folder.packages();
         let secrets = request.secrets();
@@ -506,7 +509,9 @@ impl Script<'_> {
             .growing(vec![temporary, depot.join("clones")])
             .idle_after_line("Building", BUILD_SCRIPT_IDLE);
         let ran = run(context, program, &job, &secrets, task).await;
-        ran.map_err(|error| error.of_server(shown))
+        let report = ran.map_err(|error| error.of_server(shown))?;
+        remains.remove();
+        Ok(report)
     }
 }
 

@@ -761,6 +761,8 @@ function resolve_after(listed, rebuild)
 end
 
 function install_for_workloads(folder, rebuild)
+    # Which packages are added is only known in the end; the journal says that it was begun.
+    isfile(journal) || write_journal(Vector{String}[])
     make_workload_environment(folder)
     more = install(rebuild)
     describe(more, "workload")

@@ -1,0 +1,135 @@
+//! What a killed Pkg left in a depot. It unpacks an artifact into a temporary folder beside the final
+//! one, and removes the folder only if it comes to its end.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The prefix of the temporary folders that Julia makes (`mktempdir`). An artifact's own folder is named
+/// after its hash.
+const PREFIX: &str = "jl_";
+
+/// Temporary folders of artifacts that existed before an installation, with the time of their last
+/// change.
+#[derive(Debug)]
+pub(super) struct Remains {
+    folders: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Remains {
+    /// Finds the folders that an installation of Sysforge may have left: its `journal` exists until an
+    /// installation is complete. Without it, all such folders belong to others.
+    pub(super) fn find(depot: &Path, journal: &Path) -> Self {
+        let entries = match journal.is_file() {
+            true => std::fs::read_dir(depot.join("artifacts")).ok(),
+            false => None,
+        };
+        let entries = entries.into_iter().flatten().flatten();
+        let temporary = entries.filter(|entry| {
+            let is_named = entry.file_name().to_string_lossy().starts_with(PREFIX);
+            is_named && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        });
+        let folders = temporary.map(|entry| {
+            let path = entry.path();
+            let changed = last_change(&path);
+            (path, changed)
+        });
+        Self {
+            folders: folders.collect(),
+        }
+    }
+
+    /// Removes those that have not changed since. A Pkg that somebody else started may be unpacking
+    /// into the others. A folder that cannot be removed is left for the next time.
+    pub(super) fn remove(self) {
+        for (folder, changed) in self.folders {
+            if last_change(&folder) == changed {
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
+    }
+}
+
+/// Returns the time of the last change in a folder or below it.
+fn last_change(path: &Path) -> Option<SystemTime> {
+    let mut latest = None;
+    let mut unread = vec![path.to_owned()];
+    while let Some(path) = unread.pop() {
+        let Ok(metadata) = path.symlink_metadata() else {
+            continue;
+        };
+        latest = latest.max(changed(&metadata));
+        if metadata.is_dir() {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            unread.extend(entries.map(|entry| entry.path()));
+        }
+    }
+    latest
+}
+
+/// Returns the time when a file was last changed. On Unix, it is not the modification time, which is
+/// that of the file in the archive.
+fn changed(file: &std::fs::Metadata) -> Option<SystemTime> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let seconds = u64::try_from(file.ctime()).ok()?;
+        let nanoseconds = u32::try_from(file.ctime_nsec()).ok()?;
+        let since = std::time::Duration::new(seconds, nanoseconds);
+        SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+    #[cfg(not(unix))]
+    {
+        file.created().ok().max(file.modified().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Creates a depot with the folders `names` of artifacts, each with a file `part`.
+    fn depot(names: &[&str]) -> tempfile::TempDir {
+        let depot = tempfile::tempdir().unwrap();
+        for name in names {
+            let folder = depot.path().join("artifacts").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("part"), "half").unwrap();
+        }
+        depot
+    }
+
+    fn names(depot: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(depot.join("artifacts"))
+            .unwrap()
+            .flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
+    const WHOLE: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f001234567";
+
+    #[test]
+    fn folders_of_a_killed_installation_are_removed_and_those_in_use_are_kept() {
+        let depot = depot(&[WHOLE, "jl_killed", "jl_in_use"]);
+        let journal = depot.path().join("journal");
+        std::fs::write(&journal, "").unwrap();
+        let remains = Remains::find(depot.path(), &journal);
+        std::fs::write(depot.path().join("artifacts/jl_in_use/next"), "").unwrap();
+        std::fs::create_dir(depot.path().join("artifacts/jl_later")).unwrap();
+        remains.remove();
+        assert_eq!(names(depot.path()), [WHOLE, "jl_in_use", "jl_later"]);
+    }
+
+    #[test]
+    fn without_an_interrupted_installation_nothing_is_removed() {
+        let depot = depot(&[WHOLE, "jl_of_another"]);
+        Remains::find(depot.path(), &depot.path().join("journal")).remove();
+        assert_eq!(names(depot.path()), [WHOLE, "jl_of_another"]);
+        // A depot without artifacts has nothing to remove.
+        let empty = tempfile::tempdir().unwrap();
+        std::fs::write(empty.path().join("journal"), "").unwrap();
+        Remains::find(empty.path(), &empty.path().join("journal")).remove();
+    }
+}
