@@ -112,6 +112,17 @@ fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Quotes a word for a POSIX shell.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Escapes a text for one line of Markdown or a table cell, so that it is shown literally: no
 /// markup, HTML, formula or mention of a user, and no start of a list, quotation or heading.
 #[must_use]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use sysforge_plan::Receipt;
-use sysforge_plan::text::markdown;
+use sysforge_plan::text::{escaped, markdown, quoted};
 
 use crate::dist::Build;
 
@@ -43,13 +43,22 @@ pub fn write(builds: &[Build], source: &str, index: &str) -> String {
 }
 
 fn head(source: &str) -> String {
+    // Readers copy this line into a shell, and a tag or a folder may have any name.
+    let source = quoted(&escaped(source));
+    let fence = "`".repeat(longest_run('`', &source).max(2) + 1);
     format!(
         "{BEGIN}\n## Images\n\n\
          Install the one that fits your machine and your Julia:\n\n\
-         ```sh\nsysforge install {source}\n```\n\n\
+         {fence}sh\nsysforge install {source}\n{fence}\n\n\
          | platform | Julia | CPU | image | size | residual compilations | load and first call |\n\
          |---|---|---|---|---:|---:|---:|\n"
     )
+}
+
+/// Returns the length of the longest run of a character.
+fn longest_run(c: char, text: &str) -> usize {
+    let runs = text.split(|other| other != c);
+    runs.map(|run| run.chars().count()).max().unwrap_or(0)
 }
 
 /// Inserts a text at the beginning of the section.
@@ -187,6 +196,26 @@ mod tests {
 
     fn section(text: &str) -> String {
         format!("{BEGIN}\n{text}\n{END}\n")
+    }
+
+    #[test]
+    fn the_command_in_the_notes_is_one_command_whatever_the_source_is_called() {
+        let line = |source| {
+            let text = head(source);
+            text.lines().nth(6).unwrap().to_owned()
+        };
+        assert_eq!(line("octo/images@v1"), "sysforge install octo/images@v1");
+        for (source, word) in [
+            ("octo/images@v1;id", "'octo/images@v1;id'"),
+            ("octo/images@v1&&id", "'octo/images@v1&&id'"),
+            ("dir:/it's", r"'dir:/it'\''s'"),
+            ("dir:/a\n```\nid", r"'dir:/a\n```\nid'"),
+        ] {
+            assert_eq!(line(source), format!("sysforge install {word}"));
+        }
+        let text = head("dir:/a```b");
+        assert_eq!(text.lines().nth(5), Some("````sh"), "{text}");
+        assert_eq!(text.lines().nth(7), Some("````"), "{text}");
     }
 
     #[test]

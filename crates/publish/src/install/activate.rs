@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_files::write_program;
 use sysforge_plan::image_environment::LAUNCHER_MARK;
+pub use sysforge_plan::text::quoted;
 use sysforge_plan::text::{ChannelName, Rule as _};
 use sysforge_plan::{Step, image_environment};
 use sysforge_process::{Environment, Program};
@@ -165,7 +166,7 @@ pub fn environment(image: &Installed, lists: &UserLists) -> Result<String, Insta
 }
 
 /// Returns a path as text that is valid in a file of this format.
-fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a str, InstallError> {
+pub(super) fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a str, InstallError> {
     let refuse = |why| InstallError::Unrepresentable {
         path: path.to_owned(),
         format,
@@ -400,17 +401,6 @@ fn quoted_argument(word: &str) -> String {
             format!("{option}={}", quoted(value))
         }
         _ => quoted(word),
-    }
-}
-
-/// Quotes a word for a POSIX shell.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

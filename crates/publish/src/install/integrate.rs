@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use sysforge_files::{read_regular, write_whole};
 
-use super::activate::{Start, UserLists, own_launcher, quoted};
+use super::activate::{Start, UserLists, own_launcher, quoted, text_of};
 use super::error::InstallError;
 use super::images::Installed;
 pub use super::images::{Integration, IntegrationFile};
@@ -175,6 +175,11 @@ pub fn write(
     path: &Path,
 ) -> Result<PathBuf, InstallError> {
     let path = std::path::absolute(path).map_err(at(path))?;
+    if integration == Integration::Oci {
+        // A line break in the name of a folder would begin the next instruction of the Containerfile.
+        let source = image.source.latest().to_string();
+        text_of(Path::new(&source), "a Containerfile")?;
+    }
     let program = own_launcher(image)?;
     // A launcher extends the user's values; a file for other programs names only the image's
     // folders.
@@ -255,6 +260,26 @@ fn lua_text(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::install::images::tests::example;
+
+    #[test]
+    fn a_source_whose_name_has_a_line_break_is_not_written_to_a_containerfile() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut image = example(dir.path().join("demo/demo.so"));
+        image.julia = "/opt/julia".into();
+        let path = dir.path().join("Containerfile");
+        for (folder, is_written) in [("/srv/site\nRUN id", false), ("/srv/a site", true)] {
+            image.source = super::super::Source::folder(folder.into(), None).unwrap();
+            std::fs::create_dir_all(image.folder()).unwrap();
+            let written = write(&mut image, Integration::Oci, &path);
+            assert_eq!(written.is_ok(), is_written, "{written:?}");
+            assert_eq!(path.exists(), is_written);
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.contains("install '/srv/a site@v1.0.0' --name demo"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn strings_of_other_languages_end_where_they_should() {
