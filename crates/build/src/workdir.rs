@@ -36,6 +36,9 @@ pub fn lock_all(base: &Path) -> Result<Vec<FileLock>, WorkDirError> {
     Ok(locks)
 }
 
+/// The content of the `.gitignore` in the build directory.
+pub const IGNORE_ALL: &str = "*\n";
+
 /// The folder of one build.
 #[derive(Debug)]
 pub struct WorkDir {
@@ -158,7 +161,7 @@ impl WorkDir {
         // The build directory is in the project, and must not be committed.
         let ignore = base.join(".gitignore");
         if !ignore.exists() {
-            std::fs::write(&ignore, "*\n").map_err(io("write", &ignore))?;
+            std::fs::write(&ignore, IGNORE_ALL).map_err(io("write", &ignore))?;
         }
         let path = root.join("lock");
         match try_exclusive(&path).map_err(io("create", &path))? {
@@ -317,7 +320,7 @@ impl WorkDir {
     /// because records are written atomically. Returns `None` if there is none that can be read.
     #[must_use]
     pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Fingerprint, T)> {
-        let text = std::fs::read_to_string(root.join(record_name(step))).ok()?;
+        let text = sysforge_files::read_text(root.join(record_name(step))).ok()?;
         let record: Record<T> = serde_json::from_str(&text).ok()?;
         Some((record.fingerprint, record.result))
     }
@@ -386,7 +389,7 @@ impl WorkDir {
         step: &'static str,
     ) -> Result<Record<T>, WorkDirError> {
         let path = self.path(name);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match sysforge_files::read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(WorkDirError::Missing { step });

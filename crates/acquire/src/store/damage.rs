@@ -43,13 +43,15 @@ fn examine(
     content: impl Fn(&Path, u32) -> Option<&'static str>,
 ) -> Result<Record, Damage> {
     let damage = |name: &str, what: &str| Damage(format!("`{name}` {what}"));
-    let json = fs::read(prefix.join(RECORD)).map_err(|_| damage(RECORD, "is missing"))?;
+    let json = sysforge_files::read_bytes(prefix.join(RECORD))
+        .map_err(|_| damage(RECORD, "is missing"))?;
     let record: Record =
         serde_json::from_slice(&json).map_err(|_| damage(RECORD, "cannot be read"))?;
     if record.schema != SCHEMA {
         return Err(damage(RECORD, "was written by another version of Sysforge"));
     }
-    let listing = fs::read(prefix.join(LISTING)).map_err(|_| damage(LISTING, "is missing"))?;
+    let listing = sysforge_files::read_bytes(prefix.join(LISTING))
+        .map_err(|_| damage(LISTING, "is missing"))?;
     if Sha256::new(Hasher::digest(&listing).into()) != record.listing {
         return Err(damage(LISTING, "was changed"));
     }

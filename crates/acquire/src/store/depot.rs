@@ -47,7 +47,10 @@ impl Store {
     #[must_use]
     pub fn listed_depot(&self) -> Option<ListedDepot> {
         let path = self.depot();
-        path.is_dir().then(|| ListedDepot {
+        // Every use takes a lease. Without one, the folder is somebody else's: `--store` may name any
+        // folder by mistake.
+        let is_ours = path.is_dir() && self.depot_use().is_file();
+        is_ours.then(|| ListedDepot {
             used: modified(&self.depot_use())
                 .or_else(|| modified(&path))
                 .unwrap_or(SystemTime::UNIX_EPOCH),
@@ -114,6 +117,10 @@ mod tests {
         assert_eq!(listed.bytes, 11);
         assert!(listed.used.elapsed().unwrap() < Duration::from_secs(60));
         assert_eq!(Store::open("/nowhere").listed_depot(), None);
+        // A folder of this name that no build has used as a depot.
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join(FOLDER)).unwrap();
+        assert_eq!(Store::open(other.path()).listed_depot(), None);
     }
 
     #[test]

@@ -81,6 +81,18 @@ impl EntryId {
         &self.name
     }
 
+    /// Returns whether a folder of this name can be an entry: every name ends with a digest.
+    pub(crate) fn is_name(name: &str) -> bool {
+        let digest = name.rsplit_once('-').map(|(_, digest)| digest);
+        digest.is_some_and(Self::is_short_digest)
+    }
+
+    /// Returns whether this is a digest as in the name of an entry.
+    pub(crate) fn is_short_digest(text: &str) -> bool {
+        let is_digit = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+        text.len() == DIGITS && text.bytes().all(is_digit)
+    }
+
     pub(crate) fn lock_name(&self, extension: &str) -> String {
         format!("{}-{}.{extension}", self.kind, self.name)
     }

@@ -36,7 +36,7 @@ impl Partial {
 
     /// Returns the number of bytes saved for this address, and the server's validator for them.
     pub(crate) fn resume(&self, url: &str) -> (u64, Option<String>) {
-        let note = fs::read(&self.note)
+        let note = sysforge_files::read_bytes(&self.note)
             .ok()
             .and_then(|json| serde_json::from_slice::<Note>(&json).ok())
             .filter(|note| note.url == url);
@@ -55,13 +55,8 @@ impl Partial {
         validator: Option<&str>,
     ) -> Result<File, Error> {
         super::make_parent(&self.bytes)?;
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&self.bytes)
-            .map_err(Error::io("write", &self.bytes))?;
+        let file =
+            sysforge_files::open_or_create(&self.bytes).map_err(Error::io("write", &self.bytes))?;
         file.set_len(keep)
             .map_err(Error::io("write", &self.bytes))?;
         let note = Note {
@@ -69,7 +64,7 @@ impl Partial {
             validator: validator.map(str::to_owned),
         };
         let json = serde_json::to_vec(&note).map_err(io::Error::other);
-        json.and_then(|json| fs::write(&self.note, json))
+        json.and_then(|json| sysforge_files::write_whole(&self.note, &json))
             .map_err(Error::io("write", &self.note))?;
         Ok(file)
     }

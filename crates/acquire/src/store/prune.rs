@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use sysforge_files::{FileLock, LockAttempt, try_exclusive};
+use sysforge_plan::Sha256;
 
 use super::{Damage, EntryId, KINDS, Lookup, Record, Store, damage};
 use crate::error::Error;
@@ -70,6 +71,10 @@ impl Store {
             };
             for entry in entries.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
+                // `--store` may name any folder by mistake, for example a home with a folder `julia`.
+                if !EntryId::is_name(&name) {
+                    continue;
+                }
                 let id = EntryId::existing(kind, name);
                 let prefix = entry.path();
                 let state = if deeply {
@@ -204,15 +209,48 @@ impl Store {
     }
 
     fn prune_leftovers(&self, now: SystemTime) {
-        for folder in ["partial", "making", "tmp"] {
-            remove_leftovers(&self.root.join(folder), now, |_| true);
+        let leftovers: [(&str, fn(&str) -> bool); 3] = [
+            ("partial", is_partial),
+            ("making", is_unfinished),
+            ("tmp", is_temporary),
+        ];
+        for (folder, is_leftover) in leftovers {
+            remove_leftovers(&self.root.join(folder), now, is_leftover);
         }
     }
+}
+
+/// Whether this is the name of an interrupted download, or of its note.
+fn is_partial(name: &str) -> bool {
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let is_ours = |name: &str| name.parse::<Sha256>().is_ok() || EntryId::is_name(name);
+    is_ours(name) || without_process(name).is_some_and(is_ours)
+}
+
+/// Whether this is the name of an entry that was not finished.
+fn is_unfinished(name: &str) -> bool {
+    EntryId::is_name(name) || without_process(name).is_some_and(EntryId::is_name)
+}
+
+/// Whether this is the name of a temporary folder of an entry, or of a depot that was being removed.
+fn is_temporary(name: &str) -> bool {
+    let prefix = name.split_once('.').map(|(prefix, _)| prefix);
+    prefix.is_some_and(|prefix| prefix == "depot" || EntryId::is_short_digest(prefix))
+}
+
+/// Removes the number of the process, which is part of a name on file systems without locks.
+fn without_process(name: &str) -> Option<&str> {
+    let (rest, process) = name.rsplit_once('-')?;
+    process.bytes().all(|c| c.is_ascii_digit()).then_some(rest)
 }
 
 /// Removes leftovers of killed processes from a folder: entries whose names `is_leftover` accepts
 /// and that are older than a week. Errors are ignored; the next prune tries again.
 pub fn remove_leftovers(folder: &Path, now: SystemTime, is_leftover: impl Fn(&str) -> bool) {
+    // The folder that a link leads to is not ours.
+    if folder.is_symlink() {
+        return;
+    }
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };

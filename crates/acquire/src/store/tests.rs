@@ -223,9 +223,10 @@ fn a_damaged_entry_counts_with_its_size_on_disk() {
     let files = 5000 + "a compiler".len() as u64 + listing;
     assert_eq!(store.list(false).unwrap()[0].bytes, files);
     // A file where an entry's folder should be counts as damaged, with size 0.
-    fs::write(store.root().join("toolchain/file"), "").unwrap();
+    let name = "file-0123456789ab";
+    fs::write(store.root().join("toolchain").join(name), "").unwrap();
     let listed = store.list(false).unwrap();
-    let file = listed.iter().find(|one| one.id.name() == "file").unwrap();
+    let file = listed.iter().find(|one| one.id.name() == name).unwrap();
     assert_eq!((file.bytes, file.state.is_err()), (0, true));
 }
 
@@ -267,8 +268,29 @@ fn leftovers_of_a_killed_install_are_removed_by_the_next_install_of_the_same_ent
 fn prune_removes_leftovers_only_when_they_are_old() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());
-    let leftovers = ["partial/download", "making/base/sys.ji", "tmp/1f.abcd/bin"];
-    for name in leftovers {
+    let download = format!("partial/{}", "ab".repeat(32));
+    let of_process = format!("{download}-123");
+    let leftovers = [
+        download.as_str(),
+        &of_process,
+        "partial/nightly-x86_64-linux-gnu-0123456789ab.json",
+        "making/1.5.3-x86_64-linux-gnu-0123456789ab/sys.ji",
+        "making/1.5.3-x86_64-linux-gnu-0123456789ab-77/sys.ji",
+        "tmp/0123456789ab.Ab1d/bin",
+        "tmp/depot.Ab1dEf/old",
+    ];
+    // A folder that was named by mistake may contain folders of these names.
+    let others = [
+        "partial/thesis",
+        "making/of/film",
+        "tmp/notes.txt",
+        "tmp/1f.abcd/x",
+        "julia/base/x",
+        "julia/my-julia/x",
+        "toolchain/gcc-15/x",
+        "depot/x",
+    ];
+    for name in leftovers.into_iter().chain(others) {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, "left").unwrap();
@@ -281,6 +303,15 @@ fn prune_removes_leftovers_only_when_they_are_old() {
         for name in leftovers {
             assert_eq!(folder.path().join(name).exists(), there, "{name}");
         }
+    }
+    let all = PruneRules {
+        unused_for: Some(Duration::ZERO),
+        keep_bytes: Some(0),
+    };
+    let now = SystemTime::now() + 8 * day;
+    assert_eq!(store.prune(all, now).unwrap(), Pruned::default());
+    for name in others {
+        assert!(folder.path().join(name).exists(), "{name}");
     }
 }
 

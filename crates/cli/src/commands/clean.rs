@@ -8,10 +8,10 @@ use crate::session::Session;
 
 pub(crate) fn run(args: &CleanArgs, session: &Session) -> Outcome {
     let cleaned = clean(args.dry_run, &session.engine)?;
-    if let Some((dist, other)) = &cleaned.kept {
+    for (folder, other) in &cleaned.kept {
         session.terminal.say(&format!(
             "kept {}: Sysforge did not write {}",
-            dist.display(),
+            folder.display(),
             other.display()
         ));
     }
