@@ -1,7 +1,6 @@
 //! A plain directory as a release host: a static site or a shared file system. It contains one
 //! folder per tag, which appears completely or not at all, and a list of the tags.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -169,7 +168,9 @@ fn first_difference(folder: &Path, bundle: &ReleaseBundle) -> Result<Option<Stri
 }
 
 fn is_whole(path: &Path, asset: &Asset) -> Result<bool, PublishError> {
-    let size = match std::fs::metadata(path) {
+    // A link could lead to a file that changes later.
+    let size = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => return Ok(false),
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(at(path)(error)),
@@ -195,6 +196,11 @@ fn write_release(
 ) -> Result<(u64, usize), PublishError> {
     let partial = beside(folder, "partial");
     let old = beside(folder, "old");
+    if partial.is_symlink() {
+        // Whoever may write to the site could have put it there. What is in the folder that it leads to
+        // would be removed as remains of an earlier run.
+        std::fs::remove_file(&partial).map_err(at(&partial))?;
+    }
     std::fs::create_dir_all(&partial).map_err(at(&partial))?;
     remove_strangers(&partial, bundle)?;
     let mut sent = 0;
@@ -250,14 +256,14 @@ fn remove_strangers(partial: &Path, bundle: &ReleaseBundle) -> Result<(), Publis
 }
 
 fn copy(asset: &Asset, path: &Path) -> Result<(), PublishError> {
-    let mut target = File::create(path).map_err(at(path))?;
+    let mut target = sysforge_files::create(path).map_err(at(path))?;
     match &asset.content {
         Content::Memory(bytes) => target.write_all(bytes).map_err(at(path))?,
         Content::File {
             path: source,
             offset,
         } => {
-            let mut file = File::open(source).map_err(at(source))?;
+            let mut file = sysforge_files::open_regular(source).map_err(at(source))?;
             file.seek(SeekFrom::Start(*offset)).map_err(at(source))?;
             let mut reader = file.take(asset.size);
             let mut chunk = vec![0; CHUNK];
@@ -291,7 +297,7 @@ fn read_site(path: &Path) -> Result<Site, PublishError> {
         schema: SITE_SCHEMA.to_owned(),
         tags: Vec::new(),
     };
-    match std::fs::read_to_string(path) {
+    match sysforge_files::read_text(path) {
         // A list that cannot be read is created again: it only repeats what the folders show.
         Ok(text) => Ok(serde_json::from_str(&text).unwrap_or(empty)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(empty),
@@ -409,6 +415,36 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
         assert_eq!(first_difference(&folder, &one).unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_that_somebody_put_into_the_site_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let (_dist, bundle) = bundle(b"one").await;
+        let site = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::write(elsewhere.path().join("mine"), "of the user").unwrap();
+        symlink(elsewhere.path(), site.path().join(".v1.0.0.partial")).unwrap();
+        send(site.path(), &bundle, FolderPolicy::default())
+            .await
+            .unwrap();
+        let kept = std::fs::read_to_string(elsewhere.path().join("mine")).unwrap();
+        assert_eq!(kept, "of the user");
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+        // A link to a file with the right content is replaced by the file.
+        let folder = site.path().join("v1.0.0");
+        assert!(!folder.is_symlink());
+        let asset = &bundle.assets[0];
+        let copy = elsewhere.path().join("copy");
+        std::fs::rename(folder.join(&asset.name), &copy).unwrap();
+        symlink(&copy, folder.join(&asset.name)).unwrap();
+        let policy = FolderPolicy {
+            replace: true,
+            ..FolderPolicy::default()
+        };
+        send(site.path(), &bundle, policy).await.unwrap();
+        assert!(!folder.join(&asset.name).is_symlink());
     }
 
     #[tokio::test]
