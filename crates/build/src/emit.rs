@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 use sysforge_plan::generation::InteractivePackage;
 use sysforge_plan::plan::RequestedPackage;
 use sysforge_plan::receipt::{ExtensionRecord, StatementCounts, Unreplayed};
@@ -17,7 +16,7 @@ use crate::artifacts::{InstalledArtifact, LoadedPackage, Surroundings};
 use crate::context::{Context, shown};
 use crate::script::RUN_SCRIPT;
 use crate::script::Script;
-use crate::tree::{document, is_ignored};
+use crate::tree::{digest_of_reader, document, is_ignored};
 use crate::workdir::{self, WorkDir, WorkDirError};
 use sysforge_process::{Finished, Program};
 
@@ -130,8 +129,8 @@ pub struct OutsideFile {
 impl OutsideFile {
     /// Reads the file; `None` if it cannot be read.
     fn of(path: PathBuf) -> Option<Self> {
-        let content = std::fs::read(&path).ok()?;
-        let sha256 = Sha256::new(sha2::Sha256::digest(content).into());
+        let file = sysforge_files::open_regular(&path).ok()?;
+        let sha256 = digest_of_reader(file).ok()?;
         Some(Self { path, sha256 })
     }
 
@@ -464,7 +463,7 @@ fn finish(
     let work = &context.work;
     let partial = partial(context);
     // Julia also writes the object if a workload or script calls `exit`.
-    if let Ok(path) = std::fs::read_to_string(work.path(RUNNING)) {
+    if let Ok(path) = sysforge_files::read_text(work.path(RUNNING)) {
         let _ = std::fs::remove_file(&partial);
         return Err(EmitError::EndedByScript {
             script: shown(Path::new(&path), &context.project),
@@ -480,7 +479,7 @@ fn finish(
         return Err(strict(counts));
     }
     // The staging script writes this file last.
-    let surroundings = std::fs::read_to_string(work.path(SURROUNDINGS)).unwrap_or_default();
+    let surroundings = sysforge_files::read_text(work.path(SURROUNDINGS)).unwrap_or_default();
     let surroundings = Surroundings::read(&surroundings);
     if !surroundings.complete {
         let _ = std::fs::remove_file(&partial);

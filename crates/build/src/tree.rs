@@ -83,6 +83,10 @@ const DOCUMENT_EXTENSIONS: [&str; 7] = ["md", "markdown", "txt", "rst", "adoc", 
 /// Functions with which a source lists the files of a folder, whatever their names.
 const LISTINGS: [&str; 3] = ["readdir", "walkdir", "glob"];
 
+/// How much of a file is searched for names of other files, in bytes. A longer one holds data, and may be
+/// larger than the memory.
+const MAX_SOURCE_BYTES: u64 = 64 << 20;
+
 /// The resolution of change times may be this coarse: a file changed so shortly before it was read
 /// may have been changed again since.
 const CLOCK: Duration = Duration::from_secs(2);
@@ -162,7 +166,7 @@ impl FileDigests {
     /// Reads the digests that [`FileDigests::save`] wrote to this file; none if it cannot be read.
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
-        let text = std::fs::read(&path).unwrap_or_default();
+        let text = sysforge_files::read_bytes(&path).unwrap_or_default();
         let kept: Kept = serde_json::from_slice(&text).unwrap_or_default();
         Self {
             path: Some(path),
@@ -204,17 +208,20 @@ impl FileDigests {
             Some(known) => known.clone(),
             None => {
                 let mut content = Vec::new();
-                file.read_to_end(&mut content)?;
+                file.by_ref()
+                    .take(MAX_SOURCE_BYTES)
+                    .read_to_end(&mut content)?;
+                let content = content.as_slice();
                 let references = match path.extension().is_some_and(|e| e == "jl") {
-                    true => references(&String::from_utf8_lossy(&content)),
+                    true => references(&String::from_utf8_lossy(content)),
                     false => Vec::new(),
                 };
                 Known {
                     stamp,
-                    digest: Sha256::of(&content),
+                    digest: digest_of_reader(content.chain(file))?,
                     references,
-                    mentions: mentions(&content),
-                    is_launcher: is_launcher(&content),
+                    mentions: mentions(content),
+                    is_launcher: is_launcher(content),
                 }
             }
         };
@@ -385,6 +392,21 @@ pub(crate) fn is_ignored(project: &Path, path: &Path) -> bool {
     names.any(|name| IGNORED.contains(&&*name))
         || folders.any(|folder| WRITTEN.iter().any(|written| folder.ends_with(written)))
         || IGNORED_IN_PROJECT.contains(&of_project)
+}
+
+/// Returns the digest of everything that can be read, without keeping it in memory.
+pub(crate) fn digest_of_reader(mut reader: impl Read) -> std::io::Result<Sha256> {
+    use sha2::Digest as _;
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(Sha256::new(hasher.finalize().into())),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Returns whether Sysforge or Pkg filled this folder.
