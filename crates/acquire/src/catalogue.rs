@@ -202,9 +202,9 @@ impl CachedCatalogue {
 
     /// Returns the cached catalogue, if it is readable, and its HTTP headers.
     fn read(&self) -> Option<(Vec<u8>, Validators)> {
-        let json = fs::read(&self.json).ok()?;
+        let json = sysforge_files::read_bytes(&self.json).ok()?;
         Catalogue::parse(&json).ok()?;
-        let note = fs::read(&self.note)
+        let note = sysforge_files::read_bytes(&self.note)
             .ok()
             .and_then(|note| serde_json::from_slice(&note).ok())
             .unwrap_or_default();

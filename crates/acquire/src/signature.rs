@@ -218,7 +218,7 @@ impl Signatures {
                 path: path.clone(),
                 source,
             };
-            let bytes = std::fs::read(path).map_err(unusable)?;
+            let bytes = sysforge_files::read_named_by_user(path).map_err(unusable)?;
             let (keys, _) = SignedPublicKey::from_reader_many(bytes.as_slice())
                 .map_err(|error| unusable(std::io::Error::other(error)))?;
             let before = all.len();

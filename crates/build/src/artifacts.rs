@@ -137,7 +137,7 @@ impl Surroundings {
         let mut found = Vec::new();
         for (package, folder) in &self.packages {
             let file = FILES.map(|name| folder.join(name));
-            let Some(text) = file.iter().find_map(|f| std::fs::read_to_string(f).ok()) else {
+            let Some(text) = file.iter().find_map(|f| sysforge_files::read_text(f).ok()) else {
                 continue;
             };
             // If Julia could not parse the file, the workload would have failed.
@@ -169,7 +169,7 @@ pub fn is_file_of(path: &Path, artifacts: &[InstalledArtifact]) -> bool {
         .file_name()
         .is_some_and(|name| FILES.iter().any(|file| name == *file));
     let Some(text) = is_named
-        .then(|| std::fs::read_to_string(path).ok())
+        .then(|| sysforge_files::read_text(path).ok())
         .flatten()
     else {
         return false;

@@ -214,7 +214,7 @@ fn sources(julia: &JuliaFacts) -> Result<PathBuf, BaseError> {
 }
 
 fn read(path: &Path) -> Result<String, BaseError> {
-    std::fs::read_to_string(path).map_err(io(path))
+    sysforge_files::read_text(path).map_err(io(path))
 }
 
 /// Returns a short description of a base's standard libraries.

@@ -174,7 +174,7 @@ async fn process(
         .prefixed(workload.map_or(&[], |workload| &workload.prefix))
         .directory(&context.project);
     let ran = context.children.run(&program, task).await;
-    let text = std::fs::read_to_string(&result).unwrap_or_default();
+    let text = sysforge_files::read_text(&result).unwrap_or_default();
     let mut measured = read(&text);
     let Some(workload) = workload else {
         return match ran {

@@ -45,7 +45,7 @@ impl Overrides {
         let mut overrides = Self::default();
         for depot in depots.iter().rev() {
             let file = file(depot);
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let text = sysforge_files::read_text(&file).unwrap_or_default();
             // Julia warns about an unreadable file and ignores it.
             let table: toml::Table = toml::from_str(&text).unwrap_or_default();
             for (key, value) in table {

@@ -105,7 +105,7 @@ async fn record(
         .typed(SESSION)
         .timeout(Some(LIMIT));
     context.children.run(&program, &task).await?;
-    let text = match std::fs::read_to_string(&recording) {
+    let text = match sysforge_files::read_text(&recording) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => {

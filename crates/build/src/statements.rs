@@ -62,8 +62,11 @@ pub fn read(files: &[PathBuf], project: &Path) -> Result<GivenStatements, Statem
     let mut given = GivenStatements::default();
     let mut seen = HashSet::new();
     for path in files {
-        let bytes =
-            std::fs::read(path).map_err(PathError::wrap("read", path, StatementsError::Path))?;
+        let bytes = sysforge_files::read_bytes(path).map_err(PathError::wrap(
+            "read",
+            path,
+            StatementsError::Path,
+        ))?;
         let name = shown(path, project);
         let text = decode(&name, &bytes)?;
         let found = statements::read(&text);

@@ -350,7 +350,7 @@ impl Run<'_> {
             workload: name,
             source,
         })?;
-        let text = match std::fs::read_to_string(&recording) {
+        let text = match sysforge_files::read_text(&recording) {
             Ok(text) => text,
             // Nothing was compiled.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

@@ -252,7 +252,7 @@ fn add_environment(target: &mut Target, sources: &Sources<'_>) -> Result<(), Bun
             path.into_iter().find(|path| path.is_file())
         };
         if let Some(path) = read(["JuliaProject.toml", "Project.toml"]) {
-            let text = std::fs::read_to_string(&path).map_err(BundleError::io("read", &path))?;
+            let text = sysforge_files::read_text(&path).map_err(BundleError::io("read", &path))?;
             // A file that Julia cannot parse would have failed before.
             let all: toml::Table = text.parse().unwrap_or_default();
             let kept = all

@@ -173,7 +173,7 @@ pub async fn check_library(
             residuals = recorded_statements(&here.join("recording"));
         }
     }
-    let text = std::fs::read_to_string(&results).map_err(BundleError::io("read", &results))?;
+    let text = sysforge_files::read_text(&results).map_err(BundleError::io("read", &results))?;
     let record = Called::parse(&text).record(files, &calls, residuals)?;
     Ok((record, sandbox.is_isolated()))
 }
@@ -212,7 +212,7 @@ pub async fn start_library(
 
 /// Returns the precompile statements that Julia recorded in a file.
 fn recorded_statements(path: &Path) -> Vec<String> {
-    let recorded = std::fs::read_to_string(path).unwrap_or_default();
+    let recorded = sysforge_files::read_text(path).unwrap_or_default();
     let statements = recorded
         .lines()
         .filter(|line| line.starts_with("precompile("));
@@ -424,7 +424,8 @@ impl Checker<'_> {
             if !entry.file_name().to_string_lossy().starts_with(loads) {
                 continue;
             }
-            let text = std::fs::read(entry.path()).map_err(BundleError::io("read", folder))?;
+            let text = sysforge_files::read_bytes(entry.path())
+                .map_err(BundleError::io("read", folder))?;
             let text = String::from_utf8_lossy(&text).into_owned();
             libraries.extend(outside(&text, &self.sandbox.bundle(), self.surroundings.os));
         }

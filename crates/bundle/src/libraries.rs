@@ -423,7 +423,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let julia = julia(dir.path());
         let library = dir.path().join("lib/libjulia.so.1.5");
-        let bytes = std::fs::read(&library).unwrap();
+        let bytes = sysforge_files::read_bytes(&library).unwrap();
         let name = b"libgcc_s.so.1\0";
         let at = bytes
             .windows(name.len())

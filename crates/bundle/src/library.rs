@@ -112,7 +112,7 @@ impl Library {
             package: self.package.clone(),
             source: Box::new(source),
         })?;
-        let text = std::fs::read_to_string(&output).map_err(BundleError::io("read", &output))?;
+        let text = sysforge_files::read_text(&output).map_err(BundleError::io("read", &output))?;
         let interface: Interface =
             serde_json::from_str(&text).map_err(|error| BundleError::Archive(error.into()))?;
         interface.check(&self.package)?;

@@ -183,7 +183,7 @@ pub async fn observe(
                 });
             }
         }
-        let text = std::fs::read_to_string(&output).map_err(BundleError::io("read", &output))?;
+        let text = sysforge_files::read_text(&output).map_err(BundleError::io("read", &output))?;
         observed.add(&text);
     }
     Ok(observed)
@@ -204,7 +204,7 @@ pub async fn observe_library(
     let mut observed = Observed::default();
     for (index, script) in scripts.iter().enumerate() {
         let (output, result) = start(context, image, script, index, task).await?;
-        let text = std::fs::read_to_string(&output).unwrap_or_default();
+        let text = sysforge_files::read_text(&output).unwrap_or_default();
         observed.add(&text);
         if let (true, Err(source)) = (text.is_empty(), result) {
             return Err(BundleError::Process {

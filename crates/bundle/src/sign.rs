@@ -244,7 +244,7 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let ran = signing.run(&folder, files, dir.path(), log.clone(), &children, &task);
         runtime.block_on(ran)?;
-        Ok(std::fs::read_to_string(log).unwrap())
+        Ok(sysforge_files::read_text(log).unwrap())
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
             &task,
         );
         runtime.block_on(signed).unwrap();
-        let called = std::fs::read_to_string(log).unwrap();
+        let called = sysforge_files::read_text(log).unwrap();
         assert!(called.contains("--force\n--sign\n-\n"), "{called}");
         let grown: Vec<_> = files.iter().map(|f| (f.path.as_str(), f.size)).collect();
         assert_eq!(

@@ -136,7 +136,7 @@ fn bundles(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Vec<Bun
     let ids = ids.unwrap_or_default().into_iter();
     ids.filter_map(|id| {
         let path = planned.dist().join(format!("{id}.receipt.json"));
-        let receipt = Receipt::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
+        let receipt = Receipt::from_json(&sysforge_files::read_text(path).ok()?).ok()?;
         let same_image = digest
             .as_ref()
             .is_some_and(|(d, _)| *d == receipt.image.sha256);
@@ -154,7 +154,7 @@ fn receipt(runner: &BuildRunner<'_>, planned: &Planned, image: &Path) -> Option<
         .dist()
         .join(format!("{}.receipt.json", runner.build.id));
     let mut candidates = [beside, packed].into_iter().filter_map(|path| {
-        let text = std::fs::read_to_string(path).ok()?;
+        let text = sysforge_files::read_text(path).ok()?;
         Receipt::from_json(&text).ok()
     });
     let (digest, _) = sysforge_pack::sha256_of(image).ok()?;

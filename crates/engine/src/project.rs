@@ -296,7 +296,7 @@ impl Location {
 
     /// Reads a project file or a manifest, which Julia reads, too.
     fn read_toml(&self, path: &Path) -> Result<String, Failure> {
-        let bytes = std::fs::read(path);
+        let bytes = sysforge_files::read_bytes(path);
         let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
         Ok(encoding::decode_toml(&self.shown(path), &bytes)?)
     }
@@ -307,7 +307,7 @@ impl Location {
     ///
     /// If it cannot be read, or is not text.
     pub fn read_text(&self, path: &Path) -> Result<String, Failure> {
-        let bytes = std::fs::read(path);
+        let bytes = sysforge_files::read_bytes(path);
         let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
         Ok(encoding::decode(&self.shown(path), &bytes)?)
     }

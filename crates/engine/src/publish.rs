@@ -85,7 +85,7 @@ pub struct GitHubOptions {
 ///
 /// If the file cannot be read, or is not such a plan.
 pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
-    let text = std::fs::read(path);
+    let text = sysforge_files::read_named_by_user(path);
     let text = text.map_err(PathError::wrap("read", path, EngineError::Path))?;
     let plan: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
     serde_json::from_value(plan["builds"].clone()).map_err(|_| EngineError::NoPlan(path.to_owned()))

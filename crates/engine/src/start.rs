@@ -83,7 +83,7 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
     let environment = folder.join("image-environment");
     let created = std::fs::create_dir_all(&environment);
     created.map_err(PathError::wrap("create", &environment, EngineError::Path))?;
-    let manifest = std::fs::read_to_string(folder.join("packed-manifest.toml")).ok();
+    let manifest = sysforge_files::read_text(folder.join("packed-manifest.toml")).ok();
     let files = [
         (
             image_environment::PROJECT,
@@ -98,7 +98,7 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
     for (name, text) in files {
         let path = environment.join(name);
         let Some(text) = text else { continue };
-        if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+        if sysforge_files::read_text(&path).is_ok_and(|before| before == text) {
             continue;
         }
         let written = sysforge_files::write_whole(&path, text.as_bytes());

@@ -109,7 +109,7 @@ impl WorkflowFile {
             version: VERSION,
         })?;
         let path = root.join(PATH);
-        let existing = match std::fs::read_to_string(&path) {
+        let existing = match sysforge_files::read_text(&path) {
             Ok(text) => Some(text.replace("\r\n", "\n")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -180,7 +180,7 @@ impl WorkflowFile {
 /// Whether the project's repository has a workflow that Sysforge generated.
 #[must_use]
 pub fn is_generated(folder: &Path) -> bool {
-    let text = root(folder).and_then(|root| std::fs::read_to_string(root.join(PATH)).ok());
+    let text = root(folder).and_then(|root| sysforge_files::read_text(root.join(PATH)).ok());
     text.is_some_and(|text| workflow::is_ours(&text))
 }
 

@@ -11,7 +11,10 @@ mod regular;
 mod whole;
 
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
-pub use regular::{open_regular, read_regular};
+pub use regular::{
+    create, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular, read_text,
+    read_text_named_by_user,
+};
 pub use whole::{
     is_sharing_violation, rename, sync_folder, unless_gone, write_program, write_whole,
     write_whole_with,

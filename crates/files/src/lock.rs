@@ -90,6 +90,14 @@ pub fn exclusive(path: &Path) -> io::Result<FileLock> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    // Opening a pipe waits for a reader. It is not replaced: two processes might replace it twice, and
+    // each lock its own file.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ));
+    }
     let mut options = File::options();
     options.create(true).truncate(false).write(true).open(path)
 }
@@ -159,6 +167,21 @@ mod tests {
             assert!(waiting.join().unwrap().is_real());
         });
         exclusive(&path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_place_of_a_lock_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        for error in [
+            try_exclusive(&path).unwrap_err(),
+            exclusive(&path).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), "it is not a regular file");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Reads files whose paths come from untrusted sources. Reading a named pipe could block forever,
-//! and a device may be endless.
+//! Opens files of which only the name is known. Another program may have put something else there:
+//! opening or reading a named pipe can block forever, a device may be endless, a file may be larger than
+//! the memory, and writing through a symbolic link changes another file.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -31,16 +32,95 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 ///
 /// If it cannot be read, is not a regular file, or is longer.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    bounded(open_regular(path)?, limit)
+}
+
+fn bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {
         true => Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("it has more than {limit} bytes"),
         )),
         false => Ok(bytes),
+    }
+}
+
+/// Maximum size in bytes of a file that is read as a whole: records, lists, configuration. The largest
+/// real ones, recordings of statements, have some ten megabytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Reads a regular file that is small by its purpose.
+///
+/// # Errors
+///
+/// Those of [`read_regular`].
+pub fn read_bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_regular(path.as_ref(), MAX_BYTES)
+}
+
+/// Reads a regular text file that is small by its purpose.
+///
+/// # Errors
+///
+/// Those of [`read_regular`], or if it is not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    text(read_bytes(path)?)
+}
+
+/// Reads what a user has named on the command line or in the environment. It may be a pipe, as the
+/// shell's `<(command)` is one.
+///
+/// # Errors
+///
+/// If it cannot be read, or is larger than any such file.
+pub fn read_named_by_user(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    bounded(File::open(path)?, MAX_BYTES)
+}
+
+/// Does the same as [`read_named_by_user`], for a text.
+///
+/// # Errors
+///
+/// The same, or if it is not UTF-8.
+pub fn read_text_named_by_user(path: impl AsRef<Path>) -> io::Result<String> {
+    text(read_named_by_user(path)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Creates a file, or empties it. Anything else of its name, except a folder, is replaced.
+///
+/// # Errors
+///
+/// If it cannot be created.
+pub fn create(path: &Path) -> io::Result<File> {
+    remove_special(path)?;
+    File::create(path)
+}
+
+/// Opens a file for reading and writing, and creates it if there is none. Anything else of its name,
+/// except a folder, is replaced.
+///
+/// # Errors
+///
+/// If it cannot be opened or created.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    remove_special(path)?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path)
+}
+
+/// Removes a link, pipe or device, so that a file can take its place.
+fn remove_special(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => fs::remove_file(path),
+        _ => Ok(()),
     }
 }
 
@@ -71,5 +151,52 @@ mod tests {
         assert!(made.unwrap().success());
         let error = read_regular(&path, 3).unwrap_err();
         assert_eq!(error.to_string(), "it is not a regular file");
+        let error = read_text(&path).unwrap_err();
+        assert_eq!(error.to_string(), "it is not a regular file");
+    }
+
+    // A sparse file takes no space.
+    #[test]
+    fn a_file_that_is_larger_than_any_of_its_purpose_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        File::create(&path).unwrap().set_len(10 << 30).unwrap();
+        for error in [
+            read_text(&path).unwrap_err(),
+            read_named_by_user(&path).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        }
+        fs::write(&path, b"a\xff").unwrap();
+        assert_eq!(read_bytes(&path).unwrap(), b"a\xff");
+        let error = read_text(&path).unwrap_err();
+        assert_eq!(error.to_string(), "it is not UTF-8 text");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_file_is_replaced_and_nothing_is_written_through_a_link() {
+        use std::io::Write as _;
+        type Open = fn(&Path) -> io::Result<File>;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let other = folder.path().join("other");
+        for (open, kept) in [(create as Open, &b""[..]), (open_or_create, b"new")] {
+            fs::write(&other, "of the user").unwrap();
+            std::os::unix::fs::symlink(&other, &path).unwrap();
+            open(&path).unwrap().write_all(b"new").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert_eq!(fs::read(&other).unwrap(), b"of the user");
+            fs::remove_file(&path).unwrap();
+
+            let made = std::process::Command::new("mkfifo").arg(&path).status();
+            assert!(made.unwrap().success());
+            open(&path).unwrap().write_all(b"new").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            open(&path).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), kept);
+            fs::remove_file(&path).unwrap();
+            assert!(open(folder.path()).is_err());
+        }
     }
 }

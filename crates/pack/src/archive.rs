@@ -130,7 +130,7 @@ impl Packing {
         let archive = dist.join(format!("{id}.{}", format.extension()));
         let partial = dist.join(format!(".{id}.{}.partial", format.extension()));
         let task = reporter.start(Step::Pack, id.to_string());
-        let file = File::create(&partial).map_err(PackError::io("create", &partial))?;
+        let file = sysforge_files::create(&partial).map_err(PackError::io("create", &partial))?;
         let partial = Partial(partial);
         let cancel = CancellationToken::new();
         let sink = Hashing::new(file, cancel.clone());
@@ -284,7 +284,7 @@ fn add_image(
     archive: &Path,
     cancelled: CancellationToken,
 ) -> Result<FileRecord, PackError> {
-    let file = File::open(image).map_err(PackError::io("open", image))?;
+    let file = sysforge_files::open_regular(image).map_err(PackError::io("open", image))?;
     let size = file.metadata().map_err(PackError::io("read", image))?.len();
     let reader = Hashing::new(BufReader::with_capacity(256 << 10, file), cancelled.clone());
     let reader = add_file(writer, git, image_path, IMAGE_MODE, size, reader).map_err(|source| {
@@ -343,7 +343,7 @@ fn add_tree(
             io::copy(&mut blob, &mut io::sink()).map_err(read)?;
             git.add(&inside, ObjectKind::Link, blob.finish().1);
         } else if entry.file_type().is_file() {
-            let file = File::open(path).map_err(read)?;
+            let file = sysforge_files::open_regular(path).map_err(read)?;
             let metadata = file.metadata().map_err(read)?;
             let (mode, size) = (mode_of(&metadata), metadata.len());
             add_file(writer, git, &inside, mode, size, BufReader::new(file)).map_err(write)?;

@@ -20,7 +20,7 @@ pub fn existing(
     let name = format!("{id}.{}", format.extension());
     let receipt_name = format!("{id}.receipt.json");
     let (archive, receipt_file) = (dist.join(&name), dist.join(&receipt_name));
-    let text = std::fs::read_to_string(&receipt_file).ok()?;
+    let text = sysforge_files::read_text(&receipt_file).ok()?;
     let receipt = Receipt::from_json(&text).ok()?;
     if receipt.inputs_digest != inputs {
         return None;

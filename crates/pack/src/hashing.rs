@@ -1,6 +1,5 @@
 //! Hashes bytes while they are read or written.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -76,7 +75,7 @@ impl<W: Write> Write for Hashing<W> {
 ///
 /// If it cannot be read.
 pub fn sha256_of(path: &Path) -> Result<(Sha256, u64), PackError> {
-    let file = File::open(path).map_err(PackError::io("open", path))?;
+    let file = sysforge_files::open_regular(path).map_err(PackError::io("open", path))?;
     let mut reader = Hashing::new(
         io::BufReader::with_capacity(CHUNK, file),
         CancellationToken::new(),

@@ -16,7 +16,7 @@ use crate::error::PackError;
 /// If the file exists but cannot be read.
 pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
     let path = dist.join(sums::NAME);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match sysforge_files::read_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(PackError::io("read", &path)(source)),

@@ -168,9 +168,8 @@ impl Children {
         if let Some(parent) = program.log.parent() {
             tokio::fs::create_dir_all(parent).await.map_err(log_error)?;
         }
-        let mut log = tokio::fs::File::create(&program.log)
-            .await
-            .map_err(log_error)?;
+        let log = sysforge_files::create(&program.log).map_err(log_error)?;
+        let mut log = tokio::fs::File::from_std(log);
         log.write_all(program.headline().as_bytes())
             .await
             .map_err(log_error)?;

@@ -1,8 +1,7 @@
 //! The destination of a child's output: a pipe, a pseudo-terminal or a file. All differences
 //! between operating systems in this are in this file.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -104,8 +103,8 @@ impl Output {
                 let [out, err] = &files.paths;
                 Ok(Self {
                     stdin: Stdio::null(),
-                    stdout: File::create(&out.1)?.into(),
-                    stderr: File::create(&err.1)?.into(),
+                    stdout: sysforge_files::create(&out.1)?.into(),
+                    stderr: sysforge_files::create(&err.1)?.into(),
                     reader: Reader::Files(files),
                 })
             }
@@ -137,6 +136,19 @@ impl Reader {
     }
 }
 
+/// Maximum number of bytes that are read of a child's output in a file.
+const MAX_OUTPUT: u64 = 64 << 20;
+
+/// Reads a file, or the end of a long one.
+fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = sysforge_files::open_regular(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_OUTPUT)))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Files {
     /// Returns whether the files have grown since the last call.
     pub(crate) fn grew(&mut self) -> bool {
@@ -150,7 +162,7 @@ impl Files {
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (stream, path) in &self.paths {
-            let bytes = std::fs::read(path).unwrap_or_default();
+            let bytes = end_of(path).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
             lines.extend(text.lines().map(|line| (*stream, line.to_owned())));
         }

@@ -150,7 +150,7 @@ impl<'a> ScriptTimer<'a> {
     /// Returns the script that exceeded the limit, and the limit.
     pub(crate) fn overdue(&mut self) -> Option<(String, Duration)> {
         let Running { marker, limit } = self.running?;
-        let Ok(script) = std::fs::read_to_string(marker) else {
+        let Ok(script) = sysforge_files::read_text(marker) else {
             self.since = None;
             return None;
         };

@@ -53,11 +53,11 @@ async fn fetch(
 ) -> Result<(), InstallError> {
     let task = reporter.start(Step::Download, &image.archive.name);
     let path = folder.join(&image.archive.name);
-    let mut whole = std::fs::File::create(&path).map_err(at(&path))?;
+    let mut whole = sysforge_files::create(&path).map_err(at(&path))?;
     for piece in image.pieces() {
         let part = folder.join(format!("{}.part", piece.sha256));
         release.fetch(piece, &part, &task).await?;
-        let mut source = std::fs::File::open(&part).map_err(at(&part))?;
+        let mut source = sysforge_files::open_regular(&part).map_err(at(&part))?;
         std::io::copy(&mut source, &mut whole).map_err(at(&path))?;
         std::fs::remove_file(&part).map_err(at(&part))?;
     }

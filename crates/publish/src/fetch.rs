@@ -47,13 +47,7 @@ impl Sink {
 
     /// Continues a file that an earlier attempt left, or creates it.
     pub(crate) fn file(path: &Path) -> Result<Self, PublishError> {
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(at(path))?;
+        let mut file = sysforge_files::open_or_create(path).map_err(at(path))?;
         let mut digest = sha2::Sha256::new();
         let mut position = 0;
         let mut chunk = vec![0; CHUNK];

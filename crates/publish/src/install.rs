@@ -223,9 +223,9 @@ fn part_of(archive: &Path, piece: &FileRecord) -> std::path::PathBuf {
 }
 
 fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<(), crate::PublishError> {
-    let mut target = std::fs::File::create(whole).map_err(at(whole))?;
+    let mut target = sysforge_files::create(whole).map_err(at(whole))?;
     for part in parts {
-        let mut source = std::fs::File::open(part).map_err(at(part))?;
+        let mut source = sysforge_files::open_regular(part).map_err(at(part))?;
         std::io::copy(&mut source, &mut target).map_err(at(whole))?;
     }
     target.sync_all().map_err(at(whole))

@@ -21,7 +21,7 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> PublishError + u
 /// Returns the digest of `length` bytes of a file from `offset` on, or fewer if the file is
 /// shorter.
 pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256, PublishError> {
-    let mut file = std::fs::File::open(path).map_err(at(path))?;
+    let mut file = sysforge_files::open_regular(path).map_err(at(path))?;
     file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
     let mut digest = sha2::Sha256::new();
     let mut reader = file.take(length);

@@ -104,9 +104,11 @@ impl Signer {
             path: path.to_owned(),
             why: why.to_string(),
         };
-        let text = std::fs::read_to_string(path).map_err(|source| SigningError::Unreadable {
-            path: path.to_owned(),
-            source,
+        let text = sysforge_files::read_text_named_by_user(path).map_err(|source| {
+            SigningError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         let line = text.trim().lines().last().unwrap_or_default().trim();
         let bytes = match BASE64.decode(line) {

@@ -103,7 +103,7 @@ async fn one(
     };
     let ended = context.children.run(&program, &task).await;
     ended.map_err(|error| failed(error.to_string())).ok()?;
-    let text = std::fs::read_to_string(&recording)
+    let text = sysforge_files::read_text(&recording)
         .map_err(|error| failed(error.to_string()))
         .ok()?;
     let Some(workload) = behind_mark(&text) else {

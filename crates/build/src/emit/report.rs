@@ -22,7 +22,7 @@ pub(super) type LeftOut = BTreeMap<usize, String>;
 
 /// Reads the report; returns `None` if the process ended before it reached the statements.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<Fate>>, EmitError> {
-    match std::fs::read_to_string(path) {
+    match sysforge_files::read_text(path) {
         Ok(text) => Ok(Some(text.lines().filter_map(read_fate).collect())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(EmitError::Report {

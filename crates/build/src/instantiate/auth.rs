@@ -32,7 +32,9 @@ impl AuthFile {
             depot: depot.to_owned(),
             source,
         };
-        let earlier = std::fs::read(&path).ok().filter(|text| !text.is_empty());
+        let earlier = sysforge_files::read_bytes(&path)
+            .ok()
+            .filter(|text| !text.is_empty());
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }

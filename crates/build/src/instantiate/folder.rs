@@ -419,7 +419,7 @@ pub(super) fn table(file: &Path) -> Result<Table, InstantiateError> {
 
 /// Reads a file in which bytes may be in an 8-bit encoding, which Julia accepts.
 fn read(file: &Path) -> Result<String, InstantiateError> {
-    let bytes = std::fs::read(file).map_err(io("read", file))?;
+    let bytes = sysforge_files::read_bytes(file).map_err(io("read", file))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -70,7 +70,7 @@ fn users_settings(environment: &Environment) -> Vec<u8> {
     let mut texts = files
         .into_iter()
         .flatten()
-        .filter_map(|file| std::fs::read(file).ok());
+        .filter_map(|file| sysforge_files::read_bytes(file).ok());
     texts.next().unwrap_or_default()
 }
 

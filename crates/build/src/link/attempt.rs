@@ -271,7 +271,7 @@ impl Link<'_> {
         let evidence = source.evidence();
         let log = evidence.as_ref().and_then(|evidence| evidence.log.clone());
         let said = log
-            .and_then(|log| std::fs::read_to_string(log).ok())
+            .and_then(|log| sysforge_files::read_text(log).ok())
             .unwrap_or_default();
         let undefined = undefined_in(&said);
         if !undefined.is_empty() {

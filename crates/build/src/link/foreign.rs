@@ -95,7 +95,7 @@ fn libdir(
 
 /// Reads `#define JULIA_VERSION_STRING "1.10.8"` from Julia's headers.
 fn version_in_header(dir: &Path) -> Option<JuliaVersion> {
-    let header = std::fs::read_to_string(dir.join("include/julia/julia_version.h")).ok()?;
+    let header = sysforge_files::read_text(dir.join("include/julia/julia_version.h")).ok()?;
     let line = header
         .lines()
         .find(|line| line.contains("JULIA_VERSION_STRING"))?;

@@ -142,7 +142,7 @@ fn import_library_arch(path: &Path) -> Result<Option<Arch>, LinkError> {
 /// Returns the install name in a text-based stub library, after checking its targets.
 fn tbd(path: &Path, wanted: Triplet) -> Result<Option<String>, LinkError> {
     let text =
-        std::fs::read_to_string(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
+        sysforge_files::read_text(path).map_err(PathError::wrap("read", path, LinkError::Path))?;
     let arch = match wanted.arch() {
         Arch::Aarch64 => "arm64",
         _ => "x86_64",

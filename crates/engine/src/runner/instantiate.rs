@@ -207,6 +207,6 @@ impl BuildRunner<'_> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path);
+    let text = sysforge_files::read_text(path);
     Ok(text.map_err(PathError::wrap("read", path, EngineError::Path))?)
 }

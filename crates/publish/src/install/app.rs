@@ -136,6 +136,6 @@ mod tests {
         let error = link_apps(&mut new, &bin).unwrap_err();
         assert!(matches!(error, InstallError::NameTaken(_)), "{error}");
         links::unlink(&new.launchers, new.folder()).unwrap();
-        assert_eq!(std::fs::read_to_string(&links[0]).unwrap(), "mine");
+        assert_eq!(sysforge_files::read_text(&links[0]).unwrap(), "mine");
     }
 }

@@ -101,7 +101,7 @@ impl PublishJournal {
 
     /// Reads the entries of the last run, even if a publisher is running.
     pub(super) fn peek(path: &std::path::Path) -> Notes {
-        std::fs::read_to_string(path)
+        sysforge_files::read_text(path)
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default()

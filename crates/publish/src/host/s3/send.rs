@@ -46,7 +46,7 @@ async fn slice(asset: &Asset, start: u64, length: u64) -> Result<Bytes, PublishE
         Content::File { path, offset } => {
             let (path, offset) = (path.clone(), offset + start);
             blocking(move || {
-                let mut file = std::fs::File::open(&path).map_err(at(&path))?;
+                let mut file = sysforge_files::open_regular(&path).map_err(at(&path))?;
                 file.seek(SeekFrom::Start(offset)).map_err(at(&path))?;
                 let mut bytes = Vec::new();
                 file.take(length)
