@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sysforge_build::inspect::inspect;
+use sysforge_files::read_regular;
 use sysforge_plan::app::BundledFile;
 use sysforge_plan::text::{TreeHash, shortened};
 use sysforge_plan::{JuliaFacts, Os};
 
-use crate::copy::Target;
+use crate::copy::{LIBRARY_LIMIT, Target};
 use crate::error::BundleError;
 use crate::launcher::{self, Described};
 use crate::layout::{Layout, slashed};
@@ -212,7 +213,7 @@ fn add_libraries(
 /// Whether two files have the same content. A file that cannot be read is reported when it is copied.
 fn is_same(one: &Path, other: &Path) -> bool {
     let size = |path: &Path| path.metadata().ok().map(|file| file.len());
-    let content = |path: &Path| std::fs::read(path).ok();
+    let content = |path: &Path| read_regular(path, LIBRARY_LIMIT).ok();
     size(one).is_some() && size(one) == size(other) && content(one) == content(other)
 }
 

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_files::read_regular;
 use sysforge_plan::app::BundledFile;
 
 use crate::error::BundleError;
 use crate::layout::slashed;
 use crate::strip;
+
+/// Maximum size in bytes of a shared library. That of LLVM, the largest in Julia, has some 100 MB.
+pub(crate) const LIBRARY_LIMIT: u64 = 2 << 30;
 
 /// A bundle that is being filled.
 pub(crate) struct Target {
@@ -48,7 +52,7 @@ impl Target {
         path: &Path,
         why: &str,
     ) -> Result<(), BundleError> {
-        let data = std::fs::read(from).map_err(BundleError::io("read", from))?;
+        let data = read_regular(from, LIBRARY_LIMIT).map_err(BundleError::io("read", from))?;
         let Some(stripped) = strip::stripped(&data) else {
             return self.file(from, path, why);
         };
