@@ -12,119 +12,80 @@ use sysforge_archive as unpack;
 /// Failed to acquire a Julia, a toolchain or the catalogue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    /// A request failed.
     #[error(transparent)]
     Net(sysforge_net::Error),
-    /// A server's catalogue names a file of this machine.
     #[error("the catalogue at {location} names a file of this machine, `{url}`")]
     LocalFile {
-        /// Where the catalogue is.
         location: String,
-        /// The address.
         url: String,
     },
-    /// The file does not have the expected size.
     #[error("{what} has {actual} bytes, but should have {expected}")]
     Size {
-        /// The file.
         what: String,
-        /// The size in the catalogue.
         expected: u64,
-        /// The actual size.
         actual: u64,
     },
-    /// The file does not have the expected SHA-256 digest.
     #[error("{what} has the SHA-256 digest {actual}, but should have {expected}")]
     Digest {
-        /// The file.
         what: String,
-        /// The digest in the catalogue.
         expected: Sha256,
-        /// The actual digest.
         actual: Sha256,
     },
-    /// The archive has the right digest but could not be unpacked.
     #[error("cannot unpack {what}")]
     Unpack {
-        /// The archive.
         what: String,
-        /// Why.
         #[source]
         source: unpack::Error,
     },
-    /// The archive's signature was refused.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The unpacked archive lacks a file that it must contain.
     #[error("{what} is not what it should be: it has no `{missing}`")]
     NotAJulia {
-        /// The archive or the directory.
         what: String,
-        /// What is missing.
         missing: String,
     },
-    /// A file of Sysforge's own could not be read or written.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// What failed, as a verb.
         doing: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The store is not writable.
     #[error("the store `{}` cannot be written to", path.display())]
     ReadOnlyStore {
-        /// The store's folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The catalogue could not be parsed.
     #[error("cannot use the catalogue at {location}")]
     Catalogue {
-        /// Where it came from.
         location: String,
-        /// Why.
         #[source]
         source: NotACatalogue,
     },
-    /// No release matches the request.
     #[error(transparent)]
     NoJulia(#[from] NoJulia),
-    /// There are no nightly builds for the platform.
     #[error("there are no nightly builds of Julia for {triplet}")]
     NoNightly {
-        /// The platform.
         triplet: Triplet,
     },
-    /// The request cannot be satisfied here.
     #[error("no Julia was found for the request `{request}`")]
     NoSuchJulia {
-        /// The request.
         request: String,
-        /// What to do.
         hint: String,
     },
-    /// Something is not in the store, and Sysforge is offline.
     #[error("{what} is not in the store, and `--offline` does not allow fetching it")]
     Offline {
-        /// What is missing.
         what: String,
     },
-    /// The mirror directory does not exist, or has no catalogue.
     #[error("`{mirror}` is not a mirror: {} does not exist", .missing.display())]
     NoMirror {
-        /// The directory, or its catalogue.
         missing: PathBuf,
-        /// The directory.
         mirror: String,
     },
-    /// The operation was cancelled because Sysforge is ending.
     #[error("interrupted")]
     Interrupted,
 }

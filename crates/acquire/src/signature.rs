@@ -37,49 +37,34 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// A signature that was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignatureError {
-    /// The signature does not match the bytes.
     #[error("the signature of {what} is wrong")]
     Wrong {
-        /// The archive.
         what: String,
-        /// Why.
         #[source]
         source: Source,
     },
-    /// Another key than the one pinned for this version made the signature.
     #[error("{what} is signed with the key {found}, but should be with {expected}")]
     OtherKey {
-        /// The archive.
         what: String,
-        /// The key that made it.
         found: String,
-        /// The expected key.
         expected: String,
     },
-    /// The signature cannot be parsed.
     #[error("the catalogue's signature of {what} cannot be read")]
     Unreadable {
-        /// The archive.
         what: String,
-        /// Why.
         #[source]
         source: Source,
     },
-    /// A valid signature is required, but there is none.
     #[error("{what} has no signature that proves its origin: {reason}")]
     Missing {
-        /// The archive.
         what: String,
-        /// Why.
         reason: String,
     },
-    /// A keyring file cannot be used.
     #[error("`{}` does not contain a readable OpenPGP certificate", path.display())]
     Keyring {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

@@ -28,14 +28,12 @@ pub struct HandmadeError {
 
 /// The problem of a marker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Wrong {
-    /// The end marker is missing.
     #[error("the marker `sysforge:keep {0}` has no `sysforge:end {0}` after it")]
     Unclosed(String),
-    /// A name occurs twice.
     #[error("the marker `sysforge:keep {0}` occurs twice")]
     Twice(String),
-    /// The new file has no markers with this name.
     #[error("the new file has no marker `sysforge:keep {0}` for the lines added there")]
     NoMarker(String),
 }

@@ -16,25 +16,19 @@ use sysforge_process::ProcessError;
 
 /// A base could not be built.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum BaseError {
-    /// This Julia does not contain its sources, or they have another layout.
     #[error("Julia {version} has no sources that a fresh base could be made from: {lacks}")]
     NoSources {
-        /// The Julia.
         version: String,
-        /// What is missing.
         lacks: String,
     },
-    /// A step failed.
     #[error("Julia failed to make a fresh base, at {step}")]
     Julia {
-        /// The step.
         step: &'static str,
-        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// A file could not be written or moved.
     #[error(transparent)]
     Path(#[from] PathError),
 }

@@ -18,22 +18,17 @@ use crate::buffered_seek::BufferedSeek;
 
 /// A file could not be inspected.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum InspectError {
-    /// It could not be opened or read.
     #[error("could not read {}", .path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// It is not a shared library of a known format.
     #[error("{} is not a shared library: {reason}", .path.display())]
     NotALibrary {
-        /// The file.
         path: PathBuf,
-        /// What it is instead, or which part is damaged.
         reason: String,
     },
 }

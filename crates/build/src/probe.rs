@@ -20,51 +20,35 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// The Julia cannot be queried.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ProbeError {
-    /// There is no Julia at this path.
     #[error("there is no Julia at {}", .path.display())]
     NotThere {
-        /// The given path.
         path: PathBuf,
     },
-    /// It does not run.
     #[error("the Julia at {} does not run", .path.display())]
     DoesNotRun {
-        /// The executable.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// Its output could not be parsed.
     #[error("the Julia at {} gave no usable answer about `{about}`", .path.display())]
     Unclear {
-        /// The executable.
         path: PathBuf,
-        /// The requested fact.
         about: &'static str,
-        /// Why the output is invalid, if there was any.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// It does not start with a sysimage configured as a base.
     #[error("Julia {version} does not start with {} as its sysimage", .image.display())]
     Base {
-        /// The sysimage.
         image: PathBuf,
-        /// The Julia's version.
         version: String,
-        /// Julia's output.
         said: Vec<String>,
     },
-    /// It does not support a CPU target.
     #[error("Julia {version} does not know the CPU target `{target}`")]
     CpuTarget {
-        /// The target.
         target: String,
-        /// The Julia's version.
         version: String,
-        /// Julia's output.
         said: Vec<String>,
     },
 }

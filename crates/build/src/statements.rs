@@ -12,11 +12,10 @@ use crate::context::shown;
 
 /// A file of statements cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum StatementsError {
-    /// It could not be read.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// It is not UTF-8.
     #[error(transparent)]
     Encoding(#[from] NotUtf8),
 }

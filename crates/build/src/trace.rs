@@ -17,35 +17,28 @@ use sysforge_process::{ProcessError, available_outputs};
 
 /// Tracing failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TraceError {
-    /// A configured file does not exist.
     #[error("the {kind} `{path}` does not exist")]
     NoSuchFile {
-        /// `workload`, `statement file` or `script`.
         kind: &'static str,
         /// The path, relative to the project.
         path: String,
-        /// The most similar file name in the folder.
         nearest: Option<String>,
     },
-    /// A configured file is a folder.
     #[error("the {kind} `{path}` is a folder")]
     IsFolder {
-        /// `workload`, `statement file` or `script`.
         kind: &'static str,
         /// The path, relative to the project.
         path: String,
     },
-    /// A workload failed.
     #[error("the workload `{workload}` failed")]
     Workload {
         /// The workload, relative to the project.
         workload: String,
-        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// A file of statements could not be read.
     #[error(transparent)]
     Path(#[from] PathError),
 }

@@ -87,28 +87,21 @@ impl Stamp {
 
 /// The build directory cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum WorkDirError {
-    /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// Another Sysforge is running the same build.
     #[error("another Sysforge is building in {}", .path.display())]
     Busy {
-        /// The folder.
         path: PathBuf,
     },
-    /// An earlier step has not run.
     #[error("the step `{step}` has not been done for this build")]
     Missing {
-        /// The step.
         step: &'static str,
     },
-    /// A record of an earlier step cannot be read.
     #[error("the record {} is damaged", .path.display())]
     Damaged {
-        /// The record.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: serde_json::Error,
     },

@@ -8,151 +8,102 @@ use sysforge_process::ProcessError;
 
 /// An app could not be made, or does not run.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum BundleError {
-    /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// A library needs another one that was not found.
     #[error("{} needs the library {needed}, which is neither in Julia nor on this system", .by.display())]
     NoLibrary {
-        /// The library that is missing.
         needed: String,
-        /// The library that needs it.
         by: PathBuf,
     },
-    /// A library cannot be examined.
     #[error("the library {} cannot be bundled", .path.display())]
     Library {
-        /// The library.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: sysforge_build::inspect::InspectError,
     },
-    /// An artifact that the packages use is not installed.
     #[error("the artifact {} is not there, and the app needs it", .0.display())]
     NoArtifact(PathBuf),
-    /// The app could not be observed or checked because of a problem of the machine.
     #[error("the app `{app}` could not be run {location}")]
     Process {
-        /// Its name.
         app: String,
-        /// The location: on the image, or from the unpacked archive.
         location: &'static str,
-        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
-    /// A run of an app failed while it was traced.
     #[error("`{command}` failed while its code was traced, before there is an image")]
     Traced {
-        /// The app and its arguments.
         command: String,
-        /// The failure.
         #[source]
         source: Box<ProcessError>,
     },
-    /// An app ended with another exit code than its run states.
     #[error(
         "`{command}` ended with the exit code {found} {location}, and the configuration says {expected}"
     )]
     Exit {
-        /// The app and its arguments.
         command: String,
-        /// The location: on the image, or from the unpacked archive.
         location: &'static str,
-        /// How it ended.
         found: String,
-        /// The expected exit code.
         expected: i32,
-        /// Its last lines of output, and its log.
         evidence: Evidence,
     },
-    /// A file that a run needs is missing.
     #[error("the file `{file}`, which a run of the app `{app}` needs, does not exist")]
     NoFile {
-        /// The app.
         app: String,
         /// The file, relative to the project.
         file: String,
     },
-    /// The app loads libraries that are not in its bundle.
     #[error("the app `{app}` loads libraries that are not in its bundle: {}", .libraries.join(", "))]
     Outside {
-        /// The app.
         app: String,
-        /// The libraries.
         libraries: Vec<String>,
     },
-    /// The package of a library cannot be queried for its functions.
     #[error("the functions of the package `{package}` cannot be listed")]
     Interface {
-        /// The package.
         package: String,
-        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
-    /// The package cannot be made into a library.
     #[error(transparent)]
     NoLibraryOf(#[from] InterfaceError),
-    /// The name of the library is used by a library of Julia.
     #[error("a library cannot be called `{name}`: Julia has {}", .file.display())]
     NameTaken {
-        /// The name.
         name: String,
-        /// The file in Julia.
         file: PathBuf,
     },
-    /// The library could not be used from C.
     #[error("the library `{library}` cannot be used from C, unpacked from its archive")]
     Unusable {
-        /// Its name.
         library: String,
-        /// The failure.
         #[source]
         source: Box<ProcessError>,
     },
-    /// A function returned an unexpected result.
     #[error("`{call}` returned {found}, and the configuration says {expected}")]
     Returned {
-        /// The call.
         call: String,
-        /// The actual result.
         found: String,
-        /// The expected result.
         expected: String,
     },
-    /// A signature could not be made.
     #[error("the bundle cannot be signed with `{command}`")]
     Signing {
-        /// The command.
         command: String,
-        /// The failure.
         #[source]
         source: Box<ProcessError>,
     },
-    /// There is no command that signs.
     #[error("there is no command that signs the bundle")]
     NoSigning,
-    /// The command that signs removed a file.
     #[error("the command that signs the bundle removed {0}")]
     SignedAway(String),
-    /// The compiler is to be left out, but something is left to compile.
     #[error(
         "the compiler cannot be left out: the runs still compile {}, such as {first}",
         sysforge_plan::text::counted(*count, "statement")
     )]
     LeftToCompile {
-        /// The number of statements.
         count: usize,
-        /// One of them.
         first: String,
     },
-    /// The archive could not be written or read back.
     #[error("the bundle could not be packed and unpacked")]
     Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A thread panicked or was cancelled.
     #[error("the thread that makes the bundle died")]
     Died(#[source] tokio::task::JoinError),
 }

@@ -9,13 +9,11 @@ pub(crate) type Outcome = Result<(), Failure>;
 /// A failure of the command line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// There is no such command.
     #[error("there is no command `{typed}`")]
     NoCommand {
         typed: String,
         nearest: Option<String>,
     },
-    /// Results cannot be printed.
     #[error("could not write to standard output")]
     Output(#[source] std::io::Error),
 }

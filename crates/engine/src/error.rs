@@ -7,72 +7,52 @@ use sysforge_plan::{Class, Explain};
 
 /// A failure of the engine itself.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum EngineError {
-    /// There is no project.
     #[error("there is no Project.toml in {} or above", .0.display())]
     NoProject(PathBuf),
-    /// The folder that was named holds no project.
     #[error("there is no Project.toml in {}", .0.display())]
     NoProjectIn(PathBuf),
-    /// The path that was named does not exist.
     #[error("there is no Project.toml in {}, which does not exist", .0.display())]
     NoSuchPath(PathBuf),
-    /// Git cannot list commits.
     #[error("the commits of {} cannot be listed: {said}", .folder.display())]
     NoHistory {
-        /// The project's folder.
         folder: PathBuf,
-        /// The last message of git.
         said: String,
     },
-    /// The clone does not have the commits before the last one.
     #[error("the repository of {} is a shallow clone, without its older commits", .0.display())]
     ShallowClone(PathBuf),
-    /// The file that was named is not a project file.
     #[error(
         "{} is not a project file: Julia knows them as Project.toml or JuliaProject.toml",
         .0.display()
     )]
     NotAProjectFile(PathBuf),
-    /// The word after `@` is not the name of an environment in a depot.
     #[error("`@{0}` does not name an environment that can be built")]
     NotAnEnvironment(String),
-    /// There is no environment of this name.
     #[error(
         "there is no environment `@{name}`: no Project.toml in {}",
         shown(folders)
     )]
     NoEnvironment {
-        /// The name.
         name: String,
-        /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
-    /// A file cannot be read or written.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// There is no folder to link apps into.
     #[error("this user has no home directory to link the apps into")]
     NoHomeForApps,
-    /// The image to use is missing.
     #[error("there is no image at {}", .0.display())]
     NoImage(PathBuf),
-    /// There is no tag to publish under.
     #[error("it is not known which tag to publish under: the project has no version")]
     NoTag,
-    /// The request names a Julia that is on this machine already.
     #[error("`{0}` names a Julia of this machine; there is nothing to install")]
     NothingToInstall(String),
-    /// There is no tool cache to add to.
     #[error("RUNNER_TOOL_CACHE is not set, so there is no tool cache to copy to")]
     NoToolCache,
-    /// An output path is a folder.
     #[error("{} is not the name of a file", .0.display())]
     NoFileName(PathBuf),
-    /// A configuration exists already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// Julia is not published for this kind of machine.
     #[error("Julia is not published for this machine ({arch}, {os})")]
     Platform {
         /// Its architecture, in Rust's spelling.
@@ -80,91 +60,61 @@ pub enum EngineError {
         /// Its operating system, in Rust's spelling.
         os: &'static str,
     },
-    /// The Julia that was found is not the planned one.
     #[error("the Julia at hand is {found}, but {planned} was planned")]
     OtherJulia {
-        /// Version and platform of the Julia.
         found: String,
-        /// Version and platform of the plan.
         planned: String,
     },
-    /// No folder for the store is known.
     #[error("this user has no home directory to keep the store in")]
     NoHome,
-    /// There is no Julia on the search path.
     #[error("there is no `julia` on the search path")]
     NoSystemJulia,
-    /// Something is not in the store.
     #[error("{what} is not installed")]
     NotInstalled {
-        /// What is missing.
         what: String,
-        /// The command that installs it.
         command: String,
     },
-    /// The entry point of an app cannot be read.
     #[error(transparent)]
     Entry(sysforge_plan::app::NotAnEntryPoint),
-    /// The archive of the apps or of the library does not have a valid name.
     #[error("the archive of the apps or of the library has no valid name")]
     Name(#[source] sysforge_plan::text::InvalidText),
-    /// Apps cannot be made for this platform.
     #[error("apps and libraries for {0} cannot be made by a Sysforge for another system")]
     AppPlatform(sysforge_plan::Triplet),
-    /// The command that signs cannot be split into words.
     #[error(transparent)]
     SigningCommand(sysforge_plan::link::NotWords),
-    /// There is no bundle whose files could be signed.
     #[error("there is nothing to sign: the project has neither an [[app]] nor a [library]")]
     NothingToSign,
-    /// Linking objects requires a Julia.
     #[error("the Julia to link for is not named")]
     NoJuliaFolder,
-    /// Objects are to be linked, but the image has no name.
     #[error("the image that {} becomes has no name", .0.display())]
     NoImageName(PathBuf),
-    /// The doctor found something missing.
     #[error("this machine cannot build yet")]
     CannotBuild,
-    /// There is no repository to publish to.
     #[error("it is not known which repository to publish to")]
     NoRepository,
-    /// There is no tag to make public.
     #[error("it is not known which draft to make public")]
     NoDraftTag,
-    /// An option of `publish` does not apply to a folder.
     #[error("`{0}` is for releases on GitHub, and not for a folder")]
     OnlyGitHub(&'static str),
-    /// A report is about one build.
     #[error("a report is about one image, and {} are selected: {}", .0.len(), .0.join(", "))]
     SeveralReports(Vec<String>),
-    /// The chart and the page have the same file name.
     #[error("the chart and the page cannot both be {}", .0.display())]
     SameReport(PathBuf),
-    /// The workflow differs from its expected content.
     #[error("{0} is not what Sysimage.toml asks for")]
     Drifted(&'static str),
-    /// The file is not a plan.
     #[error("{} is no plan of `sysforge plan --matrix --out`", .0.display())]
     NoPlan(PathBuf),
-    /// The script that Julia is to run does not exist.
     #[error("there is no script {}", .path.display())]
     NoScript {
-        /// The path.
         path: PathBuf,
-        /// A script with a similar name.
         nearest: Option<String>,
     },
-    /// Julia cannot be started with the image.
     #[error("could not start {}", .program.display())]
     NotStarted {
-        /// The executable.
         program: PathBuf,
-        /// Why not.
         #[source]
         source: std::io::Error,
     },
-    /// `--cc` or `JULIA_CC` cannot be read.
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
 }

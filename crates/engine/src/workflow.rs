@@ -41,28 +41,21 @@ pub struct WorkflowCheck<'a> {
 
 /// An error of a workflow file: it cannot be written, or must not be replaced.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum WorkflowFileError {
-    /// There is a workflow file that Sysforge did not generate.
     #[error("{} was not written by Sysforge", .0.display())]
     NotGenerated(PathBuf),
-    /// The workflow is that of another project in the repository.
     #[error("{} builds the project in {project}", .path.display())]
     OtherProject {
-        /// The workflow file.
         path: PathBuf,
-        /// The project, as text.
         project: String,
     },
-    /// There is no repository for the workflow.
     #[error("{} is in no git repository", .0.display())]
     NoGit(PathBuf),
-    /// The file lists no checksums of Sysforge.
     #[error("{} does not list the checksums of a Sysforge release", .0.display())]
     NoSums(PathBuf),
-    /// `Sysimage.toml` cannot be edited.
     #[error("{0} cannot be edited")]
     NotEditable(String),
-    /// A file cannot be read or written.
     #[error(transparent)]
     Path(#[from] PathError),
 }

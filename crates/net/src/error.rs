@@ -8,131 +8,90 @@ use url::Url;
 
 use crate::redact::redacted;
 
-/// A failed request.
+/// A failed request. Addresses in it are redacted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    /// The HTTP client could not be set up.
     #[error("cannot set up the network client")]
     Client(#[source] reqwest::Error),
-    /// A certificate file cannot be read.
     #[error("cannot read `{}`", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// A certificate file cannot be used.
     #[error("`{}` does not contain readable certificates", path.display())]
     Certificates {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: Option<reqwest::Error>,
     },
-    /// A proxy address is invalid.
     #[error("`{address}` is not a proxy address")]
     Proxy {
         /// The given text, without its password.
         address: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The network must not be used.
     #[error("`--offline` does not allow requests to {url}")]
     Offline {
-        /// The address, redacted.
         url: String,
     },
-    /// The connection could not be opened, or broke.
     #[error("cannot fetch {url}")]
     Connection {
-        /// The address, redacted.
         url: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
     /// There is no server: the host does not exist, or nothing listens at the address.
     #[error("cannot fetch {url}: {why}")]
     NoServer {
-        /// The address, redacted.
         url: String,
-        /// Why.
         why: &'static str,
     },
-    /// The server responded, but not with the file.
     #[error("{url} answers {status}")]
     Status {
-        /// The address, redacted.
         url: String,
-        /// The HTTP status.
         status: reqwest::StatusCode,
     },
-    /// The server asks for a retry much later.
     #[error("{url} is busy ({status}) and asks to retry in {seconds} seconds")]
     Busy {
-        /// The address, redacted.
         url: String,
-        /// The HTTP status.
         status: reqwest::StatusCode,
-        /// Its `Retry-After`, in seconds.
         seconds: u64,
     },
-    /// Bytes stopped arriving, or arrived too slowly.
     #[error("{url} stalled: {bytes} bytes arrived in {seconds} seconds")]
     Stalled {
-        /// The address, redacted.
         url: String,
-        /// The number of bytes that arrived.
         bytes: u64,
-        /// The time in seconds.
         seconds: u64,
     },
-    /// The server ended its response before the end of the file, without an error.
     #[error("{url} ended before the end of the file")]
     EndedEarly {
-        /// The address, redacted.
         url: String,
     },
-    /// The body is larger than any valid response.
     #[error("{url} sends {actual} bytes or more; the limit is {longest}")]
     TooLong {
-        /// The address, redacted.
         url: String,
-        /// The limit.
         longest: u64,
-        /// The announced size, or the size when reading stopped.
         actual: u64,
     },
-    /// The server sent a different range than requested.
     #[error("{url} sent a wrong range of the file ({detail})")]
     WrongRange {
-        /// The address, redacted.
         url: String,
-        /// What is wrong.
         detail: String,
     },
-    /// The file on the server changed during the download.
     #[error("{url} changed during the download")]
     Changed {
-        /// The address, redacted.
         url: String,
     },
-    /// All attempts failed.
     #[error("{last} (gave up after {attempts} attempts)")]
     GaveUp {
-        /// The number of attempts.
         attempts: u32,
-        /// The last failure.
         #[source]
         last: Box<Error>,
     },
-    /// The operation was cancelled because the program is ending.
     #[error("interrupted")]
     Interrupted,
 }

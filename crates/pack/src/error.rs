@@ -7,17 +7,14 @@ use sysforge_plan::{Class, Explain, PathError};
 
 /// Packing failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PackError {
-    /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// The receipt does not account for every statement.
     #[error("the image is not packed, because its receipt would not account for every statement")]
     Unaccounted(#[source] Unaccounted),
-    /// Packing was cancelled.
     #[error("packing was interrupted")]
     Interrupted,
-    /// The compressing thread panicked or was cancelled.
     #[error("the packing thread panicked")]
     Panicked(#[source] tokio::task::JoinError),
 }

@@ -99,43 +99,32 @@ pub struct Choice {
 
 /// No release satisfies the request.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum NoJulia {
-    /// The Julia exists, but not for this platform.
     #[error("Julia {found} answers `{request}`, but no archive of it is published for {triplet}")]
     NotForPlatform {
-        /// The request.
         request: String,
         /// The newest version on another platform that satisfies the request.
         found: JuliaVersion,
-        /// The platform.
         triplet: Triplet,
         /// The newest version of each series for this platform, newest first.
         available: Vec<JuliaVersion>,
     },
-    /// No such Julia exists.
     #[error("no Julia in the catalogue answers `{request}`")]
     Unknown {
-        /// The request.
         request: String,
-        /// The platform.
         triplet: Triplet,
         /// The newest version of each series for this platform, newest first.
         available: Vec<JuliaVersion>,
-        /// The published version most similar to the request.
         nearest: Option<JuliaVersion>,
     },
-    /// A development version, which exists only as nightly builds.
     #[error("Julia {version} is a development version, and the catalogue has only releases")]
     Development {
-        /// The version.
         version: JuliaVersion,
-        /// The channel of its nightly builds.
         nightly: Request,
     },
-    /// The request is of a kind that a catalogue cannot satisfy.
     #[error("`{request}` is not looked up in the catalogue of releases")]
     NotInCatalogues {
-        /// The request.
         request: String,
     },
 }

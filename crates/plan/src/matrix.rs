@@ -83,45 +83,35 @@ pub struct Part {
 
 /// The matrix cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum MatrixError {
-    /// The platform has no hosted runner, and none is configured.
     #[error("there is no hosted runner for {0}")]
     NoRunner(Triplet),
-    /// The runner has another platform.
     #[error("the runner `{runner}` runs {its}, and was named for {triplet}")]
     OtherPlatform {
-        /// The label.
         runner: &'static str,
-        /// The runner's platform.
         its: &'static str,
-        /// The platform for which it is configured.
         triplet: Triplet,
     },
-    /// Too many builds.
     #[error(
         "{builds} builds do not fit into {LEGS} jobs of at most {} hours, which is what GitHub takes",
         LONGEST / 60
     )]
     TooMany {
-        /// The number of builds.
         builds: usize,
     },
-    /// Too many pairs of platform and Julia, each of which needs its own job.
     #[error(
         "{pairs} pairs of a platform and a Julia do not fit into {LEGS} jobs, which is what GitHub \
          takes: a job has one of each"
     )]
     TooManyJulias {
-        /// The number of pairs.
         pairs: usize,
     },
-    /// The outputs are too large.
     #[error("the matrix has {size} bytes, and GitHub takes {OUTPUT}")]
     TooLarge {
         /// Their size in bytes of UTF-16.
         size: usize,
     },
-    /// A Julia of this machine is not available on others.
     #[error("`{0}` is a Julia of this machine, which other runners do not have")]
     LocalJulia(String),
 }

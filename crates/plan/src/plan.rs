@@ -279,140 +279,94 @@ impl PlannedJulia {
 
 /// No plan can be made.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PlanError {
-    /// A configured package is not in the project.
     #[error("the project has no package `{name}`")]
     UnknownPackage {
-        /// The configured name.
         name: String,
-        /// The nearest name in the project.
         suggestion: Option<String>,
-        /// All names in the project.
         known: Vec<String>,
     },
-    /// There is nothing to put into the image.
     #[error(
         "there is nothing to put into the image: the project has no dependencies and is no package"
     )]
     NothingToBuild,
-    /// An app or library names no package, and the project is not one.
     #[error("it is not known which package {what} is made from: the project itself is no package")]
     NoAppPackage {
-        /// The app or library.
         what: String,
     },
-    /// The library has no version.
     #[error("the library `{library}` has no version, and neither has the project")]
     NoLibraryVersion {
-        /// The library.
         library: String,
     },
-    /// The project's version cannot be the version of a library.
     #[error(transparent)]
     LibraryVersion(#[from] crate::library::NotALibraryVersion),
-    /// An app or library needs a package that is not in the image.
     #[error("{what} is made from the package `{package}`, which is not in the image")]
     AppPackage {
-        /// The app or library.
         what: String,
-        /// The package.
         package: String,
-        /// The package in the image with the nearest name.
         suggestion: Option<String>,
     },
-    /// The versions would have to be resolved, which `locked` forbids.
     #[error("{}, and `locked` forbids resolving the versions of its packages", .because.explain(wanted))]
     Locked {
-        /// Why the project's manifest cannot be used.
         because: NoManifest,
-        /// The Julia of the build.
         wanted: JuliaVersion,
     },
-    /// A dependency is missing from the manifest.
     #[error("`{name}` is a dependency of the project, but {manifest} does not list it")]
     StaleManifest {
-        /// The dependency.
         name: String,
-        /// The manifest.
         manifest: String,
-        /// The Julia that prefers this manifest to the plain one.
         preferred_by: Option<JuliaVersion>,
     },
-    /// The Julia is older than any that Sysforge supports.
     #[error("images for Julia {version} cannot be built; the oldest Julia that works is {}.{}",
         Generation::OLDEST.0, Generation::OLDEST.1)]
     TooOld {
-        /// The chosen version.
         version: JuliaVersion,
     },
-    /// The `cpu` setting is not valid for this platform and Julia.
     #[error("{bad}")]
     Cpu {
-        /// The value in `Sysimage.toml`.
         word: String,
-        /// What is wrong.
         bad: BadTarget,
     },
-    /// A fresh base cannot be made for this Julia.
     #[error(
         "a fresh base cannot be made for Julia {version}: since 1.12 the compiler is a package of its own"
     )]
     NoFreshBase {
-        /// The Julia.
         version: JuliaVersion,
     },
-    /// The compiler cannot be left out of a bundle for this Julia.
     #[error("Julia {version} does not start without its compiler: LLVM is linked into {library}")]
     NeedsCompiler {
-        /// The Julia.
         version: JuliaVersion,
-        /// The library of Julia that needs LLVM.
         library: &'static str,
     },
-    /// This Julia does not have a configured option.
     #[error("Julia {version} has no option `{option}`: it came with Julia {}.{}", .since.0, .since.1)]
     NoSuchOption {
-        /// The option.
         option: JuliaOption,
-        /// The Julia.
         version: JuliaVersion,
-        /// The first Julia that has it.
         since: (u64, u64),
     },
-    /// The default name is invalid.
     #[error(
         "the image has no usable name: `{name}`, taken from the {from}, cannot be part of file names"
     )]
     Name {
-        /// The name.
         name: String,
-        /// The source of the name.
         from: &'static str,
-        /// The cause.
         #[source]
         source: InvalidText,
     },
-    /// A pattern matches no build identifier.
     #[error("no build is selected by `{pattern}`")]
     NothingSelected {
-        /// The pattern.
         pattern: String,
-        /// The known identifiers.
         known: Vec<String>,
     },
-    /// A name, version or identifier in the project's files is invalid.
     #[error("the project or its manifest cannot be used")]
     Invalid(#[from] InvalidText),
-    /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] TomlError),
-    /// A request is invalid.
     #[error(transparent)]
     Request(#[from] NotARequest),
-    /// The project does not contain the requested information.
     #[error(transparent)]
     Silent(#[from] ProjectIsSilent),
-    /// The catalogue does not contain the requested Julia.
     #[error(transparent)]
     NoJulia(#[from] NoJulia),
 }

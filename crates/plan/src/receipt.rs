@@ -425,19 +425,15 @@ pub struct ToolRecord {
 
 /// A receipt cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ReceiptError {
-    /// The text is not a receipt.
     #[error("not a Sysforge receipt")]
     Malformed(#[source] serde_json::Error),
-    /// It was written by a newer Sysforge.
     #[error("the receipt has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    /// Its identifier does not match its name, Julia, platform and tier.
     #[error("the receipt is called {found}, and its parts make {expected}")]
     Identifier {
-        /// The identifier in the receipt.
         found: BuildId,
-        /// The expected identifier.
         expected: String,
     },
 }

@@ -89,43 +89,32 @@ pub struct Site {
 
 /// An index cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum IndexError {
-    /// The text is not an index.
     #[error("not a Sysforge release index")]
     Malformed(#[source] serde_json::Error),
-    /// It was written by another Sysforge.
     #[error("the release index has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    /// An image has the name of a file stored next to it.
     #[error("the release index names an image `{0}`, which is the name of another file beside it")]
     Name(FileName),
-    /// The parts of an archive do not match the archive.
     #[error("the release index names parts of `{archive}` that cannot make it: {why}")]
     Parts {
-        /// The archive.
         archive: FileName,
-        /// What is wrong with them.
         why: String,
     },
-    /// An archive is too large to be installed.
     #[error(
         "the release index gives `{archive}` {size} bytes, and an archive has at most {MAX_ARCHIVE_BYTES}"
     )]
     TooLarge {
-        /// The archive.
         archive: FileName,
         /// Its size in bytes.
         size: u64,
     },
-    /// Two images have the same identifier.
     #[error("the release index contains {0} twice")]
     Twice(BuildId),
-    /// An image's identifier does not match its name, Julia, platform and tier.
     #[error("the release index calls an image {found}, and its parts make {expected}")]
     Identifier {
-        /// The identifier in the receipt.
         found: BuildId,
-        /// The expected identifier.
         expected: String,
     },
 }

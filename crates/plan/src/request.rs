@@ -106,16 +106,14 @@ const PROCESSORS: [&str; 4] = ["x64", "x86", "aarch64", "arm64"];
 
 /// A request that needs information which the project does not contain.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ProjectIsSilent {
-    /// `manifest`, but no manifest names the Julia that made it.
     #[error("the Julia version `manifest` was asked for, but no manifest of the project names one")]
     NoManifestVersion,
-    /// `min` or `min-patch`, but `[compat]` does not contain julia.
     #[error(
         "the Julia version `{0}` was asked for, but the project's [compat] does not name julia"
     )]
     NoCompat(Request),
-    /// `min` or `min-patch`, but the entry is invalid.
     #[error("the [compat] entry of julia cannot be read")]
     BadCompat(#[from] crate::ranges::NotARange),
 }

@@ -162,63 +162,42 @@ pub struct Traits {
 
 /// A toolchain is not suitable for a Julia.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Unsuitable {
-    /// It compiles for another platform.
     #[error("`{toolchain}` compiles for {found}, not for {wanted}")]
     Target {
-        /// Its name.
         toolchain: String,
-        /// The platform for which it compiles.
         found: String,
-        /// Julia's platform.
         wanted: Triplet,
     },
-    /// It uses another C library.
     #[error(
         "`{toolchain}` links against the C runtime {found}, while Julia for {wanted} uses {julia}"
     )]
     Runtime {
-        /// Its name.
         toolchain: String,
-        /// Its C library.
         found: Runtime,
-        /// Julia's platform.
         wanted: Triplet,
-        /// Julia's C library.
         julia: Runtime,
     },
-    /// It uses another exception model.
     #[error("`{toolchain}` unwinds exceptions with {found}, while Julia for {wanted} uses {julia}")]
     Exceptions {
-        /// Its name.
         toolchain: String,
-        /// Its model.
         found: Exceptions,
-        /// Julia's platform.
         wanted: Triplet,
-        /// Julia's model.
         julia: Exceptions,
     },
-    /// No toolchain has this name.
     #[error("there is no toolchain `{name}`")]
     Unknown {
-        /// The requested name.
         name: String,
-        /// The nearest name.
         suggestion: Option<&'static str>,
     },
-    /// It runs only on another system.
     #[error("`{toolchain}` runs on {runs_on}, not on this machine")]
     Host {
-        /// Its name.
         toolchain: String,
-        /// The system that it runs on.
         runs_on: Os,
     },
-    /// No toolchain is published for the platform.
     #[error("no toolchain for {target} can be fetched")]
     None {
-        /// The platform.
         target: Triplet,
     },
 }

@@ -17,70 +17,49 @@ pub enum Ended {
 
 /// A child process could not be run, or failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ProcessError {
-    /// It could not be started.
     #[error("could not start `{}`", .program.display())]
     Start {
-        /// The program.
         program: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// It failed.
     #[error("`{program}` {ended}")]
     Failed {
-        /// The program's file name.
         program: String,
-        /// How it failed.
         ended: Ended,
         /// Peak resident memory in bytes, as sampled.
         peak_memory: u64,
-        /// Its last lines, and the path of its log.
         evidence: Evidence,
     },
-    /// It exceeded its time limit and was killed.
     #[error("`{program}` did not end within {} s and was killed", .limit.as_secs())]
     TimedOut {
-        /// The program's file name.
         program: String,
-        /// The limit.
         limit: Duration,
-        /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// It hung and was killed.
     #[error(
         "`{program}` was killed because it produced no output and used no CPU for {} s",
         .limit.as_secs()
     )]
     Hung {
-        /// The program's file name.
         program: String,
-        /// The maximum idle time.
         limit: Duration,
-        /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// A script that it ran exceeded its time limit, and the child was killed.
     #[error(
         "`{script}` did not end within {} s in the process that emits the image, which was killed",
         .limit.as_secs()
     )]
     ScriptTimedOut {
-        /// The script's file name.
         script: String,
-        /// The time limit of the script.
         limit: Duration,
-        /// Its last lines, and its log.
         evidence: Evidence,
     },
-    /// Its log could not be written, or its output could not be read.
     #[error("could not write the log {}", .log.display())]
     Log {
-        /// The log file.
         log: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

@@ -13,251 +13,166 @@ use crate::storage_error::StorageError;
 /// Publishing failed. Unless a message says otherwise, nothing has become public, and running the
 /// same command again continues where this run stopped.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PublishError {
-    /// A file could not be read or written.
     #[error("could not access {}", .path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// There is nothing to publish.
     #[error("no image in {}", .0.display())]
     NothingToPublish(PathBuf),
-    /// A receipt has no archive.
     #[error("the receipt {} has no archive beside it", .0.display())]
     NoArchive(PathBuf),
-    /// A receipt cannot be read.
     #[error("could not use the receipt {}", .path.display())]
     Receipt {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: ReceiptError,
     },
-    /// An archive does not agree with its receipt or checksum.
     #[error("{} is not what was built: {what}", .path.display())]
     Altered {
-        /// The archive.
         path: PathBuf,
-        /// The difference.
         what: String,
     },
-    /// Two runners built different images with the same identifier.
     #[error("two different builds of {0} are in the dist directory")]
     Twice(String),
-    /// The tag is not valid.
     #[error("`{0}` cannot be the tag of a release")]
     BadTag(String),
-    /// A file's name is not valid on every system.
     #[error(transparent)]
     FileName(#[from] sysforge_plan::text::InvalidText),
-    /// Two files would overwrite each other at the host.
     #[error(transparent)]
     Collision(#[from] Collision),
-    /// There are more files than the host accepts.
     #[error("the release would have {count} files, and the host takes {limit}")]
     TooMany {
-        /// The number of files.
         count: usize,
-        /// The host's limit.
         limit: usize,
     },
-    /// A file is larger than the host accepts.
     #[error("{name} is larger than the {limit} bytes that the host takes")]
     TooLarge {
-        /// The file.
         name: String,
         /// The host's limit, in bytes.
         limit: u64,
     },
-    /// The notes are longer than the host accepts.
     #[error("the notes have {length} characters, and the host takes {limit}")]
     LongNotes {
-        /// The number of characters.
         length: usize,
-        /// The host's limit.
         limit: usize,
     },
-    /// There is no token.
     #[error("publishing to {0} needs a token, and none is set")]
     NoToken(String),
-    /// The token has characters that no token has.
     #[error("the token holds characters that no token has, such as a line end")]
     MalformedToken,
-    /// The host does not accept the token.
     #[error("{0} does not accept the token")]
     BadToken(String),
-    /// The token lacks permissions.
     #[error("the token may not write releases of {repository}: {message}")]
     NoRights {
-        /// The repository.
         repository: String,
-        /// The host's message.
         message: String,
     },
-    /// The repository does not exist, or the token may not read it.
     #[error("{0} does not exist, or the token may not see it")]
     NoRepository(String),
-    /// The repository is archived.
     #[error("{0} is archived, so nothing can be published there")]
     Archived(String),
-    /// The token may not tag this commit.
     #[error("the host refuses to create the tag {tag}: {message}")]
     Tag {
-        /// The tag.
         tag: String,
-        /// The host's message.
         message: String,
     },
-    /// The host refused a request.
     #[error("the host refused to {what}: {message} (status {status})")]
     Refused {
-        /// What was attempted, as an infinitive.
         what: String,
-        /// The HTTP status.
         status: u16,
-        /// The host's message.
         message: String,
     },
-    /// The host could not be reached, or failed repeatedly.
     #[error("could not {what} in {}: {last}", times(*attempts))]
     GaveUp {
-        /// What was attempted, as an infinitive.
         what: String,
-        /// The number of attempts.
         attempts: u32,
-        /// The last failure.
         last: String,
     },
-    /// The host asked to wait for longer than the limit.
     #[error("the host limits the rate of requests, and asks to wait for {seconds} s")]
     RateLimited {
-        /// The requested wait, in seconds.
         seconds: u64,
     },
-    /// The host has a file of that name with different content.
     #[error("the release has a file `{name}` already, with other bytes")]
     Different {
-        /// The file.
         name: String,
     },
-    /// The release is public and immutable.
     #[error("the release {0} is public and immutable, and `{1}` is not in it as built")]
     Immutable(String, String),
-    /// Somebody else is publishing the same release.
     #[error("another publisher is at work on {tag}: {who}")]
     Another {
-        /// The tag.
         tag: String,
-        /// What is known about the other publisher.
         who: String,
     },
-    /// The host has other bytes than were sent.
     #[error("the host keeps `{name}` as {found}, and what was sent is {expected}")]
     HostDigest {
-        /// The file.
         name: String,
-        /// The digest of what was sent.
         expected: Sha256,
-        /// The digest that the host reports.
         found: String,
     },
-    /// Files of a release that was just made public differ from what was verified before.
     #[error(
         "{} of {tag} changed while it was made public:\n{}\n{then}",
         count(files),
         lines(files)
     )]
     Recheck {
-        /// The tag.
         tag: String,
-        /// The files, each with the difference.
         files: Vec<Difference>,
-        /// The state of the release afterwards.
         then: Then,
     },
-    /// A public release does not agree with its own list of checksums.
     #[error("the public release {tag} is not whole: {what}")]
     PublicIncomplete {
-        /// The tag.
         tag: String,
-        /// What is missing or wrong.
         what: String,
     },
-    /// The URL that the host names for uploads cannot be used.
     #[error("the address `{address}`, which the host names, cannot be used for uploads: {why}")]
     UploadAddress {
         /// The URL, without secrets.
         address: String,
-        /// The reason.
         why: String,
     },
-    /// An index cannot be used.
     #[error("could not use the release index of {place}")]
     Index {
-        /// Its location.
         place: String,
-        /// The cause.
         #[source]
         source: IndexError,
     },
-    /// There is no draft to make public.
     #[error("there is no draft of {0}")]
     NoDraft(String),
-    /// A draft is not complete.
     #[error("the draft of {tag} is not complete: {what}")]
     Incomplete {
-        /// The tag.
         tag: String,
-        /// What is missing or wrong.
         what: String,
     },
-    /// A text does not name a repository.
     #[error("`{0}` is not the name of a repository")]
     Repository(String),
-    /// A text is not a URL.
     #[error("`{text}` is not a web address")]
     Url {
-        /// The text.
         text: String,
-        /// The option or variable that it comes from.
         from: &'static str,
     },
-    /// The host's URL is not valid.
     #[error("`{0}` is not a release host")]
     Address(String),
-    /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// A storage service cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The network cannot be used, or must not be.
     #[error(transparent)]
     Net(sysforge_net::Error),
-    /// The host cannot be reached, and trying again would not help.
     #[error("could not {what}: {words}")]
     Unreachable {
-        /// What was attempted.
         what: String,
-        /// The failure.
         words: String,
-        /// The remedy.
         hint: &'static str,
     },
-    /// The additional certificates cannot be used.
     #[error("the extra certificates cannot be used: {0}")]
     Certificates(String),
-    /// A document could not be created.
     #[error("could not write {document}: {why}")]
     Document {
-        /// The name of the document.
         document: &'static str,
-        /// The reason.
         why: String,
     },
 }

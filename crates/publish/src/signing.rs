@@ -30,52 +30,36 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// An error of a key or a signature.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SigningError {
-    /// The key's file cannot be read.
     #[error("could not read the key {}", .path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The file contains no secret key, or the password is wrong.
     #[error("could not use the secret key {}: {why}", .path.display())]
     SecretKey {
-        /// The file.
         path: PathBuf,
-        /// The reason.
         why: String,
     },
-    /// The text is not a public key.
     #[error("`{0}` is not a minisign public key")]
     PublicKey(String),
-    /// The file does not contain a public key.
     #[error("{} does not contain a minisign public key", .0.display())]
     PublicKeyFile(PathBuf),
-    /// There is no signature.
     #[error("`{0}` is not signed")]
     Missing(String),
-    /// The signature does not name what it is for.
     #[error("the signature of `{0}` does not say which repository it is for")]
     Unnamed(String),
-    /// The signature is valid, but for something other than what was requested.
     #[error("`{name}` is signed for {found}, and not for {expected}")]
     Elsewhere {
-        /// The signed file.
         name: String,
-        /// What the signature is for.
         found: String,
-        /// What was requested.
         expected: String,
     },
-    /// The signature was made with another key, or for other bytes.
     #[error("the signature of `{name}` is not good: {why}")]
     Bad {
-        /// The signed file.
         name: String,
-        /// The reason.
         why: String,
     },
 }

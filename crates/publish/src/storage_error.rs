@@ -4,83 +4,55 @@ use sysforge_plan::{Class, Explain};
 
 /// A storage service cannot be used. Nothing has become public.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum StorageError {
-    /// A text is not a bucket and a prefix.
     #[error("`{0}` is not a bucket and a prefix in it")]
     Location(String),
-    /// The URL of the service cannot be used.
     #[error("AWS_ENDPOINT_URL: `{0}` is not the address of a storage service")]
     Endpoint(String),
-    /// The region is not valid.
     #[error("AWS_REGION: `{0}` is not the name of a region")]
     Region(String),
-    /// There are no credentials.
     #[error("publishing to {0} needs credentials, and none are set")]
     NoCredentials(String),
-    /// One half of the credentials is missing.
     #[error("{0} is not set, and the other half of the credentials is")]
     Half(&'static str),
-    /// A credential contains characters that no credential has.
     #[error("{0} contains characters that no credential has, such as a line end")]
     Malformed(&'static str),
-    /// There is no such bucket.
     #[error("there is no bucket `{bucket}` at {endpoint}")]
     NoBucket {
-        /// The bucket.
         bucket: String,
-        /// The service.
         endpoint: String,
     },
-    /// The service does not accept the credentials.
     #[error("{endpoint} does not accept the credentials: {said}")]
     Keys {
-        /// The service.
         endpoint: String,
-        /// The service's message.
         said: String,
     },
-    /// The service refuses without credentials, or the credentials do not allow this.
     #[error("{endpoint} does not allow to {what}: {said}")]
     Denied {
-        /// The service.
         endpoint: String,
-        /// What was attempted, as an infinitive.
         what: String,
-        /// The service's message.
         said: String,
     },
-    /// The clocks of this machine and the service differ.
     #[error("the clock of this machine and that of {endpoint} differ by too much: {said}")]
     Clock {
-        /// The service.
         endpoint: String,
-        /// The service's message.
         said: String,
     },
-    /// The bucket is in another region.
     #[error("the bucket `{bucket}` is not in this region: {said}")]
     OtherRegion {
-        /// The bucket.
         bucket: String,
-        /// The service's message.
         said: String,
     },
-    /// The server is not a storage service.
     #[error("{endpoint} does not answer as an S3 service does (status {status})")]
     NotStorage {
-        /// The URL.
         endpoint: String,
-        /// The HTTP status of its answer.
         status: u16,
     },
-    /// The service refused for another reason.
     #[error("{endpoint} refused to {what}: {said}")]
     Refused {
-        /// The service.
         endpoint: String,
-        /// What was attempted, as an infinitive.
         what: String,
-        /// The service's message.
         said: String,
     },
 }

@@ -34,19 +34,15 @@ pub struct Inputs<'a> {
 
 /// The workflow cannot be generated.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum WorkflowError {
-    /// The checksums of the Sysforge that the runners may run are missing.
     #[error("the workflow has no checksum of the Sysforge {version} that its runners would fetch")]
     Unpinned {
-        /// The version.
         version: String,
-        /// The URL of its checksums.
         sums: String,
     },
-    /// The workflow would never start.
     #[error("the workflow would never start: it has no tags, no schedule and no other trigger")]
     NoTrigger,
-    /// The folder's name would have to be quoted in several languages.
     #[error(
         "the project's folder `{0}` contains characters that are not supported in workflow files"
     )]

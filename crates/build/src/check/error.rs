@@ -9,43 +9,32 @@ use crate::workdir::WorkDirError;
 
 /// The image failed its check.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum CheckError {
-    /// It is not a library, or is damaged.
     #[error("the image does not pass: {0}")]
     Broken(InspectError),
-    /// Julia does not start with it, or the workloads fail on it.
     #[error("the image does not pass: Julia cannot start with it or run the workloads on it")]
     DoesNotRun {
-        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// Its code is for another CPU.
     #[error("the image was made for a CPU that has more than this one: it holds {}", .holds.join("; "))]
     OtherCpu {
-        /// The targets in the image.
         holds: Vec<String>,
-        /// Julia's error.
         #[source]
         source: ProcessError,
     },
-    /// Packages are missing from it.
     #[error("the image starts, but these packages are not in it: {}", .missing.join(", "))]
     NotLoaded {
-        /// The packages.
         missing: Vec<String>,
     },
-    /// A workload failed when it was traced on the image.
     #[error("the workload fails on the image")]
     Residual(#[source] TraceError),
-    /// Measuring without the image failed, so the image is not the cause.
     #[error("the workloads fail without the image, too")]
     Baseline {
-        /// The cause.
         #[source]
         source: ProcessError,
     },
-    /// The build directory cannot be used.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
 }

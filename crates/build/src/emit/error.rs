@@ -10,53 +10,38 @@ use sysforge_process::ProcessError;
 
 /// Emitting failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum EmitError {
-    /// The staging process failed.
     #[error("Julia failed to emit the image{}", .during.as_ref().map(|d| format!(", {d}")).unwrap_or_default())]
     Julia {
-        /// What it was doing, if known.
         during: Option<String>,
-        /// How often it was retried with less memory.
         retries: usize,
-        /// The cause.
         #[source]
         source: Box<ProcessError>,
     },
-    /// It succeeded but wrote no object.
     #[error("Julia ended well but wrote no object file")]
     NoObject {
-        /// Its log.
         log: PathBuf,
     },
-    /// A workload or the script ended Julia before the image was complete.
     #[error("`{script}` ended Julia while the image was being emitted")]
     EndedByScript {
         /// The workload or script, relative to the project.
         script: String,
     },
-    /// It succeeded and wrote an object file, but the staging script did not finish.
     #[error("Julia ended before the image was complete")]
     Incomplete {
-        /// Its log.
         log: PathBuf,
     },
-    /// `strict` is set, and statements could not be replayed.
     #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
     Strict {
-        /// How many were recorded.
         recorded: usize,
-        /// Those that failed.
         failed: Vec<Unreplayed>,
     },
-    /// The build directory cannot be used.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
-    /// The report of the staging process cannot be read.
     #[error("could not read {}", .path.display())]
     Report {
-        /// The report.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },

@@ -14,67 +14,47 @@ use crate::workdir::{WorkDir, WorkDirError};
 
 /// Packages could not be installed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum InstantiateError {
-    /// `--offline` is set, and packages are missing.
     #[error("`--offline` is set, and no depot holds {}", list(.missing))]
     Offline {
-        /// The missing packages.
         missing: Vec<MissingPackage>,
     },
-    /// `--offline` is set, and versions must be resolved but no registry is available.
     #[error(
         "`--offline` is set, and the versions of the packages have to be resolved without a registry"
     )]
     OfflineRegistry,
-    /// No depot is known.
     #[error(
         "there is no depot to install packages in: neither JULIA_DEPOT_PATH nor HOME names one"
     )]
     NoDepot,
-    /// The depot cannot be written to.
     #[error("the depot {} cannot be written to", .depot.display())]
     Unwritable {
-        /// The depot.
         depot: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A login is configured, but no package server.
     #[error("SYSFORGE_PKG_AUTH has a login, but `{server}` is no package server")]
     AuthWithoutServer {
-        /// The value of `JULIA_PKG_SERVER`.
         server: String,
     },
-    /// A package of `[sources]` is not where it should be.
     #[error("the source of `{name}` is {}, which {found}", .folder.display())]
     Source {
-        /// The package.
         name: String,
-        /// The folder.
         folder: PathBuf,
-        /// What is there instead.
         found: String,
     },
-    /// The workload environment does not exist.
     #[error("the workload environment `{name}` does not exist: {lacks}")]
     NoWorkloadEnvironment {
-        /// The configured value.
         name: String,
-        /// What is missing.
         lacks: String,
     },
-    /// Pkg failed.
     #[error("{}", .failure.title())]
     Pkg {
-        /// The kind of failure.
         failure: PkgFailure,
-        /// Pkg's message.
         said: Vec<String>,
-        /// The log.
         log: Option<PathBuf>,
     },
-    /// A download stalled.
     #[error(
         "{} stalled: for {} s nothing arrived",
         download(.wanted, .server.as_deref()),
@@ -83,23 +63,16 @@ pub enum InstantiateError {
     Stalled {
         /// The package server; `None` if packages come from git repositories.
         server: Option<String>,
-        /// The packages being installed, if known.
         wanted: Vec<String>,
-        /// The time without data.
         limit: Duration,
-        /// The last lines of output, and the log.
         evidence: Evidence,
     },
-    /// The Julia that installs packages failed before Pkg reported anything.
     #[error("the Julia that installs packages failed")]
     Julia(#[source] Box<ProcessError>),
-    /// A project or manifest file cannot be read.
     #[error(transparent)]
     Toml(#[from] TomlError),
-    /// A file could not be read or written.
     #[error(transparent)]
     Io(PathError),
-    /// The build directory cannot be used.
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
 }

@@ -13,188 +13,124 @@ use crate::inspect::InspectError;
 
 /// An image could not be linked.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum LinkError {
-    /// This Julia is older than any supported generation.
     #[error("Julia {0} is older than any that Sysforge links for")]
     TooOld(JuliaVersion),
-    /// No object was given.
     #[error("there is nothing to link")]
     NoObject,
-    /// A file is neither an object nor an archive of objects.
     #[error("{} is not an object file or an archive of object files: {reason}", .path.display())]
     NotAnObject {
-        /// The file.
         path: PathBuf,
-        /// What was found instead.
         reason: String,
     },
-    /// An object is for another machine.
     #[error("{} is for {found}, not for {wanted}", .path.display())]
     WrongMachine {
-        /// The object.
         path: PathBuf,
-        /// The machine that it is for.
         found: String,
-        /// The target platform.
         wanted: Triplet,
     },
-    /// The image would be too large to work.
     #[error(
         "the image would take {} MB in memory, more than the {} MB that one can have",
         .bytes / 1_000_000,
         .limit / 1_000_000
     )]
     TooLarge {
-        /// Predicted size.
         bytes: u64,
-        /// The limit.
         limit: u64,
     },
-    /// The objects contain no image.
     #[error("the objects hold no sysimage of Julia {version}: they do not define {}", .symbols.join(", "))]
     NotAnImage {
-        /// The Julia.
         version: JuliaVersion,
-        /// The missing symbols.
         symbols: Vec<String>,
     },
-    /// A function to export does not exist.
     #[error("`{name}` cannot be exported, as the objects do not define it")]
     NoSuchExport {
-        /// Its name.
         name: String,
     },
-    /// A library of Julia is missing.
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
-        /// The target platform.
         triplet: Triplet,
-        /// Its name, without `lib`.
         name: String,
-        /// The directories that were searched.
         searched: Vec<PathBuf>,
     },
-    /// A library of Julia is for another machine.
     #[error("{} is for {found}, not for {wanted}", .path.display())]
     ForeignLibrary {
-        /// The library.
         path: PathBuf,
-        /// The machine that it is for.
         found: String,
-        /// The target platform.
         wanted: Triplet,
     },
-    /// A library of Julia belongs to another version.
     #[error("{} calls itself `{found}`, which is not the library of Julia {version}", .path.display())]
     LibraryVersion {
-        /// The library.
         path: PathBuf,
-        /// The name in the file.
         found: String,
-        /// The version of the target Julia.
         version: JuliaVersion,
     },
-    /// The compiler setting is not a command.
     #[error(transparent)]
     Choice(#[from] NotWords),
-    /// The requested compiler does not exist.
     #[error("the compiler or linker `{program}` was not found")]
     NoProgram {
-        /// The requested program.
         program: String,
     },
-    /// The requested compiler exists, but cannot be used.
     #[error("`{program}`, which `--cc` or `JULIA_CC` names, cannot link for {triplet}: {reason}")]
     Unusable {
-        /// The requested program.
         program: String,
-        /// The target platform.
         triplet: Triplet,
-        /// The reason.
         reason: String,
     },
-    /// No usable linker was found.
     #[error("no linker for {triplet} was found{}", reasons(.passed_over))]
     NoLinker {
-        /// The target platform.
         triplet: Triplet,
-        /// The linkers that were tried.
         passed_over: Vec<PassedOver>,
     },
-    /// The programs of all allowed strategies are missing.
     #[error("none of the linkers that `--linker` allows can be used for {triplet}: {}", needs(.lacking))]
     NoneOfThese {
-        /// The target platform.
         triplet: Triplet,
-        /// The strategies, and what each of them lacks.
         lacking: Vec<(Strategy, Vec<&'static str>)>,
     },
-    /// The only compilers for Windows use another C runtime than Julia.
     #[error(
         "`{program}` compiles for the universal C runtime, while Julia for Windows uses msvcrt"
     )]
     Ucrt {
-        /// The compiler.
         program: String,
     },
-    /// Some symbols are not defined anywhere.
     #[error("undefined symbols: {}", in_words(.symbols))]
     Undefined {
         /// Their names in C spelling, and the libraries that should define them.
         symbols: Vec<(String, Option<Home>)>,
-        /// The linker's output, if it was run.
         evidence: Option<Evidence>,
     },
-    /// The linker failed.
     #[error("{linker} could not link the image")]
     Failed {
-        /// The linker.
         linker: String,
-        /// The cause.
         #[source]
         source: Box<ProcessError>,
-        /// The other linkers that were tried.
         passed_over: Vec<PassedOver>,
     },
-    /// The linker wrote nothing.
     #[error("{linker} ended well, but wrote no image")]
     NoImage {
-        /// The linker.
         linker: String,
     },
-    /// The image could not be signed.
     #[error("the image could not be signed")]
     Unsigned(#[source] Box<ProcessError>),
-    /// The linker produced an invalid image.
     #[error("{linker} made an image that is no good: {}", together(.findings))]
     Rejected {
-        /// The linker.
         linker: String,
-        /// The defects.
         findings: Vec<Finding>,
     },
-    /// An image linked by another tool is invalid.
     #[error("{} is not a good image: {}", .path.display(), together(.findings))]
     NoGood {
-        /// The image.
         path: PathBuf,
-        /// The defects.
         findings: Vec<Finding>,
     },
-    /// A file could not be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// The directory does not contain a Julia.
     #[error("{} is not a Julia for {triplet}: {reason}", .path.display())]
     NotAJulia {
-        /// The directory.
         path: PathBuf,
-        /// The platform.
         triplet: Triplet,
-        /// What is missing.
         reason: String,
     },
-    /// A file could not be read or written.
     #[error(transparent)]
     Path(#[from] PathError),
 }

@@ -85,27 +85,20 @@ pub struct Word {
 
 /// A call cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum CallError {
-    /// Too few or too many arguments.
     #[error("it has {wanted} parameters, and the call has {found} arguments")]
     Count {
-        /// The number of parameters.
         wanted: usize,
-        /// The number of arguments.
         found: usize,
     },
-    /// A value does not have the type of the parameter.
     #[error("`{value}` is not a value of the type {of}")]
     Value {
-        /// The value.
         value: String,
-        /// The type.
         of: String,
     },
-    /// A type that the program cannot pass.
     #[error("the type {of} cannot be passed by the program that makes the calls")]
     Type {
-        /// The type.
         of: String,
     },
 }

@@ -84,57 +84,40 @@ pub enum Type {
 
 /// A package cannot be made into a library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum InterfaceError {
-    /// The package has no function that is callable from C.
     #[error(
         "the package `{package}` has no `@ccallable` function, so a library would have nothing to call"
     )]
     NoFunction {
-        /// The package.
         package: String,
     },
-    /// Two functions have the same name in C.
     #[error("two functions are called `{name}` in C: one in {}, one in {}", .modules.0, .modules.1)]
     Twice {
-        /// The name.
         name: String,
-        /// The modules.
         modules: (String, String),
     },
-    /// A function has a name that every library defines.
     #[error("the function `{name}` of {module} has the name of a function that every library has")]
     Reserved {
-        /// The name.
         name: String,
-        /// The module.
         module: String,
     },
-    /// An init function does not exist.
     #[error("the init function `{package}.{function}` does not exist")]
     NoInit {
-        /// The package.
         package: String,
-        /// The function.
         function: String,
     },
-    /// A configured call names an unknown function.
     #[error(
         "the calls of the library name `{function}`, which is not a `@ccallable` function of `{package}`"
     )]
     NoSuchFunction {
-        /// The package.
         package: String,
-        /// The function.
         function: String,
-        /// The nearest name.
         suggestion: Option<String>,
     },
-    /// A configured call cannot be made.
     #[error("`{call}` cannot be called")]
     Call {
-        /// The call.
         call: String,
-        /// The cause.
         #[source]
         source: super::CallError,
     },

@@ -108,72 +108,49 @@ pub struct Expectation {
 
 /// A defect of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Finding {
-    /// The file is for another system.
     #[error("it is a {found} file, not {wanted}")]
     Format {
-        /// The actual format.
         found: Format,
-        /// The required format.
         wanted: Format,
     },
-    /// The code is for another architecture.
     #[error("it is for {}, not for {wanted}", .found.map_or("an unknown processor".to_owned(), |a| a.to_string()))]
     Arch {
-        /// The actual architecture.
         found: Option<Arch>,
-        /// The required architecture.
         wanted: Arch,
     },
-    /// The name is wrong.
     #[error("it calls itself {}, not `{wanted}`", .found.as_ref().map_or("nothing".to_owned(), |n| format!("`{n}`")))]
     Name {
-        /// The actual name.
         found: Option<String>,
-        /// The required name.
         wanted: String,
     },
-    /// It needs no libjulia, so its symbols would be looked up in all libraries.
     #[error("it needs none of {}", .wanted.join(", "))]
     NoLibjulia {
-        /// The libjulias of which it should need one.
         wanted: Vec<String>,
     },
-    /// It needs the libjulia of another Julia.
     #[error("it needs `{found}`, which this Julia does not have (it has {})", .wanted.join(", "))]
     ForeignLibjulia {
-        /// The needed library.
         found: String,
-        /// The libjulias of this Julia.
         wanted: Vec<String>,
     },
-    /// It uses a C runtime that Julia does not use.
     #[error("it needs the universal C runtime (`{found}`), while Julia for Windows uses msvcrt")]
     Ucrt {
-        /// The library that shows it.
         found: String,
     },
-    /// A run path is missing.
     #[error("its run path lacks `{0}`")]
     RunPath(String),
-    /// A symbol that Julia looks up is missing.
     #[error("it does not export `{0}`")]
     Symbol(String),
-    /// The image contains no data.
     #[error("its `jl_system_image_data` is empty")]
     Empty,
-    /// It exports more than it should.
     #[error("it exports {count} symbols, among them `{example}`, beyond what Julia looks up")]
     TooManyExports {
-        /// The number of exports.
         count: u64,
-        /// An example of an unwanted export.
         example: String,
     },
-    /// Windows cannot load sections at these addresses.
     #[error("its sections {} lie outside the image: Windows does not load it", .0.join(", "))]
     Outside(Vec<String>),
-    /// Symbols or debug sections remain.
     #[error("it still holds symbols or debug sections")]
     NotStripped,
     /// The image is unsigned; macOS on ARM kills a process that loads unsigned code.

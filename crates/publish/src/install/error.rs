@@ -11,204 +11,134 @@ use crate::signing::SigningError;
 
 /// Installing failed; nothing is installed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum InstallError {
-    /// A file that would be overwritten was not written by Sysforge.
     #[error("{} was not written by Sysforge", .0.display())]
     NotOurs(PathBuf),
-    /// The workspace has settings that Sysforge did not write.
     #[error("{} was not written by Sysforge", .path.display())]
     OtherSettings {
-        /// The file.
         path: PathBuf,
-        /// The settings that it lacks.
         settings: String,
     },
-    /// A host does not answer.
     #[error("{source_text} did not answer within {} s", .limit.as_secs())]
     Silent {
-        /// The source.
         source_text: String,
-        /// How long was waited.
         limit: std::time::Duration,
     },
-    /// An error that publishing has, too.
     #[error(transparent)]
     Host(#[from] PublishError),
-    /// The source is not valid.
     #[error("`{0}` is not a source of images")]
     Source(String),
-    /// There is no release index.
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
-    /// The index is that of another release.
     #[error("{asked} was asked for, and its index is that of {found}")]
     OtherRelease {
-        /// The requested tag.
         asked: String,
-        /// The tag in the index.
         found: String,
     },
-    /// The release is older than the installed one.
     #[error("{offered} is older than {installed}, which is installed")]
     Downgrade {
-        /// The tag of the release.
         offered: String,
-        /// The tag of the installed release.
         installed: String,
     },
-    /// The tags do not tell which of two signed releases is the newer one.
     #[error("nothing tells whether {offered} is newer than {installed}, which is installed")]
     UnknownOrder {
-        /// The tag of the release.
         offered: String,
-        /// The tag of the installed release.
         installed: String,
     },
-    /// A plain host requires a login.
     #[error("{0} asks for a user and a password, and was given none that it accepts")]
     Closed(String),
-    /// A file of the release is missing.
     #[error("{place} lacks `{name}`, which its index names")]
     Incomplete {
-        /// Its location.
         place: String,
-        /// The file.
         name: String,
     },
-    /// No image fits.
     #[error(
         "no {kind} of {tag} fits this machine{}:\n{}",
         if *kind == Kind::Image { " and this Julia" } else { "" },
         list(reasons)
     )]
     NoFit {
-        /// The kind of archive that was requested.
         kind: Kind,
-        /// The tag.
         tag: String,
-        /// The reason for each image.
         reasons: Vec<String>,
         /// The versions of Julia whose images would run on this machine, the best choice last.
         versions: Vec<String>,
     },
-    /// No image has the requested name.
     #[error("{tag} has no image `{name}`")]
     NoSuchImage {
-        /// The name.
         name: String,
-        /// The tag.
         tag: String,
-        /// The names that the release has.
         names: Vec<String>,
     },
-    /// The Julia is not the one that the image is for.
     #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
     OtherJulia {
-        /// The Julia that the image is for.
         built: String,
-        /// The Julia that was found.
         found: String,
     },
-    /// There is no Julia to use the image with.
     #[error("there is no Julia {0} on this machine to run the image with")]
     NoJulia(String),
-    /// A file was changed on the way.
     #[error("`{name}` is not what the index says: its digest is {found}, and not {expected}")]
     Digest {
-        /// The file.
         name: String,
-        /// The digest in the index.
         expected: Sha256,
-        /// The actual digest.
         found: Sha256,
     },
-    /// A file has another size.
     #[error("`{name}` is not what the index says: it has {found} bytes, and not {expected}")]
     Size {
-        /// The file.
         name: String,
-        /// The size in the index, in bytes.
         expected: u64,
-        /// The actual size, in bytes.
         found: u64,
     },
-    /// An app does not start.
     #[error("the app `{app}` does not start on this machine")]
     DoesNotStart {
-        /// Its name.
         app: String,
-        /// The cause.
         #[source]
         source: sysforge_process::ProcessError,
     },
-    /// Another file has the name of an app.
     #[error("{} exists already, and `sysforge install` did not make it", .0.display())]
     NameTaken(PathBuf),
-    /// An option applies only to images, but an app is installed.
     #[error("`{0}` is for images, and this is an app")]
     ForImages(&'static str),
-    /// A path cannot be written into a file of this kind.
     #[error("{} cannot be written into {format}: {why}", .path.display())]
     Unrepresentable {
-        /// The path.
         path: PathBuf,
-        /// The kind of file.
         format: &'static str,
-        /// The reason.
         why: &'static str,
     },
-    /// The archive contains something other than the image.
     #[error("`{name}` is not the image of the index: {what}")]
     NotTheImage {
-        /// The file.
         name: String,
-        /// The difference.
         what: String,
     },
-    /// The provenance does not name this archive.
     #[error("the provenance of the release does not name `{0}` with its digest")]
     Provenance(String),
-    /// An attestation is missing or not valid.
     #[error("no attestation of `{name}` is good: {why}")]
     NotAttested {
-        /// The file.
         name: String,
-        /// The reason.
         why: String,
     },
-    /// The image does not load.
     #[error("the image does not load with {}", .julia.display())]
     DoesNotLoad {
-        /// The Julia.
         julia: PathBuf,
-        /// The failure of the process.
         #[source]
         source: ProcessError,
     },
-    /// The image loads, but lacks packages.
     #[error("the image loads, but {0} is not in it")]
     Lacks(String),
-    /// No such image is installed.
     #[error("no installed image is called `{name}`")]
     NotInstalled {
-        /// The requested name.
         name: String,
-        /// The most similar installed name.
         nearest: Option<String>,
     },
-    /// An installed image cannot be moved.
     #[error("could not remove {}", .folder.display())]
     Held {
-        /// The image's folder.
         folder: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The name of a channel is not valid.
     #[error(transparent)]
     Channel(sysforge_plan::text::InvalidText),
-    /// `juliaup` failed.
     #[error("juliaup does not take the channel")]
     Juliaup(#[source] ProcessError),
 }
