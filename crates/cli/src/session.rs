@@ -15,7 +15,7 @@ use sysforge_plan::plan::Build;
 use sysforge_plan::runner::Day;
 use sysforge_plan::{Request, Secret};
 use sysforge_process::Environment;
-use sysforge_publish::host::github::{Cleanup, Timing};
+use sysforge_publish::host::{Cleanup, Timing};
 
 use crate::args::{BuildFlags, Global};
 use crate::failure::Failure;

@@ -6,11 +6,11 @@ use sysforge_plan::explain::PathError;
 use sysforge_plan::text::Repository;
 use sysforge_publish::documents::{artifacts_toml, notes, sums};
 use sysforge_publish::host::dir::{self, FolderPolicy};
+use sysforge_publish::host::encode_path;
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
 use sysforge_publish::host::s3::{S3, S3Location, S3Policy};
 use sysforge_publish::install::open_release::SourceOptions;
-use sysforge_publish::install::source::encoded_tag;
 use sysforge_publish::install::{InstallError, OpenRelease, Source};
 use sysforge_publish::release_bundle::Destination;
 use sysforge_publish::report::Outcome;
@@ -240,9 +240,9 @@ impl Publication {
         }
         let destination = Destination {
             base: base_url
-                .map_or_else(String::new, |base| format!("{base}/{}/", encoded_tag(&tag))),
+                .map_or_else(String::new, |base| format!("{base}/{}/", encode_path(&tag))),
             source: match base_url {
-                Some(base) => format!("{base}@{}", encoded_tag(&tag)),
+                Some(base) => format!("{base}@{}", encode_path(&tag)),
                 // Only the user knows where the folder will be served; do not print a path of this
                 // machine.
                 None => format!("FOLDER_OR_ADDRESS@{tag}"),

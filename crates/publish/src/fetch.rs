@@ -11,8 +11,8 @@ use sysforge_net::{Address, BodyReader, Limits, RequestBuilder, Response, read_b
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
-use crate::host::github::failure::{Failure, of_net, transport};
-use crate::host::github::{Attempts, Timing};
+use crate::host::failure::{Failure, of_net, transport};
+use crate::host::{Attempts, Timing};
 use crate::local::{CHUNK, at};
 
 /// The target of downloaded bytes.

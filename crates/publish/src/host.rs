@@ -5,9 +5,16 @@ use std::str::FromStr;
 
 use crate::error::PublishError;
 
+mod attempts;
+mod cleanup;
 pub mod dir;
+pub(crate) mod failure;
 pub mod github;
 pub mod s3;
+
+pub(crate) use attempts::Attempts;
+pub use attempts::Timing;
+pub use cleanup::Cleanup;
 
 /// The hosts, as `--to` names them. A new host needs a variant here and a module in `host/`; the
 /// code that publishes or installs matches all variants, so the compiler reports every other place
@@ -35,6 +42,31 @@ impl FromStr for Host {
             _ => Err(PublishError::Address(text.to_owned())),
         }
     }
+}
+
+/// Percent-encodes a path segment or a query value: everything except the unreserved characters of
+/// RFC 3986. `+`, which Julia versions contain, would otherwise be read as a space.
+pub(crate) fn encode(text: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const SET: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, SET).to_string()
+}
+
+/// Percent-encodes each segment of a path.
+#[must_use]
+pub fn encode_path(path: &str) -> String {
+    let segments: Vec<String> = path.split('/').map(encode).collect();
+    segments.join("/")
+}
+
+/// Returns a random number, which differs between publishers.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -2,15 +2,13 @@
 //!
 //! Metadata goes through octocrab with its retries turned off: they would repeat a `POST /releases`
 //! whose answer was lost, and create a second draft. Bytes go through the same client as streams of
-//! a stated length. `failure` decides the meaning of failures, `steps` the order of the steps.
+//! a stated length. `host::failure` decides the meaning of failures, `steps` the order of the steps.
 
 mod api;
 mod attestations;
 mod call;
-mod cleanup;
 mod drafts;
 mod dry_run;
-pub(crate) mod failure;
 pub mod finalize;
 mod journal;
 mod lease;
@@ -23,23 +21,19 @@ mod send;
 pub mod steps;
 pub(crate) mod upload;
 
-pub(crate) use call::Attempts;
-pub use cleanup::Cleanup;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use octocrab::Octocrab;
 use sysforge_net::header::{AUTHORIZATION, HeaderValue};
 use sysforge_net::{Client, Network, RequestBuilder};
-use sysforge_plan::Reporter;
 use sysforge_plan::text::{Repository, Rule as _};
 use url::Url;
 
 use crate::Secret;
 use crate::error::PublishError;
+use crate::host::{Cleanup, Timing, encode};
 use crate::release_bundle::Destination;
 use crate::signing::Identity;
 use pacer::Pacer;
@@ -101,58 +95,6 @@ impl Access {
             token: token.as_deref().map(Secret::new),
             network,
         })
-    }
-}
-
-/// Time limits. Only tests shorten them.
-#[derive(Debug, Clone)]
-pub struct Timing {
-    /// Maximum time that an upload or download may make no progress.
-    pub stall: Duration,
-    /// Maximum time of a request for metadata.
-    pub request: Duration,
-    /// The pause after the first failure; it doubles with each further one.
-    pub backoff: Duration,
-    /// The longest such pause.
-    pub backoff_limit: Duration,
-    /// Maximum number of attempts at a request.
-    pub attempts: u32,
-    /// Maximum number of attempts at a request that end without any progress. Each takes as long as
-    /// `stall` or `request`, so this is less than `attempts`.
-    pub stalls: u32,
-    /// Maximum time to wait if the host asks for it.
-    pub wait_limit: Duration,
-    /// The pause after a secondary rate limit, if the host does not state one.
-    pub limited: Duration,
-    /// The interval between a publisher's signs of life.
-    pub beat: Duration,
-    /// The time without a sign of life after which a publisher counts as dead.
-    pub dead: Duration,
-    /// Maximum time that a list of releases may lag.
-    pub lag: Duration,
-    /// Writes per minute; GitHub stops content creation at about 80.
-    pub writes_per_minute: usize,
-    /// Receives notes about noticeable pauses.
-    pub reporter: Reporter,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            stall: Duration::from_secs(60),
-            request: Duration::from_secs(60),
-            backoff: Duration::from_secs(1),
-            backoff_limit: Duration::from_secs(30),
-            attempts: 8,
-            stalls: 3,
-            wait_limit: Duration::from_secs(15 * 60),
-            limited: Duration::from_secs(60),
-            beat: Duration::from_secs(15),
-            dead: Duration::from_secs(75),
-            lag: Duration::from_secs(20),
-            writes_per_minute: 75,
-            reporter: Reporter::silent(),
-        }
     }
 }
 
@@ -299,18 +241,6 @@ impl GitHub {
             crate::local::sha256(key.as_bytes()).short(16)
         ))
     }
-}
-
-/// Percent-encodes a path segment or a query value: everything except the unreserved characters of
-/// RFC 3986. `+`, which Julia versions contain, would otherwise be read as a space.
-pub(crate) fn encode(text: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const SET: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
-    utf8_percent_encode(text, SET).to_string()
 }
 
 #[cfg(test)]

@@ -42,8 +42,8 @@ pub(crate) use location::SCHEME;
 use self::failure::{is_missing, is_unsupported, may_pass};
 use self::lease::Lease;
 use self::service::{Connector, Service, failure_of, payload};
-use super::github::failure::Failure;
-use super::github::{Cleanup, Timing, encode};
+use super::failure::Failure;
+use super::{Cleanup, Timing, encode_path};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::release_bundle::{Asset, Content, Destination, Kind, ReleaseBundle};
@@ -202,7 +202,7 @@ impl S3 {
     /// Returns where the release `tag` will be found. `base_url` is the public URL of the prefix.
     #[must_use]
     pub fn destination(&self, tag: &str, base_url: Option<&str>) -> Destination {
-        let encoded = encoded(tag);
+        let encoded = encode_path(tag);
         let base = match base_url {
             Some(base) => format!("{base}/{encoded}/"),
             None => format!("{}/", self.plain_address(tag)),
@@ -733,13 +733,13 @@ impl S3 {
     /// Returns the unsigned URL of an object below the prefix.
     fn plain_address(&self, name: &str) -> String {
         let endpoint = self.endpoint.as_str().trim_end_matches('/');
-        let key = encoded(&self.location.key(name));
+        let key = encode_path(&self.location.key(name));
         format!("{endpoint}/{}/{key}", self.location.bucket())
     }
 
     fn plain_url(&self, path: &Path) -> Result<Url, Failure> {
         let endpoint = self.endpoint.as_str().trim_end_matches('/');
-        let key = encoded(path.as_ref());
+        let key = encode_path(path.as_ref());
         let address = format!("{endpoint}/{}/{key}", self.location.bucket());
         address.parse().map_err(|_| Failure::Lasting {
             words: "the address of the object is not valid".to_owned(),
@@ -765,12 +765,6 @@ impl S3 {
             rechecked: 0,
         }
     }
-}
-
-/// Percent-encodes a key for a URL.
-fn encoded(key: &str) -> String {
-    let parts: Vec<String> = key.split('/').map(encode).collect();
-    parts.join("/")
 }
 
 /// Returns the folder for the new files of a public release until they are complete.

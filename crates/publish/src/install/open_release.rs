@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use sysforge_files::read_regular;
 use sysforge_net::{Client, Network};
@@ -14,12 +14,13 @@ use sysforge_plan::{Sha256, Task};
 use url::Url;
 
 use super::error::InstallError;
-use super::source::{Source, encoded_tag, shown};
+use super::source::{Source, shown};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
-use crate::host::github::failure::Failure;
-use crate::host::github::{Access, GitHub, Timing, encode};
+use crate::host::failure::Failure;
+use crate::host::github::{Access, GitHub};
 use crate::host::s3::{S3, S3Access};
+use crate::host::{Timing, encode, encode_path};
 use crate::local::{CHUNK, at};
 use crate::signing::Identity;
 
@@ -328,19 +329,12 @@ fn web_error(what: &str, base: &Url, failure: Failure, timing: &Timing) -> Insta
 }
 
 fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
+    let failure = match failure.into_error(what, timing) {
+        Ok(error) => return error.into(),
+        Err(failure) => failure,
+    };
     let what = what.to_owned();
     match failure {
-        Failure::Local(error) => match Arc::try_unwrap(error) {
-            Ok(error) => error,
-            Err(shared) => PublishError::GaveUp {
-                what,
-                attempts: 1,
-                last: shared.to_string(),
-            },
-        },
-        Failure::Limited(Some(wait)) if wait > timing.wait_limit => PublishError::RateLimited {
-            seconds: wait.as_secs(),
-        },
         Failure::Status {
             status, message, ..
         } => PublishError::Refused {
@@ -348,16 +342,11 @@ fn error(what: &str, failure: Failure, timing: &Timing) -> InstallError {
             status,
             message,
         },
-        Failure::Lasting { words, hint } => PublishError::Unreachable { what, words, hint },
-        failure if !failure.is_passing() => PublishError::Unreachable {
+        failure if failure.is_passing() => failure.gave_up(&what, timing),
+        failure => PublishError::Unreachable {
             what,
             words: failure.words(),
             hint: "check the address: this is the host's answer, and it is not a file or a release",
-        },
-        failure => PublishError::GaveUp {
-            what,
-            attempts: timing.attempts_until(&failure),
-            last: failure.words(),
         },
     }
     .into()
@@ -406,7 +395,7 @@ async fn web(
     tag: Option<&str>,
     timing: Timing,
 ) -> Result<(Files, Option<Tag>), InstallError> {
-    let of_tag = |tag: &str| below(&base, &format!("{}/", encoded_tag(tag)));
+    let of_tag = |tag: &str| below(&base, &format!("{}/", encode_path(tag)));
     if let Some(tag) = tag {
         let base = of_tag(tag);
         let files = Files::Web {

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::InstallError;
 use crate::error::PublishError;
-use crate::host::github::encode;
+use crate::host::encode_path;
 use crate::host::s3::{S3Location, SCHEME, is_endpoint};
 
 /// A location that has releases.
@@ -313,19 +313,12 @@ impl fmt::Display for Source {
         };
         match tag {
             Some(tag) if matches!(self, Self::Web { .. }) => {
-                write!(f, "@{}", encoded_tag(tag).replace('/', "%2F"))
+                write!(f, "@{}", encode_path(tag).replace('/', "%2F"))
             }
             Some(tag) => write!(f, "@{tag}"),
             None => Ok(()),
         }
     }
-}
-
-/// Percent-encodes a tag for the path of a URL.
-#[must_use]
-pub fn encoded_tag(tag: &str) -> String {
-    let parts: Vec<String> = tag.split('/').map(encode).collect();
-    parts.join("/")
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use super::*;
 use crate::Secret;
 use crate::dist::Dist;
 use crate::host::dir;
-use crate::host::github::{Access, Timing};
+use crate::host::Timing;
+use crate::host::github::Access;
 use crate::release_bundle::tests::{destination, make_build};
 use crate::release_bundle::{Origin, ReleaseBundle};
 

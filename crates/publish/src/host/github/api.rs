@@ -7,9 +7,10 @@ use serde_json::json;
 use sysforge_net::Method;
 use sysforge_plan::Sha256;
 
+use super::GitHub;
 use super::call::{ANSWER_LIMIT, Request};
-use super::failure::Failure;
-use super::{GitHub, encode};
+use crate::host::encode;
+use crate::host::failure::Failure;
 
 /// A release.
 #[derive(Debug, Clone, Deserialize)]

@@ -6,8 +6,8 @@ use sysforge_plan::Sha256;
 
 use super::GitHub;
 use super::call::Request;
-use super::failure::Failure;
 use crate::fetch::{self, Sink};
+use crate::host::failure::Failure;
 
 /// Maximum size of a bundle, in bytes; real ones have some tens of kilobytes.
 const BUNDLE_LIMIT: usize = 16 << 20;

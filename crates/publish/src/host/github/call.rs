@@ -6,11 +6,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sysforge_net::header::HeaderMap;
-use sysforge_net::{ATTEMPTS_WITHOUT_SERVER, Method};
+use sysforge_net::Method;
 
-use super::failure::{Failure, HOST_AT_FAULT, of_error};
-use super::{GitHub, Timing};
+use super::GitHub;
 use crate::error::PublishError;
+use crate::host::attempts::Attempts;
+use crate::host::failure::{Failure, HOST_AT_FAULT, of_error};
 
 /// Maximum size of an answer of the API, in bytes: a page of 100 releases with 1000 assets each is
 /// smaller. All pages of a list together are not larger either.
@@ -40,90 +41,6 @@ impl Request {
     pub(super) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
-    }
-}
-
-/// Shorter pauses are not reported.
-const FELT: Duration = Duration::from_secs(1);
-
-/// The failed attempts at a request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Attempts {
-    made: u32,
-    stalled: u32,
-    /// The number of consecutive attempts that reached no server.
-    without_server: u32,
-}
-
-impl Attempts {
-    /// Counts an attempt that failed for a reason that is not a [`Failure`].
-    pub(crate) fn count(&mut self) {
-        self.made += 1;
-    }
-
-    /// Returns the number of failed attempts.
-    pub(crate) fn made(self) -> u32 {
-        self.made
-    }
-
-    /// Notes that an attempt made progress before it failed, so that more attempts are allowed.
-    pub(crate) fn progressed(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Counts a failure. Returns whether it was the last: another attempt would not help, or the
-    /// limit is reached.
-    pub(crate) fn is_last(&mut self, failure: &Failure, timing: &Timing) -> bool {
-        self.made += 1;
-        match failure {
-            Failure::NoServer(_) => self.without_server += 1,
-            Failure::Stalled(_) => self.stalled += 1,
-            _ => self.without_server = 0,
-        }
-        !failure.is_passing()
-            || self.made >= timing.attempts
-            || self.stalled >= timing.stalls
-            || self.without_server >= ATTEMPTS_WITHOUT_SERVER
-    }
-}
-
-impl Timing {
-    /// Returns the number of attempts in total if this failure is the last.
-    pub(crate) fn attempts_until(&self, last: &Failure) -> u32 {
-        match last {
-            Failure::Stalled(_) => self.attempts.min(self.stalls),
-            Failure::NoServer(_) => self.attempts.min(ATTEMPTS_WITHOUT_SERVER),
-            _ => self.attempts,
-        }
-    }
-
-    /// Pauses after a failed attempt: for the time that the host asks for, or twice as long as the
-    /// last time.
-    ///
-    /// # Errors
-    ///
-    /// The failure itself, if the host asks to wait for longer than the limit.
-    pub(crate) async fn pause(&self, attempts: Attempts, failure: &Failure) -> Result<(), Failure> {
-        let doublings = attempts.made().saturating_sub(1);
-        let growing = self.backoff * 2_u32.saturating_pow(doublings).min(1 << 10);
-        let wait = match failure {
-            Failure::Limited(Some(wait)) if *wait > self.wait_limit => {
-                return Err(failure.clone());
-            }
-            // A wait of zero is not meant seriously.
-            Failure::Limited(Some(wait)) => (*wait).max(growing.min(self.backoff_limit)),
-            Failure::Limited(None) => self.limited.max(growing),
-            _ => growing.min(self.backoff_limit),
-        };
-        let wait = wait + wait.mul_f64(f64::from(fastrand()) / 2_560.0);
-        tracing::debug!(ms = wait.as_millis(), reason = failure.words(), "retry");
-        if wait >= FELT {
-            let (words, seconds) = (failure.words(), wait.as_secs());
-            self.reporter
-                .note(format!("{words}; trying again in {seconds} s"));
-        }
-        tokio::time::sleep(wait).await;
-        Ok(())
     }
 }
 
@@ -240,47 +157,21 @@ impl GitHub {
 
     /// Converts a failure to an error for the user.
     pub(super) fn error(&self, what: &str, failure: Failure) -> PublishError {
-        let repository = self.access.repository.clone();
+        let failure = match failure.into_error(what, &self.timing) {
+            Ok(error) => return error,
+            Err(failure) => failure,
+        };
         match failure {
-            Failure::Local(error) => {
-                std::sync::Arc::try_unwrap(error).unwrap_or_else(|shared| PublishError::GaveUp {
-                    what: what.to_owned(),
-                    attempts: 1,
-                    last: shared.to_string(),
-                })
+            failure if failure.is_passing() => failure.gave_up(what, &self.timing),
+            Failure::Status { status: 401, .. } if self.access.token.is_some() => {
+                PublishError::BadToken(self.host())
             }
-            Failure::Limited(Some(wait)) if wait > self.timing.wait_limit => {
-                PublishError::RateLimited {
-                    seconds: wait.as_secs(),
-                }
-            }
-            Failure::Lasting { words, hint } => PublishError::Unreachable {
-                what: what.to_owned(),
-                words,
-                hint,
-            },
-            failure if failure.is_passing() => PublishError::GaveUp {
-                what: what.to_owned(),
-                attempts: self.timing.attempts_until(&failure),
-                last: failure.words(),
-            },
             Failure::Status {
-                status: 401,
-                message,
-                ..
-            } => match self.access.token {
-                Some(_) => PublishError::BadToken(self.host()),
-                None => PublishError::NoRights {
-                    repository,
-                    message,
-                },
-            },
-            Failure::Status {
-                status: 403,
+                status: 401 | 403,
                 message,
                 ..
             } => PublishError::NoRights {
-                repository,
+                repository: self.access.repository.clone(),
                 message,
             },
             failure => PublishError::Refused {
@@ -294,14 +185,6 @@ impl GitHub {
     pub(super) fn host(&self) -> String {
         self.access.web.host_str().unwrap_or("the host").to_owned()
     }
-}
-
-/// A number from 0 to 255 that differs between publishers, so that they do not retry at the same
-/// moments.
-fn fastrand() -> u8 {
-    use std::hash::{BuildHasher, Hasher};
-    let hasher = std::hash::RandomState::new().build_hasher();
-    hasher.finish().to_le_bytes()[0]
 }
 
 /// Waits in short steps until `done` returns `true` or `limit` has passed.

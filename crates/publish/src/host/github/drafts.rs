@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use super::GitHub;
 use super::api::{Asset, Release};
-use super::call::{Attempts, until};
-use super::failure::Failure;
+use super::call::until;
 use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
 use super::rights::require_rights;
 use crate::documents::notes;
 use crate::error::PublishError;
+use crate::host::Attempts;
+use crate::host::failure::Failure;
 
 /// A draft to work on.
 #[derive(Debug)]

@@ -164,10 +164,7 @@ impl PublishJournal {
 
 /// Returns a name that no other run has: 64 random bits.
 fn nonce() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::hash::RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
+    format!("{:016x}", crate::host::random())
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use sysforge_plan::Reporter;
 
 use super::GitHub;
 use super::api::{Asset, Release};
-use super::call::Attempts;
-use super::failure::Failure;
 use super::journal::PublishJournal;
 use super::upload::Upload;
 use crate::error::PublishError;
+use crate::host::Attempts;
+use crate::host::failure::Failure;
 use crate::release_bundle::Content;
 
 /// Maximum number of attempts to take the lock: each follows a lost answer, or the end of another
@@ -23,7 +23,7 @@ const TURNS: u32 = 10;
 pub(super) const LOCK_NAME: &str = "sysforge-publishing.lock";
 
 /// The held lock. Dropping it stops the signs of life. The file stays, as after a crash, unless the
-/// host has a [`Cleanup`](super::Cleanup), which then deletes it.
+/// host has a [`Cleanup`](crate::host::Cleanup), which then deletes it.
 #[derive(Debug)]
 pub(super) struct Lease {
     asset: u64,

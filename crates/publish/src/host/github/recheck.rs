@@ -10,11 +10,11 @@ use sysforge_net::header::ACCEPT;
 use sysforge_plan::{Reporter, Sha256, Step};
 
 use super::api::{Asset as RemoteAsset, Release};
-use super::failure::Failure;
 use super::{FILE_LIMIT, GitHub};
 use crate::documents::notes::size;
 use crate::error::{Difference, PublishError, Then};
 use crate::fetch::{self, Sink};
+use crate::host::failure::Failure;
 
 /// The size in bytes above which a file is not downloaded again if the host lists the digest that it
 /// computed itself: that would take as long as sending it.

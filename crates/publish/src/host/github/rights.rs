@@ -4,9 +4,9 @@ use sysforge_plan::release::is_good_tag;
 
 use super::GitHub;
 use super::api::Repository;
-use super::failure::Failure;
 use crate::Secret;
 use crate::error::PublishError;
+use crate::host::failure::Failure;
 use crate::report::{Outcome, Published};
 
 /// Checks that the token could publish to the repository, as far as the host reports: only step 1,

@@ -9,14 +9,14 @@ use sysforge_plan::{Reporter, Step};
 
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
-use super::call::Attempts;
-use super::failure::Failure;
 use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, lost};
 use super::recheck::{Computed, Verified};
 use super::upload::Upload;
 use crate::documents::notes::size;
 use crate::error::PublishError;
+use crate::host::Attempts;
+use crate::host::failure::Failure;
 use crate::release_bundle::{Asset, Kind, ReleaseBundle};
 use crate::report::AssetOutcome;
 

@@ -16,10 +16,11 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::api::Asset;
-use super::failure::{Failure, of_net, transport};
-use super::{GitHub, encode};
+use super::GitHub;
 use crate::error::PublishError;
 use crate::fetch::refusal;
+use crate::host::encode;
+use crate::host::failure::{Failure, of_net, transport};
 use crate::local::{CHUNK, at};
 use crate::release_bundle::Content;
 

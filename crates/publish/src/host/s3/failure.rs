@@ -1,12 +1,10 @@
 //! Failures of requests to a storage service.
 
-use std::sync::Arc;
-
 use url::Url;
 
 use crate::error::PublishError;
-use crate::host::github::Timing;
-use crate::host::github::failure::Failure;
+use crate::host::Timing;
+use crate::host::failure::Failure;
 use crate::storage_error::StorageError;
 
 /// Whether the same request may succeed later.
@@ -58,39 +56,25 @@ pub(super) fn error(
     failure: Failure,
     timing: &Timing,
 ) -> PublishError {
+    let failure = match failure.into_error(what, timing) {
+        Ok(error) => return error,
+        Err(failure) => failure,
+    };
     let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
     let (bucket, what) = (bucket.to_owned(), what.to_owned());
     let said = failure.words();
-    let denied = is_denied(&failure);
-    let passes = may_pass(&failure);
-    let attempts = timing.attempts_until(&failure);
-    let gave_up = |what, last| PublishError::GaveUp {
-        what,
-        attempts,
-        last,
-    };
-    let storage = match failure {
-        Failure::Local(error) => {
-            return Arc::try_unwrap(error).unwrap_or_else(|shared| PublishError::GaveUp {
-                what,
-                attempts: 1,
-                last: shared.to_string(),
-            });
-        }
-        Failure::Limited(Some(wait)) if wait > timing.wait_limit => {
-            return PublishError::RateLimited {
-                seconds: wait.as_secs(),
-            };
-        }
-        Failure::Lasting { words, hint } => return PublishError::Unreachable { what, words, hint },
-        Failure::Storage { .. } if denied => StorageError::Denied {
+    let storage = match &failure {
+        Failure::Garbled { status: 401 } => StorageError::Denied {
             endpoint,
             what,
             said,
         },
-        Failure::Storage {
-            status, ref code, ..
-        } => match code.as_str() {
+        failure if is_denied(failure) => StorageError::Denied {
+            endpoint,
+            what,
+            said,
+        },
+        Failure::Storage { status, code, .. } => match code.as_str() {
             "NoSuchBucket" => StorageError::NoBucket { bucket, endpoint },
             "InvalidAccessKeyId"
             | "SignatureDoesNotMatch"
@@ -105,8 +89,8 @@ pub(super) fn error(
             | "TemporaryRedirect"
             | "IllegalLocationConstraintException"
             | "AuthorizationQueryParametersError" => StorageError::OtherRegion { bucket, said },
-            _ if status == 401 => StorageError::Keys { endpoint, said },
-            _ if passes => return gave_up(what, said),
+            _ if *status == 401 => StorageError::Keys { endpoint, said },
+            _ if may_pass(&failure) => return failure.gave_up(&what, timing),
             _ => StorageError::Refused {
                 endpoint,
                 what,
@@ -114,12 +98,7 @@ pub(super) fn error(
             },
         },
         Failure::Garbled { status: 301 | 307 } => StorageError::OtherRegion { bucket, said },
-        Failure::Garbled { status: 401 | 403 } => StorageError::Denied {
-            endpoint,
-            what,
-            said,
-        },
-        _ if passes => return gave_up(what, said),
+        failure if may_pass(failure) => return failure.gave_up(&what, timing),
         failure => StorageError::NotStorage {
             endpoint,
             status: failure.status().unwrap_or(0),

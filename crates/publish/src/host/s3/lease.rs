@@ -13,7 +13,7 @@ use super::failure::is_missing;
 use super::{Conditional, S3};
 use crate::error::PublishError;
 use crate::fetch::Sink;
-use crate::host::github::failure::Failure;
+use crate::host::failure::Failure;
 
 /// The name of the lock.
 pub(super) const LOCK_NAME: &str = ".sysforge-lock";
@@ -273,7 +273,5 @@ impl S3 {
 
 /// Returns a text that no other publisher has.
 fn nonce() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let random = || std::hash::RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
+    format!("{:016x}{:016x}", crate::host::random(), crate::host::random())
 }

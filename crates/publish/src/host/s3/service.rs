@@ -19,8 +19,8 @@ use url::Url;
 
 use super::failure::may_pass;
 use crate::fetch::refusal;
-use crate::host::github::failure::{Failure, of_net, transport};
-use crate::host::github::{Attempts, Timing};
+use crate::host::failure::{Failure, of_net, transport};
+use crate::host::{Attempts, Timing};
 use crate::local::CHUNK;
 
 /// Maximum size of an answer, in bytes: a list of a thousand objects is smaller. Large objects are

@@ -11,7 +11,7 @@ use sysforge_plan::{Explain, Reporter};
 use self::storage::Storage;
 use super::*;
 use crate::dist::Dist;
-use crate::host::github::Timing;
+use crate::host::Timing;
 use crate::install::open_release::SourceOptions;
 use crate::install::{InstallError, OpenRelease, Source};
 use crate::release_bundle::Origin;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::api::Release;
-use super::super::failure::Failure;
+use crate::host::failure::Failure;
 use super::super::journal::PublishJournal;
 use super::super::lease::NoLease;
 use super::*;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sysforge_plan::Explain;
 
-use super::super::failure::Failure;
+use crate::host::failure::Failure;
 use super::*;
 
 fn host(token: Option<&str>) -> GitHub {

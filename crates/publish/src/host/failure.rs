@@ -1,11 +1,13 @@
 //! Failures of requests: whether to try again, how long to wait first, and their messages.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use sysforge_net::header::HeaderMap;
 use sysforge_plan::text::shortened;
 
+use super::Timing;
 use crate::error::PublishError;
 
 /// A request that failed.
@@ -36,7 +38,7 @@ pub(crate) enum Failure {
     /// There was no progress for this long.
     Stalled(Duration),
     /// The file to send cannot be read.
-    Local(std::sync::Arc<PublishError>),
+    Local(Arc<PublishError>),
 }
 
 /// One entry of the `errors` of a 422.
@@ -160,6 +162,34 @@ impl Failure {
     pub(crate) fn is_taken(&self) -> bool {
         matches!(self, Self::Status { status: 422, errors, .. }
             if errors.iter().any(|error| error.code == "already_exists"))
+    }
+
+    /// Converts a failure that means the same for every host; returns any other one.
+    pub(crate) fn into_error(self, what: &str, timing: &Timing) -> Result<PublishError, Self> {
+        let what = what.to_owned();
+        Ok(match self {
+            Self::Local(error) => {
+                Arc::try_unwrap(error).unwrap_or_else(|shared| PublishError::GaveUp {
+                    what,
+                    attempts: 1,
+                    last: shared.to_string(),
+                })
+            }
+            Self::Limited(Some(wait)) if wait > timing.wait_limit => PublishError::RateLimited {
+                seconds: wait.as_secs(),
+            },
+            Self::Lasting { words, hint } => PublishError::Unreachable { what, words, hint },
+            other => return Err(other),
+        })
+    }
+
+    /// Returns the error for the last of several attempts.
+    pub(crate) fn gave_up(&self, what: &str, timing: &Timing) -> PublishError {
+        PublishError::GaveUp {
+            what: what.to_owned(),
+            attempts: timing.attempts_until(self),
+            last: self.words(),
+        }
     }
 
     /// Describes the failure in a few words, with the status of an answer.
