@@ -1,5 +1,6 @@
 //! The commits of a release since the previous tag, for its notes.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,7 +33,11 @@ pub async fn since_last_tag(
     tag: &str,
     engine: &Engine,
 ) -> Result<Commits, EngineError> {
-    let git = Git { folder, engine };
+    let git = Git {
+        folder,
+        engine,
+        limit: PATIENCE,
+    };
     let commit = format!("refs/tags/{tag}^{{commit}}");
     let tagged = git
         .answer(&["rev-parse", "--verify", "--quiet", &commit])
@@ -69,21 +74,24 @@ pub async fn since_last_tag(
     })
 }
 
-struct Git<'a> {
-    folder: &'a Path,
-    engine: &'a Engine,
+/// Runs git in a folder.
+pub(crate) struct Git<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) engine: &'a Engine,
+    /// Maximum time for an answer.
+    pub(crate) limit: Duration,
 }
 
 impl Git<'_> {
-    /// Returns the output of git.
-    async fn answer(&self, arguments: &[&str]) -> Result<String, String> {
+    /// Returns the output of git, or its last message.
+    pub(crate) async fn answer<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<String, String> {
         let work = tempfile::tempdir().map_err(|error| error.to_string())?;
         let environment = self.engine.environment.clone();
         let program = Program::new("git", environment, work.path().join("git.log"))
             .arg("-C")
             .arg(self.folder)
             .args(arguments)
-            .timeout(Some(PATIENCE));
+            .timeout(Some(self.limit));
         let task = self.engine.reporter.start(Step::Probe, "git");
         let ran = self.engine.children.run(&program, &task).await;
         ran.map(|finished| finished.stdout).map_err(|error| {

@@ -1,12 +1,11 @@
 //! Whether the workflow's runs will have the project's manifest: it may not exist, or git may
 //! ignore it.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-use sysforge_plan::Step;
-use sysforge_process::Program;
-
+use crate::commits::Git;
 use crate::engine::Engine;
 use crate::project::ProjectFiles;
 
@@ -70,17 +69,15 @@ pub async fn lacking(files: &ProjectFiles, engine: &Engine) -> Vec<Lacking> {
 
 /// Whether git ignores this file. `false` without git or outside of a repository.
 async fn is_ignored(file: &Path, engine: &Engine) -> bool {
-    let (Some(folder), Ok(work)) = (file.parent(), tempfile::tempdir()) else {
+    let Some(folder) = file.parent() else {
         return false;
     };
-    let log = work.path().join("git.log");
-    let program = Program::new("git", engine.environment.clone(), log)
-        .arg("-C")
-        .arg(folder)
-        .args(["check-ignore", "--quiet", "--"])
-        .arg(file)
-        .timeout(Some(PATIENCE));
-    // Dropped without a message at the end: it takes milliseconds.
-    let task = engine.reporter.start(Step::Probe, "git check-ignore");
-    engine.children.run(&program, &task).await.is_ok()
+    let git = Git {
+        folder,
+        engine,
+        limit: PATIENCE,
+    };
+    let arguments = ["check-ignore", "--quiet", "--"].map(OsStr::new);
+    let arguments = arguments.into_iter().chain([file.as_os_str()]);
+    git.answer(&arguments.collect::<Vec<_>>()).await.is_ok()
 }

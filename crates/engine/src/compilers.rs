@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde::Serialize;
 use sysforge_acquire::InstalledToolchain;
 use sysforge_build::link::which;
-use sysforge_plan::explain::PathError;
 use sysforge_plan::link::linker::{self, driver_names};
 use sysforge_plan::toolchain::{self, Published, Traits, Unsuitable};
 use sysforge_plan::{Explain, Os, Step, Triplet};
@@ -18,6 +17,7 @@ use sysforge_report::table::table;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::temporary_folder;
 
 /// A compiler of this machine.
 #[derive(Debug, Serialize)]
@@ -333,11 +333,7 @@ async fn ask(
     let Some((program, arguments)) = command.split_first() else {
         return Ok(None);
     };
-    let work = tempfile::tempdir().map_err(PathError::wrap(
-        "create a folder in",
-        &tempfile::env::temp_dir(),
-        EngineError::Path,
-    ))?;
+    let work = temporary_folder()?;
     // The output is parsed below, and must be in English.
     let environment = engine.environment.clone().with("LC_ALL", "C");
     let program = |log: &str| {

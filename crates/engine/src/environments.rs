@@ -70,9 +70,9 @@ impl Installation {
             let instantiated = match known {
                 Some(known) => known,
                 None => {
-                    let (options, repeat) = (&self.options, self.repeat);
-                    let runner =
-                        BuildRunner::open_with(engine, planned, build, options, repeat).await?;
+                    let mut runner =
+                        BuildRunner::probed(engine, planned, build, &self.options).await?;
+                    runner.instantiate(self.repeat).await?;
                     let Some(done) = runner.instantiated() else {
                         continue;
                     };

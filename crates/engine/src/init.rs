@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::config;
-use sysforge_plan::explain::PathError;
 use sysforge_plan::text::ImageName;
 
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::write_file;
 use crate::project::Location;
 
 /// Usual names of workload scripts, most likely first.
@@ -46,8 +46,7 @@ pub fn write(location: &Location, force: bool) -> Result<(PathBuf, Found), Failu
     let found = Found::look(&folder, location.name()?.is_some());
     let text = found.text();
     config::Config::from_toml(config::FILE_NAME, &text)?;
-    let written = sysforge_files::write_whole(&path, text.as_bytes());
-    written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
+    write_file(&path, &text)?;
     Ok((path, found))
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sysforge_build::link::which;
 use sysforge_bundle::check;
 use sysforge_files::read_regular;
-use sysforge_plan::explain::{PathError, causes};
+use sysforge_plan::explain::causes;
 use sysforge_plan::release::choose::{Kind, Machine, julias, kinds};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
@@ -28,7 +28,7 @@ use crate::cpu::cpu_level;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::paths::absolute;
+use crate::paths::{absolute, temporary_folder};
 use local_julia::LocalJulia;
 
 pub use activation::{Activated, Activation};
@@ -167,11 +167,11 @@ impl Installer<'_> {
             return self.install_apps(&release, &index, kind, request).await;
         }
         let mut local_julia = self.local_julia(request.julia.as_deref()).await?;
-        let mut chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+        let mut chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
         if chosen.is_err() && request.julia.is_some() && !self.julias.is_empty() {
             // This is an upgrade, for another Julia than before.
             local_julia = self.local_julia(None).await?;
-            chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+            chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
         }
         // If no image fits the Julia found, or there is none, look for a Julia in the store, newest
         // first.
@@ -181,10 +181,10 @@ impl Installer<'_> {
             Err(_) => false,
         };
         if lacks_julia {
-            let wanted = machine(None, request)?;
+            let wanted = request.machine(None)?;
             if let Some(found) = self.in_store(julias(&index, &wanted).iter().rev()).await? {
                 local_julia = Some(found);
-                chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+                chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
             }
         }
         // Else offer to download one: the newest that there is an image for.
@@ -201,7 +201,7 @@ impl Installer<'_> {
             && let Some(got) = self.offer(&version).await?
         {
             local_julia = Some(got);
-            chosen = install::choose_image(&index, &machine(local_julia.as_ref(), request)?);
+            chosen = install::choose_image(&index, &request.machine(local_julia.as_ref())?);
         }
         let (image, choice) = chosen?;
         self.refuse_older(image, &index.tag, request)?;
@@ -256,10 +256,7 @@ impl Installer<'_> {
         kind: Kind,
         request: &InstallRequest,
     ) -> Result<Installed, Failure> {
-        let machine = Machine {
-            kind,
-            ..machine(None, request)?
-        };
+        let machine = machine(None, request.name.clone(), kind)?;
         let (image, _) = install::choose_image(index, &machine)?;
         self.refuse_older(image, &index.tag, request)?;
         let reporter = &self.engine.reporter;
@@ -454,7 +451,7 @@ impl Installer<'_> {
         let request = InstallRequest::new(source);
         let (release, index) = just_published(&request.source, &self.options).await?;
         let fits = |local_julia: &LocalJulia| {
-            let machine = machine(Some(local_julia), &request).ok()?;
+            let machine = request.machine(Some(local_julia)).ok()?;
             let (image, _) = install::choose_image(&index, &machine).ok()?;
             Some(image)
         };
@@ -463,7 +460,7 @@ impl Installer<'_> {
         let local_julia = match given {
             Some(given) => Some(given),
             None => {
-                let wanted = machine(None, &request)?;
+                let wanted = request.machine(None)?;
                 self.in_store(julias(&index, &wanted).iter().rev()).await?
             }
         };
@@ -475,11 +472,7 @@ impl Installer<'_> {
             );
             return Ok(());
         };
-        let folder = tempfile::tempdir().map_err(PathError::wrap(
-            "create a folder in",
-            &tempfile::env::temp_dir(),
-            EngineError::Path,
-        ))?;
+        let folder = temporary_folder()?;
         let images = Images::open(folder.path());
         let surroundings = self.engine.surroundings(&[]);
         install::install(
@@ -596,12 +589,12 @@ pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {
     Ok(SignedFor::Named(Identity { repository, site }))
 }
 
-/// The properties of this machine that decide which image fits.
-fn machine(
-    local_julia: Option<&LocalJulia>,
-    request: &InstallRequest,
+/// The properties of this machine and its Julia that decide which image fits.
+pub(crate) fn machine(
+    facts: Option<&JuliaFacts>,
+    name: Option<String>,
+    kind: Kind,
 ) -> Result<Machine, EngineError> {
-    let facts = local_julia.map(|local_julia| &local_julia.facts);
     Ok(Machine {
         triplet: Engine::host()?,
         cpu: Cpu {
@@ -609,9 +602,17 @@ fn machine(
             level: cpu_level(),
         },
         julia: facts.map(JuliaFacts::build),
-        name: request.name.clone(),
-        kind: request.kind.unwrap_or_default(),
+        name,
+        kind,
     })
+}
+
+impl InstallRequest {
+    /// The properties of this machine for choosing what was requested.
+    fn machine(&self, julia: Option<&LocalJulia>) -> Result<Machine, EngineError> {
+        let facts = julia.map(|julia| &julia.facts);
+        machine(facts, self.name.clone(), self.kind.unwrap_or_default())
+    }
 }
 
 /// Whether this is github.com, or this machine, so that tests behave as for users.

@@ -98,6 +98,26 @@ pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
     read.map_err(PathError::wrap("read", path, EngineError::Path))
 }
 
+/// Reads a file.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
+    sysforge_files::read_bytes(path).map_err(PathError::wrap("read", path, EngineError::Path))
+}
+
+/// Creates a temporary folder, which is removed when the returned value is dropped.
+///
+/// # Errors
+///
+/// If it cannot be created.
+pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
+    let parent = tempfile::env::temp_dir();
+    let created = tempfile::tempdir_in(&parent);
+    created.map_err(PathError::wrap("create a folder in", &parent, EngineError::Path))
+}
+
 /// Writes a file completely or not at all.
 ///
 /// # Errors

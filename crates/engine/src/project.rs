@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::encoding;
-use sysforge_plan::explain::PathError;
 use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::{Inputs, Plan, PlanError, PlannedJulia};
@@ -15,7 +14,7 @@ use sysforge_plan::{Explain, JuliaVersion, Triplet};
 
 use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::paths::{absolute, plain};
+use crate::paths::{absolute, plain, read_file};
 
 /// A project on disk.
 #[derive(Debug)]
@@ -307,9 +306,7 @@ impl Location {
     ///
     /// If it cannot be read, or is not text.
     pub fn read_text(&self, path: &Path) -> Result<String, Failure> {
-        let bytes = sysforge_files::read_bytes(path);
-        let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
-        Ok(encoding::decode(&self.shown(path), &bytes)?)
+        Ok(encoding::decode(&self.shown(path), &read_file(path)?)?)
     }
 
     /// Returns the path as the user would type it: relative to the current folder, if it is inside

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use sysforge_plan::explain::PathError;
 use sysforge_plan::text::Repository;
 use sysforge_publish::documents::{artifacts_toml, notes, sums};
-use sysforge_publish::host::dir::{self, FolderPolicy};
-use sysforge_publish::host::encode_path;
+use sysforge_publish::host::dir;
 use sysforge_publish::host::github::GitHub;
 use sysforge_publish::host::github::steps::{self, Policy};
-use sysforge_publish::host::s3::{S3, S3Location, S3Policy};
+use sysforge_publish::host::s3::{S3, S3Location};
+use sysforge_publish::host::{PublishOptions, encode_path};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{InstallError, OpenRelease, Source};
 use sysforge_publish::release_bundle::Destination;
@@ -21,6 +21,7 @@ use crate::commits;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::write_file;
 
 /// What to publish.
 #[derive(Debug, Default)]
@@ -41,41 +42,12 @@ pub struct Publication {
     pub notes_from_commits: Option<PathBuf>,
     /// The publisher's key.
     pub signer: Option<Signer>,
-    /// Whether files at the host with different content are replaced.
-    pub replace: bool,
-    /// Whether to send nothing.
-    pub dry_run: bool,
-}
-
-/// Options of a release in a storage service.
-#[derive(Debug, Default)]
-pub struct S3Options {
+    /// How the host is changed.
+    pub options: PublishOptions,
     /// If set, the images that the release has and the dist directory lacks are downloaded first,
-    /// from here.
+    /// from here. Not for a folder.
     pub complete_from: Option<SourceOptions>,
-    /// Whether the release is not made public.
-    pub draft: bool,
-    /// Whether everything is downloaded again and compared before it becomes public.
-    pub recheck: bool,
-    /// Where to write the checksums of everything that is published.
-    pub sums: Option<PathBuf>,
-    /// The public URL of the prefix.
-    pub base_url: Option<String>,
-}
-
-/// Options of a release on GitHub.
-#[derive(Debug, Default)]
-pub struct GitHubOptions {
-    /// If set, the images that the release has and the dist directory lacks are downloaded first,
-    /// from here.
-    pub complete_from: Option<SourceOptions>,
-    /// Whether the release stays a draft.
-    pub draft: bool,
-    /// Whether everything is downloaded again and compared before it becomes public.
-    pub recheck: bool,
-    /// The commit or branch to tag.
-    pub target: Option<String>,
-    /// Where to write the checksums of everything that is published.
+    /// Where to write the checksums of everything that is published. Not for a folder.
     pub sums: Option<PathBuf>,
 }
 
@@ -122,7 +94,7 @@ pub fn summary(report: &Published, missing: &[String]) -> Option<String> {
 }
 
 impl Publication {
-    /// Publishes to GitHub.
+    /// Publishes to GitHub. `target` is the commit or branch to tag.
     ///
     /// # Errors
     ///
@@ -131,11 +103,11 @@ impl Publication {
         &self,
         host: &GitHub,
         repository: &str,
-        options: &GitHubOptions,
+        target: Option<String>,
         engine: &Engine,
     ) -> Result<Published, Failure> {
         let (tag, mut read) = self.tag().await?;
-        if let Some(source) = &options.complete_from {
+        if let Some(source) = &self.complete_from {
             let release = Source::github(repository, Some(&tag))?;
             read = self.complete(&release, source, read, engine).await?;
         }
@@ -148,19 +120,19 @@ impl Publication {
         };
         let seen = async { Ok(steps::look_ahead(host, &tag).await?) };
         let (bundle, seen) = tokio::try_join!(prepared, seen)?;
-        self.write_sums(options.sums.as_deref(), &bundle)?;
+        self.write_sums(&bundle)?;
         let policy = Policy {
-            draft: options.draft,
-            replace: self.replace,
-            dry_run: self.dry_run,
-            recheck: options.recheck,
-            target: options.target.clone(),
+            draft: self.options.draft,
+            replace: self.options.replace,
+            dry_run: self.options.dry_run,
+            recheck: self.options.recheck,
+            target,
             state: self.dist.join(".sysforge"),
         };
         Ok(steps::publish_seen(host, &bundle, &policy, seen, &engine.reporter).await?)
     }
 
-    /// Publishes to a prefix of a bucket.
+    /// Publishes to a prefix of a bucket, which has the URL `base_url` if a web server serves it.
     ///
     /// # Errors
     ///
@@ -169,20 +141,16 @@ impl Publication {
         &self,
         host: &S3,
         location: &S3Location,
-        options: &S3Options,
+        base_url: Option<&str>,
         engine: &Engine,
     ) -> Result<Published, Failure> {
         let (tag, mut read) = self.tag().await?;
-        if let Some(source) = &options.complete_from {
+        if let Some(source) = &self.complete_from {
             let release = Source::s3(location.clone(), Some(&tag))?;
             read = self.complete(&release, source, read, engine).await?;
         }
         let dist = self.read(read).await?;
-        let base_url = options
-            .base_url
-            .as_deref()
-            .map(|text| text.trim_end_matches('/'));
-        let base_url = base_url.filter(|text| !text.is_empty());
+        let base_url = without_slash(base_url);
         let mut identity = self.identity(base_url)?;
         if identity == Identity::default() {
             identity.site = Some(location.url().map_err(PublishError::from)?);
@@ -191,23 +159,17 @@ impl Publication {
         let destination = host.destination(&tag, base_url);
         let bundle = self.bundle(dist, &destination, identity, notes).await?;
         let bundle = bundle.with_notes_as_file();
-        self.write_sums(options.sums.as_deref(), &bundle)?;
-        let policy = S3Policy {
-            draft: options.draft,
-            replace: self.replace,
-            dry_run: self.dry_run,
-            recheck: options.recheck,
-        };
-        Ok(host.publish(&bundle, policy, &engine.reporter).await?)
+        self.write_sums(&bundle)?;
+        let options = self.options;
+        Ok(host.publish(&bundle, options, &engine.reporter).await?)
     }
 
     /// Writes the checksums of everything that is published.
-    fn write_sums(&self, path: Option<&Path>, bundle: &ReleaseBundle) -> Result<(), Failure> {
-        if let Some(path) = path.filter(|_| !self.dry_run) {
+    fn write_sums(&self, bundle: &ReleaseBundle) -> Result<(), EngineError> {
+        if let Some(path) = self.sums.as_ref().filter(|_| !self.options.dry_run) {
             let files = bundle.assets.iter();
             let list = sums::write(files.map(|asset| (asset.name.as_str(), asset.sha256)));
-            let written = sysforge_files::write_whole(path, list.as_bytes());
-            written.map_err(PathError::wrap("write", path, EngineError::Path))?;
+            write_file(path, &list)?;
         }
         Ok(())
     }
@@ -225,8 +187,7 @@ impl Publication {
     ) -> Result<Published, Failure> {
         let (tag, read) = self.tag().await?;
         let dist = self.read(read).await?;
-        let base_url = base_url.map(|text| text.trim_end_matches('/'));
-        let base_url = base_url.filter(|text| !text.is_empty());
+        let base_url = without_slash(base_url);
         let identity = self.identity(base_url)?;
         if self.signer.is_some() && identity == Identity::default() {
             engine.reporter.warn(
@@ -261,11 +222,7 @@ impl Publication {
                 Some("name the address that the folder will have with `--base-url URL`".to_owned()),
             );
         }
-        let policy = FolderPolicy {
-            replace: self.replace,
-            dry_run: self.dry_run,
-        };
-        Ok(dir::publish(root, &bundle, policy, &engine.reporter).await?)
+        Ok(dir::publish(root, &bundle, self.options, &engine.reporter).await?)
     }
 
     /// Returns the tag, and the dist directory if it was read to determine the tag.
@@ -365,4 +322,10 @@ impl Publication {
         }
         Ok(bundle)
     }
+}
+
+/// Returns a URL without a trailing slash; `None` if it is empty.
+fn without_slash(base_url: Option<&str>) -> Option<&str> {
+    let base_url = base_url.map(|text| text.trim_end_matches('/'));
+    base_url.filter(|text| !text.is_empty())
 }

@@ -98,19 +98,8 @@ impl<'a> BuildRunner<'a> {
         build: &'a Build,
         options: &BuildOptions,
     ) -> Result<Self, Failure> {
-        Self::open_with(engine, planned, build, options, Repeat::IfNeeded).await
-    }
-
-    /// Does the same as [`BuildRunner::open`]; `repeat` says whether to install packages again.
-    pub async fn open_with(
-        engine: &'a Engine,
-        planned: &'a Planned,
-        build: &'a Build,
-        options: &BuildOptions,
-        repeat: Repeat,
-    ) -> Result<Self, Failure> {
         let mut runner = Self::probed(engine, planned, build, options).await?;
-        runner.instantiate(repeat).await?;
+        runner.instantiate(Repeat::IfNeeded).await?;
         Ok(runner)
     }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sysforge_build::WorkDir;
 use sysforge_build::instantiate::Instantiated;
-use sysforge_plan::explain::PathError;
 use sysforge_plan::plan::{Build, PlannedJulia};
 use sysforge_plan::{JuliaFacts, Receipt, image_environment};
 use sysforge_publish::install::activate::{Start, UserLists};
@@ -14,6 +13,7 @@ use sysforge_publish::install::activate::{Start, UserLists};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::write_file;
 use crate::planning::Planned;
 
 /// Returns the path of a build's image in the build folder.
@@ -81,8 +81,6 @@ fn julia(build: &Build, folder: &Path) -> Result<PathBuf, EngineError> {
 /// Writes the environment of the image, unless an identical one exists.
 fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, EngineError> {
     let environment = folder.join("image-environment");
-    let created = std::fs::create_dir_all(&environment);
-    created.map_err(PathError::wrap("create", &environment, EngineError::Path))?;
     let manifest = sysforge_files::read_text(folder.join("packed-manifest.toml")).ok();
     let files = [
         (
@@ -101,8 +99,7 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
         if sysforge_files::read_text(&path).is_ok_and(|before| before == text) {
             continue;
         }
-        let written = sysforge_files::write_whole(&path, text.as_bytes());
-        written.map_err(PathError::wrap("write", &path, EngineError::Path))?;
+        write_file(&path, &text)?;
     }
     Ok(environment)
 }

@@ -1,7 +1,6 @@
 //! Verifying a release: installs each image as a user would, into a temporary folder, and runs the
 //! project's workloads on it.
 
-use sysforge_plan::explain::PathError;
 use sysforge_plan::release::choose::{Kind, Machine, Misfit, misfit};
 use sysforge_plan::release::cpu::Cpu;
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
@@ -10,13 +9,12 @@ use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{self, Images, InstallError, OpenRelease, Source};
 use sysforge_publish::signing::PublicKey;
 
-use crate::cpu::cpu_level;
 use crate::engine::Engine;
-use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::install::start_library;
+use crate::install::{machine, start_library};
 use crate::julias::stored_or_downloaded;
 use crate::options::BuildOptions;
+use crate::paths::temporary_folder;
 use crate::planning::plan;
 use crate::runner::BuildRunner;
 
@@ -47,11 +45,7 @@ impl<'a> Verification<'a> {
     ) -> Result<Self, Failure> {
         let release = OpenRelease::open(source, options).await?;
         let (index, _) = release.index(keys).await?;
-        let folder = tempfile::tempdir().map_err(PathError::wrap(
-            "create a folder in",
-            &tempfile::env::temp_dir(),
-            EngineError::Path,
-        ))?;
+        let folder = temporary_folder()?;
         Ok(Self {
             engine,
             release,
@@ -100,16 +94,7 @@ impl<'a> Verification<'a> {
         let julia =
             stored_or_downloaded(&request, self.triplet, &acquirer, &mut self.catalogue).await?;
         let facts = engine.ask(&julia.executable).await?;
-        let machine = Machine {
-            triplet: self.triplet,
-            cpu: Cpu {
-                name: Some(facts.cpu_name.clone()),
-                level: cpu_level(),
-            },
-            julia: Some(facts.build()),
-            name: None,
-            kind: Kind::Image,
-        };
+        let machine = machine(Some(&facts), None, Kind::Image)?;
         if let Some(Misfit::Cpu(need)) = misfit(image, &machine) {
             let text = format!("{id} was not run here: it needs {need}");
             engine.reporter.warn(text, None);

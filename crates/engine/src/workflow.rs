@@ -9,7 +9,9 @@ use sysforge_plan::explain::PathError;
 use sysforge_plan::{Class, Explain, Sha256, config};
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::error::EngineError;
 use crate::failure::Failure;
+use crate::paths::write_file;
 use crate::project::{Location, ProjectFiles};
 
 pub use sysforge_actions::workflow::PATH;
@@ -56,21 +58,15 @@ pub enum WorkflowFileError {
     NoSums(PathBuf),
     #[error("{0} cannot be edited")]
     NotEditable(String),
-    #[error(transparent)]
-    Path(#[from] PathError),
 }
 
 impl Explain for WorkflowFileError {
     fn class(&self) -> Class {
-        match self {
-            Self::Path(error) => error.class(Class::Usage),
-            _ => Class::Usage,
-        }
+        Class::Usage
     }
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Path(error) => return error.hints(),
             Self::NotGenerated(_) => "move it away, or replace it with `sysforge workflow --force`",
             Self::OtherProject { .. } => {
                 "a repository has one such workflow: replace it with `sysforge workflow --force` if \
@@ -105,9 +101,7 @@ impl WorkflowFile {
         let existing = match sysforge_files::read_text(&path) {
             Ok(text) => Some(text.replace("\r\n", "\n")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(PathError::wrap("read", &path, WorkflowFileError::Path)(error).into());
-            }
+            Err(error) => return Err(PathError::wrap("read", &path, EngineError::Path)(error).into()),
         };
         let text = match &existing {
             Some(existing) if workflow::is_ours(existing) => handmade::carry(existing, &generated)?,
@@ -147,10 +141,10 @@ impl WorkflowFile {
     /// # Errors
     ///
     /// If it must not be replaced, or cannot be written.
-    pub fn write(&self, force: bool) -> Result<(), WorkflowFileError> {
+    pub fn write(&self, force: bool) -> Result<(), Failure> {
         if let Some(existing) = self.existing.as_deref().filter(|_| !force) {
             if !workflow::is_ours(existing) {
-                return Err(WorkflowFileError::NotGenerated(self.path.clone()));
+                return Err(WorkflowFileError::NotGenerated(self.path.clone()).into());
             }
             let project = workflow::project_of(existing);
             if project != workflow::project_of(&self.text) {
@@ -160,12 +154,13 @@ impl WorkflowFile {
                         "" => "the repository's root".to_owned(),
                         project => format!("`{project}`"),
                     },
-                });
+                }
+                .into());
             }
         }
         match self.existing.as_deref() == Some(self.text.as_str()) {
             true => Ok(()),
-            false => write(&self.path, &self.text),
+            false => Ok(write_file(&self.path, &self.text)?),
         }
     }
 }
@@ -210,13 +205,7 @@ pub fn pin(location: &Location, sums: &Path) -> Result<(), Failure> {
     let tool = workflow["tool"].or_insert(Item::Table(Table::new()));
     tool["version"] = value(VERSION);
     tool["sums"] = value(Sha256::of(list.as_bytes()).to_string());
-    write(&path, &document.to_string())?;
-    Ok(())
-}
-
-fn write(path: &Path, text: &str) -> Result<(), WorkflowFileError> {
-    let written = sysforge_files::write_whole(path, text.as_bytes());
-    written.map_err(PathError::wrap("write", path, WorkflowFileError::Path))
+    Ok(write_file(&path, &document.to_string())?)
 }
 
 #[cfg(test)]

@@ -87,6 +87,15 @@ pub struct Site {
     pub tags: Vec<Tag>,
 }
 
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            schema: SITE_SCHEMA.to_owned(),
+            tags: Vec::new(),
+        }
+    }
+}
+
 /// An index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]

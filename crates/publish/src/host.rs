@@ -29,6 +29,20 @@ pub enum Host {
     S3(s3::S3Location),
 }
 
+/// Options for publishing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PublishOptions {
+    /// Whether existing files with other bytes are replaced.
+    pub replace: bool,
+    /// Whether to write nothing.
+    pub dry_run: bool,
+    /// Whether the release does not become public. In a folder it always does.
+    pub draft: bool,
+    /// Whether to download everything again and compare it. In a folder, everything is always
+    /// compared.
+    pub recheck: bool,
+}
+
 impl FromStr for Host {
     type Err = PublishError;
 

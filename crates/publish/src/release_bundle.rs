@@ -15,6 +15,7 @@ pub use crate::documents::provenance::Origin;
 use crate::documents::{artifacts_toml, notes, provenance, sbom, sums};
 use crate::error::PublishError;
 use crate::local;
+use crate::report::{AssetOutcome, AssetReport};
 use crate::signing::{self, Identity, SIGNATURE_END, Signer};
 
 /// The location of a release, and the limits of its host.
@@ -238,6 +239,20 @@ impl ReleaseBundle {
         self.assets.push(in_memory(name, Kind::Statement, text));
         in_order(&mut self.assets);
         self
+    }
+
+    /// Returns the report about its files. `outcome` gets the position and the file.
+    pub(crate) fn outcomes(
+        &self,
+        outcome: impl Fn(usize, &Asset) -> AssetOutcome,
+    ) -> Vec<AssetReport> {
+        let numbered = self.assets.iter().enumerate();
+        let report = |(number, asset): (usize, &Asset)| AssetReport {
+            name: asset.name.clone(),
+            size: asset.size,
+            outcome: outcome(number, asset),
+        };
+        numbered.map(report).collect()
     }
 
     /// Returns the total size, in bytes.

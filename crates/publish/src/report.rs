@@ -67,6 +67,20 @@ pub struct Published {
 }
 
 impl Published {
+    /// Creates a report about a release at `place`, without files.
+    pub(crate) fn new(outcome: Outcome, tag: &str, place: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            tag: tag.to_owned(),
+            place: place.into(),
+            actions: Vec::new(),
+            assets: Vec::new(),
+            requests: 0,
+            bytes_sent: 0,
+            rechecked: 0,
+        }
+    }
+
     /// Returns the builds whose images are in the release.
     #[must_use]
     pub fn builds(&self) -> Vec<String> {

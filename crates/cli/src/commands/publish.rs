@@ -4,14 +4,15 @@ use std::path::Path;
 
 use sysforge_engine::EngineError;
 use sysforge_engine::paths::{absolute, require_readable_file};
-use sysforge_engine::publish::{self, GitHubOptions, Publication, S3Options};
+use sysforge_engine::publish::{self, Publication};
 use sysforge_plan::explain::PathError;
 use sysforge_plan::text::Tag;
-use sysforge_publish::host::Host;
+use sysforge_publish::host::{Host, PublishOptions};
 use sysforge_publish::host::github::finalize::finalize;
 use sysforge_publish::host::github::{GitHub, Standing, steps};
 use sysforge_publish::host::s3::{S3, S3Location};
 use sysforge_publish::install::Source;
+use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::report::{Outcome as ReleaseOutcome, Published};
 use sysforge_publish::signing::Signer;
 use sysforge_publish::{Origin, PublishError, Secret};
@@ -44,7 +45,7 @@ pub(crate) async fn run(args: &PublishArgs, session: &Session) -> Outcome {
                 );
             }
             let base_url = args.base_url.as_deref();
-            let publication = publication(args, session)?;
+            let publication = publication(args, session, None)?;
             publication
                 .to_folder(root, base_url, &session.engine)
                 .await?
@@ -101,22 +102,12 @@ async fn to_github(args: &PublishArgs, session: &Session) -> Result<Published, F
         let tag = tag(args, session).unwrap_or_default();
         return Ok(steps::preflight(&host, &tag).await?);
     }
-    let options = GitHubOptions {
-        complete_from: args
-            .complete
-            .then(|| source_options(session, true))
-            .transpose()?,
-        draft: args.draft,
-        recheck: !args.no_recheck,
-        target: args
-            .target
-            .clone()
-            .or_else(|| variable(session, "GITHUB_SHA")),
-        sums: args.sums.clone(),
-    };
-    let publication = publication(args, session)?;
+    let target = args.target.clone();
+    let target = target.or_else(|| variable(session, "GITHUB_SHA"));
+    let publication = publication(args, session, complete_from(args, session, true)?)?;
+    let engine = &session.engine;
     publication
-        .to_github(&host, &repository, &options, &session.engine)
+        .to_github(&host, &repository, target, engine)
         .await
 }
 
@@ -142,23 +133,28 @@ async fn to_s3(
             .preflight(&tag(args, session).unwrap_or_default())
             .await?);
     }
-    let options = S3Options {
-        complete_from: args
-            .complete
-            .then(|| source_options(session, false))
-            .transpose()?,
-        draft: args.draft,
-        recheck: !args.no_recheck,
-        sums: args.sums.clone(),
-        base_url: args.base_url.clone(),
-    };
-    let publication = publication(args, session)?;
-    let engine = &session.engine;
-    publication.to_s3(&host, location, &options, engine).await
+    let publication = publication(args, session, complete_from(args, session, false)?)?;
+    let (base_url, engine) = (args.base_url.as_deref(), &session.engine);
+    publication.to_s3(&host, location, base_url, engine).await
+}
+
+/// How to read the release that `--complete` downloads images from; with `drafts`, it may be a
+/// draft.
+fn complete_from(
+    args: &PublishArgs,
+    session: &Session,
+    drafts: bool,
+) -> Result<Option<SourceOptions>, Failure> {
+    let options = args.complete.then(|| source_options(session, drafts));
+    Ok(options.transpose()?)
 }
 
 /// What the arguments and the environment ask for.
-fn publication(args: &PublishArgs, session: &Session) -> Result<Publication, Failure> {
+fn publication(
+    args: &PublishArgs,
+    session: &Session,
+    complete_from: Option<SourceOptions>,
+) -> Result<Publication, Failure> {
     let signer = match &args.sign_key {
         Some(path) => {
             let password = variable(session, "SYSFORGE_SIGN_PASSWORD");
@@ -191,8 +187,14 @@ fn publication(args: &PublishArgs, session: &Session) -> Result<Publication, Fai
             false => None,
         },
         signer,
-        replace: args.replace,
-        dry_run: args.dry_run,
+        options: PublishOptions {
+            replace: args.replace,
+            dry_run: args.dry_run,
+            draft: args.draft,
+            recheck: !args.no_recheck,
+        },
+        complete_from,
+        sums: args.sums.clone(),
     })
 }
 

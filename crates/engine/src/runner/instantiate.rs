@@ -1,6 +1,6 @@
 //! Installing the packages of a build, and reading the result.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use sysforge_acquire::{Lease, Store};
@@ -149,7 +149,8 @@ impl BuildRunner<'_> {
         }
         self.context.environment = environment;
         if let (true, Some(path)) = (done.resolved, &done.manifest) {
-            let text = read(path)?;
+            let text = sysforge_files::read_text(path);
+            let text = text.map_err(PathError::wrap("read", path, EngineError::Path))?;
             let manifest = Manifest::from_toml(&path.display().to_string(), &text)?;
             let inputs = &self.planned.files.inputs;
             (self.packages, self.closure) =
@@ -204,9 +205,4 @@ impl BuildRunner<'_> {
     pub fn instantiated(&self) -> Option<&Instantiated> {
         self.instantiated.as_ref()
     }
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let text = sysforge_files::read_text(path);
-    Ok(text.map_err(PathError::wrap("read", path, EngineError::Path))?)
 }

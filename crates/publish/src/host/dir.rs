@@ -5,23 +5,15 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sysforge_files::{FileLock, LockAttempt, rename, sync_folder};
-use sysforge_plan::release::{SITE_NAME, SITE_SCHEMA, Site};
+use sysforge_plan::release::{SITE_NAME, Site};
 use sysforge_plan::text::Tag;
 use sysforge_plan::{Reporter, Step};
 
+use super::PublishOptions;
 use crate::error::PublishError;
 use crate::local::{self, CHUNK, at};
 use crate::release_bundle::{Asset, Content, Kind, ReleaseBundle};
-use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
-
-/// Options for publishing to a folder.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FolderPolicy {
-    /// Whether an existing release with other bytes is replaced.
-    pub replace: bool,
-    /// Whether to write nothing.
-    pub dry_run: bool,
-}
+use crate::report::{AssetOutcome, Outcome, Published};
 
 /// Publishes into the directory `root`.
 ///
@@ -32,40 +24,27 @@ pub struct FolderPolicy {
 pub async fn publish(
     root: &Path,
     bundle: &ReleaseBundle,
-    policy: FolderPolicy,
+    options: PublishOptions,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     let (root, bundle, reporter) = (root.to_owned(), bundle.clone(), reporter.clone());
-    local::blocking(move || publish_now(&root, &bundle, policy, &reporter)).await
+    local::blocking(move || publish_now(&root, &bundle, options, &reporter)).await
 }
 
 fn publish_now(
     root: &Path,
     bundle: &ReleaseBundle,
-    policy: FolderPolicy,
+    options: PublishOptions,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
     let folder = root.join(&bundle.tag);
     let report = |outcome, actions: Vec<String>, how: AssetOutcome| Published {
-        outcome,
-        tag: bundle.tag.clone(),
-        place: folder.display().to_string(),
         actions,
-        assets: bundle
-            .assets
-            .iter()
-            .map(|asset| AssetReport {
-                name: asset.name.clone(),
-                size: asset.size,
-                outcome: how,
-            })
-            .collect(),
-        requests: 0,
-        bytes_sent: 0,
-        rechecked: 0,
+        assets: bundle.outcomes(|_, _| how),
+        ..Published::new(outcome, &bundle.tag, folder.display().to_string())
     };
     // Check under the lock, after any other publisher has finished.
-    let _lock = match policy.dry_run {
+    let _lock = match options.dry_run {
         true => None,
         false => {
             let lock = lock(root, bundle)?;
@@ -80,12 +59,12 @@ fn publish_now(
         false => Some(String::new()),
     };
     let Some(difference) = difference else {
-        if !policy.dry_run {
+        if !options.dry_run {
             list(root, &bundle.tag)?;
         }
         return Ok(report(Outcome::Unchanged, Vec::new(), AssetOutcome::Kept));
     };
-    if replaced && !policy.replace {
+    if replaced && !options.replace {
         return Err(PublishError::Different { name: difference });
     }
     let (how, action) = match replaced {
@@ -96,7 +75,7 @@ fn publish_now(
         format!("{action} the folder {}", folder.display()),
         format!("list {} in {}", bundle.tag, root.join(SITE_NAME).display()),
     ];
-    if policy.dry_run {
+    if options.dry_run {
         return Ok(report(Outcome::WouldPublish, actions, how));
     }
     let (sent, rechecked) = write_release(root, &folder, bundle, reporter)?;
@@ -293,14 +272,10 @@ fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
 }
 
 fn read_site(path: &Path) -> Result<Site, PublishError> {
-    let empty = Site {
-        schema: SITE_SCHEMA.to_owned(),
-        tags: Vec::new(),
-    };
     match sysforge_files::read_text(path) {
         // A list that cannot be read is created again: it only repeats what the folders show.
-        Ok(text) => Ok(serde_json::from_str(&text).unwrap_or(empty)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(empty),
+        Ok(text) => Ok(serde_json::from_str(&text).unwrap_or_default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Site::default()),
         Err(error) => Err(at(path)(error)),
     }
 }
@@ -326,7 +301,7 @@ mod tests {
     async fn send(
         root: &Path,
         bundle: &ReleaseBundle,
-        policy: FolderPolicy,
+        policy: PublishOptions,
     ) -> Result<Published, PublishError> {
         publish(root, bundle, policy, &Reporter::silent()).await
     }
@@ -335,12 +310,12 @@ mod tests {
     async fn a_release_appears_whole_and_a_second_run_does_nothing() {
         let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let first = send(root.path(), &bundle, FolderPolicy::default())
+        let first = send(root.path(), &bundle, PublishOptions::default())
             .await
             .unwrap();
         assert_eq!(first.outcome, Outcome::Published);
         assert_eq!(first.bytes_sent, bundle.size());
-        let second = send(root.path(), &bundle, FolderPolicy::default())
+        let second = send(root.path(), &bundle, PublishOptions::default())
             .await
             .unwrap();
         assert_eq!((second.outcome, second.bytes_sent), (Outcome::Unchanged, 0));
@@ -352,9 +327,9 @@ mod tests {
     async fn a_dry_run_writes_nothing() {
         let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
-        let policy = FolderPolicy {
+        let policy = PublishOptions {
             dry_run: true,
-            ..FolderPolicy::default()
+            ..PublishOptions::default()
         };
         let report = send(root.path(), &bundle, policy).await.unwrap();
         assert_eq!(report.outcome, Outcome::WouldPublish);
@@ -366,16 +341,16 @@ mod tests {
         let (_one, one) = bundle(b"one").await;
         let (_two, two) = bundle(b"two").await;
         let root = tempfile::tempdir().unwrap();
-        send(root.path(), &one, FolderPolicy::default())
+        send(root.path(), &one, PublishOptions::default())
             .await
             .unwrap();
-        let error = send(root.path(), &two, FolderPolicy::default())
+        let error = send(root.path(), &two, PublishOptions::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
-        let policy = FolderPolicy {
+        let policy = PublishOptions {
             replace: true,
-            ..FolderPolicy::default()
+            ..PublishOptions::default()
         };
         send(root.path(), &two, policy).await.unwrap();
         let folder = root.path().join("v1.0.0");
@@ -392,7 +367,7 @@ mod tests {
         copy(&bundle.assets[0], &partial.join(&bundle.assets[0].name)).unwrap();
         std::fs::write(partial.join(&bundle.assets[1].name), b"half").unwrap();
         std::fs::write(partial.join("stranger"), b"?").unwrap();
-        let report = send(root.path(), &bundle, FolderPolicy::default())
+        let report = send(root.path(), &bundle, PublishOptions::default())
             .await
             .unwrap();
         assert_eq!(report.bytes_sent, bundle.size() - bundle.assets[0].size);
@@ -405,12 +380,12 @@ mod tests {
         let (_one, one) = bundle(b"one").await;
         let (_two, two) = bundle(b"two").await;
         let root = tempfile::tempdir().unwrap();
-        send(root.path(), &one, FolderPolicy::default())
+        send(root.path(), &one, PublishOptions::default())
             .await
             .unwrap();
         let folder = root.path().join("v1.0.0");
         std::fs::rename(&folder, beside(&folder, "old")).unwrap();
-        let error = send(root.path(), &two, FolderPolicy::default())
+        let error = send(root.path(), &two, PublishOptions::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Different { .. }), "{error}");
@@ -455,16 +430,16 @@ mod tests {
         std::fs::write(&left, "{").unwrap();
         let others = root.path().join(".sysforge-of-others");
         std::fs::create_dir(&others).unwrap();
-        send(root.path(), &bundle, FolderPolicy::default())
+        send(root.path(), &bundle, PublishOptions::default())
             .await
             .unwrap();
         assert!(!left.exists() && others.exists());
         assert!(root.path().join(LOCK_NAME).exists());
         // A dry run removes nothing.
         std::fs::write(&left, "{").unwrap();
-        let policy = FolderPolicy {
+        let policy = PublishOptions {
             dry_run: true,
-            ..FolderPolicy::default()
+            ..PublishOptions::default()
         };
         send(root.path(), &bundle, policy).await.unwrap();
         assert!(left.exists());
@@ -475,7 +450,7 @@ mod tests {
         let (_dist, bundle) = bundle(b"one").await;
         let root = tempfile::tempdir().unwrap();
         let _held = lock(root.path(), &bundle).unwrap();
-        let error = send(root.path(), &bundle, FolderPolicy::default())
+        let error = send(root.path(), &bundle, PublishOptions::default())
             .await
             .unwrap_err();
         assert!(matches!(error, PublishError::Another { .. }), "{error}");

@@ -28,7 +28,7 @@ use object_store::{
     PutMode, PutOptions, RetryConfig, UpdateVersion,
 };
 use sysforge_net::{Client, Method, Network};
-use sysforge_plan::release::{INDEX_NAME, SITE_NAME, SITE_SCHEMA, Site};
+use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
 use sysforge_plan::text::Tag;
 use sysforge_plan::{Reporter, Step, Task};
 use url::Url;
@@ -41,9 +41,9 @@ pub(crate) use location::SCHEME;
 
 use self::failure::{is_missing, is_unsupported, may_pass};
 use self::lease::Lease;
-use self::service::{Connector, Service, failure_of, payload};
+use self::service::{Connector, Service, failure_of, parsed_url, payload};
 use super::failure::Failure;
-use super::{Cleanup, Timing, encode_path};
+use super::{Cleanup, PublishOptions, Timing, encode_path};
 use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::release_bundle::{Asset, Content, Destination, Kind, ReleaseBundle};
@@ -67,19 +67,6 @@ const DOCUMENT_LIMIT: usize = 64 << 20;
 
 /// Maximum number of attempts to change the list of releases; others may change it meanwhile.
 const LIST_ATTEMPTS: usize = 10;
-
-/// Options for publishing to storage.
-#[derive(Debug, Clone, Copy)]
-pub struct S3Policy {
-    /// Whether the release is not made public.
-    pub draft: bool,
-    /// Whether a public release with other bytes is replaced.
-    pub replace: bool,
-    /// Whether to write nothing.
-    pub dry_run: bool,
-    /// Whether to download and compare everything before it becomes public.
-    pub recheck: bool,
-}
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
@@ -205,7 +192,7 @@ impl S3 {
         let encoded = encode_path(tag);
         let base = match base_url {
             Some(base) => format!("{base}/{encoded}/"),
-            None => format!("{}/", self.plain_address(tag)),
+            None => format!("{}/", self.plain_address(&self.location.key(tag))),
         };
         Destination {
             tag: tag.to_owned(),
@@ -240,15 +227,15 @@ impl S3 {
     pub async fn publish(
         &self,
         bundle: &ReleaseBundle,
-        policy: S3Policy,
+        options: PublishOptions,
         reporter: &Reporter,
     ) -> Result<Published, PublishError> {
         self.require_keys()?;
-        if policy.dry_run {
-            return self.dry_run(bundle, policy).await;
+        if options.dry_run {
+            return self.dry_run(bundle, options).await;
         }
         let lease = self.take_lease(&bundle.tag, reporter).await?;
-        let published = self.under_lease(bundle, policy, &lease, reporter).await;
+        let published = self.under_lease(bundle, options, &lease, reporter).await;
         let given = self.give_back(lease).await;
         let published = published?;
         given?;
@@ -266,16 +253,16 @@ impl S3 {
     async fn dry_run(
         &self,
         bundle: &ReleaseBundle,
-        policy: S3Policy,
+        options: PublishOptions,
     ) -> Result<Published, PublishError> {
         let tag = &bundle.tag;
         let states = self.states(tag, bundle).await?;
         let public = self.is_public(tag).await?;
         if public && first_difference(bundle, &states).is_none() {
-            let kept = assets(bundle, |_| AssetOutcome::Kept);
+            let kept = bundle.outcomes(|_, _| AssetOutcome::Kept);
             return Ok(self.report(tag, Outcome::Unchanged, Vec::new(), kept));
         }
-        if let Some(name) = first_difference(bundle, &states).filter(|_| public && !policy.replace)
+        if let Some(name) = first_difference(bundle, &states).filter(|_| public && !options.replace)
         {
             return Err(PublishError::Different { name });
         }
@@ -284,17 +271,17 @@ impl S3 {
             true => format!("replace {folder}"),
             false => format!("write {folder}"),
         }];
-        if !policy.draft {
+        if !options.draft {
             actions.push(format!("list {tag} in {}", self.shown(SITE_NAME)));
         }
-        let outcomes = assets(bundle, |number| outcome(states[number]));
+        let outcomes = bundle.outcomes(|number, _| outcome(states[number]));
         Ok(self.report(tag, Outcome::WouldPublish, actions, outcomes))
     }
 
     async fn under_lease(
         &self,
         bundle: &ReleaseBundle,
-        policy: S3Policy,
+        options: PublishOptions,
         lease: &Lease,
         reporter: &Reporter,
     ) -> Result<Published, PublishError> {
@@ -303,10 +290,10 @@ impl S3 {
         let states = self.states(tag, bundle).await?;
         if public && first_difference(bundle, &states).is_none() {
             self.list(tag).await?;
-            let kept = assets(bundle, |_| AssetOutcome::Kept);
+            let kept = bundle.outcomes(|_, _| AssetOutcome::Kept);
             return Ok(self.report(tag, Outcome::Unchanged, Vec::new(), kept));
         }
-        if let Some(name) = first_difference(bundle, &states).filter(|_| public && !policy.replace)
+        if let Some(name) = first_difference(bundle, &states).filter(|_| public && !options.replace)
         {
             return Err(PublishError::Different { name });
         }
@@ -346,7 +333,7 @@ impl S3 {
         };
         let sent: Vec<_> = bundle.assets.iter().filter(|a| !is_index(a)).collect();
         let mut rechecked = 0;
-        if policy.recheck {
+        if options.recheck {
             let task = reporter.start(Step::Publish, "downloading everything again");
             let checks = sent.iter().map(|asset| {
                 let path = place_of(asset);
@@ -359,8 +346,8 @@ impl S3 {
             rechecked = sent.len();
             task.done(format!("{rechecked} files"));
         }
-        let outcomes = assets(bundle, |number| outcome(states[number]));
-        if policy.draft {
+        let outcomes = bundle.outcomes(|number, _| outcome(states[number]));
+        if options.draft {
             let report = self.report(tag, Outcome::Drafted, Vec::new(), outcomes);
             return Ok(Published {
                 rechecked,
@@ -486,22 +473,13 @@ impl S3 {
                     let e_tag = found.meta.e_tag.clone();
                     let bytes = found.bytes().await;
                     let bytes = bytes.map_err(|error| fail(failure_of(&error)))?;
-                    let mode = match e_tag {
-                        Some(e_tag) => PutMode::Update(UpdateVersion {
-                            e_tag: Some(e_tag),
-                            version: None,
-                        }),
-                        None => PutMode::Overwrite,
-                    };
                     // A list that cannot be read is created again: it only repeats what the
                     // releases show.
-                    (
-                        serde_json::from_slice(&bytes).unwrap_or_else(|_| empty_site()),
-                        mode,
-                    )
+                    let site: Site = serde_json::from_slice(&bytes).unwrap_or_default();
+                    (site, unless_changed(e_tag))
                 }
                 Err(error) => match failure_of(&error) {
-                    failure if is_missing(&failure) => (empty_site(), PutMode::Create),
+                    failure if is_missing(&failure) => (Site::default(), PutMode::Create),
                     failure => return Err(fail(failure)),
                 },
             };
@@ -669,7 +647,7 @@ impl S3 {
     ) -> Result<(), Failure> {
         let address = match self.signs {
             true => self.store.signed_url(Method::GET, path, SIGNED_FOR).await,
-            false => Ok(self.plain_url(path)?),
+            false => Ok(parsed_url(&self.plain_address(path.as_ref()))?),
         };
         let address = address.map_err(|error| failure_of(&error))?;
         let get = || {
@@ -730,21 +708,10 @@ impl S3 {
         )
     }
 
-    /// Returns the unsigned URL of an object below the prefix.
-    fn plain_address(&self, name: &str) -> String {
+    /// Returns the unsigned URL of the object with this key.
+    fn plain_address(&self, key: &str) -> String {
         let endpoint = self.endpoint.as_str().trim_end_matches('/');
-        let key = encode_path(&self.location.key(name));
-        format!("{endpoint}/{}/{key}", self.location.bucket())
-    }
-
-    fn plain_url(&self, path: &Path) -> Result<Url, Failure> {
-        let endpoint = self.endpoint.as_str().trim_end_matches('/');
-        let key = encode_path(path.as_ref());
-        let address = format!("{endpoint}/{}/{key}", self.location.bucket());
-        address.parse().map_err(|_| Failure::Lasting {
-            words: "the address of the object is not valid".to_owned(),
-            hint: "check the bucket, the prefix and AWS_ENDPOINT_URL",
-        })
+        format!("{endpoint}/{}/{}", self.location.bucket(), encode_path(key))
     }
 
     fn report(
@@ -755,14 +722,11 @@ impl S3 {
         assets: Vec<AssetReport>,
     ) -> Published {
         Published {
-            outcome,
-            tag: tag.to_owned(),
-            place: self.shown(tag),
             actions,
             assets,
             requests: self.requests.load(Ordering::Relaxed),
             bytes_sent: self.sent.load(Ordering::Relaxed),
-            rechecked: 0,
+            ..Published::new(outcome, tag, self.shown(tag))
         }
     }
 }
@@ -773,10 +737,14 @@ fn staging(tag: &str) -> String {
     format!(".{tag}.partial")
 }
 
-fn empty_site() -> Site {
-    Site {
-        schema: SITE_SCHEMA.to_owned(),
-        tags: Vec::new(),
+/// Returns the condition for replacing an object: that it still has this entity tag.
+fn unless_changed(e_tag: Option<String>) -> PutMode {
+    match e_tag {
+        Some(_) => PutMode::Update(UpdateVersion {
+            e_tag,
+            version: None,
+        }),
+        None => PutMode::Overwrite,
     }
 }
 
@@ -786,16 +754,6 @@ fn outcome(state: State) -> AssetOutcome {
         State::Same => AssetOutcome::Kept,
         State::Other => AssetOutcome::Replaced,
     }
-}
-
-fn assets(bundle: &ReleaseBundle, outcome: impl Fn(usize) -> AssetOutcome) -> Vec<AssetReport> {
-    let numbered = bundle.assets.iter().enumerate();
-    let report = |(number, asset): (usize, &Asset)| AssetReport {
-        name: asset.name.clone(),
-        size: asset.size,
-        outcome: outcome(number),
-    };
-    numbered.map(report).collect()
 }
 
 /// Returns the name of a file that is missing or differs. Another run writes another statement

@@ -16,8 +16,7 @@ use super::open_release::SourceOptions;
 use super::*;
 use crate::Secret;
 use crate::dist::Dist;
-use crate::host::dir;
-use crate::host::Timing;
+use crate::host::{PublishOptions, Timing, dir};
 use crate::host::github::Access;
 use crate::release_bundle::tests::{destination, make_build};
 use crate::release_bundle::{Origin, ReleaseBundle};
@@ -77,7 +76,7 @@ impl Scene {
     async fn site(&self) -> Source {
         let path = self.folder.path().join("site");
         let reporter = Reporter::silent();
-        dir::publish(&path, &self.bundle, dir::FolderPolicy::default(), &reporter)
+        dir::publish(&path, &self.bundle, PublishOptions::default(), &reporter)
             .await
             .unwrap();
         Source::Folder { path, tag: None }

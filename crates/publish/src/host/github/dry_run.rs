@@ -85,14 +85,11 @@ pub(super) async fn dry_run(
     if policy.recheck && !stays {
         actions.push("download everything again and compare".to_owned());
     }
+    let place = format!("{repository} at {}", host.host());
     Ok(Published {
-        outcome: Outcome::WouldPublish,
-        tag: tag.clone(),
-        place: format!("{repository} at {}", host.host()),
         actions,
         assets,
         requests: host.requests(),
-        bytes_sent: 0,
-        rechecked: 0,
+        ..Published::new(Outcome::WouldPublish, tag, place)
     })
 }

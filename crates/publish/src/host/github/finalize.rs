@@ -263,10 +263,6 @@ async fn read(host: &GitHub, asset: &Asset, limit: usize) -> Result<String, Publ
 
 fn report(host: &GitHub, release: &Release, assets: &[Asset], outcome: Outcome) -> Published {
     Published {
-        outcome,
-        tag: release.tag_name.clone(),
-        place: release.html_url.clone(),
-        actions: Vec::new(),
         assets: assets
             .iter()
             .filter(|asset| asset.name != LOCK_NAME)
@@ -277,8 +273,7 @@ fn report(host: &GitHub, release: &Release, assets: &[Asset], outcome: Outcome) 
             })
             .collect(),
         requests: host.requests(),
-        bytes_sent: 0,
-        rechecked: 0,
+        ..Published::new(outcome, &release.tag_name, &release.html_url)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use crate::release_bundle::ReleaseBundle;
-use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
+use crate::report::{AssetOutcome, Outcome, Published};
 
 /// Returns the first file that is missing or differs from the built one.
 pub(super) fn missing(bundle: &ReleaseBundle, remote: &[RemoteAsset]) -> String {
@@ -27,24 +27,13 @@ pub(super) fn report(
     outcome: Outcome,
 ) -> Published {
     Published {
-        outcome,
-        tag: release.tag_name.clone(),
-        place: release.html_url.clone(),
-        actions: Vec::new(),
-        assets: bundle
-            .assets
-            .iter()
-            .map(|asset| AssetReport {
-                name: asset.name.clone(),
-                size: asset.size,
-                outcome: outcomes
-                    .iter()
-                    .find(|(name, _)| *name == asset.name)
-                    .map_or(AssetOutcome::Kept, |(_, outcome)| *outcome),
-            })
-            .collect(),
+        assets: bundle.outcomes(|_, asset| {
+            let mut outcomes = outcomes.iter();
+            let found = outcomes.find(|(name, _)| *name == asset.name);
+            found.map_or(AssetOutcome::Kept, |(_, outcome)| *outcome)
+        }),
         requests: host.requests(),
         bytes_sent: host.bytes_sent(),
-        rechecked: 0,
+        ..Published::new(outcome, &release.tag_name, &release.html_url)
     }
 }

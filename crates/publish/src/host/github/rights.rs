@@ -22,14 +22,8 @@ pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishErr
     require_token(host)?;
     require_rights(host).await?;
     Ok(Published {
-        outcome: Outcome::Ready,
-        tag: tag.to_owned(),
-        place: host.access.repository.clone(),
-        actions: Vec::new(),
-        assets: Vec::new(),
         requests: host.requests(),
-        bytes_sent: 0,
-        rechecked: 0,
+        ..Published::new(Outcome::Ready, tag, &host.access.repository)
     })
 }
 

@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{PutMode, UpdateVersion};
+use object_store::PutMode;
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Reporter;
 
 use super::failure::is_missing;
-use super::{Conditional, S3};
+use super::{Conditional, S3, unless_changed};
 use crate::error::PublishError;
 use crate::fetch::Sink;
 use crate::host::failure::Failure;
@@ -163,13 +163,7 @@ impl S3 {
     /// Returns the condition for replacing a dead owner's lock: that it has not changed.
     async fn version_of_lock(&self) -> Result<PutMode, Failure> {
         match self.head(&self.lock_path()).await {
-            Ok(meta) => Ok(match meta.meta.e_tag {
-                Some(e_tag) => PutMode::Update(UpdateVersion {
-                    e_tag: Some(e_tag),
-                    version: None,
-                }),
-                None => PutMode::Overwrite,
-            }),
+            Ok(found) => Ok(unless_changed(found.meta.e_tag)),
             Err(failure) if is_missing(&failure) => Ok(PutMode::Create),
             Err(failure) => Err(failure),
         }

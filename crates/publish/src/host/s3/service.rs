@@ -87,11 +87,7 @@ impl HttpService for Service {
 impl Service {
     async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let invalid = |_| Failure::Lasting {
-            words: "the address of the object is not valid".to_owned(),
-            hint: "check the bucket, the prefix and AWS_ENDPOINT_URL",
-        };
-        let url: Url = request.uri().to_string().parse().map_err(invalid)?;
+        let url = parsed_url(&request.uri().to_string())?;
         let (body, progress) = body(request.body());
         let sending = self
             .client
@@ -122,6 +118,14 @@ impl Service {
             () = stalled(progress, stall) => Err(Failure::Stalled(stall)),
         }
     }
+}
+
+/// Parses the URL of an object.
+pub(super) fn parsed_url(address: &str) -> Result<Url, Failure> {
+    address.parse().map_err(|_| Failure::Lasting {
+        words: "the address of the object is not valid".to_owned(),
+        hint: "check the bucket, the prefix and AWS_ENDPOINT_URL",
+    })
 }
 
 /// Returns the body of a request, and a counter of the chunks that were read from it.

@@ -17,14 +17,14 @@ use crate::install::{InstallError, OpenRelease, Source};
 use crate::release_bundle::Origin;
 use crate::release_bundle::tests::make_build;
 
-const POLICY: S3Policy = S3Policy {
+const POLICY: PublishOptions = PublishOptions {
     draft: false,
     replace: false,
     dry_run: false,
     recheck: true,
 };
 
-const REPLACE: S3Policy = S3Policy {
+const REPLACE: PublishOptions = PublishOptions {
     replace: true,
     ..POLICY
 };
@@ -88,7 +88,7 @@ async fn bundle(image: &[u8]) -> (tempfile::TempDir, ReleaseBundle) {
 async fn publish(
     storage: &Storage,
     bundle: &ReleaseBundle,
-    policy: S3Policy,
+    policy: PublishOptions,
 ) -> Result<Published, PublishError> {
     let host = host(storage);
     host.publish(bundle, policy, &Reporter::silent()).await
@@ -167,14 +167,14 @@ async fn a_second_run_sends_nothing() {
 async fn a_dry_run_and_a_draft_make_nothing_public() {
     let storage = Storage::start();
     let (_dir, bundle) = bundle(b"one").await;
-    let dry = S3Policy {
+    let dry = PublishOptions {
         dry_run: true,
         ..POLICY
     };
     let would = publish(&storage, &bundle, dry).await.unwrap();
     assert_eq!(would.outcome, Outcome::WouldPublish);
     assert!(storage.written().is_empty());
-    let draft = S3Policy {
+    let draft = PublishOptions {
         draft: true,
         ..POLICY
     };

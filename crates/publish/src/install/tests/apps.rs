@@ -23,7 +23,7 @@ async fn publish(folder: &Path, script: &str, image: Option<&[u8]>) -> Source {
         .await
         .unwrap();
     let path = folder.join("site");
-    let policy = dir::FolderPolicy::default();
+    let policy = PublishOptions::default();
     dir::publish(&path, &bundle, policy, &Reporter::silent())
         .await
         .unwrap();
@@ -90,7 +90,7 @@ async fn a_library_is_published_installed_and_removed() {
         .await
         .unwrap();
     let path = dir.path().join("site");
-    let policy = dir::FolderPolicy::default();
+    let policy = PublishOptions::default();
     dir::publish(&path, &bundle, policy, &Reporter::silent())
         .await
         .unwrap();
