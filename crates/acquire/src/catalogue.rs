@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::{read_regular, write_whole};
 use sysforge_net::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use sysforge_net::{
@@ -191,7 +190,7 @@ fn header(response: &Response, name: HeaderName) -> Option<String> {
 
 impl CachedCatalogue {
     fn of(store: &Store, url: &Url) -> Self {
-        let digest = Sha256::new(Hasher::digest(redacted(url)).into());
+        let digest = Sha256::of(redacted(url));
         let folder = store.root().join("catalogue");
         let name = digest.short(16);
         Self {

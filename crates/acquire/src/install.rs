@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::FileLock;
 use sysforge_net::Fetcher;
 use sysforge_plan::signing::SignatureCheck;
@@ -381,7 +380,7 @@ fn seal(
                 _ => 0,
             })
             .sum(),
-        listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+        listing: Sha256::of(&listing),
     };
     crate::store::seal(tree, &record, &listing).map_err(Error::io("write to", tree))
 }

@@ -10,9 +10,9 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::open_regular;
 use sysforge_net::Message;
+use sysforge_plan::digest::Hasher;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{ArchiveFormat, Sha256, Task};
 use tokio::sync::mpsc;
@@ -193,7 +193,6 @@ struct Intake<'a> {
     /// Bytes that were not forwarded yet.
     buffered: BytesMut,
     hasher: Hasher,
-    count: u64,
     last_report: Instant,
 }
 
@@ -203,8 +202,7 @@ impl<'a> Intake<'a> {
             job,
             outputs,
             buffered: BytesMut::new(),
-            hasher: Hasher::new(),
-            count: 0,
+            hasher: Hasher::default(),
             last_report: Instant::now(),
         }
     }
@@ -259,22 +257,22 @@ impl<'a> Intake<'a> {
         if self.job.cancel.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        self.count += bytes.len() as u64;
+        self.hasher.update(&bytes);
+        let count = self.hasher.count();
         let size = self.job.expected.and_then(|expected| expected.size);
         if let Some(expected) = size
-            && self.count > expected
+            && count > expected
         {
             return Err(Error::Size {
                 what: self.job.what.to_owned(),
                 expected,
-                actual: self.count,
+                actual: count,
             });
         }
-        self.hasher.update(&bytes);
         self.buffer_chunk(bytes);
         if self.last_report.elapsed() >= Duration::from_millis(100) {
             self.last_report = Instant::now();
-            self.job.task.progress(self.count, size);
+            self.job.task.progress(count, size);
         }
         Ok(())
     }
@@ -306,16 +304,16 @@ impl<'a> Intake<'a> {
     }
 
     fn end(mut self) -> Result<(Sha256, u64), Error> {
-        let actual = Sha256::new(self.hasher.finalize_reset().into());
+        let (actual, count) = (self.hasher.digest(), self.hasher.count());
         let what = || self.job.what.to_owned();
         if let Some(Expected { sha256, size }) = self.job.expected {
             if let Some(expected) = size
-                && expected != self.count
+                && expected != count
             {
                 return Err(Error::Size {
                     what: what(),
                     expected,
-                    actual: self.count,
+                    actual: count,
                 });
             }
             if sha256 != actual {
@@ -325,7 +323,7 @@ impl<'a> Intake<'a> {
                     actual,
                 });
             }
-            self.job.task.progress(self.count, size);
+            self.job.task.progress(count, size);
         }
         let rest = self.buffered.split().freeze();
         self.forward(rest);
@@ -333,7 +331,7 @@ impl<'a> Intake<'a> {
             // The receiver is gone if the archive ended before its file did.
             let _ = outputs.send(Chunk::End);
         }
-        Ok((actual, self.count))
+        Ok((actual, count))
     }
 }
 

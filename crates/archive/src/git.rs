@@ -104,6 +104,16 @@ impl<R> Blob<R> {
     }
 }
 
+impl Blob<()> {
+    /// Returns the hash of a file with this content.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> [u8; 20] {
+        let mut blob = Blob::new(bytes.len() as u64, ());
+        blob.hash.update(bytes);
+        blob.finish().1
+    }
+}
+
 impl<R: Read> Read for Blob<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.content.read(buffer)?;

@@ -29,7 +29,7 @@ mod zip;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
-use sha2::Digest;
+use sysforge_plan::digest::Hashing;
 use sysforge_plan::{ArchiveFormat, Sha256};
 
 use gzip::Gzip;
@@ -122,14 +122,14 @@ pub fn unpack_hashed(
         unpack_stream(format, compressed, sink)?;
         // Bytes after the compressed data are part of the file as well.
         hash_all(&mut hashing)?;
-        return Ok(hashing.digest());
+        return Ok(hashing.hasher.digest());
     }
     if format == ArchiveFormat::Zip {
         return zip::read_hashed(&archive, sink).map(|(digest, _)| digest);
     }
     let mut hashing = Hashing::new(&archive);
     hash_all(&mut hashing)?;
-    let digest = hashing.digest();
+    let digest = hashing.hasher.digest();
     archive.rewind().map_err(Error::Broken)?;
     unpack_file(format, archive, sink)?;
     Ok(digest)
@@ -137,33 +137,6 @@ pub fn unpack_hashed(
 
 /// Larger buffers are not faster (measured from 8 KiB to 1 MiB).
 const BUFFER: usize = 256 << 10;
-
-/// A reader that hashes everything it reads.
-struct Hashing<R> {
-    inner: R,
-    digest: sha2::Sha256,
-}
-
-impl<R> Hashing<R> {
-    fn new(inner: R) -> Self {
-        Self {
-            inner,
-            digest: sha2::Sha256::new(),
-        }
-    }
-
-    fn digest(self) -> Sha256 {
-        Sha256::new(self.digest.finalize().into())
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.digest.update(&buffer[..count]);
-        Ok(count)
-    }
-}
 
 #[cfg(test)]
 mod bombs_tests;

@@ -36,21 +36,15 @@ impl TreeWriter {
     /// name are removed.
     #[must_use]
     pub fn new(root: PathBuf, strip: usize, limits: Limits, links: Links, cancel: Cancel) -> Self {
-        let tree = Tree {
-            root,
-            links,
-            listing: Listing::new(),
-            implied: Tally::new(limits, cancel.clone()),
-            buffer: vec![0; BUFFER],
-        };
+        let tree = Tree::new(root, limits, links, cancel.clone());
         Self::guard(tree, strip, limits, cancel)
     }
 
-    /// Finishes the tree: creates the links, sets the times of folders, and returns the listing.
+    /// Does the same as [`Tree::finish`].
     ///
     /// # Errors
     ///
-    /// If a link leads out of the tree, or cannot be created.
+    /// Those of [`Tree::finish`].
     pub fn finish(self) -> Result<Listing, Error> {
         self.into_inner().finish()
     }
@@ -133,7 +127,24 @@ impl Sink for Tree {
 }
 
 impl Tree {
-    fn finish(mut self) -> Result<Listing, Error> {
+    /// Creates a tree in `root`, an existing empty folder.
+    #[must_use]
+    pub fn new(root: PathBuf, limits: Limits, links: Links, cancel: Cancel) -> Self {
+        Self {
+            root,
+            links,
+            listing: Listing::new(),
+            implied: Tally::new(limits, cancel),
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    /// Finishes the tree: creates the links, sets the times of folders, and returns the listing.
+    ///
+    /// # Errors
+    ///
+    /// If a link leads out of the tree, or cannot be created.
+    pub fn finish(mut self) -> Result<Listing, Error> {
         let mut lookups = 0;
         let links: Vec<(String, String, String)> = self
             .listing

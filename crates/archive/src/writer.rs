@@ -1,7 +1,8 @@
 //! Writes archives. The same entries produce the same bytes, on every system and for any number of
 //! threads: times, owners and modes are fixed.
 
-use std::io::{self, Read, Write};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +11,10 @@ use ::zip::{CompressionMethod, DateTime, ZipWriter};
 use gzp::ZWriter;
 use gzp::deflate::Mgzip;
 use gzp::par::compress::{ParCompress, ParCompressBuilder};
-use sysforge_plan::ArchiveFormat;
+use sysforge_plan::receipt::{ObjectKind, ObjectRecord};
+use sysforge_plan::{ArchiveFormat, PathError};
+
+use crate::git::{Blob, GitTree};
 
 /// The time of every entry, in seconds since 1970: 1 January 1980, the earliest that a zip file
 /// supports. With real times, the same image would produce different bytes.
@@ -28,10 +32,28 @@ const GZIP_BLOCK: usize = 1 << 20;
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD_JOB: u32 = 2 << 20;
 
+/// Returns the mode of an archived file.
+#[cfg(unix)]
+fn mode_of(metadata: &Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    match metadata.permissions().mode() & 0o111 {
+        0 => 0o644,
+        _ => 0o755,
+    }
+}
+
+/// Returns the mode of an archived file. Windows has no executable mode, so every file is treated
+/// as executable.
+#[cfg(not(unix))]
+fn mode_of(_: &Metadata) -> u32 {
+    0o755
+}
+
 /// Writes an archive to a `W`.
 pub struct Writer<W: Write + Send + 'static> {
     format: Format<W>,
     sink: SharedSink<W>,
+    git: GitTree,
 }
 
 enum Format<W: Write + Send + 'static> {
@@ -75,7 +97,14 @@ impl<W: Write + Send + 'static> Writer<W> {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
             }
         };
-        Ok(Self { format, sink })
+        let git = GitTree::default();
+        Ok(Self { format, sink, git })
+    }
+
+    /// Returns the entries at the top level so far, as git objects.
+    #[must_use]
+    pub fn objects(&self) -> Vec<ObjectRecord> {
+        self.git.objects()
     }
 
     /// Adds a file of exactly `size` bytes.
@@ -90,10 +119,11 @@ impl<W: Write + Send + 'static> Writer<W> {
         size: u64,
         data: &mut dyn Read,
     ) -> io::Result<()> {
-        let mut data = Checked {
+        let checked = Checked {
             data,
             sink: &self.sink,
         };
+        let mut data = Blob::new(size, checked);
         match &mut self.format {
             Format::TarGz(tar) => tar.append_data(&mut header(mode, size), name, &mut data)?,
             Format::TarZst(tar) => tar.append_data(&mut header(mode, size), name, &mut data)?,
@@ -107,7 +137,51 @@ impl<W: Write + Send + 'static> Writer<W> {
                 io::copy(&mut data, zip)?;
             }
         }
+        let kind = ObjectKind::of_mode(mode);
+        self.git.add(name, kind, data.finish().1);
         self.sink.check()
+    }
+
+    /// Adds a file, or the files and links in a folder in the order of their names, as `name`;
+    /// modes say only whether a file is executable. `skip` is a file to leave out, and `archive`
+    /// the archive's path, for errors.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or the archive cannot be written.
+    pub fn tree(
+        &mut self,
+        name: &str,
+        folder: &Path,
+        skip: Option<&Path>,
+        archive: &Path,
+    ) -> Result<(), PathError> {
+        let write = |source| PathError::wrap("write", archive, |error| error)(source);
+        for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+            let read = |path, source| PathError::wrap("read", path, |error| error)(source);
+            let entry = entry.map_err(|error| read(folder, error.into()))?;
+            let path = entry.path();
+            let read = |source| read(path, source);
+            let below = path.strip_prefix(folder).unwrap_or(path);
+            let inside = Path::new(name).join(below);
+            let parts = inside.iter().map(|part| part.to_string_lossy());
+            let name = parts.collect::<Vec<_>>().join("/");
+            if skip == Some(path) {
+                continue;
+            }
+            if entry.file_type().is_symlink() {
+                // Folders made on Windows contain no links; on other systems the separator is `/`.
+                let target = std::fs::read_link(path).map_err(read)?;
+                self.symlink(&name, &target).map_err(write)?;
+            } else if entry.file_type().is_file() {
+                let file = File::open(path).map_err(read)?;
+                let metadata = file.metadata().map_err(read)?;
+                let (mode, size) = (mode_of(&metadata), metadata.len());
+                self.file(&name, mode, size, &mut BufReader::new(file))
+                    .map_err(write)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a symbolic link.
@@ -127,6 +201,9 @@ impl<W: Write + Send + 'static> Writer<W> {
                     .map_err(io::Error::other)?;
             }
         }
+        let target = target.to_string_lossy();
+        self.git
+            .add(name, ObjectKind::Link, Blob::of(target.as_bytes()));
         self.sink.check()
     }
 

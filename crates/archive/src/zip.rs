@@ -7,8 +7,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use sha2::Digest as _;
 use sysforge_plan::Sha256;
+use sysforge_plan::digest::Hasher;
 use zip::ZipReadOptions;
 use zip::extra_fields::ExtraField;
 use zip::read::Config;
@@ -16,7 +16,7 @@ use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
 use super::guard::{Guarded, Sink};
-use super::{BUFFER, Error, Hashing, names};
+use super::{BUFFER, Error, names};
 
 /// Reads an archive.
 pub(super) fn read(archive: &File, sink: &mut Guarded<impl Sink>) -> Result<(), Error> {
@@ -30,21 +30,18 @@ pub(super) fn read_hashed(
     archive: &File,
     sink: &mut Guarded<impl Sink>,
 ) -> Result<(Sha256, u64), Error> {
-    let hashed = RefCell::new(HashedInOrder::default());
+    let hashed = RefCell::new(Hasher::default());
     read_with(archive, Some(&hashed), sink)?;
-    let hashed = hashed.into_inner();
-    let mut rest = Hashing {
-        inner: Positioned::new(archive, None)?,
-        digest: hashed.digest,
-    };
-    rest.inner.at = hashed.length;
-    let again = io::copy(&mut rest, &mut io::sink()).map_err(Error::Broken)?;
-    Ok((rest.digest(), again))
+    let mut hasher = hashed.into_inner();
+    let mut rest = Positioned::new(archive, None)?;
+    rest.at = hasher.count();
+    let again = io::copy(&mut rest, &mut hasher).map_err(Error::Broken)?;
+    Ok((hasher.digest(), again))
 }
 
 fn read_with(
     archive: &File,
-    hashed: Option<&RefCell<HashedInOrder>>,
+    hashed: Option<&RefCell<Hasher>>,
     sink: &mut Guarded<impl Sink>,
 ) -> Result<(), Error> {
     // The headers and the files are read through separate readers with their own buffer and
@@ -143,35 +140,17 @@ fn overlap() -> Error {
     Error::Malformed("its entries share their data or exceed the file".to_owned())
 }
 
-/// The digest of the first `length` bytes of a file, computed incrementally.
-#[derive(Default)]
-struct HashedInOrder {
-    digest: sha2::Sha256,
-    length: u64,
-}
-
-impl HashedInOrder {
-    /// Receives bytes read at a position, and hashes those that follow the bytes hashed so far.
-    fn take(&mut self, at: u64, bytes: &[u8]) {
-        let known = self.length.checked_sub(at);
-        let known = known.and_then(|known| usize::try_from(known).ok());
-        if let Some(new) = known.and_then(|known| bytes.get(known..)) {
-            self.digest.update(new);
-            self.length += new.len() as u64;
-        }
-    }
-}
-
 /// A position in a file that is shared with other readers.
 struct Positioned<'a> {
     file: &'a File,
     at: u64,
     length: u64,
-    hashed: Option<&'a RefCell<HashedInOrder>>,
+    /// The hash of the first bytes of the file.
+    hashed: Option<&'a RefCell<Hasher>>,
 }
 
 impl<'a> Positioned<'a> {
-    fn new(file: &'a File, hashed: Option<&'a RefCell<HashedInOrder>>) -> Result<Self, Error> {
+    fn new(file: &'a File, hashed: Option<&'a RefCell<Hasher>>) -> Result<Self, Error> {
         Ok(Self {
             file,
             hashed,
@@ -188,7 +167,13 @@ impl Read for Positioned<'_> {
         #[cfg(windows)]
         let count = std::os::windows::fs::FileExt::seek_read(self.file, buffer, self.at)?;
         if let Some(hashed) = self.hashed {
-            hashed.borrow_mut().take(self.at, &buffer[..count]);
+            let mut hashed = hashed.borrow_mut();
+            // Only bytes that follow the bytes hashed so far are new.
+            let known = hashed.count().checked_sub(self.at);
+            let known = known.and_then(|known| usize::try_from(known).ok());
+            if let Some(new) = known.and_then(|known| buffer[..count].get(known..)) {
+                hashed.update(new);
+            }
         }
         self.at += count as u64;
         Ok(count)

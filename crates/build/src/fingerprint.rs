@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest;
 use sysforge_plan::Sha256;
+use sysforge_plan::digest::Hasher;
 
 /// The first step that an input affects; it affects all later steps too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,12 +104,12 @@ impl Fingerprint {
 /// Returns the digest of a list of texts. Lengths are included, so that different lists give
 /// different bytes.
 pub(crate) fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Sha256 {
-    let mut hasher = sha2::Sha256::new();
+    let mut hasher = Hasher::default();
     for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    Sha256::new(hasher.finalize().into())
+    hasher.digest()
 }
 
 #[cfg(test)]

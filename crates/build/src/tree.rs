@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
+use sysforge_plan::digest::Hasher;
 use sysforge_plan::Sha256;
 use sysforge_plan::image_environment::LAUNCHER_MARK;
 use sysforge_plan::manifests::Origin;
@@ -395,18 +396,11 @@ pub(crate) fn is_ignored(project: &Path, path: &Path) -> bool {
 }
 
 /// Returns the digest of everything that can be read, without keeping it in memory.
-pub(crate) fn digest_of_reader(mut reader: impl Read) -> std::io::Result<Sha256> {
-    use sha2::Digest as _;
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(Sha256::new(hasher.finalize().into())),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+pub(crate) fn digest_of_reader(reader: impl Read) -> std::io::Result<Sha256> {
+    let mut hasher = Hasher::default();
+    let mut reader = std::io::BufReader::with_capacity(256 << 10, reader);
+    std::io::copy(&mut reader, &mut hasher)?;
+    Ok(hasher.digest())
 }
 
 /// Returns whether Sysforge or Pkg filled this folder.

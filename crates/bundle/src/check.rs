@@ -240,7 +240,9 @@ async fn pack_and_unpack(from: &Path, to: &Path, scratch: &Path) -> Result<(), B
         let file = std::fs::File::create(&archive).map_err(BundleError::io("create", &archive))?;
         let mut writer =
             Writer::new(ArchiveFormat::TarZst, file, 2).map_err(|e| failed(e.into()))?;
-        add_tree(&mut writer, &from)?;
+        writer
+            .tree("", &from, None, &archive)
+            .map_err(BundleError::Io)?;
         writer.finish().map_err(|error| failed(error.into()))?;
         let file = std::fs::File::open(&archive).map_err(BundleError::io("open", &archive))?;
         let limits = Limits {
@@ -257,44 +259,6 @@ async fn pack_and_unpack(from: &Path, to: &Path, scratch: &Path) -> Result<(), B
         std::fs::remove_file(&archive).map_err(BundleError::io("remove", &archive))
     });
     packed.await.map_err(BundleError::Died)?
-}
-
-fn add_tree(writer: &mut Writer<std::fs::File>, from: &Path) -> Result<(), BundleError> {
-    for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
-        let entry = entry.map_err(|error| BundleError::io("read", from)(error.into()))?;
-        let path = entry.path();
-        let Ok(below) = path.strip_prefix(from) else {
-            continue;
-        };
-        let name = crate::layout::slashed(below);
-        let write = |error: std::io::Error| BundleError::Archive(error.into());
-        if entry.file_type().is_symlink() {
-            let target = std::fs::read_link(path).map_err(BundleError::io("read", path))?;
-            writer.symlink(&name, &target).map_err(write)?;
-        } else if entry.file_type().is_file() {
-            let mut file = std::fs::File::open(path).map_err(BundleError::io("open", path))?;
-            let metadata = file.metadata().map_err(BundleError::io("read", path))?;
-            let mode = mode_of(&metadata);
-            writer
-                .file(&name, mode, metadata.len(), &mut file)
-                .map_err(write)?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    match metadata.permissions().mode() & 0o111 {
-        0 => 0o644,
-        _ => 0o755,
-    }
-}
-
-#[cfg(not(unix))]
-fn mode_of(_: &std::fs::Metadata) -> u32 {
-    0o755
 }
 
 /// A run of an app.

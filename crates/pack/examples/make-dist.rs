@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use sysforge_pack::Packing;
+use sysforge_pack::{Content, Packing};
 use sysforge_plan::{ArchiveFormat, Reporter, Triplet};
 use sysforge_testkit::github::{Random, make_build};
 
@@ -41,7 +41,8 @@ async fn make(
     std::fs::write(&path, image)?;
     let (id, format, reporter) = (&receipt.build_id, ArchiveFormat::TarGz, Reporter::silent());
     let threads = std::thread::available_parallelism()?.get();
-    let packing = Packing::start(&path, Vec::new(), id, format, folder, threads, &reporter)?;
+    let content = Content::of_image(&path, Vec::new());
+    let packing = Packing::start(content, id, format, folder, threads, &reporter)?;
     let describe = |image| sysforge_plan::Receipt {
         image,
         ..receipt.clone()

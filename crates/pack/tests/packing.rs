@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use sysforge_pack::{Packed, Packing, existing};
+use sysforge_pack::{Content, Packed, Packing, existing};
 use sysforge_plan::archive::ArchiveFormat;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, JuliaOrigin, LinkRecord, SCHEMA, StatementCounts, Targets, ToolRecord,
@@ -79,8 +79,7 @@ fn image(dir: &Path) -> std::path::PathBuf {
 
 async fn pack(dir: &Path, dist: &str, format: ArchiveFormat, threads: usize) -> Packed {
     let packing = Packing::start(
-        &image(dir),
-        Vec::new(),
+        Content::of_image(&image(dir), Vec::new()),
         &id(),
         format,
         &dir.join(dist),
@@ -141,8 +140,7 @@ async fn dropping_a_packing_leaves_no_files() {
     let dir = tempfile::tempdir().unwrap();
     let dist = dir.path().join("dist");
     let packing = Packing::start(
-        &image(dir.path()),
-        Vec::new(),
+        Content::of_image(&image(dir.path()), Vec::new()),
         &id(),
         ArchiveFormat::TarGz,
         &dist,
@@ -160,8 +158,7 @@ async fn the_error_names_a_missing_image() {
     let missing = dir.path().join("missing.so");
     let dist = dir.path().join("dist");
     let packing = Packing::start(
-        &missing,
-        Vec::new(),
+        Content::of_image(&missing, Vec::new()),
         &id(),
         ArchiveFormat::TarGz,
         &dist,
@@ -189,8 +186,7 @@ async fn folders_are_packed_with_their_links_and_executables() {
         let trees = vec![("artifacts/0123".to_owned(), tree)];
         let dist = dir.path().join("dist");
         let packing = Packing::start(
-            &image(dir.path()),
-            trees,
+            Content::of_image(&image(dir.path()), trees),
             &id(),
             format,
             &dist,
@@ -241,8 +237,7 @@ async fn the_error_names_a_directory_that_cannot_be_written() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("dist"), "a file, where a folder should be").unwrap();
     let packing = Packing::start(
-        &image(dir.path()),
-        Vec::new(),
+        Content::of_image(&image(dir.path()), Vec::new()),
         &id(),
         ArchiveFormat::TarGz,
         &dir.path().join("dist"),

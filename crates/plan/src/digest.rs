@@ -1,6 +1,7 @@
 //! SHA-256 digests as values: computing, parsing, printing and comparing them.
 
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,82 @@ impl Sha256 {
         let mut text = self.to_string();
         text.truncate(digits);
         text
+    }
+}
+
+/// Computes the digest of bytes that arrive one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher {
+    state: sha2::Sha256,
+    count: u64,
+}
+
+impl Hasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.state.update(bytes);
+        self.count += bytes.len() as u64;
+    }
+
+    /// Returns the number of bytes so far.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the digest of the bytes so far.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        Sha256(self.state.clone().finalize().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reader or writer that hashes the bytes that pass through it.
+#[derive(Debug, Default)]
+pub struct Hashing<T> {
+    /// The reader or writer.
+    pub inner: T,
+    /// The hash so far.
+    pub hasher: Hasher,
+}
+
+impl<T> Hashing<T> {
+    /// Wraps a reader or writer.
+    #[must_use]
+    pub fn new(inner: T) -> Self {
+        let hasher = Hasher::default();
+        Self { inner, hasher }
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

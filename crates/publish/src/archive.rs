@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use sha2::Digest;
 use sysforge_archive::{
-    self as reader, Blob, Cancel, Error, FileEntry, GitTree, Guarded, Limits, Links, Sink,
-    TreeWriter,
+    self as reader, Blob, Cancel, Error, FileEntry, GitTree, Guarded, Limits, Links, Sink, Tree,
 };
+use sysforge_plan::digest::{Hasher, Hashing};
 use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::{PlainName, Rule as _};
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256, library};
@@ -72,49 +71,51 @@ const RECEIPT_LIMIT: u64 = 64 << 20;
 /// If it cannot be read, or contains anything but plain files at its top level.
 pub fn inspect(path: &Path) -> Result<Inspected, PublishError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    inspect_as(path, &name)
+    read_into(path, &name, |_| Discard).map(|(inspected, _)| inspected)
 }
 
-/// Inspects an archive that is called `name`, whatever its file is called on this machine.
+/// Unpacks an archive that is called `name`, whatever its file is called on this machine, into the
+/// empty folder `folder`, and inspects it in the same pass.
 ///
 /// # Errors
 ///
-/// Those of [`inspect`].
-pub fn inspect_as(path: &Path, name: &str) -> Result<Inspected, PublishError> {
+/// Those of [`inspect`], or if a link leads out of the folder, or a file cannot be written. Then
+/// the folder may contain a part of the archive.
+pub fn unpack(path: &Path, name: &str, folder: &Path) -> Result<Inspected, PublishError> {
+    let to_folder = |limits| {
+        let (links, cancel) = (Links::default(), Cancel::default());
+        Tree::new(folder.to_owned(), limits, links, cancel)
+    };
+    let (inspected, tree) = read_into(path, name, to_folder)?;
+    tree.finish().map_err(refused(path))?;
+    Ok(inspected)
+}
+
+/// Inspects an archive and passes its entries to the sink that `sink` creates.
+fn read_into<S: Sink>(
+    path: &Path,
+    name: &str,
+    sink: impl FnOnce(Limits) -> S,
+) -> Result<(Inspected, S), PublishError> {
     let (format, file, limits) = open(path, name)?;
-    let size = limits.packed.unwrap_or_default();
     let inspector = Inspector {
+        sink: sink(limits),
         entries: BTreeMap::new(),
         git: GitTree::default(),
         tops: BTreeMap::new(),
         receipt: Vec::new(),
-        chunk: vec![0; CHUNK],
     };
     let mut guarded = Guarded::guard(inspector, 0, limits, Cancel::default());
     let sha256 = reader::unpack_hashed(format, file, &mut guarded).map_err(refused(path))?;
     let inspector = guarded.into_inner();
-    Ok(Inspected {
+    let inspected = Inspected {
         sha256,
-        size,
+        size: limits.packed.unwrap_or_default(),
+        tree: inspector.git.hash(),
         entries: inspector.entries,
         receipt: inspector.receipt,
-        tree: inspector.git.hash(),
-    })
-}
-
-/// Unpacks an archive that is called `name` into the empty folder `folder`.
-///
-/// # Errors
-///
-/// If the archive cannot be read or contains a path outside of the folder, or a file cannot be
-/// written.
-pub fn unpack_as(path: &Path, name: &str, folder: &Path) -> Result<(), PublishError> {
-    let (format, file, limits) = open(path, name)?;
-    let links = Links::default();
-    let mut tree = TreeWriter::new(folder.to_owned(), 0, limits, links, Cancel::default());
-    reader::unpack_file(format, file, &mut tree).map_err(refused(path))?;
-    tree.finish().map_err(refused(path))?;
-    Ok(())
+    };
+    Ok((inspected, inspector.sink))
 }
 
 /// Opens an archive, with the reader's limits for an archive of its size.
@@ -180,35 +181,50 @@ fn altered(path: &Path, what: String) -> PublishError {
     }
 }
 
-/// Computes the digests of everything in an archive.
-struct Inspector {
+/// Computes the digests of everything in an archive, and passes it on.
+struct Inspector<S> {
+    sink: S,
     entries: BTreeMap<String, Entry>,
     git: GitTree,
     /// The names at the top level by their lower case: on some systems, two names that differ only
     /// in case are the same file.
     tops: BTreeMap<String, String>,
     receipt: Vec<u8>,
-    chunk: Vec<u8>,
 }
 
-impl Sink for Inspector {
-    fn folder(&mut self, path: &str, _: u64) -> Result<(), Error> {
+impl<S: Sink> Sink for Inspector<S> {
+    fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error> {
         match is_folder_of_artifacts(path) {
-            true => Ok(()),
+            true => self.sink.folder(path, modified),
             false => Err(not_plain(path)),
         }
     }
 
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
-        self.add(path, entry.size, ObjectKind::of_mode(entry.mode), content)
+        self.check_name(path)?;
+        let kept = (path == RECEIPT).then_some(&mut self.receipt);
+        let content = Hashing::new(Keeping { content, kept });
+        let mut content = Blob::new(entry.size, content);
+        self.sink.file(path, entry, &mut content)?;
+        let (content, blob) = content.finish();
+        if content.hasher.count() != entry.size {
+            return Err(Error::Malformed(format!("`{path}` in it is cut short")));
+        }
+        let kind = ObjectKind::of_mode(entry.mode);
+        self.add(path, kind, &content.hasher, blob);
+        Ok(())
     }
 
-    fn symlink(&mut self, path: &str, target: &str, _: u64) -> Result<(), Error> {
+    fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error> {
         if !path.contains('/') {
             return Err(not_plain(path));
         }
-        let size = target.len() as u64;
-        self.add(path, size, ObjectKind::Link, &mut target.as_bytes())
+        self.check_name(path)?;
+        let mut hasher = Hasher::default();
+        hasher.update(target.as_bytes());
+        let blob = Blob::of(target.as_bytes());
+        self.add(path, ObjectKind::Link, &hasher, blob);
+        self.sink.symlink(path, target, modified)
     }
 
     fn hard_link(&mut self, path: &str, _: &str) -> Result<(), Error> {
@@ -223,61 +239,22 @@ fn not_plain(path: &str) -> Error {
     }
 }
 
-impl Inspector {
-    fn add(
-        &mut self,
-        name: &str,
-        size: u64,
-        kind: ObjectKind,
-        content: &mut dyn Read,
-    ) -> Result<(), Error> {
+impl<S> Inspector<S> {
+    fn check_name(&mut self, name: &str) -> Result<(), Error> {
         if !belongs(name) {
             return Err(not_plain(name));
         }
         let top = name.split('/').next().unwrap_or(name);
         let same = self.tops.entry(top.to_lowercase());
-        if same.or_insert_with(|| top.to_owned()) != top {
-            return Err(Error::Conflict {
+        let is_new = same.or_insert_with(|| top.to_owned()) == top
+            && !self.entries.contains_key(name)
+            && !self.is_also_a_folder(name);
+        match is_new {
+            true => Ok(()),
+            false => Err(Error::Conflict {
                 name: name.to_owned(),
-            });
+            }),
         }
-        let mut content = Blob::new(size, content);
-        let mut digest = sha2::Sha256::new();
-        let mut read_so_far = 0;
-        loop {
-            let read = match content.read(&mut self.chunk) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::reading(error)),
-            };
-            let bytes = &self.chunk[..read];
-            digest.update(bytes);
-            read_so_far += read as u64;
-            if name == RECEIPT {
-                if read_so_far > RECEIPT_LIMIT {
-                    return Err(Error::TooMuch {
-                        limit: RECEIPT_LIMIT,
-                        unit: "bytes in its receipt",
-                    });
-                }
-                self.receipt.extend_from_slice(bytes);
-            }
-        }
-        if read_so_far != size {
-            return Err(Error::Malformed(format!("`{name}` in it is cut short")));
-        }
-        let entry = Entry {
-            size,
-            sha256: Sha256::new(digest.finalize().into()),
-        };
-        self.git.add(name, kind, content.finish().1);
-        if self.is_also_a_folder(name) || self.entries.insert(name.to_owned(), entry).is_some() {
-            return Err(Error::Conflict {
-                name: name.to_owned(),
-            });
-        }
-        Ok(())
     }
 
     /// Returns whether another entry is inside `name`, or a folder of `name` is a file.
@@ -289,6 +266,60 @@ impl Inspector {
             .next()
             .is_some_and(|(other, _)| other.starts_with(&inside))
             || parents.any(|parent| self.entries.contains_key(parent))
+    }
+
+    fn add(&mut self, name: &str, kind: ObjectKind, hasher: &Hasher, blob: [u8; 20]) {
+        let entry = Entry {
+            size: hasher.count(),
+            sha256: hasher.digest(),
+        };
+        self.git.add(name, kind, blob);
+        self.entries.insert(name.to_owned(), entry);
+    }
+}
+
+/// Discards all entries.
+struct Discard;
+
+impl Sink for Discard {
+    fn folder(&mut self, _: &str, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn file(&mut self, _: &str, _: &FileEntry, content: &mut dyn Read) -> Result<(), Error> {
+        let mut content = std::io::BufReader::with_capacity(CHUNK, content);
+        std::io::copy(&mut content, &mut std::io::sink()).map_err(Error::reading)?;
+        Ok(())
+    }
+
+    fn symlink(&mut self, _: &str, _: &str, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn hard_link(&mut self, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A file whose content is kept while it is read, if it is the receipt.
+struct Keeping<'a> {
+    content: &'a mut dyn Read,
+    kept: Option<&'a mut Vec<u8>>,
+}
+
+impl Read for Keeping<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.content.read(buffer)?;
+        if let Some(kept) = &mut self.kept {
+            if (kept.len() + count) as u64 > RECEIPT_LIMIT {
+                return Err(std::io::Error::other(Error::TooMuch {
+                    limit: RECEIPT_LIMIT,
+                    unit: "bytes in its receipt",
+                }));
+            }
+            kept.extend_from_slice(&buffer[..count]);
+        }
+        Ok(count)
     }
 }
 
@@ -375,7 +406,7 @@ pub(crate) mod tests {
         assert_eq!(inspected.tree, run("git", &["write-tree"]));
         let out = dir.path().join("out");
         std::fs::create_dir(&out).unwrap();
-        unpack_as(&path, "a.tar.gz", &out).unwrap();
+        unpack(&path, "a.tar.gz", &out).unwrap();
         let link = out.join("artifacts/0123/lib/z.so");
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(link).unwrap(), b"z");

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sysforge_files::rename;
 use sysforge_plan::release::ReleaseImage;
-use sysforge_plan::{BuildId, Reporter, Step};
+use sysforge_plan::{BuildId, Reporter};
 
 use crate::archive;
-use crate::install::{InstallError, OpenRelease};
+use crate::install::{InstallError, OpenRelease, download};
 use crate::local::{self, at};
 
 /// The folder in the dist directory for downloaded images.
@@ -51,28 +52,12 @@ async fn fetch(
     folder: &Path,
     reporter: &Reporter,
 ) -> Result<(), InstallError> {
-    let task = reporter.start(Step::Download, &image.archive.name);
+    let partial = folder.join(format!("{}.part", image.archive.sha256));
+    download(release, image, &partial, reporter).await?;
     let path = folder.join(&image.archive.name);
-    let mut whole = sysforge_files::create(&path).map_err(at(&path))?;
-    for piece in image.pieces() {
-        let part = folder.join(format!("{}.part", piece.sha256));
-        release.fetch(piece, &part, &task).await?;
-        let mut source = sysforge_files::open_regular(&part).map_err(at(&part))?;
-        std::io::copy(&mut source, &mut whole).map_err(at(&path))?;
-        std::fs::remove_file(&part).map_err(at(&part))?;
-    }
-    drop(whole);
-    let (archive, expected) = (path.clone(), image.archive.clone());
-    let inspected = local::blocking(move || archive::inspect(&archive)).await?;
-    if inspected.sha256 != expected.sha256 {
-        return Err(InstallError::Digest {
-            name: expected.name.into(),
-            expected: expected.sha256,
-            found: inspected.sha256,
-        });
-    }
+    rename(&partial, &path).map_err(at(&path))?;
+    let inspected = local::blocking(move || archive::inspect(&path)).await?;
     let receipt = folder.join(format!("{}.receipt.json", image.build_id()));
     std::fs::write(&receipt, &inspected.receipt).map_err(at(&receipt))?;
-    task.done(crate::documents::notes::size(image.archive.size));
     Ok(())
 }

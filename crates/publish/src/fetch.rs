@@ -1,13 +1,13 @@
 //! Downloading a release's file: streamed, resumed where an attempt stopped, and hashed meanwhile.
 //! Used to check what was published and to install it.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::Digest;
 use sysforge_net::header::RANGE;
 use sysforge_net::{Address, BodyReader, Limits, RequestBuilder, Response, read_body};
+use sysforge_plan::digest::Hasher;
 use sysforge_plan::{Sha256, Task};
 
 use crate::error::PublishError;
@@ -19,8 +19,7 @@ use crate::local::{CHUNK, at};
 #[derive(Debug)]
 pub(crate) struct Sink {
     target: Target,
-    digest: sha2::Sha256,
-    position: u64,
+    hasher: Hasher,
 }
 
 #[derive(Debug)]
@@ -48,40 +47,24 @@ impl Sink {
     /// Continues a file that an earlier attempt left, or creates it.
     pub(crate) fn file(path: &Path) -> Result<Self, PublishError> {
         let mut file = sysforge_files::open_or_create(path).map_err(at(path))?;
-        let mut digest = sha2::Sha256::new();
-        let mut position = 0;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            match file.read(&mut chunk).map_err(at(path))? {
-                0 => break,
-                read => {
-                    digest.update(&chunk[..read]);
-                    position += read as u64;
-                }
-            }
-        }
+        let mut hasher = Hasher::default();
+        let mut earlier = BufReader::with_capacity(CHUNK, &mut file);
+        std::io::copy(&mut earlier, &mut hasher).map_err(at(path))?;
+        let path = path.to_owned();
         Ok(Self {
-            target: Target::File {
-                file,
-                path: path.to_owned(),
-            },
-            digest,
-            position,
+            target: Target::File { file, path },
+            hasher,
         })
     }
 
     fn new(target: Target) -> Self {
-        Self {
-            target,
-            digest: sha2::Sha256::new(),
-            position: 0,
-        }
+        let hasher = Hasher::default();
+        Self { target, hasher }
     }
 
     /// Discards everything received so far.
     pub(crate) fn restart(&mut self) -> std::io::Result<()> {
-        self.digest = sha2::Sha256::new();
-        self.position = 0;
+        self.hasher = Hasher::default();
         match &mut self.target {
             Target::Nothing => {}
             Target::Memory { bytes, .. } => bytes.clear(),
@@ -104,8 +87,7 @@ impl Sink {
             }
             Target::File { file, .. } => file.write_all(chunk)?,
         }
-        self.digest.update(chunk);
-        self.position += chunk.len() as u64;
+        self.hasher.update(chunk);
         Ok(())
     }
 
@@ -119,12 +101,12 @@ impl Sink {
 
     /// Returns the number of bytes received.
     pub(crate) fn position(&self) -> u64 {
-        self.position
+        self.hasher.count()
     }
 
     /// Returns the digest so far.
     pub(crate) fn sha256(&self) -> Sha256 {
-        Sha256::new(self.digest.clone().finalize().into())
+        self.hasher.digest()
     }
 
     /// Returns the bytes, if they were kept in memory.
@@ -193,12 +175,12 @@ pub(crate) async fn read_until(
 ) -> Result<(), Failure> {
     let mut attempts = Attempts::default();
     for made in 1.. {
-        let before = sink.position;
+        let before = sink.position();
         match read_on(request(), sink, total, timing, task).await {
             Ok(()) => return Ok(()),
             Err(failure) if is_final(&failure) => return Err(failure),
             Err(failure) => {
-                let came = sink.position.saturating_sub(before);
+                let came = sink.position().saturating_sub(before);
                 let least = match failure {
                     Failure::Stalled(_) => PROGRESS,
                     _ => 1,
@@ -251,13 +233,13 @@ async fn read_on(
         _ => PathBuf::from("the download"),
     };
     let local = |source| Failure::Local(Arc::new(at(&path)(source)));
-    if total.is_some_and(|total| sink.position > total) {
+    if total.is_some_and(|total| sink.position() > total) {
         sink.restart().map_err(local)?;
     }
-    if total == Some(sink.position) && sink.position > 0 {
+    if total == Some(sink.position()) && sink.position() > 0 {
         return Ok(());
     }
-    let request = match sink.position {
+    let request = match sink.position() {
         0 => request,
         position => request.header(RANGE, format!("bytes={position}-")),
     };
@@ -267,7 +249,7 @@ async fn read_on(
         .map_err(stalled)?
         .map_err(transport)?;
     let status = answer.status().as_u16();
-    tracing::debug!(url = %Address(answer.url()), status, from = sink.position, "request");
+    tracing::debug!(url = %Address(answer.url()), status, from = sink.position(), "request");
     if !(200..300).contains(&status) {
         return Err(refusal(answer, timing.stall).await);
     }
@@ -276,7 +258,7 @@ async fn read_on(
     }
     let announced = answer
         .content_length()
-        .map(|rest| rest.saturating_add(sink.position));
+        .map(|rest| rest.saturating_add(sink.position()));
     if let (Some(total), Some(announced)) = (total, announced)
         && announced > total
     {
@@ -293,18 +275,18 @@ async fn read_on(
         .map_err(|error| of_net(error, timing.stall))?
     {
         if let Some(whole) = whole
-            && sink.position + chunk.len() as u64 > whole
+            && sink.position() + chunk.len() as u64 > whole
         {
             sink.restart().map_err(local)?;
             return Err(too_long(whole));
         }
         sink.write(&chunk).map_err(local)?;
         if let Some(task) = task {
-            task.progress(sink.position, total);
+            task.progress(sink.position(), total);
         }
     }
     match total {
-        Some(total) if sink.position < total => {
+        Some(total) if sink.position() < total => {
             Err(Failure::Transport("the download ended early".to_owned()))
         }
         _ => Ok(()),

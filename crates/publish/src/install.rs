@@ -19,11 +19,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sysforge_files::unless_gone;
+use sysforge_plan::digest::Hashing;
 use sysforge_plan::receipt::FileRecord;
 use sysforge_plan::release::choose::{ImageChoice, Machine, choose, julias};
 use sysforge_plan::release::{ReleaseImage, ReleaseIndex};
 use sysforge_plan::text::Tag;
-use sysforge_plan::{JuliaFacts, Reporter, Step};
+use sysforge_plan::{JuliaFacts, Reporter, Sha256, Step};
 use sysforge_process::{Children, Environment};
 
 pub use error::InstallError;
@@ -178,7 +179,7 @@ fn reuse(
 }
 
 /// Downloads the archive to `path`, in one file or in parts, and verifies every digest.
-async fn download(
+pub(crate) async fn download(
     release: &OpenRelease,
     image: &ReleaseImage,
     path: &Path,
@@ -198,11 +199,10 @@ async fn download(
     }
     if !image.parts.is_empty() {
         let (whole, expected) = (path.to_owned(), image.archive.clone());
-        local::blocking(move || join(&parts, &whole).map(|()| parts)).await?;
+        let found = local::blocking(move || join(&parts, &whole)).await?;
         for piece in image.pieces() {
             remove(&part_of(path, piece))?;
         }
-        let found = local::sha256_of(path, 0, u64::MAX)?;
         if found != expected.sha256 {
             remove(path)?;
             return Err(InstallError::Digest {
@@ -222,38 +222,34 @@ fn part_of(archive: &Path, piece: &FileRecord) -> std::path::PathBuf {
     archive.with_extension(format!("{}.part", piece.sha256.short(12)))
 }
 
-fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<(), crate::PublishError> {
-    let mut target = sysforge_files::create(whole).map_err(at(whole))?;
+/// Joins the parts of a file, and returns its digest.
+fn join(parts: &[std::path::PathBuf], whole: &Path) -> Result<Sha256, crate::PublishError> {
+    let mut target = Hashing::new(sysforge_files::create(whole).map_err(at(whole))?);
     for part in parts {
         let mut source = sysforge_files::open_regular(part).map_err(at(part))?;
         std::io::copy(&mut source, &mut target).map_err(at(whole))?;
     }
-    target.sync_all().map_err(at(whole))
+    target.inner.sync_all().map_err(at(whole))?;
+    Ok(target.hasher.digest())
 }
 
 fn remove(path: &Path) -> Result<(), InstallError> {
     Ok(unless_gone(std::fs::remove_file(path)).map_err(at(path))?)
 }
 
-/// Converts an error of the archive reader: the publisher is responsible for it.
-fn refused(error: crate::PublishError, image: &ReleaseImage) -> InstallError {
-    match error {
-        crate::PublishError::Altered { what, .. } => InstallError::NotTheImage {
-            name: image.archive.name.to_string(),
-            what,
-        },
-        other => other.into(),
-    }
-}
-
-/// Checks that a downloaded archive contains the image of the index and nothing else of relevance.
-fn verify(archive: &Path, image: &ReleaseImage) -> Result<(), InstallError> {
-    let inspected =
-        archive::inspect_as(archive, &image.archive.name).map_err(|error| refused(error, image))?;
+/// Unpacks a downloaded archive, and checks that it contains the image of the index and nothing
+/// else of relevance.
+fn unpack(archive: &Path, image: &ReleaseImage, folder: &Path) -> Result<(), InstallError> {
     let altered = |what: String| InstallError::NotTheImage {
         name: image.archive.name.to_string(),
         what,
     };
+    let inspected = archive::unpack(archive, &image.archive.name, folder);
+    let inspected = inspected.map_err(|error| match error {
+        // The publisher is responsible for the content.
+        crate::PublishError::Altered { what, .. } => altered(what),
+        other => other.into(),
+    })?;
     let text = String::from_utf8_lossy(&inspected.receipt);
     let receipt = sysforge_plan::Receipt::from_json(&text)
         .map_err(|error| altered(format!("its receipt cannot be read: {error}")))?;

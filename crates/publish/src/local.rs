@@ -1,11 +1,11 @@
 //! Local files: their digests, and writing them completely or not at all.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use sha2::Digest;
 use sysforge_files::{LockAttempt, try_exclusive, write_whole_with};
 use sysforge_plan::Sha256;
+use sysforge_plan::digest::Hasher;
 
 use crate::error::PublishError;
 
@@ -23,16 +23,10 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> PublishError + u
 pub(crate) fn sha256_of(path: &Path, offset: u64, length: u64) -> Result<Sha256, PublishError> {
     let mut file = sysforge_files::open_regular(path).map_err(at(path))?;
     file.seek(SeekFrom::Start(offset)).map_err(at(path))?;
-    let mut digest = sha2::Sha256::new();
-    let mut reader = file.take(length);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match reader.read(&mut chunk).map_err(at(path))? {
-            0 => break,
-            read => digest.update(&chunk[..read]),
-        }
-    }
-    Ok(Sha256::new(digest.finalize().into()))
+    let mut hasher = Hasher::default();
+    let mut reader = BufReader::with_capacity(CHUNK, file.take(length));
+    std::io::copy(&mut reader, &mut hasher).map_err(at(path))?;
+    Ok(hasher.digest())
 }
 
 /// Returns the digest of bytes in memory.

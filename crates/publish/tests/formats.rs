@@ -1,7 +1,7 @@
 //! Every format that images are packed in, from packing to the release and back. A format in
 //! `ArchiveFormat::IMAGES` that some crate does not support fails here.
 
-use sysforge_pack::Packing;
+use sysforge_pack::{Content, Packing};
 use sysforge_plan::{ArchiveFormat, Reporter};
 use sysforge_publish::{Dist, archive};
 use sysforge_testkit::github::make_build;
@@ -18,7 +18,8 @@ async fn every_format_of_images_is_packed_read_and_unpacked() {
         let dist = folder.path().join("dist");
         let id = receipt.build_id.clone();
         let reporter = Reporter::silent();
-        let packing = Packing::start(&image, Vec::new(), &id, format, &dist, 1, &reporter).unwrap();
+        let content = Content::of_image(&image, Vec::new());
+        let packing = Packing::start(content, &id, format, &dist, 1, &reporter).unwrap();
         let (packed, _) = packing.finish(|_| receipt.clone()).await.unwrap();
         assert_eq!(packed.archive, dist.join(format!("{id}.{format}")));
 
@@ -39,7 +40,7 @@ async fn every_format_of_images_is_packed_read_and_unpacked() {
         let name = format!("{id}.{format}");
         let out = folder.path().join("out");
         std::fs::create_dir(&out).unwrap();
-        archive::unpack_as(&packed.archive, &name, &out).unwrap();
+        archive::unpack(&packed.archive, &name, &out).unwrap();
         assert_eq!(std::fs::read(out.join(&receipt.image.name)).unwrap(), IMAGE);
         assert!(out.join("receipt.json").is_file(), "{name}");
     }

@@ -1,7 +1,6 @@
 //! Nightly builds. There is no trusted digest for them: a build is identified by the entity tag
 //! that its server sends, and found in the store by its address.
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::nightly::Nightly;
 use sysforge_plan::{Sha256, Triplet};
 
@@ -53,7 +52,7 @@ impl Acquirer {
             return Ok(julia);
         }
         let state = self.state_of(&location, branch, what).await?;
-        let pin = Sha256::new(Hasher::digest(format!("{location} {state}")).into());
+        let pin = Sha256::of(format!("{location} {state}"));
         let wanted = Wanted {
             id: EntryId::nightly(triplet, &pin),
             what: what.to_owned(),

@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::{ArchiveFormat, Class, Event, Explain, toolchain};
 use sysforge_testkit::archives::{Tar, zip_of};
 
@@ -57,7 +56,7 @@ impl Bench {
         let acquirer = self.with_archives();
         let mut wanted = acquirer.wanted_toolchain(published)?;
         wanted.expected = Some(Expected {
-            sha256: Sha256::new(Hasher::digest(archive).into()),
+            sha256: Sha256::of(archive),
             size: None,
         });
         acquirer.install(&wanted).await

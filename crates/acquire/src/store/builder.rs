@@ -6,9 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, rename};
+use sysforge_plan::digest::Hasher;
 use sysforge_plan::signing::SignatureCheck;
 use sysforge_plan::{JuliaVersion, Reporter, Sha256, Triplet};
 
@@ -90,11 +90,7 @@ impl EntryBuilder {
         let tree = self.store.temporary(&self.id)?;
         let made = tree.path().join(file);
         rename(&self.folder.join(file), &made).map_err(Error::io("create", &made))?;
-        let Sums {
-            item,
-            sha256,
-            bytes,
-        } = sums(&made).map_err(Error::io("read", &made))?;
+        let (item, sha256, bytes) = inspect(&made).map_err(Error::io("read", &made))?;
         let listing = write_listing(&BTreeMap::from([(file.to_owned(), item)]));
         let record = Record {
             schema: SCHEMA,
@@ -107,7 +103,7 @@ impl EntryBuilder {
             version: Some(version.clone()),
             triplet: Some(triplet),
             unpacked_bytes: bytes,
-            listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+            listing: Sha256::of(&listing),
         };
         seal(tree.path(), &record, &listing).map_err(Error::io("write to", tree.path()))?;
         let entry_dir = self.store.commit(&self.id, &self.lock, tree)?;
@@ -129,16 +125,11 @@ impl Drop for EntryBuilder {
     }
 }
 
-struct Sums {
-    item: Item,
-    sha256: Sha256,
-    bytes: u64,
-}
-
-fn sums(path: &Path) -> io::Result<Sums> {
+/// Returns a file's item in a listing, its digest and its size.
+fn inspect(path: &Path) -> io::Result<(Item, Sha256, u64)> {
     let mut file = File::open(path)?;
-    let (mut crc32, mut sha256) = (crc32fast::Hasher::new(), Hasher::new());
-    let (mut buffer, mut bytes) = (vec![0; 256 << 10], 0);
+    let (mut crc32, mut sha256) = (crc32fast::Hasher::new(), Hasher::default());
+    let mut buffer = vec![0; 256 << 10];
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
@@ -146,21 +137,17 @@ fn sums(path: &Path) -> io::Result<Sums> {
         }
         crc32.update(&buffer[..count]);
         sha256.update(&buffer[..count]);
-        bytes += count as u64;
     }
     let modified = file.metadata()?.modified()?;
     let modified = modified.duration_since(SystemTime::UNIX_EPOCH);
-    Ok(Sums {
-        item: Item {
-            kind: Kind::File {
-                size: bytes,
-                crc32: crc32.finalize(),
-            },
-            modified: modified.unwrap_or_default().as_secs(),
+    let item = Item {
+        kind: Kind::File {
+            size: sha256.count(),
+            crc32: crc32.finalize(),
         },
-        sha256: Sha256::new(sha256.finalize().into()),
-        bytes,
-    })
+        modified: modified.unwrap_or_default().as_secs(),
+    };
+    Ok((item, sha256.digest(), sha256.count()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::Sha256;
 
 use super::entry::{LISTING, RECORD, Record, SCHEMA, read_listing};
@@ -52,7 +51,7 @@ fn examine(
     }
     let listing = sysforge_files::read_bytes(prefix.join(LISTING))
         .map_err(|_| damage(LISTING, "is missing"))?;
-    if Sha256::new(Hasher::digest(&listing).into()) != record.listing {
+    if Sha256::of(&listing) != record.listing {
         return Err(damage(LISTING, "was changed"));
     }
     let listing = String::from_utf8(listing)

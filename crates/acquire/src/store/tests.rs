@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sysforge_plan::Sha256;
 use sysforge_plan::signing::SignatureCheck;
 
@@ -41,7 +40,7 @@ fn seal_text(tree: &Path, listing: &str, schema: u32) {
         version: None,
         triplet: None,
         unpacked_bytes: 100,
-        listing: Sha256::new(Hasher::digest(listing.as_bytes()).into()),
+        listing: Sha256::of(&listing),
     };
     seal(tree, &record, listing).unwrap();
 }

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use sysforge_acquire::Error;
 use sysforge_net::Error as Net;
-use sysforge_plan::{Class, Explain};
+use sysforge_plan::{Class, Explain, Sha256};
 use sysforge_testkit::archives::{EntryType, Tar, gzip_best, tiny_julia, tiny_julia_zip};
 use sysforge_testkit::mirror_dir::MirrorDir;
 use sysforge_testkit::server::{Fault, Server};
@@ -51,8 +50,7 @@ impl Fixture {
 
     /// Returns the path of the interrupted download.
     fn partial(&self) -> PathBuf {
-        let digest = Sha256::digest(&self.archive);
-        let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = Sha256::of(&self.archive).to_string();
         self.bench.store().root().join("partial").join(name)
     }
 

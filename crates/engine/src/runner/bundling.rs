@@ -280,7 +280,7 @@ impl BuildRunner<'_> {
             trees: trees.filter(|(_, folder)| folder.is_dir()).collect(),
         };
         let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
-        let packing = Packing::start_with(
+        let packing = Packing::start(
             content,
             &id,
             self.build.archive,

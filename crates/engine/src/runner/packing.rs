@@ -7,7 +7,7 @@ use sysforge_build::artifacts::LoadedPackage;
 use sysforge_build::emit::Emitted;
 use sysforge_build::instantiate;
 use sysforge_build::targets;
-use sysforge_pack::{Packed, Packing};
+use sysforge_pack::{Content, Packed, Packing};
 use sysforge_plan::link::Linked;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{
@@ -95,8 +95,7 @@ impl BuildRunner<'_> {
         let trees = trees.chain([(image_environment::PROJECT.to_owned(), project)]);
         let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
         let packing = Packing::start(
-            &self.image(),
-            trees.collect(),
+            Content::of_image(&self.image(), trees.collect()),
             id,
             *archive,
             dist,

@@ -22,7 +22,7 @@ use super::open_release::OpenRelease;
 use super::order::order;
 use super::source::Source;
 use super::start_files::write_environment;
-use super::{refused, verify};
+use super::unpack;
 use crate::archive;
 use crate::local::{self, at};
 use crate::signing::{Identity, PublicKey};
@@ -470,7 +470,7 @@ impl Images {
         }))
     }
 
-    /// Verifies an archive and unpacks it next to its final folder.
+    /// Unpacks an archive next to its final folder, and verifies it.
     pub(super) async fn unpack(
         &self,
         image: &ReleaseImage,
@@ -481,13 +481,11 @@ impl Images {
         note.image = target.join(image.receipt.image_path());
         let (root, archive, image) = (self.root.clone(), archive.to_owned(), image.clone());
         let unpacked = tokio::task::spawn_blocking(move || {
-            verify(&archive, &image)?;
             let folder = tempfile::Builder::new()
                 .prefix(&coming(&image))
                 .tempdir_in(&root)
                 .map_err(at(&root))?;
-            archive::unpack_as(&archive, &image.archive.name, folder.path())
-                .map_err(|error| refused(error, &image))?;
+            unpack(&archive, &image, folder.path())?;
             write_environment(folder.path(), &image.receipt.packages)?;
             write_note(folder.path(), &note)?;
             Ok::<_, InstallError>((folder, note))
