@@ -28,7 +28,7 @@ use sysforge_plan::{Sha256, Step, Task};
 use sysforge_process::{Environment, Program};
 
 use crate::context::{Context, PackageEnvironment};
-use crate::depots::{Depots, MissingPackage, check_writable};
+use crate::depots::{Depots, check_writable};
 use crate::fingerprint::{Fingerprint, Stage, digest_of};
 use crate::secrets;
 use crate::workdir::{WorkDir, WorkDirError};
@@ -556,10 +556,4 @@ pub fn local_folders(project: &Path) -> Vec<PathBuf> {
 #[must_use]
 pub fn may_need_registry(project: &Path) -> bool {
     folder::may_need_registry(project)
-}
-
-/// Returns the packages of a manifest that are in no depot, for plans and `sysforge doctor`.
-#[must_use]
-pub fn missing_packages(depots: &Depots, manifest: &Manifest) -> Vec<MissingPackage> {
-    depots.missing(manifest)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::generation::Generation;
 use crate::julia::JuliaFacts;
 use crate::link::strategy::Strategy;
-use crate::platform::{Os, Triplet};
+use crate::platform::Os;
 
 /// A directory of a Julia, by Julia's own name for it. The path is always queried from the Julia in
 /// use: official, Debian and Windows layouts differ.
@@ -241,13 +241,6 @@ fn libraries() -> String {
         }
     }
     text
-}
-
-/// Returns the layout for a Julia of this platform and version, or `None` if the version is too
-/// old.
-#[must_use]
-pub fn layout_of(triplet: Triplet, julia: &crate::JuliaVersion) -> Option<Layout> {
-    Generation::of(julia).map(|generation| Layout::of(triplet.os(), generation))
 }
 
 #[cfg(test)]
