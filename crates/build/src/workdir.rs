@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sysforge_files::unless_gone;
 use sysforge_files::{FileLock, LockAttempt, try_exclusive, write_whole};
-use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter, Step, Task};
+use sysforge_plan::{BuildId, Class, Explain, PathError, Reporter, Step, Task, text};
 
 use crate::fingerprint::Fingerprint;
 
@@ -242,9 +242,7 @@ impl WorkDir {
             files: files.iter().filter_map(|file| Stamp::of(file)).collect(),
             result,
         };
-        let mut json = serde_json::to_string_pretty(&record).unwrap_or_default();
-        json.push('\n');
-        self.write(&record_name(step), &json)?;
+        self.write(&record_name(step), &text::json(&record))?;
         self.forget(&[&previous_name(step)])
     }
 

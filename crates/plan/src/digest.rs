@@ -146,19 +146,7 @@ impl FromStr for Sha256 {
     }
 }
 
-impl TryFrom<String> for Sha256 {
-    type Error = NotADigest;
-
-    fn try_from(text: String) -> Result<Self, NotADigest> {
-        text.parse()
-    }
-}
-
-impl From<Sha256> for String {
-    fn from(digest: Sha256) -> Self {
-        digest.to_string()
-    }
-}
+crate::text::as_string!(Sha256);
 
 impl schemars::JsonSchema for Sha256 {
     fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -365,19 +365,7 @@ impl FromStr for Triplet {
     }
 }
 
-impl TryFrom<String> for Triplet {
-    type Error = NotATriplet;
-
-    fn try_from(text: String) -> Result<Self, NotATriplet> {
-        text.parse()
-    }
-}
-
-impl From<Triplet> for String {
-    fn from(triplet: Triplet) -> Self {
-        triplet.name().to_owned()
-    }
-}
+crate::text::as_string!(Triplet);
 
 impl schemars::JsonSchema for Triplet {
     fn schema_name() -> std::borrow::Cow<'static, str> {

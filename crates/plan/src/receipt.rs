@@ -442,9 +442,7 @@ impl Receipt {
     /// Returns the receipt as indented JSON with a final newline.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        text::json(self)
     }
 
     /// Parses a receipt. Unknown fields are ignored, so that later versions of Sysforge can add

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build_id::BuildId;
 use crate::receipt::{FileRecord, Receipt};
-use crate::text::{FileName, Rule as _, Tag};
+use crate::text::{self, FileName, Rule as _, Tag};
 
 /// The schema that this Sysforge writes. A reader refuses any other.
 pub const SCHEMA: &str = "sysforge-release/1";
@@ -204,9 +204,7 @@ impl ReleaseIndex {
     /// Returns the index as indented JSON with a final newline.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        text::json(self)
     }
 
     /// Parses an index. Unknown fields are ignored, so that later versions of Sysforge can add

@@ -64,6 +64,34 @@ pub trait Rule {
     }
 }
 
+/// Lets serde read and write a type as its text: `#[serde(try_from = "String", into = "String")]`.
+macro_rules! as_string {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = <Self as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+pub(crate) use as_string;
+
+/// Returns a value as indented JSON with a final newline. A value that is no JSON is empty.
+#[must_use]
+pub fn json(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
 /// Returns whether a character is invisible, changes the direction of text, or controls a terminal.
 /// Such characters can disguise a text.
 #[must_use]
@@ -337,19 +365,7 @@ macro_rules! validated {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = InvalidText;
-
-            fn try_from(text: String) -> Result<Self, InvalidText> {
-                Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> Self {
-                text.0
-            }
-        }
+        $crate::text::as_string!($name);
 
         impl From<&$name> for String {
             fn from(text: &$name) -> Self {

@@ -151,19 +151,7 @@ impl FromStr for JuliaVersion {
     }
 }
 
-impl TryFrom<String> for JuliaVersion {
-    type Error = NotAVersion;
-
-    fn try_from(text: String) -> Result<Self, NotAVersion> {
-        text.parse()
-    }
-}
-
-impl From<JuliaVersion> for String {
-    fn from(version: JuliaVersion) -> Self {
-        version.to_string()
-    }
-}
+crate::text::as_string!(JuliaVersion);
 
 impl schemars::JsonSchema for JuliaVersion {
     fn schema_name() -> std::borrow::Cow<'static, str> {

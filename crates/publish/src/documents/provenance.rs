@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use sysforge_plan::receipt::JuliaOrigin;
 use sysforge_plan::release::INDEX_NAME;
-use sysforge_plan::{Receipt, Sha256};
+use sysforge_plan::{Receipt, Sha256, text};
 
 use crate::dist::Build;
 
@@ -90,9 +90,7 @@ pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> Str
     if let Some(run) = &origin.run {
         statement["predicate"]["runDetails"]["metadata"] = json!({"invocationId": run});
     }
-    let mut text = serde_json::to_string_pretty(&statement).unwrap_or_default();
-    text.push('\n');
-    text
+    text::json(&statement)
 }
 
 /// Whether a statement names this archive with this digest. This does not verify who made the

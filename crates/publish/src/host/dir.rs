@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_files::{FileLock, LockAttempt, rename, sync_folder};
 use sysforge_plan::release::{SITE_NAME, Site};
-use sysforge_plan::text::Tag;
+use sysforge_plan::text::{self, Tag};
 use sysforge_plan::{Reporter, Step};
 
 use super::PublishOptions;
@@ -266,9 +266,7 @@ fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
     }
     let tag = Tag::new(tag).map_err(|_| PublishError::BadTag(tag.to_owned()))?;
     site.tags.push(tag);
-    let mut text = serde_json::to_string_pretty(&site).unwrap_or_default();
-    text.push('\n');
-    local::write_whole(&path, text.as_bytes())
+    local::write_whole(&path, text::json(&site).as_bytes())
 }
 
 fn read_site(path: &Path) -> Result<Site, PublishError> {

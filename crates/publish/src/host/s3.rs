@@ -29,7 +29,7 @@ use object_store::{
 };
 use sysforge_net::{Client, Method, Network};
 use sysforge_plan::release::{INDEX_NAME, SITE_NAME, Site};
-use sysforge_plan::text::Tag;
+use sysforge_plan::text::{self, Tag};
 use sysforge_plan::{Reporter, Step, Task};
 use url::Url;
 
@@ -487,8 +487,7 @@ impl S3 {
                 return Ok(());
             }
             site.tags.push(tag.clone());
-            let mut text = serde_json::to_string_pretty(&site).unwrap_or_default();
-            text.push('\n');
+            let text = text::json(&site);
             let put = self.put_if(&path, text.clone().into(), mode).await;
             match put.map_err(fail)? {
                 Conditional::Done => return Ok(()),

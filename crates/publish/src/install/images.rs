@@ -561,9 +561,7 @@ fn read_note(folder: &Path) -> Option<Installed> {
 }
 
 fn write_note(folder: &Path, note: &Installed) -> Result<(), crate::PublishError> {
-    let mut text = serde_json::to_string_pretty(note).unwrap_or_default();
-    text.push('\n');
-    local::write_whole(&folder.join(NOTE), text.as_bytes())
+    local::write_whole(&folder.join(NOTE), text::json(note).as_bytes())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use sysforge_files::{read_regular, write_whole};
+use sysforge_plan::text;
 
 use super::activate::{Start, UserLists, own_launcher, quoted, text_of};
 use super::error::InstallError;
@@ -32,7 +33,7 @@ impl Integration {
             Self::VsCode => {
                 let mut settings = editor_settings(image, start, &program);
                 settings.insert("//".to_owned(), format!("{id}; {MARK}").into());
-                pretty(&settings.into())
+                text::json(&settings)
             }
             Self::Pluto => {
                 let arguments = start.arguments.iter().filter_map(|argument| {
@@ -125,7 +126,7 @@ fn kernel(image: &Installed, start: &Start) -> String {
     let env: Map<String, Value> = variables
         .map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())))
         .collect();
-    pretty(&json!({
+    text::json(&json!({
         "argv": argv,
         "display_name": format!("Julia {} ({})", image.built_for.version, image.name),
         "language": "julia",
@@ -237,12 +238,6 @@ const LIMIT: u64 = 1 << 20;
 fn is_ours(path: &Path) -> bool {
     let text = read_regular(path, LIMIT).unwrap_or_default();
     String::from_utf8_lossy(&text).contains(MARK)
-}
-
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
 }
 
 /// Returns a Julia string literal.
