@@ -207,7 +207,7 @@ fn entry<'t>(
     {
         reader.strings("registries", value)?;
     }
-    for (name, app) in reader.table_at(table, "apps")?.into_iter().flatten() {
+    for (name, app) in reader.entries(table, "apps")? {
         reader.table(name.get_ref(), app)?;
     }
     Ok(Written {

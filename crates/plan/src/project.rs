@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::ranges::Ranges;
 use crate::toml_error::TomlError;
-use crate::toml_reader::{Reader, Value};
+use crate::toml_reader::Reader;
 use crate::version::JuliaVersion;
 
 /// File names of a project, in Julia's lookup order.
@@ -68,7 +67,7 @@ impl Project {
         reader.boolean_at(table, "readonly")?;
         reader.extensions(table)?;
         reader.syntax(table)?;
-        for (name, app) in reader.table_at(table, "apps")?.into_iter().flatten() {
+        for (name, app) in reader.entries(table, "apps")? {
             reader.table(name.get_ref(), app)?;
         }
         let extras = uuids(reader, table, "extras")?;
@@ -86,7 +85,7 @@ impl Project {
     ) -> Result<BTreeSet<String>, TomlError> {
         let in_deps = |name: &str| self.deps.contains_key(name) || extras.contains_key(name);
         let listed = |name: &str| in_deps(name) || self.weakdeps.contains_key(name);
-        for (name, _) in reader.table_at(table, "compat")?.into_iter().flatten() {
+        for (name, _) in reader.entries(table, "compat")? {
             if name.get_ref() != "julia" && !listed(name.get_ref()) {
                 let message = format!(
                     "[compat] bounds `{}`, which is not in [deps], [weakdeps] or [extras]",
@@ -98,7 +97,7 @@ impl Project {
         let sources = sources(reader, table, |name| {
             in_deps(name) && (extras.contains_key(name) || !self.weakdeps.contains_key(name))
         })?;
-        for (target, value) in reader.table_at(table, "targets")?.into_iter().flatten() {
+        for (target, value) in reader.entries(table, "targets")? {
             let mut seen = BTreeSet::new();
             for dep in reader.names(target.get_ref(), value)? {
                 let name = dep.get_ref();
@@ -165,7 +164,7 @@ fn uuids(
     section: &str,
 ) -> Result<BTreeMap<String, String>, TomlError> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in table_at(reader, table, section)? {
+    for (name, value) in reader.entries(table, section)? {
         let uuid = reader.uuid(name.get_ref(), value)?;
         if let Some((other, _)) = found.iter().find(|(_, known)| **known == uuid) {
             let message = format!(
@@ -179,30 +178,9 @@ fn uuids(
     Ok(found)
 }
 
-type Pair<'v, 't> = (&'v Spanned<std::borrow::Cow<'t, str>>, &'v Value<'t>);
-
-fn table_at<'v, 't>(
-    reader: Reader<'_>,
-    table: &'v DeTable<'t>,
-    key: &str,
-) -> Result<Vec<Pair<'v, 't>>, TomlError> {
-    match table
-        .get(key)
-        .map(|value| (value, value.get_ref().as_table()))
-    {
-        None => Ok(Vec::new()),
-        Some((_, Some(table))) => Ok(table.iter().collect()),
-        Some((value, None)) => {
-            let found = value.get_ref().type_str();
-            let message = format!("`{key}` is a TOML {found}, and must be a table");
-            Err(reader.error(value.span(), message))
-        }
-    }
-}
-
 fn compat(reader: Reader<'_>, table: &DeTable<'_>) -> Result<BTreeMap<String, String>, TomlError> {
     let mut compat = BTreeMap::new();
-    for (name, value) in table_at(reader, table, "compat")? {
+    for (name, value) in reader.entries(table, "compat")? {
         let text = reader.string(name.get_ref(), value)?;
         if Ranges::from_compat(&text).is_err() {
             let message = format!(
@@ -223,7 +201,7 @@ fn sources(
     listed: impl Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>, TomlError> {
     let mut found = BTreeSet::new();
-    for (name, value) in table_at(reader, table, "sources")? {
+    for (name, value) in reader.entries(table, "sources")? {
         let Some(source) = value.get_ref().as_table() else {
             let message = format!("the source of `{}` must be a table", name.get_ref());
             return Err(reader.error(value.span(), message));
@@ -260,7 +238,7 @@ fn sources(
 
 /// Checks that a workspace contains only the list of its members.
 fn workspace(reader: Reader<'_>, table: &DeTable<'_>) -> Result<(), TomlError> {
-    for (key, value) in table_at(reader, table, "workspace")? {
+    for (key, value) in reader.entries(table, "workspace")? {
         if key.get_ref() != "projects" {
             let message = format!(
                 "unknown key `{}`: [workspace] has `projects`",

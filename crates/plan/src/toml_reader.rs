@@ -1,6 +1,7 @@
 //! Reads a TOML document value by value: each error contains the position of the value that caused
 //! it. Used for files whose rules go beyond types: Julia's projects and manifests.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::Range;
 
@@ -67,6 +68,15 @@ impl<'t> Reader<'t> {
             .get(key)
             .map(|value| self.table(key, value))
             .transpose()
+    }
+
+    /// Returns the entries of the table at `key`, of which there are none if there is no table.
+    pub(crate) fn entries<'v>(
+        &self,
+        table: &'v DeTable<'t>,
+        key: &str,
+    ) -> Result<impl Iterator<Item = (&'v Spanned<Cow<'t, str>>, &'v Value<'t>)>, TomlError> {
+        Ok(self.table_at(table, key)?.into_iter().flatten())
     }
 
     pub(crate) fn array<'v>(
@@ -183,7 +193,7 @@ impl<'t> Reader<'t> {
 
     /// Checks the extensions: each must have the name of one weak dependency or a list of them.
     pub(crate) fn extensions(&self, table: &DeTable<'t>) -> Result<(), TomlError> {
-        for (name, value) in self.table_at(table, "extensions")?.into_iter().flatten() {
+        for (name, value) in self.entries(table, "extensions")? {
             if !value.get_ref().is_str() {
                 self.names(name.get_ref(), value)?;
             }
