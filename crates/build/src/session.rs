@@ -105,17 +105,8 @@ async fn record(
         .typed(SESSION)
         .timeout(Some(LIMIT));
     context.children.run(&program, &task).await?;
-    let text = match sysforge_files::read_text(&recording) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => {
-            return Err(SessionError::Path(PathError {
-                action: "read",
-                path: recording,
-                source,
-            }));
-        }
-    };
+    let text = unless_gone(sysforge_files::read_text(&recording));
+    let text = text.map_err(PathError::wrap("read", &recording, SessionError::Path))?;
     let statements = statements::parse(&text);
     task.done(format!("{} statements recorded", statements.len()));
     Ok(statements)

@@ -309,13 +309,7 @@ impl Run<'_> {
         let recording = folder.join(format!("{index}-{}.jl", output.word()));
         // Julia creates the file with the first statement. Without any, the file of an earlier run
         // would be read.
-        let unreadable = |source| {
-            TraceError::Path(PathError {
-                action: "read",
-                path: recording.clone(),
-                source,
-            })
-        };
+        let unreadable = |source| PathError::wrap("read", &recording, TraceError::Path)(source);
         unless_gone(std::fs::remove_file(&recording)).map_err(unreadable)?;
         let log = format!("{}-{index}-{}", on.name(), output.word());
         let program = match on {
@@ -343,12 +337,8 @@ impl Run<'_> {
             workload: name,
             source,
         })?;
-        let text = match sysforge_files::read_text(&recording) {
-            Ok(text) => text,
-            // Nothing was compiled.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(unreadable(source)),
-        };
+        // Without a file, nothing was compiled.
+        let text = unless_gone(sysforge_files::read_text(&recording)).map_err(unreadable)?;
         let count = statements::parse(&text).len();
         task.done(match on {
             On::Base => format!("{count} statements recorded"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sysforge_actions::{diff, handmade, workflow};
+use sysforge_files::unless_gone;
 use sysforge_plan::explain::PathError;
 use sysforge_plan::{Class, Explain, Sha256, config};
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -98,11 +99,9 @@ impl WorkflowFile {
             version: VERSION,
         })?;
         let path = root.join(PATH);
-        let existing = match sysforge_files::read_text(&path) {
-            Ok(text) => Some(text.replace("\r\n", "\n")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(PathError::wrap("read", &path, EngineError::Path)(error).into()),
-        };
+        let existing = unless_gone(sysforge_files::read_text(&path).map(Some));
+        let existing = existing.map_err(PathError::wrap("read", &path, EngineError::Path))?;
+        let existing = existing.map(|text| text.replace("\r\n", "\n"));
         let text = match &existing {
             Some(existing) if workflow::is_ours(existing) => handmade::carry(existing, &generated)?,
             _ => generated,

@@ -18,14 +18,14 @@ pub fn is_sharing_violation(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }
 
-/// Ignores an error because the file to remove or move does not exist.
+/// Returns the default value if a file does not exist.
 ///
 /// # Errors
 ///
 /// Any other error.
-pub fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+pub fn unless_gone<T: Default>(result: io::Result<T>) -> io::Result<T> {
     match result {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(T::default()),
         other => other,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sysforge_files::{exclusive, write_whole};
+use sysforge_files::{exclusive, unless_gone, write_whole};
 use sysforge_plan::Sha256;
 use sysforge_plan::release::sums;
 
@@ -16,11 +16,7 @@ use crate::error::PackError;
 /// If the file exists but cannot be read.
 pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
     let path = dist.join(sums::NAME);
-    let text = match sysforge_files::read_text(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(PackError::io("read", &path)(source)),
-    };
+    let text = unless_gone(sysforge_files::read_text(&path)).map_err(PackError::io("read", &path))?;
     let listed = sums::read(&text).into_iter();
     Ok(listed
         .map(|(name, digest)| (name.to_string(), digest))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sysforge_archive::{Blob, GitTree};
-use sysforge_files::read_regular;
+use sysforge_files::{read_regular, unless_gone};
 use sysforge_plan::receipt::ObjectKind;
 use sysforge_plan::text::FileName;
 use sysforge_plan::{ArchiveFormat, Receipt, Sha256};
@@ -185,13 +185,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
 /// receipts only.
 fn read_sums(folder: &Path) -> Result<BTreeMap<FileName, Sha256>, PublishError> {
     let path = folder.join(sysforge_plan::release::SUMS_NAME);
-    match read_regular(&path, DOCUMENT_LIMIT) {
-        Ok(bytes) => Ok(crate::documents::sums::read(&String::from_utf8_lossy(
-            &bytes,
-        ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(at(&path)(error)),
-    }
+    let bytes = unless_gone(read_regular(&path, DOCUMENT_LIMIT)).map_err(at(&path))?;
+    Ok(crate::documents::sums::read(&String::from_utf8_lossy(&bytes)))
 }
 
 fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, PublishError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sysforge_files::unless_gone;
 use sysforge_plan::receipt::{StatementCounts, Unreplayed};
 
 use super::error::EmitError;
@@ -22,14 +23,12 @@ pub(super) type LeftOut = BTreeMap<usize, String>;
 
 /// Reads the report; returns `None` if the process ended before it reached the statements.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<Fate>>, EmitError> {
-    match sysforge_files::read_text(path) {
-        Ok(text) => Ok(Some(text.lines().filter_map(read_fate).collect())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(EmitError::Report {
-            path: path.to_owned(),
-            source,
-        }),
-    }
+    let text = unless_gone(sysforge_files::read_text(path).map(Some));
+    let text = text.map_err(|source| EmitError::Report {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.map(|text| text.lines().filter_map(read_fate).collect()))
 }
 
 fn read_fate(line: &str) -> Option<Fate> {

@@ -166,14 +166,8 @@ impl Link<'_> {
             && self.job.julia.triplet.os() == Os::Windows
         {
             let script = self.work_dir.join("discard.ld");
-            let written = std::fs::write(&script, NOT_FOR_GNU_PE);
-            written.map_err(|source| {
-                Failure::Final(LinkError::Path(PathError {
-                    action: "write",
-                    path: script.clone(),
-                    source,
-                }))
-            })?;
+            let write = PathError::wrap("write", &script, |error| Failure::Final(error.into()));
+            std::fs::write(&script, NOT_FOR_GNU_PE).map_err(write)?;
             spec.discard = Some(script);
         }
         let log = match attempt {

@@ -188,11 +188,7 @@ impl Link<'_> {
             Ok(()) => Ok(Some(self.shims.clone())),
             // It may still find the linker; the probe shows whether it does.
             Err(_) if cfg!(windows) => Ok(None),
-            Err(source) => Err(LinkError::Path(PathError {
-                action: "link",
-                path: shim,
-                source,
-            })),
+            Err(source) => Err(PathError::wrap("link", &shim, LinkError::Path)(source)),
         }
     }
 }

@@ -171,13 +171,8 @@ pub(super) fn write_exports(
         .iter()
         .map(|(name, is_data)| (name.as_str(), *is_data));
     let path = work_dir.join(exports::file_name(os));
-    std::fs::write(&path, exports::render(os, &job.name, defined, &further)).map_err(|source| {
-        LinkError::Path(PathError {
-            action: "write",
-            path: path.clone(),
-            source,
-        })
-    })?;
+    std::fs::write(&path, exports::render(os, &job.name, defined, &further))
+        .map_err(PathError::wrap("write", &path, LinkError::Path))?;
     Ok(path)
 }
 

@@ -13,7 +13,6 @@ use sysforge_plan::link::{Candidate, Format, Input, arguments};
 use sysforge_plan::{Arch, Triplet};
 
 use super::attempt::{Failure, Link, words};
-use super::error::LinkError;
 use super::paths::create_dir;
 use super::probe;
 use super::scan::Scan;
@@ -131,14 +130,8 @@ impl Link<'_> {
         let dir = self.work_dir.join("sample");
         create_dir(&dir).map_err(Failure::Final)?;
         let input = dir.join("sample.o");
-        let write = |source| {
-            LinkError::Path(PathError {
-                action: "write",
-                path: input.clone(),
-                source,
-            })
-        };
-        std::fs::write(&input, object).map_err(|e| Failure::Final(write(e)))?;
+        let write = PathError::wrap("write", &input, |error| Failure::Final(error.into()));
+        std::fs::write(&input, object).map_err(write)?;
         let output = dir.join(&self.job.name);
         let mut spec = self.spec(candidate, output.clone(), None).await;
         spec.inputs = vec![Input {

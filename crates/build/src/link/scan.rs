@@ -100,11 +100,7 @@ fn scan_file(path: &Path, triplet: Triplet, scan: &mut Scan) -> Result<(), LinkE
     };
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => not("there is no such file"),
-        _ => LinkError::Path(PathError {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        }),
+        _ => PathError::wrap("read", path, LinkError::Path)(source),
     };
     let path_absolute = std::path::absolute(path).map_err(io)?;
     let cache = BufferedSeek::cache(File::open(path).map_err(io)?);

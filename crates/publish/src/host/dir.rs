@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use sysforge_files::{FileLock, LockAttempt, rename, sync_folder};
+use sysforge_files::{FileLock, LockAttempt, rename, sync_folder, unless_gone};
 use sysforge_plan::release::{SITE_NAME, Site};
 use sysforge_plan::text::{self, Tag};
 use sysforge_plan::{Reporter, Step};
@@ -270,12 +270,9 @@ fn list(root: &Path, tag: &str) -> Result<(), PublishError> {
 }
 
 fn read_site(path: &Path) -> Result<Site, PublishError> {
-    match sysforge_files::read_text(path) {
-        // A list that cannot be read is created again: it only repeats what the folders show.
-        Ok(text) => Ok(serde_json::from_str(&text).unwrap_or_default()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Site::default()),
-        Err(error) => Err(at(path)(error)),
-    }
+    let text = unless_gone(sysforge_files::read_text(path)).map_err(at(path))?;
+    // A list that cannot be read is created again: it only repeats what the folders show.
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 #[cfg(test)]
