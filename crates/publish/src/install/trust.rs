@@ -83,6 +83,16 @@ impl OpenRelease {
 
     /// Checks that a release that is signed for `found` is the requested one.
     fn expect(&self, found: &Identity) -> Result<(), InstallError> {
+        let at_site = |asked: String| {
+            let good = match (&found.site, &found.repository) {
+                // The URL is that of the site, or of one release of it.
+                (Some(site), _) => asked.starts_with(site.as_str()),
+                // The user must declare that this is a copy of a release on GitHub.
+                (None, Some(_)) => false,
+                (None, None) => true,
+            };
+            (good, asked)
+        };
         let (good, expected) = match (self.signed_for(), self.source()) {
             (SignedFor::Named(named), _) => {
                 let repository = named.repository.is_none() || named.same_repository(found);
@@ -104,26 +114,9 @@ impl OpenRelease {
                 };
                 (asked.same_repository(found), asked.to_string())
             }
-            (SignedFor::Asked, Source::Web { base, .. }) => {
-                let asked = shown(base);
-                let good = match (&found.site, &found.repository) {
-                    // The URL is that of the site, or of one release of it.
-                    (Some(site), _) => asked.starts_with(site.as_str()),
-                    // The user must declare that this is a copy of a release on GitHub.
-                    (None, Some(_)) => false,
-                    (None, None) => true,
-                };
-                (good, asked)
-            }
+            (SignedFor::Asked, Source::Web { base, .. }) => at_site(shown(base)),
             (SignedFor::Asked, Source::S3 { location, .. }) => {
-                let asked = location.url().map_err(PublishError::from)?.to_string();
-                let good = match (&found.site, &found.repository) {
-                    // The prefix is that of the releases, or of one of them.
-                    (Some(site), _) => asked.starts_with(site.as_str()),
-                    (None, Some(_)) => false,
-                    (None, None) => true,
-                };
-                (good, asked)
+                at_site(location.url().map_err(PublishError::from)?.to_string())
             }
             (SignedFor::Asked, Source::Folder { .. }) => (true, String::new()),
         };
