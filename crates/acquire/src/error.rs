@@ -17,10 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Net(sysforge_net::Error),
     #[error("the catalogue at {location} names a file of this machine, `{url}`")]
-    LocalFile {
-        location: String,
-        url: String,
-    },
+    LocalFile { location: String, url: String },
     #[error("{what} has {actual} bytes, but should have {expected}")]
     Size {
         what: String,
@@ -42,10 +39,7 @@ pub enum Error {
     #[error(transparent)]
     Signature(#[from] SignatureError),
     #[error("{what} is not what it should be: it has no `{missing}`")]
-    NotAJulia {
-        what: String,
-        missing: String,
-    },
+    NotAJulia { what: String, missing: String },
     #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// What failed, as a verb.
@@ -69,23 +63,13 @@ pub enum Error {
     #[error(transparent)]
     NoJulia(#[from] NoJulia),
     #[error("there are no nightly builds of Julia for {triplet}")]
-    NoNightly {
-        triplet: Triplet,
-    },
+    NoNightly { triplet: Triplet },
     #[error("no Julia was found for the request `{request}`")]
-    NoSuchJulia {
-        request: String,
-        hint: String,
-    },
+    NoSuchJulia { request: String, hint: String },
     #[error("{what} is not in the store, and `--offline` does not allow fetching it")]
-    Offline {
-        what: String,
-    },
+    Offline { what: String },
     #[error("`{mirror}` is not a mirror: {} does not exist", .missing.display())]
-    NoMirror {
-        missing: PathBuf,
-        mirror: String,
-    },
+    NoMirror { missing: PathBuf, mirror: String },
     #[error("interrupted")]
     Interrupted,
 }

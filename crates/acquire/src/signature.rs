@@ -58,10 +58,7 @@ pub enum SignatureError {
         source: Source,
     },
     #[error("{what} has no signature that proves its origin: {reason}")]
-    Missing {
-        what: String,
-        reason: String,
-    },
+    Missing { what: String, reason: String },
     #[error("`{}` does not contain a readable OpenPGP certificate", path.display())]
     Keyring {
         path: PathBuf,

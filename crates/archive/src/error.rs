@@ -27,21 +27,13 @@ pub enum Error {
         why: &'static str,
     },
     #[error("the archive contains `{name}`, which is {kind}")]
-    Forbidden {
-        name: String,
-        kind: &'static str,
-    },
+    Forbidden { name: String, kind: &'static str },
     #[error("the archive unpacks to more than {limit} {unit}")]
-    TooMuch {
-        limit: u64,
-        unit: &'static str,
-    },
+    TooMuch { limit: u64, unit: &'static str },
     /// Two entries of the archive cannot both be unpacked: they have the same name, or names that
     /// differ only in case.
     #[error("the archive contains `{name}` twice")]
-    Conflict {
-        name: String,
-    },
+    Conflict { name: String },
     #[error("cannot write `{}`", path.display())]
     Write {
         path: PathBuf,
@@ -49,9 +41,7 @@ pub enum Error {
         source: std::io::Error,
     },
     #[error("a {format} archive cannot be read this way")]
-    Unsupported {
-        format: ArchiveFormat,
-    },
+    Unsupported { format: ArchiveFormat },
     #[error("interrupted")]
     Interrupted,
 }

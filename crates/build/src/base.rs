@@ -19,10 +19,7 @@ use sysforge_process::ProcessError;
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum BaseError {
     #[error("Julia {version} has no sources that a fresh base could be made from: {lacks}")]
-    NoSources {
-        version: String,
-        lacks: String,
-    },
+    NoSources { version: String, lacks: String },
     #[error("Julia failed to make a fresh base, at {step}")]
     Julia {
         step: &'static str,

@@ -27,10 +27,7 @@ pub enum InspectError {
         source: std::io::Error,
     },
     #[error("{} is not a shared library: {reason}", .path.display())]
-    NotALibrary {
-        path: PathBuf,
-        reason: String,
-    },
+    NotALibrary { path: PathBuf, reason: String },
 }
 
 impl Explain for InspectError {

@@ -23,9 +23,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ProbeError {
     #[error("there is no Julia at {}", .path.display())]
-    NotThere {
-        path: PathBuf,
-    },
+    NotThere { path: PathBuf },
     #[error("the Julia at {} does not run", .path.display())]
     DoesNotRun {
         path: PathBuf,

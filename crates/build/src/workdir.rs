@@ -92,13 +92,9 @@ pub enum WorkDirError {
     #[error(transparent)]
     Io(PathError),
     #[error("another Sysforge is building in {}", .path.display())]
-    Busy {
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     #[error("the step `{step}` has not been done for this build")]
-    Missing {
-        step: &'static str,
-    },
+    Missing { step: &'static str },
     #[error("the record {} is damaged", .path.display())]
     Damaged {
         path: PathBuf,

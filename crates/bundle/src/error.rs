@@ -13,10 +13,7 @@ pub enum BundleError {
     #[error(transparent)]
     Io(PathError),
     #[error("{} needs the library {needed}, which is neither in Julia nor on this system", .by.display())]
-    NoLibrary {
-        needed: String,
-        by: PathBuf,
-    },
+    NoLibrary { needed: String, by: PathBuf },
     #[error("the library {} cannot be bundled", .path.display())]
     Library {
         path: PathBuf,
@@ -55,10 +52,7 @@ pub enum BundleError {
         file: String,
     },
     #[error("the app `{app}` loads libraries that are not in its bundle: {}", .libraries.join(", "))]
-    Outside {
-        app: String,
-        libraries: Vec<String>,
-    },
+    Outside { app: String, libraries: Vec<String> },
     #[error("the functions of the package `{package}` cannot be listed")]
     Interface {
         package: String,
@@ -68,10 +62,7 @@ pub enum BundleError {
     #[error(transparent)]
     NoLibraryOf(#[from] InterfaceError),
     #[error("a library cannot be called `{name}`: Julia has {}", .file.display())]
-    NameTaken {
-        name: String,
-        file: PathBuf,
-    },
+    NameTaken { name: String, file: PathBuf },
     #[error("the library `{library}` cannot be used from C, unpacked from its archive")]
     Unusable {
         library: String,

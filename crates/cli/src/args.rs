@@ -1,4 +1,4 @@
-//! What can be typed. What is meant by it is the business of the commands.
+//! The command-line arguments. The commands interpret them.
 
 mod about;
 mod actions;
@@ -40,7 +40,7 @@ Examples:
   sysforge build --julia lts         … for another Julia
   sysforge run script.jl             start Julia with the image and the project
   sysforge bench                     how fast it is, with and without the image
-  sysforge bench --html report.html  the same, to look at
+  sysforge bench --html report.html  the same, as a web page
 
 Exit codes:
   0 done · 1 a bug in Sysforge · 2 usage or configuration · 3 acquiring failed ·
@@ -73,25 +73,24 @@ pub(crate) struct Global {
     pub(crate) project: Option<PathBuf>,
 
     /// The Julia: a version, range or channel (1.12, ^1.6, lts, manifest, …), `system`, or a
-    /// folder or executable; may be repeated, or several with commas between [default: from
-    /// Sysimage.toml]
+    /// folder or executable; may be repeated, or a comma-separated list [default: from Sysimage.toml]
     #[arg(long, global = true, value_name = "REQUEST", env = "SYSFORGE_JULIA")]
     pub(crate) julia: Vec<String>,
 
-    /// Where Julias come from: a base address or a folder that holds bin/versions.json
+    /// The mirror to download Julias from: a base URL, or a folder that contains bin/versions.json
     /// [default: Julia's own server]
     #[arg(long, global = true, value_name = "URL|DIR", env = "SYSFORGE_MIRROR")]
     pub(crate) mirror: Option<String>,
 
-    /// Where fetched Julias and toolchains are kept [default: the user's cache directory]
+    /// The folder of downloaded Julias and toolchains [default: the user's cache directory]
     #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_STORE")]
     pub(crate) store: Option<PathBuf>,
 
-    /// Where builds work and leave their logs [default: .sysforge in the project]
+    /// The folder for the intermediate files and logs of builds [default: .sysforge in the project]
     #[arg(long, global = true, value_name = "DIR", env = "SYSFORGE_BUILD_DIR")]
     pub(crate) build_dir: Option<PathBuf>,
 
-    /// Use only what is in the store already
+    /// Use only what is already in the store
     #[arg(long, global = true, env = "SYSFORGE_OFFLINE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) offline: bool,
 
@@ -102,7 +101,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Print nothing but results and errors
+    /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
@@ -111,12 +110,12 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
 
-    /// Whether to use colour (NO_COLOR and CLICOLOR_FORCE count, too)
+    /// When to use colour (NO_COLOR and CLICOLOR_FORCE are respected, too)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
 
-/// Whose signature a fetched Julia must carry.
+/// Whose signature a downloaded Julia must have.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Trust {
@@ -124,12 +123,11 @@ pub(crate) struct Trust {
     #[arg(long, global = true, env = "SYSFORGE_REQUIRE_SIGNATURE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) require_signature: bool,
 
-    /// A file of OpenPGP certificates beside Julia's own; may be repeated
+    /// A file of OpenPGP certificates to trust in addition to Julia's own; may be repeated
     #[arg(long, global = true, value_name = "FILE", env = "SYSFORGE_KEYRING")]
     pub(crate) keyring: Vec<PathBuf>,
 
-    /// The fingerprint of a key whose signatures count for every version, for one's own mirror;
-    /// may be repeated
+    /// The fingerprint of a key to trust for every version, for your own mirror; may be repeated
     #[arg(
         long,
         global = true,
@@ -161,7 +159,7 @@ impl Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a Sysimage.toml that fits the project, and a GitHub workflow if wanted
+    /// Write a Sysimage.toml for the project, and optionally a GitHub workflow
     Init(InitArgs),
     /// Show what would be built, where, and from which Julia
     Plan(PlanArgs),
@@ -169,7 +167,7 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Start the project's Julia with its image, which is built first if something has changed
     Run(RunArgs),
-    /// Install the packages of the environment, as Pkg does (build does it by itself)
+    /// Install the packages of the environment, as Pkg does (`build` does this automatically)
     Instantiate(InstantiateArgs),
     /// Record precompile statements by running the workloads (first step)
     Trace(StepArgs),
@@ -177,11 +175,11 @@ pub(crate) enum Command {
     Emit(StepArgs),
     /// Link the image from the object file (third step), or any objects for any platform
     Link(LinkArgs),
-    /// Load an image and prove it: packages, workloads, residual compilations (fourth step)
+    /// Load an image and check its packages, workloads and remaining compilations (fourth step)
     Check(ImageArgs),
     /// Pack the checked image with its receipt (last step)
     Pack(PackArgs),
-    /// Measure start-up, latency and memory with and without an image, as a table, chart or page
+    /// Measure start-up, latency and memory with and without an image, as a table, a chart or an HTML page
     Bench(BenchArgs),
     /// List, install and find Julias
     #[command(subcommand)]
@@ -189,36 +187,36 @@ pub(crate) enum Command {
     /// List, install and find C toolchains
     #[command(subcommand)]
     Toolchain(ToolchainCommand),
-    /// Tell whether this machine is able to build, and what would make it so
+    /// Check whether this machine can build images, and show how to fix what is missing
     Doctor(Platform),
-    /// Remove what was built: dist and the build directory of the project
+    /// Remove build results: dist and the build directory of the project
     Clean(CleanArgs),
     /// Show and clean the store of Julias and toolchains
     #[command(subcommand)]
     Cache(CacheCommand),
     /// Send the images to a release: GitHub's, or a plain folder
     Publish(PublishArgs),
-    /// Install the image of a release that fits this machine
+    /// Install the image of a release for this machine
     Install(InstallArgs),
-    /// Install what a release has for this platform, and run the project's workloads on it
+    /// Install the images of a release for this platform, and run the project's workloads with them
     Verify(VerifyArgs),
     /// Write the GitHub workflow that builds, verifies and publishes on every system
     Workflow(WorkflowArgs),
     /// Print the JSON Schema of a document that Sysforge reads or writes
     Schema {
-        /// Which document
+        /// The document
         document: Document,
     },
     /// Print a script that completes Sysforge's commands and options in a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
     /// Print a manual page, or write all of them
     Man(ManArgs),
 }
 
-/// Which builds of the plan.
+/// Selects builds of the plan.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Selection {
     /// Build identifiers or globs, such as '*-linux-gnu' [default: all for this machine]
@@ -226,7 +224,7 @@ pub(crate) struct Selection {
     pub(crate) select: Vec<String>,
 }
 
-/// Which packages are used, and where they are installed.
+/// How packages are resolved, and where they are installed.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PackageFlags {
     /// Fail unless the project's own manifest can be used as it is
@@ -246,15 +244,15 @@ pub(crate) struct InstantiateArgs {
     pub(crate) selection: Selection,
     #[command(flatten)]
     pub(crate) packages: PackageFlags,
-    /// Do it even if nothing is missing; versions that were resolved for a build are resolved anew
+    /// Install even if nothing is missing, and resolve the versions for these builds again
     #[arg(long)]
     pub(crate) force: bool,
-    /// Then remove from the depot the packages and artifacts that these builds do not need: for a
-    /// depot that serves this project alone
+    /// Then remove the packages and artifacts that these builds do not need from the depot; only for
+    /// a depot that no other project uses
     #[arg(long, requires = "depot")]
     pub(crate) prune: bool,
     /// Stop a Julia that has downloaded nothing, produced no output and used no CPU for this long; 0
-    /// means never. A build script has half an hour at least
+    /// means never. Build scripts get at least half an hour
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::seconds)]
     pub(crate) idle_timeout: u64,
 }
@@ -284,7 +282,7 @@ fn strategy() -> impl clap::builder::TypedValueParser<Value = Strategy> {
     names.try_map(|name| name.parse::<Strategy>())
 }
 
-/// What an image becomes: these options are a part of its fingerprint.
+/// Options that change the image. They are part of its fingerprint.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ImageFlags {
     /// Fail if a statement cannot be replayed
@@ -295,7 +293,7 @@ pub(crate) struct ImageFlags {
     #[arg(long)]
     pub(crate) strip: bool,
 
-    /// The C compiler or linker, with arguments if need be [default: found by itself]
+    /// The C compiler or linker, optionally with arguments [default: detected]
     #[arg(long, value_name = "COMMAND", env = "JULIA_CC")]
     pub(crate) cc: Option<String>,
 
@@ -310,14 +308,15 @@ pub(crate) struct ImageFlags {
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 1024))]
     pub(crate) image_threads: Option<u32>,
 
-    /// Emit at most this often: again while the image still compiles what another round may cure
+    /// Maximum number of emissions; the image is emitted again while it still compiles code that
+    /// another round can include
     /// [default: `rounds` in Sysimage.toml, or 2]
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 10))]
     pub(crate) rounds: Option<u32>,
 }
 
 impl ImageFlags {
-    /// As the engine takes them.
+    /// Converts them for the engine.
     pub(crate) fn options(&self) -> sysforge_engine::ImageOptions {
         let Self {
             strict,
@@ -339,14 +338,14 @@ impl ImageFlags {
 }
 
 impl PackageFlags {
-    /// As the engine takes them.
+    /// Converts them for the engine.
     pub(crate) fn options(&self) -> sysforge_engine::PackageOptions {
         let Self { locked, depot } = self.clone();
         sysforge_engine::PackageOptions { locked, depot }
     }
 }
 
-/// How Julia and the linker are driven.
+/// How Julia and the linker are run.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BuildFlags {
     #[command(flatten)]
@@ -366,7 +365,7 @@ pub(crate) struct BuildFlags {
 }
 
 impl BuildFlags {
-    /// As the engine takes them.
+    /// Converts them for the engine.
     pub(crate) fn options(&self) -> BuildOptions {
         let Self {
             packages,
@@ -414,17 +413,17 @@ pub(crate) struct RunArgs {
     /// A script and its arguments; or, after `--`, any arguments of Julia [default: start the REPL]
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true)]
     pub(crate) arguments: Vec<std::ffi::OsString>,
-    /// The image, where the plan has several [default: the first]
+    /// The build to use, if the plan has several [default: the first]
     #[arg(long, value_name = "BUILD_ID")]
     pub(crate) build: Option<String>,
     #[command(flatten)]
     pub(crate) flags: BuildFlags,
 }
 
-/// Where archives go.
+/// The folder of archives.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Out {
-    /// Where archives, receipts and checksums go [default: dist in the project]
+    /// The folder for archives, receipts and checksums [default: dist in the project]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -449,29 +448,28 @@ pub(crate) struct StepArgs {
 /// Arguments of `link`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LinkArgs {
-    /// Builds whose object is linked [default: all for this machine]; with --out, the objects
-    /// themselves
+    /// The builds to link [default: all for this machine]; with --out, object files
     #[arg(value_name = "BUILD_ID|OBJECT")]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// Link OBJECTs into this image, apart from any project
+    /// Link OBJECTs into this image, without a project
     #[arg(long, value_name = "FILE", requires = "inputs")]
     pub(crate) out: Option<PathBuf>,
 
-    /// The platform of the OBJECTs, for a Julia that this machine cannot run: --julia is then the
+    /// The platform of the OBJECTs, if this machine cannot run their Julia; --julia must then be the
     /// folder of that Julia
     #[arg(long, value_name = "TRIPLET")]
     pub(crate) triplet: Option<Triplet>,
 
-    /// The version of that Julia, where its folder does not tell
+    /// The version of that Julia, if its folder does not contain it
     #[arg(long, value_name = "VERSION", requires = "triplet")]
     pub(crate) julia_version: Option<JuliaVersion>,
 
-    /// Functions to export beside those that Julia looks up and the @ccallable ones
+    /// Functions to export in addition to those that Julia looks up and the @ccallable ones
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "out")]
     pub(crate) export: Vec<String>,
 
-    /// Link nothing: inspect this image as if it had just been linked
+    /// Link nothing; inspect this image as after linking
     #[arg(
         long,
         value_name = "IMAGE",
@@ -487,10 +485,10 @@ pub(crate) struct LinkArgs {
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ImageArgs {
-    /// The image [default: the one that was linked last]
+    /// The image [default: the most recently linked one]
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<PathBuf>,
-    /// The build that the image belongs to, where the plan has several
+    /// The build that the image belongs to, if the plan has several
     #[arg(long = "build", value_name = "BUILD_ID")]
     pub(crate) select: Vec<String>,
     #[command(flatten)]
@@ -516,14 +514,14 @@ pub(crate) struct PackArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
-    /// How many fresh processes to measure, with and without the image
+    /// Number of processes to measure, with and without the image
     #[arg(long, value_name = "N", default_value = "3", value_parser = |text: &str| number(text, 100))]
     pub(crate) samples: u32,
-    /// Draw the figures as a chart into this SVG file
+    /// Write a chart of the results to this SVG file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-    /// Write a page into this HTML file: the figures, sizes, what became of the statements, the
-    /// build's timeline, packages
+    /// Write a report to this HTML file: the results, sizes, statements, packages, and the timeline
+    /// of the build
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

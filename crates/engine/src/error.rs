@@ -16,10 +16,7 @@ pub enum EngineError {
     #[error("there is no Project.toml in {}, which does not exist", .0.display())]
     NoSuchPath(PathBuf),
     #[error("the commits of {} cannot be listed: {said}", .folder.display())]
-    NoHistory {
-        folder: PathBuf,
-        said: String,
-    },
+    NoHistory { folder: PathBuf, said: String },
     #[error("the repository of {} is a shallow clone, without its older commits", .0.display())]
     ShallowClone(PathBuf),
     #[error(
@@ -33,10 +30,7 @@ pub enum EngineError {
         "there is no environment `@{name}`: no Project.toml in {}",
         shown(folders)
     )]
-    NoEnvironment {
-        name: String,
-        folders: Vec<PathBuf>,
-    },
+    NoEnvironment { name: String, folders: Vec<PathBuf> },
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("this user has no home directory to link the apps into")]
@@ -61,19 +55,13 @@ pub enum EngineError {
         os: &'static str,
     },
     #[error("the Julia at hand is {found}, but {planned} was planned")]
-    OtherJulia {
-        found: String,
-        planned: String,
-    },
+    OtherJulia { found: String, planned: String },
     #[error("this user has no home directory to keep the store in")]
     NoHome,
     #[error("there is no `julia` on the search path")]
     NoSystemJulia,
     #[error("{what} is not installed")]
-    NotInstalled {
-        what: String,
-        command: String,
-    },
+    NotInstalled { what: String, command: String },
     #[error(transparent)]
     Entry(sysforge_plan::app::NotAnEntryPoint),
     #[error("the archive of the apps or of the library has no valid name")]

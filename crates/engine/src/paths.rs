@@ -115,7 +115,11 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
 pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
     let parent = tempfile::env::temp_dir();
     let created = tempfile::tempdir_in(&parent);
-    created.map_err(PathError::wrap("create a folder in", &parent, EngineError::Path))
+    created.map_err(PathError::wrap(
+        "create a folder in",
+        &parent,
+        EngineError::Path,
+    ))
 }
 
 /// Writes a file completely or not at all.

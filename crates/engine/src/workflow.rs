@@ -49,10 +49,7 @@ pub enum WorkflowFileError {
     #[error("{} was not written by Sysforge", .0.display())]
     NotGenerated(PathBuf),
     #[error("{} builds the project in {project}", .path.display())]
-    OtherProject {
-        path: PathBuf,
-        project: String,
-    },
+    OtherProject { path: PathBuf, project: String },
     #[error("{} is in no git repository", .0.display())]
     NoGit(PathBuf),
     #[error("{} does not list the checksums of a Sysforge release", .0.display())]

@@ -35,9 +35,7 @@ pub enum Error {
         source: reqwest::Error,
     },
     #[error("`--offline` does not allow requests to {url}")]
-    Offline {
-        url: String,
-    },
+    Offline { url: String },
     #[error("cannot fetch {url}")]
     Connection {
         url: String,
@@ -46,10 +44,7 @@ pub enum Error {
     },
     /// There is no server: the host does not exist, or nothing listens at the address.
     #[error("cannot fetch {url}: {why}")]
-    NoServer {
-        url: String,
-        why: &'static str,
-    },
+    NoServer { url: String, why: &'static str },
     #[error("{url} answers {status}")]
     Status {
         url: String,
@@ -68,9 +63,7 @@ pub enum Error {
         seconds: u64,
     },
     #[error("{url} ended before the end of the file")]
-    EndedEarly {
-        url: String,
-    },
+    EndedEarly { url: String },
     #[error("{url} sends {actual} bytes or more; the limit is {longest}")]
     TooLong {
         url: String,
@@ -78,14 +71,9 @@ pub enum Error {
         actual: u64,
     },
     #[error("{url} sent a wrong range of the file ({detail})")]
-    WrongRange {
-        url: String,
-        detail: String,
-    },
+    WrongRange { url: String, detail: String },
     #[error("{url} changed during the download")]
-    Changed {
-        url: String,
-    },
+    Changed { url: String },
     #[error("{last} (gave up after {attempts} attempts)")]
     GaveUp {
         attempts: u32,

@@ -181,7 +181,10 @@ impl Packing {
                 .file(RECEIPT_NAME, TEXT_MODE, size, &mut json.as_bytes())
                 .and_then(|()| writer.finish())
                 .map_err(PackError::io("write", &archive))?;
-            let Hashing { inner: file, hasher } = sink;
+            let Hashing {
+                inner: file,
+                hasher,
+            } = sink;
             // Not synced to disk, which would take as long as the compression: after a power
             // failure, the checksums detect lost data, and every consumer of an archive verifies
             // them.

@@ -124,9 +124,7 @@ pub enum NoJulia {
         nightly: Request,
     },
     #[error("`{request}` is not looked up in the catalogue of releases")]
-    NotInCatalogues {
-        request: String,
-    },
+    NotInCatalogues { request: String },
 }
 
 impl Explain for NoJulia {

@@ -97,16 +97,12 @@ pub enum MatrixError {
         "{builds} builds do not fit into {LEGS} jobs of at most {} hours, which is what GitHub takes",
         LONGEST / 60
     )]
-    TooMany {
-        builds: usize,
-    },
+    TooMany { builds: usize },
     #[error(
         "{pairs} pairs of a platform and a Julia do not fit into {LEGS} jobs, which is what GitHub \
          takes: a job has one of each"
     )]
-    TooManyJulias {
-        pairs: usize,
-    },
+    TooManyJulias { pairs: usize },
     #[error("the matrix has {size} bytes, and GitHub takes {OUTPUT}")]
     TooLarge {
         /// Their size in bytes of UTF-16.

@@ -292,13 +292,9 @@ pub enum PlanError {
     )]
     NothingToBuild,
     #[error("it is not known which package {what} is made from: the project itself is no package")]
-    NoAppPackage {
-        what: String,
-    },
+    NoAppPackage { what: String },
     #[error("the library `{library}` has no version, and neither has the project")]
-    NoLibraryVersion {
-        library: String,
-    },
+    NoLibraryVersion { library: String },
     #[error(transparent)]
     LibraryVersion(#[from] crate::library::NotALibraryVersion),
     #[error("{what} is made from the package `{package}`, which is not in the image")]
@@ -355,10 +351,7 @@ pub enum PlanError {
         source: InvalidText,
     },
     #[error("no build is selected by `{pattern}`")]
-    NothingSelected {
-        pattern: String,
-        known: Vec<String>,
-    },
+    NothingSelected { pattern: String, known: Vec<String> },
     #[error("the project or its manifest cannot be used")]
     Invalid(#[from] InvalidText),
     #[error(transparent)]

@@ -432,10 +432,7 @@ pub enum ReceiptError {
     #[error("the receipt has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
     #[error("the receipt is called {found}, and its parts make {expected}")]
-    Identifier {
-        found: BuildId,
-        expected: String,
-    },
+    Identifier { found: BuildId, expected: String },
 }
 
 impl Receipt {

@@ -107,10 +107,7 @@ pub enum IndexError {
     #[error("the release index names an image `{0}`, which is the name of another file beside it")]
     Name(FileName),
     #[error("the release index names parts of `{archive}` that cannot make it: {why}")]
-    Parts {
-        archive: FileName,
-        why: String,
-    },
+    Parts { archive: FileName, why: String },
     #[error(
         "the release index gives `{archive}` {size} bytes, and an archive has at most {MAX_ARCHIVE_BYTES}"
     )]
@@ -122,10 +119,7 @@ pub enum IndexError {
     #[error("the release index contains {0} twice")]
     Twice(BuildId),
     #[error("the release index calls an image {found}, and its parts make {expected}")]
-    Identifier {
-        found: BuildId,
-        expected: String,
-    },
+    Identifier { found: BuildId, expected: String },
 }
 
 /// Deserialises a list of tags. Invalid tags are dropped, so that they do not make the others

@@ -192,14 +192,9 @@ pub enum Unsuitable {
         suggestion: Option<&'static str>,
     },
     #[error("`{toolchain}` runs on {runs_on}, not on this machine")]
-    Host {
-        toolchain: String,
-        runs_on: Os,
-    },
+    Host { toolchain: String, runs_on: Os },
     #[error("no toolchain for {target} can be fetched")]
-    None {
-        target: Triplet,
-    },
+    None { target: Triplet },
 }
 
 impl Explain for Unsuitable {

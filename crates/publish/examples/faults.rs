@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use sysforge_plan::text::Repository;
 use sysforge_plan::{Reporter, Sha256};
+use sysforge_publish::host::Timing;
 use sysforge_publish::host::github::finalize::finalize;
 use sysforge_publish::host::github::steps::{Policy, publish};
-use sysforge_publish::host::Timing;
 use sysforge_publish::host::github::{Access, GitHub};
 use sysforge_publish::install::open_release::SourceOptions;
 use sysforge_publish::install::{OpenRelease, Source};

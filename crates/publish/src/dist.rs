@@ -186,7 +186,9 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
 fn read_sums(folder: &Path) -> Result<BTreeMap<FileName, Sha256>, PublishError> {
     let path = folder.join(sysforge_plan::release::SUMS_NAME);
     let bytes = unless_gone(read_regular(&path, DOCUMENT_LIMIT)).map_err(at(&path))?;
-    Ok(crate::documents::sums::read(&String::from_utf8_lossy(&bytes)))
+    Ok(crate::documents::sums::read(&String::from_utf8_lossy(
+        &bytes,
+    )))
 }
 
 fn read_build(path: &Path, sums: &BTreeMap<FileName, Sha256>) -> Result<Build, PublishError> {

@@ -32,10 +32,7 @@ pub enum PublishError {
         source: ReceiptError,
     },
     #[error("{} is not what was built: {what}", .path.display())]
-    Altered {
-        path: PathBuf,
-        what: String,
-    },
+    Altered { path: PathBuf, what: String },
     #[error("two different builds of {0} are in the dist directory")]
     Twice(String),
     #[error("`{0}` cannot be the tag of a release")]
@@ -45,10 +42,7 @@ pub enum PublishError {
     #[error(transparent)]
     Collision(#[from] Collision),
     #[error("the release would have {count} files, and the host takes {limit}")]
-    TooMany {
-        count: usize,
-        limit: usize,
-    },
+    TooMany { count: usize, limit: usize },
     #[error("{name} is larger than the {limit} bytes that the host takes")]
     TooLarge {
         name: String,
@@ -56,10 +50,7 @@ pub enum PublishError {
         limit: u64,
     },
     #[error("the notes have {length} characters, and the host takes {limit}")]
-    LongNotes {
-        length: usize,
-        limit: usize,
-    },
+    LongNotes { length: usize, limit: usize },
     #[error("publishing to {0} needs a token, and none is set")]
     NoToken(String),
     #[error("the token holds characters that no token has, such as a line end")]
@@ -67,19 +58,13 @@ pub enum PublishError {
     #[error("{0} does not accept the token")]
     BadToken(String),
     #[error("the token may not write releases of {repository}: {message}")]
-    NoRights {
-        repository: String,
-        message: String,
-    },
+    NoRights { repository: String, message: String },
     #[error("{0} does not exist, or the token may not see it")]
     NoRepository(String),
     #[error("{0} is archived, so nothing can be published there")]
     Archived(String),
     #[error("the host refuses to create the tag {tag}: {message}")]
-    Tag {
-        tag: String,
-        message: String,
-    },
+    Tag { tag: String, message: String },
     #[error("the host refused to {what}: {message} (status {status})")]
     Refused {
         what: String,
@@ -93,20 +78,13 @@ pub enum PublishError {
         last: String,
     },
     #[error("the host limits the rate of requests, and asks to wait for {seconds} s")]
-    RateLimited {
-        seconds: u64,
-    },
+    RateLimited { seconds: u64 },
     #[error("the release has a file `{name}` already, with other bytes")]
-    Different {
-        name: String,
-    },
+    Different { name: String },
     #[error("the release {0} is public and immutable, and `{1}` is not in it as built")]
     Immutable(String, String),
     #[error("another publisher is at work on {tag}: {who}")]
-    Another {
-        tag: String,
-        who: String,
-    },
+    Another { tag: String, who: String },
     #[error("the host keeps `{name}` as {found}, and what was sent is {expected}")]
     HostDigest {
         name: String,
@@ -124,10 +102,7 @@ pub enum PublishError {
         then: Then,
     },
     #[error("the public release {tag} is not whole: {what}")]
-    PublicIncomplete {
-        tag: String,
-        what: String,
-    },
+    PublicIncomplete { tag: String, what: String },
     #[error("the address `{address}`, which the host names, cannot be used for uploads: {why}")]
     UploadAddress {
         /// The URL, without secrets.
@@ -143,17 +118,11 @@ pub enum PublishError {
     #[error("there is no draft of {0}")]
     NoDraft(String),
     #[error("the draft of {tag} is not complete: {what}")]
-    Incomplete {
-        tag: String,
-        what: String,
-    },
+    Incomplete { tag: String, what: String },
     #[error("`{0}` is not the name of a repository")]
     Repository(String),
     #[error("`{text}` is not a web address")]
-    Url {
-        text: String,
-        from: &'static str,
-    },
+    Url { text: String, from: &'static str },
     #[error("`{0}` is not a release host")]
     Address(String),
     #[error(transparent)]
@@ -171,10 +140,7 @@ pub enum PublishError {
     #[error("the extra certificates cannot be used: {0}")]
     Certificates(String),
     #[error("could not write {document}: {why}")]
-    Document {
-        document: &'static str,
-        why: String,
-    },
+    Document { document: &'static str, why: String },
 }
 
 /// A file that differs from what it should be.

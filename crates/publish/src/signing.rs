@@ -39,10 +39,7 @@ pub enum SigningError {
         source: std::io::Error,
     },
     #[error("could not use the secret key {}: {why}", .path.display())]
-    SecretKey {
-        path: PathBuf,
-        why: String,
-    },
+    SecretKey { path: PathBuf, why: String },
     #[error("`{0}` is not a minisign public key")]
     PublicKey(String),
     #[error("{} does not contain a minisign public key", .0.display())]
@@ -58,10 +55,7 @@ pub enum SigningError {
         expected: String,
     },
     #[error("the signature of `{name}` is not good: {why}")]
-    Bad {
-        name: String,
-        why: String,
-    },
+    Bad { name: String, why: String },
 }
 
 /// A secret key.

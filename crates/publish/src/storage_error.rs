@@ -19,15 +19,9 @@ pub enum StorageError {
     #[error("{0} contains characters that no credential has, such as a line end")]
     Malformed(&'static str),
     #[error("there is no bucket `{bucket}` at {endpoint}")]
-    NoBucket {
-        bucket: String,
-        endpoint: String,
-    },
+    NoBucket { bucket: String, endpoint: String },
     #[error("{endpoint} does not accept the credentials: {said}")]
-    Keys {
-        endpoint: String,
-        said: String,
-    },
+    Keys { endpoint: String, said: String },
     #[error("{endpoint} does not allow to {what}: {said}")]
     Denied {
         endpoint: String,
@@ -35,20 +29,11 @@ pub enum StorageError {
         said: String,
     },
     #[error("the clock of this machine and that of {endpoint} differ by too much: {said}")]
-    Clock {
-        endpoint: String,
-        said: String,
-    },
+    Clock { endpoint: String, said: String },
     #[error("the bucket `{bucket}` is not in this region: {said}")]
-    OtherRegion {
-        bucket: String,
-        said: String,
-    },
+    OtherRegion { bucket: String, said: String },
     #[error("{endpoint} does not answer as an S3 service does (status {status})")]
-    NotStorage {
-        endpoint: String,
-        status: u16,
-    },
+    NotStorage { endpoint: String, status: u16 },
     #[error("{endpoint} refused to {what}: {said}")]
     Refused {
         endpoint: String,

@@ -37,10 +37,7 @@ pub struct Inputs<'a> {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum WorkflowError {
     #[error("the workflow has no checksum of the Sysforge {version} that its runners would fetch")]
-    Unpinned {
-        version: String,
-        sums: String,
-    },
+    Unpinned { version: String, sums: String },
     #[error("the workflow would never start: it has no tags, no schedule and no other trigger")]
     NoTrigger,
     #[error(

@@ -25,9 +25,7 @@ pub enum CheckError {
         source: ProcessError,
     },
     #[error("the image starts, but these packages are not in it: {}", .missing.join(", "))]
-    NotLoaded {
-        missing: Vec<String>,
-    },
+    NotLoaded { missing: Vec<String> },
     #[error("the workload fails on the image")]
     Residual(#[source] TraceError),
     #[error("the workloads fail without the image, too")]

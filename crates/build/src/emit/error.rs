@@ -20,18 +20,14 @@ pub enum EmitError {
         source: Box<ProcessError>,
     },
     #[error("Julia ended well but wrote no object file")]
-    NoObject {
-        log: PathBuf,
-    },
+    NoObject { log: PathBuf },
     #[error("`{script}` ended Julia while the image was being emitted")]
     EndedByScript {
         /// The workload or script, relative to the project.
         script: String,
     },
     #[error("Julia ended before the image was complete")]
-    Incomplete {
-        log: PathBuf,
-    },
+    Incomplete { log: PathBuf },
     #[error("{} of {} statements could not be replayed, and `strict` is set", .failed.len(), .recorded)]
     Strict {
         recorded: usize,

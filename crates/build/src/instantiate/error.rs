@@ -17,9 +17,7 @@ use crate::workdir::{WorkDir, WorkDirError};
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum InstantiateError {
     #[error("`--offline` is set, and no depot holds {}", list(.missing))]
-    Offline {
-        missing: Vec<MissingPackage>,
-    },
+    Offline { missing: Vec<MissingPackage> },
     #[error(
         "`--offline` is set, and the versions of the packages have to be resolved without a registry"
     )]
@@ -45,10 +43,7 @@ pub enum InstantiateError {
         found: String,
     },
     #[error("the workload environment `{name}` does not exist: {lacks}")]
-    NoWorkloadEnvironment {
-        name: String,
-        lacks: String,
-    },
+    NoWorkloadEnvironment { name: String, lacks: String },
     #[error("{}", .failure.title())]
     Pkg {
         failure: PkgFailure,

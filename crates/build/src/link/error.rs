@@ -20,10 +20,7 @@ pub enum LinkError {
     #[error("there is nothing to link")]
     NoObject,
     #[error("{} is not an object file or an archive of object files: {reason}", .path.display())]
-    NotAnObject {
-        path: PathBuf,
-        reason: String,
-    },
+    NotAnObject { path: PathBuf, reason: String },
     #[error("{} is for {found}, not for {wanted}", .path.display())]
     WrongMachine {
         path: PathBuf,
@@ -35,19 +32,14 @@ pub enum LinkError {
         .bytes / 1_000_000,
         .limit / 1_000_000
     )]
-    TooLarge {
-        bytes: u64,
-        limit: u64,
-    },
+    TooLarge { bytes: u64, limit: u64 },
     #[error("the objects hold no sysimage of Julia {version}: they do not define {}", .symbols.join(", "))]
     NotAnImage {
         version: JuliaVersion,
         symbols: Vec<String>,
     },
     #[error("`{name}` cannot be exported, as the objects do not define it")]
-    NoSuchExport {
-        name: String,
-    },
+    NoSuchExport { name: String },
     #[error("Julia's library `lib{name}` was not found in {}", list(.searched))]
     MissingLibrary {
         triplet: Triplet,
@@ -69,9 +61,7 @@ pub enum LinkError {
     #[error(transparent)]
     Choice(#[from] NotWords),
     #[error("the compiler or linker `{program}` was not found")]
-    NoProgram {
-        program: String,
-    },
+    NoProgram { program: String },
     #[error("`{program}`, which `--cc` or `JULIA_CC` names, cannot link for {triplet}: {reason}")]
     Unusable {
         program: String,
@@ -91,9 +81,7 @@ pub enum LinkError {
     #[error(
         "`{program}` compiles for the universal C runtime, while Julia for Windows uses msvcrt"
     )]
-    Ucrt {
-        program: String,
-    },
+    Ucrt { program: String },
     #[error("undefined symbols: {}", in_words(.symbols))]
     Undefined {
         /// Their names in C spelling, and the libraries that should define them.
@@ -108,9 +96,7 @@ pub enum LinkError {
         passed_over: Vec<PassedOver>,
     },
     #[error("{linker} ended well, but wrote no image")]
-    NoImage {
-        linker: String,
-    },
+    NoImage { linker: String },
     #[error("the image could not be signed")]
     Unsigned(#[source] Box<ProcessError>),
     #[error("{linker} made an image that is no good: {}", together(.findings))]

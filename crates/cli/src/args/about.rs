@@ -1,4 +1,4 @@
-//! What can be typed to learn about Sysforge itself: schemas and manual pages.
+//! Arguments of `schema` and `man`.
 
 use std::path::PathBuf;
 
@@ -18,10 +18,10 @@ pub(crate) enum Document {
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ManArgs {
-    /// The command whose page is wanted, such as `build` or `julia install` [default: the overview]
+    /// The command whose page to print, such as `build` or `julia install` [default: the overview]
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
-    /// Write the pages of all commands into this folder
+    /// Write the pages of all commands to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What can be typed after `plan`, `workflow`, `init` and `verify`.
+//! Arguments of `plan`, `workflow`, `init` and `verify`.
 
 use std::path::PathBuf;
 
@@ -22,26 +22,26 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     pub(crate) matrix: bool,
 
-    /// The tag that is released: of $GITHUB_REPOSITORY's release the same as --release
+    /// The tag to release; the same as --release with that release of $GITHUB_REPOSITORY
     #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG")]
     pub(crate) tag: Option<String>,
 
-    /// A release, as for `install`: builds that it has from the same inputs are marked, or left
-    /// out of the matrix
+    /// A release, as for `install`; builds that it already has from the same inputs are marked, or
+    /// omitted from the matrix
     #[arg(long, value_name = "SOURCE")]
     pub(crate) release: Option<String>,
 
-    /// Also write the matrix into this file
+    /// Also write the matrix to this file
     #[arg(long, value_name = "FILE", requires = "matrix")]
     pub(crate) out: Option<PathBuf>,
 
-    /// As for `build`: what it is called with decides whether a release has the same image
+    /// As for `build`; these options decide whether a release has the same image.
     #[command(flatten)]
     pub(crate) image: ImageFlags,
 }
 
 impl PlanArgs {
-    /// As the engine takes them.
+    /// Converts them for the engine.
     pub(crate) fn options(&self) -> BuildOptions {
         BuildOptions {
             packages: self.packages.options(),
@@ -54,7 +54,7 @@ impl PlanArgs {
 /// Arguments of `workflow`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WorkflowArgs {
-    /// Write nothing: fail with a diff if the file is not what it would be
+    /// Write nothing; fail with a diff if the file is not up to date
     #[arg(long)]
     pub(crate) check: bool,
 
@@ -62,15 +62,15 @@ pub(crate) struct WorkflowArgs {
     #[arg(long, conflicts_with = "check")]
     pub(crate) print: bool,
 
-    /// First pin Sysforge in Sysimage.toml: the SHA256SUMS of the release that runners fetch
+    /// First pin Sysforge in Sysimage.toml to the release with this SHA256SUMS file
     #[arg(long, value_name = "SHA256SUMS", conflicts_with = "check")]
     pub(crate) pin: Option<PathBuf>,
 
-    /// Replace a file of that name that Sysforge did not write
+    /// Replace an existing file that Sysforge did not write
     #[arg(long, conflicts_with = "check")]
     pub(crate) force: bool,
 
-    /// Only tell which tag this run of the workflow releases
+    /// Only print the tag that this run of the workflow releases
     #[arg(long, conflicts_with_all = ["check", "print", "pin", "force"])]
     pub(crate) tag: bool,
 }
@@ -82,11 +82,11 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) workflow: bool,
 
-    /// The SHA256SUMS of the Sysforge release that the workflow's runners fetch
+    /// The SHA256SUMS of the Sysforge release that the workflow's runners download
     #[arg(long, value_name = "SHA256SUMS", requires = "workflow")]
     pub(crate) pin: Option<PathBuf>,
 
-    /// Replace a Sysimage.toml that is there
+    /// Replace an existing Sysimage.toml
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -103,11 +103,11 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "BUILD_ID")]
     pub(crate) select: Vec<String>,
 
-    /// A release that is still a draft will do (the token must be one that may write)
+    /// Accept a release that is still a draft (requires a token with write access)
     #[arg(long)]
     pub(crate) draft: bool,
 
-    /// A minisign key of the maker, or its file: the release must be signed with it; may be
+    /// A minisign key of the publisher, or its file; the release must be signed with it; may be
     /// repeated
     #[arg(
         long,

@@ -1,4 +1,4 @@
-//! What can be typed after `publish` and `install`.
+//! Arguments of `publish` and `install`.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "COMMIT")]
     pub(crate) target: Option<String>,
 
-    /// Further files to publish beside the images; may be repeated
+    /// Further files to publish with the images; may be repeated
     #[arg(long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
@@ -62,15 +62,15 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
 
-    /// Replace files that are there with other bytes
+    /// Replace existing files that have other content
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// Print what would happen, and do nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Sign the release with this key of minisign's; SYSFORGE_SIGN_PASSWORD opens it
+    /// Sign the release with this minisign key; SYSFORGE_SIGN_PASSWORD is its password
     #[arg(long, value_name = "FILE", env = "SYSFORGE_SIGN_KEY")]
     pub(crate) sign_key: Option<PathBuf>,
 
@@ -78,27 +78,27 @@ pub(crate) struct PublishArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) preflight: bool,
 
-    /// Leave the release a draft, for others to complete, verify and make public
+    /// Leave the release as a draft, which others complete, verify and make public
     #[arg(long)]
     pub(crate) draft: bool,
 
-    /// Make the draft public that an earlier `--draft` left, and send nothing
+    /// Make the draft of an earlier `--draft` public, and upload nothing
     #[arg(long, conflicts_with_all = ["draft", "preflight", "dry_run", "complete"])]
     pub(crate) undraft: bool,
 
-    /// Keep the images that the release has and the folder lacks: they are fetched first
+    /// First download the images of the release that the folder lacks, so that they are kept
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) complete: bool,
 
-    /// A file of `plan --matrix --out`: the summary tells which of its builds are missing
+    /// A file of `plan --matrix --out`; the summary lists those of its builds that are missing
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
 
-    /// Write the checksums of everything that is published into this file, for an attestation
+    /// Write the checksums of all published files to this file, for an attestation
     #[arg(long, value_name = "FILE")]
     pub(crate) sums: Option<PathBuf>,
 
-    /// Do not download the files again at the end; for workflows that verify in a job of their own
+    /// Do not download the files again at the end; for workflows with a separate job that verifies
     #[arg(long)]
     pub(crate) no_recheck: bool,
 }
@@ -116,7 +116,7 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// A minisign key of the maker, or its file: the release must be signed with it; may be
+    /// A minisign key of the publisher, or its file; the release must be signed with it; may be
     /// repeated
     #[arg(
         long,
@@ -126,12 +126,12 @@ pub(crate) struct InstallArgs {
     )]
     pub(crate) verify_key: Vec<String>,
 
-    /// The repository or the address that the signature must name, where SOURCE is a copy of the
-    /// release or a repository that was renamed
+    /// The repository or the address that the signature must name, if SOURCE is a copy of the
+    /// release or a renamed repository
     #[arg(long, value_name = "OWNER/NAME|URL", requires = "verify_key")]
     pub(crate) signed_for: Option<String>,
 
-    /// Take a release that is older than the one that is installed
+    /// Accept a release that is older than the installed one
     #[arg(long, global = true)]
     pub(crate) allow_downgrade: bool,
 
@@ -139,7 +139,7 @@ pub(crate) struct InstallArgs {
     #[arg(long, env = "SYSFORGE_REQUIRE_ATTESTATION", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0)]
     pub(crate) require_attestation: bool,
 
-    /// Get the Julia that an image needs without asking
+    /// Download the Julia that an image needs without asking
     #[arg(long, short, global = true)]
     pub(crate) yes: bool,
 
@@ -150,7 +150,7 @@ pub(crate) struct InstallArgs {
     pub(crate) command: Option<InstallCommand>,
 }
 
-/// How an installed image is used. Without any of these, the command that does is printed.
+/// How an installed image is used. Without any of these, the command that starts it is printed.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Activation {
     /// Write a script that starts Julia with the image
@@ -196,7 +196,7 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
-    /// As the engine takes them.
+    /// Converts them for the engine.
     pub(crate) fn options(&self) -> sysforge_engine::install::Activation {
         let files = [
             (Integration::Pluto, &self.pluto),
@@ -218,7 +218,7 @@ impl Activation {
     }
 }
 
-/// What to do with installed images.
+/// Commands for installed images.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum InstallCommand {
     /// Show the installed images

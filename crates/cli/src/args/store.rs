@@ -1,4 +1,4 @@
-//! What can be typed after `julia`, `toolchain` and `cache`: what is fetched, and kept in the store.
+//! Arguments of `julia`, `toolchain` and `cache`, which work on the store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use sysforge_engine::{Engine, EngineError};
 use sysforge_plan::Triplet;
 
-/// What to do with Julias.
+/// Commands for Julias.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum JuliaCommand {
-    /// What the catalogue has for a platform, newest first
+    /// List the Julias of the catalogue for a platform, newest first
     List {
         /// Every version, not only the newest of each series
         #[arg(long)]
@@ -18,7 +18,7 @@ pub(crate) enum JuliaCommand {
         #[command(flatten)]
         platform: Platform,
     },
-    /// Fetch, verify and unpack Julias, and print the paths of their executables
+    /// Download, verify and unpack Julias, and print the paths of their executables
     Install {
         /// Versions, ranges or channels [default: release]
         #[arg(value_name = "REQUEST")]
@@ -39,17 +39,17 @@ pub(crate) enum JuliaCommand {
     },
 }
 
-/// What to do with C toolchains.
+/// Commands for C toolchains.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ToolchainCommand {
-    /// The compilers of this machine and those that can be fetched, and whether they suit Julia
+    /// List the compilers of this machine and those that can be downloaded, and which suit Julia
     List(Platform),
-    /// Fetch, verify and unpack a toolchain, and print the path of its compiler
+    /// Download, verify and unpack a toolchain, and print the path of its compiler
     Install {
         /// Its name, as in the list [default: the one recommended for the platform]
         #[arg(value_name = "NAME")]
         name: Option<String>,
-        /// A folder that holds the archive already
+        /// A folder that already contains the archive
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
         #[command(flatten)]
@@ -65,7 +65,7 @@ pub(crate) enum ToolchainCommand {
     },
 }
 
-/// For which platform.
+/// Selects a platform.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Platform {
     /// The platform, in Julia's spelling [default: this machine's]
@@ -74,35 +74,35 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// The platform that was named, or this machine's.
+    /// Returns the given platform, or this machine's.
     pub(crate) fn triplet(&self) -> Result<Triplet, EngineError> {
         self.triplet.map_or_else(Engine::host, Ok)
     }
 }
 
-/// What to do with the store.
+/// Commands for the store.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Print the store's folder
     Path,
-    /// List what is in the store, and whether it is as it was installed
+    /// List the entries of the store, and whether they are unchanged
     List {
         /// Read every byte of every entry
         #[arg(long)]
         verify: bool,
     },
-    /// Remove what was not used for long, or the least recently used, but nothing that is in use
+    /// Remove entries that were not used for long, or the least recently used ones; never those in use
     Prune {
-        /// Entries not used for this long, such as 30d, 12h
+        /// Remove entries that were not used for this long, such as 30d or 12h
         #[arg(long, value_name = "AGE", value_parser = super::duration::with_unit, default_value = "30d")]
         older_than: Duration,
-        /// Then the least recently used, until the rest is at most this large, such as 5GB
+        /// Then remove the least recently used, until the rest is at most this large, such as 5GB
         #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         keep: Option<u64>,
         /// Print what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
-        /// Everything that is not in use
+        /// Remove everything that is not in use
         #[arg(long, conflicts_with_all = ["older_than", "keep"])]
         all: bool,
     },

@@ -88,19 +88,11 @@ pub struct Word {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum CallError {
     #[error("it has {wanted} parameters, and the call has {found} arguments")]
-    Count {
-        wanted: usize,
-        found: usize,
-    },
+    Count { wanted: usize, found: usize },
     #[error("`{value}` is not a value of the type {of}")]
-    Value {
-        value: String,
-        of: String,
-    },
+    Value { value: String, of: String },
     #[error("the type {of} cannot be passed by the program that makes the calls")]
-    Type {
-        of: String,
-    },
+    Type { of: String },
 }
 
 impl TypedCall {

@@ -89,24 +89,16 @@ pub enum InterfaceError {
     #[error(
         "the package `{package}` has no `@ccallable` function, so a library would have nothing to call"
     )]
-    NoFunction {
-        package: String,
-    },
+    NoFunction { package: String },
     #[error("two functions are called `{name}` in C: one in {}, one in {}", .modules.0, .modules.1)]
     Twice {
         name: String,
         modules: (String, String),
     },
     #[error("the function `{name}` of {module} has the name of a function that every library has")]
-    Reserved {
-        name: String,
-        module: String,
-    },
+    Reserved { name: String, module: String },
     #[error("the init function `{package}.{function}` does not exist")]
-    NoInit {
-        package: String,
-        function: String,
-    },
+    NoInit { package: String, function: String },
     #[error(
         "the calls of the library name `{function}`, which is not a `@ccallable` function of `{package}`"
     )]

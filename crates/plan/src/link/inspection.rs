@@ -111,33 +111,20 @@ pub struct Expectation {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Finding {
     #[error("it is a {found} file, not {wanted}")]
-    Format {
-        found: Format,
-        wanted: Format,
-    },
+    Format { found: Format, wanted: Format },
     #[error("it is for {}, not for {wanted}", .found.map_or("an unknown processor".to_owned(), |a| a.to_string()))]
-    Arch {
-        found: Option<Arch>,
-        wanted: Arch,
-    },
+    Arch { found: Option<Arch>, wanted: Arch },
     #[error("it calls itself {}, not `{wanted}`", .found.as_ref().map_or("nothing".to_owned(), |n| format!("`{n}`")))]
     Name {
         found: Option<String>,
         wanted: String,
     },
     #[error("it needs none of {}", .wanted.join(", "))]
-    NoLibjulia {
-        wanted: Vec<String>,
-    },
+    NoLibjulia { wanted: Vec<String> },
     #[error("it needs `{found}`, which this Julia does not have (it has {})", .wanted.join(", "))]
-    ForeignLibjulia {
-        found: String,
-        wanted: Vec<String>,
-    },
+    ForeignLibjulia { found: String, wanted: Vec<String> },
     #[error("it needs the universal C runtime (`{found}`), while Julia for Windows uses msvcrt")]
-    Ucrt {
-        found: String,
-    },
+    Ucrt { found: String },
     #[error("its run path lacks `{0}`")]
     RunPath(String),
     #[error("it does not export `{0}`")]
@@ -145,10 +132,7 @@ pub enum Finding {
     #[error("its `jl_system_image_data` is empty")]
     Empty,
     #[error("it exports {count} symbols, among them `{example}`, beyond what Julia looks up")]
-    TooManyExports {
-        count: u64,
-        example: String,
-    },
+    TooManyExports { count: u64, example: String },
     #[error("its sections {} lie outside the image: Windows does not load it", .0.join(", "))]
     Outside(Vec<String>),
     #[error("it still holds symbols or debug sections")]

@@ -148,4 +148,3 @@ impl Timing {
 fn jitter() -> u8 {
     super::random().to_le_bytes()[0]
 }
-

@@ -32,27 +32,15 @@ pub enum InstallError {
     #[error("there is no release of Sysforge images at {0}")]
     NoRelease(String),
     #[error("{asked} was asked for, and its index is that of {found}")]
-    OtherRelease {
-        asked: String,
-        found: String,
-    },
+    OtherRelease { asked: String, found: String },
     #[error("{offered} is older than {installed}, which is installed")]
-    Downgrade {
-        offered: String,
-        installed: String,
-    },
+    Downgrade { offered: String, installed: String },
     #[error("nothing tells whether {offered} is newer than {installed}, which is installed")]
-    UnknownOrder {
-        offered: String,
-        installed: String,
-    },
+    UnknownOrder { offered: String, installed: String },
     #[error("{0} asks for a user and a password, and was given none that it accepts")]
     Closed(String),
     #[error("{place} lacks `{name}`, which its index names")]
-    Incomplete {
-        place: String,
-        name: String,
-    },
+    Incomplete { place: String, name: String },
     #[error(
         "no {kind} of {tag} fits this machine{}:\n{}",
         if *kind == Kind::Image { " and this Julia" } else { "" },
@@ -72,10 +60,7 @@ pub enum InstallError {
         names: Vec<String>,
     },
     #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
-    OtherJulia {
-        built: String,
-        found: String,
-    },
+    OtherJulia { built: String, found: String },
     #[error("there is no Julia {0} on this machine to run the image with")]
     NoJulia(String),
     #[error("`{name}` is not what the index says: its digest is {found}, and not {expected}")]
@@ -107,17 +92,11 @@ pub enum InstallError {
         why: &'static str,
     },
     #[error("`{name}` is not the image of the index: {what}")]
-    NotTheImage {
-        name: String,
-        what: String,
-    },
+    NotTheImage { name: String, what: String },
     #[error("the provenance of the release does not name `{0}` with its digest")]
     Provenance(String),
     #[error("no attestation of `{name}` is good: {why}")]
-    NotAttested {
-        name: String,
-        why: String,
-    },
+    NotAttested { name: String, why: String },
     #[error("the image does not load with {}", .julia.display())]
     DoesNotLoad {
         julia: PathBuf,

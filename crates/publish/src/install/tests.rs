@@ -16,8 +16,8 @@ use super::open_release::SourceOptions;
 use super::*;
 use crate::Secret;
 use crate::dist::Dist;
-use crate::host::{PublishOptions, Timing, dir};
 use crate::host::github::Access;
+use crate::host::{PublishOptions, Timing, dir};
 use crate::release_bundle::tests::{destination, make_build};
 use crate::release_bundle::{Origin, ReleaseBundle};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sysforge_net::header::HeaderMap;
 use sysforge_net::Method;
+use sysforge_net::header::HeaderMap;
 
 use super::GitHub;
 use crate::error::PublishError;

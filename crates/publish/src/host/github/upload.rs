@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use super::api::Asset;
 use super::GitHub;
+use super::api::Asset;
 use crate::error::PublishError;
 use crate::fetch::refusal;
 use crate::host::encode;

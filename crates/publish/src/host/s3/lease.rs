@@ -4,8 +4,8 @@
 //! publishers begin at the same moment, one may notice the other only before it publishes.
 
 use bytes::Bytes;
-use object_store::path::Path;
 use object_store::PutMode;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sysforge_plan::Reporter;
 
@@ -267,5 +267,9 @@ impl S3 {
 
 /// Returns a text that no other publisher has.
 fn nonce() -> String {
-    format!("{:016x}{:016x}", crate::host::random(), crate::host::random())
+    format!(
+        "{:016x}{:016x}",
+        crate::host::random(),
+        crate::host::random()
+    )
 }

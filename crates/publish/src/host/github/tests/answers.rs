@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::api::Release;
-use crate::host::failure::Failure;
 use super::super::journal::PublishJournal;
 use super::super::lease::NoLease;
 use super::*;
+use crate::host::failure::Failure;
 
 /// A server that answers each connection with what `answer` writes for a request line, and counts them.
 struct Server {

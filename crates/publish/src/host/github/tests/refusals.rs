@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sysforge_plan::Explain;
 
-use crate::host::failure::Failure;
 use super::*;
+use crate::host::failure::Failure;
 
 fn host(token: Option<&str>) -> GitHub {
     let access = Access {
