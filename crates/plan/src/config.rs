@@ -50,17 +50,17 @@ pub struct Config {
     /// the table starts that Julia with another command.
     #[serde(deserialize_with = "workload::list")]
     pub workloads: Vec<Workload>,
-    /// Files with further precompile statements, as `--trace-compile`, SnoopCompile or people write them.
+    /// Files with further precompile statements, written by `--trace-compile`, SnoopCompile or hand.
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(with = "Loose")]
     pub statements: Vec<String>,
     /// A Julia script that is evaluated last, in the emitting process.
     pub script: Option<String>,
-    /// Whether the workloads are also run inside the emitting process. Catches what no statement
-    /// can express, but from Julia 1.10 on some packages hang or crash there.
+    /// Whether the workloads also run inside the emitting process. This includes code that no
+    /// statement can express, but since Julia 1.10 some packages hang or crash there.
     pub execute: bool,
-    /// Which Julia: a version, range or channel, or a list of them for one image each. Default:
-    /// the version that made the manifest, else `release`.
+    /// The Julia: a version, range or channel, or a list of them for one image each. Default: the
+    /// version that made the manifest, otherwise `release`.
     pub julia: OneOrMany,
     /// Whether the project's own manifest must be used as it is. Without it, the versions of a
     /// project that has no manifest, or one of another Julia, are resolved in the build directory.
@@ -68,10 +68,10 @@ pub struct Config {
     /// The depot that packages are installed in, relative to this file. Default: the first of
     /// `JULIA_DEPOT_PATH`, or `~/.julia`.
     pub depot: Option<String>,
-    /// Addresses of package registries besides General.
+    /// Addresses of package registries in addition to General.
     pub registries: Vec<String>,
-    /// Lazy artifacts of the packages: `none` leaves them out, `used` takes those that the workloads
-    /// ask for, `all` installs every one for the platform. Default: `used`.
+    /// Lazy artifacts of the packages: `none` omits them, `used` includes those that the workloads
+    /// request, `all` includes all for the platform. Default: `used`.
     #[serde(rename = "lazy-artifacts")]
     pub lazy_artifacts: LazyArtifacts,
     /// Packages that only the workloads need: `test` (the project's test dependencies), a folder
@@ -81,19 +81,19 @@ pub struct Config {
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
-    /// What the image is built on: `shipped`, the sysimage that Julia comes with; `fresh`, one made
-    /// from Julia's sources, which leaves out standard libraries and holds every CPU target; or the
-    /// path of a sysimage for the same Julia. Default: `shipped`.
+    /// The sysimage that the image is built on: `shipped`, the one that Julia ships; `fresh`, one
+    /// built from Julia's sources, which omits standard libraries and supports every CPU target; or
+    /// the path of a sysimage for the same Julia. Default: `shipped`.
     pub base: Base,
-    /// Which standard libraries a fresh base has: `used`, those that the project's packages need,
-    /// or `all`. Default: `used`.
+    /// The standard libraries in a fresh base: `used`, those that the project's packages need, or
+    /// `all`. Default: `used`.
     pub stdlibs: Stdlibs,
     /// Whether the image has the REPL and Pkg, which Julia 1.11 and later load as packages: the caches of
     /// them that Julia ships do not fit another image, so an interactive session would compile them
     /// first. Default: `true`, but `false` on a fresh base and for a project with apps.
     pub repl: Option<bool>,
-    /// How often at most the image is emitted: again only while running the workloads on it still
-    /// compiles something that another round may cure; 1 to 10. Default: 2.
+    /// Maximum number of emissions, 1 to 10. The image is emitted again while running the workloads
+    /// with it still compiles code that another round can include. Default: 2.
     #[schemars(range(min = 1, max = 10))]
     pub rounds: Option<u32>,
     /// Whether statements that cannot be replayed are an error.
@@ -112,12 +112,12 @@ pub struct Config {
     /// Platforms that `sysforge plan --matrix` builds for, by Julia triplet. Default: every one with
     /// a hosted runner.
     pub platforms: BTreeMap<Triplet, PlatformConfig>,
-    /// Changes for the builds that a glob over build identifiers selects; later ones win.
+    /// Changes for builds that a glob over build identifiers selects; later ones take precedence.
     pub overrides: Vec<Override>,
-    /// Apps that are made from the image: executables that need no Julia. All of them share one archive.
+    /// Apps made from the image: executables that need no Julia. They share one archive.
     #[serde(rename = "app")]
     pub apps: Vec<App>,
-    /// A C library that is made from the image.
+    /// A C library made from the image.
     pub library: Option<Library>,
     /// What the archives of the apps and of the library contain.
     pub bundle: Bundle,
@@ -218,7 +218,7 @@ impl WorkloadEnvironment {
 pub struct PlatformConfig {
     /// The label of the CI runner that builds it.
     pub runner: Option<String>,
-    /// How long one of its builds may take there, in minutes. Default: by expected size.
+    /// Maximum time of one of its builds there, in minutes. Default: by expected size.
     pub timeout: Option<u32>,
 }
 

@@ -23,12 +23,12 @@ pub struct App {
     /// `Module.function`. Default: `julia_main`.
     #[serde(default = "julia_main")]
     pub entry: String,
-    /// Options for Julia that the app always has, for instance `--threads=4` or `--heap-size-hint=2G`.
+    /// Options that Julia always gets in the app, for instance `--threads=4` or `--heap-size-hint=2G`.
     #[serde(default, rename = "julia-args", deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub julia_args: Vec<String>,
-    /// How the app is run: while it is traced, and again from the unpacked archive. Default: once,
-    /// without arguments.
+    /// Runs of the app: while it is traced, and again from the unpacked archive. Default: one without
+    /// arguments.
     #[serde(default = "one_run")]
     pub runs: Vec<Run>,
 }
@@ -41,13 +41,13 @@ pub struct Run {
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub args: Vec<String>,
-    /// What it reads from standard input. Default: nothing.
+    /// The text on standard input. Default: empty.
     pub stdin: Option<String>,
-    /// Files of the project that it reads, relative to the folder that it is started in.
+    /// Files of the project that it reads, relative to its working directory.
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub files: Vec<String>,
-    /// The exit code that is right. Default: 0.
+    /// The expected exit code. Default: 0.
     #[schemars(range(min = 0, max = 255))]
     pub exit: i32,
 }

@@ -34,8 +34,8 @@ pub struct Library {
     #[serde(default, deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub headers: Vec<String>,
-    /// Functions of the package that `init_julia` calls, in this order and without arguments, once Julia
-    /// runs. A function of a module in the package is `Module.function`.
+    /// Functions of the package that `init_julia` calls after Julia has started, in this order and
+    /// without arguments. A function of a module in the package is `Module.function`.
     #[serde(default, deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub init: Vec<String>,
@@ -43,11 +43,12 @@ pub struct Library {
     /// for more than one thread. Default: false.
     #[serde(default, rename = "handle-signals")]
     pub handle_signals: bool,
-    /// Options for Julia that the library always has, for instance `--heap-size-hint=2G`.
+    /// Options that Julia always gets in the library, for instance `--heap-size-hint=2G`.
     #[serde(default, rename = "julia-args", deserialize_with = "one_or_many")]
     #[schemars(with = "super::Loose")]
     pub julia_args: Vec<String>,
-    /// Calls of the library's functions: they are traced like workloads, and repeated from C with the unpacked archive. Default: the first function without parameters is called.
+    /// Calls of the library's functions, which are traced like workloads, and repeated from C with
+    /// the unpacked archive. Default: one call of the first function without parameters.
     #[serde(default)]
     pub calls: Vec<LibraryCall>,
 }

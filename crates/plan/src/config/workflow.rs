@@ -11,32 +11,35 @@ use crate::text::{Rule as _, WebAddress, is_deceptive, shortened};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Workflow {
-    /// Tags that make a release, as GitHub's globs. An empty list: none do. Default: `["v*"]`.
+    /// Tags that are released, as globs in GitHub's syntax; none if the list is empty. Default:
+    /// `["v*"]`.
     pub tags: Vec<String>,
-    /// Whether pull requests are built and checked (and nothing of them published).
+    /// Whether pull requests are built and checked; they never publish anything.
     pub pull_request: bool,
-    /// When to look for new Julia releases, in cron's five fields (UTC): images for them are added
-    /// to the newest release. Empty: never. Default: Mondays, 4:23.
+    /// When to look for new Julia releases, in the syntax of cron (UTC); images for them are added to
+    /// the newest release. Empty for never. Default: Mondays, 4:23.
     pub schedule: String,
-    /// Whether the workflow can be started by hand, for a tag that exists.
+    /// Whether the workflow can be started manually for an existing tag.
     pub manual: bool,
-    /// Whether images are published. `false`: build and check only.
+    /// Whether images are published. If not, they are only built and checked.
     pub publish: bool,
-    /// Whether each system installs from the draft and runs the workload before it becomes public.
+    /// Whether each system installs from the draft release and runs the workload before the release
+    /// becomes public.
     pub verify: bool,
     /// Whether provenance is attested (public repositories, or GitHub Enterprise Cloud).
     pub attest: bool,
-    /// Whether fetched Julias, toolchains and packages are cached between runs that make no release.
+    /// Whether Julias, toolchains and packages are cached between runs that do not release anything.
     pub cache: bool,
-    /// The environment in which a release becomes public; its protection rules apply. Empty: none.
+    /// The GitHub environment in which a release becomes public; its protection rules apply. Empty
+    /// for none.
     pub environment: String,
     /// The command that signs the programs and libraries of apps and C libraries before they are
     /// published, for instance `bash sign.sh`. Its keys are written between the marks `sign-env` of
     /// the workflow. Default: none.
     pub sign: Option<String>,
-    /// How long the runners' results are kept, in days (1 to 90).
+    /// How many days the runners' results are kept (1 to 90).
     pub retention_days: u8,
-    /// Where the runners get Sysforge from.
+    /// The Sysforge that the runners use.
     pub tool: Tool,
 }
 
@@ -69,10 +72,10 @@ pub struct Tool {
     /// `sysforge workflow --pin` writes it.
     #[schemars(with = "Option<String>")]
     pub sums: Option<Sha256>,
-    /// The address that holds the release's files. Default: Sysforge's own releases.
+    /// The address of the folder with the release's files. Default: Sysforge's own releases.
     pub from: Option<String>,
-    /// Instead of all these: the folder of Sysforge's source in the repository, to be compiled on
-    /// each runner.
+    /// Instead of all of these: the folder of Sysforge's source in the repository, which each runner
+    /// compiles.
     pub source: Option<String>,
 }
 
