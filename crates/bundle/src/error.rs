@@ -89,10 +89,7 @@ pub enum BundleError {
         "the compiler cannot be left out: the runs still compile {}, such as {first}",
         sysforge_plan::text::counted(*count, "statement")
     )]
-    LeftToCompile {
-        count: usize,
-        first: String,
-    },
+    LeftToCompile { count: usize, first: String },
     #[error("the bundle could not be packed and unpacked")]
     Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the thread that makes the bundle died")]

@@ -295,8 +295,7 @@ impl Location {
 
     /// Reads a project file or a manifest, which Julia reads, too.
     fn read_toml(&self, path: &Path) -> Result<String, Failure> {
-        let bytes = sysforge_files::read_bytes(path);
-        let bytes = bytes.map_err(PathError::wrap("read", path, EngineError::Path))?;
+        let bytes = read_file(path)?;
         Ok(encoding::decode_toml(&self.shown(path), &bytes)?)
     }
 

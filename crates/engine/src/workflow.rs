@@ -243,10 +243,9 @@ mod tests {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "on: push\n").unwrap();
         let workflow = workflow_of(&location);
-        assert!(matches!(
-            workflow.write(false),
-            Err(WorkflowFileError::NotGenerated(_))
-        ));
+        let refused = workflow.write(false).unwrap_err().to_string();
+        let expected = WorkflowFileError::NotGenerated(path.clone()).to_string();
+        assert_eq!(refused, expected);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "on: push\n");
         workflow.write(true).unwrap();
         assert_eq!(workflow_of(&location).diff(), None);

@@ -316,20 +316,13 @@ pub enum PlanError {
     },
     #[error("images for Julia {version} cannot be built; the oldest Julia that works is {}.{}",
         Generation::OLDEST.0, Generation::OLDEST.1)]
-    TooOld {
-        version: JuliaVersion,
-    },
+    TooOld { version: JuliaVersion },
     #[error("{bad}")]
-    Cpu {
-        word: String,
-        bad: BadTarget,
-    },
+    Cpu { word: String, bad: BadTarget },
     #[error(
         "a fresh base cannot be made for Julia {version}: since 1.12 the compiler is a package of its own"
     )]
-    NoFreshBase {
-        version: JuliaVersion,
-    },
+    NoFreshBase { version: JuliaVersion },
     #[error("Julia {version} does not start without its compiler: LLVM is linked into {library}")]
     NeedsCompiler {
         version: JuliaVersion,

@@ -206,12 +206,12 @@ impl<S: Sink> Sink for Inspector<S> {
         let content = Hashing::new(Keeping { content, kept });
         let mut content = Blob::new(entry.size, content);
         self.sink.file(path, entry, &mut content)?;
-        let (content, blob) = content.finish();
-        if content.hasher.count() != entry.size {
+        let (Hashing { hasher, .. }, blob) = content.finish();
+        if hasher.count() != entry.size {
             return Err(Error::Malformed(format!("`{path}` in it is cut short")));
         }
         let kind = ObjectKind::of_mode(entry.mode);
-        self.add(path, kind, &content.hasher, blob);
+        self.add(path, kind, &hasher, blob);
         Ok(())
     }
 

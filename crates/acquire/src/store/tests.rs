@@ -40,7 +40,7 @@ fn seal_text(tree: &Path, listing: &str, schema: u32) {
         version: None,
         triplet: None,
         unpacked_bytes: 100,
-        listing: Sha256::of(&listing),
+        listing: Sha256::of(listing),
     };
     seal(tree, &record, listing).unwrap();
 }

@@ -33,9 +33,7 @@ pub enum InstantiateError {
         source: std::io::Error,
     },
     #[error("SYSFORGE_PKG_AUTH has a login, but `{server}` is no package server")]
-    AuthWithoutServer {
-        server: String,
-    },
+    AuthWithoutServer { server: String },
     #[error("the source of `{name}` is {}, which {found}", .folder.display())]
     Source {
         name: String,

@@ -16,10 +16,7 @@ pub enum InstallError {
     #[error("{} was not written by Sysforge", .0.display())]
     NotOurs(PathBuf),
     #[error("{} was not written by Sysforge", .path.display())]
-    OtherSettings {
-        path: PathBuf,
-        settings: String,
-    },
+    OtherSettings { path: PathBuf, settings: String },
     #[error("{source_text} did not answer within {} s", .limit.as_secs())]
     Silent {
         source_text: String,
