@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
-use sysforge_plan::digest::Hasher;
 use sysforge_plan::Sha256;
+use sysforge_plan::digest::Hasher;
 use sysforge_plan::image_environment::LAUNCHER_MARK;
 use sysforge_plan::manifests::Origin;
 use sysforge_plan::project::PROJECT_NAMES;

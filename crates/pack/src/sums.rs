@@ -16,7 +16,8 @@ use crate::error::PackError;
 /// If the file exists but cannot be read.
 pub fn read(dist: &Path) -> Result<BTreeMap<String, Sha256>, PackError> {
     let path = dist.join(sums::NAME);
-    let text = unless_gone(sysforge_files::read_text(&path)).map_err(PackError::io("read", &path))?;
+    let text =
+        unless_gone(sysforge_files::read_text(&path)).map_err(PackError::io("read", &path))?;
     let listed = sums::read(&text).into_iter();
     Ok(listed
         .map(|(name, digest)| (name.to_string(), digest))

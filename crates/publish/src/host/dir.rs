@@ -396,7 +396,7 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         std::fs::write(elsewhere.path().join("mine"), "of the user").unwrap();
         symlink(elsewhere.path(), site.path().join(".v1.0.0.partial")).unwrap();
-        send(site.path(), &bundle, FolderPolicy::default())
+        send(site.path(), &bundle, PublishOptions::default())
             .await
             .unwrap();
         let kept = std::fs::read_to_string(elsewhere.path().join("mine")).unwrap();
@@ -409,9 +409,9 @@ mod tests {
         let copy = elsewhere.path().join("copy");
         std::fs::rename(folder.join(&asset.name), &copy).unwrap();
         symlink(&copy, folder.join(&asset.name)).unwrap();
-        let policy = FolderPolicy {
+        let policy = PublishOptions {
             replace: true,
-            ..FolderPolicy::default()
+            ..PublishOptions::default()
         };
         send(site.path(), &bundle, policy).await.unwrap();
         assert!(!folder.join(&asset.name).is_symlink());
