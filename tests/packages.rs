@@ -307,7 +307,12 @@ fn an_archive_that_fails_leaves_no_package() {
 fn a_registry_that_the_server_does_not_have() {
     let harbour = Harbour::needs(&["HarbourUnits"]);
     let path = harbour.packages.registry_path();
-    harbour.recovers_from(&path, Fault::Status(404, Vec::new()), &["registry"]);
+    // Pkg of later Julias asks git and does not name the address.
+    let status = match harbour.julia.as_str() {
+        "1.5" => "asked again for a registry, the server answers with status 404",
+        _ => "registry",
+    };
+    harbour.recovers_from(&path, Fault::Status(404, Vec::new()), &["registry", status]);
 }
 
 #[test]

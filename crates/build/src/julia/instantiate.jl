@@ -237,6 +237,13 @@ function ask_again(text)
         asked = registries()[1] == 0 ? [("the registries", "", "registries")] :
             isempty(wanted) ? named_packages(text) : wanted
         isempty(asked) && push!(asked, ("the registries", "", "registries"))
+        # First for the address that the message names.
+        named = match(r"could not download (\S+)", text)
+        if named !== nothing && startswith(named.captures[1], "$server/")
+            path = String(named.captures[1][(sizeof(server) + 2):end])
+            what = startswith(path, "registry/") ? "a registry" : path
+            asked = [[(what, "", path)]; asked]
+        end
         for (name, version, path) in first_few(asked)
             status, problem = answer("$server/$path")
             tell("answer", rstrip("$name $version"), status, problem)
