@@ -97,7 +97,36 @@ impl Report {
             Some(units::bytes(f.start_memory))
         });
         row("memory at most", &|f| Some(units::bytes(f.peak_memory)));
+        rows.extend(self.interactive().map(|(name, without, with)| {
+            let cells = [
+                name.to_owned(),
+                units::duration(without),
+                units::duration(with),
+            ];
+            cells.to_vec()
+        }));
         table(&rows)
+    }
+
+    /// Returns the waiting times of an interactive session, which the check measured, without and
+    /// with the image.
+    pub(crate) fn interactive(&self) -> impl Iterator<Item = (&'static str, f64, f64)> {
+        let receipt = self.receipt.as_ref();
+        let measured = receipt.and_then(|receipt| receipt.check.interactive);
+        measured.into_iter().flat_map(|times| {
+            [
+                (
+                    "first prompt",
+                    times.first_prompt_without_image_s,
+                    times.first_prompt_s,
+                ),
+                (
+                    "first `using Pkg`",
+                    times.using_pkg_without_image_s,
+                    times.using_pkg_s,
+                ),
+            ]
+        })
     }
 }
 
@@ -124,6 +153,28 @@ mod tests {
             receipt: None,
             bundles: Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_waiting_times_of_a_session_are_those_of_the_receipt() {
+        let mut report = report([None, None]);
+        let receipt = include_str!("../tests/receipt.json");
+        let mut receipt = sysforge_plan::Receipt::from_json(receipt).unwrap();
+        assert!(!report.table().contains("prompt"));
+        receipt.check.interactive = Some(sysforge_plan::receipt::Interactive {
+            first_prompt_s: 0.29,
+            first_prompt_without_image_s: 0.42,
+            using_pkg_s: 0.3,
+            using_pkg_without_image_s: 0.69,
+        });
+        report.receipt = Some(receipt);
+        let table = report.table();
+        let line = |name: &str| {
+            let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(line("first prompt"), "first prompt 420.0 ms 290.0 ms");
+        assert_eq!(line("first `using"), "first `using Pkg` 690.0 ms 300.0 ms");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn body(report: &Report) -> Markup {
                             " each; faint dots are single measurements."
                         }
                     }
-                    (figures(&without, &with))
+                    (figures(report, &without, &with))
                 }
                 (sections(report))
                 @for made in &report.bundles { (bundle::bundle(made)) }
@@ -105,7 +105,7 @@ fn tiles(report: &Report, without: &Figures, with: &Figures) -> Markup {
     }
 }
 
-fn figures(without: &Figures, with: &Figures) -> Markup {
+fn figures(report: &Report, without: &Figures, with: &Figures) -> Markup {
     let call = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), duration);
     let left = |figures: &Figures| {
         figures
@@ -153,6 +153,13 @@ fn figures(without: &Figures, with: &Figures) -> Markup {
                 tbody {
                     @for (name, without, with) in &rows {
                         tr { td { (name) } td class="number" { (without) } td class="number" { (with) } }
+                    }
+                    @for (name, without, with) in report.interactive() {
+                        tr {
+                            td { (name) }
+                            td class="number" { (duration(without)) }
+                            td class="number" { (duration(with)) }
+                        }
                     }
                 }
             }

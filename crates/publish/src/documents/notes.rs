@@ -115,7 +115,7 @@ fn row(build: &Build) -> String {
         markdown(&receipt.name),
         size(build.archive.size),
         receipt.check.residuals.len(),
-        first_result(receipt),
+        waiting(receipt),
     );
     row
 }
@@ -128,6 +128,18 @@ fn cpu(receipt: &Receipt) -> String {
             Some(name) => name.to_owned(),
         }
     })
+}
+
+/// Formats the waiting times: of a program, and of an interactive session if it was measured.
+fn waiting(receipt: &Receipt) -> String {
+    let first = first_result(receipt);
+    match receipt.check.interactive {
+        Some(times) => format!(
+            "{first}; first prompt {:.2} s, without the image {:.2} s",
+            times.first_prompt_s, times.first_prompt_without_image_s
+        ),
+        None => first,
+    }
 }
 
 /// Formats the time for loading the packages and running the workloads once.
