@@ -272,6 +272,11 @@ fn a_process_that_emits_nothing_keeps_its_streams() {
 }
 
 #[test]
+fn packages_are_bound_in_main_unless_that_is_not_wanted() {
+    in_a_plain_julia("stage.jl");
+}
+
+#[test]
 fn state_changed_by_inits_and_workloads_is_restored() {
     in_a_plain_julia("inits.jl");
 }

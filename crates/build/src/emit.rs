@@ -59,6 +59,8 @@ const SURROUNDINGS: &str = "surroundings.tsv";
 pub struct Emission<'a> {
     /// The packages.
     pub packages: &'a [RequestedPackage],
+    /// Whether the names of the packages are bound in `Main`.
+    pub import_into_main: bool,
     /// The packages of an interactive session, which are not bound in `Main`.
     pub interactive: &'a [InteractivePackage],
     /// The precompile statements, without duplicates.
@@ -560,6 +562,7 @@ fn job(
         "surroundings",
         &[&context.work.path(SURROUNDINGS).display()],
     );
+    line("import-into-main", &[&emission.import_into_main]);
     for package in emission.packages {
         line("package", &[&package.name, &package.uuid]);
     }

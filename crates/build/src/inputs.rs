@@ -58,6 +58,8 @@ pub struct EmitOptions {
     pub julia_options: Vec<JuliaOption>,
     /// Which lazy artifacts the archive contains.
     pub lazy_artifacts: LazyArtifacts,
+    /// Whether the names of the packages are bound in `Main`.
+    pub import_into_main: bool,
 }
 
 /// The options that affect the image, in addition to the object.
@@ -143,6 +145,7 @@ impl Options {
                 cpu: build.cpu.clone(),
                 julia_options,
                 lazy_artifacts: config.lazy_artifacts,
+                import_into_main: config.import_into_main.unwrap_or(true),
             },
             link: LinkOptions {
                 strip: strip || strip_too,
@@ -278,7 +281,7 @@ pub fn fingerprint(
     }
     paths.extend(config.workloads.iter().map(|w| project.join(&w.path)));
     paths.extend(config.statements.iter().map(|file| project.join(file)));
-    if let Base::Image(file) = &build.settings.base {
+    if let Some(file) = build.settings.base.file() {
         paths.push(project.join(file));
     }
     paths.extend(overrides::files(depots));
@@ -370,7 +373,7 @@ mod tests {
             image: true,
             packages: Vec::new(),
             closure: Vec::new(),
-            cpu: sysforge_plan::cpu::targets(&[], triplet).remove(0),
+            cpu: sysforge_plan::cpu::targets(&[], triplet, "generic").remove(0),
             archive: sysforge_plan::ArchiveFormat::TarGz,
         }
     }

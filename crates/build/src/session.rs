@@ -51,7 +51,7 @@ pub fn packages(generation: &Generation, settings: &Settings) -> &'static [Inter
         (false, _) => &[],
         // A fresh base contains only standard libraries that the project needs.
         (true, Base::Fresh) => INTERACTIVE,
-        (true, Base::Shipped | Base::Image(_)) => generation.interactive,
+        (true, Base::Shipped | Base::Image(_) | Base::Release { .. }) => generation.interactive,
     }
 }
 

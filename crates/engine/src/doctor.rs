@@ -20,7 +20,7 @@ use crate::compilers::{SystemCompiler, compiler_of, system_compilers};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::options::ImageOptions;
-use crate::planning::{Planned, require_bases};
+use crate::planning::{Planned, resolve_bases};
 
 /// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -129,11 +129,11 @@ pub async fn diagnose(subject: &Subject<'_>, engine: &Engine) -> Diagnosis {
     let needs_compiler = !all_known || !julias.known.iter().all(ships_linker);
     let mut findings = Vec::new();
     findings.extend(machine::platform(triplet));
-    let (about_project, planned) = project(subject.julias, julias.known, engine);
+    let (about_project, mut planned) = project(subject.julias, julias.known, engine);
     findings.extend(about_project);
     let mut expected = None;
-    if let Some(planned) = &planned {
-        if let Err(failure) = require_bases(engine, &planned.plan).await {
+    if let Some(planned) = &mut planned {
+        if let Err(failure) = resolve_bases(engine, &mut planned.plan).await {
             findings.push(Finding::missing("base", &failure, "base = \"shipped\""));
         }
         findings.push(packages::depot(&planned.files, engine));

@@ -103,6 +103,22 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// The image that a build is based on is not installed.
+    #[error("no image from {release} for Julia {julia} is installed, which `base` names")]
+    NoBase {
+        /// The release.
+        release: String,
+        /// The version of Julia.
+        julia: String,
+    },
+    /// Several installed images could be the base.
+    #[error("`base` names {release}, and several images from it are installed: {}", .ids.join(", "))]
+    SeveralBases {
+        /// The release.
+        release: String,
+        /// Their build identifiers.
+        ids: Vec<String>,
+    },
     #[error(transparent)]
     Compiler(#[from] sysforge_plan::link::NotWords),
 }
@@ -160,6 +176,17 @@ impl Explain for EngineError {
                  Julia's folder with `--julia DIR`"
             }
             Self::NotInstalled { command, .. } => return vec![format!("run `{command}`")],
+            Self::NoBase { release, julia } => {
+                return vec![
+                    format!("install it with `sysforge install {release} --julia {julia}`"),
+                    "for a sysimage in a file, write its whole name with `.so`, `.dylib` or `.dll`"
+                        .to_owned(),
+                ];
+            }
+            Self::SeveralBases { .. } => {
+                "write the path of the image's file, which `sysforge install list --json` shows; or \
+                 name the tag, as in `OWNER/REPO@v1.0.0`"
+            }
             Self::Path(error) => return error.hints(),
             Self::NoHomeForApps => "name a folder with `--bin DIR`",
             Self::NoImage(_) => "build one with `sysforge build`",

@@ -11,7 +11,7 @@ use sysforge_plan::link::Strategy;
 use sysforge_plan::matrix::Existing;
 use sysforge_plan::plan::{Build, PlannedJulia, Versions};
 use sysforge_plan::text::counted;
-use sysforge_plan::{BuildId, Plan};
+use sysforge_plan::{BuildId, Plan, cpu};
 
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -147,6 +147,9 @@ impl fmt::Display for Overview<'_> {
             }
             writeln!(f, "  cpu       {}", build.cpu.target)?;
             if let Some(emission) = self.emission.get(&build.id) {
+                if let Some(text) = targets(build, emission) {
+                    writeln!(f, "  targets   {text}")?;
+                }
                 writeln!(f, "  memory    {}", expected(emission))?;
             }
             writeln!(f, "  linkers   {}", linkers(build))?;
@@ -187,6 +190,30 @@ fn expected(emission: &Emission) -> String {
     let threads = counted(emission.threads as usize, "thread");
     let gb = emission.memory as f64 / 1e9;
     format!("about {gb:.1} GB while emitting{targets} with {threads}; more for large packages")
+}
+
+/// Formats what several CPU targets cost, or that Julia drops them; `None` if one is requested.
+fn targets(build: &Build, emission: &Emission) -> Option<String> {
+    let requested = cpu::cloning(&build.cpu.target).len() as u64;
+    let held = emission.targets;
+    if requested <= 1 {
+        return None;
+    }
+    if held < requested {
+        let (major, minor) = build.julia.version().minor_pair();
+        return Some(format!(
+            "the first of {requested}: Julia {major}.{minor} drops the others unless the base is fresh"
+        ));
+    }
+    Some(match emission.multiple {
+        None => format!("{held}, each at the price of time, memory and size"),
+        Some(multiple) => format!(
+            "{held}: emitting takes about {:.1} times as long as for one, and the image is about \
+             {} % larger",
+            multiple.time_percent as f64 / 100.0,
+            multiple.size_percent.saturating_sub(100)
+        ),
+    })
 }
 
 /// Formats the linker strategies, in order.

@@ -13,9 +13,12 @@ use sysforge_bundle::observe::Planned as PlannedApp;
 use sysforge_plan::catalogue::Catalogue;
 use sysforge_plan::config::{Base, WorkloadEnvironment};
 use sysforge_plan::generation::Generation;
+use sysforge_plan::memory::Multiple;
 use sysforge_plan::plan::{Build, PlanError, PlannedJulia, Versions};
 use sysforge_plan::receipt::JuliaOrigin;
-use sysforge_plan::{Config, Plan, Request, memory};
+use sysforge_plan::release::choose::Kind;
+use sysforge_plan::{Config, Plan, Request, Triplet, memory};
+use sysforge_publish::install::Installed;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -44,6 +47,9 @@ pub struct Emission {
     pub threads: u32,
     /// Number of CPU targets in the image.
     pub targets: u64,
+    /// Time and size in percent of those for one target, if this was measured with such a Julia.
+    #[serde(flatten)]
+    pub multiple: Option<Multiple>,
 }
 
 /// A nightly build that was downloaded for the plan. It must stay in the store until the plan has
@@ -150,7 +156,8 @@ impl Planned {
         Emission {
             memory: memory::predicted(generation, emission, threads),
             threads,
-            targets,
+            targets: targets.count(),
+            multiple: memory::compared_with_one(generation, targets),
         }
     }
 
@@ -222,12 +229,12 @@ pub async fn plan(
     for request in files.inputs.requests()? {
         julias.push(answer(engine, &request, &mut catalogue, &mut nightlies).await?);
     }
-    let plan = files.plan(julias)?.select(select)?;
+    let mut plan = files.plan(julias)?.select(select)?;
     let resolves = |build: &Build| matches!(build.versions, Versions::Resolved { .. });
     if plan.builds.iter().any(resolves) {
         instantiate::require_sources(&files.file)?;
     }
-    require_bases(engine, &plan).await?;
+    resolve_bases(engine, &mut plan).await?;
     for warning in &plan.warnings {
         let hint = Some(warning.hint.clone());
         engine.reporter.warn(&warning.message, hint);
@@ -239,12 +246,20 @@ pub async fn plan(
     })
 }
 
-/// Makes sure that each local Julia has the sources that a fresh base needs, if one is requested.
+/// Finds the installed images that builds are based on, and makes sure that each local Julia has the
+/// sources that a fresh base needs, if one is requested.
 ///
 /// # Errors
 ///
-/// If one has no sources.
-pub async fn require_bases(engine: &Engine, plan: &Plan) -> Result<(), Failure> {
+/// If an image is not installed for the Julia, or a Julia has no sources.
+pub async fn resolve_bases(engine: &Engine, plan: &mut Plan) -> Result<(), Failure> {
+    for build in &mut plan.builds {
+        if let Base::Release { release, file } = &mut build.settings.base {
+            let installed = engine.images()?.list().map_err(Failure::from)?;
+            let image = installed_base(&installed, release, &build.julia, build.triplet)?;
+            *file = Some(image);
+        }
+    }
     for build in &plan.builds {
         if let PlannedJulia::Given { executable, .. } = &build.julia
             && build.settings.base == Base::Fresh
@@ -253,6 +268,41 @@ pub async fn require_bases(engine: &Engine, plan: &Plan) -> Result<(), Failure> 
         }
     }
     Ok(())
+}
+
+/// Returns the file of the image that was installed from a release for a Julia.
+fn installed_base(
+    installed: &[Installed],
+    release: &str,
+    julia: &PlannedJulia,
+    triplet: Triplet,
+) -> Result<PathBuf, EngineError> {
+    let is_from = |image: &&Installed| {
+        let source = match release.contains('@') {
+            true => format!("{}@{}", image.source.latest(), image.tag),
+            false => image.source.latest().to_string(),
+        };
+        source == release && image.kind() == Kind::Image
+    };
+    let fits = |image: &&Installed| {
+        let built_for = &image.built_for;
+        built_for.version == *julia.version() && built_for.triplet == triplet
+    };
+    let fitting: Vec<_> = installed.iter().filter(is_from).filter(fits).collect();
+    match fitting.as_slice() {
+        [one] => Ok(one.image.clone()),
+        [] => Err(EngineError::NoBase {
+            release: release.to_owned(),
+            julia: julia.version().to_string(),
+        }),
+        several => {
+            let ids = several.iter().map(|image| image.build_id.to_string());
+            Err(EngineError::SeveralBases {
+                release: release.to_owned(),
+                ids: ids.collect(),
+            })
+        }
+    }
 }
 
 /// Makes sure that the files named in `Sysimage.toml` exist and that statement files are readable,
@@ -375,4 +425,72 @@ async fn nightly(
         _lease: julia.lease,
     });
     Ok(julia.executable)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use sysforge_plan::{Explain as _, JuliaVersion};
+
+    use super::*;
+
+    /// The note of an image that was installed from `octo/images`.
+    fn installed(name: &str, julia: &str, tag: &str) -> Installed {
+        let id = format!("{name}-julia{julia}-x86_64-linux-gnu");
+        let note = json!({
+            "schema": "sysforge-installed/1",
+            "image": format!("/images/{id}-{tag}.so"),
+            "build_id": id,
+            "name": name,
+            "source": { "git-hub": { "repository": "octo/images", "tag": null } },
+            "tag": tag,
+            "sha256": "00".repeat(32),
+            "built_for": { "version": julia, "commit": "", "triplet": "x86_64-linux-gnu" },
+            "julia": "/julia/bin/julia",
+        });
+        serde_json::from_value(note).unwrap()
+    }
+
+    fn given(version: &str) -> PlannedJulia {
+        PlannedJulia::Given {
+            executable: "/julia/bin/julia".into(),
+            build: sysforge_plan::julia::JuliaBuild {
+                version: version.parse::<JuliaVersion>().unwrap(),
+                commit: String::new(),
+                triplet: Triplet::X86_64_LINUX_GNU,
+            },
+        }
+    }
+
+    #[test]
+    fn a_base_is_the_image_of_the_release_for_the_same_julia() {
+        let linux = Triplet::X86_64_LINUX_GNU;
+        let images = [
+            installed("core", "1.10.2", "v1.0.0"),
+            installed("core", "1.12.5", "v1.0.0"),
+            installed("core", "1.12.5", "v2.0.0"),
+        ];
+        let base =
+            |release: &str, julia: &str| installed_base(&images, release, &given(julia), linux);
+        let file = |path: &str| PathBuf::from(format!("/images/core-julia{path}.so"));
+        assert_eq!(
+            base("octo/images", "1.10.2").unwrap(),
+            file("1.10.2-x86_64-linux-gnu-v1.0.0")
+        );
+        assert_eq!(
+            base("octo/images@v2.0.0", "1.12.5").unwrap(),
+            file("1.12.5-x86_64-linux-gnu-v2.0.0")
+        );
+        let error = base("octo/images", "1.12.5").unwrap_err();
+        assert!(error.to_string().contains("several images"), "{error}");
+        for (release, julia) in [
+            ("octo/images", "1.11.1"),
+            ("octo/images@v3", "1.12.5"),
+            ("octo/other", "1.10.2"),
+        ] {
+            let error = base(release, julia).unwrap_err();
+            let hint = format!("install it with `sysforge install {release} --julia {julia}`");
+            assert_eq!(error.hints()[0], hint, "{error}");
+        }
+    }
 }

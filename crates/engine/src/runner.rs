@@ -23,7 +23,6 @@ use sysforge_build::{
     Context, Script, WorkDir, check, elsewhere, machine, probe, scan, session, startup,
 };
 use sysforge_bundle::{Library, Signing};
-use sysforge_plan::config::Base;
 use sysforge_plan::generation::{Generation, InteractivePackage};
 use sysforge_plan::library::Interface;
 use sysforge_plan::link::{Linked, LinkerChoice};
@@ -153,11 +152,11 @@ impl<'a> BuildRunner<'a> {
             reporter,
             ..
         } = engine;
-        if let Base::Image(file) = &build.settings.base {
+        if let Some(file) = build.settings.base.file() {
             let image = planned.files.folder.join(file);
             probe::base_image(&facts, &image, environment, children, reporter).await?;
         }
-        if build.cpu.target != cpu::portable(build.triplet) {
+        if !cpu::is_portable(&build.cpu.target, build.triplet) {
             for target in cpu::plain_targets(&build.cpu.target) {
                 probe::cpu_target(&facts, &target, environment, children, reporter).await?;
             }
@@ -432,13 +431,14 @@ impl<'a> BuildRunner<'a> {
         let fitting = || memory::image_threads(generation, needs, cpus, free);
         let kind = emissions::Kind {
             julia: self.context.julia.version.minor_pair(),
-            targets,
+            targets: targets.count(),
             repl,
         };
         // Without a store, nothing is known about other emissions.
         let stores = self.engine.stores().unwrap_or_default();
         let emission = Emission {
             packages: &self.packages,
+            import_into_main: options.import_into_main,
             interactive: self.interactive(),
             statements: &traced.statements,
             given: &given,

@@ -7,6 +7,7 @@ pub mod workflow;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -17,7 +18,9 @@ use crate::build_id::BuildId;
 use crate::julia_option::JuliaOption;
 use crate::platform::Triplet;
 use crate::request::Request;
-use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
+use crate::text::{
+    CpuTargets, CpuTier, ImageName, PackageName, Repository, Rule, Tag, is_deceptive, shortened,
+};
 use crate::toml_error::TomlError;
 
 pub use app::{App, Bundle, Run};
@@ -82,8 +85,9 @@ pub struct Config {
     /// one image each. Default: `portable`.
     pub cpu: OneOrMany,
     /// The sysimage that the image is built on: `shipped`, the one that Julia ships; `fresh`, one
-    /// built from Julia's sources, which omits standard libraries and supports every CPU target; or
-    /// the path of a sysimage for the same Julia. Default: `shipped`.
+    /// built from Julia's sources, which omits standard libraries and supports every CPU target; the
+    /// path of a sysimage for the same Julia; or `OWNER/REPO` or `OWNER/REPO@TAG`, an image for it that
+    /// was installed from that release. Default: `shipped`.
     pub base: Base,
     /// The standard libraries in a fresh base: `used`, those that the project's packages need, or
     /// `all`. Default: `used`.
@@ -92,6 +96,10 @@ pub struct Config {
     /// them that Julia ships do not fit another image, so an interactive session would compile them
     /// first. Default: `true`, but `false` on a fresh base and for a project with apps.
     pub repl: Option<bool>,
+    /// Whether the names of the packages in the image are bound in `Main` when Julia starts, so that they
+    /// can be used where no environment lists them. Default: `true`.
+    #[serde(rename = "import-into-main")]
+    pub import_into_main: Option<bool>,
     /// Maximum number of emissions, 1 to 10. The image is emitted again while running the workloads
     /// with it still compiles code that another round can include. Default: 2.
     #[schemars(range(min = 1, max = 10))]
@@ -137,11 +145,46 @@ pub enum Base {
     Fresh,
     /// A sysimage in a file, relative to the configuration's folder.
     Image(String),
+    /// An image that was installed from a release.
+    Release {
+        /// `OWNER/REPO` or `OWNER/REPO@TAG`.
+        release: String,
+        /// Its file, once it was found on this machine.
+        file: Option<PathBuf>,
+    },
+}
+
+impl Base {
+    /// Returns the file of a sysimage that Julia does not come with, relative to the configuration's
+    /// folder; `None` if it has to be made or was not found yet.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Image(path) => Some(Path::new(path)),
+            Self::Release { file, .. } => file.as_deref(),
+            Self::Shipped | Self::Fresh => None,
+        }
+    }
+}
+
+/// Whether a text is `OWNER/REPO` or `OWNER/REPO@TAG`.
+fn is_release(text: &str) -> bool {
+    let (repository, tag) = text
+        .split_once('@')
+        .map_or((text, None), |(r, t)| (r, Some(t)));
+    Repository::new(repository).is_ok() && tag.is_none_or(|tag| Tag::new(tag).is_ok())
 }
 
 impl<'de> Deserialize<'de> for Base {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const KNOWN: &[&str] = &["shipped", "fresh", "PATH.so", "PATH.dylib", "PATH.dll"];
+        const KNOWN: &[&str] = &[
+            "shipped",
+            "fresh",
+            "PATH.so",
+            "PATH.dylib",
+            "PATH.dll",
+            "OWNER/REPO",
+        ];
         let text = String::deserialize(deserializer)?;
         let is_image = || {
             [".so", ".dylib", ".dll"]
@@ -152,6 +195,10 @@ impl<'de> Deserialize<'de> for Base {
             "shipped" => Ok(Self::Shipped),
             "fresh" => Ok(Self::Fresh),
             _ if is_image() => Ok(Self::Image(text)),
+            _ if is_release(&text) => Ok(Self::Release {
+                release: text,
+                file: None,
+            }),
             other => Err(D::Error::unknown_variant(&shortened(other, 60), KNOWN)),
         }
     }
@@ -163,6 +210,7 @@ impl From<Base> for String {
             Base::Shipped => "shipped".to_owned(),
             Base::Fresh => "fresh".to_owned(),
             Base::Image(path) => path,
+            Base::Release { release, .. } => release,
         }
     }
 }
@@ -493,7 +541,7 @@ impl Config {
         let bases = self.overrides.iter().filter_map(|o| o.base.as_ref());
         bases.chain([&self.base]).filter_map(|base| match base {
             Base::Image(path) => Some(path),
-            Base::Shipped | Base::Fresh => None,
+            Base::Shipped | Base::Fresh | Base::Release { .. } => None,
         })
     }
 
@@ -770,6 +818,30 @@ mod tests {
         }
         assert!(fails("archive = \"7z\"\n").contains("unknown value `7z`"));
         assert!(fails("[[overrides]]\nstrip = true\n").contains("selects nothing"));
+    }
+
+    #[test]
+    fn a_base_is_a_word_a_file_or_a_release() {
+        let base = |text: &str| Config::from_toml(FILE_NAME, text).unwrap().base;
+        let image = Base::Image("images/core.so".to_owned());
+        assert_eq!(base("base = \"images/core.so\"\n"), image);
+        assert_eq!(image.file(), Some(Path::new("images/core.so")));
+        for text in ["octo/images", "octo/images@v1.0.0", "o.c-t_o/i"] {
+            let release = base(&format!("base = \"{text}\"\n"));
+            assert_eq!(release.file(), None);
+            assert_eq!(String::from(release), text);
+        }
+        for text in [
+            "octo/",
+            "a/b/c",
+            "octo/images@",
+            "octo/ima ges",
+            "../core",
+            "core",
+        ] {
+            let error = fails(&format!("# x\nbase = \"{text}\"\n"));
+            assert!(error.contains("Sysimage.toml:2:8"), "{error}");
+        }
     }
 
     #[test]

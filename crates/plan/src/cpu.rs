@@ -18,6 +18,9 @@ pub struct CpuTarget {
     pub target: String,
 }
 
+/// The CPU target of Julia 1.13 and later that means the targets of the image Julia runs on.
+pub const SYSIMAGE: &str = "sysimage";
+
 /// Returns the target string for `cpu = "portable"`. It runs on every CPU that Julia supports and
 /// uses features of newer ones. Julia's own distributions are built with the same strings (source:
 /// PackageCompiler's `default_app_cpu_target`, and julia-buildkite for ARM).
@@ -34,6 +37,20 @@ pub const fn portable(triplet: Triplet) -> &'static str {
         (Arch::Armv7l, _) => "armv7-a;armv7-a,neon;armv7-a,neon,vfp4",
         (Arch::Powerpc64le, _) => "pwr8",
     }
+}
+
+/// Returns what `cpu = "portable"` requests of a Julia that keeps only the first target of an image:
+/// requesting more would change nothing.
+#[must_use]
+pub fn portable_alone(triplet: Triplet) -> &'static str {
+    let all = portable(triplet);
+    all.split_once(';').map_or(all, |(first, _)| first)
+}
+
+/// Returns whether every Julia for this platform knows the target, because `portable` means it.
+#[must_use]
+pub fn is_portable(target: &str, triplet: Triplet) -> bool {
+    [portable(triplet), portable_alone(triplet)].contains(&target)
 }
 
 /// The levels of the x86-64 psABI as Julia target strings, each with the features that it adds to
@@ -69,6 +86,32 @@ fn level(name: &str) -> Option<String> {
     Some(format!("generic{}", features.collect::<String>()))
 }
 
+/// How much of the code Julia compiles for one target of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cloning {
+    /// All code: for the first target, and for each with `clone_all`.
+    Everything,
+    /// Only the functions that can gain from the target's features: those with loops, vectors or
+    /// floating-point arithmetic, and their callers.
+    Selected,
+}
+
+/// Returns how much of the code Julia compiles for each target in a `--cpu-target` string.
+#[must_use]
+pub fn cloning(target: &str) -> Vec<Cloning> {
+    let targets = target.split(';').filter(|one| !one.trim().is_empty());
+    let of = |(index, one): (usize, &str)| {
+        // The last of contradictory flags wins.
+        let words = one.split(',').map(str::trim);
+        let flag = words.filter(|word| word.ends_with("clone_all")).next_back();
+        match index == 0 || flag == Some("clone_all") {
+            true => Cloning::Everything,
+            false => Cloning::Selected,
+        }
+    };
+    targets.enumerate().map(of).collect()
+}
+
 /// The flags in a target string that control cloning, not CPU names or features (source:
 /// `parse_sysimg_arg` in `src/processor.cpp`).
 const FLAGS: [&str; 4] = ["clone_all", "-clone_all", "opt_size", "min_size"];
@@ -101,11 +144,11 @@ fn without_spaces(target: &str) -> String {
 }
 
 /// Returns the targets that the `cpu` setting requests for this platform: one for a single value,
-/// one for each tier in a list.
+/// one for each tier in a list. `portable` is what the setting of that name means.
 #[must_use]
-pub fn targets(setting: &[String], triplet: Triplet) -> Vec<CpuTarget> {
+pub fn targets(setting: &[String], triplet: Triplet, portable: &str) -> Vec<CpuTarget> {
     let string = |word: &str| match word {
-        "portable" => portable(triplet).to_owned(),
+        "portable" => portable.to_owned(),
         other => level(other)
             .filter(|_| triplet.arch() == Arch::X86_64)
             .unwrap_or_else(|| without_spaces(other)),
@@ -139,9 +182,9 @@ mod tests {
     #[test]
     fn one_setting_has_no_tier_and_a_list_has() {
         let linux = Triplet::X86_64_LINUX_GNU;
-        assert_eq!(targets(&[], linux)[0].target, portable(linux));
-        assert_eq!(targets(&["native".into()], linux)[0].tier, None);
-        let tiers = targets(&["x86-64-v2".into(), "x86-64-v3".into()], linux);
+        assert_eq!(targets(&[], linux, "a;b")[0].target, "a;b");
+        assert_eq!(targets(&["native".into()], linux, "a")[0].tier, None);
+        let tiers = targets(&["x86-64-v2".into(), "x86-64-v3".into()], linux, "a");
         assert_eq!(tiers[1].tier.as_deref(), Some("x86-64-v3"));
         assert!(tiers[1].target.starts_with("generic,+cx16"));
         assert!(tiers[1].target.contains(",+sse4.2,+avx,+avx2,"));
@@ -150,7 +193,7 @@ mod tests {
     #[test]
     fn spaces_between_targets_and_features_do_not_count() {
         let setting = ["generic; haswell, -rdrnd ,clone_all".to_owned()];
-        let found = targets(&setting, Triplet::X86_64_LINUX_GNU);
+        let found = targets(&setting, Triplet::X86_64_LINUX_GNU, "generic");
         assert_eq!(found[0].target, "generic;haswell,-rdrnd,clone_all");
     }
 
@@ -163,9 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn portable_targets_start_with_one_that_runs_everywhere() {
+        for triplet in Triplet::all() {
+            let (all, alone) = (portable(triplet), portable_alone(triplet));
+            assert!(all.starts_with(alone) && !alone.contains(';'), "{all}");
+            assert!(is_portable(all, triplet) && is_portable(alone, triplet));
+        }
+        assert_eq!(portable_alone(Triplet::X86_64_LINUX_GNU), "generic");
+        assert!(!is_portable("native", Triplet::X86_64_LINUX_GNU));
+    }
+
+    #[test]
+    fn only_the_first_target_and_those_with_clone_all_compile_everything() {
+        use Cloning::{Everything, Selected};
+        for (target, wanted) in [
+            ("generic", &[Everything] as &[_]),
+            ("generic;haswell,-rdrnd", &[Everything, Selected]),
+            (
+                "generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1)",
+                &[Everything, Everything, Selected],
+            ),
+            ("generic;haswell,-clone_all", &[Everything, Selected]),
+            ("generic;haswell, clone_all ;", &[Everything, Everything]),
+            ("", &[]),
+        ] {
+            assert_eq!(cloning(target), wanted, "{target}");
+        }
+    }
+
+    #[test]
     fn levels_of_x86_64_are_asked_of_nothing_else() {
         let mac = Triplet::AARCH64_APPLE_DARWIN;
-        let targets = targets(&["x86-64-v2".into(), "x86-64-v3".into()], mac);
+        let levels = ["x86-64-v2".into(), "x86-64-v3".into()];
+        let targets = targets(&levels, mac, portable(mac));
         assert_eq!(targets.len(), 1);
         assert_eq!(targets[0].tier, None);
         assert_eq!(targets[0].target, portable(mac));

@@ -47,6 +47,8 @@ pub struct Generation {
     pub keeps_targets: bool,
     /// The memory that emitting an image needs.
     pub memory: EmissionMemory,
+    /// What CPU targets after the first add to an emission; `None` where it was not measured.
+    pub target_costs: Option<TargetCosts>,
     /// The symbols that an image must define to be loadable, in C spelling (`jl_image_pointers` is
     /// the root of all code symbols since 1.10).
     pub image_symbols: &'static [&'static str],
@@ -81,10 +83,31 @@ pub struct EmissionMemory {
     pub base: u64,
     /// For each thread that generates code.
     pub per_thread: u64,
-    /// For each CPU target after the first.
-    pub per_further_target: u64,
+    /// For each CPU target after the first that all code is compiled for.
+    pub per_whole_target: u64,
+    /// For each CPU target that only selected functions are compiled for.
+    pub per_selected_target: u64,
     /// For the packages of an interactive session.
     pub interactive: u64,
+}
+
+/// What CPU targets after the first add to the time of an emission and to the size of its image, in
+/// percent of an emission for one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetCosts {
+    /// A target that all code is compiled for.
+    pub whole: Costs,
+    /// A target that only selected functions are compiled for.
+    pub selected: Costs,
+}
+
+/// Additional time and size, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Costs {
+    /// Of the time.
+    pub time: u64,
+    /// Of the image's size.
+    pub size: u64,
 }
 
 const V1_5: Generation = Generation {
@@ -107,9 +130,11 @@ const V1_5: Generation = Generation {
     memory: EmissionMemory {
         base: 2_100_000_000,
         per_thread: 0,
-        per_further_target: 150_000_000,
+        per_whole_target: 150_000_000,
+        per_selected_target: 150_000_000,
         interactive: 0,
     },
+    target_costs: None,
     image_symbols: &[
         "jl_system_image_data",
         "jl_system_image_size",
@@ -145,7 +170,8 @@ const V1_9: Generation = Generation {
     memory: EmissionMemory {
         base: 1_500_000_000,
         per_thread: 1_600_000_000,
-        per_further_target: 150_000_000,
+        per_whole_target: 150_000_000,
+        per_selected_target: 150_000_000,
         interactive: 0,
     },
     ..V1_8
@@ -180,9 +206,17 @@ const V1_12: Generation = Generation {
     memory: EmissionMemory {
         base: 1_800_000_000,
         per_thread: 1_600_000_000,
-        per_further_target: 2_050_000_000,
+        per_whole_target: 2_900_000_000,
+        per_selected_target: 1_200_000_000,
         ..V1_11.memory
     },
+    target_costs: Some(TargetCosts {
+        whole: Costs {
+            time: 100,
+            size: 18,
+        },
+        selected: Costs { time: 55, size: 14 },
+    }),
     ..V1_11
 };
 const V1_13: Generation = Generation {
@@ -234,6 +268,24 @@ mod tests {
             .iter()
             .map(|row| format!("{}.{}", row.since.0, row.since.1));
         assert_eq!(rows, known.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_documentation_names_a_test_for_every_row() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let page = include_str!("../../../docs/src/reference/versions.md");
+        let rows = page.lines().filter(|line| line.starts_with("| 1."));
+        for row in rows.take(TABLE.len()) {
+            let cell = row.trim_end_matches([' ', '|']).rsplit(" | ").next();
+            // `test` (`path`), `test` (`path`)
+            let words: Vec<_> = cell.unwrap().split('`').collect();
+            assert!(words.len() > 4, "{row}");
+            for pair in words.chunks_exact(4) {
+                let (test, path) = (pair[1], pair[3]);
+                let code = std::fs::read_to_string(format!("{root}/{path}")).unwrap();
+                assert!(code.contains(&format!("fn {test}()")), "{test} in {path}");
+            }
+        }
     }
 
     #[test]

@@ -1,25 +1,60 @@
-//! How much memory emitting an image needs, and how many code-generation threads fit into the
-//! available memory. The figures are in the table of generations.
+//! What emitting an image costs: memory, and time and size for each CPU target; and how many
+//! code-generation threads fit into the available memory. The figures are in the table of
+//! generations.
 
 use crate::config::Base;
-use crate::cpu::CpuTarget;
+use crate::cpu::{self, Cloning, CpuTarget};
 use crate::generation::Generation;
 
-/// Returns how many CPU targets an image will contain: Julia may drop all but the first.
-#[must_use]
-pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> u64 {
-    let asked = cpu.target.split(';').filter(|one| !one.trim().is_empty());
-    match generation.keeps_targets || *base == Base::Fresh {
-        true => asked.count().max(1) as u64,
-        false => 1,
+/// The CPU targets that an image will contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldTargets {
+    /// Targets that all code is compiled for; at least the first.
+    pub whole: u64,
+    /// Targets that only selected functions are compiled for.
+    pub selected: u64,
+}
+
+impl HeldTargets {
+    /// One target.
+    pub const ONE: Self = Self {
+        whole: 1,
+        selected: 0,
+    };
+
+    /// Returns how many there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.whole + self.selected
     }
 }
 
-/// The properties of an emission that decide how much memory it needs.
+/// Returns whether an image on this base will contain all its CPU targets, or only the first.
+#[must_use]
+pub fn keeps_targets(generation: &Generation, base: &Base) -> bool {
+    generation.keeps_targets || *base == Base::Fresh
+}
+
+/// Returns the CPU targets that an image will contain: Julia may drop all but the first.
+#[must_use]
+pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> HeldTargets {
+    if !keeps_targets(generation, base) {
+        return HeldTargets::ONE;
+    }
+    let targets = cpu::cloning(&cpu.target);
+    let selected = targets.iter().filter(|one| **one == Cloning::Selected);
+    let selected = selected.count();
+    HeldTargets {
+        whole: (targets.len() - selected).max(1) as u64,
+        selected: selected as u64,
+    }
+}
+
+/// The properties of an emission that decide what it costs.
 #[derive(Debug, Clone, Copy)]
 pub struct Emission {
-    /// How many CPU targets the image will hold.
-    pub targets: u64,
+    /// The CPU targets that the image will contain.
+    pub targets: HeldTargets,
     /// Whether it includes the packages of an interactive session.
     pub repl: bool,
 }
@@ -28,12 +63,43 @@ pub struct Emission {
 #[must_use]
 pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u64 {
     let memory = &generation.memory;
-    let further = emission.targets.saturating_sub(1) * memory.per_further_target;
+    let HeldTargets { whole, selected } = emission.targets;
+    let further =
+        whole.saturating_sub(1) * memory.per_whole_target + selected * memory.per_selected_target;
     let interactive = match emission.repl {
         true => memory.interactive,
         false => 0,
     };
     memory.base + further + interactive + u64::from(threads) * memory.per_thread
+}
+
+/// Time and size in percent of those for one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Multiple {
+    /// The time of the emission.
+    pub time_percent: u64,
+    /// The size of the image.
+    pub size_percent: u64,
+}
+
+/// Returns what emitting for these targets costs, compared with emitting for one; `None` where it
+/// was not measured.
+#[must_use]
+pub fn compared_with_one(generation: &Generation, targets: HeldTargets) -> Option<Multiple> {
+    let HeldTargets { whole, selected } = targets;
+    let further = whole.saturating_sub(1);
+    if further + selected == 0 {
+        return Some(Multiple {
+            time_percent: 100,
+            size_percent: 100,
+        });
+    }
+    let costs = generation.target_costs?;
+    let percent = |each: u64, few: u64| 100 + further * each + selected * few;
+    Some(Multiple {
+        time_percent: percent(costs.whole.time, costs.selected.time),
+        size_percent: percent(costs.whole.size, costs.selected.size),
+    })
 }
 
 /// Returns the number of code-generation threads for this many CPUs and this much free memory in
@@ -59,7 +125,15 @@ mod tests {
     use super::*;
     use crate::version::JuliaVersion;
 
+    /// One target, two as `portable` has them, or three as Julia's own releases have them.
     fn emission(targets: u64) -> Emission {
+        let targets = match targets {
+            1 => HeldTargets::ONE,
+            all => HeldTargets {
+                whole: all - 1,
+                selected: 1,
+            },
+        };
         Emission {
             targets,
             repl: false,
@@ -122,9 +196,15 @@ mod tests {
             target: target.to_owned(),
         };
         let three = cpu("generic;haswell,clone_all;skylake");
-        assert_eq!(held_targets(of(1, 10), &Base::Shipped, &three), 1);
-        assert_eq!(held_targets(of(1, 10), &Base::Fresh, &three), 3);
-        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &three), 3);
-        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &cpu("native")), 1);
+        let all = HeldTargets {
+            whole: 2,
+            selected: 1,
+        };
+        let one = HeldTargets::ONE;
+        assert_eq!(held_targets(of(1, 10), &Base::Shipped, &three), one);
+        assert_eq!(held_targets(of(1, 10), &Base::Fresh, &three), all);
+        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &three), all);
+        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &cpu("native")), one);
+        assert_eq!(held_targets(of(1, 12), &Base::Shipped, &cpu("")), one);
     }
 }

@@ -18,6 +18,7 @@ use crate::julia_option::JuliaOption;
 use crate::library::{LibraryNames, LibraryVersion};
 use crate::manifest::{self, Manifest};
 use crate::manifests::{ManifestFile, Manifests, Origin};
+use crate::memory;
 use crate::platform::Triplet;
 use crate::project::Project;
 use crate::receipt::PackageRecord;
@@ -504,7 +505,7 @@ fn require_base(settings: &Settings, julia: &JuliaVersion) -> Result<(), PlanErr
         Base::Fresh if !possible => Err(PlanError::NoFreshBase {
             version: julia.clone(),
         }),
-        Base::Fresh | Base::Shipped | Base::Image(_) => Ok(()),
+        Base::Fresh | Base::Shipped | Base::Image(_) | Base::Release { .. } => Ok(()),
     }
 }
 
@@ -612,10 +613,13 @@ impl Inputs {
             }
             let apps = self.apps(&environment.packages, &environment.closure)?;
             let library = self.library(&environment.packages, &environment.closure)?;
-            for cpu in cpu::targets(&self.config.cpu.0, self.triplet) {
+            let portable = cpu::portable(self.triplet);
+            let cpus = cpu::targets(&self.config.cpu.0, self.triplet, portable);
+            for (index, cpu) in cpus.into_iter().enumerate() {
                 let tier = cpu.tier.as_deref();
                 let id = BuildId::of(&plan.name, julia.version(), self.triplet, tier)?;
                 let settings = self.config.settings(&id);
+                let cpu = self.kept(cpu, index, &settings, julia.version());
                 require_base(&settings, julia.version())?;
                 require_options(&settings.julia_options, julia.version())?;
                 require_compiler(&self.config.bundle, julia.version())?;
@@ -640,6 +644,25 @@ impl Inputs {
         Ok(plan)
     }
 
+    /// Returns the `index`th CPU target as this Julia will keep it: `portable` requests what an image
+    /// on this base will contain.
+    fn kept(
+        &self,
+        cpu: CpuTarget,
+        index: usize,
+        settings: &Settings,
+        julia: &JuliaVersion,
+    ) -> CpuTarget {
+        match Generation::of(julia) {
+            Some(generation) if !memory::keeps_targets(generation, &settings.base) => {
+                let portable = cpu::portable_alone(self.triplet);
+                let mut all = cpu::targets(&self.config.cpu.0, self.triplet, portable);
+                all.swap_remove(index)
+            }
+            _ => cpu,
+        }
+    }
+
     /// Returns the patterns of overrides that match no build on any platform. Returns none if the
     /// command line requests Julias, because those may differ from the configured ones.
     fn ineffective_overrides(&self, name: &ImageName, julias: &[PlannedJulia]) -> Vec<&str> {
@@ -649,7 +672,8 @@ impl Inputs {
         let selects = |pattern: &str| {
             Triplet::all().any(|triplet| {
                 julias.iter().any(|julia| {
-                    cpu::targets(&self.config.cpu.0, triplet).iter().any(|cpu| {
+                    let cpus = cpu::targets(&self.config.cpu.0, triplet, cpu::portable(triplet));
+                    cpus.iter().any(|cpu| {
                         BuildId::of(name, julia.version(), triplet, cpu.tier.as_deref())
                             .is_ok_and(|id| id.matches(pattern))
                     })

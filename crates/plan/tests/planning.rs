@@ -9,7 +9,7 @@ use sysforge_plan::manifest::Manifest;
 use sysforge_plan::manifests::{ManifestFile, Manifests, Origin};
 use sysforge_plan::plan::{Certainty, Inputs, NoManifest, Plan, PlanError, PlannedJulia, Versions};
 use sysforge_plan::project::Project;
-use sysforge_plan::{JuliaVersion, Request, Triplet};
+use sysforge_plan::{JuliaVersion, Request, Triplet, cpu};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const B: &str = "bbbbbbbb-0000-4000-8000-000000000002";
@@ -163,6 +163,23 @@ fn a_bundle_without_compiler_is_refused_for_a_julia_that_does_not_start_without_
 }
 
 #[test]
+fn the_target_of_the_running_image_needs_julia_1_13() {
+    for config in [
+        "cpu = \"sysimage\"\n",
+        "cpu = [\"generic\", \"sysimage\"]\n",
+    ] {
+        let inputs = app(config);
+        let refused = refusal(inputs.plan(vec![given("1.12.7")]));
+        assert!(
+            refused
+                .contains("Julia 1.12.7 does not know the CPU `sysimage`: it came with Julia 1.13"),
+            "{refused}"
+        );
+        assert!(inputs.plan(vec![given("1.13.2")]).is_ok());
+    }
+}
+
+#[test]
 fn a_build_has_an_archive_of_its_image_unless_only_bundles_are_wanted() {
     let archives = |bundle: &str| -> Vec<String> {
         let tables = "[[app]]\nname = \"tally\"\npackage = \"Alpha\"\n\
@@ -180,6 +197,33 @@ fn a_build_has_an_archive_of_its_image_unless_only_bundles_are_wanted() {
         archives(""),
         [&["x-julia1.10.2-x86_64-linux-gnu"][..], &bundles].concat()
     );
+}
+
+#[test]
+fn portable_requests_the_cpu_targets_that_the_image_will_contain() {
+    let target = |config: &str, julia: &str| {
+        let plan = app(config).plan(vec![given(julia)]).unwrap();
+        plan.builds[0].cpu.target.clone()
+    };
+    for (config, julia, all) in [
+        ("", "1.5.4", false),
+        ("", "1.10.2", false),
+        ("cpu = \"portable\"\n", "1.11.1", false),
+        ("base = \"core.so\"\n", "1.10.2", false),
+        ("base = \"fresh\"\n", "1.10.2", true),
+        ("", "1.12.7", true),
+        ("cpu = \"portable\"\n", "1.13.0", true),
+    ] {
+        let triplet = app("").triplet;
+        let wanted = match all {
+            true => cpu::portable(triplet),
+            false => cpu::portable_alone(triplet),
+        };
+        assert_eq!(target(config, julia), wanted, "{config}{julia}");
+    }
+    // What the user names is requested as it is.
+    let named = "generic;haswell,clone_all";
+    assert_eq!(target(&format!("cpu = \"{named}\"\n"), "1.10.2"), named);
 }
 
 #[test]

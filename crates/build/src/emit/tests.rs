@@ -94,6 +94,7 @@ async fn run(bench: &Bench, statements: &[&str], strict: bool) -> Result<Emitted
     let statements: Vec<String> = statements.iter().map(|s| (*s).to_owned()).collect();
     let emission = Emission {
         packages: &[],
+        import_into_main: true,
         interactive: &[],
         statements: &statements,
         given: &HashSet::new(),

@@ -56,8 +56,8 @@ Base._track_dependencies[] = true
 for (name, uuid) in values_of("package")
     package = Base.require(Base.PkgId(Base.UUID(uuid), name))
     # As with a system image of PackageCompiler's, the name is bound in Main, so that it can be
-    # used where no environment lists the package.
-    isdefined(Main, Symbol(name)) || Core.eval(Main, :(const $(Symbol(name)) = $package))
+    # used where no environment lists the package. `import-into-main = false` prevents it.
+    value_of("import-into-main") == "false" || isdefined(Main, Symbol(name)) || Core.eval(Main, :(const $(Symbol(name)) = $package))
 end
 
 # What an interactive session loads. Julia itself binds none of it in Main.

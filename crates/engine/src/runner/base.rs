@@ -19,8 +19,9 @@ impl BuildRunner<'_> {
         }
         match &settings.base {
             config::Base::Shipped => return Ok(()),
-            config::Base::Image(file) => {
-                self.context.base = Some(self.planned.files.folder.join(file));
+            config::Base::Image(_) | config::Base::Release { .. } => {
+                let file = settings.base.file();
+                self.context.base = file.map(|file| self.planned.files.folder.join(file));
                 return Ok(());
             }
             config::Base::Fresh => {}

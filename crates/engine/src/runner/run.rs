@@ -127,6 +127,7 @@ impl BuildRunner<'_> {
         }
         let emission = Emission {
             packages: &self.build.packages,
+            import_into_main: self.options.emit.import_into_main,
             interactive: &[],
             statements: &statements,
             given: &traced.given.iter().cloned().collect(),

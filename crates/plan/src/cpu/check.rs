@@ -6,7 +6,7 @@ use crate::generation::Generation;
 use crate::platform::{Arch, Triplet};
 use crate::version::JuliaVersion;
 
-use super::{X86_LEVELS, is_flag, without_spaces, words};
+use super::{SYSIMAGE, X86_LEVELS, is_flag, without_spaces, words};
 
 /// The known CPUs and features; see the head of the file.
 const KNOWN: &str = include_str!("known.txt");
@@ -152,6 +152,9 @@ impl Known {
                 }
                 None => known.features.extend(words),
             }
+        }
+        if !known.cpus.is_empty() {
+            known.cpus.push((SYSIMAGE, (1, 13)));
         }
         known
     }
@@ -335,7 +338,7 @@ mod tests {
         for triplet in Triplet::all() {
             let written = words().chain([portable(triplet)]);
             for word in written.filter(|word| *word != "native") {
-                for target in targets(&[word.to_owned()], triplet) {
+                for target in targets(&[word.to_owned()], triplet, portable(triplet)) {
                     let names_only = target.target.replace("neoverse-512tvb", "neoverse-n1");
                     assert_eq!(checked(&names_only, triplet, 12), Ok(()), "{triplet}");
                 }

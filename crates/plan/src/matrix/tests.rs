@@ -30,7 +30,7 @@ fn parts(platforms: &[&str], patches: u64, tiers: usize) -> Vec<Part> {
                 },
             };
             let names: Vec<String> = (0..tiers).map(|tier| format!("tier{tier}")).collect();
-            let builds: Vec<Build> = cpu::targets(&names, triplet)
+            let builds: Vec<Build> = cpu::targets(&names, triplet, "generic")
                 .into_iter()
                 .map(|cpu| Build {
                     id: BuildId::of("x", &version, triplet, cpu.tier.as_deref()).unwrap(),

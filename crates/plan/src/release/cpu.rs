@@ -1,6 +1,7 @@
 //! Decides whether a CPU can run an image: the minimum of the image's CPU targets, and the features
 //! of a machine.
 
+use crate::cpu::SYSIMAGE;
 use crate::receipt::Targets;
 
 /// The features of a machine's CPU that matter for choosing an image.
@@ -57,7 +58,12 @@ const LEVELS: &[(&str, u8)] = &[
 #[must_use]
 pub fn need(targets: &Targets) -> Need {
     let tier = targets.tier.as_deref();
-    let base = base_of(&targets.requested);
+    let mut base = base_of(&targets.requested);
+    if base == SYSIMAGE {
+        // The image names the target that the word stood for.
+        let held = targets.held.iter().flatten().next();
+        base = held.map_or(NATIVE, |held| base_of(held));
+    }
     if base == NATIVE {
         // The image uses the features of one CPU, whatever its level.
         let held = targets.held.iter().flatten().next();
@@ -171,6 +177,19 @@ mod tests {
         assert_eq!(built.to_string(), "the CPU `cascadelake`");
         let unknown = super::need(&targets(None));
         assert!(!cpu("cascadelake").has(&unknown));
+        assert!(unknown.to_string().contains("does not name"));
+    }
+
+    #[test]
+    fn the_targets_of_the_running_image_are_those_that_the_new_one_holds() {
+        let targets = |held: Option<&str>| Targets {
+            tier: None,
+            requested: "sysimage".to_owned(),
+            held: held.map(|held| vec![held.to_owned()]),
+        };
+        assert_eq!(super::need(&targets(Some("generic"))), Need::Any);
+        assert_eq!(super::need(&targets(Some("haswell"))), Need::Level(3));
+        let unknown = super::need(&targets(None));
         assert!(unknown.to_string().contains("does not name"));
     }
 
