@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use support::{Ran, Scratch};
 use sysforge_testkit::github::{
-    FakeGitHub, Fault, Op, Options, Rule, Tamper, make_app, make_build,
+    FakeGitHub, Fault, Op, Options, Rule, Tamper, make_app, make_app_on, make_build,
 };
 use sysforge_testkit::wait_for;
 
@@ -292,6 +292,31 @@ fn an_app_is_installed_upgraded_and_removed_without_a_julia() {
     let remove = ["install", "remove", "demo-app", "--store", &store];
     scratch.sysforge(&remove).succeeds();
     assert!(!link.is_symlink());
+}
+
+/// A signature, a licence or the launcher may have changed.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn an_app_is_upgraded_although_its_image_is_the_same() {
+    let scratch = Scratch::new();
+    let site = scratch.path("../site").display().to_string();
+    let (to, dist) = (format!("dir:{site}"), scratch.path("dist"));
+    let publish = |tag: &str, words: &str| {
+        let _ = std::fs::remove_dir_all(&dist);
+        let script = format!("#!/bin/sh\necho {words}\n");
+        make_app_on(&dist, "x86_64-linux-gnu", "tally", &script, b"an image");
+        let args = ["publish", "--to", &to, "--tag", tag];
+        scratch.sysforge(&args).succeeds();
+    };
+    publish("v1.0.0", "old");
+    let store = scratch.path("../store").display().to_string();
+    let install = ["install", &site, "--bin", "bin", "--store", &store];
+    scratch.sysforge(&install).succeeds();
+    assert_eq!(run_alone(&scratch.path("bin/tally")), "old\n");
+    publish("v1.1.0", "new");
+    let upgrade = ["install", "upgrade", "demo-app", "--store", &store];
+    scratch.sysforge(&upgrade).succeeds();
+    assert_eq!(run_alone(&scratch.path("bin/tally")), "new\n");
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -91,7 +91,7 @@ pub struct Installed {
     pub tag: Tag,
     /// The image file.
     pub image: PathBuf,
-    /// The digest of the image file.
+    /// The digest of the image file or, for apps and libraries, of the archive.
     pub sha256: Sha256,
     /// The Julia that it was built for.
     pub built_for: JuliaBuild,
@@ -165,7 +165,7 @@ impl Installed {
             source: release.source().clone(),
             tag: index.tag.clone(),
             image: PathBuf::new(),
-            sha256: image.receipt.image.sha256,
+            sha256: identity(image),
             built_for: image.receipt.julia.clone(),
             julia: PathBuf::new(),
             launchers: Vec::new(),
@@ -330,7 +330,7 @@ impl Images {
         for installed in self.list()? {
             let same = installed.name == image.receipt.name
                 && installed.source.latest().to_string() == latest;
-            if !same || installed.sha256 == image.receipt.image.sha256 {
+            if !same || installed.sha256 == identity(image) {
                 continue;
             }
             let (offered, installed) = (tag.to_string(), installed.tag.to_string());
@@ -413,7 +413,7 @@ impl Images {
     }
 
     fn folder_of(&self, image: &ReleaseImage) -> PathBuf {
-        let name = folder_name(image.build_id(), image.receipt.image.sha256);
+        let name = folder_name(image.build_id(), identity(image));
         self.root.join(name)
     }
 
@@ -537,6 +537,15 @@ impl Images {
 /// limits the length of paths, and artifacts are deeply nested.
 fn coming(image: &ReleaseImage) -> String {
     format!("{STAGING_PREFIX}{}-", image.receipt.image.sha256.short(12))
+}
+
+/// Returns the digest that tells whether two releases have the same content: that of the image or,
+/// for apps and libraries, whose other files may have changed, that of the archive.
+fn identity(image: &ReleaseImage) -> Sha256 {
+    match image.receipt.bundle {
+        None => image.receipt.image.sha256,
+        Some(_) => image.archive.sha256,
+    }
 }
 
 /// Returns the name of an installed image's folder.

@@ -33,7 +33,21 @@ pub fn make_build(folder: &Path, triplet: &str, image: &[u8]) -> Receipt {
 ///
 /// If the folder cannot be written to.
 pub fn make_app(folder: &Path, triplet: &str, name: &str, script: &str) -> Receipt {
-    let image = script.as_bytes();
+    make_app_on(folder, triplet, name, script, script.as_bytes())
+}
+
+/// Does the same as [`make_app`], with these bytes as the image of the app.
+///
+/// # Panics
+///
+/// If the folder cannot be written to.
+pub fn make_app_on(
+    folder: &Path,
+    triplet: &str,
+    name: &str,
+    script: &str,
+    image: &[u8],
+) -> Receipt {
     let mut receipt = receipt("demo-app", triplet, image);
     receipt.bundle = Some(BundleRecord {
         library: None,
