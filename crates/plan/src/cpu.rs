@@ -22,12 +22,15 @@ pub struct CpuTarget {
 pub const SYSIMAGE: &str = "sysimage";
 
 /// Returns the target string for `cpu = "portable"`. It runs on every CPU that Julia supports and
-/// uses features of newer ones. Julia's own distributions are built with the same strings (source:
-/// PackageCompiler's `default_app_cpu_target`, and julia-buildkite for ARM).
+/// uses features of newer ones. On x86-64 the second target has AVX2 and FMA, and only the functions
+/// that gain from them are compiled for it: Julia's own releases compile all code for a third one,
+/// `sandybridge`, which makes an emission 1.6 times as long (docs/src/how-to/cpu.md has the
+/// figures). Otherwise these are the targets of Julia's own releases (source: PackageCompiler's
+/// `default_app_cpu_target`, and julia-buildkite for ARM).
 #[must_use]
 pub const fn portable(triplet: Triplet) -> &'static str {
     match (triplet.arch(), triplet.os()) {
-        (Arch::X86_64, _) => "generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1)",
+        (Arch::X86_64, _) => "generic;haswell,-rdrnd",
         (Arch::I686, _) => "pentium4;sandybridge,-xsaveopt,clone_all",
         (Arch::Aarch64, Os::MacOs) => "generic;apple-m1,clone_all",
         (Arch::Aarch64, _) => {

@@ -190,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn three_targets_cost_what_was_measured() {
+        // Two emissions of one project on 1.12.5: for one target, and for three.
+        let three = HeldTargets {
+            whole: 2,
+            selected: 1,
+        };
+        let costs = compared_with_one(of(1, 12), three).unwrap();
+        let near = |percent: u64, measured: f64| (percent as f64 - measured).abs() < 2.0;
+        assert!(near(costs.time_percent, 100.0 * 677.0 / 265.0), "{costs:?}");
+        assert!(near(costs.size_percent, 100.0 * 309.0 / 233.0), "{costs:?}");
+        let one = compared_with_one(of(1, 5), HeldTargets::ONE).unwrap();
+        assert_eq!((one.time_percent, one.size_percent), (100, 100));
+        assert_eq!(compared_with_one(of(1, 10), three), None);
+    }
+
+    #[test]
     fn targets_count_where_the_image_holds_them() {
         let cpu = |target: &str| CpuTarget {
             tier: None,
