@@ -133,11 +133,7 @@ impl Progress {
                 let bar = self.bars.as_ref().map(|bars| {
                     let bar = bars.add(ProgressBar::new_spinner());
                     bar.set_style(spinner(None));
-                    let shown = match step {
-                        Step::Wait => waited_for(&subject, columns()),
-                        _ => fitted(&subject, columns()),
-                    };
-                    bar.set_prefix(format!("{step:<9} {shown}"));
+                    bar.set_prefix(format!("{step:<9} {}", alone(&subject, columns())));
                     bar.enable_steady_tick(Duration::from_millis(120));
                     bar
                 });
@@ -159,15 +155,20 @@ impl Progress {
                 state.tasks.insert(task, running);
             }
             Event::Progress { task, done, total } => {
-                if let Some(bar) = state.tasks.get(&task).and_then(|task| task.bar.as_ref()) {
+                let Some(task) = state.tasks.get_mut(&task) else {
+                    return;
+                };
+                if let Some(bar) = &task.bar {
                     if let Some(total) = total
                         && bar.length() != Some(total)
                     {
                         bar.set_length(total);
                         bar.set_style(bytes(columns()));
+                        let subject = fitted(&task.subject, columns());
+                        bar.set_prefix(format!("{:<9} {subject}", task.step));
                     }
                     bar.set_position(done);
-                } else if let Some(task) = state.tasks.get_mut(&task) {
+                } else {
                     task.last_line = match total {
                         Some(total) => format!("{} of {} MB", done / 1_000_000, total / 1_000_000),
                         None => format!("{} MB", done / 1_000_000),
@@ -179,6 +180,8 @@ impl Progress {
                     task.expected = Some(time);
                     if let Some(bar) = &task.bar {
                         bar.set_style(spinner(Some(time)));
+                        let subject = fitted(&task.subject, columns());
+                        bar.set_prefix(format!("{:<9} {subject}", task.step));
                     }
                 }
             }
@@ -189,6 +192,7 @@ impl Progress {
                         if let Some(bar) = &running.bar {
                             let columns = columns();
                             let subject = fitted(&running.subject, columns);
+                            bar.set_prefix(format!("{:<9} {subject}", running.step));
                             let clock = widest_clock(running.expected);
                             bar.set_message(last_line(&text, &subject, clock, columns));
                         }
@@ -278,14 +282,15 @@ fn columns() -> usize {
     size.map_or(WIDE, |(_, columns)| usize::from(columns))
 }
 
-/// Shortens a subject so that the figures of a download fit on the same line.
+/// Shortens a subject so that the figures of a download, or a line of a child, fit on the same
+/// line.
 fn fitted(subject: &str, columns: usize) -> String {
     // The approximate width of spinner, step and figures.
     shortened(subject, columns.saturating_sub(52).max(8))
 }
 
-/// Shortens the subject of a wait, after which nothing but the clock follows.
-fn waited_for(subject: &str, columns: usize) -> String {
+/// Shortens a subject after which nothing but the clock follows, which is so at first.
+fn alone(subject: &str, columns: usize) -> String {
     // The width of spinner, step, a clock with hours, and the spaces between them.
     shortened(subject, columns.saturating_sub(2 + 10 + 1 + 7 + 2).max(8))
 }
@@ -351,13 +356,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_waited_for_is_readable_in_a_narrow_terminal() {
+    fn a_subject_alone_is_readable_in_a_narrow_terminal() {
         let subject = "another process is building demo-julia1.12.7-x86_64-linux-gnu";
-        let shown = waited_for(subject, 60);
+        let shown = alone(subject, 60);
         assert_eq!(shown, "another process is building demo-julia…");
         let whole = format!(". wait      {shown} 1:02:03 ");
         assert!(whole.chars().count() <= 60, "{whole}");
-        assert_eq!(waited_for(subject, 100), subject);
+        assert_eq!(alone(subject, 100), subject);
     }
 
     #[test]
