@@ -247,8 +247,7 @@ pub(crate) struct InstantiateArgs {
     /// Install even if nothing is missing, and resolve the versions for these builds again
     #[arg(long)]
     pub(crate) force: bool,
-    /// Then remove the packages and artifacts that these builds do not need from the depot; only for
-    /// a depot that no other project uses
+    /// Then remove what these builds do not need from the depot; only for a depot of one project
     #[arg(long, requires = "depot")]
     pub(crate) prune: bool,
     /// Stop a Julia that has downloaded nothing, produced no output and used no CPU for this long; 0
@@ -308,8 +307,7 @@ pub(crate) struct ImageFlags {
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 1024))]
     pub(crate) image_threads: Option<u32>,
 
-    /// Maximum number of emissions; the image is emitted again while it still compiles code that
-    /// another round can include
+    /// Maximum number of emissions; each further one includes what the image still compiles
     /// [default: `rounds` in Sysimage.toml, or 2]
     #[arg(long, value_name = "N", value_parser = |text: &str| number(text, 10))]
     pub(crate) rounds: Option<u32>,
@@ -520,8 +518,7 @@ pub(crate) struct BenchArgs {
     /// Write a chart of the results to this SVG file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-    /// Write a report to this HTML file: the results, sizes, statements, packages, and the timeline
-    /// of the build
+    /// Write a report to this HTML file: results, sizes, statements, packages and the timeline
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sysforge_engine::BuildOptions;
 
-use super::{ImageFlags, PackageFlags};
+use super::{ImageFlags, PackageFlags, release::PublisherKeys};
 
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
@@ -26,8 +26,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "TAG", env = "SYSFORGE_TAG")]
     pub(crate) tag: Option<String>,
 
-    /// A release, as for `install`; builds that it already has from the same inputs are marked, or
-    /// omitted from the matrix
+    /// A release, as for `install`; builds that it has from the same inputs are marked or omitted
     #[arg(long, value_name = "SOURCE")]
     pub(crate) release: Option<String>,
 
@@ -107,13 +106,6 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) draft: bool,
 
-    /// A minisign key of the publisher, or its file; the release must be signed with it; may be
-    /// repeated
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "SYSFORGE_VERIFY_KEY",
-        value_delimiter = ','
-    )]
-    pub(crate) verify_key: Vec<String>,
+    #[command(flatten)]
+    pub(crate) trusted: PublisherKeys,
 }

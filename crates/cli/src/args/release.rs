@@ -103,6 +103,19 @@ pub(crate) struct PublishArgs {
     pub(crate) no_recheck: bool,
 }
 
+/// Keys of the publisher of a release.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PublisherKeys {
+    /// A minisign key that must have signed the release, or its file; may be repeated
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SYSFORGE_VERIFY_KEY",
+        value_delimiter = ','
+    )]
+    pub(crate) verify_key: Vec<String>,
+}
+
 /// Arguments of `install`.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -116,18 +129,10 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// A minisign key of the publisher, or its file; the release must be signed with it; may be
-    /// repeated
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "SYSFORGE_VERIFY_KEY",
-        value_delimiter = ','
-    )]
-    pub(crate) verify_key: Vec<String>,
+    #[command(flatten)]
+    pub(crate) trusted: PublisherKeys,
 
-    /// The repository or the address that the signature must name, if SOURCE is a copy of the
-    /// release or a renamed repository
+    /// The repository or address that the signature must name, if SOURCE is a copy or was renamed
     #[arg(long, value_name = "OWNER/NAME|URL", requires = "verify_key")]
     pub(crate) signed_for: Option<String>,
 

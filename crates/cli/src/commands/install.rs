@@ -48,7 +48,7 @@ async fn new(
     let request = InstallRequest {
         name: args.name.clone(),
         kind: args.activation.bin.as_ref().map(|_| Kind::App),
-        keys: keys(&args.verify_key)?,
+        keys: keys(&args.trusted.verify_key)?,
         signed_for: match &args.signed_for {
             Some(text) => signed_for(text)?,
             None => SignedFor::Asked,

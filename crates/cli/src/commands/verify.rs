@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
     let source = Source::parse(&args.source, is_site)?;
     let options = source_options(session, args.draft)?;
-    let keys = keys(&args.verify_key)?;
+    let keys = keys(&args.trusted.verify_key)?;
     let mut verification = Verification::open(&source, &keys, &options, &session.engine).await?;
     let mut verified = Vec::new();
     for image in verification.selected(&args.select) {
