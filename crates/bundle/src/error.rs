@@ -224,6 +224,9 @@ fn exit_hints(evidence: &Evidence) -> Vec<String> {
     } else if says("could not load library") || says("cannot open shared object file") {
         "let a run of the app open this library, so that it is bundled, or take it from an artifact; \
          a library of the system must be installed on this machine"
+    } else if says("no exception handler available") {
+        "Julia could not start, probably because a library is missing that it opens by its name: let a run \
+         of the app open it, so that it is bundled"
     } else if says("Artifact") && says("not installed") {
         "let a run of the app use this artifact, or set `lazy-artifacts = \"all\"`"
     } else {
