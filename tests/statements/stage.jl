@@ -1,7 +1,7 @@
 # Tests of stage.jl, whose path is the argument, in a process that emits no image: what it binds in Main.
 using Test
 
-const stage = ARGS[1]
+const stage = abspath(ARGS[1])
 const launcher = joinpath(dirname(stage), "launch.jl")
 const folder = mktempdir()
 
