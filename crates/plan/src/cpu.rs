@@ -105,8 +105,8 @@ pub fn cloning(target: &str) -> Vec<Cloning> {
     let targets = target.split(';').filter(|one| !one.trim().is_empty());
     let of = |(index, one): (usize, &str)| {
         // The last of contradictory flags wins.
-        let words = one.split(',').map(str::trim);
-        let flag = words.filter(|word| word.ends_with("clone_all")).next_back();
+        let mut words = one.split(',').map(str::trim);
+        let flag = words.rfind(|word| word.ends_with("clone_all"));
         match index == 0 || flag == Some("clone_all") {
             true => Cloning::Everything,
             false => Cloning::Selected,

@@ -209,14 +209,10 @@ impl Store {
     }
 
     fn prune_leftovers(&self, now: SystemTime) {
-        let leftovers: [(&str, fn(&str) -> bool); 3] = [
-            ("partial", is_partial),
-            ("making", is_unfinished),
-            ("tmp", is_temporary),
-        ];
-        for (folder, is_leftover) in leftovers {
-            remove_leftovers(&self.root.join(folder), now, is_leftover);
-        }
+        let folder = |name: &str| self.root.join(name);
+        remove_leftovers(&folder("partial"), now, is_partial);
+        remove_leftovers(&folder("making"), now, is_unfinished);
+        remove_leftovers(&folder("tmp"), now, is_temporary);
     }
 }
 
