@@ -48,10 +48,11 @@ pub fn clean(dry_run: bool, engine: &Engine) -> Result<Cleaned, Failure> {
     let dist = project.join("dist");
     let sums = sysforge_pack::sums::read(&dist)?;
     let in_dist = |path: &Path| is_of_dist(path, &sums);
-    let folders: [(PathBuf, &dyn Fn(&Path) -> bool); 2] =
-        [(build_folder, &is_of_build), (dist, &in_dist)];
-    for (folder, is_own) in folders {
-        let (own, others) = partition(&folder, is_own)?;
+    let parts = [
+        partition(&build_folder, is_of_build)?,
+        partition(&dist, in_dist)?,
+    ];
+    for (folder, (own, others)) in [build_folder, dist].into_iter().zip(parts) {
         match others.into_iter().next() {
             // The whole folder.
             None if !own.is_empty() => removed.push(folder),
