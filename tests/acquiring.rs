@@ -134,7 +134,7 @@ fn the_doctor_reports_problems_of_the_machine() {
     insta::assert_snapshot!(doctor(&scratch, &["--store", &store], &[("HOME", &home)]), @r#"
     depot: [PROJECT]/Project.toml/.julia cannot be written to (Not a directory (os error 20))
       `depot = "DIR"` in Sysimage.toml, or JULIA_DEPOT_PATH
-    julia: the store `[PROJECT]/Project.toml/store` cannot be written to: Not a directory (os error 20)
+    julia: could not use [PROJECT]/Project.toml/store: not a directory
       name a folder: this, or a part of the path, is a file
     "#);
 }

@@ -134,9 +134,14 @@ impl Engine {
     ///
     /// If they cannot.
     pub fn require_folders(&self) -> Result<(), EngineError> {
-        let store = self.store.as_deref().filter(|_| self.store_is_named);
-        let mut named = store.into_iter().chain(self.build_folder.as_deref());
-        named.try_for_each(require_folder)
+        self.require_store()?;
+        self.build_folder.as_deref().map_or(Ok(()), require_folder)
+    }
+
+    /// Does this for the store alone.
+    fn require_store(&self) -> Result<(), EngineError> {
+        let named = self.store.as_deref().filter(|_| self.store_is_named);
+        named.map_or(Ok(()), require_folder)
     }
 
     /// Returns the store's folder.
@@ -154,7 +159,7 @@ impl Engine {
     ///
     /// If no store is known.
     pub fn images(&self) -> Result<Images, EngineError> {
-        self.require_folders()?;
+        self.require_store()?;
         Ok(Images::open(self.store_path()?.join("images")))
     }
 
@@ -184,7 +189,7 @@ impl Engine {
             Some(text) => text.parse::<Mirror>()?,
             None => Mirror::default(),
         };
-        self.require_folders()?;
+        self.require_store()?;
         let store = Store::open(self.store_path()?);
         let (network, reporter) = (self.network.clone(), self.reporter.clone());
         let mut acquirer = Acquirer::new(store, mirror, network, reporter)
