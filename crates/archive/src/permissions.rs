@@ -24,11 +24,16 @@ pub(super) fn create_file(path: &Path, mode: u32) -> std::io::Result<File> {
 }
 
 /// Creates a folder in which only the owner may replace files, whatever the umask says.
+#[cfg(unix)]
 pub(super) fn create_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
-    builder.create(path)
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o755).create(path)
+}
+
+/// Creates a folder; only Unix has modes.
+#[cfg(not(unix))]
+pub(super) fn create_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(path)
 }
 
 /// Creates a file; only Unix has modes.

@@ -161,6 +161,10 @@ impl Tree {
         let mut refused = Vec::new();
         for (path, target, end) in links {
             let link = self.root.join(&path);
+            // Where links cannot be created, only this shows that the name exists already.
+            if link.symlink_metadata().is_ok() {
+                return Err(creating(&path, &link)(ErrorKind::AlreadyExists.into()));
+            }
             let made = links::make(self.links, &target, &self.root.join(end), &link);
             if !made.map_err(creating(&path, &link))? {
                 refused.push(path);

@@ -207,6 +207,28 @@ fn add_libraries(
             }
         }
     }
+    // What they need of Julia's own libraries must be open before them: they have no path to it.
+    let mut needs: Vec<String> = preload.iter().flat_map(|one| one.needs.clone()).collect();
+    while let Some(name) = needs.pop() {
+        let mut found = folders.iter().filter_map(|(folder, _)| {
+            let source = folder.join(&name).canonicalize().ok()?;
+            Some((places.get(&source)?, source))
+        });
+        let Some((destination, source)) = found.next() else {
+            continue;
+        };
+        if preload.iter().any(|one| one.name == name) {
+            continue;
+        }
+        let below = inspect(&source).map(|found| found.needed);
+        let below = below.unwrap_or_default();
+        needs.extend(below.iter().cloned());
+        preload.push(Preload {
+            path: slashed(destination),
+            name,
+            needs: below,
+        });
+    }
     Ok(ordered(preload))
 }
 
@@ -217,7 +239,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     size(one).is_some() && size(one) == size(other) && content(one) == content(other)
 }
 
-/// A library of this system that the launcher opens before libjulia.
+/// A library that the launcher opens before libjulia: one of this system, or one of Julia's that such
+/// a library needs.
 struct Preload {
     path: String,
     name: String,

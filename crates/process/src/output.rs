@@ -74,6 +74,7 @@ fn has_terminals() -> bool {
 impl Output {
     /// Opens an output of this kind. Files are named after the log. In a terminal, `typed` is
     /// available as input before the child starts.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no terminal"))]
     pub(crate) fn open(kind: OutputKind, log: &Path, typed: &str) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
