@@ -576,6 +576,8 @@ mod tests {
         assert!(!text.contains('\n'), "{text}");
     }
 
+    // Its paths are absolute on Unix only.
+    #[cfg(unix)]
     #[test]
     fn a_package_is_developed_into_its_environment() {
         let found = resolved(PACKAGE, None, 11);
@@ -634,6 +636,8 @@ mod tests {
         assert_eq!(found.repositories[0].revision.as_deref(), Some("main"));
     }
 
+    // Its paths are absolute on Unix only.
+    #[cfg(unix)]
     #[test]
     fn paths_of_a_copied_manifest_mean_the_same() {
         let manifest = table(MANIFEST);

@@ -469,6 +469,8 @@ mod tests {
         "#);
     }
 
+    // Windows quotes for PowerShell.
+    #[cfg(unix)]
     #[test]
     fn a_step_or_a_dockerfile_gets_two_variables() {
         let image = installed("/opt/julia/bin/julia", "/store/a b.so");

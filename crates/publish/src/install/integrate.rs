@@ -329,6 +329,8 @@ mod tests {
         assert!(!editor_settings(&image, &start, "/x").contains_key(SERVER));
     }
 
+    // On Windows the extension starts Julia itself, with arguments.
+    #[cfg(unix)]
     #[test]
     fn a_program_that_vs_code_cannot_start_is_refused() {
         let (image, start) = installed("1.10.4");
