@@ -1,7 +1,5 @@
 //! `sysforge plan --matrix`: every build of the project on every platform, as jobs.
 
-use std::ffi::OsStr;
-
 use sysforge_engine::matrix::{Jobs, parts};
 
 use super::plan::release;
@@ -14,11 +12,13 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let engine = &session.engine;
     let release = release(args, session)?;
     let parts = parts(engine, &session.global.julia, &args.select, &args.options()).await?;
-    // The scheduled run looks for new Julias. Workflows that publish nothing pass no tag at all, and an
-    // empty variable, which counts as no option, says that nothing was released.
+    // The scheduled run looks for new Julias. The variable is empty where nothing was released.
     let event = variable(session, "GITHUB_EVENT_NAME");
-    let tag = session.variables.get("SYSFORGE_TAG");
-    let nothing_released = event.as_deref() == Some("schedule") && tag.is_some_and(OsStr::is_empty);
+    let no_tag = session
+        .variables
+        .get("SYSFORGE_TAG")
+        .is_some_and(std::ffi::OsStr::is_empty);
+    let nothing_released = event.as_deref() == Some("schedule") && no_tag;
     let jobs = Jobs::new(parts, release, nothing_released, today(), engine).await?;
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&jobs).unwrap_or_default();
