@@ -13,12 +13,9 @@ pub(crate) async fn run(args: &PlanArgs, session: &Session) -> Outcome {
     let release = release(args, session)?;
     let parts = parts(engine, &session.global.julia, &args.select, &args.options()).await?;
     // The scheduled run looks for new Julias. The variable is empty where nothing was released.
-    let event = variable(session, "GITHUB_EVENT_NAME");
-    let no_tag = session
-        .variables
-        .get("SYSFORGE_TAG")
-        .is_some_and(std::ffi::OsStr::is_empty);
-    let nothing_released = event.as_deref() == Some("schedule") && no_tag;
+    let is_scheduled = variable(session, "GITHUB_EVENT_NAME").as_deref() == Some("schedule");
+    let tag = session.variables.get("SYSFORGE_TAG");
+    let nothing_released = is_scheduled && tag.is_some_and(|tag| tag.is_empty());
     let jobs = Jobs::new(parts, release, nothing_released, today(), engine).await?;
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&jobs).unwrap_or_default();
