@@ -8,7 +8,7 @@ use sysforge_plan::receipt::{ObjectKind, ObjectRecord};
 
 /// The files and links of an archive, as git objects by their paths.
 #[derive(Debug, Clone, Default)]
-pub struct GitTree(BTreeMap<String, (ObjectKind, [u8; 20])>);
+pub struct GitTree(BTreeMap<String, Object>);
 
 impl GitTree {
     /// Adds a file or link whose content has this hash ([`Blob::finish`]).
@@ -29,20 +29,22 @@ impl GitTree {
     /// Returns the entries at the top level: files, links, and the trees of folders.
     #[must_use]
     pub fn objects(&self) -> Vec<ObjectRecord> {
-        let all: Vec<_> = self.0.iter().map(|(p, e)| (p.as_str(), *e)).collect();
-        let record = |(name, (kind, sha1)): (String, (ObjectKind, [u8; 20]))| ObjectRecord {
+        let record = |(name, (kind, sha1)): (String, Object)| ObjectRecord {
             name: name.trim_end_matches('/').to_owned(),
             kind,
             sha1: hex::encode(sha1),
         };
-        top_level(&all).into_iter().map(record).collect()
+        top_level(&self.entries()).into_iter().map(record).collect()
     }
 
     /// Returns `git-tree-sha1` of the whole, as hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> String {
-        let all: Vec<_> = self.0.iter().map(|(p, e)| (p.as_str(), *e)).collect();
-        hex::encode(tree(&all))
+        hex::encode(tree(&self.entries()))
+    }
+
+    fn entries(&self) -> Vec<(&str, Object)> {
+        self.0.iter().map(|(p, e)| (p.as_str(), *e)).collect()
     }
 }
 

@@ -259,8 +259,8 @@ struct Content {
     tree: String,
 }
 
-/// Hashes the archive without decompressing it, if `SHA256SUMS` lists it and its receipt as they
-/// are: packing writes the list last, so the archive has the content that the receipt describes.
+/// Hashes the archive without decompressing it, if `SHA256SUMS` lists it and its receipt: packing
+/// writes the list last, so an archive and a receipt with those digests belong together.
 fn listed(
     archive: &Path,
     receipt: &Receipt,
@@ -268,25 +268,20 @@ fn listed(
     receipt_path: &Path,
     sums: &BTreeMap<FileName, Sha256>,
 ) -> Result<Option<Content>, PublishError> {
-    let listed = |path: &Path| sums.get(file_name(path).as_str()).copied();
-    let name = file_name(archive);
+    let is_listed = |path: &Path| sums.contains_key(file_name(path).as_str());
     if receipt.objects.is_empty()
-        || listed(receipt_path) != Some(local::sha256(bytes))
-        || !name.starts_with(receipt.build_id.as_str())
+        || !is_listed(receipt_path)
+        || !is_listed(archive)
+        || !file_name(archive).starts_with(receipt.build_id.as_str())
     {
-        return Ok(None);
-    }
-    let size = archive.metadata().map_err(at(archive))?.len();
-    let sha256 = local::sha256_of(archive, 0, u64::MAX)?;
-    if listed(archive) != Some(sha256) {
         return Ok(None);
     }
     let mut tree = GitTree::default();
     tree.extend(&receipt.objects);
     tree.add(RECEIPT, ObjectKind::File, Blob::of(bytes));
     Ok(Some(Content {
-        size,
-        sha256,
+        size: archive.metadata().map_err(at(archive))?.len(),
+        sha256: local::sha256_of(archive, 0, u64::MAX)?,
         tree: tree.hash(),
     }))
 }
