@@ -1,6 +1,6 @@
-//! Searches a finished image for references to the build machine.
+//! Searches a finished image for references to the build machine, and for the artifacts that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use aho_corasick::AhoCorasick;
 use object::{Object, ObjectSection};
 use sysforge_plan::portability::{FoundPath, PathKind, Portability};
+use sysforge_plan::text::TreeHash;
 
 use crate::buffered_seek::BufferedSeek;
 use crate::inspect::inspect;
@@ -34,6 +35,57 @@ pub fn scan(image: &Path, roots: &[PathBuf], julia: &Path) -> io::Result<Portabi
         paths,
         artifacts: Vec::new(),
     })
+}
+
+/// Returns the artifacts installed in `depots` whose tree hashes the image contains, each with its
+/// folder. Among them are those of packages whose sources are not on this machine, such as packages
+/// in the base image.
+///
+/// # Errors
+///
+/// If the image cannot be read.
+pub fn artifacts(image: &Path, depots: &[PathBuf]) -> io::Result<BTreeMap<TreeHash, PathBuf>> {
+    let mut installed = BTreeMap::new();
+    for depot in depots {
+        let entries = std::fs::read_dir(depot.join("artifacts"));
+        for entry in entries.into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // An artifact may be a link to a folder.
+            if let (Ok(tree), true) = (TreeHash::new(&name), entry.path().is_dir()) {
+                installed.entry(tree).or_insert_with(|| entry.path());
+            }
+        }
+    }
+    let trees: Vec<TreeHash> = installed.keys().cloned().collect();
+    let named = named_trees(loaded(image)?, &trees)?;
+    installed.retain(|tree, _| named.contains(tree));
+    Ok(installed)
+}
+
+/// Returns the tree hashes that occur in `reader`: as text, as in the content of an `Artifacts.toml`,
+/// or as bytes, as in a `Base.SHA1`.
+fn named_trees(mut reader: impl Read, trees: &[TreeHash]) -> io::Result<BTreeSet<TreeHash>> {
+    let mut needles = Vec::new();
+    for tree in trees {
+        let byte = |at: usize| u8::from_str_radix(tree.get(at..at + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..tree.len()).step_by(2).map(byte).collect();
+        needles.push((tree, tree.as_bytes().to_owned()));
+        needles.extend(bytes.map(|bytes| (tree, bytes)));
+    }
+    let mut named = BTreeSet::new();
+    let Some(longest) = needles.iter().map(|(_, needle)| needle.len()).max() else {
+        return Ok(named);
+    };
+    let searcher = AhoCorasick::new(needles.iter().map(|(_, needle)| needle));
+    let searcher = searcher.map_err(io::Error::other)?;
+    let mut buffer = Vec::new();
+    while (&mut reader).take(CHUNK as u64).read_to_end(&mut buffer)? > 0 {
+        let hits = searcher.find_overlapping_iter(&buffer);
+        named.extend(hits.map(|hit| needles[hit.pattern().as_usize()].0.clone()));
+        // One that continues past the end of the buffer is found in the next iteration.
+        buffer.drain(..buffer.len().saturating_sub(longest - 1));
+    }
+    Ok(named)
 }
 
 /// Returns whether a path may matter at run time. The paths of package caches, which Julia records,
@@ -207,6 +259,42 @@ mod tests {
         let found = scan(&image, &["/home/me".into()], Path::new("/opt/julia")).unwrap();
         let paths: Vec<_> = found.paths.iter().map(|found| &*found.path).collect();
         assert_eq!(paths, ["/home/me/table.csv"]);
+    }
+
+    #[test]
+    fn installed_artifacts_are_found_by_their_hashes_as_text_and_as_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let trees = ["a1", "b2", "c3", "d4"].map(|two| two.repeat(20));
+        let [text, bytes, absent, not_installed] = &trees;
+        let (own, shipped) = (folder.path().join("own"), folder.path().join("shipped"));
+        for tree in [text, absent] {
+            std::fs::create_dir_all(own.join("artifacts").join(tree)).unwrap();
+        }
+        for tree in [text, bytes] {
+            std::fs::create_dir_all(shipped.join("artifacts").join(tree)).unwrap();
+        }
+        std::fs::write(own.join("artifacts/Overrides.toml"), "").unwrap();
+        // Both lie across the end of a chunk.
+        for at in [CHUNK - 39, CHUNK - 1, 2 * CHUNK - 21] {
+            let mut content = vec![0; 3 * CHUNK];
+            content[at..at + 40].copy_from_slice(text.as_bytes());
+            content[at + CHUNK..at + CHUNK + 20].copy_from_slice(&[0xb2; 20]);
+            content[..40].copy_from_slice(not_installed.as_bytes());
+            let image = folder.path().join("image.so");
+            std::fs::write(&image, content).unwrap();
+            let found = artifacts(&image, &[own.clone(), shipped.clone()]).unwrap();
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|(tree, at)| (tree.to_string(), at))
+                .collect();
+            let folders = [
+                (text.clone(), own.join("artifacts").join(text)),
+                (bytes.clone(), shipped.join("artifacts").join(bytes)),
+            ];
+            assert_eq!(found, folders, "at {at}");
+        }
+        let nothing = artifacts(&folder.path().join("image.so"), &[]).unwrap();
+        assert!(nothing.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sysforge_build::inspect::{InspectError, inspect};
 use sysforge_plan::generation::COMPILER;
+use sysforge_plan::text::TreeHash;
 use sysforge_plan::{JuliaFacts, Os};
 
 use crate::error::BundleError;
@@ -119,6 +120,18 @@ pub fn needed(
         closure.follow_all()?;
     }
     Ok(closure.needed)
+}
+
+/// Returns the artifacts that the libraries are files of, each with its folder:
+/// `DEPOT/artifacts/TREE/lib/libx.so`.
+pub fn artifacts_of(libraries: &[PathBuf]) -> impl Iterator<Item = (TreeHash, PathBuf)> + '_ {
+    libraries.iter().flat_map(|library| {
+        library.ancestors().skip(1).filter_map(|folder| {
+            let is_artifact = folder.parent()?.file_name()? == "artifacts";
+            let tree = TreeHash::new(folder.file_name()?.to_str()?).ok()?;
+            (is_artifact && folder.is_dir()).then(|| (tree, folder.to_owned()))
+        })
+    })
 }
 
 /// Whether a library is the image, or the executable or base image of the Julia that ran it.
@@ -391,6 +404,24 @@ mod tests {
         assert_eq!(same.len(), 1, "{:?}", found.libraries);
         assert_eq!(same[0].why, "the app opens it");
         assert!(!found.system.iter().any(|name| name.starts_with("linux-")));
+    }
+
+    #[test]
+    fn the_artifact_of_an_opened_library_is_the_folder_with_a_tree_hash() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = "1a".repeat(20);
+        let artifact = dir.path().join("artifacts").join(&tree);
+        let elsewhere = dir.path().join("packages").join(&tree);
+        std::fs::create_dir_all(&artifact).unwrap();
+        std::fs::create_dir_all(&elsewhere).unwrap();
+        let opened = [
+            artifact.join("lib/libx.so.1"),
+            elsewhere.join("lib/liby.so"),
+            dir.path().join("artifacts/other/lib/libz.so"),
+            PathBuf::from("linux-vdso.so.1"),
+        ];
+        let found: Vec<_> = artifacts_of(&opened).collect();
+        assert_eq!(found, [(TreeHash::new(tree).unwrap(), artifact)]);
     }
 
     #[test]

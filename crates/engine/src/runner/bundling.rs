@@ -1,17 +1,18 @@
 //! Apps: the bundle that runs without an installed Julia, made from the checked image, then tested
 //! and archived.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use sysforge_build::Script;
 use sysforge_build::emit::Emitted;
 use sysforge_build::trace::TraceError;
+use sysforge_build::{Script, scan};
 use sysforge_bundle::assemble::{Assembled, is_supported};
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
 use sysforge_bundle::layout::Layout;
-use sysforge_bundle::libraries::Compiler;
+use sysforge_bundle::libraries::{Compiler, artifacts_of};
 use sysforge_bundle::observe::{self, Planned as PlannedApp};
 use sysforge_bundle::sign::{CODESIGN, sign_ad_hoc};
 use sysforge_bundle::{BundleError, Sources, assemble, check};
@@ -95,7 +96,7 @@ impl BuildRunner<'_> {
         let linked = self.image();
         let observed =
             observe::observe(&self.context, &linked, &self.apps, &self.app_scripts, &task).await?;
-        let artifacts = self.artifacts()?;
+        let artifacts = self.artifacts(&observed.libraries)?;
         let names = image.packages.iter();
         let names: Vec<_> = names.map(|p| (p.name.clone(), p.uuid.clone())).collect();
         let described: Vec<Described> = self
@@ -200,14 +201,28 @@ impl BuildRunner<'_> {
         Ok(())
     }
 
-    /// Returns the artifacts that bundles include, each with its folder.
-    pub(super) fn artifacts(&self) -> Result<Vec<(TreeHash, PathBuf)>, Failure> {
+    /// Returns the artifacts that bundles include, each with its folder: those that the packages'
+    /// own `Artifacts.toml` files name, those that the image names, and those of the libraries that
+    /// were `opened`. The packages in a base image need not have such files on this machine.
+    pub(super) fn artifacts(
+        &self,
+        opened: &[PathBuf],
+    ) -> Result<Vec<(TreeHash, PathBuf)>, Failure> {
         let emitted: Emitted = self.context.work.recorded("emit")?;
-        let artifacts = emitted.artifacts.into_iter();
-        let artifacts = artifacts.filter(|found| self.travels(&found.artifact.tree));
-        Ok(artifacts
-            .map(|found| (found.artifact.tree, found.folder))
-            .collect())
+        let own = emitted.artifacts.into_iter();
+        let own = own.map(|found| (found.artifact.tree, found.folder));
+        let mut depots = emitted.depots;
+        // An image of Sysforge's that was unpacked has its artifacts beside it.
+        let base = self.context.base.as_deref().and_then(Path::parent);
+        depots.extend(base.map(Path::to_owned));
+        let image = self.image();
+        let named = scan::artifacts(&image, &depots).map_err(io("read", &image))?;
+        let mut found = BTreeMap::new();
+        for (tree, folder) in own.chain(named).chain(artifacts_of(opened)) {
+            found.entry(tree).or_insert(folder);
+        }
+        found.retain(|tree, _| self.travels(tree));
+        Ok(found.into_iter().collect())
     }
 
     /// Runs the apps from the packed and unpacked bundle.

@@ -128,7 +128,7 @@ impl BuildRunner<'_> {
                 image: &linked,
                 image_name: &library.names.file,
                 apps: &[],
-                artifacts: &self.artifacts()?,
+                artifacts: &self.artifacts(&observed.libraries)?,
                 opened: &observed.libraries,
                 packages: &observed.packages,
                 names: &names,
