@@ -41,7 +41,52 @@ pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> 
     !residuals.is_empty() && costs.is_none_or(|costs| costs.iter().sum::<f64>() >= WORTH_MS)
 }
 
+/// What is compiled while the workloads run in a process on the image, in which statements were
+/// replayed before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trial {
+    /// After the statements that the last emission replayed.
+    pub as_emitted: Vec<String>,
+    /// After those of the next emission.
+    pub as_planned: Vec<String>,
+}
+
+impl Trial {
+    /// Returns the residuals that another emission would remove: those that the process compiles
+    /// after the statements of the last emission, and does not compile after those of the next one.
+    ///
+    /// If the statements of the last emission already remove a residual in the process, then code
+    /// that exists in a running Julia gets lost in the image, and would be lost again. If the process
+    /// does not compile a residual at all, nothing is known about it.
+    #[must_use]
+    pub fn cured(&self, residuals: &[String]) -> Vec<String> {
+        let before: HashSet<&String> = self.as_emitted.iter().collect();
+        let after: HashSet<&String> = self.as_planned.iter().collect();
+        let residuals = residuals.iter();
+        let cured = residuals.filter(|text| before.contains(text) && !after.contains(text));
+        cured.cloned().collect()
+    }
+}
+
 impl Traced {
+    /// Returns the part of the statements that concerns these residuals.
+    #[must_use]
+    pub fn only(&self, residuals: &[String]) -> Self {
+        let of = |list: &[String]| {
+            let known: HashSet<&String> = list.iter().collect();
+            let residuals = residuals.iter();
+            residuals
+                .filter(|text| known.contains(text))
+                .cloned()
+                .collect()
+        };
+        Self {
+            statements: of(&self.statements),
+            ineffective: of(&self.ineffective),
+            ..Self::default()
+        }
+    }
+
     /// Returns the statements for the next image, or `None` if another round would change nothing
     /// or the last one did not help. `rounds` are the numbers of residual statements so far; the
     /// last is that of `residuals`.
@@ -106,6 +151,30 @@ mod tests {
         assert_eq!(next.ineffective, ["b"]);
         // Both have been tried.
         assert_eq!(next.next(&texts(&["b"]), &[2, 1]), None);
+    }
+
+    #[test]
+    fn only_a_residual_that_a_trial_removes_is_worth_an_emission() {
+        let trial = Trial {
+            as_emitted: texts(&["curable", "stubborn", "the trial's own"]),
+            as_planned: texts(&["stubborn", "another of the trial's own"]),
+        };
+        // The process compiles neither "lost in the image" nor "not reached", whatever is replayed.
+        let residuals = texts(&["curable", "stubborn", "lost in the image", "not reached"]);
+        assert_eq!(trial.cured(&residuals), ["curable"]);
+        assert!(Trial::default().cured(&residuals).is_empty());
+    }
+
+    #[test]
+    fn a_trial_replays_what_concerns_the_residuals() {
+        let traced = Traced {
+            statements: texts(&["a", "b", "c"]),
+            ineffective: texts(&["b", "c"]),
+            ..Traced::default()
+        };
+        let only = traced.only(&texts(&["a", "b", "new"]));
+        assert_eq!(only.statements, ["a", "b"]);
+        assert_eq!(only.ineffective, ["b"]);
     }
 
     #[test]

@@ -88,6 +88,7 @@ async fn one(
     let program = program
         .output(output)
         .option("--trace-compile", &recording)
+        .args(&workload.options)
         .arg(work.path("launch.jl"))
         .arg(work.path("stage.jl"))
         .arg(&job)

@@ -6,7 +6,7 @@ use std::path::Path;
 use sysforge_build::emit::{self, Emission, Emitted};
 use sysforge_build::inputs::Fingerprint;
 use sysforge_build::measure::Measured;
-use sysforge_build::rounds::{Traced, worth_a_round};
+use sysforge_build::rounds::{Traced, Trial, worth_a_round};
 use sysforge_build::trace::On;
 use sysforge_pack::Packed;
 use sysforge_plan::link::Linked;
@@ -103,6 +103,9 @@ impl BuildRunner<'_> {
     /// statements that have no effect as printed. Their alternative readings are then tried in the
     /// first emission already.
     async fn rehearse_statements(&mut self, mut traced: Traced) -> Result<Traced, Failure> {
+        if traced.of_workloads().is_empty() {
+            return Ok(traced);
+        }
         // One kind of output suffices: how a type is printed does not depend on the output.
         let still = self.rehearse(&traced, On::Base, &[OutputKind::Pipe]).await;
         if let Some(still) = still {
@@ -122,7 +125,7 @@ impl BuildRunner<'_> {
     ) -> Option<Vec<String>> {
         let workloads = self.workloads();
         let statements = traced.of_workloads();
-        if workloads.is_empty() || statements.is_empty() {
+        if workloads.is_empty() {
             return None;
         }
         let emission = Emission {
@@ -143,6 +146,33 @@ impl BuildRunner<'_> {
             strict: false,
         };
         emit::rehearse(&self.context, &emission, on, &workloads, outputs).await
+    }
+
+    /// Runs the workloads on the image after the statements of the last emission, and again after
+    /// those of the next one, as far as they concern the residuals. `None` if a process fails.
+    async fn trial(
+        &self,
+        last: &Traced,
+        next: &Traced,
+        residuals: &[String],
+        outputs: &[OutputKind],
+    ) -> Option<Trial> {
+        let image = self.image();
+        let last = last.only(residuals);
+        let as_emitted = self.rehearse(&last, On::Image(&image), outputs).await?;
+        if !residuals.iter().any(|text| as_emitted.contains(text)) {
+            // Nothing is left that the statements of the next emission could remove.
+            return Some(Trial {
+                as_planned: as_emitted.clone(),
+                as_emitted,
+            });
+        }
+        let next = next.only(residuals);
+        let as_planned = self.rehearse(&next, On::Image(&image), outputs).await?;
+        Some(Trial {
+            as_emitted,
+            as_planned,
+        })
     }
 
     /// Returns the statements for another emission, if it would help. They are tried on the image,
@@ -178,25 +208,15 @@ impl BuildRunner<'_> {
         let Some(next) = traced.next(&curable, &record.rounds) else {
             return Ok(None);
         };
-        let trial = Traced {
-            ineffective: curable
-                .iter()
-                .filter(|text| next.ineffective.contains(text))
-                .cloned()
-                .collect(),
-            statements: curable.clone(),
-            ..Traced::default()
-        };
         let with_residuals = record
             .outputs
             .iter()
             .filter(|one| !one.residuals.is_empty());
         let outputs: Vec<OutputKind> = with_residuals.map(|one| one.output).collect();
-        let image = self.image();
-        let still = self.rehearse(&trial, On::Image(&image), &outputs).await;
-        let still: HashSet<String> = still.unwrap_or(curable.clone()).into_iter().collect();
-        let cured = curable.into_iter().filter(|text| !still.contains(text));
-        let cured: Vec<String> = cured.collect();
+        let cured = match self.trial(traced, &next, &curable, &outputs).await {
+            Some(trial) => trial.cured(&curable),
+            None => Vec::new(),
+        };
         let Some(next) = traced.next(&cured, &record.rounds) else {
             reporter.note(format!(
                 "running the workloads still compiles {left}, and nothing that was tried cures that"
