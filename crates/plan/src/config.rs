@@ -2,29 +2,31 @@
 //! is an error that names the nearest known one.
 
 mod app;
+mod base;
 mod library;
+mod list;
 pub mod workflow;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, ArchiveFormat};
 use crate::build_id::BuildId;
 use crate::julia_option::JuliaOption;
 use crate::platform::Triplet;
 use crate::request::Request;
-use crate::text::{
-    CpuTargets, CpuTier, ImageName, PackageName, Repository, Rule, Tag, is_deceptive, shortened,
-};
+use crate::text::{CpuTargets, CpuTier, ImageName, PackageName, Rule, is_deceptive, shortened};
 use crate::toml_error::TomlError;
 
+use list::{Loose, julia_options, one_or_many, some_julia_options, some_or_one};
+
 pub use app::{App, Bundle, Run};
+pub use base::Base;
 pub use library::{Library, MOST_ARGUMENTS};
+pub use list::OneOrMany;
 pub use workflow::Workflow;
 pub use workload::Workload;
 
@@ -133,88 +135,6 @@ pub struct Config {
     pub workflow: Workflow,
 }
 
-/// What an image is built on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(into = "String")]
-#[schemars(with = "String")]
-pub enum Base {
-    /// The sysimage that Julia comes with.
-    #[default]
-    Shipped,
-    /// One made from Julia's sources.
-    Fresh,
-    /// A sysimage in a file, relative to the configuration's folder.
-    Image(String),
-    /// An image that was installed from a release.
-    Release {
-        /// `OWNER/REPO` or `OWNER/REPO@TAG`.
-        release: String,
-        /// Its file, once it was found on this machine.
-        file: Option<PathBuf>,
-    },
-}
-
-impl Base {
-    /// Returns the file of a sysimage that Julia does not come with, relative to the configuration's
-    /// folder; `None` if it has to be made or was not found yet.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Image(path) => Some(Path::new(path)),
-            Self::Release { file, .. } => file.as_deref(),
-            Self::Shipped | Self::Fresh => None,
-        }
-    }
-}
-
-/// Whether a text is `OWNER/REPO` or `OWNER/REPO@TAG`.
-fn is_release(text: &str) -> bool {
-    let (repository, tag) = text
-        .split_once('@')
-        .map_or((text, None), |(r, t)| (r, Some(t)));
-    Repository::new(repository).is_ok() && tag.is_none_or(|tag| Tag::new(tag).is_ok())
-}
-
-impl<'de> Deserialize<'de> for Base {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const KNOWN: &[&str] = &[
-            "shipped",
-            "fresh",
-            "PATH.so",
-            "PATH.dylib",
-            "PATH.dll",
-            "OWNER/REPO",
-        ];
-        let text = String::deserialize(deserializer)?;
-        let is_image = || {
-            [".so", ".dylib", ".dll"]
-                .iter()
-                .any(|end| text.ends_with(end))
-        };
-        match text.as_str() {
-            "shipped" => Ok(Self::Shipped),
-            "fresh" => Ok(Self::Fresh),
-            _ if is_image() => Ok(Self::Image(text)),
-            _ if is_release(&text) => Ok(Self::Release {
-                release: text,
-                file: None,
-            }),
-            other => Err(D::Error::unknown_variant(&shortened(other, 60), KNOWN)),
-        }
-    }
-}
-
-impl From<Base> for String {
-    fn from(base: Base) -> Self {
-        match base {
-            Base::Shipped => "shipped".to_owned(),
-            Base::Fresh => "fresh".to_owned(),
-            Base::Image(path) => path,
-            Base::Release { release, .. } => release,
-        }
-    }
-}
-
 /// Which standard libraries a fresh base has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -301,59 +221,6 @@ impl Override {
             !name_is_valid || value.contains('\0')
         };
         self.env.iter().find(invalid).map(|(name, _)| name.as_str())
-    }
-}
-
-/// A string, or a list of strings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "Loose", into = "Vec<String>")]
-#[schemars(with = "Loose")]
-pub struct OneOrMany(pub Vec<String>);
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a string or a list of strings")]
-enum Loose {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-/// Deserialises a list that may be written as a single string.
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    OneOrMany::deserialize(deserializer).map(|many| many.0)
-}
-
-fn julia_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JuliaOption>, D::Error> {
-    let texts = one_or_many(deserializer)?.into_iter();
-    let options = texts.map(JuliaOption::try_from);
-    options.collect::<Result<_, _>>().map_err(D::Error::custom)
-}
-
-fn some_julia_options<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<JuliaOption>>, D::Error> {
-    julia_options(deserializer).map(Some)
-}
-
-fn some_or_one<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    one_or_many(deserializer).map(Some)
-}
-
-impl From<Loose> for OneOrMany {
-    fn from(loose: Loose) -> Self {
-        match loose {
-            Loose::One(one) => Self(vec![one]),
-            Loose::Many(many) => Self(many),
-        }
-    }
-}
-
-impl From<OneOrMany> for Vec<String> {
-    fn from(many: OneOrMany) -> Self {
-        many.0
     }
 }
 
@@ -683,6 +550,8 @@ fn key_offset(text: &str, key: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::version::JuliaVersion;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::one_or_many;
+use super::list::one_or_many;
 use crate::app::{EntryPoint, check_name};
 use crate::text::{PackageName, Rule as _, shortened};
 
@@ -25,7 +25,7 @@ pub struct App {
     pub entry: String,
     /// Options that Julia always gets in the app, for instance `--threads=4` or `--heap-size-hint=2G`.
     #[serde(default, rename = "julia-args", deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub julia_args: Vec<String>,
     /// Runs of the app: while it is traced, and again from the unpacked archive. Default: one without
     /// arguments.
@@ -39,13 +39,13 @@ pub struct App {
 pub struct Run {
     /// The arguments.
     #[serde(deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub args: Vec<String>,
     /// The text on standard input. Default: empty.
     pub stdin: Option<String>,
     /// Files of the project that it reads, relative to its working directory.
     #[serde(deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub files: Vec<String>,
     /// The expected exit code. Default: 0.
     #[schemars(range(min = 0, max = 255))]

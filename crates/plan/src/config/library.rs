@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::app::bad_option;
-use super::one_or_many;
+use super::list::one_or_many;
 use crate::app::{Call, EntryPoint};
 use crate::library::{
     Argument, CompatLevel, INIT_HEADER, LibraryCall, LibraryVersion, check_name, is_c_identifier,
@@ -32,12 +32,12 @@ pub struct Library {
     pub compat_level: CompatLevel,
     /// Further header files of the project, which are copied into `include`.
     #[serde(default, deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub headers: Vec<String>,
     /// Functions of the package that `init_julia` calls after Julia has started, in this order and
     /// without arguments. A function of a module in the package is `Module.function`.
     #[serde(default, deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub init: Vec<String>,
     /// Whether Julia installs its signal handlers in the process that uses the library. Julia needs them
     /// for more than one thread. Default: false.
@@ -45,7 +45,7 @@ pub struct Library {
     pub handle_signals: bool,
     /// Options that Julia always gets in the library, for instance `--heap-size-hint=2G`.
     #[serde(default, rename = "julia-args", deserialize_with = "one_or_many")]
-    #[schemars(with = "super::Loose")]
+    #[schemars(with = "super::list::Loose")]
     pub julia_args: Vec<String>,
     /// Calls of the library's functions, which are traced like workloads, and repeated from C with
     /// the unpacked archive. Default: one call of the first function without parameters.
