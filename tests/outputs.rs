@@ -242,6 +242,11 @@ fn an_output_that_cannot_be_written_is_found_before_the_build() {
             .sysforge(&["bench", "Project.toml", option, "src"])
             .fails(2);
         assert!(error.contains("could not write"), "{error}");
+        // Nor is a Julia looked for.
+        let nowhere = ["--mirror", "http://127.0.0.1:1/", "--store", "empty"];
+        let args = [&["bench", option, "no-such-folder/report"], &nowhere[..]].concat();
+        let error = scratch.sysforge(&args).fails(2);
+        assert!(error.contains("no-such-folder/report"), "{error}");
     }
     assert!(!was_started(&scratch));
 }

@@ -27,24 +27,33 @@ pub struct Benchmark {
 }
 
 impl Benchmark {
-    /// Makes sure, before anything is measured, that the files can be written. A report covers one
-    /// build.
+    /// Makes sure that the files can be written. It needs no plan, so it comes before anything is
+    /// downloaded.
     ///
     /// # Errors
     ///
-    /// If there are several builds, or a file cannot be written.
-    pub fn check(&self, planned: &Planned) -> Result<(), EngineError> {
-        let builds = &planned.plan.builds;
-        if builds.len() > 1 && self.files().next().is_some() {
-            let ids = builds.iter().map(|build| build.id.to_string()).collect();
-            return Err(EngineError::SeveralReports(ids));
-        }
+    /// If a file cannot be written, or both are the same.
+    pub fn check_files(&self) -> Result<(), EngineError> {
         if let (Some(svg), Some(html)) = (&self.svg, &self.html)
             && svg == html
         {
             return Err(EngineError::SameReport(svg.clone()));
         }
         self.files().try_for_each(require_writable_file)
+    }
+
+    /// Makes sure that a report covers one build.
+    ///
+    /// # Errors
+    ///
+    /// If there are several builds and there is a file to write.
+    pub fn check_builds(&self, planned: &Planned) -> Result<(), EngineError> {
+        let builds = &planned.plan.builds;
+        if builds.len() > 1 && self.files().next().is_some() {
+            let ids = builds.iter().map(|build| build.id.to_string()).collect();
+            return Err(EngineError::SeveralReports(ids));
+        }
+        Ok(())
     }
 
     /// Measures an image, and writes the report.

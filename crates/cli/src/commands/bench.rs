@@ -12,14 +12,15 @@ use crate::session::Session;
 
 pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
     let _heartbeat = session.heartbeat();
-    let planned = session.plan(&args.image.select).await?;
     let benchmark = Benchmark {
         samples: args.samples,
         svg: args.svg.as_deref().map(absolute),
         html: args.html.as_deref().map(absolute),
     };
+    benchmark.check_files()?;
     require_image(args.image.image.as_deref())?;
-    benchmark.check(&planned)?;
+    let planned = session.plan(&args.image.select).await?;
+    benchmark.check_builds(&planned)?;
     let mut runners = Vec::new();
     for build in &planned.plan.builds {
         let runner = session.open(&planned, build, &args.image.build).await?;
@@ -30,8 +31,7 @@ pub(crate) async fn run(args: &BenchArgs, session: &Session) -> Outcome {
         let measuring = benchmark.run(&mut runner, &planned, &image, &session.engine);
         let report = measuring.await?;
         for file in benchmark.files() {
-            let text = format!("wrote {}", file.display());
-            session.terminal.say(&text);
+            session.terminal.say(&format!("wrote {}", file.display()));
         }
         let text = report.table();
         if session.global.json {
