@@ -16,6 +16,7 @@ use std::process::Command;
 
 use support::{markdown, root};
 use sysforge_testkit::github::{FakeGitHub, Options};
+use sysforge_testkit::gitlab::{self, GitLabPackagesStandIn};
 use sysforge_testkit::packages::PackageServer;
 
 /// A command on a page, and the output that the page shows.
@@ -265,6 +266,14 @@ fn servers(github: &FakeGitHub, packages: &PackageServer) -> Vec<(&'static str, 
     ]
 }
 
+/// Whether a line of the doctor differs between machines: one that has clang or not, with much free disk
+/// space or little.
+fn depends_on_the_machine(line: &str) -> bool {
+    let is_of_disk = ["ok disk space", "warning disk space", "→ free some"];
+    line.starts_with("probe ") && line.contains("/clang")
+        || is_of_disk.iter().any(|start| line.starts_with(start))
+}
+
 /// Compares the output with the page; a line `…` on the page matches any lines.
 fn matches(shown: &[String], came: &str) -> bool {
     fn rest(shown: &[String], came: &[String]) -> bool {
@@ -278,18 +287,14 @@ fn matches(shown: &[String], came: &str) -> bool {
                 .is_some_and(|(first, others)| first == line && rest(more, others)),
         }
     }
-    let shown: Vec<_> = shown
-        .iter()
-        .map(|line| normalized(line))
-        .filter(|l| !l.is_empty())
-        .collect();
-    // The machine that made the pages had gcc and no clang; others may have both.
-    let is_of_clang = |line: &str| line.starts_with("probe ") && line.contains("/clang");
-    let came: Vec<_> = came
-        .lines()
-        .map(normalized)
-        .filter(|line| !line.is_empty() && !is_of_clang(line))
-        .collect();
+    let lines = |lines: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        let normalized = lines.map(normalized);
+        normalized
+            .filter(|line| !line.is_empty() && !depends_on_the_machine(line))
+            .collect()
+    };
+    let shown = lines(&mut shown.iter().map(String::as_str));
+    let came = lines(&mut came.lines());
     rest(&shown, &came)
 }
 
@@ -469,7 +474,59 @@ fn run_guides(shell: &mut Shell) -> usize {
             .any(|path| path.starts_with("/package/")),
         "{ON_A_PACKAGE} installs no packages"
     );
+    shell.folder = built;
+    run_gitlab_job(shell, &runtime);
     tried
+}
+
+/// Runs the script of the page's `.gitlab-ci.yml`, and installs what it uploaded with the command of the
+/// page.
+fn run_gitlab_job(shell: &mut Shell, runtime: &tokio::runtime::Runtime) {
+    let page = std::fs::read_to_string(root().join("docs/src/how-to/publish.md")).unwrap();
+    let (_, job) = page.split_once("# .gitlab-ci.yml\n").unwrap();
+    let (job, rest) = job.split_once("```").unwrap();
+    let (_, script) = job.split_once("  script:\n").unwrap();
+    let script: String = script
+        .lines()
+        .map(|line| line.trim_start().trim_start_matches("- ").to_owned())
+        .filter(|line| line != "|")
+        .map(|line| line + "\n")
+        .collect();
+    let install = rest
+        .lines()
+        .find(|line| line.starts_with("sysforge install http"));
+    let base = job
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("BASE: "));
+
+    let gitlab = runtime.block_on(GitLabPackagesStandIn::start()).unwrap();
+    let (user, token) = gitlab::LOGIN;
+    let api = gitlab.api_url();
+    let with_login = api.replace("http://", &format!("http://{user}:{token}@"));
+    let variables = format!(
+        "set -e; CI_API_V4_URL={api} CI_PROJECT_ID=123 CI_COMMIT_TAG=v1.0.0 CI_JOB_TOKEN={}; BASE={}",
+        gitlab::JOB_TOKEN,
+        base.unwrap()
+    );
+    let (came, success) = shell.run(&format!("( {variables}\n{script} )"));
+    assert!(success, "{came}");
+    let files = gitlab.files();
+    assert!(
+        files.contains(&"images/v1.0.0/sysforge-release.json".to_owned()),
+        "{files:?}"
+    );
+
+    let home = shell
+        .home
+        .path()
+        .join("scratch/gitlab")
+        .display()
+        .to_string();
+    let public = "https://gitlab.example.org/api/v4";
+    let install = install.unwrap().replace(public, &with_login);
+    let (came, success) = shell.run(&format!("{install} --store '{home}'"));
+    assert!(success, "{install}: {came}");
+    assert!(!came.contains(token), "{came}");
 }
 
 /// The pages whose `console` blocks are run, in this order and in one shell: later pages use what

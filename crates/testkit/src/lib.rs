@@ -10,6 +10,7 @@
 pub mod archives;
 pub mod fuzz_corpus;
 pub mod github;
+pub mod gitlab;
 pub mod hostile;
 pub mod keys;
 pub mod mirror_dir;
