@@ -1,11 +1,22 @@
 # Shared by the scripts in ci/: what they need on a new machine, they install themselves.
 # shellcheck shell=bash
 
+# What cargo keeps for the next incremental build takes several GB, and nothing here is built twice.
+export CARGO_INCREMENTAL=0
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
-step() { printf '\n== %s (%s s so far)\n' "$*" "$SECONDS" >&2; }
+step() { printf '\n== %s (%s s so far, %s free)\n' "$*" "$SECONDS" "$(free_disk)" >&2; }
+free_disk() { df --output=avail --human-readable --si . | tail -n 1 | tr -d ' '; }
 die() {
     say "error: $*"
     exit 1
+}
+
+# Ends the script if the disk has less free space than this many GB. A full disk makes tests fail in
+# many ways, none of which names it.
+disk_need() {
+    (($(df --output=avail --block-size=1000000000 . | tail -n 1) >= $1)) ||
+        die "needs $1 GB of free disk space; this disk has $(free_disk)"
 }
 
 # Installs missing Debian packages. Usage: apt_need PACKAGE…
