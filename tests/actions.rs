@@ -76,7 +76,7 @@ fn a_workflow_is_written_preserved_and_compared() {
     assert!(
         drifted
             .stderr
-            .contains("hint: write it anew with `sysforge workflow`")
+            .contains("hint: regenerate it with `sysforge workflow`")
     );
     scratch.sysforge(&["workflow"]).succeeds();
     let text = written(&scratch, path);

@@ -129,7 +129,9 @@ impl Moments {
 fn killed_at_fifty_random_moments_it_ends_with_one_good_entry_and_no_debris() {
     let scene = Scene::new(6_000_000);
     // Slow enough that there is something to interrupt.
-    scene.server.set(|manners| manners.cap = Some(30_000_000));
+    scene
+        .server
+        .set(|behaviour| behaviour.cap = Some(30_000_000));
     let began = Instant::now();
     ok(&scene.install().output().unwrap());
     let mut within = began.elapsed();
@@ -168,9 +170,9 @@ fn killed_at_fifty_random_moments_it_ends_with_one_good_entry_and_no_debris() {
 fn two_and_eight_at_once_download_once() {
     for processes in [2, 8] {
         let scene = Scene::new(3_000_000);
-        scene.server.set(|manners| {
-            manners.ranges = false;
-            manners.cap = Some(20_000_000);
+        scene.server.set(|behaviour| {
+            behaviour.ranges = false;
+            behaviour.cap = Some(20_000_000);
         });
         let children: Vec<_> = (0..processes).map(|_| scene.spawn()).collect();
         let mut paths: Vec<_> = children
@@ -206,7 +208,9 @@ fn no_locks(folder: &Path) -> std::path::PathBuf {
 #[test]
 fn without_locks_many_at_once_still_end_with_one_good_entry() {
     let scene = Scene::new(3_000_000);
-    scene.server.set(|manners| manners.cap = Some(10_000_000));
+    scene
+        .server
+        .set(|behaviour| behaviour.cap = Some(10_000_000));
     let folder = tempfile::tempdir().unwrap();
     let library = no_locks(folder.path());
     let children: Vec<_> = (0..4)

@@ -54,7 +54,7 @@ pub enum EngineError {
         /// Its operating system, in Rust's spelling.
         os: &'static str,
     },
-    #[error("the Julia at hand is {found}, but {planned} was planned")]
+    #[error("this Julia is {found}, but {planned} was planned")]
     OtherJulia { found: String, planned: String },
     #[error("this user has no home directory to keep the store in")]
     NoHome,
@@ -217,10 +217,10 @@ impl Explain for EngineError {
                  project"
             }
             Self::CannotBuild => "each line above that says MISSING has its remedy below it",
-            Self::Drifted(_) => "write it anew with `sysforge workflow`, and commit it",
+            Self::Drifted(_) => "regenerate it with `sysforge workflow`, and commit it",
             Self::NoPlan(_) => "make it with `sysforge plan --matrix --out FILE`",
             Self::NotStarted { .. } => {
-                "was this Julia moved or removed? `sysforge build --force` begins anew"
+                "was this Julia moved or removed? `sysforge build --force` starts over"
             }
             Self::Exists(_) => "replace it with `sysforge init --force`",
         };

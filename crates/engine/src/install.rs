@@ -352,7 +352,7 @@ impl Installer<'_> {
             let causes = causes(&error).join(": ");
             self.engine.reporter.warn(
                 format!(
-                    "{} {} stays beside it: {error}: {causes}",
+                    "the old image, {} {}, was kept: {error}: {causes}",
                     old.build_id, old.tag
                 ),
                 Some("end the Julias that run with it, and upgrade again".to_owned()),

@@ -104,7 +104,7 @@ pub enum IndexError {
     Malformed(#[source] serde_json::Error),
     #[error("the release index has the schema `{}`, and this Sysforge reads `{SCHEMA}`", crate::text::shortened(.0, 60))]
     Schema(String),
-    #[error("the release index names an image `{0}`, which is the name of another file beside it")]
+    #[error("the release index names an image `{0}`, which is the name of another file next to it")]
     Name(FileName),
     #[error("the release index names parts of `{archive}` that cannot make it: {why}")]
     Parts { archive: FileName, why: String },

@@ -307,7 +307,7 @@ fn agree(
     let image = &receipt.image;
     if inspected.receipt != beside {
         return Err(altered(
-            "the receipt in it is not the one beside it".to_owned(),
+            "the receipt in it is not the one next to it".to_owned(),
         ));
     }
     if !file_name(archive).starts_with(receipt.build_id.as_str()) {
@@ -423,7 +423,7 @@ mod tests {
         let (dir, _) = one_build();
         std::fs::remove_file(dir.path().join(format!("{NAME}.tar.gz"))).unwrap();
         let path = dir.path().join(format!("{NAME}.receipt.json"));
-        let expected = format!("the receipt {} has no archive beside it", path.display());
+        let expected = format!("the receipt {} has no archive next to it", path.display());
         assert_eq!(refused(dir.path()).await, expected);
     }
 

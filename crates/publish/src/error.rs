@@ -23,7 +23,7 @@ pub enum PublishError {
     },
     #[error("no image in {}", .0.display())]
     NothingToPublish(PathBuf),
-    #[error("the receipt {} has no archive beside it", .0.display())]
+    #[error("the receipt {} has no archive next to it", .0.display())]
     NoArchive(PathBuf),
     #[error("could not use the receipt {}", .path.display())]
     Receipt {
@@ -277,7 +277,7 @@ impl Explain for PublishError {
             Self::Another { .. } => {
                 "wait for it to end; then the same command checks that all is there"
             }
-            Self::HostDigest { .. } => "run the same command again: it sends the file anew",
+            Self::HostDigest { .. } => "run the same command again: it sends the file again",
             Self::Recheck {
                 then: Then::Draft, ..
             } => {

@@ -100,7 +100,7 @@ impl Default for Behaviour {
 
 struct Shared {
     root: PathBuf,
-    manners: Mutex<Behaviour>,
+    behaviour: Mutex<Behaviour>,
     script: Mutex<HashMap<String, VecDeque<Fault>>>,
     always: Mutex<HashMap<String, Fault>>,
     guards: Mutex<Vec<(String, String)>>,
@@ -139,7 +139,7 @@ impl Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
             root: root.to_owned(),
-            manners: Mutex::default(),
+            behaviour: Mutex::default(),
             script: Mutex::default(),
             always: Mutex::default(),
             guards: Mutex::default(),
@@ -190,7 +190,7 @@ impl Server {
 
     /// Changes the server's behaviour.
     pub fn set(&self, change: impl FnOnce(&mut Behaviour)) {
-        change(&mut self.shared.manners.lock().unwrap());
+        change(&mut self.shared.behaviour.lock().unwrap());
     }
 
     /// Applies these faults to the next requests for paths with this suffix, one each.
@@ -304,8 +304,8 @@ impl Shared {
 
     /// Sends a response; returns whether the connection stays open.
     fn answer(&self, request: &Seen, fault: &Fault, out: &mut impl Write) -> io::Result<bool> {
-        let manners = self.manners.lock().unwrap().clone();
-        thread::sleep(manners.latency);
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        thread::sleep(behaviour.latency);
         if !self.allows(request) {
             write!(
                 out,
@@ -363,14 +363,14 @@ impl Shared {
             out.flush()?;
             return Ok(true);
         };
-        self.send_file(request, fault, &manners, file, out)
+        self.send_file(request, fault, &behaviour, file, out)
     }
 
     fn send_file(
         &self,
         request: &Seen,
         fault: &Fault,
-        manners: &Behaviour,
+        behaviour: &Behaviour,
         mut file: File,
         out: &mut impl Write,
     ) -> io::Result<bool> {
@@ -384,7 +384,7 @@ impl Shared {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap();
         let etag = format!("\"{length:x}-{:x}\"", changed.as_nanos());
-        let tag_header = if manners.etags {
+        let tag_header = if behaviour.etags {
             format!("ETag: {etag}\r\n")
         } else {
             String::new()
@@ -397,7 +397,7 @@ impl Shared {
         let same = request.header("if-range").is_none_or(|tag| tag == etag);
         let range = request
             .header("range")
-            .filter(|_| same && manners.ranges && !matches!(fault, Fault::IgnoreRange))
+            .filter(|_| same && behaviour.ranges && !matches!(fault, Fault::IgnoreRange))
             .and_then(|text| parse_range(text, length));
         let (mut start, mut end) = (0, length);
         let mut head = match range {
@@ -431,17 +431,17 @@ impl Shared {
         };
         head.push_str(&format!(
             "Accept-Ranges: {}\r\nContent-Length: {announced}\r\n{tag_header}\r\n",
-            if manners.ranges { "bytes" } else { "none" }
+            if behaviour.ranges { "bytes" } else { "none" }
         ));
         out.write_all(head.as_bytes())?;
         file.seek(SeekFrom::Start(start))?;
-        self.send_body(fault, manners, file, start, end, out)
+        self.send_body(fault, behaviour, file, start, end, out)
     }
 
     fn send_body(
         &self,
         fault: &Fault,
-        manners: &Behaviour,
+        behaviour: &Behaviour,
         mut file: File,
         start: u64,
         end: u64,
@@ -469,8 +469,8 @@ impl Shared {
             {
                 buffer[usize::try_from(place - at).unwrap()] ^= 0x55;
             }
-            wait_for_shared_line(&self.line_free, manners.cap, count);
-            wait_for_shared_line(&own_line_free, manners.cap_each, count);
+            wait_for_shared_line(&self.line_free, behaviour.cap, count);
+            wait_for_shared_line(&own_line_free, behaviour.cap_each, count);
             out.write_all(&buffer[..count])?;
             if let Fault::Drip(_, pause) = fault {
                 out.flush()?;

@@ -97,7 +97,7 @@ async fn ranges_are_fetched_at_once_and_only_once() {
 #[tokio::test]
 async fn a_server_without_ranges_is_asked_once() {
     let fixture = Fixture::new();
-    fixture.server.set(|manners| manners.ranges = false);
+    fixture.server.set(|behaviour| behaviour.ranges = false);
     fixture.install().await.unwrap();
     assert_eq!(fixture.requests(), 1);
 }
@@ -230,7 +230,7 @@ async fn a_file_that_changed_between_two_runs_is_fetched_from_the_start() {
 async fn bytes_without_an_entity_tag_are_dropped_when_the_digest_is_wrong() {
     let fixture = Fixture::new().one_connection();
     // Without entity tags, the next run cannot detect that the file has changed.
-    fixture.server.set(|manners| manners.etags = false);
+    fixture.server.set(|behaviour| behaviour.etags = false);
     let archive = fixture.archive();
     let right = fs::read(&archive).unwrap();
     fs::write(&archive, vec![7; right.len()]).unwrap();

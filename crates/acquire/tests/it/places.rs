@@ -226,7 +226,7 @@ async fn a_nightly_that_cannot_be_pinned_is_not_fetched() {
     let mirror = mirror();
     publish_nightly(&mirror, 1000);
     let server = Server::start(mirror.path());
-    server.set(|manners| manners.etags = false);
+    server.set(|behaviour| behaviour.etags = false);
     let bench = Bench::new();
     let acquirer = bench.acquirer(&server.url());
     let error = acquirer.nightly(None, LINUX).await.unwrap_err();

@@ -127,7 +127,7 @@ async fn a_server_that_stops_sending_validators_is_asked_for_the_whole_file() {
     fixture.server.always(ARCHIVE, Fault::Close);
     fixture.install().await.unwrap_err();
     fixture.server.always(ARCHIVE, Fault::Fine);
-    fixture.server.set(|manners| manners.etags = false);
+    fixture.server.set(|behaviour| behaviour.etags = false);
     fixture.install().await.unwrap();
     let ranges = fixture.ranges();
     let last = &ranges[ranges.len() - 2..];
@@ -169,7 +169,7 @@ async fn a_first_range_that_was_not_asked_for_is_refused() {
 #[tokio::test]
 async fn a_range_refused_as_not_satisfiable_is_requested_again() {
     let fixture = Fixture::new().in_parts();
-    fixture.server.set(|manners| manners.etags = false);
+    fixture.server.set(|behaviour| behaviour.etags = false);
     fixture
         .server
         .script(ARCHIVE, [Fault::Fine, Fault::Status(416, Vec::new())]);

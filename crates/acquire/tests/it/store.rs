@@ -335,7 +335,7 @@ async fn a_branch_without_nightlies_is_an_error() {
 async fn concurrent_installs_share_one_download() {
     let mirror = mirror();
     let server = Server::start(mirror.path());
-    server.set(|manners| manners.ranges = false);
+    server.set(|behaviour| behaviour.ranges = false);
     let bench = Bench::new();
     let url = server.url();
     let (a, b, c) = tokio::join!(

@@ -221,7 +221,7 @@ fn what_the_host_did_is_answered_by_the_same_command_or_a_new_tag() {
                 found: String::new(),
             },
             7,
-            "sends the file anew",
+            "sends the file again",
         ),
         (
             changed(Then::Draft),

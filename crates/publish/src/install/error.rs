@@ -56,7 +56,7 @@ pub enum InstallError {
         tag: String,
         names: Vec<String>,
     },
-    #[error("the image is for Julia {built}, and the Julia at hand is {found}")]
+    #[error("the image is for Julia {built}, and this Julia is {found}")]
     OtherJulia { built: String, found: String },
     #[error("there is no Julia {0} on this machine to run the image with")]
     NoJulia(String),
@@ -210,7 +210,7 @@ impl Explain for InstallError {
                  release, somebody may be offering you one with known faults"
             }
             Self::DoesNotStart { .. } => {
-                "the receipt beside the archive says which system it needs (`oldest_system`)"
+                "the receipt next to the archive says which system it needs (`oldest_system`)"
             }
             Self::NameTaken(_) => "remove it, or name another folder with `--bin DIR`",
             Self::ForImages(_) => "`--bin DIR` makes an app available",

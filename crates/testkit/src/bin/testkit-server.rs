@@ -18,10 +18,10 @@ fn main() {
     };
     let (latency, cap, cap_each) = (number(), number(), number());
     let server = Server::start(&root);
-    server.set(|manners| {
-        manners.latency = Duration::from_millis(latency.unwrap_or(0));
-        manners.cap = cap;
-        manners.cap_each = cap_each;
+    server.set(|behaviour| {
+        behaviour.latency = Duration::from_millis(latency.unwrap_or(0));
+        behaviour.cap = cap;
+        behaviour.cap_each = cap_each;
     });
     println!("{}", server.url());
     // The parent process closes the pipe when it is done, or when it dies.

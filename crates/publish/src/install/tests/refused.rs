@@ -199,7 +199,7 @@ async fn another_julia_than_the_one_of_the_image_is_refused() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the image is for Julia 1.12.7 (x86_64-linux-gnu) 5a8a8e1f0e, and the Julia at hand is \
+        "the image is for Julia 1.12.7 (x86_64-linux-gnu) 5a8a8e1f0e, and this Julia is \
          1.12.7 (x86_64-linux-gnu) 0000000000"
     );
     assert!(scene.images().list().unwrap().is_empty());
