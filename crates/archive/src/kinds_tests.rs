@@ -474,6 +474,122 @@ fn a_zip_file_whose_headers_differ_is_refused() {
     }
 }
 
+/// Unpacks a zip file without removing the first component of its names.
+fn unzipped(bytes: &[u8]) -> Result<(tempfile::TempDir, Listing), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    let mut tree = TreeWriter::new(
+        root,
+        0,
+        Limits::default(),
+        Links::default(),
+        Cancel::default(),
+    );
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    unpack_file(ArchiveFormat::Zip, file, &mut tree)?;
+    let listing = tree.finish()?;
+    Ok((folder, listing))
+}
+
+/// The zip files of `fixtures/make`, and whether each has the modes of its files.
+macro_rules! written_by {
+    ($($name:literal $modes:literal),*) => {
+        [$(($name, $modes, &include_bytes!(concat!("fixtures/", $name, ".zip"))[..])),*]
+    };
+}
+
+// The two headers of an entry differ legally: sizes and checksum may follow the content, and either
+// header may have a field for long sizes or more exact times.
+#[test]
+fn zip_files_of_common_writers_are_read() {
+    let number = |number: u32| format!("{number}\n");
+    let note: String = (1..=60).map(number).collect();
+    for (writer, modes, bytes) in written_by![
+        "info-zip" true, "info-zip-pipe" true, "info-zip-64" true, "info-zip-stdin" true,
+        "7-zip" true, "7-zip-times" true, "7-zip-pipe" true,
+        "bsdtar" true, "bsdtar-pipe" true, "bsdtar-64" true,
+        "jar" false, "jar-pipe" false, "git" true, "go" true,
+        "python" true, "python-pipe" true, "python-64-pipe" true
+    ] {
+        let (folder, listing) = unzipped(bytes).unwrap_or_else(|error| panic!("{writer}: {error}"));
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("t/note.txt"), note, "{writer}");
+        assert_eq!(read("t/nothing"), "", "{writer}");
+        assert_eq!(read("t/bin/gcc"), "#!/bin/sh\necho hello\n", "{writer}");
+        if writer == "info-zip-stdin" {
+            assert_eq!(read("-"), note);
+        }
+        // git does not record empty folders.
+        let empty = listing.get("t/empty").map(|item| &item.kind);
+        assert_eq!(
+            empty,
+            (writer != "git").then_some(&Kind::Folder),
+            "{writer}"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let program = std::fs::metadata(folder.path().join("t/bin/gcc")).unwrap();
+            let executable = program.permissions().mode() & 0o111 != 0;
+            assert_eq!(executable, modes, "{writer}");
+        }
+    }
+}
+
+/// Returns a zip file as `Compress-Archive` of PowerShell 5 writes it: made on FAT, with `\` in names.
+fn of_powershell(names: &[&str]) -> Vec<u8> {
+    let files: Vec<_> = names
+        .iter()
+        .map(|name| match name.ends_with('/') {
+            true => (*name, 0o040_755, &b""[..]),
+            false => (*name, 0o100_644, &b"x"[..]),
+        })
+        .collect();
+    let mut zip = archives::zip_of(&files);
+    for name in names {
+        let backslashes = name.replace('/', "\\");
+        for at in 0..zip.len() - name.len() {
+            if zip[at..].starts_with(name.as_bytes()) {
+                zip[at..at + name.len()].copy_from_slice(backslashes.as_bytes());
+            }
+        }
+    }
+    // The system is the second byte of the version in each entry of the directory, the attributes are
+    // at its offset 38.
+    for at in 0..zip.len() - 46 {
+        if zip[at..].starts_with(b"PK\x01\x02") {
+            zip[at + 5] = 0;
+            zip[at + 38..at + 42].fill(0);
+        }
+    }
+    zip
+}
+
+#[test]
+fn backslashes_in_a_zip_file_made_on_windows_separate_folders() {
+    let zip = of_powershell(&["t/bin/gcc.exe", "t/empty/", "t/x"]);
+    let (folder, listing) = unzipped(&zip).unwrap();
+    assert_eq!(
+        std::fs::read(folder.path().join("t/bin/gcc.exe")).unwrap(),
+        b"x"
+    );
+    assert_eq!(listing["t/empty"].kind, Kind::Folder);
+    assert_eq!(std::fs::read(folder.path().join("t/x")).unwrap(), b"x");
+}
+
+#[test]
+fn backslashes_in_a_zip_file_do_not_lead_out_of_the_folder() {
+    for (name, why) in [("../../x", "leaves its folder"), ("/x/y", "is absolute")] {
+        let error = unzipped(&of_powershell(&[name])).unwrap_err();
+        assert!(error.to_string().contains(why), "{name}: {error}");
+    }
+    // Of other systems, or beside a slash, a backslash is no separator.
+    let mixed = archives::zip_of(&[("t\\x", 0o100_644, b"x")]);
+    let error = unzipped(&mixed).unwrap_err();
+    assert!(error.to_string().contains("backslash"), "{error}");
+}
+
 #[test]
 fn a_7z_file_with_anything_else_is_refused() {
     let file = || ArchiveEntry::new_file("t/x");

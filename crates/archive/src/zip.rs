@@ -1,6 +1,7 @@
 //! Zip files. The directory at the end is authoritative; the header before each file must agree with
 //! it. The directory is read entry by entry, so that its length does not determine the memory use.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -9,11 +10,11 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sysforge_plan::Sha256;
 use sysforge_plan::digest::Hasher;
-use zip::ZipReadOptions;
 use zip::extra_fields::ExtraField;
 use zip::read::Config;
 use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
+use zip::{System, ZipReadOptions};
 
 use super::guard::{Guarded, Sink};
 use super::{BUFFER, Error, names};
@@ -65,7 +66,7 @@ fn read_with(
             Error::Malformed(what) => Error::Malformed(format!("entry {number}: {what}")),
             other => other,
         })?;
-        let name = file.name_raw().to_vec();
+        let name = with_slashes(file.name_raw(), file.system()).into_owned();
         let forbidden = |kind| Error::Forbidden {
             name: names::displayed_name(&name),
             kind,
@@ -83,7 +84,7 @@ fn read_with(
             return Err(forbidden("a device"));
         }
         space.take(&file)?;
-        if file.is_dir() || mode & TYPE_MASK == 0o040_000 {
+        if name.ends_with(b"/") || mode & TYPE_MASK == 0o040_000 {
             sink.refuse_content(&name, file.size(), "a folder with content")?;
             sink.folder(&name, modified)?;
         } else if file.is_symlink() {
@@ -94,6 +95,20 @@ fn read_with(
         }
     }
     space.refuse_overlaps()
+}
+
+/// Returns a name with `/` between its parts. Some writers on Windows, such as `Compress-Archive` of
+/// PowerShell 5, use backslashes; unzip and 7-Zip interpret such names in this way, too.
+fn with_slashes(name: &[u8], system: System) -> Cow<'_, [u8]> {
+    let windows = matches!(system, System::Dos | System::WindowsNTFS | System::VFAT);
+    if !windows || name.contains(&b'/') || !name.contains(&b'\\') {
+        return Cow::Borrowed(name);
+    }
+    let slashes = name.iter().map(|byte| match byte {
+        b'\\' => b'/',
+        other => *other,
+    });
+    Cow::Owned(slashes.collect())
 }
 
 /// The parts of the file that entries occupy. Entries that share their data make a small file unpack
