@@ -149,7 +149,8 @@ fn add_libraries(
         (&julia.libdir, &layout.library_folder),
         (&julia.private_libdir, &layout.private_folder),
     ];
-    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let real =
+        |folder: &Path| sysforge_files::canonical(folder).unwrap_or_else(|_| folder.to_owned());
     // The deepest folder that contains a file decides its path.
     let mut folders = folders.map(|(from, to)| (real(from), to.clone()));
     folders.sort_by_key(|(from, _)| std::cmp::Reverse(from.components().count()));
@@ -201,7 +202,7 @@ fn add_libraries(
             if !path.is_symlink() {
                 continue;
             }
-            let leads_to = path.canonicalize().ok();
+            let leads_to = sysforge_files::canonical(&path).ok();
             if let Some(destination) = leads_to.and_then(|leads_to| places.get(&leads_to)) {
                 target.link(&to.join(entry.file_name()), destination)?;
             }
@@ -211,7 +212,7 @@ fn add_libraries(
     let mut needs: Vec<String> = preload.iter().flat_map(|one| one.needs.clone()).collect();
     while let Some(name) = needs.pop() {
         let mut found = folders.iter().filter_map(|(folder, _)| {
-            let source = folder.join(&name).canonicalize().ok()?;
+            let source = sysforge_files::canonical(&folder.join(&name)).ok()?;
             Some((places.get(&source)?, source))
         });
         let Some((destination, source)) = found.next() else {

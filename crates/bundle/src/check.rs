@@ -105,10 +105,8 @@ async fn unpacked(
     let dir = tempfile::Builder::new().prefix("sysforge-app-").tempdir();
     let dir = dir.map_err(BundleError::io("create", &tempfile::env::temp_dir()))?;
     // The system's temporary folder may be a link (macOS).
-    let root = dir
-        .path()
-        .canonicalize()
-        .map_err(BundleError::io("read", dir.path()))?;
+    let root =
+        sysforge_files::canonical(dir.path()).map_err(BundleError::io("read", dir.path()))?;
     // Every program needs the loader, even if no file names it.
     let mut system = system.clone();
     system.extend(loaders());

@@ -87,11 +87,11 @@ pub fn needed(
     folders.dedup();
     let folders = folders
         .into_iter()
-        .map(|folder| folder.canonicalize().unwrap_or(folder))
+        .map(|folder| sysforge_files::canonical(&folder).unwrap_or(folder))
         .collect();
     let artifacts: Vec<PathBuf> = artifacts
         .iter()
-        .map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+        .map(|folder| sysforge_files::canonical(folder).unwrap_or_else(|_| folder.clone()))
         .collect();
     let mut closure = Closure {
         os: julia.triplet.os(),
@@ -136,7 +136,7 @@ pub fn artifacts_of(libraries: &[PathBuf]) -> impl Iterator<Item = (TreeHash, Pa
 
 /// Whether a library is the image, or the executable or base image of the Julia that ran it.
 fn is_the_app_itself(library: &Path, image: &Path, julia: &JuliaFacts) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let real = |path: &Path| sysforge_files::canonical(path).unwrap_or_else(|_| path.to_owned());
     let library = real(library);
     [image, &julia.executable, &julia.base_image]
         .iter()
@@ -167,7 +167,7 @@ impl Closure<'_> {
             self.note_system(library);
             return Ok(());
         }
-        let Ok(real) = library.canonicalize() else {
+        let Ok(real) = sysforge_files::canonical(library) else {
             // linux-vdso, or a file that was removed after it was opened.
             return Ok(());
         };
@@ -192,7 +192,7 @@ impl Closure<'_> {
 
     /// Adds a library to the bundle.
     fn add(&mut self, path: &Path, why: &str) -> Result<(), BundleError> {
-        let real = path.canonicalize().map_err(BundleError::io("read", path))?;
+        let real = sysforge_files::canonical(path).map_err(BundleError::io("read", path))?;
         if self.found.contains_key(&real) || self.leaves_out(&real) {
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl Closure<'_> {
             }
             match self.locate(needed, library, &inspection.run_paths) {
                 Some(path) => {
-                    let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                    let real = sysforge_files::canonical(&path).unwrap_or_else(|_| path.clone());
                     if self.artifacts.iter().any(|folder| real.starts_with(folder)) {
                         continue;
                     }

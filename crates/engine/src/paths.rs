@@ -21,19 +21,11 @@ pub fn absolute(path: &Path) -> PathBuf {
             resolved.push(part);
             continue;
         }
-        let real = resolved.canonicalize().map(plain);
+        let real = sysforge_files::canonical(&resolved);
         resolved = real.unwrap_or(resolved);
         resolved.pop();
     }
     resolved
-}
-
-/// Removes the `\\?\` prefix of canonical paths on Windows, which Julia and linkers do not accept.
-pub(crate) fn plain(path: PathBuf) -> PathBuf {
-    match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
-        Some(short) if !short.starts_with("UNC") => PathBuf::from(short),
-        _ => path,
-    }
 }
 
 /// Makes sure, before anything that takes long, that files can be created in this folder, or in the
@@ -154,19 +146,23 @@ mod tests {
     #[test]
     fn paths_have_no_parent_in_them() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let root = sysforge_files::canonical(folder.path()).unwrap();
         std::fs::create_dir_all(root.join("a/b")).unwrap();
         assert_eq!(absolute(&root.join("a/b/../../c")), root.join("c"));
         assert_eq!(absolute(&root.join("nowhere/../c")), root.join("c"));
         assert_eq!(absolute(&root.join("a/b")), root.join("a/b"));
-        assert_eq!(absolute(Path::new("/../x")), PathBuf::from("/x"));
+        let above = root.ancestors().last().unwrap();
+        assert_eq!(absolute(&above.join("../x")), above.join("x"));
+        if cfg!(windows) {
+            assert_eq!(absolute(Path::new(r"C:\a\..\..\x")), Path::new(r"C:\x"));
+        }
     }
 
     #[cfg(unix)]
     #[test]
     fn the_parent_of_a_link_is_where_it_leads() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let root = sysforge_files::canonical(folder.path()).unwrap();
         std::fs::create_dir_all(root.join("a/b")).unwrap();
         std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
         assert_eq!(absolute(&root.join("link/../c")), root.join("a/c"));

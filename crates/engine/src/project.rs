@@ -14,7 +14,7 @@ use sysforge_plan::{Explain, JuliaVersion, Triplet};
 
 use crate::error::EngineError;
 use crate::failure::Failure;
-use crate::paths::{absolute, plain, read_file};
+use crate::paths::{absolute, read_file};
 
 /// A project on disk.
 #[derive(Debug)]
@@ -335,5 +335,5 @@ fn in_folder(folder: &Path) -> Option<Found> {
 
 /// Resolves symbolic links, if the path exists.
 fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize().map_or_else(|_| path.to_owned(), plain)
+    sysforge_files::canonical(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -212,7 +212,7 @@ mod tests {
 
     fn repository() -> (tempfile::TempDir, Location) {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let root = sysforge_files::canonical(folder.path()).unwrap();
         std::fs::create_dir(root.join(".git")).unwrap();
         std::fs::write(root.join("Project.toml"), "name = \"Demo\"\n").unwrap();
         let pinned = format!("[workflow.tool]\nsums = \"{}\"\n", Sha256::of("sums"));

@@ -6,10 +6,12 @@
 //! - The crate does not know what the files are for. Errors are the system's own; the caller adds
 //!   the path.
 
+mod canonical;
 mod lock;
 mod regular;
 mod whole;
 
+pub use canonical::canonical;
 pub use lock::{FileLock, LockAttempt, exclusive, try_exclusive};
 pub use regular::{
     create, open_or_create, open_regular, read_bytes, read_named_by_user, read_regular, read_text,

@@ -251,8 +251,8 @@ impl Store {
         if path == self.depot() {
             return self.hold_depot();
         }
-        let root = self.root.canonicalize().ok()?;
-        let path = path.canonicalize().ok()?;
+        let root = sysforge_files::canonical(&self.root).ok()?;
+        let path = sysforge_files::canonical(path).ok()?;
         let mut inside = path.strip_prefix(root).ok()?.iter();
         let folder = inside.next()?.to_str()?;
         let kind = KINDS.into_iter().find(|kind| *kind == folder)?;

@@ -385,10 +385,9 @@ fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
         let members = projects.iter().filter_map(Value::as_str);
         let members: Vec<PathBuf> = members.map(|member| folder.join(member)).collect();
         let same = |member: &PathBuf| {
-            member
-                .canonicalize()
+            sysforge_files::canonical(member)
                 .ok()
-                .is_some_and(|m| Some(m) == project.canonicalize().ok())
+                .is_some_and(|m| Some(m) == sysforge_files::canonical(project).ok())
         };
         let belongs = folder == project || members.iter().any(same);
         belongs.then(|| [vec![folder.to_owned()], members].concat())
@@ -398,7 +397,7 @@ fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
         Some(LocalPackage {
             name: table.get("name")?.as_str()?.to_owned(),
             uuid: table.get("uuid")?.as_str()?.to_owned(),
-            folder: folder.canonicalize().unwrap_or(folder),
+            folder: sysforge_files::canonical(&folder).unwrap_or(folder),
         })
     });
     packages.collect()
@@ -498,8 +497,8 @@ mod tests {
         let file = root.path().join(project).join("Project.toml");
         let found = local_packages(&file, wanted).unwrap().into_iter();
         let name = |package: LocalPackage| {
-            let folder = package.folder.canonicalize().unwrap();
-            let root = root.path().canonicalize().unwrap();
+            let folder = sysforge_files::canonical(&package.folder).unwrap();
+            let root = sysforge_files::canonical(root.path()).unwrap();
             let below = folder.strip_prefix(root).unwrap();
             format!("{} in {}", package.name, below.display())
         };
