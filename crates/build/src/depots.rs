@@ -3,6 +3,7 @@
 
 mod prune;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use sysforge_plan::JuliaFacts;
@@ -42,17 +43,12 @@ impl Depots {
             // An empty variable means no depot.
             Some(path) if path.is_empty() => {}
             Some(path) => {
-                for entry in std::env::split_paths(path) {
+                for entry in split(path) {
                     // An empty entry means the default depots.
-                    let entry = match (entry.as_os_str().is_empty(), &home) {
-                        (true, _) => user.clone(),
-                        (false, Some(home)) => match entry.strip_prefix("~") {
-                            Ok(below) => Some(home.join(below)),
-                            Err(_) => Some(entry),
-                        },
-                        (false, None) => Some(entry),
-                    };
-                    folders.extend(entry);
+                    folders.extend(match entry.as_os_str().is_empty() {
+                        true => user.clone(),
+                        false => Some(with_home(entry, home.as_deref())),
+                    });
                 }
             }
             None => folders.extend(user),
@@ -138,6 +134,24 @@ impl Depots {
             })
         });
         missing.collect()
+    }
+}
+
+/// Splits a list of depots as Julia does: on Windows, quotes have no meaning, unlike in
+/// [`std::env::split_paths`].
+fn split(list: &OsStr) -> Vec<PathBuf> {
+    match list.to_str().filter(|_| cfg!(windows)) {
+        Some(text) => text.split(';').map(PathBuf::from).collect(),
+        None => std::env::split_paths(list).collect(),
+    }
+}
+
+/// Replaces a leading `~` by the home directory, as Julia does except on Windows, where `~` may begin
+/// the name of a file (`Base.expanduser`).
+fn with_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(below), Some(home)) if !cfg!(windows) => home.join(below),
+        _ => path,
     }
 }
 
@@ -258,24 +272,41 @@ mod tests {
             let folders = depots.folders.iter();
             folders.map(|f| f.display().to_string()).collect::<Vec<_>>()
         };
-        let home = ("HOME", "/home/me");
-        assert_eq!(of(&[home], None), ["/home/me/.julia"]);
-        assert_eq!(of(&[home], Some("/d")), ["/d", "/home/me/.julia"]);
-        if cfg!(unix) {
-            let path = ("JULIA_DEPOT_PATH", "/a:~/b:");
-            let expected = ["/a", "/home/me/b", "/home/me/.julia"];
+        let (home, default, given) = match cfg!(windows) {
+            true => {
+                let home = ("USERPROFILE", r"C:\Users\me");
+                (home, r"C:\Users\me\.julia", r"D:\d")
+            }
+            false => (("HOME", "/home/me"), "/home/me/.julia", "/d"),
+        };
+        assert_eq!(of(&[home], None), [default]);
+        assert_eq!(of(&[home], Some(given)), [given, default]);
+        let here = std::env::current_dir().unwrap();
+        let here = |name: &str| here.join(name).display().to_string();
+        let path = ("JULIA_DEPOT_PATH", "here");
+        assert_eq!(of(&[home, path], None), [here("here")]);
+        let relative = Depots::of(&environment(&[home, path]), None);
+        assert!(!relative.default, "a child may start in another folder");
+        if cfg!(windows) {
+            let path = ("JULIA_DEPOT_PATH", r#"E:\a;~\b;F:/c "d" e;"#);
+            let expected = [r"E:\a", &here(r"~\b"), r#"F:\c "d" e"#, default];
             assert_eq!(of(&[home, path], None), expected);
-        }
-        if cfg!(unix) {
-            let path = ("JULIA_DEPOT_PATH", "here");
-            let here = std::env::current_dir().unwrap().join("here");
-            assert_eq!(of(&[home, path], None), [here.display().to_string()]);
-            let relative = Depots::of(&environment(&[home, path]), None);
-            assert!(!relative.default, "a child may start in another folder");
+            // Windows ignores case in the names of variables. HOME is not the home directory.
+            let home = ("UserProfile", r"C:\Users\me");
+            assert_eq!(of(&[home, ("HOME", r"C:\x")], None), [default]);
+        } else {
+            let path = ("JULIA_DEPOT_PATH", "/a:~/b:~:");
+            let expected = ["/a", "/home/me/b", "/home/me", default];
+            let found = of(&[home, path], None);
+            let found: Vec<_> = found
+                .iter()
+                .map(|path| path.trim_end_matches('/'))
+                .collect();
+            assert_eq!(found, expected);
         }
         // An empty path means no depot, unless one is given.
         assert!(of(&[home, ("JULIA_DEPOT_PATH", "")], None).is_empty());
-        assert_eq!(of(&[home, ("JULIA_DEPOT_PATH", "")], Some("/d")), ["/d"]);
+        assert_eq!(of(&[home, ("JULIA_DEPOT_PATH", "")], Some(given)), [given]);
     }
 
     #[test]
