@@ -35,7 +35,8 @@ pub(crate) fn files(depots: &[PathBuf]) -> Vec<PathBuf> {
     depots
         .iter()
         .map(|depot| file(depot))
-        .chain(targets.filter(|target| target.is_absolute()))
+        // Without a root, it is a tree hash. On Windows, Julia needs no drive (`isabspath`).
+        .chain(targets.filter(|target| target.has_root()))
         .collect()
 }
 

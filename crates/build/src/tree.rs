@@ -3,7 +3,7 @@
 //! those of version control and Sysforge, and documents such as a README that no other file
 //! mentions.
 //!
-//! A file that has not changed since it was last read is not read again: see [`FileDigests`].
+//! On Unix, a file that has not changed since it was last read is not read again: see [`FileDigests`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Read};
@@ -96,6 +96,13 @@ const CLOCK: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     stamp: Stamp,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// What matters of the content of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
     digest: Sha256,
     /// The files that a Julia source refers to by relative paths.
     references: Vec<String>,
@@ -111,34 +118,32 @@ struct Stamp {
     size: u64,
     modified: SystemTime,
     /// The change time of the file's metadata, which no program can set, and its inode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unix: Option<(i64, i64, u64)>,
+    unix: (i64, i64, u64),
 }
 
 impl Stamp {
-    fn of(file: &std::fs::Metadata) -> std::io::Result<Self> {
-        #[cfg(unix)]
-        let unix = {
-            use std::os::unix::fs::MetadataExt;
-            Some((file.ctime(), file.ctime_nsec(), file.ino()))
-        };
-        #[cfg(not(unix))]
-        let unix = None;
-        Ok(Self {
+    /// Returns `None` on Windows: the standard library does not provide the change time there, and the
+    /// modification time does not suffice, because programs that copy and unpack files set it.
+    #[cfg(not(unix))]
+    fn of(_: &std::fs::Metadata) -> Option<Self> {
+        None
+    }
+
+    #[cfg(unix)]
+    fn of(file: &std::fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self {
             size: file.len(),
-            modified: file.modified()?,
-            unix,
+            modified: file.modified().ok()?,
+            unix: (file.ctime(), file.ctime_nsec(), file.ino()),
         })
     }
 
     /// Returns whether any change after `now` gives another stamp.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let changed = match self.unix {
-            Some((seconds, ..)) => u64::try_from(seconds)
-                .ok()
-                .and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s + 1))),
-            None => Some(self.modified),
-        };
+        let seconds = u64::try_from(self.unix.0).ok();
+        let changed =
+            seconds.and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s + 1)));
         let latest = changed.map(|changed| changed.max(self.modified));
         latest.is_some_and(|latest| now.duration_since(latest).is_ok_and(|age| age > CLOCK))
     }
@@ -200,36 +205,37 @@ impl FileDigests {
         }
     }
 
-    fn read(&mut self, path: &Path) -> std::io::Result<Known> {
+    fn read(&mut self, path: &Path) -> std::io::Result<Content> {
         let now = SystemTime::now();
         let mut file = std::fs::File::open(path)?;
-        let stamp = Stamp::of(&file.metadata()?)?;
+        let stamp = Stamp::of(&file.metadata()?);
         let known = self.used.get(path).or_else(|| self.known.get(path));
-        let known = match known.filter(|known| known.stamp == stamp) {
-            Some(known) => known.clone(),
+        let content = match known.filter(|known| Some(known.stamp) == stamp) {
+            Some(known) => known.content.clone(),
             None => {
-                let mut content = Vec::new();
+                let mut beginning = Vec::new();
                 file.by_ref()
                     .take(MAX_SOURCE_BYTES)
-                    .read_to_end(&mut content)?;
-                let content = content.as_slice();
+                    .read_to_end(&mut beginning)?;
+                let beginning = beginning.as_slice();
                 let references = match path.extension().is_some_and(|e| e == "jl") {
-                    true => references(&String::from_utf8_lossy(content)),
+                    true => references(&String::from_utf8_lossy(beginning)),
                     false => Vec::new(),
                 };
-                Known {
-                    stamp,
-                    digest: digest_of_reader(content.chain(file))?,
+                Content {
+                    digest: digest_of_reader(beginning.chain(file))?,
                     references,
-                    mentions: mentions(content),
-                    is_launcher: is_launcher(content),
+                    mentions: mentions(beginning),
+                    is_launcher: is_launcher(beginning),
                 }
             }
         };
-        if stamp.is_settled(now) {
-            self.used.insert(path.to_owned(), known.clone());
+        if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(now)) {
+            let content = content.clone();
+            let known = Known { stamp, content };
+            self.used.insert(path.to_owned(), known);
         }
-        Ok(known)
+        Ok(content)
     }
 }
 
@@ -254,7 +260,9 @@ impl<'a> Walk<'a> {
         excluded: &[PathBuf],
     ) -> Self {
         // The path of a depot may contain a link; the project's does not.
-        let real = excluded.iter().filter_map(|path| path.canonicalize().ok());
+        let real = excluded
+            .iter()
+            .filter_map(|path| sysforge_files::canonical(path).ok());
         let excluded = excluded.iter().map(|path| normal(path)).chain(real);
         Self {
             digests,
@@ -325,7 +333,7 @@ impl<'a> Walk<'a> {
 
     fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
         // A link to an ancestor would cause endless recursion.
-        let real = folder.canonicalize()?;
+        let real = sysforge_files::canonical(folder)?;
         if real != *folder && !self.seen.insert(real) {
             return Ok(());
         }

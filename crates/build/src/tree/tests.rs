@@ -22,7 +22,9 @@ fn write(folder: &Path, name: &str, text: &str) {
 
 fn package() -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
-    let folder = root.path().canonicalize().unwrap().join("Package");
+    let folder = sysforge_files::canonical(root.path())
+        .unwrap()
+        .join("Package");
     write(&folder, "Project.toml", "name = \"Package\"\n");
     write(&folder, "src/Package.jl", "module Package\nend\n");
     (root, folder)
@@ -245,6 +247,31 @@ fn links_count_by_what_they_lead_to_and_do_not_go_round() {
     assert_ne!(before, read(&folder));
 }
 
+/// Replaces the content of a file by another of the same size, and restores its modification time, as
+/// programs do that copy or unpack files.
+fn replace_unnoticed(path: &Path, text: &str) {
+    let old = std::fs::metadata(path).unwrap();
+    assert_eq!(old.len(), text.len() as u64);
+    std::fs::write(path, text).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(old.modified().unwrap()).unwrap();
+}
+
+#[test]
+fn a_changed_file_with_its_old_size_and_time_is_noticed() {
+    let (root, folder) = package();
+    let cache = root.path().join("digests.json");
+    std::thread::sleep(CLOCK + Duration::from_millis(1200));
+    let mut digests = FileDigests::open(cache.clone());
+    let before = content(&folder, &mut digests);
+    digests.save();
+    replace_unnoticed(&folder.join("src/Package.jl"), "module Package\nEND\n");
+    // In the same process and in the next one.
+    assert_ne!(content(&folder, &mut digests), before);
+    assert_ne!(content(&folder, &mut FileDigests::open(cache)), before);
+}
+
+#[cfg(unix)]
 #[test]
 fn a_file_is_read_again_only_if_it_was_touched() {
     let (root, folder) = package();
@@ -263,11 +290,7 @@ fn a_file_is_read_again_only_if_it_was_touched() {
     std::fs::write(&cache, text.replace(&right, &"0".repeat(64))).unwrap();
     let cached = content(&folder, &mut FileDigests::open(cache.clone()));
     assert_eq!(cached["src/Package.jl"].to_string(), "0".repeat(64));
-    // Same size and same modification time, but touched.
-    let modified = std::fs::metadata(&source).unwrap().modified().unwrap();
-    std::fs::write(&source, "module Package\nEND\n").unwrap();
-    let file = std::fs::File::options().write(true).open(&source).unwrap();
-    file.set_modified(modified).unwrap();
+    replace_unnoticed(&source, "module Package\nEND\n");
     let mut digests = FileDigests::open(cache.clone());
     let changed = content(&folder, &mut digests);
     assert_eq!(changed, read(&folder));
