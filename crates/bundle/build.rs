@@ -62,6 +62,7 @@ fn compile(source: &Path, output: &Path) -> Outcome {
             _ => "",
         };
         let compiled = Path::new(&folder).join(format!("sysforge-{name}{suffix}"));
+        println!("cargo::rerun-if-changed={}", compiled.display());
         std::fs::copy(&compiled, output).map_err(|e| format!("{}: {e}", compiled.display()))?;
         return Ok(());
     }

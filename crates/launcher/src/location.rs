@@ -19,7 +19,7 @@ pub(crate) struct Variables {
     pub(crate) data: Option<PathBuf>,
     /// `XDG_DATA_HOME` (not on Windows and macOS) or `LOCALAPPDATA` (Windows).
     pub(crate) system_data: Option<PathBuf>,
-    /// `HOME`.
+    /// `HOME`, or `USERPROFILE` on Windows.
     pub(crate) home: Option<PathBuf>,
 }
 
@@ -36,7 +36,11 @@ impl Variables {
             julia_arguments: set(JULIA_ARGUMENTS),
             data: set(DATA).map(PathBuf::from),
             system_data: system_data.map(PathBuf::from),
-            home: set("HOME").map(PathBuf::from),
+            home: set(match std::env::consts::OS {
+                "windows" => "USERPROFILE",
+                _ => "HOME",
+            })
+            .map(PathBuf::from),
         }
     }
 
@@ -51,11 +55,11 @@ impl Variables {
         let system = self.system_data.as_ref().filter(absolute);
         let home = || {
             let home = self.home.as_ref().filter(absolute)?;
-            match std::env::consts::OS {
-                "windows" => None,
-                "macos" => Some(home.join("Library/Application Support")),
-                _ => Some(home.join(".local/share")),
-            }
+            Some(match std::env::consts::OS {
+                "windows" => home.join("AppData").join("Local"),
+                "macos" => home.join("Library/Application Support"),
+                _ => home.join(".local/share"),
+            })
         };
         Some(system.cloned().or_else(home)?.join(app))
     }
@@ -112,6 +116,44 @@ fn listed<'p>(path: &'p Path, separator: &str) -> Result<&'p OsStr, String> {
              move the folder elsewhere",
             path.display()
         )),
+    }
+}
+
+#[cfg(all(test, windows))]
+mod windows_tests {
+    use super::*;
+
+    fn depots_with(data: Option<&str>, system: Option<&str>, home: Option<&str>) -> String {
+        let variables = Variables {
+            julia_arguments: None,
+            data: data.map(PathBuf::from),
+            system_data: system.map(PathBuf::from),
+            home: home.map(PathBuf::from),
+        };
+        let found = depots(Path::new(r"C:\an app"), "tally", &variables, ";").unwrap();
+        found.into_string().unwrap()
+    }
+
+    #[test]
+    fn the_users_folder_comes_first_and_the_bundle_second() {
+        let bundle = r"C:\an app\share\julia";
+        let home = Some(r"C:\Users\ä");
+        let of_home = format!(r"C:\Users\ä\AppData\Local\tally;{bundle}");
+        assert_eq!(depots_with(None, None, home), of_home);
+        assert_eq!(depots_with(None, Some("data"), home), of_home);
+        let system = depots_with(None, Some(r"D:\data"), home);
+        assert_eq!(system, format!(r"D:\data\tally;{bundle}"));
+        let named = depots_with(Some(r"E:\x"), Some(r"D:\data"), home);
+        assert_eq!(named, format!(r"E:\x;{bundle}"));
+        assert_eq!(depots_with(None, None, None), bundle);
+        assert_eq!(depots_with(Some(r"E:\a;b"), None, None), bundle);
+    }
+
+    #[test]
+    fn a_bundle_whose_path_cannot_be_an_entry_is_refused() {
+        let none = Variables::default();
+        let error = depots(Path::new(r"C:\a;b"), "tally", &none, ";").unwrap_err();
+        assert!(error.contains("move the folder"), "{error}");
     }
 }
 

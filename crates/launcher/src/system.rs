@@ -206,8 +206,12 @@ mod windows {
     #[link(name = "kernel32")]
     unsafe extern "system" {
         fn LoadLibraryExW(path: *const u16, file: *mut c_void, flags: u32) -> *mut c_void;
+        fn SetThreadErrorMode(mode: u32, old: *mut u32) -> i32;
         fn GetProcAddress(library: *mut c_void, name: *const c_char) -> *mut c_void;
     }
+
+    /// A missing DLL is an error of this program, not a dialog.
+    const SEM_FAILCRITICALERRORS: u32 = 1;
 
     /// A DLL that stays loaded.
     pub(crate) struct Library(*mut c_void);
@@ -215,17 +219,23 @@ mod windows {
     impl Library {
         /// Loads a DLL.
         pub(crate) fn open(path: &Path) -> Result<Self, String> {
+            // The folder of a path with slashes would not be searched.
+            let path: PathBuf = path.components().collect();
             let name: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
-            // SAFETY: the name ends with a zero, and the reserved argument is null.
-            let library = unsafe {
-                LoadLibraryExW(
+            let mut mode = 0;
+            // SAFETY: the name ends with a zero, the reserved argument is null, and `mode` is live.
+            let (library, reason) = unsafe {
+                SetThreadErrorMode(SEM_FAILCRITICALERRORS, &raw mut mode);
+                let library = LoadLibraryExW(
                     name.as_ptr(),
                     std::ptr::null_mut(),
                     LOAD_WITH_ALTERED_SEARCH_PATH,
-                )
+                );
+                let reason = std::io::Error::last_os_error();
+                SetThreadErrorMode(mode, std::ptr::null_mut());
+                (library, reason)
             };
             if library.is_null() {
-                let reason = std::io::Error::last_os_error();
                 return Err(format!("cannot load {}: {reason}", path.display()));
             }
             Ok(Self(library))

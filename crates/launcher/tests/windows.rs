@@ -6,6 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// The launcher that is embedded in Sysforge, or the one compiled for the tests.
+fn launcher() -> PathBuf {
+    let folder = std::env::var_os("SYSFORGE_COMPILED_LAUNCHERS").map(PathBuf::from);
+    let compiled = folder.map(|folder| folder.join("sysforge-launcher.exe"));
+    compiled.unwrap_or_else(|| env!("CARGO_BIN_EXE_sysforge-launcher").into())
+}
+
 /// A bundle in a folder whose name has spaces and letters that are not ASCII. `None` without the DLLs.
 fn bundle() -> Option<(tempfile::TempDir, PathBuf)> {
     let Some(lab) = std::env::var_os("SYSFORGE_TEST_LINK_LAB") else {
@@ -20,11 +27,7 @@ fn bundle() -> Option<(tempfile::TempDir, PathBuf)> {
     for name in ["libjulia.dll", "dep.dll"] {
         std::fs::copy(Path::new(&lab).join("bundle").join(name), bin.join(name)).unwrap();
     }
-    std::fs::copy(
-        env!("CARGO_BIN_EXE_sysforge-launcher"),
-        bin.join("tally.exe"),
-    )
-    .unwrap();
+    std::fs::copy(launcher(), bin.join("tally.exe")).unwrap();
     let description = "format 1\nname tally\nlibrary bin/libjulia.dll\nimage lib/julia/tally.dll\n\
         package Tally\nuuid 11111111-2222-4333-8444-555555555555\nentry julia_main\ncall plain\n\
         option --threads=2\n";
@@ -32,18 +35,21 @@ fn bundle() -> Option<(tempfile::TempDir, PathBuf)> {
     Some((dir, root))
 }
 
-/// Runs the app from another folder, without a search path.
-fn run(dir: &tempfile::TempDir, root: &Path, args: &[&str]) -> Output {
+/// The app in another folder, without a search path.
+fn app(dir: &tempfile::TempDir, root: &Path) -> Command {
     let elsewhere = dir.path().join("elsewhere");
     std::fs::create_dir_all(&elsewhere).unwrap();
-    Command::new(root.join("bin").join("tally.exe"))
-        .args(args)
+    let mut command = Command::new(root.join("bin").join("tally.exe"));
+    command
         .current_dir(&elsewhere)
         .env_remove("PATH")
         .env("LOCALAPPDATA", dir.path().join("data"))
-        .env("JULIA_DEPOT_PATH", "the user's")
-        .output()
-        .unwrap()
+        .env("JULIA_DEPOT_PATH", "the user's");
+    command
+}
+
+fn run(dir: &tempfile::TempDir, root: &Path, args: &[&str]) -> Output {
+    app(dir, root).args(args).output().unwrap()
 }
 
 fn lines(output: &Output) -> Vec<String> {
@@ -59,6 +65,29 @@ fn dlls_are_found_in_bin_without_a_search_path() {
     let lines = lines(&output);
     assert!(lines.contains(&"dep 42".to_owned()), "{lines:?}");
     assert!(lines.contains(&"exit 7".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn every_exit_code_is_passed_on() {
+    let Some((dir, root)) = bundle() else { return };
+    for code in [0, 1, 125, 255, 256, 1000, -1, 0x4001_0004] {
+        let mut app = app(&dir, &root);
+        let output = app.env("STUB_EXIT_CODE", code.to_string()).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(lines(&output).contains(&format!("exit {code}")));
+    }
+}
+
+#[test]
+fn standard_input_is_passed_on_unchanged() {
+    let Some((dir, root)) = bundle() else { return };
+    let input = dir.path().join("input");
+    std::fs::write(&input, "one\r\n\u{1a}two ä").unwrap();
+    let input = std::fs::File::open(&input).unwrap();
+    let output = app(&dir, &root).stdin(input).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("input one\r\n\u{1a}two ä\n"), "{text:?}");
 }
 
 #[test]
