@@ -165,7 +165,8 @@ impl Sandbox {
         }
         let program = self.root.join(run.program);
         if cfg!(windows) {
-            let clean = run.environment.clean().without("PATH").without("HOME");
+            let homes = ["PATH", "HOME", "USERPROFILE"].into_iter();
+            let clean = homes.fold(run.environment.clean(), |all, name| all.without(name));
             let environment = run
                 .variables
                 .iter()
@@ -174,6 +175,7 @@ impl Sandbox {
                 });
             return Program::new(program, environment, run.log.clone())
                 .args(run.args)
+                .input(run.stdin)
                 .directory(self.work());
         }
         Program::new("/bin/sh", run.environment.clean(), run.log.clone())

@@ -48,6 +48,7 @@ pub struct Program {
     environment: Environment,
     directory: Option<PathBuf>,
     log: PathBuf,
+    input: Option<PathBuf>,
     output: OutputKind,
     typed: String,
     timeout: Option<Duration>,
@@ -336,6 +337,7 @@ impl Program {
             environment,
             directory: None,
             log: log.into(),
+            input: None,
             output: OutputKind::Pipe,
             typed: String::new(),
             timeout: None,
@@ -404,6 +406,13 @@ impl Program {
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets the file that is its standard input, which is empty otherwise. A terminal is its own input.
+    #[must_use]
+    pub fn input(mut self, path: Option<&Path>) -> Self {
+        self.input = path.map(Path::to_owned);
         self
     }
 
@@ -528,6 +537,12 @@ impl Program {
             stderr,
             reader,
         } = Output::open(self.output, &self.log, &self.typed)?;
+        let stdin = match &self.input {
+            Some(path) if self.output != OutputKind::Terminal => {
+                sysforge_files::open_regular(path)?.into()
+            }
+            _ => stdin,
+        };
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)

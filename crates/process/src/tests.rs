@@ -285,6 +285,26 @@ async fn a_terminal_is_also_the_input_and_is_empty() {
 }
 
 #[tokio::test]
+async fn a_file_is_the_input_unless_there_is_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("input");
+    std::fs::write(&input, "one\n").unwrap();
+    for (kind, expected) in [
+        (OutputKind::Pipe, "one\n"),
+        (OutputKind::File, "one\n"),
+        (OutputKind::Terminal, ""),
+    ] {
+        let program = shell(dir.path(), "cat").output(kind).input(Some(&input));
+        assert_eq!(run(&program).await.unwrap().stdout, expected, "{kind}");
+    }
+    let program = shell(dir.path(), "cat").input(Some(dir.path()));
+    assert!(matches!(
+        run(&program).await,
+        Err(ProcessError::Start { .. })
+    ));
+}
+
+#[tokio::test]
 async fn keys_that_were_typed_reach_the_program_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let script = "head -c 5 | od -An -tx1; head -c 1 | od -An -tx1";
