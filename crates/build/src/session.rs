@@ -158,7 +158,11 @@ async fn session(
     unless_gone(std::fs::remove_dir_all(&home)).map_err(failed("remove"))?;
     std::fs::create_dir_all(&home).map_err(failed("create"))?;
     let environment = context.environment.clean();
-    let environment = environment.without("JULIA_DEPOT_PATH").with("HOME", &home);
+    let environment = environment
+        .without("JULIA_DEPOT_PATH")
+        .with("HOME", &home)
+        // The home folder on Windows.
+        .with("USERPROFILE", &home);
     let log = context.work.log("session");
     let program = Program::new(&context.julia.executable, environment, log)
         .arg("--startup-file=no")

@@ -67,7 +67,7 @@ fn drivers(
     let mut found: Vec<Vec<String>> = Vec::new();
     let mut add = |words: Vec<String>| {
         // `cc` is usually a link to one of the others: the same program is not tried twice.
-        let real = |words: &[String]| std::fs::canonicalize(&words[0]).ok();
+        let real = |words: &[String]| sysforge_files::canonical(Path::new(&words[0])).ok();
         if !found
             .iter()
             .any(|known| known[1..] == words[1..] && real(known) == real(&words))
@@ -154,13 +154,15 @@ const fn rust_target(triplet: Triplet) -> &'static str {
     }
 }
 
-/// Finds a program: a path is used directly, a name is looked up in `PATH`.
+/// Finds a program: a path is used directly, a name is looked up in `PATH`. On Windows, a file without an
+/// extension is no program, whatever folder it is in.
 #[must_use]
 pub fn which(program: &str, environment: &Environment) -> Option<PathBuf> {
-    let suffixes: &[&str] = if cfg!(windows) {
-        &["", ".exe", ".cmd", ".bat"]
-    } else {
-        &[""]
+    let path = Path::new(program);
+    let suffixes: &[&str] = match (cfg!(windows), path.extension()) {
+        (true, None) => &[".exe", ".cmd", ".bat"],
+        (true, Some(_)) => &["", ".exe", ".cmd", ".bat"],
+        (false, _) => &[""],
     };
     let with_suffix = |path: PathBuf| {
         let paths = suffixes.iter().map(move |suffix| {
@@ -170,7 +172,6 @@ pub fn which(program: &str, environment: &Environment) -> Option<PathBuf> {
         });
         paths.into_iter().find(|path| is_program(path))
     };
-    let path = Path::new(program);
     if path.components().count() > 1 {
         return with_suffix(std::path::absolute(path).ok()?);
     }

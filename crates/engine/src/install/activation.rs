@@ -200,7 +200,7 @@ impl Installer<'_> {
         let links = app::link_apps(installed, &bin)?;
         self.images.note(installed)?;
         let path = self.engine.environment.get("PATH").unwrap_or_default();
-        if !std::env::split_paths(path).any(|folder| folder == bin) {
+        if !std::env::split_paths(path).any(|folder| is_same_folder(&folder, &bin)) {
             self.engine.reporter.note(format!(
                 "{} is not on the search path: add it to PATH, or name another folder with `--bin DIR`",
                 bin.display()
@@ -208,6 +208,17 @@ impl Installer<'_> {
         }
         Ok(links)
     }
+}
+
+/// Returns whether two paths name the same folder: Windows ignores case.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let folded = |path: &Path| {
+        path.components()
+            .collect::<PathBuf>()
+            .to_string_lossy()
+            .to_lowercase()
+    };
+    one == other || (cfg!(windows) && folded(one) == folded(other))
 }
 
 /// Returns the folder where Jupyter looks for a user's kernels.

@@ -258,6 +258,31 @@ fn start_script_of(image: &Installed) -> Option<String> {
     script.is_file().then(|| script.display().to_string())
 }
 
+/// Returns the text of a batch file with these lines, the first of which is a remark. The last one calls a
+/// program, whose exit code is passed on. Variables are those of the script: without `setlocal`, they would
+/// be set in the console from which it is called.
+///
+/// `cmd` reads a batch file line by line in the code page of the console, which is not UTF-8. It is changed
+/// if a line contains other characters than ASCII, and restored at the end.
+pub(super) fn batch_file(lines: &str) -> String {
+    let (remark, lines) = lines.split_once("\r\n").unwrap_or((lines, ""));
+    let start = format!("@echo off\r\n{remark}\r\nsetlocal DisableDelayedExpansion\r\n");
+    if lines.is_ascii() {
+        return start + lines;
+    }
+    let restore = "chcp %SYSFORGE_CODE_PAGE% >nul\r\n";
+    let lines = lines.replace("exit /b", &format!("{restore}exit /b"));
+    format!(
+        "{start}\
+         for /f \"tokens=2 delims=:.\" %%c in ('chcp') do set \"SYSFORGE_CODE_PAGE=%%c\"\r\n\
+         chcp 65001 >nul\r\n\
+         {lines}\
+         set \"SYSFORGE_EXIT_CODE=%ERRORLEVEL%\"\r\n\
+         {restore}\
+         exit /b %SYSFORGE_EXIT_CODE%\r\n"
+    )
+}
+
 // Julia ends its lines as on Unix, where `findstr /x` finds no line end; hence the loop. Without
 // `call`, `cmd` would remove the quotes around the path, and the parenthesis of `Program Files
 // (x86)` would end the loop.
@@ -272,9 +297,8 @@ fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
         });
     }
     let (julia, version) = (literal(&image.julia), &image.built_for.version);
-    Ok(format!(
-        "@echo off\r\n\
-         rem Julia {version} with the image {id}{LAUNCHER_MARK}\r\n\
+    Ok(batch_file(&format!(
+        "rem Julia {version} with the image {id}{LAUNCHER_MARK}\r\n\
          for /f \"tokens=3\" %%v in ('call \"{julia}\" --version') do \
          if \"%%v\"==\"{version}\" goto run\r\n\
          echo \"{julia}\" is no longer Julia {version}: install the image again 1>&2\r\n\
@@ -294,7 +318,7 @@ fn cmd_launcher(image: &Installed) -> Result<String, InstallError> {
             Some(script) => format!(" \"--load={}\"", script.replace('%', "%%")),
             None => String::new(),
         },
-    ))
+    )))
 }
 
 /// The name of the launcher in an image's own folder, which juliaup channels and other tools start.
@@ -435,11 +459,35 @@ mod tests {
         insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
         @echo off
         rem Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
+        setlocal DisableDelayedExpansion
         for /f "tokens=3" %%v in ('call "C:\Program Files\Julia\bin\julia.exe" --version') do if "%%v"=="1.12.7" goto run
         echo "C:\Program Files\Julia\bin\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
         exit /b 1
         :run
         "C:\Program Files\Julia\bin\julia.exe" "--sysimage=C:\store\demo 100%%.dll" %*
+        "#);
+    }
+
+    #[test]
+    fn the_launcher_for_windows_is_read_as_utf8_if_it_has_to_be() {
+        let image = installed(r"C:\julia.exe", r"C:\Jürgen\demo.dll");
+        let text = cmd_launcher(&image).unwrap();
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
+        @echo off
+        rem Julia 1.12.7 with the image demo-julia1.12.7-x86_64-w64-mingw32; written by `sysforge install`.
+        setlocal DisableDelayedExpansion
+        for /f "tokens=2 delims=:." %%c in ('chcp') do set "SYSFORGE_CODE_PAGE=%%c"
+        chcp 65001 >nul
+        for /f "tokens=3" %%v in ('call "C:\julia.exe" --version') do if "%%v"=="1.12.7" goto run
+        echo "C:\julia.exe" is no longer Julia 1.12.7: install the image again 1>&2
+        chcp %SYSFORGE_CODE_PAGE% >nul
+        exit /b 1
+        :run
+        "C:\julia.exe" "--sysimage=C:\Jürgen\demo.dll" %*
+        set "SYSFORGE_EXIT_CODE=%ERRORLEVEL%"
+        chcp %SYSFORGE_CODE_PAGE% >nul
+        exit /b %SYSFORGE_EXIT_CODE%
         "#);
     }
 

@@ -72,9 +72,32 @@ fn make_link(target: &Path, link: &Path) -> std::io::Result<()> {
 // On Windows, a symbolic link needs a privilege.
 #[cfg(not(unix))]
 fn make_link(target: &Path, link: &Path) -> std::io::Result<()> {
-    let target = target.to_string_lossy().replace('%', "%%");
-    let text = format!("@rem written by `sysforge install`\r\n@\"{target}\" %*\r\n");
-    sysforge_files::write_program(link, text.as_bytes())
+    sysforge_files::write_program(link, script(&target.to_string_lossy()).as_bytes())
+}
+
+/// A line of a script that starts an app.
+#[cfg(any(not(unix), test))]
+const MARK: &str = "rem written by `sysforge install`";
+
+/// Returns a script that starts the program `target`.
+#[cfg(any(not(unix), test))]
+fn script(target: &str) -> String {
+    super::activate::batch_file(&format!(
+        "{MARK}\r\n\"{}\" %*\r\n",
+        target.replace('%', "%%")
+    ))
+}
+
+/// Returns whether this is a script that starts a program in `folder`.
+#[cfg(any(not(unix), test))]
+fn starts_in(text: &str, folder: &str) -> bool {
+    let folder = folder.replace('%', "%%");
+    let folder = folder.trim_end_matches('\\');
+    let marked = text
+        .lines()
+        .take(2)
+        .any(|line| line.trim_start_matches('@') == MARK);
+    marked && text.contains(&format!("\"{folder}\\"))
 }
 
 #[cfg(unix)]
@@ -84,8 +107,74 @@ fn leads_into(link: &Path, folder: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn leads_into(link: &Path, folder: &Path) -> bool {
-    let folder = folder.to_string_lossy().replace('%', "%%");
     let text = sysforge_files::read_regular(link, 1 << 16).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.starts_with("@rem written by `sysforge install`") && text.contains(&folder)
+    starts_in(&String::from_utf8_lossy(&text), &folder.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_leads_into_the_folder_of_its_program_and_no_other() {
+        let text = script(r"C:\store 100%\app-2\bin\tally.exe");
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        for (folder, leads) in [
+            (r"C:\store 100%", true),
+            (r"C:\store 100%\app-2", true),
+            (r"C:\store 100%\app-2\", true),
+            (r"C:\store 100%\app", false),
+            (r"store 100%\app-2", false),
+        ] {
+            assert_eq!(starts_in(&text, folder), leads, "{folder}");
+        }
+        assert!(!starts_in(
+            &text.replace(MARK, "rem mine"),
+            r"C:\store 100%"
+        ));
+        // As earlier versions wrote it.
+        let text = format!("@{MARK}\r\n@\"C:\\store\\app\\bin\\tally.exe\" %*\r\n");
+        assert!(starts_in(&text, r"C:\store\app"));
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn links_are_made_replaced_and_removed_but_nothing_else_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, bin) = (dir.path().join("störe"), dir.path().join("bin"));
+        let names = ["tally".to_owned()];
+        let links = super::link(&store.join("1"), &names, &bin).unwrap();
+        assert_eq!(links, [bin.join("tally.cmd")]);
+        super::link(&store.join("12"), &names, &bin).unwrap();
+        // It no longer leads to the old one.
+        unlink(&links, &store.join("1")).unwrap();
+        assert!(links[0].is_file());
+        unlink(&links, &store.join("12")).unwrap();
+        assert!(!links[0].exists());
+        std::fs::write(&links[0], "mine").unwrap();
+        let error = super::link(&store.join("1"), &names, &bin).unwrap_err();
+        assert!(matches!(error, InstallError::NameTaken(_)), "{error}");
+        unlink(&links, &store).unwrap();
+        assert!(links[0].is_file());
+    }
+
+    // The code page of a console under Wine, as on Windows, is not UTF-8.
+    #[cfg(windows)]
+    #[test]
+    fn a_script_starts_a_program_whose_path_has_letters_of_any_language() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("störe 日本");
+        let bin = store.join("app").join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        let shell = std::env::var_os("COMSPEC").unwrap();
+        std::fs::copy(shell, bin.join("tally.exe")).unwrap();
+        let scripts = dir.path().join("scripts");
+        let names = ["tally".to_owned()];
+        let links = super::link(&store.join("app"), &names, &scripts).unwrap();
+        let run = std::process::Command::new(&links[0])
+            .args(["/d", "/c", "exit", "7"])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(7), "{run:?}");
+    }
 }
