@@ -185,7 +185,13 @@ pub fn resolution(
     if !generation.sources {
         found.add_sources(&sources, &deps);
     }
-    for package in local {
+    // Where Pkg reads `[sources]`, an entry counts for more than an earlier manifest or a workspace,
+    // and Pkg refuses it while its package is no dependency, so that package is not added separately.
+    let left_to_pkg = |name: &String| generation.sources && sources.contains_key(name);
+    for name in sources.keys().filter(|name| left_to_pkg(name)) {
+        found.forget(name);
+    }
+    for package in local.iter().filter(|package| !left_to_pkg(&package.name)) {
         found.set_local(package.clone());
     }
     if let (Some(name), Some(uuid)) = (text("name"), text("uuid")) {
@@ -613,6 +619,35 @@ mod tests {
             .collect();
         let (a, own) = (PathBuf::from("/work/A"), PathBuf::from("/work/app"));
         assert_eq!(local, [("A", &a), ("Own", &own)]);
+    }
+
+    /// Pkg 1.12 refuses sources of packages that are not dependencies, and packages that are added
+    /// separately become dependencies only when they are added.
+    #[test]
+    fn a_source_that_pkg_reads_is_not_added_separately() {
+        let project = "[deps]\nL = \"l\"\nM = \"m\"\n[sources]\nL = { path = \"../L\" }\n";
+        let project = table(project);
+        let located = |table| Located {
+            table,
+            folder: Path::new("/work/app"),
+        };
+        // The manifest knows L in another folder; a workspace has both packages.
+        let manifest = table(MANIFEST);
+        let member = |name: &str| LocalPackage {
+            name: name.to_owned(),
+            uuid: name.to_lowercase(),
+            folder: Path::new("/work").join(name),
+        };
+        let local = [member("L"), member("M")];
+        let names = |minor| {
+            let generation = Generation::of(&JuliaVersion::new(1, minor, 0)).unwrap();
+            let manifest = Some(located(&manifest));
+            let found = resolution(located(&project), manifest, &local, generation);
+            let names = found.local.into_iter().map(|package| package.name);
+            (names.collect::<Vec<_>>(), found.project.contains("sources"))
+        };
+        assert_eq!(names(10), (vec!["L".to_owned(), "M".to_owned()], false));
+        assert_eq!(names(12), (vec!["M".to_owned()], true));
     }
 
     const MANIFEST: &str = "manifest_format = \"2.0\"\njulia_version = \"1.10.0\"\n\
