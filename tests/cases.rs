@@ -615,13 +615,13 @@ fn a_fresh_base_is_refused_while_planning() {
     case.file("Sysimage.toml", "base = \"fresh\"\n");
     let error = case.refuses(&["plan"]);
     assert!(
-        error.contains("a fresh base cannot be made for Julia 1.12.7"),
+        error.contains("a fresh base is not supported for Julia 1.12.7"),
         "{error}"
     );
     let doctor = case.run(&["doctor"]);
     assert_eq!(doctor.code, Some(2), "{}", doctor.stdout);
     assert!(
-        doctor.stdout.contains("a fresh base cannot be made"),
+        doctor.stdout.contains("a fresh base is not supported"),
         "{}",
         doctor.stdout
     );

@@ -273,3 +273,70 @@ mod tests {
         assert_eq!(with_stdlibs("include(\"x.jl\")", None), None);
     }
 }
+
+/// A script stands in for Julia: it records how it was called, and writes the output.
+#[cfg(test)]
+#[cfg(unix)]
+mod making {
+    use super::*;
+    use crate::context::testing;
+    use sysforge_plan::Step;
+
+    const MOCK_JULIA: &str = r#"#!/bin/sh
+echo "$(basename "$PWD"):" >>"$(dirname "$0")/calls"
+for word; do
+    case $word in
+        --output-ji=*) out=${word#--output-ji=}; word=--output-ji=$(basename "$out") ;;
+        --sysimage=*) word=--sysimage=$(basename "${word#*=}") ;;
+        */*.jl) word=$(basename "$word") ;;
+    esac
+    printf ' [%s]' "$word" >>"$(dirname "$0")/calls"
+done
+echo >>"$(dirname "$0")/calls"
+echo base >"$out"
+"#;
+
+    /// Makes a base with a mock Julia that has the given files in `share/julia`.
+    async fn make(files: &[&str]) -> Result<String, BaseError> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut context = testing::context(dir.path(), (1, 10), MOCK_JULIA);
+        let share = dir.path().join("share/julia");
+        context.julia.stdlib = share.join("stdlib/v1.x");
+        for file in files {
+            let path = share.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let list = "    stdlibs = [\n        :SHA,\n        :Random,\n    ]\n";
+            std::fs::write(path, list).unwrap();
+        }
+        let used = ["SHA".to_owned()];
+        let recipe = Recipe::new(&context, Some(&used), "generic;haswell")?;
+        let folder = dir.path().join("base-folder");
+        std::fs::create_dir(&folder).unwrap();
+        let task = context.reporter.start(Step::Base, recipe.title());
+        recipe.make(&context, &folder, &task).await?;
+        assert!(folder.join(FILE).is_file());
+        Ok(std::fs::read_to_string(dir.path().join("calls")).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_compiler_is_made_first_and_the_libraries_on_top_of_it() {
+        let files = ["base/sysimg.jl", "base/compiler/compiler.jl"];
+        let calls = make(&files).await.unwrap();
+        insta::assert_snapshot!(calls, @r"
+        base:
+         [--startup-file=no] [--cpu-target=generic] [--output-ji=corecompiler.ji] [-g1] [-O0] [compiler.jl]
+        base:
+         [--startup-file=no] [--cpu-target=generic] [--output-ji=partial.ji] [-g1] [-O0] [--sysimage=corecompiler.ji] [sysimg.jl]
+        ");
+        for (missing, file) in files.iter().enumerate() {
+            let error = make(&[files[1 - missing]]).await.unwrap_err();
+            let name = file.rsplit('/').next().unwrap();
+            let text = error.to_string();
+            assert!(
+                text.contains("there is no") && text.contains(name),
+                "{text}"
+            );
+            assert_eq!(error.class(), Class::Usage);
+        }
+    }
+}

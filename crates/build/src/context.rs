@@ -118,3 +118,51 @@ pub fn shown(path: &Path, project: &Path) -> String {
         .display()
         .to_string()
 }
+
+/// A context whose Julia is a shell script.
+#[cfg(test)]
+#[cfg(unix)]
+pub(crate) mod testing {
+    use std::os::unix::fs::PermissionsExt;
+
+    use sysforge_plan::{BuildId, JuliaVersion, Triplet};
+
+    use super::*;
+
+    /// Writes `script` as the executable of a Julia of this version, with the build's folder in
+    /// `folder`.
+    pub(crate) fn context(folder: &Path, version: (u64, u64), script: &str) -> Context {
+        let executable = folder.join("mock-julia");
+        std::fs::write(&executable, script).unwrap();
+        std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let version = JuliaVersion::new(version.0, version.1, 0);
+        let triplet = Triplet::X86_64_LINUX_GNU;
+        let id = BuildId::of("x", &version, triplet, None).unwrap();
+        Context {
+            generation: Generation::of(&version).unwrap(),
+            julia: JuliaFacts {
+                executable,
+                version,
+                commit: String::new(),
+                triplet,
+                bindir: "/julia/bin".into(),
+                libdir: "/julia/lib".into(),
+                private_libdir: "/julia/lib/julia".into(),
+                private_libexecdir: None,
+                stdlib: "/julia/stdlib".into(),
+                base_image: "/julia/sys.so".into(),
+                cpu_name: "haswell".to_owned(),
+                cpu_threads: 2,
+            },
+            base: None,
+            project: folder.to_owned(),
+            packages: PackageEnvironment::of_project(folder),
+            environment: Environment::new([("PATH".into(), "/usr/bin:/bin".into())]),
+            children: Children::default(),
+            reporter: Reporter::silent(),
+            work: WorkDir::open(folder, &id).unwrap(),
+            timeout: None,
+            idle: None,
+        }
+    }
+}

@@ -2,17 +2,11 @@
 //! demand, so a script replaces it. It follows the staging script's protocol: a line in the report
 //! for each statement, before the next one begins. (tests/portable.rs uses a real Julia.)
 
-use std::os::unix::fs::PermissionsExt;
-
-use sysforge_plan::generation::Generation;
-use sysforge_plan::{BuildId, JuliaFacts, JuliaVersion, Reporter, Triplet};
-
-use sysforge_plan::Explain as _;
+use sysforge_plan::{Explain as _, Reporter};
 
 use super::*;
-use crate::context::PackageEnvironment;
+use crate::context::testing;
 use crate::inputs::Fingerprint;
-use crate::{Children, Environment, WorkDir};
 
 /// Statements named `crash-at-once` crash when they are compiled, `crash-in-the-end` when all code
 /// is generated (in a trial immediately), `crash-late-only` never in a trial. `hungry` needs more
@@ -55,38 +49,7 @@ struct Bench {
 
 fn bench(version: (u64, u64)) -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    let executable = dir.path().join("mock-julia");
-    std::fs::write(&executable, MOCK_JULIA).unwrap();
-    std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let version = JuliaVersion::new(version.0, version.1, 0);
-    let triplet = Triplet::X86_64_LINUX_GNU;
-    let id = BuildId::of("x", &version, triplet, None).unwrap();
-    let context = Context {
-        generation: Generation::of(&version).unwrap(),
-        julia: JuliaFacts {
-            executable,
-            version,
-            commit: String::new(),
-            triplet,
-            bindir: "/julia/bin".into(),
-            libdir: "/julia/lib".into(),
-            private_libdir: "/julia/lib/julia".into(),
-            private_libexecdir: None,
-            stdlib: "/julia/stdlib".into(),
-            base_image: "/julia/sys.so".into(),
-            cpu_name: "haswell".to_owned(),
-            cpu_threads: 2,
-        },
-        base: None,
-        project: dir.path().to_owned(),
-        packages: PackageEnvironment::of_project(dir.path()),
-        environment: Environment::new([("PATH".into(), "/usr/bin:/bin".into())]),
-        children: Children::default(),
-        reporter: Reporter::silent(),
-        work: WorkDir::open(dir.path(), &id).unwrap(),
-        timeout: None,
-        idle: None,
-    };
+    let context = testing::context(dir.path(), version, MOCK_JULIA);
     Bench { _dir: dir, context }
 }
 

@@ -55,7 +55,8 @@ pub enum PlanError {
     #[error("{bad}")]
     Cpu { word: String, bad: BadTarget },
     #[error(
-        "a fresh base cannot be made for Julia {version}: since 1.12 the compiler is a package of its own"
+        "a fresh base is not supported for Julia {version}: since 1.12, Julia takes more than a minute \
+         to start on a base without native code"
     )]
     NoFreshBase { version: JuliaVersion },
     #[error("Julia {version} does not start without its compiler: LLVM is linked into {library}")]
