@@ -25,6 +25,9 @@ pub struct Traced {
     /// Other text in the user's files of statements.
     #[serde(default)]
     pub ignored: Vec<Ignored>,
+    /// Whether the statements were replayed in a running Julia, to find those without effect.
+    #[serde(default)]
+    pub rehearsed: bool,
 }
 
 /// The minimum total compilation time of the residuals, in milliseconds, for another emission,

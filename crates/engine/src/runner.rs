@@ -415,7 +415,8 @@ impl<'a> BuildRunner<'a> {
         self.prepare().await?;
         self.ask_for_interface().await?;
         let started = Instant::now();
-        let traced: Traced = self.context.work.recorded("trace")?;
+        let mut traced: Traced = self.context.work.recorded("trace")?;
+        self.rehearse_statements(&mut traced).await?;
         let options = &self.options.emit;
         let workloads = self.workloads();
         let script = options.script.as_ref();

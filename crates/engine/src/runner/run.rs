@@ -42,11 +42,9 @@ impl BuildRunner<'_> {
         let fingerprint = self.fingerprints.trace();
         let mut traced = match self.load_cached::<Traced>(Step::Trace, &fingerprint, force) {
             Some(traced) => traced,
-            None => {
-                let traced = self.trace().await?;
-                self.rehearse_statements(traced).await?
-            }
+            None => self.trace().await?,
         };
+        self.rehearse_statements(&mut traced).await?;
         if self
             .load_cached::<Measured>(Step::Measure, &fingerprint, force)
             .is_none()
@@ -102,17 +100,20 @@ impl BuildRunner<'_> {
     /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
     /// statements that have no effect as printed. Their alternative readings are then tried in the
     /// first emission already.
-    async fn rehearse_statements(&mut self, mut traced: Traced) -> Result<Traced, Failure> {
-        if traced.of_workloads().is_empty() {
-            return Ok(traced);
+    /// Does nothing if that was done before: each emission needs it, whichever command asks for it.
+    pub(super) async fn rehearse_statements(&self, traced: &mut Traced) -> Result<(), Failure> {
+        if traced.rehearsed || traced.of_workloads().is_empty() {
+            return Ok(());
         }
+        traced.rehearsed = true;
         // One kind of output suffices: how a type is printed does not depend on the output.
-        let still = self.rehearse(&traced, On::Base, &[OutputKind::Pipe]).await;
-        if let Some(still) = still {
+        if let Some(still) = self.rehearse(traced, On::Base, &[OutputKind::Pipe]).await {
             traced.mark_ineffective(&still);
-            self.record_trace(&traced)?;
         }
-        Ok(traced)
+        // What was traced stays as old as it is.
+        let work = &self.context.work;
+        let fingerprint = work.recorded_fingerprint("trace")?;
+        Ok(work.record("trace", &fingerprint, &[], traced)?)
     }
 
     /// Returns the statements that the workloads still compile after these statements were
