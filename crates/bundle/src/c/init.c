@@ -23,12 +23,16 @@
 #define EXPORT __declspec(dllexport)
 #define SEPARATOR ";"
 #define SYSTEM_DATA "LOCALAPPDATA"
+#define JULIA_BINDIR "bin"
 #define HOME_DATA ""
 #define ALSO_BACKSLASH 1
 #else
 #define ALSO_BACKSLASH 0
 #define EXPORT __attribute__((visibility("default")))
 #define SEPARATOR ":"
+/* Julia's Sys.BINDIR must exist, because packages look for files in folders beside it, and `bin` is part of
+   a bundle only on Windows. */
+#define JULIA_BINDIR "lib"
 #ifdef __APPLE__
 #define SYSTEM_DATA NULL
 #define HOME_DATA "/Library/Application Support"
@@ -468,7 +472,7 @@ EXPORT void init_julia(int argc, char **argv)
     if (address == NULL)
         fail("the libjulia of this library has no function", starts[0]);
     memcpy(&start, &address, sizeof start);
-    start(joined(root, "/", "bin"), path);
+    start(joined(root, "/", JULIA_BINDIR), path);
     for (index = 0; index < 3; index++)
         set_variable(changed[index], before[index]);
 
