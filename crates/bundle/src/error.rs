@@ -86,6 +86,11 @@ pub enum BundleError {
     #[error("the command that signs the bundle removed {0}")]
     SignedAway(String),
     #[error(
+        "the file {0} is in none of the folders of a bundle: {folders}",
+        folders = sysforge_plan::library::FOLDERS.join(", ")
+    )]
+    NotPacked(String),
+    #[error(
         "the compiler cannot be left out: the runs still compile {}, such as {first}",
         sysforge_plan::text::counted(*count, "statement")
     )]
@@ -110,7 +115,8 @@ impl Explain for BundleError {
             Self::NoFile { .. }
             | Self::NameTaken { .. }
             | Self::NoSigning
-            | Self::SignedAway(_) => Class::Usage,
+            | Self::SignedAway(_)
+            | Self::NotPacked(_) => Class::Usage,
             Self::Signing { source, .. } => source.class_or(Class::Toolchain),
             Self::LeftToCompile { .. } => Class::Check,
             Self::NoLibraryOf(error) => error.class(),
@@ -140,6 +146,9 @@ impl Explain for BundleError {
             Self::NoSigning => hint("`--sign` names it, for instance `--sign \"bash sign.sh\"`"),
             Self::SignedAway(_) => {
                 hint("it may change the files of the bundle and add others, but remove none")
+            }
+            Self::NotPacked(_) => {
+                hint("the command that signs the bundle may add files in these folders only")
             }
             Self::Signing { source, .. } => match **source {
                 ProcessError::Failed { .. } => hint(
@@ -186,8 +195,8 @@ impl Explain for BundleError {
     fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Exit { evidence, .. } => Some(evidence.clone()),
+            Self::Traced { source, .. } => source.evidence().map(without_script),
             Self::Process { source, .. }
-            | Self::Traced { source, .. }
             | Self::Interface { source, .. }
             | Self::Unusable { source, .. }
             | Self::Signing { source, .. } => source.evidence(),
@@ -210,6 +219,37 @@ fn unusable_hint(evidence: &Evidence) -> &'static str {
     }
 }
 
+/// Removes the frames of the script that ran an app while it was traced (`observe.rs`): they say nothing
+/// about the app.
+fn without_script(mut evidence: Evidence) -> Evidence {
+    let mut lines: Vec<String> = Vec::new();
+    let mut is_skipping = false;
+    for line in evidence.tail {
+        let is_frame = line.trim_start().starts_with('[');
+        if line.starts_with("in expression starting at ") {
+            is_skipping = false;
+            continue;
+        }
+        is_skipping &= !line.starts_with("caused by");
+        is_skipping |=
+            is_frame && (line.contains("invokelatest") || line.contains("] top-level scope"));
+        if !is_skipping {
+            lines.push(line.replace("ERROR: LoadError: ", "ERROR: "));
+        }
+    }
+    // Without a frame of the app, only that of `error` is left.
+    if let Some(start) = lines.iter().position(|line| line == "Stacktrace:") {
+        let mut frames = lines[start + 1..].iter();
+        let is_error =
+            |line: &String| line.contains("] error(") || line.trim_start().starts_with("@ Base ");
+        if frames.all(is_error) {
+            lines.truncate(start);
+        }
+    }
+    evidence.tail = lines;
+    evidence
+}
+
 /// Returns hints for the last lines of an app.
 fn exit_hints(evidence: &Evidence) -> Vec<String> {
     let says = |text: &str| evidence.tail.iter().any(|line| line.contains(text));
@@ -221,17 +261,121 @@ fn exit_hints(evidence: &Evidence) -> Vec<String> {
          \"Module.function\"` in the table of the app"
     } else if says("instead of an integer") {
         "end the entry point with `return 0`, and declare it as `julia_main()::Cint`"
+    } else if says("Artifact") && says("was not installed") {
+        "no run of the app used this artifact where it could be found: let a run use it, set \
+         `lazy-artifacts = \"all\"`, or install it again with `sysforge instantiate --force`"
+    } else if opens_full_path(evidence) {
+        "a library that is opened by its full path is not found on another machine: open it by its name, or \
+         take it from an artifact"
     } else if says("could not load library") || says("cannot open shared object file") {
         "let a run of the app open this library, so that it is bundled, or take it from an artifact; \
          a library of the system must be installed on this machine"
     } else if says("no exception handler available") {
         "Julia could not start, probably because a library is missing that it opens by its name: let a run \
          of the app open it, so that it is bundled"
-    } else if says("Artifact") && says("not installed") {
-        "let a run of the app use this artifact, or set `lazy-artifacts = \"all\"`"
+    } else if says("ERROR: ") && !says("which the run in Sysimage.toml says") {
+        "the entry point threw an exception: correct it, or give the run what it needs (`args`, `stdin`, \
+         `files`); an app that reports a failure returns an exit code, which `exit` of the run names"
     } else {
         "`runs` in the table of the app says how it is run and which exit code is right: \
          `runs = [{ args = [\"--help\"], exit = 0 }]`"
     };
     vec![hint.to_owned()]
+}
+
+/// Whether a library is missing that was opened by its full path: `could not load library "/opt/libx.so"`.
+fn opens_full_path(evidence: &Evidence) -> bool {
+    let mut named = evidence
+        .tail
+        .iter()
+        .filter_map(|line| Some(line.split_once("could not load library \"")?.1));
+    named.any(|path| path.starts_with('/') || path.get(1..3) == Some(":\\"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(lines: &[&str]) -> Evidence {
+        Evidence {
+            tail: lines.iter().map(|line| (*line).to_owned()).collect(),
+            ..Evidence::default()
+        }
+    }
+
+    #[test]
+    fn the_frames_of_the_apps_own_code_are_kept() {
+        // Julia 1.5, and 1.6 and later.
+        let old = evidence(&[
+            "ERROR: LoadError: no coffee",
+            "Stacktrace:",
+            " [1] error(::String) at ./error.jl:33",
+            " [2] julia_main() at /p/src/Tiny.jl:2",
+            " [3] #invokelatest#1 at ./essentials.jl:710 [inlined]",
+            " [4] top-level scope at /p/.sysforge/x/apps/tiny-1.jl:7",
+            "in expression starting at /p/.sysforge/x/apps/tiny-1.jl:4",
+        ]);
+        let kept = [
+            "ERROR: no coffee",
+            "Stacktrace:",
+            " [1] error(::String) at ./error.jl:33",
+            " [2] julia_main() at /p/src/Tiny.jl:2",
+        ];
+        assert_eq!(without_script(old).tail, kept);
+        let new = evidence(&[
+            "ERROR: LoadError: Tiny.julia_main is not defined",
+            "Stacktrace:",
+            " [1] error(s::String)",
+            "   @ Base ./error.jl:33",
+            " [2] top-level scope",
+            "   @ /p/.sysforge/x/apps/tiny-1.jl:5",
+            "in expression starting at /p/.sysforge/x/apps/tiny-1.jl:4",
+            "caused by: the real reason",
+        ]);
+        let kept = without_script(new).tail;
+        assert_eq!(
+            kept.first().unwrap(),
+            "ERROR: Tiny.julia_main is not defined"
+        );
+        assert_eq!(kept.last().unwrap(), "caused by: the real reason");
+    }
+
+    #[test]
+    fn the_hint_fits_the_last_lines_of_the_app() {
+        for (line, hint) in [
+            (
+                "InitError(mod=:ECOS_jll, error=ErrorException(\"Artifact \"ECOS\" was not installed \
+                 correctly. Try ...",
+                "artifact",
+            ),
+            (
+                "ERROR: could not load library \"/opt/x/libx.so\"",
+                "opened by its full path",
+            ),
+            (
+                "ERROR: could not load library \"C:\\x\\x.dll\"",
+                "opened by its full path",
+            ),
+            (
+                "ERROR: could not load library \"libx\"",
+                "let a run of the app open this library",
+            ),
+            ("ERROR: no coffee", "threw an exception"),
+            (
+                "ERROR: Tiny.julia_main returned 3 instead of 0, which the run in Sysimage.toml says",
+                "which exit code is right",
+            ),
+        ] {
+            let lines = [
+                "fatal: error thrown and no exception handler available.",
+                line,
+            ];
+            // Of a missing library, Julia may tell in the same way.
+            let found = exit_hints(&evidence(match line.starts_with("InitError") {
+                true => &lines,
+                false => &lines[1..],
+            }));
+            assert!(found[0].contains(hint), "{line}: {found:?}");
+        }
+    }
 }

@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use sysforge_plan::app::IMAGE_FOLDER;
+use sysforge_plan::app::{BundledFile, IMAGE_FOLDER};
+use sysforge_plan::library::FOLDERS;
 use sysforge_plan::{JuliaFacts, Os};
+
+use crate::error::BundleError;
 
 /// The folders in the bundle of a Julia.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,22 @@ impl Layout {
     }
 }
 
+/// Fails if a file is in none of the folders that archives of bundles have: it would not be packed.
+///
+/// # Errors
+///
+/// For the first such file.
+pub fn require_packed(files: &[BundledFile]) -> Result<(), BundleError> {
+    let is_packed = |file: &&BundledFile| {
+        let folder = file.path.split_once('/').map(|(folder, _)| folder);
+        folder.is_some_and(|folder| FOLDERS.contains(&folder))
+    };
+    match files.iter().find(|file| !is_packed(file)) {
+        None => Ok(()),
+        Some(file) => Err(BundleError::NotPacked(file.path.clone())),
+    }
+}
+
 /// Formats a relative path with `/` on every system.
 #[must_use]
 pub fn slashed(path: &Path) -> String {
@@ -97,6 +116,29 @@ pub fn is_systems_own(os: Os, library: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_is_in_a_folder_that_is_packed() {
+        let file = |path: &str| BundledFile {
+            path: path.to_owned(),
+            size: 1,
+            why: "a reason".to_owned(),
+        };
+        // 7-Zip, which Julia's downloads need.
+        let known = [
+            "bin/tally",
+            "lib/libjulia.so",
+            "libexec/7z",
+            "include/x.h",
+            "share/x",
+        ]
+        .map(file);
+        require_packed(&known).unwrap();
+        for path in ["notes.txt", "Contents/Info.plist"] {
+            let error = require_packed(&[file("bin/tally"), file(path)]).unwrap_err();
+            assert!(error.to_string().contains(path), "{error}");
+        }
+    }
 
     #[test]
     fn the_c_library_is_the_systems_and_the_cpp_library_is_not() {

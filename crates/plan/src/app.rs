@@ -15,9 +15,6 @@ pub const SUFFIX: &str = "-app";
 /// The folder of the image in an app's archive. The archive of an image has it at the top level.
 pub const IMAGE_FOLDER: &str = "lib/julia";
 
-/// The top-level folders of an app's archive.
-pub const FOLDERS: [&str; 3] = ["bin", "lib", "share"];
-
 /// The function that starts an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryPoint {

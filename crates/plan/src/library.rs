@@ -23,8 +23,8 @@ pub use interface::{Function, Interface, InterfaceError, Parameter, Type};
 /// The suffix of the project's name in a library's archive name and build identifier.
 pub const SUFFIX: &str = "-lib";
 
-/// The top-level folders of a library's archive.
-pub const FOLDERS: [&str; 4] = ["bin", "lib", "include", "share"];
+/// The top-level folders in the archives of apps and libraries.
+pub const FOLDERS: [&str; 5] = ["bin", "include", "lib", "libexec", "share"];
 
 /// The header that declares the functions that start and end Julia.
 pub const INIT_HEADER: &str = "julia_init.h";

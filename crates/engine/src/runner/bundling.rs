@@ -11,7 +11,7 @@ use sysforge_build::{Script, scan};
 use sysforge_bundle::assemble::{Assembled, is_supported};
 use sysforge_bundle::check::Surroundings;
 use sysforge_bundle::launcher::Described;
-use sysforge_bundle::layout::Layout;
+use sysforge_bundle::layout::{Layout, require_packed};
 use sysforge_bundle::libraries::{Compiler, artifacts_of};
 use sysforge_bundle::observe::{self, Planned as PlannedApp};
 use sysforge_bundle::sign::{CODESIGN, sign_ad_hoc};
@@ -285,6 +285,7 @@ impl BuildRunner<'_> {
         record: BundleRecord,
         timing: Timing,
     ) -> Result<(Packed, Receipt), Failure> {
+        require_packed(&record.files)?;
         let image_path = image_path.to_owned();
         let trees = FOLDERS
             .iter()
