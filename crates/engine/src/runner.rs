@@ -342,13 +342,11 @@ impl<'a> BuildRunner<'a> {
         let new = given.statements.into_iter();
         let new: Vec<String> = new.filter(|text| !known.contains(text)).collect();
         statements.extend(new.iter().cloned());
-        if !self.apps.is_empty() {
+        if !self.apps.is_empty() || self.library.is_some() {
             let launcher = sysforge_bundle::launcher::STATEMENTS.iter();
             let launcher = launcher.map(|text| (*text).to_owned());
             let launcher: Vec<_> = launcher.filter(|text| !statements.contains(text)).collect();
             statements.extend(launcher);
-        }
-        if !self.apps.is_empty() || self.library.is_some() {
             statements.extend(sysforge_bundle::launcher::variants_of_streams(&statements));
         }
         let session = session::trace(&self.context, self.interactive()).await;
