@@ -451,11 +451,41 @@ fn names_of_apps_that_are_none_or_the_same() {
         "app_two_apps_of_one_name",
         scratch.sysforge(&["plan"]).fails(2)
     );
+    let scratch = with_app("name = \"tiny\"\n\n[[app]]\nname = \"tiny\"", "");
+    let error = scratch.sysforge(&["plan"]).fails(2);
+    assert!(error.contains("two apps are called `tiny`"), "{error}");
     let scratch = with_app("name = \"bin/tiny\"", "");
     insta::assert_snapshot!(
         "app_not_a_name_of_an_app",
         scratch.sysforge(&["plan"]).fails(2)
     );
+}
+
+/// Found by every command, and not only when the app runs from its archive, after the emission.
+#[test]
+fn a_file_of_a_run_that_does_not_exist() {
+    let scratch = with_app("name = \"tiny\"\nruns = [{ files = \"pome.txt\" }]", "");
+    scratch.file("poem.txt", "tide\n");
+    insta::assert_snapshot!(scratch.sysforge(&["plan"]).fails(2), @r#"
+    error: the file of a run `pome.txt` does not exist
+      --> Sysimage.toml:5:19
+      |
+    5 | runs = [{ files = "pome.txt" }]
+      |                   ^
+
+    hint: did you mean `poem.txt`?
+    hint: paths in Sysimage.toml are relative to its folder
+    "#);
+    let scratch = with_app("name = \"tiny\"\nruns = [{ files = \"src\" }]", "");
+    insta::assert_snapshot!(scratch.sysforge(&["plan"]).fails(2), @r#"
+    error: the file of a run `src` is a folder
+      --> Sysimage.toml:5:19
+      |
+    5 | runs = [{ files = "src" }]
+      |                   ^
+
+    hint: name the files in it
+    "#);
 }
 
 #[test]

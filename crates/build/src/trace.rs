@@ -61,8 +61,10 @@ impl Explain for TraceError {
             Self::IsFolder { kind, path } => {
                 let files = "name the files in it";
                 vec![match *kind {
-                    "statement file" => files.to_owned(),
-                    _ => format!("{files}, such as `{}/run.jl`", path.trim_end_matches('/')),
+                    "workload" => {
+                        format!("{files}, such as `{}/run.jl`", path.trim_end_matches('/'))
+                    }
+                    _ => files.to_owned(),
                 }]
             }
             Self::Workload { workload, source } => {

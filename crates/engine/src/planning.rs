@@ -326,6 +326,14 @@ fn require_files(files: &ProjectFiles) -> Result<(), Failure> {
                 .iter()
                 .flat_map(|library| &library.headers)
                 .map(|path| ("header", path.as_str())),
+        )
+        .chain(
+            config
+                .apps
+                .iter()
+                .flat_map(|app| &app.runs)
+                .flat_map(|run| &run.files)
+                .map(|path| ("file of a run", path.as_str())),
         );
     trace::require_files(&files.folder, named).map_err(|error| match &error {
         TraceError::NoSuchFile { path, .. } | TraceError::IsFolder { path, .. } => {

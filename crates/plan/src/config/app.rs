@@ -1,7 +1,5 @@
 //! `[[app]]`: the executables made from an image, and how they are run for tracing and checking.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +98,7 @@ fn one_run() -> Vec<Run> {
 /// Returns what is wrong with the tables, if anything: the index of the table, the key and the
 /// message.
 pub(super) fn complaint(apps: &[App]) -> Option<(usize, &'static str, String)> {
-    let mut names = BTreeSet::new();
+    let mut names = Vec::new();
     apps.iter().enumerate().find_map(|(index, app)| {
         let (key, message) = complaint_about_app(app, &mut names)?;
         Some((index, key, message))
@@ -108,7 +106,10 @@ pub(super) fn complaint(apps: &[App]) -> Option<(usize, &'static str, String)> {
 }
 
 /// Returns what is wrong with one table. `names` are those of the tables before it.
-fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'static str, String)> {
+fn complaint_about_app<'a>(
+    app: &'a App,
+    names: &mut Vec<&'a str>,
+) -> Option<(&'static str, String)> {
     let name = shortened(&app.name, 60);
     if let Err(problem) = check_name(&app.name) {
         return Some((
@@ -116,10 +117,18 @@ fn complaint_about_app(app: &App, names: &mut BTreeSet<String>) -> Option<(&'sta
             format!("`{name}` cannot be the name of an app: {problem}"),
         ));
     }
-    // The file systems of macOS and Windows ignore case.
-    if !names.insert(app.name.to_lowercase()) {
-        return Some(("name", format!("two apps are called `{name}`")));
+    let mut others = names.iter();
+    if let Some(other) = others.find(|other| other.to_lowercase() == app.name.to_lowercase()) {
+        let message = match *other == app.name {
+            true => format!("two apps are called `{name}`"),
+            false => format!(
+                "the names of the apps `{other}` and `{name}` differ only in capitals, which the file \
+                 systems of macOS and Windows ignore"
+            ),
+        };
+        return Some(("name", message));
     }
+    names.push(&app.name);
     if let Some(Err(error)) = app.package.as_deref().map(PackageName::validate) {
         return Some(("package", error.to_string()));
     }
@@ -286,10 +295,17 @@ mod tests {
 
     #[test]
     fn two_apps_of_one_name_are_refused_also_where_only_capitals_differ() {
-        let error = fails("[[app]]\nname = \"tally\"\n[[app]]\nname = \"Tally\"\n");
-        assert!(error.contains("two apps are called `Tally`"), "{error}");
-        // The error is at the second table.
-        assert!(error.contains("Sysimage.toml:4:1"), "{error}");
+        for (second, message) in [
+            ("tally", "two apps are called `tally`"),
+            ("Tally", "`tally` and `Tally` differ only in capitals"),
+        ] {
+            let error = fails(&format!(
+                "[[app]]\nname = \"tally\"\n[[app]]\nname = \"{second}\"\n"
+            ));
+            assert!(error.contains(message), "{error}");
+            // The error is at the second table.
+            assert!(error.contains("Sysimage.toml:4:1"), "{error}");
+        }
     }
 
     #[test]
