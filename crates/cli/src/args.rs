@@ -242,8 +242,6 @@ pub(crate) struct PackageFlags {
 pub(crate) struct InstantiateArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    #[command(flatten)]
-    pub(crate) packages: PackageFlags,
     /// Install even if nothing is missing, and resolve the versions for these builds again
     #[arg(long)]
     pub(crate) force: bool,
@@ -254,6 +252,8 @@ pub(crate) struct InstantiateArgs {
     /// means never. Build scripts get at least half an hour
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::seconds)]
     pub(crate) idle_timeout: u64,
+    #[command(flatten)]
+    pub(crate) packages: PackageFlags,
 }
 
 /// The names of linker strategies, which the help lists. A test compares them with [`Strategy::ALL`].
@@ -386,8 +386,6 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     #[command(flatten)]
-    pub(crate) build: BuildFlags,
-    #[command(flatten)]
     pub(crate) out: Out,
     /// Build even if nothing has changed since the last time
     #[arg(long)]
@@ -395,6 +393,8 @@ pub(crate) struct BuildArgs {
     /// Explain why each step runs again
     #[arg(long)]
     pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) build: BuildFlags,
 }
 
 /// Arguments of `clean`.
@@ -510,8 +510,6 @@ pub(crate) struct PackArgs {
 /// Arguments of `bench`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
-    #[command(flatten)]
-    pub(crate) image: ImageArgs,
     /// Number of processes to measure, with and without the image
     #[arg(long, value_name = "N", default_value = "3", value_parser = |text: &str| number(text, 100))]
     pub(crate) samples: u32,
@@ -521,4 +519,6 @@ pub(crate) struct BenchArgs {
     /// Write a report to this HTML file: results, sizes, statements, packages and the timeline
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
 }

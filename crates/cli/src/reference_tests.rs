@@ -35,17 +35,14 @@ fn commands() -> String {
         .max_term_width(90)
         .mut_args(|arg| arg.hide_env_values(true));
     root.build();
-    section(&mut text, &root, true);
+    section(&mut text, &root);
     text
 }
 
-fn section(text: &mut String, command: &Command, top: bool) {
+fn section(text: &mut String, command: &Command) {
     let name = command.get_display_name().unwrap_or(command.get_name());
-    // The global options are told once, at the top.
-    let mut shown = command.clone().term_width(90).mut_args(|arg| {
-        let global = arg.is_global_set();
-        arg.hide(global && !top).hide_env_values(true)
-    });
+    let shown = command.clone().term_width(90);
+    let mut shown = shown.mut_args(|arg| arg.hide_env_values(true));
     let help = shown.render_long_help().to_string();
     let title = name.replace('-', " ");
     let help = help
@@ -60,7 +57,7 @@ fn section(text: &mut String, command: &Command, top: bool) {
     );
     for subcommand in command.get_subcommands() {
         if subcommand.get_name() != "help" {
-            section(text, subcommand, false);
+            section(text, subcommand);
         }
     }
 }

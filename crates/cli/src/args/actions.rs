@@ -15,9 +15,6 @@ pub(crate) struct PlanArgs {
     #[arg(value_name = "BUILD_ID")]
     pub(crate) select: Vec<String>,
 
-    #[command(flatten)]
-    pub(crate) packages: PackageFlags,
-
     /// Plan for every platform, as the matrix of a GitHub workflow
     #[arg(long)]
     pub(crate) matrix: bool,
@@ -33,6 +30,9 @@ pub(crate) struct PlanArgs {
     /// Also write the matrix to this file
     #[arg(long, value_name = "FILE", requires = "matrix")]
     pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) packages: PackageFlags,
 
     /// As for `build`; these options decide whether a release has the same image.
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! Completes the derived definition of the command line: every command gets examples, and a usage line
 //! that does not depend on the environment.
 
-use clap::{Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
 use super::variables::ignoring_empty;
@@ -25,10 +25,18 @@ fn examples_of(command: &str) -> Vec<(&'static str, &'static str)> {
     lines.filter_map(|line| line.split_once("  # ")).collect()
 }
 
+/// The help of a subcommand: the global options take one line, and `sysforge --help` describes them.
+const TEMPLATE: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}
+
+{all-args}
+
+Global options: --julia, --json, … (`sysforge --help`){after-help}";
+
 /// The whole command line.
 pub(crate) fn command() -> Command {
-    let mut root = Cli::command();
-    root = finished(root, "");
+    let mut root = finished(Cli::command(), "");
     root.build();
     with_usage(root)
 }
@@ -40,42 +48,32 @@ fn finished(command: Command, path: &str) -> Command {
     if !examples.is_empty() {
         command = command.after_help(section(&examples));
     }
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|subcommand| subcommand.get_name().to_owned())
-        .collect();
-    for name in names {
-        let below = match path {
-            "" => name.clone(),
-            path => format!("{path} {name}"),
-        };
-        command = command.mut_subcommand(&name, |subcommand| finished(subcommand, &below));
-    }
-    command
+    command.mut_subcommands(|subcommand| {
+        let below = format!("{path} {}", subcommand.get_name());
+        finished(subcommand, below.trim_start())
+    })
 }
 
 fn section(examples: &[(&str, &str)]) -> String {
-    let width = examples.iter().map(|(line, _)| line.len()).max();
-    let width = width.unwrap_or_default();
+    let widths = examples.iter().map(|(line, _)| line.len());
+    let width = widths.max().unwrap_or_default();
     let lines = examples
         .iter()
         .map(|(line, about)| format!("  {line:width$}  {about}"));
     format!("Examples:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// clap's own usage lines of errors list the options that were used, and those that variables have set
-/// count as used.
+/// Fixes the usage lines, and hides the global options of subcommands. clap's own usage lines of errors
+/// list the options that were used, and those that variables have set count as used.
 fn with_usage(mut command: Command) -> Command {
     let usage = command.render_usage().to_string();
-    let usage = usage.strip_prefix("Usage:").unwrap_or(&usage).trim();
-    let usage = usage.to_owned();
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|subcommand| subcommand.get_name().to_owned())
-        .collect();
-    for name in names.iter().filter(|name| *name != "help") {
-        command = command.mut_subcommand(name, with_usage);
-    }
+    let usage = usage.trim_start_matches("Usage:").trim().to_owned();
+    let is_of_root = |arg: &Arg| arg.get_help_heading() == Some("Global options");
+    let brief = |arg: Arg| arg.clone().hide(is_of_root(&arg));
+    let command = command.mut_subcommands(|subcommand| match subcommand.get_name() {
+        "help" => subcommand,
+        _ => with_usage(subcommand.help_template(TEMPLATE).mut_args(brief)),
+    });
     command.override_usage(usage)
 }
 
@@ -120,14 +118,37 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_a_command_come_before_the_global_ones() {
+    fn the_global_options_are_one_line_of_a_commands_help() {
         let mut root = command();
-        let build = root.find_subcommand_mut("build").unwrap();
-        let help = build.render_long_help().to_string();
-        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text}: {help}"));
-        assert!(at("--explain") < at("Global options:"), "{help}");
-        assert!(at("Global options:") < at("--project"), "{help}");
-        assert!(at("Global options:") < at("--trusted-key"), "{help}");
+        for name in ["--project <", "--trusted-key <", "--color <", "--json"] {
+            assert!(root.render_long_help().to_string().contains(name), "{name}");
+        }
+        let globals: Vec<String> = root
+            .get_arguments()
+            .filter_map(Arg::get_long)
+            .map(|long| format!("--{long}"))
+            .collect();
+        let mut commands = Vec::new();
+        leaves(&root, "", &mut commands);
+        for path in commands {
+            let mut words = path.split(' ');
+            let found =
+                words.try_fold(&mut root, |command, name| command.find_subcommand_mut(name));
+            let help = found.unwrap().render_long_help().to_string();
+            let (own, after) = help.split_once("\nGlobal options: ").unwrap();
+            let line = after.lines().next().unwrap();
+            assert!(line.len() < 60 && after.contains("\nExamples:\n"), "{help}");
+            assert!(
+                !own.contains("--store <") && !own.contains("--color <"),
+                "{help}"
+            );
+            let named = line
+                .split([' ', ','])
+                .filter(|word| word.starts_with("--") && *word != "--help`)");
+            for name in named {
+                assert!(globals.contains(&name.to_owned()), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -48,7 +48,9 @@ fn find<'a>(root: &'a Command, words: &[String]) -> Result<&'a Command, CliError
 
 fn page(command: &Command) -> String {
     let mut text = Vec::new();
-    // Writing to memory cannot fail. Examples are lines, which a paragraph would join.
+    // A page describes the global options too. Examples are lines, which a paragraph would join.
+    let command = command.clone().mut_args(|arg| arg.hide(false));
+    // Writing to memory cannot fail.
     let _ = Man::new(command.clone().after_help("")).render(&mut text);
     let mut text = String::from_utf8_lossy(&text).into_owned();
     if let Some(more) = command.get_after_help().map(ToString::to_string) {
