@@ -27,7 +27,8 @@ impl Script {
     pub fn of(workload: &Workload, project: &Path) -> Self {
         let mut prefix = workload.prefix.clone();
         // Made absolute like the workload's path, so that it works in any working directory.
-        if let Some(command) = prefix.first_mut().filter(|word| word.contains('/')) {
+        let command = prefix.first_mut();
+        if let Some(command) = command.filter(|word| word.contains(std::path::is_separator)) {
             *command = project.join(&*command).to_string_lossy().into_owned();
         }
         Self {
@@ -36,5 +37,35 @@ impl Script {
             options: Vec::new(),
             prefix,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_with_a_path_is_in_the_project_and_a_name_is_not() {
+        let prefix = |word: &str| {
+            let workload = Workload {
+                path: "workload.jl".to_owned(),
+                args: Vec::new(),
+                prefix: vec![word.to_owned()],
+            };
+            Script::of(&workload, Path::new("project")).prefix[0].clone()
+        };
+        let inside = |path: &str| {
+            Path::new("project")
+                .join(path)
+                .to_string_lossy()
+                .into_owned()
+        };
+        assert_eq!(prefix("srun"), "srun");
+        assert_eq!(prefix("bin/run"), inside("bin/run"));
+        let of_windows = match cfg!(windows) {
+            true => inside(r"bin\run"),
+            false => r"bin\run".to_owned(),
+        };
+        assert_eq!(prefix(r"bin\run"), of_windows);
     }
 }

@@ -368,13 +368,16 @@ pub fn with_absolute_paths(manifest: Located<'_>) -> String {
 }
 
 /// Returns a manifest with paths relative to the folder, with `/` on every system, so that it
-/// contains nothing about the machine that wrote it.
+/// contains nothing about the machine that wrote it. A path on another drive remains absolute.
 #[must_use]
 pub fn with_relative_paths(manifest: Located<'_>) -> String {
     with_paths(manifest, |folder, path| {
         let whole = absolute(folder, path);
         let common = folder.components().zip(whole.components());
         let common = common.take_while(|(a, b)| a == b).count();
+        if common == 0 {
+            return whole.display().to_string().replace('\\', "/");
+        }
         let up = folder.components().skip(common).map(|_| "..".to_owned());
         let down = whole.components().skip(common);
         let down = down.map(|part| part.as_os_str().to_string_lossy().into_owned());
@@ -694,6 +697,40 @@ mod tests {
             folder,
         });
         assert!(text.contains("path = \"/work/app/L\""), "{text}");
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn paths_of_a_copied_manifest_mean_the_same_on_drives_and_shares() {
+        let relative = |folder: &str, path: &str| {
+            let manifest = table(&format!("[[L]]\nuuid = \"l\"\npath = '{path}'\n"));
+            let folder = Path::new(folder);
+            let located = Located {
+                table: &manifest,
+                folder,
+            };
+            let text = with_relative_paths(located);
+            let again = table(&with_absolute_paths(Located {
+                table: &table(&text),
+                folder,
+            }));
+            let path = |table: &Table| table["L"][0]["path"].as_str().unwrap().to_owned();
+            (path(&table(&text)), path(&again))
+        };
+        for (folder, path, expected, absolute) in [
+            (r"C:\work\app", r"C:\work\L", "../L", r"C:\work\L"),
+            (r"C:\work\app", r"..\L", "../L", r"C:\work\L"),
+            (r"C:\work\app", "../L", "../L", r"C:\work\L"),
+            (r"C:\work\app", r"c:\work\app", ".", r"C:\work\app"),
+            (r"C:\work\app", r"D:\L", "D:/L", r"D:\L"),
+            (r"C:\work\app", r"\\s\x\L", "//s/x/L", r"\\s\x\L"),
+            (r"\\s\x\app", r"\\s\x\L", "../L", r"\\s\x\L"),
+        ] {
+            let (found, again) = relative(folder, path);
+            assert_eq!(found, expected, "{folder} {path}");
+            // Slashes and backslashes are equal.
+            assert_eq!(Path::new(&again), Path::new(absolute), "{folder} {path}");
+        }
     }
 
     #[test]

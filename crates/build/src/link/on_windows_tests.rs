@@ -85,3 +85,24 @@ async fn an_undefined_symbol_is_named_and_nothing_is_left() {
     assert!(error.contains("`dgemm_64_`"), "{error}");
     assert!(!job.output.exists());
 }
+
+#[test]
+fn a_file_without_an_extension_is_no_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::default().with("Path", folder.path());
+    let found = |name: &str| {
+        let found = super::find::which(name, &environment)?;
+        Some(found.file_name()?.to_string_lossy().into_owned())
+    };
+    for file in ["gcc", "ld.lld.exe", "zig.cmd"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    assert_eq!(found("gcc"), None);
+    assert_eq!(found("ld.lld").as_deref(), Some("ld.lld.exe"));
+    assert_eq!(found("zig").as_deref(), Some("zig.cmd"));
+    std::fs::write(folder.path().join("gcc.exe"), "").unwrap();
+    assert_eq!(found("gcc").as_deref(), Some("gcc.exe"));
+    assert_eq!(found("gcc.exe").as_deref(), Some("gcc.exe"));
+    let path = folder.path().join("gcc").display().to_string();
+    assert_eq!(found(&path).as_deref(), Some("gcc.exe"));
+}
