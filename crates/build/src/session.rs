@@ -16,6 +16,7 @@ use sysforge_plan::{OutputKind, Step, Task, statements};
 use sysforge_process::{ProcessError, Program, available_outputs};
 
 use crate::context::Context;
+use crate::trace::idle_in_terminal;
 use crate::workdir::WorkDirError;
 
 /// A session failed.
@@ -103,6 +104,7 @@ async fn record(
         .env("JULIA_HISTORY", context.work.path("session-history.jl"))
         .env("JULIA_PKG_OFFLINE", "true")
         .typed(SESSION)
+        .idle(idle_in_terminal(context.idle))
         .timeout(Some(LIMIT));
     context.children.run(&program, &task).await?;
     let text = unless_gone(sysforge_files::read_text(&recording));
@@ -168,6 +170,7 @@ async fn session(
         .arg("--startup-file=no")
         .optional("--sysimage", image)
         .typed(keys)
+        .idle(idle_in_terminal(None))
         .directory(&home)
         .timeout(Some(LIMIT));
     Ok(context.children.run(&program, task).await?.wall)

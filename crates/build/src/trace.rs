@@ -43,6 +43,19 @@ pub enum TraceError {
     Path(#[from] PathError),
 }
 
+impl TraceError {
+    /// Returns whether the workload neither ended nor did anything.
+    fn is_of_hung_child(&self) -> bool {
+        matches!(
+            self,
+            Self::Workload {
+                source: ProcessError::Hung { .. },
+                ..
+            }
+        )
+    }
+}
+
 impl Explain for TraceError {
     fn class(&self) -> Class {
         match self {
@@ -217,7 +230,8 @@ pub struct Recorded {
 /// and a file.
 ///
 /// Runs as many at once as there are CPUs. If one fails, which may be due to a file or port used by
-/// another, it runs again alone before it counts as failed.
+/// another, it runs again alone before it counts as failed. On Windows, if a workload fails with a terminal
+/// alone, a warning says so, and the terminal does not count as available.
 ///
 /// # Errors
 ///
@@ -233,7 +247,7 @@ pub async fn trace(
         &folder,
         TraceError::Path,
     ))?;
-    let outputs = available_outputs();
+    let mut outputs = available_outputs();
     let mut runs = Vec::new();
     for (index, workload) in workloads.iter().enumerate() {
         runs.extend(outputs.iter().map(|output| Run {
@@ -243,23 +257,19 @@ pub async fn trace(
         }));
     }
     let cpus = usize::try_from(context.julia.cpu_threads).unwrap_or(1);
-    let results: Vec<Result<Recording, TraceError>> = stream::iter(&runs)
-        .map(|run| run.record(context, on, &folder))
-        .buffered(cpus.max(1))
-        .collect()
-        .await;
-    let mut recordings = Vec::new();
-    let succeeded: Vec<bool> = results.iter().map(Result::is_ok).collect();
-    for (run, result) in runs.iter().zip(results) {
-        let beside = |(other, succeeded): (&Run<'_>, &bool)| {
-            *succeeded && other.index == run.index && other.output != run.output
+    let optional = cfg!(windows).then_some(OutputKind::Terminal);
+    let record = |run| Run::record(run, context, on, &folder);
+    let (recordings, left_out) = record_all(&runs, cpus.max(1), optional, record).await?;
+    if let Some((output, error)) = left_out {
+        outputs.retain(|kind| *kind != output);
+        let why = match &error {
+            TraceError::Workload { workload, source } => format!("{error}: {workload}: {source}"),
+            _ => error.to_string(),
         };
-        recordings.push(match result {
-            Err(_) if runs.iter().zip(&succeeded).any(beside) => {
-                run.record(context, on, &folder).await?
-            }
-            other => other?,
-        });
+        let text = format!("no workload counts as run with output to {output}: {why}");
+        let hint = "on Windows, standard input has no end in a terminal: a workload that reads all of it \
+                    waits for ever";
+        context.reporter.warn(text, Some(hint.to_owned()));
     }
     let mut recorded = Recorded::default();
     for output in outputs {
@@ -279,6 +289,57 @@ pub async fn trace(
     let runs = recordings.iter().map(|one| one.wall);
     recorded.longest_run = runs.max().unwrap_or_default();
     Ok(recorded)
+}
+
+/// The kind of output that is left out, and why.
+type LeftOut = Option<(OutputKind, TraceError)>;
+
+/// Records all runs, `at_once` of them at the same time. The kind of output that is `optional` is left out
+/// if a workload fails with it and succeeds with another kind.
+async fn record_all<'r, R>(
+    runs: &'r [Run<'r>],
+    at_once: usize,
+    optional: Option<OutputKind>,
+    record: impl Fn(&'r Run<'r>) -> R,
+) -> Result<(Vec<Recording>, LeftOut), TraceError>
+where
+    R: Future<Output = Result<Recording, TraceError>>,
+{
+    let started = stream::iter(runs).map(&record).buffered(at_once);
+    let results: Vec<Result<Recording, TraceError>> = started.collect().await;
+    let succeeded: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    let mut recordings = Vec::new();
+    let mut left_out: LeftOut = None;
+    for (run, result) in runs.iter().zip(results) {
+        let beside = |(other, succeeded): (&Run<'_>, &bool)| {
+            *succeeded && other.index == run.index && other.output != run.output
+        };
+        let succeeds_otherwise = runs.iter().zip(&succeeded).any(beside);
+        let is_optional = optional == Some(run.output) && succeeds_otherwise;
+        let result = match result {
+            Err(error) if is_optional && error.is_of_hung_child() => Err(error),
+            Err(_) if succeeds_otherwise => record(run).await,
+            other => other,
+        };
+        match result {
+            Ok(recording) => recordings.push(recording),
+            Err(error) if is_optional => left_out = Some((run.output, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let left = left_out.as_ref().map(|(output, _)| *output);
+    recordings.retain(|one| Some(one.output) != left);
+    Ok((recordings, left_out))
+}
+
+/// Returns the time that a Julia may be idle in a terminal: on Windows at most a minute, because it may wait
+/// for the end of its input.
+pub(crate) fn idle_in_terminal(limit: Option<Duration>) -> Option<Duration> {
+    const IN_CONSOLE: Duration = Duration::from_secs(60);
+    match cfg!(windows) {
+        true => Some(limit.map_or(IN_CONSOLE, |limit| limit.min(IN_CONSOLE))),
+        false => limit,
+    }
 }
 
 /// A run of a workload.
@@ -332,6 +393,10 @@ impl Run<'_> {
             .args(&workload.args)
             .prefixed(&workload.prefix)
             .directory(&context.project);
+        let program = match output {
+            OutputKind::Terminal => program.idle(idle_in_terminal(context.idle)),
+            _ => program,
+        };
         let subject = format!("{name}, output to {output}");
         let task = context.reporter.start(on.step(), subject);
         let ran = context.children.run(&program, &task).await;
@@ -380,7 +445,94 @@ fn costs_ms(text: &str) -> BTreeMap<String, f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// Runs a workload with a pipe and a terminal, where each of these attempts with a terminal fails, as
+    /// hung or not. Returns the kinds that were recorded, the one that was left out, and the number of runs.
+    async fn recorded(
+        optional: Option<OutputKind>,
+        failing: u32,
+        hung: bool,
+        pipe_fails: bool,
+    ) -> (Option<(Vec<OutputKind>, Option<OutputKind>)>, u32) {
+        let workload = Script {
+            path: "workload.jl".into(),
+            args: Vec::new(),
+            options: Vec::new(),
+            prefix: Vec::new(),
+        };
+        let runs = [OutputKind::Pipe, OutputKind::Terminal].map(|output| Run {
+            workload: &workload,
+            index: 0,
+            output,
+        });
+        let count = Cell::new(0);
+        let in_terminal = Cell::new(0);
+        let record = async |run: &Run<'_>| {
+            count.set(count.get() + 1);
+            let fails = match run.output {
+                OutputKind::Terminal => in_terminal.replace(in_terminal.get() + 1) < failing,
+                _ => pipe_fails,
+            };
+            match fails {
+                false => Ok(Recording {
+                    output: run.output,
+                    text: String::new(),
+                    wall: Duration::ZERO,
+                }),
+                true if hung => Err(TraceError::Workload {
+                    workload: "workload.jl".to_owned(),
+                    source: ProcessError::Hung {
+                        program: "julia".to_owned(),
+                        limit: Duration::ZERO,
+                        evidence: Evidence::default(),
+                    },
+                }),
+                true => Err(TraceError::IsFolder {
+                    kind: "workload",
+                    path: "workload.jl".to_owned(),
+                }),
+            }
+        };
+        let recorded = record_all(&runs, 2, optional, record).await;
+        let recorded = recorded.map(|(recordings, left_out)| {
+            let outputs = recordings.iter().map(|one| one.output).collect();
+            (outputs, left_out.map(|(output, _)| output))
+        });
+        (recorded.ok(), count.get())
+    }
+
+    #[tokio::test]
+    async fn a_terminal_that_is_optional_is_left_out_if_a_workload_fails_with_it_alone() {
+        let terminal = Some(OutputKind::Terminal);
+        let both = vec![OutputKind::Pipe, OutputKind::Terminal];
+        let pipe = vec![OutputKind::Pipe];
+        for (optional, failing, hung, pipe_fails, expected) in [
+            (terminal, 0, false, false, (Some((both.clone(), None)), 2)),
+            // A failure may be due to the other run.
+            (terminal, 1, false, false, (Some((both.clone(), None)), 3)),
+            (None, 1, true, false, (Some((both, None)), 3)),
+            (
+                terminal,
+                2,
+                false,
+                false,
+                (Some((pipe.clone(), terminal)), 3),
+            ),
+            // Waiting once is enough.
+            (terminal, 2, true, false, (Some((pipe, terminal)), 2)),
+            (None, 2, false, false, (None, 3)),
+            (terminal, 2, false, true, (None, 2)),
+        ] {
+            let found = recorded(optional, failing, hung, pipe_fails).await;
+            assert_eq!(
+                found, expected,
+                "{optional:?} {failing} {hung} {pipe_fails}"
+            );
+        }
+    }
 
     #[test]
     fn the_time_in_front_of_a_statement_is_its_cost() {

@@ -419,8 +419,9 @@ impl Program {
     /// Sets the kind of its standard output and standard error; the default is a pipe.
     #[must_use]
     pub fn output(mut self, kind: OutputKind) -> Self {
-        if kind == OutputKind::Terminal {
-            // The name that most terminals use. Without it, Julia prints no colours.
+        if kind == OutputKind::Terminal && !cfg!(windows) {
+            // The name that most terminals use. Without it, Julia prints no colours. Consoles of Windows
+            // have no names.
             self = self.env("TERM", "xterm-256color");
         }
         self.output = kind;
@@ -531,6 +532,18 @@ impl Program {
     }
 
     fn try_spawn(&self) -> io::Result<(Group, Reader)> {
+        #[cfg(windows)]
+        if self.output == OutputKind::Terminal {
+            use crate::output::console;
+            let (console, screen) = console::spawn(&console::Command {
+                program: &self.program,
+                arguments: &self.arguments,
+                environment: &self.environment,
+                directory: self.directory.as_deref(),
+                typed: &self.typed,
+            })?;
+            return Ok((Group::Console(console), Reader::Terminal(screen)));
+        }
         let Output {
             stdin,
             stdout,

@@ -133,10 +133,15 @@ mod windows {
     use process_wrap::tokio::{ChildWrapper, CommandWrap, JobObject, KillOnDrop};
 
     use super::*;
+    use crate::output::console::Console;
 
     /// See the module.
-    #[derive(Debug)]
-    pub(crate) struct Group(Box<dyn ChildWrapper>);
+    pub(crate) enum Group {
+        /// With the streams of its parent's choice.
+        Job(Box<dyn ChildWrapper>),
+        /// In a pseudo-console.
+        Console(Console),
+    }
 
     impl Group {
         /// Starts `command` in a new job.
@@ -144,22 +149,31 @@ mod windows {
             let mut command = CommandWrap::from(command);
             // Together, these also close the job with its last handle.
             command.wrap(KillOnDrop).wrap(JobObject);
-            command.spawn().map(Self)
+            command.spawn().map(Self::Job)
         }
 
         pub(crate) fn id(&self) -> Option<u32> {
-            self.0.id()
+            match self {
+                Self::Job(child) => child.id(),
+                Self::Console(console) => console.id(),
+            }
         }
 
         pub(crate) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
-            (self.0.stdout().take(), self.0.stderr().take())
+            match self {
+                Self::Job(child) => (child.stdout().take(), child.stderr().take()),
+                Self::Console(_) => (None, None),
+            }
         }
 
         /// Waits for the child itself, not for the rest of its job.
         pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+            let mut child = match self {
+                Self::Job(child) => &mut **child,
+                Self::Console(console) => return console.wait().await,
+            };
             // The job's own wait would wait for every member; the innermost child is the program
             // itself.
-            let mut child = &mut *self.0;
             while !is_innermost(child) {
                 child = child.inner_mut();
             }
@@ -174,8 +188,10 @@ mod windows {
 
     impl Drop for Group {
         fn drop(&mut self) {
-            // An error means that the job has no members left.
-            let _ = self.0.start_kill();
+            if let Self::Job(child) = self {
+                // An error means that the job has no members left.
+                let _ = child.start_kill();
+            }
         }
     }
 }

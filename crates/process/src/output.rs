@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::group::Group;
 
+#[cfg(windows)]
+pub(crate) mod console;
 #[cfg(unix)]
 mod terminal;
 
@@ -42,6 +44,9 @@ pub(crate) enum Reader {
     /// From the controlling side of a pseudo-terminal.
     #[cfg(unix)]
     Terminal(terminal::Controller),
+    /// From the screen of a pseudo-console.
+    #[cfg(windows)]
+    Terminal(console::Screen),
     /// From files, after the child has ended.
     Files(Files),
 }
@@ -65,16 +70,16 @@ fn has_terminals() -> bool {
     terminal::open("").is_ok()
 }
 
-/// Windows has ConPTY, but Sysforge does not use it.
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn has_terminals() -> bool {
-    false
+    console::exist()
 }
 
 impl Output {
     /// Opens an output of this kind. Files are named after the log. In a terminal, `typed` is
-    /// available as input before the child starts.
-    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no terminal"))]
+    /// available as input before the child starts. A terminal of Windows is not a stream that is
+    /// given to a child: [`console::spawn`] creates both.
+    #[cfg_attr(windows, expect(unused_variables, reason = "see `console::spawn`"))]
     pub(crate) fn open(kind: OutputKind, log: &Path, typed: &str) -> io::Result<Self> {
         match kind {
             OutputKind::Pipe => Ok(Self {
@@ -93,7 +98,7 @@ impl Output {
                     reader: Reader::Terminal(controller),
                 })
             }
-            #[cfg(not(unix))]
+            #[cfg(windows)]
             OutputKind::Terminal => Err(io::ErrorKind::Unsupported.into()),
             OutputKind::File => {
                 let named = |extension| log.with_extension(extension);
@@ -129,8 +134,13 @@ impl Reader {
             }
             #[cfg(unix)]
             Self::Terminal(controller) => {
-                let all = send_lines(Some(controller), Stream::Out, terminal::plain, lines);
+                let all = send_lines(Some(controller), Stream::Out, plain, lines);
                 (vec![tokio::spawn(all)], None)
+            }
+            #[cfg(windows)]
+            Self::Terminal(screen) => {
+                screen.send(lines);
+                (Vec::new(), None)
             }
             Self::Files(files) => (Vec::new(), Some(files)),
         }
@@ -183,6 +193,14 @@ fn unchanged(line: &str) -> String {
     line.to_owned()
 }
 
+/// Returns a line of a terminal as finally shown: without colours, and without text overwritten
+/// after a carriage return.
+fn plain(line: &str) -> String {
+    let text = anstream::adapter::strip_str(line).to_string();
+    let last = text.rsplit('\r').find(|part| !part.is_empty());
+    last.unwrap_or_default().to_owned()
+}
+
 /// Sends each line of `source` until it ends, whatever its encoding and line endings.
 async fn send_lines(
     source: Option<impl AsyncRead + Unpin>,
@@ -201,5 +219,17 @@ async fn send_lines(
         if lines.send((stream, line)).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_and_overwritten_text_are_left_out() {
+        assert_eq!(plain("\u{1b}[1m\u{1b}[36mInfo:\u{1b}[39m x"), "Info: x");
+        assert_eq!(plain("10 %\r50 %\r100 %\r"), "100 %");
+        assert_eq!(plain(""), "");
     }
 }

@@ -52,23 +52,3 @@ pub(super) fn open(typed: &str) -> io::Result<(Controller, OwnedFd)> {
     ioctl_fionbio(&controller, true)?;
     Ok((Receiver::from_file_unchecked(controller.into())?, user))
 }
-
-/// Returns a line as finally shown on the screen: without colours, and without text overwritten
-/// after a carriage return.
-pub(super) fn plain(line: &str) -> String {
-    let text = anstream::adapter::strip_str(line).to_string();
-    let last = text.rsplit('\r').find(|part| !part.is_empty());
-    last.unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_and_overwritten_text_are_left_out() {
-        assert_eq!(plain("\u{1b}[1m\u{1b}[36mInfo:\u{1b}[39m x"), "Info: x");
-        assert_eq!(plain("10 %\r50 %\r100 %\r"), "100 %");
-        assert_eq!(plain(""), "");
-    }
-}
