@@ -8,7 +8,7 @@ mod small_disk;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use sysforge_archive::{Cancel, Limits, Links, TreeWriter, unpack_file};
@@ -34,6 +34,7 @@ struct Scene {
 
 const TEST: (&str, &str) = ("Test", "8dfed614-e22c-5e08-85e1-65c5234f0b40");
 const DISTRIBUTED: (&str, &str) = ("Distributed", "8ba89e20-285c-5b6f-9357-94700520ee1b");
+const UTILITIES: (&str, &str) = ("InteractiveUtils", "b77e0a4c-d291-57a0-90e8-8db25a27a240");
 const DATES: (&str, &str) = ("Dates", "ade2ca70-3891-5945-98fb-dc099432e06a");
 
 /// An app that calls a function of a standard library.
@@ -56,6 +57,8 @@ fn apps() -> Vec<Described> {
         app("missing", TEST, "julia_main"),
         app("text", DATES, "today"),
         app("throws", DATES, "value"),
+        // Prints, and returns nothing.
+        app("prints", UTILITIES, "versioninfo"),
     ]
 }
 
@@ -279,6 +282,45 @@ fn a_bundle_without_a_library_that_julia_opens_by_its_name_fails_with_a_hint() {
     assert!(tail.starts_with("fatal: error thrown"), "{tail}");
     let hint = error.hints().join("\n");
     assert!(hint.contains("a library is missing"), "{hint}");
+}
+
+/// Runs an app of a bundle as a user does, and returns its exit code and what it printed on stderr.
+fn started(bundle: &Path, name: &str, output: Stdio) -> (Option<i32>, String) {
+    let program = bundle.join("bin").join(name);
+    let output = Command::new(program).env_clear().stdout(output).output();
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), text)
+}
+
+#[test]
+fn output_that_does_not_fit_on_the_disk_is_an_error_of_the_app() {
+    let Some(scene) = scene() else { return };
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let bundle = scene.dir.path().join("bundle");
+    let (code, text) = started(&bundle, "prints", full.unwrap().into());
+    assert_eq!(code, Some(1), "{text}");
+    let first = text.lines().next().unwrap_or_default();
+    assert_eq!(first, "ERROR: SystemError: flush: No space left on device");
+    assert!(!text.contains("finalizer"), "{text}");
+}
+
+#[test]
+fn an_app_without_its_image_says_what_is_missing() {
+    let Some(scene) = scene() else { return };
+    let bundle = scene.dir.path().join("incomplete");
+    // Everything but the image.
+    let from = scene.dir.path().join("bundle");
+    std::fs::create_dir_all(bundle.join("bin")).unwrap();
+    std::fs::copy(from.join("bin/depth"), bundle.join("bin/depth")).unwrap();
+    for folder in ["lib/x86_64-linux-gnu", "share"] {
+        let to = bundle.join(folder);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(from.join(folder), to).unwrap();
+    }
+    let (code, text) = started(&bundle, "depth", Stdio::null());
+    assert_eq!(code, Some(125), "{text}");
+    assert!(text.contains("sys-app.so is missing or empty"), "{text}");
 }
 
 #[test]

@@ -68,6 +68,14 @@ fn run(given: &[OsString]) -> Result<i32, String> {
     let depots = location::depots(&root, &description.name, &variables, separator)?;
     let load_path = location::load_path(&root, separator)?;
 
+    let image = root.join(&description.image);
+    // Julia crashes without its image.
+    if !image.metadata().is_ok_and(|file| file.len() > 0) {
+        return Err(format!(
+            "{} is missing or empty: the folder of the app is incomplete, unpack its archive again",
+            image.display()
+        ));
+    }
     // If a library is loaded already, other libraries that need one of that name use it.
     for library in &description.preload {
         Library::open(&root.join(library))?;
@@ -81,7 +89,7 @@ fn run(given: &[OsString]) -> Result<i32, String> {
         ("JULIA_LOAD_PATH", Some(&load_path)),
         ("JULIA_PROJECT", None),
     ]);
-    julia.start(&root.join("bin"), &root.join(&description.image))?;
+    julia.start(&root.join("bin"), &image)?;
     system::restore_variables(before);
 
     julia.set_arguments(&executable, &arguments.app)?;

@@ -8,6 +8,9 @@ pub(crate) const BROKEN_PIPE: i32 = i32::MIN;
 
 /// Returns the code that calls the entry point. Its value is an `Int32`. An exception is shown as
 /// `julia` shows it.
+///
+/// Output to a file is still in a buffer when the entry point returns. Julia would write it when it ends,
+/// where a full disk cannot change the exit code any more, so it is written here.
 pub(crate) fn entry(description: &Description) -> String {
     let Description {
         package,
@@ -37,6 +40,15 @@ pub(crate) fn entry(description: &Description) -> String {
             found === nothing && error(\"the image does not contain the package {package}\")
             {lookup}
             local result = Base.invokelatest(found{comma}{parameters})
+            try
+                Base.stdout isa Base.IOStream && Base.flush(Base.stdout)
+            catch
+                try
+                    Base.close(Base.stdout)
+                catch
+                end
+                Base.rethrow()
+            end
             if result isa Int32
                 result
             elseif {nothing}
