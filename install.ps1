@@ -31,7 +31,13 @@ try {
     foreach ($name in 'SHA256SUMS', $archive) {
         $target = Join-Path $scratch $name
         if ($From -match '^https?://') {
-            Invoke-WebRequest -UseBasicParsing -Uri "$From/$name" -OutFile $target
+            $answer = Invoke-WebRequest -UseBasicParsing -Uri "$From/$name" -OutFile $target -PassThru
+            # Windows PowerShell 5.1 follows redirects from https to http.
+            $last = $answer.BaseResponse
+            $last = if ($last.PSObject.Properties['ResponseUri']) { $last.ResponseUri } else { $last.RequestMessage.RequestUri }
+            if ($From -match '^https:' -and $last.Scheme -ne 'https') {
+                throw "$From/$name redirects to an address that is not encrypted"
+            }
         } else {
             Copy-Item -Path (Join-Path $From $name) -Destination $target
         }

@@ -44,14 +44,26 @@ aarch64 | arm64) target=aarch64-$system ;;
 *) die "no program is published for $(uname -m); build it: cargo install --path crates/cli" ;;
 esac
 
+# The protocols to which redirects may lead.
+case $from in
+http:*) encrypted=http,https ;;
+*) encrypted=https ;;
+esac
+
 # Usage: fetch FILE: into the scratch folder, from an address or a folder.
 fetch() {
     case $from in
     https://* | http://127.0.0.1[:/]* | http://localhost[:/]*)
+        # A redirect from https must not lead to an address without encryption.
         if command -v curl >/dev/null; then
-            curl --fail --location --silent --show-error --retry 5 --output "$scratch/$1" "$from/$1"
+            curl --fail --location --silent --show-error --retry 5 --output "$scratch/$1" \
+                --proto-redir "=$encrypted" "$from/$1"
         elif command -v wget >/dev/null; then
-            wget --quiet --tries=5 --output-document="$scratch/$1" "$from/$1"
+            wget --quiet --server-response --tries=5 --output-document="$scratch/$1" "$from/$1" \
+                2>"$scratch/log" || { cat "$scratch/log" >&2 && false; }
+            if [ "$encrypted" = https ] && grep -qi '^ *location: *http:' "$scratch/log"; then
+                die "$from/$1 redirects to an address that is not encrypted"
+            fi
         else
             die "neither curl nor wget is there"
         fi || die "could not fetch $from/$1"

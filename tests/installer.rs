@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sysforge_testkit::server::Server;
+use sysforge_testkit::server::{Fault, Server};
+use sysforge_testkit::tls::PrivateTls;
 
 /// A release of the program under test in the form that install.sh expects.
 struct Release {
@@ -48,14 +49,18 @@ impl Release {
     }
 
     fn install(&self, from: &str) -> Output {
+        self.installer(from).output().unwrap()
+    }
+
+    fn installer(&self, from: &str) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install.sh");
-        Command::new("sh")
+        let mut command = Command::new("/bin/sh");
+        command
             .arg(script)
             .args(["--from", from])
             .env("HOME", self.home.path())
-            .env_remove("SYSFORGE_INSTALL_FROM")
-            .output()
-            .unwrap()
+            .env_remove("SYSFORGE_INSTALL_FROM");
+        command
     }
 
     fn installed(&self) -> PathBuf {
@@ -119,6 +124,63 @@ fn an_address_without_encryption_is_refused() {
     ] {
         let output = release.install(from);
         assert!(said(&output).contains("use https"), "{}", said(&output));
+    }
+}
+
+/// A folder with all programs of this machine but curl, for `PATH`; `None` without wget.
+fn programs_without_curl(folder: &Path) -> Option<PathBuf> {
+    let programs = folder.join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for entry in std::env::split_paths(&path)
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+    {
+        // The first program of a name is the one that a shell starts.
+        if entry.file_name() != "curl" {
+            let _ = std::os::unix::fs::symlink(entry.path(), programs.join(entry.file_name()));
+        }
+    }
+    programs.join("wget").exists().then_some(programs)
+}
+
+#[test]
+fn a_redirect_to_an_address_without_encryption_is_refused() {
+    let release = Release::new();
+    let tls = PrivateTls::new();
+    let plain = Server::start(release.folder.path());
+    let secure = Server::start_tls(release.folder.path(), &tls);
+    let home = release.home.path();
+    let (authority, settings) = (home.join("authority.pem"), home.join("wgetrc"));
+    std::fs::write(&authority, &tls.authority_pem).unwrap();
+    let text = format!("ca_certificate = {}\n", authority.display());
+    std::fs::write(&settings, text).unwrap();
+    let install = |path: &Path| {
+        let mut command = release.installer(&secure.url());
+        command
+            .env("PATH", path)
+            .env("CURL_CA_BUNDLE", &authority)
+            .env("WGETRC", &settings);
+        command.output().unwrap()
+    };
+    let mut paths = vec![PathBuf::from(std::env::var_os("PATH").unwrap())];
+    match programs_without_curl(home) {
+        Some(folder) => paths.push(folder),
+        None => sysforge_testkit::skip("wget is not installed"),
+    }
+    for path in paths {
+        for name in ["SHA256SUMS", &archive()] {
+            secure.always(name, Fault::Redirect(format!("{}/{name}", plain.url())));
+            let output = install(&path);
+            assert!(!output.status.success(), "{}", said(&output));
+            assert!(!release.installed().exists(), "{}", said(&output));
+            secure.behave();
+        }
+        // The same address without the redirect.
+        let output = install(&path);
+        assert!(output.status.success(), "{}", said(&output));
+        std::fs::remove_file(release.installed()).unwrap();
     }
 }
 
