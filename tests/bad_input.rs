@@ -193,6 +193,18 @@ fn a_workload_that_throws_shows_its_own_backtrace() {
     assert!(scratch.dist().is_empty());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn wrong_arguments_are_exit_code_2_even_where_no_message_can_be_written() {
+    let scratch = Scratch::empty();
+    for args in [&[][..], &["a\u{1b}b"], &["no-command"]] {
+        let mut command = scratch.command(args);
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let status = command.stderr(full.unwrap()).status().unwrap();
+        assert_eq!(status.code(), Some(2), "{args:?}");
+    }
+}
+
 #[test]
 fn a_julia_killed_by_a_signal() {
     let scratch = Scratch::new();

@@ -11,12 +11,15 @@ mod session;
 mod variables;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::FromArgMatches;
+use sysforge_output::print_error;
 use sysforge_plan::Class;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
+use sysforge_process::interrupted;
 
 use crate::args::Cli;
 use crate::failure::CliError;
@@ -40,7 +43,7 @@ fn arguments() -> Result<Cli, u8> {
     };
     let given: Vec<_> = std::env::args_os().collect();
     if given.len() == 1 {
-        anstream::eprint!("{}", command.render_help().ansi());
+        print_error(&command.render_help().ansi().to_string());
         return Err(2);
     }
     args::name_variable(&mut error, &command, &given);
@@ -53,7 +56,7 @@ fn arguments() -> Result<Cli, u8> {
             .chain(variables)
             .any(|text| text.to_string_lossy().contains(is_deceptive))
         {
-            eprint!("{}", escaped_lines(&error.render().to_string()));
+            print_error(&escaped_lines(&error.render().to_string()));
         } else {
             let _ = error.print();
         }
@@ -62,7 +65,9 @@ fn arguments() -> Result<Cli, u8> {
     let written = error.print().and_then(|()| std::io::stdout().flush());
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("error: could not write to standard output: {error}");
+            print_error(&format!(
+                "error: could not write to standard output: {error}\n"
+            ));
             Err(Class::Machine.exit_code())
         }
         _ => Err(0),
@@ -70,9 +75,13 @@ fn arguments() -> Result<Cli, u8> {
 }
 
 fn main() -> ExitCode {
+    ExitCode::from(sysforge_output::report_panics(run))
+}
+
+fn run() -> u8 {
     let cli = match arguments() {
         Ok(cli) => cli,
-        Err(code) => return ExitCode::from(code),
+        Err(code) => return code,
     };
     let session = Session::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -85,10 +94,10 @@ fn main() -> ExitCode {
             session
                 .terminal
                 .error_line(&format!("could not start threads: {error}"));
-            return ExitCode::from(1);
+            return Class::Machine.exit_code();
         }
     };
-    let code = runtime.block_on(async {
+    let command = async {
         // Dropping the command's future stops everything it does: children are killed, temporary
         // files removed.
         tokio::select! {
@@ -127,53 +136,12 @@ fn main() -> ExitCode {
                 code
             }
         }
-    });
+    };
+    // `report_panics` prints a panic, once nothing else is printed.
+    let code = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)));
+    session.progress.clear();
     runtime.shutdown_timeout(GRACE);
-    ExitCode::from(code)
-}
-
-struct Signal {
-    name: &'static str,
-    /// 128 and the signal's number, as shells report it.
-    exit_code: u8,
-}
-
-const INTERRUPT: Signal = Signal {
-    name: "Ctrl-C",
-    exit_code: 130,
-};
-
-/// Waits for a signal to stop.
-#[cfg(unix)]
-async fn interrupted() -> Signal {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => INTERRUPT,
-        Some(()) = term.recv() => Signal { name: "SIGTERM", exit_code: 143 },
-        Some(()) = hangup.recv() => Signal { name: "SIGHUP", exit_code: 129 },
-    }
-}
-
-/// Waits for a signal to stop.
-#[cfg(windows)]
-async fn interrupted() -> Signal {
-    let (Ok(mut pause), Ok(mut close)) = (
-        tokio::signal::windows::ctrl_break(),
-        tokio::signal::windows::ctrl_close(),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => INTERRUPT,
-        Some(()) = pause.recv() => INTERRUPT,
-        Some(()) = close.recv() => Signal { name: "the closing of the window", exit_code: 130 },
-    }
+    code.unwrap_or(Class::Bug.exit_code())
 }
 
 #[cfg(test)]

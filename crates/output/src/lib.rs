@@ -5,13 +5,15 @@
 //! passes through [`Terminal`], which escapes deceptive characters and the commands of CI runners.
 //! This crate does not know the commands of Sysforge, and the environment is passed in as values.
 
+mod bug;
 mod printer;
 mod progress;
 mod prompt;
 mod runner;
 mod trace;
 
-pub use printer::{Terminal, take_write_failure};
+pub use bug::report_panics;
+pub use printer::{Terminal, print_error, take_write_failure};
 pub use progress::Progress;
 pub use prompt::confirm;
 pub use runner::Runner;

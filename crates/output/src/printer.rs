@@ -8,10 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use sysforge_actions::command::{self, Level};
-use sysforge_plan::Explain;
 use sysforge_plan::explain::causes;
 use sysforge_plan::text::{escaped_lines, is_deceptive};
+use sysforge_plan::{Class, Explain};
 use sysforge_report::table::fitted;
+
+use crate::bug;
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -45,6 +47,12 @@ pub(crate) fn note_write_failure(error: std::io::Error) {
 pub fn take_write_failure() -> Option<std::io::Error> {
     let mut first = WRITE_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
     first.take()
+}
+
+/// Prints a message on standard error, before there is a [`Terminal`]. If that fails, there is nobody to
+/// tell; the macro `eprint!` would panic.
+pub fn print_error(text: &str) {
+    let _ = write!(anstream::stderr(), "{text}");
 }
 
 // Invariant: text reaches the terminal only through `shown`, `child` or `document`. Styles are
@@ -208,11 +216,11 @@ impl Terminal {
                 all.push(format!("  {BOLD}full log{BOLD:#}: {}", shown(&log)));
             }
         }
-        if !hints.is_empty() {
-            all.push(String::new());
-        }
-        for hint in hints {
-            all.push(format!("{CYAN}hint{CYAN:#}: {}", shown(hint)));
+        if error.class() == Class::Bug {
+            let request = [bug::request_for_a_report()];
+            all.extend(self.hint_lines(hints.iter().chain(&request)));
+        } else {
+            all.extend(self.hint_lines(hints));
         }
         // All of it may contain text from child processes and files.
         let mut text = all.join("\n");
@@ -220,6 +228,23 @@ impl Terminal {
             text = command::untrusted(&text, &unguessable());
         }
         self.error_output(&text);
+    }
+
+    /// Prints an empty line and `hints`.
+    pub(crate) fn hints(self, hints: &[String]) {
+        self.error_output(&self.hint_lines(hints).join("\n"));
+    }
+
+    /// Returns the lines of hints, the first of which is empty.
+    fn hint_lines<'a>(self, hints: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+        let hints = hints.into_iter();
+        let mut lines: Vec<_> = hints
+            .map(|hint| format!("{CYAN}hint{CYAN:#}: {}", self.shown(hint)))
+            .collect();
+        if !lines.is_empty() {
+            lines.insert(0, String::new());
+        }
+        lines
     }
 }
 
