@@ -24,7 +24,7 @@ use sysforge_plan::manifest::Manifest;
 use sysforge_plan::plan::Versions;
 use sysforge_plan::project::PROJECT_NAMES;
 use sysforge_plan::receipt::{PackageRecord, PreferenceRecord};
-use sysforge_plan::{Sha256, Step, Task};
+use sysforge_plan::{Class, Explain, Sha256, Step, Task};
 use sysforge_process::{Environment, Program};
 
 use crate::context::{Context, PackageEnvironment};
@@ -38,7 +38,7 @@ pub use error::InstantiateError;
 use folder::Folder;
 pub use folder::{require_environment, require_sources};
 pub use limits::shown_server;
-use remains::Remains;
+use remains::{Registries, Remains};
 use report::Report;
 
 /// The script that runs Pkg.
@@ -497,6 +497,7 @@ impl Script<'_> {
             .transpose()?;
         let journal = depot.join("logs").join("sysforge-unfinished.tsv");
         let remains = Remains::find(depot, &journal);
+        let registries = Registries::find(depot);
         let job = job::install(request, folder, &journal);
         let packages = folder.packages();
         let secrets = request.secrets();
@@ -509,9 +510,18 @@ impl Script<'_> {
             .growing(vec![temporary, depot.join("clones")])
             .idle_after_line("Building", BUILD_SCRIPT_IDLE);
         let ran = run(context, program, &job, &secrets, task).await;
-        let report = ran.map_err(|error| error.of_server(shown))?;
-        remains.remove();
-        Ok(report)
+        match ran.map_err(|error| error.of_server(shown)) {
+            Ok(report) => {
+                remains.remove();
+                Ok(report)
+            }
+            Err(error) => {
+                if error.class() == Class::Machine {
+                    registries.remove_changed();
+                }
+                Err(error)
+            }
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a killed Pkg left in a depot. It unpacks an artifact into a temporary folder beside the final
-//! one, and removes the folder only if it comes to its end.
+//! one, and removes the folder only if it comes to its end. And what Pkg leaves when the disk is full: a
+//! registry that it began to copy.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -46,6 +49,56 @@ impl Remains {
                 let _ = std::fs::remove_dir_all(folder);
             }
         }
+    }
+}
+
+/// The registries of a depot before an installation.
+///
+/// Julia moves a registry into the depot by renaming it, so it appears complete or not at all, but copies
+/// it if it cannot be renamed. On a full disk both fail, and a later Pkg takes the part that was copied
+/// for the registry.
+#[derive(Debug)]
+pub(super) struct Registries {
+    folder: PathBuf,
+    before: BTreeMap<OsString, String>,
+}
+
+impl Registries {
+    pub(super) fn find(depot: &Path) -> Self {
+        let folder = depot.join("registries");
+        let before = entries(&folder)
+            .map(|entry| (entry.file_name(), version(&entry.path())))
+            .collect();
+        Self { folder, before }
+    }
+
+    /// Removes the registries that were added or changed since.
+    pub(super) fn remove_changed(self) {
+        for entry in entries(&self.folder) {
+            let path = entry.path();
+            if self.before.get(&entry.file_name()) == Some(&version(&path)) {
+                continue;
+            }
+            let _ = match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => std::fs::remove_dir_all(path),
+                false => std::fs::remove_file(path),
+            };
+        }
+    }
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = std::fs::DirEntry> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten()
+}
+
+/// Returns a text that changes if a registry is replaced: its tree hash, or the size and the time of a
+/// packed one. A clone of git has none; git does not replace it.
+fn version(registry: &Path) -> String {
+    match registry.metadata() {
+        Ok(metadata) if metadata.is_file() => {
+            format!("{} {:?}", metadata.len(), metadata.modified().ok())
+        }
+        _ => sysforge_files::read_text(registry.join(".tree_info.toml")).unwrap_or_default(),
     }
 }
 
@@ -120,6 +173,34 @@ mod tests {
         std::fs::create_dir(depot.path().join("artifacts/jl_later")).unwrap();
         remains.remove();
         assert_eq!(names(depot.path()), [WHOLE, "jl_in_use", "jl_later"]);
+    }
+
+    #[test]
+    fn registries_that_were_added_or_changed_are_removed_and_others_stay() {
+        let depot = tempfile::tempdir().unwrap();
+        let folder = depot.path().join("registries");
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        for name in ["Kept", "Updated"] {
+            write(&format!("{name}/Registry.toml"), "");
+            write(&format!("{name}/.tree_info.toml"), "git-tree-sha1 = \"1\"");
+        }
+        write("Cloned/Registry.toml", "");
+        write("Packed.toml", "1");
+        let registries = Registries::find(depot.path());
+        write("Updated/.tree_info.toml", "git-tree-sha1 = \"2\"");
+        write("Added/.tree_info.toml", "git-tree-sha1 = \"1\"");
+        write("Packed.toml", "longer");
+        registries.remove_changed();
+        let names = entries(&folder).map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, ["Cloned", "Kept"]);
+        // A depot without registries.
+        Registries::find(&depot.path().join("other")).remove_changed();
     }
 
     #[test]
