@@ -27,7 +27,9 @@ pub fn meaningful(line: &str) -> Option<String> {
 /// Returns a text without its progress bar; `None` for a bar at 0 %.
 fn without_bar(text: &str) -> Option<String> {
     let Some((before, rest)) = text.split_once('[') else {
-        return Some(text.to_owned());
+        // curl draws a bar that does not name what it downloads.
+        let drawn = text.contains('#') && text.chars().all(|c| "#=O- .%0123456789".contains(c));
+        return (!drawn).then(|| text.to_owned());
     };
     let Some((bar, after)) = rest.split_once(']') else {
         return Some(text.to_owned());
@@ -60,6 +62,11 @@ mod tests {
                 Some("Fetching: 60.5 %"),
             ),
             ("10 %\r50 %\r", Some("50 %")),
+            (
+                "Updating registry\r######          25.3%\r######## 100.0%",
+                Some("Updating registry"),
+            ),
+            ("#=#=#", None),
             (
                 "   Building Wreck → `~/x.log`",
                 Some("Building Wreck → `~/x.log`"),
