@@ -59,8 +59,11 @@ fetch() {
             curl --fail --location --silent --show-error --retry 5 --output "$scratch/$1" \
                 --proto-redir "=$encrypted" "$from/$1"
         elif command -v wget >/dev/null; then
-            wget --quiet --server-response --tries=5 --output-document="$scratch/$1" "$from/$1" \
-                2>"$scratch/log" || { cat "$scratch/log" >&2 && false; }
+            if ! wget --quiet --server-response --tries=5 --output-document="$scratch/$1" "$from/$1" \
+                2>"$scratch/log"; then
+                cat "$scratch/log" >&2
+                die "could not fetch $from/$1"
+            fi
             if [ "$encrypted" = https ] && grep -qi '^ *location: *http:' "$scratch/log"; then
                 die "$from/$1 redirects to an address that is not encrypted"
             fi
