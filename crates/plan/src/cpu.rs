@@ -24,7 +24,7 @@ pub const SYSIMAGE: &str = "sysimage";
 /// Returns the target string for `cpu = "portable"`. It runs on every CPU that Julia supports and
 /// uses features of newer ones. On x86-64 the second target has AVX2 and FMA, and only the functions
 /// that gain from them are compiled for it: Julia's own releases compile all code for a third one,
-/// `sandybridge`, which makes an emission 1.6 times as long (docs/src/how-to/cpu.md has the
+/// `sandybridge`, which makes an emission longer and takes more memory (docs/src/how-to/cpu.md has the
 /// figures). Otherwise these are the targets of Julia's own releases (source: PackageCompiler's
 /// `default_app_cpu_target`, and julia-buildkite for ARM).
 #[must_use]

@@ -178,6 +178,9 @@ mod tests {
             (10, 3, 2, 4.97),
             (10, 1, 2, 4.9),
             (12, 1, 2, 5.0),
+            (12, 1, 2, 4.63),
+            (12, 1, 2, 4.88),
+            (12, 2, 2, 6.37),
             (12, 3, 2, 9.1),
         ] {
             let bytes = predicted(of(1, minor), emission(targets), threads) as f64;
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn three_targets_cost_what_was_measured() {
+    fn targets_cost_what_was_measured() {
         // Two emissions of one project on 1.12.5: for one target, and for three.
         let three = HeldTargets {
             whole: 2,
@@ -200,6 +203,10 @@ mod tests {
         let near = |percent: u64, measured: f64| (percent as f64 - measured).abs() < 2.0;
         assert!(near(costs.time_percent, 100.0 * 677.0 / 265.0), "{costs:?}");
         assert!(near(costs.size_percent, 100.0 * 309.0 / 233.0), "{costs:?}");
+        // Another project: for one target, and for the two of `portable`.
+        let costs = compared_with_one(of(1, 12), emission(2).targets).unwrap();
+        assert!(near(costs.time_percent, 100.0 * 650.0 / 285.0), "{costs:?}");
+        assert!(near(costs.size_percent, 100.0 * 253.0 / 224.0), "{costs:?}");
         let one = compared_with_one(of(1, 5), HeldTargets::ONE).unwrap();
         assert_eq!((one.time_percent, one.size_percent), (100, 100));
         assert_eq!(compared_with_one(of(1, 10), three), None);
