@@ -157,24 +157,4 @@ mod tests {
         unlink(&links, &store).unwrap();
         assert!(links[0].is_file());
     }
-
-    // The code page of a console under Wine, as on Windows, is not UTF-8.
-    #[cfg(windows)]
-    #[test]
-    fn a_script_starts_a_program_whose_path_has_letters_of_any_language() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = dir.path().join("störe 日本");
-        let bin = store.join("app").join("bin");
-        std::fs::create_dir_all(&bin).unwrap();
-        let shell = std::env::var_os("COMSPEC").unwrap();
-        std::fs::copy(shell, bin.join("tally.exe")).unwrap();
-        let scripts = dir.path().join("scripts");
-        let names = ["tally".to_owned()];
-        let links = super::link(&store.join("app"), &names, &scripts).unwrap();
-        let run = std::process::Command::new(&links[0])
-            .args(["/d", "/c", "exit", "7"])
-            .output()
-            .unwrap();
-        assert_eq!(run.status.code(), Some(7), "{run:?}");
-    }
 }
