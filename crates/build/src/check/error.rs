@@ -59,8 +59,9 @@ impl Explain for CheckError {
             Self::DoesNotRun { source } => or(
                 source.hints(),
                 "does it fail without the image, too? Try `julia --startup-file=no --project` with \
-                 the workload. If it does not, `--strip` and `execute = true` are the first to \
-                 leave out",
+                 the workload. If it does not, leave out `--strip-ir` among the `julia-options` \
+                 first (without the code that it removes, Julia compiles nothing that is missing: \
+                 `MissingCodeError`), then `--strip` and `execute = true`",
             ),
             Self::Baseline { source } => or(
                 source.hints(),
