@@ -215,7 +215,11 @@ fn bombs() -> Vec<Named> {
             || Plain(endless(EntryType::XGlobalHeader)),
             "bytes in a name",
         ),
-        ("file", || Plain(endless(EntryType::Regular)), "bytes"),
+        (
+            "file",
+            || Plain(endless(EntryType::Regular)),
+            "unpacked bytes",
+        ),
         (
             "entries",
             || {
@@ -278,7 +282,7 @@ fn bombs() -> Vec<Named> {
         (
             "ratio",
             || Packed(ArchiveFormat::TarGz, zeros(200 << 20)),
-            "bytes",
+            "unpacked bytes",
         ),
     ]
 }

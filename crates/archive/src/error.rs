@@ -28,7 +28,7 @@ pub enum Error {
     },
     #[error("the archive contains `{name}`, which is {kind}")]
     Forbidden { name: String, kind: &'static str },
-    #[error("the archive unpacks to more than {limit} {unit}")]
+    #[error("the archive exceeds the limit of {limit} {unit}")]
     TooMuch { limit: u64, unit: &'static str },
     /// Two entries of the archive cannot both be unpacked: they have the same name, or names that
     /// differ only in case.
@@ -53,6 +53,10 @@ impl Error {
     pub fn reading(error: std::io::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(error) => error,
+            // The texts of this kind speak of buffers and blocks.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::Malformed("it is cut short".to_owned())
+            }
             Err(error) => Self::Broken(error),
         }
     }

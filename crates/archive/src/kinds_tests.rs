@@ -633,6 +633,19 @@ fn folders_and_dos_times_of_a_zip_file_are_kept() {
 }
 
 #[test]
+fn an_archive_that_is_cut_short_is_reported_as_that() {
+    let tar = Tar::new().file("t/x", 0o644, &[7; 3000]).gz();
+    let zip = archives::zip_of(&[("t/x", 0o100_644, b"content")]);
+    for (format, bytes) in [
+        (ArchiveFormat::TarGz, &tar[..tar.len() - 3]),
+        (ArchiveFormat::Zip, &zip[..zip.len() - 5]),
+    ] {
+        let said = unpacked(format, bytes).unwrap_err().to_string();
+        assert!(said.ends_with("it is cut short"), "{format}: {said}");
+    }
+}
+
+#[test]
 fn a_zip_file_with_a_password_is_refused() {
     let mut zip = archives::zip_of(&[("t/x", 0o100_644, b"secret")]);
     // Bit 0 of the flags, in the file's own header and in the directory.

@@ -54,7 +54,7 @@ impl Limits {
     }
 
     fn check_bytes(&self, bytes: u64) -> Result<(), Error> {
-        check(bytes, self.most_bytes(), "bytes")
+        check(bytes, self.most_bytes(), "unpacked bytes")
     }
 
     pub(crate) fn check_entries(&self, entries: u64) -> Result<(), Error> {

@@ -123,7 +123,7 @@ impl Read for PlainReader {
             if self.seen > limit {
                 return Err(io::Error::other(Error::TooMuch {
                     limit,
-                    unit: "bytes",
+                    unit: "unpacked bytes",
                 }));
             }
         }

@@ -210,6 +210,10 @@ impl Seek for Positioned<'_> {
 fn broken(error: ZipError) -> Error {
     match error {
         ZipError::Io(error) => Error::reading(error),
+        ZipError::InvalidArchive(what) if what.starts_with("Unexpected end of") => {
+            Error::Malformed("it is cut short".to_owned())
+        }
+        ZipError::InvalidArchive(what) => Error::Malformed(what.into_owned()),
         other => Error::Malformed(other.to_string()),
     }
 }

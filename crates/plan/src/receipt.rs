@@ -450,6 +450,7 @@ impl Receipt {
     /// If the text is not a receipt, or has another schema.
     pub fn from_json(text: &str) -> Result<Self, ReceiptError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with a `schema`")]
         struct Head {
             schema: String,
         }

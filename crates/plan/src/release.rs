@@ -209,6 +209,7 @@ impl ReleaseIndex {
     /// If the text is not an index, has another schema, or contradicts itself.
     pub fn from_json(text: &str) -> Result<Self, IndexError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with a `schema`")]
         struct Head {
             schema: String,
         }

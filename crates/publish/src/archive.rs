@@ -145,9 +145,6 @@ fn refused(path: &Path) -> impl Fn(Error) -> PublishError + use<> {
     }
 }
 
-/// The reason for refusing an entry that is not a plain file.
-const NOT_PLAIN: &str = "not a plain file";
-
 /// Returns the format of an image's archive of this name.
 fn format_of(path: &Path, name: &str) -> Result<ArchiveFormat, PublishError> {
     ArchiveFormat::of_image(name)
@@ -196,7 +193,7 @@ impl<S: Sink> Sink for Inspector<S> {
     fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error> {
         match is_folder_of_artifacts(path) {
             true => self.sink.folder(path, modified),
-            false => Err(not_plain(path)),
+            false => Err(forbidden(path, "a folder that no image has")),
         }
     }
 
@@ -217,7 +214,10 @@ impl<S: Sink> Sink for Inspector<S> {
 
     fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error> {
         if !path.contains('/') {
-            return Err(not_plain(path));
+            return Err(forbidden(
+                path,
+                "a link, which no image has beside its files",
+            ));
         }
         self.check_name(path)?;
         let mut hasher = Hasher::default();
@@ -228,21 +228,24 @@ impl<S: Sink> Sink for Inspector<S> {
     }
 
     fn hard_link(&mut self, path: &str, _: &str) -> Result<(), Error> {
-        Err(not_plain(path))
+        Err(forbidden(path, "a hard link, which no image has"))
     }
 }
 
-fn not_plain(path: &str) -> Error {
+fn forbidden(path: &str, kind: &'static str) -> Error {
     Error::Forbidden {
         name: path.to_owned(),
-        kind: NOT_PLAIN,
+        kind,
     }
 }
 
 impl<S> Inspector<S> {
     fn check_name(&mut self, name: &str) -> Result<(), Error> {
         if !belongs(name) {
-            return Err(not_plain(name));
+            return Err(Error::Name {
+                name: name.to_owned(),
+                why: "no file of an image or an app has",
+            });
         }
         let top = name.split('/').next().unwrap_or(name);
         let same = self.tops.entry(top.to_lowercase());
@@ -419,7 +422,7 @@ pub(crate) mod tests {
         tar_gz(&path, &[("other/image.so", b"image")]);
         let error = inspect(&path).unwrap_err().to_string();
         assert!(
-            error.contains("`other/image.so`, which is not a plain file"),
+            error.contains("the name `other/image.so`, which no file of an image or an app has"),
             "{error}"
         );
     }
@@ -483,7 +486,10 @@ pub(crate) mod tests {
             std::fs::write(&path, tar.gz()).unwrap();
             let error = inspect(&path).unwrap_err();
             assert!(matches!(error, PublishError::Altered { .. }), "{error}");
-            assert!(error.to_string().contains("more than"), "{error}");
+            assert!(
+                error.to_string().contains("exceeds the limit of"),
+                "{error}"
+            );
         }
     }
 

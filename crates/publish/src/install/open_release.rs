@@ -1,6 +1,7 @@
 //! Reading the files of one release, from any source.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -366,9 +367,11 @@ fn folder(path: &Path, tag: Option<&str>) -> Result<(PathBuf, Option<Tag>), Inst
         return Ok((path.to_owned(), None));
     }
     let list = path.join(SITE_NAME);
-    let tag = read_regular(&list, INDEX_LIMIT as u64)
-        .ok()
-        .and_then(|bytes| last_tag(&bytes));
+    let tag = match read_regular(&list, INDEX_LIMIT as u64) {
+        Ok(bytes) => last_tag(&bytes),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => None,
+        Err(error) => return Err(at(&list)(error).into()),
+    };
     tag.map(|tag| (path.join(&tag), Some(tag)))
         .ok_or_else(|| InstallError::NoRelease(path.display().to_string()))
 }

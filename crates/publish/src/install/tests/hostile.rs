@@ -551,8 +551,13 @@ async fn a_list_of_releases_with_hostile_tags_leads_nowhere() {
 async fn a_pipe_in_place_of_a_file_of_a_release_is_refused_at_once() {
     let scene = scene().await;
     let source = scene.site().await;
-    for name in [INDEX_NAME, "demo-julia1.12.7-x86_64-linux-gnu.tar.gz"] {
-        let path = scene.folder.path().join("site/v1.0.0").join(name);
+    let archive = "demo-julia1.12.7-x86_64-linux-gnu.tar.gz";
+    for (folder, name) in [
+        ("site", SITE_NAME),
+        ("site/v1.0.0", INDEX_NAME),
+        ("site/v1.0.0", archive),
+    ] {
+        let path = scene.folder.path().join(folder).join(name);
         let kept = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let made = std::process::Command::new("mkfifo").arg(&path).status();

@@ -105,7 +105,20 @@ async fn an_archive_that_cannot_be_unpacked_is_the_fault_of_its_maker() {
     for (archive, expected) in [
         (good().symlink("x", "/etc/passwd").gz(), "link `x`"),
         (good().file("../x", 0o644, b"").gz(), "leaves its folder"),
-        (good().file("other/x", 0o644, b"").gz(), "not a plain file"),
+        (
+            good().file("other/x", 0o644, b"").gz(),
+            "no file of an image",
+        ),
+        (
+            good().file("nul.so", 0o644, b"").gz(),
+            "no file of an image",
+        ),
+        (good().folder("other/").gz(), "a folder that no image has"),
+        (good().symlink("x", "receipt.json").gz(), "a link, which"),
+        (
+            good().hard_link("x", "receipt.json").gz(),
+            "a hard link, which",
+        ),
         (good().file("Receipt.json", 0o644, b"").gz(), "twice"),
         (cut[..cut.len() - 9].to_vec(), "damaged"),
         (b"<!DOCTYPE html>".to_vec(), "damaged"),
