@@ -27,7 +27,9 @@ use sysforge_process::{Children, Environment};
 
 /// A Julia and a bundle made from it.
 struct Scene {
-    dir: tempfile::TempDir,
+    /// A static is never dropped, so a temporary folder would stay after each run. This one is the same
+    /// in each.
+    dir: PathBuf,
     julia: JuliaFacts,
     assembled: Assembled,
 }
@@ -73,9 +75,10 @@ fn make_scene() -> Option<Scene> {
         return None;
     };
     let archive = Path::new(&mirror).join("bin/linux/x64/1.5/julia-1.5.3-linux-x86_64.tar.gz");
-    let dir = tempfile::tempdir().unwrap();
-    let prefix = dir.path().join("julia");
-    std::fs::create_dir(&prefix).unwrap();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bundle");
+    let _ = std::fs::remove_dir_all(&dir);
+    let prefix = dir.join("julia");
+    std::fs::create_dir_all(&prefix).unwrap();
     let file = std::fs::File::open(&archive).unwrap();
     let (limits, links) = (Limits::default(), Links::default());
     let mut tree = TreeWriter::new(prefix.clone(), 1, limits, links, Cancel::default());
@@ -83,9 +86,9 @@ fn make_scene() -> Option<Scene> {
     tree.finish().unwrap();
     let julia = facts(&prefix);
     let opened = opened(&julia);
-    let assembled = make(&julia, &opened, &[], &dir.path().join("bundle")).unwrap();
+    let assembled = make(&julia, &opened, &[], &dir.join("bundle")).unwrap();
     // The bundle must not need the Julia that it was made from.
-    std::fs::rename(&prefix, dir.path().join("gone")).unwrap();
+    std::fs::rename(&prefix, dir.join("gone")).unwrap();
     Some(Scene {
         dir,
         julia,
@@ -151,7 +154,7 @@ fn opened(julia: &JuliaFacts) -> Vec<PathBuf> {
 
 /// Checks one app of the bundle with one run.
 fn run(scene: &Scene, name: &str, run: Run) -> Result<Checked, BundleError> {
-    run_from(scene, &scene.dir.path().join("bundle"), name, run)
+    run_from(scene, &scene.dir.join("bundle"), name, run)
 }
 
 /// Checks one app of a bundle with one run.
@@ -161,13 +164,13 @@ fn run_from(scene: &Scene, bundle: &Path, name: &str, run: Run) -> Result<Checke
         app,
         runs: vec![run],
     }];
-    let logs = scene.dir.path().join(format!("logs-{name}"));
+    let logs = scene.dir.join(format!("logs-{name}"));
     let environment = Environment::new(std::env::vars_os());
     let children = Children::default();
     let surroundings = Surroundings {
         os: Os::Linux,
         system: &scene.assembled.system,
-        project: scene.dir.path(),
+        project: &scene.dir,
         environment: &environment,
         children: &children,
         logs: &logs,
@@ -257,7 +260,7 @@ fn the_bundle_has_each_library_once_and_nothing_of_the_c_library() {
         "{paths:?}"
     );
     assert!(scene.assembled.system.contains("libc.so.6"));
-    let bundled = walkdir::WalkDir::new(scene.dir.path().join("bundle"));
+    let bundled = walkdir::WalkDir::new(scene.dir.join("bundle"));
     for entry in bundled.into_iter().map(Result::unwrap) {
         assert!(
             entry.path().exists(),
@@ -271,12 +274,13 @@ fn the_bundle_has_each_library_once_and_nothing_of_the_c_library() {
 #[test]
 fn a_bundle_without_a_library_that_julia_opens_by_its_name_fails_with_a_hint() {
     let Some(scene) = scene() else { return };
-    let julia = facts(&scene.dir.path().join("gone"));
-    let bundle = scene.dir.path().join("without-opened");
+    let julia = facts(&scene.dir.join("gone"));
+    let bundle = scene.dir.join("without-opened");
     // Julia opens PCRE by its name, which no dynamic section contains; while it starts, it cannot
     // name the library.
     make(&julia, &[], &[], &bundle).unwrap();
     let error = run_from(scene, &bundle, "depth", Run::default()).unwrap_err();
+    std::fs::remove_dir_all(&bundle).unwrap();
     assert_eq!(error.class().exit_code(), 6, "{error}");
     let tail = error.evidence().unwrap().tail.join("\n");
     assert!(tail.starts_with("fatal: error thrown"), "{tail}");
@@ -297,7 +301,7 @@ fn started(bundle: &Path, name: &str, output: Stdio) -> (Option<i32>, String) {
 fn output_that_does_not_fit_on_the_disk_is_an_error_of_the_app() {
     let Some(scene) = scene() else { return };
     let full = std::fs::File::options().write(true).open("/dev/full");
-    let bundle = scene.dir.path().join("bundle");
+    let bundle = scene.dir.join("bundle");
     let (code, text) = started(&bundle, "prints", full.unwrap().into());
     assert_eq!(code, Some(1), "{text}");
     let first = text.lines().next().unwrap_or_default();
@@ -308,9 +312,9 @@ fn output_that_does_not_fit_on_the_disk_is_an_error_of_the_app() {
 #[test]
 fn an_app_without_its_image_says_what_is_missing() {
     let Some(scene) = scene() else { return };
-    let bundle = scene.dir.path().join("incomplete");
+    let bundle = scene.dir.join("incomplete");
     // Everything but the image.
-    let from = scene.dir.path().join("bundle");
+    let from = scene.dir.join("bundle");
     std::fs::create_dir_all(bundle.join("bin")).unwrap();
     std::fs::copy(from.join("bin/depth"), bundle.join("bin/depth")).unwrap();
     for folder in ["lib/x86_64-linux-gnu", "share"] {
@@ -326,10 +330,12 @@ fn an_app_without_its_image_says_what_is_missing() {
 #[test]
 fn a_missing_artifact_is_named() {
     let Some(scene) = scene() else { return };
-    let julia = facts(&scene.dir.path().join("gone"));
+    let julia = facts(&scene.dir.join("gone"));
     let tree = TreeHash::new("2ea2bdcdfd98ea4c9ceb0b2d9b9b6dcc4e7eb4f7").unwrap();
     let artifacts = [(tree, PathBuf::from("/depot/artifacts/2ea2bdcd"))];
-    let error = make(&julia, &[], &artifacts, &scene.dir.path().join("x")).unwrap_err();
+    let bundle = scene.dir.join("without-artifact");
+    let error = make(&julia, &[], &artifacts, &bundle).unwrap_err();
+    std::fs::remove_dir_all(&bundle).unwrap();
     assert_eq!(error.class().exit_code(), 6, "{error}");
     let shown = format!("{error}\n{}", error.hints().join("\n"));
     assert_eq!(
@@ -342,8 +348,8 @@ fn a_missing_artifact_is_named() {
 #[test]
 fn a_full_disk_is_an_error_of_the_machine_that_names_the_file() {
     let Some(scene) = scene() else { return };
-    let julia = facts(&scene.dir.path().join("gone"));
-    let folder = scene.dir.path().join("small");
+    let julia = facts(&scene.dir.join("gone"));
+    let folder = scene.dir.join("small");
     let Some(disk) = small_disk::SmallDisk::new(&folder, "1m") else {
         return;
     };
