@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sysforge_build::inspect::inspect;
-use sysforge_files::read_regular;
+use sysforge_files::{canonical_or_given, read_regular};
 use sysforge_plan::app::BundledFile;
 use sysforge_plan::text::{TreeHash, shortened};
 use sysforge_plan::{JuliaFacts, Os};
@@ -149,10 +149,8 @@ fn add_libraries(
         (&julia.libdir, &layout.library_folder),
         (&julia.private_libdir, &layout.private_folder),
     ];
-    let real =
-        |folder: &Path| sysforge_files::canonical(folder).unwrap_or_else(|_| folder.to_owned());
     // The deepest folder that contains a file decides its path.
-    let mut folders = folders.map(|(from, to)| (real(from), to.clone()));
+    let mut folders = folders.map(|(from, to)| (canonical_or_given(from), to.clone()));
     folders.sort_by_key(|(from, _)| std::cmp::Reverse(from.components().count()));
     let place_of = |path: &Path| {
         folders

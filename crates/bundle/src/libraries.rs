@@ -87,11 +87,11 @@ pub fn needed(
     folders.dedup();
     let folders = folders
         .into_iter()
-        .map(|folder| sysforge_files::canonical(&folder).unwrap_or(folder))
+        .map(|folder| sysforge_files::canonical_or_given(&folder))
         .collect();
     let artifacts: Vec<PathBuf> = artifacts
         .iter()
-        .map(|folder| sysforge_files::canonical(folder).unwrap_or_else(|_| folder.clone()))
+        .map(|folder| sysforge_files::canonical_or_given(folder))
         .collect();
     let mut closure = Closure {
         os: julia.triplet.os(),
@@ -136,7 +136,7 @@ pub fn artifacts_of(libraries: &[PathBuf]) -> impl Iterator<Item = (TreeHash, Pa
 
 /// Whether a library is the image, or the executable or base image of the Julia that ran it.
 fn is_the_app_itself(library: &Path, image: &Path, julia: &JuliaFacts) -> bool {
-    let real = |path: &Path| sysforge_files::canonical(path).unwrap_or_else(|_| path.to_owned());
+    use sysforge_files::canonical_or_given as real;
     let library = real(library);
     [image, &julia.executable, &julia.base_image]
         .iter()
@@ -242,7 +242,7 @@ impl Closure<'_> {
             }
             match self.locate(needed, library, &inspection.run_paths) {
                 Some(path) => {
-                    let real = sysforge_files::canonical(&path).unwrap_or_else(|_| path.clone());
+                    let real = sysforge_files::canonical_or_given(&path);
                     if self.artifacts.iter().any(|folder| real.starts_with(folder)) {
                         continue;
                     }

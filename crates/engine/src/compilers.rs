@@ -272,7 +272,7 @@ pub async fn system_compilers(
     let names = driver_names(triplet, Engine::host().ok());
     for path in names.iter().filter_map(|name| which(name, environment)) {
         // `cc` is usually a link to one of the others.
-        let real = sysforge_files::canonical(&path).unwrap_or_else(|_| path.clone());
+        let real = sysforge_files::canonical_or_given(&path);
         if !seen.contains(&real) {
             seen.push(real);
             commands.push(vec![path.display().to_string()]);

@@ -21,8 +21,7 @@ pub fn absolute(path: &Path) -> PathBuf {
             resolved.push(part);
             continue;
         }
-        let real = sysforge_files::canonical(&resolved);
-        resolved = real.unwrap_or(resolved);
+        resolved = sysforge_files::canonical_or_given(&resolved);
         resolved.pop();
     }
     resolved

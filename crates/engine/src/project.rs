@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sysforge_files::canonical_or_given;
 use sysforge_plan::config::{self, Config};
 use sysforge_plan::encoding;
 use sysforge_plan::manifest::Manifest;
@@ -185,7 +186,7 @@ impl Location {
         if let Some(name) = given.to_str().and_then(|text| text.strip_prefix('@')) {
             return self.environment(name);
         }
-        let path = canonical(&self.absolute(given));
+        let path = canonical_or_given(&self.absolute(given));
         let is_project_file = PROJECT_NAMES.iter().any(|name| path.ends_with(name));
         match path.parent() {
             Some(folder) if path.is_file() && is_project_file => Ok(Found {
@@ -200,7 +201,7 @@ impl Location {
 
     /// Finds the project in this folder or the nearest folder above.
     fn search(&self) -> Result<Found, EngineError> {
-        let start = canonical(&self.absolute(Path::new(".")));
+        let start = canonical_or_given(&self.absolute(Path::new(".")));
         let mut folders = start.ancestors();
         let found = folders.find_map(in_folder);
         found.ok_or_else(|| EngineError::NoProject(start.clone()))
@@ -245,7 +246,7 @@ impl Location {
             .map(|named| folder.join(named))
             .filter(|p| p.is_file())
         {
-            files.push(self.manifest(&canonical(&named), Origin::Named)?);
+            files.push(self.manifest(&canonical_or_given(&named), Origin::Named)?);
         }
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut beside: Vec<_> = entries
@@ -279,7 +280,7 @@ impl Location {
     /// folder above, but not above the user's home if the project is inside the home.
     fn workspace_root(&self, project: &Path) -> Option<PathBuf> {
         let folder = project.parent()?;
-        let home = self.home.as_deref().map(canonical);
+        let home = self.home.as_deref().map(canonical_or_given);
         let home = home.filter(|home| folder.starts_with(home));
         let above = folder.ancestors().skip(1);
         let mut above =
@@ -287,7 +288,9 @@ impl Location {
         above.find_map(|above| {
             let root = in_folder(above)?.file;
             let members = workspace_members(&self.read_text(&root).ok()?);
-            let mut members = members.iter().map(|member| canonical(&above.join(member)));
+            let mut members = members
+                .iter()
+                .map(|member| canonical_or_given(&above.join(member)));
             let is_member = members.any(|member| member == folder || member == project);
             is_member.then_some(root)
         })
@@ -331,9 +334,4 @@ fn in_folder(folder: &Path) -> Option<Found> {
         folder: folder.to_owned(),
         file,
     })
-}
-
-/// Resolves symbolic links, if the path exists.
-fn canonical(path: &Path) -> PathBuf {
-    sysforge_files::canonical(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -14,6 +14,12 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     path.canonicalize().map(plain)
 }
 
+/// Returns the [`canonical`] path, or the given one if there is nothing at it.
+#[must_use]
+pub fn canonical_or_given(path: &Path) -> PathBuf {
+    canonical(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Removes the prefix `\\?\` from the path of a drive or of a network share.
 fn plain(path: PathBuf) -> PathBuf {
     let Some(rest) = path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) else {
@@ -55,6 +61,8 @@ mod tests {
         let path = canonical(&folder.path().join("a/./b/..")).unwrap();
         assert_eq!(path, root.join("a"));
         assert!(!path.to_string_lossy().starts_with(r"\\?\"), "{path:?}");
-        canonical(&folder.path().join("none")).unwrap_err();
+        let missing = folder.path().join("none");
+        canonical(&missing).unwrap_err();
+        assert_eq!(canonical_or_given(&missing), missing);
     }
 }

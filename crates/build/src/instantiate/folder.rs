@@ -397,7 +397,7 @@ fn workspace_packages(project: &Path) -> Vec<LocalPackage> {
         Some(LocalPackage {
             name: table.get("name")?.as_str()?.to_owned(),
             uuid: table.get("uuid")?.as_str()?.to_owned(),
-            folder: sysforge_files::canonical(&folder).unwrap_or(folder),
+            folder: sysforge_files::canonical_or_given(&folder),
         })
     });
     packages.collect()
