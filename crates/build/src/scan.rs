@@ -67,10 +67,8 @@ pub fn artifacts(image: &Path, depots: &[PathBuf]) -> io::Result<BTreeMap<TreeHa
 fn named_trees(mut reader: impl Read, trees: &[TreeHash]) -> io::Result<BTreeSet<TreeHash>> {
     let mut needles = Vec::new();
     for tree in trees {
-        let byte = |at: usize| u8::from_str_radix(tree.get(at..at + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (0..tree.len()).step_by(2).map(byte).collect();
         needles.push((tree, tree.as_bytes().to_owned()));
-        needles.extend(bytes.map(|bytes| (tree, bytes)));
+        needles.extend(hex::decode(tree.as_bytes()).map(|bytes| (tree, bytes)));
     }
     let mut named = BTreeSet::new();
     let Some(longest) = needles.iter().map(|(_, needle)| needle.len()).max() else {

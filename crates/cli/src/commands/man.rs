@@ -49,9 +49,9 @@ fn find<'a>(root: &'a Command, words: &[String]) -> Result<&'a Command, CliError
 fn page(command: &Command) -> String {
     let mut text = Vec::new();
     // A page describes the global options too. Examples are lines, which a paragraph would join.
-    let command = command.clone().mut_args(|arg| arg.hide(false));
+    let whole = command.clone().mut_args(|arg| arg.hide(false));
     // Writing to memory cannot fail.
-    let _ = Man::new(command.clone().after_help("")).render(&mut text);
+    let _ = Man::new(whole.after_help("")).render(&mut text);
     let mut text = String::from_utf8_lossy(&text).into_owned();
     if let Some(more) = command.get_after_help().map(ToString::to_string) {
         text.push_str(".SH EXAMPLES\n.nf\n");

@@ -99,8 +99,8 @@ impl BuildRunner<'_> {
 
     /// Replays the recorded statements in a running Julia and runs the workloads there, to find the
     /// statements that have no effect as printed. Their alternative readings are then tried in the
-    /// first emission already.
-    /// Does nothing if that was done before: each emission needs it, whichever command asks for it.
+    /// first emission already. Does nothing if that was done before: each emission needs it, whichever
+    /// command asks for it.
     pub(super) async fn rehearse_statements(&self, traced: &mut Traced) -> Result<(), Failure> {
         if traced.rehearsed || traced.of_workloads().is_empty() {
             return Ok(());
@@ -110,7 +110,7 @@ impl BuildRunner<'_> {
         if let Some(still) = self.rehearse(traced, On::Base, &[OutputKind::Pipe]).await {
             traced.mark_ineffective(&still);
         }
-        // What was traced stays as old as it is.
+        // The record keeps its fingerprint: nothing was traced again.
         let work = &self.context.work;
         let fingerprint = work.recorded_fingerprint("trace")?;
         Ok(work.record("trace", &fingerprint, &[], traced)?)
@@ -163,10 +163,7 @@ impl BuildRunner<'_> {
         let as_emitted = self.rehearse(&last, On::Image(&image), outputs).await?;
         if !residuals.iter().any(|text| as_emitted.contains(text)) {
             // Nothing is left that the statements of the next emission could remove.
-            return Some(Trial {
-                as_planned: as_emitted.clone(),
-                as_emitted,
-            });
+            return Some(Trial::default());
         }
         let next = next.only(residuals);
         let as_planned = self.rehearse(&next, On::Image(&image), outputs).await?;
