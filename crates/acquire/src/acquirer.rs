@@ -106,7 +106,6 @@ impl InstalledJulia {
 
 impl Acquirer {
     /// Creates an acquirer. It does not access the disk or the network until it is used.
-    #[must_use]
     pub fn new(store: Store, mirror: Mirror, network: Network, reporter: Reporter) -> Self {
         Self {
             store,
@@ -154,7 +153,6 @@ impl Acquirer {
     }
 
     /// Returns the store.
-    #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -294,7 +292,6 @@ impl Acquirer {
 
     /// Takes a lease on the store entry that contains `path`, so that `prune` does not remove it.
     /// Used for programs that the user named by their path in the store.
-    #[must_use]
     pub fn hold(&self, path: &Path) -> Option<Lease> {
         self.stores().find_map(|store| store.hold(path))
     }

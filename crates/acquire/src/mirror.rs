@@ -58,14 +58,12 @@ impl Default for Mirror {
 
 impl Mirror {
     /// Returns the location of the catalogue.
-    #[must_use]
     pub fn catalogue(&self) -> Location {
         self.below(CATALOGUE_PATH)
     }
 
     /// Returns the location of the file with this address in the catalogue. Addresses on Julia's
     /// own servers are looked up on the mirror; other addresses are used unchanged.
-    #[must_use]
     pub fn locate(&self, url: &Url) -> Location {
         let text = url.as_str();
         let path = [OFFICIAL_SERVER, nightly::SERVER]

@@ -16,7 +16,6 @@ pub struct ToolCache {
 
 impl ToolCache {
     /// Returns the tool cache in `root`.
-    #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -24,7 +23,6 @@ impl ToolCache {
     /// Returns the path of a Julia of this version, if it is present and marked complete.
     ///
     /// setup-julia writes the mark before it unpacks, so the executable must exist as well.
-    #[must_use]
     pub fn find(&self, version: &JuliaVersion, triplet: Triplet) -> Option<PathBuf> {
         let folder = self.folder(version);
         arch_names(triplet.arch())

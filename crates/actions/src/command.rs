@@ -38,7 +38,6 @@ pub struct Location {
 }
 
 /// An annotation: a message on the run's page, and in the diff if it has a position.
-#[must_use]
 pub fn annotation(level: Level, title: &str, place: Option<&Location>, message: &str) -> String {
     let mut properties = Vec::new();
     if let Some(Location { file, line, column }) = place {
@@ -59,7 +58,6 @@ pub fn annotation(level: Level, title: &str, place: Option<&Location>, message: 
 }
 
 /// Starts a group of lines that can be collapsed.
-#[must_use]
 pub fn group(title: &str) -> String {
     format!("::group::{}", data(title))
 }
@@ -70,7 +68,6 @@ pub const END_GROUP: &str = "::endgroup::";
 /// Makes the runner mask a text in all further output. Returns `None` if the text is too short to
 /// be a secret: masking it would make the log unreadable. Secrets of several lines are masked line
 /// by line, because the runner works on lines.
-#[must_use]
 pub fn mask(secret: &str) -> Option<String> {
     let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 6);
     let commands: Vec<_> = lines
@@ -81,7 +78,6 @@ pub fn mask(secret: &str) -> Option<String> {
 
 /// Wraps untrusted text so that the runner does not interpret commands in it. The text must not be
 /// able to guess `token`.
-#[must_use]
 pub fn untrusted(text: &str, token: &str) -> String {
     format!(
         "::stop-commands::{token}\n{}\n::{token}::",
@@ -90,7 +86,6 @@ pub fn untrusted(text: &str, token: &str) -> String {
 }
 
 /// Removes workflow commands from a text: no line begins with `::`, and `##[` does not occur.
-#[must_use]
 pub fn without_commands(text: &str) -> Cow<'_, str> {
     let is_command = |line: &str| line.trim_start().starts_with("::");
     if !text.contains("##[") && !text.split('\n').any(is_command) {
@@ -106,7 +101,6 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
 
 /// Returns an output of a step, as lines for the file named by `GITHUB_OUTPUT`. `delimiter` must
 /// not occur in the value.
-#[must_use]
 pub fn output(name: &str, value: &str, delimiter: &str) -> String {
     if value.contains(['\n', '\r']) {
         format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")

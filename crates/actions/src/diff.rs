@@ -4,7 +4,6 @@ use similar::TextDiff;
 
 /// Returns the diff from `have` to `want`; `None` if they are equal. Line endings are ignored,
 /// because a checkout on Windows may change them.
-#[must_use]
 pub fn unified(name: &str, have: &str, want: &str) -> Option<String> {
     let have = have.replace("\r\n", "\n");
     if have == want {

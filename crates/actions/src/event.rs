@@ -28,7 +28,6 @@ pub enum Releases {
 
 impl Run {
     /// Determines what this run releases.
-    #[must_use]
     pub fn releases(&self) -> Releases {
         let tag = match self.event.as_str() {
             "schedule" => return Releases::Newest,
@@ -45,7 +44,6 @@ impl Run {
 /// Whether GitHub withholds the repository's secrets from this run. It does so for pull requests
 /// from forks, including deleted ones. `payload` is the JSON document named by `GITHUB_EVENT_PATH`;
 /// for an unreadable one, the result is false.
-#[must_use]
 pub fn is_of_a_fork(payload: &str) -> bool {
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
     let Some(head) = payload.pointer("/pull_request/head") else {

@@ -135,7 +135,6 @@ pub fn carry(old: &str, new: &str) -> Result<String, HandmadeError> {
 }
 
 /// Returns the two markers of an empty part.
-#[must_use]
 pub fn markers(indent: usize, name: &str) -> String {
     let space = " ".repeat(indent);
     format!("{space}{KEEP}{name}\n{space}{END}{name}\n")

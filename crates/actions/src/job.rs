@@ -26,7 +26,6 @@ impl Job {
 
     /// Returns the summary of the job, which ended with `error` if there is one. `None` if there is
     /// nothing to report.
-    #[must_use]
     pub fn summary(
         &self,
         error: Option<&dyn Explain>,
@@ -44,7 +43,6 @@ impl Job {
     }
 
     /// Returns the summary of a job that was ended by the signal `by`.
-    #[must_use]
     pub fn interrupted(&self, by: &str) -> String {
         let failed = Failed {
             subject: self.subject(),
@@ -69,7 +67,6 @@ impl Job {
 }
 
 /// Returns the annotation of an error: the error, its causes and its hints.
-#[must_use]
 pub fn annotation(error: &dyn Explain, position: Option<&Location>) -> String {
     let title = format!("sysforge, exit code {}", error.class().exit_code());
     let mut message = chain(error).join("\ncause: ");

@@ -14,7 +14,6 @@ pub struct Pin {
 
 impl Pin {
     /// Returns the value of `uses`, with the version as a comment.
-    #[must_use]
     pub fn uses(&self) -> String {
         let Self {
             action,

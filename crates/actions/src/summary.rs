@@ -41,7 +41,6 @@ pub struct Failed {
 }
 
 /// Returns the summary of a build job.
-#[must_use]
 pub fn build(images: &[Image], failed: Option<&Failed>) -> String {
     let mut text = String::new();
     if let Some(failed) = failed {
@@ -59,7 +58,6 @@ pub fn build(images: &[Image], failed: Option<&Failed>) -> String {
 }
 
 /// Returns the summary of a failed job.
-#[must_use]
 pub fn failure(failed: &Failed) -> String {
     let mut text = format!("## Failed: {}\n\n", inline(&failed.subject));
     for (depth, cause) in failed.causes.iter().enumerate() {
@@ -84,7 +82,6 @@ pub fn failure(failed: &Failed) -> String {
 
 /// Returns the summary of a job that uploads images to a draft, or publishes it. `missing` are
 /// planned builds that it lacks.
-#[must_use]
 pub fn release(heading: &str, place: &str, present: &[String], missing: &[String]) -> String {
     let linked = WebAddress::check(place).is_ok() && place.starts_with("http");
     let place = match linked {
@@ -109,7 +106,6 @@ pub fn release(heading: &str, place: &str, present: &[String], missing: &[String
 }
 
 /// Returns the summary of a plan.
-#[must_use]
 pub fn plan(tag: Option<&str>, matrix: &sysforge_plan::matrix::Matrix, notes: &[String]) -> String {
     let mut text = match tag {
         Some(tag) => format!("## Plan for {}\n\n", inline(tag)),

@@ -5,7 +5,6 @@ use crate::command::Location;
 /// Finds the line of a workload that Julia's error message refers to. Prefers stack frames, the
 /// innermost first; without any, uses the expression that was being evaluated. `workloads` are
 /// paths relative to the project, with `/`; so is the path in the result.
-#[must_use]
 pub fn locate(said: &[String], workloads: &[String]) -> Option<Location> {
     let lines: Vec<String> = said.iter().map(|line| line.replace('\\', "/")).collect();
     let (outer, frames): (Vec<_>, Vec<_>) = lines

@@ -49,7 +49,6 @@ pub enum Error {
 impl Error {
     /// Converts an error that occurred while reading an archive. An exceeded limit does not count
     /// as damage.
-    #[must_use]
     pub fn reading(error: std::io::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(error) => error,

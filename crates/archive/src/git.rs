@@ -27,7 +27,6 @@ impl GitTree {
     }
 
     /// Returns the entries at the top level: files, links, and the trees of folders.
-    #[must_use]
     pub fn objects(&self) -> Vec<ObjectRecord> {
         let record = |(name, (kind, sha1)): (String, Object)| ObjectRecord {
             name: name.trim_end_matches('/').to_owned(),
@@ -38,7 +37,6 @@ impl GitTree {
     }
 
     /// Returns `git-tree-sha1` of the whole, as hexadecimal digits.
-    #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(tree(&self.entries()))
     }
@@ -108,7 +106,6 @@ impl<R> Blob<R> {
 
 impl Blob<()> {
     /// Returns the hash of a file with this content.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> [u8; 20] {
         let mut blob = Blob::new(bytes.len() as u64, ());
         blob.hash.update(bytes);

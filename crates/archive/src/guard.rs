@@ -63,7 +63,6 @@ pub struct Guarded<S> {
 
 impl<S> Guarded<S> {
     /// Creates a guard for `sink`. The first `strip` components of each name are removed.
-    #[must_use]
     pub fn guard(sink: S, strip: usize, limits: Limits, cancel: Cancel) -> Self {
         Self {
             sink,
@@ -73,13 +72,11 @@ impl<S> Guarded<S> {
     }
 
     /// Returns the sink.
-    #[must_use]
     pub fn into_inner(self) -> S {
         self.sink
     }
 
     /// Returns the limits that apply.
-    #[must_use]
     pub const fn limits(&self) -> Limits {
         self.tally.limits
     }

@@ -46,7 +46,6 @@ pub use writer::Writer;
 
 /// Returns whether an archive of this format can be unpacked while it is downloaded. The other
 /// formats have their directory at the end.
-#[must_use]
 pub fn streams(format: ArchiveFormat) -> bool {
     match format {
         ArchiveFormat::TarGz | ArchiveFormat::TarZst | ArchiveFormat::TarXz => true,

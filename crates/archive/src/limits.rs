@@ -45,7 +45,6 @@ impl Default for Limits {
 
 impl Limits {
     /// Returns the maximum unpacked size in bytes.
-    #[must_use]
     pub fn most_bytes(&self) -> u64 {
         let by_ratio = self
             .packed
@@ -106,7 +105,6 @@ impl Cancel {
     }
 
     /// Returns whether to stop.
-    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

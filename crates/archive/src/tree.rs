@@ -34,7 +34,6 @@ pub type TreeWriter = Guarded<Tree>;
 impl TreeWriter {
     /// Creates a tree in `root`, an existing empty folder. The first `strip` components of each
     /// name are removed.
-    #[must_use]
     pub fn new(root: PathBuf, strip: usize, limits: Limits, links: Links, cancel: Cancel) -> Self {
         let tree = Tree::new(root, limits, links, cancel.clone());
         Self::guard(tree, strip, limits, cancel)
@@ -128,7 +127,6 @@ impl Sink for Tree {
 
 impl Tree {
     /// Creates a tree in `root`, an existing empty folder.
-    #[must_use]
     pub fn new(root: PathBuf, limits: Limits, links: Links, cancel: Cancel) -> Self {
         Self {
             root,

@@ -102,7 +102,6 @@ impl<W: Write + Send + 'static> Writer<W> {
     }
 
     /// Returns the entries at the top level so far, as git objects.
-    #[must_use]
     pub fn objects(&self) -> Vec<ObjectRecord> {
         self.git.objects()
     }

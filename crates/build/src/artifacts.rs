@@ -54,7 +54,6 @@ impl Surroundings {
     /// Parses the file written by the staging script: lines `depot<TAB>path`,
     /// `package<TAB>name<TAB>file`, `loaded<TAB>name<TAB>uuid`, `extension<TAB>name<TAB>package`
     /// and `read<TAB>file`, and a final `end`.
-    #[must_use]
     pub fn read(text: &str) -> Self {
         let mut found = Self::default();
         for line in text.lines() {
@@ -84,7 +83,6 @@ impl Surroundings {
 
     /// Returns the installed artifacts that these packages name. Others were not used: Julia
     /// installs artifacts of this platform with the package, and lazy ones on first use.
-    #[must_use]
     pub fn artifacts(&self) -> Vec<InstalledArtifact> {
         let overrides = Overrides::read(&self.depots);
         let mut found = BTreeMap::new();
@@ -102,7 +100,6 @@ impl Surroundings {
 
     /// Returns messages about artifacts that an `Overrides.toml` replaces by others on this
     /// machine; the archive does not contain those.
-    #[must_use]
     pub fn redirected(&self) -> Vec<String> {
         let overrides = Overrides::read(&self.depots);
         let mut said: Vec<String> = Vec::new();
@@ -163,7 +160,6 @@ impl Surroundings {
 /// Returns whether this is an `Artifacts.toml` with one of these tree hashes. Julia read such a
 /// file when it compiled the package: the image contains its content, and uses its path only in
 /// messages.
-#[must_use]
 pub fn is_file_of(path: &Path, artifacts: &[InstalledArtifact]) -> bool {
     let is_named = path
         .file_name()

@@ -114,13 +114,11 @@ impl Recipe {
     }
 
     /// Returns a digest that depends on sources, standard libraries and targets.
-    #[must_use]
     pub fn digest(&self) -> &Sha256 {
         &self.digest
     }
 
     /// Returns a description for display.
-    #[must_use]
     pub fn title(&self) -> String {
         format!("a base with {}", self.libraries)
     }

@@ -39,13 +39,11 @@ impl CheckError {
 
 impl Context {
     /// Returns the environment of a check: minimal, with the packages' depot.
-    #[must_use]
     pub fn clean_environment(&self) -> Environment {
         self.with_depot(self.environment.clean())
     }
 
     /// Returns the same for a workload, which may have a command that starts Julia.
-    #[must_use]
     pub fn clean_environment_of(&self, workload: &Script) -> Environment {
         match workload.prefix.is_empty() {
             true => self.clean_environment(),

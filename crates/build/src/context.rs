@@ -51,7 +51,6 @@ pub struct PackageEnvironment {
 
 impl PackageEnvironment {
     /// Returns the project's own environment.
-    #[must_use]
     pub fn of_project(folder: &Path) -> Self {
         Self {
             project: folder.to_owned(),
@@ -70,13 +69,11 @@ impl Context {
     /// Returns this Julia with default settings and a load path of the project and the standard
     /// libraries only. Environment variables set the project, because the workers of Distributed do
     /// not inherit `--project`.
-    #[must_use]
     pub fn julia(&self, environment: Environment, log: &str) -> Program {
         self.julia_in(&self.packages, environment, log)
     }
 
     /// Does the same with the packages of another environment.
-    #[must_use]
     pub fn julia_in(
         &self,
         packages: &PackageEnvironment,
@@ -93,7 +90,6 @@ impl Context {
 
     /// Returns the flag that keeps native code out of package images, where tracing would not see
     /// it and the image would lack it.
-    #[must_use]
     pub fn without_package_images(&self) -> Option<&'static str> {
         self.generation.package_images.then_some("--pkgimages=no")
     }
@@ -111,7 +107,6 @@ impl Context {
 }
 
 /// Returns a path for display: relative to the project if it is inside.
-#[must_use]
 pub fn shown(path: &Path, project: &Path) -> String {
     path.strip_prefix(project)
         .unwrap_or(path)

@@ -31,7 +31,6 @@ impl Depots {
     /// Returns the depots that Julia would use in this environment: those of `JULIA_DEPOT_PATH`,
     /// otherwise `.julia` in the home directory. A `given` one comes first. These rules are
     /// implemented only here. Paths are made absolute, because children may start in other folders.
-    #[must_use]
     pub fn of(environment: &Environment, given: Option<&Path>) -> Self {
         // Same as Julia's `homedir`.
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
@@ -77,13 +76,11 @@ impl Depots {
     }
 
     /// Returns the depot that is written to.
-    #[must_use]
     pub fn first(&self) -> Option<&Path> {
         self.folders.first().map(PathBuf::as_path)
     }
 
     /// Returns all depots, without those shipped with Julia.
-    #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
@@ -91,7 +88,6 @@ impl Depots {
     /// Returns `JULIA_DEPOT_PATH` for children of this Julia, or `None` if Julia uses the same
     /// depots by default. Depots shipped with Julia are included, because before Julia 1.12 an
     /// explicit path would exclude them.
-    #[must_use]
     pub fn variable(&self, julia: &JuliaFacts) -> Option<String> {
         if self.default {
             return None;
@@ -106,7 +102,6 @@ impl Depots {
     }
 
     /// Returns the folder of a package, if a depot contains it.
-    #[must_use]
     pub fn package(&self, name: &str, uuid: &str, tree: &str) -> Option<PathBuf> {
         // Julia also looks for the shorter form (`Base.explicit_manifest_entry_path`).
         let slugs = [5, 4].map(|length| version_slug(uuid, tree, length));
@@ -119,7 +114,6 @@ impl Depots {
     }
 
     /// Returns the packages of a manifest that must be downloaded: no depot contains them.
-    #[must_use]
     pub fn missing(&self, manifest: &Manifest) -> Vec<MissingPackage> {
         let entries = manifest.packages.iter();
         let entries = entries.flat_map(|(name, entries)| entries.iter().map(move |e| (name, e)));
@@ -170,7 +164,6 @@ pub struct MissingPackage {
 
 /// Groups missing packages by source, described in words: the package server, if there is one, or
 /// git repositories.
-#[must_use]
 pub fn sources(missing: &[MissingPackage], server: Option<&str>) -> Vec<(String, Vec<String>)> {
     let mut sources: Vec<(String, Vec<String>)> = Vec::new();
     for package in missing {
@@ -209,7 +202,6 @@ pub fn check_writable(folder: &Path) -> std::io::Result<()> {
 
 /// Returns the name of the folder in `packages/NAME/` with the tree of a package. Implements
 /// `Base.version_slug` of loading.jl: the CRC-32C of UUID and tree hash in 62 letters and digits.
-#[must_use]
 pub fn version_slug(uuid: &str, tree: &str, length: usize) -> Option<String> {
     const CHARACTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let digits: String = uuid.chars().filter(|c| *c != '-').collect();

@@ -144,7 +144,6 @@ impl OutsideFile {
 
 /// Returns the changed files among those that Julia read for the last image in the build folder
 /// `root`, outside of the project and the packages. They are known only after an emission.
-#[must_use]
 pub fn changed_outside(root: &Path) -> BTreeSet<PathBuf> {
     // An unfinished emission has no list; the previous one does.
     let records = ["emit", "emit.previous"].into_iter();

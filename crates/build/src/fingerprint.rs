@@ -31,7 +31,6 @@ impl Fingerprint {
     }
 
     /// Returns the inputs that affect steps up to `stage`.
-    #[must_use]
     pub fn up_to(&self, stage: Stage) -> Self {
         let parts = self.0.iter().filter(|(_, (first, _))| *first <= stage);
         Self(parts.map(|(name, part)| (name.clone(), *part)).collect())
@@ -40,7 +39,6 @@ impl Fingerprint {
     /// Returns the fingerprint of a step that reads the project again: the inputs up to its stage.
     /// If the project has changed since the earlier step, the result matches neither state and must
     /// never be considered current, so the earlier state is added as an input.
-    #[must_use]
     pub fn reading(&self, earlier: &Self, stage: Stage) -> Self {
         let mut fingerprint = self.up_to(stage);
         let before = earlier.up_to(Stage::Trace);
@@ -53,7 +51,6 @@ impl Fingerprint {
 
     /// Returns the fingerprint of a step that reads only the result of the previous step: the
     /// inputs of that step, and the inputs of its own stage.
-    #[must_use]
     pub fn after(&self, earlier: &Self, stage: Stage) -> Self {
         let own = self.0.iter().filter(|(_, (first, _))| *first == stage);
         let mut parts = earlier.0.clone();
@@ -70,7 +67,6 @@ impl Fingerprint {
     }
 
     /// Returns the digest of all inputs.
-    #[must_use]
     pub fn digest(&self) -> Sha256 {
         let parts = self.0.iter();
         let parts: Vec<_> = parts
@@ -81,7 +77,6 @@ impl Fingerprint {
     }
 
     /// Describes the differences from an earlier fingerprint.
-    #[must_use]
     pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
         let of =
             |fingerprint: &Self, name: &str| fingerprint.0.get(name).map(|(_, digest)| *digest);

@@ -106,7 +106,6 @@ pub struct ImageOptions {
 
 impl Options {
     /// Returns the options of a build.
-    #[must_use]
     pub fn new(build: &Build, config: &Config, given: &ImageOptions) -> Self {
         let Settings {
             env,
@@ -182,7 +181,6 @@ pub struct Inputs<'a> {
 
 /// Returns a text that identifies a Julia. It does not contain the request: `lts` and `1.10` may be
 /// the same Julia.
-#[must_use]
 pub fn julia_identity(julia: &PlannedJulia) -> String {
     match julia {
         PlannedJulia::Catalogue { choice, .. } => choice.file.sha256.to_string(),

@@ -3,7 +3,6 @@
 /// Returns the memory that a process may still allocate, in bytes: the machine's available memory,
 /// or what remains of the limit of this process's control group (a container, a CI service),
 /// whichever is less.
-#[must_use]
 pub fn free_memory() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
@@ -16,7 +15,6 @@ pub fn free_memory() -> Option<u64> {
 }
 
 /// Returns the number of CPUs that this process may use.
-#[must_use]
 pub fn cpus() -> u32 {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cpus).unwrap_or(u32::MAX)
@@ -24,7 +22,6 @@ pub fn cpus() -> u32 {
 
 /// Returns the free bytes of the disk with a folder, if the system reports it.
 #[cfg(unix)]
-#[must_use]
 pub fn free_space(folder: &std::path::Path) -> Option<u64> {
     let status = rustix::fs::statvfs(folder).ok()?;
     Some(status.f_bavail * status.f_frsize)
@@ -32,7 +29,6 @@ pub fn free_space(folder: &std::path::Path) -> Option<u64> {
 
 /// Returns the free bytes of the disk with a folder, if the system reports it.
 #[cfg(not(unix))]
-#[must_use]
 pub fn free_space(_: &std::path::Path) -> Option<u64> {
     None
 }

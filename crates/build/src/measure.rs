@@ -80,7 +80,6 @@ impl fmt::Display for Unmeasured {
 
 impl Unmeasured {
     /// Returns what to do about it.
-    #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.why {
             WhyNot::EndedJulia => {
@@ -95,7 +94,6 @@ impl Unmeasured {
 
 impl Measured {
     /// Returns the latency, if the calls of a workload could be measured.
-    #[must_use]
     pub fn latency(&self) -> Option<Latency> {
         Some(Latency {
             load_s: self.load_s,

@@ -35,7 +35,6 @@ pub struct Traced {
 const WORTH_MS: f64 = 50.0;
 
 /// Returns whether residuals justify another emission, as far as their costs are known.
-#[must_use]
 pub fn worth_a_round(residuals: &[String], costs_ms: &BTreeMap<String, f64>) -> bool {
     let costs: Option<Vec<f64>> = residuals
         .iter()
@@ -61,7 +60,6 @@ impl Trial {
     /// If the statements of the last emission already remove a residual in the process, then code
     /// that exists in a running Julia gets lost in the image, and would be lost again. If the process
     /// does not compile a residual at all, nothing is known about it.
-    #[must_use]
     pub fn cured(&self, residuals: &[String]) -> Vec<String> {
         let before: HashSet<&String> = self.as_emitted.iter().collect();
         let after: HashSet<&String> = self.as_planned.iter().collect();
@@ -73,7 +71,6 @@ impl Trial {
 
 impl Traced {
     /// Returns the part of the statements that concerns these residuals.
-    #[must_use]
     pub fn only(&self, residuals: &[String]) -> Self {
         let of = |list: &[String]| {
             let known: HashSet<&String> = list.iter().collect();
@@ -93,7 +90,6 @@ impl Traced {
     /// Returns the statements for the next image, or `None` if another round would change nothing
     /// or the last one did not help. `rounds` are the numbers of residual statements so far; the
     /// last is that of `residuals`.
-    #[must_use]
     pub fn next(&self, residuals: &[String], rounds: &[usize]) -> Option<Self> {
         if let [.., before, now] = rounds
             && now >= before
@@ -117,7 +113,6 @@ impl Traced {
     }
 
     /// Returns the statements that matter to the workloads.
-    #[must_use]
     pub fn of_workloads(&self) -> Vec<String> {
         let session: HashSet<&String> = self.session.iter().collect();
         let statements = self.statements.iter();

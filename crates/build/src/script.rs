@@ -23,7 +23,6 @@ pub struct Script {
 
 impl Script {
     /// Returns a workload of the project in the folder `project`.
-    #[must_use]
     pub fn of(workload: &Workload, project: &Path) -> Self {
         let mut prefix = workload.prefix.clone();
         // Made absolute like the workload's path, so that it works in any working directory.

@@ -38,7 +38,6 @@ pub(crate) fn values(environment: &Environment, auth_files: &[String]) -> Vec<St
 
 /// Returns the text without logins in addresses: `https://USER:PASSWORD@HOST` or a token in place
 /// of the user. Names of generic accounts stay, as in `ssh://git@host`.
-#[must_use]
 pub fn without_logins(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

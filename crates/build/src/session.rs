@@ -46,7 +46,6 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Returns the packages of an interactive session that an image with these settings must contain in
 /// addition to those in its base.
-#[must_use]
 pub fn packages(generation: &Generation, settings: &Settings) -> &'static [InteractivePackage] {
     match (settings.repl, &settings.base) {
         (false, _) => &[],

@@ -96,7 +96,6 @@ impl<'a> Words<'a> {
 
 /// Returns the targets in the image, each as spelt in `requested` (a `--cpu-target` string) or, if
 /// the image names another CPU, by that name; `None` if the image does not contain the information.
-#[must_use]
 pub fn held(image: &Path, requested: &str) -> Option<Vec<String>> {
     let Table { count, names } = table(image)?;
     let requested: Vec<&str> = requested.split(';').collect();

@@ -170,7 +170,6 @@ struct Kept {
 
 impl FileDigests {
     /// Reads the digests that [`FileDigests::save`] wrote to this file; none if it cannot be read.
-    #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let text = sysforge_files::read_bytes(&path).unwrap_or_default();
         let kept: Kept = serde_json::from_slice(&text).unwrap_or_default();

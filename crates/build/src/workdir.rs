@@ -193,19 +193,16 @@ impl WorkDir {
     }
 
     /// Returns the folder.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Returns the path of a file or folder in it.
-    #[must_use]
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.join(name)
     }
 
     /// Returns the path of a step's log.
-    #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
         self.root.join("logs").join(format!("{name}.log"))
     }
@@ -269,7 +266,6 @@ impl WorkDir {
 
     /// Returns a name for a file that only this run writes, not even a child of another run that
     /// was killed: it contains the process ID.
-    #[must_use]
     pub fn own_name(&self, stem: &str, rest: &str) -> String {
         format!("{stem}-{}{rest}", std::process::id())
     }
@@ -305,7 +301,6 @@ impl WorkDir {
 
     /// Reads the result of a step and its fingerprint from a build's folder without locking it,
     /// because records are written atomically. Returns `None` if there is none that can be read.
-    #[must_use]
     pub fn peek<T: DeserializeOwned>(root: &Path, step: &str) -> Option<(Fingerprint, T)> {
         let text = sysforge_files::read_text(root.join(record_name(step))).ok()?;
         let record: Record<T> = serde_json::from_str(&text).ok()?;

@@ -393,7 +393,6 @@ fn oldest_system<'a>(files: impl Iterator<Item = &'a Path>) -> Option<String> {
 
 /// Whether this Sysforge can make apps for this system: its launcher is for the platform that
 /// Sysforge itself was built for.
-#[must_use]
 pub fn is_supported(os: Os) -> bool {
     match os {
         Os::Linux => cfg!(target_os = "linux"),

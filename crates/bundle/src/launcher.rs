@@ -27,7 +27,6 @@ const STREAMS: [&str; 3] = ["Base.TTY", "Base.PipeEndpoint", "IOStream"];
 ///   the other kinds, too.
 /// - Up to Julia 1.6, TerminalMenus creates a terminal from the three streams when it is loaded. If the
 ///   recorded statements contain that, it is compiled for all combinations.
-#[must_use]
 pub fn variants_of_streams(recorded: &[String]) -> Vec<String> {
     const TERMINAL: &str = "precompile(Tuple{Type{REPL.Terminals.TTYTerminal}, String, ";
     let mut variants: Vec<String> = recorded.iter().flat_map(|text| readers(text)).collect();
@@ -89,7 +88,6 @@ pub struct Described {
 impl Described {
     /// Returns the text of the description, which `crates/launcher/src/description.rs` parses. Both
     /// paths are relative to the root of the bundle.
-    #[must_use]
     pub fn text(&self, library: &str, preload: &[String], image: &str) -> String {
         let call = match self.entry.call {
             Call::Plain => "plain",
@@ -111,7 +109,6 @@ impl Described {
     }
 
     /// Returns the name of the executable file.
-    #[must_use]
     pub fn file_name(&self, exe_suffix: &str) -> String {
         format!("{}{exe_suffix}", self.name)
     }

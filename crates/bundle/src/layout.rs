@@ -24,7 +24,6 @@ pub struct Layout {
 
 impl Layout {
     /// The layout for `julia`.
-    #[must_use]
     pub fn of(julia: &JuliaFacts) -> Self {
         let prefix = julia.bindir.parent().unwrap_or(&julia.bindir).to_owned();
         let below = |folder: &Path, otherwise: &str| {
@@ -52,7 +51,6 @@ impl Layout {
     }
 
     /// Returns the path of the image `name`, relative to the root.
-    #[must_use]
     pub fn image(name: &str) -> String {
         format!("{IMAGE_FOLDER}/{name}")
     }
@@ -75,7 +73,6 @@ pub fn require_packed(files: &[BundledFile]) -> Result<(), BundleError> {
 }
 
 /// Formats a relative path with `/` on every system.
-#[must_use]
 pub fn slashed(path: &Path) -> String {
     let parts = path.iter().map(|part| part.to_string_lossy());
     parts.collect::<Vec<_>>().join("/")
@@ -83,7 +80,6 @@ pub fn slashed(path: &Path) -> String {
 
 /// Whether a library belongs to the operating system itself. These libraries differ between
 /// machines and must never be bundled: glibc's loader and libraries have to be from the same build.
-#[must_use]
 pub fn is_systems_own(os: Os, library: &str) -> bool {
     let name = library.rsplit(['/', '\\']).next().unwrap_or(library);
     match os {

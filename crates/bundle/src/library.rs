@@ -44,7 +44,6 @@ pub struct Library {
 
 impl Library {
     /// Creates the library of the plan for `os`.
-    #[must_use]
     pub fn new(
         config: &config::Library,
         package: &str,
@@ -212,7 +211,6 @@ impl Library {
     }
 
     /// Returns the Julia options that are always set for the library.
-    #[must_use]
     pub fn options(&self) -> Vec<String> {
         let own = match self.config.handle_signals {
             true => vec!["--handle-signals=yes"],
@@ -224,7 +222,6 @@ impl Library {
     }
 
     /// Returns the inputs for linking the library, in addition to those of an image.
-    #[must_use]
     pub fn link(&self, julia: &JuliaFacts, folder: &Path) -> LibraryLink {
         let layout = Layout::of(julia);
         let from = Path::new(self.names.folder);
@@ -242,7 +239,6 @@ impl Library {
     }
 
     /// Returns the settings for the initialization code, one `key value` per line (`src/c/init.c`).
-    #[must_use]
     pub fn description(&self, library: &str, preload: &[String]) -> String {
         let mut lines = vec!["format 1".to_owned(), format!("library {library}")];
         lines.extend(preload.iter().map(|path| format!("preload {path}")));

@@ -22,7 +22,6 @@ const PROGRAMS: &[&str] = &[
 
 /// Returns the text that decides how these apps are traced: the scripts that run them, and the
 /// statements that all apps have.
-#[must_use]
 pub fn of_traces(apps: &[Planned]) -> String {
     let scripts = apps.iter().flat_map(|planned| {
         planned
@@ -37,7 +36,6 @@ pub fn of_traces(apps: &[Planned]) -> String {
 
 /// Returns the text that decides how the functions of a library are found and called during a
 /// trace.
-#[must_use]
 pub fn of_libraries() -> String {
     [INTERFACE, include_str!("library.rs")].concat()
 }
@@ -51,7 +49,6 @@ const FILES: &[&str] = &[
 ];
 
 /// Returns the text that decides how bundles are made.
-#[must_use]
 pub fn of_bundles() -> String {
     [PROGRAMS.concat(), OBSERVE.to_owned(), FILES.concat()].concat()
 }

@@ -34,7 +34,6 @@ pub struct Signing {
 impl Signing {
     /// Creates a command with this environment and, of `variables`, those that are meant for it.
     /// `None` if there is no program.
-    #[must_use]
     pub fn new(
         words: Vec<String>,
         environment: &Environment,

@@ -225,7 +225,6 @@ fn report_receipt(receipt: &Receipt, reporter: &Reporter) {
 }
 
 /// Returns the outputs of a CI step for the built archives: one value per line.
-#[must_use]
 pub fn outputs(results: &[Built]) -> Vec<(&'static str, String)> {
     let lines = |of: fn(&Built) -> String| {
         let all: Vec<_> = results.iter().map(of).collect();

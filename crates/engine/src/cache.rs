@@ -76,7 +76,6 @@ pub fn list(verify: bool, engine: &Engine) -> Result<Vec<CacheEntry>, Failure> {
 }
 
 /// Returns the rows of a table of entries, with a heading.
-#[must_use]
 pub fn rows(entries: &[CacheEntry]) -> Vec<Vec<String>> {
     let head = ["entry", "MB", "last used", "state"].map(str::to_owned);
     let rows = entries.iter().map(|entry| {

@@ -2,7 +2,6 @@
 
 /// Returns the x86-64 psABI level of this CPU (x86-64-ABI, "Micro-Architecture Levels").
 #[cfg(target_arch = "x86_64")]
-#[must_use]
 pub fn cpu_level() -> Option<u8> {
     use std::arch::is_x86_feature_detected as has;
     let two = has!("sse4.2") && has!("ssse3") && has!("popcnt") && has!("cmpxchg16b");
@@ -25,7 +24,6 @@ pub fn cpu_level() -> Option<u8> {
 
 /// Other architectures do not have such levels; images name their CPU instead.
 #[cfg(not(target_arch = "x86_64"))]
-#[must_use]
 pub fn cpu_level() -> Option<u8> {
     None
 }

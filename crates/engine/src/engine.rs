@@ -66,7 +66,6 @@ pub struct Engine {
 
 impl Engine {
     /// Creates an engine that keeps downloads in `store`, and finds the project from `location`.
-    #[must_use]
     pub fn new(store: Option<PathBuf>, location: Location, environment: Environment) -> Self {
         Self {
             location,
@@ -204,14 +203,12 @@ impl Engine {
     }
 
     /// Keeps the store entry of a program, which was named by its path, from being pruned.
-    #[must_use]
     pub fn hold(&self, program: &Path) -> Option<Lease> {
         self.acquirer().ok()?.hold(program)
     }
 
     /// Returns the best of the downloaded toolchains that suit Julia for a platform and run on this
     /// machine.
-    #[must_use]
     pub fn installed_toolchain(&self, triplet: Triplet) -> Option<InstalledToolchain> {
         let acquirer = self.acquirer().ok()?;
         let here = Self::host().ok()?.os();
@@ -222,7 +219,6 @@ impl Engine {
 
     /// Returns the environment for linkers, and the lease that keeps the C toolchain in the store:
     /// unless another compiler was named, it is the one that was downloaded for the platform.
-    #[must_use]
     pub fn with_compiler(
         &self,
         environment: Environment,
@@ -249,14 +245,12 @@ impl Engine {
     }
 
     /// Returns the folder where builds of the project in `folder` work and write their logs.
-    #[must_use]
     pub fn build_folder_of(&self, folder: &Path) -> PathBuf {
         let given = self.build_folder.clone();
         given.unwrap_or_else(|| folder.join(".sysforge"))
     }
 
     /// Returns the executable of a Julia that was already queried, if any.
-    #[must_use]
     pub fn asked_julia(&self) -> Option<PathBuf> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.keys().next().cloned()
@@ -301,7 +295,6 @@ impl Engine {
     }
 
     /// Returns the path in absolute form, so that it is valid in every child's working directory.
-    #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
         self.location.absolute(path)
     }

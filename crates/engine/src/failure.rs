@@ -17,7 +17,6 @@ impl<E: Explain> From<E> for Failure {
 
 impl Failure {
     /// Returns the exit code of a command that ends with this failure.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.0.class().exit_code()
     }

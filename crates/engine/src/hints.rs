@@ -15,7 +15,6 @@ impl Engine {
     /// Replaces `julia` in the commands of a hint if none is on the search path: by a Julia that
     /// was already queried, or by one in the store, or else by a command that installs one and
     /// prints its path.
-    #[must_use]
     pub fn runnable(&self, hint: String) -> String {
         if !has_command(&hint) || self.local_julia(&Request::System).is_ok() {
             return hint;

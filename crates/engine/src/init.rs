@@ -62,7 +62,6 @@ pub struct Found {
 
 impl Found {
     /// Searches the project in this folder; `named` says whether it has a name.
-    #[must_use]
     pub fn look(folder: &Path, named: bool) -> Self {
         let there = |name: &&str| folder.join(name).is_file();
         let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -75,7 +74,6 @@ impl Found {
     }
 
     /// Returns the text of a `Sysimage.toml`.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut text =
             String::from("# What `sysforge build` puts into the image. Every key has a default.\n");

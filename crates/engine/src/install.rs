@@ -75,7 +75,6 @@ pub struct InstallRequest {
 
 impl InstallRequest {
     /// A request for whatever fits in a release, without keys.
-    #[must_use]
     pub fn new(source: Source) -> Self {
         // An upgrade may run in another folder.
         let source = match source {
@@ -521,7 +520,6 @@ impl Installer<'_> {
 
 impl Engine {
     /// Returns the surroundings of an installation; signatures are checked with these keys.
-    #[must_use]
     pub fn surroundings<'a>(&'a self, keys: &'a [PublicKey]) -> Surroundings<'a> {
         Surroundings {
             keys,
@@ -533,7 +531,6 @@ impl Engine {
 }
 
 /// Returns the rows of a table of installed images, with a heading.
-#[must_use]
 pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
     let head = ["image", "release", "Julia", "file"].map(str::to_owned);
     let rows = images.iter().map(|image| {

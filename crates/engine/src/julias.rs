@@ -36,7 +36,6 @@ pub struct ListedJulia {
 }
 
 /// Formats the releases as a table.
-#[must_use]
 pub fn as_table(listed: &[ListedJulia]) -> String {
     let head = ["version", "MB", "signed", "installed", "sha256"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
@@ -283,7 +282,6 @@ pub fn outputs(julias: impl Iterator<Item = (String, PathBuf)>) -> Vec<(&'static
 
 impl LocatedJulia {
     /// Returns the version and the executable, if the version is known.
-    #[must_use]
     pub fn with_version(&self) -> Option<(String, PathBuf)> {
         Some((self.version.as_ref()?.to_string(), self.executable.clone()))
     }

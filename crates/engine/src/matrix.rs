@@ -218,7 +218,6 @@ impl Jobs {
     }
 
     /// Returns the outputs of the CI step that plans. `commit` is the commit of the run.
-    #[must_use]
     pub fn outputs(&self, commit: &str) -> Vec<(&'static str, String)> {
         let tag = self.tag.as_deref();
         let reference = tag.map_or(commit.to_owned(), |tag| format!("refs/tags/{tag}"));
@@ -232,7 +231,6 @@ impl Jobs {
     }
 
     /// Returns the summary of the CI step that plans.
-    #[must_use]
     pub fn summary(&self) -> String {
         sysforge_actions::summary::plan(self.tag.as_deref(), &self.matrix, &self.notes)
     }

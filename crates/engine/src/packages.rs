@@ -40,7 +40,6 @@ pub(crate) fn named_depot(
 }
 
 /// Returns the package server, as text for messages; `None` if packages come from git repositories.
-#[must_use]
 pub fn server(engine: &Engine) -> Option<String> {
     let named = engine.package_environment.get("JULIA_PKG_SERVER");
     let named = named.map(|server| server.to_string_lossy().into_owned());

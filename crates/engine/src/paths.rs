@@ -9,7 +9,6 @@ use crate::error::EngineError;
 /// Returns the path in absolute form without `..`, so that it is valid in every child's working
 /// directory. The file system resolves the part that exists, since `link/..` is not the folder that
 /// contains the link.
-#[must_use]
 pub fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !path.components().any(|part| part == Component::ParentDir) {

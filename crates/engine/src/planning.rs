@@ -137,7 +137,6 @@ impl Planned {
     }
 
     /// Returns the resources that emitting this build is expected to need on this machine.
-    #[must_use]
     pub fn emission(&self, build: &Build, given: &ImageOptions) -> Emission {
         let generation = Generation::of(build.julia.version()).unwrap_or(&Generation::all()[0]);
         let targets = memory::held_targets(generation, &build.settings.base, &build.cpu);
@@ -163,7 +162,6 @@ impl Planned {
 
     /// Whether a file outside of the project and the packages changed that Julia read for the last
     /// image of `build`.
-    #[must_use]
     pub fn outside_changed(&self, engine: &Engine, build: &Build) -> bool {
         let folder = engine.build_folder_of(&self.files.folder);
         !emit::changed_outside(&folder.join(build.id.as_str())).is_empty()
@@ -203,7 +201,6 @@ impl Planned {
     }
 
     /// Returns the default folder of archives: `dist` in the project.
-    #[must_use]
     pub fn dist(&self) -> PathBuf {
         self.files.folder.join("dist")
     }

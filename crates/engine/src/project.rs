@@ -32,7 +32,6 @@ pub struct ProjectFiles {
 
 impl ProjectFiles {
     /// Returns the manifest that this Julia uses.
-    #[must_use]
     pub fn manifest_file(&self, julia: &JuliaVersion) -> Option<PathBuf> {
         let file = self.inputs.manifests.of(julia)?;
         let name = Path::new(&file.name).file_name()?;
@@ -41,7 +40,6 @@ impl ProjectFiles {
 
     /// Returns the manifest that is named after this Julia, if this Julia does not look for such a
     /// name. Resolution for that Julia starts from it.
-    #[must_use]
     pub fn named_after(&self, julia: &JuliaVersion) -> Option<PathBuf> {
         let (major, minor) = julia.minor_pair();
         let mut files = ["JuliaManifest", "Manifest"]
@@ -65,7 +63,6 @@ impl ProjectFiles {
     }
 
     /// Adds the position of a word in `Sysimage.toml` to an error about it.
-    #[must_use]
     pub fn located(&self, word: &str, error: impl Explain) -> Failure {
         let at = self.config.as_ref().and_then(|(file, text)| {
             let quoted = [format!("\"{word}\""), format!("'{word}'")];
@@ -95,7 +92,6 @@ pub struct Location {
 
 impl Location {
     /// The location of the project in `folder` or the nearest folder above it.
-    #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
             here: folder.into(),
@@ -104,7 +100,6 @@ impl Location {
     }
 
     /// Returns the path in absolute form, so that it is valid in every child's working directory.
-    #[must_use]
     pub fn absolute(&self, path: &Path) -> PathBuf {
         absolute(&self.here.join(path))
     }

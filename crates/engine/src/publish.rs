@@ -64,7 +64,6 @@ pub fn planned_builds(path: &Path) -> Result<Vec<String>, EngineError> {
 }
 
 /// Returns the planned builds that a release lacks, and warns about each.
-#[must_use]
 pub fn missing_builds(planned: Vec<String>, report: &Published, engine: &Engine) -> Vec<String> {
     let present = report.builds();
     let mut missing = planned;
@@ -78,7 +77,6 @@ pub fn missing_builds(planned: Vec<String>, report: &Published, engine: &Engine)
 }
 
 /// Returns the summary of a CI job that publishes; `None` if it changed nothing.
-#[must_use]
 pub fn summary(report: &Published, missing: &[String]) -> Option<String> {
     let tag = &report.tag;
     let heading = match report.outcome {

@@ -17,7 +17,6 @@ use crate::paths::write_file;
 use crate::planning::Planned;
 
 /// Returns the path of a build's image in the build folder.
-#[must_use]
 pub fn image_file(engine: &Engine, planned: &Planned, build: &Build) -> PathBuf {
     let extension = build.triplet.os().conventions().library_extension;
     let folder = engine.build_folder_of(&planned.files.folder);

@@ -30,7 +30,6 @@ pub struct TraceReport<'a> {
 
 impl<'a> TraceReport<'a> {
     /// Creates the report of a trace.
-    #[must_use]
     pub fn of(build_id: &'a BuildId, traced: &'a Traced) -> Self {
         let (statements, evaluated) = traced.statements.iter().partition(|text| is_plain(text));
         Self {

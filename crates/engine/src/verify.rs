@@ -60,7 +60,6 @@ impl<'a> Verification<'a> {
 
     /// Returns the images and apps for this machine's platform that a glob matches, or all of them
     /// if there are no globs.
-    #[must_use]
     pub fn selected(&self, globs: &[String]) -> Vec<ReleaseImage> {
         let images = self.index.images.iter();
         let selected = images.filter(|image| {
@@ -126,7 +125,6 @@ impl<'a> Verification<'a> {
     }
 
     /// Explains why nothing in the release could be verified on this machine.
-    #[must_use]
     pub fn nothing_verified(&self) -> InstallError {
         let machine = Machine {
             triplet: self.triplet,

@@ -111,7 +111,6 @@ impl WorkflowFile {
     }
 
     /// Returns the changes that are needed; `None` if the file is up to date.
-    #[must_use]
     pub fn diff(&self) -> Option<String> {
         diff::unified(
             PATH,
@@ -121,7 +120,6 @@ impl WorkflowFile {
     }
 
     /// Compares the actual content with the expected one.
-    #[must_use]
     pub fn check(&self) -> WorkflowCheck<'_> {
         let diff = self.diff();
         WorkflowCheck {
@@ -162,7 +160,6 @@ impl WorkflowFile {
 }
 
 /// Whether the project's repository has a workflow that Sysforge generated.
-#[must_use]
 pub fn is_generated(folder: &Path) -> bool {
     let text = root(folder).and_then(|root| sysforge_files::read_text(root.join(PATH)).ok());
     text.is_some_and(|text| workflow::is_ours(&text))

@@ -15,7 +15,6 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Returns the [`canonical`] path, or the given one if there is nothing at it.
-#[must_use]
 pub fn canonical_or_given(path: &Path) -> PathBuf {
     canonical(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -19,19 +19,16 @@ pub struct FileLock {
 
 impl FileLock {
     /// The value used on a file system that does not support locks.
-    #[must_use]
     pub const fn unsupported_by_file_system() -> Self {
         Self { file: None }
     }
 
     /// Takes over the lock held by an open file.
-    #[must_use]
     pub const fn of(file: File) -> Self {
         Self { file: Some(file) }
     }
 
     /// Returns whether the lock really excludes other processes.
-    #[must_use]
     pub fn is_real(&self) -> bool {
         self.file.is_some()
     }

@@ -13,7 +13,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// Returns whether another program has the file open without sharing it (`ERROR_SHARING_VIOLATION`
 /// on Windows), as virus scanners do with new files. Always false on other systems.
-#[must_use]
 pub fn is_sharing_violation(error: &io::Error) -> bool {
     cfg!(windows) && error.raw_os_error() == Some(32)
 }

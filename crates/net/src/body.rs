@@ -22,7 +22,6 @@ const MIN_BYTES_PER_SECOND: u64 = 1 << 10;
 
 impl Limits {
     /// Returns limits of one kilobyte per second, measured over this time.
-    #[must_use]
     pub fn over(time: Duration) -> Self {
         Self {
             time,
@@ -41,7 +40,6 @@ pub struct BodyReader {
 
 impl BodyReader {
     /// Creates a reader for a body of which nothing has been read.
-    #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,

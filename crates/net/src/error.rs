@@ -86,7 +86,6 @@ pub enum Error {
 
 impl Error {
     /// Returns whether the server was unreachable, as opposed to refusing the request.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::GaveUp { last, .. } => last.is_unreachable(),
@@ -97,7 +96,6 @@ impl Error {
     }
 
     /// Returns whether the same request may succeed a little later.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connection { source, .. } => is_transient(source),
@@ -112,14 +110,12 @@ impl Error {
 
 /// Returns whether a request that failed in this way may succeed a little later. Errors due to a
 /// certificate, a proxy's login, a refused redirect or a response that is not HTTP are permanent.
-#[must_use]
 pub fn is_transient(error: &reqwest::Error) -> bool {
     !error.is_builder() && !error.is_redirect() && remedy(error).is_none()
 }
 
 /// Returns why there is no server: the host does not exist, or nothing listens at the address. The
 /// server may be starting, so a few attempts are useful, but not many.
-#[must_use]
 pub fn no_server(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     causes(error).find_map(|cause| {
         let io = cause.downcast_ref::<std::io::Error>();
@@ -139,7 +135,6 @@ pub const NO_SERVER: &str = "is the address right, does the server run, and can 
      proxy, set HTTPS_PROXY or http_proxy";
 
 /// Returns a hint for a permanent failure.
-#[must_use]
 pub fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     if is_certificate_error(error) {
         return Some(

@@ -6,7 +6,6 @@ use url::Url;
 
 /// Returns the address without user, password, query and fragment, all of which may contain a
 /// secret.
-#[must_use]
 pub fn redacted(url: &Url) -> String {
     let mut url = url.clone();
     // These calls fail only for addresses that cannot contain credentials.
@@ -36,7 +35,6 @@ impl fmt::Debug for Address<'_> {
 
 /// Does the same as [`redacted`] for a text that is not a valid address: anything before an `@` or
 /// after a `?` may be a secret.
-#[must_use]
 pub fn redacted_text(text: &str) -> String {
     if let Ok(url) = text.parse::<Url>() {
         return redacted(&url);

@@ -109,7 +109,6 @@ impl Default for Network {
 impl Network {
     /// Creates settings from environment variables: proxies and additional certificates. `variable`
     /// looks up a variable.
-    #[must_use]
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>, offline: bool) -> Self {
         let first = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| variable(name));
@@ -148,7 +147,6 @@ impl Network {
     }
 
     /// Returns the minimum speed of a body.
-    #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
             time: self.stall_time,

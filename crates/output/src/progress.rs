@@ -44,7 +44,6 @@ struct Running {
 impl Progress {
     /// Shows bars if standard error is a terminal. `verbose`: also prints every line of child
     /// processes.
-    #[must_use]
     pub fn new(terminal: Terminal, verbose: bool) -> Self {
         // A runner stores a log, in which lines cannot be redrawn.
         let quiet = terminal.quiet || terminal.actions;
@@ -62,7 +61,6 @@ impl Progress {
     }
 
     /// Returns a reporter that renders here.
-    #[must_use]
     pub fn reporter(&self) -> Reporter {
         let progress = self.clone();
         Reporter::new(move |event| progress.show(event))

@@ -6,7 +6,6 @@ use crate::printer::Terminal;
 
 /// Asks a yes-or-no question; an empty answer means yes. `None` if there is no terminal, as in
 /// scripts and on CI runners.
-#[must_use]
 pub fn confirm(question: &str, terminal: Terminal) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return None;

@@ -64,7 +64,6 @@ impl Runner {
     }
 
     /// Whether this run is for a pull request from a fork, which gets no secrets.
-    #[must_use]
     pub fn is_of_a_fork(&self) -> bool {
         let payload = self.event.as_ref();
         let payload = payload.and_then(|path| std::fs::read_to_string(path).ok());

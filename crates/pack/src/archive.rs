@@ -78,7 +78,6 @@ pub struct Content {
 
 impl Content {
     /// An image at the top level of its archive.
-    #[must_use]
     pub fn of_image(image: &Path, trees: Vec<(String, PathBuf)>) -> Self {
         Self {
             image_path: file_name(image),

@@ -10,7 +10,6 @@ use crate::sums;
 
 /// Returns the result of the build `id` in `dist`, if the archive and the receipt match
 /// `SHA256SUMS` and were made from these inputs. Otherwise returns `None`.
-#[must_use]
 pub fn existing(
     dist: &Path,
     id: &BuildId,

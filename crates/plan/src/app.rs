@@ -153,7 +153,6 @@ pub struct BundledFile {
 
 impl BundleRecord {
     /// The folder of the image in the archive.
-    #[must_use]
     pub fn image_folder(&self, os: Os) -> &'static str {
         match (&self.library, os) {
             (None, _) => IMAGE_FOLDER,

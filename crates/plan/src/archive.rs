@@ -39,13 +39,11 @@ impl ArchiveFormat {
     ];
 
     /// Returns the format of the image archive with this name.
-    #[must_use]
     pub fn of_image(name: &str) -> Option<Self> {
         Self::of_name(name).filter(|format| Self::IMAGES.contains(format))
     }
 
     /// Returns the extension, without the leading dot.
-    #[must_use]
     pub fn extension(self) -> &'static str {
         Self::ALL
             .iter()
@@ -54,7 +52,6 @@ impl ArchiveFormat {
     }
 
     /// Returns the format of an archive with this extension.
-    #[must_use]
     pub fn of_extension(extension: &str) -> Option<Self> {
         match extension {
             "tgz" => Some(Self::TarGz),
@@ -67,7 +64,6 @@ impl ArchiveFormat {
     }
 
     /// Returns the format of a file with this name.
-    #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()

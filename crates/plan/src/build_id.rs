@@ -77,7 +77,6 @@ impl BuildId {
     }
 
     /// Returns whether the glob `pattern` (`*` and `?`) matches this build.
-    #[must_use]
     pub fn matches(&self, pattern: &str) -> bool {
         WildMatch::new(pattern).matches(&self.0)
     }

@@ -44,7 +44,6 @@ pub struct File {
 
 impl File {
     /// Returns the last part of the address.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.url
             .path_segments()
@@ -242,14 +241,12 @@ impl Catalogue {
     }
 
     /// Returns all releases, oldest first.
-    #[must_use]
     pub fn releases(&self) -> &[Release] {
         &self.releases
     }
 
     /// Returns the entries of the catalogue that this program ignores: installers, unknown
     /// platforms and formats, entries without a digest.
-    #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -309,7 +306,6 @@ impl Catalogue {
 
     /// Returns the channel of the nightly builds of a development version: the channel of its
     /// branch once a prerelease of that version exists, otherwise the main branch.
-    #[must_use]
     pub fn nightly_of(&self, version: &JuliaVersion) -> Request {
         let (major, minor) = version.minor_pair();
         let mut releases = self.releases.iter();
@@ -369,7 +365,6 @@ impl Catalogue {
 
 impl Release {
     /// Returns the best archive for a platform.
-    #[must_use]
     pub fn archive_for(&self, triplet: Triplet) -> Option<&File> {
         self.files
             .iter()

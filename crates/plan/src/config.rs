@@ -174,7 +174,6 @@ pub enum WorkloadEnvironment {
 
 impl WorkloadEnvironment {
     /// Returns whether this means the project's test dependencies.
-    #[must_use]
     pub fn is_test(&self) -> bool {
         matches!(self, Self::Folder(name) if name == "test")
     }
@@ -480,7 +479,6 @@ impl Config {
     }
 
     /// Returns the settings of the build `id`.
-    #[must_use]
     pub fn settings(&self, id: &BuildId) -> Settings {
         let start = Settings {
             env: BTreeMap::new(),
@@ -510,7 +508,6 @@ impl Config {
     }
 
     /// Returns the JSON Schema of the file, with which editors complete and check it.
-    #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }

@@ -27,7 +27,6 @@ pub const SYSIMAGE: &str = "sysimage";
 /// `sandybridge`, which makes an emission longer and takes more memory (docs/src/how-to/cpu.md has the
 /// figures). Otherwise these are the targets of Julia's own releases (source: PackageCompiler's
 /// `default_app_cpu_target`, and julia-buildkite for ARM).
-#[must_use]
 pub const fn portable(triplet: Triplet) -> &'static str {
     match (triplet.arch(), triplet.os()) {
         (Arch::X86_64, _) => "generic;haswell,-rdrnd",
@@ -44,14 +43,12 @@ pub const fn portable(triplet: Triplet) -> &'static str {
 
 /// Returns what `cpu = "portable"` requests of a Julia that keeps only the first target of an image:
 /// requesting more would change nothing.
-#[must_use]
 pub fn portable_alone(triplet: Triplet) -> &'static str {
     let all = portable(triplet);
     all.split_once(';').map_or(all, |(first, _)| first)
 }
 
 /// Returns whether every Julia for this platform knows the target, because `portable` means it.
-#[must_use]
 pub fn is_portable(target: &str, triplet: Triplet) -> bool {
     [portable(triplet), portable_alone(triplet)].contains(&target)
 }
@@ -100,7 +97,6 @@ pub enum Cloning {
 }
 
 /// Returns how much of the code Julia compiles for each target in a `--cpu-target` string.
-#[must_use]
 pub fn cloning(target: &str) -> Vec<Cloning> {
     let targets = target.split(';').filter(|one| !one.trim().is_empty());
     let of = |(index, one): (usize, &str)| {
@@ -125,7 +121,6 @@ fn is_flag(word: &str) -> bool {
 
 /// Returns the CPU names and features in a `--cpu-target` string, one entry for each target,
 /// without the cloning flags.
-#[must_use]
 pub fn plain_targets(target: &str) -> Vec<String> {
     let plain = |one: &str| {
         let words = one.split(',').map(str::trim);
@@ -148,7 +143,6 @@ fn without_spaces(target: &str) -> String {
 
 /// Returns the targets that the `cpu` setting requests for this platform: one for a single value,
 /// one for each tier in a list. `portable` is what the setting of that name means.
-#[must_use]
 pub fn targets(setting: &[String], triplet: Triplet, portable: &str) -> Vec<CpuTarget> {
     let string = |word: &str| match word {
         "portable" => portable.to_owned(),

@@ -21,25 +21,21 @@ pub struct NotADigest(String);
 
 impl Sha256 {
     /// Wraps the 32 bytes of a finished hash.
-    #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// Computes the digest of bytes in memory.
-    #[must_use]
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
     /// Returns the raw bytes.
-    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// Returns the first `digits` hexadecimal digits, for names where a full digest is too long.
-    #[must_use]
     pub fn short(&self, digits: usize) -> String {
         let mut text = self.to_string();
         text.truncate(digits);
@@ -62,13 +58,11 @@ impl Hasher {
     }
 
     /// Returns the number of bytes so far.
-    #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
     /// Returns the digest of the bytes so far.
-    #[must_use]
     pub fn digest(&self) -> Sha256 {
         Sha256(self.state.clone().finalize().into())
     }
@@ -96,7 +90,6 @@ pub struct Hashing<T> {
 
 impl<T> Hashing<T> {
     /// Wraps a reader or writer.
-    #[must_use]
     pub fn new(inner: T) -> Self {
         let hasher = Hasher::default();
         Self { inner, hasher }

@@ -25,7 +25,6 @@ pub struct LocalPackage {
 
 /// Returns the preferences of the given packages: `[preferences]` in the project file, overridden
 /// by `LocalPreferences.toml` in the same folder, merged as Julia does.
-#[must_use]
 pub fn preferences(
     project: &Table,
     local: &Table,
@@ -108,7 +107,6 @@ const STANDARD_LIBRARIES: &[&str] = &[
 ];
 
 /// Returns whether every Julia has this standard library, so that no registry has to list it.
-#[must_use]
 pub fn is_standard_library(uuid: &str) -> bool {
     STANDARD_LIBRARIES.contains(&uuid)
 }
@@ -162,7 +160,6 @@ pub struct Located<'a> {
 /// Returns what Pkg resolves for a project: its dependencies, the project itself if it is a
 /// package, the versions in an earlier `manifest`, and the packages in `local` that the project
 /// needs.
-#[must_use]
 pub fn resolution(
     project: Located<'_>,
     manifest: Option<Located<'_>>,
@@ -299,7 +296,6 @@ pub struct WorkloadPackages {
 }
 
 /// Returns the test dependencies that a project declares in `[extras]` and `[targets]`.
-#[must_use]
 pub fn test_target(project: &Table) -> WorkloadPackages {
     let extras = strings(project, "extras");
     let weak = strings(project, "weakdeps");
@@ -319,7 +315,6 @@ pub fn test_target(project: &Table) -> WorkloadPackages {
 }
 
 /// Returns the dependencies in the project file of a workload environment.
-#[must_use]
 pub fn dependencies(project: &Table) -> WorkloadPackages {
     let packages = strings(project, "deps").into_iter();
     WorkloadPackages {
@@ -330,7 +325,6 @@ pub fn dependencies(project: &Table) -> WorkloadPackages {
 
 /// Returns the initial `Project.toml` of a workload environment: the dependencies of the
 /// environment below it, and bounds for the packages to be added.
-#[must_use]
 pub fn workload_project(below: &Table, added: &WorkloadPackages) -> String {
     let mut table = Table::new();
     let deps = strings(below, "deps");
@@ -360,7 +354,6 @@ pub fn workload_project(below: &Table, added: &WorkloadPackages) -> String {
 }
 
 /// Returns a manifest with absolute paths, so that it can be moved to another folder.
-#[must_use]
 pub fn with_absolute_paths(manifest: Located<'_>) -> String {
     with_paths(manifest, |folder, path| {
         absolute(folder, path).display().to_string()
@@ -369,7 +362,6 @@ pub fn with_absolute_paths(manifest: Located<'_>) -> String {
 
 /// Returns a manifest with paths relative to the folder, with `/` on every system, so that it
 /// contains nothing about the machine that wrote it. A path on another drive remains absolute.
-#[must_use]
 pub fn with_relative_paths(manifest: Located<'_>) -> String {
     with_paths(manifest, |folder, path| {
         let whole = absolute(folder, path);
@@ -408,7 +400,6 @@ fn with_paths(manifest: Located<'_>, change: impl Fn(&Path, &str) -> String) -> 
 }
 
 /// Returns the packages whose versions differ from an earlier manifest, as `Name 1.0.0 → 1.1.0`.
-#[must_use]
 pub fn changed_versions(earlier: &Manifest, now: &Manifest) -> Vec<String> {
     let mut changes = Vec::new();
     for (name, entries) in &now.packages {
@@ -470,7 +461,6 @@ fn sources(project: Located<'_>, deps: &BTreeMap<String, String>) -> Table {
 }
 
 /// Returns the dependencies of a project whose `[sources]` entry is a folder.
-#[must_use]
 pub fn local_sources(project: Located<'_>) -> Vec<LocalPackage> {
     let deps = strings(project.table, "deps");
     let sources = sources(project, &deps);

@@ -168,14 +168,12 @@ impl Reporter {
     }
 
     /// Creates a reporter that drops every event.
-    #[must_use]
     pub fn silent() -> Self {
         Self::new(|_| {})
     }
 
     /// Begins a task. If the returned handle is dropped without [`Task::done`] or
     /// [`Task::reused`], the task counts as aborted.
-    #[must_use]
     pub fn start(&self, step: Step, subject: impl Into<String>) -> Task {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         (self.sink)(Event::Started {

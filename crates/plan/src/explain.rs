@@ -29,7 +29,6 @@ pub enum Class {
 
 impl Class {
     /// Returns the process exit code of this class.
-    #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Bug => 1,
@@ -107,13 +106,11 @@ impl PathError {
     }
 
     /// See [`io_class`].
-    #[must_use]
     pub fn class(&self, otherwise: Class) -> Class {
         io_class(&self.source, otherwise)
     }
 
     /// See [`io_hint`].
-    #[must_use]
     pub fn hints(&self) -> Vec<String> {
         if self.action == "write" && self.source.kind() == std::io::ErrorKind::NotFound {
             return vec!["create its folder first, or choose another one".to_owned()];
@@ -124,7 +121,6 @@ impl PathError {
 
 /// Returns the class of an I/O error: [`Class::Machine`] for a full disk or a missing permission,
 /// otherwise `otherwise`.
-#[must_use]
 pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
@@ -134,7 +130,6 @@ pub fn io_class(error: &std::io::Error, otherwise: Class) -> Class {
 }
 
 /// Returns the hint for an I/O error, if its kind has one.
-#[must_use]
 pub fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{
         AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded,
@@ -160,7 +155,6 @@ pub fn io_hint(error: &std::io::Error) -> Option<String> {
 }
 
 /// Returns the causes of an error, outermost first. Skips a cause whose text the error repeats.
-#[must_use]
 pub fn causes(error: &dyn Explain) -> Vec<String> {
     let mut all = Vec::new();
     let mut said = error.to_string();
@@ -177,7 +171,6 @@ pub fn causes(error: &dyn Explain) -> Vec<String> {
 }
 
 /// Returns the candidate nearest to the typed text, if any is similar enough.
-#[must_use]
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
@@ -188,7 +181,6 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
 }
 
 /// Returns hints for an unknown name: the name probably meant, and where to find the valid ones.
-#[must_use]
 pub fn did_you_mean(nearest: Option<&str>, otherwise: &str) -> Vec<String> {
     let nearest = nearest.map(|name| format!("did you mean `{name}`?"));
     nearest.into_iter().chain([otherwise.to_owned()]).collect()

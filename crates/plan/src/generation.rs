@@ -241,7 +241,6 @@ impl Generation {
 
     /// Returns the row for `version`, or `None` if it is older than [`Self::OLDEST`]. Versions
     /// newer than the last row are assumed to behave like it.
-    #[must_use]
     pub fn of(version: &JuliaVersion) -> Option<&'static Self> {
         TABLE
             .iter()
@@ -250,7 +249,6 @@ impl Generation {
     }
 
     /// Returns all rows, oldest first.
-    #[must_use]
     pub fn all() -> &'static [Self] {
         TABLE
     }

@@ -34,7 +34,6 @@ pub struct Conflict {
 
 /// Returns the text of the project file, with every package of the image as a dependency. Where two
 /// packages share a name, the requested one is listed.
-#[must_use]
 pub fn project(packages: &[PackageRecord]) -> String {
     let mut deps: BTreeMap<&str, &PackageRecord> = BTreeMap::new();
     for package in packages {
@@ -75,7 +74,6 @@ fn frozen(packages: &[PackageRecord]) -> impl Iterator<Item = (&PackageRecord, &
 }
 
 /// Returns the packages whose versions differ between the image and a project.
-#[must_use]
 pub fn conflicts(
     packages: &[PackageRecord],
     project: &Project,
@@ -104,7 +102,6 @@ pub fn conflicts(
 ///
 /// If nothing differs, the script runs only calls of functions that Julia has compiled, and no
 /// loop, so that Julia interprets it: it takes a few milliseconds.
-#[must_use]
 pub fn start_script(packages: &[PackageRecord]) -> String {
     let mut text = String::from(
         "# Loaded when Julia starts with the sysimage; written by Sysforge.\n\

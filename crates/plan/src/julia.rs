@@ -53,7 +53,6 @@ pub struct JuliaBuild {
 
 impl JuliaFacts {
     /// Returns the part of the facts that identifies the build.
-    #[must_use]
     pub fn build(&self) -> JuliaBuild {
         JuliaBuild {
             version: self.version.clone(),

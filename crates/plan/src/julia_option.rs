@@ -67,7 +67,6 @@ impl JuliaOption {
     }
 
     /// Returns the option as passed to Julia.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -97,7 +97,6 @@ pub enum CompatLevel {
 
 impl CompatLevel {
     /// Returns the part of a version that counts.
-    #[must_use]
     pub fn of(self, version: LibraryVersion) -> String {
         let LibraryVersion { major, minor, .. } = version;
         match self {
@@ -108,7 +107,6 @@ impl CompatLevel {
     }
 
     /// Returns the oldest version that a program linked against `version` accepts.
-    #[must_use]
     pub fn oldest(self, version: LibraryVersion) -> LibraryVersion {
         match self {
             Self::Major => LibraryVersion {
@@ -142,7 +140,6 @@ pub struct LibraryNames {
 
 impl LibraryNames {
     /// Returns the names of the library `name`.
-    #[must_use]
     pub fn of(os: Os, name: &str, version: LibraryVersion, level: CompatLevel) -> Self {
         let compatible = level.of(version);
         let (folder, file, soname, plain) = match os {
@@ -186,7 +183,6 @@ impl LibraryNames {
     }
 
     /// Returns the path of the library, relative to the root.
-    #[must_use]
     pub fn path(&self) -> String {
         format!("{}/{}", self.folder, self.file)
     }
@@ -288,7 +284,6 @@ pub fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// Returns whether a text is an identifier in C.
-#[must_use]
 pub fn is_c_identifier(text: &str) -> bool {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
     text.starts_with(starts)

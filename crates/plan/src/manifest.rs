@@ -109,7 +109,6 @@ impl Manifest {
     }
 
     /// Returns the entry of a package, by UUID if one is given.
-    #[must_use]
     pub fn entry(&self, name: &str, uuid: Option<&str>) -> Option<&ManifestEntry> {
         let entries = self.packages.get(name)?;
         match uuid {
@@ -120,7 +119,6 @@ impl Manifest {
 
     /// Returns the packages `requested` and all their dependencies in Julia `julia`, by name,
     /// without duplicates.
-    #[must_use]
     pub fn closure(
         &self,
         project: &Project,

@@ -30,7 +30,6 @@ pub enum Origin {
 impl Origin {
     /// Interprets the name of a file in the folder of a project file: returns which kind of
     /// manifest it is, and its rank. Julia takes the matching file with the lowest rank.
-    #[must_use]
     pub fn of_file_name(name: &str) -> Option<(Self, u8)> {
         let (plain, rank) = match name.strip_prefix("Julia") {
             Some(rest) => (rest, 0),
@@ -104,7 +103,6 @@ pub struct Manifests(pub Vec<ManifestFile>);
 
 impl Manifests {
     /// Returns the manifest that this Julia uses.
-    #[must_use]
     pub fn of(&self, julia: &JuliaVersion) -> Option<&ManifestFile> {
         self.0.iter().find(|file| file.is_used_by(julia))
     }
@@ -112,7 +110,6 @@ impl Manifests {
     /// Returns the Julia for which the project was resolved: that of its newest versioned manifest,
     /// otherwise that of its plain one. A plain manifest is ignored if a versioned one exists,
     /// because the newest Julia prefers the latter.
-    #[must_use]
     pub fn request(&self) -> Option<Request> {
         let workspace = self.0.iter().filter(|file| file.of_workspace);
         let own = self.0.iter().filter(|file| !file.of_workspace);

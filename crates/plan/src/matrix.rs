@@ -233,13 +233,11 @@ impl Matrix {
     }
 
     /// Returns the matrix of the build jobs, for `fromJSON`.
-    #[must_use]
     pub fn legs_json(&self) -> String {
         serde_json::json!({ "include": self.legs }).to_string()
     }
 
     /// Returns the matrix of the verification jobs, for `fromJSON`.
-    #[must_use]
     pub fn verify_json(&self) -> String {
         serde_json::json!({ "include": self.verify }).to_string()
     }

@@ -23,20 +23,17 @@ impl HeldTargets {
     };
 
     /// Returns how many there are.
-    #[must_use]
     pub const fn count(&self) -> u64 {
         self.whole + self.selected
     }
 }
 
 /// Returns whether an image on this base will contain all its CPU targets, or only the first.
-#[must_use]
 pub fn keeps_targets(generation: &Generation, base: &Base) -> bool {
     generation.keeps_targets || *base == Base::Fresh
 }
 
 /// Returns the CPU targets that an image will contain: Julia may drop all but the first.
-#[must_use]
 pub fn held_targets(generation: &Generation, base: &Base, cpu: &CpuTarget) -> HeldTargets {
     if !keeps_targets(generation, base) {
         return HeldTargets::ONE;
@@ -60,7 +57,6 @@ pub struct Emission {
 }
 
 /// Returns the memory that emitting needs with this many threads, in bytes.
-#[must_use]
 pub fn predicted(generation: &Generation, emission: Emission, threads: u32) -> u64 {
     let memory = &generation.memory;
     let HeldTargets { whole, selected } = emission.targets;
@@ -84,7 +80,6 @@ pub struct Multiple {
 
 /// Returns what emitting for these targets costs, compared with emitting for one; `None` where it
 /// was not measured.
-#[must_use]
 pub fn compared_with_one(generation: &Generation, targets: HeldTargets) -> Option<Multiple> {
     let HeldTargets { whole, selected } = targets;
     let further = whole.saturating_sub(1);
@@ -105,7 +100,6 @@ pub fn compared_with_one(generation: &Generation, targets: HeldTargets) -> Optio
 /// Returns the number of code-generation threads for this many CPUs and this much free memory in
 /// bytes: one per CPU if memory allows. Julia's default, half of the CPUs, took 161 s where all
 /// CPUs took 108 s.
-#[must_use]
 pub fn image_threads(
     generation: &Generation,
     emission: Emission,

@@ -25,7 +25,6 @@ pub struct Nightly {
 impl Nightly {
     /// Returns the newest nightly of a branch for a platform, or `None` if the platform has no
     /// nightlies.
-    #[must_use]
     pub fn locate(branch: Option<(u64, u64)>, triplet: Triplet) -> Option<Self> {
         let (folder, suffix) = triplet.nightly()?;
         let branch_folder =

@@ -24,7 +24,6 @@ impl OutputKind {
     pub const ALL: [Self; 3] = [Self::Pipe, Self::Terminal, Self::File];
 
     /// Returns the kind as one word, for file names.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Pipe => "pipe",

@@ -85,7 +85,6 @@ pub struct Conventions {
 
 impl Os {
     /// Returns the row of this system.
-    #[must_use]
     pub const fn conventions(self) -> Conventions {
         match self {
             Self::Linux | Self::FreeBsd => Conventions {
@@ -273,45 +272,38 @@ impl Triplet {
     }
 
     /// Returns the name, for example `x86_64-linux-gnu`.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         TABLE[self.0].name
     }
 
     /// The operating system.
-    #[must_use]
     pub const fn os(self) -> Os {
         TABLE[self.0].os
     }
 
     /// The architecture.
-    #[must_use]
     pub const fn arch(self) -> Arch {
         TABLE[self.0].arch
     }
 
     /// Returns the folder on the official server, relative to `bin/`.
-    #[must_use]
     pub const fn server_folder(self) -> &'static str {
         TABLE[self.0].release.0
     }
 
     /// Returns the suffix of an official archive's name for this platform.
-    #[must_use]
     pub const fn server_suffix(self) -> &'static str {
         TABLE[self.0].release.1
     }
 
     /// Returns the folder relative to `bin/` and the archive suffix on the server of nightly
     /// builds, if there are nightlies for this platform.
-    #[must_use]
     pub const fn nightly(self) -> Option<(&'static str, &'static str)> {
         TABLE[self.0].nightly
     }
 
     /// Returns the platform on which a Rust program of this `arch` and `os` (`std::env::consts`)
     /// with this C library runs.
-    #[must_use]
     pub fn of_host(arch: &str, os: &str, musl: bool) -> Option<Self> {
         let runs = |row: &Row| {
             row.hosts.iter().any(|(its_os, its_arch, its_musl)| {

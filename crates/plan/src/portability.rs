@@ -63,7 +63,6 @@ pub struct Artifact {
 
 impl PathKind {
     /// Classifies a path by its text.
-    #[must_use]
     pub fn of(path: &str) -> Self {
         let path = path.replace('\\', "/");
         let file = path.rsplit('/').next().unwrap_or_default();

@@ -120,7 +120,6 @@ impl Project {
     }
 
     /// Returns whether the project is a package that can be loaded by name.
-    #[must_use]
     pub fn is_package(&self) -> bool {
         self.name.is_some() && self.uuid.is_some()
     }
@@ -136,7 +135,6 @@ impl Project {
     }
 
     /// Returns whether the project has dependencies that a manifest must list.
-    #[must_use]
     pub fn needs_manifest(&self) -> bool {
         let mut deps = self.deps.iter();
         deps.any(|(name, uuid)| self.weakdeps.get(name) != Some(uuid))
@@ -145,7 +143,6 @@ impl Project {
 
 /// Returns the members of the workspace whose root is this project file. The rest of the file is
 /// not checked, because it may be unrelated to the project being built.
-#[must_use]
 pub fn workspace_members(text: &str) -> Vec<String> {
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
     let projects = table.get("workspace").and_then(|w| w.get("projects"));

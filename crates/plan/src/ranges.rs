@@ -76,7 +76,6 @@ impl Ranges {
 
     /// Returns whether the range contains `version`. It contains a prerelease only if a bound is a
     /// prerelease of the same `X.Y.Z`: `^1.6` must not select `1.14.0-alpha1`.
-    #[must_use]
     pub fn contains(&self, version: &JuliaVersion) -> bool {
         let version = version.as_semver();
         self.alternatives
@@ -86,7 +85,6 @@ impl Ranges {
 
     /// Returns whether this is a union that contains every version, such as `>=1.10, <1.12`, whose
     /// author probably used the comma for "and".
-    #[must_use]
     pub fn is_open_union(&self) -> bool {
         let only = |wanted: [Operator; 2]| {
             self.alternatives.iter().filter_map(move |alternative| {

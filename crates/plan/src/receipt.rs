@@ -137,7 +137,6 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// Returns the kind of a file with these permissions.
-    #[must_use]
     pub fn of_mode(mode: u32) -> Self {
         match mode & 0o100 {
             0 => Self::File,
@@ -146,7 +145,6 @@ impl ObjectKind {
     }
 
     /// Returns the mode in a git tree.
-    #[must_use]
     pub fn mode(self) -> &'static str {
         match self {
             Self::File => "100644",
@@ -437,7 +435,6 @@ pub enum ReceiptError {
 
 impl Receipt {
     /// Returns the receipt as indented JSON with a final newline.
-    #[must_use]
     pub fn to_json(&self) -> String {
         text::json(self)
     }
@@ -470,7 +467,6 @@ impl Receipt {
 
     /// Returns the build identifier for the name, Julia, platform and tier, if the receipt's
     /// differs.
-    #[must_use]
     pub fn other_build_id(&self) -> Option<String> {
         let (julia, tier) = (&self.julia, self.targets.tier.as_deref());
         match BuildId::of(&self.name, &julia.version, julia.triplet, tier) {
@@ -480,7 +476,6 @@ impl Receipt {
     }
 
     /// Returns the path of the image in the archive.
-    #[must_use]
     pub fn image_path(&self) -> String {
         match &self.bundle {
             None => self.image.name.to_string(),
@@ -492,7 +487,6 @@ impl Receipt {
     }
 
     /// Returns the JSON Schema of receipts, for other tools that read them.
-    #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
@@ -500,7 +494,6 @@ impl Receipt {
 
 impl Latency {
     /// Returns the time for loading and the first call, in seconds.
-    #[must_use]
     pub fn first_result_s(&self) -> f64 {
         self.load_s + self.first_call_s
     }
@@ -509,7 +502,6 @@ impl Latency {
 impl CheckRecord {
     /// Returns the first call's time divided by the second's: 1.0 means that nothing was left to
     /// compile.
-    #[must_use]
     pub fn first_over_second(&self) -> Option<f64> {
         let latency = self.latency?;
         Some(latency.first_call_s / latency.second_call_s?.max(1e-9))
@@ -517,7 +509,6 @@ impl CheckRecord {
 
     /// Returns how many milliseconds compiling the workloads' own functions took, as far as Julia
     /// reports it.
-    #[must_use]
     pub fn own_cost_ms(&self) -> f64 {
         let costs = self.own.iter().filter_map(|text| self.costs_ms.get(text));
         costs.sum()
@@ -525,14 +516,12 @@ impl CheckRecord {
 
     /// Returns the time for loading and the first call without the image, in seconds; `None` if one
     /// was not measured.
-    #[must_use]
     pub fn first_result_without_image_s(&self) -> Option<f64> {
         Some(self.load_without_image_s? + self.first_call_without_image_s?)
     }
 
     /// Returns how many times faster loading and the first call are with the image; `None` if
     /// either was not measured.
-    #[must_use]
     pub fn first_result_speedup(&self) -> Option<f64> {
         let with = self.latency?.first_result_s();
         Some(self.first_result_without_image_s()? / with.max(1e-9))

@@ -134,7 +134,6 @@ fn valid_tags<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Tag>, D::
 
 impl ReleaseImage {
     /// Returns the build identifier.
-    #[must_use]
     pub fn build_id(&self) -> &BuildId {
         &self.receipt.build_id
     }
@@ -172,7 +171,6 @@ impl ReleaseImage {
     }
 
     /// Returns the files to download for this image, in order: the archive or its parts.
-    #[must_use]
     pub fn pieces(&self) -> &[FileRecord] {
         if self.parts.is_empty() {
             std::slice::from_ref(&self.archive)
@@ -185,7 +183,6 @@ impl ReleaseImage {
 impl ReleaseIndex {
     /// Creates the index of these images, sorted by build identifier, so that the same images
     /// always give the same bytes.
-    #[must_use]
     pub fn new(tag: &Tag, mut images: Vec<ReleaseImage>) -> Self {
         images.sort_by(|a, b| a.build_id().cmp(b.build_id()));
         Self {
@@ -196,7 +193,6 @@ impl ReleaseIndex {
     }
 
     /// Returns the index as indented JSON with a final newline.
-    #[must_use]
     pub fn to_json(&self) -> String {
         text::json(self)
     }
@@ -245,14 +241,12 @@ impl ReleaseIndex {
     }
 
     /// Returns the JSON Schema of indexes, for other tools that read them.
-    #[must_use]
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
 }
 
 /// Returns whether `tag` can name a release on every host.
-#[must_use]
 pub fn is_good_tag(tag: &str) -> bool {
     Tag::check(tag).is_ok()
 }

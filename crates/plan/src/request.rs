@@ -167,7 +167,6 @@ impl Request {
     }
 
     /// Splits such a list into the texts of its requests.
-    #[must_use]
     pub fn split(text: &str) -> Vec<&str> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let is_range = |part: &&str| matches!(part.parse(), Ok(Self::Within(_)));
@@ -203,7 +202,6 @@ impl Request {
     }
 
     /// Returns the branch if this requests a nightly build: `Some(None)` is the main branch.
-    #[must_use]
     pub const fn nightly(&self) -> Option<Option<(u64, u64)>> {
         match self {
             Self::Nightly => Some(None),
@@ -214,7 +212,6 @@ impl Request {
 
     /// Returns whether the request is satisfied from a catalogue, not from the machine or a nightly
     /// server.
-    #[must_use]
     pub const fn needs_catalogue(&self) -> bool {
         !matches!(
             self,

@@ -22,7 +22,6 @@ pub struct Day {
 
 impl Day {
     /// Creates a day.
-    #[must_use]
     pub const fn new(year: i16, month: u8, day: u8) -> Self {
         Self { year, month, day }
     }
@@ -161,7 +160,6 @@ impl fmt::Display for Dying {
 
 impl Dying {
     /// Returns what to do about it.
-    #[must_use]
     pub fn hint(&self) -> String {
         match self.successor {
             Some(next) => {
@@ -176,13 +174,11 @@ impl Dying {
 
 impl Runner {
     /// Returns the runner with a label; `None` for self-hosted runners.
-    #[must_use]
     pub fn named(label: &str) -> Option<&'static Self> {
         TABLE.iter().find(|runner| runner.label == label)
     }
 
     /// Returns the default runner for a platform.
-    #[must_use]
     pub fn of(triplet: Triplet) -> Option<&'static Self> {
         TABLE
             .iter()
@@ -190,7 +186,6 @@ impl Runner {
     }
 
     /// Returns the platforms that have a hosted runner.
-    #[must_use]
     pub fn platforms() -> Vec<Triplet> {
         Triplet::all()
             .filter(|triplet| Self::of(*triplet).is_some())
@@ -198,7 +193,6 @@ impl Runner {
     }
 
     /// Returns a warning if the label has ended or will end soon.
-    #[must_use]
     pub fn dying(&self, today: Day) -> Option<Dying> {
         let end = self.end?;
         let left = end.number() - today.number();

@@ -8,25 +8,21 @@ pub struct Secret(String);
 
 impl Secret {
     /// Wraps a credential, without surrounding white space, in which files and variables often end.
-    #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
 
     /// Returns the credential, only for sending it.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
     /// Returns whether this is the token of a GitHub app, such as Actions, judging by its prefix.
-    #[must_use]
     pub fn is_of_app(&self) -> bool {
         self.0.starts_with("ghs_")
     }
 
     /// Returns whether the credential is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

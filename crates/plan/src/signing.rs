@@ -68,7 +68,6 @@ const TABLE: &[Row] = &[
 
 impl Trust {
     /// Returns the requirement for a version.
-    #[must_use]
     pub fn of(version: &JuliaVersion) -> Self {
         TABLE
             .iter()

@@ -39,7 +39,6 @@ pub struct Ignored {
 /// Reads a file of statements written by `--trace-compile`, SnoopCompile or a person. Drops
 /// comments, such as the times and the `# recompile` marks of Julia 1.12, and follows blocks: `if
 /// c; precompile(f, (Int,)); end` becomes `(c) && precompile(f, (Int,))`.
-#[must_use]
 pub fn read(text: &str) -> Recording {
     let mut found = file::read(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut seen = HashSet::new();
@@ -50,13 +49,11 @@ pub fn read(text: &str) -> Recording {
 }
 
 /// Returns the statements in a file; see [`read`].
-#[must_use]
 pub fn parse(text: &str) -> Vec<String> {
     read(text).statements
 }
 
 /// Returns whether a statement is only a call of `precompile`.
-#[must_use]
 pub fn is_plain(statement: &str) -> bool {
     statement.starts_with("precompile(")
 }
@@ -98,7 +95,6 @@ fn roots(statement: &str) -> BTreeSet<&str> {
 ///
 /// This includes Julia's lookup of an entry point in `Main` after a script (1.12 and later): a
 /// script that defines `main` invalidates that code.
-#[must_use]
 pub fn is_own(statement: &str, known: &BTreeSet<String>) -> bool {
     let asks_for_main = statement.contains("typeof(Base.should_use_main_entrypoint)");
     asks_for_main

@@ -32,7 +32,6 @@ pub struct InvalidText {
 
 impl InvalidText {
     /// Returns only the reason.
-    #[must_use]
     pub const fn why(&self) -> &'static str {
         self.why
     }
@@ -85,7 +84,6 @@ macro_rules! as_string {
 pub(crate) use as_string;
 
 /// Returns a value as indented JSON with a final newline. A value that is no JSON is empty.
-#[must_use]
 pub fn json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
@@ -94,7 +92,6 @@ pub fn json(value: &impl Serialize) -> String {
 
 /// Returns whether a character is invisible, changes the direction of text, or controls a terminal.
 /// Such characters can disguise a text.
-#[must_use]
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -114,13 +111,11 @@ pub fn is_deceptive(c: char) -> bool {
 }
 
 /// Replaces every deceptive character, including line ends, by its escape (`\u{1b}`).
-#[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     escaped_but(text, |_| false)
 }
 
 /// Does the same as [`escaped`], but keeps line ends.
-#[must_use]
 pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     escaped_but(text, |c| c == '\n')
 }
@@ -141,7 +136,6 @@ fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Quotes a word for a POSIX shell.
-#[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -153,7 +147,6 @@ pub fn quoted(word: &str) -> String {
 
 /// Escapes a text for one line of Markdown or a table cell, so that it is shown literally: no
 /// markup, HTML, formula or mention of a user, and no start of a list, quotation or heading.
-#[must_use]
 pub fn markdown(text: &str) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let text = escaped(text.trim());
@@ -179,7 +172,6 @@ pub fn markdown(text: &str) -> String {
 }
 
 /// Returns at most `width` characters of a text, escaped and on one line.
-#[must_use]
 pub fn shortened(text: &str, width: usize) -> String {
     let mut kept: String = text.chars().take(width + 1).collect();
     let cut = kept.chars().count() > width;
@@ -194,7 +186,6 @@ pub fn shortened(text: &str, width: usize) -> String {
 }
 
 /// Returns whether a file of this name, whatever its case and extension, is a device on Windows.
-#[must_use]
 pub fn is_windows_device(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     let stem = name.split('.').next().unwrap_or(name).trim_end();
@@ -289,7 +280,6 @@ macro_rules! validated {
             }
 
             /// Returns the text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -464,7 +454,6 @@ validated! {
 impl Tag {
     /// Returns the tag name in user input: `refs/tags/v1`, the form of `${{ github.ref }}`, is the
     /// tag `v1`.
-    #[must_use]
     pub fn name_in(typed: &str) -> &str {
         typed.strip_prefix("refs/tags/").unwrap_or(typed)
     }
@@ -734,7 +723,6 @@ pub fn optional_list<'de, R: Rule, D: Deserializer<'de>>(
 }
 
 /// Formats a count with a noun: `1 statement`, `2 statements`.
-#[must_use]
 pub fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),

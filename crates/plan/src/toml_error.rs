@@ -24,7 +24,6 @@ pub struct TomlError {
 
 impl TomlError {
     /// Creates an error with the position of `error` in `text`.
-    #[must_use]
     pub fn new(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
         let located = Self::at(file, text, at, error.message());
@@ -39,7 +38,6 @@ impl TomlError {
     }
 
     /// Creates an error of our own at byte `offset`.
-    #[must_use]
     pub fn at(file: &str, text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -75,7 +73,6 @@ impl TomlError {
     }
 
     /// Converts `error` to an error at byte `offset` of the file that caused it.
-    #[must_use]
     pub fn locating(error: &impl Explain, file: &str, text: &str, offset: usize) -> Self {
         Self {
             hints: error.hints(),

@@ -37,7 +37,6 @@ pub enum Runtime {
 
 impl Runtime {
     /// Returns the C library used by Julia for a platform.
-    #[must_use]
     pub fn of_julia(triplet: Triplet) -> Self {
         match triplet.os() {
             Os::Windows => Self::Msvcrt,
@@ -98,7 +97,6 @@ pub enum Exceptions {
 
 impl Exceptions {
     /// Returns how Julia for a platform unwinds.
-    #[must_use]
     pub fn of_julia(triplet: Triplet) -> Self {
         if triplet == Triplet::X86_64_W64_MINGW32 {
             Self::Seh
@@ -235,7 +233,6 @@ impl Explain for Unsuitable {
 }
 
 /// Returns how to install a system compiler for a platform.
-#[must_use]
 pub fn system_hint(target: Triplet) -> String {
     match target.os() {
         Os::Linux => {
@@ -294,7 +291,6 @@ impl Traits {
 
     /// Parses what a compiler reports about itself: the output of `CC -v` and, for Windows, its
     /// predefined macros after including a header of its C library (`CC -dM -E`).
-    #[must_use]
     pub fn read(verbose: &str, macros: &str) -> Option<Self> {
         let version_line = verbose
             .lines()

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// Formats an elapsed time, with tenths of a second for short ones.
-#[must_use]
 pub fn elapsed(time: Duration) -> String {
     match time.as_secs() {
         0..120 => format!("{:.1} s", time.as_secs_f64()),
@@ -12,7 +11,6 @@ pub fn elapsed(time: Duration) -> String {
 }
 
 /// Formats an estimated time: in whole minutes, or in seconds if it is short.
-#[must_use]
 pub fn about(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..100 => format!("about {} s", seconds.max(1)),
@@ -21,7 +19,6 @@ pub fn about(time: Duration) -> String {
 }
 
 /// Formats a measured duration in seconds, in the most readable unit.
-#[must_use]
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 0.001 => format!("{:.2} ms", s * 1e3),
@@ -32,7 +29,6 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// Formats a size in decimal units, as usual for disks and downloads.
-#[must_use]
 pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1000 => format!("{bytes} B"),
@@ -43,7 +39,6 @@ pub fn bytes(bytes: u64) -> String {
 }
 
 /// Formats a ratio with its significant digits.
-#[must_use]
 pub fn ratio(ratio: f64) -> String {
     match ratio {
         r if r < 10.0 => format!("{r:.1}"),
@@ -52,7 +47,6 @@ pub fn ratio(ratio: f64) -> String {
 }
 
 /// Formats a number with the singular or plural of a noun.
-#[must_use]
 pub fn count(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

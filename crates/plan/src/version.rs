@@ -27,44 +27,37 @@ const LONGEST: usize = 64;
 
 impl JuliaVersion {
     /// Creates a released version.
-    #[must_use]
     pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
         Self(semver::Version::new(major, minor, patch))
     }
 
     /// Returns `(major, minor)`, which selects layouts and flags.
-    #[must_use]
     pub const fn minor_pair(&self) -> (u64, u64) {
         (self.0.major, self.0.minor)
     }
 
     /// The major number.
-    #[must_use]
     pub const fn major(&self) -> u64 {
         self.0.major
     }
 
     /// The minor number.
-    #[must_use]
     pub const fn minor(&self) -> u64 {
         self.0.minor
     }
 
     /// The patch number.
-    #[must_use]
     pub const fn patch(&self) -> u64 {
         self.0.patch
     }
 
     /// Returns whether this is an alpha, beta, release candidate or development version.
-    #[must_use]
     pub fn is_prerelease(&self) -> bool {
         !self.0.pre.is_empty()
     }
 
     /// Returns whether this is a development version (`1.15.0-DEV.123`). Only nightly builds of
     /// those are published.
-    #[must_use]
     pub fn is_development(&self) -> bool {
         let first = self.0.pre.as_str().split('.').next();
         first.is_some_and(|first| first.eq_ignore_ascii_case("DEV"))
@@ -72,7 +65,6 @@ impl JuliaVersion {
 
     /// Parses what Julia's `VersionNumber` accepts: minor and patch are optional, and a prerelease
     /// may follow without a `-`. Returns `None` for anything else.
-    #[must_use]
     pub fn from_number(text: &str) -> Option<Self> {
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let (text, build) = match text.split_once('+') {
@@ -114,7 +106,6 @@ impl JuliaVersion {
     }
 
     /// Returns the underlying semantic version.
-    #[must_use]
     pub const fn as_semver(&self) -> &semver::Version {
         &self.0
     }

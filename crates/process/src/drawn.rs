@@ -2,7 +2,6 @@
 
 /// Returns the final text of a child's line, if it is meaningful. A progress bar is removed, and a
 /// bar that has not started is not meaningful.
-#[must_use]
 pub fn meaningful(line: &str) -> Option<String> {
     let mut shown = String::new();
     for part in line.split('\r') {

@@ -145,7 +145,6 @@ impl Environment {
     }
 
     /// Returns the value of a variable. On Windows, names are case-insensitive.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables
             .iter()
@@ -171,14 +170,12 @@ impl Environment {
     /// Returns the environment of a Julia that traces or emits: without the `JULIA_*` variables
     /// that change what Julia does, and without the variables that make the dynamic loader load
     /// other libraries.
-    #[must_use]
     pub fn for_julia(&self) -> Self {
         self.only(|name| is_for_julia(name, |name| KEPT_JULIA_VARIABLES.contains(&name)))
     }
 
     /// Returns the environment of a Julia that installs packages: like [`Environment::for_julia`],
     /// with all settings that Pkg and its downloads read.
-    #[must_use]
     pub fn for_pkg(&self) -> Self {
         let is_kept = |name: &str| {
             KEPT_JULIA_VARIABLES.contains(&name)
@@ -188,14 +185,12 @@ impl Environment {
     }
 
     /// Returns the minimal environment in which an image is checked.
-    #[must_use]
     pub fn clean(&self) -> Self {
         self.only(|name| CLEAN.contains(&name))
     }
 
     /// Returns the same for a program started by a launcher of parallel jobs (`srun`, `mpirun`),
     /// with the variables that identify the job to the launcher.
-    #[must_use]
     pub fn clean_in_job(&self) -> Self {
         self.only(|name| {
             CLEAN.contains(&name) || OF_JOBS.iter().any(|prefix| name.starts_with(prefix))

@@ -67,7 +67,6 @@ pub enum ProcessError {
 
 impl ProcessError {
     /// Returns how the child failed, if it ran.
-    #[must_use]
     pub fn ended(&self) -> Option<Ended> {
         match self {
             Self::Failed { ended, .. } => Some(*ended),
@@ -77,7 +76,6 @@ impl ProcessError {
 
     /// Returns the peak memory of the child in bytes if it was killed with SIGKILL, which is how
     /// the system kills processes when memory runs out.
-    #[must_use]
     pub fn killed_for_memory(&self) -> Option<u64> {
         match self {
             Self::Failed {
@@ -90,7 +88,6 @@ impl ProcessError {
     }
 
     /// Returns whether the child's last lines report a full disk.
-    #[must_use]
     pub fn is_full_disk(&self) -> bool {
         // The messages of the C libraries on Unix, and of Windows.
         let words = ["No space left on device", "not enough space on the disk"];
@@ -100,7 +97,6 @@ impl ProcessError {
     }
 
     /// Returns the class of this error; `default` is the class of a failure of the child itself.
-    #[must_use]
     pub fn class_or(&self, default: Class) -> Class {
         match self {
             Self::Start { source, .. } | Self::Log { source, .. } => {
@@ -115,7 +111,6 @@ impl ProcessError {
     }
 
     /// Returns the child's last lines and the path of its log.
-    #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self {
             Self::Failed { evidence, .. }
@@ -127,7 +122,6 @@ impl ProcessError {
     }
 
     /// Returns hints that apply to any child.
-    #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Failed { .. } if self.is_full_disk() => vec![

@@ -58,7 +58,6 @@ pub(crate) struct Files {
 }
 
 /// Returns the kinds of output available on this machine. A sandbox may have no pseudo-terminals.
-#[must_use]
 pub fn available_outputs() -> Vec<OutputKind> {
     let all = OutputKind::ALL.into_iter();
     all.filter(|kind| *kind != OutputKind::Terminal || has_terminals())

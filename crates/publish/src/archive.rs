@@ -46,7 +46,6 @@ pub struct Inspected {
 
 impl Inspected {
     /// Returns a file of an app in an archive whose receipt is that of an image, if there is one.
-    #[must_use]
     pub fn misplaced(&self, receipt: &Receipt) -> Option<&str> {
         let top = |name: &&String| name.split('/').next().unwrap_or_default().to_owned();
         let names = self.entries.keys();

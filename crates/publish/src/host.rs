@@ -71,7 +71,6 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 /// Percent-encodes each segment of a path.
-#[must_use]
 pub fn encode_path(path: &str) -> String {
     let segments: Vec<String> = path.split('/').map(encode).collect();
     segments.join("/")

@@ -256,7 +256,6 @@ impl ReleaseBundle {
     }
 
     /// Returns the total size, in bytes.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.assets.iter().map(|asset| asset.size).sum()
     }

@@ -82,7 +82,6 @@ impl Published {
     }
 
     /// Returns the builds whose images are in the release.
-    #[must_use]
     pub fn builds(&self) -> Vec<String> {
         let images = self.assets.iter();
         let images = images.filter_map(|asset| asset.name.strip_suffix(".receipt.json"));

@@ -122,7 +122,6 @@ impl Signer {
     }
 
     /// Returns the public key.
-    #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey {
             key: self.key.verifying_key(),
@@ -201,7 +200,6 @@ impl fmt::Display for PublicKey {
 
 impl PublicKey {
     /// Returns the key's identifier, as minisign prints it.
-    #[must_use]
     pub fn id(&self) -> String {
         format!("{:016X}", u64::from_le_bytes(self.id))
     }
@@ -284,7 +282,6 @@ pub struct Identity {
 
 impl Identity {
     /// Whether both name the same repository. Names of repositories are case-insensitive.
-    #[must_use]
     pub fn same_repository(&self, other: &Self) -> bool {
         match (&self.repository, &other.repository) {
             (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),

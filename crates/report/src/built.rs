@@ -19,7 +19,6 @@ pub struct Warning {
 }
 
 /// Returns one line about an archive of `size` bytes that was built in the time `wall`.
-#[must_use]
 pub fn headline(receipt: &Receipt, size: u64, wall: Duration) -> String {
     let (id, archive) = (&receipt.build_id, size / 1_000_000);
     if let Some(bundle) = &receipt.bundle {
@@ -50,7 +49,6 @@ pub fn headline(receipt: &Receipt, size: u64, wall: Duration) -> String {
 
 /// Returns warnings about an image: statements that were not replayed, missing CPU targets, and
 /// paths that do not exist on other machines. An archive of apps has none.
-#[must_use]
 pub fn warnings(receipt: &Receipt) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if receipt.bundle.is_some() {
@@ -113,7 +111,6 @@ pub fn warnings(receipt: &Receipt) -> Vec<Warning> {
 }
 
 /// Formats the number of artifacts in the archive of an image, if there are any.
-#[must_use]
 pub fn artifacts(receipt: &Receipt) -> Option<String> {
     let artifacts = match (&receipt.bundle, &receipt.check.portability) {
         (None, Some(portability)) => portability.artifacts.len(),

@@ -14,7 +14,6 @@ pub(crate) const NARROW: f64 = 360.0;
 pub(crate) const STYLE: &str = concat!(include_str!("palette.css"), include_str!("chart.css"));
 
 /// Returns the chart as a separate file.
-#[must_use]
 pub fn svg(report: &Report) -> String {
     let mut text = escaped_lines(&chart(report, WIDE, true).into_string()).into_owned();
     text.push('\n');

@@ -46,7 +46,6 @@ impl From<Figures> for Medians {
 
 impl Comparison {
     /// Creates the comparison from a report.
-    #[must_use]
     pub fn of(report: &Report) -> Self {
         let (without, with) = (
             Figures::median(&report.without),
@@ -76,7 +75,6 @@ fn speedup(without: &Figures, with: &Figures) -> Option<f64> {
 
 impl Report {
     /// Returns the medians as a table of at most 60 columns.
-    #[must_use]
     pub fn table(&self) -> String {
         let (without, with) = (Figures::median(&self.without), Figures::median(&self.with));
         let head = ["", "without the image", "with the image"];

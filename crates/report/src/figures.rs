@@ -36,7 +36,6 @@ pub struct Figures {
 
 impl Figures {
     /// Returns the medians of `samples`, or zeros if there are none.
-    #[must_use]
     pub fn median(samples: &[Sample]) -> Self {
         let of = |figure: &dyn Fn(&Sample) -> Option<f64>| {
             let mut values: Vec<f64> = samples.iter().filter_map(figure).collect();
@@ -60,13 +59,11 @@ impl Figures {
 
     /// Returns the ratio of the first to the second call: 1.0 means that nothing was left to
     /// compile.
-    #[must_use]
     pub fn first_over_second(&self) -> Option<f64> {
         Some(self.first_call_s? / self.second_call_s?.max(1e-9))
     }
 
     /// Returns the time until the first result in seconds: start-up, loading and first call.
-    #[must_use]
     pub fn first_result_s(&self) -> f64 {
         self.startup_s + self.load_s + self.first_call_s.unwrap_or_default()
     }

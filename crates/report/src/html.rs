@@ -16,7 +16,6 @@ use sysforge_plan::units::{bytes, count, duration, ratio};
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Returns the report as a self-contained page.
-#[must_use]
 pub fn html(report: &Report) -> String {
     let style = [chart::STYLE, include_str!("page.css")].concat();
     let page = html! {

@@ -5,7 +5,6 @@ use sysforge_plan::text::escaped;
 
 /// Formats a table if it fits into `columns`, or else a block for each row, with a line for each
 /// cell.
-#[must_use]
 pub fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
     let text = table(rows);
     let width = text.lines().map(measure_text_width).max();
@@ -35,7 +34,6 @@ pub fn fitted(rows: &[Vec<String>], columns: Option<usize>) -> String {
 
 /// Aligns columns: the first to the left, the last too if it has no heading, because it contains
 /// remarks, and the others to the right.
-#[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
     // Escape first, so that each row is one line and widths are those of the shown text.
     let shown = |row: &Vec<String>| row.iter().map(|cell| escaped(cell).into_owned()).collect();

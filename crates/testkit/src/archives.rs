@@ -23,7 +23,6 @@ impl Default for Tar {
 
 impl Tar {
     /// An empty tar file.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             builder: Builder::new(Vec::new()),
@@ -86,19 +85,16 @@ impl Tar {
     }
 
     /// Returns the uncompressed tar file.
-    #[must_use]
     pub fn plain(self) -> Vec<u8> {
         self.builder.into_inner().unwrap()
     }
 
     /// Returns the tar file compressed with Zstandard.
-    #[must_use]
     pub fn zst(self) -> Vec<u8> {
         zstd::encode_all(self.plain().as_slice(), 1).unwrap()
     }
 
     /// Returns the tar file compressed with xz.
-    #[must_use]
     pub fn xz(self) -> Vec<u8> {
         let options = lzma_rust2::XzOptions::with_preset(1);
         let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
@@ -107,20 +103,17 @@ impl Tar {
     }
 
     /// Returns the tar file compressed with gzip.
-    #[must_use]
     pub fn gz(self) -> Vec<u8> {
         gzip(&self.plain())
     }
 }
 
 /// Compresses with gzip at the fastest level.
-#[must_use]
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
     gzip_at(plain, Compression::fast())
 }
 
 /// Compresses with gzip at the highest level.
-#[must_use]
 pub fn gzip_best(plain: &[u8]) -> Vec<u8> {
     gzip_at(plain, Compression::best())
 }
@@ -132,7 +125,6 @@ fn gzip_at(plain: &[u8], level: Compression) -> Vec<u8> {
 }
 
 /// A minimal installation that looks like Julia, with `filler` incompressible bytes.
-#[must_use]
 pub fn tiny_julia(version: &str, filler: usize) -> Tar {
     let top = format!("julia-{version}");
     Tar::new()
@@ -154,7 +146,6 @@ pub fn tiny_julia(version: &str, filler: usize) -> Tar {
 }
 
 /// Returns the same installation as a zip file.
-#[must_use]
 pub fn tiny_julia_zip(version: &str, filler: usize) -> Vec<u8> {
     let top = format!("julia-{version}");
     zip_of(&[
@@ -173,7 +164,6 @@ pub fn tiny_julia_zip(version: &str, filler: usize) -> Vec<u8> {
 }
 
 /// A zip file from names, Unix modes including the file type, and contents.
-#[must_use]
 pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, mode, content) in files {
@@ -199,7 +189,6 @@ pub fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
 }
 
 /// Returns the same installation as a 7-Zip file.
-#[must_use]
 pub fn tiny_julia_7z(version: &str, filler: usize) -> Vec<u8> {
     use sevenz_rust2::{ArchiveEntry, ArchiveWriter, NtTime};
     let top = format!("julia-{version}");
@@ -222,7 +211,6 @@ pub fn tiny_julia_7z(version: &str, filler: usize) -> Vec<u8> {
 }
 
 /// Incompressible bytes, always the same (xorshift64*).
-#[must_use]
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(length + 8);

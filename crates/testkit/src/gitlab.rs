@@ -73,7 +73,6 @@ impl GitLabPackagesStandIn {
     }
 
     /// The value of `CI_API_V4_URL` in a job.
-    #[must_use]
     pub fn api_url(&self) -> String {
         format!("http://{}/api/v4", self.address)
     }
@@ -83,7 +82,6 @@ impl GitLabPackagesStandIn {
     /// # Panics
     ///
     /// Never.
-    #[must_use]
     pub fn files(&self) -> Vec<String> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.keys().cloned().collect()

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 /// Texts that must be refused wherever they could become a path, a script, an identifier or part of
 /// a file, and be harmless elsewhere.
-#[must_use]
 pub fn texts() -> Vec<String> {
     let short = [
         "../../outside",
@@ -42,7 +41,6 @@ pub fn texts() -> Vec<String> {
 }
 
 /// JSON pointers to every string of a document, and to every null, which could be a string.
-#[must_use]
 pub fn leaves(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect(document, String::new(), &mut found);
@@ -72,7 +70,6 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<String>) {
 /// # Panics
 ///
 /// If the pointer does not exist.
-#[must_use]
 pub fn with_text(document: &Value, pointer: &str, text: &str) -> Value {
     let mut document = document.clone();
     *document.pointer_mut(pointer).unwrap() = text.into();
@@ -91,7 +88,6 @@ pub fn variants(document: &Value) -> impl Iterator<Item = (String, String, Value
 
 /// The first character that controls a terminal, is invisible or changes the writing direction;
 /// newlines do not count.
-#[must_use]
 pub fn first_deceptive(text: &str) -> Option<char> {
     let deceptive = |c: &char| *c != '\n' && sysforge_plan::text::is_deceptive(*c);
     text.chars().find(deceptive)

@@ -12,7 +12,6 @@ pub struct SigningKey(SignedSecretKey);
 
 impl SigningKey {
     /// Creates a new key.
-    #[must_use]
     pub fn new() -> Self {
         let parameters = SecretKeyParamsBuilder::default()
             .key_type(KeyType::Ed25519Legacy)
@@ -27,7 +26,6 @@ impl SigningKey {
     /// Creates a key with creation time `created` (seconds since 1970). Each element of `certified`
     /// is a self-signature: its creation time, and the number of seconds after which the key
     /// expires.
-    #[must_use]
     pub fn with_times(created: u32, certified: &[(u32, Option<u32>)]) -> Self {
         let parameters = SecretKeyParamsBuilder::default()
             .key_type(KeyType::Ed25519Legacy)
@@ -70,7 +68,6 @@ impl SigningKey {
 
     /// A detached signature with creation time `created` (seconds since 1970) that expires after
     /// `expires` seconds.
-    #[must_use]
     pub fn sign_at(&self, bytes: &[u8], created: u32, expires: Option<u32>) -> String {
         let mut hashed = vec![
             SubpacketData::IssuerFingerprint(self.0.primary_key.fingerprint()),
@@ -95,20 +92,17 @@ impl SigningKey {
     }
 
     /// Its fingerprint.
-    #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.primary_key.fingerprint().to_string().to_uppercase()
     }
 
     /// Its certificate, armoured.
-    #[must_use]
     pub fn certificate(&self) -> String {
         let public: SignedPublicKey = self.0.to_public_key();
         public.to_armored_string(ArmorOptions::default()).unwrap()
     }
 
     /// A detached signature, armoured.
-    #[must_use]
     pub fn sign(&self, bytes: &[u8]) -> String {
         armored(DetachedSignature::sign_binary_data(
             OsRng,
@@ -120,7 +114,6 @@ impl SigningKey {
     }
 
     /// The same as a text signature, which ignores differences in line endings.
-    #[must_use]
     pub fn sign_as_text(&self, bytes: &[u8]) -> String {
         armored(DetachedSignature::sign_text_data(
             OsRng,

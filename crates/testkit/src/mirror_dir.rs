@@ -22,7 +22,6 @@ impl Default for MirrorDir {
 
 impl MirrorDir {
     /// A mirror with an empty catalogue.
-    #[must_use]
     pub fn new() -> Self {
         let mirror = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -33,13 +32,11 @@ impl MirrorDir {
     }
 
     /// The folder.
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The path of an archive, relative to the folder.
-    #[must_use]
     pub fn archive_path(version: &str, triplet: Triplet) -> String {
         let parsed: JuliaVersion = version.parse().unwrap();
         format!(

@@ -65,7 +65,6 @@ pub struct Seen {
 
 impl Seen {
     /// The value of a header.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -120,19 +119,16 @@ pub struct Server {
 
 impl Server {
     /// Serves a folder over HTTP on a free port.
-    #[must_use]
     pub fn start(root: &Path) -> Self {
         Self::on("127.0.0.1:0", root, None)
     }
 
     /// Serves a folder over HTTPS.
-    #[must_use]
     pub fn start_tls(root: &Path, tls: &PrivateTls) -> Self {
         Self::on("127.0.0.1:0", root, Some(Arc::clone(&tls.config)))
     }
 
     /// Serves a folder at an address.
-    #[must_use]
     pub fn on(address: &str, root: &Path, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -177,13 +173,11 @@ impl Server {
     }
 
     /// The base URL.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
     /// The address, host and port.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -222,7 +216,6 @@ impl Server {
     }
 
     /// The number of requests for each path.
-    #[must_use]
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for request in self.shared.seen.lock().unwrap().iter() {
@@ -232,7 +225,6 @@ impl Server {
     }
 
     /// The number of bytes of endless bodies that clients have read.
-    #[must_use]
     pub fn endless_bytes(&self) -> u64 {
         self.shared.endless.load(Ordering::Relaxed)
     }
@@ -243,7 +235,6 @@ impl Server {
     }
 
     /// The recorded requests for paths with this suffix.
-    #[must_use]
     pub fn seen(&self, path_end: &str) -> Vec<Seen> {
         let seen = self.shared.seen.lock().unwrap();
         seen.iter()

@@ -16,7 +16,6 @@ pub struct PrivateTls {
 
 impl PrivateTls {
     /// Creates a new authority, and a certificate for 127.0.0.1 and localhost.
-    #[must_use]
     pub fn new() -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         // OpenSSL treats a certificate whose issuer has the same name as itself as self-signed.

@@ -69,7 +69,6 @@ impl Store {
 
 impl EntryBuilder {
     /// Returns the folder to build in, which is empty and on the store's file system.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }

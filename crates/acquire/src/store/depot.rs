@@ -32,19 +32,16 @@ pub struct ListedDepot {
 
 impl Store {
     /// Returns the path of the depot, whether it exists or not.
-    #[must_use]
     pub fn depot(&self) -> PathBuf {
         self.root().join(FOLDER)
     }
 
     /// Protects the depot from `prune`. Returns `None` if it is being removed at this moment.
-    #[must_use]
     pub fn hold_depot(&self) -> Option<Lease> {
         lease::lease(&self.depot_use())
     }
 
     /// Returns the depot, if it exists.
-    #[must_use]
     pub fn listed_depot(&self) -> Option<ListedDepot> {
         let path = self.depot();
         // Every use takes a lease. Without one, the folder is somebody else's: `--store` may name any

@@ -30,7 +30,6 @@ pub struct EntryId {
 
 impl EntryId {
     /// Creates the identifier of a Julia from the archive with this digest.
-    #[must_use]
     pub fn julia(version: &JuliaVersion, triplet: Triplet, sha256: &Sha256) -> Self {
         Self {
             kind: "julia",
@@ -39,7 +38,6 @@ impl EntryId {
     }
 
     /// Creates the identifier of a nightly Julia, which is a digest of its entity tag.
-    #[must_use]
     pub fn nightly(triplet: Triplet, pin: &Sha256) -> Self {
         Self {
             kind: "julia",
@@ -48,7 +46,6 @@ impl EntryId {
     }
 
     /// Creates the identifier of a toolchain from the archive with this digest.
-    #[must_use]
     pub fn toolchain(name: &str, sha256: &Sha256) -> Self {
         Self {
             kind: "toolchain",
@@ -57,7 +54,6 @@ impl EntryId {
     }
 
     /// Creates the identifier of a base image from the digest of its inputs.
-    #[must_use]
     pub fn base(version: &JuliaVersion, triplet: Triplet, parts: &Sha256) -> Self {
         Self {
             kind: "base",
@@ -70,13 +66,11 @@ impl EntryId {
     }
 
     /// Returns the kind of the entry, which is also the name of its parent folder.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
     /// Returns the name of the entry's folder.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -149,25 +143,21 @@ pub struct Entry {
 
 impl Entry {
     /// Returns the identifier.
-    #[must_use]
     pub fn id(&self) -> &EntryId {
         &self.id
     }
 
     /// Returns the folder.
-    #[must_use]
     pub fn prefix(&self) -> &Path {
         &self.prefix
     }
 
     /// Returns the record.
-    #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
     /// Returns only the lease, for callers that need the folder for longer than this value.
-    #[must_use]
     pub fn into_lease(self) -> Lease {
         self.lease
     }

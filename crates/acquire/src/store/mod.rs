@@ -74,13 +74,11 @@ pub enum Lookup {
 
 impl Store {
     /// Opens the store in `root`, which need not exist yet.
-    #[must_use]
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Returns the store's folder.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -148,7 +146,6 @@ impl Store {
     }
 
     /// Returns the path of an entry.
-    #[must_use]
     pub fn entry_dir(&self, id: &EntryId) -> PathBuf {
         self.root.join(id.kind()).join(id.name())
     }
@@ -246,7 +243,6 @@ impl Store {
     }
 
     /// Takes a lease on the entry that contains `path`, if there is one.
-    #[must_use]
     pub fn hold(&self, path: &Path) -> Option<Lease> {
         if path == self.depot() {
             return self.hold_depot();

@@ -203,7 +203,6 @@ impl Store {
     }
 
     /// Returns whether a complete entry exists.
-    #[must_use]
     pub fn has(&self, id: &EntryId) -> bool {
         matches!(self.lookup(id), Ok(Lookup::Whole(_)))
     }

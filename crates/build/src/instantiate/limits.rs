@@ -39,7 +39,6 @@ pub(super) fn stalled_downloads(
 
 /// Returns the package server for a message, without a login in its address; `None` if there is
 /// none and packages come from git repositories.
-#[must_use]
 pub fn shown_server(server: Option<&str>) -> Option<String> {
     let server = server.unwrap_or(super::auth::DEFAULT_SERVER);
     let (scheme, rest) = server.split_once("://").unwrap_or(("https", server));

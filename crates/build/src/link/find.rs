@@ -13,7 +13,6 @@ use crate::Environment;
 const LLVM_VERSIONS: std::ops::RangeInclusive<u32> = 14..=24;
 
 /// Returns the platform of this Sysforge.
-#[must_use]
 pub fn host() -> Option<Triplet> {
     let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
     Triplet::of_host(arch, os, cfg!(target_env = "musl"))
@@ -133,7 +132,6 @@ fn by_cc_crate(
 }
 
 /// Returns the environment variable that names a C compiler for this platform only.
-#[must_use]
 pub fn compiler_variable(triplet: Triplet) -> String {
     format!("CC_{}", rust_target(triplet).replace('-', "_"))
 }
@@ -156,7 +154,6 @@ const fn rust_target(triplet: Triplet) -> &'static str {
 
 /// Finds a program: a path is used directly, a name is looked up in `PATH`. On Windows, a file without an
 /// extension is no program, whatever folder it is in.
-#[must_use]
 pub fn which(program: &str, environment: &Environment) -> Option<PathBuf> {
     let path = Path::new(program);
     let suffixes: &[&str] = match (cfg!(windows), path.extension()) {

@@ -320,7 +320,6 @@ impl BuildRunner<'_> {
 
 /// Returns the result of an earlier build in `dist`: all of its archives or, without the project's
 /// `name`, that of the image. `None` if one of them is missing or was made from other inputs.
-#[must_use]
 pub fn existing(
     dist: &Path,
     name: Option<&ImageName>,

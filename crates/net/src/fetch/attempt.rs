@@ -46,7 +46,6 @@ pub struct Attempts {
 
 impl Attempts {
     /// Creates attempts that follow these rules. Each retry is reported to `reporter`.
-    #[must_use]
     pub fn new(rules: &Retries, reporter: Option<Reporter>) -> Self {
         Self {
             rules: *rules,
@@ -205,14 +204,12 @@ impl Fetcher {
 }
 
 /// Returns the server's clock, from the `Date` header.
-#[must_use]
 pub fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// Returns the delay of `Retry-After`, in either of its forms. A date is compared with the server's
 /// own clock, because this machine's may be wrong.
-#[must_use]
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let headers = response.headers();
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -231,7 +231,6 @@ impl Drop for SpanTask {
 }
 
 /// Returns the error for an unexpected status.
-#[must_use]
 pub fn status_error(url: &Url, status: StatusCode) -> Error {
     Error::Status {
         url: redacted(url),

@@ -32,7 +32,6 @@ pub enum Base {
 impl Base {
     /// Returns the file of a sysimage that Julia does not come with, relative to the configuration's
     /// folder; `None` if it has to be made or was not found yet.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Image(path) => Some(Path::new(path)),

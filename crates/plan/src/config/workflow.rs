@@ -81,7 +81,6 @@ pub struct Tool {
 
 impl Workflow {
     /// Returns what is wrong with a value, if anything: the key and the message.
-    #[must_use]
     pub fn complaint(&self) -> Option<(&'static str, String)> {
         // Expressions that GitHub would evaluate when the workflow runs.
         let expression = |text: &str| text.contains("${{");

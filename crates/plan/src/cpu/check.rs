@@ -82,7 +82,6 @@ pub enum BadTarget {
 
 impl BadTarget {
     /// Returns what to write instead.
-    #[must_use]
     pub fn hints(&self) -> Vec<String> {
         const ALL: &str = "`cpu` is `portable`, `native`, `x86-64-v2` to `x86-64-v4`, or a CPU that \
                            `julia -C help` lists, with features after it such as `haswell,-rdrnd`";

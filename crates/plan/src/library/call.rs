@@ -123,7 +123,6 @@ impl TypedCall {
     }
 
     /// Returns the words for the program: function, result, count, arguments.
-    #[must_use]
     pub fn words(&self) -> Vec<String> {
         let head = [
             self.function.clone(),
@@ -135,7 +134,6 @@ impl TypedCall {
     }
 
     /// Returns the call as C source.
-    #[must_use]
     pub fn shown(&self) -> String {
         let args = self.args.iter().map(|word| {
             let (_, value) = word.text.split_once(':').unwrap_or_default();
@@ -296,7 +294,6 @@ fn expected_text(letter: &str, scalar: &Scalar) -> Result<String, CallError> {
 }
 
 /// Returns a text as a Julia string literal.
-#[must_use]
 pub fn julia_string(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -5,7 +5,6 @@ use super::{LibraryNames, LibraryVersion};
 use crate::platform::Os;
 
 /// Returns the text of `lib/pkgconfig/NAME.pc`.
-#[must_use]
 pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str) -> String {
     // pkg-config escapes the spaces in `pcfiledir`; quotes would escape them twice.
     let run_path = match os {
@@ -26,7 +25,6 @@ pub fn pkg_config(os: Os, name: &str, version: LibraryVersion, description: &str
 
 /// Returns the text of `lib/cmake/NAME/NAMEConfig.cmake`, which defines the imported target
 /// `NAME::NAME`.
-#[must_use]
 pub fn cmake_config(name: &str, names: &LibraryNames) -> String {
     let root = "${_sysforge_root}";
     let further = match &names.import_library {
@@ -49,7 +47,6 @@ pub fn cmake_config(name: &str, names: &LibraryNames) -> String {
 
 /// Returns the text of `lib/cmake/NAME/NAMEConfigVersion.cmake`: a newer version of the same major
 /// version is compatible.
-#[must_use]
 pub fn cmake_version(version: LibraryVersion) -> String {
     format!(
         "set(PACKAGE_VERSION \"{version}\")\n\

@@ -86,7 +86,6 @@ fn is_usable(name: &str) -> bool {
 
 /// Returns the header with the functions that start and end Julia, as PackageCompiler declares
 /// them.
-#[must_use]
 pub fn init_header() -> String {
     format!(
         "/* Written by Sysforge. */\n\
@@ -104,7 +103,6 @@ pub fn init_header() -> String {
 }
 
 /// Returns the header of the library `name`, and which functions it declares.
-#[must_use]
 pub fn header(name: &str, interface: &Interface) -> (String, Vec<FunctionRecord>) {
     let mut writer = Writer {
         character: &interface.character,

@@ -201,7 +201,6 @@ impl Interface {
     }
 
     /// Returns the C names of all functions.
-    #[must_use]
     pub fn names(&self) -> BTreeSet<&str> {
         self.functions.iter().map(|f| f.name.as_str()).collect()
     }

@@ -83,7 +83,6 @@ const TRANSITIVE: &str = "--disable-new-dtags";
 
 impl LinkSpec {
     /// Returns the arguments that follow the command.
-    #[must_use]
     pub fn arguments(&self, flavour: Flavour) -> Vec<OsString> {
         let mut words = Words(Vec::new());
         match flavour {

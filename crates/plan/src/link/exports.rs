@@ -22,7 +22,6 @@ pub const PATTERNS: &[&str] = &[
 ];
 
 /// Returns whether Julia looks up this symbol in an image.
-#[must_use]
 pub fn is_wanted(symbol: &str) -> bool {
     PATTERNS
         .iter()
@@ -37,7 +36,6 @@ pub fn is_wanted(symbol: &str) -> bool {
 /// that the objects define, as (name, is data). Every export is listed by name, because module
 /// definition files do not support patterns and newer linkers refuse undefined names. `further`
 /// contains the functions callable from C.
-#[must_use]
 pub fn render<'a>(
     os: Os,
     image: &str,
@@ -75,7 +73,6 @@ pub fn render<'a>(
 }
 
 /// Returns the file name of the export list.
-#[must_use]
 pub const fn file_name(os: Os) -> &'static str {
     match os {
         Os::Linux | Os::FreeBsd => "exports.map",

@@ -26,7 +26,6 @@ pub enum Format {
 
 impl Format {
     /// Returns the format that a system uses.
-    #[must_use]
     pub const fn of(os: Os) -> Self {
         match os {
             Os::Linux | Os::FreeBsd => Self::Elf,
@@ -145,7 +144,6 @@ pub enum Finding {
 impl Expectation {
     /// Returns the requirements for an image called `file` for `julia`. `libjulias` are the names
     /// of its libraries.
-    #[must_use]
     pub fn new(
         julia: &JuliaFacts,
         generation: &'static Generation,
@@ -281,14 +279,12 @@ impl Inspection {
 }
 
 /// Returns whether a library belongs to the universal C runtime of Windows.
-#[must_use]
 pub fn is_ucrt(library: &str) -> bool {
     let library = library.to_ascii_lowercase();
     library.starts_with("api-ms-win-crt-") || library == "ucrtbase.dll"
 }
 
 /// Returns whether a name is one that Julia's code generator gives to local functions.
-#[must_use]
 pub fn is_inner(symbol: &str) -> bool {
     const PREFIXES: &[&str] = &[
         "julia_",

@@ -47,7 +47,6 @@ const WINDOWS_TOOLCHAIN: &[&str] = &[
 
 impl Layout {
     /// Returns the row for this operating system and generation.
-    #[must_use]
     pub const fn of(os: Os, generation: &'static Generation) -> Self {
         match os {
             Os::Linux | Os::FreeBsd => Self {
@@ -75,7 +74,6 @@ impl Layout {
     }
 
     /// Returns the directories of `julia` in which its libraries are looked up, without duplicates.
-    #[must_use]
     pub fn directories(&self, julia: &JuliaFacts) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for dir in self.library_dirs {
@@ -96,7 +94,6 @@ impl Layout {
 
     /// Returns the possible file names of library `name` (without `lib`) in these directories, best
     /// first.
-    #[must_use]
     pub fn file_names(&self, name: &str, version: (u64, u64)) -> Vec<String> {
         let (major, minor) = version;
         match self.os {
@@ -117,7 +114,6 @@ impl Layout {
 
     /// Returns the name by which the image refers to the library `name` at run time, for this
     /// version of Julia.
-    #[must_use]
     pub fn needed_name(&self, name: &str, version: (u64, u64)) -> String {
         let (major, minor) = version;
         let suffix = if self.generation.minor_in_names {
@@ -133,7 +129,6 @@ impl Layout {
     }
 
     /// Returns the name stored in the image, for an image file called `file`.
-    #[must_use]
     pub fn image_name(&self, file: &str) -> String {
         match self.os {
             Os::MacOs => format!("@rpath/{file}"),
@@ -159,7 +154,6 @@ const SYSTEMS: [Os; 4] = [Os::Linux, Os::MacOs, Os::Windows, Os::FreeBsd];
 
 /// Returns the tables as Markdown: first what depends on the operating system only, then what also
 /// depends on the Julia version.
-#[must_use]
 pub fn markdown() -> String {
     systems() + &libraries()
 }

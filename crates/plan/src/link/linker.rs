@@ -33,7 +33,6 @@ pub enum Family {
 
 impl Family {
     /// Returns the family that a version text (`--version`, `-v`) names.
-    #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         // mold says "mold 1.10.1 (compatible with GNU ld)", lld "LLD 19.1.7 (compatible with GNU
         // linkers)", gold "GNU gold (GNU Binutils …)", Apple "@(#)PROGRAM:ld PROJECT:ld-1022.1".
@@ -80,7 +79,6 @@ pub struct Inventory {
 
 impl Inventory {
     /// Describes what each of these strategies needs that this machine lacks.
-    #[must_use]
     pub fn lacking(
         &self,
         os: Os,
@@ -138,7 +136,6 @@ pub struct Candidate {
 }
 
 /// Returns the candidates, in the order in which they are tried.
-#[must_use]
 pub fn candidates(
     triplet: Triplet,
     generation: &Generation,
@@ -261,7 +258,6 @@ fn through_driver(
 }
 
 /// Returns the argument syntax of a command, detected from its words.
-#[must_use]
 pub fn flavour_of(words: &[String]) -> Flavour {
     let is_zig = |word: &&String| file_stem(word) == "zig" || *word == "ziglang";
     if words.iter().take(3).any(|word| is_zig(&word)) {
@@ -313,7 +309,6 @@ fn with_target(triplet: Triplet, words: &[String]) -> Vec<String> {
 
 /// Returns the platform in zig's spelling, with the oldest glibc and macOS that Julia itself
 /// supports.
-#[must_use]
 pub fn zig_target(triplet: Triplet) -> String {
     let arch = match triplet.arch() {
         Arch::X86_64 => "x86_64",
@@ -334,7 +329,6 @@ pub fn zig_target(triplet: Triplet) -> String {
 }
 
 /// Returns the names of compiler drivers for `triplet` on a machine of platform `host`, best first.
-#[must_use]
 pub fn driver_names(triplet: Triplet, host: Option<Triplet>) -> Vec<String> {
     let mut names = Vec::new();
     if host == Some(triplet) {

@@ -11,7 +11,6 @@ const MARGIN: u64 = 16 << 20;
 
 /// Returns whether objects whose sections need `bytes` in memory would make an image that is too
 /// large.
-#[must_use]
 pub const fn is_too_large(bytes: u64) -> bool {
     bytes > LIMIT
 }

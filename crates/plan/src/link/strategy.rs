@@ -43,7 +43,6 @@ impl Strategy {
     /// the number of sections of a Windows object (211 s against 0.46 s for one image with a
     /// section for each function). mold comes before lld: for an image of 158 MB it takes 0.23 s
     /// and 24 MB of memory, lld 14 takes 0.39 s and 411 MB (`ci/link-lab`).
-    #[must_use]
     pub fn order(os: Os, generation: &Generation) -> Vec<Self> {
         let shipped = generation.ships_lld.then_some(Self::JuliaLld);
         let rest: &[Self] = match os {
@@ -62,7 +61,6 @@ impl Strategy {
     }
 
     /// Returns a short description, as printed by the documentation and `sysforge plan`.
-    #[must_use]
     pub const fn title(self, os: Os) -> &'static str {
         match (self, os) {
             (Self::Chosen, _) => "`--cc` or `JULIA_CC`",

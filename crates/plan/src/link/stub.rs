@@ -11,7 +11,6 @@ const ALWAYS: &[&str] = &["dyld_stub_binder"];
 /// spelling) that the system library defines: it includes the C library, the mathematical library
 /// and the compiler's support functions. Other symbols stay undefined, so that the linker reports
 /// them.
-#[must_use]
 pub fn libsystem(undefined: &BTreeSet<String>) -> String {
     let is_there = |name: &&str| {
         matches!(home(name), Some(Home::C | Home::Math | Home::Compiler)) || ALWAYS.contains(name)

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 /// Returns the undefined symbols in the messages of any linker, in C spelling.
-#[must_use]
 pub fn undefined_in(messages: &str) -> BTreeSet<String> {
     messages.lines().filter_map(undefined_in_line).collect()
 }
@@ -28,7 +27,6 @@ fn undefined_in_line(line: &str) -> Option<String> {
 
 /// Returns the C spelling of a name that a linker printed: without the import prefix of Windows and
 /// the leading underscore of Mach-O.
-#[must_use]
 pub fn in_c(name: &str) -> &str {
     let name = name.strip_prefix("__imp_").unwrap_or(name);
     match name.strip_prefix('_') {
@@ -52,7 +50,6 @@ pub enum Home {
 
 impl Home {
     /// Returns the library's common name.
-    #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
             Self::Julia => "libjulia",
@@ -68,7 +65,6 @@ impl Home {
 /// Julia resolves the C functions of a package at their first call. The linker resolves only
 /// Julia's runtime and functions that LLVM calls for operations that the CPU does not support
 /// (`RuntimeLibcalls.def`).
-#[must_use]
 pub fn home(symbol: &str) -> Option<Home> {
     let symbol = in_c(symbol);
     let julia = ["jl_", "ijl_", "julia_", "jlplt_", "_jl_"];

@@ -166,7 +166,6 @@ pub enum NoManifest {
 
 impl NoManifest {
     /// Describes the problem, as a sentence about a build for `wanted`.
-    #[must_use]
     pub fn explain(&self, wanted: &JuliaVersion) -> String {
         match self {
             Self::Absent => "the project has no manifest".to_owned(),
@@ -203,7 +202,6 @@ pub enum PlannedJulia {
 
 impl PlannedJulia {
     /// Returns the version.
-    #[must_use]
     pub fn version(&self) -> &JuliaVersion {
         match self {
             Self::Catalogue { choice, .. } => &choice.version,

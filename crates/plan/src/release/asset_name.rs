@@ -19,7 +19,6 @@ pub struct Collision {
 /// and `- _ . + @` becomes one `.`, and leading and trailing periods are removed ("GitHub renames
 /// asset filenames that have special characters, non-alphanumeric characters, and leading or
 /// trailing periods", REST API, "Upload a release asset").
-#[must_use]
 pub fn kept_name(name: &str) -> String {
     let mut kept = String::with_capacity(name.len());
     for c in name.chars() {

@@ -39,7 +39,6 @@ pub enum Kind {
 
 impl Kind {
     /// Returns the kind of content of an archive.
-    #[must_use]
     pub fn of(image: &ReleaseImage) -> Self {
         match &image.receipt.bundle {
             None => Self::Image,
@@ -50,7 +49,6 @@ impl Kind {
 }
 
 /// Returns the kinds that a release contains for a platform, of all names or of one.
-#[must_use]
 pub fn kinds(index: &ReleaseIndex, triplet: Triplet, name: Option<&str>) -> Vec<Kind> {
     let offered = index.images.iter().filter(|image| {
         let named = name.is_none_or(|name| *name == *image.receipt.name);
@@ -89,7 +87,6 @@ pub struct ImageChoice<'a> {
 
 /// Chooses the best image of `index` for `machine`: among those that run on it, the newest Julia
 /// (if the machine allows several), then the highest CPU tier.
-#[must_use]
 pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> ImageChoice<'a> {
     let mut fitting = Vec::new();
     let mut others = Vec::new();
@@ -109,7 +106,6 @@ pub fn choose<'a>(index: &'a ReleaseIndex, machine: &Machine) -> ImageChoice<'a>
 
 /// Returns the Julia versions with which an image of `index` would run on `machine`, whatever Julia
 /// is installed: without duplicates, the best last.
-#[must_use]
 pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
     let anybody = Machine {
         julia: None,
@@ -127,7 +123,6 @@ pub fn julias(index: &ReleaseIndex, machine: &Machine) -> Vec<JuliaVersion> {
 }
 
 /// Returns why `image` cannot be used on `machine`, or `None` if it can.
-#[must_use]
 pub fn misfit(image: &ReleaseImage, machine: &Machine) -> Option<Misfit> {
     let receipt = &image.receipt;
     let need = cpu::need(&receipt.targets);

@@ -55,7 +55,6 @@ const LEVELS: &[(&str, u8)] = &[
 
 /// Returns the minimum CPU for an image with these targets. It is decided by the first target,
 /// which must run on every CPU that the image supports.
-#[must_use]
 pub fn need(targets: &Targets) -> Need {
     let tier = targets.tier.as_deref();
     let mut base = base_of(&targets.requested);
@@ -91,7 +90,6 @@ fn base_of(targets: &str) -> &str {
 }
 
 /// Returns the psABI level of the CPU with this name.
-#[must_use]
 pub fn level(name: &str) -> Option<u8> {
     LEVELS
         .iter()
@@ -102,7 +100,6 @@ pub fn level(name: &str) -> Option<u8> {
 impl Cpu {
     /// Returns whether this CPU meets the requirement. An unknown CPU gets only images that every
     /// CPU of its architecture can run.
-    #[must_use]
     pub fn has(&self, need: &Need) -> bool {
         match need {
             Need::Any => true,

@@ -9,7 +9,6 @@ use crate::text::FileName;
 pub use super::SUMS_NAME as NAME;
 
 /// Returns the text of the list, sorted by file name.
-#[must_use]
 pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
     let files: BTreeMap<_, _> = files.into_iter().collect();
     files
@@ -19,7 +18,6 @@ pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
 }
 
 /// Parses a list; ignores lines of another form and names that are not portable.
-#[must_use]
 pub fn read(text: &str) -> BTreeMap<FileName, Sha256> {
     text.lines()
         .filter_map(|line| {

@@ -158,32 +158,27 @@ const TABLE: &[Published] = &[
 
 impl Published {
     /// Returns all toolchains.
-    #[must_use]
     pub fn all() -> &'static [Self] {
         TABLE
     }
 
     /// Returns the platform for which it compiles.
-    #[must_use]
     pub fn target(&self) -> Triplet {
         self.target.parse().unwrap_or(Triplet::X86_64_W64_MINGW32)
     }
 
     /// Returns the archive's digest.
-    #[must_use]
     pub fn sha256(&self) -> Sha256 {
         // A test parses every digest of the table.
         self.sha256.parse().unwrap_or(Sha256::new([0; 32]))
     }
 
     /// Returns the archive's name.
-    #[must_use]
     pub fn file_name(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.name)
     }
 
     /// Returns the properties that decide whether it is suitable.
-    #[must_use]
     pub fn traits(&self) -> Traits {
         Traits {
             maker: self.maker,

@@ -26,7 +26,6 @@ const MARCH: &[(&str, &str)] = &[
 
 /// Returns the document, or `None` if Pkg can use none of the images. `address` returns the URL of
 /// the archive with a given name.
-#[must_use]
 pub fn write(builds: &[Build], address: impl Fn(&str) -> String) -> Option<String> {
     let mut text = String::from(
         "# The images of this release as artifacts: copy the entries into the Artifacts.toml of a\n\

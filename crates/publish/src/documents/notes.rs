@@ -22,7 +22,6 @@ const KEY_ROOM: usize = 300;
 
 /// Returns the section about these images. `source` is what a user types after `sysforge install`;
 /// `index` is the URL of the release index, which is linked if not all rows fit.
-#[must_use]
 pub fn write(builds: &[Build], source: &str, index: &str) -> String {
     let rows: Vec<String> = builds.iter().map(row).collect();
     let mut text = head(source);
@@ -62,7 +61,6 @@ fn longest_run(c: char, text: &str) -> usize {
 }
 
 /// Inserts a text at the beginning of the section.
-#[must_use]
 pub fn with_text(section: &str, text: &str) -> String {
     // Within the text, the markers would end the section early.
     let text = text.replace(BEGIN, "").replace(END, "");
@@ -75,7 +73,6 @@ const MOST_COMMITS: usize = 200;
 
 /// Returns a list of commits, as a text for the beginning of the section. `since` is the previous
 /// tag.
-#[must_use]
 pub fn changes(subjects: &[String], since: Option<&str>) -> String {
     let mut text = match since {
         Some(tag) => format!("## Changes since {}\n\n", markdown(tag)),
@@ -94,7 +91,6 @@ pub fn changes(subjects: &[String], since: Option<&str>) -> String {
 }
 
 /// Adds the key that the release is signed with, below the command that installs it.
-#[must_use]
 pub fn with_key(section: &str, key: &str) -> String {
     let line = format!(
         "The release is signed: add `--verify-key {key}` to insist on this \
@@ -163,7 +159,6 @@ fn first_result(receipt: &Receipt) -> String {
 }
 
 /// Formats a size in decimal megabytes, as release pages do.
-#[must_use]
 pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     match bytes {
@@ -174,7 +169,6 @@ pub fn size(bytes: u64) -> String {
 
 /// Inserts our section into existing notes: it replaces an older one, or is appended. Notes that
 /// would be too long are cut, and end with a link to the full text.
-#[must_use]
 pub fn merge(existing: &str, section: &str, whole: &str) -> String {
     let (before, after) = match (existing.find(BEGIN), existing.find(END)) {
         (Some(begin), Some(end)) if begin < end => {
@@ -197,7 +191,6 @@ pub fn merge(existing: &str, section: &str, whole: &str) -> String {
 }
 
 /// Whether these notes contain our section.
-#[must_use]
 pub fn is_ours(notes: &str) -> bool {
     notes.contains(BEGIN)
 }

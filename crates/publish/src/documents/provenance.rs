@@ -25,7 +25,6 @@ pub struct Origin {
 impl Origin {
     /// Reads the origin from the environment variables that GitHub Actions sets for a run of
     /// `repository`.
-    #[must_use]
     pub fn from_actions(
         variable: impl Fn(&str) -> Option<String>,
         repository: Option<&str>,
@@ -50,7 +49,6 @@ pub const NAME: &str = "provenance.intoto.json";
 pub const SIGNED_NAME: &str = "provenance.intoto.jsonl";
 
 /// Returns the statement about these archives, which an index with the digest `index` names.
-#[must_use]
 pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> String {
     let subjects: Vec<_> = builds
         .iter()
@@ -95,7 +93,6 @@ pub fn write(builds: &[Build], tag: &str, index: Sha256, origin: &Origin) -> Str
 
 /// Whether a statement names this archive with this digest. This does not verify who made the
 /// statement; attestations do.
-#[must_use]
 pub fn names(statement: &[u8], archive: &str, sha256: Sha256) -> bool {
     let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
     let subjects = statement["subject"].as_array();
@@ -108,7 +105,6 @@ pub fn names(statement: &[u8], archive: &str, sha256: Sha256) -> bool {
 
 /// Whether a statement is about the release with this tag and this index. Statements of older
 /// releases name only the tag.
-#[must_use]
 pub fn is_of(statement: &[u8], tag: &str, index: Sha256) -> bool {
     let statement: Value = serde_json::from_slice(statement).unwrap_or_default();
     let parameters = &statement["predicate"]["buildDefinition"]["externalParameters"];

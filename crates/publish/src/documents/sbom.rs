@@ -9,7 +9,6 @@ use sysforge_plan::receipt::JuliaOrigin;
 use crate::error::PublishError;
 
 /// Returns the name of an image's bill of materials.
-#[must_use]
 pub fn name(receipt: &Receipt) -> String {
     format!("{}.cdx.json", receipt.build_id)
 }

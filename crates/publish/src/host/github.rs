@@ -178,7 +178,6 @@ impl GitHub {
     }
 
     /// Returns where the files of the release `tag` will be found.
-    #[must_use]
     pub fn destination(&self, tag: &str) -> Destination {
         let web = self.access.web.as_str().trim_end_matches('/');
         let repository = &self.access.repository;
@@ -193,7 +192,6 @@ impl GitHub {
     }
 
     /// Returns the identity of this repository's releases.
-    #[must_use]
     pub fn identity(&self) -> Identity {
         Identity {
             // Checked by the constructor.
@@ -203,13 +201,11 @@ impl GitHub {
     }
 
     /// Returns the number of requests so far.
-    #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
     /// Returns the number of bytes sent so far, including those of failed attempts.
-    #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }

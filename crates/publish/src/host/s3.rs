@@ -181,13 +181,11 @@ impl S3 {
     }
 
     /// Returns the URL of the service.
-    #[must_use]
     pub fn endpoint(&self) -> &Url {
         &self.endpoint
     }
 
     /// Returns where the release `tag` will be found. `base_url` is the public URL of the prefix.
-    #[must_use]
     pub fn destination(&self, tag: &str, base_url: Option<&str>) -> Destination {
         let encoded = encode_path(tag);
         let base = match base_url {

@@ -28,7 +28,6 @@ pub struct UserLists {
 
 impl UserLists {
     /// Reads the lists from this environment.
-    #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let list = |name| {
             let value = environment.get(name)?.to_string_lossy();
@@ -69,7 +68,6 @@ pub struct Start {
 impl Start {
     /// How to start an image file, with the environment in the folder `environment` and the
     /// artifacts in the folder `artifacts`.
-    #[must_use]
     pub fn new(
         julia: &Path,
         image: &Path,
@@ -101,7 +99,6 @@ impl Start {
     }
 
     /// How to start an installed image.
-    #[must_use]
     pub fn of(image: &Installed, lists: &UserLists) -> Self {
         let folder = image.folder();
         let artifacts = folder.join(ARTIFACTS).is_dir().then_some(folder);
@@ -110,7 +107,6 @@ impl Start {
     }
 
     /// Returns a command line for a POSIX shell, or for PowerShell on Windows.
-    #[must_use]
     pub fn line(&self) -> String {
         match cfg!(windows) {
             true => self.power_shell_line(),
@@ -141,7 +137,6 @@ impl Start {
 }
 
 /// Returns the command that starts Julia with the image.
-#[must_use]
 pub fn command(image: &Installed, lists: &UserLists) -> String {
     Start::of(image, lists).line()
 }

@@ -202,7 +202,6 @@ impl Installed {
     }
 
     /// Returns the packages in it, as its receipt lists them; empty if the receipt cannot be read.
-    #[must_use]
     pub fn packages(&self) -> Vec<PackageRecord> {
         let bytes = read_regular(&self.folder().join(archive::RECEIPT), RECEIPT_LIMIT);
         let receipt = bytes
@@ -212,7 +211,6 @@ impl Installed {
     }
 
     /// Returns whether it is an image, apps or a library.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         match (&self.library, self.apps.is_empty()) {
             (Some(_), _) => Kind::Library,
@@ -232,7 +230,6 @@ impl Installed {
     }
 
     /// Returns the folder that contains it.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         let depth = 1 + self.image_folder().iter().count();
         self.image.ancestors().nth(depth).unwrap_or(&self.image)
@@ -267,7 +264,6 @@ pub struct Images {
 
 impl Images {
     /// The images below `root`, which need not exist yet.
-    #[must_use]
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

@@ -24,7 +24,6 @@ const KERNEL: &str = "import IJulia; isdefined(IJulia, :run_kernel) ? IJulia.run
 impl Integration {
     /// Returns the text of an integration's file. `start` is how the image is started, `program`
     /// the launcher in its folder.
-    #[must_use]
     pub fn text(self, image: &Installed, start: &Start, program: &Path) -> String {
         let id = &image.build_id;
         let program = program.display().to_string();

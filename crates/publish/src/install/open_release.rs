@@ -188,7 +188,6 @@ impl OpenRelease {
     }
 
     /// Returns the source.
-    #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
     }

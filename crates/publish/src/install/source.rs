@@ -207,7 +207,6 @@ impl Source {
     }
 
     /// Returns the same source, for its newest release.
-    #[must_use]
     pub fn latest(&self) -> Self {
         let mut source = self.clone();
         match &mut source {
@@ -286,7 +285,6 @@ fn without_secrets<S: Serializer>(base: &Url, serializer: S) -> Result<S::Ok, S:
 }
 
 /// Whether a folder contains releases, or is one.
-#[must_use]
 pub fn is_site(path: &Path) -> bool {
     path.join(SITE_NAME).is_file() || path.join(INDEX_NAME).is_file()
 }

@@ -138,7 +138,6 @@ pub struct Rule {
 
 impl Rule {
     /// Affects the first request of this kind.
-    #[must_use]
     pub const fn once(op: Op, fault: Fault) -> Self {
         Self {
             op: Some(op),
@@ -149,7 +148,6 @@ impl Rule {
     }
 
     /// Affects every request of this kind.
-    #[must_use]
     pub const fn always(op: Op, fault: Fault) -> Self {
         Self {
             op: Some(op),

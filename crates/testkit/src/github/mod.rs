@@ -154,19 +154,16 @@ impl FakeGitHub {
     }
 
     /// The URL of the REST API, without a trailing `/`.
-    #[must_use]
     pub fn api_url(&self) -> &str {
         &self.shared.api
     }
 
     /// The port of the API.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.api.port()
     }
 
     /// The certificate (PEM) that clients must trust, if it uses TLS.
-    #[must_use]
     pub fn certificate(&self) -> Option<&str> {
         self.certificate.as_deref()
     }
@@ -188,13 +185,11 @@ impl FakeGitHub {
     }
 
     /// The number of faults since the script was set.
-    #[must_use]
     pub fn struck(&self) -> u32 {
         self.shared.state().script.struck()
     }
 
     /// All requests so far.
-    #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.state().requests.clone()
     }
@@ -205,13 +200,11 @@ impl FakeGitHub {
     }
 
     /// The largest number of concurrent uploads so far.
-    #[must_use]
     pub fn most_uploads_at_once(&self) -> usize {
         self.shared.state().most_uploads
     }
 
     /// All releases, including drafts.
-    #[must_use]
     pub fn releases(&self) -> Vec<KeptRelease> {
         self.shared.state().kept()
     }

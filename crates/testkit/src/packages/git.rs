@@ -13,7 +13,6 @@ pub struct GitHost {
 impl GitHost {
     /// Creates the repositories with the `git` program. Each version of a package is a commit with
     /// a tag, in order.
-    #[must_use]
     pub fn new(sources: &Sources, title: RegistryName) -> Self {
         let host = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -29,7 +28,6 @@ impl GitHost {
     }
 
     /// Returns the URL of a package's repository, or of the registry's.
-    #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("file://{}", self.repository(name).display())
     }
@@ -90,7 +88,6 @@ pub struct GitServer {
 
 impl GitServer {
     /// Serves the repositories on a free port, only to this user with this password.
-    #[must_use]
     pub fn start(host: &GitHost, user: &str, password: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -108,13 +105,11 @@ impl GitServer {
     }
 
     /// Returns the URL of a package's repository, or of the registry's.
-    #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}.jl.git", self.address)
     }
 
     /// Returns the `Authorization` headers that were received.
-    #[must_use]
     pub fn logins(&self) -> Vec<String> {
         self.logins.lock().unwrap().clone()
     }

@@ -31,26 +31,22 @@ pub struct PackageServer {
 }
 
 /// The folder of the test packages in the source tree.
-#[must_use]
 pub fn test_packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/packages")
 }
 
 impl PackageServer {
     /// Serves the test packages on a free port; the private one requires the token [`Self::token`].
-    #[must_use]
     pub fn start() -> Self {
         Self::on("127.0.0.1:0", Sources::read(&test_packages()))
     }
 
     /// Serves packages at an address.
-    #[must_use]
     pub fn on(address: &str, sources: Sources) -> Self {
         Self::over(address, sources, None)
     }
 
     /// The same over TLS.
-    #[must_use]
     pub fn start_tls(tls: &PrivateTls) -> Self {
         let sources = Sources::read(&test_packages());
         Self::over("127.0.0.1:0", sources, Some(tls))
@@ -105,19 +101,16 @@ impl PackageServer {
     }
 
     /// The URL, for `JULIA_PKG_SERVER`.
-    #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
     /// The server, for scripting faults and examining requests.
-    #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
     }
 
     /// The path of the registry.
-    #[must_use]
     pub fn registry_path(&self) -> String {
         format!("/registry/{GENERAL}/{}", self.registry.hash())
     }
@@ -127,7 +120,6 @@ impl PackageServer {
     /// # Panics
     ///
     /// If there is no such version.
-    #[must_use]
     pub fn package_path(&self, name: &str, version: &str) -> String {
         package_path(self.package(name, version))
     }
@@ -137,7 +129,6 @@ impl PackageServer {
     /// # Panics
     ///
     /// If there is no such version.
-    #[must_use]
     pub fn package(&self, name: &str, version: &str) -> &Package {
         let mut packages = self.sources.packages.iter();
         packages
@@ -150,14 +141,12 @@ impl PackageServer {
     /// # Panics
     ///
     /// If there is no such artifact.
-    #[must_use]
     pub fn artifact_path(&self, name: &str) -> String {
         artifact_path(&self.sources.artifacts[name])
     }
 
     /// Returns every path on the server, by the name of its content: `registries`, `registry`,
     /// `NAME VERSION`, `artifact NAME`.
-    #[must_use]
     pub fn paths(&self) -> BTreeMap<String, String> {
         let mut paths = BTreeMap::from([
             ("registries".to_owned(), "/registries".to_owned()),
@@ -174,7 +163,6 @@ impl PackageServer {
     }
 
     /// The token for the private package.
-    #[must_use]
     pub fn token() -> &'static str {
         PRIVATE.1
     }
@@ -191,7 +179,6 @@ impl PackageServer {
     }
 
     /// The packages and artifacts on the server.
-    #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
     }

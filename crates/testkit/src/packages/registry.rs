@@ -55,7 +55,6 @@ impl Package {
     /// # Panics
     ///
     /// If it has no `Project.toml` with name, uuid and version.
-    #[must_use]
     pub fn new(tree: Tree) -> Self {
         let project: Table = tree.text("Project.toml").unwrap().parse().unwrap();
         let text = |key: &str| project[key].as_str().unwrap().to_owned();
@@ -99,7 +98,6 @@ pub struct Sources {
 impl Sources {
     /// Reads a folder that contains `NAME/VERSION/` for each version and `NAME/artifacts/` for the
     /// artifacts of a package.
-    #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut sources = Self::default();
         for package in folders(folder) {
@@ -119,7 +117,6 @@ impl Sources {
     }
 
     /// Only these packages.
-    #[must_use]
     pub fn only(&self, names: &[&str]) -> Self {
         let packages = self.packages.iter();
         Self {
@@ -133,7 +130,6 @@ impl Sources {
 
     /// Returns the folder of the registry. `repository` returns the URL of a package's git
     /// repository.
-    #[must_use]
     pub fn registry(&self, title: RegistryName, repository: impl Fn(&str) -> String) -> Tree {
         let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
         for package in &self.packages {

@@ -22,7 +22,6 @@ pub struct Tree(BTreeMap<String, Node>);
 
 impl Tree {
     /// Reads a folder.
-    #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut tree = Self::default();
         for entry in fs::read_dir(folder).unwrap() {
@@ -72,7 +71,6 @@ impl Tree {
     }
 
     /// The text of a file, by its path with slashes.
-    #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
         match path.split_once('/') {
             Some((folder, rest)) => match self.0.get(folder)? {
@@ -87,7 +85,6 @@ impl Tree {
     }
 
     /// The hash that `git write-tree` would print.
-    #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(self.digest())
     }
@@ -127,7 +124,6 @@ impl Tree {
     }
 
     /// The archive that a package server sends: names are relative, without `./`.
-    #[must_use]
     pub fn archive(&self) -> Vec<u8> {
         self.pack(Tar::new(), "").gz()
     }

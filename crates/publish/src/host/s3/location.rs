@@ -22,7 +22,6 @@ pub(crate) const SCHEME: &str = "s3://";
 
 impl S3Location {
     /// Returns the bucket.
-    #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
