@@ -30,6 +30,7 @@ use sysforge_process::{Environment, Program};
 use crate::context::{Context, PackageEnvironment};
 use crate::depots::{Depots, check_writable};
 use crate::fingerprint::{Fingerprint, Stage, digest_of};
+use crate::machine::free_space;
 use crate::secrets;
 use crate::workdir::{WorkDir, WorkDirError};
 
@@ -342,6 +343,11 @@ async fn run(
     context.work.forget(&["instantiate.tsv"])?;
     let program = program.arg(&script).arg(&job.0).arg(&path.0);
     let ran = context.children.run(&program, task).await;
+    let free = program
+        .growing_folders()
+        .iter()
+        .filter_map(|folder| free_space(folder));
+    let free = free.min();
     let text = sysforge_files::read_text(&path.0).unwrap_or_default();
     let report = Report::read(&sysforge_process::redact(text, secrets));
     match ran {
@@ -350,7 +356,7 @@ async fn run(
             &context.work,
             &(finished.stdout + &finished.stderr),
         )),
-        Err(source) => Err(InstantiateError::of(report, source)),
+        Err(source) => Err(InstantiateError::of(report, source, free)),
     }
 }
 

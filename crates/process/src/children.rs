@@ -465,6 +465,12 @@ impl Program {
         self
     }
 
+    /// Returns the folders that it writes into.
+    #[must_use]
+    pub fn growing_folders(&self) -> &[PathBuf] {
+        &self.growing
+    }
+
     /// Returns how long it may be idle after this line.
     fn idle_after(&self, line: &str) -> Option<Duration> {
         let patience = self.patience.as_ref();

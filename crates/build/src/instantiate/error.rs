@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sysforge_plan::toml_error::TomlError;
-use sysforge_plan::{Class, Evidence, Explain, PathError};
+use sysforge_plan::{Class, Evidence, Explain, PathError, units};
 use sysforge_process::ProcessError;
 
 use super::report::{Answer, Report};
@@ -81,6 +81,8 @@ pub enum PkgFailure {
     Unauthorized,
     /// A proxy requires a login.
     ProxyLogin,
+    /// The certificate of a server is not trusted.
+    Certificate,
     /// A download has the wrong content.
     Damaged,
     /// A server cannot be reached, or lacks a file.
@@ -118,8 +120,27 @@ fn download(wanted: &[String], server: Option<&str>) -> String {
     }
 }
 
+/// Words of curl, of libcurl with each TLS library, and of LibGit2 about a certificate that is not
+/// trusted, in lower case.
+const UNTRUSTED: &[&str] = &[
+    "certificate problem",
+    "cert verify failed",
+    "badcert_",
+    "no alternative certificate subject name",
+    "certificate is invalid",
+    "certificate verify failed",
+    "certificate verification failed",
+    "code:ecertificate",
+    "sec_e_untrusted_root",
+    "certificate chain",
+];
+
 /// The maximum number of lines of Pkg's message that are shown.
 const SHOWN: usize = 20;
+
+/// With fewer free bytes, a disk counts as full after a download failed for no other known reason: a
+/// copy of the registry General has several times as many.
+const ALMOST_FULL: u64 = 16 << 20;
 
 impl PkgFailure {
     /// Classifies a failure by the messages of Pkg 1.5 to 1.12, LibGit2, curl and libcurl. `kind`
@@ -162,6 +183,9 @@ impl PkgFailure {
             "status 407",
         ]) {
             return Self::ProxyLogin;
+        }
+        if has(UNTRUSTED) {
+            return Self::Certificate;
         }
         if has(&[
             "error: 401",
@@ -251,15 +275,32 @@ impl PkgFailure {
             self,
             Self::Unauthorized | Self::Damaged | Self::Server | Self::Other
         );
+        let is_untrusted = answers.iter().any(|answer| {
+            let problem = answer.problem.to_lowercase();
+            answer.status.is_none() && UNTRUSTED.iter().any(|word| problem.contains(word))
+        });
         let has = |statuses: &[u16]| {
             let mut found = answers.iter().filter_map(|answer| answer.status);
             found.any(|status| statuses.contains(&status))
         };
         match self {
+            _ if is_of_server && is_untrusted => Self::Certificate,
             _ if is_of_server && has(&[407]) => Self::ProxyLogin,
             _ if is_of_server && has(&[401, 403]) => Self::Unauthorized,
             Self::Other if answers.iter().any(|answer| answer.failure().is_some()) => Self::Server,
             failure => failure,
+        }
+    }
+
+    /// Refines the failure by the free bytes of the depot's disk after it: Pkg of Julia 1.6 reports a
+    /// download that cannot be written in the words of one that the server refused.
+    fn with_free_space(self, free: Option<u64>, answers: &[Answer]) -> Self {
+        let may_be_of_disk = matches!(self, Self::Damaged | Self::Server | Self::Other);
+        let is_full = free.is_some_and(|free| free < ALMOST_FULL);
+        let is_answered = answers.iter().all(|answer| answer.failure().is_none());
+        match may_be_of_disk && is_full && is_answered {
+            true => Self::FullDisk,
+            false => self,
         }
     }
 
@@ -272,6 +313,7 @@ impl PkgFailure {
             }
             Self::Unauthorized => "a server refused access to a package or registry".to_owned(),
             Self::ProxyLogin => "a proxy wants a login".to_owned(),
+            Self::Certificate => "the certificate of a server is not trusted".to_owned(),
             Self::Damaged => "what a server sent is not what was asked for".to_owned(),
             Self::Server => "a package or registry could not be downloaded".to_owned(),
             Self::FullDisk => "the disk is full: packages could not be installed".to_owned(),
@@ -287,7 +329,11 @@ impl PkgFailure {
     fn class(&self) -> Class {
         match self {
             Self::NotRegistered(_) | Self::Unsatisfiable => Class::Usage,
-            Self::Unauthorized | Self::ProxyLogin | Self::Damaged | Self::Server => Class::Acquire,
+            Self::Unauthorized
+            | Self::ProxyLogin
+            | Self::Certificate
+            | Self::Damaged
+            | Self::Server => Class::Acquire,
             Self::FullDisk | Self::Denied => Class::Machine,
             Self::Build(_) | Self::Precompile(_) | Self::Other => Class::Julia,
         }
@@ -309,6 +355,10 @@ impl PkgFailure {
             }
             Self::ProxyLogin => {
                 "put the login into the proxy variable: `https_proxy=http://USER:PASSWORD@HOST:PORT`"
+            }
+            Self::Certificate => {
+                "if a company's authority signs it, name the file of its certificates in \
+                 JULIA_SSL_CA_ROOTS_PATH, and in SSL_CERT_FILE for Julia 1.5 and for Sysforge itself"
             }
             Self::Damaged => {
                 "run the command again; if it stays, the server or a proxy is at fault"
@@ -336,7 +386,8 @@ impl PkgFailure {
 
 impl InstantiateError {
     /// Returns the error for a failed process, which may have reported the cause.
-    pub(super) fn of(report: Report, source: ProcessError) -> Self {
+    /// `free` is the number of free bytes of the depot's disk.
+    pub(super) fn of(report: Report, source: ProcessError, free: Option<u64>) -> Self {
         let Some((kind, said)) = report.error else {
             return Self::without_words(report, source);
         };
@@ -350,7 +401,9 @@ impl InstantiateError {
         }
         let evidence = source.evidence().unwrap_or_default();
         let failure = PkgFailure::recognise(&kind, &said, &evidence.tail.join("\n"));
-        let failure = failure.with_answers(&report.answers);
+        let failure = failure
+            .with_answers(&report.answers)
+            .with_free_space(free, &report.answers);
         let answers = report.answers.iter().filter_map(Answer::failure);
         let message = message(&said);
         // The title contains the package; Julia printed the cause while compiling.
@@ -366,6 +419,13 @@ impl InstantiateError {
                 }
             }
             PkgFailure::Build(_) => ending(message),
+            PkgFailure::FullDisk => {
+                let lines = message.into_iter().take(SHOWN);
+                let free = free
+                    .filter(|free| *free < ALMOST_FULL)
+                    .map(|free| format!("the disk of the depot has {} free", units::bytes(free)));
+                lines.chain(free).collect()
+            }
             _ => message.into_iter().take(SHOWN).chain(answers).collect(),
         };
         Self::Pkg {
@@ -413,6 +473,7 @@ impl InstantiateError {
                 failure:
                     PkgFailure::Unauthorized
                     | PkgFailure::ProxyLogin
+                    | PkgFailure::Certificate
                     | PkgFailure::Damaged
                     | PkgFailure::Server,
                 said,
@@ -595,6 +656,17 @@ mod tests {
                 F::Unauthorized,
             ),
             (
+                "failed to clone from https://x/X.git, error: GitError(Code:ECERTIFICATE, Class:SSL, The \
+                 SSL certificate is invalid)",
+                "",
+                F::Certificate,
+            ),
+            (
+                "could not download https://x/registries",
+                "curl: (60) SSL certificate problem: unable to get local issuer certificate",
+                F::Certificate,
+            ),
+            (
                 "Tree Hash Mismatch!\n  Expected git-tree-sha1: aa",
                 "",
                 F::Damaged,
@@ -642,7 +714,7 @@ mod tests {
                 peak_memory: 0,
                 evidence: Evidence::default(),
             };
-            let error = InstantiateError::of(Report::read(&text), failed);
+            let error = InstantiateError::of(Report::read(&text), failed, None);
             error.of_server(Some("https://pkg.example".to_owned()))
         };
         let lines = |error: &InstantiateError| error.evidence().unwrap().tail.join("\n");
@@ -654,9 +726,38 @@ mod tests {
         assert_eq!(after("what?", "407").to_string(), "a proxy wants a login");
         let silent = after("failed to clone from https://x/X.git", "");
         assert!(lines(&silent).contains("does not answer: operation timed out"));
+        let text = "error\tpkg\tcould not download https://x/registries\nanswer\tthe registries\t\tCert verify \
+                    failed: BADCERT_NOT_TRUSTED\n";
+        let failure = PkgFailure::Server.with_answers(&Report::read(text).answers);
+        assert_eq!(failure, PkgFailure::Certificate);
         // Failures not caused by the server stay the same.
         let bound = after("Unsatisfiable requirements detected", "503");
         assert!(bound.to_string().contains("[compat]"), "{bound}");
+    }
+
+    #[test]
+    fn a_download_that_fails_on_an_almost_full_disk_is_a_full_disk() {
+        let after = |said: &str, answers: &str, free: u64| {
+            let report = Report::read(&format!("error\tpkg\t{said}\n{answers}"));
+            let failed = ProcessError::Failed {
+                program: "julia".to_owned(),
+                ended: sysforge_process::Ended::Code(1),
+                peak_memory: 0,
+                evidence: Evidence::default(),
+            };
+            InstantiateError::of(report, failed, Some(free))
+        };
+        let said = "could not download https://pkg.example/registry/a/b";
+        let answered = "answer\ta registry\t200\t\n";
+        let full = after(said, answered, 90_000);
+        assert_eq!(full.class(), Class::Machine);
+        let lines = full.evidence().unwrap().tail.join("\n");
+        assert!(lines.contains("has 90.0 kB free"), "{lines}");
+        assert_eq!(after(said, answered, 1 << 30).class(), Class::Acquire);
+        let refused = "answer\ta registry\t503\t\n";
+        assert_eq!(after(said, refused, 90_000).class(), Class::Acquire);
+        let bound = after("Unsatisfiable requirements detected", "", 90_000);
+        assert_eq!(bound.class(), Class::Usage);
     }
 
     #[test]
@@ -671,7 +772,8 @@ mod tests {
                 },
             };
             let report = Report::read("absent\tX\t1.0.0\nabsent\tY\t2.0.0\n");
-            InstantiateError::of(report, hung).of_server(Some("https://pkg.example".to_owned()))
+            InstantiateError::of(report, hung, None)
+                .of_server(Some("https://pkg.example".to_owned()))
         };
         assert_eq!(
             hung("  Cloning x").to_string(),
