@@ -9,6 +9,7 @@ use sysforge_plan::Sha256;
 
 use super::GitHub;
 use super::call::{ANSWER_LIMIT, Request};
+use crate::error::PublishError;
 use crate::host::encode;
 use crate::host::failure::Failure;
 
@@ -90,21 +91,16 @@ impl GitHub {
     }
 
     pub(super) async fn repository(&self) -> Result<Repository, Failure> {
-        let request = Request::new(Method::GET, self.repo(""));
-        self.asked(&request).await
+        self.get("").await
     }
 
     /// Returns the public release of a tag; drafts are not found by tag.
     pub(super) async fn public_release(&self, tag: &str) -> Result<Option<Release>, Failure> {
-        let path = self.repo(&format!("/releases/tags/{}", encode(tag)));
-        let request = Request::new(Method::GET, path);
-        found(self.asked(&request).await)
+        found(self.get(&format!("/releases/tags/{}", encode(tag))).await)
     }
 
     pub(super) async fn release(&self, id: u64) -> Result<Option<Release>, Failure> {
-        let path = self.repo(&format!("/releases/{id}"));
-        let request = Request::new(Method::GET, path);
-        found(self.asked(&request).await)
+        found(self.get(&format!("/releases/{id}")).await)
     }
 
     /// Returns all drafts of a tag, oldest first.
@@ -115,6 +111,18 @@ impl GitHub {
         all.sort_by_key(|release| release.id);
         all.dedup_by_key(|release| release.id);
         Ok(all)
+    }
+
+    /// Returns all files of a release, or the error for the user.
+    pub(super) async fn list_files(&self, release: u64) -> Result<Vec<Asset>, PublishError> {
+        let assets = self.assets(release).await;
+        assets.map_err(|failure| self.error("list the files of the release", failure))
+    }
+
+    /// Returns all drafts of a tag, oldest first, or the error for the user.
+    pub(super) async fn list_drafts(&self, tag: &str) -> Result<Vec<Release>, PublishError> {
+        let drafts = self.drafts(tag).await;
+        drafts.map_err(|failure| self.error("list the releases", failure))
     }
 
     /// Returns all files of a release.
@@ -175,7 +183,6 @@ impl GitHub {
 
     /// Makes a draft public. May be repeated: a public release stays public.
     pub(super) async fn make_public(&self, id: u64, notes: &str) -> Result<Release, Failure> {
-        let path = self.repo(&format!("/releases/{id}"));
         let mut body = json!({"draft": false, "body": notes});
         if self.standing.prerelease {
             body["prerelease"] = true.into();
@@ -184,15 +191,13 @@ impl GitHub {
             // The field is a string: `true`, `false` or `legacy`.
             body["make_latest"] = latest.to_string().into();
         }
-        let request = Request::new(Method::PATCH, path).body(body);
-        self.asked(&request).await
+        self.patch(&format!("/releases/{id}"), body).await
     }
 
     /// Makes a public release a draft.
     pub(super) async fn withdraw(&self, id: u64) -> Result<Release, Failure> {
-        let path = self.repo(&format!("/releases/{id}"));
-        let request = Request::new(Method::PATCH, path).body(json!({"draft": true}));
-        self.asked(&request).await
+        let body = json!({"draft": true});
+        self.patch(&format!("/releases/{id}"), body).await
     }
 
     /// Whether a release becomes immutable when it is made public; `None` if that is not known.
@@ -215,37 +220,28 @@ impl GitHub {
 
     /// Sets the notes of a draft.
     pub(super) async fn describe(&self, id: u64, notes: &str) -> Result<Release, Failure> {
-        let path = self.repo(&format!("/releases/{id}"));
-        let request = Request::new(Method::PATCH, path).body(json!({"body": notes}));
-        self.asked(&request).await
+        let body = json!({"body": notes});
+        self.patch(&format!("/releases/{id}"), body).await
     }
 
     pub(super) async fn delete_release(&self, id: u64) -> Result<(), Failure> {
-        let path = self.repo(&format!("/releases/{id}"));
-        self.gone(Request::new(Method::DELETE, path))
-            .await
-            .map(drop)
+        self.gone(&format!("/releases/{id}")).await.map(drop)
     }
 
     pub(super) async fn rename_asset(&self, id: u64, name: &str) -> Result<Asset, Failure> {
-        let path = self.repo(&format!("/releases/assets/{id}"));
         let body = json!({"name": name});
-        let request = Request::new(Method::PATCH, path).body(body);
-        self.asked(&request).await
+        self.patch(&format!("/releases/assets/{id}"), body).await
     }
 
     pub(super) async fn label_asset(&self, id: u64, label: &str) -> Result<Asset, Failure> {
-        let path = self.repo(&format!("/releases/assets/{id}"));
         let body = json!({"label": label});
-        let request = Request::new(Method::PATCH, path).body(body);
-        self.asked(&request).await
+        self.patch(&format!("/releases/assets/{id}"), body).await
     }
 
     /// Deletes a file, and returns whether it still existed. If an earlier attempt whose answer was
     /// lost deleted it, that is a success.
     pub(super) async fn delete_asset(&self, id: u64) -> Result<bool, Failure> {
-        let path = self.repo(&format!("/releases/assets/{id}"));
-        self.gone(Request::new(Method::DELETE, path)).await
+        self.gone(&format!("/releases/assets/{id}")).await
     }
 
     /// Deletes a file, in one attempt.
@@ -255,20 +251,32 @@ impl GitHub {
         self.once::<serde_json::Value>(&request).await.map(drop)
     }
 
-    async fn gone(&self, request: Request) -> Result<bool, Failure> {
+    async fn get<T: serde::de::DeserializeOwned>(&self, rest: &str) -> Result<T, Failure> {
+        let request = Request::new(Method::GET, self.repo(rest));
+        self.asked(&request).await
+    }
+
+    async fn patch<T: serde::de::DeserializeOwned>(
+        &self,
+        rest: &str,
+        body: serde_json::Value,
+    ) -> Result<T, Failure> {
+        let request = Request::new(Method::PATCH, self.repo(rest)).body(body);
+        self.asked(&request).await
+    }
+
+    async fn gone(&self, rest: &str) -> Result<bool, Failure> {
+        let request = Request::new(Method::DELETE, self.repo(rest));
         match self.asked::<serde_json::Value>(&request).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_not_found() => Ok(false),
             Err(failure) => Err(failure),
         }
     }
-}
 
-impl GitHub {
     /// Returns the newest public release.
     pub(super) async fn latest(&self) -> Result<Option<Release>, Failure> {
-        let path = self.repo("/releases/latest");
-        found(self.asked(&Request::new(Method::GET, path)).await)
+        found(self.get("/releases/latest").await)
     }
 }
 

@@ -87,11 +87,7 @@ impl GitHub {
                 .map_err(|failure| self.error("create the draft", failure))?;
             // It may have been created nevertheless. If the list does not show it yet, the draft
             // that is created now is the younger one and is deleted later.
-            let drafts = self
-                .drafts(tag)
-                .await
-                .map_err(|failure| self.error("list the releases", failure))?;
-            if let Some(mut draft) = choose(drafts) {
+            if let Some(mut draft) = choose(self.list_drafts(tag).await?) {
                 journal.set_draft(draft.release.id)?;
                 draft.made = true;
                 return Ok(draft);
@@ -179,11 +175,11 @@ impl GitHub {
         let Some(release) = release else {
             return Ok(None);
         };
-        let assets = self
-            .assets(release.id)
-            .await
-            .map_err(|failure| self.error("list the files of the release", failure))?;
-        let files = assets.into_iter().filter(Asset::is_uploaded);
+        let files = self
+            .list_files(release.id)
+            .await?
+            .into_iter()
+            .filter(Asset::is_uploaded);
         let files = files.map(|asset| (asset.name, asset.id)).collect();
         Ok(Some((release.tag_name, files)))
     }

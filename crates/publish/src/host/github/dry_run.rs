@@ -1,28 +1,30 @@
 //! The actions that publishing would perform, for `--dry-run`.
 
-use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use super::drafts::choose;
 use super::journal::PublishJournal;
 use super::lease::LOCK_NAME;
-use super::policy::Policy;
+use super::policy::Publication;
 use super::recheck::Computed;
 use super::send::{Need, Rules, UploadState, concerns, need, ours};
 use crate::error::PublishError;
-use crate::release_bundle::ReleaseBundle;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
 
 /// Returns the actions in the order in which they would be performed.
 pub(super) async fn dry_run(
-    host: &GitHub,
-    bundle: &ReleaseBundle,
-    policy: &Policy,
+    publication: Publication<'_>,
     public: Option<(Release, Vec<RemoteAsset>)>,
     drafts: Vec<Release>,
 ) -> Result<Published, PublishError> {
+    let Publication {
+        host,
+        bundle,
+        policy,
+        ..
+    } = publication;
     let (tag, repository) = (&bundle.tag, &host.access.repository);
     let mut actions = Vec::new();
-    let (release, remote) = match public {
+    let (release, mut remote) = match public {
         Some((release, remote)) => {
             actions.push(format!("complete the public release {}", release.html_url));
             (Some(release), remote)
@@ -33,10 +35,7 @@ pub(super) async fn dry_run(
                 actions.push(format!("go on with the draft {}", release.html_url));
                 let younger = draft.younger.iter();
                 actions.extend(younger.map(|id| format!("delete the younger draft {id} of {tag}")));
-                let remote = host
-                    .assets(release.id)
-                    .await
-                    .map_err(|failure| host.error("list the files of the release", failure))?;
+                let remote = host.list_files(release.id).await?;
                 (Some(release), remote)
             }
             None => {
@@ -45,7 +44,6 @@ pub(super) async fn dry_run(
             }
         },
     };
-    let mut remote = remote;
     let wanted = |remote: &RemoteAsset| concerns(bundle, remote);
     host.fill_digests(&mut remote, &wanted, &mut Computed::new())
         .await?;
@@ -53,22 +51,15 @@ pub(super) async fn dry_run(
     if remote.iter().any(|remote| remote.name == LOCK_NAME) {
         actions.push("wait for another publisher, or take over from a dead one".to_owned());
     }
-    let rules = Rules {
-        replace: policy.replace,
-        draft,
-        renew: policy.draft,
-    };
+    let rules = Rules::of(policy, draft);
     let notes = PublishJournal::peek(&host.memo_in(&policy.state, tag));
     let mut assets = Vec::new();
     for asset in &bundle.assets {
         let ours = release
             .as_ref()
             .map_or(UploadState::No, |release| ours(asset, release, &notes));
-        let outcome = match need(asset, &remote, rules, ours)? {
-            None => AssetOutcome::Kept,
-            Some(Need::Send | Need::Resend(_)) => AssetOutcome::Sent,
-            Some(_) => AssetOutcome::Replaced,
-        };
+        let need = need(asset, &remote, rules, ours)?;
+        let outcome = need.map_or(AssetOutcome::Kept, Need::outcome);
         assets.push(AssetReport {
             name: asset.name.clone(),
             size: asset.size,

@@ -12,10 +12,10 @@ use super::api::{Asset, Release};
 use super::drafts::choose;
 use super::journal::PublishJournal;
 use super::lease::{LOCK_NAME, Lease, NoLease};
-use super::recheck::{Computed, Depth, Verified, Was};
+use super::recheck::{Check, Computed, Depth, Verified, Was};
 use super::rights::require_token;
 use crate::documents::sums;
-use crate::error::{PublishError, Then};
+use crate::error::PublishError;
 use crate::fetch::{self, Sink};
 use crate::local;
 use crate::report::{AssetOutcome, AssetReport, Outcome, Published};
@@ -49,10 +49,7 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
     let (checked, makes_immutable) = tokio::join!(checking, host.makes_immutable());
     let (assets, files) = match checked {
         Ok(checked) => checked,
-        Err(error) => {
-            let _ = host.give_back(lease, tag).await;
-            return Err(error);
-        }
+        Err(error) => return Err(host.give_up(Some(lease), tag, error).await),
     };
     if !lease.is_listed(&assets) {
         return Err(super::lease::lost(tag));
@@ -72,40 +69,24 @@ pub async fn finalize(host: &GitHub, tag: &str) -> Result<Published, PublishErro
             // The answer may have been lost although the release is public.
             Ok(Some(now)) if !now.draft => now,
             _ => {
-                if let Some(lease) = lease {
-                    let _ = host.give_back(lease, tag).await;
-                }
-                return Err(host.creation_error(tag, failure));
+                let error = host.creation_error(tag, failure);
+                return Err(host.give_up(lease, tag, error).await);
             }
         },
     };
     let reporter = &host.timing.reporter;
-    let differences = host
-        .differences(public.id, &files, Depth::List, reporter)
-        .await;
-    match (differences, lease) {
-        (Ok(differences), lease) if differences.is_empty() => {
-            if let Some(lease) = lease {
-                host.give_back(lease, tag).await?;
-            }
-            Ok(report(host, &public, &assets, Outcome::Published))
-        }
-        (Ok(differences), lease) => {
-            let error = host.take_back(&public, Was::Draft, differences).await;
-            match (&error, lease) {
-                (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
-                    let _ = host.give_back(lease, tag).await;
-                }
-                // A public release with a lock is marked as unchecked.
-                (_, lease) => lease.into_iter().for_each(Lease::leave),
-            }
-            Err(error)
-        }
-        (Err(error), lease) => {
-            lease.into_iter().for_each(Lease::leave);
-            Err(error)
-        }
+    let check = Check {
+        was: Was::Draft,
+        depth: Depth::List,
+    };
+    let checked = host.check_public(&public, &files, check, reporter).await;
+    if let Err(error) = checked {
+        return Err(host.end_unchecked(lease, tag, error).await);
     }
+    if let Some(lease) = lease {
+        host.give_back(lease, tag).await?;
+    }
+    Ok(report(host, &public, &assets, Outcome::Published))
 }
 
 /// Handles a release that is public before this call: there is nothing to do if it is complete.
@@ -165,10 +146,7 @@ async fn check(
         tag: tag.clone(),
         what,
     };
-    let mut assets = host
-        .assets(release.id)
-        .await
-        .map_err(|failure| host.error("list the files of the release", failure))?;
+    let mut assets = host.list_files(release.id).await?;
     let all = |asset: &Asset| asset.name != LOCK_NAME;
     let mut computed = Computed::new();
     host.fill_digests(&mut assets, &all, &mut computed).await?;

@@ -10,7 +10,7 @@ use super::GitHub;
 use super::api::{Asset, Release};
 use super::journal::PublishJournal;
 use super::upload::Upload;
-use crate::error::PublishError;
+use crate::error::{PublishError, Then};
 use crate::host::Attempts;
 use crate::host::failure::Failure;
 use crate::release_bundle::Content;
@@ -93,21 +93,16 @@ impl GitHub {
         journal: &PublishJournal,
         reporter: &Reporter,
     ) -> Result<Lease, NoLease> {
-        let guard = Guard {
+        let mut guard = Guard {
             host: self.clone(),
             release: release.id,
             nonce: journal.nonce().to_owned(),
             armed: true,
         };
-        match self.lock(release, journal, reporter).await {
-            Ok(asset) => Ok(self.hold(asset, journal, guard)),
-            Err(error) => {
-                // This run has no lock.
-                let mut guard = guard;
-                guard.armed = false;
-                Err(error)
-            }
-        }
+        let asset = self.lock(release, journal, reporter).await;
+        // Without a lock, there is nothing to delete.
+        guard.armed = asset.is_ok();
+        Ok(self.hold(asset?, journal, guard))
     }
 
     /// Uploads the lock file, and returns its number.
@@ -262,6 +257,40 @@ impl GitHub {
         }
         lease.leave();
         Ok(())
+    }
+}
+
+impl GitHub {
+    /// Releases the lock after a failure, so that the next publisher need not wait until this one
+    /// counts as dead. Returns the error of the failure.
+    pub(super) async fn give_up(
+        &self,
+        lease: Option<Lease>,
+        tag: &str,
+        error: PublishError,
+    ) -> PublishError {
+        if let Some(lease) = lease {
+            let _ = self.give_back(lease, tag).await;
+        }
+        error
+    }
+
+    /// Releases the lock of a release that failed its check and is a draft again. On a public
+    /// release, the lock stays: it tells the next publisher that the release was not checked.
+    pub(super) async fn end_unchecked(
+        &self,
+        lease: Option<Lease>,
+        tag: &str,
+        error: PublishError,
+    ) -> PublishError {
+        if let PublishError::Recheck {
+            then: Then::Draft, ..
+        } = error
+        {
+            return self.give_up(lease, tag, error).await;
+        }
+        lease.into_iter().for_each(Lease::leave);
+        error
     }
 }
 

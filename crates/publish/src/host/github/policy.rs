@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use sysforge_plan::Reporter;
+
+use super::GitHub;
+use crate::release_bundle::ReleaseBundle;
+
 /// Options for publishing to GitHub.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -18,4 +23,13 @@ pub struct Policy {
     pub target: Option<String>,
     /// A folder for the publisher's journal.
     pub state: PathBuf,
+}
+
+/// What is published, where and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Publication<'a> {
+    pub(super) host: &'a GitHub,
+    pub(super) bundle: &'a ReleaseBundle,
+    pub(super) policy: &'a Policy,
+    pub(super) reporter: &'a Reporter,
 }

@@ -54,15 +54,33 @@ pub(super) enum Was {
     Public,
 }
 
+/// How a public release is checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    pub(super) was: Was,
+    pub(super) depth: Depth,
+}
+
 impl GitHub {
-    /// Makes a public release that differs from what was verified a draft again, if it was one and
-    /// the host allows it, and returns the error about it.
-    pub(super) async fn take_back(
+    /// Checks that a public release still has the files that were verified before. If it does not,
+    /// it becomes a draft again, if it was one.
+    pub(super) async fn check_public(
         &self,
         public: &Release,
-        was: Was,
-        files: Vec<Difference>,
-    ) -> PublishError {
+        files: &[Verified],
+        Check { was, depth }: Check,
+        reporter: &Reporter,
+    ) -> Result<(), PublishError> {
+        let differences = self.differences(public.id, files, depth, reporter).await?;
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(self.take_back(public, was, differences).await),
+        }
+    }
+
+    /// Makes a public release that differs from what was verified a draft again, if it was one and
+    /// the host allows it, and returns the error about it.
+    async fn take_back(&self, public: &Release, was: Was, files: Vec<Difference>) -> PublishError {
         let then = match was {
             Was::Public => Then::WasPublic,
             Was::Draft => match self.withdraw(public.id).await {
@@ -111,7 +129,7 @@ impl GitHub {
 
     /// Compares the files of a public release with what was verified before, and returns each that
     /// is missing or differs. The number of compared files is the length of `verified`.
-    pub(super) async fn differences(
+    async fn differences(
         &self,
         release: u64,
         verified: &[Verified],
@@ -189,14 +207,8 @@ impl GitHub {
             return Err(Failure::too_long(FILE_LIMIT));
         }
         let mut sink = Sink::nothing();
-        fetch::read(
-            || self.download(id),
-            &mut sink,
-            Some(size),
-            &self.timing,
-            None,
-        )
-        .await?;
+        let get = || self.download(id);
+        fetch::read(get, &mut sink, Some(size), &self.timing, None).await?;
         Ok(sink.sha256())
     }
 

@@ -11,6 +11,7 @@ use super::GitHub;
 use super::api::{Asset as RemoteAsset, Release};
 use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, lost};
+use super::policy::{Policy, Publication};
 use super::recheck::{Computed, Verified};
 use super::upload::Upload;
 use crate::documents::notes::size;
@@ -43,6 +44,15 @@ pub(super) enum Need {
     Rename(u64),
 }
 
+impl Need {
+    pub(super) fn outcome(self) -> AssetOutcome {
+        match self {
+            Self::Send | Self::Resend(_) => AssetOutcome::Sent,
+            Self::Replace(_) | Self::Rename(_) => AssetOutcome::Replaced,
+        }
+    }
+}
+
 /// When files with other bytes may be replaced.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -55,6 +65,14 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    pub(super) fn of(policy: &Policy, draft: bool) -> Self {
+        Self {
+            replace: policy.replace,
+            draft,
+            renew: policy.draft,
+        }
+    }
+
     fn may_replace(self, kind: Kind) -> bool {
         let documents = self.draft || self.renew;
         self.replace || (self.draft && self.renew) || (documents && kind != Kind::Archive)
@@ -168,18 +186,21 @@ pub(super) fn verified(
 impl GitHub {
     /// Sends files until a list of the release shows every file complete, and the lock still held.
     /// `known` is a list that was requested before; a newly created release has none.
-    #[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
     pub(super) async fn send_all(
         &self,
+        publication: Publication<'_>,
         release: &Release,
-        bundle: &ReleaseBundle,
-        known: Option<Vec<RemoteAsset>>,
-        rules: Rules,
+        mut known: Option<Vec<RemoteAsset>>,
         lease: &Lease,
         journal: &mut PublishJournal,
-        reporter: &Reporter,
     ) -> Result<Sent, PublishError> {
-        let mut known = known;
+        let Publication {
+            bundle,
+            policy,
+            reporter,
+            ..
+        } = publication;
+        let rules = Rules::of(policy, release.draft);
         let mut computed = Computed::new();
         let sent = Mutex::new(BTreeSet::new());
         let mut outcomes: Vec<(String, AssetOutcome)> = Vec::new();
@@ -187,10 +208,7 @@ impl GitHub {
             let was_known = known.is_some();
             let mut remote = match known.take() {
                 Some(remote) => remote,
-                None => self
-                    .assets(release.id)
-                    .await
-                    .map_err(|failure| self.error("list the files of the release", failure))?,
+                None => self.list_files(release.id).await?,
             };
             let wanted = |remote: &RemoteAsset| concerns(bundle, remote);
             self.fill_digests(&mut remote, &wanted, &mut computed)
@@ -202,9 +220,13 @@ impl GitHub {
                     true => UploadState::Sent,
                     false => ours(asset, release, journal.notes()),
                 };
-                if let Some(need) = need(asset, &remote, rules, ours)? {
-                    needs.push((asset, need));
+                let Some(need) = need(asset, &remote, rules, ours)? else {
+                    continue;
+                };
+                if !outcomes.iter().any(|(name, _)| *name == asset.name) {
+                    outcomes.push((asset.name.clone(), need.outcome()));
                 }
+                needs.push((asset, need));
             }
             if needs.is_empty() {
                 if was_known {
@@ -221,19 +243,9 @@ impl GitHub {
             }
             if rules.draft {
                 // A file that replaces an incomplete one counts as ours.
-                let own = needs
-                    .iter()
-                    .filter(|(_, need)| matches!(need, Need::Send | Need::Resend(_)));
+                let own = needs.iter();
+                let own = own.filter(|(_, need)| need.outcome() == AssetOutcome::Sent);
                 journal.begin(own.map(|(asset, _)| (asset.name.as_str(), asset.sha256)))?;
-            }
-            for (asset, need) in &needs {
-                let outcome = match need {
-                    Need::Send | Need::Resend(_) => AssetOutcome::Sent,
-                    Need::Replace(_) | Need::Rename(_) => AssetOutcome::Replaced,
-                };
-                if !outcomes.iter().any(|(name, _)| *name == asset.name) {
-                    outcomes.push((asset.name.clone(), outcome));
-                }
             }
             // The largest first, so that none of them remains alone at the end.
             needs.sort_by_key(|(asset, _)| std::cmp::Reverse(asset.size));
@@ -318,7 +330,7 @@ impl GitHub {
         sent: &Mutex<BTreeSet<String>>,
         task: &sysforge_plan::Task,
     ) -> Result<u64, PublishError> {
-        let what = format!("send {}", asset.name);
+        let fail = |failure| self.error(&format!("send {}", asset.name), failure);
         let parcel = Upload {
             name,
             label: None,
@@ -336,9 +348,7 @@ impl GitHub {
             {
                 Ok(remote) if remote.holds(asset.size, asset.sha256) => return Ok(remote.id),
                 Ok(remote) => {
-                    self.delete_asset(remote.id)
-                        .await
-                        .map_err(|failure| self.error(&what, failure))?;
+                    self.delete_asset(remote.id).await.map_err(fail)?;
                     attempts.count();
                     if attempts.made() >= self.timing.attempts {
                         return Err(PublishError::HostDigest {
@@ -354,22 +364,15 @@ impl GitHub {
             let is_last = attempts.is_last(&failure, &self.timing);
             let may_be_ours = failure.is_taken() && attempts.made() < self.timing.attempts;
             if is_last && !may_be_ours {
-                return Err(self.error(&what, failure));
+                return Err(fail(failure));
             }
-            self.pause(attempts, &failure)
-                .await
-                .map_err(|failure| self.error(&what, failure))?;
+            self.pause(attempts, &failure).await.map_err(fail)?;
             // The upload may have succeeded, or have left an incomplete file that blocks the name.
-            let remote = self
-                .assets(release.id)
-                .await
-                .map_err(|failure| self.error(&what, failure))?;
+            let remote = self.assets(release.id).await.map_err(fail)?;
             match remote.into_iter().find(|remote| remote.name == name) {
                 Some(remote) if remote.holds(asset.size, asset.sha256) => return Ok(remote.id),
                 Some(remote) => {
-                    self.delete_asset(remote.id)
-                        .await
-                        .map_err(|failure| self.error(&what, failure))?;
+                    self.delete_asset(remote.id).await.map_err(fail)?;
                 }
                 None => {}
             }
@@ -398,10 +401,8 @@ pub(super) fn is_complete(
         renew: false,
     };
     for asset in &bundle.assets {
-        match need(asset, remote, rules, UploadState::No) {
-            Ok(None) => {}
-            Ok(Some(_)) => return Ok(false),
-            Err(error) => return Err(error),
+        if need(asset, remote, rules, UploadState::No)?.is_some() {
+            return Ok(false);
         }
     }
     Ok(remote.iter().all(|remote| remote.name != LOCK_NAME))

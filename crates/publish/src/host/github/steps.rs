@@ -22,23 +22,18 @@ use super::journal::{Notes, PublishJournal};
 use super::lease::{LOCK_NAME, Lease, NoLease};
 use super::outcome::{missing, report};
 pub use super::policy::Policy;
-use super::recheck::{Computed, Depth, Verified, Was};
+use super::policy::Publication;
+use super::recheck::{Check, Computed, Depth, Was};
 pub use super::rights::preflight;
 use super::rights::{repository_error, require_rights, require_token};
-use super::send::{Rules, Sent, concerns, is_complete, verified};
+use super::send::{Sent, concerns, is_complete, verified};
 use crate::documents::notes;
-use crate::error::{PublishError, Then};
+use crate::error::PublishError;
 use crate::release_bundle::{Kind, ReleaseBundle};
 use crate::report::{Outcome, Published};
 
 /// How often another draft may turn out to be the one to use.
 const TURNS: usize = 5;
-
-enum Worked {
-    Done(Box<Published>),
-    /// An older draft appeared, or the draft no longer exists.
-    Otherwise,
-}
 
 /// Publishes a bundle.
 ///
@@ -68,6 +63,12 @@ pub async fn publish_seen(
     seen: Seen,
     reporter: &Reporter,
 ) -> Result<Published, PublishError> {
+    let publication = Publication {
+        host,
+        bundle,
+        policy,
+        reporter,
+    };
     let mut seen = Some(seen);
     let mut journal = None;
     for _ in 0..TURNS {
@@ -75,13 +76,13 @@ pub async fn publish_seen(
             Some(seen) => seen,
             None => look_ahead(host, &bundle.tag).await?,
         };
-        let (public, drafts) = match look(host, bundle, policy, seen, reporter).await? {
+        let (public, drafts) = match look(publication, seen).await? {
             Look::Done(published) => return Ok(*published),
             Look::Public(release, remote) => (Some((release, remote)), Vec::new()),
             Look::Drafts(drafts) => (None, drafts),
         };
         if policy.dry_run {
-            return dry_run(host, bundle, policy, public, drafts).await;
+            return dry_run(publication, public, drafts).await;
         }
         let journal = match &mut journal {
             Some(journal) => journal,
@@ -100,9 +101,8 @@ pub async fn publish_seen(
                 (draft, None)
             }
         };
-        let worked = work(host, bundle, policy, draft, known, journal, reporter).await?;
-        if let Worked::Done(published) = worked {
-            return Ok(*published);
+        if let Some(published) = work(publication, draft, known, journal).await? {
+            return Ok(published);
         }
     }
     Err(PublishError::Another {
@@ -160,13 +160,13 @@ enum Look {
 
 /// Compares the state at the host with the bundle. A release that is public and complete needs
 /// nothing more.
-async fn look(
-    host: &GitHub,
-    bundle: &ReleaseBundle,
-    policy: &Policy,
-    seen: Seen,
-    reporter: &Reporter,
-) -> Result<Look, PublishError> {
+async fn look(publication: Publication<'_>, seen: Seen) -> Result<Look, PublishError> {
+    let Publication {
+        host,
+        bundle,
+        policy,
+        reporter,
+    } = publication;
     let tag = &bundle.tag;
     let Some(release) = seen.public else {
         // Drafts are visible only with write permission. If there are none, the first write shows
@@ -182,10 +182,7 @@ async fn look(
     host.fill_digests(&mut remote, &wanted, &mut computed)
         .await?;
     if !matches!(is_complete(bundle, &remote), Ok(true)) {
-        remote = host
-            .assets(release.id)
-            .await
-            .map_err(|failure| host.error("list the files of the release", failure))?;
+        remote = host.list_files(release.id).await?;
         host.fill_digests(&mut remote, &wanted, &mut computed)
             .await?;
     }
@@ -218,8 +215,11 @@ async fn look(
     match is_complete(bundle, &remote) {
         Ok(true) if unchecked && policy.recheck && immutable => {
             let files = verified(bundle, &remote)?;
-            let depth = Depth::Download;
-            check(host, &release, Was::Public, &files, depth, reporter).await?;
+            let check = Check {
+                was: Was::Public,
+                depth: Depth::Download,
+            };
+            host.check_public(&release, &files, check, reporter).await?;
             PublishJournal::open(path, tag)?.set_unchecked(None)?;
             let report = Published {
                 rechecked: files.len(),
@@ -285,26 +285,28 @@ async fn forget_draft(
     Ok(())
 }
 
-/// Performs steps 2 to 8 on one release.
+/// Performs steps 2 to 8 on one release. `None` if an older draft appeared, or the draft no longer
+/// exists.
 async fn work(
-    host: &GitHub,
-    bundle: &ReleaseBundle,
-    policy: &Policy,
+    publication: Publication<'_>,
     draft: Draft,
     known: Option<Vec<RemoteAsset>>,
     journal: &mut PublishJournal,
-    reporter: &Reporter,
-) -> Result<Worked, PublishError> {
+) -> Result<Option<Published>, PublishError> {
+    let Publication {
+        host,
+        bundle,
+        policy,
+        reporter,
+    } = publication;
     let release = &draft.release;
     let tag = &release.tag_name;
     let lease = match host.take_lease(release, journal, reporter).await {
         Ok(lease) => lease,
-        Err(NoLease::Gone) => return Ok(Worked::Otherwise),
+        Err(NoLease::Gone) => return Ok(None),
         Err(NoLease::Error(error)) => return Err(error),
     };
-    let sending = under_lease(
-        host, bundle, policy, &draft, known, &lease, journal, reporter,
-    );
+    let sending = send(publication, &draft, known, &lease, journal);
     let publishes = release.draft && !policy.draft;
     let asking = async { publishes.then_some(host.makes_immutable().await) };
     let (sent, makes_immutable) = tokio::join!(sending, asking);
@@ -314,25 +316,18 @@ async fn work(
             // Ours is the younger one: it is deleted, with its lock.
             lease.leave();
             delete_own(host, release).await?;
-            return Ok(Worked::Otherwise);
+            return Ok(None);
         }
-        Err(error) => {
-            // The next publisher should not have to wait until this one looks dead.
-            let _ = host.give_back(lease, tag).await;
-            return Err(error);
-        }
+        Err(error) => return Err(host.give_up(Some(lease), tag, error).await),
     };
     if policy.draft && release.draft {
         let draft = match stay_draft(host, bundle, release).await {
             Ok(draft) => draft,
-            Err(error) => {
-                let _ = host.give_back(lease, tag).await;
-                return Err(error);
-            }
+            Err(error) => return Err(host.give_up(Some(lease), tag, error).await),
         };
         host.give_back(lease, tag).await?;
         let report = report(host, &draft, bundle, &sent.outcomes, Outcome::Drafted);
-        return Ok(Worked::Done(Box::new(report)));
+        return Ok(Some(report));
     }
     // Files of an immutable release, including the lock, cannot be deleted; nor can anybody change
     // them while they are checked.
@@ -343,6 +338,26 @@ async fn work(
         }
         Some(Some(false)) | None => Some(lease),
     };
+    publish_sent(publication, draft, sent, lease, journal).await
+}
+
+/// Performs steps 7 and 8: makes the release public, and checks it. `None` if another publisher of
+/// the same tag was faster.
+async fn publish_sent(
+    publication: Publication<'_>,
+    draft: Draft,
+    sent: Sent,
+    lease: Option<Lease>,
+    journal: &mut PublishJournal,
+) -> Result<Option<Published>, PublishError> {
+    let Publication {
+        host,
+        bundle,
+        policy,
+        reporter,
+    } = publication;
+    let release = &draft.release;
+    let tag = &release.tag_name;
     // A release that an earlier run of ours made public but did not check counts as its draft.
     let was = match release.draft || journal.notes().unchecked() == Some(release.id) {
         true => Was::Draft,
@@ -362,35 +377,25 @@ async fn work(
     let public = match public {
         Ok(Some(public)) => public,
         Ok(None) => {
-            // Another publisher of the same tag was faster; its release is checked next.
+            // The release of the other publisher is checked next.
             if draft.made {
                 lease.into_iter().for_each(Lease::leave);
                 delete_own(host, release).await?;
             } else if let Some(lease) = lease {
                 host.give_back(lease, tag).await?;
             }
-            return Ok(Worked::Otherwise);
+            return Ok(None);
         }
-        Err(error) => {
-            if let Some(lease) = lease {
-                let _ = host.give_back(lease, tag).await;
-            }
-            return Err(error);
-        }
+        Err(error) => return Err(host.give_up(lease, tag, error).await),
     };
-    let depth = match policy.recheck {
-        true => Depth::Download,
-        false => Depth::List,
+    let (depth, rechecked) = match policy.recheck {
+        true => (Depth::Download, sent.files.len()),
+        false => (Depth::List, 0),
     };
-    if let Err(error) = check(host, &public, was, &sent.files, depth, reporter).await {
-        match (&error, lease) {
-            (PublishError::Recheck { then, .. }, Some(lease)) if *then == Then::Draft => {
-                let _ = host.give_back(lease, tag).await;
-            }
-            // The lock on a public release tells the next publisher that it was not checked.
-            (_, lease) => lease.into_iter().for_each(Lease::leave),
-        }
-        return Err(error);
+    let check = Check { was, depth };
+    let checked = host.check_public(&public, &sent.files, check, reporter);
+    if let Err(error) = checked.await {
+        return Err(host.end_unchecked(lease, tag, error).await);
     }
     journal.set_unchecked(None)?;
     tokio::try_join!(
@@ -404,67 +409,33 @@ async fn work(
                 None => Ok(()),
             }
         },
-        async {
-            let cleared = host.clear(&left?).await;
-            cleared.map_err(|failure| host.error("delete a second draft", failure))
-        },
+        async { clear(host, &left?).await },
     )?;
-    let rechecked = match depth {
-        Depth::Download => sent.files.len(),
-        Depth::List => 0,
-    };
-    Ok(Worked::Done(Box::new(Published {
+    Ok(Some(Published {
         rechecked,
         ..report(host, &public, bundle, &sent.outcomes, Outcome::Published)
-    })))
-}
-
-/// Step 8: checks that the public release still has what was verified. If it does not, it becomes a
-/// draft again, if it was one.
-async fn check(
-    host: &GitHub,
-    public: &Release,
-    was: Was,
-    files: &[Verified],
-    depth: Depth,
-    reporter: &Reporter,
-) -> Result<(), PublishError> {
-    let differences = host.differences(public.id, files, depth, reporter).await?;
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(host.take_back(public, was, differences).await)
+    }))
 }
 
 /// Sends everything, and meanwhile makes sure that a draft which this run created is the oldest
 /// one. `None` if it is not.
-#[expect(clippy::too_many_arguments, reason = "each comes from another owner")]
-async fn under_lease(
-    host: &GitHub,
-    bundle: &ReleaseBundle,
-    policy: &Policy,
+async fn send(
+    publication: Publication<'_>,
     draft: &Draft,
     known: Option<Vec<RemoteAsset>>,
     lease: &Lease,
     journal: &mut PublishJournal,
-    reporter: &Reporter,
 ) -> Result<Option<Sent>, PublishError> {
-    let rules = Rules {
-        replace: policy.replace,
-        draft: draft.release.draft,
-        renew: policy.draft,
-    };
+    let host = publication.host;
     let known = known.or_else(|| draft.made.then(Vec::new));
-    let release = &draft.release;
-    let sending =
-        std::pin::pin!(host.send_all(release, bundle, known, rules, lease, journal, reporter));
+    let sending = host.send_all(publication, &draft.release, known, lease, journal);
+    let sending = std::pin::pin!(sending);
     let looking = std::pin::pin!(async {
         if !draft.made {
             return Ok(None);
         }
-        host.older(&draft.release)
-            .await
-            .map_err(|failure| host.error("list the releases", failure))
+        let older = host.older(&draft.release).await;
+        older.map_err(|failure| host.error("list the releases", failure))
     });
     let sent = match futures_util::future::select(sending, looking).await {
         Either::Left((sent, looking)) => {
@@ -481,28 +452,25 @@ async fn under_lease(
             sending.await?
         }
     };
-    host.clear(&draft.younger)
-        .await
-        .map_err(|failure| host.error("delete a second draft", failure))?;
+    clear(host, &draft.younger).await?;
     Ok(Some(sent))
 }
 
 /// Returns other drafts of the tag, which dead publishers may have left.
 async fn left_drafts(host: &GitHub, own: &Release) -> Result<Vec<u64>, PublishError> {
-    let drafts = host
-        .drafts(&own.tag_name)
-        .await
-        .map_err(|failure| host.error("list the releases", failure))?;
-    let left = drafts
-        .iter()
-        .filter(|draft| draft.id != own.id && is_marked(draft));
-    Ok(left.map(|draft| draft.id).collect())
+    let mut drafts = host.list_drafts(&own.tag_name).await?;
+    drafts.retain(|draft| draft.id != own.id && is_marked(draft));
+    Ok(drafts.iter().map(|draft| draft.id).collect())
+}
+
+async fn clear(host: &GitHub, drafts: &[u64]) -> Result<(), PublishError> {
+    let cleared = host.clear(drafts).await;
+    cleared.map_err(|failure| host.error("delete a second draft", failure))
 }
 
 async fn delete_own(host: &GitHub, release: &Release) -> Result<(), PublishError> {
-    host.delete_release(release.id)
-        .await
-        .map_err(|failure| host.error("delete a second draft", failure))
+    let deleted = host.delete_release(release.id).await;
+    deleted.map_err(|failure| host.error("delete a second draft", failure))
 }
 
 /// Keeps the release a draft, with notes about everything that is in it now.
