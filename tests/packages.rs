@@ -348,6 +348,10 @@ fn a_private_package_wants_its_token() {
     let error = harbour.instantiate().fails(3);
     assert!(error.contains("HarbourLedger"), "{error}");
     assert!(error.contains("auth.toml"), "{error}");
+    assert!(
+        error.contains("there is no token for this server"),
+        "{error}"
+    );
     harbour
         .packages
         .log_in(&harbour.depot(), PackageServer::token(), "");
@@ -362,6 +366,10 @@ fn a_token_that_expired_is_refused() {
         .log_in(&harbour.depot(), "an-old-token", "expires_at = 1");
     let error = harbour.instantiate().fails(3);
     assert!(error.contains("auth.toml"), "{error}");
+    assert!(
+        error.contains("its token expired on "),
+        "{error}"
+    );
     assert!(!error.contains("an-old-token"), "{error}");
 }
 

@@ -350,8 +350,8 @@ impl PkgFailure {
                  `--julia`"
             }
             Self::Unauthorized => {
-                "renew the token in `servers/HOST/auth.toml` of the depot, or give git access: an \
-                 ssh agent, or a credential helper"
+                "renew the token in `servers/HOST/auth.toml` of the depot or in SYSFORGE_PKG_AUTH, or \
+                 give git access: an ssh agent, or a credential helper"
             }
             Self::ProxyLogin => {
                 "put the login into the proxy variable: `https_proxy=http://USER:PASSWORD@HOST:PORT`"
@@ -509,16 +509,23 @@ impl Answer {
         };
         let reason = match status {
             200..=299 => return None,
-            401 => " (unauthorized)",
-            403 => " (forbidden)",
+            401 if self.problem.is_empty() => " (unauthorized)",
+            403 if self.problem.is_empty() => " (forbidden)",
+            401 => " (unauthorized): ",
+            403 => " (forbidden): ",
             404 => " (not found)",
             407 => " (the proxy wants a login)",
             429 => " (too many requests)",
             500..=599 => " (an error of the server)",
             _ => "",
         };
+        let problem = if reason.ends_with(": ") {
+            &self.problem
+        } else {
+            ""
+        };
         Some(format!(
-            "asked again for {what}, the server answers with status {status}{reason}"
+            "asked again for {what}, the server answers with status {status}{reason}{problem}"
         ))
     }
 }
@@ -721,7 +728,9 @@ mod tests {
         let error = after("failed to clone from https://x/X.git", "401");
         assert!(error.to_string().contains("refused access"), "{error}");
         let said = lines(&error);
-        assert!(said.contains("X 1.0.0, the server answers with status 401 (unauthorized)"));
+        assert!(said.contains(
+            "X 1.0.0, the server answers with status 401 (unauthorized): operation timed out"
+        ));
         assert!(said.contains("the package server is https://pkg.example"));
         assert_eq!(after("what?", "407").to_string(), "a proxy wants a login");
         let silent = after("failed to clone from https://x/X.git", "");

@@ -31,7 +31,7 @@ pub(super) struct Answer {
     pub(super) what: String,
     /// The HTTP status, if there was a response.
     pub(super) status: Option<u16>,
-    /// The error, if there was none.
+    /// The error, if there was no response; what is wrong with the token, if access was refused.
     pub(super) problem: String,
 }
 

@@ -184,6 +184,17 @@ function answer(url)
     return (reply.response.status == 0 ? "" : string(reply.response.status)), reply.message
 end
 
+# What is wrong with the token that `url` was requested with, as far as its file tells: "" if nothing is.
+function token_problem(url)
+    folder = Pkg.PlatformEngines.get_server_dir(url)
+    file = folder === nothing ? "" : joinpath(folder, "auth.toml")
+    isfile(file) || return "there is no token for this server"
+    expires = match(r"^\s*expires_at\s*=\s*(\d{1,12})\b"m, read(file, String))
+    expires === nothing && return ""
+    time = parse(Int, expires.captures[1])
+    return time > Libc.time() ? "" : "its token expired on $(Libc.strftime("%Y-%m-%d at %H:%M", time))"
+end
+
 # The paths of packages that a message of Pkg names by their repositories: name and path.
 function named_packages(text)
     found = Tuple{String,String,String}[]
@@ -246,6 +257,7 @@ function ask_again(text)
         end
         for (name, version, path) in first_few(asked)
             status, problem = answer("$server/$path")
+            status in ("401", "403") && (problem = token_problem("$server/$path"))
             tell("answer", rstrip("$name $version"), status, problem)
             # The first one that is not answered well says enough.
             startswith(status, '2') || return
