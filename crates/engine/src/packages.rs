@@ -21,9 +21,7 @@ pub fn depots(
 ) -> Depots {
     let given = named_depot(engine, files, options);
     let settings = build.into_iter().flat_map(|build| &build.settings.env);
-    let environment = settings.fold(engine.environment.clone(), |env, (name, value)| {
-        env.with(name, value)
-    });
+    let environment = engine.environment.clone().with_all(settings);
     Depots::of(&environment, given.as_deref())
 }
 

@@ -4,8 +4,9 @@
 //! Each step leaves a record of its result and of its fingerprint. [`BuildRunner::run`] reuses the
 //! steps whose fingerprints have not changed; the function of a single step always repeats it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use sysforge_acquire::{InstalledJulia, Lease};
@@ -29,6 +30,7 @@ use sysforge_plan::link::{Linked, LinkerChoice};
 use sysforge_plan::plan::{Build, PlannedJulia, RequestedPackage};
 use sysforge_plan::portability::Portability;
 use sysforge_plan::receipt::{CheckRecord, JuliaOrigin, PackageRecord, Timing};
+use sysforge_plan::text::TreeHash;
 use sysforge_plan::{JuliaFacts, Step, cpu, memory, statements};
 
 mod base;
@@ -77,6 +79,8 @@ pub struct BuildRunner<'a> {
     library: Option<Library>,
     /// The library's functions and the script that calls them, once Julia was queried for them.
     interface: Option<(Interface, Script)>,
+    /// The artifacts that the image names, once it was searched for them.
+    named_artifacts: OnceLock<BTreeMap<TreeHash, PathBuf>>,
     /// Whether this run installed and precompiled the packages.
     precompiled: bool,
     /// Whether a note explains why each step runs again.
@@ -203,13 +207,7 @@ impl<'a> BuildRunner<'a> {
         Probed { facts, origin }: Probed,
     ) -> Result<Self, Failure> {
         let generation = Generation::of(&facts.version).unwrap_or(&Generation::all()[0]);
-        let environment = build
-            .settings
-            .env
-            .iter()
-            .fold(engine.environment.clone(), |env, (name, value)| {
-                env.with(name, value)
-            });
+        let environment = engine.environment.clone().with_all(&build.settings.env);
         let linker = linker(&options.image)?;
         let (environment, lease) = engine.with_compiler(environment, build.triplet, &linker);
         let context = Context {
@@ -233,6 +231,7 @@ impl<'a> BuildRunner<'a> {
             app_scripts,
             library: library::planned(build, &planned.files.inputs.config)?,
             interface: None,
+            named_artifacts: OnceLock::new(),
             packages: build.packages.clone(),
             closure: build.closure.clone(),
             instantiated: None,
@@ -528,10 +527,24 @@ impl<'a> BuildRunner<'a> {
         self.context
             .work
             .forget(&["link.json", "check.json", &name])?;
-        let job = LinkJob {
-            objects: vec![emitted.object],
-            output: self.image(),
-            name: name.clone(),
+        let job = self.link_job(vec![emitted.object], self.image(), &name);
+        let linked = self.run_link(&job, &name).await?;
+        let emitted = self.context.work.recorded_fingerprint("emit")?;
+        let fingerprint = self.fingerprints.linked(&emitted);
+        let files = [self.image()];
+        self.context
+            .work
+            .record("link", &fingerprint, &files, &linked)?;
+        self.took(Step::Link, started, None);
+        Ok(linked)
+    }
+
+    /// Returns the job that links `objects` into `output`, which is known to the loader as `name`.
+    fn link_job(&self, objects: Vec<PathBuf>, output: PathBuf, name: &str) -> LinkJob {
+        LinkJob {
+            objects,
+            output,
+            name: name.to_owned(),
             julia: self.context.julia.clone(),
             linker: self.linker.clone(),
             strip: self.options.link.strip,
@@ -541,22 +554,15 @@ impl<'a> BuildRunner<'a> {
             work_dir: self.context.work.path("link"),
             log: self.context.work.log("link"),
             timeout: self.context.timeout,
-        };
-        let task = self.context.reporter.start(Step::Link, &name);
-        let linked = link::link(&job, &self.context.children, &task).await?;
-        let size = std::fs::metadata(self.image()).map_or(0, |file| file.len());
-        task.done(format!(
-            "{} MB by {}",
-            size / 1_000_000,
-            linked.linker_version
-        ));
-        let emitted = self.context.work.recorded_fingerprint("emit")?;
-        let fingerprint = self.fingerprints.linked(&emitted);
-        let files = [self.image()];
-        self.context
-            .work
-            .record("link", &fingerprint, &files, &linked)?;
-        self.took(Step::Link, started, None);
+        }
+    }
+
+    async fn run_link(&self, job: &LinkJob, title: &str) -> Result<Linked, Failure> {
+        let task = self.context.reporter.start(Step::Link, title);
+        let linked = link::link(job, &self.context.children, &task).await?;
+        let size = std::fs::metadata(&job.output).map_or(0, |file| file.len());
+        let linker = &linked.linker_version;
+        task.done(format!("{} MB by {linker}", size / 1_000_000));
         Ok(linked)
     }
 

@@ -160,6 +160,15 @@ impl Environment {
         self
     }
 
+    /// Sets several variables.
+    #[must_use]
+    pub fn with_all<'a>(self, all: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        let with = |environment: Self, (name, value): (&'a String, &'a String)| {
+            environment.with(name, value)
+        };
+        all.into_iter().fold(self, with)
+    }
+
     /// Removes a variable.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

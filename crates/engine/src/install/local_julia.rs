@@ -9,6 +9,7 @@ use sysforge_plan::{JuliaFacts, JuliaVersion, Request};
 use super::Installer;
 use crate::engine::Engine;
 use crate::failure::Failure;
+use crate::julias::stored_or_downloaded;
 
 /// A Julia of this machine. If it is in the store, it is kept from being pruned.
 pub(super) struct LocalJulia {
@@ -25,31 +26,28 @@ impl Installer<'_> {
         given: Option<&Path>,
     ) -> Result<Option<LocalJulia>, Failure> {
         if let Some(executable) = given {
-            if !executable.is_file() {
-                return Ok(None);
-            }
-            let facts = self.engine.ask(executable).await?;
-            return Ok(Some(LocalJulia {
-                facts,
-                _lease: None,
-            }));
+            return match executable.is_file() {
+                true => self.local(executable, None).await.map(Some),
+                false => Ok(None),
+            };
         }
         let request: Request = match self.julias.first() {
             Some(text) => text.parse()?,
             None => Request::System,
         };
-        let executable = match self.engine.local_julia(&request) {
-            Ok(Some(executable)) => executable,
-            Ok(None) => return self.download(&request).await.map(Some),
+        match self.engine.local_julia(&request) {
+            Ok(Some(executable)) => self.local(&executable, None).await.map(Some),
+            Ok(None) => self.download(&request).await.map(Some),
             // The user did not name a Julia.
-            Err(_) if self.julias.is_empty() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let facts = self.engine.ask(&executable).await?;
-        Ok(Some(LocalJulia {
-            facts,
-            _lease: None,
-        }))
+            Err(_) if self.julias.is_empty() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn local(&self, executable: &Path, lease: Option<Lease>) -> Result<LocalJulia, Failure> {
+        let facts = self.engine.ask(executable).await?;
+        let _lease = lease;
+        Ok(LocalJulia { facts, _lease })
     }
 
     /// Offers to download the Julia that an image is for. Returns `None` if the user declines or
@@ -70,39 +68,22 @@ impl Installer<'_> {
         &self,
         versions: impl IntoIterator<Item = &JuliaVersion>,
     ) -> Result<Option<LocalJulia>, Failure> {
+        let (acquirer, host) = (self.engine.acquirer()?, Engine::host()?);
         for version in versions {
             let request = Request::Exact(version.clone());
-            if let Some(found) = self.stored(&request).await? {
-                return Ok(Some(found));
+            if let Some(found) = acquirer.stored(&request, host)? {
+                let found = self.local(&found.executable, Some(found.lease));
+                return found.await.map(Some);
             }
         }
         Ok(None)
     }
 
-    async fn stored(&self, request: &Request) -> Result<Option<LocalJulia>, Failure> {
-        let Some(installed) = self.engine.acquirer()?.stored(request, Engine::host()?)? else {
-            return Ok(None);
-        };
-        Ok(Some(LocalJulia {
-            facts: self.engine.ask(&installed.executable).await?,
-            _lease: Some(installed.lease),
-        }))
-    }
-
     /// Finds a Julia in the store, or downloads it.
     async fn download(&self, request: &Request) -> Result<LocalJulia, Failure> {
-        if let Some(found) = self.stored(request).await? {
-            return Ok(found);
-        }
         let acquirer = self.engine.acquirer()?;
-        let choice = acquirer
-            .catalogue()
-            .await?
-            .choose(request, Engine::host()?)?;
-        let installed = acquirer.julia(&choice).await?;
-        Ok(LocalJulia {
-            facts: self.engine.ask(&installed.executable).await?,
-            _lease: Some(installed.lease),
-        })
+        let host = Engine::host()?;
+        let found = stored_or_downloaded(request, host, &acquirer, &mut None).await?;
+        self.local(&found.executable, Some(found.lease)).await
     }
 }

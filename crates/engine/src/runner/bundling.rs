@@ -1,7 +1,7 @@
 //! Apps: the bundle that runs without an installed Julia, made from the checked image, then tested
 //! and archived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,13 +17,13 @@ use sysforge_bundle::observe::{self, Planned as PlannedApp};
 use sysforge_bundle::sign::{CODESIGN, sign_ad_hoc};
 use sysforge_bundle::{BundleError, Sources, assemble, check};
 use sysforge_files::unless_gone;
-use sysforge_pack::{Content, Packed, Packing};
+use sysforge_pack::{Content, Packed};
 use sysforge_plan::app::{BundleRecord, SUFFIX};
 use sysforge_plan::library::FOLDERS;
 use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{FileRecord, Timing};
 use sysforge_plan::text::{ImageName, TreeHash, counted, shortened};
-use sysforge_plan::{BuildId, Os, PathError, Receipt, Step};
+use sysforge_plan::{BuildId, Os, PathError, Receipt, Step, Task};
 
 use super::BuildRunner;
 use crate::error::EngineError;
@@ -97,67 +97,68 @@ impl BuildRunner<'_> {
         let observed =
             observe::observe(&self.context, &linked, &self.apps, &self.app_scripts, &task).await?;
         let artifacts = self.artifacts(&observed.libraries)?;
-        let names = image.packages.iter();
-        let names: Vec<_> = names.map(|p| (p.name.clone(), p.uuid.clone())).collect();
-        let described: Vec<Described> = self
-            .apps
-            .iter()
-            .map(|planned| planned.app.clone())
-            .collect();
-        let bundle = &self.options.link.bundle;
-        let folder = self.context.work.path("bundle");
-        let coming = self.context.work.path("bundle.new");
-        remove(&coming)?;
-        let mut assembled = assemble(
-            &Sources {
-                julia: &self.context.julia,
-                image: &linked,
-                image_name: &image_name,
-                apps: &described,
-                artifacts: &artifacts,
-                opened: &observed.libraries,
-                packages: &observed.packages,
-                names: &names,
-                preferences: bundle.preferences.then_some(self.context.project.as_path()),
-                library: None,
-                compiler,
-            },
-            &coming,
-        )?;
-        self.sign(&coming, &mut assembled, &task).await?;
-        remove(&folder)?;
-        sysforge_files::rename(&coming, &folder).map_err(io("rename", &coming))?;
+        let names = names_of(image);
+        let apps = self.apps.iter();
+        let described: Vec<Described> = apps.map(|planned| planned.app.clone()).collect();
+        let sources = Sources {
+            julia: &self.context.julia,
+            image: &linked,
+            image_name: &image_name,
+            apps: &described,
+            artifacts: &artifacts,
+            opened: &observed.libraries,
+            packages: &observed.packages,
+            names: &names,
+            preferences: self.preferences_of_bundles(),
+            library: None,
+            compiler,
+        };
+        let (folder, assembled) = self.assemble("bundle", &sources, &task).await?;
         let mut record = self.checked(&folder, assembled, &task).await?;
         let runs = record.apps.iter_mut().flat_map(|app| &mut app.runs);
         for (run, memory) in runs.zip(&observed.memory) {
             run.peak_memory = Some(*memory);
         }
-        let megabytes = record.files.iter().map(|file| file.size).sum::<u64>() / 1_000_000;
         task.done(format!(
-            "{} MB, {}{}",
-            megabytes,
-            counted(record.files.len(), "file"),
+            "{}{}",
+            size_of(&record),
             match record.isolated {
                 true => ", run where there is no Julia",
                 false => "",
             }
         ));
-        let timing = Timing {
-            step: Step::Bundle,
-            seconds: started.elapsed().as_secs_f64(),
-            peak_memory: None,
-        };
-        self.pack_bundle(
-            dist,
-            &folder,
-            &Layout::image(&image_name),
-            (name, id),
-            image,
+        let bundle = Bundle {
+            id,
+            name,
+            folder,
+            image_path: Layout::image(&image_name),
             record,
-            timing,
-        )
-        .await
-        .map(Some)
+            started,
+        };
+        self.pack_bundle(dist, bundle, image).await.map(Some)
+    }
+
+    /// Assembles and signs a bundle in the folder `name` of the build, and returns the folder.
+    pub(super) async fn assemble(
+        &self,
+        name: &str,
+        sources: &Sources<'_>,
+        task: &Task,
+    ) -> Result<(PathBuf, Assembled), BundleError> {
+        let folder = self.context.work.path(name);
+        let incomplete = self.context.work.path(format!("{name}.new"));
+        remove(&incomplete)?;
+        let mut assembled = assemble(sources, &incomplete)?;
+        self.sign(&incomplete, &mut assembled, task).await?;
+        remove(&folder)?;
+        sysforge_files::rename(&incomplete, &folder).map_err(io("rename", &incomplete))?;
+        Ok((folder, assembled))
+    }
+
+    /// Returns the project whose preferences bundles include, if they do.
+    pub(super) fn preferences_of_bundles(&self) -> Option<&Path> {
+        let included = self.options.link.bundle.preferences;
+        included.then_some(self.context.project.as_path())
     }
 
     /// Returns whether bundles contain the compiler. It is only left out of bundles that do not
@@ -178,11 +179,11 @@ impl BuildRunner<'_> {
 
     /// Signs the programs and libraries of a bundle: on macOS always, and with the command that the
     /// caller named, if any. Nothing changes the files afterwards; the check runs the signed files.
-    pub(super) async fn sign(
+    async fn sign(
         &self,
         folder: &Path,
         assembled: &mut Assembled,
-        task: &sysforge_plan::Task,
+        task: &Task,
     ) -> Result<(), BundleError> {
         let (children, environment) = (&self.context.children, &self.context.environment);
         let files = &mut assembled.files;
@@ -215,8 +216,15 @@ impl BuildRunner<'_> {
         // An image of Sysforge's that was unpacked has its artifacts beside it.
         let base = self.context.base.as_deref().and_then(Path::parent);
         depots.extend(base.map(Path::to_owned));
-        let image = self.image();
-        let named = scan::artifacts(&image, &depots).map_err(io("read", &image))?;
+        let named = match self.named_artifacts.get() {
+            Some(known) => known.clone(),
+            None => {
+                // The apps and the library are made from the same image, which is searched once.
+                let image = self.image();
+                let named = scan::artifacts(&image, &depots).map_err(io("read", &image))?;
+                self.named_artifacts.get_or_init(|| named).clone()
+            }
+        };
         let mut found = BTreeMap::new();
         for (tree, folder) in own.chain(named).chain(artifacts_of(opened)) {
             found.entry(tree).or_insert(folder);
@@ -230,7 +238,7 @@ impl BuildRunner<'_> {
         &self,
         folder: &Path,
         assembled: Assembled,
-        task: &sysforge_plan::Task,
+        task: &Task,
     ) -> Result<BundleRecord, Failure> {
         let logs = self.context.work.path("logs");
         let Assembled {
@@ -238,21 +246,10 @@ impl BuildRunner<'_> {
             system,
             oldest_system,
         } = assembled;
-        let surroundings = Surroundings {
-            os: self.build.triplet.os(),
-            system: &system,
-            project: &self.context.project,
-            environment: &self.context.environment,
-            children: &self.context.children,
-            logs: &logs,
-        };
+        let surroundings = self.surroundings(&system, &logs);
         let checked = check(folder, &self.apps, &surroundings, task).await?;
-        if !checked.isolated && self.build.triplet.os() == Os::Linux {
-            self.engine.reporter.warn(
-                "the apps were run with an empty environment, but not without the rest of this \
-                 system: it does not let `unshare` create namespaces",
-                Some("allow user namespaces, or run `sysforge build` as root".to_owned()),
-            );
+        if !checked.isolated {
+            self.warn_not_isolated("the apps were run");
         }
         for app in &checked.apps {
             let compiled: usize = app.runs.iter().map(|run| run.residuals.len()).sum();
@@ -274,48 +271,96 @@ impl BuildRunner<'_> {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one archive")]
+    /// Returns what the check of a bundle needs.
+    pub(super) fn surroundings<'s>(
+        &'s self,
+        system: &'s BTreeSet<String>,
+        logs: &'s Path,
+    ) -> Surroundings<'s> {
+        Surroundings {
+            os: self.build.triplet.os(),
+            system,
+            project: &self.context.project,
+            environment: &self.context.environment,
+            children: &self.context.children,
+            logs,
+        }
+    }
+
+    /// Warns that a bundle was checked where the rest of the system is visible. `used` says what was
+    /// done. Only Linux can hide it.
+    pub(super) fn warn_not_isolated(&self, used: &str) {
+        if self.build.triplet.os() == Os::Linux {
+            let text = format!(
+                "{used} with an empty environment, but not without the rest of this system: it \
+                 does not let `unshare` create namespaces"
+            );
+            let hint = "allow user namespaces, or run `sysforge build` as root";
+            self.engine.reporter.warn(text, Some(hint.to_owned()));
+        }
+    }
+
+    /// Packs a checked bundle, with a receipt that is derived from that of the image.
     pub(super) async fn pack_bundle(
         &self,
         dist: &Path,
-        folder: &Path,
-        image_path: &str,
-        (name, id): (ImageName, BuildId),
+        bundle: Bundle,
         image: &Receipt,
-        record: BundleRecord,
-        timing: Timing,
     ) -> Result<(Packed, Receipt), Failure> {
-        require_packed(&record.files)?;
-        let image_path = image_path.to_owned();
+        require_packed(&bundle.record.files)?;
+        let timing = Timing {
+            step: Step::Bundle,
+            seconds: bundle.started.elapsed().as_secs_f64(),
+            peak_memory: None,
+        };
+        let folder = &bundle.folder;
         let trees = FOLDERS
             .iter()
             .map(|name| ((*name).to_owned(), folder.join(name)));
         let content = Content {
-            image: folder.join(&image_path),
-            image_path,
+            image: folder.join(&bundle.image_path),
+            image_path: bundle.image_path,
             trees: trees.filter(|(_, folder)| folder.is_dir()).collect(),
         };
-        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
-        let packing = Packing::start(
-            content,
-            &id,
-            self.build.archive,
-            dist,
-            threads,
-            &self.engine.reporter,
-        )?;
+        let packing = self.packing(content, &bundle.id, dist)?;
         let describe = |file: FileRecord| {
             let mut receipt = image.clone();
-            receipt.build_id = id.clone();
-            receipt.name = name;
+            receipt.build_id = bundle.id;
+            receipt.name = bundle.name;
             receipt.image = file;
             receipt.manifest = None;
             receipt.timings.push(timing);
-            receipt.bundle = Some(record);
+            receipt.bundle = Some(bundle.record);
             receipt
         };
         Ok(packing.finish(describe).await?)
     }
+}
+
+/// A checked bundle, ready to be packed.
+pub(super) struct Bundle {
+    pub(super) id: BuildId,
+    pub(super) name: ImageName,
+    pub(super) folder: PathBuf,
+    /// The path of the image or the library in the folder.
+    pub(super) image_path: String,
+    pub(super) record: BundleRecord,
+    /// When the step began.
+    pub(super) started: Instant,
+}
+
+/// Returns the names and UUIDs of the packages in an image.
+pub(super) fn names_of(image: &Receipt) -> Vec<(String, String)> {
+    let packages = image.packages.iter();
+    let names = packages.map(|package| (package.name.clone(), package.uuid.clone()));
+    names.collect()
+}
+
+/// Formats the size of a bundle and the number of its files.
+pub(super) fn size_of(record: &BundleRecord) -> String {
+    let bytes: u64 = record.files.iter().map(|file| file.size).sum();
+    let files = counted(record.files.len(), "file");
+    format!("{} MB, {files}", bytes / 1_000_000)
 }
 
 /// Returns the result of an earlier build in `dist`: all of its archives or, without the project's

@@ -39,9 +39,8 @@ fn request<'a>(
     options: &PackageOptions,
 ) -> Request<'a> {
     let config = &planned.files.inputs.config;
-    let variables = engine.package_environment.clone();
-    let settings = build.settings.env.iter();
-    let environment = settings.fold(variables, |env, (name, value)| env.with(name, value));
+    let environment = engine.package_environment.clone();
+    let environment = environment.with_all(&build.settings.env);
     let julia = build.julia.version();
     let manifest = match build.versions {
         Versions::Manifest => None,

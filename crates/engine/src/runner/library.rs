@@ -6,22 +6,21 @@ use std::time::Instant;
 
 use sysforge_build::Script;
 use sysforge_build::emit::Emitted;
-use sysforge_build::link::{self, LinkJob};
+use sysforge_build::link::LinkJob;
 use sysforge_bundle::assemble::{Assembled, is_supported};
-use sysforge_bundle::check::{Surroundings, check_library};
+use sysforge_bundle::check::check_library;
 use sysforge_bundle::library::write_init_object;
 use sysforge_bundle::observe;
-use sysforge_bundle::{Library, LibraryFiles, Sources, assemble};
+use sysforge_bundle::{Library, LibraryFiles, Sources};
 use sysforge_pack::Packed;
 use sysforge_plan::app::BundleRecord;
 use sysforge_plan::library::{INIT, Interface, SHUTDOWN, SUFFIX};
 use sysforge_plan::plan::{Build, PlanError};
-use sysforge_plan::receipt::Timing;
 use sysforge_plan::text::{ImageName, counted};
-use sysforge_plan::{Config, Os, Receipt, Step};
+use sysforge_plan::{Config, Receipt, Step};
 
 use super::BuildRunner;
-use super::bundling::{io, remove};
+use super::bundling::{Bundle, names_of, size_of};
 use crate::error::EngineError;
 use crate::failure::Failure;
 
@@ -109,8 +108,7 @@ impl BuildRunner<'_> {
             observe::observe_library(&self.context, &image_file, &scripts, &task).await?;
         // The library has the same content.
         observed.libraries.retain(|path| *path != image_file);
-        let names = image.packages.iter();
-        let names: Vec<_> = names.map(|p| (p.name.clone(), p.uuid.clone())).collect();
+        let names = names_of(image);
         let import = self.library_link(library, &linking).import_library;
         let files = LibraryFiles {
             library,
@@ -118,49 +116,39 @@ impl BuildRunner<'_> {
             project: &self.context.project,
             import_library: import.is_file().then_some(import.as_path()),
         };
-        let preferences = self.options.link.bundle.preferences;
-        let folder = work.path("library-bundle");
-        let coming = work.path("library-bundle.new");
-        remove(&coming)?;
-        let mut assembled = assemble(
-            &Sources {
-                julia: &self.context.julia,
-                image: &linked,
-                image_name: &library.names.file,
-                apps: &[],
-                artifacts: &self.artifacts(&observed.libraries)?,
-                opened: &observed.libraries,
-                packages: &observed.packages,
-                names: &names,
-                preferences: preferences.then_some(self.context.project.as_path()),
-                library: Some(files),
-                compiler,
-            },
-            &coming,
-        )?;
-        self.sign(&coming, &mut assembled, &task).await?;
-        remove(&folder)?;
-        std::fs::rename(&coming, &folder).map_err(io("rename", &coming))?;
-        let record = self
-            .check_library(&folder, &files, assembled, &task)
-            .await?;
-        let megabytes = record.files.iter().map(|file| file.size).sum::<u64>() / 1_000_000;
+        let sources = Sources {
+            julia: &self.context.julia,
+            image: &linked,
+            image_name: &library.names.file,
+            apps: &[],
+            artifacts: &self.artifacts(&observed.libraries)?,
+            opened: &observed.libraries,
+            packages: &observed.packages,
+            names: &names,
+            preferences: self.preferences_of_bundles(),
+            library: Some(files),
+            compiler,
+        };
+        let (folder, assembled) = self.assemble("library-bundle", &sources, &task).await?;
+        let checked = self.check_library(&folder, &files, assembled, &task);
+        let record = checked.await?;
         task.done(format!(
-            "{megabytes} MB, {}{}",
-            counted(record.files.len(), "file"),
+            "{}{}",
+            size_of(&record),
             match record.isolated {
                 true => ", used from C where there is no Julia",
                 false => ", used from C",
             }
         ));
-        let timing = Timing {
-            step: Step::Bundle,
-            seconds: started.elapsed().as_secs_f64(),
-            peak_memory: None,
+        let bundle = Bundle {
+            id,
+            name,
+            folder,
+            image_path: library.names.path(),
+            record,
+            started,
         };
-        let path = library.names.path();
-        let packed = self.pack_bundle(dist, &folder, &path, (name, id), image, record, timing);
-        packed.await.map(Some)
+        self.pack_bundle(dist, bundle, image).await.map(Some)
     }
 
     fn library_link(
@@ -184,27 +172,17 @@ impl BuildRunner<'_> {
         let functions = interface.names().into_iter().map(str::to_owned);
         let exports = [INIT, SHUTDOWN].map(str::to_owned).into_iter();
         let job = LinkJob {
-            objects: vec![emitted.object, init],
-            output: output.clone(),
-            name: library.names.soname.clone(),
-            julia: self.context.julia.clone(),
-            linker: self.linker.clone(),
-            strip: self.options.link.strip,
             exports: exports.chain(functions).collect(),
             library: Some(self.library_link(library, folder)),
-            environment: self.context.environment.clone(),
             work_dir: folder.join("link"),
             log: self.context.work.log("link-library"),
-            timeout: self.context.timeout,
+            ..self.link_job(
+                vec![emitted.object, init],
+                output.clone(),
+                &library.names.soname,
+            )
         };
-        let task = self.context.reporter.start(Step::Link, &library.names.file);
-        let linked = link::link(&job, &self.context.children, &task).await?;
-        let size = std::fs::metadata(&output).map_or(0, |file| file.len());
-        task.done(format!(
-            "{} MB by {}",
-            size / 1_000_000,
-            linked.linker_version
-        ));
+        self.run_link(&job, &library.names.file).await?;
         Ok(output)
     }
 
@@ -221,22 +199,10 @@ impl BuildRunner<'_> {
             system,
             oldest_system,
         } = assembled;
-        let os = self.build.triplet.os();
-        let surroundings = Surroundings {
-            os,
-            system: &system,
-            project: &self.context.project,
-            environment: &self.context.environment,
-            children: &self.context.children,
-            logs: &logs,
-        };
+        let surroundings = self.surroundings(&system, &logs);
         let (record, isolated) = check_library(folder, files, &surroundings, task).await?;
-        if !isolated && os == Os::Linux {
-            self.engine.reporter.warn(
-                "the library was used with an empty environment, but not without the rest of this \
-                 system: it does not let `unshare` create namespaces",
-                Some("allow user namespaces, or run `sysforge build` as root".to_owned()),
-            );
+        if !isolated {
+            self.warn_not_isolated("the library was used");
         }
         if record.calls.is_empty() {
             self.engine.reporter.note(

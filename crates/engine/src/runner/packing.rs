@@ -9,12 +9,11 @@ use sysforge_build::instantiate;
 use sysforge_build::targets;
 use sysforge_pack::{Content, Packed, Packing};
 use sysforge_plan::link::Linked;
-use sysforge_plan::plan::Build;
 use sysforge_plan::receipt::{
     CheckRecord, FileRecord, LinkRecord, PackageRecord, PreferenceRecord, SCHEMA, Targets, Timing,
     ToolRecord,
 };
-use sysforge_plan::{JuliaVersion, Receipt, Sha256, image_environment};
+use sysforge_plan::{BuildId, JuliaVersion, Receipt, Sha256, image_environment};
 
 use super::{BuildRunner, MANIFEST_NAME};
 use crate::error::EngineError;
@@ -81,7 +80,6 @@ impl BuildRunner<'_> {
 
     /// Packs the image with the receipt of what was recorded.
     pub async fn pack(&self, dist: &Path) -> Result<(Packed, Receipt), Failure> {
-        let Build { id, archive, .. } = self.build;
         let work = &self.context.work;
         let emitted: Emitted = work.recorded("emit")?;
         let trees = emitted.artifacts.into_iter();
@@ -93,16 +91,24 @@ impl BuildRunner<'_> {
         let project = image_environment::project(&packages);
         let project = work.write("packed-project.toml", &project)?;
         let trees = trees.chain([(image_environment::PROJECT.to_owned(), project)]);
-        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
-        let packing = Packing::start(
-            Content::of_image(&self.image(), trees.collect()),
-            id,
-            *archive,
-            dist,
-            threads,
-            &self.engine.reporter,
-        )?;
+        let content = Content::of_image(&self.image(), trees.collect());
+        let packing = self.packing(content, &self.build.id, dist)?;
         Ok(packing.finish(self.description()?).await?)
+    }
+
+    /// Begins to pack an archive of this build.
+    pub(super) fn packing(
+        &self,
+        content: Content,
+        id: &BuildId,
+        dist: &Path,
+    ) -> Result<Packing, Failure> {
+        let threads = usize::try_from(self.context.julia.cpu_threads).unwrap_or(1);
+        let reporter = &self.engine.reporter;
+        let format = self.build.archive;
+        Ok(Packing::start(
+            content, id, format, dist, threads, reporter,
+        )?)
     }
 
     /// Returns the function that creates the receipt of the image from the record of its file.

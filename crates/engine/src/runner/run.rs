@@ -20,10 +20,6 @@ use crate::failure::Failure;
 
 impl BuildRunner<'_> {
     /// Runs every step in order, and packs the image.
-    ///
-    /// # Errors
-    ///
-    /// Those of the steps.
     pub async fn run(&mut self, dist: &Path, force: bool) -> Result<(Packed, Receipt), Failure> {
         self.make_image(force).await?;
         self.pack(dist).await
@@ -31,10 +27,6 @@ impl BuildRunner<'_> {
 
     /// Runs every step up to the check in order. Reuses the results of an earlier run that are up
     /// to date, unless `force` is set.
-    ///
-    /// # Errors
-    ///
-    /// Those of the steps.
     pub async fn make_image(&mut self, force: bool) -> Result<(), Failure> {
         self.find_linker()?;
         let force = force || self.outside_changed();
