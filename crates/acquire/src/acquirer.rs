@@ -213,10 +213,6 @@ impl Acquirer {
     }
 
     /// Returns the chosen Julia if it is already installed. Does not use the network.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn installed(&self, choice: &Choice) -> Result<Option<InstalledJulia>, Error> {
         let wanted = self.wanted(choice);
         if let Some(installed) = self.find(&wanted.id)? {
@@ -228,10 +224,6 @@ impl Acquirer {
     /// Returns an installed Julia that satisfies `request`: from the stores or, for an exact
     /// version, from the tool cache. Uses neither a catalogue nor the network. Returns `None` also
     /// if the request does not name a release.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn stored(
         &self,
         request: &Request,
@@ -316,10 +308,6 @@ impl Acquirer {
     }
 
     /// Returns a published toolchain, and installs it if necessary. Its digest is pinned.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::julia`].
     pub async fn toolchain(&self, published: &Published) -> Result<InstalledToolchain, Error> {
         let wanted = self.wanted_toolchain(published)?;
         let installed = self.install(&wanted).await?;
@@ -327,10 +315,6 @@ impl Acquirer {
     }
 
     /// Returns a published toolchain if it is already installed. Does not use the network.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn installed_toolchain(
         &self,
         published: &Published,

@@ -33,10 +33,6 @@ impl ToolCache {
     }
 
     /// Copies a Julia into the tool cache and marks it complete. Returns its path.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read or written.
     pub fn add(
         &self,
         version: &JuliaVersion,

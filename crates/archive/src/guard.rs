@@ -14,31 +14,15 @@ const MAX_TARGET_BYTES: u64 = 4096;
 /// `/`.
 pub trait Sink {
     /// Receives a folder.
-    ///
-    /// # Errors
-    ///
-    /// If the sink fails.
     fn folder(&mut self, path: &str, modified: u64) -> Result<(), Error>;
 
     /// Receives a file. An error of `content` must be converted with [`Error::reading`].
-    ///
-    /// # Errors
-    ///
-    /// If the sink fails.
     fn file(&mut self, path: &str, entry: &FileEntry, content: &mut dyn Read) -> Result<(), Error>;
 
     /// Receives a symbolic link. Its target is relative and contains no control characters.
-    ///
-    /// # Errors
-    ///
-    /// If the sink fails.
     fn symlink(&mut self, path: &str, target: &str, modified: u64) -> Result<(), Error>;
 
     /// Receives a hard link: another name for an earlier file.
-    ///
-    /// # Errors
-    ///
-    /// If the sink fails.
     fn hard_link(&mut self, path: &str, original: &str) -> Result<(), Error>;
 }
 

@@ -86,10 +86,6 @@ pub fn untar(plain: impl Read, sink: &mut Guarded<impl Sink>) -> Result<(), Erro
 }
 
 /// Reads an archive from a file.
-///
-/// # Errors
-///
-/// As [`untar`].
 pub fn unpack_file(
     format: ArchiveFormat,
     archive: File,
@@ -104,10 +100,6 @@ pub fn unpack_file(
 
 /// Reads an archive from a file, and returns the digest of the file. Bytes are read once for both
 /// purposes, except 7-Zip files and the directory of zip files, which are read twice.
-///
-/// # Errors
-///
-/// As [`untar`].
 pub fn unpack_hashed(
     format: ArchiveFormat,
     mut archive: File,

@@ -184,10 +184,6 @@ impl<W: Write + Send + 'static> Writer<W> {
     }
 
     /// Adds a symbolic link.
-    ///
-    /// # Errors
-    ///
-    /// If the archive cannot be written.
     pub fn symlink(&mut self, name: &str, target: &Path) -> io::Result<()> {
         let mut header = header(0o777, 0);
         header.set_entry_type(::tar::EntryType::Symlink);
@@ -207,10 +203,6 @@ impl<W: Write + Send + 'static> Writer<W> {
     }
 
     /// Finishes the archive and returns its sink.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn finish(self) -> io::Result<W> {
         let ended = match self.format {
             Format::TarGz(tar) => tar

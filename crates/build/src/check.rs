@@ -61,10 +61,6 @@ impl Context {
 
 /// Loads the image, runs the workloads, verifies that the packages are in it, and collects what is
 /// still compiled. `known` are the names of the modules that an image of the project may contain.
-///
-/// # Errors
-///
-/// See [`CheckError`].
 pub async fn check(
     context: &Context,
     image: &Path,
@@ -113,10 +109,6 @@ pub struct LeftOver {
 }
 
 /// Runs the workloads on the image under `--trace-compile`.
-///
-/// # Errors
-///
-/// If a workload fails on the image.
 pub async fn left_over(
     context: &Context,
     image: &Path,

@@ -190,10 +190,6 @@ impl std::fmt::Display for MissingPackage {
 }
 
 /// Checks that files can be created in a folder, or in its nearest existing ancestor.
-///
-/// # Errors
-///
-/// If they cannot.
 pub fn check_writable(folder: &Path) -> std::io::Result<()> {
     let mut above = folder.ancestors();
     let existing = above.find(|path| path.exists()).unwrap_or(folder);

@@ -187,10 +187,6 @@ enum Kind {
 }
 
 /// Emits the object file.
-///
-/// # Errors
-///
-/// See [`EmitError`].
 pub async fn emit(context: &Context, emission: &Emission<'_>) -> Result<Emitted, EmitError> {
     let emitted = emit_anew(context, emission).await;
     if let Err(EmitError::Strict { .. }) = &emitted {

@@ -205,10 +205,6 @@ pub fn note_generated(before: &Fingerprint, after: &Fingerprint, digests: &mut F
 }
 
 /// Records files that Sysforge wrote, such as a report: they are not inputs of a later build.
-///
-/// # Errors
-///
-/// If one cannot be read.
 pub fn note_results(
     project: &Path,
     files: &[PathBuf],
@@ -224,10 +220,6 @@ pub fn note_results(
 }
 
 /// Returns the inputs that decide the result of a build.
-///
-/// # Errors
-///
-/// If a file cannot be read.
 pub fn fingerprint(
     inputs: &Inputs<'_>,
     digests: &mut FileDigests,

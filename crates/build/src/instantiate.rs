@@ -126,10 +126,6 @@ impl Instantiated {
 
     /// Returns the text of the manifest for other machines: paths are relative to the project, and
     /// addresses contain no logins.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
     pub fn portable_manifest(&self, project: &Path) -> Result<Option<String>, InstantiateError> {
         let Some(file) = &self.manifest else {
             return Ok(None);
@@ -234,10 +230,6 @@ fn digest_of_file(path: &Path) -> Option<Sha256> {
 }
 
 /// Installs missing packages of the environment and precompiles all.
-///
-/// # Errors
-///
-/// See [`InstantiateError`].
 pub async fn instantiate(
     context: &Context,
     request: &Request<'_>,

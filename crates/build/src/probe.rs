@@ -100,10 +100,6 @@ impl Explain for ProbeError {
 }
 
 /// Returns the executable of the Julia at `path`: the path itself, or `bin/julia` in it.
-///
-/// # Errors
-///
-/// If there is none.
 pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
     let name = if cfg!(windows) { "julia.exe" } else { "julia" };
     let candidates = [
@@ -120,10 +116,6 @@ pub fn executable_at(path: &Path) -> Result<PathBuf, ProbeError> {
 }
 
 /// Queries the Julia `executable`.
-///
-/// # Errors
-///
-/// If it does not run, or its output is invalid.
 pub async fn probe(
     executable: &Path,
     environment: &Environment,
@@ -156,10 +148,6 @@ pub async fn probe(
 /// Checks that a Julia supports a CPU target: a name with features, for example `haswell,-rdrnd`.
 /// Julia treats an unknown name as a CPU without features and ignores unknown features, so this is
 /// checked beforehand.
-///
-/// # Errors
-///
-/// [`ProbeError::CpuTarget`] if it does not.
 pub async fn cpu_target(
     julia: &JuliaFacts,
     target: &str,
@@ -199,10 +187,6 @@ pub async fn cpu_target(
 }
 
 /// Checks that a Julia starts with a sysimage that is configured as a base.
-///
-/// # Errors
-///
-/// [`ProbeError::Base`] if it does not.
 pub async fn base_image(
     julia: &JuliaFacts,
     image: &Path,

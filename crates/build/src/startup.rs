@@ -12,10 +12,6 @@ use crate::check::CheckError;
 use crate::context::Context;
 
 /// Starts Julia with `image`, or without one, and exits immediately. Returns the wall time.
-///
-/// # Errors
-///
-/// [`CheckError`] if Julia does not start.
 pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration, CheckError> {
     let empty = context.work.write("empty.jl", "")?;
     let mut program = context.julia(context.clean_environment(), "startup");
@@ -37,10 +33,6 @@ pub async fn startup(context: &Context, image: Option<&Path>) -> Result<Duration
 }
 
 /// Loads the packages once in a plain Julia, which compiles missing caches.
-///
-/// # Errors
-///
-/// [`CheckError`] if they cannot be loaded.
 pub async fn load(context: &Context, packages: &[RequestedPackage]) -> Result<(), CheckError> {
     let names: Vec<_> = packages.iter().map(|one| one.name.as_str()).collect();
     let code = match names.as_slice() {

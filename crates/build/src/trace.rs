@@ -232,10 +232,6 @@ pub struct Recorded {
 /// Runs as many at once as there are CPUs. If one fails, which may be due to a file or port used by
 /// another, it runs again alone before it counts as failed. On Windows, if a workload fails with a terminal
 /// alone, a warning says so, and the terminal does not count as available.
-///
-/// # Errors
-///
-/// If a workload fails.
 pub async fn trace(
     context: &Context,
     workloads: &[Script],

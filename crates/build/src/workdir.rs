@@ -165,10 +165,6 @@ impl WorkDir {
 
     /// Does the same, but if another process builds in the folder, reports this and waits until it
     /// ends.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be created.
     pub async fn open_when_free(
         base: &Path,
         id: &BuildId,
@@ -208,10 +204,6 @@ impl WorkDir {
     }
 
     /// Writes a file atomically.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf, WorkDirError> {
         let path = self.path(name);
         write_whole(&path, contents.as_bytes()).map_err(io("write", &path))?;
@@ -219,10 +211,6 @@ impl WorkDir {
     }
 
     /// Writes the record of a step: its result, its fingerprint, and the files that it wrote.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn record(
         &self,
         step: &'static str,
@@ -242,10 +230,6 @@ impl WorkDir {
     /// Sets the record of a step aside when the step starts again. Later steps then cannot use it
     /// as the result of the new run. If that run does not finish, [`WorkDir::fresh`] still finds
     /// the earlier result, as long as its files are unchanged.
-    ///
-    /// # Errors
-    ///
-    /// If the record exists and cannot be renamed.
     pub fn set_aside(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(record_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(previous_name(step)));
@@ -254,10 +238,6 @@ impl WorkDir {
 
     /// Restores a record that was set aside, if the step ended without a result and changed none of
     /// its files.
-    ///
-    /// # Errors
-    ///
-    /// If the record exists and cannot be renamed.
     pub fn put_back(&self, step: &'static str) -> Result<(), WorkDirError> {
         let path = self.path(previous_name(step));
         let renamed = sysforge_files::rename(&path, &self.path(record_name(step)));
@@ -271,10 +251,6 @@ impl WorkDir {
     }
 
     /// Removes the files with a name of [`WorkDir::own_name`] that killed runs left behind.
-    ///
-    /// # Errors
-    ///
-    /// If one cannot be removed.
     pub fn forget_own(&self, stem: &str, rest: &str) -> Result<(), WorkDirError> {
         let entries = std::fs::read_dir(&self.root).map_err(io("read", &self.root))?;
         for entry in entries.flatten() {
@@ -290,10 +266,6 @@ impl WorkDir {
     }
 
     /// Reads the result of a step, whatever its inputs were.
-    ///
-    /// # Errors
-    ///
-    /// If the step has not run, or its record cannot be read.
     pub fn recorded<T: DeserializeOwned>(&self, step: &'static str) -> Result<T, WorkDirError> {
         self.read_record(&record_name(step), step)
             .map(|record| record.result)
@@ -308,10 +280,6 @@ impl WorkDir {
     }
 
     /// Reads the fingerprint of a step's result.
-    ///
-    /// # Errors
-    ///
-    /// If the step has not run, or its record cannot be read.
     pub fn recorded_fingerprint(&self, step: &'static str) -> Result<Fingerprint, WorkDirError> {
         self.read_record::<serde::de::IgnoredAny>(&record_name(step), step)
             .map(|record| record.fingerprint)
@@ -385,10 +353,6 @@ impl WorkDir {
 
     /// Removes what an earlier run of these steps left, records first, so that partial results are
     /// never used.
-    ///
-    /// # Errors
-    ///
-    /// If something cannot be removed.
     pub fn forget(&self, names: &[&str]) -> Result<(), WorkDirError> {
         for name in names {
             let path = self.path(name);

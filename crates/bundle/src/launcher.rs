@@ -115,10 +115,6 @@ impl Described {
 }
 
 /// Writes the launcher to `path` as an executable file.
-///
-/// # Errors
-///
-/// If it cannot be written.
 pub fn write(path: &Path) -> std::io::Result<()> {
     sysforge_files::write_program(path, EXECUTABLE)
 }

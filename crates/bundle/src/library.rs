@@ -358,10 +358,6 @@ impl LibraryFiles<'_> {
 }
 
 /// Writes the initialization code into `folder` for the linker.
-///
-/// # Errors
-///
-/// If it cannot be written.
 pub fn write_init_object(folder: &Path) -> Result<PathBuf, BundleError> {
     std::fs::create_dir_all(folder).map_err(BundleError::io("create", folder))?;
     let path = folder.join("init.o");

@@ -45,10 +45,6 @@ pub struct PrunedCache {
 
 /// Lists the store, the entries that were unused for longest first. With `verify`, reads every
 /// byte.
-///
-/// # Errors
-///
-/// If the store cannot be read.
 pub fn list(verify: bool, engine: &Engine) -> Result<Vec<CacheEntry>, Failure> {
     engine.require_folders()?;
     let store = Store::open(engine.store_path()?);

@@ -258,10 +258,6 @@ fn as_text<S: serde::Serializer>(why: &Option<Unsuitable>, to: S) -> Result<S::O
 }
 
 /// Returns the compilers of this machine that could compile for a platform.
-///
-/// # Errors
-///
-/// If temporary files cannot be created.
 pub async fn system_compilers(
     triplet: Triplet,
     engine: &Engine,
@@ -295,10 +291,6 @@ pub async fn system_compilers(
 
 /// Queries a compiler, and checks whether it suits Julia for a platform. Returns `None` if it does
 /// not answer like a compiler.
-///
-/// # Errors
-///
-/// If temporary files cannot be created.
 pub async fn compiler_of(
     command: Vec<String>,
     triplet: Triplet,

@@ -128,10 +128,6 @@ impl Engine {
     /// Makes sure, before anything that takes long, that the store and the build directory that the
     /// user has named are folders or can become folders. The default ones may be unusable: there
     /// are others.
-    ///
-    /// # Errors
-    ///
-    /// If they cannot.
     pub fn require_folders(&self) -> Result<(), EngineError> {
         self.require_store()?;
         self.build_folder.as_deref().map_or(Ok(()), require_folder)
@@ -257,10 +253,6 @@ impl Engine {
     }
 
     /// Queries a Julia for its facts, once.
-    ///
-    /// # Errors
-    ///
-    /// If it does not start, or does not answer.
     pub async fn ask(&self, executable: &Path) -> Result<JuliaFacts, Failure> {
         let known = || self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(facts) = known().get(executable) {

@@ -442,10 +442,6 @@ impl Installer<'_> {
     /// Installs an image that was just published into a temporary folder: its bytes must be those
     /// that were uploaded, and it must load. Does nothing if this machine has no Julia that an
     /// image is for.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be installed.
     pub async fn try_published(&self, source: Source) -> Result<(), Failure> {
         let request = InstallRequest::new(source);
         let (release, index) = just_published(&request.source, &self.options).await?;
@@ -489,10 +485,6 @@ impl Installer<'_> {
     }
 
     /// Removes an image. A juliaup channel that cannot be removed is a warning.
-    ///
-    /// # Errors
-    ///
-    /// If its folder cannot be removed.
     pub async fn remove(&self, image: &Installed) -> Result<(), Failure> {
         let surroundings = self.engine.surroundings(&[]);
         let juliaup = self.juliaup();
@@ -545,10 +537,6 @@ pub fn rows(images: &[Installed]) -> Vec<Vec<String>> {
 }
 
 /// Parses keys; each text is a key or the path of a file that contains one.
-///
-/// # Errors
-///
-/// If one is not a key.
 pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
     let read = |text: &String| {
         let path = Path::new(text);
@@ -569,10 +557,6 @@ pub fn keys(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
 const KEY_LIMIT: u64 = 64 << 10;
 
 /// Parses the repository or the site URL that a signature must name.
-///
-/// # Errors
-///
-/// If the text is neither.
 pub fn signed_for(text: &str) -> Result<SignedFor, Failure> {
     let (repository, site) = match Source::parse(text, |_| false)? {
         Source::GitHub { repository, .. } => (Some(repository), None),

@@ -77,10 +77,6 @@ pub struct LocatedJulia {
 /// Returns the releases of the catalogue for a platform, newest first: every version with `all`,
 /// else the newest of each series, and prereleases only if they are newer than every stable
 /// release.
-///
-/// # Errors
-///
-/// If the catalogue cannot be read.
 pub async fn list(
     all: bool,
     triplet: Triplet,
@@ -201,10 +197,6 @@ async fn download(
 /// Finds the Julia of this machine that a request names: in the store, on the search path, or in a
 /// folder. This does not need the catalogue, and so no network. `triplet` is a platform other than
 /// this machine's.
-///
-/// # Errors
-///
-/// If it is not installed.
 pub async fn locate(
     text: &str,
     triplet: Option<Triplet>,

@@ -128,10 +128,6 @@ impl Release {
 
     /// Returns the builds of the release, each with the digest of its inputs. A release that does
     /// not exist yet has none.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
     pub async fn builds(&self, engine: &Engine) -> Result<Existing, Failure> {
         let Some((source, options)) = &self.source else {
             return Ok(Existing::new());

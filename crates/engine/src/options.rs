@@ -69,10 +69,6 @@ impl Engine {
 }
 
 /// Returns the linker that the options ask for.
-///
-/// # Errors
-///
-/// If the command cannot be split into words.
 pub fn linker(options: &ImageOptions) -> Result<LinkerChoice, EngineError> {
     let host = Engine::host().map_or(Os::Linux, sysforge_plan::Triplet::os);
     Ok(match &options.cc {

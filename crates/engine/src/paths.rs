@@ -28,10 +28,6 @@ pub fn absolute(path: &Path) -> PathBuf {
 
 /// Makes sure, before anything that takes long, that files can be created in this folder, or in the
 /// nearest existing folder above it.
-///
-/// # Errors
-///
-/// If they cannot.
 pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
     let exists = |path: &&Path| path.symlink_metadata().is_ok();
     let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
@@ -43,10 +39,6 @@ pub fn require_writable_folder(folder: &Path) -> Result<(), EngineError> {
 
 /// Makes sure, before anything that takes long, that this is a folder or can become one: that
 /// neither it nor a part of its path is a file.
-///
-/// # Errors
-///
-/// If it is.
 pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
     let found = folder.ancestors().find_map(|path| path.metadata().ok());
     match found.is_none_or(|found| found.is_dir()) {
@@ -59,10 +51,6 @@ pub fn require_folder(folder: &Path) -> Result<(), EngineError> {
 }
 
 /// Makes sure, before anything that takes long, that this file can be written.
-///
-/// # Errors
-///
-/// If it cannot.
 pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
     let unwritable = PathError::wrap("write", path, EngineError::Path);
     if path.is_dir() {
@@ -76,10 +64,6 @@ pub fn require_writable_file(path: &Path) -> Result<(), EngineError> {
 }
 
 /// Makes sure, before anything that takes long, that this file can be read.
-///
-/// # Errors
-///
-/// If it cannot.
 pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
     let read = std::fs::File::open(path).and_then(|mut file| {
         // A folder can be opened, but not read.
@@ -89,19 +73,11 @@ pub fn require_readable_file(path: &Path) -> Result<(), EngineError> {
 }
 
 /// Reads a file.
-///
-/// # Errors
-///
-/// If it cannot be read.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     sysforge_files::read_bytes(path).map_err(PathError::wrap("read", path, EngineError::Path))
 }
 
 /// Creates a temporary folder, which is removed when the returned value is dropped.
-///
-/// # Errors
-///
-/// If it cannot be created.
 pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
     let parent = tempfile::env::temp_dir();
     let created = tempfile::tempdir_in(&parent);
@@ -113,10 +89,6 @@ pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, EngineError> {
 }
 
 /// Writes a file completely or not at all.
-///
-/// # Errors
-///
-/// If it cannot be written.
 pub fn write_file(path: &Path, text: &str) -> Result<(), EngineError> {
     let written = sysforge_files::write_whole(path, text.as_bytes());
     written.map_err(PathError::wrap("write", path, EngineError::Path))

@@ -160,10 +160,6 @@ impl Location {
     }
 
     /// Returns the project's requirements on Julia.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Location::read`].
     pub fn julia(&self, triplet: Triplet) -> Result<ProjectJulia, Failure> {
         let inputs = self.read(&[], triplet)?.inputs;
         Ok(ProjectJulia {

@@ -105,10 +105,6 @@ fn write_environment(folder: &Path, receipt: &Receipt) -> Result<PathBuf, Engine
 
 /// Replaces this process by the project's Julia with the image of a build that is up to date.
 /// `arguments` follow those that load the image. Returns only if Julia cannot be started.
-///
-/// # Errors
-///
-/// Those of [`start`].
 pub fn replace_process(
     planned: &Planned,
     build: &Build,
@@ -132,10 +128,6 @@ pub fn replace_process(
 }
 
 /// Makes sure, before anything is built, that the script among Julia's arguments exists.
-///
-/// # Errors
-///
-/// If it does not.
 pub fn require_script(arguments: &[OsString]) -> Result<(), EngineError> {
     let Some(first) = arguments.first().map(Path::new) else {
         return Ok(());

@@ -42,10 +42,6 @@ impl<'a> TraceReport<'a> {
 }
 
 /// Makes sure that the named image exists.
-///
-/// # Errors
-///
-/// If it does not.
 pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
     match image.map(absolute) {
         Some(image) if !image.is_file() => Err(EngineError::NoImage(image)),
@@ -55,10 +51,6 @@ pub fn require_image(image: Option<&Path>) -> Result<(), EngineError> {
 
 impl BuildRunner<'_> {
     /// Returns the named image, or else the one of this build.
-    ///
-    /// # Errors
-    ///
-    /// If it does not exist.
     pub fn existing_image(&self, named: Option<&Path>) -> Result<PathBuf, EngineError> {
         let image = named.map_or_else(|| self.image(), absolute);
         require_image(Some(&image))?;

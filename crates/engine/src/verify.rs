@@ -71,10 +71,6 @@ impl<'a> Verification<'a> {
     }
 
     /// Installs one image or app, and runs it. Returns `false` if this machine's CPU cannot run it.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be installed, or does not work.
     pub async fn verify(&mut self, image: &ReleaseImage) -> Result<bool, Failure> {
         let engine = self.engine;
         let id = image.build_id();

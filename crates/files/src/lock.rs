@@ -56,10 +56,6 @@ pub enum LockAttempt {
 ///
 /// Some network file systems do not support locks. Then the returned lock is not
 /// [real](FileLock::is_real), and the caller decides whether to continue without one.
-///
-/// # Errors
-///
-/// If the file cannot be created or opened.
 pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
     let file = open(path)?;
     match file.try_lock() {
@@ -73,10 +69,6 @@ pub fn try_exclusive(path: &Path) -> io::Result<LockAttempt> {
 }
 
 /// Locks a file like [`try_exclusive`], and blocks until no other process holds the lock.
-///
-/// # Errors
-///
-/// If the file cannot be created or opened.
 pub fn exclusive(path: &Path) -> io::Result<FileLock> {
     let file = open(path)?;
     match file.lock() {

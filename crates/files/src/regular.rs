@@ -57,10 +57,6 @@ fn bounded(file: File, limit: u64) -> io::Result<Vec<u8>> {
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads a regular file that is small by its purpose.
-///
-/// # Errors
-///
-/// Those of [`read_regular`].
 pub fn read_bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_regular(path.as_ref(), MAX_BYTES)
 }
@@ -99,10 +95,6 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 }
 
 /// Creates a file, or empties it. Anything else of its name, except a folder, is replaced.
-///
-/// # Errors
-///
-/// If it cannot be created.
 pub fn create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
     File::create(path)
@@ -110,10 +102,6 @@ pub fn create(path: &Path) -> io::Result<File> {
 
 /// Opens a file for reading and writing, and creates it if there is none. Anything else of its name,
 /// except a folder, is replaced.
-///
-/// # Errors
-///
-/// If it cannot be opened or created.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     remove_special(path)?;
     let mut options = File::options();

@@ -44,10 +44,6 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Does the same as [`write_whole`] for an executable: everyone who may read it may execute it, and
 /// only the owner may write it.
-///
-/// # Errors
-///
-/// The same as for [`write_whole`].
 pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with_mode(path, 0o755, |file| {
         file.write_all(bytes)?;
@@ -116,10 +112,6 @@ fn persist(mut temporary: TempPath, path: &Path) -> io::Result<()> {
 
 /// Renames a file or folder; replaces the target if both are files. On Windows it retries for ten
 /// seconds, because virus scanners keep new files open for a while.
-///
-/// # Errors
-///
-/// If it cannot be renamed.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let mut attempts = Attempts::default();
     loop {
@@ -150,10 +142,6 @@ impl Attempts {
 }
 
 /// Flushes the entries of a folder to the disk, on systems that support it.
-///
-/// # Errors
-///
-/// If the folder cannot be opened or flushed.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;

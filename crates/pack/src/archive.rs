@@ -268,10 +268,6 @@ fn add_image(
 }
 
 /// Returns the record of an image that is not packed.
-///
-/// # Errors
-///
-/// If the image cannot be read.
 pub fn record_of(image: &Path) -> Result<FileRecord, PackError> {
     let (sha256, size) = crate::sha256_of(image)?;
     let name = FileName::new(file_name(image))

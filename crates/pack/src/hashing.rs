@@ -46,10 +46,6 @@ impl<W: Write> Write for Cancellable<W> {
 }
 
 /// Returns the digest and size of a file.
-///
-/// # Errors
-///
-/// If it cannot be read.
 pub fn sha256_of(path: &Path) -> Result<(Sha256, u64), PackError> {
     let file = sysforge_files::open_regular(path).map_err(PackError::io("open", path))?;
     let mut hasher = Hasher::default();

@@ -94,10 +94,6 @@ fn require_options(options: &[JuliaOption], julia: &JuliaVersion) -> Result<(), 
 impl Inputs {
     /// Plans builds for these Julias, which are in the order of the requests. Two requests
     /// satisfied by the same version (`lts` and `1.10`) make one image.
-    ///
-    /// # Errors
-    ///
-    /// See [`PlanError`].
     pub fn plan(&self, mut julias: Vec<PlannedJulia>) -> Result<Plan, PlanError> {
         let mut seen = BTreeSet::new();
         julias.retain(|julia| seen.insert(julia.version().clone()));
@@ -260,10 +256,6 @@ impl Plan {
     }
 
     /// Keeps the builds that match a glob in `patterns`; all of them if there is no pattern.
-    ///
-    /// # Errors
-    ///
-    /// If a pattern matches nothing.
     pub fn select(mut self, patterns: &[String]) -> Result<Self, PlanError> {
         for pattern in patterns {
             if !self.builds.iter().any(|build| build.id.matches(pattern)) {

@@ -43,17 +43,9 @@ pub trait Rule {
     const WHAT: &'static str;
 
     /// Checks a text.
-    ///
-    /// # Errors
-    ///
-    /// Returns the reason if the text is not of this kind.
     fn check(text: &str) -> Result<(), &'static str>;
 
     /// Checks a text and returns a complete error.
-    ///
-    /// # Errors
-    ///
-    /// If the text is not of this kind.
     fn validate(text: &str) -> Result<(), InvalidText> {
         Self::check(text).map_err(|why| InvalidText {
             what: Self::WHAT,
@@ -269,10 +261,6 @@ macro_rules! validated {
 
         impl $name {
             /// Checks and wraps a text.
-            ///
-            /// # Errors
-            ///
-            /// If the text is not of this kind.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
                 let text = text.into();
                 <Self as Rule>::validate(&text)?;
@@ -671,10 +659,6 @@ rule! {
 }
 
 /// Deserialises a string and checks its rule.
-///
-/// # Errors
-///
-/// If it is not a string of this kind.
 pub fn string<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     R::validate(&text).map_err(serde::de::Error::custom)?;
@@ -682,10 +666,6 @@ pub fn string<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<String, D::
 }
 
 /// Deserialises an optional string and checks its rule.
-///
-/// # Errors
-///
-/// If it is neither a string of this kind nor null.
 pub fn optional<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     if let Some(text) = &text {
@@ -695,10 +675,6 @@ pub fn optional<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Option<St
 }
 
 /// Deserialises a list of strings and checks the rule for each.
-///
-/// # Errors
-///
-/// If one is not of this kind.
 pub fn list<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     for text in &texts {
@@ -708,10 +684,6 @@ pub fn list<'de, R: Rule, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, 
 }
 
 /// Deserialises an optional list of strings and checks the rule for each.
-///
-/// # Errors
-///
-/// If one is not of this kind.
 pub fn optional_list<'de, R: Rule, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Vec<String>>, D::Error> {

@@ -36,10 +36,6 @@ pub struct EntryBuilder {
 impl Store {
     /// Finds an entry, or takes the exclusive right to build it. Waits while another process is
     /// building it.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read or written.
     pub async fn slot(&self, id: &EntryId, reporter: &Reporter) -> Result<EntrySlot, Error> {
         if let Lookup::Whole(entry) = self.lookup(id)? {
             return Ok(EntrySlot::Whole(entry));
@@ -75,10 +71,6 @@ impl EntryBuilder {
 
     /// Stores one of the folder's files as the only file of the entry. `source` describes its
     /// inputs.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be written.
     pub fn finish(
         self,
         file: &str,

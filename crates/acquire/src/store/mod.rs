@@ -85,10 +85,6 @@ impl Store {
 
     /// Looks for an entry and checks that every file has its recorded size and modification time.
     /// Does not wait for locks.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn lookup(&self, id: &EntryId) -> Result<Lookup, Error> {
         // Take the lease first, so that `prune` cannot remove the entry after it was found.
         let Some(lease) = lease::lease(&self.use_file(id)) else {
@@ -304,10 +300,6 @@ impl Store {
 
 /// Tries to lock until that succeeds. Reports it if another process that is `doing` this holds the
 /// lock.
-///
-/// # Errors
-///
-/// If an attempt fails.
 pub async fn wait_for<E>(
     mut attempt: impl FnMut() -> Result<LockAttempt, E>,
     doing: &str,

@@ -56,10 +56,6 @@ const UNLOCKED_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
     /// Lists every entry, least recently used first. `deeply` reads every byte of each.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn list(&self, deeply: bool) -> Result<Vec<Listed>, Error> {
         let mut all = Vec::new();
         for kind in KINDS {
@@ -102,10 +98,6 @@ impl Store {
     }
 
     /// Removes entries by age and size, and old leftovers. `now` is the current time.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read or written.
     pub fn prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
         let pruned = self.sort_out(rules, now, |id| match id {
             Some(id) => self.remove_unused(id),
@@ -116,10 +108,6 @@ impl Store {
     }
 
     /// Returns what [`Self::prune`] would remove, without changing anything.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
     pub fn would_prune(&self, rules: PruneRules, now: SystemTime) -> Result<Pruned, Error> {
         self.sort_out(rules, now, |id| match id {
             Some(id) => Ok(self.lock_unused(id)?.is_some()),
@@ -171,10 +159,6 @@ impl Store {
     }
 
     /// Removes an entry unless it is being used or created. Returns whether it was removed.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be removed.
     pub fn remove_unused(&self, id: &EntryId) -> Result<bool, Error> {
         let Some(_locks) = self.lock_unused(id)? else {
             return Ok(false);

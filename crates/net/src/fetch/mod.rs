@@ -64,10 +64,6 @@ pub struct Opened {
 impl Fetcher {
     /// Requests a file, starting at byte `offset` if the server's file still matches the validator
     /// `known`.
-    ///
-    /// # Errors
-    ///
-    /// If no attempt succeeds.
     pub async fn open(
         &self,
         url: &Url,

@@ -167,10 +167,6 @@ impl Known {
 
 /// Checks one value of the `cpu` setting for an image of `version`. Names are not checked if the
 /// Julia is newer than the tables, or the architecture has none.
-///
-/// # Errors
-///
-/// See [`BadTarget`].
 pub fn check(word: &str, triplet: Triplet, version: &JuliaVersion) -> Result<(), BadTarget> {
     let word = &*without_spaces(word);
     if words().any(|known| known == word) {

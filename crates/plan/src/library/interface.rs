@@ -186,10 +186,6 @@ impl Interface {
     }
 
     /// Returns the function with this name.
-    ///
-    /// # Errors
-    ///
-    /// If there is none.
     pub fn function(&self, package: &str, name: &str) -> Result<&Function, InterfaceError> {
         let found = self.functions.iter().find(|function| function.name == name);
         found.ok_or_else(|| InterfaceError::NoSuchFunction {

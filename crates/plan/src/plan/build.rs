@@ -92,20 +92,12 @@ pub struct PlannedLibrary {
 
 impl Build {
     /// Returns the identifier of the archive with the C library.
-    ///
-    /// # Errors
-    ///
-    /// If it is too long for file names.
     pub fn library_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::library::SUFFIX)
     }
 
     /// Returns the identifiers of all archives of the build: of the image, of the apps and of the
     /// library, as far as there are any.
-    ///
-    /// # Errors
-    ///
-    /// If one is too long for file names.
     pub fn archives(&self, name: &ImageName) -> Result<Vec<BuildId>, crate::text::InvalidText> {
         let image = self.image.then(|| Ok(self.id.clone()));
         let apps = (!self.apps.is_empty()).then(|| self.app_id(name));
@@ -114,10 +106,6 @@ impl Build {
     }
 
     /// Returns the identifier of the archive with the apps.
-    ///
-    /// # Errors
-    ///
-    /// If it is too long for file names.
     pub fn app_id(&self, name: &ImageName) -> Result<BuildId, crate::text::InvalidText> {
         self.id_with(name, crate::app::SUFFIX)
     }

@@ -197,10 +197,6 @@ pub fn for_target(triplet: Triplet) -> impl Iterator<Item = &'static Published> 
 }
 
 /// Returns the best toolchain for Julia for a platform.
-///
-/// # Errors
-///
-/// If there is none.
 pub fn recommended(triplet: Triplet) -> Result<&'static Published, Unsuitable> {
     for_target(triplet)
         .find(|row| row.traits().check(row.name, triplet).is_ok())
@@ -208,10 +204,6 @@ pub fn recommended(triplet: Triplet) -> Result<&'static Published, Unsuitable> {
 }
 
 /// Returns the toolchain with this name.
-///
-/// # Errors
-///
-/// If there is none.
 pub fn by_name(name: &str) -> Result<&'static Published, Unsuitable> {
     TABLE
         .iter()

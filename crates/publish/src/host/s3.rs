@@ -205,10 +205,6 @@ impl S3 {
     }
 
     /// Checks that the credentials allow writing and deleting below the prefix.
-    ///
-    /// # Errors
-    ///
-    /// If they do not.
     pub async fn preflight(&self, tag: &str) -> Result<Published, PublishError> {
         self.require_keys()?;
         let lease = self.take_lease(tag, &Reporter::silent()).await?;

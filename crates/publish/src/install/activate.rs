@@ -176,10 +176,6 @@ pub(super) fn text_of<'a>(path: &'a Path, format: &'static str) -> Result<&'a st
 
 /// Writes a launcher: a script that starts Julia with the image, if the Julia's version is still
 /// the right one.
-///
-/// # Errors
-///
-/// If it cannot be written.
 pub fn write_launcher(image: &mut Installed, path: &Path) -> Result<(), InstallError> {
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;
@@ -321,10 +317,6 @@ const OWN_LAUNCHER: &str = "julia";
 
 /// Writes the launcher in the image's folder, and returns its path. It starts Julia with the image
 /// and everything that came with it.
-///
-/// # Errors
-///
-/// If the launcher cannot be written.
 pub(super) fn own_launcher(image: &Installed) -> Result<PathBuf, InstallError> {
     text_of(&image.julia, "a launcher")?;
     text_of(&image.image, "a launcher")?;

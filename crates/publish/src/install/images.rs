@@ -269,10 +269,6 @@ impl Images {
     }
 
     /// Returns all installed images, sorted by name.
-    ///
-    /// # Errors
-    ///
-    /// If the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
         let entries = match std::fs::read_dir(&self.root) {
             Ok(entries) => entries,
@@ -288,10 +284,6 @@ impl Images {
     }
 
     /// Returns the installed images that `name` matches, by name or build identifier.
-    ///
-    /// # Errors
-    ///
-    /// If there are none.
     pub fn named(&self, name: &str) -> Result<Vec<Installed>, InstallError> {
         let all = self.list()?;
         let names = all
@@ -400,10 +392,6 @@ impl Images {
     }
 
     /// Rewrites the note of an installed image.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub fn note(&self, image: &Installed) -> Result<(), InstallError> {
         Ok(write_note(image.folder(), image)?)
     }

@@ -43,10 +43,6 @@ pub(super) fn link(
 }
 
 /// Removes those of `links` that still lead into `folder`.
-///
-/// # Errors
-///
-/// If one cannot be removed.
 pub(super) fn unlink(links: &[PathBuf], folder: &Path) -> Result<(), InstallError> {
     for link in links.iter().filter(|link| leads_into(link, folder)) {
         std::fs::remove_file(link).map_err(at(link))?;

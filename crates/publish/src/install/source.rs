@@ -57,10 +57,6 @@ pub enum Source {
 impl Source {
     /// Parses a source. `looks_like_site` returns whether a folder contains releases: it decides
     /// for names such as `a/b`, which could be a repository or a folder.
-    ///
-    /// # Errors
-    ///
-    /// If it is not a source.
     pub fn parse(
         text: &str,
         looks_like_site: impl Fn(&Path) -> bool,

@@ -9,10 +9,6 @@ use crate::local::write_whole;
 
 /// Writes the environment into an image's folder, unless the archive contained it, and the script
 /// that Julia loads at start-up.
-///
-/// # Errors
-///
-/// If a file cannot be written.
 pub(super) fn write_environment(
     folder: &Path,
     packages: &[PackageRecord],

@@ -210,10 +210,6 @@ impl FakeGitHub {
     }
 
     /// The content of an asset.
-    ///
-    /// # Errors
-    ///
-    /// If it does not exist.
     pub fn bytes(&self, asset: u64) -> std::io::Result<Vec<u8>> {
         std::fs::read(self.shared.bytes_of(asset))
     }

@@ -11,10 +11,6 @@ use crate::report::{Outcome, Published};
 
 /// Checks that the token could publish to the repository, as far as the host reports: only step 1,
 /// before any build. `tag` may be empty if it is not known yet.
-///
-/// # Errors
-///
-/// If the token could not publish.
 pub async fn preflight(host: &GitHub, tag: &str) -> Result<Published, PublishError> {
     if !tag.is_empty() && !is_good_tag(tag) {
         return Err(PublishError::BadTag(tag.to_owned()));

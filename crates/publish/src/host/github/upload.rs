@@ -114,10 +114,6 @@ impl GitHub {
 /// template, `…/assets{?name,label}`. The token is sent there, so the URL must be that of the API,
 /// or of its upload service: `https://uploads.HOST` for `https://api.HOST` (github.com and ghe.com)
 /// or for `https://HOST`.
-///
-/// # Errors
-///
-/// If it is neither.
 fn upload_address(api: &Url, upload_url: &str) -> Result<Url, PublishError> {
     let refused = |why: &str| PublishError::UploadAddress {
         address: shown(upload_url),
