@@ -366,10 +366,7 @@ fn a_token_that_expired_is_refused() {
         .log_in(&harbour.depot(), "an-old-token", "expires_at = 1");
     let error = harbour.instantiate().fails(3);
     assert!(error.contains("auth.toml"), "{error}");
-    assert!(
-        error.contains("its token expired on "),
-        "{error}"
-    );
+    assert!(error.contains("its token expired on "), "{error}");
     assert!(!error.contains("an-old-token"), "{error}");
 }
 
