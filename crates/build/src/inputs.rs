@@ -8,7 +8,7 @@ use serde::Serialize;
 use sysforge_plan::config::{
     App, Base, Bundle, LazyArtifacts, Library, Settings, Stdlibs, WorkloadEnvironment,
 };
-use sysforge_plan::cpu::CpuTarget;
+use sysforge_plan::cpu::{self, CpuTarget};
 use sysforge_plan::link::Strategy;
 use sysforge_plan::manifests::ManifestFile;
 use sysforge_plan::plan::{Build, PlannedJulia};
@@ -165,6 +165,8 @@ pub struct Inputs<'a> {
     pub recipe: &'a [(Stage, String)],
     /// The build's options.
     pub options: &'a Options,
+    /// The features of this machine's CPU.
+    pub cpu: &'a str,
     /// The project's folder.
     pub project: &'a Path,
     /// The configuration, for the names of workloads, statements and script.
@@ -228,6 +230,7 @@ pub fn fingerprint(
         build,
         recipe: bundles,
         options,
+        cpu,
         project,
         config,
         manifest,
@@ -257,6 +260,10 @@ pub fn fingerprint(
         json(serde_json::to_value((&build.packages, &build.closure)).unwrap_or_default());
     fingerprint.add(Stage::Trace, "the list of packages", packages);
     add_options(&mut fingerprint, options);
+    if cpu::is_native(&options.emit.cpu.target) {
+        // The project may be on a file system that machines with other CPUs share.
+        fingerprint.add(Stage::Emit, "the CPU of this machine", cpu);
+    }
     // Which files are run; their contents are separate inputs.
     let lists = json(serde_json::json!([config.workloads, config.statements]));
     fingerprint.add(Stage::Trace, "the list of workloads and statements", lists);
@@ -375,6 +382,7 @@ mod tests {
             build: &build(),
             recipe: &[],
             options,
+            cpu: "",
             project: folder.path(),
             config: &Config::default(),
             manifest: None,
@@ -424,6 +432,37 @@ mod tests {
     }
 
     #[test]
+    fn an_image_for_the_cpu_of_this_machine_is_out_of_date_on_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let on = |target: &str, cpu: &str| {
+            let mut build = build();
+            build.cpu.target = target.to_owned();
+            let config = Config::default();
+            let inputs = Inputs {
+                options: &Options::new(&build, &config, &ImageOptions::default()),
+                build: &build,
+                recipe: &[],
+                cpu,
+                project: folder.path(),
+                config: &config,
+                manifest: None,
+                local: &[],
+                depots: &[],
+                results: &[],
+            };
+            fingerprint(&inputs, &mut FileDigests::default()).unwrap()
+        };
+        for target in ["native", "generic;native"] {
+            let (one, other) = (on(target, "sse2 avx2"), on(target, "sse2"));
+            let changes = other.changes_since(&one);
+            assert_eq!(changes, ["the CPU of this machine changed"]);
+            // The recorded statements are the same.
+            assert_eq!(one.up_to(Stage::Trace), other.up_to(Stage::Trace));
+        }
+        assert_eq!(on("generic", "sse2 avx2"), on("generic", "sse2"));
+    }
+
+    #[test]
     fn what_a_workload_writes_into_the_project_is_no_input_while_it_stays_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path();
@@ -466,6 +505,7 @@ mod tests {
                 build: &build(),
                 recipe: &[],
                 options: &options,
+                cpu: "",
                 project: &project,
                 config: &Config::default(),
                 manifest: None,

@@ -94,6 +94,31 @@ enum Ready<'a> {
 }
 
 impl Builds {
+    /// Replaces each planned build that would be made for other machines, too, by one for this machine's
+    /// CPU alone, unless its image is up to date. Images for several CPU targets take more than twice the
+    /// time, which gains nothing here.
+    ///
+    /// # Errors
+    ///
+    /// If the options cannot be used, or an input cannot be read.
+    pub fn choose_for_this_machine(
+        &self,
+        planned: &mut Planned,
+        engine: &Engine,
+    ) -> Result<(), Failure> {
+        for index in 0..planned.plan.builds.len() {
+            let build = &planned.plan.builds[index];
+            let Some(own) = planned.files.inputs.for_this_machine(build) else {
+                continue;
+            };
+            let current = |build| self.current(build, planned, engine);
+            if self.force || current(&own)?.is_some() || current(build)?.is_none() {
+                planned.plan.builds[index] = own;
+            }
+        }
+        Ok(())
+    }
+
     /// Builds the planned images that are not up to date. `observe` is called at each stage.
     ///
     /// # Errors
@@ -173,7 +198,8 @@ impl Builds {
     /// Returns the folder of a build's archives. An image that is used here and not published is
     /// packed in the build directory.
     fn dist_of(&self, build: &Build, planned: &Planned, engine: &Engine) -> PathBuf {
-        match self.purpose == Purpose::Use && !build.image {
+        let is_published = build.image && !planned.files.inputs.is_for_this_machine(build);
+        match self.purpose == Purpose::Use && !is_published {
             true => {
                 let folder = engine.build_folder_of(&planned.files.folder);
                 folder.join(build.id.as_str()).join("dist")
@@ -189,28 +215,37 @@ impl Builds {
         planned: &'a Planned,
         engine: &'a Engine,
     ) -> Result<Ready<'a>, Failure> {
+        Ok(match self.current(build, planned, engine)? {
+            Some(current) if !self.force => Ready::UpToDate(current),
+            _ => {
+                let runner = BuildRunner::probed(engine, planned, build, &self.options).await?;
+                Ready::Open(Box::new(runner))
+            }
+        })
+    }
+
+    /// Returns the results of an earlier build, if none of its inputs has changed.
+    fn current(
+        &self,
+        build: &Build,
+        planned: &Planned,
+        engine: &Engine,
+    ) -> Result<Option<Vec<(Packed, Receipt)>>, Failure> {
         planned.check_options(engine, build, &self.options)?;
         let inputs = planned.fingerprint(engine, build, &self.options)?.digest();
         let name = match self.purpose {
             Purpose::Archives => Some(&planned.plan.name),
             Purpose::Use => None,
         };
-        let force = self.force || planned.outside_changed(engine, build);
+        let outside_changed = planned.outside_changed(engine, build);
         let dist = self.dist_of(build, planned, engine);
-        let known = existing(&dist, name, build, inputs).filter(|known| {
+        Ok(existing(&dist, name, build, inputs).filter(|known| {
             let image = start::image_file(engine, planned, build);
             let size = || std::fs::metadata(image).map(|image| image.len());
             let is_here = self.purpose == Purpose::Archives
                 || size().is_ok_and(|size| known.iter().any(|(_, r)| r.image.size == size));
-            !force && is_here
-        });
-        Ok(match known {
-            Some(known) => Ready::UpToDate(known),
-            None => {
-                let runner = BuildRunner::probed(engine, planned, build, &self.options).await?;
-                Ready::Open(Box::new(runner))
-            }
-        })
+            !outside_changed && is_here
+        }))
     }
 }
 
@@ -246,4 +281,123 @@ pub fn outputs(results: &[Built]) -> Vec<(&'static str, String)> {
         Some((version, built.julia.clone()?))
     })));
     outputs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sysforge_plan::plan::PlannedJulia;
+    use sysforge_plan::{JuliaBuild, JuliaVersion, Triplet};
+
+    use super::*;
+    use crate::{Environment, Location};
+
+    const TRIPLET: Triplet = Triplet::X86_64_LINUX_GNU;
+
+    fn builds(project: &Path) -> Builds {
+        Builds {
+            options: BuildOptions::default(),
+            dist: project.join("dist"),
+            force: false,
+            explain: false,
+            purpose: Purpose::Use,
+        }
+    }
+
+    fn engine(project: &Path) -> Engine {
+        let location = Location::in_folder(project);
+        Engine::new(None, location, Environment::default())
+    }
+
+    /// Plans an image of the project for a Julia that keeps several CPU targets.
+    fn plan(project: &Path) -> Planned {
+        let files = engine(project).location.read(&[], TRIPLET).unwrap();
+        let julia = PlannedJulia::Given {
+            executable: "/opt/julia".into(),
+            build: JuliaBuild {
+                version: JuliaVersion::new(1, 12, 5),
+                commit: String::new(),
+                triplet: TRIPLET,
+            },
+        };
+        let plan = files.inputs.plan(vec![julia]).unwrap();
+        Planned::without_nightlies(files, plan)
+    }
+
+    /// Returns the CPU target of the build that `run` would use.
+    fn chosen(project: &Path) -> String {
+        let mut planned = plan(project);
+        let engine = engine(project);
+        builds(project)
+            .choose_for_this_machine(&mut planned, &engine)
+            .unwrap();
+        planned.plan.builds.remove(0).cpu.target
+    }
+
+    /// Writes what a build of the present project leaves.
+    fn pretend(project: &Path, build: &Build) {
+        let (engine, planned) = (engine(project), plan(project));
+        let builds = builds(project);
+        let scratch = tempfile::tempdir().unwrap();
+        let mut receipt =
+            sysforge_testkit::github::make_build(scratch.path(), "x86_64-linux-gnu", b"x");
+        let fingerprint = planned
+            .fingerprint(&engine, build, &builds.options)
+            .unwrap();
+        receipt.inputs_digest = fingerprint.digest();
+        receipt.name = planned.plan.name.clone();
+        receipt.julia.version = build.julia.version().clone();
+        receipt.targets.tier.clone_from(&build.cpu.tier);
+        receipt.build_id = build.id.clone();
+        let image = start::image_file(&engine, &planned, build);
+        std::fs::create_dir_all(image.parent().unwrap()).unwrap();
+        std::fs::write(image, b"x").unwrap();
+        let dist = builds.dist_of(build, &planned, &engine);
+        std::fs::create_dir_all(&dist).unwrap();
+        let archive = format!("{}.{}", build.id, build.archive.extension());
+        let files = [
+            (archive, "an archive".to_owned()),
+            (format!("{}.receipt.json", build.id), receipt.to_json()),
+        ];
+        let files = files.map(|(name, text)| {
+            std::fs::write(dist.join(&name), &text).unwrap();
+            (name, Sha256::of(text))
+        });
+        sysforge_pack::sums::update(&dist, &files).unwrap();
+    }
+
+    #[test]
+    fn an_image_that_is_up_to_date_is_used_and_another_is_made_for_this_cpu_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path();
+        let write = |name: &str, text: &str| {
+            let path = project.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(
+            "Project.toml",
+            "name = \"X\"\nuuid = \"16f45900-c8d1-57fb-b7c2-070764eb03c4\"\nversion = \"1.0.0\"\n",
+        );
+        write("src/X.jl", "module X end");
+        let planned = plan(project);
+        let portable = &planned.plan.builds[0];
+        let own = planned.files.inputs.for_this_machine(portable).unwrap();
+        assert_eq!(chosen(project), "native");
+        pretend(project, portable);
+        assert_eq!(chosen(project), portable.cpu.target);
+        // Both are up to date.
+        pretend(project, &own);
+        assert_eq!(chosen(project), "native");
+        // The archive of an image for this machine is not among those that are published.
+        let published = std::fs::read_dir(project.join("dist")).unwrap();
+        let published = published.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(published.into_iter().all(|name| !name.contains("native")));
+        write("src/X.jl", "module X x = 1 end");
+        assert_eq!(chosen(project), "native");
+        // The configuration decides.
+        write("Sysimage.toml", "cpu = \"portable\"\n");
+        assert_eq!(chosen(project), portable.cpu.target);
+    }
 }

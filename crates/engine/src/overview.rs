@@ -36,6 +36,9 @@ pub struct Overview<'a> {
         serialize_with = "as_texts"
     )]
     missing: BTreeMap<&'a BuildId, Vec<MissingPackage>>,
+    /// The builds that `sysforge run` replaces by one for this machine's CPU alone.
+    #[serde(skip)]
+    native_runs: Vec<&'a BuildId>,
     /// The package server that missing packages come from.
     #[serde(skip)]
     server: Option<String>,
@@ -88,8 +91,12 @@ impl<'a> Overview<'a> {
         });
         let emission = builds.iter();
         let emission = emission.map(|build| (&build.id, planned.emission(build, &options.image)));
+        let inputs = &planned.files.inputs;
+        let native_runs = builds.iter();
+        let native_runs = native_runs.filter(|build| inputs.for_this_machine(build).is_some());
         Ok(Self {
             plan: &planned.plan,
+            native_runs: native_runs.map(|build| &build.id).collect(),
             emission: emission.collect(),
             existing,
             missing: missing.collect(),
@@ -151,6 +158,10 @@ impl fmt::Display for Overview<'_> {
                     writeln!(f, "  targets   {text}")?;
                 }
                 writeln!(f, "  memory    {}", expected(emission))?;
+            }
+            if self.native_runs.contains(&&build.id) {
+                let text = "an image for this machine's CPU alone, unless this one is up to date";
+                writeln!(f, "  run       {text}")?;
             }
             writeln!(f, "  linkers   {}", linkers(build))?;
             if build.image {

@@ -103,6 +103,7 @@ impl Planned {
                 build,
                 recipe: &recipe(build, &self.files.inputs.config)?,
                 options: &self.options(build, &given.image),
+                cpu: &crate::cpu::features(),
                 project: folder,
                 config: &self.files.inputs.config,
                 manifest: self.files.inputs.manifests.of(build.julia.version()),

@@ -84,7 +84,8 @@ pub struct Config {
     #[serde(rename = "workload-environment")]
     pub workload_environment: Option<WorkloadEnvironment>,
     /// CPU target: `portable`, `native`, a Julia `--cpu-target` string, or a list of tiers for
-    /// one image each. Default: `portable`.
+    /// one image each. Default: `portable`; for `sysforge run` with Julia 1.12 and later, `native`, unless
+    /// the portable image is up to date.
     pub cpu: OneOrMany,
     /// The sysimage that the image is built on: `shipped`, the one that Julia ships; `fresh`, one
     /// built from Julia's sources, which omits standard libraries and supports every CPU target; the

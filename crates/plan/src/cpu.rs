@@ -21,6 +21,16 @@ pub struct CpuTarget {
 /// The CPU target of Julia 1.13 and later that means the targets of the image Julia runs on.
 pub const SYSIMAGE: &str = "sysimage";
 
+/// The CPU target that means the CPU of the machine that emits.
+pub const NATIVE: &str = "native";
+
+/// Returns whether a `--cpu-target` string names the CPU of the machine that emits.
+#[must_use]
+pub fn is_native(target: &str) -> bool {
+    let mut targets = target.split(';');
+    targets.any(|one| one.split(',').next().map(str::trim) == Some(NATIVE))
+}
+
 /// Returns the target string for `cpu = "portable"`. It runs on every CPU that Julia supports and
 /// uses features of newer ones. On x86-64 the second target has AVX2 and FMA, and only the functions
 /// that gain from them are compiled for it: Julia's own releases compile all code for a third one,
@@ -76,7 +86,7 @@ const X86_LEVELS: [(&str, &str); 4] = [
 /// Returns the values of `cpu = …` that are not CPU names of Julia.
 pub fn words() -> impl Iterator<Item = &'static str> {
     let levels = X86_LEVELS.iter().map(|(level, _)| *level);
-    ["portable", "native"].into_iter().chain(levels)
+    ["portable", NATIVE].into_iter().chain(levels)
 }
 
 /// Returns the Julia target string for a level of the x86-64 psABI.
@@ -185,6 +195,16 @@ mod tests {
         assert_eq!(tiers[1].tier.as_deref(), Some("x86-64-v3"));
         assert!(tiers[1].target.starts_with("generic,+cx16"));
         assert!(tiers[1].target.contains(",+sse4.2,+avx,+avx2,"));
+    }
+
+    #[test]
+    fn the_cpu_of_the_machine_is_recognized_in_every_position() {
+        for target in ["native", "native,clone_all", "generic; native"] {
+            assert!(is_native(target), "{target}");
+        }
+        for target in ["generic", "generic;haswell", "", "x86-64-v3"] {
+            assert!(!is_native(target), "{target}");
+        }
     }
 
     #[test]

@@ -227,6 +227,31 @@ fn portable_requests_the_cpu_targets_that_the_image_will_contain() {
 }
 
 #[test]
+fn an_image_that_is_only_used_here_is_for_this_cpu_alone_if_nothing_chooses_its_targets() {
+    let of = |config: &str, julia: &str| {
+        let project = format!("name = \"x\"\n[deps]\nAlpha = \"{A}\"\n");
+        let inputs = inputs(&project, None, config);
+        let build = inputs.plan(vec![given(julia)]).unwrap().builds.remove(0);
+        assert!(!inputs.is_for_this_machine(&build));
+        let own = inputs.for_this_machine(&build)?;
+        assert!(inputs.is_for_this_machine(&own));
+        // Overrides still select by the identifier of the planned build.
+        assert_eq!(own.settings, build.settings);
+        Some((own.id.to_string(), own.cpu.target))
+    };
+    let own = of(
+        "[[overrides]]\nselect = \"*-linux-gnu\"\nstrip = true\n",
+        "1.12.5",
+    );
+    let id = "x-julia1.12.5-x86_64-linux-gnu-native".to_owned();
+    assert_eq!(own, Some((id, "native".to_owned())));
+    // Before 1.12 the image has one target anyway.
+    assert_eq!(of("", "1.11.4"), None);
+    assert_eq!(of("cpu = \"portable\"\n", "1.12.5"), None);
+    assert_eq!(of("cpu = [\"x86-64-v2\", \"x86-64-v3\"]\n", "1.12.5"), None);
+}
+
+#[test]
 fn a_project_becomes_one_build_for_each_julia_and_cpu() {
     let inputs = app("name = \"app\"\ncpu = [\"portable\", \"native\"]\narchive = \"tar.zst\"\n");
     // The same version, chosen for two requests, is planned once.

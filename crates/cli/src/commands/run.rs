@@ -32,6 +32,7 @@ pub(crate) async fn run(args: &RunArgs, session: &Session) -> Outcome {
         explain: false,
         purpose: Purpose::Use,
     };
+    options.choose_for_this_machine(&mut planned, &session.engine)?;
     let built = {
         // The heartbeat must not write between the lines of the program that is started.
         let _heartbeat = session.heartbeat();

@@ -1,7 +1,11 @@
 //! What a plan is made from.
 
+use super::build::Build;
 use super::error::PlanError;
+use crate::build_id::BuildId;
 use crate::config::Config;
+use crate::cpu::{self, CpuTarget};
+use crate::generation::Generation;
 use crate::manifests::Manifests;
 use crate::platform::Triplet;
 use crate::project::Project;
@@ -50,5 +54,42 @@ impl Inputs {
             }
         }
         Ok(requests)
+    }
+
+    /// Returns the build that replaces `build` if its image is only used on the machine that makes it:
+    /// for the CPU of this machine alone. Returns `None` if the configuration chooses the CPU targets, or
+    /// if the image would have one target anyway.
+    #[must_use]
+    pub fn for_this_machine(&self, build: &Build) -> Option<Build> {
+        let generation = Generation::of(build.julia.version())?;
+        if self.chooses_cpu()
+            || !generation.keeps_targets
+            || cpu::cloning(&build.cpu.target).len() < 2
+        {
+            return None;
+        }
+        let tier = cpu::NATIVE;
+        let name = self.name().ok()?;
+        // A folder of its own: an image for other machines stays current beside it.
+        let id = BuildId::of(&name, build.julia.version(), build.triplet, Some(tier)).ok()?;
+        Some(Build {
+            id,
+            cpu: CpuTarget {
+                tier: Some(tier.to_owned()),
+                target: tier.to_owned(),
+            },
+            ..build.clone()
+        })
+    }
+
+    /// Returns whether a build is one that [`Self::for_this_machine`] returned.
+    #[must_use]
+    pub fn is_for_this_machine(&self, build: &Build) -> bool {
+        !self.chooses_cpu() && build.cpu.tier.is_some()
+    }
+
+    /// Returns whether the configuration names CPU targets.
+    fn chooses_cpu(&self) -> bool {
+        !self.config.cpu.0.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! Decides whether a CPU can run an image: the minimum of the image's CPU targets, and the features
 //! of a machine.
 
-use crate::cpu::SYSIMAGE;
+use crate::cpu::{NATIVE, SYSIMAGE};
 use crate::receipt::Targets;
 
 /// The features of a machine's CPU that matter for choosing an image.
@@ -79,9 +79,6 @@ pub fn need(targets: &Targets) -> Need {
         None => Need::Named(name.to_owned()),
     }
 }
-
-/// The CPU of the machine that built the image.
-const NATIVE: &str = "native";
 
 /// Returns the CPU of the first of several targets.
 fn base_of(targets: &str) -> &str {
