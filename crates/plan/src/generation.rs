@@ -36,6 +36,9 @@ pub struct Generation {
     pub fresh_base: bool,
     /// Whether Julia has `--strip-metadata` and `--strip-ir` (since 1.8).
     pub strips_images: bool,
+    /// Whether images with `--strip-ir` failed their check when it was tried (1.12.5): Julia's own code
+    /// that shows an error was not compiled in the image, and could not be compiled any more.
+    pub stripped_ir_fails: bool,
     /// Whether Julia starts without its compiler (since 1.8). Before, the dynamic section of
     /// `libjulia` (1.5) or `libjulia-internal` (1.6, 1.7) names LLVM. Now only `libjulia-codegen`
     /// needs it, which `libjulia` loads by name; if it is missing, `libjulia-internal` has
@@ -124,6 +127,7 @@ const V1_5: Generation = Generation {
     minor_in_names: false,
     fresh_base: true,
     strips_images: false,
+    stripped_ir_fails: false,
     optional_compiler: false,
     compresses_images: false,
     keeps_targets: false,
@@ -203,6 +207,7 @@ const V1_12: Generation = Generation {
     trace_timing: Some("--trace-compile-timing"),
     fresh_base: false,
     keeps_targets: true,
+    stripped_ir_fails: true,
     // 1.12.5, two threads: 4.6 to 5.0 GB with one target, 6.4 GB with two, 9.1 GB with three.
     memory: EmissionMemory {
         base: 1_800_000_000,

@@ -144,6 +144,7 @@ impl Inputs {
                 let cpu = self.kept(cpu, index, &settings, julia.version());
                 require_base(&settings, julia.version())?;
                 require_options(&settings.julia_options, julia.version())?;
+                plan.warn_of_options(&settings.julia_options, julia.version());
                 require_compiler(&self.config.bundle, julia.version())?;
                 plan.builds.push(Build {
                     settings,
@@ -236,6 +237,20 @@ impl Plan {
         let warning = Warning { message, hint };
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    /// Warns of an option that makes images which Julia cannot use.
+    fn warn_of_options(&mut self, options: &[JuliaOption], julia: &JuliaVersion) {
+        let fails = Generation::of(julia).is_some_and(|generation| generation.stripped_ir_fails);
+        if fails && options.iter().any(|option| option.as_str() == "--strip-ir") {
+            self.warn(
+                format!(
+                    "an image for Julia {julia} with `--strip-ir` is likely to fail its check: whatever is \
+                     not compiled in it ends with `MissingCodeError`, and that includes code of Julia's own"
+                ),
+                "leave `--strip-ir` out of `julia-options`; `--strip-metadata` keeps the code".to_owned(),
+            );
         }
     }
 

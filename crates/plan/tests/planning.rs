@@ -141,6 +141,24 @@ fn a_fresh_base_is_refused_for_a_julia_that_none_can_be_made_for() {
 }
 
 #[test]
+fn an_option_that_makes_unusable_images_is_a_warning() {
+    let stripped = app("julia-options = [\"-O3\", \"--strip-ir\"]\n");
+    let plan = stripped.plan(vec![given("1.12.5")]).unwrap();
+    let warning = &plan.warnings[0];
+    assert!(warning.message.contains("MissingCodeError"), "{warning:?}");
+    assert!(warning.hint.contains("`--strip-metadata`"), "{warning:?}");
+    let warns = |inputs: &Inputs, julia: &str| {
+        let plan = inputs.plan(vec![given(julia)]).unwrap();
+        let mut warnings = plan.warnings.iter();
+        warnings.any(|warning| warning.message.contains("--strip-ir"))
+    };
+    assert!(warns(&stripped, "1.12.5"));
+    assert!(!warns(&stripped, "1.11.4"));
+    let other = app("julia-options = \"--strip-metadata\"\n");
+    assert!(!warns(&other, "1.12.5"));
+}
+
+#[test]
 fn a_bundle_without_compiler_is_refused_for_a_julia_that_does_not_start_without_it() {
     let config =
         "[bundle]\nwithout-compiler = true\n[[app]]\nname = \"tally\"\npackage = \"Alpha\"\n";
